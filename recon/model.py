@@ -1,0 +1,297 @@
+"""The words of the project as types: statuses, verdicts, tiers, findings, changes and the plan that holds them.
+
+A *finding* is one thing that shows; the *verdict* of a payment is the first finding that applies, in the order in which
+:class:`Verdict` lists them. A *change* is everything that would be written to one payment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+STATUSES: Final = ("pending", "processing", "confirmed", "completed", "failed", "cancelled", "refunded")
+OPEN: Final = ("pending", "processing")
+COMPLETE: Final = ("completed", "confirmed")
+CLOSED: Final = ("failed", "cancelled", "refunded")
+ESCROW_STATES: Final = (
+    "partial", "funded", "releasable", "releasing", "released", "refunded", "failed", "cancelled",
+)  # fmt: skip
+CLAIM_STATES: Final = (
+    "unpaid", "partial", "paid", "overpaid", "processing", "failed", "cancelled", "refunded", "unknown",
+)  # fmt: skip
+
+PROBLEMS: Final[dict[str, str]] = {
+    "amount_missing": "no amount is stored",
+    "amount_unreadable": "the stored amount is not a finite number or exact decimal text",
+    "amount_not_positive": "the stored amount is zero or negative",
+    "amount_too_fine": "the stored amount is finer than the token's smallest unit",
+    "amount_too_large": "the amount has more than 37 digits",
+    "token_unknown": "the currency is no token known on this chain",
+    "network_missing": "no network is stored",
+    "network_unknown": "the network word is unknown",
+    "status_missing": "no status is stored",
+    "status_unknown": "the status word is unknown",
+    "direction_unknown": "the direction word is unknown",
+    "escrow_unknown": "the escrowState word is unknown",
+    "date_unreadable": "createdAt is missing or no date",
+    "id_unreadable": "the _id cannot be written as text",
+}
+"""What can be wrong with one stored row; the codes in ``payments.problem``."""
+
+
+class Verdict(StrEnum):
+    """What is the matter with a payment, in the order in which the first that applies is taken."""
+
+    TEST_PAYMENT = "test_payment"
+    MALFORMED_RECORD = "malformed_record"
+    OUT_OF_SCOPE = "out_of_scope"
+    DISPUTE_HOLD = "dispute_hold"
+    SIMULATED_HASH = "simulated_hash"
+    COMPETING_PAYMENT = "competing_payment"
+    DUPLICATE_PROVIDER_KEY = "duplicate_provider_key"
+    DUPLICATE_TX_HASH = "duplicate_tx_hash"
+    AMBIGUOUS = "ambiguous"
+    LOCAL_BEHIND = "local_behind"
+    LATE_PAYMENT = "late_payment"
+    COORDINATOR_BLOCKED = "coordinator_blocked"
+    REFUND_DRIFT = "refund_drift"
+    TX_HASH_MISMATCH = "tx_hash_mismatch"
+    MISSING_TX_HASH = "missing_tx_hash"
+    ESCROW_DRIFT = "escrow_drift"
+    STATUS_DRIFT = "status_drift"
+    CONFIRMATIONS_STALE = "confirmations_stale"
+    MULTIPLE_TRANSFERS = "multiple_transfers"
+    OVERPAID = "overpaid"
+    FEE_MISMATCH = "fee_mismatch"
+    PROVIDER_BEHIND = "provider_behind"
+    IN_SYNC = "in_sync"
+    STUCK_PENDING = "stuck_pending"
+    INSUFFICIENT_CONFIRMATIONS = "insufficient_confirmations"
+    AML_BLOCKED = "aml_blocked"
+    SAFETY_PENDING = "safety_pending"
+    UNDERPAID = "underpaid"
+    NETWORK_MISMATCH = "network_mismatch"
+    TOKEN_MISMATCH = "token_mismatch"
+    RECIPIENT_MISMATCH = "recipient_mismatch"
+    REFERENCE_MISMATCH = "reference_mismatch"
+    REORGED = "reorged"
+    TX_REVERTED = "tx_reverted"
+    TX_NOT_FOUND = "tx_not_found"
+    LOOKUP_FAILED = "lookup_failed"
+    UNPROVEN = "unproven"
+    MISSING_REFERENCE = "missing_reference"
+    PROVIDER_AHEAD = "provider_ahead"
+    LOCAL_AHEAD = "local_ahead"
+    STUCK_RELEASE = "stuck_release"
+    IN_TRANSIT = "in_transit"
+    ABANDONED = "abandoned"
+    MISSING_LOCAL = "missing_local"
+
+
+class Tier(StrEnum):
+    """What may become of a finding."""
+
+    AUTO = "auto"
+    REVIEW = "review"
+    NEVER = "never"
+    WAIT = "wait"
+    BENIGN = "benign"
+
+
+TIER_TEXT: Final[dict[Tier, str]] = {
+    Tier.AUTO: "applied together with the plan",
+    Tier.REVIEW: "only if picked by payment",
+    Tier.NEVER: "report only",
+    Tier.WAIT: "not due yet",
+    Tier.BENIGN: "counted, no alarm",
+}
+
+
+class Severity(StrEnum):
+    """How soon somebody must look."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+MISSING: Final[dict[str, str]] = {"$recon": "missing"}
+"""Stands for "the field is not there" in plans and journals; null is a value of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One compared field of a payment with what each side says, as display text; None is "nothing said"."""
+
+    field: str
+    local: str | None = None
+    provider: str | None = None
+    chain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the tool says of one payment.
+
+    Args:
+        payment_id: ``ids.payment_id_text``, or ``chain:...`` / ``provider:...`` for ``missing_local``.
+        findings: Every finding that shows, the verdict included, in order.
+        difference_units: Received less expected, signed; None where nothing can be compared.
+        value_units: Value at risk of this payment in base units of its token, never negative.
+        reason: One plain sentence.
+        evidence: References a person can check: ``transfer 56:0x...:3``, ``claim request_network:01...``.
+    """
+
+    payment_id: str
+    verdict: Verdict
+    findings: tuple[Verdict, ...]
+    tier: Tier
+    severity: Severity
+    reason: str
+    provider: str | None = None
+    chain_id: int | None = None
+    token: str | None = None
+    symbol: str | None = None
+    decimals: int | None = None
+    age_s: int | None = None
+    difference_units: int | None = None
+    value_units: int = 0
+    fields: tuple[FieldView, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One path of a document, before and after, each canonical Extended JSON v2 or :data:`MISSING`."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class GuardTerm:
+    """One reviewed value that must still be there, type and all, when the write happens."""
+
+    path: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Everything that would be written to one payment, and under which conditions.
+
+    Args:
+        id: Stable name of the change within its plan: ``c`` and 16 hex digits of payment, verdict and effects.
+        document_id: The ``_id`` in canonical Extended JSON.
+        sets: Paths to set, sorted by path. Forward plans set and never unset; an undo may restore MISSING.
+        guard: Every value the verdict relied on and every path that is set, sorted by path.
+        parents: Paths that must be objects or missing, so that no array or text is written into.
+        stamp_before: The value of ``metadata.recon.last`` as found, or MISSING.
+        value_units: Amount the change is about, base units, for limits.
+    """
+
+    id: str
+    payment_id: str
+    document_id: Any
+    verdict: Verdict
+    tier: Tier
+    sets: tuple[FieldChange, ...]
+    guard: tuple[GuardTerm, ...]
+    parents: tuple[str, ...] = ("metadata", "metadata.recon")
+    stamp_before: Any = field(default_factory=lambda: dict(MISSING))
+    evidence: tuple[str, ...] = ()
+    side_effects: tuple[str, ...] = ()
+    value_units: int = 0
+    token: str | None = None
+    symbol: str | None = None
+    decimals: int | None = None
+    chain_id: int | None = None
+    age_s: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """A break that the plan does not change, and why."""
+
+    payment_id: str
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a plan may be applied, names and physical identity both; unknown never equals known."""
+
+    name: str
+    hosts: tuple[str, ...]
+    database: str
+    collection: str
+    collection_uuid: str | None
+    chain_ids: tuple[int, ...]
+    proxies: tuple[str, ...]
+    provider_accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything a judgement depends on besides the evidence; its digest stands in the plan.
+
+    Times are milliseconds. ``provider_proves`` names rails (``shkeeper:137``) on which a provider's "paid" is accepted
+    without chain proof, for chains without an RPC endpoint.
+    """
+
+    providers: tuple[str, ...] = ("request_network", "shkeeper")
+    chain_ids: tuple[int, ...] = (1, 56, 137, 8453, 42161)
+    confirmations_min: Mapping[int, int] = field(default_factory=dict)
+    confirmations_min_default: int = 12
+    tolerance_ppm: Mapping[str, tuple[int, int]] = field(
+        default_factory=lambda: {"request_network": (0, 0), "shkeeper": (50_000, 50_000)}
+    )
+    provider_proves: tuple[str, ...] = ()
+    confirmed_means_completed: bool = True
+    stuck_after_ms: int = 30 * 60_000
+    urgent_after_ms: int = 24 * 3_600_000
+    abandoned_after_ms: int = 30 * 86_400_000
+    clock_skew_ms: int = 5 * 60_000
+    merchant_recipients: tuple[str, ...] = ()
+    plan_age_max_ms: int = 4 * 3_600_000
+    changes_max: int = 500
+    share_max_percent: int = 30
+    share_max_from_rows: int = 10
+    value_max_units: Mapping[str, int] = field(default_factory=dict)
+    value_max_units_per_payment: Mapping[str, int] = field(default_factory=dict)
+    unproven_share_max_percent: int = 5
+    side_effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A reviewed artefact: what was found, what would be changed, where, and until when.
+
+    ``digest`` names the bytes, ``effects_digest`` the normalised effects on the target; both are sha256 hex. ``kind`` is
+    correction, undo or backfill. ``summary``, ``window`` and ``coverage`` are JSON as the command line prints it.
+    """
+
+    kind: str
+    tool_version: str
+    created_at: str
+    expires_at: str
+    target: Target
+    policy_digest: str
+    snapshot: str
+    window: Mapping[str, Any]
+    coverage: tuple[Mapping[str, Any], ...]
+    summary: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+    changes: tuple[Change, ...]
+    left_alone: tuple[LeftAlone, ...]
+    parent: str | None = None
+    run: str | None = None
+    digest: str = ""
+    effects_digest: str = ""

@@ -1,0 +1,250 @@
+"""The tables everything flows through: column names, kinds and meanings, and their one Arrow schema.
+
+Kinds: ``text`` (UTF-8), ``int`` (int64; times are UTC milliseconds), ``bool``, ``units`` (Decimal(38, 0) base units).
+Every column may be null and null always means "not known". Hashes and addresses are lower case with ``0x``.
+Inside a cell that lists several things (hashes, problem codes) they are sorted and separated by one space.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Kind = Literal["text", "int", "bool", "units"]
+Schema = dict[str, Kind]
+
+PAYMENTS: Final[Schema] = {
+    "payment_id": "text",  # ids.payment_id_text of _id: the key
+    "id_type": "text",  # objectId, string, int, ...
+    "provider": "text",  # alias-normalised: request_network, shkeeper, or the raw word in lower case
+    "provider_raw": "text",
+    "direction": "text",  # in, out, refund (missing means in); any other word is kept
+    "status": "text",  # one of model.STATUSES, or null for a word nobody knows (problem status_unknown)
+    "status_raw": "text",
+    "escrow_state": "text",  # the stored word, or null when unset
+    "disputed": "bool",  # disputed: true, or a disputeId is there
+    "hold": "bool",  # a manual or compliance hold on the row
+    "is_test": "bool",  # provider word "test", a test mark, or a req_test... request id
+    "expected_units": "units",  # amount.amount in base units of token on chain_id
+    "covered_from_units": "units",  # least sum that covers, by the provider's tolerance (== expected when exact)
+    "overpaid_from_units": "units",  # least sum that is more than the tolerance allows (expected + 1 when exact)
+    "amount_text": "text",  # shortest decimal text of amount.amount
+    "currency": "text",
+    "token": "text",  # token contract
+    "decimals": "int",
+    "chain_id": "int",
+    "network_raw": "text",
+    "recipient": "text",  # where the money must go
+    "is_deposit": "bool",  # recipient is a one-time address: match by recipient and time, not by reference
+    "reference": "text",  # 16 bare hex digits
+    "reference_topic": "text",  # keccak256 of the reference bytes
+    "request_id": "text",
+    "external_id": "text",  # SHKeeper
+    "tx_hash": "text",  # recorded hash, normalised; null when none or when it is no hash
+    "tx_hash_raw": "text",  # what is stored when it is not a plain hash (SIM_..., junk)
+    "simulated": "bool",  # hash begins SIM_, or a demo payout
+    "confirmations": "int",  # stored count, capped by the backend
+    "safety_status": "text",  # metadata.transactionSafety.lastCheck.status
+    "safety_reason": "text",
+    "aml_blocked": "bool",  # metadata.amlResult says blocked
+    "buyer_id": "text",
+    "order_id": "text",  # purchaseRequestId
+    "offer_id": "text",  # sellerOfferId
+    "created_at": "int",
+    "updated_at": "int",
+    "expires_at": "int",
+    "problem": "text",  # codes of what could not be read, see model.PROBLEMS; null when the row is whole
+    "paths": "text",  # "field=path" pairs: which candidate path supplied each resolved field
+    "digest": "text",  # sha256 of the projected document's canonical BSON
+}
+
+CLAIMS: Final[Schema] = {
+    "provider": "text",
+    "claim_id": "text",  # key of the provider object, unique with provider and object
+    "object": "text",  # request, invoice, payout
+    "outcome": "text",  # found, not_found, failed (failed is "could not ask", never "no")
+    "request_id": "text",
+    "reference": "text",
+    "reference_topic": "text",
+    "external_id": "text",
+    "state": "text",  # one of model.CLAIM_STATES, null when outcome is not found
+    "state_raw": "text",
+    "paid_units": "units",  # what the provider says came in, in base units of token on chain_id
+    "token": "text",
+    "chain_id": "int",
+    "recipient": "text",  # deposit address(es), first one
+    "fiat": "text",
+    "amount_fiat": "text",
+    "balance_fiat": "text",
+    "tx_hashes": "text",  # all hashes the provider names, sorted, space-separated
+    "detection_source": "text",  # request-network, lifi
+    "created_at": "int",
+    "looked_up_at": "int",
+    "problem": "text",  # codes: unknown_word, amount_unreadable, magnitude, several_invoices, stale_unconfirmed, ...
+    "error": "text",  # why outcome is failed, cleaned of secrets
+    "digest": "text",  # sha256 of the answer this row was read from
+}
+
+CLAIM_TXS: Final[Schema] = {
+    "provider": "text",
+    "claim_id": "text",
+    "request_id": "text",
+    "external_id": "text",
+    "chain_id": "int",
+    "tx_hash": "text",
+    "recipient": "text",
+    "amount_units": "units",
+    "confirmed": "bool",
+}
+
+TRANSFERS: Final[Schema] = {
+    "chain_id": "int",
+    "tx_hash": "text",
+    "log_index": "int",  # (chain_id, tx_hash, log_index) is the key
+    "block": "int",
+    "block_hash": "text",
+    "block_time": "int",
+    "emitter": "text",  # contract that emitted the log
+    "kind": "text",  # registry emitter kind: fee_proxy, conversion_proxy, escrow, receivable, unknown; or erc20
+    "token": "text",
+    "token_known": "bool",  # the registry or the config knows (chain_id, token)
+    "sender": "text",  # ERC-20 from; null for a proxy log
+    "recipient": "text",
+    "amount_units": "units",  # null when over 37 digits: see amount_text
+    "amount_text": "text",  # canonical uint256 text, only when amount_units is null
+    "fee_units": "units",  # null when none; a fee to the zero address was paid to nobody and is null
+    "fee_recipient": "text",
+    "reference_topic": "text",  # topics[1] of a proxy log, null for a plain ERC-20 transfer
+    "confirmations": "int",  # head - block + 1 at the time of reading
+    "final": "bool",  # by the chain's finality rule and the backend's own minimum confirmations
+}
+
+TRANSACTIONS: Final[Schema] = {
+    "chain_id": "int",
+    "tx_hash": "text",
+    "outcome": "text",  # success, reverted, pending, not_found, failed (could not ask)
+    "block": "int",
+    "block_hash": "text",
+    "block_time": "int",
+    "confirmations": "int",
+    "final": "bool",
+    "sender": "text",
+    "error": "text",
+}
+
+DELIVERIES: Final[Schema] = {
+    "delivery_id": "text",
+    "provider": "text",
+    "received_at": "int",
+    "attempt": "int",
+    "http_status": "int",
+    "event": "text",
+    "request_id": "text",
+    "reference": "text",
+    "external_id": "text",
+    "tx_hash": "text",
+    "payload_digest": "text",
+    "signature_valid": "bool",
+    "dead_letter": "bool",
+    "origin": "text",
+}
+
+COVERAGE: Final[Schema] = {
+    "source": "text",  # payments, request_network, shkeeper, chain:56
+    "scope": "text",  # window, bulk, lookup, proxy, erc20, receipts, ...
+    "chain_id": "int",
+    "unit": "text",  # ms or block
+    "asked_from": "int",
+    "asked_to": "int",
+    "done_from": "int",
+    "done_to": "int",
+    "head": "int",
+    "final_head": "int",
+    "finality_rule": "text",  # finalized, depth:500, min(finalized,depth:500)
+    "complete": "bool",
+    "calls": "int",
+    "wire_bytes": "int",
+    "pages": "int",
+    "items": "int",
+    "problem": "text",  # why it is not complete, one plain sentence without secrets
+}
+
+GAPS: Final[Schema] = {
+    "source": "text",
+    "scope": "text",  # proxy, erc20, bulk, lookup, window
+    "chain_id": "int",
+    "from_ms": "int",  # nothing is known of this source between from_ms and to_ms, both included;
+    "to_ms": "int",  # absence is not proven for a payment created at or before to_ms
+    "from_block": "int",
+    "to_block": "int",
+    "reason": "text",
+}
+
+DOCUMENTS: Final[Schema] = {
+    "payment_id": "text",
+    "document": "text",  # canonical Extended JSON v2 of the projected document, second reading, from the primary
+    "read_at": "int",
+}
+
+ORPHANS: Final[Schema] = {
+    "kind": "text",  # transfer or claim
+    "key": "text",  # chain_id:tx_hash:log_index, or provider:object:claim_id
+    "payment_id": "text",  # the row of the whole collection that knows it (null: nobody does)
+    "known_by": "text",  # id, reference, request_id, external_id, tx_hash
+}
+
+CLAIMANTS: Final[Schema] = {
+    "field": "text",  # tx_hash, reference, request_id, external_id
+    "value": "text",
+    "payment_id": "text",  # a row anywhere in the collection that carries this value
+}
+
+TABLES: Final[dict[str, Schema]] = {
+    "payments": PAYMENTS,
+    "claims": CLAIMS,
+    "claim_txs": CLAIM_TXS,
+    "transfers": TRANSFERS,
+    "transactions": TRANSACTIONS,
+    "deliveries": DELIVERIES,
+    "coverage": COVERAGE,
+    "gaps": GAPS,
+    "documents": DOCUMENTS,
+    "orphans": ORPHANS,
+    "claimants": CLAIMANTS,
+}
+
+
+def arrow_schema(name: str) -> pa.Schema:
+    """The Arrow schema of one of :data:`TABLES`; every engine's result is cast to it."""
+    return schema_of(TABLES[name])
+
+
+def schema_of(columns: Schema) -> pa.Schema:
+    """The Arrow schema of any set of columns given by kind."""
+    import pyarrow as pa
+
+    kinds = {"text": pa.string(), "int": pa.int64(), "bool": pa.bool_(), "units": pa.decimal128(38, 0)}
+    return pa.schema([pa.field(column, kinds[kind]) for column, kind in columns.items()])
+
+
+def table_of(name: str, rows: list[dict[str, object]]) -> pa.Table:
+    """Build one of :data:`TABLES` from row dictionaries; a missing key is null.
+
+    ``units`` cells are Python ints (or None); they become decimals without passing through a float.
+    """
+    from decimal import Decimal
+
+    import pyarrow as pa
+
+    arrays = []
+    for column, kind in TABLES[name].items():
+        values = [row.get(column) for row in rows]
+        if kind == "units":
+            values = [None if value is None else Decimal(int(value)) for value in values]  # type: ignore[call-overload]
+        arrays.append(values)
+    schema = arrow_schema(name)
+    return pa.Table.from_arrays(
+        [pa.array(values, type=field.type) for values, field in zip(arrays, schema, strict=True)], schema=schema
+    )

@@ -43,6 +43,4 @@ class WrongSourceError(RefusedError):
     """A source answers, but it is not the one that was meant (chain id, database, account)."""
 
     def __init__(self, *, source: str, what: str, expected: str, found: str, remedy: str) -> None:
-        super().__init__(
-            f"{source}: {what} should be {expected} and is {found}; nothing was read from it. {remedy}"
-        )
+        super().__init__(f"{source}: {what} should be {expected} and is {found}; nothing was read from it. {remedy}")

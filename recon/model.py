@@ -73,7 +73,7 @@ class Verdict(StrEnum):
     SAFETY_PENDING = "safety_pending"
     UNDERPAID = "underpaid"
     NETWORK_MISMATCH = "network_mismatch"
-    TOKEN_MISMATCH = "token_mismatch"
+    TOKEN_MISMATCH = "token_mismatch"  # noqa: S105 - a word, not a secret
     RECIPIENT_MISMATCH = "recipient_mismatch"
     REFERENCE_MISMATCH = "reference_mismatch"
     REORGED = "reorged"
@@ -274,7 +274,7 @@ class Policy:
 class Plan:
     """A reviewed artefact: what was found, what would be changed, where, and until when.
 
-    ``digest`` names the bytes, ``effects_digest`` the normalised effects on the target; both are sha256 hex. ``kind`` is
+    ``digest`` names the bytes, ``effects_digest`` the normalised effects; both are sha256 hex. ``kind`` is
     correction, undo or backfill. ``summary``, ``window`` and ``coverage`` are JSON as the command line prints it.
     """
 

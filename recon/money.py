@@ -69,7 +69,7 @@ def decimal_text(number: int | float | Decimal) -> str:
     value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
     if not value.is_finite():
         raise MoneyError(f"{number} is not a finite number.")
-    if value.adjusted() > 77 or (exponent := value.as_tuple().exponent) and int(exponent) < -400:
+    if value.adjusted() > 77 or ((exponent := value.as_tuple().exponent) and int(exponent) < -400):
         raise MoneyError(f"{number} has more digits than any token amount.")
     text = format(value, "f")
     if "." in text:

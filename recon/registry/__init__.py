@@ -1,6 +1,6 @@
 """What is known of the world before anything is asked: chains, tokens, contracts, words. Data, no I/O beyond it.
 
-The JSON files beside this module are the data; :func:`load_registry` gives them, merged with what the configuration adds.
+The JSON files beside this module are the data; :func:`load_registry` gives them, :func:`extend_registry` adds to them.
 Deployment addresses come from npm ``@requestnetwork/smart-contracts`` 0.48.0 (MIT).
 """
 
@@ -148,7 +148,5 @@ def _registry(
     emitters: Mapping[tuple[int, str], Emitter],
     providers: Mapping[str, str],
 ) -> Registry:
-    aliases = {
-        alias.lower(): chain.chain_id for chain in chains.values() for alias in (chain.name, *chain.aliases)
-    }
+    aliases = {alias.lower(): chain.chain_id for chain in chains.values() for alias in (chain.name, *chain.aliases)}
     return Registry(chains, tokens, emitters, aliases, providers)

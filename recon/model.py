@@ -276,6 +276,7 @@ class Plan:
 
     ``digest`` names the bytes, ``effects_digest`` the normalised effects; both are sha256 hex. ``kind`` is
     correction, undo or backfill. ``summary``, ``window`` and ``coverage`` are JSON as the command line prints it.
+    ``picked`` names the payments whose changes of tier review a person picked; no other review change is written.
     """
 
     kind: str
@@ -293,5 +294,6 @@ class Plan:
     left_alone: tuple[LeftAlone, ...]
     parent: str | None = None
     run: str | None = None
+    picked: tuple[str, ...] = ()
     digest: str = ""
     effects_digest: str = ""

@@ -1,0 +1,339 @@
+"""The plan as a file: one canonical spelling, two digests, and the derivations that make smaller plans.
+
+A plan file is read back only if rendering what was read gives the same bytes again, so a changed byte, a cut file, a key
+nobody knows and an edited digest are all refused. ``digest`` names the bytes; ``effects_digest`` names what would be
+written, and where, so that an approval survives a new plan with the same effects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+from recon.errors import RefusedError, UsageError
+from recon.model import (
+    Change,
+    FieldChange,
+    FieldView,
+    Finding,
+    GuardTerm,
+    LeftAlone,
+    Plan,
+    Severity,
+    Target,
+    Tier,
+    Verdict,
+)
+
+FORMAT: Final = 1
+SIZE_MAX_BYTES: Final = 2_000_000_000
+_LISTS: Final = ("coverage", "findings", "changes", "left_alone")
+
+
+class PlanFileError(RefusedError):
+    """A file is not an intact plan of a format this version reads."""
+
+    def __init__(self, *, path: str, why: str) -> None:
+        super().__init__(f'{path}: {why}; nothing was done with it. Make a new plan with "recon plan".')
+
+
+class EmptySelectionError(UsageError):
+    """A selection leaves nothing of the plan."""
+
+    def __init__(self, *, asked: str) -> None:
+        super().__init__(f'No change of the plan fits {asked}; no file was written. "recon show" lists the changes.')
+
+
+def canonical_json(value: Any) -> str:
+    """Render JSON with sorted keys and no spaces: the same value always gives the same text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def sha256_hex(data: bytes | str) -> str:
+    """The sha256 of bytes or of UTF-8 text, 64 hex digits."""
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+
+
+def change_id(payment_id: str, verdict: str, sets: Iterable[FieldChange]) -> str:
+    """A stable name for a change: the same effects on the same payment have the same name in every plan."""
+    effects = [(item.path, item.before, item.after) for item in sets]
+    return "c" + sha256_hex(canonical_json([payment_id, verdict, effects]))[:16]
+
+
+def seal_plan(plan: Plan) -> Plan:
+    """Give the plan with both digests filled in; every other field is as it was."""
+    bare = replace(plan, digest="", effects_digest=effects_digest(plan))
+    return replace(bare, digest=sha256_hex(_render(bare)))
+
+
+def effects_digest(plan: Plan) -> str:
+    """Name what the plan would write and where, whatever the file looks like."""
+    effects = sorted(
+        canonical_json([change.document_id, [[s.path, s.before, s.after] for s in change.sets]])
+        for change in plan.changes
+        if change.tier is not Tier.REVIEW or change.payment_id in plan.picked or plan.kind != "correction"
+    )
+    return sha256_hex(canonical_json([plan.kind, asdict(plan.target), effects]))
+
+
+def plan_bytes(plan: Plan) -> bytes:
+    """The one spelling of a sealed plan, as UTF-8 bytes ending in a newline."""
+    assert plan.digest, "only a sealed plan has a spelling"
+    return _render(plan)
+
+
+def save_plan(plan: Plan, path: Path) -> None:
+    """Write a sealed plan so that the file is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waiting = path.with_name(path.name + ".part")
+    waiting.write_bytes(plan_bytes(plan))
+    waiting.replace(path)
+
+
+def load_plan(path: Path) -> Plan:
+    """Read a plan file back.
+
+    Raises:
+        PlanFileError: The file cannot be read, is cut, changed, of another format, or has an unknown key.
+    """
+    name = path.name
+    try:
+        if path.stat().st_size > SIZE_MAX_BYTES:
+            raise PlanFileError(path=name, why="the file is larger than any plan")
+        data = path.read_bytes()
+    except OSError as error:
+        raise PlanFileError(path=name, why=f"the file cannot be read ({error.strerror})") from error
+    return parse_plan(data, name=name)
+
+
+def parse_plan(data: bytes, *, name: str = "plan") -> Plan:
+    """Read the bytes of a plan file; see :func:`load_plan`."""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise PlanFileError(path=name, why="this is not whole JSON, the file was cut or is no plan") from error
+    if not isinstance(content, dict) or "effects_digest" not in content:
+        raise PlanFileError(path=name, why="this is not a plan file")
+    if content.get("format") != FORMAT:
+        raise PlanFileError(
+            path=name, why=f"format {content.get('format')!r} is not {FORMAT}, the one this version reads"
+        )
+    try:
+        plan = _plan(content)
+        same = plan_bytes(plan) == data
+    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+        raise PlanFileError(path=name, why=f"a part is missing or of a wrong type ({type(error).__name__})") from error
+    if not same or seal_plan(plan).digest != plan.digest:
+        raise PlanFileError(
+            path=name, why="the file was changed after it was made (its digest does not fit its content)"
+        )
+    return plan
+
+
+def select_changes(
+    plan: Plan,
+    *,
+    verdicts: Iterable[str] = (),
+    payments: Iterable[str] = (),
+    value_max: Mapping[str, int] | None = None,
+) -> Plan:
+    """Derive a smaller plan that names its parent.
+
+    Changes of tier auto are kept when their verdict is among ``verdicts`` (all, when neither verdicts nor payments
+    are given); a payment named in ``payments`` is kept whatever its tier and counts as picked. ``value_max`` drops what
+    is worth more, in base units by token symbol. What is dropped is listed as left alone.
+
+    Raises:
+        EmptySelectionError: Nothing is left.
+    """
+    wanted, picked, limit = set(verdicts), set(payments), value_max or {}
+    known = {change.payment_id for change in plan.changes}
+    if unknown := sorted(picked - known):
+        raise EmptySelectionError(asked=f"payment {unknown[0]}")
+    kept = [change for change in plan.changes if _is_wanted(change, wanted, picked) and _is_within(change, limit)]
+    if not kept:
+        raise EmptySelectionError(asked=", ".join(sorted(wanted | picked)) or "the given value limit")
+    kept_ids = {change.id for change in kept}
+    dropped = tuple(
+        LeftAlone(change.payment_id, change.verdict, "not selected from the parent plan")
+        for change in plan.changes
+        if change.id not in kept_ids
+    )
+    return seal_plan(
+        replace(
+            plan,
+            changes=tuple(kept),
+            left_alone=tuple(sorted((*plan.left_alone, *dropped), key=lambda item: item.payment_id)),
+            parent=plan.digest,
+            picked=tuple(sorted({*plan.picked, *picked} & {change.payment_id for change in kept})),
+        )
+    )
+
+
+def _is_wanted(change: Change, verdicts: set[str], payments: set[str]) -> bool:
+    if change.payment_id in payments:
+        return True
+    if change.tier is Tier.REVIEW:
+        return False
+    return change.verdict in verdicts or not (verdicts or payments)
+
+
+def _is_within(change: Change, value_max: Mapping[str, int]) -> bool:
+    limit = value_max.get(change.symbol or "")
+    return limit is None or change.value_units <= limit
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """A finding as the plan file spells it; amounts are text."""
+    return {
+        "payment_id": finding.payment_id,
+        "verdict": finding.verdict,
+        "findings": list(finding.findings),
+        "tier": finding.tier,
+        "severity": finding.severity,
+        "age_s": finding.age_s,
+        "fields": [
+            {"field": view.field, "local": view.local, "provider": view.provider, "chain": view.chain}
+            for view in finding.fields
+        ],
+        "difference": None if finding.difference_units is None else str(finding.difference_units),
+        "value": str(finding.value_units),
+        "provider": finding.provider,
+        "chain_id": finding.chain_id,
+        "token": finding.token,
+        "symbol": finding.symbol,
+        "decimals": finding.decimals,
+        "reason": finding.reason,
+        "evidence": list(finding.evidence),
+    }
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """A change as the plan file spells it; amounts are text, values canonical Extended JSON."""
+    return {
+        "id": change.id,
+        "payment_id": change.payment_id,
+        "document_id": change.document_id,
+        "verdict": change.verdict,
+        "tier": change.tier,
+        "set": [{"path": item.path, "before": item.before, "after": item.after} for item in change.sets],
+        "guard": [{"path": term.path, "value": term.value} for term in change.guard],
+        "parents": list(change.parents),
+        "stamp_before": change.stamp_before,
+        "evidence": list(change.evidence),
+        "side_effects": list(change.side_effects),
+        "value": str(change.value_units),
+        "token": change.token,
+        "symbol": change.symbol,
+        "decimals": change.decimals,
+        "chain_id": change.chain_id,
+        "age_s": change.age_s,
+        "reason": change.reason,
+    }
+
+
+def _render(plan: Plan) -> bytes:
+    head = {
+        "format": FORMAT,
+        "digest": plan.digest,
+        "effects_digest": plan.effects_digest,
+        "kind": plan.kind,
+        "tool_version": plan.tool_version,
+        "created_at": plan.created_at,
+        "expires_at": plan.expires_at,
+        "target": asdict(plan.target),
+        "policy_digest": plan.policy_digest,
+        "snapshot": plan.snapshot,
+        "window": plan.window,
+        "parent": plan.parent,
+        "run": plan.run,
+        "picked": list(plan.picked),
+        "summary": plan.summary,
+    }
+    lists: dict[str, Iterable[Any]] = {
+        "coverage": plan.coverage,
+        "findings": (finding_json(item) for item in plan.findings),
+        "changes": (change_json(item) for item in plan.changes),
+        "left_alone": (
+            {"payment_id": item.payment_id, "verdict": item.verdict, "reason": item.reason} for item in plan.left_alone
+        ),
+    }
+    lines = [f'"{key}":{canonical_json(value)}' for key, value in head.items()]
+    for key, items in lists.items():
+        rows = ",\n".join(map(canonical_json, items))
+        lines.append(f'"{key}":[\n{rows}\n]' if rows else f'"{key}":[]')
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _plan(content: Mapping[str, Any]) -> Plan:
+    target = dict(content["target"])
+    return Plan(
+        kind=str(content["kind"]),
+        tool_version=str(content["tool_version"]),
+        created_at=str(content["created_at"]),
+        expires_at=str(content["expires_at"]),
+        target=Target(**{key: tuple(item) if isinstance(item, list) else item for key, item in target.items()}),
+        policy_digest=str(content["policy_digest"]),
+        snapshot=str(content["snapshot"]),
+        window=dict(content["window"]),
+        coverage=tuple(content["coverage"]),
+        summary=dict(content["summary"]),
+        findings=tuple(map(_finding, content["findings"])),
+        changes=tuple(map(_change, content["changes"])),
+        left_alone=tuple(
+            LeftAlone(item["payment_id"], Verdict(item["verdict"]), item["reason"]) for item in content["left_alone"]
+        ),
+        parent=content["parent"],
+        run=content["run"],
+        picked=tuple(content["picked"]),
+        digest=str(content["digest"]),
+        effects_digest=str(content["effects_digest"]),
+    )
+
+
+def _finding(item: Mapping[str, Any]) -> Finding:
+    return Finding(
+        payment_id=item["payment_id"],
+        verdict=Verdict(item["verdict"]),
+        findings=tuple(map(Verdict, item["findings"])),
+        tier=Tier(item["tier"]),
+        severity=Severity(item["severity"]),
+        reason=item["reason"],
+        provider=item["provider"],
+        chain_id=item["chain_id"],
+        token=item["token"],
+        symbol=item["symbol"],
+        decimals=item["decimals"],
+        age_s=item["age_s"],
+        difference_units=None if item["difference"] is None else int(item["difference"]),
+        value_units=int(item["value"]),
+        fields=tuple(FieldView(**view) for view in item["fields"]),
+        evidence=tuple(item["evidence"]),
+    )
+
+
+def _change(item: Mapping[str, Any]) -> Change:
+    return Change(
+        id=item["id"],
+        payment_id=item["payment_id"],
+        document_id=item["document_id"],
+        verdict=Verdict(item["verdict"]),
+        tier=Tier(item["tier"]),
+        sets=tuple(FieldChange(**entry) for entry in item["set"]),
+        guard=tuple(GuardTerm(**entry) for entry in item["guard"]),
+        parents=tuple(item["parents"]),
+        stamp_before=item["stamp_before"],
+        evidence=tuple(item["evidence"]),
+        side_effects=tuple(item["side_effects"]),
+        value_units=int(item["value"]),
+        token=item["token"],
+        symbol=item["symbol"],
+        decimals=item["decimals"],
+        chain_id=item["chain_id"],
+        age_s=item["age_s"],
+        reason=item["reason"],
+    )

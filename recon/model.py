@@ -243,7 +243,8 @@ class Policy:
     """Everything a judgement depends on besides the evidence; its digest stands in the plan.
 
     Times are milliseconds. ``provider_proves`` names rails (``shkeeper:137``) on which a provider's "paid" is accepted
-    without chain proof, for chains without an RPC endpoint.
+    without chain proof, for chains without an RPC endpoint. ``fee_recipients`` are the fee addresses our requests name;
+    while it is empty, fees are not judged.
     """
 
     providers: tuple[str, ...] = ("request_network", "shkeeper")
@@ -260,6 +261,7 @@ class Policy:
     abandoned_after_ms: int = 30 * 86_400_000
     clock_skew_ms: int = 5 * 60_000
     merchant_recipients: tuple[str, ...] = ()
+    fee_recipients: tuple[str, ...] = ()
     plan_age_max_ms: int = 4 * 3_600_000
     changes_max: int = 500
     share_max_percent: int = 30

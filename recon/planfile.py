@@ -1,7 +1,7 @@
 """The plan as a file: one canonical spelling, two digests, and the derivations that make smaller plans.
 
-A plan file is read back only if rendering what was read gives the same bytes again, so a changed byte, a cut file, a key
-nobody knows and an edited digest are all refused. ``digest`` names the bytes; ``effects_digest`` names what would be
+A plan file is read back only if rendering what was read gives the same bytes again, so a changed byte, a cut file, a
+key nobody knows and an edited digest are all refused. ``digest`` names the bytes; ``effects_digest`` names what would be
 written, and where, so that an approval survives a new plan with the same effects.
 """
 
@@ -31,7 +31,6 @@ from recon.model import (
 
 FORMAT: Final = 1
 SIZE_MAX_BYTES: Final = 2_000_000_000
-_LISTS: Final = ("coverage", "findings", "changes", "left_alone")
 
 
 class PlanFileError(RefusedError):
@@ -270,13 +269,15 @@ def _render(plan: Plan) -> bytes:
 
 
 def _plan(content: Mapping[str, Any]) -> Plan:
-    target = dict(content["target"])
+    target: dict[str, Any] = {
+        key: tuple(item) if isinstance(item, list) else item for key, item in content["target"].items()
+    }
     return Plan(
         kind=str(content["kind"]),
         tool_version=str(content["tool_version"]),
         created_at=str(content["created_at"]),
         expires_at=str(content["expires_at"]),
-        target=Target(**{key: tuple(item) if isinstance(item, list) else item for key, item in target.items()}),
+        target=Target(**target),
         policy_digest=str(content["policy_digest"]),
         snapshot=str(content["snapshot"]),
         window=dict(content["window"]),

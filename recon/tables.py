@@ -37,6 +37,7 @@ PAYMENTS: Final[Schema] = {
     "chain_id": "int",
     "network_raw": "text",
     "recipient": "text",  # where the money must go
+    "sender": "text",  # blockchain.sender: who paid, as the row says
     "is_deposit": "bool",  # recipient is a one-time address: match by recipient and time, not by reference
     "reference": "text",  # 16 bare hex digits
     "reference_topic": "text",  # keccak256 of the reference bytes
@@ -195,12 +196,6 @@ ORPHANS: Final[Schema] = {
     "known_by": "text",  # id, reference, request_id, external_id, tx_hash
 }
 
-CLAIMANTS: Final[Schema] = {
-    "field": "text",  # tx_hash, reference, request_id, external_id
-    "value": "text",
-    "payment_id": "text",  # a row anywhere in the collection that carries this value
-}
-
 TABLES: Final[dict[str, Schema]] = {
     "payments": PAYMENTS,
     "claims": CLAIMS,
@@ -212,7 +207,7 @@ TABLES: Final[dict[str, Schema]] = {
     "gaps": GAPS,
     "documents": DOCUMENTS,
     "orphans": ORPHANS,
-    "claimants": CLAIMANTS,
+    "context": PAYMENTS,  # rows outside the window that carry a hash, reference or id of a break: matched, never reported
 }
 
 

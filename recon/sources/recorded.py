@@ -1,0 +1,468 @@
+"""A recorded world: a directory of what every source once said, answered again at the level of the wire.
+
+The provider and chain sources run over it unchanged. Instead of a network they get one of the handlers made here,
+``httpx.Request`` in and ``httpx.Response`` out (``httpx.MockTransport(handler)``), so paging, decoding, retries and
+ranges are exercised as over the network. The files of the directory and their lines:
+
+========================= ==========================================================================================
+``world.json``            when the world stands still, its target, its own addresses, its chains
+``payments.ndjson``       the marketplace's documents, canonical Extended JSON v2
+``request_network.ndjson``  ``{"request": body of GET /v2/request/{id}}`` and ``{"payment": row of GET /v2/payments}``
+``shkeeper.ndjson``       ``{"crypto": [names]}``, ``{"invoice": …}``, ``{"transaction": …}``, ``{"payout": …}``
+``chain-<id>.ndjson``     ``{"log": raw log}`` and ``{"receipt": raw receipt without its logs}``
+``deliveries.ndjson``     ``{"delivery": row of recon.tables.DELIVERIES}``
+``faults.json``           answers that are wrong on purpose, see :class:`FaultRule`
+========================= ==========================================================================================
+
+A block has the time ``head_time - (head - n) * block_ms``; every hash of a block is derived from its number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from recon.errors import UsageError
+
+if TYPE_CHECKING:
+    import httpx
+
+    Handler = Callable[[httpx.Request], httpx.Response]
+
+FORMAT: Final = 1
+PAGE_DEFAULT: Final = 20
+PAGE_MAX: Final = 100
+FILE_MAX_BYTES: Final = 4 * 1024**3
+
+
+class RecordedWorldError(UsageError):
+    """A directory is no recorded world, or one of its files cannot be read."""
+
+    def __init__(self, *, path: Path | str, why: str) -> None:
+        super().__init__(f'{path}: {why}. "recon simulate --out DIR" writes a directory that can be used.')
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChain:
+    """One chain of a recorded world.
+
+    Args:
+        head: Number of the newest block; ``head_time_ms`` is its time, ``block_ms`` the time between blocks.
+        finalized: What the ``finalized`` tag answers, or None where the node knows no such tag.
+        logs: Raw ``eth_getLogs`` entries, sorted by block and log index.
+        receipts: Raw receipts without their logs.
+    """
+
+    chain_id: int
+    head: int
+    head_time_ms: int
+    block_ms: int
+    finalized: int | None = None
+    logs: Sequence[Mapping[str, Any]] = ()
+    receipts: Sequence[Mapping[str, Any]] = ()
+
+    def time_ms(self, block: int) -> int:
+        """When a block was made, UTC milliseconds."""
+        return self.head_time_ms - (self.head - block) * self.block_ms
+
+    def block_at(self, time_ms: int) -> int:
+        """The newest block at or before a time."""
+        return self.head + (time_ms - self.head_time_ms) // self.block_ms
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRule:
+    """One answer that is wrong on purpose.
+
+    Args:
+        source: ``request_network``, ``shkeeper`` or ``chain:<id>``.
+        match: The path of the request (a provider) or the JSON-RPC method (a chain) it applies to, exactly.
+        status: HTTP status of the wrong answer.
+        body: Its JSON body; for a chain the JSON-RPC ``error`` object of the one call.
+        text: Its body where it is not JSON at all; beats ``body``.
+        from_block, to_block: Only log questions that touch this range of blocks.
+        calls: Which of the matching calls are hit, counted from 0, last excluded; None is all of them.
+    """
+
+    source: str
+    match: str
+    status: int = 200
+    body: Any = None
+    text: str | None = None
+    from_block: int | None = None
+    to_block: int | None = None
+    calls: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedWorld:
+    """Everything the sources of one moment would say; see the module docstring."""
+
+    now: datetime
+    seed: int
+    target_name: str = "demo"
+    database: str = "marketplace"
+    collection: str = "payments"
+    collection_uuid: str | None = None
+    merchant_recipients: tuple[str, ...] = ()
+    chains: Mapping[int, RecordedChain] = field(default_factory=dict)
+    payments: Sequence[Mapping[str, Any]] = ()
+    request_network: Sequence[Mapping[str, Any]] = ()
+    shkeeper: Sequence[Mapping[str, Any]] = ()
+    deliveries: Sequence[Mapping[str, Any]] = ()
+    faults: tuple[FaultRule, ...] = ()
+
+
+def block_hash(chain_id: int, number: int) -> str:
+    """The hash that a recorded chain's block has: derived, so that no block needs to be stored."""
+    return "0x" + hashlib.sha256(f"recorded:{chain_id}:{number}".encode()).hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------- reading the directory
+
+
+def load_world(path: Path) -> RecordedWorld:
+    """Read a recorded world.
+
+    Raises:
+        RecordedWorldError: The directory lacks ``world.json``, is of another format, or a line cannot be read.
+    """
+    meta = _json_file(path / "world.json")
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise RecordedWorldError(path=path, why=f"its world.json is not of format {FORMAT}")
+    try:
+        return RecordedWorld(
+            now=datetime.fromisoformat(str(meta["now"]).replace("Z", "+00:00")).astimezone(UTC),
+            seed=int(meta["seed"]),
+            target_name=str(meta["target_name"]),
+            database=str(meta["database"]),
+            collection=str(meta["collection"]),
+            collection_uuid=None if meta.get("collection_uuid") is None else str(meta["collection_uuid"]),
+            merchant_recipients=tuple(str(address) for address in meta["merchant_recipients"]),
+            chains={int(chain_id): _load_chain(path, int(chain_id), row) for chain_id, row in meta["chains"].items()},
+            payments=_documents(path / "payments.ndjson"),
+            request_network=_lines(path / "request_network.ndjson"),
+            shkeeper=_lines(path / "shkeeper.ndjson"),
+            deliveries=[line["delivery"] for line in _lines(path / "deliveries.ndjson")],
+            faults=_load_faults(path / "faults.json"),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordedWorldError(path=path, why=f"what its files hold is not a recorded world ({error!r})") from error
+
+
+def _load_chain(path: Path, chain_id: int, row: Mapping[str, Any]) -> RecordedChain:
+    lines = _lines(path / f"chain-{chain_id}.ndjson")
+    return RecordedChain(
+        chain_id=chain_id,
+        head=int(row["head"]),
+        head_time_ms=int(row["head_time"]),
+        block_ms=int(row["block_ms"]),
+        finalized=None if row.get("finalized") is None else int(row["finalized"]),
+        logs=[line["log"] for line in lines if "log" in line],
+        receipts=[line["receipt"] for line in lines if "receipt" in line],
+    )
+
+
+def _load_faults(path: Path) -> tuple[FaultRule, ...]:
+    if not path.exists():
+        return ()
+    rules = []
+    for row in _json_file(path)["rules"]:
+        calls = row.get("calls")
+        rules.append(FaultRule(**{**row, "calls": None if calls is None else (int(calls[0]), int(calls[1]))}))
+    return tuple(rules)
+
+
+def _json_file(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise RecordedWorldError(path=path, why=f"the file cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordedWorldError(path=path, why="the file is not JSON") from error
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of an NDJSON file; a file that is not there has none, since a world may lack a provider."""
+    import msgspec
+
+    if not path.exists():
+        return []
+    if path.stat().st_size > FILE_MAX_BYTES:
+        raise RecordedWorldError(path=path, why="the file is larger than any recorded world")
+    try:
+        return list(msgspec.json.Decoder(dict[str, Any]).decode_lines(path.read_bytes()))
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise RecordedWorldError(path=path, why=f"a line is not a JSON object ({error})") from error
+
+
+def _documents(path: Path) -> list[Mapping[str, Any]]:
+    from bson import json_util
+
+    if not path.exists():
+        raise RecordedWorldError(path=path, why="the file is missing")
+    documents = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            documents.append(json_util.loads(line, json_options=json_util.CANONICAL_JSON_OPTIONS))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            why = f"line {number} is not canonical Extended JSON"
+            raise RecordedWorldError(path=path, why=why) from error
+    return documents
+
+
+# ------------------------------------------------------------------------------------------------------------ faults
+
+
+class Faults:
+    """Which rule, if any, spoils the next call; counts matching calls, so that a rule can end."""
+
+    def __init__(self, rules: Sequence[FaultRule], source: str) -> None:
+        self._rules = [rule for rule in rules if rule.source == source]
+        self._seen = [0] * len(self._rules)
+
+    def pick(self, match: str, *, blocks: tuple[int, int] | None = None) -> FaultRule | None:
+        for index, rule in enumerate(self._rules):
+            if rule.match != match or not _touches(rule, blocks):
+                continue
+            number = self._seen[index]
+            self._seen[index] += 1
+            if rule.calls is None or rule.calls[0] <= number < rule.calls[1]:
+                return rule
+        return None
+
+
+def _touches(rule: FaultRule, blocks: tuple[int, int] | None) -> bool:
+    if rule.from_block is None or rule.to_block is None:
+        return True
+    return blocks is not None and blocks[0] <= rule.to_block and blocks[1] >= rule.from_block
+
+
+def spoiled_answer(rule: FaultRule) -> httpx.Response:
+    import httpx
+
+    if rule.text is not None:
+        return httpx.Response(rule.status, text=rule.text)
+    return httpx.Response(rule.status, json=rule.body)
+
+
+# --------------------------------------------------------------------------------------------------- Request Network
+
+
+def request_network_handler(world: RecordedWorld) -> Handler:
+    """Answer as this world's Request Network: ``/v2/payments``, ``/v2/request/{id}``, ``/v1/request/{reference}``."""
+    api = _RequestNetwork(world)
+    faults = Faults(world.faults, "request_network")
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        rule = faults.pick(request.url.path)
+        return spoiled_answer(rule) if rule else api.answer(request)
+
+    return handle
+
+
+class _RequestNetwork:
+    _FILTERS = (
+        "txHash", "walletAddress", "paymentReference", "requestId", "reference", "type", "invoiceCurrency",
+        "paymentCurrency",
+    )  # fmt: skip
+
+    def __init__(self, world: RecordedWorld) -> None:
+        self._world = world
+        requests = [line["request"] for line in world.request_network if "request" in line]
+        self._requests = {str(body["requestId"]).lower(): body for body in requests}
+        self._references = {_bare(body.get("paymentReference")): body for body in requests}
+        payments = [line["payment"] for line in world.request_network if "payment" in line]
+        self._payments = sorted(payments, key=lambda row: (row["timestamp"], row["id"]), reverse=True)
+        self._wallets: dict[str, set[str]] | None = None
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        import httpx
+
+        path = request.url.path
+        if request.method != "GET":
+            return _rn_error(404, f"Cannot {request.method} {path}", "Not Found")
+        if path == "/v2/payments":
+            return self._list(dict(request.url.params))
+        version, _, key = path.removeprefix("/").partition("/request/")
+        if version in ("v1", "v2") and key and "/" not in key:
+            known = self._requests if version == "v2" else self._references
+            body = known.get(unquote(key).lower() if version == "v2" else _bare(unquote(key)))
+            if body is None:
+                return _rn_error(404, "Request not found", "Not Found")
+            short = ("hasBeenPaid", "paymentReference", "requestId", "isListening", "txHash")
+            return httpx.Response(200, json=body if version == "v2" else {name: body.get(name) for name in short})
+        return _rn_error(404, f"Cannot GET {path}", "Not Found")
+
+    def _list(self, params: dict[str, str]) -> httpx.Response:
+        import httpx
+
+        if not any(params.get(name) for name in self._FILTERS):
+            field_error = {"field": "txHash", "message": f"At least one of {', '.join(self._FILTERS)} is required"}
+            return httpx.Response(400, json={"message": "Validation failed", "errors": [field_error]})
+        limit, offset = params.get("limit", str(PAGE_DEFAULT)), params.get("offset", "0")
+        if not (limit.isdecimal() and offset.isdecimal() and int(limit) > 0):
+            issue = {"code": "invalid_string", "path": ["limit"], "message": "Expected a positive number"}
+            return httpx.Response(400, json={"statusCode": 400, "message": [issue], "error": "Bad Request"})
+        size, start = min(int(limit), PAGE_MAX), int(offset)
+        rows = [row for row in self._payments if self._fits(row, params)]
+        page = {"total": len(rows), "limit": size, "offset": start, "hasMore": start + size < len(rows)}
+        return httpx.Response(200, json={"payments": rows[start : start + size], "pagination": page})
+
+    def _fits(self, row: Mapping[str, Any], params: Mapping[str, str]) -> bool:
+        asked = row.get("request") or {}
+        plain = {
+            "requestId": (params.get("requestId"), asked.get("requestId")),
+            "reference": (params.get("reference"), asked.get("reference")),
+            "type": (params.get("type"), row.get("type")),
+            "invoiceCurrency": (params.get("invoiceCurrency"), row.get("currency")),
+            "paymentCurrency": (params.get("paymentCurrency"), row.get("paymentCurrency")),
+        }
+        if any(wanted and str(found).lower() != wanted.lower() for wanted, found in plain.values()):
+            return False
+        if (wanted := params.get("paymentReference")) and _bare(wanted) != _bare(asked.get("paymentReference")):
+            return False
+        hashes = {str(row.get(name)).lower() for name in ("sourceTxHash", "destinationTxHash") if row.get(name)}
+        if (wanted := params.get("txHash")) and wanted.lower() not in hashes:
+            return False
+        if (wanted := params.get("walletAddress")) and not hashes & self._hashes_of(wanted.lower()):
+            return False
+        at = _instant(row["timestamp"])
+        from_at, to_at = params.get("fromDate"), params.get("toDate")
+        return (not from_at or at >= _instant(from_at)) and (not to_at or at <= _instant(to_at))
+
+    def _hashes_of(self, address: str) -> set[str]:
+        """Transactions in which an address sent or received; the rows themselves carry no address."""
+        if self._wallets is None:
+            self._wallets = {}
+            for chain in self._world.chains.values():
+                for log in chain.logs:
+                    tx_hash = str(log["transactionHash"]).lower()
+                    for word in (*log["topics"][1:], str(log["data"])[66:130]):
+                        self._wallets.setdefault("0x" + str(word)[-40:].lower(), set()).add(tx_hash)
+        return self._wallets.get(address, set())
+
+
+def _rn_error(status: int, message: str, error: str) -> httpx.Response:
+    import httpx
+
+    return httpx.Response(status, json={"statusCode": status, "message": message, "error": error})
+
+
+def _bare(reference: object) -> str:
+    return str(reference).lower().removeprefix("0x")
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+
+
+# ---------------------------------------------------------------------------------------------------------- SHKeeper
+
+
+def shkeeper_handler(world: RecordedWorld) -> Handler:
+    """Answer as the SHKeeper of this world: whole tables, and errors with HTTP 200, as the real one does."""
+    api = _Shkeeper(world)
+    faults = Faults(world.faults, "shkeeper")
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        rule = faults.pick(request.url.path)
+        return spoiled_answer(rule) if rule else api.answer(request)
+
+    return handle
+
+
+class _Shkeeper:
+    def __init__(self, world: RecordedWorld) -> None:
+        lines = world.shkeeper
+        self._crypto = [str(name) for line in lines if "crypto" in line for name in line["crypto"]]
+        self._invoices = [line["invoice"] for line in lines if "invoice" in line]
+        self._transactions = [line["transaction"] for line in lines if "transaction" in line]
+        self._payouts = [line["payout"] for line in lines if "payout" in line]
+        self._by_external_id: dict[str, list[Mapping[str, Any]]] = {}
+        for invoice in self._invoices:
+            self._by_external_id.setdefault(str(invoice["external_id"]), []).append(invoice)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        import httpx
+
+        parts = request.url.path.strip("/").split("/")
+        if parts[:2] != ["api", "v1"] or request.method != "GET":
+            return _sk_unknown()
+        if parts[2:] == ["crypto"]:
+            listed = [{"name": name, "display_name": name.replace("-", " ")} for name in self._crypto]
+            return httpx.Response(200, json={"status": "success", "crypto": self._crypto, "crypto_list": listed})
+        if not request.headers.get("x-shkeeper-api-key"):
+            return httpx.Response(200, json={"status": "error", "message": "No API key"})
+        if parts[3:] == ["payout", "status"]:
+            return self._payout(parts[2], request.url.params.get("external_id"))
+        return self._table([unquote(part) for part in parts[2:]])
+
+    def _table(self, parts: list[str]) -> httpx.Response:
+        match parts:
+            case ["invoices"]:
+                return self._success("invoices", self._invoices)
+            case ["invoices", external_id]:
+                return self._success("invoices", self._by_external_id.get(external_id, []))
+            case ["transactions"]:
+                return self._success("transactions", self._transactions)
+            case ["transactions", crypto, address]:
+                rows = [t for t in self._transactions if t["crypto"] == crypto and t["addr"] == address]
+                return self._success("transactions", rows)
+            case ["tx-info", txid, external_id]:
+                return self._info(txid, external_id)
+        return _sk_unknown()
+
+    @staticmethod
+    def _success(name: str, rows: Sequence[Mapping[str, Any]]) -> httpx.Response:
+        import httpx
+
+        return httpx.Response(200, json={"status": "success", name: list(rows)})
+
+    def _info(self, txid: str, external_id: str) -> httpx.Response:
+        import httpx
+
+        found = [t for i in self._by_external_id.get(external_id, []) for t in i["txs"] if t["txid"] == txid]
+        info = {"crypto": found[0]["crypto"], "amount": found[0]["amount"], "addr": found[0]["addr"]} if found else {}
+        return httpx.Response(200, json={"status": "success", "info": info})
+
+    def _payout(self, crypto: str, external_id: str | None) -> httpx.Response:
+        import httpx
+
+        if not external_id:
+            return httpx.Response(400, json={"error": "external_id is required"})
+        for payout in self._payouts:
+            if payout["crypto"] == crypto and str(payout["external_id"]) == external_id:
+                return httpx.Response(200, json=payout)
+        return httpx.Response(404, json={"error": "Payout not found"})
+
+
+def _sk_unknown() -> httpx.Response:
+    import httpx
+
+    return httpx.Response(404, json={"code": 404, "status": "Not Found"})
+
+
+# ------------------------------------------------------------------------------------------------------------- chains
+
+
+def rpc_handler(world: RecordedWorld, chain_id: int) -> Handler:
+    """Answer as a JSON-RPC node of one chain of this world, single calls and batches.
+
+    Raises:
+        RecordedWorldError: The world has no such chain.
+    """
+    from recon.sources.recorded_chain import node_handler
+
+    if chain_id not in world.chains:
+        raise RecordedWorldError(path="recorded world", why=f"it has no chain {chain_id}")
+    return node_handler(world.chains[chain_id], Faults(world.faults, f"chain:{chain_id}"))

@@ -1,0 +1,77 @@
+"""Fixtures that every test module may use: real servers, started when first asked for and stopped by pid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests import servers
+from tests.onchain import Chain
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+    MongodStarter = Callable[..., servers.Mongod]
+    AnvilStarter = Callable[..., servers.Anvil]
+    ChainStarter = Callable[..., Chain]
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[servers.Mongod]:
+    """One real mongod for the whole run, a replica set of one without authentication; use a database of your own."""
+    server = servers.start_mongod()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mongo_database(mongod: servers.Mongod, request: pytest.FixtureRequest) -> Iterator[Database[dict[str, Any]]]:
+    """An empty database on the shared mongod, named after the test, gone afterwards."""
+    name = "".join(letter if letter.isalnum() else "_" for letter in request.node.name)[:50]
+    with mongod.client() as client:
+        client.drop_database(name)
+        yield client[name]
+        client.drop_database(name)
+
+
+@pytest.fixture
+def start_mongod() -> Iterator[MongodStarter]:
+    """Starts a mongod of the test's own (``auth=``, ``replica_set=``), stopped after the test."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> servers.Mongod:
+            server = servers.start_mongod(**options)
+            stack.callback(server.stop)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def start_anvil() -> Iterator[AnvilStarter]:
+    """Starts a bare chain of the test's own (see :func:`tests.servers.start_anvil`), stopped after the test."""
+    with ExitStack() as stack:
+
+        def start(*given: Any, **options: Any) -> servers.Anvil:
+            server = servers.start_anvil(*given, **options)
+            stack.callback(server.stop)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def start_chain(start_anvil: AnvilStarter) -> Iterator[ChainStarter]:
+    """Starts a chain that carries the real fee proxies and the known tokens of its chain id at their addresses."""
+    with ExitStack() as stack:
+
+        def start(chain_id: int = 56, *, block_s: int = 12, **options: Any) -> Chain:
+            chain = stack.enter_context(Chain(start_anvil(chain_id, **options), block_s=block_s))
+            chain.deploy_proxy()
+            chain.deploy_known_tokens()
+            return chain
+
+        yield start

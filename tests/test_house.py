@@ -1,0 +1,425 @@
+"""The rules of the house that no linter knows: directions, purity, sizes, writers, and what the columnar code may use.
+
+A new module is placed in :data:`ORDER`; whoever needs another rule bent says so there, in one line with its reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "recon"
+
+ORDER = (
+    "errors", "money", "ids", "model", "tables", "registry", "sources", "guard",
+    "match", "rules", "evidence", "verdicts", "engine", "snapshot", "planfile", "plan",
+    "retry", "store", "lease", "journal", "history", "undo", "apply", "approvals",
+    "flags", "gates", "inspect", "case", "triage", "simulate", "score", "report",
+    "configfile", "config", "opening", "load", "plot", "demo", "bench", "cli",
+)  # fmt: skip
+"""Each module or folder imports only from those before it, and from itself."""
+
+PURE = ("errors", "money", "ids", "model", "tables", "registry", "guard", "match", "rules", "plan")
+"""Modules that decide. They are given everything, ``now`` included."""
+
+IMPURE_MODULES = {
+    "asyncio", "builtins", "duckdb", "ftplib", "getpass", "glob", "http", "httpx", "io", "logging", "multiprocessing",
+    "os", "pathlib", "platform", "pymongo", "random", "requests", "secrets", "select", "shutil", "signal", "socket",
+    "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid", "web3", "filelock",
+}  # fmt: skip
+IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
+IMPURE_METHODS = {"now", "utcnow", "today", "getenv", "read_text", "write_text", "read_bytes", "write_bytes"}
+
+WRITERS = {
+    "store": "the only writer of business records",
+    "journal": "appends to the tool's own journal",
+    "lease": "holds the tool's own lease",
+}
+WRITES = {
+    "insert_one", "insert_many", "update_one", "update_many", "replace_one", "delete_one", "delete_many", "bulk_write",
+    "find_one_and_update", "find_one_and_replace", "find_one_and_delete", "drop_collection", "drop_database",
+    "create_index", "create_collection", "rename_collection",
+}  # fmt: skip
+
+COLUMNAR = ("match", "rules")
+COLUMN_OPERATIONS = {
+    "alias", "all_horizontal", "agg", "any_horizontal", "cast", "coalesce", "col", "collect_schema", "concat",
+    "concat_str", "cum_sum", "drop", "fill_null", "filter", "group_by", "is_in", "is_null", "join", "len", "lit", "max",
+    "max_horizontal", "min", "min_horizontal", "n_unique", "otherwise", "over", "rename", "select", "starts_with",
+    "sum", "sum_horizontal", "then", "unique", "when", "with_columns",
+}  # fmt: skip
+"""Operations seen to give the same on DuckDB, Polars, pandas and Spark."""
+PLAIN_METHODS = {
+    "append",
+    "extend",
+    "get",
+    "items",
+    "keys",
+    "values",
+    "join",
+    "partition",
+    "replace",
+    "split",
+    "update",
+}
+"""Methods of lists, dictionaries and text, which never reach an engine."""
+AGGREGATES = {"alias", "cast", "col", "len", "max", "min", "n_unique", "sum"}
+WINDOWED = {"cum_sum", "len", "max", "min", "n_unique", "sum"}
+
+CODE_LINES_MAX = 60
+FILE_LINES_MAX = 600
+POSITIONAL_MAX = 2
+ARGUMENTS_MAX = 6
+GIVEN_SIGNATURES = {
+    "convert": "click calls it",
+    "settings_customise_sources": "pydantic calls it",
+    "payment_reference": "the order is Request Network's own",
+    "no_progress": "every reader calls it, once per piece of work",
+}
+"""Functions whose positional arguments are not ours to choose, with the reason."""
+
+HEAVY = {"pandas", "web3", "duckdb", "pyarrow", "polars", "pymongo", "numpy", "narwhals", "mongomock"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def files_of(part: str) -> list[Path]:
+    """The files of one module or folder of the package; none when it is not written yet."""
+    module = PACKAGE / f"{part}.py"
+    return [module] if module.exists() else sorted((PACKAGE / part).rglob("*.py"))
+
+
+def parts() -> list[str]:
+    """Every module and folder of the package."""
+    found = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    return sorted(found - {"__init__"})
+
+
+def where(path: Path, node: ast.AST) -> str:
+    return f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"
+
+
+def imports(path: Path) -> Iterator[tuple[ast.AST, str]]:
+    """Every imported module as a dotted name, wherever the import stands."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            if node.module == "recon":
+                yield from ((node, f"recon.{alias.name}") for alias in node.names)
+            else:
+                yield node, node.module
+        elif isinstance(node, ast.ImportFrom):
+            package = ".".join(path.relative_to(ROOT).parts[: -node.level])
+            yield node, f"{package}.{node.module or node.names[0].name}"
+
+
+def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
+    """Every call with the last name of what is called."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                yield node, node.func.attr
+            elif isinstance(node.func, ast.Name):
+                yield node, node.func.id
+
+
+def functions(tree: ast.AST, *, public: bool = False, in_class: bool = False) -> Iterator[tuple[Function, bool]]:
+    """Every function with whether it is a method; ``public`` leaves out private and nested ones."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, Function):
+            if not public or not node.name.startswith("_") or node.name == "__init__":
+                yield node, in_class
+            if not public:
+                yield from functions(node)
+        elif isinstance(node, ast.ClassDef):
+            if not public or not node.name.startswith("_"):
+                yield from functions(node, public=public, in_class=True)
+        elif not isinstance(node, ast.expr):
+            yield from functions(node, public=public, in_class=in_class)
+
+
+def is_command(function: Function) -> bool:
+    """Whether click calls it: then its arguments are the command's options, by name."""
+    return any(
+        isinstance(name, ast.Attribute | ast.Name)
+        and (name.attr if isinstance(name, ast.Attribute) else name.id) in ("command", "group", "option", "argument")
+        for decorator in function.decorator_list
+        for name in ast.walk(decorator)
+    )
+
+
+def code_lines(function: Function) -> int:
+    """Lines of code: no docstring, no blank lines."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return sum(1 + (node.end_lineno or node.lineno) - node.lineno for node in body)
+
+
+def none(problems: Iterable[str]) -> None:
+    found = sorted(problems)
+    assert not found, "\n" + "\n".join(found)
+
+
+# Directions and purity
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    none(f"recon/{part}: place it in ORDER of tests/test_house.py" for part in parts() if part not in ORDER)
+
+
+@pytest.mark.parametrize("part", parts())
+def test_a_module_imports_only_from_those_before_it(part: str) -> None:
+    allowed = {*ORDER[: ORDER.index(part) + 1], "__version__"} if part in ORDER else set(ORDER)
+    none(
+        f"{where(path, node)} imports {name}, which comes after {part}"
+        for path in files_of(part)
+        for node, name in imports(path)
+        if name.startswith("recon.") and name.split(".")[1] not in allowed
+    )
+
+
+def test_no_module_imports_the_tests_or_the_scripts() -> None:
+    none(
+        f"{where(path, node)} imports {name}"
+        for part in parts()
+        for path in files_of(part)
+        for node, name in imports(path)
+        if name.split(".")[0] in ("tests", "scripts", "pytest", "hypothesis")
+    )
+
+
+@pytest.mark.parametrize("part", [part for part in PURE if files_of(part)])
+def test_what_decides_touches_nothing_outside(part: str) -> None:
+    paths = files_of(part)
+    none(
+        f"{where(path, node)} imports {name}"
+        for path in paths
+        for node, name in imports(path)
+        if name.split(".")[0] in IMPURE_MODULES and name != "urllib.parse"
+    )
+    # The registry reads the data files beside it, once; they are part of the program.
+    allowed = {"read_text"} if part == "registry" else set()
+    none(
+        f"{where(path, node)} calls {name}"
+        for path in paths
+        for node, name in calls(path)
+        if name in (IMPURE_METHODS - allowed if isinstance(node.func, ast.Attribute) else IMPURE_CALLS)
+    )
+
+
+# Writers
+
+
+def test_only_the_store_writes_business_records() -> None:
+    none(
+        f"{where(path, node)} calls {name}; only {', '.join(WRITERS)} may"
+        for part in parts()
+        if part not in WRITERS
+        for path in files_of(part)
+        for node, name in calls(path)
+        if name in WRITES and isinstance(node.func, ast.Attribute)
+    )
+
+
+def test_sources_never_write() -> None:
+    none(
+        f"{where(path, node)} imports {name}"
+        for path in files_of("sources")
+        for node, name in imports(path)
+        if name.startswith(("recon.store", "recon.journal", "recon.apply"))
+    )
+
+
+# The columnar code
+
+
+def columnar() -> list[Path]:
+    return [path for part in COLUMNAR for path in files_of(part)]
+
+
+def test_the_columnar_modules_use_only_operations_that_mean_the_same_everywhere() -> None:
+    none(
+        f"{where(path, node)} uses .{name}()"
+        for path in columnar()
+        for node, name in calls(path)
+        if isinstance(node.func, ast.Attribute) and name not in COLUMN_OPERATIONS | PLAIN_METHODS
+    )
+
+
+def test_the_columnar_modules_divide_and_round_nothing() -> None:
+    none(
+        f"{where(path, node)} uses {type(node.op).__name__}"
+        for path in columnar()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.BinOp | ast.AugAssign)
+        and isinstance(node.op, ast.Mod | ast.Div | ast.FloorDiv | ast.Pow | ast.MatMult)
+    )
+
+
+def test_an_aggregate_is_plain() -> None:
+    """On pandas a condition inside ``agg`` is ignored without an error: columns first, then a plain sum."""
+    found = [(path, node) for path in columnar() for node, name in calls(path) if name == "agg"]
+    inside = [
+        (path, part) for path, node in found for given in [*node.args, *node.keywords] for part in ast.walk(given)
+    ]
+    none(
+        f"{where(path, part)} calls .{part.func.attr}() inside agg"
+        for path, part in inside
+        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr not in AGGREGATES
+    )
+    none(
+        f"{where(path, part)} computes inside agg"
+        for path, part in inside
+        if isinstance(part, ast.BinOp | ast.Compare | ast.UnaryOp | ast.IfExp)
+    )
+
+
+def test_a_window_is_over_a_plain_aggregate() -> None:
+    """``first().over`` and ``rank`` differ between engines: a row number is a cumulative sum of 1."""
+    none(
+        f"{where(path, node)} .over() follows {ast.unparse(node.func)[:60]}"
+        for path in columnar()
+        for node, name in calls(path)
+        if name == "over"
+        and isinstance(node.func, ast.Attribute)
+        and not (
+            isinstance(node.func.value, ast.Call)
+            and isinstance(node.func.value.func, ast.Attribute)
+            and node.func.value.func.attr in WINDOWED
+        )
+    )
+
+
+def test_columnar_code_is_never_a_loop_over_rows() -> None:
+    none(
+        f"{where(path, node)} calls {name}"
+        for path in columnar()
+        for node, name in calls(path)
+        if name in ("iter_rows", "rows", "to_dicts", "to_list", "to_pylist", "collect", "to_native", "apply")
+    )
+
+
+# Sizes and words
+
+
+@pytest.mark.parametrize("part", parts())
+def test_functions_and_files_stay_small(part: str) -> None:
+    none(
+        f"{where(path, function)} {function.name} has {code_lines(function)} lines of code"
+        for path in files_of(part)
+        for function, _ in functions(tree_of(path))
+        if code_lines(function) > CODE_LINES_MAX
+    )
+    none(
+        f"{path.relative_to(ROOT)} has {lines} lines"
+        for path in files_of(part)
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > FILE_LINES_MAX
+    )
+
+
+@pytest.mark.parametrize("part", parts())
+def test_public_functions_take_few_arguments(part: str) -> None:
+    problems = []
+    for path in files_of(part):
+        for function, is_method in functions(tree_of(path), public=True):
+            if is_command(function) or function.name in GIVEN_SIGNATURES:
+                continue
+            positional = [*function.args.posonlyargs, *function.args.args]
+            is_static = any(getattr(each, "id", "") == "staticmethod" for each in function.decorator_list)
+            count = len(positional) - (1 if is_method and not is_static else 0)
+            total = count + len(function.args.kwonlyargs)
+            if count > POSITIONAL_MAX or (total > ARGUMENTS_MAX and function.name != "__init__"):
+                problems.append(f"{where(path, function)} {function.name}: {count} positional, {total} in all")
+    none(problems)
+
+
+@pytest.mark.parametrize("part", parts())
+def test_every_public_name_has_a_docstring(part: str) -> None:
+    problems = []
+    for path in files_of(part):
+        tree = tree_of(path)
+        if tree.body and ast.get_docstring(tree) is None:
+            problems.append(f"{path.relative_to(ROOT)} has no docstring")
+        for function, _ in functions(tree, public=True):
+            if function.name != "__init__" and ast.get_docstring(function) is None:
+                problems.append(f"{where(path, function)} {function.name} has no docstring")
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and ast.get_docstring(node) is None:
+                problems.append(f"{where(path, node)} {node.name} has no docstring")
+    none(problems)
+
+
+def tracked_text() -> Iterator[tuple[str, str]]:
+    """Name and text of every file that is, or could be, committed."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.split("\0")):
+        try:
+            yield name, (ROOT / name).read_text(encoding="utf-8")
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue  # no text, or deleted and not committed yet
+
+
+def test_nothing_committed_names_this_machine_a_registry_or_unfinished_work() -> None:
+    # Written in pieces, so that this file does not hold what it looks for.
+    hosts = "|".join(("pypi" + r"\.org", "python" + "hosted", "npm" + r"js\.(?:org|com)", "deb" + r"\.debian"))
+    folders = "|".join(("wo" + "rk", "ro" + "ot", "fa" + "rm", "ho" + "me"))
+    forbidden = {
+        "a registry's address": re.compile(hosts),
+        "a path of one machine": re.compile(rf"(?<![\w.~}}-])/(?:{folders})/\w"),
+        "a folder beside the repository": re.compile(r"\.\./" + "shared"),
+        "unfinished work": re.compile(r"\b(?:" + "TO" + "DO|FIX" + "ME|XX" + r"X)\b"),
+    }
+    none(
+        f"{name}:{text.count(chr(10), 0, found.start()) + 1} holds {what}: {found[0]!r}"
+        for name, text in tracked_text()
+        for what, pattern in forbidden.items()
+        if (found := pattern.search(text))
+    )
+
+
+def test_constraints_pin_every_requirement_with_a_hash() -> None:
+    for path in sorted(ROOT.glob("constraints*.txt")):
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        none(f"{path.name}: {line[:60]}" for line in lines if "==" not in line or "--hash=sha256:" not in line)
+
+
+def test_no_test_is_skipped_or_expected_to_fail() -> None:
+    words = {"skip", "skipif", "xfail", "importorskip"}
+    none(
+        f"{where(path, node)} uses {node.attr}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr in words
+    )
+
+
+# Start-up
+
+
+def loaded_after(code: str) -> set[str]:
+    report = "import sys; sys.stderr.write('loaded ' + ' '.join(sorted({m.split('.')[0] for m in sys.modules})))"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(ran.stderr.rpartition("loaded ")[2].split())
+
+
+def test_importing_the_package_costs_next_to_nothing() -> None:
+    assert loaded_after("import recon") & HEAVY == set()

@@ -192,6 +192,7 @@ class Settings:
             abandoned_after_ms=rules.abandoned_after_days * 86_400_000,
             clock_skew_ms=rules.clock_skew_s * 1000,
             merchant_recipients=self.recipients,
+            fee_recipients=tuple(sorted(set(self.values.merchant.fee_recipients))),
             plan_age_max_ms=limits.plan_age_max_h * 3_600_000,
             changes_max=limits.changes_max,
             share_max_percent=limits.share_max_percent,

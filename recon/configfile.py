@@ -184,9 +184,13 @@ class ChainSection(Section):
 
 
 class MerchantSection(Section):
-    """``[merchant]``: the addresses that are ours; money to them that no row knows is ``missing_local``."""
+    """``[merchant]``: the addresses that are ours; money to them that no row knows is ``missing_local``.
+
+    ``fee_recipients`` are where a payment's fee may go; a fee to anybody else is a ``fee_mismatch``.
+    """
 
     recipients: tuple[AddressText, ...] = ()
+    fee_recipients: tuple[AddressText, ...] = ()
 
 
 class TokenSection(Section):

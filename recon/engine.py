@@ -1,0 +1,188 @@
+"""Where the frames run: DuckDB by default, Polars as the other, pandas as a third opinion, Spark past one machine.
+
+Every engine gives the same rows; results leave it through :meth:`Engine.collect`, which casts them to one Arrow schema
+and sorts them, so that nothing downstream can tell which engine ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from recon.errors import UsageError
+from recon.tables import Schema, schema_of
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    import pyarrow as pa
+
+    Frame = nw.LazyFrame[Any]
+
+ENGINES: Final = ("duckdb", "polars", "pandas", "spark")
+
+
+class UnknownEngineError(UsageError):
+    """An engine name nobody knows."""
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(f"{name!r} is no engine; choose one of {', '.join(ENGINES)}.")
+
+
+class Engine(Protocol):
+    """What a run needs of an engine. Use it as a context manager: leaving it frees what was kept."""
+
+    name: str
+
+    def scan(self, files: Sequence[Path]) -> Frame:
+        """A lazy frame over Parquet files of one table."""
+        ...
+
+    def keep(self, frame: Frame) -> Frame:
+        """Compute a frame once, for frames that are used more than once."""
+        ...
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Compute a frame as Arrow: exactly these columns, cast, sorted by ``order``."""
+        ...
+
+    def close(self) -> None:
+        """Free everything."""
+        ...
+
+
+def open_engine(name: str, *, memory_bytes: int | None = None, scratch: Path | None = None) -> Engine:
+    """Start an engine by name.
+
+    Args:
+        memory_bytes: Limit that DuckDB keeps by spilling to ``scratch``; other engines have no such limit.
+
+    Raises:
+        UnknownEngineError: No engine of that name.
+    """
+    if name == "duckdb":
+        return DuckDbEngine(memory_bytes=memory_bytes, scratch=scratch)
+    if name == "polars":
+        return PolarsEngine()
+    if name == "pandas":
+        return PandasEngine()
+    raise UnknownEngineError(name=name)
+
+
+def _cast(table: pa.Table, columns: Schema, order: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = schema_of(columns)
+    arrays = []
+    for field in wanted:
+        column = table.column(field.name)
+        if pa.types.is_decimal(column.type) and pa.types.is_integer(field.type):
+            column = pc.cast(column, pa.decimal128(38, 0))
+        arrays.append(column.cast(field.type))
+    result = pa.Table.from_arrays(arrays, schema=wanted)
+    return result.sort_by([(name, "ascending") for name in order]) if order else result
+
+
+class DuckDbEngine:
+    """DuckDB in process; spills to disk under a memory limit."""
+
+    name = "duckdb"
+
+    def __init__(self, *, memory_bytes: int | None = None, scratch: Path | None = None) -> None:
+        import duckdb
+
+        self._connection = duckdb.connect()
+        self._connection.execute("set preserve_insertion_order = false")
+        self._connection.execute("set enable_progress_bar = false")
+        if memory_bytes:
+            self._connection.execute(f"set memory_limit = '{memory_bytes // 1_000_000}MB'")
+        if scratch:
+            self._connection.execute("set temp_directory = $1", [str(scratch)])
+        self._kept = 0
+
+    def scan(self, files: Sequence[Path]) -> Frame:
+        """A lazy frame over Parquet files of one table."""
+        import narwhals as nw
+
+        return nw.from_native(self._connection.read_parquet([str(file) for file in files])).lazy()
+
+    def keep(self, frame: Frame) -> Frame:
+        """Write the frame into a table of the in-memory database, which spills when it must."""
+        import narwhals as nw
+
+        name = f"kept_{self._kept}"
+        self._kept += 1
+        frame.to_native().create(name)
+        kept: Frame = nw.from_native(self._connection.table(name)).lazy()
+        return kept
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Compute a frame as Arrow."""
+        table = frame.select(*columns).to_native().to_arrow_table()
+        return _cast(table, columns, order)
+
+    def close(self) -> None:
+        """Drop the in-memory database."""
+        self._connection.close()
+
+
+class PolarsEngine:
+    """Polars, lazy; the plan runs when a frame is kept or collected."""
+
+    name = "polars"
+
+    def scan(self, files: Sequence[Path]) -> Frame:
+        """A lazy frame over Parquet files of one table."""
+        import narwhals as nw
+        import polars as pl
+
+        return nw.from_native(pl.scan_parquet([str(file) for file in files]))
+
+    def keep(self, frame: Frame) -> Frame:
+        """Collect and go on lazily from the result."""
+        import narwhals as nw
+
+        return nw.from_native(frame.to_native().collect().lazy())
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Compute a frame as Arrow."""
+        return _cast(frame.select(*columns).to_native().collect().to_arrow(), columns, order)
+
+    def close(self) -> None:
+        """Polars holds nothing."""
+
+
+class PandasEngine:
+    """pandas with Arrow types: slow, and a third opinion in tests."""
+
+    name = "pandas"
+
+    def scan(self, files: Sequence[Path]) -> Frame:
+        """An eager frame in lazy clothes; null keys are routed by the expressions, which never join on null."""
+        import narwhals as nw
+        import pandas as pd
+        import pyarrow.parquet as pq
+
+        parts = [pq.read_table(file).to_pandas(types_mapper=pd.ArrowDtype) for file in files]
+        frame: Frame = nw.from_native(pd.concat(parts, ignore_index=True)).lazy()
+        return frame
+
+    def keep(self, frame: Frame) -> Frame:
+        """pandas has computed it already."""
+        return frame
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Hand the columns over as Arrow, without the index."""
+        import pyarrow as pa
+
+        native = frame.select(*columns).collect().to_native()
+        return _cast(pa.Table.from_pandas(native, preserve_index=False), columns, order)
+
+    def close(self) -> None:
+        """pandas holds nothing."""
+
+
+def scan_all(engine: Engine, files: Mapping[str, Sequence[Path]]) -> dict[str, Frame]:
+    """One lazy frame per table."""
+    return {name: engine.scan(paths) for name, paths in files.items()}

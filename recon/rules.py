@@ -1,0 +1,343 @@
+"""Evidence to findings and a verdict: one row of a table per rule, and the first that applies names the verdict.
+
+Pure and columnar, like ``recon.match``. Every rule has a permanent number, its bit in the ``findings`` mask. Adding a
+verdict is adding a row here and its scenarios in the tests. A worked example: a covered payment whose row is still
+``pending`` and to which a second transfer came has bits 9 (``local_behind``) and 18 (``multiple_transfers``); the order
+makes ``local_behind`` its verdict, and the second transfer stays visible as a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import narwhals as nw
+
+from recon.match import Frame, Horizon
+from recon.model import CLOSED, COMPLETE, OPEN, Policy, Tier, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: its permanent number (bit), verdict, tier and the sentence a person reads."""
+
+    number: int
+    verdict: Verdict
+    tier: Tier
+    sentence: str
+
+
+_V = Verdict
+RULES: Final = (
+    Rule(0, _V.TEST_PAYMENT, Tier.BENIGN, "This is a test row."),
+    Rule(1, _V.MALFORMED_RECORD, Tier.NEVER, "The stored row cannot be read: {problem}."),
+    Rule(2, _V.OUT_OF_SCOPE, Tier.BENIGN, "Nobody configured provider {provider} on network {network}."),
+    Rule(3, _V.DISPUTE_HOLD, Tier.NEVER, "The payment is disputed or held; nothing may move it until that is decided."),
+    Rule(4, _V.SIMULATED_HASH, Tier.NEVER, "The recorded hash is a simulation and proves nothing."),
+    Rule(
+        5, _V.COMPETING_PAYMENT, Tier.NEVER, "Money is on more than one payment of this buyer, order and offer."
+    ),
+    Rule(6, _V.DUPLICATE_PROVIDER_KEY, Tier.NEVER, "Another row claims the same provider object."),
+    Rule(7, _V.DUPLICATE_TX_HASH, Tier.NEVER, "Another row claims the same transfer, so it proves neither."),
+    Rule(8, _V.AMBIGUOUS, Tier.NEVER, "A transfer fits several payments equally well."),
+    Rule(9, _V.LOCAL_BEHIND, Tier.AUTO, "The chain proves {received} of {expected} {symbol}, and the row is {status}."),
+    Rule(10, _V.LATE_PAYMENT, Tier.REVIEW, "The money came after the payment expired, and the row is {status}."),
+    Rule(
+        11, _V.COORDINATOR_BLOCKED, Tier.REVIEW,
+        "The money is there, but no allowed step leads from status {status} and escrow {escrow} to paid.",
+    ),
+    Rule(12, _V.REFUND_DRIFT, Tier.REVIEW, "Row and evidence disagree about a refund."),
+    Rule(13, _V.TX_HASH_MISMATCH, Tier.AUTO, "The recorded hash is not the transfer that proves the payment."),
+    Rule(14, _V.MISSING_TX_HASH, Tier.AUTO, "The payment is proven, and no hash is recorded."),
+    Rule(15, _V.ESCROW_DRIFT, Tier.AUTO, "The payment is proven and complete, and escrowState is {escrow}."),
+    Rule(16, _V.STATUS_DRIFT, Tier.AUTO, "The row says confirmed where the backend means completed."),
+    Rule(
+        17, _V.CONFIRMATIONS_STALE, Tier.AUTO,
+        "The row counts {confirmations} confirmations, under the threshold the chain has passed.",
+    ),
+    Rule(18, _V.MULTIPLE_TRANSFERS, Tier.REVIEW, "More transfers came than the payment needed."),
+    Rule(19, _V.OVERPAID, Tier.REVIEW, "More than the expected amount came."),
+    Rule(20, _V.FEE_MISMATCH, Tier.REVIEW, "The fee went to an address that is none of ours."),
+    Rule(21, _V.PROVIDER_BEHIND, Tier.NEVER, "The row is right and the provider says {provider_state}."),
+    Rule(22, _V.IN_SYNC, Tier.BENIGN, "All sides agree."),
+    Rule(
+        23, _V.STUCK_PENDING, Tier.REVIEW,
+        "{held_by} has kept this payment open for more than 30 minutes past its due time.",
+    ),
+    Rule(24, _V.INSUFFICIENT_CONFIRMATIONS, Tier.WAIT, "The money is seen and not final yet."),
+    Rule(25, _V.AML_BLOCKED, Tier.WAIT, "Screening holds this payment."),
+    Rule(26, _V.SAFETY_PENDING, Tier.WAIT, "The backend's safety check holds it and the evidence does not satisfy it."),
+    Rule(27, _V.UNDERPAID, Tier.WAIT, "{received} of {expected} {symbol} came."),
+    Rule(28, _V.NETWORK_MISMATCH, Tier.REVIEW, "The money is on another network."),
+    Rule(29, _V.TOKEN_MISMATCH, Tier.REVIEW, "The money is in another token."),
+    Rule(30, _V.RECIPIENT_MISMATCH, Tier.REVIEW, "The money went to another address."),
+    Rule(31, _V.REFERENCE_MISMATCH, Tier.REVIEW, "The money carries another reference, or none."),
+    Rule(32, _V.REORGED, Tier.NEVER, "The recorded proof was on the chain and is gone."),
+    Rule(33, _V.TX_REVERTED, Tier.NEVER, "The recorded transaction failed on the chain."),
+    Rule(34, _V.TX_NOT_FOUND, Tier.NEVER, "The recorded transaction is not on the chain."),
+    Rule(35, _V.LOOKUP_FAILED, Tier.NEVER, "{who} gave no usable answer, and its answer could change the outcome."),
+    Rule(36, _V.UNPROVEN, Tier.NEVER, "The scan has a gap where this payment's money could be."),
+    Rule(37, _V.MISSING_REFERENCE, Tier.NEVER, "The row holds nothing to look the payment up by."),
+    Rule(38, _V.PROVIDER_AHEAD, Tier.REVIEW, "The provider says paid, and the chain shows no money."),
+    Rule(39, _V.LOCAL_AHEAD, Tier.NEVER, "Only the row says so: neither chain nor provider shows the money."),
+    Rule(40, _V.STUCK_RELEASE, Tier.REVIEW, "A release or refund is under way without proof for {age}."),
+    Rule(41, _V.IN_TRANSIT, Tier.BENIGN, "No money yet, and it is not overdue."),
+    Rule(42, _V.ABANDONED, Tier.BENIGN, "No money came before the payment expired."),
+    Rule(43, _V.MISSING_LOCAL, Tier.REVIEW, "No row of the whole collection knows this {what}."),
+)  # fmt: skip
+"""In the order in which verdicts are taken; ``missing_local`` is raised for what has no payment."""
+
+RULE: Final[Mapping[Verdict, Rule]] = {rule.verdict: rule for rule in RULES}
+
+
+def classify(evidence: Frame, *, horizon: Horizon, policy: Policy) -> Frame:
+    """Add ``verdict`` and the ``findings`` mask (bit = rule number) to evidence rows.
+
+    The order is total: a row to which no rule applies is ``unproven``, which no caller can mistake for paid or unpaid.
+    """
+    staged = evidence
+    for stage in (_scope, _words, _money, _answers, _due, _alarms, _settled):
+        staged = staged.with_columns(**stage(horizon=horizon, policy=policy))
+    flags = _flags(policy)
+    staged = staged.with_columns(**{_flag(verdict): condition for verdict, condition in flags.items()})
+    held = {_flag(_V.DISPUTE_HOLD): nw.col("is_held") & (nw.col("moves") | _any_change())}
+    staged = staged.with_columns(**held)
+    mask = nw.lit(0).cast(nw.Int64)
+    verdict: Any = None
+    judged = [rule for rule in RULES if rule.verdict is not _V.MISSING_LOCAL]
+    for rule in judged:
+        here = nw.col(_flag(rule.verdict))
+        bit = nw.when(here).then(nw.lit(1 << rule.number)).otherwise(nw.lit(0)).cast(nw.Int64)
+        mask = mask + bit
+    for rule in reversed(judged):
+        otherwise = nw.lit(str(_V.UNPROVEN)) if verdict is None else verdict
+        verdict = nw.when(nw.col(_flag(rule.verdict))).then(nw.lit(str(rule.verdict))).otherwise(otherwise)
+    drop = [_flag(rule.verdict) for rule in judged]
+    return staged.with_columns(verdict=verdict, findings=mask).drop(*drop)
+
+
+def findings_of(mask: int) -> tuple[Verdict, ...]:
+    """The findings a mask stands for, in the order of the rules."""
+    return tuple(rule.verdict for rule in RULES if mask >> rule.number & 1)
+
+
+def tier_of(verdict: Verdict, *, direction: str, is_due: bool) -> Tier:
+    """The tier of a verdict where it depends on the row.
+
+    Outgoing rows are never corrected without being picked; an underpaid row waits until it is due.
+    """
+    if verdict is _V.LOCAL_BEHIND and direction != "in":
+        return Tier.REVIEW
+    if verdict is _V.UNDERPAID and is_due:
+        return Tier.REVIEW
+    return RULE[verdict].tier
+
+
+def _flag(verdict: Verdict) -> str:
+    return f"is_{verdict}"
+
+
+def _true(condition: nw.Expr) -> nw.Expr:
+    return condition.fill_null(value=False)
+
+
+def _scope(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+    known_provider = _true(nw.col("provider").is_in(list(policy.providers)))
+    known_chain = _true(nw.col("chain_id").is_in(list(policy.chain_ids)))
+    no_chain = nw.col("chain_id").is_null()
+    foreign = ~known_provider | (~known_chain & ~no_chain)
+    only_token = _true(nw.col("problem") == "token_unknown")
+    return {
+        "is_foreign": foreign,
+        "is_malformed": ~nw.col("problem").is_null() & ~(foreign & only_token),
+        "incoming": nw.col("direction") == "in",
+        "expired": _true(nw.col("expires_at") < horizon.now_ms),
+        "age_ms": horizon.now_ms - nw.col("created_at"),
+        "quiet_ms": horizon.now_ms - nw.coalesce("updated_at", "created_at"),
+        "held_ms": horizon.now_ms - nw.coalesce("last_time", "updated_at", "created_at"),
+    }
+
+
+def _words(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+    del horizon, policy
+    escrow = nw.col("escrow_state")
+    return {
+        "open": _true(nw.col("status").is_in(list(OPEN))),
+        "complete": _true(nw.col("status").is_in(list(COMPLETE))),
+        "closed": _true(nw.col("status").is_in(list(CLOSED))),
+        "gave_up": _true(nw.col("status").is_in(["failed", "cancelled"])),
+        "refunded_row": _true(nw.col("status") == "refunded") | _true(escrow == "refunded"),
+        "unfunded": escrow.is_null() | _true(escrow == "partial"),
+        "releasing": _true(escrow == "releasing"),
+        "released": _true(escrow == "released"),
+        "is_held": nw.col("disputed") | nw.col("hold"),
+        "refund_shown": (nw.col("refunded") > 0) | ~nw.col("refund_tx").is_null(),
+        "has_hash": ~nw.col("tx_hash").is_null() | ~nw.col("tx_hash_raw").is_null(),
+    }
+
+
+def _money(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+    del horizon
+    late = _true(nw.col("proof_time") > nw.col("expires_at"))
+    suspicious = (nw.col("m_network") + nw.col("m_token") + nw.col("m_recipient") + nw.col("m_reference")) > 0
+    asked = nw.col("found") + nw.col("failed") + nw.col("not_found")
+    has_key = ~nw.col("claim_key").is_null() | ~nw.col("reference_topic").is_null()
+    return {
+        "came_late": late,
+        "suspicious": suspicious & ~nw.col("covered"),
+        "provider_paid": nw.col("paid") > 0,
+        "provider_partial": (nw.col("partial") > 0) & (nw.col("paid") == 0),
+        "provider_denies": (nw.col("found") > 0) & (nw.col("paid") == 0) & (nw.col("refunded") == 0)
+        & (nw.col("unpaid") + nw.col("partial") > 0),
+        "provider_silent": has_key & ((asked == 0) | ((nw.col("found") == 0) & (nw.col("failed") > 0))),
+        "further": nw.col("covered_by_chain") & (nw.col("valid_count") > nw.col("needed_count")),
+        "has_key": has_key | (nw.col("mode") == "deposit"),
+        "trusted_rail": nw.col("covered") & ~nw.col("covered_by_chain"),
+        "fee_strange": ~nw.col("proof_fee_recipient").is_null()
+        & ~_true(nw.col("proof_fee_recipient").is_in(["", *policy.fee_recipients]))
+        & nw.lit(value=bool(policy.fee_recipients)),
+    }  # fmt: skip
+
+
+def _answers(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+    """Which missing answers could still change the outcome: only those about money that has not been proven."""
+    del horizon, policy
+    undecided = ~nw.col("covered")
+    by_hash = nw.col("mode") == "hash"
+    outgoing_answered = by_hash & ~nw.col("incoming") & (nw.col("x_failed") == 0)
+    return {
+        "chain_blind": undecided & ~nw.col("covered_by_scan") & ~outgoing_answered & nw.col("has_key"),
+        "hash_unanswered": undecided & (nw.col("x_failed") > 0),
+        "absent": undecided & ~nw.col("seen_any") & (nw.col("covered_by_scan") | outgoing_answered),
+        "unasked": undecided & nw.col("provider_silent"),
+    }
+
+
+def _due(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+    """The holds on money that has been seen, and when they are overdue."""
+    del horizon
+    waiting = ~nw.col("covered") & nw.col("seen_enough")
+    aml = nw.col("aml_blocked") & nw.col("open") & (nw.col("seen_any") | nw.col("provider_paid"))
+    safety = (
+        _true(nw.col("safety_status") == "pending")
+        & nw.col("open")
+        & ~nw.col("covered")
+        & (nw.col("seen_enough") | (nw.col("provider_paid") & nw.col("absent")))
+    )
+    overdue = nw.col("held_ms") > policy.stuck_after_ms
+    return {"unfinal": waiting, "aml_hold": aml, "safety_hold": safety, "overdue": _true(overdue)}
+
+
+def _alarms(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+    """Changes that would be due, before anybody asks whether the payment is held."""
+    del horizon
+    covered, incoming, escrow = nw.col("covered"), nw.col("incoming"), nw.col("escrow_state")
+    proven = nw.col("covered_by_chain")
+    payable = covered & ~nw.col("aml_hold")
+    settled = covered & nw.col("complete")
+    out_due = ~incoming & proven & (nw.col("releasing") | nw.col("open")) & ~nw.col("released")
+    threshold = nw.lit(policy.confirmations_min_default)
+    for chain_id, minimum in sorted(policy.confirmations_min.items()):
+        threshold = nw.when(_true(nw.col("chain_id") == chain_id)).then(nw.lit(minimum)).otherwise(threshold)
+    return {
+        "behind": (payable & incoming & nw.col("open") & nw.col("unfunded")) | out_due,
+        "late": payable & incoming & nw.col("gave_up") & nw.col("came_late"),
+        "blocked": payable & incoming & ((nw.col("gave_up") & ~nw.col("came_late"))
+                                         | (nw.col("open") & ~nw.col("unfunded"))
+                                         | (nw.col("complete") & _true(escrow == "cancelled"))),
+        "hash_wrong": settled & proven & nw.col("has_hash") & ~nw.col("own_hash_valid"),
+        "hash_missing": settled & proven & ~nw.col("has_hash"),
+        "escrow_wrong": settled & incoming & nw.col("unfunded"),
+        "word_wrong": settled & _true(nw.col("status_raw") == "confirmed")
+        & nw.lit(value=policy.confirmed_means_completed),
+        "count_wrong": settled & proven & _true(nw.col("confirmations") < threshold),
+        "refund_wrong": incoming & (
+            (nw.col("refund_shown") & ~nw.col("refunded_row") & (covered | nw.col("complete")))
+            | (nw.col("refunded_row") & ~nw.col("refund_shown") & (covered | nw.col("absent")) & ~nw.col("unasked"))
+        ),
+        "moves": nw.col("releasing") | (~incoming & nw.col("open")),
+        "stuck_out": ~covered & ~incoming & ~nw.col("released") & (nw.col("open") | nw.col("releasing"))
+        & _true(nw.col("age_ms") > policy.stuck_after_ms),
+        "stuck_in": incoming & nw.col("releasing") & _true(nw.col("quiet_ms") > policy.stuck_after_ms),
+    }  # fmt: skip
+
+
+def _settled(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+    """Payments on which nothing is left to say."""
+    del horizon, policy
+    incoming, covered = nw.col("incoming"), nw.col("covered")
+    quiet = ~nw.col("behind") & ~nw.col("blocked") & ~nw.col("late") & ~nw.col("refund_wrong") & ~nw.col("aml_hold")
+    proven = covered & (nw.col("complete") | (~incoming & nw.col("released")))
+    refunded = nw.col("refunded_row") & nw.col("refund_shown")
+    nothing_owed = nw.col("gave_up") & nw.col("absent") & ~nw.col("provider_paid") & ~nw.col("unasked") & incoming
+    equal = quiet & ~nw.col("stuck_in") & (proven | refunded | nothing_owed)
+    return {"equal": equal, "undone": ~covered & ~refunded}
+
+
+def _any_change() -> nw.Expr:
+    names = ("behind", "late", "blocked", "refund_wrong", "hash_wrong", "hash_missing", "escrow_wrong", "word_wrong")
+    due = nw.col("count_wrong")
+    for name in names:
+        due = due | nw.col(name)
+    return due
+
+
+def _flags(policy: Policy) -> dict[Verdict, nw.Expr]:
+    undone, incoming, absent = nw.col("undone"), nw.col("incoming"), nw.col("absent")
+    holds = nw.col("unfinal") | nw.col("aml_hold") | nw.col("safety_hold")
+    short = undone & nw.col("seen_any") & ~nw.col("seen_enough")
+    seen_by_scan = nw.col("covered_by_scan") | (nw.col("mode") == "hash")
+    wrong = undone & nw.col("suspicious") & ~nw.col("seen_any") & seen_by_scan & ~nw.col("refunded_row")
+    recorded = undone & ~nw.col("seen_any") & seen_by_scan & ~nw.col("gave_up")
+    vanished = recorded & (nw.col("x_not_found") > 0)
+    was_there = _true(nw.col("confirmations") > 0)
+    nothing = undone & absent & ~nw.col("suspicious") & ~nw.col("provider_paid")
+    overdue = nw.col("expired") | (nw.col("expires_at").is_null() & _true(nw.col("age_ms") > policy.abandoned_after_ms))
+    idle = nothing & incoming & nw.col("open")
+    young = nothing & ~incoming & ~nw.col("stuck_out") & ~nw.col("complete") & ~nw.col("gave_up")
+    return {
+        _V.TEST_PAYMENT: nw.col("is_test"),
+        _V.MALFORMED_RECORD: nw.col("is_malformed"),
+        _V.OUT_OF_SCOPE: nw.col("is_foreign"),
+        _V.SIMULATED_HASH: nw.col("simulated"),
+        _V.COMPETING_PAYMENT: (nw.col("moneyed_rows") > 1) & (nw.col("seen_any") | nw.col("provider_paid"))
+        & ~_true(nw.col("status") == "refunded"),
+        _V.DUPLICATE_PROVIDER_KEY: (nw.col("key_rows") > 1) | (nw.col("topic_rows") > 1),
+        _V.DUPLICATE_TX_HASH: nw.col("shared_hash") > 0,
+        _V.AMBIGUOUS: nw.col("shared_deposit") > 0,
+        _V.LOCAL_BEHIND: nw.col("behind"),
+        _V.LATE_PAYMENT: nw.col("late"),
+        _V.COORDINATOR_BLOCKED: nw.col("blocked"),
+        _V.REFUND_DRIFT: nw.col("refund_wrong"),
+        _V.TX_HASH_MISMATCH: nw.col("hash_wrong"),
+        _V.MISSING_TX_HASH: nw.col("hash_missing"),
+        _V.ESCROW_DRIFT: nw.col("escrow_wrong"),
+        _V.STATUS_DRIFT: nw.col("word_wrong"),
+        _V.CONFIRMATIONS_STALE: nw.col("count_wrong"),
+        _V.MULTIPLE_TRANSFERS: nw.col("covered") & nw.col("further"),
+        _V.OVERPAID: nw.col("covered") & nw.col("too_much") & ~nw.col("further"),
+        _V.FEE_MISMATCH: nw.col("covered") & nw.col("fee_strange"),
+        _V.PROVIDER_BEHIND: nw.col("covered") & nw.col("complete") & nw.col("provider_denies"),
+        _V.IN_SYNC: nw.col("equal"),
+        _V.STUCK_PENDING: holds & nw.col("overdue") & nw.col("open"),
+        _V.INSUFFICIENT_CONFIRMATIONS: nw.col("unfinal"),
+        _V.AML_BLOCKED: nw.col("aml_hold"),
+        _V.SAFETY_PENDING: nw.col("safety_hold"),
+        _V.UNDERPAID: short & seen_by_scan,
+        _V.NETWORK_MISMATCH: wrong & (nw.col("m_network") > 0),
+        _V.TOKEN_MISMATCH: wrong & (nw.col("m_token") > 0),
+        _V.RECIPIENT_MISMATCH: wrong & (nw.col("m_recipient") > 0),
+        _V.REFERENCE_MISMATCH: wrong & (nw.col("m_reference") > 0),
+        _V.REORGED: vanished & was_there,
+        _V.TX_REVERTED: recorded & (nw.col("x_reverted") > 0),
+        _V.TX_NOT_FOUND: vanished & ~was_there,
+        _V.LOOKUP_FAILED: undone & (nw.col("unasked") | nw.col("hash_unanswered")) & ~nw.col("unfinal"),
+        _V.UNPROVEN: undone & nw.col("chain_blind") & ~nw.col("unfinal"),
+        _V.MISSING_REFERENCE: undone & incoming & ~nw.col("has_key"),
+        _V.PROVIDER_AHEAD: undone & absent & nw.col("provider_paid"),
+        _V.LOCAL_AHEAD: nothing & (nw.col("complete") | (~incoming & nw.col("released"))),
+        _V.STUCK_RELEASE: nw.col("stuck_out") | nw.col("stuck_in"),
+        _V.IN_TRANSIT: (idle & ~overdue) | young,
+        _V.ABANDONED: idle & overdue,
+    }  # fmt: skip

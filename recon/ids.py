@@ -26,6 +26,7 @@ ChainId = NewType("ChainId", int)
 _HEX = re.compile(r"(?:0x)?([0-9a-f]+)\Z")
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
 _REQUEST_ID = re.compile(r"01[0-9a-f]{64}\Z")
+_JSON_WORDS = ("true", "false", "null")
 
 
 def normalise_hex(text: str, *, size: int) -> str | None:
@@ -104,7 +105,8 @@ def payment_id_text(value: object) -> PaymentId:
     if type(value).__name__ == "ObjectId":
         return PaymentId(str(value))
     if isinstance(value, str):
-        return PaymentId(json.dumps(value) if _OBJECT_ID.match(value) or value[:1] in ('"', "{") else value)
+        is_taken = _OBJECT_ID.match(value) or value[:1] in ('"', "{", "") or value in _JSON_WORDS
+        return PaymentId(json.dumps(value) if is_taken else value)
     from bson import json_util
 
     return PaymentId(json_util.dumps(value, json_options=json_util.CANONICAL_JSON_OPTIONS, sort_keys=True))
@@ -122,11 +124,12 @@ def parse_payment_id(text: str) -> object:
         from bson import ObjectId
 
         return ObjectId(text)
-    if text[:1] not in ('"', "{"):
+    if text[:1] not in ('"', "{") and text not in _JSON_WORDS:
         return text
     from bson import json_util
+    from bson.errors import BSONError
 
     try:
-        return json_util.loads(text, json_options=json_util.CANONICAL_JSON_OPTIONS)
-    except (ValueError, TypeError, KeyError) as error:
-        raise IdError(f"{text!r} is not a payment id: {error}") from error
+        return json_util.loads(text, json_options=json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True))
+    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError, BSONError) as error:
+        raise IdError(f"{text[:100]!r} is not a payment id: {str(error)[:200]}") from error

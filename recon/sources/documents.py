@@ -99,10 +99,15 @@ def id_type(value: object) -> str:
     return names.get(type(value).__name__, type(value).__name__.lower())
 
 
+def whole_text(text: str) -> str:
+    """A text that UTF-8 can hold: halves of a surrogate pair, which JSON can smuggle in, become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def plain_text(value: object) -> str | None:
     """The text of an id-like value (text, ObjectId, whole number), stripped; None when there is none."""
     if isinstance(value, str):
-        return value.strip() or None
+        return whole_text(value).strip() or None
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -125,7 +130,7 @@ def quoted(value: object) -> str | None:
             text = json_util.dumps(value, json_options=json_util.CANONICAL_JSON_OPTIONS)
         except (TypeError, ValueError, OverflowError):
             text = repr(value)
-    text = text.encode("utf-8", "replace").decode()
+    text = whole_text(text)
     return text if len(text) <= RAW_MAX else text[: RAW_MAX - 1] + "…"
 
 
@@ -231,7 +236,7 @@ class DocumentReader:
         problems: set[str] = set()
         find = partial(self._find, document)
         provider_raw = find("provider")[0]
-        provider = self._registry.provider(provider_raw if isinstance(provider_raw, str) else None)
+        provider = self._registry.provider(whole_text(provider_raw) if isinstance(provider_raw, str) else None)
         row: dict[str, Any] = {"provider": provider, "provider_raw": quoted(provider_raw)}
         self._read_identity(document, row, problems)
         self._read_words(document, row, problems)
@@ -377,6 +382,7 @@ class DocumentReader:
         if recipient is None and incoming and not deposits and self._merchant:
             recipient, path = self._merchant, "policy"
         row["recipient"] = recipient
+        row["sender"] = self._find(document, "sender", read=_address)[0]
         if path:
             paths["recipient"] = path
 

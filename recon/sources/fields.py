@@ -61,6 +61,7 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "metadata.payout.address", "metadata.payoutAddress", "metadata.recipientAddress",
             "metadata.destinationAddress", "blockchain.receiver", "shkeeper:metadata.walletAddress",
         ),
+        "sender": ("blockchain.sender", "metadata.requestNetwork.payerAddress", "metadata.payerAddress"),
         "reference": (
             "metadata.requestNetwork.paymentReference", "paymentReference", "metadata.paymentReference",
             "request_network:providerReference", "request_network:metadata.providerReference",
@@ -193,12 +194,7 @@ class FieldPaths:
     def projection(self) -> dict[str, int]:
         """What to ask the server for: every candidate once, no path inside another, sorted."""
         listed = [candidate.path for several in self.candidates.values() for candidate in several]
-        return dict.fromkeys(_outermost(listed + list(WRITTEN)), 1)
-
-    def projection_of(self, names: Iterable[str]) -> dict[str, int]:
-        """The same for some fields only; ``_id`` and the provider always come along."""
-        listed = [c.path for name in (*names, "id", "provider") for c in self.candidates[name]]
-        return dict.fromkeys(_outermost(listed), 1)
+        return dict.fromkeys(_outermost([*listed, *WRITTEN]), 1)
 
 
 def stored_path(path: str) -> str:

@@ -156,16 +156,24 @@ class RequestNetworkSection(Section):
     timeout_s: Seconds = 20.0
 
 
+class CoinSection(Section):
+    """``[shkeeper.coins]``: which token on which chain one of the gateway's coin names means."""
+
+    chain_id: Whole
+    symbol: str = Field(min_length=1, max_length=20)
+
+
 class ShkeeperSection(Section):
     """``[shkeeper]``: the self-hosted gateway."""
 
     enabled: bool = False
     base_url: WebUrl = "http://127.0.0.1:5000"
     api_key_variable: str = "RECON_SHKEEPER_API_KEY"
-    health_path: str = Field(default="/api/v1/crypto", pattern=r"^/[^\s]*$", max_length=200)
+    health_path: str | None = Field(default=None, pattern=r"^/[^\s]*$", max_length=200)
     account: str = Field(default="", max_length=200)
-    calls_per_s: float = Field(default=10.0, gt=0, le=1000)
-    timeout_s: Seconds = 20.0
+    coins: dict[str, CoinSection] = Field(default_factory=dict)
+    calls_per_s: float = Field(default=5.0, gt=0, le=1000)
+    timeout_s: Seconds = 60.0
 
 
 class ChainSection(Section):
@@ -180,7 +188,8 @@ class ChainSection(Section):
     trusts_finalized_tag: bool | None = None
     block_ms: Annotated[int, Field(gt=0)] | None = None
     range_blocks: Annotated[int, Field(gt=0)] | None = None
-    timeout_s: Seconds = 20.0
+    calls_per_s: float = Field(default=20.0, gt=0, le=10_000)
+    timeout_s: Seconds = 30.0
 
 
 class MerchantSection(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Final, TextIO
 
 from recon.report.model import Column, Report, Table, human_cell
@@ -15,14 +16,23 @@ if TYPE_CHECKING:
 PIPE_WIDTH: Final = 200
 _STYLES: Final = {
     "critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim",
-    "auto": "green", "review": "yellow", "never": "red", "wait": "cyan", "benign": "dim", "NO": "bold red",
+    "auto": "green", "review": "yellow", "never": "red", "wait": "cyan", "benign": "dim",
+    "failed": "bold red", "warning": "yellow", "ok": "green", "NO": "bold red",
 }  # fmt: skip
 _RIGHT: Final = ("count", "amount", "age")
 
 
 def print_report(report: Report, stream: TextIO, *, width: int | None = None) -> None:
     """Write the report for people; outside text is cleaned and never read as markup."""
-    console = console_for(stream, width=width)
+    if stream.isatty():
+        _print(report, console_for(stream, width=width))
+        return
+    buffer = io.StringIO()
+    _print(report, console_for(buffer, width=width))
+    stream.write("".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines()))
+
+
+def _print(report: Report, console: Console) -> None:
     console.print(_text(report.title, "bold"))
     if report.facts:
         console.print(_facts(report))

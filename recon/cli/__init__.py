@@ -1,0 +1,41 @@
+"""The command line: each command parses, calls the library, prints, and exits; nothing is decided here.
+
+A new command is one line in :data:`COMMANDS`. Its module is imported when the command runs, so that help stays fast.
+"""
+
+from __future__ import annotations
+
+from recon import __version__
+from recon.cli.lazy import Entry, LazyGroup, version_option
+
+COMMANDS: tuple[Entry, ...] = (
+    Entry("demo", "recon.cli.start:demo", "Run the main job on a bundled week of payments.", "Start"),
+    Entry("init", "recon.cli.start:init", "Write a commented recon.toml.", "Start"),
+    Entry("doctor", "recon.cli.check:doctor", "Say which sources can be used, and what to fix.", "Start"),
+    Entry("completion", "recon.cli.start:completion", "Print the completion script of a shell.", "Start"),
+    Entry("snapshot", "recon.cli.reconcile:snapshot", "Read a window from every source and seal it.", "Reconcile"),
+    Entry("plan", "recon.cli.reconcile:plan", "Judge a window and plan its corrections.", "Reconcile"),
+    Entry("show", "recon.cli.review:show", "Show a plan, a snapshot or any other artefact.", "Reconcile"),
+    Entry("history", "recon.cli.reconcile:history", "List the plans made so far, newest first.", "Reconcile"),
+)
+
+cli = LazyGroup(
+    name="recon",
+    entries=COMMANDS,
+    params=[version_option(__version__)],
+    help="""Reconcile payments three ways: our record, the provider, the chain.
+
+    Finds what differs, explains it with evidence, and plans corrections that a person reviews. Only "apply" and
+    "flags apply" change anything but the tool's own files; everything else is dry.
+
+    \b
+    Exit codes: 0 nothing to do, or done    1 differences found     2 usage
+                3 refused as unsafe         4 a source unreachable or incomplete
+                5 stopped midway, the journal knows where
+    """,
+)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    cli.main(prog_name="recon")

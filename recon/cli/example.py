@@ -1,0 +1,122 @@
+"""The commented configuration that ``recon init`` writes; every line of it is checked by a test."""
+
+from __future__ import annotations
+
+EXAMPLE = """\
+# Configuration of recon. Every setting can also be given as a variable: RECON_LIMITS__CHANGES_MAX=800
+# beats changes_max below. Paths start at the folder of this file. Times are UTC.
+
+# Secrets never stand in this file. They are read from the environment, or from a dotenv file named here:
+# secrets_file = ".env"
+#   RECON_MONGO_URI                 mongodb://reader:...@host:27017/?authSource=admin   (the role "read" is enough)
+#   RECON_REQUEST_NETWORK_API_KEY   the key of your account
+#   RECON_SHKEEPER_API_KEY          the key of your gateway
+
+[target]
+# A name of your own. Plans carry it, so that a plan for production is refused on a copy with another name.
+name = "production"
+
+[mongo]
+database = "marketplace"
+collection = "payments"
+# uri_variable = "RECON_MONGO_URI"       # the variable that holds the address
+# timeout_s = 10
+
+[fields]
+# Where a logical field is looked for in a payment document, in order; the first that is there wins. What is not
+# named here keeps its usual places. "shkeeper:path" counts only on rows of that provider.
+# request_id = ["metadata.requestNetwork.requestId", "requestId"]
+# external_id = ["metadata.externalId", "shkeeper:_id"]
+
+[window]
+# Which payments are read when the command line names no window: the last hours, by this date. 0 is all.
+hours = 24
+date = "created"                         # or "updated"
+
+[request_network]
+enabled = true
+base_url = "https://api.request.network"
+calls_per_s = 5                          # your plan's limit; 5 is the usual one
+# api_key_variable = "RECON_REQUEST_NETWORK_API_KEY"
+# account = "shop-1"                     # a name for the account, part of a plan's identity
+
+[shkeeper]
+enabled = true
+base_url = "https://shkeeper.example"
+# health_path = "/healthz"               # where a fork says that it is up; otherwise /api/v1/crypto is asked
+# coins = { "USDT" = { chain_id = 56, symbol = "USDT" } }     # a coin name of the gateway that is not a usual one
+# api_key_variable = "RECON_SHKEEPER_API_KEY"
+# account = "gateway-1"
+
+# One part for each chain. Endpoints are asked in order; ${NAME} stands for a secret of that name. A chain without
+# endpoints is in scope and its payments stay unproven, unless policy lets the provider's word count there.
+[[chains]]
+chain_id = 56
+endpoints = ["https://bsc-dataseed.bnbchain.org", "https://bsc.example/${BSC_NODE_KEY}"]
+confirmations_min = 12                   # the backend's own minimum; finality of the chain counts besides
+
+[[chains]]
+chain_id = 8453
+endpoints = ["https://mainnet.base.org"]
+
+[[chains]]
+chain_id = 137
+endpoints = []
+
+[merchant]
+# Our own addresses. Money that comes to them and that no payment knows is reported as missing_local.
+recipients = []
+# Where a payment's fee may go; while it is empty, fees are not judged.
+fee_recipients = []
+
+# Tokens and contracts the registry does not know. USDC and USDT on chains 1, 56, 137, 8453 and 42161 are known.
+# [[tokens]]
+# chain_id = 56
+# address = "0x0000000000000000000000000000000000000001"
+# symbol = "TST"
+# decimals = 18
+#
+# [[emitters]]
+# chain_id = 56
+# address = "0x0000000000000000000000000000000000000002"
+# kind = "fee_proxy"
+
+[policy]
+confirmations_min_default = 12
+confirmed_means_completed = true         # "confirmed" where the backend means "completed" is corrected
+stuck_after_min = 30
+urgent_after_h = 24
+abandoned_after_days = 30                # for open payments without an expiry date
+clock_skew_s = 300
+provider_proves = []                     # ["shkeeper:137"]: the provider's "paid" is proof on this rail
+# tolerance_ppm = { shkeeper = [50000, 50000] }    # millionths below and above the expected amount
+
+# What a person should know before agreeing to changes of a verdict.
+# [policy.side_effects]
+# local_behind = ["the buyer is not mailed", "no ledger entry is written"]
+
+[limits]
+# An apply that would go past one of these is refused; the option that raises it is named then.
+changes_max = 500
+share_max_percent = 30
+share_max_from_rows = 10
+plan_age_max_h = 4
+# value_max = { USDC = "50000", USDT = "50000" }
+# value_max_per_payment = { USDC = "5000" }
+
+[health]
+unproven_share_max_percent = 5
+
+[approvals]
+approvals_min = 0                        # 0, 1 or 2 people
+author_may_approve = true
+# two_person_above = { USDC = "10000" }
+
+# [recorded]
+# A recorded world instead of every source, offline.
+# path = "."
+
+[output]
+# Snapshots, plans and the run history.
+dir = "recon-out"
+"""

@@ -1,0 +1,141 @@
+"""A command group whose commands are imported when they run, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+
+from recon.errors import ReconError, RefusedError, SourceError, StoppedError, UsageError
+
+DONE: Final = 0
+DIFFERENCES: Final = 1
+USAGE: Final = 2
+REFUSED: Final = 3
+INCOMPLETE: Final = 4
+STOPPED: Final = 5
+BUG: Final = 70
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
+DEBUG_VARIABLE: Final = "RECON_DEBUG"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: its name, its place (``module:attribute``), its line of help, and the heading it stands under."""
+
+    name: str
+    place: str
+    help: str
+    heading: str
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and line of help, and imports one only to run it."""
+
+    def __init__(self, *, entries: Sequence[Entry], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.entries = {entry.name: entry for entry in entries}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(self.entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name; None when there is none."""
+        entry = self.entries.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands under their headings without importing any."""
+        for heading in dict.fromkeys(entry.heading for entry in self.entries.values()):
+            with formatter.section(heading):
+                formatter.write_dl([(e.name, e.help) for e in self.entries.values() if e.heading == heading])
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, and leave with the exit code that the outcome means. No traceback unless ``RECON_DEBUG`` asks."""
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+            sys.stdout.flush()
+        except BaseException as error:  # noqa: BLE001, RUF100 - the last line of defence: it prints one sentence
+            code = leave(error)
+        sys.exit(code if isinstance(code, int) else DONE)
+
+
+def leave(error: BaseException) -> int:
+    """Say on stderr in one sentence what went wrong, and give the exit code for it."""
+    if isinstance(error, (SystemExit, click.exceptions.Exit)):
+        code = error.code if isinstance(error, SystemExit) else error.exit_code
+        return code if isinstance(code, int) else DONE
+    if isinstance(error, BrokenPipeError):
+        _forget_stdout()
+        return PIPE_CLOSED
+    if os.environ.get(DEBUG_VARIABLE) and not isinstance(error, click.ClickException):
+        import traceback
+
+        traceback.print_exception(error)
+    code, sentence = _outcome(error)
+    _say(sentence)
+    return code
+
+
+def _outcome(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return INTERRUPTED, "Interrupted; run the same command again."
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        hint = f' Try "{context.command_path} --help".' if context else ""
+        return USAGE, error.format_message() + hint
+    if isinstance(error, ReconError):
+        return _code(error), str(error)
+    return BUG, (
+        f"This should not have happened ({type(error).__name__}); it is a mistake in recon, and a plan or a run that "
+        f"was under way is as its files say. {DEBUG_VARIABLE}=1 shows where it happened."
+    )
+
+
+def _code(error: ReconError) -> int:
+    by_class = ((StoppedError, STOPPED), (SourceError, INCOMPLETE), (RefusedError, REFUSED), (UsageError, USAGE))
+    return next((code for kind, code in by_class if isinstance(error, kind)), USAGE)
+
+
+def _say(sentence: str) -> None:
+    from recon.report.text import clean_text
+
+    try:
+        click.echo(f"recon: {clean_text(sentence)}", err=True)
+    except OSError:
+        return
+
+
+def _forget_stdout() -> None:
+    """Point stdout to nowhere, so that the interpreter does not complain about the closed pipe on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def version_option(version: str) -> click.Option:
+    """``--version``, as an object, so that the group needs no decorator."""
+
+    def show(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            click.echo(f"recon {version}")
+            ctx.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=show,
+        help="Print the version and leave.",
+    )

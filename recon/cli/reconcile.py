@@ -1,0 +1,219 @@
+"""``recon snapshot``, ``recon plan`` and ``recon history``: the main job, dry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from recon.cli.common import (
+    Command,
+    Moment,
+    config_option,
+    format_option,
+    free_path,
+    note,
+    part_option,
+    print_result,
+    read_ids,
+    resolve_moment,
+    settings_from,
+    write_stdout,
+)
+from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
+
+if TYPE_CHECKING:
+    from recon.config import Settings
+    from recon.model import Plan
+    from recon.sources.interface import Selection
+
+_ID_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def selection_options(command: Command) -> Command:
+    """The options that choose payments."""
+    options: list[Callable[[Command], Command]] = [
+        click.option("--from", "from_at", type=Moment(), help="Start of the window, included: a UTC time, or 24h ago."),
+        click.option("--to", "to_at", type=Moment(), help="End of the window, excluded: a UTC time, or 30min ago."),
+        click.option("--date", "date_field", type=click.Choice(["created", "updated"]), help="The window's date."),
+        click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only this provider; repeatable."),
+        click.option("--status", "statuses", multiple=True, metavar="WORD", help="Only this status; repeatable."),
+        click.option("--id", "ids", multiple=True, metavar="ID", help="Only this payment; repeatable."),
+        click.option("--id-file", type=_ID_FILE, help="Only the payments in this file, one id a line."),
+        click.option("--open-only", is_flag=True, help="Only payments that are pending or processing."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@config_option
+@selection_options
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Directory to write the snapshot to.")
+def snapshot(config_path: Path | None, out: Path | None, **chosen: Any) -> None:
+    """Read a window from every source and seal it.
+
+    Reads the database, the providers and the chains; writes one snapshot directory, which is never edited again.
+    Leaves with 4 when a source was not read completely.
+
+    \b
+    Examples: recon snapshot --from 2026-11-13 --to 2026-11-20
+              recon plan --snapshot recon-out/snapshot-20261120T120000Z
+    """
+    settings = settings_from(config_path)
+    taken = _take(settings, selection_of(settings, chosen), out=out)
+    write_stdout(f"{taken.path}\n")
+    note(f'Nothing has changed. To judge it: recon plan --snapshot "{taken.path}"')
+    sys.exit(DONE if all(row.get("complete") for row in coverage_rows(taken)) else INCOMPLETE)
+
+
+@click.command()
+@config_option
+@selection_options
+@click.option(
+    "--snapshot",
+    "snapshot_path",
+    type=click.Path(path_type=Path),
+    help="Judge this snapshot, offline, instead of reading the sources.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "polars"]),
+    default="duckdb",
+    show_default=True,
+    help="Where the tables are joined.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Plan file to write.")
+@format_option
+@part_option
+def plan(*, config_path: Path | None, snapshot_path: Path | None, engine: str, out: Path | None, **rest: Any) -> None:
+    """Judge a window and plan its corrections.
+
+    Reads the database, the providers and the chains (or a snapshot, offline); writes a snapshot, a plan file and one
+    line of history, and changes nothing else. Leaves with 1 when somebody is needed, with 4 when a source was not
+    read completely.
+
+    \b
+    Examples: recon plan --from 24h
+              recon plan --open-only --provider shkeeper
+              recon plan --snapshot recon-out/snapshot-20261120T120000Z --format md
+    """
+    settings = settings_from(config_path)
+    output, part = rest.pop("output"), rest.pop("part")
+    if snapshot_path is not None and any(rest.values()):
+        raise click.UsageError("A snapshot holds its own window: leave out --from, --id and the like, or --snapshot.")
+    found, path = make(settings, selection_of(settings, rest), snapshot_path=snapshot_path, engine=engine, out=out)
+    print_plan(found, path, output=output, part=part)
+    sys.exit(exit_code(found))
+
+
+@click.command()
+@config_option
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many plans are listed.")
+@format_option
+def history(config_path: Path | None, limit: int, output: str) -> None:
+    """List the plans made so far, newest first.
+
+    Reads the run history in the output directory; writes nothing. "new" counts the breaks that the plan before had
+    not.
+
+    \b
+    Example: recon history --limit 7 --format md
+    """
+    from recon.history import load_history
+    from recon.report.history import render_history
+
+    settings = settings_from(config_path)
+    print_result(render_history(load_history(settings.output_dir), limit=limit), output)
+
+
+def selection_of(settings: Settings, chosen: Mapping[str, Any]) -> Selection:
+    """The selection that the values of :func:`selection_options` mean."""
+    from recon.sources.interface import Selection
+
+    registry, now = settings.registry(), settings.now()
+    choice = Selection(
+        providers=tuple(dict.fromkeys(registry.provider(word) for word in chosen["providers"])),
+        statuses=tuple(dict.fromkeys(chosen["statuses"])),
+        ids=read_ids(chosen["ids"], chosen["id_file"]),
+        open_only=chosen["open_only"],
+    )
+    return settings.selection(
+        from_at=resolve_moment(chosen["from_at"], now=now),
+        to_at=resolve_moment(chosen["to_at"], now=now),
+        date_field=chosen["date_field"],
+        choice=choice,
+    )
+
+
+def make(
+    settings: Settings, selection: Selection, *, snapshot_path: Path | None, engine: str, out: Path | None
+) -> tuple[Plan, Path]:
+    """Snapshot (unless one is given), plan, save, and append to the history."""
+    from recon.history import append_history, history_entry
+    from recon.plan import make_plan, save_plan
+    from recon.snapshot import open_snapshot
+
+    taken = open_snapshot(snapshot_path) if snapshot_path else _take(settings, selection, out=None)
+    found = make_plan(taken, policy=settings.policy(), engine=engine)
+    path = out or free_path(settings.output_dir / f"plan-{stamp(settings.now())}.json")
+    save_plan(found, path)
+    at = settings.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    append_history(settings.output_dir, history_entry(found, at=at, path=str(path)))
+    note(f"Snapshot: {taken.path}")
+    note(f"Plan:     {path}")
+    return found, path
+
+
+def print_plan(plan: Plan, path: Path, *, output: str, part: str | None = None) -> None:
+    """Print the plan as a report, or as the plan file itself for JSON."""
+    from recon.plan import plan_bytes
+    from recon.report import render_plan
+
+    if output == "json":
+        write_stdout(plan_bytes(plan).decode())
+        return
+    print_result(render_plan(plan, path=str(path)), output, part=part or ("breaks" if output == "csv" else None))
+
+
+def exit_code(plan: Plan) -> int:
+    """4 when a source was not read completely, else 1 when there are breaks, else 0."""
+    from recon.report import breaks_of, has_gaps
+
+    if has_gaps(plan):
+        return INCOMPLETE
+    return DIFFERENCES if breaks_of(plan) else DONE
+
+
+def stamp(moment: datetime) -> str:
+    """A UTC time as part of a file name."""
+    return moment.strftime("%Y%m%dT%H%M%SZ")
+
+
+def coverage_rows(taken: Any) -> list[dict[str, Any]]:
+    """The coverage table of a snapshot as dictionaries."""
+    rows: list[dict[str, Any]] = taken.table("coverage").to_pylist()
+    return rows
+
+
+def _take(settings: Settings, selection: Selection, *, out: Path | None) -> Any:
+    from recon.cli.progress import ShownProgress
+    from recon.opening import open_sources
+    from recon.snapshot import take_snapshot
+
+    target = out or free_path(settings.output_dir / f"snapshot-{stamp(settings.now())}")
+    with open_sources(settings) as sources, ShownProgress() as progress:
+        return take_snapshot(
+            sources,
+            selection=selection,
+            policy=settings.policy(),
+            registry=settings.registry(),
+            now=settings.now(),
+            out=target,
+            progress=progress,
+        )

@@ -1,0 +1,255 @@
+"""The sources that a configuration means: the real ones, or a recorded world behind the very same classes.
+
+Nothing is asked of any source here; what is wrong with one shows when it is read or checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from recon.config import Settings
+from recon.configfile import ChainSection
+from recon.sources.interface import ChainSource, ClaimSource, DocumentStore
+
+if TYPE_CHECKING:
+    import httpx
+
+    from recon.registry import Registry
+    from recon.sources.fields import FieldPaths
+    from recon.sources.http import Secret
+    from recon.sources.recorded import RecordedWorld
+
+Source = TypeVar("Source")
+
+RECORDED_HOST: Final = "embedded"
+"""The host that a recorded world's database is said to have, the same as in the embedded store that writes to it."""
+
+_RECORDED_RATE_PER_S: Final = 1_000_000.0
+_RECORDED_URL: Final = "http://recorded.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything a snapshot reads from; a context manager that gives connections back.
+
+    Args:
+        store: The payment documents.
+        claims: The providers in scope.
+        chains: The chains in scope that have endpoints.
+        chains_unread: Chains in scope without an endpoint: nothing about them can be proven.
+        fields: Where logical fields are found in documents.
+        target_name: The name the user gave this target.
+        provider_accounts: ``provider:account`` for every provider in scope, part of a plan's identity.
+    """
+
+    store: DocumentStore
+    claims: tuple[ClaimSource, ...]
+    chains: tuple[ChainSource, ...]
+    chains_unread: tuple[int, ...]
+    fields: FieldPaths
+    target_name: str
+    provider_accounts: tuple[str, ...]
+    stack: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def __enter__(self) -> Sources:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+
+
+class Opening:
+    """Opens each source of a configuration by itself, so that one that cannot be opened does not hide the others."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.registry: Registry = settings.registry()
+
+    @cached_property
+    def fields(self) -> FieldPaths:
+        """Where logical fields are found. Raises ConfigError for a path that cannot be one."""
+        from recon.sources.fields import FieldPaths
+
+        return FieldPaths.with_overrides(self.settings.values.fields)
+
+    @cached_property
+    def world(self) -> RecordedWorld | None:
+        """The recorded world, read once, or None when the sources are real."""
+        folder = self.settings.recorded_dir
+        if folder is None:
+            return None
+        from recon.sources.recorded import load_world
+
+        return load_world(folder)
+
+    def store(self) -> DocumentStore:
+        """The payment documents. Raises ConfigError when the address of the database is missing."""
+        mongo = self.settings.values.mongo
+        if self.world is not None:
+            from recon.sources.interface import StoreIdentity
+            from recon.sources.payments import ListStore
+
+            known = self.world
+            identity = StoreIdentity((RECORDED_HOST,), known.database, known.collection, known.collection_uuid)
+            return ListStore(known.payments, identity=identity, fields=self.fields, registry=self.registry)
+        from recon.sources.mongo import MongoSettings, MongoStore
+
+        uri = self.settings.secret(mongo.uri_variable, purpose="the database")
+        return MongoStore(
+            MongoSettings(
+                uri=uri.get_secret_value(),
+                database=mongo.database,
+                collection=mongo.collection,
+                fields=self.fields,
+                registry=self.registry,
+                timeout_ms=int(mongo.timeout_s * 1000),
+            )
+        )
+
+    def claim(self, name: str) -> ClaimSource:
+        """A provider by its normalised name. Raises ConfigError when its key is missing."""
+        return {"request_network": self._request_network, "shkeeper": self._shkeeper}[name]()
+
+    def chain(self, chain_id: int) -> ChainSource:
+        """A chain. Raises ConfigError when an endpoint cannot be used."""
+        from recon.sources.evm import ChainSettings, EvmChain
+        from recon.sources.rpc import Clock, Endpoint
+
+        section = self._section(chain_id)
+        minimum = section.confirmations_min
+        own: dict[str, Any] = {
+            "chain_id": chain_id,
+            "confirmations_min": self.settings.values.policy.confirmations_min_default if minimum is None else minimum,
+            "merchant_recipients": self.settings.recipients,
+            "timeout_s": section.timeout_s,
+        }
+        if self.world is not None:
+            from recon.sources.recorded import rpc_handler
+
+            return EvmChain(
+                ChainSettings(**own, endpoints=(Endpoint(_RECORDED_URL),), rate_per_s=None),
+                registry=self.registry,
+                transport=_transport(rpc_handler(self.world, chain_id)),
+                clock=Clock(sleep=_no_sleep, now_ms=self._now_ms),
+            )
+        endpoints = tuple(Endpoint(url.get_secret_value()) for url in self.settings.endpoints(section))
+        settings = ChainSettings(
+            **own, endpoints=endpoints, range_blocks_max=section.range_blocks, rate_per_s=section.calls_per_s
+        )
+        return EvmChain(settings, registry=self.registry)
+
+    def has_endpoints(self, chain_id: int) -> bool:
+        """Whether a chain can be asked at all."""
+        return self.world is not None or bool(self._section(chain_id).endpoints)
+
+    def accounts(self) -> tuple[str, ...]:
+        """``provider:account`` of every provider in scope."""
+        values = self.settings.values
+        named = {"request_network": values.request_network.account, "shkeeper": values.shkeeper.account}
+        return tuple(f"{name}:{named[name]}" for name in sorted(self.settings.providers))
+
+    def _section(self, chain_id: int) -> ChainSection:
+        listed = {section.chain_id: section for section in self.settings.values.chains}
+        return listed.get(chain_id) or ChainSection(chain_id=chain_id)
+
+    def _now_ms(self) -> int:
+        return int(self.settings.now().timestamp() * 1000)
+
+    def _request_network(self) -> ClaimSource:
+        from recon.sources.request_network import RequestNetwork, RequestNetworkSettings
+
+        given = self.settings.values.request_network
+        return RequestNetwork(
+            RequestNetworkSettings(
+                api_key=self._key(given.api_key_variable, "Request Network"),
+                base_url=given.base_url,
+                rate_per_s=self._rate(given.calls_per_s),
+                timeout_s=given.timeout_s,
+            ),
+            **self._manner("request_network_handler"),
+        )
+
+    def _shkeeper(self) -> ClaimSource:
+        from recon.sources.shkeeper import Shkeeper, ShkeeperSettings
+
+        given = self.settings.values.shkeeper
+        return Shkeeper(
+            ShkeeperSettings(
+                base_url=given.base_url,
+                api_key=self._key(given.api_key_variable, "SHKeeper"),
+                health_path=given.health_path,
+                coins={name: (coin.chain_id, coin.symbol) for name, coin in given.coins.items()},
+                rate_per_s=self._rate(given.calls_per_s),
+                timeout_s=given.timeout_s,
+            ),
+            **self._manner("shkeeper_handler"),
+        )
+
+    def _key(self, variable: str, purpose: str) -> Secret:
+        from recon.sources.http import Secret
+
+        if self.world is not None:
+            return Secret("recorded")
+        return Secret(self.settings.secret(variable, purpose=purpose).get_secret_value())
+
+    def _rate(self, calls_per_s: float) -> float:
+        return calls_per_s if self.world is None else _RECORDED_RATE_PER_S
+
+    def _manner(self, handler: str) -> dict[str, Any]:
+        """How a provider is reached: over the network, or through a handler of the recorded world."""
+        if self.world is None:
+            return {"registry": self.registry}
+        from recon.sources import recorded
+        from recon.sources.http import Clock
+
+        transport = _transport(getattr(recorded, handler)(self.world))
+        return {"registry": self.registry, "transport": transport, "clock": Clock(self._now_ms, sleep=_no_sleep)}
+
+
+def open_sources(settings: Settings) -> Sources:
+    """Open every source that the configuration puts in scope.
+
+    Raises:
+        ConfigError: A secret is missing, or a setting cannot be used; nothing stays open.
+    """
+    opening = Opening(settings)
+    with ExitStack() as stack:
+        store = _kept(stack, opening.store())
+        claims = tuple(_kept(stack, opening.claim(name)) for name in settings.providers)
+        asked = [chain_id for chain_id in settings.chain_ids if opening.has_endpoints(chain_id)]
+        chains = tuple(_kept(stack, opening.chain(chain_id)) for chain_id in asked)
+        return Sources(
+            store=store,
+            claims=claims,
+            chains=chains,
+            chains_unread=tuple(chain_id for chain_id in settings.chain_ids if chain_id not in asked),
+            fields=opening.fields,
+            target_name=settings.target_name,
+            provider_accounts=opening.accounts(),
+            stack=stack.pop_all(),
+        )
+    raise AssertionError("an exit stack lets no exception pass")
+
+
+def _kept(stack: ExitStack, source: Source) -> Source:
+    close = getattr(source, "close", None)
+    if close is not None:
+        stack.callback(close)
+    return source
+
+
+def _transport(handler: Callable[[httpx.Request], httpx.Response]) -> httpx.BaseTransport:
+    import httpx
+
+    return httpx.MockTransport(handler)
+
+
+def _no_sleep(seconds: float) -> None:
+    """A recorded world never makes anybody wait."""

@@ -776,6 +776,7 @@ def test_a_wrong_password_a_dead_server_a_missing_collection_each_say_so_without
         with store:
             with pytest.raises(error, match=sentence) as caught:
                 store.check()
+            store.close()
             reading, rows = read(store)
             assert rows == [] or store.settings.collection == "payments"
         assert "hunter2" not in str(caught.value)
@@ -783,6 +784,13 @@ def test_a_wrong_password_a_dead_server_a_missing_collection_each_say_so_without
         assert "p%40ss" not in repr(store.settings)
         assert not any("hunter2" in str(row.problem) for row in reading.coverage)
     assert "hunter2" not in caplog.text
+
+
+def test_a_refused_login_is_still_called_that_the_second_time(guarded: servers.Mongod) -> None:
+    with store_of(guarded.uri_for("reader", "wrong"), timeout_ms=700) as store:
+        for _ in range(2):
+            with pytest.raises(StoreLoginError):
+                store.check()
 
 
 def test_an_empty_collection_is_reported(marketplace: Database[dict[str, Any]], reader_uri: str) -> None:

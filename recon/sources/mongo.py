@@ -403,6 +403,10 @@ class MongoStore:
         )
 
         settings = self.settings
+        if isinstance(error, ServerSelectionTimeoutError):
+            # After a refused login the driver only says that it finds no server; the reason stands with the server.
+            known = self._client.topology_description.server_descriptions().values()
+            error = next((server.error for server in known if isinstance(server.error, OperationFailure)), error)
         if isinstance(error, ExecutionTimeout) or (isinstance(error, OperationFailure) and error.code == _TIME_LIMIT):
             return StoreSlowError(namespace=settings.namespace, limit_ms=settings.query_ms)
         if isinstance(error, OperationFailure):
@@ -410,7 +414,7 @@ class MongoStore:
                 return StoreLoginError(hosts=self._hosts)
             if error.code == _FORBIDDEN:
                 return StoreForbiddenError(hosts=self._hosts, namespace=settings.namespace)
-        if isinstance(error, ServerSelectionTimeoutError | ConnectionFailure):
+        if isinstance(error, ConnectionFailure):
             return StoreUnreachableError(hosts=self._hosts, timeout_ms=settings.timeout_ms)
         return StoreAnswerError(namespace=settings.namespace, why=_why(error))
 

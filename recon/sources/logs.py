@@ -1,0 +1,535 @@
+"""Event logs as they come over the wire, decoded straight into columns, and what makes a log unbelievable.
+
+The way from response bytes to columns is typed structs and whole-column arithmetic on about 2,000 logs at a time:
+larger pieces are slower, because their temporaries go back to the operating system each time. A piece in which
+anything is odd is decoded log by log by the same code, so that both ways judge alike.
+
+>>> decode_transfer({
+...     "address": "0x" + "aa" * 20, "topics": [ERC20_TRANSFER, "0x" + "00" * 31 + "01", "0x" + "00" * 31 + "02"],
+...     "data": "0x" + "00" * 31 + "07", "blockNumber": "0x10", "transactionHash": "0x" + "bb" * 32, "logIndex": "0x0",
+... }).amount_units
+7
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from recon.errors import ReconError
+from recon.money import UNITS_MAX
+from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
+from recon.sources.rpc import Answer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+PIECE: Final = 2_000
+"""Logs decoded at once."""
+
+INT64_MAX: Final = 2**63 - 1
+
+COLUMNS: Final = {
+    "tx_hash": "text", "log_index": "int", "block": "int", "block_hash": "text", "block_time": "int",
+    "emitter": "text", "kind": "text", "token": "text", "token_known": "bool", "sender": "text", "recipient": "text",
+    "amount_units": "units", "amount_text": "text", "fee_units": "units", "fee_recipient": "text",
+    "reference_topic": "text",
+}  # fmt: skip
+"""What one log says; the rest of ``tables.TRANSFERS`` depends on the head of the chain."""
+
+_HEX_DIGITS: Final = b"0123456789abcdef"
+_ZERO_ADDRESS: Final = "0x" + "0" * 40
+
+
+class RawLog(msgspec.Struct, gc=False, rename="camel"):
+    """One entry of an ``eth_getLogs`` answer. Whatever is missing is None or empty and is judged later."""
+
+    address: str = ""
+    topics: list[str] = []
+    data: str = ""
+    block_number: str | int | None = None
+    block_hash: str | None = None
+    transaction_hash: str | None = None
+    log_index: str | int | None = None
+    removed: bool | None = None
+    block_timestamp: str | int | None = None
+
+
+class RawBlock(msgspec.Struct, rename="camel"):
+    """The parts of a block header that matter."""
+
+    number: str | int | None = None
+    hash: str | None = None
+    timestamp: str | int | None = None
+    logs_bloom: str | None = None
+
+
+class RawReceipt(msgspec.Struct, rename="camel"):
+    """The parts of a transaction receipt that matter."""
+
+    transaction_hash: str | None = None
+    status: str | int | None = None
+    block_number: str | int | None = None
+    block_hash: str | None = None
+    sender: str | None = msgspec.field(default=None, name="from")
+    logs: list[RawLog] = []
+
+
+LOGS_ANSWER: Final = msgspec.json.Decoder(Answer[list[RawLog]])
+BLOCK_ANSWER: Final = msgspec.json.Decoder(Answer[RawBlock])
+RECEIPT_ANSWER: Final = msgspec.json.Decoder(Answer[RawReceipt])
+RECEIPTS_ANSWER: Final = msgspec.json.Decoder(Answer[list[RawReceipt]])
+TEXT_ANSWER: Final = msgspec.json.Decoder(Answer[str | int])
+
+
+class TransferLogError(ReconError):
+    """A log is no transfer that this package knows, or is malformed."""
+
+    def __init__(self, *, what: str) -> None:
+        super().__init__(f"This log cannot be read as a transfer: {what}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One transfer log, decoded exactly. Amounts are base units of ``token`` and may be any uint256.
+
+    ``sender`` is None for a proxy log: the event does not name the payer. ``fee_units`` and ``fee_recipient`` are
+    None when nobody received a fee, also when the log states one for the zero address. ``reference_topic`` is the
+    keccak256 of the payment reference and None for a plain ERC-20 transfer.
+    """
+
+    tx_hash: str
+    log_index: int
+    block: int
+    emitter: str
+    token: str
+    sender: str | None
+    recipient: str
+    amount_units: int
+    fee_units: int | None = None
+    fee_recipient: str | None = None
+    reference_topic: str | None = None
+
+
+def parse_quantity(value: object, *, what: str = "a number") -> int:
+    """Read a JSON-RPC quantity: hex in any case, with leading zeros or not, or decimal as some nodes write it.
+
+    Raises:
+        TransferLogError: It is missing, negative, or does not fit 63 bits.
+    """
+    number: int | None = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    elif isinstance(value, str) and 0 < len(value) <= 66:
+        text = value.lower()
+        digits, base = (text[2:], 16) if text.startswith("0x") else (text, 10)
+        allowed = "0123456789abcdef"[:base]
+        number = int(digits, base) if digits and not digits.strip(allowed) else None
+    if number is None or not 0 <= number <= INT64_MAX:
+        raise TransferLogError(what=f"{what} is {str(value)[:80]!r}")
+    return number
+
+
+def _hex(value: object, *, size: int | None, what: str) -> str:
+    """Lower-case hex digits without 0x; bytes, as web3.py gives them, are read too."""
+    text = value.hex() if isinstance(value, bytes) else value
+    if isinstance(text, str):
+        bare = text.lower().removeprefix("0x")
+        if (size is None or len(bare) == 2 * size) and len(bare) % 2 == 0 and not bare.strip("0123456789abcdef"):
+            return bare
+    raise TransferLogError(what=f"{what} is {str(value)[:80]!r}")
+
+
+def _address_of(word: str, *, what: str) -> str:
+    if word[:24].strip("0"):
+        raise TransferLogError(what=f"the word of the {what} has something in front of the address")
+    return "0x" + word[24:]
+
+
+def decode_transfer(log: Mapping[str, Any]) -> Transfer:
+    """Decode one proxy or ERC-20 transfer log, raw as the node gives it or as web3.py formats it.
+
+    Args:
+        log: address, topics, data, blockNumber, transactionHash and logIndex, named as JSON-RPC names them.
+
+    Raises:
+        TransferLogError: Another event, a missing or malformed field, or a removed log.
+    """
+    if log.get("removed"):
+        raise TransferLogError(what="it was removed by a reorganisation")
+    topics = [_hex(topic, size=32, what="a topic") for topic in log.get("topics") or ()]
+    signature = "0x" + topics[0] if topics else None
+    data = _hex(log.get("data"), size=None, what="the data")
+    place: dict[str, Any] = {
+        "tx_hash": "0x" + _hex(log.get("transactionHash"), size=32, what="transactionHash"),
+        "log_index": parse_quantity(log.get("logIndex"), what="logIndex"),
+        "block": parse_quantity(log.get("blockNumber"), what="blockNumber"),
+        "emitter": "0x" + _hex(log.get("address"), size=20, what="address"),
+    }
+    if signature == TRANSFER_WITH_REFERENCE_AND_FEE and len(topics) == 2 and len(data) == 320:
+        words = [data[start : start + 64] for start in range(0, 320, 64)]
+        fee, fee_recipient = int(words[3], 16), _address_of(words[4], what="fee recipient")
+        fee_paid = fee > 0 and fee_recipient != _ZERO_ADDRESS
+        return Transfer(
+            **place,
+            token=_address_of(words[0], what="token"),
+            sender=None,
+            recipient=_address_of(words[1], what="recipient"),
+            amount_units=int(words[2], 16),
+            fee_units=fee if fee_paid else None,
+            fee_recipient=fee_recipient if fee_paid else None,
+            reference_topic="0x" + topics[1],
+        )
+    if signature == ERC20_TRANSFER and len(topics) == 3 and len(data) == 64:
+        return Transfer(
+            **place,
+            token=place["emitter"],
+            sender=_address_of(topics[1], what="sender"),
+            recipient=_address_of(topics[2], what="recipient"),
+            amount_units=int(data, 16),
+        )
+    raise TransferLogError(what=f"{len(topics)} topics, {len(data) // 2} bytes of data, first topic {signature}")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a page of logs may hold; anything else makes the answer unbelievable.
+
+    Args:
+        erc20: Plain ERC-20 transfers, else proxy logs.
+        kinds: Kind by emitter address. For proxy logs only these emitters were asked for, unless ``any_emitter``.
+        known_tokens: Tokens that the registry knows on this chain.
+        recipients: ERC-20 recipients that were asked for; None for any.
+        tokens: ERC-20 contracts that were asked for; None for any.
+        from_block, to_block: The range asked for, both included.
+        any_emitter: Receipts hold whatever the transaction did, so no emitter is wrong.
+    """
+
+    erc20: bool
+    kinds: Mapping[str, str]
+    known_tokens: frozenset[str]
+    from_block: int
+    to_block: int
+    recipients: frozenset[str] | None = None
+    tokens: frozenset[str] | None = None
+    any_emitter: bool = False
+
+
+@dataclass(slots=True)
+class Page:
+    """One decoded page.
+
+    Args:
+        table: :data:`COLUMNS`, sorted by block and log index, no key twice.
+        rejects: Why logs were not believed; the range must be asked again.
+        duplicates, removed: Logs dropped as repeated or as removed by a reorganisation.
+        foreign: Logs of unknown contracts that only look like transfers (another ERC-721 topic count, odd data).
+    """
+
+    table: pa.Table
+    rejects: list[str] = field(default_factory=list)
+    duplicates: int = 0
+    removed: int = 0
+    foreign: int = 0
+
+
+class _OddError(Exception):
+    """A piece holds a log that needs a look of its own."""
+
+
+class _Memo(dict[Any, Any]):
+    """A cache whose misses call a function; lookups of known keys never leave C."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, key: Any) -> Any:
+        self[key] = value = self._function(key)
+        return value
+
+
+def decode_page(logs: Sequence[RawLog], expect: Expectation) -> Page:
+    """Decode one answer into columns; what is not believable is in ``rejects`` and never in the table."""
+    import pyarrow as pa
+
+    kept = [log for log in logs if not log.removed]
+    page = Page(table=empty_columns(), removed=len(logs) - len(kept))
+    if expect.erc20:
+        kept = _only_erc20(kept, expect, page)
+    batches = []
+    for start in range(0, len(kept), PIECE):
+        piece = kept[start : start + PIECE]
+        try:
+            batches.append(_columns(piece, expect))
+        except _OddError:
+            for log in piece:
+                try:
+                    batches.append(_columns([log], expect))
+                except _OddError as odd:
+                    page.rejects.append(str(odd))
+    if batches:
+        page.table = pa.Table.from_batches(batches)
+        _drop_repeated(page)
+    return page
+
+
+def _only_erc20(logs: list[RawLog], expect: Expectation, page: Page) -> list[RawLog]:
+    """Leave out what unknown contracts emit under the same name: nobody may block a scan with a malformed event."""
+    kept = [log for log in logs if len(log.topics) == 3 and len(log.data) == 66]
+    if len(kept) < len(logs):
+        for log in logs:
+            if not (len(log.topics) == 3 and len(log.data) == 66):
+                if log.address.lower() in expect.known_tokens:
+                    page.rejects.append("a known token's Transfer has an impossible shape")
+                page.foreign += 1
+    return kept
+
+
+def empty_columns() -> pa.Table:
+    """A table of :data:`COLUMNS` without rows."""
+    from recon.tables import Schema, schema_of
+
+    columns: Schema = COLUMNS  # type: ignore[assignment]
+    return schema_of(columns).empty_table()
+
+
+def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    size = len(logs)
+    topics = [log.topics for log in logs]
+    first = ERC20_TRANSFER if expect.erc20 else TRANSFER_WITH_REFERENCE_AND_FEE
+    if {len(entry) for entry in topics} != {3 if expect.erc20 else 2}:
+        raise _OddError("a log has another number of topics")
+    if {entry[0].lower() for entry in topics} != {first}:
+        raise _OddError("a log has another first topic")
+    emitter = _text_array(_matrix([log.address for log in logs], 42, "address"))
+    columns: dict[str, Any] = {
+        "tx_hash": _text_array(_matrix([log.transaction_hash for log in logs], 66, "transactionHash")),
+        "log_index": pa.array(_integers([log.log_index for log in logs], "logIndex")),
+        "block": pa.array(_blocks(logs, expect)),
+        "block_hash": _text_array(_matrix([log.block_hash for log in logs], 66, "blockHash")),
+        "block_time": _times([log.block_timestamp for log in logs]),
+        "emitter": emitter,
+    }
+    if expect.erc20:
+        columns |= _erc20_columns(logs, expect, emitter)
+    else:
+        columns |= _proxy_columns(logs, expect, emitter)
+    if expect.known_tokens:
+        known = pc.is_in(columns["token"], value_set=pa.array(sorted(expect.known_tokens), pa.string()))
+    else:
+        known = pa.repeat(pa.scalar(False), size)
+    columns["token_known"] = known
+    empty = empty_columns().schema
+    arrays = [columns.get(name) for name in COLUMNS]
+    return pa.record_batch(
+        [pa.nulls(size, kind.type) if array is None else array for array, kind in zip(arrays, empty, strict=True)],
+        schema=empty,
+    )
+
+
+def _proxy_columns(logs: list[RawLog], expect: Expectation, emitter: pa.Array) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    addresses = sorted(expect.kinds)
+    place = pc.index_in(emitter, value_set=pa.array(addresses, pa.string()))
+    if place.null_count and not expect.any_emitter:
+        raise _OddError("a log comes from an address that was not asked for")
+    kind = pc.fill_null(pa.array([expect.kinds[a] for a in addresses], pa.string()).take(place), "unknown")
+    data = _matrix([log.data for log in logs], 322, "data")
+    fee_recipient = _address_array(data, 2 + 256, "fee recipient")
+    fee, _ = _amounts(data, 2 + 192)
+    # A fee to the zero address was stated but paid to nobody; a fee of nothing is no fee.
+    zero = pc.or_(pc.equal(fee_recipient, _ZERO_ADDRESS), pc.fill_null(pc.equal(fee, pa.scalar(0, fee.type)), False))
+    amount, amount_text = _amounts(data, 2 + 128)
+    return {
+        "kind": kind,
+        "token": _address_array(data, 2, "token"),
+        "recipient": _address_array(data, 2 + 64, "recipient"),
+        "amount_units": amount,
+        "amount_text": amount_text,
+        "fee_units": pc.if_else(zero, pa.scalar(None, fee.type), fee),
+        "fee_recipient": pc.if_else(zero, pa.scalar(None, pa.string()), fee_recipient),
+        "reference_topic": _text_array(_matrix([log.topics[1] for log in logs], 66, "topic")),
+    }
+
+
+def _erc20_columns(logs: list[RawLog], expect: Expectation, emitter: pa.Array) -> dict[str, Any]:
+    import pyarrow as pa
+
+    if expect.tokens is not None and not _all_in(emitter, expect.tokens):
+        raise _OddError("a log comes from a token that was not asked for")
+    recipient = _address_array(_matrix([log.topics[2] for log in logs], 66, "topic"), 2, "recipient")
+    if expect.recipients is not None and not _all_in(recipient, expect.recipients):
+        raise _OddError("a log has a recipient that was not asked for")
+    amount, amount_text = _amounts(_matrix([log.data for log in logs], 66, "data"), 2)
+    return {
+        "kind": pa.repeat(pa.scalar("erc20"), len(logs)),
+        "token": emitter,
+        "sender": _address_array(_matrix([log.topics[1] for log in logs], 66, "topic"), 2, "sender"),
+        "recipient": recipient,
+        "amount_units": amount,
+        "amount_text": amount_text,
+    }
+
+
+def _all_in(array: pa.Array, wanted: frozenset[str]) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return bool(pc.all(pc.is_in(array, value_set=pa.array(sorted(wanted), pa.string()))).as_py())
+
+
+def _matrix(texts: Sequence[str | None], width: int, what: str) -> np.ndarray[Any, Any]:
+    """Hex texts of one width as a matrix of lower-case characters, checked to be ``0x`` and hex digits."""
+    import numpy as np
+
+    try:
+        joined = "".join(texts).lower().encode("ascii")  # type: ignore[arg-type]
+    except (TypeError, UnicodeEncodeError):
+        raise _OddError(f"{what} is missing or not hex") from None
+    if set(map(len, texts)) != {width}:  # type: ignore[arg-type]
+        raise _OddError(f"{what} has another length")
+    matrix = np.frombuffer(joined, dtype=np.uint8).reshape(len(texts), width)
+    prefixed = bool((matrix[:, 0] == 0x30).all()) and bool((matrix[:, 1] == 0x78).all())
+    if not prefixed or len(joined.translate(None, _HEX_DIGITS)) != len(texts):
+        raise _OddError(f"{what} is not hex")
+    return matrix
+
+
+def _text_array(matrix: np.ndarray[Any, Any]) -> pa.Array:
+    """A string column over the characters of a matrix, without making a Python string of any row."""
+    import numpy as np
+    import pyarrow as pa
+
+    rows, width = matrix.shape
+    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix)))
+
+
+def _address_array(matrix: np.ndarray[Any, Any], start: int, what: str) -> pa.Array:
+    """The address in the 64 characters from ``start``; the 24 before it must be zeros."""
+    import numpy as np
+
+    if not bool((matrix[:, start : start + 24] == 0x30).all()):
+        raise _OddError(f"the word of the {what} has something in front of the address")
+    text = np.empty((len(matrix), 42), dtype=np.uint8)
+    text[:, 0], text[:, 1] = 0x30, 0x78
+    text[:, 2:] = matrix[:, start + 24 : start + 64]
+    return _text_array(text)
+
+
+def _amounts(matrix: np.ndarray[Any, Any], start: int) -> tuple[pa.Array, pa.Array | None]:
+    """The uint256 in the 64 characters from ``start`` as Decimal(38, 0), and as text where it is over 37 digits."""
+    from binascii import unhexlify
+
+    import numpy as np
+    import pyarrow as pa
+
+    raw = unhexlify(matrix[:, start : start + 64].tobytes())
+    words = np.frombuffer(raw, dtype=">u8").reshape(-1, 4)
+    limit_hi, limit_lo = np.uint64(UNITS_MAX >> 64), np.uint64(UNITS_MAX & (2**64 - 1))
+    hi, lo = words[:, 2].astype("<u8"), words[:, 3].astype("<u8")
+    over = (words[:, 0] != 0) | (words[:, 1] != 0) | (hi > limit_hi) | ((hi == limit_hi) & (lo > limit_lo))
+    units = np.empty((len(words), 2), dtype="<u8")
+    units[:, 0], units[:, 1] = lo, hi
+    if not over.any():
+        return pa.Array.from_buffers(pa.decimal128(38, 0), len(words), [None, pa.py_buffer(units)]), None
+    units[over] = 0
+    valid = pa.py_buffer(np.packbits(~over, bitorder="little"))
+    texts: list[str | None] = [None] * len(words)
+    for row in np.flatnonzero(over).tolist():
+        texts[row] = str(int.from_bytes(raw[row * 32 : row * 32 + 32], "big"))
+    return (
+        pa.Array.from_buffers(pa.decimal128(38, 0), len(words), [valid, pa.py_buffer(units)]),
+        pa.array(texts, pa.string()),
+    )
+
+
+def _integers(values: Sequence[object], what: str) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    memo = _Memo(lambda value: parse_quantity(value, what=what))
+    try:
+        return np.fromiter(map(memo.__getitem__, values), dtype=np.int64, count=len(values))
+    except TransferLogError:
+        raise _OddError(f"{what} is missing or no number") from None
+
+
+def _blocks(logs: list[RawLog], expect: Expectation) -> np.ndarray[Any, Any]:
+    blocks = _integers([log.block_number for log in logs], "blockNumber")
+    if int(blocks.min()) < expect.from_block or int(blocks.max()) > expect.to_block:
+        raise _OddError("a log lies outside the range that was asked for")
+    return blocks
+
+
+def _times(values: Sequence[str | int | None]) -> pa.Array:
+    """Block times in UTC milliseconds where the node gives them; some do not, and none must."""
+    import pyarrow as pa
+
+    memo = _Memo(_milliseconds)
+    return pa.array(list(map(memo.__getitem__, values)), pa.int64())
+
+
+def _milliseconds(value: object) -> int | None:
+    try:
+        seconds = parse_quantity(value)
+    except TransferLogError:
+        return None
+    return seconds * 1_000 if seconds < 1 << 40 else None
+
+
+def _drop_repeated(page: Page) -> None:
+    """Sort, drop identical repetitions, and reject a key or block height that comes with two contents."""
+    page.table, page.duplicates, conflicts = sort_and_compare(page.table)
+    if conflicts:
+        page.rejects.append(f"block {conflicts[0]} comes in two versions")
+
+
+def sort_and_compare(table: pa.Table) -> tuple[pa.Table, int, list[int]]:
+    """Sort by block and log index, drop rows that are there twice, and name blocks that come in two versions.
+
+    A block is in two versions when it has two hashes, or one log index of it two contents; all its rows are left
+    out of the result. ``block_time`` is not compared: nodes may differ in giving it.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if table.num_rows < 2:
+        return table, 0, []
+    table = table.combine_chunks()
+    block, index = table["block"].to_numpy(), table["log_index"].to_numpy()
+    later = (block[1:] > block[:-1]) | ((block[1:] == block[:-1]) & (index[1:] >= index[:-1]))
+    if not later.all():
+        order = np.lexsort((index, block))
+        table, block, index = table.take(pa.array(order)), block[order], index[order]
+    same_block = np.flatnonzero(block[1:] == block[:-1])
+    if not len(same_block):
+        return table, 0, []
+    before, after = pa.array(same_block), pa.array(same_block + 1)
+    hashes = table["block_hash"]
+    torn = ~pc.equal(hashes.take(before), hashes.take(after)).to_numpy().astype(bool)
+    bad = set(block[same_block[torn]].tolist())
+    repeated = same_block[index[same_block] == index[same_block + 1]]
+    drop = np.zeros(table.num_rows, dtype=bool)
+    compared = [name for name in COLUMNS if name != "block_time"]
+    for row in repeated.tolist():
+        pair = table.select(compared).slice(row, 2).to_pylist()
+        if pair[0] == pair[1]:
+            drop[row + 1] = True
+        else:
+            bad.add(int(block[row]))
+    if bad:
+        drop |= np.isin(block, np.array(sorted(bad)))
+    if drop.any():
+        table = table.filter(pa.array(~drop))
+    return table, len(repeated), sorted(bad)

@@ -1,0 +1,340 @@
+"""Walk a stretch of a chain for logs, in ranges that fit the endpoint, and account for every block.
+
+The ranges done and the holes left tile the stretch exactly. An endpoint that finds a question too big is asked for
+less; that is never a failure. An answer is believed only when every log in it is one that was asked for, when its
+size is no round number that a hidden limit would give, and, near the head, when asking again gives the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from recon.sources.endpoints import Live, NoEndpointError, Pool
+from recon.sources.logs import (
+    LOGS_ANSWER,
+    RECEIPTS_ANSWER,
+    Expectation,
+    Page,
+    RawLog,
+    decode_page,
+    empty_columns,
+    sort_and_compare,
+)
+from recon.sources.rpc import Complaint, Fault, RpcError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROUND: Final = 1_000
+"""An answer with a multiple of this many logs may have been cut at a limit that nobody mentions."""
+
+GROW_BELOW_LOGS: Final = 500
+"""A range grows while answers are smaller than this, a quarter of what is a good size to decode."""
+
+RANGE_BLOCKS_MAX: Final = 1_000_000
+NEAR_HEAD: Final = 32
+"""Blocks below the head in which a lagging backend may answer nothing without saying so."""
+
+FAILURES_MAX: Final = 3
+"""Ranges in a row that no endpoint answered, after which the rest is not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which logs: ``addresses`` empty means any contract, ``recipients`` empty means any second indexed address."""
+
+    scope: str
+    topic: str
+    expect: Expectation
+    addresses: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+
+    def params(self, lo: int, hi: int) -> list[object]:
+        """The parameters of ``eth_getLogs``: numbers only, never a tag, and no topic that says nothing."""
+        topics: list[object] = [self.topic]
+        if self.recipients:
+            topics += [None, ["0x" + "0" * 24 + recipient[2:] for recipient in self.recipients]]
+        question: dict[str, object] = {"fromBlock": hex(lo), "toBlock": hex(hi), "topics": topics}
+        if self.addresses:
+            question["address"] = list(self.addresses)
+        return [question]
+
+    def parts(self, size: int) -> Iterator[LogQuery]:
+        """The same question in pieces whose lists are no longer than ``size``."""
+        for addresses in _chunks(self.addresses, size):
+            for recipients in _chunks(self.recipients, size):
+                yield replace(self, addresses=addresses, recipients=recipients)
+
+    def wants(self, log: RawLog) -> bool:
+        """Whether a log taken from a receipt is one that this query asks for."""
+        topics = [topic.lower() for topic in log.topics]
+        if topics[:1] != [self.topic] or (self.addresses and log.address.lower() not in self.addresses):
+            return False
+        return not self.recipients or (len(topics) > 2 and "0x" + topics[2][26:] in self.recipients)
+
+
+def _chunks(values: tuple[str, ...], size: int) -> list[tuple[str, ...]]:
+    return [values[start : start + size] for start in range(0, len(values), size)] or [()]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Blocks, both ends included, whose logs nobody could give."""
+
+    lo: int
+    hi: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a walk gave: rows by range done, and the holes."""
+
+    lo: int
+    hi: int
+    done: list[tuple[int, int]] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
+    holes: list[Hole] = field(default_factory=list)
+    foreign: int = 0
+    removed: int = 0
+    duplicates: int = 0
+
+    def assert_tiles(self) -> None:
+        """Ranges done and holes together are the stretch, nothing twice and nothing missing."""
+        cursor = self.lo
+        for lo, hi in sorted([*self.done, *((hole.lo, hole.hi) for hole in self.holes)]):
+            assert lo == cursor and hi >= lo, f"block {cursor} is next, but the range begins at {lo}"
+            cursor = hi + 1
+        assert cursor == self.hi + 1 or self.lo > self.hi, f"the ranges end at {cursor - 1}, not at {self.hi}"
+
+
+class _UnbelievableError(Exception):
+    """An answer that contradicts the question or itself."""
+
+
+class Walker:
+    """Walks stretches of one chain over a pool of endpoints."""
+
+    def __init__(
+        self, pool: Pool, *, range_blocks_max: int | None = None, progress: Callable[[int], None] = lambda blocks: None
+    ) -> None:
+        self.pool, self.range_blocks_max, self.progress = pool, range_blocks_max, progress
+
+    def walk(self, query: LogQuery, lo: int, hi: int) -> Scan:
+        """Read every block from ``lo`` to ``hi``; what cannot be read is a hole, never silence.
+
+        Raises:
+            WrongSourceError: An endpoint that was switched to serves another chain.
+        """
+        scan, cursor, failures = Scan(lo, hi), lo, 0
+        while cursor <= hi:
+            if failures >= FAILURES_MAX:
+                scan.holes.append(Hole(cursor, hi, scan.holes[-1].reason))
+                break
+            try:
+                end, page = self._range(query, cursor, hi)
+            except NoEndpointError as error:
+                scan.holes.append(Hole(cursor, hi, str(error)))
+                break
+            if isinstance(page, str):
+                scan.holes.append(Hole(cursor, end, page))
+                failures += 1
+            else:
+                failures = 0
+                scan.done.append((cursor, end))
+                scan.tables.append(page.table)
+                scan.foreign += page.foreign
+                scan.removed += page.removed
+                scan.duplicates += page.duplicates
+            self.progress(end - cursor + 1)
+            cursor = end + 1
+        scan.assert_tiles()
+        return scan
+
+    def _range(self, query: LogQuery, cursor: int, hi: int) -> tuple[int, Page | str]:
+        """Read one range that begins at ``cursor``; gives its last block, and the page or why there is none."""
+        tries, blocks_max = 0, RANGE_BLOCKS_MAX
+        tries_max = 2 * len(self.pool.lives) + 1
+        while True:
+            live = self.pool.current()
+            assert live.head is not None
+            if live.head.number < cursor:
+                if tries >= tries_max:
+                    return hi, f"{live.host} is at block {live.head.number} and has not reached block {cursor}"
+                tries += 1
+                self._wait_or_switch(live, tries)
+                continue
+            end = min(cursor + min(self._size(live), blocks_max) - 1, hi, live.head.number)
+            is_odd = False
+            try:
+                page = self._sure(live, query, cursor, end)
+            except RpcError as error:
+                failed = self._complaint(live, error.complaint, cursor, end)
+                if failed is None:
+                    continue
+                if error.complaint.fault is Fault.SIZE and cursor == end:
+                    page_or_none = self._by_receipts(live, query, cursor)
+                    if page_or_none is not None:
+                        return end, page_or_none
+                reason = str(error)
+            except _UnbelievableError as odd:
+                reason, is_odd = f"{live.host}: {odd}", True
+                if tries:
+                    self.pool.switch(live, reason)
+            else:
+                self._grow(live, page, end - cursor + 1)
+                return end, page
+            tries += 1
+            if tries >= tries_max or self.pool.is_late:
+                if not (is_odd and end > cursor) or self.pool.is_late:
+                    return end, reason
+                # One bad log must not cost a long stretch: close in on its block.
+                blocks_max, tries = (end - cursor + 1) // 8 + 1, 0
+
+    def _wait_or_switch(self, live: Live, tries: int) -> None:
+        if tries % 2 == 0 and self.pool.switch(live, "it is behind"):
+            return
+        self.pool.clock.sleep(min(2.0, self.pool.facts.block_ms / 1_000))
+        try:
+            self.pool.refresh(live)
+        except RpcError as error:
+            self.pool.switch(live, error.complaint)
+
+    def _complaint(self, live: Live, complaint: Complaint, lo: int, hi: int) -> Complaint | None:
+        """React to an error; None means that asking again is no failure, because less will be asked."""
+        if complaint.fault is Fault.SIZE and hi > lo and not (complaint.may_be_outage and live.size == 1):
+            self._shrink(live, complaint, lo, hi)
+            return None
+        if complaint.fault is Fault.QUOTA:
+            self.pool.drop(live, complaint)
+        elif complaint.fault is Fault.LAG:
+            self._wait_or_switch(live, 1)
+        elif complaint.fault is not Fault.SIZE:
+            self.pool.switch(live, complaint)
+        return complaint
+
+    def _size(self, live: Live) -> int:
+        limits = (live.cap, self.range_blocks_max, live.client.endpoint.range_blocks_max, RANGE_BLOCKS_MAX)
+        return max(1, min(live.size, *(limit for limit in limits if limit is not None)))
+
+    def _shrink(self, live: Live, complaint: Complaint, lo: int, hi: int) -> None:
+        blocks = hi - lo + 1
+        smaller = blocks // 2
+        if complaint.blocks_max is not None and complaint.blocks_max < blocks:
+            live.cap = smaller = complaint.blocks_max
+        elif complaint.suggested is not None:
+            first, last = complaint.suggested
+            # Some providers suggest a range that is inverted or lies elsewhere.
+            if first == lo and lo <= last < hi:
+                smaller = last - lo + 1
+        if live.cap is None or blocks <= live.cap:
+            live.ceiling_wait = min(1_024, live.ceiling_wait * 2) if live.ceiling is not None else live.ceiling_wait
+            live.ceiling = max(1, blocks - 1)
+        live.size, live.successes = max(1, smaller), 0
+
+    def _grow(self, live: Live, page: Page, blocks: int) -> None:
+        live.successes += 1
+        if live.ceiling is not None and live.successes >= live.ceiling_wait:
+            live.ceiling = None
+        if page.table.num_rows < GROW_BELOW_LOGS and blocks >= live.size:
+            limits = (live.cap, live.ceiling, RANGE_BLOCKS_MAX)
+            live.size = min(live.size * 3 // 2 + 1, *(limit for limit in limits if limit is not None))
+
+    def _sure(self, live: Live, query: LogQuery, lo: int, hi: int) -> Page:
+        page, is_round = self._ask(live, query, lo, hi)
+        if is_round:
+            page = self._halves(live, query, page, lo, hi)
+        if live.head is not None and hi > live.head.number - NEAR_HEAD and not page.table.num_rows:
+            self._look_again(live, query, max(lo, hi - NEAR_HEAD), hi)
+        return page
+
+    def _halves(self, live: Live, query: LogQuery, whole: Page, lo: int, hi: int) -> Page:
+        """A round count may be a silent cut: the halves must hold all of the whole, and may hold more."""
+        if lo == hi:
+            page = self._by_receipts(live, query, lo)
+            if page is None:
+                raise _UnbelievableError(f"a round number of logs in block {lo}, and no receipts to compare with")
+            return page
+        middle = (lo + hi) // 2
+        left, right = self._sure(live, query, lo, middle), self._sure(live, query, middle + 1, hi)
+        joined = _join([left, right])
+        if not _keys(whole.table) <= _keys(joined.table):
+            raise _UnbelievableError(f"a range of blocks {lo} to {hi} holds logs that its halves do not")
+        return joined
+
+    def _look_again(self, live: Live, query: LogQuery, lo: int, hi: int) -> None:
+        if self.pool.block_at(live, hi) is None:
+            raise RpcError(
+                host=live.host, method="eth_getLogs", complaint=Complaint(Fault.LAG, f"it does not have block {hi} yet")
+            )
+        if self._ask(live, query, lo, hi)[0].table.num_rows:
+            raise _UnbelievableError("a first answer near the head was empty and a second was not")
+
+    def _ask(self, live: Live, query: LogQuery, lo: int, hi: int) -> tuple[Page, bool]:
+        pages, is_round = [], False
+        todo = list(query.parts(live.list_max))
+        while todo:
+            part = todo.pop(0)
+            try:
+                logs = live.client.call("eth_getLogs", part.params(lo, hi), decoder=LOGS_ANSWER)
+            except RpcError as error:
+                longest = max(len(part.addresses), len(part.recipients))
+                if error.complaint.fault is not Fault.LIST or longest < 2:
+                    raise
+                live.list_max = longest // 2
+                todo[:0] = part.parts(live.list_max)
+                continue
+            if logs is None:
+                raise _UnbelievableError("a null came instead of a list of logs")
+            is_round = is_round or (len(logs) > 0 and len(logs) % ROUND == 0)
+            pages.append(self._decoded(part, logs, lo, hi))
+        page = _join(pages)
+        if page.rejects:
+            raise _UnbelievableError(page.rejects[0])
+        return page, is_round
+
+    def _decoded(self, query: LogQuery, logs: list[RawLog], lo: int, hi: int) -> Page:
+        expect = replace(query.expect, from_block=lo, to_block=hi)
+        if query.recipients:
+            expect = replace(expect, recipients=frozenset(query.recipients))
+        if query.addresses and expect.erc20:
+            expect = replace(expect, tokens=frozenset(query.addresses))
+        return decode_page(logs, expect)
+
+    def _by_receipts(self, live: Live, query: LogQuery, block: int) -> Page | None:
+        """The logs of a block that is too big for ``eth_getLogs``, from its receipts; None when not offered."""
+        if not live.block_receipts:
+            return None
+        try:
+            receipts = live.client.call("eth_getBlockReceipts", [hex(block)], decoder=RECEIPTS_ANSWER)
+        except RpcError as error:
+            live.block_receipts = error.complaint.fault is not Fault.UNSUPPORTED
+            return None
+        if receipts is None:
+            return None
+        logs = [log for receipt in receipts for log in receipt.logs if query.wants(log)]
+        page = self._decoded(query, logs, block, block)
+        return None if page.rejects else page
+
+
+def _join(pages: list[Page]) -> Page:
+    import pyarrow as pa
+
+    if len(pages) == 1:
+        return pages[0]
+    table, repeated, torn = sort_and_compare(pa.concat_tables([page.table for page in pages] or [empty_columns()]))
+    rejects = [reason for page in pages for reason in page.rejects]
+    rejects += [f"a block, {number}, comes in two versions" for number in torn[:1]]
+    return Page(
+        table=table,
+        rejects=rejects,
+        duplicates=repeated + sum(page.duplicates for page in pages),
+        removed=sum(page.removed for page in pages),
+        foreign=sum(page.foreign for page in pages),
+    )
+
+
+def _keys(table: pa.Table) -> set[tuple[str, int]]:
+    return set(zip(table["tx_hash"].to_pylist(), table["log_index"].to_pylist(), strict=True))

@@ -83,6 +83,7 @@ GIVEN_SIGNATURES = {
     "settings_customise_sources": "pydantic calls it",
     "payment_reference": "the order is Request Network's own",
     "no_progress": "every reader calls it, once per piece of work",
+    "verify_webhook": "provider, headers, body, secret: the order that the design gives users",
 }
 """Functions whose positional arguments are not ours to choose, with the reason."""
 

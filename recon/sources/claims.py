@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from recon.ids import normalise_reference, reference_topic
 from recon.money import UNITS_MAX
 from recon.sources.http import clean_text
 from recon.sources.interface import ClaimKey, Coverage, Gap, Reading
@@ -39,6 +40,7 @@ CLAIM_PROBLEMS: Final[dict[str, str]] = {
     "stale_unconfirmed": "an unconfirmed transaction stands beside confirmed ones and is never removed",
     "credit_lost": "a confirmed transaction is there and the invoice was not credited",
     "shared_tx": "the same transaction stands on several invoices",
+    "refund_noted": "a payment's note says refund, so it is not summed up",
     "outgoing": "a transaction that belongs to no invoice, so money that went out",
     "in_progress_may_be_stale": "the provider stops watching after 24 h, so this word is no evidence either way",
 }
@@ -104,12 +106,14 @@ def not_found_row(provider: str, key: ClaimKey, *, claim_id: str, at_ms: int, ki
 
 
 def _key_row(provider: str, key: ClaimKey, claim_id: str, at_ms: int, kind: str) -> Row:
+    reference = normalise_reference(key.reference) if key.reference else None
     return {
         "provider": provider,
         "claim_id": claim_id,
         "object": kind,
         "request_id": key.request_id,
-        "reference": key.reference,
+        "reference": reference,
+        "reference_topic": reference_topic(reference) if reference else None,
         "external_id": key.external_id,
         "looked_up_at": at_ms,
     }

@@ -281,11 +281,14 @@ class PoliteClient:
         """Open connections for one piece of work with a deadline and counters of its own; closed at the end."""
         import httpx
 
-        # The environment is not consulted: a proxy set for something else must not receive the key.
+        # SSL_CERT_FILE is heeded, so that a private authority works. Nothing else of the environment is: a proxy
+        # set for something else must not receive the key.
+        is_secure = self.transport is None and urlsplit(self.base_url).scheme == "https"
         client = httpx.Client(
             headers={**self.headers, "accept": "application/json", "user-agent": "recon"},
             follow_redirects=False,
             trust_env=False,
+            verify=httpx.create_ssl_context() if is_secure else False,
             transport=self.transport,
             limits=httpx.Limits(max_connections=16, keepalive_expiry=15),
         )
@@ -313,11 +316,11 @@ class Phase:
         self._failures = 0
         self._random = random.Random(owner.seed)  # noqa: S311 - jitter, not a secret
 
-    def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+    def get(self, path: str, params: Mapping[str, str] | None = None, *, retries_max: int | None = None) -> Answer:
         """Ask once, with retries. Never raises for what the provider or the network does."""
         if self.stopped:
             return Answer(kind="stopped", problem=self.stopped)
-        answer = self._tries(path, params)
+        answer = self._tries(path, params, self._owner.manners.retries_max if retries_max is None else retries_max)
         self._failures = 0 if answer.kind in ("ok", "not_found", "rejected") else self._failures + 1
         if answer.kind == "refused":
             self.stopped = f"{answer.problem} Nothing more was asked."
@@ -329,16 +332,16 @@ class Phase:
         """Ask nothing more in this phase; every later call is answered ``stopped`` with this reason."""
         self.stopped = self.stopped or reason
 
-    def _tries(self, path: str, params: Mapping[str, str] | None) -> Answer:
+    def _tries(self, path: str, params: Mapping[str, str] | None, retries_max: int) -> Answer:
         manners, clock = self._owner.manners, self._owner.clock
         ends = clock.monotonic() + manners.call_deadline_s
         answer = Answer(kind="late", problem=self._say("was not asked: no time was left"))
-        for attempt in range(manners.retries_max + 1):
+        for attempt in range(retries_max + 1):
             if not self._wait(self._owner.pace.delay_s()):
                 return self._out_of_time(answer)
             answer = self._once(path, params, min(ends, self._ends))
             self._slow_downs = self._slow_downs + 1 if answer.kind == "slow_down" else 0
-            if answer.kind not in RETRIED or attempt == manners.retries_max:
+            if answer.kind not in RETRIED or attempt == retries_max:
                 break
             if self._slow_downs >= manners.slow_downs_max:
                 if self._pauses >= manners.pauses_max:

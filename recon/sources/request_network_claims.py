@@ -14,6 +14,7 @@ tokens. An integer is whole tokens if as base units it would be dust, base units
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -62,6 +63,7 @@ TOKEN_ALIASES: Final[Mapping[tuple[int, str], str]] = {
 """Other names that the provider gives a token on a chain."""
 
 Style = Literal["whole", "base"]
+_REFUND = re.compile(r"\brefund(ed)?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Piece:
     proof: str | None
     hashes: tuple[str, ...]
     at_ms: int | None
+    is_refund: bool
     detection: str | None
     problems: tuple[str, ...]
     digest: str
@@ -127,8 +130,9 @@ def _piece(
     given = [row.get(name) for name in hashes if row.get(name)]
     if any(_hash(value) is None for value in given):
         codes = (*codes, "hash_unreadable")
-    if not request_id:
-        codes = (*codes, "request_missing")
+    is_refund = bool(_REFUND.search(text_or_none(row.get("note")) or ""))
+    codes = (*codes, "refund_noted") if is_refund else codes
+    codes = codes if request_id else (*codes, "request_missing")
     fallback = f"reference:{reference}" if reference else f"payment:{key}"
     return Piece(
         group=request_id or fallback,
@@ -142,6 +146,7 @@ def _piece(
         proof=proof,
         hashes=tuple(sorted({value for value in hashes.values() if value})),
         at_ms=parse_ms(row.get("timestamp")),
+        is_refund=is_refund,
         detection=_detection(row.get("detectionSource")),
         problems=codes,
         digest=digest_of(row),
@@ -154,11 +159,12 @@ def _place(row: Mapping[str, Any], registry: Registry) -> tuple[int | None, Toke
     chain_id = registry.chain_id(network)
     if chain_id is None:
         return None, None, ("network_unknown",)
-    token = token_of(registry, chain_id, text_or_none(row.get("paymentCurrency") or row.get("currency"), limit=80))
+    word = text_or_none(row.get("paymentCurrency") or row.get("currency"), limit=80)
+    token = token_of(registry, chain_id=chain_id, word=word)
     return chain_id, token, () if token else ("token_unknown",)
 
 
-def token_of(registry: Registry, chain_id: int, word: str | None) -> Token | None:
+def token_of(registry: Registry, *, chain_id: int, word: str | None) -> Token | None:
     """The token a currency means on a chain: a symbol, an id such as ``USDC-base``, an alias or an address."""
     if not word:
         return None
@@ -245,6 +251,7 @@ def claim_of_payments(pieces: Sequence[Piece], *, at_ms: int) -> Said:
     # Pages are read one after the other: a request that was open on one and paid on a later one is paid.
     has_been_paid = True if True in flags else False if flags else None
     state, codes = decide_state(has_been_paid, _telling(words), is_money_seen=True, is_excess=False)
+    state = "refunded" if any(piece.is_refund for piece in pieces) and state != "unknown" else state
     row = {
         **_money_of(pieces, codes),
         "provider": NAME,
@@ -333,7 +340,7 @@ def _raw(has_been_paid: bool | None, words: Sequence[str]) -> str | None:
 def _money_of(pieces: Sequence[Piece], codes: Sequence[str]) -> Row:
     """The columns that sum up payments: exact units, token, chain, hashes, reference, time and problems."""
     problems = {*codes, *(code for piece in pieces for code in piece.problems)}
-    counted = [piece for piece in pieces if STATE_WORDS.get((piece.word or "").lower()) not in ("failed", "cancelled")]
+    counted = [piece for piece in pieces if _is_counted(piece) and not piece.is_refund]
     tokens = {piece.token for piece in counted}
     chains = {piece.chain_id for piece in counted}
     references = sorted({piece.reference for piece in pieces if piece.reference})
@@ -379,5 +386,9 @@ def _txs_of(row: Row, pieces: Sequence[Piece]) -> tuple[Row, ...]:
             "confirmed": True,
         }
         for piece in pieces
-        if piece.proof and STATE_WORDS.get((piece.word or "").lower()) not in ("failed", "cancelled")
+        if piece.proof and _is_counted(piece)
     )
+
+
+def _is_counted(piece: Piece) -> bool:
+    return STATE_WORDS.get((piece.word or "").lower()) not in ("failed", "cancelled")

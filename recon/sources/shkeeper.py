@@ -216,9 +216,11 @@ class Shkeeper:
         )
         return reading_of(said, coverage=[coverage])
 
-    def _get(self, phase: Phase, path: str, params: Mapping[str, str] | None = None) -> Answer:
+    def _get(
+        self, phase: Phase, path: str, params: Mapping[str, str] | None = None, *, retries_max: int | None = None
+    ) -> Answer:
         """Ask; a key that is refused with HTTP 200, as SHKeeper does, becomes ``refused`` and ends the phase."""
-        answer = phase.get(path, params)
+        answer = phase.get(path, params, retries_max=retries_max)
         if answer.kind != "ok" or not isinstance(answer.body, dict) or answer.body.get("status") != "error":
             return answer
         said = error_text(answer.body, secrets=self._client.secrets)
@@ -231,7 +233,8 @@ class Shkeeper:
     def _health(self, phase: Phase) -> Answer:
         """Ask the health path, and ``/api/v1/crypto`` where the configured one does not exist."""
         path = self.settings.health_path or CRYPTO_PATH
-        answer = self._get(phase, path)
+        # One retry only: a page that answers "ok" in plain text would be taken for broken JSON and asked for again.
+        answer = self._get(phase, path, retries_max=1)
         return self._get(phase, CRYPTO_PATH) if answer.kind == "not_found" and path != CRYPTO_PATH else answer
 
     def _why_unwell(self, answer: Answer) -> str | None:
@@ -293,7 +296,7 @@ class Shkeeper:
         return claims_of_invoices(mine, coins=self._coins, at_ms=self._clock.now_ms())
 
     def _payout(self, phase: Phase, key: ClaimKey) -> Said:
-        coin = coin_of(self._coins, key.chain_id, key.token)
+        coin = coin_of(self._coins, chain_id=key.chain_id, token=key.token)
         if coin is None:
             reason = (
                 f"no coin is known for chain {key.chain_id} and token {key.token}; add it to the coins in the settings"

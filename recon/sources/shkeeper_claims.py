@@ -67,7 +67,7 @@ def coins_of(table: Mapping[str, tuple[int, str]], registry: Registry) -> dict[s
     return {name: Coin(name, chain_id, registry.token(chain_id, symbol)) for name, (chain_id, symbol) in table.items()}
 
 
-def coin_of(coins: Mapping[str, Coin], chain_id: int | None, token: str | None) -> str | None:
+def coin_of(coins: Mapping[str, Coin], *, chain_id: int | None, token: str | None) -> str | None:
     """The name of the coin of a token contract; the first in the table where several names mean it."""
     wanted = normalise_address(token or "")
     named = (c.name for c in coins.values() if c.token and c.chain_id == chain_id and c.token.address == wanted)

@@ -207,7 +207,7 @@ TABLES: Final[dict[str, Schema]] = {
     "gaps": GAPS,
     "documents": DOCUMENTS,
     "orphans": ORPHANS,
-    "context": PAYMENTS,  # rows outside the window that carry a hash, reference or id of a break: matched, never reported
+    "context": PAYMENTS,  # rows outside the window that share a key with a break: matched, not reported
 }
 
 
@@ -227,17 +227,33 @@ def schema_of(columns: Schema) -> pa.Schema:
 def table_of(name: str, rows: list[dict[str, object]]) -> pa.Table:
     """Build one of :data:`TABLES` from row dictionaries; a missing key is null.
 
-    ``units`` cells are Python ints (or None); they become decimals without passing through a float.
+    ``units`` cells are Python ints, whole decimals or None; nothing passes through a float.
+
+    Raises:
+        ValueError: A row has a column that the table has not, or a ``units`` cell is no whole number.
     """
     from decimal import Decimal
 
     import pyarrow as pa
 
+    if unknown := {column for row in rows for column in row}.difference(TABLES[name]):
+        raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
+
+    def exact(value: object) -> Decimal | None:
+        if value is None:
+            return None
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if isinstance(value, Decimal):
+            is_whole = value.is_finite() and value == value.to_integral_value()
+        if not is_whole:
+            raise ValueError(f"{value!r} is no whole number of base units")
+        return Decimal(value)  # type: ignore[arg-type]
+
     arrays = []
     for column, kind in TABLES[name].items():
         values = [row.get(column) for row in rows]
         if kind == "units":
-            values = [None if value is None else Decimal(int(value)) for value in values]  # type: ignore[call-overload]
+            values = [exact(value) for value in values]
         arrays.append(values)
     schema = arrow_schema(name)
     return pa.Table.from_arrays(

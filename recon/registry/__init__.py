@@ -7,6 +7,7 @@ Deployment addresses come from npm ``@requestnetwork/smart-contracts`` 0.48.0 (M
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,8 @@ TRANSFER_WITH_REFERENCE_AND_FEE = "0x9f16cbcc523c67a60c450e5ffe4f3b7b6dbe772e7ab
 
 ERC20_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """topic0 of ERC-20 ``Transfer(address,address,uint256)``."""
+
+_NUMBER = re.compile(r"(?:[0-9]{1,18}|0x[0-9a-f]{1,15})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,9 @@ class Registry:
         text = str(word).strip().lower()
         if text in self.chain_aliases:
             return self.chain_aliases[text]
-        try:
-            number = int(text, 16 if text.startswith("0x") else 10)
-        except ValueError:
+        if not _NUMBER.match(text):
             return None
+        number = int(text, 16 if text.startswith("0x") else 10)
         return number if number in self.chains else None
 
     def token(self, chain_id: int, symbol: str) -> Token | None:

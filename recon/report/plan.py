@@ -12,6 +12,7 @@ from typing import Any, Final
 from recon.errors import UsageError
 from recon.ids import parse_payment_id, payment_id_text
 from recon.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier, Verdict
+from recon.report.coverage import coverage_table
 from recon.report.model import Column, Fact, Report, Table
 from recon.report.text import age_text, amount_text, clean_text, decimal_amount, value_text, whole_tokens
 
@@ -56,7 +57,7 @@ def render_plan(plan: Plan, *, path: str = "PLAN", snapshot: str | None = None) 
             _money_table(plan),
             *_open_table(plan),
             *_split_tables(plan),
-            _coverage_table(plan),
+            coverage_table(plan.coverage),
             break_table(plan),
             change_table(plan),
             _left_table(plan),
@@ -80,7 +81,7 @@ def render_review(plan: Plan, *, path: str = "PLAN", page: int = 1, page_rows: i
         name="review",
         title=_title(plan),
         facts=(Fact("changes", "changes", str(len(table.rows)), "count"), *facts),
-        tables=(paged, _left_table(plan), _coverage_table(plan), break_table(plan)),
+        tables=(paged, _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
         next_steps=_next_steps(plan, path=path, snapshot=None),
     )
 
@@ -277,53 +278,6 @@ def _split_tables(plan: Plan) -> Iterable[Table]:
 
 def _label(name: object) -> str:
     return str(name).replace("_", " ")
-
-
-def _coverage_table(plan: Plan) -> Table:
-    columns = (Column("source", "source"), Column("scope", "scope"), Column("complete", "complete"),
-               Column("asked", "asked"), Column("done", "really read"), Column("calls", "calls", "count"),
-               Column("items", "items", "count"), Column("problem", "what was not checked, and why"))  # fmt: skip
-    rows = tuple(_coverage_row(row) for row in sorted(plan.coverage, key=_gaps_first))
-    missing = sum(not row.get("complete", False) for row in plan.coverage)
-    note = (
-        f"{missing} of {len(rows)} were not read completely. Whatever needs what is missing there is called unproven "
-        "or lookup_failed, never unpaid."
-        if missing
-        else "Everything that was asked for was read."
-    )
-    return Table(
-        "coverage", "What was checked, and what was not", columns, rows, note=note, empty="no source was asked"
-    )
-
-
-def _gaps_first(row: Mapping[str, Any]) -> tuple[bool, str, str]:
-    return bool(row.get("complete")), str(row.get("source", "")), str(row.get("scope", ""))
-
-
-def _coverage_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    unit = str(row.get("unit") or "ms")
-    return (
-        str(row.get("source", "?")),
-        str(row.get("scope", "")),
-        "yes" if row.get("complete") else "NO",
-        _range_text(row.get("asked_from"), row.get("asked_to"), unit),
-        _range_text(row.get("done_from"), row.get("done_to"), unit),
-        str(row.get("calls") or 0),
-        str(row.get("items") or 0),
-        str(row.get("problem") or ""),
-    )
-
-
-def _range_text(start: Any, end: Any, unit: str) -> str:
-    if start is None and end is None:
-        return ""
-    if unit == "block":
-        return f"{'?' if start is None else start}..{'?' if end is None else end}"
-    return f"{_moment(start)}..{_moment(end)}"
-
-
-def _moment(value: Any) -> str:
-    return "?" if value is None else value_text({"$date": {"$numberLong": str(value)}})[:19] + "Z"
 
 
 BREAK_COLUMNS: Final = (

@@ -288,7 +288,7 @@ class Anvil(Server):
 
     chain_id: int = 31337
     number: int = 0
-    timestamp: int = 1_763_640_000
+    timestamp: int = 1_795_168_800
     slots_in_an_epoch: int = 4
     accounts: int = 4
     options: tuple[str, ...] = field(default=())
@@ -345,7 +345,7 @@ def start_anvil(
     chain_id: int = 31337,
     *,
     number: int = 0,
-    timestamp: int = 1_763_640_000,
+    timestamp: int = 1_795_168_800,
     slots_in_an_epoch: int = 4,
     options: Iterable[str] = (),
 ) -> Anvil:

@@ -38,9 +38,9 @@ _PAYMENT: Final = (
     "expires_at", "problem",
 )  # fmt: skip
 _LINK: Final = (
-    "payment_id", "t_chain", "t_tx", "t_log", "t_block", "t_time", "t_final", "t_amount", "t_recipient",
-    "t_fee_recipient", "is_valid", "is_refund", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference",
-    "is_spam", "own_hash",
+    "payment_id", "t_chain", "t_tx", "t_log", "t_block", "t_time", "t_final", "t_amount", "t_recipient", "t_token",
+    "t_kind", "t_topic", "t_fee_recipient", "is_valid", "is_refund", "wrong_chain", "wrong_token", "wrong_recipient",
+    "wrong_reference", "is_spam", "own_hash",
 )  # fmt: skip
 _TRANSFER: Final = (
     "chain_id", "tx_hash", "log_index", "block", "block_time", "final", "amount_units", "recipient", "fee_units",
@@ -55,15 +55,26 @@ class Horizon:
     Args:
         blind_until: For (chain id, ``proxy`` or ``erc20``): nothing is proven absent for a payment made at or before
             this UTC millisecond. A pair that is not here was never read.
+        provider_blind_until: The same for a provider's bulk window: a payment made later, of which a complete window
+            shows nothing, is one of which the provider knows no money.
         now_ms: When the evidence was taken.
     """
 
     blind_until: Mapping[tuple[int, str], int]
+    provider_blind_until: Mapping[str, int]
     now_ms: int
 
 
-def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, keep: Keep) -> Frame:
-    """Give one row of evidence per payment of ``payments`` and ``context``.
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """One row of evidence per payment, and the links to transfers that it was summed from."""
+
+    evidence: Frame
+    links: Frame
+
+
+def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, keep: Keep) -> Matched:
+    """Give one row of evidence per payment of ``payments`` and ``context``, and all links to transfers.
 
     Args:
         tables: ``payments``, ``context``, ``claims``, ``claim_txs``, ``transfers``, ``transactions`` by
@@ -103,7 +114,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     ):
         evidence = evidence.join(part, on="payment_id", how="left")
     evidence = keep(evidence)
-    return _closed(_with_siblings(evidence))
+    return Matched(_closed(_with_siblings(evidence)), _concat(direct, suspects))
 
 
 def _concat(*frames: Frame) -> Frame:
@@ -237,7 +248,7 @@ def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, released
         is_refund=same_chain & same_token & to_payer & reference_right & paying,
         wrong_chain=~same_chain,
         wrong_token=same_chain & ~same_token,
-        wrong_recipient=(same_chain & same_token & ~to_us & ~to_payer) | released,
+        wrong_recipient=(same_chain & same_token & ~to_us & ~to_payer & ~nw.col("recipient").is_null()) | released,
         wrong_reference=same_chain & same_token & to_us & ~(reference_right & paying),
         is_spam=~is_true(nw.col("t_known")),
         own_hash=is_true(nw.col("tx_hash") == nw.col("t_tx")),
@@ -245,7 +256,9 @@ def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, released
 
 
 def _by_reference(payments: Frame, transfers: Frame) -> Frame:
-    logs = transfers.filter((nw.col("t_kind") != DEPOSIT_KINDS) & ~nw.col("t_topic").is_null())
+    logs = transfers.filter((nw.col("t_kind") != DEPOSIT_KINDS) & ~nw.col("t_topic").is_null()).with_columns(
+        t_reference=nw.col("t_topic")
+    )
     escrows = (
         logs.filter((nw.col("t_kind") == "escrow") & nw.col("t_known").fill_null(value=False))
         .select(
@@ -257,7 +270,7 @@ def _by_reference(payments: Frame, transfers: Frame) -> Frame:
     pairs = (
         payments.filter(nw.col("mode") == "reference")
         .select(*_OWN)
-        .join(logs, left_on="topic", right_on="t_topic", how="inner")
+        .join(logs, left_on="topic", right_on="t_reference", how="inner")
         .join(escrows, left_on=["topic", "t_chain", "t_token"], right_on=["e_topic", "e_chain", "e_token"], how="left")
     )
     after_escrow = (nw.col("t_block") >= nw.col("e_block")).fill_null(value=False)

@@ -78,7 +78,7 @@ RULES: Final = (
     Rule(34, _V.TX_NOT_FOUND, Tier.NEVER, "The recorded transaction is not on the chain."),
     Rule(35, _V.LOOKUP_FAILED, Tier.NEVER, "{who} gave no usable answer, and its answer could change the outcome."),
     Rule(36, _V.UNPROVEN, Tier.NEVER, "The scan has a gap where this payment's money could be."),
-    Rule(37, _V.MISSING_REFERENCE, Tier.NEVER, "The row holds nothing to look the payment up by."),
+    Rule(37, _V.MISSING_REFERENCE, Tier.NEVER, "The row lacks what the payment must be looked up by: {missing}."),
     Rule(38, _V.PROVIDER_AHEAD, Tier.REVIEW, "The provider says paid, and the chain shows no money."),
     Rule(39, _V.LOCAL_AHEAD, Tier.NEVER, "Only the row says so: neither chain nor provider shows the money."),
     Rule(40, _V.STUCK_RELEASE, Tier.REVIEW, "A release or refund is under way without proof for {age}."),
@@ -178,7 +178,10 @@ def _words(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
 
 
 def _money(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
-    del horizon
+    known_silence = nw.lit(value=False)
+    for provider, until in sorted(horizon.provider_blind_until.items()):
+        after = _true(nw.col("created_at") - policy.clock_skew_ms > until)
+        known_silence = known_silence | (_true(nw.col("provider") == provider) & nw.col("incoming") & after)
     late = _true(nw.col("proof_time") > nw.col("expires_at"))
     suspicious = (nw.col("m_network") + nw.col("m_token") + nw.col("m_recipient") + nw.col("m_reference")) > 0
     asked = nw.col("found") + nw.col("failed") + nw.col("not_found")
@@ -190,9 +193,11 @@ def _money(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
         "provider_partial": (nw.col("partial") > 0) & (nw.col("paid") == 0),
         "provider_denies": (nw.col("found") > 0) & (nw.col("paid") == 0) & (nw.col("refunded") == 0)
         & (nw.col("unpaid") + nw.col("partial") > 0),
-        "provider_silent": has_key & ((asked == 0) | ((nw.col("found") == 0) & (nw.col("failed") > 0))),
+        "provider_silent": has_key
+        & (((asked == 0) & ~known_silence) | ((nw.col("found") == 0) & (nw.col("failed") > 0))),
         "further": nw.col("covered_by_chain") & (nw.col("valid_count") > nw.col("needed_count")),
-        "has_key": has_key | (nw.col("mode") == "deposit"),
+        "has_key": (has_key | (nw.col("mode") == "deposit"))
+        & ~((nw.col("mode") == "reference") & nw.col("recipient").is_null()),
         "trusted_rail": nw.col("covered") & ~nw.col("covered_by_chain"),
         "fee_strange": ~nw.col("proof_fee_recipient").is_null()
         & ~_true(nw.col("proof_fee_recipient").is_in(["", *policy.fee_recipients]))

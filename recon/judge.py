@@ -1,0 +1,233 @@
+"""One judgement: tables in, breaks and counters out. The rows that are in sync never leave the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import narwhals as nw
+
+from recon.engine import Engine, Frame
+from recon.match import Horizon, match_payments
+from recon.model import Policy, Tier
+from recon.rules import RULES, classify
+from recon.tables import Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ORPHANS_MAX: Final = 100_000
+"""Most candidates for ``missing_local`` that one run looks up in the whole collection."""
+
+BREAKS: Final[Schema] = {
+    "payment_id": "text", "verdict": "text", "findings": "int", "provider": "text", "direction": "text",
+    "status": "text", "status_raw": "text", "escrow_state": "text", "disputed": "bool", "hold": "bool",
+    "expected_units": "units", "covered_from_units": "units", "overpaid_from_units": "units", "token": "text",
+    "chain_id": "int", "recipient": "text", "reference_topic": "text", "topic": "text", "request_id": "text",
+    "external_id": "text", "tx_hash": "text", "tx_hash_raw": "text", "confirmations": "int", "safety_status": "text",
+    "created_at": "int", "updated_at": "int", "expires_at": "int", "problem": "text", "claim_key": "text",
+    "mode": "text", "received": "units", "received_final": "units", "valid_count": "int", "needed_count": "int",
+    "proof_tx": "text", "proof_log": "int", "proof_time": "int", "refund_tx": "text", "covered": "bool",
+    "covered_by_chain": "bool", "covered_by_scan": "bool", "expired": "bool", "complete": "bool", "open": "bool",
+    "aml_hold": "bool", "unfinal": "bool", "safety_hold": "bool", "unasked": "bool", "chain_blind": "bool",
+    "hash_unanswered": "bool", "found": "int", "failed": "int", "not_found": "int", "paid": "int", "lifi": "int",
+    "x_success": "int", "x_reverted": "int", "x_pending": "int", "x_not_found": "int", "x_failed": "int",
+    "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
+    "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
+    "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
+    "claim_paid": "units", "claim_balance": "text", "claim_error": "text",
+}  # fmt: skip
+"""Everything a person, a plan or a case file needs of one break."""
+
+LINKS: Final[Schema] = {
+    "payment_id": "text", "t_chain": "int", "t_tx": "text", "t_log": "int", "t_block": "int", "t_time": "int",
+    "t_final": "bool", "t_amount": "units", "t_recipient": "text", "t_token": "text", "t_kind": "text",
+    "t_topic": "text", "is_valid": "bool", "is_refund": "bool", "wrong_chain": "bool", "wrong_token": "bool",
+    "wrong_recipient": "bool", "wrong_reference": "bool", "own_hash": "bool",
+}  # fmt: skip
+"""The transfers that belong to, or lead away from, the breaks."""
+
+COUNTS: Final[Schema] = {"verdict": "text", "provider": "text", "chain_id": "int", "rows": "int"}
+CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units", "rows": "int"}
+OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
+                    ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
+_BENIGN: Final = tuple(str(rule.verdict) for rule in RULES if rule.tier is Tier.BENIGN)
+_FROM_PAYMENTS: Final = (
+    "decimals", "currency", "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one judgement gave; the Arrow tables are sorted by their ids.
+
+    Args:
+        breaks: One row of :data:`BREAKS` per payment whose verdict is not benign.
+        links: Their transfers, :data:`LINKS`.
+        counts: Payments by verdict, provider and chain.
+        captured: Money that is proven on chain and not credited, by chain and token.
+        open_by_age: Open incoming payments in scope by age, oldest bucket last; ``over 30 min`` is the runbooks' count.
+        orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
+    """
+
+    breaks: pa.Table
+    links: pa.Table
+    counts: pa.Table
+    captured: pa.Table
+    open_by_age: Mapping[str, int]
+    orphan_transfers: pa.Table
+    orphan_claims: pa.Table
+
+
+def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], *, now_ms: int) -> Horizon:
+    """Turn coverage and gap rows into how far absence can be proven.
+
+    A scope that nobody read is not in the result, so nothing about it is ever proven absent.
+    """
+    blind: dict[tuple[int, str], int] = {}
+    providers: dict[str, int] = {}
+    for row in coverage:
+        if row["chain_id"] is not None and row["scope"] in ("proxy", "erc20"):
+            blind.setdefault((row["chain_id"], row["scope"]), 0)
+        elif row["scope"] == "bulk" and row["asked_from"] is not None:
+            providers[row["source"]] = max(providers.get(row["source"], 0), row["asked_from"] - 1)
+            if not row["complete"]:
+                providers[row["source"]] = now_ms
+    for gap in gaps:
+        if gap["chain_id"] is not None and gap["scope"] in ("proxy", "erc20"):
+            key = (gap["chain_id"], gap["scope"])
+            blind[key] = max(blind.get(key, 0), gap["to_ms"])
+        elif gap["scope"] == "bulk":
+            providers[gap["source"]] = max(providers.get(gap["source"], 0), gap["to_ms"])
+    return Horizon(blind_until=blind, provider_blind_until=providers, now_ms=now_ms)
+
+
+def judge(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy) -> Judgement:
+    """Match, classify and count; only breaks and counters leave the engine."""
+    matched = match_payments(tables, horizon=horizon, policy=policy, keep=engine.keep)
+    links = engine.keep(matched.links)
+    judged = engine.keep(classify(matched.evidence, horizon=horizon, policy=policy).filter(nw.col("in_window")))
+    breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(list(_BENIGN))))
+    detailed = _with_details(breaks, tables)
+    own_links = links.join(breaks.select("payment_id"), on="payment_id", how="inner")
+    return Judgement(
+        breaks=engine.collect(detailed, BREAKS, order=["payment_id"]),
+        links=engine.collect(own_links, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
+        counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
+        captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
+        open_by_age=_open_by_age(judged, engine),
+        orphan_transfers=_orphan_transfers(tables, engine, policy=policy),
+        orphan_claims=_orphan_claims(tables, engine),
+    )
+
+
+def _with_details(breaks: Frame, tables: Mapping[str, Frame]) -> Frame:
+    details = tables["payments"].select("payment_id", *_FROM_PAYMENTS)
+    known = nw.when(nw.col("provider") == "shkeeper").then(nw.col("external_id")).otherwise(nw.col("request_id"))
+    prefix = nw.when(nw.col("object") == "payout").then(nw.lit("payout|")).otherwise(nw.lit("pay|"))
+    claims = tables["claims"].with_columns(
+        claim_key=nw.when(~known.is_null()).then(nw.concat_str([prefix, nw.col("provider"), nw.lit("|"), known]))
+    )
+    told = (
+        breaks.filter(~nw.col("claim_key").is_null())
+        .select("claim_key")
+        .unique()
+        .join(claims, on="claim_key", how="inner")
+        .group_by("claim_key")
+        .agg(
+            nw.col("state").max().alias("claim_state"),
+            nw.col("state_raw").max().alias("claim_state_raw"),
+            nw.col("tx_hashes").max().alias("claim_hashes"),
+            nw.col("claim_id").max(),
+            nw.col("paid_units").max().alias("claim_paid"),
+            nw.col("balance_fiat").max().alias("claim_balance"),
+            nw.col("error").max().alias("claim_error"),
+        )
+    )
+    return breaks.join(details, on="payment_id", how="left").join(told, on="claim_key", how="left")
+
+
+def _counts(judged: Frame) -> Frame:
+    return (
+        judged.select("verdict", "provider", "chain_id", rows=nw.lit(1).cast(nw.Int64))
+        .group_by("verdict", "provider", "chain_id")
+        .agg(nw.col("rows").sum())
+    )
+
+
+def _captured(judged: Frame) -> Frame:
+    owed = nw.col("covered_by_chain") & nw.col("incoming") & ~nw.col("complete") & ~nw.col("refunded_row")
+    return (
+        judged.filter(owed & ~nw.col("is_test") & ~nw.col("is_malformed") & ~nw.col("is_foreign"))
+        .select("chain_id", "token", units=nw.col("received_final"), rows=nw.lit(1).cast(nw.Int64))
+        .group_by("chain_id", "token")
+        .agg(nw.col("units").sum(), nw.col("rows").sum())
+    )
+
+
+def _open_by_age(judged: Frame, engine: Engine) -> dict[str, int]:
+    scoped = judged.filter(nw.col("open") & nw.col("incoming") & ~nw.col("is_test") & ~nw.col("is_foreign"))
+    bucket: Any = nw.lit(OPEN_AGES[-1][0])
+    for name, limit in reversed(OPEN_AGES[:-1]):
+        bucket = nw.when((nw.col("age_ms") < limit).fill_null(value=False)).then(nw.lit(name)).otherwise(bucket)
+    counted = scoped.select(bucket=bucket, rows=nw.lit(1).cast(nw.Int64)).group_by("bucket").agg(nw.col("rows").sum())
+    table = engine.collect(counted, {"bucket": "text", "rows": "int"}, order=["bucket"])
+    found = dict(zip(table["bucket"].to_pylist(), table["rows"].to_pylist(), strict=True))
+    ages = {name: found.get(name, 0) for name, _ in OPEN_AGES}
+    return {**ages, "over 30 min": sum(ages.values()) - ages[OPEN_AGES[0][0]]}
+
+
+def _known(tables: Mapping[str, Frame], column: str) -> Frame:
+    rows = nw.concat([tables[name].select(known=nw.col(column)) for name in ("payments", "context")], how="vertical")
+    return rows.filter(~nw.col("known").is_null()).unique()
+
+
+ORPHAN_TRANSFERS: Final[Schema] = {
+    "chain_id": "int", "tx_hash": "text", "log_index": "int", "kind": "text", "token": "text", "recipient": "text",
+    "amount_units": "units", "block_time": "int", "reference_topic": "text", "final": "bool",
+}  # fmt: skip
+ORPHAN_CLAIMS: Final[Schema] = {
+    "provider": "text", "object": "text", "claim_id": "text", "request_id": "text", "reference": "text",
+    "external_id": "text", "state": "text", "paid_units": "units", "chain_id": "int", "token": "text",
+    "tx_hashes": "text", "created_at": "int",
+}  # fmt: skip
+
+
+def _orphan_transfers(tables: Mapping[str, Frame], engine: Engine, *, policy: Policy) -> pa.Table:
+    """Money that reached one of our recipients and that no row of the window knows by reference or hash."""
+    ours = tables["transfers"].filter(
+        nw.col("recipient").is_in([*policy.merchant_recipients, ""]) & nw.col("token_known").fill_null(value=False)
+    )
+    logged = (
+        tables["transfers"]
+        .filter(nw.col("kind") != "erc20")
+        .select("tx_hash", "recipient", "token", "chain_id")
+        .unique()
+    )
+    plain = ours.filter(nw.col("kind") == "erc20").join(
+        logged, on=["tx_hash", "recipient", "token", "chain_id"], how="anti"
+    )
+    proxied = ours.filter(nw.col("kind") == "fee_proxy")
+    candidates = nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
+    unknown = (
+        candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
+        .join(_known(tables, "reference_topic"), left_on="topic_key", right_on="known", how="anti")
+        .join(_known(tables, "tx_hash"), left_on="tx_hash", right_on="known", how="anti")
+        .head(ORPHANS_MAX)
+    )
+    return engine.collect(unknown, ORPHAN_TRANSFERS, order=["chain_id", "tx_hash", "log_index"])
+
+
+def _orphan_claims(tables: Mapping[str, Frame], engine: Engine) -> pa.Table:
+    """Objects of our provider account that no row of the window knows."""
+    found = tables["claims"].filter((nw.col("outcome") == "found").fill_null(value=False)).select(*ORPHAN_CLAIMS)
+    keys = {"request_id": "request_id", "reference": "reference", "external_id": "external_id"}
+    unknown = found
+    for column in keys:
+        unknown = (
+            unknown.with_columns(wanted=nw.col(column).fill_null(""))
+            .join(_known(tables, column), left_on="wanted", right_on="known", how="anti")
+            .drop("wanted")
+        )
+    return engine.collect(unknown.head(ORPHANS_MAX), ORPHAN_CLAIMS, order=["provider", "object", "claim_id"])

@@ -1,0 +1,231 @@
+"""A snapshot on disk: tables of both readings, held together by digests, opened as frames.
+
+The directory holds one Parquet file per table, ``again/`` with the second reading of the breaks, and
+``manifest.json`` with the digest of each file; the digest of the manifest names the snapshot. It is never edited:
+judging it anew, offline, gives the same plan byte for byte. What the second reading replaces is laid over the first
+when the tables are opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import narwhals as nw
+
+from recon.engine import Engine, Frame
+from recon.errors import RefusedError, UsageError
+from recon.model import Policy, Target
+from recon.planfile import canonical_json, sha256_hex
+from recon.tables import TABLES, Schema, schema_of, table_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+OVERLAID: Final[Mapping[str, tuple[str, ...]]] = {
+    "payments": ("payment_id",),
+    "claims": ("provider", "object", "claim_id"),
+    "claim_txs": ("provider", "claim_id"),
+    "transfers": ("chain_id", "tx_hash"),
+    "transactions": ("chain_id", "tx_hash"),
+}
+"""Tables that the second reading replaces in part, and by which keys."""
+
+
+class SnapshotError(RefusedError):
+    """A directory is not an intact snapshot."""
+
+    def __init__(self, *, path: Path, why: str) -> None:
+        super().__init__(f'{path.name}: {why}; nothing was judged. Take a new snapshot with "recon snapshot".')
+
+
+class SnapshotExistsError(UsageError):
+    """The directory for a new snapshot is taken."""
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(f"{path.name} exists already and a snapshot is never written over; name another directory.")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A sealed snapshot on disk.
+
+    Args:
+        path: Its directory.
+        digest: sha256 of the manifest.
+        manifest: What ``manifest.json`` says: ``taken_at``, ``selection``, ``target``, ``tables`` and their digests.
+    """
+
+    path: Path
+    digest: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def taken_at_ms(self) -> int:
+        """When the evidence was taken, UTC milliseconds; ages and expiry count from here."""
+        return int(self.manifest["taken_at_ms"])
+
+    @property
+    def target(self) -> Target:
+        """What was read, and where its corrections may be applied."""
+        stored: dict[str, Any] = {
+            key: tuple(item) if isinstance(item, list) else item for key, item in self.manifest["target"].items()
+        }
+        return Target(**stored)
+
+    def rows(self, name: str) -> int:
+        """How many rows a stored file has; ``again/payments`` names the second reading."""
+        return int(self.manifest["tables"].get(name, {}).get("rows", 0))
+
+    def file(self, name: str) -> Path:
+        """The Parquet file of a stored table."""
+        return self.path / f"{name}.parquet"
+
+    def table(self, name: str) -> pa.Table:
+        """One table as it stands after the second reading; small tables only."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        base = pq.read_table(self.file(name))
+        if name not in OVERLAID or not self.rows(f"again/{name}_keys"):
+            return base
+        keys = list(OVERLAID[name])
+        replaced = pq.read_table(self.file(f"again/{name}_keys"))
+        kept = base.join(replaced, keys=keys, join_type="left anti").select(base.column_names)
+        return pa.concat_tables([kept, pq.read_table(self.file(f"again/{name}"))])
+
+    def frames(self, engine: Engine) -> dict[str, Frame]:
+        """The tables that a judgement needs, lazy, with the second reading laid over the first."""
+        frames = {name: engine.scan([self.file(name)]) for name in ("context", "orphans")}
+        for name, keys in OVERLAID.items():
+            base = engine.scan([self.file(name)])
+            if self.rows(f"again/{name}_keys"):
+                replaced = engine.scan([self.file(f"again/{name}_keys")])
+                again = engine.scan([self.file(f"again/{name}")])
+                kept = base.join(replaced, on=list(keys), how="anti")
+                base = engine.keep(nw.concat([kept.select(*TABLES[name]), again.select(*TABLES[name])], how="vertical"))
+            frames[name] = base
+        return frames
+
+
+class SnapshotWriter:
+    """Writes the files of one snapshot and seals it; until then the directory is no snapshot."""
+
+    def __init__(self, path: Path) -> None:
+        if path.exists() and any(path.iterdir()):
+            raise SnapshotExistsError(path=path)
+        (path / "again").mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._rows: dict[str, int] = {}
+        self._stream: Any = None
+
+    def stream_payments(self, batch: pa.RecordBatch) -> None:
+        """Append one batch to the payments table, in bounded memory."""
+        import pyarrow.parquet as pq
+
+        if self._stream is None:
+            self._stream = pq.ParquetWriter(
+                self.path / "payments.parquet", schema_of(TABLES["payments"]), compression="zstd"
+            )
+        if batch.num_rows:
+            self._stream.write_batch(batch)
+        self._rows["payments"] = self._rows.get("payments", 0) + batch.num_rows
+
+    def close_payments(self) -> None:
+        """Finish the payments table, which may have had no row at all."""
+        if self._stream is None:
+            self.write("payments", table_of("payments", []))
+            return
+        self._stream.close()
+        self._stream = None
+
+    def write(self, name: str, table: pa.Table) -> None:
+        """Write one table whole, cast to its schema."""
+        import pyarrow.parquet as pq
+
+        pq.write_table(table, self.path / f"{name}.parquet", compression="zstd")
+        self._rows[name] = table.num_rows
+
+    def write_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Write one table from row dictionaries."""
+        self.write(name, table_of(name, rows))
+
+    def file(self, name: str) -> Path:
+        """Where a table is written."""
+        return self.path / f"{name}.parquet"
+
+    def seal(self, *, taken_at: datetime, target: Target, selection: Mapping[str, Any], policy: Policy) -> Snapshot:
+        """Write the manifest; from here on the directory is a snapshot."""
+        tables = {
+            name: {"rows": rows, "sha256": file_digest(self.file(name))} for name, rows in sorted(self._rows.items())
+        }
+        manifest = {
+            "format": FORMAT,
+            "taken_at_ms": round(taken_at.timestamp() * 1000),
+            "selection": selection,
+            "target": asdict(target),
+            "tolerance_ppm": {name: list(pair) for name, pair in sorted(policy.tolerance_ppm.items())},
+            "tables": tables,
+        }
+        text = canonical_json(manifest)
+        waiting = self.path / f"{MANIFEST}.part"
+        waiting.write_text(text, encoding="utf-8")
+        waiting.replace(self.path / MANIFEST)
+        return Snapshot(self.path, sha256_hex(text), json.loads(text))
+
+
+def open_snapshot(path: Path) -> Snapshot:
+    """Open a sealed snapshot and hold every file against its digest.
+
+    Raises:
+        SnapshotError: There is no manifest, it is of another format, or a file is missing or changed.
+    """
+    try:
+        text = (path / MANIFEST).read_text(encoding="utf-8")
+        manifest = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise SnapshotError(path=path, why="it has no readable manifest.json and is no sealed snapshot") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise SnapshotError(path=path, why=f"its manifest is not of format {FORMAT}, the one this version reads")
+    try:
+        if canonical_json(manifest) != text:
+            raise SnapshotError(path=path, why="its manifest was changed after it was sealed")
+        for name, facts in manifest["tables"].items():
+            if file_digest(path / f"{name}.parquet") != facts["sha256"]:
+                raise SnapshotError(path=path, why=f"{name}.parquet was changed after the snapshot was sealed")
+        snapshot = Snapshot(path, sha256_hex(text), manifest)
+        assert snapshot.taken_at_ms and snapshot.target
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise SnapshotError(path=path, why="a file that its manifest names is missing or unreadable") from error
+    return snapshot
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def empty_tables(writer: SnapshotWriter, *names: str) -> None:
+    """Write tables without a row."""
+    for name in names:
+        writer.write_rows(name, [])
+
+
+def key_table(name: str, rows: list[tuple[Any, ...]]) -> pa.Table:
+    """The keys that the second reading of a table replaces."""
+    import pyarrow as pa
+
+    columns: Schema = {key: TABLES[name][key] for key in OVERLAID[name]}
+    schema = schema_of(columns)
+    unique = sorted(set(rows))
+    return pa.Table.from_arrays(
+        [pa.array([row[i] for row in unique], type=field.type) for i, field in enumerate(schema)], schema=schema
+    )

@@ -111,6 +111,7 @@ class RecordedWorld:
     collection: str = "payments"
     collection_uuid: str | None = None
     merchant_recipients: tuple[str, ...] = ()
+    fee_recipients: tuple[str, ...] = ()
     chains: Mapping[int, RecordedChain] = field(default_factory=dict)
     payments: Sequence[Mapping[str, Any]] = ()
     request_network: Sequence[Mapping[str, Any]] = ()
@@ -145,6 +146,7 @@ def load_world(path: Path) -> RecordedWorld:
             collection=str(meta["collection"]),
             collection_uuid=None if meta.get("collection_uuid") is None else str(meta["collection_uuid"]),
             merchant_recipients=tuple(str(address) for address in meta["merchant_recipients"]),
+            fee_recipients=tuple(str(address) for address in meta.get("fee_recipients", ())),
             chains={int(chain_id): _load_chain(path, int(chain_id), row) for chain_id, row in meta["chains"].items()},
             payments=_documents(path / "payments.ndjson"),
             request_network=_lines(path / "request_network.ndjson"),
@@ -204,13 +206,20 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def _documents(path: Path) -> list[Mapping[str, Any]]:
     from bson import json_util
+    from bson.codec_options import DatetimeConversion
 
     if not path.exists():
         raise RecordedWorldError(path=path, why="the file is missing")
+    options = json_util.JSONOptions(
+        json_mode=json_util.JSONMode.CANONICAL,
+        tz_aware=True,
+        tzinfo=UTC,
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    )
     documents = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            documents.append(json_util.loads(line, json_options=json_util.CANONICAL_JSON_OPTIONS))
+            documents.append(json_util.loads(line, json_options=options))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             why = f"line {number} is not canonical Extended JSON"
             raise RecordedWorldError(path=path, why=why) from error

@@ -1,0 +1,226 @@
+"""What the providers of a simulated world would answer about a payment, in the words and shapes of their APIs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from recon.money import format_units
+from recon.simulate.documents import at
+from recon.simulate.situation import RN
+from recon.sources.recorded import FaultRule
+
+if TYPE_CHECKING:
+    from recon.simulate.stage import Case, Sent, Stage
+
+RN_NETWORKS: Final = {1: "mainnet", 56: "bsc", 137: "matic", 8453: "base", 42161: "arbitrum-one"}
+
+
+def iso(milliseconds: int) -> str:
+    """A time as both APIs write it."""
+    return at(milliseconds).strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
+
+
+def tell(stage: Stage, case: Case) -> None:
+    """Let the provider of a case know what it would know, or what the situation makes it say."""
+    says = case.situation.says
+    if says == "silent":
+        return
+    if case.rail == RN:
+        if says != "not_found":
+            _tell_request_network(stage, case)
+        if says == "failed":
+            _break_lookup(stage, case)
+    elif case.situation.direction == "in":
+        if says == "failed":
+            path = f"/api/v1/invoices/{case.external_id}"
+            body = {"status": "error", "message": "(sqlite3.OperationalError) database is locked", "traceback": "..."}
+            stage.faults.append(FaultRule("shkeeper", path, 200, body))
+        elif says != "not_found":
+            tell_invoice(stage, case)
+    elif says != "not_found":
+        _tell_payout(stage, case)
+
+
+def _break_lookup(stage: Stage, case: Case) -> None:
+    """An answer that is no answer: HTTP 400, by id and by reference, as a service does that cannot read its own row."""
+    body = {"statusCode": 400, "message": "Could not resolve request", "error": "Bad Request"}
+    for path in (
+        f"/v2/request/{case.request_id}",
+        f"/v1/request/0x{case.reference}",
+        f"/v1/request/{case.reference}",
+    ):
+        stage.faults.append(FaultRule("request_network", path, 400, body))
+
+
+def _seen(case: Case) -> list[Sent]:
+    """The legs a provider credits to this payment; nothing where the situation says that it saw nothing."""
+    if case.situation.says in ("unpaid", "failed"):
+        return []
+    return [sent for sent in case.valid if case.rail != RN or sent.leg.via in (None, "proxy")]
+
+
+def human(case: Case, units: int) -> str:
+    """Base units as a plain decimal of the payment's token."""
+    return format_units(units, decimals=case.token.decimals)
+
+
+def _tell_request_network(stage: Stage, case: Case) -> None:
+    says = case.situation.says
+    seen = _seen(case)
+    paid = sum(sent.units for sent in seen)
+    hashes = [sent.at.tx_hash for sent in seen]
+    is_paid = paid >= case.amount_units
+    status = "paid" if is_paid else "partially_paid" if paid else "pending"
+    source = "request-network"
+    if says in ("lifi", "paid"):
+        is_paid, status, paid = True, "paid", case.amount_units
+        if says == "lifi":
+            hashes, source = ["0x" + stage.hex(32)], "lifi"
+    elif says == "refunded":
+        status = "refunded"
+        hashes = hashes or ["0x" + stage.hex(32)]
+    stage.requests.append(
+        {
+            "request": {
+                "requestId": case.request_id,
+                "paymentReference": "0x" + case.reference,
+                "hasBeenPaid": is_paid,
+                "isListening": not is_paid,
+                "txHash": hashes[-1] if hashes and is_paid else None,
+                "status": status,
+                "requestAmount": human(case, case.amount_units),
+                "paidAmount": human(case, paid),
+                "receivedAmount": human(case, paid),
+                "excessAmount": human(case, max(0, paid - case.amount_units)),
+                "detectionSource": source if paid else None,
+                "note": "Delivered by the bridge without a proxy call" if source == "lifi" else None,
+                "payerAddress": case.payer if paid else None,
+                "payments": [],
+                "customerInfo": None,
+                "reference": None,
+            }
+        }
+    )
+    times = [sent.at.time_ms for sent in seen] or [case.created + 300_000]
+    amounts = [sent.units for sent in seen] or [paid]
+    if says == "paid" and not hashes:
+        stage.requests.append({"payment": _payment_row(stage, case, (None, paid, times[0]), source)})
+    for tx_hash, units, time_ms in zip(hashes, amounts, times, strict=False):
+        row = _payment_row(stage, case, (tx_hash, units, time_ms), source)
+        row["request"]["hasBeenPaid"] = is_paid
+        stage.requests.append({"payment": row})
+    if says == "refunded":
+        _tell_refund(stage, case)
+
+
+def _tell_refund(stage: Stage, case: Case) -> None:
+    for sent in case.sent:
+        if sent.leg.to == "payer":
+            row = _payment_row(stage, case, (sent.at.tx_hash, sent.units, sent.at.time_ms), "request-network")
+            row["note"] = "refund"
+            stage.requests.append({"payment": row})
+
+
+def _payment_row(stage: Stage, case: Case, moved: tuple[str | None, int, int], source: str) -> dict[str, Any]:
+    tx_hash, units, time_ms = moved
+    network = RN_NETWORKS[case.chain_id]
+    symbol = case.token.symbol
+    return {
+        "id": "01J" + stage.hex(12).upper()[:23],
+        "amount": str(units) if stage.rng.random() < 0.02 else human(case, units),
+        "sourceNetwork": network,
+        "destinationNetwork": network,
+        "sourceTxHash": tx_hash,
+        "destinationTxHash": tx_hash,
+        "timestamp": iso(time_ms),
+        "type": "crosschain" if source == "lifi" else "direct",
+        "conversionRateSource": None,
+        "conversionRateDestination": None,
+        "convertedAmountSource": None,
+        "convertedAmountDestination": None,
+        "currency": symbol if stage.rng.random() < 0.5 else f"{symbol}-{network}",
+        "paymentCurrency": f"{symbol}-{network}",
+        "fees": None,
+        "recurringPaymentId": None,
+        "rateProvider": None,
+        "request": {
+            "requestId": case.request_id,
+            "paymentReference": "0x" + case.reference,
+            "hasBeenPaid": True,
+            "customerInfo": None,
+            "reference": None,
+        },
+        "detectionSource": source,
+        "note": None,
+    }
+
+
+def through_float(text: str) -> str:
+    """A number as SHKeeper writes it: ten decimals, by way of a float, zeros cut."""
+    return f"{float(text):.10f}".rstrip("0").rstrip(".")
+
+
+def tell_invoice(stage: Stage, case: Case, *, address: str | None = None, sees: bool = True) -> dict[str, Any]:
+    """Add a SHKeeper invoice and its transactions, and give it back for further changes.
+
+    Args:
+        address: Where it was to be paid; the case's own address unless said.
+        sees: False where no money came to this invoice.
+    """
+    says = case.situation.says
+    seen = _seen(case) if sees else []
+    txs = [
+        {
+            "txid": sent.at.tx_hash,
+            "addr": address or sent.recipient,
+            "amount": through_float(human(case, sent.units)),
+            "crypto": case.coin,
+            "status": "CONFIRMED",
+        }
+        for sent in seen
+    ]
+    paid_units = sum(sent.units for sent in seen)
+    if says in ("paid", "lifi"):
+        paid_units = case.due_units
+    invoice: dict[str, Any] = {
+        "external_id": case.external_id,
+        "fiat": "USD",
+        "amount_fiat": through_float(f"{case.cents // 100}.{case.cents % 100:02d}"),
+        "balance_fiat": through_float(human(case, paid_units)),
+        "status": "REFUNDED" if says == "refunded" else invoice_status(paid_units, case.amount_units),
+        "txs": txs,
+    }
+    stage.invoices.append({"invoice": invoice})
+    stage.invoices.extend({"transaction": tx} for tx in txs)
+    return invoice
+
+
+def invoice_status(paid_units: int, amount_units: int) -> str:
+    """SHKeeper's own judgement, by its default limits of 95 and 105 %."""
+    if paid_units <= 0:
+        return "UNPAID"
+    if paid_units * 100 < amount_units * 95:
+        return "PARTIAL"
+    return "PAID" if paid_units * 100 < amount_units * 105 else "OVERPAID"
+
+
+def _tell_payout(stage: Stage, case: Case) -> None:
+    seen = _seen(case)
+    done = bool(seen) and sum(sent.units for sent in seen) >= case.amount_units
+    txids = [sent.at.tx_hash for sent in seen]
+    stage.invoices.append(
+        {
+            "payout": {
+                "id": stage.rng.randrange(1, 10**6),
+                "external_id": case.external_id,
+                "crypto": case.coin,
+                "status": "SUCCESS" if done else "IN_PROGRESS",
+                "amount": f"{case.cents // 100}.{case.cents % 100:02d}00000000",
+                "destination": case.recipient,
+                "txid": " ".join(txids) or None,
+            }
+        }
+    )
+    for sent in seen:
+        row = {"txid": sent.at.tx_hash, "addr": case.recipient, "amount": through_float(human(case, sent.units))}
+        stage.invoices.append({"transaction": {**row, "crypto": case.coin, "status": "CONFIRMED"}})

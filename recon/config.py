@@ -136,6 +136,12 @@ class Settings:
         own = self.values.merchant.recipients or (self.world or {}).get("merchant_recipients", ())
         return tuple(sorted({str(address).lower() for address in own}))
 
+    @property
+    def fee_recipients(self) -> tuple[str, ...]:
+        """Where a payment's fee may go, lower case, sorted; while there are none, fees are not judged."""
+        own = self.values.merchant.fee_recipients or (self.world or {}).get("fee_recipients", ())
+        return tuple(sorted({str(address).lower() for address in own}))
+
     def registry(self) -> Registry:
         """What is known of chains, tokens and contracts: the shipped registry with this file's additions.
 
@@ -192,7 +198,7 @@ class Settings:
             abandoned_after_ms=rules.abandoned_after_days * 86_400_000,
             clock_skew_ms=rules.clock_skew_s * 1000,
             merchant_recipients=self.recipients,
-            fee_recipients=tuple(sorted(set(self.values.merchant.fee_recipients))),
+            fee_recipients=self.fee_recipients,
             plan_age_max_ms=limits.plan_age_max_h * 3_600_000,
             changes_max=limits.changes_max,
             share_max_percent=limits.share_max_percent,

@@ -370,7 +370,7 @@ def _explain(error: ValidationError, name: str) -> ConfigError:
 def _nearest(location: tuple[int | str, ...]) -> str | None:
     """The known key most like an unknown one: first in its own section, then anywhere."""
     names = [str(part) for part in location if isinstance(part, str)]
-    known = [".".join(path) for path in _known_keys(SettingsFile)]
+    known = [".".join(path) for path in known_keys(SettingsFile)]
     siblings = [key for key in known if key.rpartition(".")[0] == ".".join(names[:-1])]
     last = {key.rpartition(".")[2]: key for key in [*known, *siblings]}
     own = difflib.get_close_matches(names[-1], [key.rpartition(".")[2] for key in siblings], n=1)
@@ -380,11 +380,12 @@ def _nearest(location: tuple[int | str, ...]) -> str | None:
     return last[far[0]] if far else None
 
 
-def _known_keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def known_keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every key the file may have, as its path of names."""
     keys = []
     for name, info in model.model_fields.items():
         keys.append((*path, name))
         for part in (info.annotation, *get_args(info.annotation)):
             if isinstance(part, type) and issubclass(part, Section):
-                keys += _known_keys(part, (*path, name))
+                keys += known_keys(part, (*path, name))
     return keys

@@ -17,6 +17,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("plan", "recon.cli.reconcile:plan", "Judge a window and plan its corrections.", "Reconcile"),
     Entry("show", "recon.cli.review:show", "Show a plan, a snapshot or any other artefact.", "Reconcile"),
     Entry("history", "recon.cli.reconcile:history", "List the plans made so far, newest first.", "Reconcile"),
+    Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),
 )
 
 cli = LazyGroup(

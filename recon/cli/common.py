@@ -56,11 +56,11 @@ class Moment(click.ParamType[Any]):
             return timedelta(**{_AGO_UNITS[found[2]]: int(found[1])})
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(
                 f"{text[:40]!r} is no time; write 2026-11-20, 2026-11-20T08:30Z, or 24h for 24 hours ago.", param, ctx
             )
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def resolve_moment(value: datetime | timedelta | None, *, now: datetime) -> datetime | None:
@@ -108,7 +108,7 @@ def print_result(report: Report, output: str, *, part: str | None = None) -> Non
     """Write a report to stdout in the chosen format; a terminal gets colours and its own width."""
     from recon.report import print_report, render_report
 
-    if output == "table":
+    if output == "table" and sys.stdout.isatty():
         print_report(report, sys.stdout)
         return
     if part is not None and part not in (known := ["summary", *(table.name for table in report.tables)]):
@@ -118,13 +118,18 @@ def print_result(report: Report, output: str, *, part: str | None = None) -> Non
 
 
 def write_stdout(text: str) -> None:
-    """Write text to stdout as UTF-8, line ends as they are, whatever the locale says."""
+    """Write text to stdout as UTF-8, line ends as they are, whatever the locale says.
+
+    Under ``PYTHONUNBUFFERED`` a write to a pipe may take only a part, so what is left is written again.
+    """
     stream = getattr(sys.stdout, "buffer", None)
     if stream is None:
         sys.stdout.write(text)
         return
     sys.stdout.flush()
-    stream.write(text.encode("utf-8", "replace"))
+    rest = memoryview(text.encode("utf-8", "replace"))
+    while rest:
+        rest = rest[stream.write(rest) :]
     stream.flush()
 
 

@@ -35,6 +35,10 @@ class Entry:
     heading: str
 
 
+class PipeClosedError(Exception):
+    """Nobody reads the result any more."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name and line of help, and imports one only to run it."""
 
@@ -61,6 +65,13 @@ class LazyGroup(click.Group):
             with formatter.section(heading):
                 formatter.write_dl([(e.name, e.help) for e in self.entries.values() if e.heading == heading])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a closed pipe is told under a name that click does not turn into success."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise PipeClosedError from error
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run, and leave with the exit code that the outcome means. No traceback unless ``RECON_DEBUG`` asks."""
         kwargs["standalone_mode"] = False
@@ -77,7 +88,7 @@ def leave(error: BaseException) -> int:
     if isinstance(error, (SystemExit, click.exceptions.Exit)):
         code = error.code if isinstance(error, SystemExit) else error.exit_code
         return code if isinstance(code, int) else DONE
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, (PipeClosedError, BrokenPipeError)):
         _forget_stdout()
         return PIPE_CLOSED
     if os.environ.get(DEBUG_VARIABLE) and not isinstance(error, click.ClickException):

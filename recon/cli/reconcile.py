@@ -108,7 +108,7 @@ def plan(*, config_path: Path | None, snapshot_path: Path | None, engine: str, o
     if snapshot_path is not None and any(rest.values()):
         raise click.UsageError("A snapshot holds its own window: leave out --from, --id and the like, or --snapshot.")
     found, path = make(settings, selection_of(settings, rest), snapshot_path=snapshot_path, engine=engine, out=out)
-    print_plan(found, path, output=output, part=part)
+    print_plan(found, path, output=output, part=part, config=config_path)
     sys.exit(exit_code(found))
 
 
@@ -170,7 +170,7 @@ def make(
     return found, path
 
 
-def print_plan(plan: Plan, path: Path, *, output: str, part: str | None = None) -> None:
+def print_plan(plan: Plan, path: Path, *, output: str, part: str | None = None, config: Path | None = None) -> None:
     """Print the plan as a report, or as the plan file itself for JSON."""
     from recon.plan import plan_bytes
     from recon.report import render_plan
@@ -178,7 +178,8 @@ def print_plan(plan: Plan, path: Path, *, output: str, part: str | None = None) 
     if output == "json":
         write_stdout(plan_bytes(plan).decode())
         return
-    print_result(render_plan(plan, path=str(path)), output, part=part or ("breaks" if output == "csv" else None))
+    report = render_plan(plan, path=str(path), config=None if config is None else str(config))
+    print_result(report, output, part=part or ("breaks" if output == "csv" else None))
 
 
 def exit_code(plan: Plan) -> int:

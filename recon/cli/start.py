@@ -6,8 +6,20 @@ from pathlib import Path
 
 import click
 
-from recon.cli.common import note, write_stdout
+from recon.cli.common import note, settings_from, write_stdout
 from recon.errors import RefusedError
+
+_DEMO_CONFIG = """\
+# The demo: a recorded marketplace stands in for every source, and what is made from it goes beside this file.
+[target]
+name = "demo"
+
+[recorded]
+path = "world"
+
+[output]
+dir = "."
+"""
 
 
 class FileThereError(RefusedError):
@@ -44,6 +56,58 @@ def init(out: Path) -> None:
     except OSError as error:
         raise click.FileError(str(out), error.strerror or "it cannot be written") from error
     note(f"Wrote {out}. Fill it in, set the secrets it names, then run: recon doctor --config {out}")
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="recon-demo",
+    show_default=True,
+    help="Directory for the demo.",
+)
+@click.option(
+    "--payments", type=click.IntRange(1, 1_000_000), default=2000, show_default=True, help="How many payments."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Which world; the same seed is the same."
+)
+def demo(out: Path, payments: int, seed: int) -> None:
+    """Run the main job on a bundled week of payments.
+
+    Reads nothing and asks no network; writes one directory with a recorded marketplace, a snapshot, a plan and a
+    report. Started again, it judges the directory as it stands, corrections applied meanwhile included.
+
+    \b
+    Example: recon demo --out recon-demo
+    """
+    from recon.cli.reconcile import make, print_plan
+    from recon.report import render_plan, render_report
+
+    config = _demo_world(out, payments=payments, seed=seed)
+    settings = settings_from(config)
+    plan, path = make(settings, settings.selection(), snapshot_path=None, engine="duckdb", out=None)
+    report = path.with_name(path.name.replace("plan-", "report-")).with_suffix(".md")
+    report.write_text(
+        render_report(render_plan(plan, path=str(path), config=str(config)), output="md"), encoding="utf-8"
+    )
+    note(f"Report:   {report}")
+    print_plan(plan, path, output="table", config=config)
+
+
+def _demo_world(out: Path, *, payments: int, seed: int) -> Path:
+    """Make the demo's world unless it is there; a directory that holds something else is left alone."""
+    config = out / "recon.toml"
+    if (out / "world" / "world.json").exists() and config.exists():
+        note(f"{out} is there already and is judged as it stands; remove it to begin anew.")
+        return config
+    if out.exists() and any(out.iterdir()):
+        raise FileThereError(path=str(out))
+    from recon.simulate import generate_world, write_world
+
+    write_world(generate_world(payments=payments, seed=seed), out / "world")
+    config.write_text(_DEMO_CONFIG, encoding="utf-8")
+    return config
 
 
 @click.command()

@@ -46,8 +46,13 @@ def has_gaps(plan: Plan) -> bool:
     return any(not row.get("complete", False) for row in plan.coverage)
 
 
-def render_plan(plan: Plan, *, path: str = "PLAN", snapshot: str | None = None) -> Report:
-    """The plan's summary, coverage, breaks, changes and what is left alone."""
+def render_plan(plan: Plan, *, path: str = "PLAN", config: str | None = None) -> Report:
+    """The plan's summary, coverage, breaks, changes and what is left alone.
+
+    Args:
+        path: The plan file, for the commands to run next.
+        config: The configuration that was named, which those commands need too.
+    """
     return Report(
         name="plan",
         title=_title(plan),
@@ -62,7 +67,7 @@ def render_plan(plan: Plan, *, path: str = "PLAN", snapshot: str | None = None) 
             change_table(plan),
             _left_table(plan),
         ),
-        next_steps=_next_steps(plan, path=path, snapshot=snapshot),
+        next_steps=_next_steps(plan, path=path, config=config),
     )
 
 
@@ -82,7 +87,7 @@ def render_review(plan: Plan, *, path: str = "PLAN", page: int = 1, page_rows: i
         title=_title(plan),
         facts=(Fact("changes", "changes", str(len(table.rows)), "count"), *facts),
         tables=(paged, _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
-        next_steps=_next_steps(plan, path=path, snapshot=None),
+        next_steps=_next_steps(plan, path=path, config=None),
     )
 
 
@@ -400,19 +405,20 @@ def _quoted(text: str) -> str:
     return shlex.quote(clean_text(text))
 
 
-def _next_steps(plan: Plan, *, path: str, snapshot: str | None) -> tuple[str, ...]:
+def _next_steps(plan: Plan, *, path: str, config: str | None) -> tuple[str, ...]:
     steps = []
     breaks = breaks_of(plan)
+    file, settings = _quoted(path), f" --config {_quoted(config)}" if config else ""
     if breaks:
-        steps.append(f"One payment with all its evidence: recon show {path} --payment {_quoted(breaks[0].payment_id)}")
-    if has_gaps(plan) and snapshot is not None:
-        steps.append("Some sources were not read completely: recon doctor says which, then run recon plan again.")
+        steps.append(f"One payment with all its evidence: recon show {file} --payment {_quoted(breaks[0].payment_id)}")
+    if has_gaps(plan):
+        steps.append(f"What was not read, and why: recon doctor{settings}")
     writes = [item for item in plan.changes if item.tier is not Tier.REVIEW or item.payment_id in plan.picked]
     if writes or (plan.kind != "correction" and plan.changes):
-        steps.append(f"Nothing has changed. To do it: recon apply {path} --digest {plan.digest}")
+        steps.append(f"Nothing has changed. To do it: recon apply {file} --digest {plan.digest}{settings}")
     elif plan.changes:
         picked = _quoted(min(plan.changes, key=_oldest).payment_id)
-        steps.append(f"Nothing has changed. To do it: recon select {path} --payment {picked} --out picked.json")
+        steps.append(f"Nothing has changed. To do it: recon select {file} --payment {picked} --out picked.json")
     else:
         steps.append("Nothing has changed, and this plan has nothing to do.")
     return tuple(steps)

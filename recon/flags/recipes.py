@@ -252,7 +252,7 @@ def plan_values(recipe: Recipe, roles: Roles, *, values: Mapping[str, str | None
         if value is None:
             continue
         if value != values.get(flag):
-            check_flag_value(flag, value, words)
+            check_flag_value(flag, value, words=words)
         wanted[flag] = value
     return wanted
 

@@ -159,7 +159,7 @@ def spell_mode(mode: Mode, *, current: str | None, preferred: str | None = None)
     return preferred or mode
 
 
-def check_flag_value(flag: str, value: str, words: FlagWords) -> None:
+def check_flag_value(flag: str, value: str, *, words: FlagWords) -> None:
     """Refuse a value that the flag cannot have.
 
     Raises:

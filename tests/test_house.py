@@ -55,6 +55,14 @@ WRITERS = {
     "journal": "appends to the tool's own journal",
     "lease": "holds the tool's own lease",
 }
+STORE_USERS = {
+    "apply": "applies plans",
+    "writing": "the writing half of apply",
+    "undo": "reads through it what runs left",
+    "cli": "opens the store for apply",
+    "opening": "opens the store for apply",
+    "demo": "fills the demo's own store",
+}
 WRITES = {
     "insert_one", "insert_many", "update_one", "update_many", "replace_one", "delete_one", "delete_many", "bulk_write",
     "find_one_and_update", "find_one_and_replace", "find_one_and_delete", "drop_collection", "drop_database",
@@ -270,6 +278,17 @@ def test_only_the_store_writes_business_records() -> None:
         for path in files_of(part)
         for node, name in calls(path)
         if name in WRITES and isinstance(node.func, ast.Attribute)
+    )
+
+
+def test_only_apply_and_what_opens_it_know_the_store() -> None:
+    none(
+        f"{where(path, node)} imports {name}"
+        for part in parts()
+        if part not in STORE_USERS and part != "store"
+        for path in files_of(part)
+        for node, name in imports(path)
+        if name == "recon.store"
     )
 
 

@@ -25,6 +25,7 @@ def tell(stage: Stage, case: Case) -> None:
     says = case.situation.says
     if says == "silent":
         return
+    _deliver(stage, case)
     if case.rail == RN:
         if says != "not_found":
             _tell_request_network(stage, case)
@@ -39,6 +40,36 @@ def tell(stage: Stage, case: Case) -> None:
             tell_invoice(stage, case)
     elif says != "not_found":
         _tell_payout(stage, case)
+
+
+def _deliver(stage: Stage, case: Case) -> None:
+    """What came to the backend's door: accepted where the row moved on, else refused, unanswered, or never sent."""
+    took = case.document.get("status") not in ("pending", "processing")
+    lost = not took and stage.rng.random() < 0.3
+    for sent in [] if lost else _seen(case):
+        if case.rail == RN:
+            statuses = [200] if took else stage.rng.choice(([404] * 4, [500, 200], [202]))
+        else:
+            statuses = [202] if took else [204, 204]
+        for attempt, status in enumerate(statuses):
+            stage.deliveries.append(
+                {
+                    "delivery_id": "01K" + stage.hex(12).upper()[:23],
+                    "provider": case.rail,
+                    "received_at": sent.at.time_ms + 4_000 + 5_000 * attempt,
+                    "attempt": attempt,
+                    "http_status": status,
+                    "event": "payment.confirmed" if case.rail == RN else "invoice",
+                    "request_id": case.request_id if case.rail == RN else None,
+                    "reference": case.reference if case.rail == RN else None,
+                    "external_id": None if case.rail == RN else case.external_id,
+                    "tx_hash": sent.at.tx_hash,
+                    "payload_digest": stage.hex(32),
+                    "signature_valid": True,
+                    "dead_letter": status == 404 and attempt == len(statuses) - 1,
+                    "origin": "ingress",
+                }
+            )
 
 
 def _break_lookup(stage: Stage, case: Case) -> None:

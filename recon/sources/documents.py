@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -214,6 +215,18 @@ def is_blocked(value: object) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """What a row is about: chain, token contract and decimals, as far as they are known, and what is the matter."""
+
+    chain_id: int | None = None
+    token: str | None = None
+    decimals: int | None = None
+    problem: str | None = None
+    chain_from_coin: bool = False
+    by_symbol: bool = False
+
+
 class DocumentReader:
     """Turns documents into rows for one set of field paths, registry and policy; remembers repeated words."""
 
@@ -330,59 +343,64 @@ class DocumentReader:
     def _read_keys(self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str]) -> None:
         provider = row["provider"]
         for name, read, shape in (
-            ("request_id", _request_id, is_request_id),
-            ("reference", _reference, None),
+            ("request_id", request_id_of, is_request_id),
+            ("reference", reference_of, None),
             ("external_id", plain_text, None),
         ):
             row[name], path = self._find(document, name, provider, read, shape)
             if path:
                 paths[name] = path
-        recorded, path = self._find(document, "tx_hash", read=_stored)
+        recorded, path = self._find(document, "tx_hash", read=stored_value)
         row["tx_hash"] = ids.normalise_tx_hash(recorded) if isinstance(recorded, str) else None
         row["tx_hash_raw"] = None if row["tx_hash"] else quoted(recorded)
         if path:
             paths["tx_hash"] = path
 
+    def asset(self, currency: object, network: object, address: str | None) -> Asset:
+        """What a stored currency, network and token address mean together."""
+        chain_id, coin_chain, symbol = self.chain_of(network), None, None
+        if isinstance(currency, str):
+            coin_chain, symbol = split_coin(currency)
+        from_coin = network is None and coin_chain is not None
+        if from_coin:
+            chain_id = self.chain_of(coin_chain)
+        if chain_id is None:
+            return Asset(token=address, problem="network_missing" if network is None else "network_unknown")
+        word = address
+        if address is None and symbol is not None:
+            word = symbol if coin_chain is None or self.chain_of(coin_chain) == chain_id else str(currency)
+        token = self.token_of(chain_id, word) if word else None
+        if token is None:
+            return Asset(chain_id, token=address_of(word), problem="token_unknown", chain_from_coin=from_coin)
+        return Asset(chain_id, token.address, token.decimals, chain_from_coin=from_coin, by_symbol=address is None)
+
     def _read_asset(
         self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str], problems: set[str]
     ) -> None:
         currency = self._find(document, "currency")[0]
-        row["currency"] = quoted(currency)
-        network, path = self._find(document, "network", read=_stored)
-        row["network_raw"] = quoted(network)
-        row["chain_id"] = self.chain_of(network)
-        coin_chain, symbol = split_coin(currency) if isinstance(currency, str) else (None, None)
-        if network is None and coin_chain:
-            row["chain_id"], path = self.chain_of(coin_chain), self._candidates["currency"][0][0].path
-        if row["chain_id"] is None:
-            problems.add("network_missing" if network is None else "network_unknown")
-        elif path:
-            paths["network"] = path
-        address, path = self._find(document, "token", read=_address)
-        row["token"] = row["decimals"] = None
-        if row["chain_id"] is None:
-            row["token"] = address
-            return
-        if address is None and symbol is not None:
-            address = symbol if coin_chain is None or self.chain_of(coin_chain) == row["chain_id"] else currency
-            path = self._candidates["currency"][0][0].path
-        token = self.token_of(row["chain_id"], address) if address else None
-        if token is None:
-            row["token"] = _address(address) if address else None
-            problems.add("token_unknown")
-            return
-        row["token"], row["decimals"], paths["token"] = token.address, token.decimals, str(path)
+        network, network_path = self._find(document, "network", read=stored_value)
+        address, address_path = self._find(document, "token", read=address_of)
+        asset = self.asset(currency, network, address)
+        coin_path = self._candidates["currency"][0][0].path
+        row["currency"], row["network_raw"] = quoted(currency), quoted(network)
+        row["chain_id"], row["token"], row["decimals"] = asset.chain_id, asset.token, asset.decimals
+        if asset.problem:
+            problems.add(asset.problem)
+        if asset.chain_id is not None:
+            paths["network"] = coin_path if asset.chain_from_coin else str(network_path)
+        if asset.decimals is not None:
+            paths["token"] = coin_path if asset.by_symbol else str(address_path)
 
     def _read_recipient(self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str]) -> None:
         incoming = row["direction"] == "in"
         field = "recipient" if incoming else "payout_recipient"
-        recipient, path = self._find(document, field, row["provider"], _address)
+        recipient, path = self._find(document, field, row["provider"], address_of)
         deposits = incoming and row["provider"] == "shkeeper"
         row["is_deposit"] = deposits and recipient is not None
         if recipient is None and incoming and not deposits and self._merchant:
             recipient, path = self._merchant, "policy"
         row["recipient"] = recipient
-        row["sender"] = self._find(document, "sender", read=_address)[0]
+        row["sender"] = self._find(document, "sender", read=address_of)[0]
         if path:
             paths["recipient"] = path
 
@@ -468,18 +486,22 @@ def candidate_values(document: Mapping[str, Any], candidate: Candidate) -> list[
     return [value_at(document, parts)]
 
 
-def _request_id(value: object) -> str | None:
+def request_id_of(value: object) -> str | None:
+    """A stored request id, normalised; None for what is no text, ObjectId or number."""
     text = plain_text(value)
     return ids.normalise_request_id(text) if text else None
 
 
-def _reference(value: object) -> str | None:
+def reference_of(value: object) -> str | None:
+    """A stored payment reference as 16 bare hex digits, or None."""
     return ids.normalise_reference(value) if isinstance(value, str) else None
 
 
-def _address(value: object) -> str | None:
+def address_of(value: object) -> str | None:
+    """A stored address in lower case, or None."""
     return ids.normalise_address(value) if isinstance(value, str) else None
 
 
-def _stored(value: object) -> object | None:
+def stored_value(value: object) -> object | None:
+    """Any stored value; blank text counts as nothing."""
     return None if isinstance(value, str) and not value.strip() else value

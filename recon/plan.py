@@ -1,7 +1,24 @@
-"""Verdicts to changes: the plan a person reviews."""
+"""Verdicts to the plan a person reviews: findings, changes, what is left alone, and the summary.
+
+:func:`make_plan` reads nothing but the snapshot: same snapshot, same policy, same bytes, whichever engine ran.
+"""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import recon
+from recon.changes import Refusal, change_for, parse_document
+from recon.engine import open_engine
+from recon.findings import Describer, links_by_payment
+from recon.judge import Judgement, horizon_of, judge
+from recon.limits import LimitError, Limits, check_size
+from recon.model import Change, Finding, LeftAlone, Plan, Policy, Severity, Tier, Verdict
 from recon.planfile import (
     canonical_json,
     change_id,
@@ -13,11 +30,17 @@ from recon.planfile import (
     select_changes,
     sha256_hex,
 )
+from recon.registry import Registry, load_registry
+from recon.rules import RULE
+
+if TYPE_CHECKING:
+    from recon.sealed import Snapshot
 
 __all__ = [
     "canonical_json",
     "change_id",
     "load_plan",
+    "make_plan",
     "parse_plan",
     "plan_bytes",
     "save_plan",
@@ -25,3 +48,241 @@ __all__ = [
     "select_changes",
     "sha256_hex",
 ]
+
+_NOT_IN_SCOPE = (Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
+_IDLE = (Verdict.IN_TRANSIT, Verdict.ABANDONED)
+_UNPROVEN = (Verdict.LOOKUP_FAILED, Verdict.UNPROVEN, Verdict.MISSING_REFERENCE)
+_PROVIDERS = ("request_network", "shkeeper")
+
+
+def policy_digest(policy: Policy) -> str:
+    """The sha256 of everything a judgement depends on besides the evidence."""
+    return sha256_hex(canonical_json(_jsonable(asdict(policy))))
+
+
+def make_plan(
+    snapshot: Snapshot,
+    *,
+    policy: Policy,
+    registry: Registry | None = None,
+    engine: str = "duckdb",
+    memory_bytes: int | None = None,
+    scratch: Path | None = None,
+) -> Plan:
+    """Judge a snapshot and plan its corrections.
+
+    Args:
+        registry: The shipped one unless a configuration adds to it.
+        engine: ``duckdb`` or ``polars``; the plan is the same.
+        memory_bytes: Memory limit for DuckDB, which spills to ``scratch``.
+    """
+    registry = registry or load_registry()
+    coverage = _coverage(snapshot)
+    gaps = snapshot.table("gaps").to_pylist()
+    horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
+    running = open_engine(engine, memory_bytes=memory_bytes, scratch=scratch)
+    try:
+        judgement = judge(snapshot.frames(running), running, horizon=horizon, policy=policy)
+    finally:
+        running.close()
+    rows: list[dict[str, Any]] = judgement.breaks.to_pylist()
+    describer = Describer(
+        registry=registry,
+        policy=policy,
+        links=links_by_payment(judgement.links.to_pylist()),
+        now_ms=snapshot.taken_at_ms,
+    )
+    findings = [describer.finding(row) for row in rows]
+    changes, left_alone = _changes(findings, rows, _documents(snapshot), policy=policy)
+    findings += missing_local(snapshot, registry=registry)
+    created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
+    plan = Plan(
+        kind="correction",
+        tool_version=recon.__version__,
+        created_at=_text(created),
+        expires_at=_text(created + timedelta(milliseconds=policy.plan_age_max_ms)),
+        target=snapshot.target,
+        policy_digest=policy_digest(policy),
+        snapshot=snapshot.digest,
+        window=dict(snapshot.manifest["selection"]),
+        coverage=tuple(coverage),
+        summary=_summary(judgement, findings, coverage, policy=policy),
+        findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
+        changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
+        left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
+    )
+    return seal_plan(_with_limits(plan, policy=policy))
+
+
+def missing_local(snapshot: Snapshot, *, registry: Registry) -> list[Finding]:
+    """Transfers and provider objects that no row of the whole collection knows, as findings."""
+    unknown = [row for row in snapshot.table("orphans").to_pylist() if row["payment_id"] is None]
+    if not unknown:
+        return []
+    transfers = {row["key"] for row in unknown if row["kind"] == "transfer"}
+    claims = {row["key"] for row in unknown if row["kind"] == "claim"}
+    found: list[Finding] = []
+
+    def add(name: str, row: Mapping[str, Any], units: Any, evidence: str) -> None:
+        token = registry.tokens.get((row["chain_id"], row["token"] or ""))
+        seen = row.get("block_time") or row.get("created_at")
+        found.append(
+            Finding(
+                payment_id=name,
+                verdict=Verdict.MISSING_LOCAL,
+                findings=(Verdict.MISSING_LOCAL,),
+                tier=Tier.REVIEW,
+                severity=Severity.HIGH,
+                reason=RULE[Verdict.MISSING_LOCAL].sentence.format(what=evidence.split(" ", 1)[0]),
+                provider=row.get("provider"),
+                chain_id=row["chain_id"],
+                token=row["token"],
+                symbol=token.symbol if token else None,
+                decimals=token.decimals if token else None,
+                age_s=None if seen is None else max(0, (snapshot.taken_at_ms - seen) // 1000),
+                value_units=int(units or 0),
+                evidence=(evidence,),
+            )
+        )
+
+    for row in snapshot.table("transfers").to_pylist() if transfers else ():
+        key = f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}"
+        if key in transfers:
+            transfers.discard(key)
+            add(f"chain:{key}", row, row["amount_units"], f"transfer {key}")
+    for row in snapshot.table("claims").to_pylist() if claims else ():
+        key = f"{row['provider']}:{row['object']}:{row['claim_id']}"
+        if key in claims:
+            claims.discard(key)
+            add(f"provider:{key}", row, row["paid_units"], f"claim {key}")
+    return found
+
+
+def _documents(snapshot: Snapshot) -> dict[str, str]:
+    table = snapshot.table("documents")
+    return dict(zip(table["payment_id"].to_pylist(), table["document"].to_pylist(), strict=True))
+
+
+def _changes(
+    findings: Sequence[Finding], rows: Sequence[Mapping[str, Any]], documents: Mapping[str, str], *, policy: Policy
+) -> tuple[list[Change], list[LeftAlone]]:
+    changes, left_alone = [], []
+    for finding, row in zip(findings, rows, strict=True):
+        text = documents.get(finding.payment_id)
+        due = finding.tier in (Tier.AUTO, Tier.REVIEW)
+        change = change_for(finding, row, parse_document(text) if text and due else None, policy=policy)
+        if isinstance(change, Change):
+            changes.append(change)
+        else:
+            left_alone.append(LeftAlone(finding.payment_id, finding.verdict, _why_left(finding, change)))
+    return changes, left_alone
+
+
+def _why_left(finding: Finding, refusal: Refusal | None) -> str:
+    if refusal is not None:
+        return refusal.reason
+    if finding.tier is Tier.WAIT:
+        return "it is not due yet"
+    if finding.tier is Tier.NEVER:
+        return "a verdict of this kind is only reported"
+    return "the table of allowed writes has no cell for this state"
+
+
+def _summary(
+    judgement: Judgement, findings: Sequence[Finding], coverage: Sequence[Mapping[str, Any]], *, policy: Policy
+) -> dict[str, Any]:
+    counts: Counter[str] = Counter()
+    by_provider: dict[str, Counter[str]] = defaultdict(Counter)
+    by_chain: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in judgement.counts.to_pylist():
+        counts[row["verdict"]] += row["rows"]
+        by_provider[row["provider"] or "none"][row["verdict"]] += row["rows"]
+        by_chain[str(row["chain_id"] or "none")][row["verdict"]] += row["rows"]
+    payments = sum(counts.values())
+    orphans = sum(finding.verdict is Verdict.MISSING_LOCAL for finding in findings)
+    if orphans:
+        counts[Verdict.MISSING_LOCAL] = orphans
+    scoped = payments - sum(counts[verdict] for verdict in _NOT_IN_SCOPE)
+    compared = scoped - sum(counts[verdict] for verdict in _IDLE)
+    unproven = sum(counts[verdict] for verdict in _UNPROVEN)
+    risk: Counter[str] = Counter()
+    for finding in findings:
+        if finding.value_units and finding.token:
+            risk[f"{finding.chain_id}:{finding.token}"] += finding.value_units
+    captured = {f"{row['chain_id']}:{row['token']}": str(int(row["units"])) for row in judgement.captured.to_pylist()}
+    return {
+        "payments": payments,
+        "payments_in_scope": scoped,
+        "payments_compared": compared,
+        "verdicts": {str(name): counts[name] for name in Verdict if counts[name]},
+        "by_provider": {name: dict(sorted(split.items())) for name, split in sorted(by_provider.items())},
+        "by_chain": {name: dict(sorted(split.items())) for name, split in sorted(by_chain.items())},
+        "auto_match_rate": _share(counts[Verdict.IN_SYNC], compared),
+        "unproven_share": _share(unproven, scoped),
+        "value_at_risk": {name: str(units) for name, units in sorted(risk.items())},
+        "captured_not_credited": dict(sorted(captured.items())),
+        "open_by_age": dict(judgement.open_by_age),
+        "health": _health(unproven, scoped, coverage, policy=policy),
+        "provider_calls": sum(row["calls"] or 0 for row in coverage if row["source"] in _PROVIDERS),
+        "chain_calls": sum(row["calls"] or 0 for row in coverage if row["chain_id"] is not None),
+    }
+
+
+def _share(part: int, whole: int) -> str:
+    """A ratio as exact decimal text with four places, cut, never rounded up; an empty whole gives 0."""
+    places = part * 10_000 // whole if whole else 0
+    return f"{places // 10_000}.{places % 10_000:04d}"
+
+
+def _health(unproven: int, scoped: int, coverage: Sequence[Mapping[str, Any]], *, policy: Policy) -> dict[str, Any]:
+    reasons = []
+    if unproven * 100 > policy.unproven_share_max_percent * scoped:
+        reasons.append(f"{unproven} of {scoped} payments are unproven, over {policy.unproven_share_max_percent} %")
+    if any(row["source"] == "payments" and not row["complete"] for row in coverage):
+        reasons.append("the payments themselves were not read completely")
+    return {"ok": not reasons, "reasons": reasons}
+
+
+def _with_limits(plan: Plan, *, policy: Policy) -> Plan:
+    """Name every limit that an apply of the whole plan would hit, with the option that raises it."""
+    from dataclasses import replace
+
+    limits, hit = Limits.of(policy), []
+    changes = [change for change in plan.changes if change.tier is Tier.AUTO]
+    checks: Iterable[Limits] = (
+        Limits(changes_max=limits.changes_max, share_max_percent=100),
+        Limits(
+            changes_max=len(changes),
+            share_max_percent=limits.share_max_percent,
+            share_max_from_rows=limits.share_max_from_rows,
+        ),
+        Limits(
+            changes_max=len(changes),
+            share_max_percent=100,
+            value_max_units=limits.value_max_units,
+            value_max_units_per_payment=limits.value_max_units_per_payment,
+        ),
+    )
+    for check in checks:
+        try:
+            check_size(plan, changes, limits=check)
+        except LimitError as error:
+            hit.append(str(error))
+    return replace(plan, summary={**plan.summary, "limits_hit": hit})
+
+
+def _coverage(snapshot: Snapshot) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = snapshot.table("coverage").to_pylist()
+    return sorted(rows, key=lambda row: (row["source"], row["scope"], row["asked_from"] or 0, canonical_json(row)))
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return value

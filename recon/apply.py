@@ -1,0 +1,531 @@
+"""Apply exactly the plan that was reviewed: checked whole before the first write, guarded row by row, journalled.
+
+The order never changes: digest, identity, age, health, approvals; every row re-read and classed; limits; lease; canary;
+groups; afterwards everything touched is read and judged again. Undo is a plan like any other and comes this way too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from recon.approvals import Approval, ApprovalPolicy, check_approvals
+from recon.errors import RefusedError, StoppedError, UsageError
+from recon.guard import Reading, ReadyChange, RowClass, read_change, ready_change, same, value_at
+from recon.journal import LEASE_NAME, Journal
+from recon.lease import held_lease
+from recon.limits import Limits, check_age, check_size, compared_rows
+from recon.model import Change, Plan, Target, Tier, Verdict
+from recon.planfile import seal_plan
+from recon.runs import (
+    FINAL,
+    RESULT_TEXT,
+    ChangeState,
+    Result,
+    RowResult,
+    blocked_payments,
+    list_runs,
+    read_run,
+    runs_of_plan,
+)
+from recon.store import PaymentWriter
+from recon.writing import Pace, Writing, outcome_body, row_of
+
+KINDS: Final = ("correction", "undo", "backfill")
+BENIGN: Final = frozenset(
+    {
+        Verdict.IN_SYNC, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE, Verdict.IN_TRANSIT, Verdict.ABANDONED,
+        Verdict.INSUFFICIENT_CONFIRMATIONS, Verdict.SAFETY_PENDING, Verdict.AML_BLOCKED,
+    }
+)  # fmt: skip
+"""Verdicts that are no break."""
+
+_SURVEY_ROWS: Final = 500
+
+
+class WrongDigestError(RefusedError):
+    """The plan is not the one that was reviewed."""
+
+    def __init__(self, *, given: str, found: str) -> None:
+        super().__init__(
+            f"The plan's digest is {found} and {given[:80]} was asked for; nothing was written. "
+            'Review the plan again with "recon show" and give the digest that it shows, whole.'
+        )
+
+
+class BrokenPlanError(RefusedError):
+    """A plan's content does not fit its own digest, or it is of no kind that can be applied."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f'The plan {why}; nothing was written. Make a new plan with "recon plan".')
+
+
+class WrongTargetError(RefusedError):
+    """The plan was made for another target than the one it would be applied to."""
+
+    def __init__(self, *, what: str, planned: object, found: object) -> None:
+        super().__init__(
+            f"The plan is for {what} {planned!r} and this target has {found!r}; nothing was written. "
+            "What is not known never counts as equal. Apply it where it was made for, or make a plan for this target."
+        )
+
+
+class UnhealthyPlanError(RefusedError):
+    """The plan was made from a summary that was not healthy."""
+
+    def __init__(self, *, reasons: Sequence[str]) -> None:
+        shown = "; ".join(reasons[:5]) or "it does not say that it is"
+        super().__init__(
+            f"The plan's summary is not healthy ({shown}); nothing was written. Remove the cause and plan again, or "
+            "name why it may be applied all the same with --accept-unhealthy REASON."
+        )
+
+
+class RowsMovedError(RefusedError):
+    """Rows are not as reviewed, and the whole plan or nothing was asked for."""
+
+    def __init__(self, *, rows: int, first: RowResult) -> None:
+        super().__init__(
+            f"{rows} rows are not as reviewed (the first is {first.payment_id}, which {first.reason}) and "
+            '--all-or-nothing was given; nothing was written. Make a new plan with "recon plan".'
+        )
+
+
+class WrongRunError(UsageError):
+    """A run is resumed with another plan than its own."""
+
+    def __init__(self, *, run: str, planned: str, given: str) -> None:
+        super().__init__(
+            f"Run {run} applied the plan {planned[:16]}… and the plan given is {given[:16]}…; nothing was written. "
+            "Give the run's own plan file."
+        )
+
+
+class RunStoppedError(StoppedError):
+    """A run ended early. ``report`` says what became of every row that it reached."""
+
+    def __init__(self, *, report: RunReport) -> None:
+        done = report.counts.get(Result.APPLIED, 0)
+        super().__init__(
+            f"Run {report.run} stopped after {done} written rows: {report.stopped} "
+            f'Continue with "recon apply PLAN --resume {report.run}".'
+        )
+        self.report = report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions:
+    """Everything about one apply that the plan does not say.
+
+    Args:
+        target: The target as it is now, read from the same places as the plan's.
+        operator: Who applies.
+        accept_unhealthy: Why a plan that was not healthy may be applied all the same.
+        author: Who made the plan, for the approval policy.
+        backend_reconciliation: Whether the backend's own reconciliation is switched on; None is "not known".
+    """
+
+    target: Target
+    operator: str = ""
+    limits: Limits = field(default_factory=Limits)
+    pace: Pace = field(default_factory=Pace)
+    accept_unhealthy: str | None = None
+    approvals: tuple[Approval, ...] = ()
+    approval_policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    author: str | None = None
+    all_or_nothing: bool = False
+    backend_reconciliation: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """A break that is there after the run, and what explains it; None is "nothing does"."""
+
+    payment_id: str
+    verdict: str
+    explained_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What one apply did.
+
+    Args:
+        run: Its name, or None when nothing was left to do and no run was opened.
+        rows: One result a change, in the plan's order as far as it was reached.
+        remaining: Breaks of the written payments afterwards; None when nothing judged them again.
+        head: Hash of the journal's last entry, to be kept for ``recon journal verify``.
+    """
+
+    run: str | None
+    plan: str
+    kind: str
+    rows: tuple[RowResult, ...]
+    warnings: tuple[str, ...] = ()
+    remaining: tuple[Remaining, ...] | None = None
+    moved_since: tuple[str, ...] = ()
+    stopped: str | None = None
+    head: str | None = None
+
+    @property
+    def counts(self) -> Mapping[Result, int]:
+        """Rows by result."""
+        return Counter(row.result for row in self.rows)
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether the plan was already applied as far as it can be."""
+        return self.run is None
+
+
+def apply_plan(
+    plan: Plan,
+    *,
+    digest: str,
+    writer: PaymentWriter,
+    journal: Journal,
+    clock: Callable[[], datetime],
+    options: ApplyOptions,
+) -> RunReport:
+    """Write exactly the reviewed plan to exactly its target.
+
+    Args:
+        digest: The digest the reviewer saw, whole.
+        clock: The time now, aware UTC.
+
+    Raises:
+        RefusedError: Something is not as it must be; nothing was written.
+        RunStoppedError: The run ended early; it can be resumed.
+    """
+    warnings = _admit(plan, digest=digest, writer=writer, now=clock(), options=options)
+    pending, rows = survey(plan, writer=writer, journal=journal)
+    off = [row for row in rows if row.result in (Result.MOVED, Result.GONE, Result.BLOCKED)]
+    if options.all_or_nothing and off:
+        raise RowsMovedError(rows=len(off), first=off[0])
+    if not pending:
+        return RunReport(None, plan.digest, plan.kind, tuple(rows), warnings)
+    check_size(plan, pending, limits=options.limits)
+    writer.check_writable()
+    pace = options.pace
+    pace.step("lease:before")
+    with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=pace.monotonic) as lease:
+        pace.step("lease:after")
+        journal.refresh()
+        # Another run may have ended between the survey and the lease; what it holds or did is looked at again.
+        pending, rows = survey(plan, writer=writer, journal=journal)
+        if not pending:
+            return RunReport(None, plan.digest, plan.kind, tuple(rows), warnings)
+        run = _run_name(journal, plan, clock())
+        writing = Writing(
+            run=run, plan=plan, writer=writer, journal=journal, lease=lease, clock=clock, limits=options.limits,
+            pace=pace, own_runs=runs_of_plan(journal, plan), rows=rows,
+        )  # fmt: skip
+        opening = _opening(plan, options, rows=len(pending))
+        return _carry_out(writing, pending, opening=opening, warnings=warnings)
+
+
+def resume_run(
+    plan: Plan,
+    *,
+    run: str,
+    writer: PaymentWriter,
+    journal: Journal,
+    clock: Callable[[], datetime],
+    options: ApplyOptions,
+) -> RunReport:
+    """Settle what an interrupted run left open, by its stamp, and finish the same plan.
+
+    Raises:
+        UnknownRunError, WrongRunError: There is no such run, or it applied another plan.
+        RefusedError: Rows are left to write and the plan is too old by now, or the target is another one.
+        RunStoppedError: The run ended early once more.
+    """
+    _check_whole(plan)
+    if read_run(journal, run).plan != plan.digest:
+        raise WrongRunError(run=run, planned=read_run(journal, run).plan, given=plan.digest)
+    _check_target(plan, writer=writer, options=options)
+    warnings = _warnings(options)
+    writer.check_writable()
+    pace = options.pace
+    with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=pace.monotonic) as lease:
+        journal.refresh()
+        state = read_run(journal, run)
+        writing = Writing(
+            run=run, plan=plan, writer=writer, journal=journal, lease=lease, clock=clock, limits=options.limits,
+            pace=pace, own_runs=runs_of_plan(journal, plan),
+        )  # fmt: skip
+        writing.append([writing.note("resume", {"operator": options.operator})])
+        pending = _settle(writing, state.changes)
+        if pending:
+            check_age(plan, now=clock(), limits=options.limits)
+        return _carry_out(writing, pending, opening=None, warnings=warnings)
+
+
+def survey(plan: Plan, *, writer: PaymentWriter, journal: Journal) -> tuple[list[Change], list[RowResult]]:
+    """Re-read and class every row of a plan: what would be written, and the results of all other rows."""
+    pending: list[Change] = []
+    rows: list[RowResult] = []
+    held = blocked_payments(journal)
+    own_runs = runs_of_plan(journal, plan)
+    for start in range(0, len(plan.changes), _SURVEY_ROWS):
+        group = [ready_change(change, kind=plan.kind) for change in plan.changes[start : start + _SURVEY_ROWS]]
+        documents = writer.read([each.document_id for each in group])
+        for each in group:
+            change = each.change
+            stamps = tuple(f"{run}/{each.id}" for run in own_runs)
+            reading = read_change(each, documents.get(change.payment_id), own_stamps=stamps)
+            if not is_picked(plan, change):
+                rows.append(_result(change, Result.NOT_PICKED))
+            elif change.payment_id in held:
+                why = f'belongs to the unfinished run {held[change.payment_id]} ("recon apply --resume" settles it)'
+                rows.append(_result(change, Result.BLOCKED, why))
+            elif reading.row is RowClass.PRISTINE:
+                pending.append(change)
+            else:
+                rows.append(row_of(change, reading))
+    return pending, rows
+
+
+def is_picked(plan: Plan, change: Change) -> bool:
+    """Whether a change may be written: of tier auto, or of tier review and picked by payment."""
+    return plan.kind != "correction" or change.tier is Tier.AUTO or change.payment_id in plan.picked
+
+
+def _admit(plan: Plan, *, digest: str, writer: PaymentWriter, now: datetime, options: ApplyOptions) -> tuple[str, ...]:
+    if digest != plan.digest:
+        raise WrongDigestError(given=digest, found=plan.digest)
+    _check_whole(plan)
+    _check_target(plan, writer=writer, options=options)
+    check_age(plan, now=now, limits=options.limits)
+    health = plan.summary.get("health") or {}
+    if plan.kind == "correction" and health.get("ok") is not True and not (options.accept_unhealthy or "").strip():
+        raise UnhealthyPlanError(reasons=[str(reason) for reason in health.get("reasons", ())])
+    check_approvals(plan, options.approvals, policy=options.approval_policy, author=options.author)
+    return _warnings(options)
+
+
+def _check_whole(plan: Plan) -> None:
+    sealed = seal_plan(plan)
+    if (sealed.digest, sealed.effects_digest) != (plan.digest, plan.effects_digest):
+        raise BrokenPlanError(why="was changed after it was sealed")
+    if plan.kind not in KINDS:
+        raise BrokenPlanError(why=f"is of the unknown kind {plan.kind!r}")
+    for change in plan.changes:
+        if change.tier not in (Tier.AUTO, Tier.REVIEW):
+            raise BrokenPlanError(why=f"holds a change of tier {change.tier}, which is never written")
+    if len({change.payment_id for change in plan.changes}) != len(plan.changes):
+        raise BrokenPlanError(why="changes one payment twice")
+    if len({change.id for change in plan.changes}) != len(plan.changes):
+        raise BrokenPlanError(why="names two changes alike")
+
+
+def _check_target(plan: Plan, *, writer: PaymentWriter, options: ApplyOptions) -> None:
+    planned, given, found = plan.target, options.target, writer.identity()
+    for name, value in asdict(planned).items():
+        now = asdict(given)[name]
+        if value != now or value is None:
+            raise WrongTargetError(what=name.replace("_", " "), planned=value, found=now)
+    for name in ("database", "collection", "collection_uuid", "hosts"):
+        value, now = getattr(planned, name), getattr(found, name)
+        if value != now:
+            raise WrongTargetError(what=name.replace("_", " "), planned=value, found=now)
+
+
+def _warnings(options: ApplyOptions) -> tuple[str, ...]:
+    if options.backend_reconciliation:
+        return (
+            "The backend's own reconciliation is switched on, so it may write to the same rows at the same time; "
+            "rows that it moves are refused and reported.",
+        )
+    return ()
+
+
+def _opening(plan: Plan, options: ApplyOptions, *, rows: int) -> dict[str, Any]:
+    counted = check_approvals(plan, options.approvals, policy=options.approval_policy, author=options.author)
+    return {
+        "plan": plan.digest,
+        "effects": plan.effects_digest,
+        "kind": plan.kind,
+        "undoes": plan.run if plan.kind == "undo" else None,
+        "target": asdict(plan.target),
+        "policy": plan.policy_digest,
+        "snapshot": plan.snapshot,
+        "tool": plan.tool_version,
+        "operator": options.operator,
+        "accept_unhealthy": options.accept_unhealthy,
+        "approvals": [asdict(approval) for approval in counted],
+        "limits": {key: value for key, value in asdict(options.limits).items() if value is not None},
+        "rows": rows,
+        "compared": compared_rows(plan),
+    }
+
+
+def _run_name(journal: Journal, plan: Plan, now: datetime) -> str:
+    taken = {run.run for run in list_runs(journal)}
+    base = f"{now:%Y%m%dT%H%M%SZ}-{plan.digest[:8]}"
+    return next(name for number in range(1, len(taken) + 2) if (name := f"{base}-{number}") not in taken)
+
+
+def _carry_out(
+    writing: Writing,
+    pending: Sequence[Change],
+    *,
+    opening: Mapping[str, Any] | None,
+    warnings: tuple[str, ...],
+) -> RunReport:
+    """Write the pending rows, look at the result, and close the run in the journal."""
+    if opening is not None:
+        _open(writing, opening)
+    written_before = sum(row.result is Result.APPLIED for row in writing.rows)
+    stopped: StoppedError | None = None
+    remaining: tuple[Remaining, ...] | None = None
+    moved_since: tuple[str, ...] = ()
+    try:
+        writing.write_all(pending, canary=written_before < writing.pace.canary_rows)
+        remaining, moved_since = _look_again(writing)
+    except StoppedError as error:
+        stopped = error
+    reached = {row.change for row in writing.rows}
+    for change in pending:
+        if change.id not in reached:
+            is_open = change.id in writing.announced
+            writing.rows.append(_result(change, Result.OPEN if is_open else Result.NOT_REACHED))
+    order = {change.id: number for number, change in enumerate(writing.plan.changes)}
+    report = RunReport(
+        run=writing.run,
+        plan=writing.plan.digest,
+        kind=writing.plan.kind,
+        rows=tuple(sorted(writing.rows, key=lambda row: order.get(row.change, len(order)))),
+        warnings=warnings,
+        remaining=remaining,
+        moved_since=moved_since,
+        stopped=None if stopped is None else str(stopped),
+    )
+    return _close(writing, report, cause=stopped)
+
+
+def _open(writing: Writing, opening: Mapping[str, Any]) -> None:
+    """Open the run in the journal, with the rows that are left alone from the start and why."""
+    changes = {change.id: change for change in writing.plan.changes}
+    notes = [writing.note("run", opening)]
+    notes += [
+        writing.note("outcome", outcome_body(row), change=changes[row.change])
+        for row in writing.rows
+        if row.result is not Result.NOT_PICKED
+    ]
+    for start in range(0, len(notes), _SURVEY_ROWS):
+        writing.append(notes[start : start + _SURVEY_ROWS])
+
+
+def _close(writing: Writing, report: RunReport, *, cause: StoppedError | None) -> RunReport:
+    """Journal the end of the run where that is still possible, and raise if it was no good one."""
+    counts = report.counts
+    body = {
+        "state": "done" if cause is None else "stopped",
+        "why": report.stopped,
+        "counts": {result.value: count for result, count in sorted(counts.items())},
+        "unsettled": counts.get(Result.OPEN, 0) + counts.get(Result.UNSETTLED, 0),
+        "remaining": [[each.payment_id, each.verdict, each.explained_by] for each in report.remaining or ()],
+    }
+    try:
+        writing.append([writing.note("end", body)])
+    except StoppedError as error:
+        # Without its end in the journal the run counts as open, which is what it is.
+        cause = cause or error
+    report = replace(report, head=writing.head, stopped=None if cause is None else str(cause))
+    if cause is not None:
+        raise RunStoppedError(report=report) from cause
+    return report
+
+
+def _look_again(writing: Writing) -> tuple[tuple[Remaining, ...] | None, tuple[str, ...]]:
+    """Read and judge again what was written: the breaks the plan named must be gone, and no new ones there."""
+    done = {row.change for row in writing.rows if row.result is Result.APPLIED}
+    written = [change for change in writing.plan.changes if change.id in done]
+    moved = {change.payment_id for change in written if change.id in writing.read_back(written)}
+    judge = writing.pace.judge
+    if judge is None:
+        return None, tuple(sorted(moved))
+    named = {finding.payment_id: set(finding.findings) for finding in writing.plan.findings}
+    remaining: list[Remaining] = []
+    for start in range(0, len(written), _SURVEY_ROWS):
+        group = written[start : start + _SURVEY_ROWS]
+        judged = judge([change.payment_id for change in group])
+        for change in group:
+            verdict = judged.get(change.payment_id)
+            if verdict is not None and verdict not in BENIGN:
+                why = _explain(change, verdict, kind=writing.plan.kind, moved=moved, named=named)
+                remaining.append(Remaining(change.payment_id, str(verdict), why))
+    return tuple(remaining), tuple(sorted(moved))
+
+
+def _explain(
+    change: Change, verdict: str, *, kind: str, moved: Collection[str], named: Mapping[str, Collection[str]]
+) -> str | None:
+    if change.payment_id in moved:
+        return "somebody wrote to the row after this run did"
+    if kind == "undo":
+        return "the correction of it was taken back"
+    if verdict != change.verdict and verdict in named.get(change.payment_id, ()):
+        return "the plan named it as a further finding"
+    return None
+
+
+def _settle(writing: Writing, states: Mapping[str, ChangeState]) -> list[Change]:
+    """Find out what became of announced writes, journal it, and give the changes that are still to be written."""
+    plan, notes = writing.plan, []
+    held = blocked_payments(writing.journal, but=writing.run)
+    pending: list[Change] = []
+    for start in range(0, len(plan.changes), _SURVEY_ROWS):
+        group = plan.changes[start : start + _SURVEY_ROWS]
+        unknown = [c for c in group if c.id in states and states[c.id].is_open]
+        settled = _settled_rows(writing, unknown)
+        for change in group:
+            state = states.get(change.id)
+            row = settled.get(change.id)
+            if row is not None:
+                notes.append(writing.note("outcome", {**outcome_body(row), "settled": True}, change=change))
+            elif state is not None and state.result in FINAL:
+                row = _result(change, state.result, str(state.outcome.get("reason", "")) or None)
+            elif not is_picked(plan, change):
+                row = _result(change, Result.NOT_PICKED)
+            elif change.payment_id in held:
+                row = _result(change, Result.BLOCKED, f"belongs to the unfinished run {held[change.payment_id]}")
+            if row is None or row.result is Result.NOT_REACHED:
+                pending.append(change)
+            else:
+                writing.rows.append(row)
+        writing.append(notes)
+        notes = []
+    return pending
+
+
+def _settled_rows(writing: Writing, changes: Sequence[Change]) -> dict[str, RowResult]:
+    ready = [ready_change(change, kind=writing.plan.kind) for change in changes]
+    documents = writing.writer.read([each.document_id for each in ready]) if ready else {}
+    rows = {}
+    for each in ready:
+        document = documents.get(each.change.payment_id)
+        reading = read_change(each, document, own_stamps=(writing.stamp(each.id),))
+        rows[each.id] = _settled_row(each, reading, document, stamp=writing.stamp(each.id))
+    return rows
+
+
+def _settled_row(each: ReadyChange, reading: Reading, document: Mapping[str, Any] | None, *, stamp: str) -> RowResult:
+    """By the stamp, never by the value alone: somebody else may have written the same value."""
+    if document is not None and reading.stamp == stamp:
+        return replace(_result(each.change, Result.APPLIED), moved=reading.moved)
+    if reading.row in (RowClass.PRISTINE, RowClass.GONE):
+        return row_of(each.change, reading)
+    shows_ours = any(
+        same(value_at(document or {}, path), value) and not same(value, each.before[path])
+        for path, value in each.after.items()
+    )
+    return replace(_result(each.change, Result.UNSETTLED if shows_ours else Result.MOVED), moved=reading.moved)
+
+
+def _result(change: Change, result: Result, reason: str | None = None) -> RowResult:
+    return RowResult(change.id, change.payment_id, str(change.verdict), result, reason or RESULT_TEXT[result])

@@ -1,0 +1,329 @@
+"""The only place that writes business records: one guarded update at a time, and nothing else.
+
+:class:`MongoWriter` is the real one. :class:`EmbeddedStore` gives the demo the same few calls over mongomock, saved to
+its directory; it refuses what mongomock gets wrong and is a proof of nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from recon.errors import RefusedError
+from recon.guard import STAMP, GuardedUpdate, json_options, type_name
+from recon.ids import payment_id_text
+from recon.retry import ReadOnlyCredentialError, Retry, StoreGoneError, read_only_refused
+from recon.sources.interface import StoreIdentity
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+__all__ = [
+    "ROW_CODES", "EmbeddedStore", "EmbeddedStoreError", "MongoWriter", "PaymentWriter", "ReadOnlyCredentialError",
+    "StoreGoneError", "UnknownCollectionError", "WriteResult",
+]  # fmt: skip
+
+READ_MAX: Final = 500
+"""Most documents that one re-read asks for at once."""
+
+PAYMENTS_FILE: Final = "payments.ndjson"
+
+ROW_CODES: Final[dict[int, str]] = {
+    11000: "another record already holds a value that must be unique",
+    121: "the collection's validator refuses the record as it would be",
+    28: "a parent of a field is no object, so the field cannot be set",
+    40: "two parts of the update touch the same field",
+}
+"""Server errors that are about one row and nothing else, with their meaning."""
+
+CANNOT: Final = -1
+"""The code of a write that the embedded store refuses because it could not do it exactly."""
+
+
+class UnknownCollectionError(RefusedError):
+    """The collection that would be written to is not there, so it cannot be the one that was reviewed."""
+
+    def __init__(self, *, collection: str) -> None:
+        super().__init__(
+            f"{collection}: there is no such collection; nothing was written. Check the database and its name."
+        )
+
+
+class EmbeddedStoreError(RefusedError):
+    """The directory of the embedded store holds something else than payment documents."""
+
+    def __init__(self, *, path: str, why: str) -> None:
+        super().__init__(f'{path}: {why}; nothing was written. Make the world again with "recon simulate".')
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of one guarded update: how many rows matched, or why the server refused this one row."""
+
+    matched: int
+    code: int | None = None
+    message: str | None = None
+
+
+class PaymentWriter(Protocol):
+    """The few calls through which business records are read again and changed."""
+
+    in_flight_max: int
+
+    def identity(self) -> StoreIdentity:
+        """Name the collection that is written to."""
+        ...
+
+    def check_writable(self) -> None:
+        """Raise ReadOnlyCredentialError unless updates are allowed; changes nothing."""
+        ...
+
+    def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+        """Read whole documents from the primary, as a majority has them, by ``payment_id_text``."""
+        ...
+
+    def write(self, update: GuardedUpdate) -> WriteResult:
+        """Carry out one guarded update; it is durable once :meth:`flush` returned."""
+        ...
+
+    def flush(self) -> None:
+        """Make every write so far durable."""
+        ...
+
+
+class MongoWriter:
+    """Guarded updates on a MongoDB collection: primary, majority, simple collation, repeated while it is away."""
+
+    in_flight_max = 200
+
+    def __init__(self, collection: Collection[Any], *, retry: Retry | None = None) -> None:
+        from bson.binary import UuidRepresentation
+        from bson.codec_options import CodecOptions, DatetimeConversion
+        from pymongo import ReadPreference, WriteConcern
+        from pymongo.read_concern import ReadConcern
+
+        self._collection: Collection[Any] = collection.with_options(
+            codec_options=CodecOptions(
+                tz_aware=True,
+                datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+                uuid_representation=UuidRepresentation.UNSPECIFIED,
+            ),
+            read_preference=ReadPreference.PRIMARY,
+            write_concern=WriteConcern(w="majority"),
+            read_concern=ReadConcern("majority"),
+        )
+        self._retry = retry or Retry()
+
+    @property
+    def _name(self) -> str:
+        return str(self._collection.full_name)
+
+    def identity(self) -> StoreIdentity:
+        """Hosts and set name as the server says them, and the collection's UUID.
+
+        Raises:
+            UnknownCollectionError: There is no such collection.
+            StoreGoneError: The store does not answer.
+        """
+        return self._retry.run(self._identity, what="the question who it is")
+
+    def _identity(self) -> StoreIdentity:
+        database = self._collection.database
+        client: Any = database.client
+        hello = client.admin.command("hello")
+        found = list(database.list_collections(filter={"name": self._collection.name}))
+        if not found:
+            raise UnknownCollectionError(collection=self._name)
+        uuid = found[0].get("info", {}).get("uuid")
+        hosts = hello.get("hosts") or [f"{host}:{port}" for host, port in client.nodes]
+        return StoreIdentity(
+            hosts=tuple(sorted(map(str, hosts))),
+            database=database.name,
+            collection=self._collection.name,
+            collection_uuid=None if uuid is None else str(uuid.as_uuid() if hasattr(uuid, "as_uuid") else uuid),
+            replica_set=hello.get("setName"),
+        )
+
+    def check_writable(self) -> None:
+        """Ask for an update that matches nothing: the server checks the right to update before it looks."""
+        from bson import ObjectId
+
+        impossible = {"_id": ObjectId(), "$nor": [{}]}
+        with read_only_refused(self._name, what="update records"):
+            self._retry.run(
+                lambda: self._collection.update_one(impossible, {"$set": {STAMP: "probe"}}),
+                what="a write that changes nothing",
+            )
+
+    def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+        """See :meth:`PaymentWriter.read`."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for start in range(0, len(document_ids), READ_MAX):
+            query = {"_id": {"$in": list(document_ids[start : start + READ_MAX])}}
+            documents = self._retry.run(lambda query=query: list(self._collection.find(query)), what="a re-read")  # type: ignore[misc]
+            found.update((payment_id_text(document["_id"]), document) for document in documents)
+        return found
+
+    def write(self, update: GuardedUpdate) -> WriteResult:
+        """See :meth:`PaymentWriter.write`. Asking twice is safe: the guard names the stamp from before."""
+        from pymongo.errors import PyMongoError
+
+        change = _update_document(update)
+        try:
+            with read_only_refused(self._name, what="update records"):
+                result = self._retry.run(
+                    lambda: self._collection.update_one(
+                        dict(update.filter), change, upsert=False, collation={"locale": "simple"}
+                    ),
+                    what="a guarded write",
+                )
+        except PyMongoError as error:
+            code = getattr(error, "code", None) or 0
+            return WriteResult(0, code, ROW_CODES.get(code, f"it answered {type(error).__name__} {code or ''}".strip()))
+        return WriteResult(result.matched_count)
+
+    def flush(self) -> None:
+        """Every write waited for a majority already."""
+
+
+def _update_document(update: GuardedUpdate) -> dict[str, Any]:
+    change: dict[str, Any] = {"$set": dict(update.sets)}
+    if update.unsets:
+        change["$unset"] = dict.fromkeys(update.unsets, "")
+    return change
+
+
+class EmbeddedStore:
+    """The demo's store: a directory with one canonical Extended JSON document a line, changed through mongomock.
+
+    Writes are in memory until :meth:`flush` replaces the file as a whole; a crash before that loses them, and the
+    journal's intents make the resumed run write them again. Lines that no write touched keep their bytes.
+    """
+
+    in_flight_max = 1
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / PAYMENTS_FILE
+        self._world = _world(directory)
+        self._lock = threading.Lock()
+        self._lines: dict[str, str] = {}
+        for number, line in enumerate(_read_lines(self._path), start=1):
+            try:
+                document = _parse(line)
+                key = payment_id_text(document["_id"])
+            except Exception as error:  # bson raises whatever its converters raise on hostile text
+                raise EmbeddedStoreError(path=self._path.name, why=f"line {number} is no document") from error
+            if key in self._lines:
+                raise EmbeddedStoreError(path=self._path.name, why=f"line {number} repeats the _id {key}")
+            self._lines[key] = line
+        self._is_dirty = False
+
+    def identity(self) -> StoreIdentity:
+        """The names that the world gives itself; its one host is called ``embedded``."""
+        return StoreIdentity(
+            hosts=("embedded",),
+            database=str(self._world.get("database", "marketplace")),
+            collection=str(self._world.get("collection", "payments")),
+            collection_uuid=str(self._world["collection_uuid"]) if self._world.get("collection_uuid") else None,
+        )
+
+    def check_writable(self) -> None:
+        """Refuse a directory whose files cannot be replaced."""
+        if not os.access(self._path.parent, os.W_OK):
+            raise ReadOnlyCredentialError(collection=self._path.name, what="be replaced in its directory")
+
+    def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+        """See :meth:`PaymentWriter.read`."""
+        with self._lock:
+            keys = [key for key in map(payment_id_text, document_ids) if key in self._lines]
+            return {key: _parse(self._lines[key]) for key in keys}
+
+    def write(self, update: GuardedUpdate) -> WriteResult:
+        """See :meth:`PaymentWriter.write`."""
+        import mongomock
+
+        if why := _inexact(update):
+            return WriteResult(0, CANNOT, f"the embedded store cannot answer exactly for {why}")
+        with self._lock:
+            key = payment_id_text(update.document_id)
+            if key not in self._lines:
+                return WriteResult(0)
+            rows: Any = mongomock.MongoClient(tz_aware=True).db.rows
+            rows.insert_one(_parse(self._lines[key]))
+            result = rows.update_one(dict(update.filter), _update_document(update))
+            if result.matched_count:
+                self._lines[key] = _text(rows.find_one({}))
+                self._is_dirty = True
+            return WriteResult(int(result.matched_count))
+
+    def flush(self) -> None:
+        """Replace the file as a whole, so that it is either the old one or the new one."""
+        with self._lock:
+            if self._is_dirty:
+                replace_file(self._path, "".join(f"{line}\n" for line in self._lines.values()).encode())
+                self._is_dirty = False
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put new content in place of a file's old one, whole and durable, or leave the old one."""
+    waiting = path.with_name(path.name + ".part")
+    with waiting.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    waiting.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _inexact(update: GuardedUpdate) -> str | None:
+    """What in an update mongomock would compare or store wrongly."""
+    terms = [term for path, term in update.filter.items() if path != "_id"]
+    values = [term["$eq"] for term in terms if "$eq" in term] + list(update.sets.values())
+    for value in values:
+        kind = type_name(value)
+        if kind in ("decimal", "long", "regex", "timestamp", "javascript", "minKey", "maxKey", "binData"):
+            return f"the BSON type {kind}"
+        if type(value).__name__ == "DatetimeMS" or (isinstance(value, float) and (math.isnan(value) or value == 0)):
+            return f"the value {value!r}"
+    return None
+
+
+def _world(directory: Path) -> dict[str, Any]:
+    path = directory / "world.json"
+    try:
+        world = json.loads(path.read_bytes()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise EmbeddedStoreError(path=path.name, why="this is not whole JSON") from error
+    return world if isinstance(world, dict) else {}
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise EmbeddedStoreError(path=path.name, why=f"it cannot be read ({type(error).__name__})") from error
+
+
+def _parse(line: str) -> dict[str, Any]:
+    from bson import json_util
+
+    document = json_util.loads(line, json_options=json_options())
+    if not isinstance(document, dict):
+        raise TypeError("not a document")
+    return document
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    from bson import json_util
+
+    return str(json_util.dumps(document, json_options=json_options()))

@@ -1,0 +1,403 @@
+"""One run at work: groups of rows re-read, their intents journalled, written under guard, their outcomes journalled.
+
+Whatever ends a run early ends it before its next write: a stop file, a lost lease, a clock that jumps, too many
+refusals, a store or journal that fails. What was announced and not written is journalled as not reached; what nobody
+knows stays open, for ``--resume`` to settle by the stamp.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from recon.errors import RefusedError, StoppedError
+from recon.guard import (
+    GuardedUpdate,
+    ReadyChange,
+    RowClass,
+    guarded_update,
+    read_change,
+    ready_change,
+    to_extended,
+    value_at,
+)
+from recon.guard import Reading as RowReading
+from recon.journal import Journal, Note
+from recon.lease import Lease
+from recon.limits import Limits
+from recon.model import Change, Plan
+from recon.runs import RESULT_TEXT, Result, RowResult, time_text
+from recon.store import PaymentWriter
+
+Item = TypeVar("Item")
+Judge = Callable[[Sequence[str]], Mapping[str, str]]
+"""Asks every source again about payments and gives the verdict of each."""
+
+ATTEMPTS_MAX: Final = 5
+JUMP_MAX: Final = timedelta(minutes=5)
+_FIRST_WAIT_S: Final = 0.05
+
+
+class StopFileError(StoppedError):
+    """Somebody put the stop file there."""
+
+    def __init__(self, *, path: str) -> None:
+        super().__init__(
+            f"The stop file {path} is there, so no further write was started. Remove it and resume the run."
+        )
+
+
+class TooManyRefusalsError(StoppedError):
+    """More rows moved under the run than chance explains."""
+
+    def __init__(self, *, refusals: int, allowed: int) -> None:
+        super().__init__(
+            f"{refusals} rows were refused and the limit on refusals during a run is {allowed}; no further write was "
+            "started. Find out who else writes, then resume, or raise this one limit with --refusals-max."
+        )
+
+
+class ClockJumpedError(StoppedError):
+    """The clock does not go with the time that has passed."""
+
+    def __init__(self, *, found: datetime, expected: datetime) -> None:
+        super().__init__(
+            f"The clock says {found.isoformat(timespec='seconds')} where {expected.isoformat(timespec='seconds')} "
+            "was due; no further write was started. Set the clock and resume the run."
+        )
+
+
+class CanaryError(StoppedError):
+    """The first rows did not come out as the plan says."""
+
+    def __init__(self, *, payment: str, why: str) -> None:
+        super().__init__(
+            f"{payment}, one of the first rows, {why}; no further write was started. "
+            'Look at it with "recon inspect", then resume the run or take it back with "recon undo".'
+        )
+
+
+class CredentialLostError(StoppedError):
+    """The store began to refuse this run while it was writing."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"The store began to refuse the run midway: {why} Resume the run once that is settled.")
+
+
+def no_step(name: str) -> None:
+    """Take no notice."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Take no notice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How a run goes about it.
+
+    Args:
+        group_size: Intents in one journal insert.
+        in_flight: Writes at the same time, at most.
+        canary_rows: The first rows, which are written, read again and judged again before the rest.
+        stop_file: Its presence ends the run before its next write.
+        judge: Judges payments anew; None leaves that out and says so.
+        step: Called before and after each step that acts, with its name; for tests that fail there.
+        progress: Called with rows done and rows in all.
+    """
+
+    group_size: int = 50
+    in_flight: int = 50
+    canary_rows: int = 5
+    stop_file: Path | None = None
+    judge: Judge | None = None
+    lease_ms: int = 30_000
+    step: Callable[[str], None] = no_step
+    progress: Callable[[int, int], None] = no_progress
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(slots=True)
+class Writing:
+    """One run under its lease. Everything it finds out about a row goes to ``rows`` and to the journal.
+
+    ``announced`` names the changes whose write was announced and of which nobody knows yet what became of it.
+    """
+
+    run: str
+    plan: Plan
+    writer: PaymentWriter
+    journal: Journal
+    lease: Lease
+    clock: Callable[[], datetime]
+    limits: Limits
+    pace: Pace
+    own_runs: tuple[str, ...] = ()
+    rows: list[RowResult] = field(default_factory=list)
+    announced: set[str] = field(default_factory=set)
+    head: str | None = None
+    _began: tuple[datetime, float] = field(init=False)
+    _stop: StoppedError | None = None
+    _refusals: int = 0
+    _attempted: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._began = (self.clock(), self.pace.monotonic())
+
+    def stamp(self, change: str) -> str:
+        """The mark that this run leaves in a document."""
+        return f"{self.run}/{change}"
+
+    def note(self, kind: str, body: Mapping[str, Any], *, change: Change | None = None) -> Note:
+        """A journal note of this run, at this moment."""
+        name, payment = (None, None) if change is None else (change.id, change.payment_id)
+        return Note(self.run, kind, time_text(self.clock()), body, self.lease.token, name, payment)
+
+    def append(self, notes: Sequence[Note]) -> None:
+        """Append to the journal under the lease."""
+        if notes:
+            self.lease.check()
+            self.pace.step("journal.append:before")
+            entries = self.journal.append(notes)
+            self.head = entries[-1].hash
+            for note in notes:
+                if note.change is not None:
+                    (self.announced.add if note.kind == "intent" else self.announced.discard)(note.change)
+            self.pace.step("journal.append:after")
+
+    def write_all(self, changes: Sequence[Change], *, canary: bool) -> None:
+        """Write every change that is still pristine, the first ones as canary.
+
+        Raises:
+            StoppedError: The run ended early; what is known by then is in the journal and in ``rows``.
+        """
+        self._attempted = len(changes)
+        in_flight = max(1, min(self.pace.in_flight, self.writer.in_flight_max))
+        first = min(self.pace.canary_rows, len(changes)) if canary else 0
+        groups = [changes[:first], *_chunks(changes[first:], self.pace.group_size)] if first else None
+        done = 0
+        with ExitStack() as stack:
+            pool = stack.enter_context(ThreadPoolExecutor(in_flight)) if in_flight > 1 else None
+            for number, group in enumerate(groups or _chunks(changes, self.pace.group_size)):
+                results = self._write_group(group, pool)
+                if number == 0 and first:
+                    self._check_canary([c for c, r in zip(group, results, strict=True) if r.result is Result.APPLIED])
+                done += len(group)
+                self.pace.progress(done, len(changes))
+
+    def may_write(self) -> None:
+        """Go on only if nothing asks the run to end; called before every write."""
+        self.lease.check()
+        if self.pace.stop_file is not None and self.pace.stop_file.exists():
+            raise StopFileError(path=self.pace.stop_file.name)
+        allowed = self.limits.refusals_allowed(self._attempted)
+        if self._refusals > allowed:
+            raise TooManyRefusalsError(refusals=self._refusals, allowed=allowed)
+
+    def _check_clock(self) -> datetime:
+        now = self.clock()
+        expected = self._began[0] + timedelta(seconds=self.pace.monotonic() - self._began[1])
+        if abs(now - expected) > JUMP_MAX:
+            raise ClockJumpedError(found=now, expected=expected)
+        return now
+
+    def _write_group(self, group: Sequence[Change], pool: ThreadPoolExecutor | None) -> list[RowResult]:
+        self.may_write()
+        at = self._check_clock()
+        known: dict[str, RowResult] = {}
+        ready: list[tuple[ReadyChange, GuardedUpdate]] = []
+        notes: list[Note] = []
+        changes = [ready_change(change, kind=self.plan.kind) for change in group]
+        documents = self.writer.read([change.document_id for change in changes])
+        for each in changes:
+            document = documents.get(each.change.payment_id)
+            reading = read_change(each, document, own_stamps=self._own_stamps(each))
+            if reading.row is RowClass.PRISTINE and document is not None:
+                update = guarded_update(each, document, stamp=self.stamp(each.id), at=at)
+                ready.append((each, update))
+                notes.append(self.note("intent", _intent(each, update, document), change=each.change))
+            else:
+                known[each.id] = row_of(each.change, reading)
+                notes.append(self._outcome(known[each.id], each.change))
+        self.append(notes)
+        error = self._write_rows(ready, known, pool)
+        self.rows += [known[change.id] for change in group if change.id in known]
+        if error is not None:
+            raise error
+        return [known[change.id] for change in group]
+
+    def _write_rows(
+        self,
+        ready: Sequence[tuple[ReadyChange, GuardedUpdate]],
+        known: dict[str, RowResult],
+        pool: ThreadPoolExecutor | None,
+    ) -> StoppedError | None:
+        """Write announced rows, then journal what became of those that somebody knows of."""
+        written = list(pool.map(self._try_row, ready) if pool else map(self._try_row, ready))
+        error = self._stop or next((found for found in written if isinstance(found, StoppedError)), None)
+        try:
+            if ready:
+                self.pace.step("store.flush:before")
+                self.writer.flush()
+                self.pace.step("store.flush:after")
+            notes = []
+            for (each, _), found in zip(ready, written, strict=True):
+                if isinstance(found, RowResult):
+                    known[each.id] = found
+                    notes.append(self._outcome(found, each.change))
+            self.append(notes)
+        except StoppedError as later:
+            return error or later
+        return error
+
+    def _try_row(self, item: tuple[ReadyChange, GuardedUpdate]) -> RowResult | StoppedError:
+        """Write one row; a reason to stop is given back, so that the group's other rows are still accounted for."""
+        each, update = item
+        try:
+            self.may_write()
+        except StoppedError as error:
+            with self._lock:
+                self._stop = self._stop or error
+            # Nothing was asked of the store for this row, so it is known not to be written.
+            return _row(each.change, Result.NOT_REACHED)
+        try:
+            return self._write_row(each, update)
+        except StoppedError as error:
+            return error
+        except RefusedError as error:
+            return CredentialLostError(why=str(error))
+
+    def _write_row(self, each: ReadyChange, update: GuardedUpdate) -> RowResult:
+        stamp, wait = self.stamp(each.id), _FIRST_WAIT_S
+        for _ in range(ATTEMPTS_MAX):
+            self.pace.step("store.write:before")
+            result = self.writer.write(update)
+            self.pace.step("store.write:after")
+            if result.matched:
+                return _row(each.change, Result.APPLIED)
+            if result.code is not None:
+                return self._surprise(
+                    _row(
+                        each.change,
+                        Result.FAILED,
+                        reason=f"was refused by the store: {result.message}",
+                        code=result.code,
+                    )
+                )
+            document = self.writer.read([each.document_id]).get(each.change.payment_id)
+            reading = read_change(each, document, own_stamps=(stamp,))
+            if reading.row is RowClass.OURS or (reading.row is RowClass.MOVED and reading.stamp == stamp):
+                return _row(each.change, Result.APPLIED)
+            if reading.row is not RowClass.PRISTINE or document is None:
+                found = row_of(each.change, reading)
+                refused = found.result is Result.MOVED
+                return self._surprise(_row(each.change, Result.REFUSED, moved=reading.moved) if refused else found)
+            # Only updatedAt or __v moved, or a majority does not see our own write yet: look again, then ask again.
+            self.pace.sleep(wait)
+            wait *= 2
+            update = guarded_update(each, document, stamp=stamp, at=update.sets["updatedAt"])
+            self.may_write()
+        return self._surprise(_row(each.change, Result.REFUSED, reason="kept changing while it was written"))
+
+    def _surprise(self, row: RowResult) -> RowResult:
+        if row.result in (Result.REFUSED, Result.FAILED, Result.GONE):
+            with self._lock:
+                self._refusals += 1
+        return row
+
+    def _own_stamps(self, each: ReadyChange) -> Collection[str]:
+        return tuple(f"{run}/{each.id}" for run in (*self.own_runs, self.run))
+
+    def _outcome(self, row: RowResult, change: Change) -> Note:
+        return self.note("outcome", outcome_body(row), change=change)
+
+    def _check_canary(self, written: Sequence[Change]) -> None:
+        """Read the first rows again and judge them anew, before anything else is written."""
+        moved_since = self.read_back(written)
+        # After an undo the break is meant to be there again.
+        judge = None if self.plan.kind == "undo" else self.pace.judge
+        judged = {} if judge is None else judge([change.payment_id for change in written])
+        for change in written:
+            if change.id in moved_since:
+                with self._lock:
+                    self._refusals += 1
+            elif judged.get(change.payment_id) == change.verdict:
+                raise CanaryError(payment=change.payment_id, why=f"is still {change.verdict} after it was written")
+        self.may_write()
+
+    def read_back(self, written: Sequence[Change]) -> dict[str, RowReading]:
+        """The written rows that no longer are as this run wrote them."""
+        off: dict[str, RowReading] = {}
+        for group in _chunks(written, 500):
+            changes = [ready_change(change, kind=self.plan.kind) for change in group]
+            documents = self.writer.read([change.document_id for change in changes])
+            for each in changes:
+                reading = read_change(each, documents.get(each.change.payment_id), own_stamps=(self.stamp(each.id),))
+                if reading.row is not RowClass.OURS:
+                    off[each.id] = reading
+        return off
+
+
+def _intent(each: ReadyChange, update: GuardedUpdate, document: Mapping[str, Any]) -> dict[str, Any]:
+    change = each.change
+    return {
+        "document_id": change.document_id,
+        "verdict": change.verdict,
+        "tier": change.tier,
+        "before": update.before,
+        "after": update.after,
+        "parents": update.parents,
+        "escrow_state": to_extended(value_at(document, "escrowState")),
+        "created": list(each.created),
+        "value": str(change.value_units),
+        "token": change.token,
+        "symbol": change.symbol,
+        "decimals": change.decimals,
+        "chain_id": change.chain_id,
+    }
+
+
+def outcome_body(row: RowResult) -> dict[str, Any]:
+    """What the journal keeps of a row's result."""
+    body: dict[str, Any] = {"result": row.result.value, "reason": row.reason}
+    if row.moved:
+        body["moved"] = [[each.path, each.reviewed, each.planned, each.now] for each in row.moved]
+    if row.code is not None:
+        body["code"] = row.code
+    return body
+
+
+def row_of(change: Change, reading: RowReading) -> RowResult:
+    """The result of a row that is left alone because of what the re-read shows."""
+    results = {
+        RowClass.ALREADY: Result.ALREADY, RowClass.OURS: Result.OURS, RowClass.MOVED: Result.MOVED,
+        RowClass.GONE: Result.GONE, RowClass.PRISTINE: Result.NOT_REACHED,
+    }  # fmt: skip
+    return _row(change, results[reading.row], moved=reading.moved)
+
+
+def _row(
+    change: Change,
+    result: Result,
+    *,
+    reason: str | None = None,
+    moved: tuple[Any, ...] = (),
+    code: int | None = None,
+) -> RowResult:
+    return RowResult(
+        change.id, change.payment_id, str(change.verdict), result, reason or RESULT_TEXT[result], moved, code
+    )
+
+
+def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), max(1, size)):
+        yield items[start : start + size]

@@ -189,7 +189,7 @@ DRIFT: Final = (
     Plant("refund_on_chain", V.REFUND_DRIFT, Situation(
         legs=(FULL, CHANGED), says="refunded", rails=(RN,), escrows=("funded", "releasable"),
     ), effect="refund"),
-    Plant("refund_at_provider_only", V.REFUND_DRIFT, Situation(says="refunded", rails=(RN,)), rate=0.0005),
+    Plant("refund_at_provider_only", V.REFUND_DRIFT, Situation(says="refunded", rails=(SK,)), rate=0.0005),
     Plant("refund_in_row_only", V.REFUND_DRIFT, Situation(statuses=("refunded",), escrows=("refunded",))),
     Plant("hash_unknown", V.TX_HASH_MISMATCH, Situation(recorded="unknown"), effect="hash"),
     Plant("hash_reverted", V.TX_HASH_MISMATCH, Situation(
@@ -255,6 +255,9 @@ WRONG: Final = (
     Plant("wrong_recipient", V.RECIPIENT_MISMATCH, opened(
         rails=(RN,), legs=(Leg(to="stranger"),),
     ), effect="dispute"),
+    Plant("only_in_escrow", V.RECIPIENT_MISMATCH, opened(
+        rails=(RN,), chains=(1, 137), legs=(Leg(via="escrow", to="escrow"),), says="unpaid",
+    ), effect="dispute", rate=0.0005),
     Plant("wrong_recipient_completed", V.RECIPIENT_MISMATCH, Situation(
         legs=(Leg(to="stranger"),), recorded="leg", says="unpaid",
     )),
@@ -272,7 +275,9 @@ WRONG: Final = (
     Plant("hash_nowhere_completed", V.TX_NOT_FOUND, Situation(
         legs=(), recorded="unknown", confirmations="none", says="unpaid",
     )),
-    Plant("provider_unreadable", V.LOOKUP_FAILED, opened(legs=(), says="failed", expiry="past"), source="R13"),
+    Plant("provider_unreadable", V.LOOKUP_FAILED, Situation(
+        legs=(), recorded="none", confirmations="none", says="failed", rails=(RN,),
+    ), source="R13"),
     Plant("no_address_to_look_at", V.UNPROVEN, opened(
         legs=(), rails=(SK,), says="unpaid", expiry="past", edits={"metadata.walletAddress": GONE},
     )),
@@ -310,8 +315,8 @@ TRAPS: Final = (
     Plant("halves_at_once", V.IN_SYNC, Situation(legs=HALVES_AT_ONCE), source="RN subgraph"),
     Plant("old_proxy_in_sync", V.IN_SYNC, Situation(rails=(RN,), chains=(137,), legs=(Leg(via="old_proxy"),)),
           rate=0.002),
-    Plant("escrow_then_release", V.IN_SYNC, Situation(
-        rails=(RN,), chains=(1, 137), legs=(Leg(via="escrow", to="escrow"), Leg(fee="none")),
+    Plant("escrow_deposit_besides", V.IN_SYNC, Situation(
+        rails=(RN,), chains=(1, 137), legs=(FULL, Leg(via="escrow", to="escrow")),
     )),
     Plant("phantom_fee", V.IN_SYNC, Situation(rails=(RN,), legs=(Leg(fee="zero_address"),)), rate=0.002),
     Plant("within_tolerance", V.IN_SYNC, Situation(rails=(SK,), legs=(Leg(of_amount_ppm=950_000),)), rate=0.002),

@@ -215,7 +215,7 @@ class RequestNetworkWorld:
     def _fits(row: Mapping[str, Any], query: Mapping[str, str]) -> bool:
         request = row.get("request") or {}
         hashes = (row.get("sourceTxHash"), row.get("destinationTxHash"))
-        tests = {
+        tests: dict[str, Callable[[str], bool]] = {
             "type": lambda value: row.get("type") == value,
             "requestId": lambda value: request.get("requestId") == value,
             "paymentReference": lambda value: request.get("paymentReference") == value,

@@ -70,8 +70,8 @@ class UrlError(ConfigError):
 
     def __init__(self, *, source: str, found: str) -> None:
         super().__init__(
-            f"{source}: base_url should begin with http:// or https:// and name a host, and is {found!r}; nothing was "
-            "asked. Correct it in the settings."
+            f"{source}: base_url should begin with http:// or https://, name a host and end before any ? or #; what is "
+            f"set ({found}) does not, and nothing was asked. Correct it in the settings."
         )
 
 
@@ -257,6 +257,7 @@ class PoliteClient:
         try:
             parts = urlsplit(self.base_url)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            usable = usable and not parts.query and not parts.fragment
         except ValueError:
             usable = False
         if not usable or not self.base_url.isprintable() or " " in self.base_url:
@@ -288,7 +289,7 @@ class PoliteClient:
             headers={**self.headers, "accept": "application/json", "user-agent": "recon"},
             follow_redirects=False,
             trust_env=False,
-            verify=httpx.create_ssl_context() if is_secure else False,
+            verify=httpx.create_ssl_context() if is_secure else False,  # plain http has no certificate
             transport=self.transport,
             limits=httpx.Limits(max_connections=16, keepalive_expiry=15),
         )

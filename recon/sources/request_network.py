@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
-from recon.errors import ConfigError
+from recon.errors import ConfigError, WrongSourceError
 from recon.ids import normalise_reference, normalise_request_id
 from recon.registry import Registry
 from recon.sources.claims import (
@@ -50,6 +50,7 @@ from recon.sources.request_network_claims import (
     claim_of_request,
     is_money_named,
     read_pieces,
+    test_networks_only,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "request_network"
 TYPES: Final = ("direct", "conversion", "crosschain", "recurring")
+CHECK_MS: Final = 30 * 86_400_000
 PAGE_LIMITS: Final = (100, 50, 20)
 """Shorter pages to try when the server refuses the length that was asked for."""
 
@@ -177,10 +179,11 @@ class RequestNetwork:
         Raises:
             CredentialsRefusedError: It answers and refuses the key.
             ProviderUnusableError: It does not answer, or something else answers.
+            WrongSourceError: Every payment of the last 30 days is on a test network.
         """
         now_ms = self._clock.now_ms()
-        params = {"type": TYPES[0], "limit": "1", "offset": "0"}
-        params |= {"fromDate": iso_of(now_ms - 86_400_000), "toDate": iso_of(now_ms)}
+        params = {"type": TYPES[0], "limit": "20", "offset": "0"}
+        params |= {"fromDate": iso_of(now_ms - CHECK_MS), "toDate": iso_of(now_ms)}
         with self._client.phase() as phase:
             answer = phase.get("/v2/payments", params)
         origin = self._client.origin
@@ -192,10 +195,15 @@ class RequestNetwork:
             raise ProviderUnusableError(
                 problem=page, remedy="Check base_url, the network and the provider's status page, then try again."
             )
+        self._demand_live(page.rows)
         return f"{NAME} at {origin} answers and accepts the key."
 
     def read_window(self, from_ms: int, to_ms: int, *, progress: Progress) -> Reading:
-        """Read every payment of a closed window (both ends included) and group them by request."""
+        """Read every payment of a closed window (both ends included) and group them by request.
+
+        Raises:
+            WrongSourceError: There are payments and every one is on a test network that nobody configured.
+        """
         assert from_ms <= to_ms, "the window runs backwards"
         settings = self.settings
         dates = {"fromDate": iso_of(from_ms), "toDate": iso_of(to_ms)}
@@ -212,6 +220,7 @@ class RequestNetwork:
                     problems.append(f"{settings.bulk_by}={value}: {got.problem}")
                 if phase.stopped:
                     break
+        self._demand_live(tuple(everything.rows.values()))
         # The first reason is told; a value that was never reached is missing just the same.
         problem = problems[0] if problems else None
         said = self._said_of_payments(everything)
@@ -266,6 +275,17 @@ class RequestNetwork:
             problem=f"{len(failed)} of {len(seen)} look-ups failed; the first: {failed[0]}" if failed else None,
         )
         return reading_of(said, coverage=[coverage])
+
+    def _demand_live(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        word = test_networks_only(rows, self._registry)
+        if word:
+            raise WrongSourceError(
+                source=f"{NAME} at {self._client.origin}",
+                what="the network of the payments that this key sees",
+                expected="a chain in scope",
+                found=f"{word} for every one of them",
+                remedy="This looks like the key of a test environment: set the live one, or configure that chain.",
+            )
 
     def _settled(self, phase: Phase, filters: Mapping[str, str], *, progress: Progress, before: _Sweep) -> _Sweep:
         """Sweep until a sweep adds up, and keep the rows of all of them: a payment once seen was real."""

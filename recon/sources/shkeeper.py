@@ -129,6 +129,7 @@ class Shkeeper:
         with self._client.phase() as phase:
             answer = self._health(phase)
             problem = self._why_unwell(answer)
+            online = _coins_online(answer.body)
             if problem is None:
                 answer = self._get(phase, f"{INVOICES_PATH}/recon-check")
                 problem = self._why_unusable(answer)
@@ -139,7 +140,7 @@ class Shkeeper:
             raise ProviderUnusableError(
                 problem=problem, remedy="Check base_url, health_path and that SHKeeper is up, then try again."
             )
-        return f"{NAME} at {self._client.origin} answers and accepts the key."
+        return f"{NAME} at {self._client.origin} answers and accepts the key{online}."
 
     def read_window(self, from_ms: int, to_ms: int, *, progress: Progress) -> Reading:
         """Read both whole tables; invoices carry no dates, so all of them are given whatever the window is."""
@@ -327,6 +328,13 @@ class Shkeeper:
     def _not_found(self, key: ClaimKey, kind: str, coin: str | None = None) -> Said:
         row = not_found_row(NAME, key, claim_id=_claim_id(key, coin), at_ms=self._clock.now_ms(), kind=kind)
         return Said(row)
+
+
+def _coins_online(body: Any) -> str:
+    """The coins whose wallets are online, since an offline one sees no payments; nothing where none are listed."""
+    listed = body.get("crypto") if isinstance(body, dict) else None
+    names = sorted(text_or_none(name, limit=40) or "" for name in listed)[:50] if isinstance(listed, list) else []
+    return f"; coins online: {', '.join(name for name in names if name)}" if any(names) else ""
 
 
 def _claim_id(key: ClaimKey, coin: str | None) -> str:

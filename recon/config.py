@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from recon.approvals import ApprovalPolicy
 from recon.configfile import (
     CONFIG_NAME,
     FILE_MAX_BYTES,
@@ -31,6 +32,7 @@ from recon.configfile import (
     web_url,
 )
 from recon.errors import MoneyError
+from recon.limits import Limits
 from recon.model import Policy
 from recon.money import parse_units
 from recon.registry import ChainFacts, Emitter, Registry, Token, extend_registry, load_registry
@@ -91,6 +93,14 @@ class Settings:
         if not found.strip():
             raise MissingSecretError(variable=variable, purpose=purpose)
         return SecretStr(found.strip())
+
+    def write_uri(self) -> SecretStr:
+        """The address under which corrections are written: its own variable, or the one for reading."""
+        mongo = self.values.mongo
+        try:
+            return self.secret(mongo.write_uri_variable, purpose="writing")
+        except MissingSecretError:
+            return self.secret(mongo.uri_variable, purpose="the database")
 
     def endpoints(self, chain: ChainSection) -> tuple[SecretStr, ...]:
         """The addresses of a chain's endpoints with every ``${NAME}`` filled in.
@@ -203,14 +213,20 @@ class Settings:
             changes_max=limits.changes_max,
             share_max_percent=limits.share_max_percent,
             share_max_from_rows=limits.share_max_from_rows,
-            value_max_units=self._units("limits.value_max", limits.value_max),
-            value_max_units_per_payment=self._units("limits.value_max_per_payment", limits.value_max_per_payment),
+            value_max_units=self.units_by_token("limits.value_max", limits.value_max),
+            value_max_units_per_payment=self.units_by_token(
+                "limits.value_max_per_payment", limits.value_max_per_payment
+            ),
             unproven_share_max_percent=self.values.health.unproven_share_max_percent,
             side_effects=rules.side_effects,
         )
 
-    def _units(self, key: str, amounts: Mapping[str, str]) -> dict[str, int]:
-        """Whole tokens by symbol as base units by ``chain_id:token``, since decimals belong to the contract."""
+    def units_by_token(self, key: str, amounts: Mapping[str, str]) -> dict[str, int]:
+        """Whole tokens by symbol as base units by ``chain_id:token``, since decimals belong to the contract.
+
+        Raises:
+            WrongSettingError: No configured chain has such a token, or an amount is finer than its units.
+        """
         tokens = [token for token in self.registry().tokens.values() if token.chain_id in self.chain_ids]
         units: dict[str, int] = {}
         for symbol, amount in amounts.items():
@@ -225,6 +241,22 @@ class Settings:
                 except MoneyError as error:
                     raise WrongSettingError(path=self.source, key=f"{key}.{symbol}", why=str(error)) from error
         return units
+
+    def limits(self) -> Limits:
+        """Where an apply stops."""
+        given = self.values.limits
+        return replace(
+            Limits.of(self.policy()), refusals_max=given.refusals_max, refusals_max_percent=given.refusals_max_percent
+        )
+
+    def approval_policy(self) -> ApprovalPolicy:
+        """How many people must have approved a plan."""
+        given = self.values.approvals
+        return ApprovalPolicy(
+            approvals_min=given.approvals_min,
+            author_may_approve=given.author_may_approve,
+            two_person_above=self.units_by_token("approvals.two_person_above", given.two_person_above),
+        )
 
     def selection(
         self,
@@ -270,6 +302,7 @@ def load_settings(path: Path | None = None) -> Settings:
         settings = replace(settings, world=_read_world(settings.recorded_dir, path.name))
     settings.registry()
     settings.policy()
+    settings.approval_policy()
     return settings
 
 

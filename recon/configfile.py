@@ -134,6 +134,7 @@ class MongoSection(Section):
     database: str = Field(default="marketplace", min_length=1, max_length=63)
     collection: str = Field(default="payments", min_length=1, max_length=120)
     uri_variable: str = URI_VARIABLE
+    write_uri_variable: str = "RECON_MONGO_WRITE_URI"
     timeout_s: Seconds = 10.0
 
 
@@ -241,6 +242,8 @@ class LimitsSection(Section):
     changes_max: Whole = 500
     share_max_percent: Percent = 30
     share_max_from_rows: Whole = 10
+    refusals_max: Whole = 3
+    refusals_max_percent: Percent = 2
     plan_age_max_h: Whole = 4
     value_max: dict[str, AmountText] = Field(default_factory=dict)
     value_max_per_payment: dict[str, AmountText] = Field(default_factory=dict)

@@ -5,7 +5,7 @@ Nothing is asked of any source here; what is wrong with one shows when it is rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from recon.config import Settings
 from recon.configfile import ChainSection
-from recon.sources.interface import ChainSource, ClaimSource, DocumentStore
+from recon.errors import SourceError
+from recon.sources.interface import ChainQuestion, ChainSource, ClaimSource, DocumentStore, Progress, Reading
 
 if TYPE_CHECKING:
     import httpx
+    from pymongo import MongoClient
 
+    from recon.journal import Journal
     from recon.registry import Registry
     from recon.sources.fields import FieldPaths
     from recon.sources.http import Secret
     from recon.sources.recorded import RecordedWorld
+    from recon.store import PaymentWriter
 
 Source = TypeVar("Source")
 
@@ -33,6 +37,15 @@ _RECORDED_RATE_PER_S: Final = 1_000_000.0
 _RECORDED_URL: Final = "http://recorded.invalid"
 
 
+class NoEndpointError(SourceError):
+    """A chain is in scope and has no endpoint."""
+
+    def __init__(self, *, chain_id: int) -> None:
+        super().__init__(
+            f"chain:{chain_id}: no endpoint is configured, so nothing on it was read; add one to [[chains]]."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Everything a snapshot reads from; a context manager that gives connections back.
@@ -40,8 +53,7 @@ class Sources:
     Args:
         store: The payment documents.
         claims: The providers in scope.
-        chains: The chains in scope that have endpoints.
-        chains_unread: Chains in scope without an endpoint: nothing about them can be proven.
+        chains: The chains in scope. One without an endpoint leaves gaps, unless policy lets a provider prove there.
         fields: Where logical fields are found in documents.
         target_name: The name the user gave this target.
         provider_accounts: ``provider:account`` for every provider in scope, part of a plan's identity.
@@ -50,7 +62,6 @@ class Sources:
     store: DocumentStore
     claims: tuple[ClaimSource, ...]
     chains: tuple[ChainSource, ...]
-    chains_unread: tuple[int, ...]
     fields: FieldPaths
     target_name: str
     provider_accounts: tuple[str, ...]
@@ -213,6 +224,76 @@ class Opening:
         return {"registry": self.registry, "transport": transport, "clock": Clock(self._now_ms, sleep=_no_sleep)}
 
 
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where corrections are written and journalled; a context manager that gives connections back."""
+
+    writer: PaymentWriter
+    journal: Journal
+    stack: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """Open the writing side: the database with its journal, or the embedded store of a recorded world.
+
+    Raises:
+        ConfigError: The address of the database is missing.
+        SourceError: The database cannot be reached, or refuses the credential.
+    """
+    folder = settings.recorded_dir
+    if folder is not None:
+        from recon.journal import FileJournal
+        from recon.store import EmbeddedStore
+
+        return Ledger(EmbeddedStore(folder), FileJournal(folder))
+    from recon.journal import MongoJournal
+    from recon.sources.mongo import MongoSettings, MongoStore
+    from recon.store import MongoWriter
+
+    mongo = settings.values.mongo
+    with ExitStack() as stack:
+        uri = settings.write_uri().get_secret_value()
+        timeout_ms = int(mongo.timeout_s * 1000)
+        store = _kept(stack, MongoStore(MongoSettings(uri, mongo.database, mongo.collection, timeout_ms=timeout_ms)))
+        # Says in one sentence of its own that the server is away or refuses the password.
+        store.identity()
+        client = _kept(stack, _client(uri, timeout_ms=timeout_ms))
+        database = client[mongo.database]
+        return Ledger(MongoWriter(database[mongo.collection]), MongoJournal(database), stack.pop_all())
+    raise AssertionError("an exit stack lets no exception pass")
+
+
+def _client(uri: str, *, timeout_ms: int) -> MongoClient[dict[str, Any]]:
+    from pymongo import MongoClient
+
+    return MongoClient(
+        uri, tz_aware=True, appname="recon", serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms
+    )
+
+
+class UnreadChain:
+    """A chain in scope that nobody can ask, because no endpoint is configured: its coverage says so."""
+
+    def __init__(self, chain_id: int) -> None:
+        self.chain_id = chain_id
+
+    def check(self) -> str:
+        """Never says that it can be used."""
+        raise NoEndpointError(chain_id=self.chain_id)
+
+    def read(self, question: ChainQuestion, *, progress: Progress) -> Reading:
+        """Never reads anything; what is asked becomes a gap."""
+        raise NoEndpointError(chain_id=self.chain_id)
+
+
 def open_sources(settings: Settings) -> Sources:
     """Open every source that the configuration puts in scope.
 
@@ -223,19 +304,26 @@ def open_sources(settings: Settings) -> Sources:
     with ExitStack() as stack:
         store = _kept(stack, opening.store())
         claims = tuple(_kept(stack, opening.claim(name)) for name in settings.providers)
-        asked = [chain_id for chain_id in settings.chain_ids if opening.has_endpoints(chain_id)]
-        chains = tuple(_kept(stack, opening.chain(chain_id)) for chain_id in asked)
+        chains = tuple(_kept(stack, chain) for chain in _chains(settings, opening))
         return Sources(
             store=store,
             claims=claims,
             chains=chains,
-            chains_unread=tuple(chain_id for chain_id in settings.chain_ids if chain_id not in asked),
             fields=opening.fields,
             target_name=settings.target_name,
             provider_accounts=opening.accounts(),
             stack=stack.pop_all(),
         )
     raise AssertionError("an exit stack lets no exception pass")
+
+
+def _chains(settings: Settings, opening: Opening) -> Iterator[ChainSource]:
+    proven_by_word = {rail.rpartition(":")[2] for rail in settings.values.policy.provider_proves}
+    for chain_id in settings.chain_ids:
+        if opening.has_endpoints(chain_id):
+            yield opening.chain(chain_id)
+        elif str(chain_id) not in proven_by_word:
+            yield UnreadChain(chain_id)
 
 
 def _kept(stack: ExitStack, source: Source) -> Source:

@@ -143,7 +143,7 @@ def test_outside_text_cannot_steer_a_terminal_and_shows_as_text() -> None:
     for report in (render_plan(plan), render_review(plan), render_payment(plan, HOSTILE)):
         screen = render_report(report, output="table")
         assert not any(sign in screen for sign in ("\x1b", "\x07", "\u202e", "\u2066", "\ud800"))
-        assert "[bold]" in screen or report.name == "payment" or report.name == "review"
+        assert "[bold]" in screen
         screen.encode()
 
 

@@ -20,6 +20,7 @@ name = "production"
 database = "marketplace"
 collection = "payments"
 # uri_variable = "RECON_MONGO_URI"       # the variable that holds the address
+# write_uri_variable = "RECON_MONGO_WRITE_URI"    # only "apply" and "undo" use it; without it the first is taken
 # timeout_s = 10
 
 [fields]
@@ -100,6 +101,8 @@ provider_proves = []                     # ["shkeeper:137"]: the provider's "pai
 changes_max = 500
 share_max_percent = 30
 share_max_from_rows = 10
+refusals_max = 3                         # rows that moved at the moment of their write, or 2 % if that is more
+refusals_max_percent = 2
 plan_age_max_h = 4
 # value_max = { USDC = "50000", USDT = "50000" }
 # value_max_per_payment = { USDC = "5000" }

@@ -178,7 +178,9 @@ def print_plan(plan: Plan, path: Path, *, output: str, part: str | None = None, 
     if output == "json":
         write_stdout(plan_bytes(plan).decode())
         return
-    report = render_plan(plan, path=str(path), config=None if config is None else str(config))
+    report = render_plan(
+        plan, path=str(path), config=None if config is None else str(config), full=output in ("csv", "md")
+    )
     print_result(report, output, part=part or ("breaks" if output == "csv" else None))
 
 

@@ -89,7 +89,7 @@ def demo(out: Path, payments: int, seed: int) -> None:
     plan, path = make(settings, settings.selection(), snapshot_path=None, engine="duckdb", out=None)
     report = path.with_name(path.name.replace("plan-", "report-")).with_suffix(".md")
     report.write_text(
-        render_report(render_plan(plan, path=str(path), config=str(config)), output="md"), encoding="utf-8"
+        render_report(render_plan(plan, path=str(path), config=str(config), full=True), output="md"), encoding="utf-8"
     )
     note(f"Report:   {report}")
     print_plan(plan, path, output="table", config=config)

@@ -16,11 +16,15 @@ Kind = Literal["text", "id", "count", "amount", "amounts", "age", "time", "sever
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its stable name, its heading for people, and what kind of cell it holds."""
+    """One column: its stable name, its heading for people, and what kind of cell it holds.
+
+    ``wide`` columns are left out where a terminal is narrow; every other output has them.
+    """
 
     name: str
     label: str
     kind: Kind = "text"
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

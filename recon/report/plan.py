@@ -46,8 +46,8 @@ def has_gaps(plan: Plan) -> bool:
     return any(not row.get("complete", False) for row in plan.coverage)
 
 
-def render_plan(plan: Plan, *, path: str = "PLAN", config: str | None = None) -> Report:
-    """The plan's summary, coverage, breaks, changes and what is left alone.
+def render_plan(plan: Plan, *, path: str = "PLAN", config: str | None = None, full: bool = False) -> Report:
+    """The plan's summary, coverage and breaks; ``full`` adds the changes and what is left alone.
 
     Args:
         path: The plan file, for the commands to run next.
@@ -60,12 +60,12 @@ def render_plan(plan: Plan, *, path: str = "PLAN", config: str | None = None) ->
         tables=(
             _verdict_table(plan),
             _money_table(plan),
-            *_open_table(plan),
-            *_split_tables(plan),
+            _open_table(plan),
+            _split_table(plan, "by_provider", "provider"),
+            _split_table(plan, "by_chain", "chain"),
             coverage_table(plan.coverage),
             break_table(plan),
-            change_table(plan),
-            _left_table(plan),
+            *((effect_table(plan), change_table(plan), _left_table(plan)) if full else ()),
         ),
         next_steps=_next_steps(plan, path=path, config=config),
     )
@@ -86,7 +86,7 @@ def render_review(plan: Plan, *, path: str = "PLAN", page: int = 1, page_rows: i
         name="review",
         title=_title(plan),
         facts=(Fact("changes", "changes", str(len(table.rows)), "count"), *facts),
-        tables=(paged, _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
+        tables=(paged, effect_table(plan), _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
         next_steps=_next_steps(plan, path=path, config=None),
     )
 
@@ -189,12 +189,10 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
         Fact("oldest_break", "oldest break", f"{age_text(oldest.age_s)} ({oldest.payment_id}, {oldest.verdict})"
              if oldest and oldest.age_s is not None else "-"),
     ]  # fmt: skip
-    for name, label in (("auto_match_rate", "matched automatically"), ("unproven_share", "unproven")):
-        if name in summary:
-            facts.append(Fact(name, label, _percent(summary[name])))
-    if "provider_calls" in summary:
-        facts.append(Fact("provider_calls", "provider calls made", str(summary["provider_calls"]), "count"))
-    facts.append(Fact("window", "window", _window_text(plan.window), "text"))
+    facts += _shares(summary)
+    if limits := summary.get("limits_hit"):
+        facts.append(Fact("limits_hit", "an apply would stop at", " ".join(map(str, limits)), alarm=True))
+    facts.append(Fact("window", "window", window_text(plan.window), "text"))
     facts.append(Fact("complete", "evidence", "complete" if not has_gaps(plan) else
                       "INCOMPLETE: see what was not checked", alarm=has_gaps(plan)))  # fmt: skip
     facts.append(Fact("valid_until", "plan valid until", plan.expires_at, "time"))
@@ -202,8 +200,37 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _window_text(window: Mapping[str, Any]) -> str:
-    parts = [f"{key.replace('_', ' ')} {value}" for key, value in sorted(window.items()) if value not in (None, [], "")]
+def _shares(summary: Mapping[str, Any]) -> list[Fact]:
+    """Rates with what they are rates of, the open payments that the runbooks ask for, and what was asked of others."""
+    facts = []
+    for name, label, of in (
+        ("auto_match_rate", "matched automatically", "payments_compared"),
+        ("unproven_share", "unproven", "payments_in_scope"),
+    ):
+        if name in summary:
+            whole = f" of {summary[of]} {of.replace('payments_', '').replace('_', ' ')}" if of in summary else ""
+            facts.append(Fact(name, label, f"{_percent(summary[name])}{whole}"))
+    over = (summary.get("open_by_age") or {}).get("over_30_min")
+    if over is not None:
+        facts.append(Fact("open_over_30_min", "open for over 30 min", str(over), "count"))
+    for name in ("provider_calls", "chain_calls"):
+        if name in summary:
+            facts.append(Fact(name, f"{name.replace('_', ' ')} made", str(summary[name]), "count"))
+    return facts
+
+
+def window_text(window: Mapping[str, Any]) -> str:
+    """A selection in words."""
+    parts = []
+    if window.get("from") or window.get("to"):
+        parts.append(f"{window.get('date', 'created')} {window.get('from') or '...'} to {window.get('to') or '...'}")
+    for name in ("providers", "statuses"):
+        if window.get(name):
+            parts.append(f"{name} {' '.join(map(str, window[name]))}")
+    if window.get("ids"):
+        parts.append(f"{len(window['ids'])} payments by id")
+    if window.get("open_only"):
+        parts.append("open only")
     return ", ".join(parts) or "every payment"
 
 
@@ -221,14 +248,15 @@ def _assets(plan: Plan) -> dict[str, tuple[str, int]]:
     return known
 
 
-def _money_rows(plan: Plan) -> list[tuple[str, str, str]]:
+def _money_rows(plan: Plan) -> list[tuple[str, ...]]:
     """Per token as the summary names it: token, money at risk, captured and not credited."""
-    known, rows = _assets(plan), []
+    known = _assets(plan)
+    rows: list[tuple[str, ...]] = []
     risk, captured = (plan.summary.get(name) or {} for name in ("value_at_risk", "captured_not_credited"))
     for key in sorted({*risk, *captured}):
         symbol, decimals = known.get(key, (key, None))
         cells = [amount_text(int(part.get(key, 0)), decimals=decimals, symbol=symbol) for part in (risk, captured)]
-        rows.append((str(key), cells[0], cells[1]))
+        rows.append((_chain_name(str(key).partition(":")[0]), cells[0], cells[1], str(key)))
     return rows
 
 
@@ -255,30 +283,39 @@ def _verdict_table(plan: Plan) -> Table:
 
 
 def _money_table(plan: Plan) -> Table:
-    columns = (Column("token", "token", "id"), Column("value_at_risk", "at risk", "amount"),
-               Column("captured_not_credited", "captured, not credited", "amount"))  # fmt: skip
+    columns = (Column("chain", "chain"), Column("value_at_risk", "at risk", "amount"),
+               Column("captured_not_credited", "captured, not credited", "amount"),
+               Column("token", "token", "id", wide=True))  # fmt: skip
     return Table("money", "Money by token", columns, tuple(_money_rows(plan)), empty="no money is at risk")
 
 
-def _open_table(plan: Plan) -> tuple[Table, ...]:
+def _chain_name(chain_id: str) -> str:
+    from recon.registry import load_registry
+
+    facts = load_registry().chains.get(int(chain_id)) if chain_id.isdecimal() and len(chain_id) < 20 else None
+    return f"{chain_id} {facts.name}" if facts else chain_id
+
+
+def _open_table(plan: Plan) -> Table:
     buckets = plan.summary.get("open_by_age") or {}
     rows = tuple((_label(name), str(count)) for name, count in buckets.items())
     columns = (Column("age", "age"), Column("payments", "payments", "count"))
-    return (Table("open_by_age", "Open payments by age", columns, rows, empty="no payment is open"),)
+    return Table("open_by_age", "Open payments by age", columns, rows, empty="no payment is open")
 
 
-def _split_tables(plan: Plan) -> Iterable[Table]:
-    for name, label in (("by_provider", "provider"), ("by_chain", "chain")):
-        counts = plan.summary.get(name)
-        if not isinstance(counts, Mapping) or not counts:
-            continue
-        rows = []
-        for part, value in sorted(counts.items()):
-            split = value if isinstance(value, Mapping) else {"payments": value}
-            rows += [(str(part), str(verdict), str(count)) for verdict, count in sorted(split.items()) if count]
-        columns = (Column(label, label), Column("verdict", "verdict", "verdict"),
-                   Column("payments", "payments", "count"))  # fmt: skip
-        yield Table(name, f"Verdicts by {label}", columns, tuple(rows))
+def _split_table(plan: Plan, name: str, label: str) -> Table:
+    """Payments, those in sync, those that need somebody and those that could not be judged, per provider or chain."""
+    breaks = Counter(
+        (item.provider or "none") if label == "provider" else str(item.chain_id or "none") for item in breaks_of(plan)
+    )
+    rows = []
+    for part, split in sorted((plan.summary.get(name) or {}).items()):
+        unproven = sum(int(split.get(verdict, 0)) for verdict in (Verdict.UNPROVEN, Verdict.LOOKUP_FAILED))
+        counts = (sum(map(int, split.values())), int(split.get(Verdict.IN_SYNC, 0)), breaks[part], unproven)
+        rows.append((part if label == "provider" else _chain_name(part), *map(str, counts)))
+    columns = (Column(label, label), Column("payments", "payments", "count"), Column("in_sync", "in sync", "count"),
+               Column("breaks", "breaks", "count"), Column("unproven", "not provable", "count"))  # fmt: skip
+    return Table(name, f"By {label}", columns, tuple(rows))
 
 
 def _label(name: object) -> str:
@@ -288,8 +325,9 @@ def _label(name: object) -> str:
 BREAK_COLUMNS: Final = (
     Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"), Column("tier", "tier", "tier"),
     Column("severity", "severity", "severity"), Column("value", "value", "amount"),
-    Column("difference", "difference", "amount"), Column("age_s", "age", "age"), Column("provider", "provider"),
-    Column("chain_id", "chain"), Column("findings", "all findings"), Column("reason", "reason"),
+    Column("difference", "difference", "amount", wide=True), Column("age_s", "age", "age"),
+    Column("provider", "provider", wide=True), Column("chain_id", "chain", wide=True),
+    Column("findings", "all findings"), Column("reason", "reason"),
 )  # fmt: skip
 
 
@@ -322,8 +360,8 @@ def change_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
     """The changes, oldest and largest first."""
     columns = (Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
                Column("tier", "tier", "tier"), Column("set", "before -> after"), Column("value", "value", "amount"),
-               Column("age_s", "age", "age"), Column("reason", "reason"),
-               Column("change_id", "change", "id"))  # fmt: skip
+               Column("age_s", "age", "age"), Column("reason", "reason", wide=True),
+               Column("change_id", "change", "id", wide=True))  # fmt: skip
     rows = tuple(
         (
             item.payment_id,
@@ -344,6 +382,15 @@ def change_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
         "changes", "Changes, oldest and largest first", columns, rows,
         note="; ".join(notes), empty="the plan changes nothing", shown=shown,
     )  # fmt: skip
+
+
+def effect_table(plan: Plan) -> Table:
+    """What the changes make possible, and what will not happen because they go past the backend."""
+    counts = Counter((item.verdict.value, effect) for item in plan.changes for effect in item.side_effects)
+    rows = tuple((verdict, str(count), effect) for (verdict, effect), count in sorted(counts.items()))
+    columns = (Column("verdict", "verdict", "verdict"), Column("changes", "changes", "count"),
+               Column("effect", "what becomes possible, or will not happen"))  # fmt: skip
+    return Table("side_effects", "Before you agree", columns, rows, empty="no side effect is foreseen")
 
 
 def _left_table(plan: Plan) -> Table:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PIPE_WIDTH: Final = 200
+WIDE_FROM: Final = 130
+"""From so many columns on a terminal shows the wide columns of a table."""
+
 _STYLES: Final = {
     "critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim",
     "auto": "green", "review": "yellow", "never": "red", "wait": "cyan", "benign": "dim",
@@ -42,7 +45,7 @@ def _print(report: Report, console: Console) -> None:
         if not table.rows:
             console.print(_text(f"  {table.empty}", "dim"))
         else:
-            console.print(_grid(table))
+            console.print(_grid(table, is_wide=console.width >= WIDE_FROM))
         if table.note:
             console.print(_text(f"  {table.note}", "italic"))
     if report.next_steps:
@@ -77,11 +80,11 @@ def _facts(report: Report) -> RichTable:
     return grid
 
 
-def _grid(table: Table) -> RichTable:
+def _grid(table: Table, *, is_wide: bool) -> RichTable:
     from rich.box import SIMPLE
     from rich.table import Table as RichTable
 
-    used = [n for n, column in enumerate(table.columns) if _is_worth_showing(table, n, column)]
+    used = [n for n, column in enumerate(table.columns) if _is_worth_showing(table, n, column, is_wide)]
     grid = RichTable(box=SIMPLE, show_edge=False, pad_edge=False, header_style="dim")
     for number in used:
         column = table.columns[number]
@@ -97,7 +100,7 @@ def _grid(table: Table) -> RichTable:
     return grid
 
 
-def _is_worth_showing(table: Table, number: int, column: Column) -> bool:
+def _is_worth_showing(table: Table, number: int, column: Column, is_wide: bool) -> bool:
     """Leave out a column that says nothing, and the list of all findings, which only repeats most verdicts."""
     shown = table.rows[: table.shown]
-    return column.name != "findings" and any(row[number] for row in shown)
+    return column.name != "findings" and (is_wide or not column.wide) and any(row[number] for row in shown)

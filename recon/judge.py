@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
-from recon.engine import Engine, Frame
-from recon.match import Horizon, match_payments
+from recon.engine import Engine
+from recon.match import Frame, Horizon, match_payments
 from recon.model import Policy, Tier
 from recon.rules import RULES, classify
 from recon.tables import Schema
@@ -220,14 +220,19 @@ def _orphan_transfers(tables: Mapping[str, Frame], engine: Engine, *, policy: Po
 
 
 def _orphan_claims(tables: Mapping[str, Frame], engine: Engine) -> pa.Table:
-    """Objects of our provider account that no row of the window knows."""
-    found = tables["claims"].filter((nw.col("outcome") == "found").fill_null(value=False)).select(*ORPHAN_CLAIMS)
-    keys = {"request_id": "request_id", "reference": "reference", "external_id": "external_id"}
+    """Objects of our provider account that no row of the window knows.
+
+    A bare outgoing transaction without any key of ours is no such object: gateways sweep their wallets.
+    """
+    keyed = ~nw.col("request_id").is_null() | ~nw.col("reference").is_null() | ~nw.col("external_id").is_null()
+    found = tables["claims"].filter((nw.col("outcome") == "found").fill_null(value=False) & keyed)
+    found = found.select(*ORPHAN_CLAIMS)
+    keys = {"request_id": "request_id", "reference": "reference", "external_id": "external_id", "tx_hashes": "tx_hash"}
     unknown = found
-    for column in keys:
+    for column, stored in keys.items():
         unknown = (
             unknown.with_columns(wanted=nw.col(column).fill_null(""))
-            .join(_known(tables, column), left_on="wanted", right_on="known", how="anti")
+            .join(_known(tables, stored), left_on="wanted", right_on="known", how="anti")
             .drop("wanted")
         )
     return engine.collect(unknown.head(ORPHANS_MAX), ORPHAN_CLAIMS, order=["provider", "object", "claim_id"])

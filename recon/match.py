@@ -447,7 +447,8 @@ def _suspects(counted: Frame, direct: Frame, transfers: Frame, claim_txs: Frame)
     same_topic = (nw.col("t_topic") == nw.col("topic")).fill_null(value=False)
     by_reference = nw.col("mode") == "reference"
     echo = by_reference & coin & nw.col("is_logged").fill_null(value=False)
-    wanted = ~echo & ~(by_reference & same_topic) & ~((nw.col("mode") == "deposit") & ~coin)
+    known = nw.col("t_known").fill_null(value=False)
+    wanted = ~echo & ~(by_reference & same_topic & known) & ~((nw.col("mode") == "deposit") & ~coin)
     early = (nw.col("mode") == "deposit") & (nw.col("t_recipient") == nw.col("recipient")).fill_null(value=False)
     by_hash = _judged(
         pairs.filter(wanted & ~early & ~((nw.col("mode") == "hash") & (nw.col("direction") == "in"))),

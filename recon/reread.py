@@ -197,7 +197,8 @@ class SecondReading:
         known: dict[tuple[str, str], str] = {}
         problem: str | None = None
         wanted = {
-            "tx_hash": {row["tx_hash"] for row in transfers},
+            "tx_hash": {row["tx_hash"] for row in transfers}
+            | {tx_hash for row in claims for tx_hash in (row["tx_hashes"] or "").split()},
             "reference": {row["reference"] for row in claims if row["reference"]},
             "request_id": {row["request_id"] for row in claims if row["request_id"]},
             "external_id": {row["external_id"] for row in claims if row["external_id"]},
@@ -244,7 +245,9 @@ def _orphan_transfers(transfers: Sequence[Row], known: Mapping[tuple[str, str], 
 
 def _orphan_claims(claims: Sequence[Row], known: Mapping[tuple[str, str], str]) -> Iterator[dict[str, Any]]:
     for row in claims:
-        holders = [(name, known[name, row[name]]) for name in _KEY_FIELDS[1:] if (name, row[name]) in known]
+        keys = [(name, row[name]) for name in _KEY_FIELDS[1:]]
+        keys += [("tx_hash", tx_hash) for tx_hash in (row["tx_hashes"] or "").split()]
+        holders = [(key[0], known[key]) for key in keys if key in known]
         name, payment_id = holders[0] if holders else (None, None)
         yield {
             "kind": "claim",

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshot", "SourceSet", "open_snapshot", "take_snapshot"]
 
+SMALL_ROWS: Final = 250_000
+"""Up to so many payments the first judgement runs in memory on Polars, which starts faster; past that on DuckDB."""
+
 _CHAIN_TABLES: Final = ("transfers", "transactions")
 _CLAIM_TABLES: Final = ("claims", "claim_txs")
 
@@ -259,7 +262,8 @@ def _read_again(
     coverage = [asdict(row) for reading in first for row in reading.coverage]
     gaps = [asdict(row) for reading in first for row in reading.gaps]
     horizon = horizon_of(coverage, gaps, now_ms=now_ms)
-    engine = open_engine("duckdb")
+    paid_rows = sum(row.items for row in first[0].coverage)
+    engine = open_engine("polars" if paid_rows <= SMALL_ROWS else "duckdb")
     try:
         names = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
         frames = {name: engine.scan([writer.file(name)]) for name in names}

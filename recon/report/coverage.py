@@ -12,19 +12,19 @@ from recon.report.text import value_text
 def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> Table:
     """The coverage rows, incomplete ones first, with what each did not read and why."""
     columns = (Column("source", "source"), Column("scope", "scope"), Column("complete", "complete"),
-               Column("asked", "asked"), Column("done", "really read"), Column("calls", "calls", "count"),
-               Column("items", "items", "count"), Column("problem", "what was not checked, and why"))  # fmt: skip
+               Column("asked", "asked", wide=True), Column("done", "really read", wide=True),
+               Column("calls", "calls", "count"), Column("items", "items", "count"),
+               Column("problem", "what was not checked, and why", "prose"))  # fmt: skip
     rows = tuple(_coverage_row(row) for row in sorted(coverage, key=_gaps_first))
     missing = sum(not row.get("complete", False) for row in coverage)
     note = (
         f"{missing} of {len(rows)} were not read completely. Whatever needs what is missing there is called unproven "
         "or lookup_failed, never unpaid."
         if missing
-        else "Everything that was asked for was read."
+        else f"Everything that was asked for was read ({len(rows)} readings)."
     )
-    return Table(
-        "coverage", "What was checked, and what was not", columns, rows, note=note, empty="no source was asked"
-    )
+    title = "What was checked, and what was not"
+    return Table("coverage", title, columns, rows, note=note, empty="no source was asked", shown=missing)
 
 
 def _gaps_first(row: Mapping[str, Any]) -> tuple[bool, str, str]:

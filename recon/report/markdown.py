@@ -34,6 +34,8 @@ def escape(text: str) -> str:
 def _table(table: Table) -> list[str]:
     if not table.rows:
         return [f"{escape(table.empty)}."]
+    if table.shown == 0:
+        return [escape(table.note)]
     lines = [
         "| " + " | ".join(escape(column.label) for column in table.columns) + " |",
         "|" + "|".join(" ---: " if column.kind in _RIGHT else " --- " for column in table.columns) + "|",

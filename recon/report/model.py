@@ -11,7 +11,7 @@ from typing import Literal
 
 from recon.report.text import age_text, clean_text, group_digits
 
-Kind = Literal["text", "id", "count", "amount", "amounts", "age", "time", "severity", "tier", "verdict"]
+Kind = Literal["text", "id", "count", "amount", "amounts", "age", "time", "severity", "tier", "verdict", "prose"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,7 +327,7 @@ BREAK_COLUMNS: Final = (
     Column("severity", "severity", "severity"), Column("value", "value", "amount"),
     Column("difference", "difference", "amount", wide=True), Column("age_s", "age", "age"),
     Column("provider", "provider", wide=True), Column("chain_id", "chain", wide=True),
-    Column("findings", "all findings"), Column("reason", "reason"),
+    Column("findings", "all findings"), Column("reason", "reason", "prose"),
 )  # fmt: skip
 
 
@@ -359,8 +359,8 @@ def finding_row(item: Finding) -> tuple[str, ...]:
 def change_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
     """The changes, oldest and largest first."""
     columns = (Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
-               Column("tier", "tier", "tier"), Column("set", "before -> after"), Column("value", "value", "amount"),
-               Column("age_s", "age", "age"), Column("reason", "reason", wide=True),
+               Column("tier", "tier", "tier"), Column("set", "before -> after", "prose"),
+               Column("value", "value", "amount"), Column("age_s", "age", "age"), Column("reason", "reason", "prose"),
                Column("change_id", "change", "id", wide=True))  # fmt: skip
     rows = tuple(
         (

@@ -44,8 +44,8 @@ def _print(report: Report, console: Console) -> None:
         console.print(_text(table.title, "bold"))
         if not table.rows:
             console.print(_text(f"  {table.empty}", "dim"))
-        else:
-            console.print(_grid(table, is_wide=console.width >= WIDE_FROM))
+        elif table.shown != 0:
+            _print_rows(table, console)
         if table.note:
             console.print(_text(f"  {table.note}", "italic"))
     if report.next_steps:
@@ -78,6 +78,36 @@ def _facts(report: Report) -> RichTable:
     for fact in report.facts:
         grid.add_row(_text(f"  {fact.label}"), _text(human_cell(fact.value, fact.kind), "bold red" * fact.alarm))
     return grid
+
+
+def _print_rows(table: Table, console: Console) -> None:
+    is_wide = console.width >= WIDE_FROM
+    if is_wide or not any(column.kind == "prose" for column in table.columns):
+        console.print(_grid(table, is_wide=is_wide))
+    else:
+        _print_narrow(table, console)
+
+
+def _print_narrow(table: Table, console: Console) -> None:
+    """Each row on a line of its own, and its prose below it, so that nothing is squeezed into a few letters."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    columns = list(enumerate(table.columns))
+    short = [n for n, c in columns if c.kind != "prose" and _is_worth_showing(table, n, c, False)]
+    prose = [n for n, c in columns if c.kind == "prose" and _is_worth_showing(table, n, c, True)]
+    rows = table.rows[: table.shown]
+    widths = {n: max(len(human_cell(row[n], table.columns[n].kind)) for row in rows) for n in short}
+    for row in rows:
+        line = Text()
+        for number in short:
+            cell = human_cell(row[number], table.columns[number].kind).ljust(min(widths[number], console.width // 4))
+            line.append_text(_text(cell, _STYLES.get(row[number], "")))
+            line.append("  ")
+        line.rstrip()
+        console.print(line)
+        for number in prose:
+            console.print(Padding(_text(row[number], "dim"), (0, 0, 0, 4)))
 
 
 def _grid(table: Table, *, is_wide: bool) -> RichTable:

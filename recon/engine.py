@@ -137,13 +137,15 @@ class PolarsEngine:
         import narwhals as nw
         import polars as pl
 
-        return nw.from_native(pl.scan_parquet([str(file) for file in files]))
+        frame: Frame = nw.from_native(pl.scan_parquet([str(file) for file in files]))
+        return frame
 
     def keep(self, frame: Frame) -> Frame:
         """Collect and go on lazily from the result."""
         import narwhals as nw
 
-        return nw.from_native(frame.to_native().collect().lazy())
+        kept: Frame = nw.from_native(frame.to_native().collect().lazy())
+        return kept
 
     def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
         """Compute a frame as Arrow."""

@@ -1,8 +1,8 @@
 """The plan as a file: one canonical spelling, two digests, and the derivations that make smaller plans.
 
 A plan file is read back only if rendering what was read gives the same bytes again, so a changed byte, a cut file, a
-key nobody knows and an edited digest are all refused. ``digest`` names the bytes; ``effects_digest`` names what would be
-written, and where, so that an approval survives a new plan with the same effects.
+key nobody knows and an edited digest are all refused. ``digest`` names the bytes; ``effects_digest`` names what would
+be written, and where, so that an approval survives a new plan with the same effects.
 """
 
 from __future__ import annotations

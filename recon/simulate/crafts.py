@@ -106,11 +106,11 @@ def batch_payment(stage: Stage, plant: Plant) -> None:
     second = stage.prepare(replace(situation, chains=(first.chain_id,)))
     second.created, second.expires = first.created, first.expires
     leg = situation.legs[0]
-    movements = tuple(stage.movement(case, leg, first.chain_id) for case in (first, second))
-    block = stage.block_of(first, leg, first.chain_id, 0)
-    landed = stage.ledger.write(first.chain_id, block, movements)
+    movements = tuple(stage.movement(case, leg, chain_id=first.chain_id) for case in (first, second))
+    block = stage.block_of(first, leg, chain_id=first.chain_id)
+    landed = stage.ledger.write(first.chain_id, block, movements=movements)
     for case, movement, written in zip((first, second), movements, landed, strict=True):
-        stage.add_sent(case, leg, movement, written)
+        stage.add_sent(case, leg, movement=movement, at=written)
         stage.settle(case, plant)
 
 
@@ -192,7 +192,7 @@ def orphan_transfer(stage: Stage, plant: Plant) -> None:
     case = stage.prepare(Situation(rails=(RN,)))
     movement = Movement(case.token.address, case.payer, stage.merchants[0], case.amount_units)
     block = stage.ledger.block_at(case.chain_id, case.created)
-    written = stage.ledger.write(case.chain_id, block, (movement,))[0]
+    written = stage.ledger.write(case.chain_id, block, movements=(movement,))[0]
     stage.add_missing(f"chain:{case.chain_id}:{written.tx_hash}:{written.log_index}", plant.name)
 
 
@@ -200,9 +200,9 @@ def orphan_proxy_payment(stage: Stage, plant: Plant) -> None:
     """A payment with a reference that was never saved came to one of our addresses."""
     case = stage.prepare(Situation(rails=(RN,)))
     case.recipient = stage.merchants[-1]
-    movement = stage.movement(case, case.situation.legs[0], case.chain_id)
+    movement = stage.movement(case, case.situation.legs[0], chain_id=case.chain_id)
     block = stage.ledger.block_at(case.chain_id, case.created)
-    written = stage.ledger.write(case.chain_id, block, (movement,))[0]
+    written = stage.ledger.write(case.chain_id, block, movements=(movement,))[0]
     stage.add_missing(f"chain:{case.chain_id}:{written.tx_hash}:{written.log_index}", plant.name)
 
 

@@ -95,7 +95,7 @@ class Ledger:
         return self._chains[chain_id].clock.head
 
     def write(
-        self, chain_id: int, block: int, movements: tuple[Movement, ...], *, fate: str = "ok"
+        self, chain_id: int, block: int, *, movements: tuple[Movement, ...], fate: str = "ok"
     ) -> tuple[Written, ...]:
         """Write one transaction with its movements; ``fate`` as in :class:`recon.simulate.situation.Leg`."""
         chain = self._chains[chain_id]

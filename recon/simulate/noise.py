@@ -47,4 +47,4 @@ def _spam(stage: Stage, time_ms: int) -> None:
         recipient=rng.choice(stage.merchants),
         units=0 if is_dust else rng.randrange(1, 2**100),
     )
-    stage.ledger.write(chain_id, stage.ledger.block_at(chain_id, time_ms), (movement,))
+    stage.ledger.write(chain_id, stage.ledger.block_at(chain_id, time_ms), movements=(movement,))

@@ -1,6 +1,7 @@
 """Two breaks at once: twists of one completed payment, which may be combined, and which of them wins.
 
-The winner is the verdict that stands first in the order of :class:`recon.model.Verdict`; only it may write.
+The winner is the verdict that stands first in the order of :class:`recon.model.Verdict`. Where it writes, what the
+other one writes is written with it: each of the two is allowed by its own line of DESIGN §4.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class Plant:
     Args:
         rate: Share of all payments in the default mixture.
         findings: Findings that must show besides the verdict.
-        effect: What the right plan writes.
+        effect, also: What the right plan writes.
         craft: Name of the function of :mod:`recon.simulate.crafts` that plants it, where one row is not enough.
         source: The case of the facts it comes from.
     """
@@ -145,6 +145,7 @@ class Plant:
     situation: Situation = field(default_factory=Situation)
     findings: tuple[Verdict, ...] = ()
     effect: Effect = "nothing"
+    also: Effect = "nothing"
     rate: float = 0.001
     craft: str | None = None
     source: str = ""

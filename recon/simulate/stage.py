@@ -196,7 +196,10 @@ class Stage:
 
     def add_truth(self, case: Case, plant: Plant) -> None:
         """Write down what is true of a case."""
-        sets = None if plant.effect == "nothing" else effect_of(case, plant.effect)
+        sets = None
+        for effect in (plant.effect, plant.also):
+            if effect != "nothing":
+                sets = {**(sets or {}), **effect_of(case, effect)}
         self.truths.append(
             Truth(
                 payment_id=payment_id_text(case.document["_id"]),
@@ -225,20 +228,20 @@ class Stage:
 
     def _pay_together(self, case: Case, legs: Sequence[Leg], *, order: int) -> None:
         chain_id = case.chain_id if legs[0].chain == "right" else self._other_chain(case)
-        block = self.block_of(case, legs[0], chain_id, order)
-        moved = [self.movement(case, leg, chain_id) for leg in legs]
-        landed = self.ledger.write(chain_id, block, tuple(moved), fate=legs[0].fate)
+        block = self.block_of(case, legs[0], chain_id=chain_id, order=order)
+        moved = [self.movement(case, leg, chain_id=chain_id) for leg in legs]
+        landed = self.ledger.write(chain_id, block, movements=tuple(moved), fate=legs[0].fate)
         for leg, movement, at in zip(legs, moved, landed, strict=True):
-            self.add_sent(case, leg, movement, at)
+            self.add_sent(case, leg, movement=movement, at=at)
 
-    def add_sent(self, case: Case, leg: Leg, movement: Movement, at: Written) -> None:
+    def add_sent(self, case: Case, leg: Leg, *, movement: Movement, at: Written) -> None:
         """Remember that a leg of a case was written to its chain."""
         case.sent.append(Sent(leg, at, movement.recipient, movement.units))
 
     def _other_chain(self, case: Case) -> int:
         return self.draw_chain([chain for chain, _ in CHAIN_WEIGHTS if chain != case.chain_id])
 
-    def block_of(self, case: Case, leg: Leg, chain_id: int, order: int) -> int:
+    def block_of(self, case: Case, leg: Leg, *, chain_id: int, order: int = 0) -> int:
         """The block of a leg: in time, after expiry, before the row was made, or too new to be final."""
         rng = self.rng
         if leg.when == "fresh":
@@ -255,7 +258,7 @@ class Stage:
             assert time_ms < NOW_MS - FINAL_AFTER_MS, (case.situation, leg)
         return self.ledger.block_at(chain_id, time_ms)
 
-    def movement(self, case: Case, leg: Leg, chain_id: int) -> Movement:
+    def movement(self, case: Case, leg: Leg, *, chain_id: int) -> Movement:
         """What a leg moves, and which contract tells of it."""
         units = case.due_units * leg.of_due[0] // leg.of_due[1]
         if leg.of_amount_ppm is not None:
@@ -338,7 +341,7 @@ class Stage:
             emitter=emitter or self.ledger.proxy(chain_id),
             reference=self.hex(8),
         )
-        return self.ledger.write(chain_id, self.ledger.block_at(chain_id, time_ms), (movement,))[0]
+        return self.ledger.write(chain_id, self.ledger.block_at(chain_id, time_ms), movements=(movement,))[0]
 
 
 def effect_of(case: Case, effect: Effect) -> dict[str, Any]:

@@ -237,6 +237,7 @@ class Faults:
         self._seen = [0] * len(self._rules)
 
     def pick(self, match: str, *, blocks: tuple[int, int] | None = None) -> FaultRule | None:
+        """The rule that spoils this call, or None; the call counts for every rule that it matches."""
         for index, rule in enumerate(self._rules):
             if rule.match != match or not _touches(rule, blocks):
                 continue
@@ -254,6 +255,7 @@ def _touches(rule: FaultRule, blocks: tuple[int, int] | None) -> bool:
 
 
 def spoiled_answer(rule: FaultRule) -> httpx.Response:
+    """The wrong answer of a rule as a whole HTTP response."""
     import httpx
 
     if rule.text is not None:

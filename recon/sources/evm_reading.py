@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE, ChainFacts
-from recon.sources.blocks import StartBlockError, start_block, try_blocks
+from recon.sources.blocks import StartBlockError, bloom_may_hold, start_block, try_blocks
 from recon.sources.endpoints import Block, Finality, NoEndpointError, Pool
 from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading
 from recon.sources.logs import INT64_MAX, Expectation, empty_columns, sort_and_compare
 from recon.sources.receipts import ReceiptReader, Receipts, Transaction
 from recon.sources.rpc import Meter
-from recon.sources.scan import Hole, LogQuery, Scan, Walker
+from recon.sources.scan import Hole, LogQuery, Scan, Walker, keys_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +23,7 @@ STALE_HEAD_MS: Final = 15 * 60_000
 """A head older than this proves nothing about the time since."""
 
 REDO_ROUNDS: Final = 2
+SPOT_CHECKS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,9 @@ class _Reader:
         state = self.state
         for scope in self.queries:
             state.scans[scope] = self._walk(scope, state.start.number, self.to_block)
+            before = self.pool.meter()
+            self._spot_check(scope)
+            state.costs[scope].add(before, self.pool.meter())
         self._read_receipts()
         table = self._compared()
         table = self._timed(table)
@@ -132,6 +136,39 @@ class _Reader:
             coverage=self._coverage(finality),
             gaps=tuple(self._gaps()),
         )
+
+    def _spot_check(self, scope: str) -> None:
+        """Endpoints were seen to answer nothing for old blocks that do hold logs: ask about a few empty ranges again.
+
+        Another endpoint is asked where there is one; otherwise the bloom filters of three blocks of the range tell
+        whether to ask again. A filter may say yes without reason, so it is never proof by itself.
+        """
+        scan, query = self.state.scans[scope], self.queries[scope]
+        empty = [done for done, table in zip(scan.done, scan.tables, strict=True) if not table.num_rows]
+        chosen = random.Random(len(empty)).sample(empty, min(SPOT_CHECKS, len(empty)))  # noqa: S311 - a fixed sample
+        for lo, hi in sorted(chosen):
+            found = self._second_opinion(query, lo, hi)
+            if found is None or not found.num_rows:
+                continue
+            self.pool.switch(self._anyone(), "it left out logs")
+            again = self.walker.walk(query, lo, hi)
+            if not keys_of(found) <= {key for table in again.tables for key in keys_of(table)}:
+                again = Scan(lo, hi, holes=[Hole(lo, hi, "An endpoint answers nothing here and another does not.")])
+            replace_range(scan, again)
+
+    def _second_opinion(self, query: LogQuery, lo: int, hi: int) -> pa.Table | None:
+        live = self._anyone()
+        for other in self.pool.others(live):
+            if self.pool.ready(other) and other.head is not None and other.head.number >= hi:
+                return self.walker.peek(other, query, lo, hi)
+        blocks = try_blocks(self.pool, {lo, (lo + hi) // 2, hi}, batch_max=self.plan.batch_max)
+        for block in blocks.values():
+            either = query.addresses or [f"0x{recipient[2:]:0>64}" for recipient in query.recipients]
+            if any(bloom_may_hold(block.bloom, query.topic, item) for item in either):
+                found = self.walker.peek(live, query, block.number, block.number)
+                if found is not None and found.num_rows:
+                    return found
+        return None
 
     def _read_receipts(self) -> None:
         """Receipts of the recorded hashes that the scan did not show; a log that was scanned is proof by itself."""
@@ -150,8 +187,8 @@ class _Reader:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if not self.plan.tx_hashes:
-            return set()
+        if not self.plan.tx_hashes or not self.plan.question.proxies:
+            return set()  # A scan of ERC-20 transfers alone shows a transaction without its proxy logs.
         wanted = pa.array(self.plan.tx_hashes, pa.string())
         found: set[str] = set()
         for scan in self.state.scans.values():
@@ -186,7 +223,7 @@ class _Reader:
     def _joined(self) -> pa.Table:
         import pyarrow as pa
 
-        scanned = [table for scan in self.state.scans.values() for table in scan.tables]
+        scanned = [table for scan in self.state.scans.values() for table in (*scan.tables, *scan.proven)]
         return pa.concat_tables([empty_columns(), *scanned, *self.state.receipts.tables])
 
     def _redo_torn(self, torn: Iterable[int], *, is_last: bool) -> None:
@@ -240,9 +277,14 @@ class _Reader:
     def _redo_missing(self, missing: Mapping[str, set[tuple[int, int]]], *, is_last: bool) -> None:
         for scope, ranges in missing.items():
             for lo, hi in sorted(ranges):
+                scan = self.state.scans[scope]
+                if not is_last:
+                    replace_range(scan, self._walk(scope, lo, hi))
+                    continue
+                # What the endpoint does show is proven all the same; only the absence of more is not.
                 reason = "A receipt shows a log here that the scan does not, also when asked again."
-                again = Scan(lo, hi, holes=[Hole(lo, hi, reason)]) if is_last else self._walk(scope, lo, hi)
-                replace_range(self.state.scans[scope], again)
+                scan.proven += [_within(table, lo, hi) for table in scan.tables]
+                replace_range(scan, Scan(lo, hi, holes=[Hole(lo, hi, reason)]))
 
     def _timed(self, table: pa.Table) -> pa.Table:
         """Fill in exact block times: as logs state them where a sample proves right, else from the blocks."""

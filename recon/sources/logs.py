@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -41,6 +42,7 @@ COLUMNS: Final = {
 }  # fmt: skip
 """What one log says; the rest of ``tables.TRANSFERS`` depends on the head of the chain."""
 
+_STEP: Final = 128
 _HEX_DIGITS: Final = b"0123456789abcdef"
 _ZERO_ADDRESS: Final = "0x" + "0" * 40
 
@@ -290,6 +292,7 @@ def _only_erc20(logs: list[RawLog], expect: Expectation, page: Page) -> list[Raw
     return kept
 
 
+@cache
 def empty_columns() -> pa.Table:
     """A table of :data:`COLUMNS` without rows."""
     from recon.tables import Schema, schema_of
@@ -303,11 +306,14 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
     import pyarrow.compute as pc
 
     size = len(logs)
-    topics = [log.topics for log in logs]
     first = ERC20_TRANSFER if expect.erc20 else TRANSFER_WITH_REFERENCE_AND_FEE
-    if {len(entry) for entry in topics} != {3 if expect.erc20 else 2}:
+    try:
+        topics = list(zip(*[log.topics for log in logs], strict=True))
+    except ValueError:
+        topics = []
+    if len(topics) != (3 if expect.erc20 else 2):
         raise _OddError("a log has another number of topics")
-    if {entry[0].lower() for entry in topics} != {first}:
+    if {seen.lower() for seen in set(topics[0])} != {first}:
         raise _OddError("a log has another first topic")
     emitter = _text_array(_matrix([log.address for log in logs], 42, "address"))
     columns: dict[str, Any] = {
@@ -319,9 +325,9 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
         "emitter": emitter,
     }
     if expect.erc20:
-        columns |= _erc20_columns(logs, expect, emitter)
+        columns |= _erc20_columns(logs, expect, emitter, topics)
     else:
-        columns |= _proxy_columns(logs, expect, emitter)
+        columns |= _proxy_columns(logs, expect, emitter, topics[1])
     if expect.known_tokens:
         known = pc.is_in(columns["token"], value_set=pa.array(sorted(expect.known_tokens), pa.string()))
     else:
@@ -335,7 +341,9 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
     )
 
 
-def _proxy_columns(logs: list[RawLog], expect: Expectation, emitter: pa.Array) -> dict[str, Any]:
+def _proxy_columns(
+    logs: list[RawLog], expect: Expectation, emitter: pa.Array, references: Sequence[str]
+) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -344,37 +352,39 @@ def _proxy_columns(logs: list[RawLog], expect: Expectation, emitter: pa.Array) -
     if place.null_count and not expect.any_emitter:
         raise _OddError("a log comes from an address that was not asked for")
     kind = pc.fill_null(pa.array([expect.kinds[a] for a in addresses], pa.string()).take(place), "unknown")
-    data = _matrix([log.data for log in logs], 322, "data")
-    fee_recipient = _address_array(data, 2 + 256, "fee recipient")
-    fee, _ = _amounts(data, 2 + 192)
+    data = _raw([log.data for log in logs], 322, "data")
+    fee_recipient = _address_array(data, 128, "fee recipient")
+    fee, _ = _amounts(data, 96)
     # A fee to the zero address was stated but paid to nobody; a fee of nothing is no fee.
     zero = pc.or_(pc.equal(fee_recipient, _ZERO_ADDRESS), pc.fill_null(pc.equal(fee, pa.scalar(0, fee.type)), False))
-    amount, amount_text = _amounts(data, 2 + 128)
+    amount, amount_text = _amounts(data, 64)
     return {
         "kind": kind,
-        "token": _address_array(data, 2, "token"),
-        "recipient": _address_array(data, 2 + 64, "recipient"),
+        "token": _address_array(data, 0, "token"),
+        "recipient": _address_array(data, 32, "recipient"),
         "amount_units": amount,
         "amount_text": amount_text,
         "fee_units": pc.if_else(zero, pa.scalar(None, fee.type), fee),
         "fee_recipient": pc.if_else(zero, pa.scalar(None, pa.string()), fee_recipient),
-        "reference_topic": _text_array(_matrix([log.topics[1] for log in logs], 66, "topic")),
+        "reference_topic": _text_array(_matrix(references, 66, "topic")),
     }
 
 
-def _erc20_columns(logs: list[RawLog], expect: Expectation, emitter: pa.Array) -> dict[str, Any]:
+def _erc20_columns(
+    logs: list[RawLog], expect: Expectation, emitter: pa.Array, topics: Sequence[Sequence[str]]
+) -> dict[str, Any]:
     import pyarrow as pa
 
     if expect.tokens is not None and not _all_in(emitter, expect.tokens):
         raise _OddError("a log comes from a token that was not asked for")
-    recipient = _address_array(_matrix([log.topics[2] for log in logs], 66, "topic"), 2, "recipient")
+    recipient = _address_array(_raw(topics[2], 66, "topic"), 0, "recipient")
     if expect.recipients is not None and not _all_in(recipient, expect.recipients):
         raise _OddError("a log has a recipient that was not asked for")
-    amount, amount_text = _amounts(_matrix([log.data for log in logs], 66, "data"), 2)
+    amount, amount_text = _amounts(_raw([log.data for log in logs], 66, "data"), 0)
     return {
         "kind": pa.repeat(pa.scalar("erc20"), len(logs)),
         "token": emitter,
-        "sender": _address_array(_matrix([log.topics[1] for log in logs], 66, "topic"), 2, "sender"),
+        "sender": _address_array(_raw(topics[1], 66, "topic"), 0, "sender"),
         "recipient": recipient,
         "amount_units": amount,
         "amount_text": amount_text,
@@ -388,21 +398,53 @@ def _all_in(array: pa.Array, wanted: frozenset[str]) -> bool:
     return bool(pc.all(pc.is_in(array, value_set=pa.array(sorted(wanted), pa.string()))).as_py())
 
 
-def _matrix(texts: Sequence[str | None], width: int, what: str) -> np.ndarray[Any, Any]:
+def _matrix(texts: Sequence[Any], width: int, what: str) -> np.ndarray[Any, Any]:
     """Hex texts of one width as a matrix of lower-case characters, checked to be ``0x`` and hex digits."""
+    joined, matrix = _joined(texts, width, what)
+    if len(joined.translate(None, _HEX_DIGITS)) != len(texts):
+        joined, matrix = _joined([text.lower() for text in texts], width, what)
+        if len(joined.translate(None, _HEX_DIGITS)) != len(texts):
+            raise _OddError(f"{what} is not hex")
+    return matrix
+
+
+def _raw(texts: Sequence[Any], width: int, what: str) -> np.ndarray[Any, Any]:
+    """Hex texts of one width as a matrix of the bytes that they spell.
+
+    It goes in steps that stay small enough for the allocator to use the same memory again and again.
+    """
+    from binascii import Error, unhexlify
+
+    import numpy as np
+
+    raw = np.empty((len(texts), (width - 2) // 2), dtype=np.uint8)
+    for start in range(0, len(texts), _STEP):
+        part = texts[start : start + _STEP]
+        _, matrix = _joined(part, width, what)
+        try:
+            spelt = unhexlify(matrix[:, 2:].tobytes())
+        except Error:
+            raise _OddError(f"{what} is not hex") from None
+        raw[start : start + len(part)] = np.frombuffer(spelt, dtype=np.uint8).reshape(len(part), -1)
+    return raw
+
+
+def _joined(texts: Sequence[Any], width: int, what: str) -> tuple[bytes, np.ndarray[Any, Any]]:
+    """All texts in one piece of memory. Only their total length is checked, and that each row begins with ``0x``:
+    rows that are longer and shorter by turns would put an ``x`` where a digit must be.
+    """
     import numpy as np
 
     try:
-        joined = "".join(texts).lower().encode("ascii")  # type: ignore[arg-type]
+        joined = "".join(texts).encode("ascii")
     except (TypeError, UnicodeEncodeError):
         raise _OddError(f"{what} is missing or not hex") from None
-    if set(map(len, texts)) != {width}:  # type: ignore[arg-type]
+    if len(joined) != width * len(texts):
         raise _OddError(f"{what} has another length")
     matrix = np.frombuffer(joined, dtype=np.uint8).reshape(len(texts), width)
-    prefixed = bool((matrix[:, 0] == 0x30).all()) and bool((matrix[:, 1] == 0x78).all())
-    if not prefixed or len(joined.translate(None, _HEX_DIGITS)) != len(texts):
+    if not ((matrix[:, 0] == 0x30).all() and ((matrix[:, 1] | 0x20) == 0x78).all()):
         raise _OddError(f"{what} is not hex")
-    return matrix
+    return joined, matrix
 
 
 def _text_array(matrix: np.ndarray[Any, Any]) -> pa.Array:
@@ -415,27 +457,25 @@ def _text_array(matrix: np.ndarray[Any, Any]) -> pa.Array:
     return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix)))
 
 
-def _address_array(matrix: np.ndarray[Any, Any], start: int, what: str) -> pa.Array:
-    """The address in the 64 characters from ``start``; the 24 before it must be zeros."""
+def _address_array(raw: np.ndarray[Any, Any], start: int, what: str) -> pa.Array:
+    """The address in the 32-byte word from byte ``start``; the 12 bytes before it must be zero."""
     import numpy as np
 
-    if not bool((matrix[:, start : start + 24] == 0x30).all()):
+    if raw[:, start : start + 12].any():
         raise _OddError(f"the word of the {what} has something in front of the address")
-    text = np.empty((len(matrix), 42), dtype=np.uint8)
+    digits = raw[:, start + 12 : start + 32].tobytes().hex().encode()
+    text = np.empty((len(raw), 42), dtype=np.uint8)
     text[:, 0], text[:, 1] = 0x30, 0x78
-    text[:, 2:] = matrix[:, start + 24 : start + 64]
+    text[:, 2:] = np.frombuffer(digits, dtype=np.uint8).reshape(len(raw), 40)
     return _text_array(text)
 
 
-def _amounts(matrix: np.ndarray[Any, Any], start: int) -> tuple[pa.Array, pa.Array | None]:
-    """The uint256 in the 64 characters from ``start`` as Decimal(38, 0), and as text where it is over 37 digits."""
-    from binascii import unhexlify
-
+def _amounts(raw: np.ndarray[Any, Any], start: int) -> tuple[pa.Array, pa.Array | None]:
+    """The uint256 from byte ``start`` as Decimal(38, 0), and as text where it is over 37 digits."""
     import numpy as np
     import pyarrow as pa
 
-    raw = unhexlify(matrix[:, start : start + 64].tobytes())
-    words = np.frombuffer(raw, dtype=">u8").reshape(-1, 4)
+    words = np.ascontiguousarray(raw[:, start : start + 32]).view(">u8")
     limit_hi, limit_lo = np.uint64(UNITS_MAX >> 64), np.uint64(UNITS_MAX & (2**64 - 1))
     hi, lo = words[:, 2].astype("<u8"), words[:, 3].astype("<u8")
     over = (words[:, 0] != 0) | (words[:, 1] != 0) | (hi > limit_hi) | ((hi == limit_hi) & (lo > limit_lo))
@@ -447,16 +487,28 @@ def _amounts(matrix: np.ndarray[Any, Any], start: int) -> tuple[pa.Array, pa.Arr
     valid = pa.py_buffer(np.packbits(~over, bitorder="little"))
     texts: list[str | None] = [None] * len(words)
     for row in np.flatnonzero(over).tolist():
-        texts[row] = str(int.from_bytes(raw[row * 32 : row * 32 + 32], "big"))
+        texts[row] = str(int.from_bytes(raw[row, start : start + 32].tobytes(), "big"))
     return (
         pa.Array.from_buffers(pa.decimal128(38, 0), len(words), [valid, pa.py_buffer(units)]),
         pa.array(texts, pa.string()),
     )
 
 
-def _integers(values: Sequence[object], what: str) -> np.ndarray[Any, Any]:
+def _integers(values: Sequence[Any], what: str) -> np.ndarray[Any, Any]:
+    """Quantities as int64: whole columns at once where all are hex of one width, as heights and times mostly are."""
     import numpy as np
 
+    width = len(values[0]) if isinstance(values[0], str) else 0
+    if 3 <= width <= 17:
+        try:
+            matrix = _matrix(values, width, what)
+        except _OddError:
+            pass
+        else:
+            # The characters 0-9 are 0x30 to 0x39, a-f are 0x61 to 0x66.
+            digits = matrix[:, 2:].astype(np.int64)
+            digits -= np.where(digits > 0x39, 0x57, 0x30)
+            return digits @ (np.int64(16) ** np.arange(width - 3, -1, -1, dtype=np.int64))
     memo = _Memo(lambda value: parse_quantity(value, what=what))
     try:
         return np.fromiter(map(memo.__getitem__, values), dtype=np.int64, count=len(values))
@@ -475,8 +527,15 @@ def _times(values: Sequence[str | int | None]) -> pa.Array:
     """Block times in UTC milliseconds where the node gives them; some do not, and none must."""
     import pyarrow as pa
 
-    memo = _Memo(_milliseconds)
-    return pa.array(list(map(memo.__getitem__, values)), pa.int64())
+    if values[0] is None and not any(value is not None for value in values):
+        return pa.nulls(len(values), pa.int64())
+    try:
+        seconds = _integers(values, "blockTimestamp")
+        if int(seconds.max()) < 1 << 40:
+            return pa.array(seconds * 1_000)
+    except _OddError:
+        pass
+    return pa.array([_milliseconds(value) for value in values], pa.int64())
 
 
 def _milliseconds(value: object) -> int | None:

@@ -90,13 +90,14 @@ class Hole:
 
 @dataclass(slots=True)
 class Scan:
-    """What a walk gave: rows by range done, and the holes."""
+    """What a walk gave: one table for each range done, the holes, and rows that are proven inside holes."""
 
     lo: int
     hi: int
     done: list[tuple[int, int]] = field(default_factory=list)
     tables: list[pa.Table] = field(default_factory=list)
     holes: list[Hole] = field(default_factory=list)
+    proven: list[pa.Table] = field(default_factory=list)
     foreign: int = 0
     removed: int = 0
     duplicates: int = 0
@@ -152,6 +153,13 @@ class Walker:
             cursor = end + 1
         scan.assert_tiles()
         return scan
+
+    def peek(self, live: Live, query: LogQuery, lo: int, hi: int) -> pa.Table | None:
+        """What one endpoint says of some blocks when asked once, or None when it gives no believable answer."""
+        try:
+            return self._ask(live, query, lo, hi)[0].table
+        except (RpcError, _UnbelievableError):
+            return None
 
     def _range(self, query: LogQuery, cursor: int, hi: int) -> tuple[int, Page | str]:
         """Read one range that begins at ``cursor``; gives its last block, and the page or why there is none."""
@@ -260,7 +268,7 @@ class Walker:
         middle = (lo + hi) // 2
         left, right = self._sure(live, query, lo, middle), self._sure(live, query, middle + 1, hi)
         joined = _join([left, right])
-        if not _keys(whole.table) <= _keys(joined.table):
+        if not keys_of(whole.table) <= keys_of(joined.table):
             raise _UnbelievableError(f"a range of blocks {lo} to {hi} holds logs that its halves do not")
         return joined
 
@@ -336,5 +344,6 @@ def _join(pages: list[Page]) -> Page:
     )
 
 
-def _keys(table: pa.Table) -> set[tuple[str, int]]:
+def keys_of(table: pa.Table) -> set[tuple[str, int]]:
+    """Transaction hash and log index of every row."""
     return set(zip(table["tx_hash"].to_pylist(), table["log_index"].to_pylist(), strict=True))

@@ -1,0 +1,303 @@
+"""A chain as a source: what a reading gives, exact times, finality, and what doctor asks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from recon.errors import ConfigError, SourceError, WrongSourceError
+from recon.registry import TRANSFER_WITH_REFERENCE_AND_FEE, ChainFacts
+from recon.sources.blocks import NEAR_ENOUGH
+from recon.sources.endpoints import finality_of
+from recon.sources.evm import ChainSettings, ClockSkewError, Endpoint, EvmChain, TokenFactsError
+from recon.sources.interface import ChainQuestion
+from tests import vendor_faults as vendor
+from tests.chain_reading import (
+    DAY_MS,
+    HEAD,
+    NOW_MS,
+    PROXY,
+    REGISTRY,
+    SECRET,
+    US,
+    USDC,
+    USDT,
+    amounts,
+    ask,
+    assert_whole,
+    chain_of,
+    node_with,
+    row_of,
+)
+from tests.vendor_faults import NOW_S, FakeNode, address, digest, handler_of
+
+# What a reading gives
+
+
+def test_a_window_is_scanned_whole_and_says_so() -> None:
+    node = node_with()
+    reading = ask(chain_of(handler_of(node.answer)))
+    assert_whole(reading, 30)
+    row = row_of(reading, "proxy")
+    assert (row.source, row.chain_id, row.unit, row.items) == ("chain:56", 56, "block", 30)
+    assert (row.done_from, row.done_to) == (row.asked_from, row.asked_to)
+    assert (row.head, row.final_head, row.finality_rule) == (HEAD, HEAD - 3, "finalized")
+    assert row.calls > 0 and row.wire_bytes > 0 and row.pages > 0
+
+
+def test_the_tables_have_exactly_their_schemas_and_are_sorted() -> None:
+    from recon.tables import arrow_schema
+
+    node = node_with()
+    reading = ask(chain_of(handler_of(node.answer)), tx_hashes=(digest(3, kind=0x7A), digest(1, kind=0x7A)))
+    for name, table in reading.tables.items():
+        assert table.schema.equals(arrow_schema(name))
+        table.validate(full=True)
+    blocks = reading.tables["transfers"]["block"].to_pylist()
+    assert blocks == sorted(blocks)
+    assert reading.tables["transactions"]["tx_hash"].to_pylist() == [digest(1, kind=0x7A), digest(3, kind=0x7A)]
+
+
+def test_the_same_world_read_twice_gives_the_same_tables() -> None:
+    first, second = (ask(chain_of(handler_of(node_with().answer))) for _ in range(2))
+    assert first.tables["transfers"].equals(second.tables["transfers"]) and first.coverage == second.coverage
+
+
+def test_the_scan_starts_just_before_the_window_in_few_calls() -> None:
+    node = node_with(0)
+    reading = ask(chain_of(handler_of(node.answer)), days=7)
+    start = row_of(reading, "proxy").asked_from
+    assert start is not None
+    from_s = NOW_S - 7 * 86_400
+    assert node.time_s(start) < from_s <= node.time_s(start + NEAR_ENOUGH)
+    assert node.count("eth_getBlockByNumber") < 25
+
+
+def test_uneven_block_times_are_searched_too() -> None:
+    node = node_with(0)
+    slow, fast = 12.0, 0.75
+    turn = HEAD - 1_000_000
+
+    def time_s(number: int) -> int:
+        return int(NOW_S - (HEAD - number) * fast if number >= turn else NOW_S - 1e6 * fast - (turn - number) * slow)
+
+    node.time_s = time_s  # type: ignore[method-assign]
+    reading = ask(chain_of(handler_of(node.answer)), days=100)
+    start = row_of(reading, "proxy").asked_from
+    assert start is not None
+    assert time_s(start) < NOW_S - 100 * 86_400 <= time_s(start + NEAR_ENOUGH)
+
+
+def test_the_scan_never_starts_before_the_contracts_were_created() -> None:
+    reading = ask(chain_of(handler_of(node_with(0, head=11_600_000).answer)), days=365)
+    assert row_of(reading, "proxy").asked_from == 11_540_173
+
+
+def test_a_chain_whose_first_blocks_are_missing_is_read_from_the_first_one_there() -> None:
+    node = node_with(3, first_block=HEAD - 2_000)
+    reading = ask(chain_of(handler_of(node.answer)), recipients=(US,))
+    assert row_of(reading, "erc20").asked_from == HEAD - 2_000
+
+
+def test_every_kind_of_emitter_is_asked_for_at_once_by_topic() -> None:
+    node = FakeNode(chain_id=137, head=70_000_000, block_s=2.0, finalized=70_000_000)
+    for n, emitter in enumerate(REGISTRY.emitters_of(137)):
+        node.pay(emitter=emitter.address, block=69_999_000 + n, tx=n)
+    found = ask(chain_of(handler_of(node.answer), chain_id=137)).tables["transfers"]
+    by_address = {emitter.address: emitter.kind for emitter in REGISTRY.emitters_of(137)}
+    assert len(by_address) > 5
+    assert dict(zip(found["emitter"].to_pylist(), found["kind"].to_pylist(), strict=True)) == by_address
+    question = next(params[0] for method, params in node.calls if method == "eth_getLogs")
+    assert sorted(question["address"]) == sorted(by_address)
+    assert question["topics"] == [TRANSFER_WITH_REFERENCE_AND_FEE]
+
+
+def test_transfers_to_the_asked_recipients_are_read_and_others_are_not() -> None:
+    node = node_with(0)
+    node.transfer(token=USDT, to=US, amount=7, block=HEAD - 50, tx=1)
+    node.transfer(token=address(0xBAD), to=US, amount=8, block=HEAD - 50, tx=2, index=1)
+    node.transfer(token=USDT, to=address(0x98), amount=9, block=HEAD - 50, tx=3, index=2)
+    both = ask(chain_of(handler_of(node.answer)), recipients=(US.upper().replace("0X", "0x"),), proxies=False)
+    assert amounts(both) == [7, 8]
+    assert both.tables["transfers"]["token_known"].to_pylist() == [True, False]
+    only = ask(chain_of(handler_of(node.answer)), recipients=(US,), tokens=(USDT,), proxies=False)
+    assert amounts(only) == [7]
+    assert [row.scope for row in only.coverage] == ["erc20"]
+
+
+def test_the_merchants_own_addresses_are_always_read() -> None:
+    node = node_with(0)
+    node.transfer(token=USDT, to=US, amount=7, block=HEAD - 50, tx=1)
+    assert amounts(ask(chain_of(handler_of(node.answer), merchant_recipients=(US,)))) == [7]
+
+
+def test_many_recipients_are_asked_in_parts_and_the_list_is_halved_where_it_is_too_long() -> None:
+    node = node_with(0)
+    recipients = tuple(address(0x1000 + n) for n in range(1_500))
+    for n, recipient in enumerate(recipients[::100]):
+        node.transfer(token=USDT, to=recipient, amount=n + 1, block=HEAD - 50 - n, tx=n)
+    answer = vendor.limit_addresses(node.answer, 100)
+    reading = ask(chain_of(handler_of(answer)), days=0.01, recipients=recipients, proxies=False)
+    assert_whole(reading, 15)
+
+
+def test_progress_counts_to_its_total() -> None:
+    seen: list[tuple[str, int, int | None]] = []
+    chain = chain_of(handler_of(node_with().answer))
+    question = ChainQuestion(from_ms=NOW_MS - DAY_MS, recipients=(US,), tx_hashes=(digest(5),))
+    chain.read(question, progress=lambda *told: seen.append(told))
+    assert seen[-1][1] == seen[-1][2] and [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+
+
+# Block times
+
+
+def test_times_are_taken_from_logs_and_checked_by_sample() -> None:
+    node = node_with()
+    reading = ask(chain_of(handler_of(node.answer)))
+    table = reading.tables["transfers"]
+    stated = dict(zip(table["block"].to_pylist(), table["block_time"].to_pylist(), strict=True))
+    assert stated == {block: node.time_s(block) * 1_000 for block in stated}
+    assert node.count("eth_getBlockByNumber") < 20
+
+
+def test_times_that_logs_state_wrongly_are_read_from_the_blocks() -> None:
+    node = node_with()
+    lie = vendor.change_logs(node.answer, lambda logs: [{**log, "blockTimestamp": "0x1"} for log in logs])
+    table = ask(chain_of(handler_of(lie))).tables["transfers"]
+    for block, time in zip(table["block"].to_pylist(), table["block_time"].to_pylist(), strict=True):
+        assert time == node.time_s(block) * 1_000
+
+
+def test_without_times_in_logs_each_block_is_read_once_in_batches() -> None:
+    node = node_with(states_times=False)
+    for n in range(30):
+        node.pay(emitter=PROXY, block=HEAD - 100 - n * 500, tx=100 + n, index=1, amount=100)
+    requests = [0]
+
+    def counted(body: bytes) -> vendor.Reply:
+        requests[0] += b"eth_getBlockByNumber" in body
+        return handler_of(node.answer)(body)
+
+    table = ask(chain_of(counted)).tables["transfers"]
+    assert table["block_time"].null_count == 0
+    assert requests[0] < 20
+
+
+# Finality (facts C4)
+
+BSC, POLYGON = REGISTRY.chains[56], REGISTRY.chains[137]
+
+
+@pytest.mark.parametrize(
+    ("facts", "finalized", "fell", "block", "rule"),
+    [
+        (BSC, 998, False, 998, "finalized"),
+        (BSC, None, False, 910, "depth:90"),
+        (BSC, 1_001, False, 910, "depth:90"),
+        (BSC, -1, False, 910, "depth:90"),
+        (BSC, 998, True, 910, "min(finalized,depth:90)"),
+        (POLYGON, 998, False, 500, "min(finalized,depth:500)"),
+        (POLYGON, 300, False, 300, "min(finalized,depth:500)"),
+        (POLYGON, None, False, 500, "depth:500"),
+    ],
+)
+def test_which_block_is_final(facts: ChainFacts, finalized: int | None, fell: bool, block: int, rule: str) -> None:
+    found = finality_of(facts, head=1_000, finalized=finalized, fell=fell)
+    assert (found.block, found.rule) == (block, rule)
+
+
+def test_a_finalized_block_that_is_hours_behind_is_not_used() -> None:
+    assert finality_of(BSC, head=1_000_000, finalized=900_000).rule == "depth:90"
+
+
+def test_a_short_chain_has_no_final_block() -> None:
+    assert finality_of(BSC, head=50, finalized=None).block == -1
+
+
+def test_final_needs_the_rule_and_the_backends_own_minimum() -> None:
+    node = FakeNode(finalized=HEAD - 3)
+    for n, block in enumerate((HEAD - 2, HEAD - 3, HEAD - 10, HEAD - 11)):
+        node.pay(emitter=PROXY, block=block, tx=n, amount=HEAD - block)
+    table = ask(chain_of(handler_of(node.answer))).tables["transfers"]
+    found = {
+        int(a): (c, f)
+        for a, c, f in zip(*(table[c].to_pylist() for c in ("amount_units", "confirmations", "final")), strict=True)
+    }
+    assert found == {2: (3, False), 3: (4, False), 10: (11, False), 11: (12, True)}
+
+
+def test_a_finalized_block_that_fell_is_not_trusted_alone() -> None:
+    node = node_with(1)
+    chain = chain_of(handler_of(node.answer))
+    assert row_of(ask(chain), "proxy").finality_rule == "finalized"
+    node.finalized = HEAD - 10
+    assert row_of(ask(chain), "proxy").finality_rule == "min(finalized,depth:90)"
+
+
+# Doctor
+
+
+def healthy(**values: Any) -> FakeNode:
+    node = node_with(0, **values)
+    node.decimals = {USDT: 18, USDC: 18}
+    return node
+
+
+def test_check_says_what_is_there() -> None:
+    said = chain_of(handler_of(healthy().answer), vendor.web_page()).check()
+    assert "chain:56 (bsc): node0.example is at block 20000000, 0 s old, finalized 19999997" in said
+    assert "not answering: node1.example" in said and SECRET not in said
+
+
+def test_check_says_where_the_finalized_tag_is_missing() -> None:
+    node = healthy()
+    node.finalized = None
+    assert "without the finalized tag" in chain_of(handler_of(node.answer)).check()
+
+
+def test_check_refuses_a_wrong_chain_behind_any_endpoint() -> None:
+    with pytest.raises(WrongSourceError):
+        chain_of(handler_of(healthy().answer), handler_of(FakeNode(chain_id=97).answer)).check()
+
+
+def test_check_fails_where_nobody_answers() -> None:
+    with pytest.raises(SourceError, match="no RPC endpoint can be used"):
+        chain_of(vendor.web_page()).check()
+
+
+@pytest.mark.parametrize("off_s", [-3_600, 600])
+def test_check_sees_clocks_that_disagree(off_s: int) -> None:
+    with pytest.raises(ClockSkewError, match=r"newest block of node0\.example"):
+        chain_of(handler_of(healthy(now_s=NOW_S + off_s).answer)).check()
+
+
+def test_decimals_are_those_of_the_contract_and_usdc_has_18_on_bnb_chain() -> None:
+    node = healthy()
+    assert chain_of(handler_of(node.answer)).check_tokens() == []
+    node.decimals[USDC] = 6
+    chain = chain_of(handler_of(node.answer))
+    assert chain.check_tokens([USDC]) == [f"USDC {USDC}: the registry says 18 decimals, the contract says 6."]
+    with pytest.raises(TokenFactsError, match="the contract says 6"):
+        chain.check()
+    assert "no contract answers" in chain_of(handler_of(FakeNode().answer)).check_tokens([USDT])[0]
+    assert "no token that the registry knows" in chain.check_tokens([address(5)])[0]
+
+
+def test_settings_that_cannot_be_meant_are_refused() -> None:
+    endpoint = Endpoint("https://node.example/")
+    with pytest.raises(ConfigError, match="no RPC endpoint"):
+        ChainSettings(56, ())
+    with pytest.raises(ConfigError, match="batch_max"):
+        ChainSettings(56, (endpoint,), batch_max=0)
+    with pytest.raises(ConfigError, match="Chain 999 is not known"):
+        EvmChain(ChainSettings(999, (endpoint,)), registry=REGISTRY)
+
+
+def test_no_url_is_in_any_text_of_a_reading() -> None:
+    chain = chain_of(lambda body: vendor.Reply(f"bad key {SECRET}".encode(), 401))
+    reading = ask(chain, tx_hashes=(digest(1),))
+    told = json.dumps([row.problem for row in reading.coverage] + [gap.reason for gap in reading.gaps])
+    assert "node0.example" in told and SECRET not in told + repr(chain.settings)

@@ -197,7 +197,9 @@ ORPHAN_CLAIMS: Final[Schema] = {
 def _orphan_transfers(tables: Mapping[str, Frame], engine: Engine, *, policy: Policy) -> pa.Table:
     """Money that reached one of our recipients and that no row of the window knows by reference or hash."""
     ours = tables["transfers"].filter(
-        nw.col("recipient").is_in([*policy.merchant_recipients, ""]) & nw.col("token_known").fill_null(value=False)
+        nw.col("recipient").is_in([*policy.merchant_recipients, ""])
+        & nw.col("token_known").fill_null(value=False)
+        & (nw.col("amount_units") > 0).fill_null(value=False)
     )
     logged = (
         tables["transfers"]

@@ -244,7 +244,7 @@ def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, released
     to_payer = is_true(nw.col("t_recipient") == nw.col("sender")) & ~to_us
     clean = paying & ~released
     return pairs.with_columns(
-        is_valid=same_chain & same_token & to_us & reference_right & clean & ~nw.col("t_amount").is_null(),
+        is_valid=same_chain & same_token & to_us & reference_right & clean & is_true(nw.col("t_amount") > 0),
         is_refund=same_chain & same_token & to_payer & reference_right & paying,
         wrong_chain=~same_chain,
         wrong_token=same_chain & ~same_token,

@@ -191,8 +191,9 @@ def _money(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
         "suspicious": suspicious & ~nw.col("covered"),
         "provider_paid": nw.col("paid") > 0,
         "provider_partial": (nw.col("partial") > 0) & (nw.col("paid") == 0),
-        "provider_denies": (nw.col("found") > 0) & (nw.col("paid") == 0) & (nw.col("refunded") == 0)
-        & (nw.col("unpaid") + nw.col("partial") > 0),
+        "provider_denies": ((nw.col("found") > 0) & (nw.col("paid") == 0) & (nw.col("refunded") == 0)
+                            & (nw.col("unpaid") + nw.col("partial") > 0))
+        | (known_silence & (asked == 0) & ~nw.col("claim_key").is_null()),
         "provider_silent": has_key
         & (((asked == 0) & ~known_silence) | ((nw.col("found") == 0) & (nw.col("failed") > 0))),
         "further": nw.col("covered_by_chain") & (nw.col("valid_count") > nw.col("needed_count")),

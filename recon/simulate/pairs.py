@@ -51,7 +51,15 @@ def compatible(first: Twist, second: Twist) -> bool:
 def _pair(first: Twist, second: Twist) -> Plant:
     winner, other = sorted((first, second), key=lambda twist: _ORDER.index(twist.verdict))
     situation = Situation(**dict((*first.changes, *second.changes)))
-    return Plant(f"{winner.name}+{other.name}", winner.verdict, situation, (other.verdict,), winner.effect, rate=0.0002)
+    return Plant(
+        f"{winner.name}+{other.name}",
+        winner.verdict,
+        situation,
+        findings=(other.verdict,),
+        effect=winner.effect,
+        also="nothing" if winner.effect == "nothing" else other.effect,
+        rate=0.0002,
+    )
 
 
 PAIRS: Final = {plant.name: plant for plant in (_pair(a, b) for a, b in combinations(TWISTS, 2) if compatible(a, b))}

@@ -71,6 +71,11 @@ class Settings:
         return self.home / self.values.output.dir
 
     @property
+    def decisions_dir(self) -> Path:
+        """Where approvals, authors and acknowledgements are recorded."""
+        return self.output_dir / "decisions"
+
+    @property
     def target_name(self) -> str:
         """The name the user gave this target; a recorded world brings its own."""
         return self.values.target.name or str((self.world or {}).get("target_name", ""))

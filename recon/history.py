@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from recon.model import Plan, Tier, Verdict
-from recon.planfile import sha256_hex
+from recon.approvals import Ack, fingerprint, sort_breaks
+from recon.model import Finding, Plan, Tier, Verdict
 
 FORMAT: Final = 1
 FILE_NAME: Final = "history.ndjson"
@@ -34,18 +35,45 @@ class History:
     unreadable: int = 0
 
 
-def break_key(payment_id: str, verdict: str) -> str:
-    """A short stable name of a break: the same payment with the same verdict is the same break."""
-    return sha256_hex(f"{verdict} {payment_id}")[:12]
+@dataclass(frozen=True, slots=True)
+class News:
+    """How much of a plan's breaks is new: not in the plan before, and accepted by nobody.
+
+    Args:
+        known: Breaks that the plan before showed exactly as they are now.
+        acknowledged: Breaks that somebody accepted and that have not changed since.
+    """
+
+    new: int
+    known: int
+    acknowledged: int
 
 
-def history_entry(plan: Plan, *, at: str, path: str) -> dict[str, Any]:
+def break_key(finding: Finding) -> str:
+    """A short stable name of a break with all it shows: one that changes in any way has another name."""
+    return fingerprint(finding)[:16]
+
+
+def news_of(plan: Plan, *, acks: Iterable[Ack], before: Mapping[str, Any] | None, now: datetime) -> News:
+    """Tell the new breaks of a plan from known and acknowledged ones.
+
+    Args:
+        before: The history entry of the plan before; None means that every break is new.
+    """
+    breaks = [item for item in plan.findings if item.tier in _BREAK_TIERS]
+    seen = set((before or {}).get("breaks") or ())
+    known = [mark for item in breaks if (mark := fingerprint(item))[:16] in seen]
+    found = sort_breaks(breaks, acks=acks, known=known, now=now)
+    return News(len(found.new), len(found.known), len(found.acknowledged))
+
+
+def history_entry(plan: Plan, *, at: str, path: str, news: News | None = None) -> dict[str, Any]:
     """What one plan leaves in the history.
 
     ``breaks`` holds the keys of all breaks, or null when there are more than 10,000 of them. ``blocking`` counts the
     outcomes that stop reconciliation; ``complete`` says whether every source was read whole.
     """
-    breaks = sorted(break_key(item.payment_id, item.verdict) for item in plan.findings if item.tier in _BREAK_TIERS)
+    breaks = sorted(break_key(item) for item in plan.findings if item.tier in _BREAK_TIERS)
     counts = Counter(item.verdict for item in plan.findings)
     return {
         "format": FORMAT,
@@ -63,6 +91,7 @@ def history_entry(plan: Plan, *, at: str, path: str) -> dict[str, Any]:
         "complete": all(row.get("complete", False) for row in plan.coverage),
         "blocking": {verdict.value: counts[verdict] for verdict in BLOCKING},
         "break_count": len(breaks),
+        "news": None if news is None else asdict(news),
         "breaks": breaks if len(breaks) <= BREAKS_MAX else None,
     }
 
@@ -101,6 +130,11 @@ def load_history(folder: Path) -> History:
             except (ValueError, RecursionError):
                 unreadable += 1
     return History(tuple(sorted(entries, key=lambda item: (str(item["at"]), str(item.get("digest"))))), unreadable)
+
+
+def latest_entry(history: History, *, target: str) -> Mapping[str, Any] | None:
+    """The newest entry of a target, or None."""
+    return next((entry for entry in reversed(history.entries) if entry.get("target") == target), None)
 
 
 def new_breaks(entry: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> int | None:

@@ -379,7 +379,7 @@ def test_each_plan_leaves_one_line_and_new_breaks_are_counted(tmp_path: Path) ->
     append_history(tmp_path, history_entry(old, at="2026-11-19T12:00:00Z", path="a"))
     append_history(tmp_path, history_entry(new, at="2026-11-20T12:00:00Z", path="b"))
     first, second = load_history(tmp_path).entries
-    assert first["breaks"] == [break_key(PAYMENT, "local_behind")]
+    assert first["breaks"] == [break_key(a_finding())]
     assert second["complete"] is False
     assert second["blocking"] == {"lookup_failed": 0, "missing_reference": 0, "coordinator_blocked": 0}
     assert new_breaks(second, first) == 1

@@ -17,6 +17,17 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("plan", "recon.cli.reconcile:plan", "Judge a window and plan its corrections.", "Reconcile"),
     Entry("show", "recon.cli.review:show", "Show a plan, a snapshot or any other artefact.", "Reconcile"),
     Entry("history", "recon.cli.reconcile:history", "List the plans made so far, newest first.", "Reconcile"),
+    Entry("select", "recon.cli.review:select", "Derive a smaller plan with a digest of its own.", "Review and write"),
+    Entry("approve", "recon.cli.review:approve", "Record your approval of a plan, once.", "Review and write"),
+    Entry("ack", "recon.cli.review:ack", "Accept known breaks until a date.", "Review and write"),
+    Entry(
+        "apply", "recon.cli.write:apply", "Write exactly the reviewed plan, guarded and journalled.", "Review and write"
+    ),
+    Entry("runs", "recon.cli.write:runs", "List what was applied and taken back, or show one run.", "Review and write"),
+    Entry("undo", "recon.cli.write:undo", "Plan the way back from a run.", "Review and write"),
+    Entry(
+        "journal", "recon.cli.write:journal", "Check the journal, and decide what a run left open.", "Review and write"
+    ),
     Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),
 )
 

@@ -23,6 +23,7 @@ ID_LINES_MAX: Final = 1_000_000
 ID_LENGTH_MAX: Final = 300
 _AGO = re.compile(r"([0-9]{1,6})(min|h|d)\Z")
 _AGO_UNITS: Final = {"min": "minutes", "h": "hours", "d": "days"}
+_TOKEN_AMOUNT = re.compile(r"([^\s=]{1,20})=([0-9]{1,38}(?:\.[0-9]{1,38})?)\Z")
 _HEX_ID = re.compile(r"[0-9a-fA-F]{24}\Z")
 
 
@@ -40,6 +41,20 @@ class FileReadError(UsageError):
 
     def __init__(self, *, path: str, why: str) -> None:
         super().__init__(f"{path}: the file cannot be read ({why}).")
+
+
+class AmountOptionError(UsageError):
+    """A value limit is not written as token and amount."""
+
+    def __init__(self, *, text: str) -> None:
+        super().__init__(f"{text[:60]!r} is no value limit; write a token and whole tokens, for example USDC=5000.")
+
+
+class NoOperatorError(UsageError):
+    """Nobody knows who is acting."""
+
+    def __init__(self) -> None:
+        super().__init__("This login has no name; set RECON_OPERATOR to yours, so that the journal can say who acted.")
 
 
 class Moment(click.ParamType[Any]):
@@ -66,6 +81,32 @@ class Moment(click.ParamType[Any]):
 def resolve_moment(value: datetime | timedelta | None, *, now: datetime) -> datetime | None:
     """A time as it is, an age as the time that long before now."""
     return now - value if isinstance(value, timedelta) else value
+
+
+def operator_name() -> str:
+    """Who acts: ``RECON_OPERATOR``, else the login name."""
+    import getpass
+    import os
+
+    try:
+        return os.environ.get("RECON_OPERATOR", "").strip() or getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise NoOperatorError from error
+
+
+def parse_amounts(texts: Iterable[str]) -> dict[str, str]:
+    """``USDC=100.5`` as symbol and amount text.
+
+    Raises:
+        AmountOptionError: One is not of that form.
+    """
+    amounts = {}
+    for text in texts:
+        found = _TOKEN_AMOUNT.match(text)
+        if found is None:
+            raise AmountOptionError(text=text)
+        amounts[found[1]] = found[2]
+    return amounts
 
 
 def config_option(command: Command) -> Command:

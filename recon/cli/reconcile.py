@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from recon.cli.common import (
     format_option,
     free_path,
     note,
+    operator_name,
     part_option,
     print_result,
     read_ids,
@@ -28,7 +30,9 @@ from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 
 if TYPE_CHECKING:
     from recon.config import Settings
+    from recon.history import News
     from recon.model import Plan
+    from recon.report import Report
     from recon.sources.interface import Selection
 
 _ID_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -89,14 +93,17 @@ def snapshot(config_path: Path | None, out: Path | None, **chosen: Any) -> None:
     help="Where the tables are joined.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Plan file to write.")
+@click.option(
+    "--new-only", is_flag=True, help="Leave with 1 only for breaks that the plan before had not (nightly job)."
+)
 @format_option
 @part_option
 def plan(*, config_path: Path | None, snapshot_path: Path | None, engine: str, out: Path | None, **rest: Any) -> None:
     """Judge a window and plan its corrections.
 
     Reads the database, the providers and the chains (or a snapshot, offline); writes a snapshot, a plan file and one
-    line of history, and changes nothing else. Leaves with 1 when somebody is needed, with 4 when a source was not
-    read completely.
+    line of history, and changes nothing else. Leaves with 1 when there are breaks that nobody has acknowledged, with 4
+    when a source was not read completely.
 
     \b
     Examples: recon plan --from 24h
@@ -104,12 +111,12 @@ def plan(*, config_path: Path | None, snapshot_path: Path | None, engine: str, o
               recon plan --snapshot recon-out/snapshot-20261120T120000Z --format md
     """
     settings = settings_from(config_path)
-    output, part = rest.pop("output"), rest.pop("part")
+    output, part, new_only = rest.pop("output"), rest.pop("part"), rest.pop("new_only")
     if snapshot_path is not None and any(rest.values()):
         raise click.UsageError("A snapshot holds its own window: leave out --from, --id and the like, or --snapshot.")
-    found, path = make(settings, selection_of(settings, rest), snapshot_path=snapshot_path, engine=engine, out=out)
-    print_plan(found, path, output=output, part=part, config=config_path)
-    sys.exit(exit_code(found))
+    made = make(settings, selection_of(settings, rest), snapshot_path=snapshot_path, engine=engine, out=out)
+    print_plan(made, output=output, part=part, config=config_path)
+    sys.exit(exit_code(made, new_only=new_only))
 
 
 @click.command()
@@ -151,46 +158,68 @@ def selection_of(settings: Settings, chosen: Mapping[str, Any]) -> Selection:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A plan that was made and saved, and how much of it is new."""
+
+    plan: Plan
+    path: Path
+    news: News
+
+
 def make(
     settings: Settings, selection: Selection, *, snapshot_path: Path | None, engine: str, out: Path | None
-) -> tuple[Plan, Path]:
+) -> Made:
     """Snapshot (unless one is given), plan, save, and append to the history."""
-    from recon.history import append_history, history_entry
+    from recon.approvals import DecisionRecords
+    from recon.history import append_history, history_entry, latest_entry, load_history, news_of
     from recon.plan import make_plan, save_plan
     from recon.snapshot import open_snapshot
 
+    now, folder = settings.now(), settings.output_dir
     taken = open_snapshot(snapshot_path) if snapshot_path else _take(settings, selection, out=None)
-    found = make_plan(taken, policy=settings.policy(), engine=engine)
-    path = out or free_path(settings.output_dir / f"plan-{stamp(settings.now())}.json")
-    save_plan(found, path)
-    at = settings.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    append_history(settings.output_dir, history_entry(found, at=at, path=str(path)))
+    plan = make_plan(taken, policy=settings.policy(), registry=settings.registry(), engine=engine)
+    path = out or free_path(folder / f"plan-{stamp(now)}.json")
+    save_plan(plan, path)
+    records = DecisionRecords(settings.decisions_dir)
+    records.note_author(plan, who=operator_name(), at=now)
+    before = latest_entry(load_history(folder), target=plan.target.name)
+    news = news_of(plan, acks=records.acks(), before=before, now=now)
+    entry = history_entry(plan, at=now.strftime("%Y-%m-%dT%H:%M:%SZ"), path=str(path), news=news)
+    append_history(folder, entry)
     note(f"Snapshot: {taken.path}")
     note(f"Plan:     {path}")
-    return found, path
+    return Made(plan, path, news)
 
 
-def print_plan(plan: Plan, path: Path, *, output: str, part: str | None = None, config: Path | None = None) -> None:
+def print_plan(made: Made, *, output: str, part: str | None = None, config: Path | None = None) -> None:
     """Print the plan as a report, or as the plan file itself for JSON."""
     from recon.plan import plan_bytes
-    from recon.report import render_plan
 
     if output == "json":
-        write_stdout(plan_bytes(plan).decode())
+        write_stdout(plan_bytes(made.plan).decode())
         return
-    report = render_plan(
-        plan, path=str(path), config=None if config is None else str(config), full=output in ("csv", "md")
-    )
+    report = report_of(made, config=config, full=output in ("csv", "md"))
     print_result(report, output, part=part or ("breaks" if output == "csv" else None))
 
 
-def exit_code(plan: Plan) -> int:
-    """4 when a source was not read completely, else 1 when there are breaks, else 0."""
-    from recon.report import breaks_of, has_gaps
+def report_of(made: Made, *, config: Path | None, full: bool) -> Report:
+    """The report of a plan that was just made, with how much of it is new."""
+    from recon.report import render_plan
 
-    if has_gaps(plan):
+    return render_plan(
+        made.plan, path=str(made.path), config=None if config is None else str(config), full=full, news=made.news
+    )
+
+
+def exit_code(made: Made, *, new_only: bool = False) -> int:
+    """4 when a source was not read completely, else 1 when there are breaks nobody acknowledged, else 0."""
+    from recon.report import has_gaps
+
+    if has_gaps(made.plan):
         return INCOMPLETE
-    return DIFFERENCES if breaks_of(plan) else DONE
+    counted = made.news.new + (0 if new_only else made.news.known)
+    return DIFFERENCES if counted else DONE
 
 
 def stamp(moment: datetime) -> str:

@@ -1,16 +1,33 @@
-"""``recon show``: any artefact, as a person wants to read it."""
+"""``recon show``, ``select``, ``approve`` and ``ack``: looking at a plan, and deciding about it."""
 
 from __future__ import annotations
 
-import sys
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from recon.cli.common import format_option, part_option, print_result, write_stdout
+from recon.cli.common import (
+    Moment,
+    config_option,
+    format_option,
+    note,
+    operator_name,
+    parse_amounts,
+    part_option,
+    print_result,
+    settings_from,
+    write_stdout,
+)
 from recon.errors import UsageError
 
-PAGE_ROWS = 50
+if TYPE_CHECKING:
+    from recon.model import Plan
+
+PAGE_ROWS: Final = 50
+_PLAN = click.Path(path_type=Path, dir_okay=False)
 
 
 class UnknownArtefactError(UsageError):
@@ -18,6 +35,20 @@ class UnknownArtefactError(UsageError):
 
     def __init__(self, *, path: str, why: str) -> None:
         super().__init__(f"{path}: {why}; recon show reads a plan file, a snapshot directory, or a run history.")
+
+
+class NoPlanYetError(UsageError):
+    """An acknowledgement needs a plan that shows the break."""
+
+    def __init__(self) -> None:
+        super().__init__('There is no plan in the run history; name one with --plan, or run "recon plan" first.')
+
+
+class NoSuchBreakError(UsageError):
+    """The plan has no break of a payment."""
+
+    def __init__(self, *, payment: str, plan: str) -> None:
+        super().__init__(f"{plan} shows no break of payment {payment[:80]!r}; nothing was recorded.")
 
 
 @click.command()
@@ -54,7 +85,105 @@ def show(artefact: Path, payment: str | None, page: int, output: str, part: str 
 
         print_result(render_history(load_history(artefact.parent)), output, part=part)
     else:
-        _show_snapshot(artefact, output=output, part=part)
+        from recon.report.snapshot import render_snapshot
+        from recon.snapshot import open_snapshot
+
+        print_result(render_snapshot(open_snapshot(artefact)), output, part=part)
+
+
+@click.command()
+@click.argument("plan_path", metavar="PLAN", type=_PLAN)
+@click.option("--verdict", "verdicts", multiple=True, metavar="NAME", help="Keep changes of this verdict; repeatable.")
+@click.option(
+    "--payment", "payments", multiple=True, metavar="ID", help="Keep the change of this payment, of tier review too."
+)
+@click.option("--max-value", multiple=True, metavar="TOKEN=AMOUNT", help="Drop what is worth more; repeatable.")
+@click.option("--out", type=_PLAN, required=True, help="Plan file to write.")
+def select(
+    *, plan_path: Path, verdicts: tuple[str, ...], payments: tuple[str, ...], max_value: tuple[str, ...], out: Path
+) -> None:
+    """Derive a smaller plan with a digest of its own.
+
+    Reads a plan, offline; writes another one that names its parent. Changes of tier review are written by an apply only
+    if they are picked here by payment.
+
+    \b
+    Examples: recon select plan.json --verdict missing_tx_hash --out small.json
+              recon select plan.json --payment 665f1c2e9b1d8a0012345678 --out picked.json
+    """
+    from recon.plan import load_plan, save_plan
+    from recon.report import render_review
+
+    if out.exists():
+        from recon.cli.start import FileThereError
+
+        raise FileThereError(path=str(out))
+    plan = load_plan(plan_path)
+    smaller = _selected(plan, verdicts, payments, parse_amounts(max_value))
+    save_plan(smaller, out)
+    print_result(render_review(smaller, path=str(out), page_rows=PAGE_ROWS), "table")
+
+
+@click.command()
+@click.argument("plan_path", metavar="PLAN", type=_PLAN)
+@config_option
+@click.option("--reason", required=True, help="Why the plan may be applied.")
+@click.option("--ticket", help="The ticket it belongs to.")
+def approve(plan_path: Path, config_path: Path | None, reason: str, ticket: str | None) -> None:
+    """Record your approval of a plan, once.
+
+    Reads a plan; writes one record that is never edited: who, when, why and the digest seen. It holds for every plan
+    with the same effects and for no other. RECON_OPERATOR names you where several people share a login.
+
+    \b
+    Example: recon approve plan.json --reason "checked ten by hand" --ticket INC-12
+    """
+    from recon.approvals import DecisionRecords
+    from recon.plan import load_plan
+
+    settings, plan = settings_from(config_path), load_plan(plan_path)
+    records = DecisionRecords(settings.decisions_dir)
+    approval = records.approve(plan, who=operator_name(), at=settings.now(), reason=reason, ticket=ticket)
+    note(f"Recorded: {approval.who} approved the effects {approval.effects_digest[:12]} of plan {plan.digest[:12]}.")
+
+
+@click.command()
+@click.argument("payments", metavar="BREAK...", nargs=-1, required=True)
+@config_option
+@click.option("--plan", "plan_path", type=_PLAN, help="The plan that shows the breaks; otherwise the newest one.")
+@click.option("--reason", required=True, help="Why the break may stay.")
+@click.option("--until", type=Moment(), required=True, help="UTC time at which it counts again.")
+def ack(
+    payments: tuple[str, ...],
+    config_path: Path | None,
+    plan_path: Path | None,
+    reason: str,
+    until: datetime | timedelta,
+) -> None:
+    """Accept known breaks until a date.
+
+    Reads a plan; writes one record a break. An acknowledged break counts for no exit code until the date, or until it
+    changes in any way.
+
+    \b
+    Example: recon ack 665f1c2e9b1d8a0012345678 --reason "refund agreed" --until 2026-12-01
+    """
+    from recon.approvals import DecisionRecords
+    from recon.plan import load_plan
+    from recon.report import breaks_of
+
+    settings = settings_from(config_path)
+    if isinstance(until, timedelta):
+        raise click.UsageError("--until wants a time that is still to come, for example 2026-12-01.")
+    path = plan_path or _newest_plan(settings.output_dir)
+    breaks = {item.payment_id: item for item in breaks_of(load_plan(path))}
+    for payment in payments:
+        if payment not in breaks:
+            raise NoSuchBreakError(payment=payment, plan=path.name)
+    records = DecisionRecords(settings.decisions_dir)
+    for payment in payments:
+        records.acknowledge(breaks[payment], who=operator_name(), at=settings.now(), reason=reason, until=until)
+        note(f"Recorded: {payment} ({breaks[payment].verdict}) is accepted until {until:%Y-%m-%d %H:%M} UTC.")
 
 
 def artefact_kind(path: Path) -> str:
@@ -84,13 +213,36 @@ def _show_plan(path: Path, *, payment: str | None, page: int, output: str, part:
     elif output == "json":
         write_stdout(plan_bytes(plan).decode())
     else:
-        report = render_review(plan, path=str(path), page=page, page_rows=PAGE_ROWS)
+        rows = max(1, len(plan.changes)) if output == "csv" else PAGE_ROWS
+        report = render_review(plan, path=str(path), page=page, page_rows=rows)
         print_result(report, output, part=part or ("changes" if output == "csv" else None))
 
 
-def _show_snapshot(path: Path, *, output: str, part: str | None) -> None:
-    from recon.report.snapshot import render_snapshot
-    from recon.snapshot import open_snapshot
+def _selected(plan: Plan, verdicts: tuple[str, ...], payments: tuple[str, ...], values: dict[str, str]) -> Plan:
+    """The selection; a value limit is in whole tokens, whose units differ from chain to chain."""
+    from recon.model import Tier
+    from recon.plan import select_changes
+    from recon.report.text import whole_tokens
 
-    print_result(render_snapshot(open_snapshot(path)), output, part=part)
-    sys.stdout.flush()
+    if not values:
+        return select_changes(plan, verdicts=verdicts, payments=payments)
+    limits = {symbol.upper(): Decimal(amount) for symbol, amount in values.items()}
+    kept = []
+    for change in plan.changes:
+        limit = limits.get((change.symbol or "").upper())
+        small = limit is None or whole_tokens(change.value_units, decimals=change.decimals) <= limit
+        named = change.payment_id in payments
+        wanted = change.tier is not Tier.REVIEW and (change.verdict in verdicts or not (verdicts or payments))
+        if small and (named or wanted):
+            kept.append(change.payment_id)
+    unknown = [payment for payment in payments if payment not in {change.payment_id for change in plan.changes}]
+    return select_changes(plan, payments=[*kept, *unknown] or ["within the given value"])
+
+
+def _newest_plan(folder: Path) -> Path:
+    from recon.history import load_history
+
+    entries = load_history(folder).entries
+    if not entries:
+        raise NoPlanYetError
+    return Path(str(entries[-1]["plan"]))

@@ -81,18 +81,17 @@ def demo(out: Path, payments: int, seed: int) -> None:
     \b
     Example: recon demo --out recon-demo
     """
-    from recon.cli.reconcile import make, print_plan
-    from recon.report import render_plan, render_report
+    from recon.cli.reconcile import make, print_plan, report_of
+    from recon.report import render_report
 
     config = _demo_world(out, payments=payments, seed=seed)
     settings = settings_from(config)
-    plan, path = make(settings, settings.selection(), snapshot_path=None, engine="duckdb", out=None)
-    report = path.with_name(path.name.replace("plan-", "report-")).with_suffix(".md")
-    report.write_text(
-        render_report(render_plan(plan, path=str(path), config=str(config), full=True), output="md"), encoding="utf-8"
-    )
+    made = make(settings, settings.selection(), snapshot_path=None, engine="duckdb", out=None)
+    report = made.path.with_name(made.path.name.replace("plan-", "report-")).with_suffix(".md")
+    text = render_report(report_of(made, config=config, full=True), output="md")
+    report.write_text(text, encoding="utf-8")
     note(f"Report:   {report}")
-    print_plan(plan, path, output="table", config=config)
+    print_plan(made, output="table", config=config)
 
 
 def _demo_world(out: Path, *, payments: int, seed: int) -> Path:

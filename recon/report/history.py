@@ -14,7 +14,10 @@ _COLUMNS = (
 
 
 def render_history(history: History, *, limit: int | None = None) -> Report:
-    """The entries, newest first; ``new`` counts breaks that the entry before of the same target had not."""
+    """The entries, newest first; ``new`` counts breaks that the entry before of the same target had not.
+
+    The count made with the plan also leaves out what was acknowledged; an entry without one is counted here.
+    """
     before: dict[str, dict[str, object]] = {}
     rows = []
     for entry in history.entries:
@@ -28,7 +31,7 @@ def render_history(history: History, *, limit: int | None = None) -> Report:
                 target,
                 str(entry.get("payments") or 0),
                 str(entry.get("break_count") or 0),
-                "?" if new is None else str(new),
+                str((entry.get("news") or {}).get("new", "?" if new is None else new)),
                 "healthy" if (entry.get("health") or {}).get("ok") else "NOT HEALTHY",
                 "complete" if entry.get("complete") else "INCOMPLETE",
                 " ".join(f"{name}:{count}" for name, count in sorted(blocking.items()) if count),

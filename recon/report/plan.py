@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,11 +9,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from recon.errors import UsageError
+from recon.history import News
 from recon.ids import parse_payment_id, payment_id_text
 from recon.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier, Verdict
 from recon.report.coverage import coverage_table
 from recon.report.model import Column, Fact, Report, Table
-from recon.report.text import age_text, amount_text, clean_text, decimal_amount, value_text, whole_tokens
+from recon.report.text import age_text, amount_text, decimal_amount, shell_word, value_text, whole_tokens
 
 BREAKS_SHOWN: Final = 20
 BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
@@ -46,17 +46,20 @@ def has_gaps(plan: Plan) -> bool:
     return any(not row.get("complete", False) for row in plan.coverage)
 
 
-def render_plan(plan: Plan, *, path: str = "PLAN", config: str | None = None, full: bool = False) -> Report:
+def render_plan(
+    plan: Plan, *, path: str = "PLAN", config: str | None = None, full: bool = False, news: News | None = None
+) -> Report:
     """The plan's summary, coverage and breaks; ``full`` adds the changes and what is left alone.
 
     Args:
         path: The plan file, for the commands to run next.
         config: The configuration that was named, which those commands need too.
+        news: How many of the breaks are new, known and acknowledged.
     """
     return Report(
         name="plan",
         title=_title(plan),
-        facts=_headline(plan),
+        facts=(*_headline(plan), *_news(news)),
         tables=(
             _verdict_table(plan),
             _money_table(plan),
@@ -71,7 +74,9 @@ def render_plan(plan: Plan, *, path: str = "PLAN", config: str | None = None, fu
     )
 
 
-def render_review(plan: Plan, *, path: str = "PLAN", page: int = 1, page_rows: int = 50) -> Report:
+def render_review(
+    plan: Plan, *, path: str = "PLAN", config: str | None = None, page: int = 1, page_rows: int = 50
+) -> Report:
     """The plan as it is reviewed: its changes page by page, what is left alone, then coverage and breaks."""
     table = change_table(plan, shown=None)
     pages = max(1, -(-len(table.rows) // page_rows))
@@ -87,7 +92,7 @@ def render_review(plan: Plan, *, path: str = "PLAN", page: int = 1, page_rows: i
         title=_title(plan),
         facts=(Fact("changes", "changes", str(len(table.rows)), "count"), *facts),
         tables=(paged, effect_table(plan), _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
-        next_steps=_next_steps(plan, path=path, config=None),
+        next_steps=_next_steps(plan, path=path, config=config),
     )
 
 
@@ -198,6 +203,16 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
     facts.append(Fact("valid_until", "plan valid until", plan.expires_at, "time"))
     facts.append(Fact("digest", "digest", plan.digest, "id"))
     return tuple(facts)
+
+
+def _news(news: News | None) -> tuple[Fact, ...]:
+    if news is None:
+        return ()
+    return (
+        Fact("new", "new since the plan before", str(news.new), "count", alarm=bool(news.new)),
+        Fact("known", "known from it", str(news.known), "count"),
+        Fact("acknowledged", "acknowledged", str(news.acknowledged), "count"),
+    )
 
 
 def _shares(summary: Mapping[str, Any]) -> list[Fact]:
@@ -448,23 +463,21 @@ def _list_table(name: str, title: str, entries: Iterable[str], *, empty: str = "
     return Table(name, title, (Column(name, title),), tuple((entry,) for entry in entries), empty=empty)
 
 
-def _quoted(text: str) -> str:
-    return shlex.quote(clean_text(text))
-
-
 def _next_steps(plan: Plan, *, path: str, config: str | None) -> tuple[str, ...]:
     steps = []
     breaks = breaks_of(plan)
-    file, settings = _quoted(path), f" --config {_quoted(config)}" if config else ""
+    file, settings = shell_word(path), f" --config {shell_word(config)}" if config else ""
     if breaks:
-        steps.append(f"One payment with all its evidence: recon show {file} --payment {_quoted(breaks[0].payment_id)}")
+        steps.append(
+            f"One payment with all its evidence: recon show {file} --payment {shell_word(breaks[0].payment_id)}"
+        )
     if has_gaps(plan):
         steps.append(f"What was not read, and why: recon doctor{settings}")
     writes = [item for item in plan.changes if item.tier is not Tier.REVIEW or item.payment_id in plan.picked]
     if writes or (plan.kind != "correction" and plan.changes):
         steps.append(f"Nothing has changed. To do it: recon apply {file} --digest {plan.digest}{settings}")
     elif plan.changes:
-        picked = _quoted(min(plan.changes, key=_oldest).payment_id)
+        picked = shell_word(min(plan.changes, key=_oldest).payment_id)
         steps.append(f"Nothing has changed. To do it: recon select {file} --payment {picked} --out picked.json")
     else:
         steps.append("Nothing has changed, and this plan has nothing to do.")

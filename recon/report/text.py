@@ -45,6 +45,13 @@ def _visible(character: str) -> str:
     return UNREADABLE if category.startswith("C") else character
 
 
+def shell_word(text: str) -> str:
+    """Text as one word of a command that a person can paste."""
+    import shlex
+
+    return shlex.quote(clean_text(text))
+
+
 def csv_cell(value: object) -> str:
     """A cell that no spreadsheet takes for a formula: a quote before whatever begins like one and is no number.
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from recon.errors import ConfigError, SourceError, WrongSourceError
+from recon.ids import reference_topic
 from recon.registry import TRANSFER_WITH_REFERENCE_AND_FEE, ChainFacts
 from recon.sources.blocks import NEAR_ENOUGH
 from recon.sources.endpoints import finality_of
 from recon.sources.evm import ChainSettings, ClockSkewError, Endpoint, EvmChain, TokenFactsError
 from recon.sources.interface import ChainQuestion
+from recon.sources.logs import decode_transfer
+from recon.sources.rpc import Clock
 from tests import vendor_faults as vendor
 from tests.chain_reading import (
     DAY_MS,
@@ -29,8 +33,10 @@ from tests.chain_reading import (
     assert_whole,
     chain_of,
     node_with,
+    outcomes,
     row_of,
 )
+from tests.onchain import Chain
 from tests.vendor_faults import NOW_S, FakeNode, address, digest, handler_of
 
 # What a reading gives
@@ -301,3 +307,101 @@ def test_no_url_is_in_any_text_of_a_reading() -> None:
     reading = ask(chain, tx_hashes=(digest(1),))
     told = json.dumps([row.problem for row in reading.coverage] + [gap.reason for gap in reading.gaps])
     assert "node0.example" in told and SECRET not in told + repr(chain.settings)
+
+
+# A real node and the real contract
+
+
+def on_chain(chain: Chain, *, handler: vendor.Handler | None = None, **settings: Any) -> EvmChain:
+    """The source over a real chain, over HTTP, with a clock that stands at its head."""
+    given = {"rate_per_s": None, "head_margin_blocks": 0, **settings}
+    return EvmChain(
+        ChainSettings(chain.chain_id, (Endpoint(chain.url),), **given),
+        registry=REGISTRY,
+        transport=None if handler is None else vendor.transport(handler),
+        clock=Clock(now_ms=lambda: chain.block_time() * 1_000),
+    )
+
+
+def question_of(chain: Chain, **given: Any) -> ChainQuestion:
+    return ChainQuestion(from_ms=(chain.block_time() - 86_400) * 1_000, **given)
+
+
+def test_real_payments_through_the_real_proxy_are_read_exactly(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain(56, number=30_000_000)
+    shop, fees = address(0x5401), address(0xFEE5)
+    plain = chain.pay(USDT, shop, 1_250_000, reference="86dfbccad783599a", fee_units=12_500, fee_to=fees)
+    phantom = chain.pay(USDT, shop, 7, reference="00" * 8, fee_units=5)
+    long = chain.pay(USDT, shop, 8, reference="ab" * 100)
+    bare = chain.transfer(USDC, shop, 99)
+    reverted = chain.pay(USDT, shop, 9, reference="01" * 8, payer=chain.accounts[1], approve=False, check=False)
+    chain.mine(20)
+    hashes = (plain, reverted, digest(5))
+    reading = on_chain(chain).read(question_of(chain, recipients=(shop,), tx_hashes=hashes))
+    rows = {(row["tx_hash"], row["kind"]): row for row in reading.tables["transfers"].to_pylist()}
+    paid = rows[plain, "fee_proxy"]
+    assert (paid["amount_units"], paid["fee_units"], paid["fee_recipient"]) == (1_250_000, 12_500, fees)
+    assert (paid["emitter"], paid["token"], paid["recipient"]) == (PROXY, USDT, shop)
+    assert paid["reference_topic"] == reference_topic("86dfbccad783599a")
+    assert paid["block_time"] == chain.block_time(paid["block"]) * 1_000
+    assert paid["confirmations"] == chain.head() - paid["block"] + 1 and paid["final"] is True
+    assert (rows[phantom, "fee_proxy"]["fee_units"], rows[phantom, "fee_proxy"]["fee_recipient"]) == (None, None)
+    assert rows[long, "fee_proxy"]["reference_topic"] == reference_topic("ab" * 100)
+    assert rows[bare, "erc20"]["amount_units"] == 99 and rows[bare, "erc20"]["sender"] == chain.payer
+    assert outcomes(reading) == {plain: "success", reverted: "reverted", digest(5): "not_found"}
+    assert reading.gaps == () and all(row.complete for row in reading.coverage)
+    assert row_of(reading, "proxy").finality_rule == "finalized"
+    for log in chain.proxy_logs():
+        exact = decode_transfer(log)
+        assert rows[exact.tx_hash, "fee_proxy"]["amount_units"] == exact.amount_units
+
+
+def test_a_token_that_lies_gives_amounts_that_enter_no_sum(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain(56)
+    fake = chain.deploy_fake_token(address(0xFA4E))
+    huge = 2**256 - 1
+    chain.pay(fake, address(0x5401), huge, reference="02" * 8, fee_units=huge, fee_to=address(1), approve=False)
+    (row,) = on_chain(chain).read(question_of(chain)).tables["transfers"].to_pylist()
+    assert (row["amount_units"], row["amount_text"], row["token_known"]) == (None, str(2**256 - 1), False)
+
+
+def test_a_real_reorganisation_takes_its_payment_back(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain(56)
+    tx_hash = chain.pay(USDT, address(0x5401), 5, reference="03" * 8)
+    source = on_chain(chain)
+    before = source.read(question_of(chain, tx_hashes=(tx_hash,)))
+    assert outcomes(before) == {tx_hash: "success"} and before.tables["transfers"]["final"].to_pylist() == [False]
+    chain.reorg(1)
+    after = source.read(question_of(chain, tx_hashes=(tx_hash,)))
+    assert after.tables["transfers"].num_rows == 0 and outcomes(after)[tx_hash] in ("not_found", "pending")
+
+
+def test_a_waiting_transaction_on_a_real_chain_is_pending(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain(56)
+    tx_hash = chain.transfer(USDT, address(0x5401), 5, mine=False)
+    assert outcomes(on_chain(chain).read(question_of(chain, tx_hashes=(tx_hash,)))) == {tx_hash: "pending"}
+
+
+def test_a_real_chain_behind_limits_duplicates_and_cuts_is_read_whole(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain(137, number=50_000_000)
+    payments = [(f"{n:016x}", n + 1) for n in range(600)]
+    token = next(a for (chain_id, a), t in REGISTRY.tokens.items() if chain_id == 137 and t.symbol == "USDC")
+    for proxy in chain.proxies:
+        chain.pay_many(token, address(0x5401), payments, proxy=proxy)
+        chain.mine(30)
+    answer = vendor.forward_to(chain.url)
+    answer = vendor.limit_blocks(answer, 20, "exceed maximum block range: {n}")
+    text = "query returned more than 200 results. Try with this block range [{lo}, {hi}]."
+    answer = vendor.limit_results(answer, 200, text)
+    answer = vendor.change_logs(answer, lambda logs: [*logs, logs[0], {**logs[-1], "removed": True}])
+    reading = on_chain(chain, handler=handler_of(answer)).read(question_of(chain))
+    table = reading.tables["transfers"]
+    assert len(chain.proxies) == 2
+    assert sorted(int(value) for value in table["amount_units"].to_pylist()) == sorted(2 * list(range(1, 601)))
+    assert set(table["emitter"].to_pylist()) == set(chain.proxies)
+    assert reading.gaps == () and row_of(reading, "proxy").finality_rule == "min(finalized,depth:500)"
+
+
+def test_check_reads_the_decimals_of_real_contracts(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain(56)
+    assert "the decimals of 2 known tokens are right" in on_chain(chain).check()

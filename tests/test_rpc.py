@@ -228,7 +228,7 @@ Spoiler = Callable[[vendor.Handler], Callable[[bytes], vendor.Reply]]
     [
         lambda handler: vendor.web_page(),
         lambda handler: vendor.web_page(503),
-        lambda handler: vendor.cut_off(handler),
+        vendor.cut_off,
         lambda handler: lambda body: vendor.Reply(b""),
         lambda handler: lambda body: vendor.Reply(b"\xff\xfe garbage"),
         lambda handler: lambda body: vendor.Reply(b"[" * 100_000),

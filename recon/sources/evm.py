@@ -152,7 +152,7 @@ class EvmChain:
         self._pool = Pool(clients, facts=facts, source=self.source, clock=self._clock)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections; each call does so by itself when it ends."""
         for live in self._pool.lives:
             live.client.close()
 
@@ -165,8 +165,14 @@ class EvmChain:
             WrongSourceError: An endpoint serves another chain.
             SourceError: No endpoint answers, heads are off by time, or a token contradicts the registry.
         """
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            return self._checked()
+        finally:
+            self.close()
+
+    def _checked(self) -> str:
         pool, checked = self._pool, _Checked()
-        pool.begin(self.settings.deadline_s)
         for live in pool.lives:
             if pool.ready(live):
                 self._check_time(live)
@@ -175,7 +181,7 @@ class EvmChain:
                 checked.failures.append(live.host)
         if not checked.hosts:
             pool.current()
-        if problems := self.check_tokens():
+        if problems := self._token_problems(None):
             raise TokenFactsError(source=self.source, problems=problems)
         tokens = sum(1 for chain_id, _ in self.registry.tokens if chain_id == self.chain_id)
         failed = f"; not answering: {', '.join(checked.failures)}" if checked.failures else ""
@@ -206,6 +212,13 @@ class EvmChain:
         Returns:
             One sentence per token that contradicts the registry or could not be asked; empty when all is right.
         """
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            return self._token_problems(tokens)
+        finally:
+            self.close()
+
+    def _token_problems(self, tokens: Iterable[str] | None) -> list[str]:
         if tokens is None:
             tokens = [address for chain_id, address in self.registry.tokens if chain_id == self.chain_id]
         problems = []
@@ -262,7 +275,10 @@ class EvmChain:
             verify_blocks=self.settings.verify_blocks,
         )
         self._pool.begin(self.settings.deadline_s)
-        return read_chain(self._pool, plan, progress=progress)
+        try:
+            return read_chain(self._pool, plan, progress=progress)
+        finally:
+            self.close()
 
 
 def _addresses(texts: Iterable[str]) -> tuple[str, ...]:

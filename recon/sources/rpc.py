@@ -349,8 +349,6 @@ class RpcClient:
         clock: Clock | None = None,
         seed: int = 1,
     ) -> None:
-        import httpx
-
         logging.getLogger("httpx").addFilter(_HOST_ONLY)
         self.endpoint, self.limits, self.meter = endpoint, limits, Meter()
         self.deadline = float("inf")
@@ -358,7 +356,8 @@ class RpcClient:
         self._clock = clock or Clock()
         self._bucket = TokenBucket(limits.rate_per_s, clock=self._clock)
         self._random = random.Random(seed)  # noqa: S311 - jitter, not a secret
-        self._http = httpx.Client(timeout=httpx.Timeout(limits.timeout_s), transport=transport)
+        self._transport = transport
+        self._http: httpx.Client | None = None
         self._id = 0
 
     @property
@@ -367,8 +366,17 @@ class RpcClient:
         return self.endpoint.host
 
     def close(self) -> None:
-        """Let go of the connections."""
-        self._http.close()
+        """Let go of the connections; the next question opens them again."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    def _connected(self) -> httpx.Client:
+        import httpx
+
+        if self._http is None:
+            self._http = httpx.Client(timeout=httpx.Timeout(self.limits.timeout_s), transport=self._transport)
+        return self._http
 
     def call(
         self,
@@ -480,7 +488,7 @@ class RpcClient:
         self.meter.calls += 1
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         try:
-            with self._http.stream(
+            with self._connected().stream(
                 "POST", self.endpoint.url, content=msgspec.json.encode(question), headers=headers
             ) as response:
                 body = self._read(method, response)

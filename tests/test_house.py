@@ -27,14 +27,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("guard", "match", "rules", "evidence", "verdicts", "engine", "judge"),
     ("planfile", "plan", "sealed", "reread", "snapshot", "load"),
     ("retry", "store"),
-    ("lease", "journal", "runs", "history"),
-    ("limits", "approvals", "writing", "apply", "undo"),
+    ("lease", "journal", "runs"),
+    ("limits", "approvals", "writing", "apply", "undo", "history"),
     ("flags", "gates"),
     ("inspect", "case", "triage"),
     ("simulate", "score"),
     ("report", "plot"),
     ("configfile", "config"),
-    ("opening", "doctor", "demo"),
+    ("opening", "doctor", "again", "demo"),
     ("cli",),
 )
 """Each module or folder imports only from its own layer and from those before it, and never in a ring."""

@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("retry", "store"),
     ("lease", "journal", "runs"),
     ("limits", "approvals", "writing", "apply", "undo", "history"),
-    ("flags", "gates"),
+    ("flags", "sample", "gates", "gates_evidence", "gates_records", "preflight", "drain", "backfill", "flagsettings"),
     ("inspect", "case", "triage"),
     ("simulate", "score"),
     ("report", "plot"),

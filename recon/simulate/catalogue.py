@@ -313,8 +313,9 @@ TRAPS: Final = (
     Plant("also_sent_elsewhere", V.IN_SYNC, Situation(rails=(RN,), legs=(FULL, Leg(to="stranger")))),
     Plant("first_try_reverted", V.IN_SYNC, Situation(legs=(Leg(fate="reverted"), FULL))),
     Plant("halves_at_once", V.IN_SYNC, Situation(legs=HALVES_AT_ONCE), source="RN subgraph"),
-    Plant("old_proxy_in_sync", V.IN_SYNC, Situation(rails=(RN,), chains=(137,), legs=(Leg(via="old_proxy"),)),
-          rate=0.002),
+    Plant("old_proxy_unseen", V.PROVIDER_BEHIND, Situation(
+        rails=(RN,), chains=(137,), legs=(Leg(via="old_proxy"),),
+    ), source="RN PR 556"),
     Plant("escrow_deposit_besides", V.IN_SYNC, Situation(
         rails=(RN,), chains=(1, 137), legs=(FULL, Leg(via="escrow", to="escrow")),
     )),

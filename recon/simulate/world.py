@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -172,6 +172,8 @@ def load_breaks(path: Path) -> dict[str, float]:
 def write_world(world: World, out: Path) -> None:
     """Write a world as a directory that every command can run on; the same world gives the same bytes.
 
+    A chain on which nothing happened, a world without deliveries and one without faults have no file for them.
+
     Raises:
         UsageError: The directory cannot be made or written.
     """
@@ -180,19 +182,19 @@ def write_world(world: World, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "world.json").write_text(json.dumps(_meta(recorded), indent=1) + "\n", encoding="utf-8")
         (out / "recon.toml").write_text(_CONFIG, encoding="utf-8")
-        _write_lines(out / "payments.ndjson", (extended(document) for document in recorded.payments))
+        _write_lines(out / "payments.ndjson", [extended(document) for document in recorded.payments])
         _write_lines(out / "request_network.ndjson", recorded.request_network)
         _write_lines(out / "shkeeper.ndjson", recorded.shkeeper)
-        _write_lines(out / "deliveries.ndjson", ({"delivery": row} for row in recorded.deliveries))
-        _write_lines(out / "truth.ndjson", (_truth_line(truth) for truth in world.truths))
+        _write_lines(out / "truth.ndjson", [_truth_line(truth) for truth in world.truths])
+        _write_optional(out / "deliveries.ndjson", [{"delivery": row} for row in recorded.deliveries])
         for chain_id, chain in recorded.chains.items():
             lines = [*({"log": log} for log in chain.logs), *({"receipt": row} for row in chain.receipts)]
-            _write_lines(out / f"chain-{chain_id}.ndjson", lines)
+            _write_optional(out / f"chain-{chain_id}.ndjson", lines)
         rules = [
             {name: getattr(rule, name) for name in rule.__slots__ if getattr(rule, name) is not None}
             for rule in recorded.faults
         ]
-        (out / "faults.json").write_text(json.dumps({"format": FORMAT, "rules": rules}) + "\n", encoding="utf-8")
+        _write_optional(out / "faults.json", [{"format": FORMAT, "rules": rules}] if rules else [])
     except OSError as error:
         raise UsageError(f"{out}: the world cannot be written there ({error.strerror}).") from error
 
@@ -228,6 +230,14 @@ def _truth_line(truth: Truth) -> dict[str, Any]:
         "sets": None if truth.sets is None else dict(truth.sets),
         "planted": truth.planted,
     }
+
+
+def _write_optional(path: Path, rows: Sequence[Any]) -> None:
+    """Write a file that may be left out, or take away the one of an earlier world."""
+    if rows:
+        _write_lines(path, rows)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write_lines(path: Path, rows: Iterable[Any]) -> None:

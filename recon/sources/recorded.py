@@ -207,6 +207,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def _documents(path: Path) -> list[Mapping[str, Any]]:
     from bson import json_util
     from bson.codec_options import DatetimeConversion
+    from bson.errors import BSONError
 
     if not path.exists():
         raise RecordedWorldError(path=path, why="the file is missing")
@@ -220,7 +221,7 @@ def _documents(path: Path) -> list[Mapping[str, Any]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             documents.append(json_util.loads(line, json_options=options))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (BSONError, ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError) as error:
             why = f"line {number} is not canonical Extended JSON"
             raise RecordedWorldError(path=path, why=why) from error
     return documents

@@ -11,8 +11,11 @@ from recon.errors import WrongSourceError
 from recon.ids import keccak256
 from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
 from recon.sources.blocks import bloom_may_hold
+from recon.sources.evm import ChainSettings, Endpoint, EvmChain
 from recon.sources.evm_reading import replace_range
+from recon.sources.interface import Reading
 from recon.sources.logs import empty_columns
+from recon.sources.rpc import Clock
 from recon.sources.scan import Hole, Scan
 from tests import vendor_faults as vendor
 from tests.chain_reading import (
@@ -20,6 +23,7 @@ from tests.chain_reading import (
     HEAD,
     NOW_MS,
     PROXY,
+    REGISTRY,
     SECRET,
     US,
     USDT,
@@ -241,18 +245,6 @@ def test_the_deadline_turns_what_is_open_into_a_gap() -> None:
 # Answers that must not be believed (facts C6)
 
 
-def lagging(node: FakeNode, by: int) -> vendor.Answerer:
-    """A balancer whose eth_getLogs backend silently lacks the newest blocks."""
-
-    def answer(call: dict[str, Any]) -> Any:
-        found = node.answer(call)
-        if call["method"] == "eth_getLogs":
-            return [log for log in found if int(log["blockNumber"], 16) <= node.head - by]
-        return found
-
-    return answer
-
-
 def test_the_scan_stays_below_the_head_of_the_endpoint_that_answers() -> None:
     reading = ask(chain_of(handler_of(node_with().answer)))
     assert row_of(reading, "proxy").asked_to == HEAD - 1
@@ -271,6 +263,21 @@ def test_an_empty_answer_near_the_head_is_asked_again() -> None:
         return node.answer(call)
 
     assert_whole(ask(chain_of(handler_of(answer))), 1)
+
+
+def test_newest_blocks_left_out_of_a_long_answer_are_noticed() -> None:
+    node = node_with(5)
+    node.pay(emitter=PROXY, block=HEAD - 3, tx=99, amount=6)
+    behind = [1]
+
+    def answer(call: dict[str, Any]) -> Any:
+        found = node.answer(call)
+        if call["method"] == "eth_getLogs" and behind[0] and vendor.blocks_of(call)[1] == HEAD - 1:
+            behind[0] -= 1
+            return [log for log in found if int(log["blockNumber"], 16) < HEAD - 10]
+        return found
+
+    assert_whole(ask(chain_of(handler_of(answer))), 6)
 
 
 def test_a_backend_that_lacks_the_announced_block_is_waited_for() -> None:
@@ -404,3 +411,29 @@ def test_a_head_long_past_proves_nothing_about_the_present() -> None:
     (gap,) = reading.gaps
     assert (gap.scope, gap.from_ms, gap.to_ms) == ("proxy", (NOW_S - 7_200) * 1_000, NOW_MS)
     assert not row_of(reading, "proxy").complete
+
+
+def test_headers_with_more_extra_data_than_ethereum_allows_are_read() -> None:
+    node = node_with(3, states_times=False)
+
+    def answer(call: dict[str, Any]) -> Any:
+        found = node.answer(call)
+        return {**found, "extraData": "0x" + "ab" * 280} if call["method"] == "eth_getBlockByNumber" else found
+
+    reading = ask(chain_of(handler_of(answer)))
+    assert_whole(reading, 3)
+    assert reading.tables["transfers"]["block_time"].null_count == 0
+
+
+def test_chains_are_read_in_threads_at_the_same_time() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with vendor.serve(handler_of(node_with().answer)) as url, ThreadPoolExecutor(4) as threads:
+
+        def read(_: int) -> Reading:
+            settings = ChainSettings(56, (Endpoint(url),), rate_per_s=None)
+            chain = EvmChain(settings, registry=REGISTRY, clock=Clock(now_ms=lambda: NOW_MS))
+            return ask(chain)
+
+        for reading in threads.map(read, range(4)):
+            assert_whole(reading, 30)

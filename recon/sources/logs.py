@@ -315,7 +315,7 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
         raise _OddError("a log has another number of topics")
     if {seen.lower() for seen in set(topics[0])} != {first}:
         raise _OddError("a log has another first topic")
-    emitter = _text_array(_matrix([log.address for log in logs], 42, "address"))
+    emitter = _emitters([log.address for log in logs])
     columns: dict[str, Any] = {
         "tx_hash": _text_array(_matrix([log.transaction_hash for log in logs], 66, "transactionHash")),
         "log_index": pa.array(_integers([log.log_index for log in logs], "logIndex")),
@@ -341,6 +341,15 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
     )
 
 
+def _emitters(addresses: list[str]) -> pa.Array:
+    """Addresses as a column; mostly one contract emitted all logs of a piece."""
+    import pyarrow as pa
+
+    if len(set(addresses)) > 1:
+        return _text_array(_matrix(addresses, 42, "address"))
+    return pa.repeat(_text_array(_matrix(addresses[:1], 42, "address"))[0], len(addresses))
+
+
 def _proxy_columns(
     logs: list[RawLog], expect: Expectation, emitter: pa.Array, references: Sequence[str]
 ) -> dict[str, Any]:
@@ -354,7 +363,7 @@ def _proxy_columns(
     kind = pc.fill_null(pa.array([expect.kinds[a] for a in addresses], pa.string()).take(place), "unknown")
     data = _raw([log.data for log in logs], 322, "data")
     fee_recipient = _address_array(data, 128, "fee recipient")
-    fee, _ = _amounts(data, 96)
+    fee, _ = _units(data, 96)
     # A fee to the zero address was stated but paid to nobody; a fee of nothing is no fee.
     zero = pc.or_(pc.equal(fee_recipient, _ZERO_ADDRESS), pc.fill_null(pc.equal(fee, pa.scalar(0, fee.type)), False))
     amount, amount_text = _amounts(data, 64)
@@ -475,23 +484,32 @@ def _amounts(raw: np.ndarray[Any, Any], start: int) -> tuple[pa.Array, pa.Array 
     import numpy as np
     import pyarrow as pa
 
-    words = np.ascontiguousarray(raw[:, start : start + 32]).view(">u8")
+    units, over = _units(raw, start)
+    if over is None:
+        return units, None
+    rows = np.flatnonzero(over)
+    texts = [str(int.from_bytes(raw[row, start : start + 32].tobytes(), "big")) for row in rows.tolist()]
+    places = np.zeros(len(raw), dtype=np.int32)
+    places[rows] = np.arange(len(rows), dtype=np.int32)
+    return units, pa.array(texts, pa.string()).take(pa.array(places, mask=~over))
+
+
+def _units(raw: np.ndarray[Any, Any], start: int) -> tuple[pa.Array, np.ndarray[Any, Any] | None]:
+    """The uint256 from byte ``start`` as Decimal(38, 0), and which rows are null for having over 37 digits."""
+    import numpy as np
+    import pyarrow as pa
+
+    words = np.ascontiguousarray(raw[:, start : start + 32]).view(">u8").astype("<u8")
+    units = np.ascontiguousarray(words[:, :1:-1])
     limit_hi, limit_lo = np.uint64(UNITS_MAX >> 64), np.uint64(UNITS_MAX & (2**64 - 1))
-    hi, lo = words[:, 2].astype("<u8"), words[:, 3].astype("<u8")
-    over = (words[:, 0] != 0) | (words[:, 1] != 0) | (hi > limit_hi) | ((hi == limit_hi) & (lo > limit_lo))
-    units = np.empty((len(words), 2), dtype="<u8")
-    units[:, 0], units[:, 1] = lo, hi
-    if not over.any():
-        return pa.Array.from_buffers(pa.decimal128(38, 0), len(words), [None, pa.py_buffer(units)]), None
-    units[over] = 0
-    valid = pa.py_buffer(np.packbits(~over, bitorder="little"))
-    texts: list[str | None] = [None] * len(words)
-    for row in np.flatnonzero(over).tolist():
-        texts[row] = str(int.from_bytes(raw[row, start : start + 32].tobytes(), "big"))
-    return (
-        pa.Array.from_buffers(pa.decimal128(38, 0), len(words), [valid, pa.py_buffer(units)]),
-        pa.array(texts, pa.string()),
-    )
+    hi = units[:, 1]
+    over = (words[:, 0] | words[:, 1] != 0) | (hi > limit_hi) | ((hi == limit_hi) & (units[:, 0] > limit_lo))
+    valid = None
+    if is_any := bool(over.any()):
+        units[over] = 0
+        valid = pa.py_buffer(np.packbits(~over, bitorder="little"))
+    made = pa.Array.from_buffers(pa.decimal128(38, 0), len(raw), [valid, pa.py_buffer(units)])
+    return made, over if is_any else None
 
 
 def _integers(values: Sequence[Any], what: str) -> np.ndarray[Any, Any]:

@@ -216,4 +216,7 @@ def _word(verdict: Verdict | None) -> str | None:
 
 def _decimals(share: Fraction | None) -> str | None:
     """A share as text, cut after six decimals and never rounded up to 1."""
-    return None if share is None else f"{share.numerator * 10**6 // share.denominator / 10**6:.6f}"
+    if share is None:
+        return None
+    millionths = share.numerator * 10**6 // share.denominator
+    return f"{millionths // 10**6}.{millionths % 10**6:06d}"

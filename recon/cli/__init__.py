@@ -29,11 +29,13 @@ COMMANDS: tuple[Entry, ...] = (
         "journal", "recon.cli.write:journal", "Check the journal, and decide what a run left open.", "Review and write"
     ),
     Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),
+    Entry("score", "recon.cli.prove:score", "Hold a judgement beside the known truth.", "Prove"),
 )
 
 cli = LazyGroup(
     name="recon",
     entries=COMMANDS,
+    context_settings={"max_content_width": 100},
     params=[version_option(__version__)],
     help="""Reconcile payments three ways: our record, the provider, the chain.
 

@@ -1,12 +1,23 @@
-"""``recon simulate``: worlds with known truth, to try the tool on and to prove its verdicts with."""
+"""``recon simulate`` and ``recon score``: worlds with known truth, and how right a judgement of them is."""
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import click
 
-from recon.cli.common import note, write_stdout
+from recon.cli.common import (
+    config_option,
+    format_option,
+    note,
+    part_option,
+    print_result,
+    settings_from,
+    write_stdout,
+)
+from recon.cli.lazy import DIFFERENCES, DONE
 from recon.errors import RefusedError
 
 
@@ -42,3 +53,44 @@ def simulate(payments: int, seed: int, breaks: str, out: Path) -> None:
     write_world(generate_world(payments=payments, seed=seed, breaks=mixture), out)  # type: ignore[arg-type]
     write_stdout(f"{out}\n")
     note(f"To reconcile it: recon plan --config {out / 'recon.toml'}")
+
+
+@click.command()
+@click.argument("judged", metavar="SNAPSHOT|PLAN", type=click.Path(path_type=Path))
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The truth.ndjson of a simulated world.",
+)
+@config_option
+@format_option
+@part_option
+def score(*, judged: Path, truth: Path, config_path: Path | None, output: str, part: str | None) -> None:
+    """Hold a judgement beside the known truth.
+
+    Reads a plan (or a snapshot, which it judges by the configured policy) and a truth file; writes nothing. Leaves with
+    1 when a verdict is wrong, a finding is missing, or a planned write contradicts the truth.
+
+    \b
+    Example: recon score world/recon-out/plan.json --truth world/truth.ndjson
+    """
+    from recon.plan import load_plan, make_plan
+    from recon.report.score import render_score
+    from recon.score import score as score_plan
+    from recon.score import score_json
+    from recon.simulate import load_truth
+    from recon.snapshot import open_snapshot
+
+    truths = load_truth(truth)
+    if judged.is_dir():
+        settings = settings_from(config_path)
+        plan = make_plan(open_snapshot(judged), policy=settings.policy(), registry=settings.registry())
+    else:
+        plan = load_plan(judged)
+    found = score_plan(plan, truths)
+    if output == "json":
+        write_stdout(json.dumps(score_json(found), indent=1) + "\n")
+    else:
+        print_result(render_score(found), output, part=part)
+    sys.exit(DONE if found.is_perfect else DIFFERENCES)

@@ -234,9 +234,11 @@ def settle(*, run: str, config_path: Path | None, payment: str, written_by: str,
 
 def _before_consent(plan: Plan) -> None:
     """Say what the changes make possible, and what will not happen, before anything is written."""
+    from recon.apply import is_picked
     from recon.report.plan import effect_table
 
-    for verdict, count, effect in effect_table(plan).rows:
+    written = replace(plan, changes=tuple(change for change in plan.changes if is_picked(plan, change)))
+    for verdict, count, effect in effect_table(written).rows:
         note(f"{verdict} ({count}): {effect}")
 
 

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from recon.errors import ConfigError, UsageError
+from recon.flagsettings import FlagsSection, GatesSection
 from recon.ids import normalise_address
 
 CONFIG_NAME = "recon.toml"
@@ -297,6 +298,8 @@ class SettingsFile(BaseSettings):
     limits: LimitsSection = LimitsSection()
     health: HealthSection = HealthSection()
     approvals: ApprovalsSection = ApprovalsSection()
+    flags: FlagsSection = FlagsSection()
+    gates: GatesSection = GatesSection()
     recorded: RecordedSection = RecordedSection()
     output: OutputSection = OutputSection()
 

@@ -82,7 +82,8 @@ def test_all_of_them_can_be_drawn_and_one_more_cannot() -> None:
 @pytest.mark.parametrize(
     ("units", "decimals", "band"),
     [(9_999_999, 6, "under 10"), (10_000_000, 6, "10 to 100"), (10**22, 18, "10000 and over"),
-     (None, 6, "amount unknown"), (5, None, "amount unknown"), (0, 0, "under 10"), (9999 * 10**18, 18, "1000 to 10000")],
+     (None, 6, "amount unknown"), (5, None, "amount unknown"), (0, 0, "under 10"),
+     (9999 * 10**18, 18, "1000 to 10000")],
 )  # fmt: skip
 def test_the_size_of_a_payment_is_counted_in_whole_tokens(units: int | None, decimals: int | None, band: str) -> None:
     assert Candidate("p", "in_sync", value_units=units, decimals=decimals).band == band

@@ -35,10 +35,10 @@ class Probe:
     """
 
     name: str
-    url: str
+    url: str = field(repr=False)
     expect_status: int = 200
     expect: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     values: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 5.0
     wants_json: bool = True

@@ -38,7 +38,7 @@ _BLOCKED = frozenset(
 )
 _BLOCK_FLAGS = ("blocked", "isBlocked", "sanctioned", "isSanctioned", "hit")
 _BLOCK_WORDS = ("status", "result", "decision", "verdict", "outcome")
-_RESOLVED = (
+RESOLVED: Final = (
     "expires_at", "external_id", "network", "recipient", "reference", "request_id", "token", "tx_hash",
 )  # fmt: skip
 
@@ -107,7 +107,7 @@ def whole_text(text: str) -> str:
 
 def plain_text(value: object) -> str | None:
     """The text of an id-like value (text, ObjectId, whole number), stripped; None when there is none."""
-    if isinstance(value, str):
+    if type(value) is str:
         return whole_text(value).strip() or None
     if value is None or isinstance(value, bool):
         return None
@@ -120,7 +120,7 @@ def quoted(value: object) -> str | None:
     """A stored value as short text for a person: text as it is, anything else as JSON, cut at :data:`RAW_MAX`."""
     if value is None:
         return None
-    if isinstance(value, str):
+    if type(value) is str:
         text = value
     elif isinstance(value, int | float) or type(value).__name__ in ("ObjectId", "Decimal128"):
         text = str(value)
@@ -167,7 +167,7 @@ def amount_words(value: object) -> tuple[str | None, str | None]:
     if type(value).__name__ == "Decimal128":
         number = value.to_decimal()  # type: ignore[attr-defined]
     try:
-        if isinstance(number, str):
+        if type(number) is str:
             stripped = number.strip()
             parse_units(stripped, decimals=78)
             number = Decimal(stripped)
@@ -194,7 +194,7 @@ def bounds(units: int, tolerance: tuple[int, int]) -> tuple[int, int]:
 
 def is_set(value: object) -> bool:
     """Whether a mark (hold, test, demo, dispute) is on: true, a non-zero number, a word that does not deny it."""
-    if isinstance(value, str):
+    if type(value) is str:
         return value.strip().lower() not in _NOT_HELD
     if isinstance(value, Mapping):
         for key in ("active", "enabled", "status"):
@@ -206,12 +206,12 @@ def is_set(value: object) -> bool:
 
 def is_blocked(value: object) -> bool:
     """Whether a stored screening answer says that the money is blocked."""
-    if isinstance(value, str):
+    if type(value) is str:
         return value.strip().lower() in _BLOCKED
     if isinstance(value, Mapping):
         if any(value.get(key) is True for key in _BLOCK_FLAGS):
             return True
-        return any(isinstance(value.get(key), str) and is_blocked(value[key]) for key in _BLOCK_WORDS)
+        return any(type(value.get(key)) is str and is_blocked(value[key]) for key in _BLOCK_WORDS)
     return False
 
 
@@ -239,7 +239,7 @@ class DocumentReader:
         self._tokens: dict[tuple[int, str], Token | None] = {}
         self._chains: dict[str | int, int | None] = {}
         merchants = {address for text in policy.merchant_recipients if (address := ids.normalise_address(text))}
-        self._merchant = merchants.pop() if len(merchants) == 1 else None
+        self.merchant = merchants.pop() if len(merchants) == 1 else None
 
     def row(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """One row of :data:`recon.tables.PAYMENTS`; what could not be read stands in its ``problem``."""
@@ -249,7 +249,7 @@ class DocumentReader:
         problems: set[str] = set()
         find = partial(self._find, document)
         provider_raw = find("provider")[0]
-        provider = self._registry.provider(whole_text(provider_raw) if isinstance(provider_raw, str) else None)
+        provider = self.provider_of(provider_raw)
         row: dict[str, Any] = {"provider": provider, "provider_raw": quoted(provider_raw)}
         self._read_identity(document, row, problems)
         self._read_words(document, row, problems)
@@ -261,9 +261,13 @@ class DocumentReader:
         self._read_marks(document, row)
         self._read_times(document, row, paths, problems)
         row["problem"] = " ".join(sorted(problems)) or None
-        row["paths"] = " ".join(f"{name}={paths[name]}" for name in _RESOLVED if name in paths) or None
+        row["paths"] = " ".join(f"{name}={paths[name]}" for name in RESOLVED if name in paths) or None
         row["digest"] = digest
         return row
+
+    def provider_of(self, word: object) -> str:
+        """The normalised name of a stored provider word; empty when none is stored."""
+        return self._registry.provider(whole_text(word) if type(word) is str else None)
 
     def token_of(self, chain_id: int, word: str) -> Token | None:
         """The token that a symbol or a contract address means on a chain, remembered."""
@@ -277,7 +281,7 @@ class DocumentReader:
     def chain_of(self, value: object) -> int | None:
         """The chain id that a stored network means: a word, a number of any type, or a coin such as BNB-USDT."""
         number = whole_number(value)
-        word: str | int | None = number if number is not None else value if isinstance(value, str) else None
+        word: str | int | None = number if number is not None else value if type(value) is str else None
         if word is None:
             return None
         if word not in self._chains:
@@ -324,7 +328,7 @@ class DocumentReader:
 
     def _read_words(self, document: Mapping[str, Any], row: dict[str, Any], problems: set[str]) -> None:
         status = self._find(document, "status")[0]
-        row["status"] = status if isinstance(status, str) and status in STATUSES else None
+        row["status"] = status if type(status) is str and status in STATUSES else None
         row["status_raw"] = quoted(status)
         if row["status"] is None:
             problems.add("status_missing" if status is None else "status_unknown")
@@ -351,7 +355,7 @@ class DocumentReader:
             if path:
                 paths[name] = path
         recorded, path = self._find(document, "tx_hash", read=stored_value)
-        row["tx_hash"] = ids.normalise_tx_hash(recorded) if isinstance(recorded, str) else None
+        row["tx_hash"] = ids.normalise_tx_hash(recorded) if type(recorded) is str else None
         row["tx_hash_raw"] = None if row["tx_hash"] else quoted(recorded)
         if path:
             paths["tx_hash"] = path
@@ -359,7 +363,7 @@ class DocumentReader:
     def asset(self, currency: object, network: object, address: str | None) -> Asset:
         """What a stored currency, network and token address mean together."""
         chain_id, coin_chain, symbol = self.chain_of(network), None, None
-        if isinstance(currency, str):
+        if type(currency) is str:
             coin_chain, symbol = split_coin(currency)
         from_coin = network is None and coin_chain is not None
         if from_coin:
@@ -397,8 +401,8 @@ class DocumentReader:
         recipient, path = self._find(document, field, row["provider"], address_of)
         deposits = incoming and row["provider"] == "shkeeper"
         row["is_deposit"] = deposits and recipient is not None
-        if recipient is None and incoming and not deposits and self._merchant:
-            recipient, path = self._merchant, "policy"
+        if recipient is None and incoming and not deposits and self.merchant:
+            recipient, path = self.merchant, "policy"
         row["recipient"] = recipient
         row["sender"] = self._find(document, "sender", read=address_of)[0]
         if path:
@@ -472,7 +476,7 @@ def split_coin(currency: str) -> tuple[str | None, str]:
 
 def is_request_id(value: object) -> bool:
     """Whether a text is a Request Network request id by its shape alone."""
-    return isinstance(value, str) and len(value) == 66 and value.startswith("01") and value.isalnum()
+    return type(value) is str and len(value) == 66 and value.startswith("01") and value.isalnum()
 
 
 def candidate_values(document: Mapping[str, Any], candidate: Candidate) -> list[Any]:
@@ -494,14 +498,14 @@ def request_id_of(value: object) -> str | None:
 
 def reference_of(value: object) -> str | None:
     """A stored payment reference as 16 bare hex digits, or None."""
-    return ids.normalise_reference(value) if isinstance(value, str) else None
+    return ids.normalise_reference(value) if type(value) is str else None
 
 
 def address_of(value: object) -> str | None:
     """A stored address in lower case, or None."""
-    return ids.normalise_address(value) if isinstance(value, str) else None
+    return ids.normalise_address(value) if type(value) is str else None
 
 
 def stored_value(value: object) -> object | None:
     """Any stored value; blank text counts as nothing."""
-    return None if isinstance(value, str) and not value.strip() else value
+    return None if type(value) is str and not value.strip() else value

@@ -33,7 +33,7 @@ from recon.sources.interface import (
     no_progress,
 )
 from recon.sources.mongo import MongoSettings, MongoStore, claim_key, claim_keys, id_values
-from recon.sources.rawbson import RawBatch
+from recon.sources.rawbson import RawBatch, RawDocument
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +64,30 @@ def payment_rows(
 ) -> pa.RecordBatch:
     """Turn documents into rows of :data:`recon.tables.PAYMENTS`, in the given order, one row each, none dropped."""
     reader = DocumentReader(fields=fields, registry=registry, policy=policy)
+    if isinstance(documents, RawBatch) and len(documents):
+        return _raw_rows(documents, fields, reader)
     return _batch([reader.row(document) for document in documents])
+
+
+def _raw_rows(documents: RawBatch, fields: FieldPaths, reader: DocumentReader) -> pa.RecordBatch:
+    """The rows of a raw batch by columns; documents that are odd in any way are read one by one."""
+    import numpy as np
+    import pyarrow as pa
+
+    from recon.sources.columns import PaymentColumns
+
+    try:
+        columns = PaymentColumns(documents, fields=fields, reader=reader)
+    except pa.ArrowInvalid:
+        return _batch([reader.row(RawDocument(documents.raw(index))) for index in range(len(documents))])
+    rows = columns.batch()
+    odd = np.flatnonzero(columns.odd)
+    if not odd.size:
+        return rows
+    patches = _batch([reader.row(RawDocument(documents.raw(index))) for index in odd.tolist()])
+    order = np.arange(len(documents))
+    order[odd] = len(documents) + np.arange(odd.size)
+    return pa.concat_batches([rows, patches]).take(pa.array(order))
 
 
 class RowRules(TypedDict):

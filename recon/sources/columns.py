@@ -1,0 +1,535 @@
+"""A raw batch of Payment documents to rows of the payments table, column by column.
+
+The meaning of every field is that of :class:`recon.sources.documents.DocumentReader`; this is only faster. Whatever
+is seldom (a status that is a number, a network stored as a double, a reference that must be derived) marks its
+document as odd, and odd documents are read by that reader. A test holds both ways against each other on documents of
+every shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from recon import ids
+from recon.model import ESCROW_STATES, STATUSES
+from recon.sources import documents as clear
+from recon.sources.fields import Candidate, FieldPaths
+from recon.sources.rawbson import (
+    ARRAY,
+    BOOL,
+    DATE,
+    DECIMAL,
+    DOUBLE,
+    INT32,
+    INT64,
+    MISSING,
+    NULL,
+    OBJECT,
+    OBJECT_ID,
+    STRING,
+    Columns,
+    Node,
+    RawBatch,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+_HASH: Final = "^0x[0-9a-f]{64}$"
+_ADDRESS: Final = "^0x[0-9a-f]{40}$"
+_REFERENCE: Final = "^[0-9a-f]{16}$"
+_REQUEST: Final = "^01[0-9a-f]{64}$"
+_PLAIN: Final = "^[!-~]{1,200}$"
+
+Convert = Callable[["pa.Array"], "pa.Array"]
+
+
+def wanted(fields: FieldPaths) -> Node:
+    """The tree of every path that any field may be stored at."""
+    return Node.tree(candidate.path for several in fields.candidates.values() for candidate in several)
+
+
+class PaymentColumns:
+    """The payments table of one raw batch.
+
+    ``odd`` tells which documents were not understood here; their rows are not to be used.
+
+    Raises:
+        pa.ArrowInvalid: A text is no UTF-8; the whole batch has to be read the slow way.
+    """
+
+    def __init__(self, batch: RawBatch, *, fields: FieldPaths, reader: clear.DocumentReader) -> None:
+        self._raw = Columns(batch, wanted(fields))
+        self._fields = fields
+        self._reader = reader
+        self._problems: dict[str, Bools] = {}
+        self._paths: dict[str, list[tuple[str, Bools]]] = {}
+        self.size = len(batch)
+        self.odd = self._raw.odd
+        self.columns: dict[str, Any] = {}
+        self._read_identity()
+        self._read_words()
+        self._read_keys()
+        self._read_asset()
+        self._read_recipient()
+        self._read_amount()
+        self._read_marks()
+        self._read_times()
+        self.columns["problem"] = _coded(self.size, [(code, self._problems[code]) for code in sorted(self._problems)])
+        self.columns["paths"] = self._path_texts()
+        self.columns["digest"] = _digests(batch)
+
+    def batch(self) -> pa.RecordBatch:
+        """The rows in the order of the documents."""
+        import pyarrow as pa
+
+        from recon.tables import arrow_schema
+
+        schema = arrow_schema("payments")
+        arrays = [
+            column if isinstance(column := self.columns[name], pa.Array) else pa.array(column) for name in schema.names
+        ]
+        return pa.RecordBatch.from_arrays(
+            [
+                array.cast(kind) if array.type != kind else array
+                for array, kind in zip(arrays, schema.types, strict=True)
+            ],
+            schema=schema,
+        )
+
+    # --- fields by candidates ---
+
+    def _present(self, name: str, rows: Bools | None = None) -> Iterable[tuple[Candidate, npt.NDArray[np.uint8]]]:
+        """The candidates that any document has, each with the BSON types where it may be looked at."""
+        import numpy as np
+
+        for candidate in self._fields.of(name):
+            if not self._raw.has(candidate.path):
+                continue
+            kinds = self._raw.kinds(candidate.path)
+            if candidate.provider is not None:
+                kinds = np.where(self._provider_is(candidate.provider), kinds, MISSING)
+            yield candidate, kinds if rows is None else np.where(rows, kinds, MISSING)
+
+    def _provider_is(self, name: str) -> Bools:
+        import pyarrow.compute as pc
+
+        return _flags(pc.equal(self.columns["provider"], name))
+
+    def _texts(self, path: str, kinds: npt.NDArray[np.uint8], *, ids_too: bool) -> pa.Array:
+        """Text values of a path; with ``ids_too`` ObjectIds as hex, and whole numbers make the document odd."""
+        import numpy as np
+        import pyarrow.compute as pc
+
+        strings = kinds == STRING
+        array = self._raw.texts(path, strings)
+        if ids_too:
+            self.odd |= np.isin(kinds, (INT32, INT64))
+            if (hexes := kinds == OBJECT_ID).any():
+                array = pc.coalesce(array, self._raw.hexes(path, hexes))
+        return array
+
+    def _found(
+        self, name: str, convert: Convert, *, rows: Bools | None = None, ids_too: bool = False, only_text: bool = False
+    ) -> pa.Array:
+        """The first usable text of a field; ``only_text`` makes any other type odd instead of unusable."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        result = pa.nulls(self.size, pa.string())
+        self._paths[name] = []
+        for candidate, kinds in self._present(name, rows):
+            if only_text:
+                self.odd |= ~np.isin(kinds, (MISSING, NULL, STRING))
+            array = convert(self._texts(candidate.path, kinds, ids_too=ids_too))
+            if candidate.shaped:
+                array = _only(array, _REQUEST)
+            chosen = _flags(pc.and_(array.is_valid(), result.is_null()))
+            if chosen.any():
+                self._paths[name].append((candidate.path, chosen))
+                result = pc.coalesce(result, array)
+        return result
+
+    def _any(self, name: str, truth: Callable[[object], bool]) -> Bools:
+        """Whether a mark is set at any candidate."""
+        import numpy as np
+
+        result = np.zeros(self.size, dtype=np.bool_)
+        for candidate, kinds in self._present(name):
+            at = self._raw.places(candidate.path)
+            for kind in np.unique(kinds).tolist():
+                if kind not in (MISSING, NULL):
+                    here = np.flatnonzero(kinds == kind)
+                    result[here] |= self._truths(kind, at[here], here, truth)
+        return result
+
+    def _truths(self, kind: int, at: Ints, here: Ints, truth: Callable[[object], bool]) -> Any:
+        import numpy as np
+
+        raw = self._raw
+        if kind == BOOL:
+            return (raw.octets[at] != 0) & truth(True)
+        if kind in (OBJECT_ID, DATE):
+            return np.full(at.size, truth(1))
+        if kind == STRING:
+            values: list[object] = [_text(raw, place) for place in at.tolist()]
+        elif kind in (OBJECT, ARRAY):
+            values = [_object(raw, place, kind) for place in at.tolist()]
+        else:
+            self.odd[here] = True
+            return np.zeros(at.size, dtype=np.bool_)
+        return np.array([truth(value) for value in values], dtype=np.bool_)
+
+    # --- columns ---
+
+    def _read_identity(self) -> None:
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        kinds = self._raw.kinds("_id")
+        strings, hexes = kinds == STRING, kinds == OBJECT_ID
+        self.odd |= ~(strings | hexes)
+        text = self._raw.texts("_id", strings) if strings.any() else pa.nulls(self.size, pa.string())
+        if strings.any():
+            text = pa.array([None if t is None else ids.payment_id_text(t) for t in text.to_pylist()], pa.string())
+        self.columns["payment_id"] = pc.coalesce(text, self._raw.hexes("_id", hexes)) if hexes.any() else text
+        self.columns["id_type"] = pa.array(["string", "objectId"]).take(pa.array(np.where(hexes, 1, 0)))
+
+    def _read_words(self) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        provider = self._found("provider", _same, only_text=True)
+        self.columns["provider_raw"] = _mapped(provider, clear.quoted)
+        self.columns["provider"] = pc.fill_null(_mapped(provider, self._reader.provider_of), "")
+        status = self._found("status", _same, only_text=True)
+        self.columns["status_raw"] = _mapped(status, clear.quoted)
+        self.columns["status"] = _mapped(status, lambda word: word if word in STATUSES else None)
+        self._problem("status_missing", status.is_null())
+        self._problem("status_unknown", pc.and_(status.is_valid(), self.columns["status"].is_null()))
+        direction = pc.fill_null(self._found("direction", _same, only_text=True), "in")
+        self.columns["direction"] = _mapped(direction, clear.quoted)
+        self._problem("direction_unknown", pc.invert(pc.is_in(direction, pa.array(clear.DIRECTIONS))))
+        escrow = self._found("escrow_state", _same, only_text=True)
+        self.columns["escrow_state"] = _mapped(escrow, clear.quoted)
+        self._problem(
+            "escrow_unknown", pc.and_(escrow.is_valid(), pc.invert(pc.is_in(escrow, pa.array(ESCROW_STATES))))
+        )
+        for name in ("safety_status", "safety_reason"):
+            self.columns[name] = _mapped(self._found(name, _same, only_text=True), clear.quoted)
+        self.columns["confirmations"] = self._numbers("confirmations", {INT32: self._raw.int32, INT64: self._raw.int64})
+        for name in ("buyer_id", "order_id", "offer_id"):
+            self.columns[name] = self._found(name, _plain, ids_too=True)
+
+    def _numbers(self, name: str, readers: dict[int, Any], *, odd: tuple[int, ...] = (DOUBLE, DECIMAL)) -> pa.Array:
+        """The first whole number (or date) of a field; number types in ``odd`` are left to the slow way."""
+        import numpy as np
+        import pyarrow as pa
+
+        values = np.zeros(self.size, dtype=np.int64)
+        known = np.zeros(self.size, dtype=np.bool_)
+        self._paths[name] = []
+        for candidate, kinds in self._present(name):
+            self.odd |= np.isin(kinds, odd)
+            before = known.copy()
+            for kind, numbers in readers.items():
+                here = np.flatnonzero((kinds == kind) & ~known)
+                values[here] = numbers[self._raw.places(candidate.path)[here]]
+                known[here] = True
+            self._paths[name].append((candidate.path, known & ~before))
+        return pa.array(values, mask=~known)
+
+    def _read_keys(self) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self.columns["request_id"] = self._found("request_id", _request_id, ids_too=True)
+        self.columns["reference"] = self._found("reference", _reference)
+        self.columns["external_id"] = self._found("external_id", _plain, ids_too=True)
+        recorded = self._found("tx_hash", _stored, only_text=True)
+        hashes = _hash(recorded)
+        self.columns["tx_hash"] = hashes
+        junk = pc.if_else(hashes.is_null(), recorded, pa.scalar(None, pa.string()))
+        self.columns["tx_hash_raw"] = _mapped(junk, clear.quoted)
+        self.columns["reference_topic"] = _topics(self.columns["reference"])
+
+    def _read_asset(self) -> None:
+        import numpy as np
+        import pyarrow as pa
+
+        currency = self._found("currency", _same, only_text=True)
+        network = self._networks()
+        address = self._found("token", _address)
+        self.columns["currency"] = _mapped(currency, clear.quoted)
+        self.columns["network_raw"] = _mapped(network, clear.quoted)
+        coded = [_codes(array) for array in (currency, network, address)]
+        key = np.zeros(self.size, dtype=np.int64)
+        for codes, words in coded:
+            key = key * (len(words) + 1) + codes
+        unique, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        assets = [
+            self._reader.asset(*(words[codes[row]] if codes[row] < len(words) else None for codes, words in coded))
+            for row in first.tolist()
+        ]
+        assert len(assets) == len(unique)
+        where = pa.array(inverse.reshape(-1))
+        self.columns["chain_id"] = pa.array([asset.chain_id for asset in assets], pa.int64()).take(where)
+        self.columns["token"] = pa.array([asset.token for asset in assets], pa.string()).take(where)
+        self.columns["decimals"] = pa.array([asset.decimals for asset in assets], pa.int64()).take(where)
+        for code in ("network_missing", "network_unknown", "token_unknown"):
+            self._problem(code, pa.array([asset.problem == code for asset in assets]).take(where))
+        coin_path = self._fields.path("currency")
+        known = _flags(self.columns["chain_id"].is_valid())
+        by_coin = _flags(pa.array([asset.chain_from_coin for asset in assets]).take(where))
+        priced = _flags(self.columns["decimals"].is_valid())
+        by_symbol = _flags(pa.array([asset.by_symbol for asset in assets]).take(where))
+        self._paths["network"] = [
+            *((path, chosen & known) for path, chosen in self._paths["network"]), (coin_path, by_coin & known),
+        ]  # fmt: skip
+        self._paths["token"] = [
+            *((path, chosen & priced & ~by_symbol) for path, chosen in self._paths["token"]),
+            (coin_path, by_symbol & priced),
+        ]
+
+    def _networks(self) -> pa.Array:
+        """Network words, chain ids as their digits; the first that is not blank."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        result = pa.nulls(self.size, pa.string())
+        self._paths["network"] = []
+        for candidate, kinds in self._present("network"):
+            self.odd |= ~np.isin(kinds, (MISSING, NULL, STRING, INT32, INT64))
+            array = _stored(self._raw.texts(candidate.path, kinds == STRING))
+            for kind, numbers in ((INT32, self._raw.int32), (INT64, self._raw.int64)):
+                if (here := kinds == kind).any():
+                    at = np.where(here, self._raw.places(candidate.path), 0)
+                    array = pc.coalesce(array, pa.array(numbers[at], mask=~here).cast(pa.string()))
+            chosen = _flags(pc.and_(array.is_valid(), result.is_null()))
+            self._paths["network"].append((candidate.path, chosen))
+            result = pc.coalesce(result, array)
+        return result
+
+    def _read_recipient(self) -> None:
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        incoming = _flags(pc.equal(self.columns["direction"], "in"))
+        array = self._found("recipient", _address, rows=incoming)
+        if not incoming.all():
+            array = pc.coalesce(array, self._found("payout_recipient", _address, rows=~incoming))
+            self._paths["recipient"] += self._paths["payout_recipient"]
+        deposits = incoming & self._provider_is("shkeeper")
+        self.columns["is_deposit"] = pa.array(deposits & _flags(array.is_valid()))
+        merchant = self._reader.merchant
+        if merchant is not None:
+            last = incoming & ~deposits & _flags(array.is_null())
+            array = pc.if_else(pa.array(last), merchant, array)
+            self._paths["recipient"].append(("policy", last))
+        self.columns["recipient"] = array
+        self.columns["sender"] = self._found("sender", _address)
+        derivable = pc.and_(self.columns["reference"].is_null(), self.columns["request_id"].is_valid())
+        derivable = _flags(pc.and_(derivable, array.is_valid()))
+        if derivable.any():
+            for _, kinds in self._present("salt"):
+                self.odd |= derivable & ~np.isin(kinds, (MISSING, NULL))
+
+    def _read_amount(self) -> None:
+        import numpy as np
+        import pyarrow.compute as pc
+
+        from recon.sources.amounts import Amounts
+
+        kinds = np.zeros(self.size, dtype=np.uint8)
+        places = np.zeros(self.size, dtype=np.int64)
+        for candidate, stored in self._present("amount"):
+            here = np.isin(kinds, (MISSING, NULL)) & ~np.isin(stored, (MISSING, NULL))
+            kinds[here] = stored[here]
+            places[here] = self._raw.places(candidate.path)[here]
+        self.odd |= ~np.isin(kinds, (MISSING, NULL, DOUBLE, STRING, INT32, INT64, DECIMAL))
+        providers = self.columns["provider"]
+        codes, words = _codes(providers)
+        tolerances = [self._reader.tolerance(word) for word in words] + [(0, 0)]
+        amounts = Amounts(self._raw, kinds, places, odd=self.odd)
+        decimals = pc.fill_null(self.columns["decimals"], -1).to_numpy(zero_copy_only=False)
+        amounts.read(decimals, codes, tolerances)
+        self.columns |= amounts.columns()
+        for code, flags in amounts.problems.items():
+            self._problem(code, flags)
+
+    def _read_marks(self) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        is_set, blocked = clear.is_set, clear.is_blocked
+        self.columns["disputed"] = pa.array(self._any("disputed", is_set) | self._any("dispute_id", is_set))
+        self.columns["hold"] = pa.array(self._any("hold", is_set))
+        self.columns["aml_blocked"] = pa.array(self._any("aml", blocked))
+        named = _flags(pc.fill_null(pc.starts_with(self.columns["request_id"], "req_test"), False))
+        self.columns["is_test"] = pa.array(self._any("test", is_set) | self._provider_is("test") | named)
+        raw = _mapped(self.columns["tx_hash_raw"], lambda text: bool(text and ids.is_simulated(text)), boolean=True)
+        self.columns["simulated"] = pa.array(self._any("demo", is_set) | _flags(raw))
+
+    def _read_times(self) -> None:
+        dates = {DATE: self._raw.int64}
+        for name in ("created_at", "updated_at", "expires_at"):
+            self.columns[name] = self._numbers(name, dates, odd=())
+        self._problem("date_unreadable", self.columns["created_at"].is_null())
+
+    def _problem(self, code: str, flags: Any) -> None:
+        found = flags if hasattr(flags, "dtype") else _flags(flags)
+        if found.any():
+            self._problems[code] = found
+
+    def _path_texts(self) -> pa.Array:
+        listed = [
+            (f"{name}={path}", chosen)
+            for name in clear.RESOLVED
+            for path, chosen in self._paths.get(name, ())
+            if chosen.any()
+        ]
+        return _coded(self.size, listed)
+
+
+def _same(array: pa.Array) -> pa.Array:
+    return array
+
+
+def _flags(array: Any) -> Bools:
+    import pyarrow.compute as pc
+
+    flags: Bools = pc.fill_null(array, False).to_numpy(zero_copy_only=False)
+    return flags
+
+
+def _only(array: pa.Array, pattern: str) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(pc.match_substring_regex(array, pattern), array, pa.scalar(None, pa.string()))
+
+
+def _patched(given: pa.Array, good: pa.Array, pattern: str, read: Callable[[str], str | None]) -> pa.Array:
+    """``good`` where it has the pattern; elsewhere what ``read`` makes of the given text, value by value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    doubtful = pc.fill_null(pc.invert(pc.match_substring_regex(good, pattern)), False)
+    if not pc.any(doubtful).as_py():
+        return good
+    read_again = pa.array([read(text) for text in given.filter(doubtful).to_pylist()], pa.string())
+    return pc.replace_with_mask(good, doubtful, read_again)
+
+
+def _hash(array: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return _patched(array, pc.ascii_lower(array), _HASH, ids.normalise_tx_hash)
+
+
+def _address(array: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return _patched(array, pc.ascii_lower(array), _ADDRESS, ids.normalise_address)
+
+
+def _reference(array: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
+    low = pc.ascii_lower(array)
+    bare = pc.if_else(pc.starts_with(low, "0x"), pc.utf8_slice_codeunits(low, 2), low)
+    return _patched(array, bare, _REFERENCE, ids.normalise_reference)
+
+
+def _request_id(array: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return _patched(array, pc.ascii_lower(array), _REQUEST, clear.request_id_of)
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    return _patched(array, array, _PLAIN, clear.plain_text)
+
+
+def _stored(array: pa.Array) -> pa.Array:
+    return _patched(array, array, _PLAIN, lambda text: text if text.strip() else None)
+
+
+def _codes(array: pa.Array) -> tuple[Ints, list[str]]:
+    """Each value as the number of its word, one past the last for null."""
+    import numpy as np
+
+    encoded = array.dictionary_encode()
+    words: list[str] = encoded.dictionary.to_pylist()
+    codes = encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, words
+
+
+def _mapped(array: pa.Array, read: Callable[[str], object], *, boolean: bool = False) -> pa.Array:
+    """A column through a function of its words; null stays null."""
+    import pyarrow as pa
+
+    encoded = array.dictionary_encode()
+    kind = pa.bool_() if boolean else pa.string()
+    return pa.array([read(word) for word in encoded.dictionary.to_pylist()], kind).take(encoded.indices)
+
+
+def _coded(size: int, flags: list[tuple[str, Bools]]) -> pa.Array:
+    """For each row the words whose flag is set, joined by a space, null when there is none."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not flags:
+        return pa.nulls(size, pa.string())
+    packed = np.packbits(np.column_stack([chosen for _, chosen in flags]), axis=1)
+    wide = np.zeros((size, -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
+    wide[:, : packed.shape[1]] = packed
+    keys = np.ascontiguousarray(wide).view(np.uint64)
+    inverse = np.zeros(size, dtype=np.int64)
+    for column in range(keys.shape[1]):
+        _, codes = np.unique(keys[:, column], return_inverse=True)
+        inverse = inverse * (int(codes.max(initial=0)) + 1) + codes.reshape(-1)
+    _, first, inverse = np.unique(inverse, return_index=True, return_inverse=True)
+    texts = [" ".join(word for word, chosen in flags if chosen[row]) or None for row in first.tolist()]
+    return pa.array(texts, pa.string()).take(pa.array(inverse.reshape(-1)))
+
+
+def _topics(references: pa.Array) -> pa.Array:
+    import pyarrow as pa
+    import sha3
+
+    keccak = sha3.keccak_256
+    return pa.array(
+        [None if text is None else "0x" + keccak(bytes.fromhex(text)).hexdigest() for text in references.to_pylist()],
+        pa.string(),
+    )
+
+
+def _digests(batch: RawBatch) -> pa.Array:
+    import pyarrow as pa
+
+    view, starts, sha256 = memoryview(batch.data), batch.starts, hashlib.sha256
+    return pa.array([sha256(view[begin:end]).hexdigest() for begin, end in pairwise(starts)], pa.string())
+
+
+def _text(raw: Columns, at: int) -> str:
+    return raw.data[at + 4 : at + 3 + int(raw.int32[at])].decode("utf-8", "replace")
+
+
+def _object(raw: Columns, at: int, kind: int) -> object:
+    import bson
+
+    value = bson.decode(raw.data[at : at + int(raw.int32[at])], codec_options=clear.codec())
+    return list(value.values()) if kind == ARRAY else value

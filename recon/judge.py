@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 
 from recon.engine import Engine
-from recon.match import Frame, Horizon, match_payments
+from recon.links import Frame
+from recon.match import Horizon, match_payments
 from recon.model import Policy, Tier
 from recon.rules import RULES, classify
 from recon.tables import Schema
@@ -54,6 +55,7 @@ OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000
                     ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
 _BENIGN: Final = tuple(str(rule.verdict) for rule in RULES if rule.tier is Tier.BENIGN)
 _FROM_PAYMENTS: Final = (
+    "expected_units", "covered_from_units", "overpaid_from_units", "request_id", "external_id",
     "decimals", "currency", "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths",
 )  # fmt: skip
 
@@ -178,9 +180,10 @@ def _open_by_age(judged: Frame, engine: Engine) -> dict[str, int]:
     return {**ages, "over 30 min": sum(ages.values()) - ages[OPEN_AGES[0][0]]}
 
 
-def _known(tables: Mapping[str, Frame], column: str) -> Frame:
-    rows = nw.concat([tables[name].select(known=nw.col(column)) for name in ("payments", "context")], how="vertical")
-    return rows.filter(~nw.col("known").is_null()).unique()
+def _known(tables: Mapping[str, Frame], *columns: str) -> Frame:
+    """Every value that a row of the window or its context holds in one of these columns; kinds of ids never collide."""
+    found = [tables[name].select(known=nw.col(column)) for name in ("payments", "context") for column in columns]
+    return nw.concat(found, how="vertical").filter(~nw.col("known").is_null()).unique()
 
 
 ORPHAN_TRANSFERS: Final[Schema] = {
@@ -211,11 +214,14 @@ def _orphan_transfers(tables: Mapping[str, Frame], engine: Engine, *, policy: Po
         logged, on=["tx_hash", "recipient", "token", "chain_id"], how="anti"
     )
     proxied = ours.filter(nw.col("kind") == "fee_proxy")
-    candidates = nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
+    candidates = engine.keep(
+        nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
+    )
+    known = engine.keep(_known(tables, "reference_topic", "tx_hash"))
     unknown = (
         candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
-        .join(_known(tables, "reference_topic"), left_on="topic_key", right_on="known", how="anti")
-        .join(_known(tables, "tx_hash"), left_on="tx_hash", right_on="known", how="anti")
+        .join(known, left_on="topic_key", right_on="known", how="anti")
+        .join(known, left_on="tx_hash", right_on="known", how="anti")
         .head(ORPHANS_MAX)
     )
     return engine.collect(unknown, ORPHAN_TRANSFERS, order=["chain_id", "tx_hash", "log_index"])
@@ -229,12 +235,9 @@ def _orphan_claims(tables: Mapping[str, Frame], engine: Engine) -> pa.Table:
     keyed = ~nw.col("request_id").is_null() | ~nw.col("reference").is_null() | ~nw.col("external_id").is_null()
     found = tables["claims"].filter((nw.col("outcome") == "found").fill_null(value=False) & keyed)
     found = found.select(*ORPHAN_CLAIMS)
-    keys = {"request_id": "request_id", "reference": "reference", "external_id": "external_id", "tx_hashes": "tx_hash"}
-    unknown = found
-    for column, stored in keys.items():
-        unknown = (
-            unknown.with_columns(wanted=nw.col(column).fill_null(""))
-            .join(_known(tables, stored), left_on="wanted", right_on="known", how="anti")
-            .drop("wanted")
-        )
+    known = engine.keep(_known(tables, "request_id", "reference", "external_id", "tx_hash"))
+    keys = ("request_id", "reference", "external_id", "tx_hashes")
+    unknown = found.with_columns(**{f"{column}_key": nw.col(column).fill_null("") for column in keys})
+    for column in keys:
+        unknown = unknown.join(known, left_on=f"{column}_key", right_on="known", how="anti")
     return engine.collect(unknown.head(ORPHANS_MAX), ORPHAN_CLAIMS, order=["provider", "object", "claim_id"])

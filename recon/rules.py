@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import narwhals as nw
 
-from recon.match import Frame, Horizon
+from recon.links import Frame
+from recon.match import Horizon
 from recon.model import CLOSED, COMPLETE, OPEN, Policy, Tier, Verdict
 
 
@@ -97,24 +98,31 @@ def classify(evidence: Frame, *, horizon: Horizon, policy: Policy) -> Frame:
     The order is total: a row to which no rule applies is ``unproven``, which no caller can mistake for paid or unpaid.
     """
     staged = evidence
-    for stage in (_scope, _words, _money, _answers, _due, _alarms, _settled):
-        staged = staged.with_columns(**stage(horizon=horizon, policy=policy))
+    for group in ((_scope, _words, _money), (_answers, _due, _alarms, _settled)):
+        made: dict[str, nw.Expr] = {}
+        for stage in group:
+            made |= stage(_Names(made), horizon=horizon, policy=policy)
+        staged = staged.with_columns(**made)
     flags = _flags(policy)
-    staged = staged.with_columns(**{_flag(verdict): condition for verdict, condition in flags.items()})
-    held = {_flag(_V.DISPUTE_HOLD): nw.col("is_held") & (nw.col("moves") | _any_change())}
-    staged = staged.with_columns(**held)
-    mask = nw.lit(0).cast(nw.Int64)
-    verdict: Any = None
     judged = [rule for rule in RULES if rule.verdict is not _V.MISSING_LOCAL]
+    mask = nw.lit(0).cast(nw.Int64)
+    verdict: Any = nw.lit(str(_V.UNPROVEN))
     for rule in judged:
-        here = nw.col(_flag(rule.verdict))
-        bit = nw.when(here).then(nw.lit(1 << rule.number)).otherwise(nw.lit(0)).cast(nw.Int64)
+        bit = nw.when(flags[rule.verdict]).then(nw.lit(1 << rule.number)).otherwise(nw.lit(0)).cast(nw.Int64)
         mask = mask + bit
     for rule in reversed(judged):
-        otherwise = nw.lit(str(_V.UNPROVEN)) if verdict is None else verdict
-        verdict = nw.when(nw.col(_flag(rule.verdict))).then(nw.lit(str(rule.verdict))).otherwise(otherwise)
-    drop = [_flag(rule.verdict) for rule in judged]
-    return staged.with_columns(verdict=verdict, findings=mask).drop(*drop)
+        verdict = nw.when(flags[rule.verdict]).then(nw.lit(str(rule.verdict))).otherwise(verdict)
+    return staged.with_columns(verdict=verdict, findings=mask)
+
+
+class _Names:
+    """Looks a name up among the expressions made in the same step, else as a column that is there already."""
+
+    def __init__(self, made: Mapping[str, nw.Expr]) -> None:
+        self._made = made
+
+    def __call__(self, name: str) -> nw.Expr:
+        return self._made[name] if name in self._made else nw.col(name)
 
 
 def findings_of(mask: int) -> tuple[Verdict, ...]:
@@ -134,150 +142,146 @@ def tier_of(verdict: Verdict, *, direction: str, is_due: bool) -> Tier:
     return RULE[verdict].tier
 
 
-def _flag(verdict: Verdict) -> str:
-    return f"is_{verdict}"
-
-
 def _true(condition: nw.Expr) -> nw.Expr:
     return condition.fill_null(value=False)
 
 
-def _scope(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
-    known_provider = _true(nw.col("provider").is_in(list(policy.providers)))
-    known_chain = _true(nw.col("chain_id").is_in(list(policy.chain_ids)))
-    no_chain = nw.col("chain_id").is_null()
+def _scope(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+    known_provider = _true(c("provider").is_in(list(policy.providers)))
+    known_chain = _true(c("chain_id").is_in(list(policy.chain_ids)))
+    no_chain = c("chain_id").is_null()
     foreign = ~known_provider | (~known_chain & ~no_chain)
-    only_token = _true(nw.col("problem") == "token_unknown")
+    only_token = _true(c("problem") == "token_unknown")
     return {
         "is_foreign": foreign,
-        "is_malformed": ~nw.col("problem").is_null() & ~(foreign & only_token),
-        "incoming": nw.col("direction") == "in",
-        "expired": _true(nw.col("expires_at") < horizon.now_ms),
-        "age_ms": horizon.now_ms - nw.col("created_at"),
+        "is_malformed": ~c("problem").is_null() & ~(foreign & only_token),
+        "incoming": c("direction") == "in",
+        "expired": _true(c("expires_at") < horizon.now_ms),
+        "age_ms": horizon.now_ms - c("created_at"),
         "quiet_ms": horizon.now_ms - nw.coalesce("updated_at", "created_at"),
         "held_ms": horizon.now_ms - nw.coalesce("last_time", "updated_at", "created_at"),
     }
 
 
-def _words(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+def _words(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     del horizon, policy
-    escrow = nw.col("escrow_state")
+    escrow = c("escrow_state")
     return {
-        "open": _true(nw.col("status").is_in(list(OPEN))),
-        "complete": _true(nw.col("status").is_in(list(COMPLETE))),
-        "closed": _true(nw.col("status").is_in(list(CLOSED))),
-        "gave_up": _true(nw.col("status").is_in(["failed", "cancelled"])),
-        "refunded_row": _true(nw.col("status") == "refunded") | _true(escrow == "refunded"),
+        "open": _true(c("status").is_in(list(OPEN))),
+        "complete": _true(c("status").is_in(list(COMPLETE))),
+        "closed": _true(c("status").is_in(list(CLOSED))),
+        "gave_up": _true(c("status").is_in(["failed", "cancelled"])),
+        "refunded_row": _true(c("status") == "refunded") | _true(escrow == "refunded"),
         "unfunded": escrow.is_null() | _true(escrow == "partial"),
         "releasing": _true(escrow == "releasing"),
         "released": _true(escrow == "released"),
-        "is_held": nw.col("disputed") | nw.col("hold"),
-        "refund_shown": (nw.col("refunded") > 0) | ~nw.col("refund_tx").is_null(),
-        "has_hash": ~nw.col("tx_hash").is_null() | ~nw.col("tx_hash_raw").is_null(),
+        "is_held": c("disputed") | c("hold"),
+        "refund_shown": (c("refunded") > 0) | ~c("refund_tx").is_null(),
+        "has_hash": ~c("tx_hash").is_null() | ~c("tx_hash_raw").is_null(),
     }
 
 
-def _money(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+def _money(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     known_silence = nw.lit(value=False)
     for provider, until in sorted(horizon.provider_blind_until.items()):
-        after = _true(nw.col("created_at") - policy.clock_skew_ms > until)
-        known_silence = known_silence | (_true(nw.col("provider") == provider) & nw.col("incoming") & after)
-    late = _true(nw.col("proof_time") > nw.col("expires_at"))
-    suspicious = (nw.col("m_network") + nw.col("m_token") + nw.col("m_recipient") + nw.col("m_reference")) > 0
-    asked = nw.col("found") + nw.col("failed") + nw.col("not_found")
-    has_key = ~nw.col("claim_key").is_null() | ~nw.col("reference_topic").is_null()
+        after = _true(c("created_at") - policy.clock_skew_ms > until)
+        known_silence = known_silence | (_true(c("provider") == provider) & c("incoming") & after)
+    late = _true(c("proof_time") > c("expires_at"))
+    suspicious = (c("m_network") + c("m_token") + c("m_recipient") + c("m_reference")) > 0
+    asked = c("found") + c("failed") + c("not_found")
+    has_key = ~c("claim_key").is_null() | ~c("reference_topic").is_null()
     return {
         "came_late": late,
-        "suspicious": suspicious & ~nw.col("covered"),
-        "provider_paid": nw.col("paid") > 0,
-        "provider_partial": (nw.col("partial") > 0) & (nw.col("paid") == 0),
-        "provider_denies": ((nw.col("found") > 0) & (nw.col("paid") == 0) & (nw.col("refunded") == 0)
-                            & (nw.col("unpaid") + nw.col("partial") > 0))
-        | (known_silence & (asked == 0) & ~nw.col("claim_key").is_null()),
+        "suspicious": suspicious & ~c("covered"),
+        "provider_paid": c("paid") > 0,
+        "provider_partial": (c("partial") > 0) & (c("paid") == 0),
+        "provider_denies": ((c("found") > 0) & (c("paid") == 0) & (c("refunded") == 0)
+                            & (c("unpaid") + c("partial") > 0))
+        | (known_silence & (asked == 0) & ~c("claim_key").is_null()),
         "provider_silent": has_key
-        & (((asked == 0) & ~known_silence) | ((nw.col("found") == 0) & (nw.col("failed") > 0))),
-        "further": nw.col("covered_by_chain") & (nw.col("valid_count") > nw.col("needed_count")),
-        "has_key": (has_key | (nw.col("mode") == "deposit"))
-        & ~((nw.col("mode") == "reference") & nw.col("recipient").is_null()),
-        "trusted_rail": nw.col("covered") & ~nw.col("covered_by_chain"),
-        "fee_strange": ~nw.col("proof_fee_recipient").is_null()
-        & ~_true(nw.col("proof_fee_recipient").is_in(["", *policy.fee_recipients]))
+        & (((asked == 0) & ~known_silence) | ((c("found") == 0) & (c("failed") > 0))),
+        "further": c("covered_by_chain") & (c("valid_count") > c("needed_count")),
+        "has_key": (has_key | (c("mode") == "deposit"))
+        & ~((c("mode") == "reference") & c("recipient").is_null()),
+        "trusted_rail": c("covered") & ~c("covered_by_chain"),
+        "fee_strange": ~c("proof_fee_recipient").is_null()
+        & ~_true(c("proof_fee_recipient").is_in(["", *policy.fee_recipients]))
         & nw.lit(value=bool(policy.fee_recipients)),
     }  # fmt: skip
 
 
-def _answers(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+def _answers(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     """Which missing answers could still change the outcome: only those about money that has not been proven."""
     del horizon, policy
-    undecided = ~nw.col("covered")
-    by_hash = nw.col("mode") == "hash"
-    outgoing_answered = by_hash & ~nw.col("incoming") & (nw.col("x_failed") == 0)
+    undecided = ~c("covered")
+    by_hash = c("mode") == "hash"
+    outgoing_answered = by_hash & ~c("incoming") & (c("x_failed") == 0)
     return {
-        "chain_blind": undecided & ~nw.col("covered_by_scan") & ~outgoing_answered & nw.col("has_key"),
-        "hash_unanswered": undecided & (nw.col("x_failed") > 0),
-        "absent": undecided & ~nw.col("seen_any") & (nw.col("covered_by_scan") | outgoing_answered),
-        "unasked": undecided & nw.col("provider_silent"),
+        "chain_blind": undecided & ~c("covered_by_scan") & ~outgoing_answered & c("has_key"),
+        "hash_unanswered": undecided & (c("x_failed") > 0),
+        "absent": undecided & ~c("seen_any") & (c("covered_by_scan") | outgoing_answered),
+        "unasked": undecided & c("provider_silent"),
     }
 
 
-def _due(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+def _due(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     """The holds on money that has been seen, and when they are overdue."""
     del horizon
-    waiting = ~nw.col("covered") & nw.col("seen_enough")
-    aml = nw.col("aml_blocked") & nw.col("open") & (nw.col("seen_any") | nw.col("provider_paid"))
+    waiting = ~c("covered") & c("seen_enough")
+    aml = c("aml_blocked") & c("open") & (c("seen_any") | c("provider_paid"))
     safety = (
-        _true(nw.col("safety_status") == "pending")
-        & nw.col("open")
-        & ~nw.col("covered")
-        & (nw.col("seen_enough") | (nw.col("provider_paid") & nw.col("absent")))
+        _true(c("safety_status") == "pending")
+        & c("open")
+        & ~c("covered")
+        & (c("seen_enough") | (c("provider_paid") & c("absent")))
     )
-    overdue = nw.col("held_ms") > policy.stuck_after_ms
+    overdue = c("held_ms") > policy.stuck_after_ms
     return {"unfinal": waiting, "aml_hold": aml, "safety_hold": safety, "overdue": _true(overdue)}
 
 
-def _alarms(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+def _alarms(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     """Changes that would be due, before anybody asks whether the payment is held."""
     del horizon
-    covered, incoming, escrow = nw.col("covered"), nw.col("incoming"), nw.col("escrow_state")
-    proven = nw.col("covered_by_chain")
-    payable = covered & ~nw.col("aml_hold")
-    settled = covered & nw.col("complete")
-    out_due = ~incoming & proven & (nw.col("releasing") | nw.col("open")) & ~nw.col("released")
+    covered, incoming, escrow = c("covered"), c("incoming"), c("escrow_state")
+    proven = c("covered_by_chain")
+    payable = covered & ~c("aml_hold")
+    settled = covered & c("complete")
+    out_due = ~incoming & proven & (c("releasing") | c("open")) & ~c("released")
     threshold = nw.lit(policy.confirmations_min_default)
     for chain_id, minimum in sorted(policy.confirmations_min.items()):
-        threshold = nw.when(_true(nw.col("chain_id") == chain_id)).then(nw.lit(minimum)).otherwise(threshold)
+        threshold = nw.when(_true(c("chain_id") == chain_id)).then(nw.lit(minimum)).otherwise(threshold)
     return {
-        "behind": (payable & incoming & nw.col("open") & nw.col("unfunded")) | out_due,
-        "late": payable & incoming & nw.col("gave_up") & nw.col("came_late"),
-        "blocked": payable & incoming & ((nw.col("gave_up") & ~nw.col("came_late"))
-                                         | (nw.col("open") & ~nw.col("unfunded"))
-                                         | (nw.col("complete") & _true(escrow == "cancelled"))),
-        "hash_wrong": settled & proven & nw.col("has_hash") & ~nw.col("own_hash_valid"),
-        "hash_missing": settled & proven & ~nw.col("has_hash"),
-        "escrow_wrong": settled & incoming & nw.col("unfunded"),
-        "word_wrong": settled & _true(nw.col("status_raw") == "confirmed")
+        "behind": (payable & incoming & c("open") & c("unfunded")) | out_due,
+        "late": payable & incoming & c("gave_up") & c("came_late"),
+        "blocked": payable & incoming & ((c("gave_up") & ~c("came_late"))
+                                         | (c("open") & ~c("unfunded"))
+                                         | (c("complete") & _true(escrow == "cancelled"))),
+        "hash_wrong": settled & proven & c("has_hash") & ~c("own_hash_valid"),
+        "hash_missing": settled & proven & ~c("has_hash"),
+        "escrow_wrong": settled & incoming & c("unfunded"),
+        "word_wrong": settled & _true(c("status_raw") == "confirmed")
         & nw.lit(value=policy.confirmed_means_completed),
-        "count_wrong": settled & proven & _true(nw.col("confirmations") < threshold),
+        "count_wrong": settled & proven & _true(c("confirmations") < threshold),
         "refund_wrong": incoming & (
-            (nw.col("refund_shown") & ~nw.col("refunded_row") & (covered | nw.col("complete")))
-            | (nw.col("refunded_row") & ~nw.col("refund_shown") & (covered | nw.col("absent")) & ~nw.col("unasked"))
+            (c("refund_shown") & ~c("refunded_row") & (covered | c("complete")))
+            | (c("refunded_row") & ~c("refund_shown") & (covered | c("absent")) & ~c("unasked"))
         ),
-        "moves": nw.col("releasing") | (~incoming & nw.col("open")),
-        "stuck_out": ~covered & ~incoming & ~nw.col("released") & (nw.col("open") | nw.col("releasing"))
-        & _true(nw.col("age_ms") > policy.stuck_after_ms),
-        "stuck_in": incoming & nw.col("releasing") & _true(nw.col("quiet_ms") > policy.stuck_after_ms),
+        "moves": c("releasing") | (~incoming & c("open")),
+        "stuck_out": ~covered & ~incoming & ~c("released") & (c("open") | c("releasing"))
+        & _true(c("age_ms") > policy.stuck_after_ms),
+        "stuck_in": incoming & c("releasing") & _true(c("quiet_ms") > policy.stuck_after_ms),
     }  # fmt: skip
 
 
-def _settled(*, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+def _settled(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     """Payments on which nothing is left to say."""
     del horizon, policy
-    incoming, covered = nw.col("incoming"), nw.col("covered")
-    quiet = ~nw.col("behind") & ~nw.col("blocked") & ~nw.col("late") & ~nw.col("refund_wrong") & ~nw.col("aml_hold")
-    proven = covered & (nw.col("complete") | (~incoming & nw.col("released")))
-    refunded = nw.col("refunded_row") & nw.col("refund_shown")
-    nothing_owed = nw.col("gave_up") & nw.col("absent") & ~nw.col("provider_paid") & ~nw.col("unasked") & incoming
-    equal = quiet & ~nw.col("stuck_in") & (proven | refunded | nothing_owed)
+    incoming, covered = c("incoming"), c("covered")
+    quiet = ~c("behind") & ~c("blocked") & ~c("late") & ~c("refund_wrong") & ~c("aml_hold")
+    proven = covered & (c("complete") | (~incoming & c("released")))
+    refunded = c("refunded_row") & c("refund_shown")
+    nothing_owed = c("gave_up") & c("absent") & ~c("provider_paid") & ~c("unasked") & incoming
+    equal = quiet & ~c("stuck_in") & (proven | refunded | nothing_owed)
     return {"equal": equal, "undone": ~covered & ~refunded}
 
 
@@ -306,6 +310,7 @@ def _flags(policy: Policy) -> dict[Verdict, nw.Expr]:
         _V.TEST_PAYMENT: nw.col("is_test"),
         _V.MALFORMED_RECORD: nw.col("is_malformed"),
         _V.OUT_OF_SCOPE: nw.col("is_foreign"),
+        _V.DISPUTE_HOLD: nw.col("is_held") & (nw.col("moves") | _any_change()),
         _V.SIMULATED_HASH: nw.col("simulated"),
         _V.COMPETING_PAYMENT: (nw.col("moneyed_rows") > 1) & (nw.col("seen_any") | nw.col("provider_paid"))
         & ~_true(nw.col("status") == "refunded"),

@@ -20,7 +20,7 @@ import narwhals as nw
 
 from recon.engine import Engine
 from recon.errors import RefusedError, UsageError
-from recon.match import Frame
+from recon.links import Frame
 from recon.model import Policy, Target
 from recon.planfile import canonical_json, sha256_hex
 from recon.tables import TABLES, Schema, schema_of, table_of

@@ -90,7 +90,7 @@ def covered(reading: Reading) -> Coverage:
 
 
 def world_of(count: int, **over: Any) -> RequestNetworkWorld:
-    return RequestNetworkWorld(payments=[rn_payment(number) for number in range(1, count + 1)], **over)
+    return RequestNetworkWorld(**{"payments": [rn_payment(number) for number in range(1, count + 1)], **over})
 
 
 # --- the bulk reading --------------------------------------------------------------------------------------------
@@ -239,7 +239,34 @@ def test_hostile_rows_never_crash() -> None:
 def test_rows_that_are_no_objects_make_the_reading_incomplete() -> None:
     body = {"payments": [rn_payment(1), None], "pagination": {"total": 2, "hasMore": False}}
     reading = window(lambda _: httpx.Response(200, json=body))
-    assert not covered(reading).complete
+    assert "are no objects" in str(covered(reading).problem)
+
+
+def pages_of(*answers: tuple[list[int], int | None, bool]) -> Handler:
+    """Answers by turn for type=direct, the last one for ever; each is row numbers, total and hasMore."""
+    left = list(answers)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.params["type"] != "direct":
+            return httpx.Response(200, json={"payments": [], "pagination": {"total": 0, "hasMore": False}})
+        numbers, total, more = left.pop(0) if len(left) > 1 else left[0]
+        page = {"payments": [rn_payment(number) for number in numbers], "pagination": {"total": total, "hasMore": more}}
+        return httpx.Response(200, json=page)
+
+    return handler
+
+
+def test_a_repeated_row_is_a_shift_even_where_no_total_is_told() -> None:
+    handler = pages_of(([1, 2], None, True), ([2, 3], None, False), ([1, 2], None, True), ([3, 4], None, False))
+    reading = window(handler)
+    assert (covered(reading).complete, len(claims(reading))) == (True, 4)
+
+
+def test_a_total_that_never_adds_up_is_incomplete() -> None:
+    answers = [([1, 2], 3, False), ([], 3, False)] * 3
+    reading = window(pages_of(*answers))
+    assert "did not add up" in str(covered(reading).problem)
+    assert len(claims(reading)) == 2
 
 
 # --- what payments mean ------------------------------------------------------------------------------------------
@@ -279,6 +306,12 @@ def test_only_the_destination_hash_proves_a_crosschain_payment(saved: dict[str, 
 
 def test_on_one_network_the_source_hash_is_the_proof(saved: dict[str, dict[str, Any]]) -> None:
     assert {tx["tx_hash"] for tx in saved["b"]["txs"]} == {"0x" + "2" * 64, "0x" + "3" * 64}
+
+
+def test_a_source_hash_alone_proves_nothing_across_networks() -> None:
+    reading = window(world_of(0, payments=[rn_payment(1, sourceNetwork="base", destinationTxHash=None)]).handler)
+    assert (one(reading)["state"], txs(reading)) == ("paid", [])
+    assert one(reading)["tx_hashes"] == "0x" + f"{1:064x}"
 
 
 def test_a_settlement_without_the_proxy_says_so(saved: dict[str, dict[str, Any]]) -> None:

@@ -445,7 +445,8 @@ def _look_again(writing: Writing) -> tuple[tuple[Remaining, ...] | None, tuple[s
     """Read and judge again what was written: the breaks the plan named must be gone, and no new ones there."""
     done = {row.change for row in writing.rows if row.result is Result.APPLIED}
     written = [change for change in writing.plan.changes if change.id in done]
-    moved = {change.payment_id for change in written if change.id in writing.read_back(written)}
+    off = writing.read_back(written)
+    moved = {change.payment_id for change in written if change.id in off}
     judge = writing.pace.judge
     if judge is None:
         return None, tuple(sorted(moved))

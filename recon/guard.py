@@ -15,6 +15,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from recon.errors import RefusedError
@@ -94,6 +95,7 @@ class Reading:
     stamp: Any = ABSENT
 
 
+@cache
 def json_options() -> Any:
     """How values are spelled in Extended JSON: canonical, aware dates, dates past the year 9999 kept."""
     from bson.binary import UuidRepresentation
@@ -112,13 +114,15 @@ def to_extended(value: Any) -> Any:
     """A value as the JSON structure that plans and journals hold; :data:`ABSENT` becomes MISSING."""
     if value is ABSENT:
         return dict(MISSING)
-    if value is None or isinstance(value, bool | str):
+    if value is None or type(value) in (bool, str):
         return value
     if type(value) is int and -_INT32 <= value < _INT32:
         return {"$numberInt": str(value)}
     from bson import json_util
 
-    return json.loads(json_util.dumps(value, json_options=json_options()))
+    if isinstance(value, Mapping | list | tuple):
+        return json.loads(json_util.dumps(value, json_options=json_options()))
+    return json_util.default(value, json_options=json_options())
 
 
 def from_extended(value: Any, *, where: str) -> Any:
@@ -136,7 +140,9 @@ def from_extended(value: Any, *, where: str) -> Any:
             raise TypeError("a bare number or an array")
         from bson import json_util
 
-        read = json_util.loads(json.dumps(value), json_options=json_options())
+        options = json_options()
+        inner = {k: json_util.object_hook(v, options) if isinstance(v, dict) else v for k, v in value.items()}
+        read = json_util.object_hook(inner, options)
         if isinstance(read, dict | list) or to_extended(read) != value:
             raise TypeError("not one canonical value")
     except Exception as error:  # bson raises whatever its converters raise on hostile text
@@ -203,7 +209,7 @@ def value_at(document: Mapping[str, Any], path: str) -> Any:
 
 def same(left: Any, right: Any) -> bool:
     """Whether two stored values are equal in type and value, as their canonical Extended JSON is."""
-    if isinstance(left, str) or isinstance(right, str):
+    if type(left) is str or type(right) is str:
         return type(left) is type(right) and bool(left == right)
     return bool(to_extended(left) == to_extended(right))
 

@@ -30,6 +30,7 @@ LEASE_MS: Final = 30_000
 
 _BEATS_PER_LEASE: Final = 4
 _NUMBERS: Final = itertools.count(1)
+_LIVE: Final[set[str]] = set()  # nonces of the leases that this process is using
 
 
 class LeaseHeldError(RefusedError):
@@ -222,8 +223,13 @@ class Lease:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._target, self._lease_ms, self._monotonic = store, target, lease_ms, monotonic
-        began = monotonic()
-        self.token = store.acquire(target, holder=this_process(), lease_ms=lease_ms)
+        began, self._holder = monotonic(), this_process()
+        _LIVE.add(self._holder.nonce)
+        try:
+            self.token = store.acquire(target, holder=self._holder, lease_ms=lease_ms)
+        except BaseException:
+            _LIVE.discard(self._holder.nonce)
+            raise
         self._held_until = began + lease_ms / 1000
         self._is_lost = False
         self._end = threading.Event()
@@ -255,13 +261,14 @@ class Lease:
 
     def release(self) -> None:
         """Stop the heartbeat and give the lease back."""
-        self._end.set()
+        self.abandon()
         self._thread.join()
         self._store.release(self._target, token=self.token)
 
     def abandon(self) -> None:
         """Stop the heartbeat and leave the lease to run out, because the store does not answer."""
         self._end.set()
+        _LIVE.discard(self._holder.nonce)
 
     def _beat_until_end(self) -> None:
         while not self._end.wait(self._lease_ms / 1000 / _BEATS_PER_LEASE) and not self._is_lost:
@@ -319,8 +326,10 @@ def _holder(found: object) -> Holder | None:
 
 
 def _is_dead(found: object) -> bool:
-    """Whether a holder is surely dead: it ran on this very system, and its process is there no more."""
+    """Whether a holder is surely done: it is of this very system, and its process, or its use of it, is over."""
     holder = _holder(found)
     if holder is None or not holder.started or holder.place != _place() or "||" in holder.place:
         return False
+    if holder.pid == os.getpid() and _started(holder.pid) == holder.started:
+        return holder.nonce not in _LIVE
     return _started(holder.pid) != holder.started

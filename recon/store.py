@@ -72,9 +72,13 @@ class WriteResult:
 
 
 class PaymentWriter(Protocol):
-    """The few calls through which business records are read again and changed."""
+    """The few calls through which business records are read again and changed.
+
+    ``in_flight_max`` bounds the writes at one time; a buffered writer's writes last only once they are flushed.
+    """
 
     in_flight_max: int
+    is_buffered: bool
 
     def identity(self) -> StoreIdentity:
         """Name the collection that is written to."""
@@ -101,6 +105,7 @@ class MongoWriter:
     """Guarded updates on a MongoDB collection: primary, majority, simple collation, repeated while it is away."""
 
     in_flight_max = 200
+    is_buffered = False
 
     def __init__(self, collection: Collection[Any], *, retry: Retry | None = None) -> None:
         from bson.binary import UuidRepresentation
@@ -207,6 +212,7 @@ class EmbeddedStore:
     """
 
     in_flight_max = 1
+    is_buffered = True
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / PAYMENTS_FILE

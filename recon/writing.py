@@ -245,7 +245,7 @@ class Writing:
         written = list(pool.map(self._try_row, ready) if pool else map(self._try_row, ready))
         error = self._stop or next((found for found in written if isinstance(found, StoppedError)), None)
         try:
-            if ready:
+            if ready and self.writer.is_buffered:
                 self.pace.step("store.flush:before")
                 self.writer.flush()
                 self.pace.step("store.flush:after")

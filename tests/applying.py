@@ -190,6 +190,11 @@ def a_world(database: Database[dict[str, Any]], documents: Sequence[dict[str, An
         database.payments.insert_many([dict(document) for document in documents])
     else:
         database.create_collection("payments")
+    return connect(database, documents)
+
+
+def connect(database: Database[dict[str, Any]], documents: Sequence[dict[str, Any]]) -> World:
+    """Connect to a collection that already holds the documents, or held them before a run."""
     writer = MongoWriter(database.payments)
     return World(database, writer, MongoJournal(database), a_target(writer), list(documents))
 

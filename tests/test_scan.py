@@ -56,7 +56,7 @@ def test_a_limit_on_blocks_is_learnt_and_nothing_is_missed(text: str, code: int)
     answer = vendor.limit_blocks(node.answer, 700, text, code=code)
     time = FakeTime()
     assert_whole(ask(chain_of(handler_of(answer), time=time)), 30)
-    assert time.slept == []
+    assert time.slept == ([2.0] if "healthy" in text else [])
 
 
 def test_a_learnt_limit_is_remembered_and_not_tried_again() -> None:
@@ -70,6 +70,35 @@ def test_a_learnt_limit_is_remembered_and_not_tried_again() -> None:
     ]
     assert max(sizes) == 700
     assert_whole(reading, 30)
+
+
+def test_a_text_that_may_be_an_outage_is_one_when_asking_for_less_does_not_help() -> None:
+    def down(call: dict[str, Any]) -> Any:
+        raise vendor.RpcFaultError("no backend is currently healthy to serve traffic", -32011)
+
+    sick = vendor.change_method(node_with().answer, "eth_getLogs", down)
+    assert_whole(ask(chain_of(handler_of(sick), handler_of(node_with().answer))), 30)
+
+
+def test_a_block_too_big_for_one_endpoint_is_asked_of_the_next() -> None:
+    small, large = node_with(0), node_with(0)
+    for node in (small, large):
+        for n in range(40):
+            node.pay(emitter=PROXY, block=HEAD - 500, tx=n, index=n, amount=n + 1)
+
+    def refuse(call: dict[str, Any]) -> Any:
+        raise vendor.RpcFaultError("the method does not exist", -32601)
+
+    limited = vendor.limit_results(small.answer, 30, "Response is too big")
+    limited = vendor.change_method(limited, "eth_getBlockReceipts", refuse)
+    assert_whole(ask(chain_of(handler_of(limited), handler_of(large.answer))), 40)
+
+
+def test_a_spare_that_is_far_behind_takes_nothing_from_the_head() -> None:
+    spare = node_with(30)
+    spare.head -= 50_000
+    reading = ask(chain_of(handler_of(node_with().answer), handler_of(spare.answer)))
+    assert row_of(reading, "proxy").head == HEAD
 
 
 def test_a_limit_on_results_splits_until_it_fits() -> None:

@@ -56,7 +56,7 @@ class Live:
     size: int
     cap: int | None = None  # most blocks it takes, by its own words
     ceiling: int | None = None  # a size that was too much a while ago
-    ceiling_wait: int = 16  # successes before the ceiling is tried again
+    ceiling_wait: int = 8  # successes before the ceiling is tried again
     successes: int = 0
     list_max: int = 1_000
     block_receipts: bool = True
@@ -153,6 +153,8 @@ class Pool:
                 )
             self._index = self.lives.index(live)
             if self.ready(live):
+                if live not in self.used:
+                    self.used.append(live)
                 return live
 
     def ready(self, live: Live) -> bool:
@@ -165,8 +167,6 @@ class Pool:
         except RpcError as error:
             self.drop(live, error.complaint)
             return False
-        if live not in self.used:
-            self.used.append(live)
         return True
 
     def _in_order(self) -> list[Live]:

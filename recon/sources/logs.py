@@ -15,14 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from recon.errors import ReconError
-from recon.money import UNITS_MAX
 from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
+from recon.sources.hexcolumns import (
+    OddError,
+    address_array,
+    amount_arrays,
+    hex_bytes,
+    hex_matrix,
+    text_array,
+    unit_array,
+)
 from recon.sources.rpc import Answer
 
 if TYPE_CHECKING:
@@ -42,8 +50,6 @@ COLUMNS: Final = {
 }  # fmt: skip
 """What one log says; the rest of ``tables.TRANSFERS`` depends on the head of the chain."""
 
-_STEP: Final = 128
-_HEX_DIGITS: Final = b"0123456789abcdef"
 _ZERO_ADDRESS: Final = "0x" + "0" * 40
 
 
@@ -239,10 +245,6 @@ class Page:
     foreign: int = 0
 
 
-class _OddError(Exception):
-    """A piece holds a log that needs a look of its own."""
-
-
 class _Memo(dict[Any, Any]):
     """A cache whose misses call a function; lookups of known keys never leave C."""
 
@@ -268,11 +270,11 @@ def decode_page(logs: Sequence[RawLog], expect: Expectation) -> Page:
         piece = kept[start : start + PIECE]
         try:
             batches.append(_columns(piece, expect))
-        except _OddError:
+        except OddError:
             for log in piece:
                 try:
                     batches.append(_columns([log], expect))
-                except _OddError as odd:
+                except OddError as odd:
                     page.rejects.append(str(odd))
     if batches:
         page.table = pa.Table.from_batches(batches)
@@ -312,15 +314,15 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
     except ValueError:
         topics = []
     if len(topics) != (3 if expect.erc20 else 2):
-        raise _OddError("a log has another number of topics")
+        raise OddError("a log has another number of topics")
     if {seen.lower() for seen in set(topics[0])} != {first}:
-        raise _OddError("a log has another first topic")
+        raise OddError("a log has another first topic")
     emitter = _emitters([log.address for log in logs])
     columns: dict[str, Any] = {
-        "tx_hash": _text_array(_matrix([log.transaction_hash for log in logs], 66, "transactionHash")),
+        "tx_hash": text_array(hex_matrix([log.transaction_hash for log in logs], 66, "transactionHash")),
         "log_index": pa.array(_integers([log.log_index for log in logs], "logIndex")),
         "block": pa.array(_blocks(logs, expect)),
-        "block_hash": _text_array(_matrix([log.block_hash for log in logs], 66, "blockHash")),
+        "block_hash": text_array(hex_matrix([log.block_hash for log in logs], 66, "blockHash")),
         "block_time": _times([log.block_timestamp for log in logs]),
         "emitter": emitter,
     }
@@ -328,11 +330,7 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
         columns |= _erc20_columns(logs, expect, emitter, topics)
     else:
         columns |= _proxy_columns(logs, expect, emitter, topics[1])
-    if expect.known_tokens:
-        known = pc.is_in(columns["token"], value_set=pa.array(sorted(expect.known_tokens), pa.string()))
-    else:
-        known = pa.repeat(pa.scalar(False), size)
-    columns["token_known"] = known
+    columns["token_known"] = pc.is_in(columns["token"], value_set=_value_set(expect.known_tokens))
     empty = empty_columns().schema
     arrays = [columns.get(name) for name in COLUMNS]
     return pa.record_batch(
@@ -346,8 +344,8 @@ def _emitters(addresses: list[str]) -> pa.Array:
     import pyarrow as pa
 
     if len(set(addresses)) > 1:
-        return _text_array(_matrix(addresses, 42, "address"))
-    return pa.repeat(_text_array(_matrix(addresses[:1], 42, "address"))[0], len(addresses))
+        return text_array(hex_matrix(addresses, 42, "address"))
+    return pa.repeat(text_array(hex_matrix(addresses[:1], 42, "address"))[0], len(addresses))
 
 
 def _proxy_columns(
@@ -357,25 +355,23 @@ def _proxy_columns(
     import pyarrow.compute as pc
 
     addresses = sorted(expect.kinds)
-    place = pc.index_in(emitter, value_set=pa.array(addresses, pa.string()))
+    place = pc.index_in(emitter, value_set=_value_set(frozenset(addresses)))
     if place.null_count and not expect.any_emitter:
-        raise _OddError("a log comes from an address that was not asked for")
+        raise OddError("a log comes from an address that was not asked for")
     kind = pc.fill_null(pa.array([expect.kinds[a] for a in addresses], pa.string()).take(place), "unknown")
-    data = _raw([log.data for log in logs], 322, "data")
-    fee_recipient = _address_array(data, 128, "fee recipient")
-    fee, _ = _units(data, 96)
+    data = hex_bytes([log.data for log in logs], 322, "data")
+    amount, amount_text = amount_arrays(data, 64)
     # A fee to the zero address was stated but paid to nobody; a fee of nothing is no fee.
-    zero = pc.or_(pc.equal(fee_recipient, _ZERO_ADDRESS), pc.fill_null(pc.equal(fee, pa.scalar(0, fee.type)), False))
-    amount, amount_text = _amounts(data, 64)
+    paid: Any = data[:, 140:160].any(axis=1) & data[:, 96:128].any(axis=1)
     return {
         "kind": kind,
-        "token": _address_array(data, 0, "token"),
-        "recipient": _address_array(data, 32, "recipient"),
+        "token": address_array(data, 0, "token"),
+        "recipient": address_array(data, 32, "recipient"),
         "amount_units": amount,
         "amount_text": amount_text,
-        "fee_units": pc.if_else(zero, pa.scalar(None, fee.type), fee),
-        "fee_recipient": pc.if_else(zero, pa.scalar(None, pa.string()), fee_recipient),
-        "reference_topic": _text_array(_matrix(references, 66, "topic")),
+        "fee_units": unit_array(data, 96, keep=paid)[0],
+        "fee_recipient": address_array(data, 128, "fee recipient", keep=paid),
+        "reference_topic": text_array(hex_matrix(references, 66, "topic")),
     }
 
 
@@ -385,15 +381,15 @@ def _erc20_columns(
     import pyarrow as pa
 
     if expect.tokens is not None and not _all_in(emitter, expect.tokens):
-        raise _OddError("a log comes from a token that was not asked for")
-    recipient = _address_array(_raw(topics[2], 66, "topic"), 0, "recipient")
+        raise OddError("a log comes from a token that was not asked for")
+    recipient = address_array(hex_bytes(topics[2], 66, "topic"), 0, "recipient")
     if expect.recipients is not None and not _all_in(recipient, expect.recipients):
-        raise _OddError("a log has a recipient that was not asked for")
-    amount, amount_text = _amounts(_raw([log.data for log in logs], 66, "data"), 0)
+        raise OddError("a log has a recipient that was not asked for")
+    amount, amount_text = amount_arrays(hex_bytes([log.data for log in logs], 66, "data"), 0)
     return {
         "kind": pa.repeat(pa.scalar("erc20"), len(logs)),
         "token": emitter,
-        "sender": _address_array(_raw(topics[1], 66, "topic"), 0, "sender"),
+        "sender": address_array(hex_bytes(topics[1], 66, "topic"), 0, "sender"),
         "recipient": recipient,
         "amount_units": amount,
         "amount_text": amount_text,
@@ -401,115 +397,16 @@ def _erc20_columns(
 
 
 def _all_in(array: pa.Array, wanted: frozenset[str]) -> bool:
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return bool(pc.all(pc.is_in(array, value_set=pa.array(sorted(wanted), pa.string()))).as_py())
+    return bool(pc.all(pc.is_in(array, value_set=_value_set(wanted))).as_py())
 
 
-def _matrix(texts: Sequence[Any], width: int, what: str) -> np.ndarray[Any, Any]:
-    """Hex texts of one width as a matrix of lower-case characters, checked to be ``0x`` and hex digits."""
-    joined, matrix = _joined(texts, width, what)
-    if len(joined.translate(None, _HEX_DIGITS)) != len(texts):
-        joined, matrix = _joined([text.lower() for text in texts], width, what)
-        if len(joined.translate(None, _HEX_DIGITS)) != len(texts):
-            raise _OddError(f"{what} is not hex")
-    return matrix
-
-
-def _raw(texts: Sequence[Any], width: int, what: str) -> np.ndarray[Any, Any]:
-    """Hex texts of one width as a matrix of the bytes that they spell.
-
-    It goes in steps that stay small enough for the allocator to use the same memory again and again.
-    """
-    from binascii import Error, unhexlify
-
-    import numpy as np
-
-    raw = np.empty((len(texts), (width - 2) // 2), dtype=np.uint8)
-    for start in range(0, len(texts), _STEP):
-        part = texts[start : start + _STEP]
-        _, matrix = _joined(part, width, what)
-        try:
-            spelt = unhexlify(matrix[:, 2:].tobytes())
-        except Error:
-            raise _OddError(f"{what} is not hex") from None
-        raw[start : start + len(part)] = np.frombuffer(spelt, dtype=np.uint8).reshape(len(part), -1)
-    return raw
-
-
-def _joined(texts: Sequence[Any], width: int, what: str) -> tuple[bytes, np.ndarray[Any, Any]]:
-    """All texts in one piece of memory. Only their total length is checked, and that each row begins with ``0x``:
-    rows that are longer and shorter by turns would put an ``x`` where a digit must be.
-    """
-    import numpy as np
-
-    try:
-        joined = "".join(texts).encode("ascii")
-    except (TypeError, UnicodeEncodeError):
-        raise _OddError(f"{what} is missing or not hex") from None
-    if len(joined) != width * len(texts):
-        raise _OddError(f"{what} has another length")
-    matrix = np.frombuffer(joined, dtype=np.uint8).reshape(len(texts), width)
-    if not ((matrix[:, 0] == 0x30).all() and ((matrix[:, 1] | 0x20) == 0x78).all()):
-        raise _OddError(f"{what} is not hex")
-    return joined, matrix
-
-
-def _text_array(matrix: np.ndarray[Any, Any]) -> pa.Array:
-    """A string column over the characters of a matrix, without making a Python string of any row."""
-    import numpy as np
+@lru_cache(maxsize=64)
+def _value_set(values: frozenset[str]) -> pa.Array:
     import pyarrow as pa
 
-    rows, width = matrix.shape
-    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
-    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix)))
-
-
-def _address_array(raw: np.ndarray[Any, Any], start: int, what: str) -> pa.Array:
-    """The address in the 32-byte word from byte ``start``; the 12 bytes before it must be zero."""
-    import numpy as np
-
-    if raw[:, start : start + 12].any():
-        raise _OddError(f"the word of the {what} has something in front of the address")
-    digits = raw[:, start + 12 : start + 32].tobytes().hex().encode()
-    text = np.empty((len(raw), 42), dtype=np.uint8)
-    text[:, 0], text[:, 1] = 0x30, 0x78
-    text[:, 2:] = np.frombuffer(digits, dtype=np.uint8).reshape(len(raw), 40)
-    return _text_array(text)
-
-
-def _amounts(raw: np.ndarray[Any, Any], start: int) -> tuple[pa.Array, pa.Array | None]:
-    """The uint256 from byte ``start`` as Decimal(38, 0), and as text where it is over 37 digits."""
-    import numpy as np
-    import pyarrow as pa
-
-    units, over = _units(raw, start)
-    if over is None:
-        return units, None
-    rows = np.flatnonzero(over)
-    texts = [str(int.from_bytes(raw[row, start : start + 32].tobytes(), "big")) for row in rows.tolist()]
-    places = np.zeros(len(raw), dtype=np.int32)
-    places[rows] = np.arange(len(rows), dtype=np.int32)
-    return units, pa.array(texts, pa.string()).take(pa.array(places, mask=~over))
-
-
-def _units(raw: np.ndarray[Any, Any], start: int) -> tuple[pa.Array, np.ndarray[Any, Any] | None]:
-    """The uint256 from byte ``start`` as Decimal(38, 0), and which rows are null for having over 37 digits."""
-    import numpy as np
-    import pyarrow as pa
-
-    words = np.ascontiguousarray(raw[:, start : start + 32]).view(">u8").astype("<u8")
-    units = np.ascontiguousarray(words[:, :1:-1])
-    limit_hi, limit_lo = np.uint64(UNITS_MAX >> 64), np.uint64(UNITS_MAX & (2**64 - 1))
-    hi = units[:, 1]
-    over = (words[:, 0] | words[:, 1] != 0) | (hi > limit_hi) | ((hi == limit_hi) & (units[:, 0] > limit_lo))
-    valid = None
-    if is_any := bool(over.any()):
-        units[over] = 0
-        valid = pa.py_buffer(np.packbits(~over, bitorder="little"))
-    made = pa.Array.from_buffers(pa.decimal128(38, 0), len(raw), [valid, pa.py_buffer(units)])
-    return made, over if is_any else None
+    return pa.array(sorted(values), pa.string())
 
 
 def _integers(values: Sequence[Any], what: str) -> np.ndarray[Any, Any]:
@@ -519,8 +416,8 @@ def _integers(values: Sequence[Any], what: str) -> np.ndarray[Any, Any]:
     width = len(values[0]) if isinstance(values[0], str) else 0
     if 3 <= width <= 17:
         try:
-            matrix = _matrix(values, width, what)
-        except _OddError:
+            matrix = hex_matrix(values, width, what)
+        except OddError:
             pass
         else:
             # The characters 0-9 are 0x30 to 0x39, a-f are 0x61 to 0x66.
@@ -531,13 +428,13 @@ def _integers(values: Sequence[Any], what: str) -> np.ndarray[Any, Any]:
     try:
         return np.fromiter(map(memo.__getitem__, values), dtype=np.int64, count=len(values))
     except TransferLogError:
-        raise _OddError(f"{what} is missing or no number") from None
+        raise OddError(f"{what} is missing or no number") from None
 
 
 def _blocks(logs: list[RawLog], expect: Expectation) -> np.ndarray[Any, Any]:
     blocks = _integers([log.block_number for log in logs], "blockNumber")
     if int(blocks.min()) < expect.from_block or int(blocks.max()) > expect.to_block:
-        raise _OddError("a log lies outside the range that was asked for")
+        raise OddError("a log lies outside the range that was asked for")
     return blocks
 
 
@@ -551,7 +448,7 @@ def _times(values: Sequence[str | int | None]) -> pa.Array:
         seconds = _integers(values, "blockTimestamp")
         if int(seconds.max()) < 1 << 40:
             return pa.array(seconds * 1_000)
-    except _OddError:
+    except OddError:
         pass
     return pa.array([_milliseconds(value) for value in values], pa.int64())
 
@@ -592,10 +489,9 @@ def sort_and_compare(table: pa.Table) -> tuple[pa.Table, int, list[int]]:
     same_block = np.flatnonzero(block[1:] == block[:-1])
     if not len(same_block):
         return table, 0, []
-    before, after = pa.array(same_block), pa.array(same_block + 1)
     hashes = table["block_hash"]
-    torn = ~pc.equal(hashes.take(before), hashes.take(after)).to_numpy().astype(bool)
-    bad = set(block[same_block[torn]].tolist())
+    same_hash = pc.equal(hashes.slice(1), hashes.slice(0, table.num_rows - 1)).to_numpy().astype(bool)
+    bad = set(block[same_block[~same_hash[same_block]]].tolist())
     repeated = same_block[index[same_block] == index[same_block + 1]]
     drop = np.zeros(table.num_rows, dtype=bool)
     compared = [name for name in COLUMNS if name != "block_time"]

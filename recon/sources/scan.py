@@ -37,6 +37,7 @@ RANGE_BLOCKS_MAX: Final = 1_000_000
 NEAR_HEAD: Final = 32
 """Blocks below the head in which a lagging backend may answer nothing without saying so."""
 
+OUTAGE_PAUSE_S: Final = 2.0
 FAILURES_MAX: Final = 3
 """Ranges in a row that no endpoint answered, after which the rest is not asked."""
 
@@ -163,7 +164,7 @@ class Walker:
 
     def _range(self, query: LogQuery, cursor: int, hi: int) -> tuple[int, Page | str]:
         """Read one range that begins at ``cursor``; gives its last block, and the page or why there is none."""
-        tries, blocks_max = 0, RANGE_BLOCKS_MAX
+        tries, blocks_max, outages = 0, RANGE_BLOCKS_MAX, 0
         tries_max = 2 * len(self.pool.lives) + 1
         while True:
             live = self.pool.current()
@@ -179,13 +180,13 @@ class Walker:
             try:
                 page = self._sure(live, query, cursor, end)
             except RpcError as error:
-                failed = self._complaint(live, error.complaint, cursor, end)
-                if failed is None:
-                    continue
                 if error.complaint.fault is Fault.SIZE and cursor == end:
-                    page_or_none = self._by_receipts(live, query, cursor)
-                    if page_or_none is not None:
-                        return end, page_or_none
+                    receipts_page = self._by_receipts(live, query, cursor)
+                    if receipts_page is not None:
+                        return end, receipts_page
+                if self._is_free(live, error.complaint, cursor, end, halved=outages > 0):
+                    outages += error.complaint.may_be_outage
+                    continue
                 reason = str(error)
             except _UnbelievableError as odd:
                 reason, is_odd = f"{live.host}: {odd}", True
@@ -210,18 +211,25 @@ class Walker:
         except RpcError as error:
             self.pool.switch(live, error.complaint)
 
-    def _complaint(self, live: Live, complaint: Complaint, lo: int, hi: int) -> Complaint | None:
-        """React to an error; None means that asking again is no failure, because less will be asked."""
-        if complaint.fault is Fault.SIZE and hi > lo and not (complaint.may_be_outage and live.size == 1):
+    def _is_free(self, live: Live, complaint: Complaint, lo: int, hi: int, *, halved: bool) -> bool:
+        """React to an error; True when asking again is no failure, because less will be asked.
+
+        Args:
+            halved: A text that may mean an outage was already answered by asking for less.
+        """
+        if complaint.fault is Fault.SIZE and hi > lo:
             self._shrink(live, complaint, lo, hi)
-            return None
-        if complaint.fault is Fault.QUOTA:
+            if not (complaint.may_be_outage and halved):
+                return True
+            if not self.pool.switch(live, complaint):
+                self.pool.clock.sleep(OUTAGE_PAUSE_S)
+        elif complaint.fault is Fault.QUOTA:
             self.pool.drop(live, complaint)
         elif complaint.fault is Fault.LAG:
             self._wait_or_switch(live, 1)
-        elif complaint.fault is not Fault.SIZE:
+        else:
             self.pool.switch(live, complaint)
-        return complaint
+        return False
 
     def _size(self, live: Live) -> int:
         limits = (live.cap, self.range_blocks_max, live.client.endpoint.range_blocks_max, RANGE_BLOCKS_MAX)
@@ -238,7 +246,9 @@ class Walker:
             if first == lo and lo <= last < hi:
                 smaller = last - lo + 1
         if live.cap is None or blocks <= live.cap:
-            live.ceiling_wait = min(1_024, live.ceiling_wait * 2) if live.ceiling is not None else live.ceiling_wait
+            # A limit that shows again after it was tried again is tried ever more rarely.
+            if live.ceiling is None:
+                live.ceiling_wait = min(1_024, live.ceiling_wait * 2)
             live.ceiling = max(1, blocks - 1)
         live.size, live.successes = max(1, smaller), 0
 

@@ -37,7 +37,7 @@ _UNITS: Final = ("expected_units", "covered_from_units", "overpaid_from_units")
 class Amounts:
     """Amounts of one batch: text, base units, what covers and what is too much, and what is the matter."""
 
-    def __init__(self, raw: Columns, kinds: Octets, places: Ints, *, odd: Bools) -> None:
+    def __init__(self, raw: Columns, *, kinds: Octets, places: Ints, odd: Bools) -> None:
         import numpy as np
 
         self._raw, self._kinds, self._places = raw, kinds, places
@@ -48,7 +48,7 @@ class Amounts:
         self._known = np.zeros(self.size, dtype=np.bool_)
         self._texts: pa.Array = None
 
-    def read(self, decimals: Ints, providers: Ints, tolerances: list[tuple[int, int]]) -> None:
+    def read(self, decimals: Ints, *, providers: Ints, tolerances: list[tuple[int, int]]) -> None:
         """Read all amounts. ``decimals`` is -1 where the token is unknown; ``providers`` number the tolerances."""
         import numpy as np
 

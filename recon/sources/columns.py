@@ -278,7 +278,7 @@ class PaymentColumns:
             key = key * (len(words) + 1) + codes
         unique, first, inverse = np.unique(key, return_index=True, return_inverse=True)
         assets = [
-            self._reader.asset(*(words[codes[row]] if codes[row] < len(words) else None for codes, words in coded))
+            self._asset(*(words[codes[row]] if codes[row] < len(words) else None for codes, words in coded))
             for row in first.tolist()
         ]
         assert len(assets) == len(unique)
@@ -300,6 +300,9 @@ class PaymentColumns:
             *((path, chosen & priced & ~by_symbol) for path, chosen in self._paths["token"]),
             (coin_path, by_symbol & priced),
         ]
+
+    def _asset(self, currency: str | None, network: str | None, address: str | None) -> clear.Asset:
+        return self._reader.asset(currency, network=network, address=address)
 
     def _networks(self) -> pa.Array:
         """Network words, chain ids as their digits; the first that is not blank."""
@@ -362,9 +365,9 @@ class PaymentColumns:
         providers = self.columns["provider"]
         codes, words = _codes(providers)
         tolerances = [self._reader.tolerance(word) for word in words] + [(0, 0)]
-        amounts = Amounts(self._raw, kinds, places, odd=self.odd)
+        amounts = Amounts(self._raw, kinds=kinds, places=places, odd=self.odd)
         decimals = pc.fill_null(self.columns["decimals"], -1).to_numpy(zero_copy_only=False)
-        amounts.read(decimals, codes, tolerances)
+        amounts.read(decimals, providers=codes, tolerances=tolerances)
         self.columns |= amounts.columns()
         for code, flags in amounts.problems.items():
             self._problem(code, flags)

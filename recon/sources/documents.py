@@ -256,7 +256,7 @@ class DocumentReader:
         self._read_keys(document, row, paths)
         self._read_asset(document, row, paths, problems)
         self._read_recipient(document, row, paths)
-        self.derive_reference(document, row, paths)
+        self._derive_reference(document, row, paths)
         self._read_money(document, row, problems)
         self._read_marks(document, row)
         self._read_times(document, row, paths, problems)
@@ -360,7 +360,7 @@ class DocumentReader:
         if path:
             paths["tx_hash"] = path
 
-    def asset(self, currency: object, network: object, address: str | None) -> Asset:
+    def asset(self, currency: object, *, network: object, address: str | None) -> Asset:
         """What a stored currency, network and token address mean together."""
         chain_id, coin_chain, symbol = self.chain_of(network), None, None
         if type(currency) is str:
@@ -384,7 +384,7 @@ class DocumentReader:
         currency = self._find(document, "currency")[0]
         network, network_path = self._find(document, "network", read=stored_value)
         address, address_path = self._find(document, "token", read=address_of)
-        asset = self.asset(currency, network, address)
+        asset = self.asset(currency, network=network, address=address)
         coin_path = self._candidates["currency"][0][0].path
         row["currency"], row["network_raw"] = quoted(currency), quoted(network)
         row["chain_id"], row["token"], row["decimals"] = asset.chain_id, asset.token, asset.decimals
@@ -408,7 +408,7 @@ class DocumentReader:
         if path:
             paths["recipient"] = path
 
-    def derive_reference(self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str]) -> None:
+    def _derive_reference(self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str]) -> None:
         """Fill the reference's topic, and the reference itself from request id, salt and address if it is missing."""
         if row["reference"] is None and row["request_id"] and row["recipient"]:
             salt = self._find(document, "salt", read=plain_text)[0]

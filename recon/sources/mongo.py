@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -268,20 +269,21 @@ class MongoStore:
         from pymongo import ReadPreference
         from pymongo.collation import Collation
 
-        candidates = self.settings.fields.of(field)
+        settings = self.settings
+        candidates = settings.fields.of(field)
         for chunk in _chunks(sorted(set(values)), VALUES_PER_QUERY):
             wanted = {spelled: value for value in chunk if (spelled := claim_key(field, value)) is not None}
             if not wanted:
                 continue
             with self._translated():
                 found = self._collection(ReadPreference.PRIMARY).find(
-                    claim_condition(field, candidates, wanted),
+                    claim_condition(field, candidates=candidates, wanted=wanted),
                     self.settings.fields.projection(),
                     collation=Collation(locale="en", strength=2),
                     max_time_ms=self.settings.query_ms,
                 )
                 for document in found:
-                    for key in sorted(claim_keys(document, field, self.settings.fields, self.settings.registry)):
+                    for key in sorted(claim_keys(document, field, fields=settings.fields, registry=settings.registry)):
                         if key in wanted:
                             yield wanted[key], document
 
@@ -353,7 +355,7 @@ class MongoStore:
         done, failures = before, 0
         while True:
             try:
-                for data in self._raw_batches(condition, last):
+                for data in _ahead(self._raw_batches(condition, last)):
                     batch = RawBatch(data)
                     if not len(batch):
                         continue
@@ -491,7 +493,7 @@ def claim_key(field: str, value: object) -> str | None:
     return ids.normalise_request_id(text) if field == "request_id" else text
 
 
-def claim_keys(document: Mapping[str, Any], field: str, fields: FieldPaths, registry: Registry) -> set[str]:
+def claim_keys(document: Mapping[str, Any], field: str, *, fields: FieldPaths, registry: Registry) -> set[str]:
     """Every value of a claim field that a document carries at any candidate path that holds for its provider."""
     words = [value for c in fields.of("provider") for value in candidate_values(document, c)]
     word = next((value for value in words if value is not None), None)
@@ -505,7 +507,7 @@ def claim_keys(document: Mapping[str, Any], field: str, fields: FieldPaths, regi
     }
 
 
-def claim_condition(field: str, candidates: Sequence[Candidate], wanted: Iterable[str]) -> dict[str, Any]:
+def claim_condition(field: str, *, candidates: Sequence[Candidate], wanted: Iterable[str]) -> dict[str, Any]:
     """The filter for rows that may carry one of the wanted keys, to be used with a case-blind collation."""
     spelled: list[Any] = []
     for key in wanted:
@@ -524,6 +526,15 @@ def claim_condition(field: str, candidates: Sequence[Candidate], wanted: Iterabl
 def _chunks(values: Sequence[Any], size: int) -> Iterator[list[Any]]:
     for start in range(0, len(values), size):
         yield list(values[start : start + size])
+
+
+def _ahead(batches: Iterator[bytes]) -> Iterator[bytes]:
+    """The same batches, each asked for while the one before it is being worked on."""
+    with ThreadPoolExecutor(1) as aside:
+        coming = aside.submit(next, batches, None)
+        while (data := coming.result()) is not None:
+            coming = aside.submit(next, batches, None)
+            yield data
 
 
 def _uuid_text(value: object) -> str | None:

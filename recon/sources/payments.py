@@ -55,6 +55,9 @@ SOURCE: Final = "payments"
 LIST_BATCH: Final = 5_000
 """Documents per batch of a :class:`ListStore`."""
 
+COLUMNS_FROM: Final = 50
+"""From so many documents on, encoding them to be read by columns costs less than reading them one by one."""
+
 _LATEST_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: the end of a window that has none."""
 
@@ -64,9 +67,22 @@ def payment_rows(
 ) -> pa.RecordBatch:
     """Turn documents into rows of :data:`recon.tables.PAYMENTS`, in the given order, one row each, none dropped."""
     reader = DocumentReader(fields=fields, registry=registry, policy=policy)
-    if isinstance(documents, RawBatch) and len(documents):
-        return _raw_rows(documents, fields, reader)
+    raw = documents if isinstance(documents, RawBatch) else _encoded(documents)
+    if raw is not None and len(raw):
+        return _raw_rows(raw, fields, reader)
     return _batch([reader.row(document) for document in documents])
+
+
+def _encoded(documents: Sequence[Mapping[str, Any]]) -> RawBatch | None:
+    """Many documents as the raw batch that a server would send; None for few, or when BSON cannot hold one."""
+    if len(documents) < COLUMNS_FROM:
+        return None
+    import bson
+
+    try:
+        return RawBatch(b"".join(bson.encode(document) for document in documents))
+    except (bson.errors.BSONError, OverflowError, UnicodeError, TypeError, ValueError):
+        return None
 
 
 def _raw_rows(documents: RawBatch, fields: FieldPaths, reader: DocumentReader) -> pa.RecordBatch:
@@ -235,7 +251,9 @@ class ListStore:
         """Yield ``(value, document)`` for every document that carries one of the values, in any spelling."""
         wanted = {key: value for value in sorted(set(values)) if (key := claim_key(field, value)) is not None}
         for document in self.documents:
-            for key in sorted(claim_keys(document, field, self._fields, self._registry) & wanted.keys()):
+            for key in sorted(
+                claim_keys(document, field, fields=self._fields, registry=self._registry) & wanted.keys()
+            ):
                 yield wanted[key], project(document, self._paths)
 
     def _selected(self, selection: Selection) -> Iterator[Mapping[str, Any]]:

@@ -91,6 +91,7 @@ PLAIN_METHODS = {
     "get",
     "items",
     "keys",
+    "names",
     "values",
     "join",
     "partition",

@@ -299,6 +299,58 @@ WRONG: Final = (
     Plant("twin_request_paid", V.MISSING_LOCAL, craft="twin_request_paid", source="RN 1145"),
 )  # fmt: skip
 
+FURTHER: Final = (
+    Plant("wrong_coin_at_deposit", V.TOKEN_MISMATCH, opened(rails=(SK,), legs=(Leg(token="other"),)),  # noqa: S106
+          effect="dispute", craft="wrong_coin", source="SK 2.4.6"),
+    Plant("wrong_network_recorded", V.NETWORK_MISMATCH, opened(
+        legs=(Leg(chain="other"),), recorded="leg", says="unpaid",
+    ), effect="dispute"),
+    Plant("wrong_token_cancelled", V.TOKEN_MISMATCH, opened(
+        rails=(RN,), legs=(Leg(token="other"),), statuses=("cancelled", "failed"), escrows=SIMPLE,  # noqa: S106
+    )),
+    Plant("rest_not_final", V.INSUFFICIENT_CONFIRMATIONS, opened(
+        legs=(Leg(of_due=(1, 2)), Leg(of_due=(1, 2), when="fresh")), age="bsc_fresh", chains=(56,), expiry="future",
+    )),
+    Plant("completed_too_early", V.INSUFFICIENT_CONFIRMATIONS, Situation(
+        legs=(Leg(when="fresh"),), recorded="leg", age="fresh", confirmations="few", escrows=("funded",),
+    )),
+    Plant("underpaid_and_cancelled", V.UNDERPAID, opened(
+        legs=(Leg(of_due=(3, 5)),), statuses=("cancelled", "failed"), escrows=SIMPLE, expiry="past",
+    )),
+    Plant("underpaid_and_spoofed", V.UNDERPAID, opened(
+        rails=(RN,), legs=(Leg(of_due=(3, 5)), Leg(token="fake_max")),  # noqa: S106
+    )),
+    Plant("refunded_and_never_paid", V.REFUND_DRIFT, Situation(
+        statuses=("refunded",), escrows=("refunded",), legs=(), recorded="none", confirmations="none", says="unpaid",
+    )),
+    Plant("released_too_little", V.UNDERPAID, outgoing(legs=(Leg(of_due=(3, 5)),))),
+    Plant("released_to_a_stranger", V.RECIPIENT_MISMATCH, outgoing(rails=(RN,), legs=(Leg(to="stranger"),))),
+    Plant("disputed_and_late", V.DISPUTE_HOLD, opened(
+        statuses=("cancelled",), escrows=SIMPLE, legs=LATE, expiry="past", age="late", marks=frozenset({"disputed"}),
+    ), rate=0.0005),
+    Plant("open_but_escrow_moved_on", V.COORDINATOR_BLOCKED, opened(
+        escrows=("funded", "releasable", "releasing", "released", "refunded", "failed", "cancelled"),
+    )),
+    *(
+        Plant(f"metadata_is_{name}", V.LOCAL_BEHIND, opened(rails=(RN,), flat=True, edits={"metadata": value}),
+              rate=0.0005, source="mongodb")
+        for name, value in (("null", None), ("text", "none"), ("array", []))
+    ),
+    Plant("address_used_twice", V.IN_SYNC, craft="address_used_twice", source="SK 124"),
+    Plant("address_paid_for_another", V.IN_SYNC, craft="address_paid_for_another", source="SK 124"),
+    Plant("spoofed_reference_of_paid", V.IN_SYNC, Situation(
+        rails=(RN,), legs=(FULL, Leg(token="fake", to="stranger")),  # noqa: S106
+    )),
+    Plant("reference_paid_to_thief", V.RECIPIENT_MISMATCH, opened(
+        rails=(RN,), legs=(Leg(of_due=(1, 1_000), to="stranger"),),
+    ), effect="dispute"),
+    Plant("phantom_fee_open", V.LOCAL_BEHIND, opened(rails=(RN,), legs=(Leg(fee="zero_address"),)), effect="credit"),
+    Plant("paid_in_parts_recorded_first", V.IN_SYNC, Situation(legs=HALVES, recorded="leg")),
+    Plant("overpaid_in_parts", V.OVERPAID, Situation(
+        legs=(Leg(of_due=(1, 2)), Leg(of_due=(9, 10))),
+    )),
+)  # fmt: skip
+
 TRAPS: Final = (
     Plant("spoofed_token", V.ABANDONED, opened(
         rails=(RN,), legs=(Leg(token="fake"),), says="unpaid", expiry="past",  # noqa: S106
@@ -344,5 +396,5 @@ TRAPS: Final = (
     )), craft="second_dropped", source="R28"),
 )  # fmt: skip
 
-BREAKS: Final = {plant.name: plant for plant in (*ASIDE, *HELD, *CREDIT, *DRIFT, *WAITING, *WRONG, *TRAPS)}
+BREAKS: Final = {plant.name: plant for plant in (*ASIDE, *HELD, *CREDIT, *DRIFT, *WAITING, *WRONG, *FURTHER, *TRAPS)}
 """Everything that is planted at a rate, by name; pairs are added by :mod:`recon.simulate.pairs`."""

@@ -184,6 +184,52 @@ def second_dropped(stage: Stage, plant: Plant) -> None:
     invoice["status"] = claims.invoice_status(units, case.amount_units)
 
 
+def wrong_coin(stage: Stage, plant: Plant) -> None:
+    """The gateway credits whatever coin comes to an invoice's address."""
+    case, invoice = _invoiced(stage, plant)
+    symbol = "USDT" if case.token.symbol == "USDC" else "USDC"
+    amount = claims.through_float(claims.human(case, case.due_units))
+    coin = case.coin.replace(case.token.symbol, symbol)
+    tx = {"txid": case.sent[0].at.tx_hash, "addr": case.recipient, "amount": amount, "crypto": coin}
+    invoice["txs"] = [{**tx, "status": "CONFIRMED"}]
+    invoice["status"], invoice["balance_fiat"] = "PAID", amount
+
+
+def _share_address(first: Case, second: Case) -> None:
+    for name in ("recipient", "token"):
+        setattr(second, name, getattr(first, name))
+    unit = first.amount_units // first.cents
+    second.amount_units = second.cents * unit
+    second.due_units = second.amount_units * 102 // 100
+
+
+def address_used_twice(stage: Stage, plant: Plant) -> None:
+    """One deposit address served two payments, each paid by a transfer of its own."""
+    situation = Situation(rails=(SK,), age="late", expiry="none")
+    first = stage.prepare(situation)
+    second = stage.prepare(replace(situation, chains=(first.chain_id,)))
+    second.cents = first.cents * 3
+    _share_address(first, second)
+    second.created = first.created + 30 * MINUTE
+    for case in (first, second):
+        stage.pay(case)
+        stage.settle(case, plant)
+
+
+def address_paid_for_another(stage: Stage, plant: Plant) -> None:
+    """A transfer to a shared address belongs to the payment that recorded it, not to the one that still waits there."""
+    first = stage.prepare(Situation(rails=(SK,), expiry="none"))
+    waiting = replace(_ABANDONED.situation, rails=(SK,), chains=(first.chain_id,))
+    second = stage.prepare(waiting)
+    second.cents = first.cents
+    _share_address(first, second)
+    second.created = first.created - 2 * MINUTE
+    second.expires = first.created + 55 * MINUTE
+    stage.pay(first)
+    stage.settle(first, plant)
+    stage.settle(second, replace(_ABANDONED, name=plant.name, situation=waiting))
+
+
 # ------------------------------------------------------------------------------------------------------ nobody's money
 
 
@@ -251,6 +297,7 @@ CRAFTS: Final[dict[str, Callable[[Stage, Plant], None]]] = {
         two_rails_paid, two_requests_paid, unpaid_twin, cart, one_request_two_rows, one_invoice_two_rows,
         one_transfer_two_rows, two_invoices_one_address, batch_payment, equal_amounts, several_invoices,
         raised_invoice, float_noise, stale_unconfirmed, lost_credit, second_dropped, orphan_transfer,
-        orphan_proxy_payment, orphan_request, twin_request_paid, orphan_invoice,
+        orphan_proxy_payment, orphan_request, twin_request_paid, orphan_invoice, wrong_coin, address_used_twice,
+        address_paid_for_another,
     )
 }  # fmt: skip

@@ -180,7 +180,7 @@ def _checks(rng: Random, case: Case, made: dict[str, Any]) -> dict[str, Any]:
 
 def _request_ids(rng: Random, case: Case, made: dict[str, Any], metadata: dict[str, Any]) -> None:
     """Where the ids of a request are kept: four layouts that different releases wrote."""
-    layout = rng.randrange(4)
+    layout = 1 if case.situation.flat else rng.randrange(4)
     prefixed = f"0x{case.reference}" if rng.random() < 0.5 else case.reference
     if layout == 0:
         ids = {"requestId": case.request_id, "paymentReference": prefixed, "salt": case.salt}
@@ -193,7 +193,7 @@ def _request_ids(rng: Random, case: Case, made: dict[str, Any], metadata: dict[s
         made["requestIds"], made["salt"] = [case.request_id], case.salt
     if case.situation.direction == "in":
         destination = {"address": spelled(rng, case.recipient), "index": rng.randrange(10**4)}
-        where = rng.randrange(3)
+        where = 0 if case.situation.flat else rng.randrange(3)
         if where == 0:
             made["derivedDestination"] = {**destination, "chainId": case.chain_id}
         elif where == 1:

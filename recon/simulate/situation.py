@@ -91,6 +91,7 @@ class Situation:
         marks: ``disputed``, ``dispute_id``, ``hold``, ``aml``, ``demo``.
         edits: Fields of the document to overwrite, by dotted path; :data:`GONE` takes one away.
         plain: Store only what every row has, so that an edit cannot be healed by another path.
+        flat: Keep a request's ids and destination outside ``metadata``.
     """
 
     rails: tuple[str, ...] = (RN, SK)
@@ -108,6 +109,7 @@ class Situation:
     marks: frozenset[str] = frozenset()
     edits: Mapping[str, Any] = field(default_factory=dict)
     plain: bool = False
+    flat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

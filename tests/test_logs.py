@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recon.money import UNITS_MAX
@@ -313,6 +313,7 @@ UINT = st.one_of(st.integers(0, 2**64), st.integers(0, 2**256 - 1), st.integers(
 ADDRESS = st.one_of(st.just(ZERO), st.integers(0, 2**160 - 1).map(address))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(ADDRESS, ADDRESS, UINT, UINT, ADDRESS), min_size=1, max_size=20))
 def test_columns_and_the_exact_function_agree(values: list[tuple[str, str, int, int, str]]) -> None:
     logs = [
@@ -336,6 +337,7 @@ JSON = st.recursive(
 FIELDS = ["address", "topics", "data", "blockNumber", "blockHash", "transactionHash", "logIndex", "removed"]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*FIELDS, "blockTimestamp"]), JSON, max_size=4))
 def test_no_answer_makes_a_foreign_error(changes: dict[str, Any]) -> None:
     body = json.dumps({"id": 1, "result": [{**payment(), **changes}]}).encode()

@@ -116,7 +116,7 @@ class _Reader:
 
     def _walk(self, scope: str, lo: int, hi: int) -> Scan:
         before = self.pool.meter()
-        scan = self.walker.walk(self.queries[scope], lo, hi)
+        scan = self.walker.walk(self.queries[scope], lo=lo, hi=hi)
         self.state.costs[scope].add(before, self.pool.meter())
         return scan
 
@@ -151,7 +151,7 @@ class _Reader:
             if found is None or not found.num_rows:
                 continue
             self.pool.switch(self._anyone(), "it left out logs")
-            again = self.walker.walk(query, lo, hi)
+            again = self.walker.walk(query, lo=lo, hi=hi)
             if not keys_of(found) <= {key for table in again.tables for key in keys_of(table)}:
                 again = Scan(lo, hi, holes=[Hole(lo, hi, "An endpoint answers nothing here and another does not.")])
             replace_range(scan, again)
@@ -160,12 +160,12 @@ class _Reader:
         live = self._anyone()
         for other in self.pool.others(live):
             if self.pool.ready(other) and other.head is not None and other.head.number >= hi:
-                return self.walker.peek(other, query, lo, hi)
+                return self.walker.peek(other, query, lo=lo, hi=hi)
         blocks = try_blocks(self.pool, {lo, (lo + hi) // 2, hi}, batch_max=self.plan.batch_max)
         for block in blocks.values():
             either = query.addresses or [f"0x{recipient[2:]:0>64}" for recipient in query.recipients]
             if any(bloom_may_hold(block.bloom, query.topic, item) for item in either):
-                found = self.walker.peek(live, query, block.number, block.number)
+                found = self.walker.peek(live, query, lo=block.number, hi=block.number)
                 if found is not None and found.num_rows:
                     return found
         return None
@@ -236,7 +236,7 @@ class _Reader:
             hashes = sorted(
                 answer.tx_hash for answer in self.state.receipts.transactions.values() if answer.block == block
             )
-            self.state.receipts.tables = [without_blocks(table, block, block) for table in self.state.receipts.tables]
+            self.state.receipts.tables = [without_block(table, block) for table in self.state.receipts.tables]
             if not is_last:
                 answers = self.receipt_reader.read(hashes)
                 self.state.receipts.transactions |= answers.transactions
@@ -510,11 +510,11 @@ def _within(table: pa.Table, lo: int, hi: int) -> pa.Table:
     return table.filter(pc.and_(pc.greater_equal(table["block"], lo), pc.less_equal(table["block"], hi)))
 
 
-def without_blocks(table: pa.Table, lo: int, hi: int) -> pa.Table:
+def without_block(table: pa.Table, block: int) -> pa.Table:
     """The rows of all other blocks."""
     import pyarrow.compute as pc
 
-    return table.filter(pc.or_(pc.less(table["block"], lo), pc.greater(table["block"], hi)))
+    return table.filter(pc.not_equal(table["block"], block))
 
 
 def _nothing(pool: Pool, plan: ReadingPlan, reason: str) -> Reading:

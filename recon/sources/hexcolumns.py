@@ -22,7 +22,7 @@ class OddError(Exception):
     """A column holds a text that needs a look of its own."""
 
 
-def hex_matrix(texts: Sequence[Any], width: int, what: str) -> np.ndarray[Any, Any]:
+def hex_matrix(texts: Sequence[Any], width: int, *, what: str) -> np.ndarray[Any, Any]:
     """Hex texts of one width as a matrix of lower-case characters, checked to be ``0x`` and hex digits."""
     joined, matrix = _joined(texts, width, what)
     if len(joined.translate(None, _HEX_DIGITS)) != len(texts):
@@ -32,7 +32,7 @@ def hex_matrix(texts: Sequence[Any], width: int, what: str) -> np.ndarray[Any, A
     return matrix
 
 
-def hex_bytes(texts: Sequence[Any], width: int, what: str) -> np.ndarray[Any, Any]:
+def hex_bytes(texts: Sequence[Any], width: int, *, what: str) -> np.ndarray[Any, Any]:
     """Hex texts of one width as a matrix of the bytes that they spell.
 
     It goes in steps that stay small enough for the allocator to use the same memory again and again.
@@ -95,7 +95,7 @@ def _bitmap(keep: np.ndarray[Any, Any] | None) -> pa.Buffer | None:
 
 
 def address_array(
-    raw: np.ndarray[Any, Any], start: int, what: str, *, keep: np.ndarray[Any, Any] | None = None
+    raw: np.ndarray[Any, Any], start: int, *, what: str, keep: np.ndarray[Any, Any] | None = None
 ) -> pa.Array:
     """The address in the 32-byte word from byte ``start``; the 12 bytes before it must be zero."""
     import numpy as np

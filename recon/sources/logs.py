@@ -319,10 +319,10 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
         raise OddError("a log has another first topic")
     emitter = _emitters([log.address for log in logs])
     columns: dict[str, Any] = {
-        "tx_hash": text_array(hex_matrix([log.transaction_hash for log in logs], 66, "transactionHash")),
+        "tx_hash": text_array(hex_matrix([log.transaction_hash for log in logs], 66, what="transactionHash")),
         "log_index": pa.array(_integers([log.log_index for log in logs], "logIndex")),
         "block": pa.array(_blocks(logs, expect)),
-        "block_hash": text_array(hex_matrix([log.block_hash for log in logs], 66, "blockHash")),
+        "block_hash": text_array(hex_matrix([log.block_hash for log in logs], 66, what="blockHash")),
         "block_time": _times([log.block_timestamp for log in logs]),
         "emitter": emitter,
     }
@@ -344,8 +344,8 @@ def _emitters(addresses: list[str]) -> pa.Array:
     import pyarrow as pa
 
     if len(set(addresses)) > 1:
-        return text_array(hex_matrix(addresses, 42, "address"))
-    return pa.repeat(text_array(hex_matrix(addresses[:1], 42, "address"))[0], len(addresses))
+        return text_array(hex_matrix(addresses, 42, what="address"))
+    return pa.repeat(text_array(hex_matrix(addresses[:1], 42, what="address"))[0], len(addresses))
 
 
 def _proxy_columns(
@@ -359,19 +359,19 @@ def _proxy_columns(
     if place.null_count and not expect.any_emitter:
         raise OddError("a log comes from an address that was not asked for")
     kind = pc.fill_null(pa.array([expect.kinds[a] for a in addresses], pa.string()).take(place), "unknown")
-    data = hex_bytes([log.data for log in logs], 322, "data")
+    data = hex_bytes([log.data for log in logs], 322, what="data")
     amount, amount_text = amount_arrays(data, 64)
     # A fee to the zero address was stated but paid to nobody; a fee of nothing is no fee.
     paid: Any = data[:, 140:160].any(axis=1) & data[:, 96:128].any(axis=1)
     return {
         "kind": kind,
-        "token": address_array(data, 0, "token"),
-        "recipient": address_array(data, 32, "recipient"),
+        "token": address_array(data, 0, what="token"),
+        "recipient": address_array(data, 32, what="recipient"),
         "amount_units": amount,
         "amount_text": amount_text,
         "fee_units": unit_array(data, 96, keep=paid)[0],
-        "fee_recipient": address_array(data, 128, "fee recipient", keep=paid),
-        "reference_topic": text_array(hex_matrix(references, 66, "topic")),
+        "fee_recipient": address_array(data, 128, what="fee recipient", keep=paid),
+        "reference_topic": text_array(hex_matrix(references, 66, what="topic")),
     }
 
 
@@ -382,14 +382,14 @@ def _erc20_columns(
 
     if expect.tokens is not None and not _all_in(emitter, expect.tokens):
         raise OddError("a log comes from a token that was not asked for")
-    recipient = address_array(hex_bytes(topics[2], 66, "topic"), 0, "recipient")
+    recipient = address_array(hex_bytes(topics[2], 66, what="topic"), 0, what="recipient")
     if expect.recipients is not None and not _all_in(recipient, expect.recipients):
         raise OddError("a log has a recipient that was not asked for")
-    amount, amount_text = amount_arrays(hex_bytes([log.data for log in logs], 66, "data"), 0)
+    amount, amount_text = amount_arrays(hex_bytes([log.data for log in logs], 66, what="data"), 0)
     return {
         "kind": pa.repeat(pa.scalar("erc20"), len(logs)),
         "token": emitter,
-        "sender": address_array(hex_bytes(topics[1], 66, "topic"), 0, "sender"),
+        "sender": address_array(hex_bytes(topics[1], 66, what="topic"), 0, what="sender"),
         "recipient": recipient,
         "amount_units": amount,
         "amount_text": amount_text,
@@ -416,7 +416,7 @@ def _integers(values: Sequence[Any], what: str) -> np.ndarray[Any, Any]:
     width = len(values[0]) if isinstance(values[0], str) else 0
     if 3 <= width <= 17:
         try:
-            matrix = hex_matrix(values, width, what)
+            matrix = hex_matrix(values, width, what=what)
         except OddError:
             pass
         else:

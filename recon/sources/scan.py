@@ -124,7 +124,7 @@ class Walker:
     ) -> None:
         self.pool, self.range_blocks_max, self.progress = pool, range_blocks_max, progress
 
-    def walk(self, query: LogQuery, lo: int, hi: int) -> Scan:
+    def walk(self, query: LogQuery, *, lo: int, hi: int) -> Scan:
         """Read every block from ``lo`` to ``hi``; what cannot be read is a hole, never silence.
 
         Raises:
@@ -155,7 +155,7 @@ class Walker:
         scan.assert_tiles()
         return scan
 
-    def peek(self, live: Live, query: LogQuery, lo: int, hi: int) -> pa.Table | None:
+    def peek(self, live: Live, query: LogQuery, *, lo: int, hi: int) -> pa.Table | None:
         """What one endpoint says of some blocks when asked once, or None when it gives no believable answer."""
         try:
             return self._ask(live, query, lo, hi)[0].table

@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("simulate", "score"),
     ("report", "plot"),
     ("configfile", "config"),
-    ("opening", "doctor", "again", "demo"),
+    ("opening", "flagopening", "doctor", "again", "demo"),
     ("cli",),
 )
 """Each module or folder imports only from its own layer and from those before it, and never in a ring."""

@@ -28,6 +28,9 @@ COMMANDS: tuple[Entry, ...] = (
     Entry(
         "journal", "recon.cli.write:journal", "Check the journal, and decide what a run left open.", "Review and write"
     ),
+    Entry("flags", "recon.cli.flags:flags", "Look at provider flags, and roll a rail back.", "Roll back"),
+    Entry("gates", "recon.cli.gates:gates", "Judge whether to roll back, and whether to re-enable.", "Roll back"),
+    Entry("sample", "recon.cli.gates:sample", "Draw the manual sample that two people sign.", "Roll back"),
     Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),
     Entry("score", "recon.cli.prove:score", "Hold a judgement beside the known truth.", "Prove"),
 )

@@ -221,6 +221,19 @@ def edits_add(edits: Iterable[Edit]) -> bool:
     return any(edit.before is None for edit in edits)
 
 
+def repeated_keys(dotenv: Dotenv, keys: Iterable[str]) -> tuple[str, ...]:
+    """One sentence for each of the keys that the text sets more than once."""
+    places: dict[str, list[int]] = {}
+    for statement in dotenv.statements:
+        if statement.key is not None:
+            places.setdefault(statement.key, []).append(statement.line + _blank_lines(statement))
+    return tuple(
+        f"{key} is set {len(lines)} times, on lines {', '.join(map(str, lines))}; the last one is shown."
+        for key in keys
+        if len(lines := places.get(key, [])) > 1
+    )
+
+
 def statement_of(dotenv: Dotenv, flag: str) -> Statement | None:
     """The one statement that sets the flag, or None when the file does not mention it.
 

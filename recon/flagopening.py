@@ -1,0 +1,344 @@
+"""The world of flags and gates that a configuration means: the file, the journal, the probes, and who asks them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from recon.config import Settings
+from recon.configfile import MissingSecretError
+from recon.errors import ConfigError, SourceError
+from recon.flags.apply import FlagPorts
+from recon.flags.blast import BlastTally
+from recon.flags.dotenv import read_dotenv, repeated_keys
+from recon.flags.files import DotenvPlace, read_flag_file
+from recon.flags.journal import FILE_NAME, FlagJournal
+from recon.flags.plan import FlagSetup, ask_rails
+from recon.flags.probes import Answer, HttpProber, Probe, Prober
+from recon.flags.recipes import Recipe, Roles, plan_values
+from recon.flags.status import open_rails
+from recon.flagsettings import SecretOf, rail_probe
+from recon.gates_evidence import dry_run_of, load_deliveries, load_health, run_records
+from recon.gates_records import DryRun, Evidence, SignedSample
+from recon.history import load_history
+from recon.model import Finding, Plan
+from recon.opening import Opening
+from recon.planfile import PlanFileError, load_plan, sha256_hex
+from recon.sample import Candidate
+from recon.sealed import MANIFEST, Snapshot, open_snapshot
+from recon.sources.interface import Selection
+from recon.sources.payments import read_payments
+
+DELIVERIES_NAME = "deliveries.ndjson"
+
+
+class NoFlagFileError(ConfigError):
+    """Nobody said where the flags are."""
+
+    def __init__(self, *, source: str) -> None:
+        super().__init__(
+            f"{source}: [flags] file is not set, so nobody knows where the backend's flags are. "
+            'Set it, for example file = "/opt/backend/.env".'
+        )
+
+
+class NotDotenvError(ConfigError):
+    """The flags live in a file that recon reads and does not write."""
+
+    def __init__(self, *, kind: str) -> None:
+        super().__init__(
+            f"The flags are in a {kind} file, which recon reads and never writes; nothing was changed. "
+            '"recon flags rollback" prints the patch to apply by hand.'
+        )
+
+
+class NoPlanError(ConfigError):
+    """There is no plan that a sample could be drawn from."""
+
+    def __init__(self) -> None:
+        super().__init__('There is no plan to draw from; run "recon plan", or name one with --plan.')
+
+
+class SnapshotMissingError(ConfigError):
+    """The snapshot that a plan was made from is not at hand."""
+
+    def __init__(self, *, plan: str, snapshot: str) -> None:
+        super().__init__(
+            f"The snapshot {snapshot[:12]} that plan {plan[:12]} was made from is not there, so payments in sync "
+            "cannot be drawn; name its directory with --snapshot."
+        )
+
+
+class RecordedProber:
+    """In a recorded world its rails count as up, because nothing is asked of any network; other probes are asked."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._real = HttpProber()
+
+    def ask(self, probe: Probe) -> Answer:
+        """See :class:`recon.flags.probes.Prober`."""
+        if probe.url.startswith("http://recorded.invalid") and probe.name in self._names:
+            return Answer(probe.name, "up", "a recorded world stands in for it")
+        return self._real.ask(probe)
+
+    def ask_gone(self, probe: Probe) -> Answer:
+        """See :class:`recon.flags.probes.Prober`."""
+        return self._real.ask_gone(probe)
+
+
+def flag_path(settings: Settings) -> Path:
+    """The file that holds the flags.
+
+    Raises:
+        NoFlagFileError: None is configured.
+    """
+    if not settings.values.flags.file:
+        raise NoFlagFileError(source=settings.source)
+    return settings.home / settings.values.flags.file
+
+
+def flag_setup(settings: Settings) -> FlagSetup:
+    """What flag plans are made with. Raises ConfigError, ProbeSettingError or RecipeError for what cannot be meant."""
+    return settings.values.flags.setup(defaults=_default_probes(settings), secret_of=_secret_of(settings))
+
+
+def open_flags(settings: Settings) -> FlagPorts:
+    """Everything that flag commands touch.
+
+    Raises:
+        NoFlagFileError, NotDotenvError: There is no flag file that recon may write.
+        ConfigError: A secret of a probe is missing.
+    """
+    given = settings.values.flags
+    if given.kind != "dotenv":
+        raise NotDotenvError(kind=given.kind)
+    return FlagPorts(
+        place=DotenvPlace(flag_path(settings)),
+        journal=FlagJournal(settings.output_dir / FILE_NAME),
+        prober=open_prober(settings),
+        setup=flag_setup(settings),
+        readback=backend_probes(settings),
+        gone=given.checkout_probes(_secret_of(settings)),
+    )
+
+
+def open_prober(settings: Settings) -> Prober:
+    """Whoever asks the rails and the backend."""
+    return HttpProber() if settings.world is None else RecordedProber(settings.providers)
+
+
+def backend_probes(settings: Settings) -> tuple[Probe, ...]:
+    """How the running backend is asked. Raises ConfigError when a secret is missing."""
+    return settings.values.flags.readback_probes(_secret_of(settings))
+
+
+def _secret_of(settings: Settings) -> SecretOf:
+    return lambda variable, purpose: settings.secret(variable, purpose=purpose).get_secret_value()
+
+
+def _default_probes(settings: Settings) -> dict[str, Probe]:
+    if settings.world is not None:
+        return {name: Probe(name, "http://recorded.invalid/") for name in settings.providers}
+    found: dict[str, Probe] = {}
+    network, shkeeper = settings.values.request_network, settings.values.shkeeper
+    if network.enabled:
+        try:
+            key = settings.secret(network.api_key_variable, purpose="Request Network").get_secret_value()
+        except MissingSecretError:
+            key = None
+        found |= rail_probe("request_network", network.base_url, api_key=key)
+    if shkeeper.enabled:
+        found |= rail_probe("shkeeper", shkeeper.base_url, health_path=shkeeper.health_path)
+    return found
+
+
+def read_flag_values(settings: Settings) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
+    """What the flags are, wherever they live, and what there is to know about that place.
+
+    Raises:
+        NoFlagFileError, FlagFileError, ManifestError: There is no such file, or it cannot be read.
+    """
+    given, path, words = settings.values.flags, flag_path(settings), settings.values.flags.words()
+    if given.kind == "compose":
+        from recon.flags.compose import read_compose
+
+        service = read_compose(path, words=words, service=given.service)
+        return service.values, service.notes
+    if given.kind == "configmap":
+        from recon.flags.configmap import read_configmap
+
+        held = read_configmap(path, words=words, name=given.configmap)
+        return held.values, held.notes
+    seen = read_flag_file(path)
+    dotenv = read_dotenv(seen.data, path=str(path))
+    return dotenv.values, repeated_keys(dotenv, words.known_flags())
+
+
+def flag_patch(settings: Settings, recipe: Recipe, roles: Roles) -> tuple[str, str, tuple[str, ...]]:
+    """The patch of a Compose file or a ConfigMap for a recipe, the file's name, and what to know about it.
+
+    The rails that payments would go to are asked first.
+
+    Raises:
+        RailDownError, RailUnknownError, ManifestError, FlagValueError: See the classes; nothing was printed.
+    """
+    given, path, setup = settings.values.flags, flag_path(settings), flag_setup(settings)
+    values, notes = read_flag_values(settings)
+    wanted = plan_values(recipe, roles, values=values, words=setup.words)
+    opened = set(open_rails({**values, **wanted}, setup.words)) - set(open_rails(values, setup.words))
+    asked = [roles.safe] if recipe.switches_to else []
+    ask_rails((*asked, *sorted(opened)), setup=setup, prober=open_prober(settings))
+    if given.kind == "compose":
+        from recon.flags.compose import patch_compose
+
+        return patch_compose(path, wanted, words=setup.words, service=given.service), str(path), notes
+    from recon.flags.configmap import patch_configmap
+
+    return patch_configmap(path, wanted, words=setup.words, name=given.configmap), str(path), notes
+
+
+def measure_blast(
+    settings: Settings, provider: str, *, now: datetime, plan: Plan | None = None
+) -> tuple[dict[str, Any] | None, str]:
+    """What switching a rail off hits, from all its payments and the last plan; None and why where nobody can tell.
+
+    In an incident the database may be what is down, and that must not keep anybody from rolling back.
+    """
+    tally = BlastTally(provider, now=now)
+    try:
+        opening = Opening(settings)
+        with ExitStack() as stack:
+            store = opening.store()
+            if callable(close := getattr(store, "close", None)):
+                stack.callback(close)
+            reading = read_payments(
+                store,
+                selection=Selection(providers=(provider,)),
+                sink=lambda batch: tally.add(batch.to_pylist()),
+                fields=opening.fields,
+                registry=opening.registry,
+                policy=settings.policy(),
+            )
+    except (SourceError, ConfigError) as error:
+        return None, str(error)
+    plan = plan or latest_plan(settings)
+    if plan is not None and plan.window.get("providers") and provider not in plan.window["providers"]:
+        plan = None
+    complete = all(row.complete for row in reading.coverage) and not reading.gaps
+    if plan is None:
+        return tally.result(complete=complete), ""
+    return tally.result(complete=complete, findings=plan.findings, findings_at=plan.created_at), ""
+
+
+def read_evidence(
+    settings: Settings,
+    *,
+    now: datetime,
+    plan: Plan | None = None,
+    deliveries: Path | None = None,
+    sample: SignedSample | None = None,
+) -> Evidence:
+    """Read what gates are judged by: the run history, the latest dry run, deliveries, health checks, the sample.
+
+    Args:
+        plan: The dry run to judge by; the latest one of the history that can still be read otherwise.
+        deliveries: A file of delivery records; a recorded world brings its own.
+
+    Raises:
+        EvidenceFileError: A file cannot be read whole.
+    """
+    history = load_history(settings.output_dir)
+    latest = dry_run_of(plan) if plan is not None else latest_dry_run(settings)
+    recorded = settings.recorded_dir / DELIVERIES_NAME if settings.recorded_dir is not None else None
+    if deliveries is None and recorded is not None and recorded.exists():
+        deliveries = recorded
+    return Evidence(
+        runs=run_records(history),
+        dry_run=latest,
+        deliveries=None if deliveries is None else load_deliveries(deliveries, now=now),
+        health=load_health(settings.output_dir),
+        sample=sample,
+    )
+
+
+def latest_plan(settings: Settings) -> Plan | None:
+    """The newest plan of corrections in the run history whose file is still there and whole; None without one."""
+    for entry in reversed(load_history(settings.output_dir).entries):
+        name = entry.get("plan")
+        if entry.get("kind", "correction") != "correction" or not isinstance(name, str):
+            continue
+        for path in (Path(name), settings.output_dir / name, settings.output_dir / Path(name).name):
+            try:
+                plan = load_plan(path)
+            except PlanFileError:
+                continue
+            if plan.digest == entry.get("digest"):
+                return plan
+    return None
+
+
+def latest_dry_run(settings: Settings) -> DryRun | None:
+    """:func:`latest_plan` as evidence."""
+    plan = latest_plan(settings)
+    return None if plan is None else dry_run_of(plan)
+
+
+def sample_candidates(
+    settings: Settings, provider: str, *, plan_path: Path | None = None, snapshot: Path | None = None
+) -> tuple[Plan, list[Candidate]]:
+    """Every payment of a rail that a sample may draw, and the plan that judged them.
+
+    The plan knows its breaks; payments in sync come from its snapshot, which is looked for beside it.
+
+    Raises:
+        NoPlanError, SnapshotMissingError: There is no plan, or not the snapshot that it was made from.
+    """
+    plan = load_plan(plan_path) if plan_path is not None else latest_plan(settings)
+    if plan is None:
+        raise NoPlanError
+    breaks = {item.payment_id: item for item in plan.findings if item.provider == provider}
+    found: list[Candidate] = []
+    taken = _snapshot_of(settings, plan, snapshot)
+    columns = ("payment_id", "provider", "is_test", "expected_units", "decimals", "currency", "tx_hash")
+    for row in taken.table("payments").select(list(columns)).to_pylist():
+        if row["provider"] == provider and not row["is_test"]:
+            found.append(_candidate(row, breaks.pop(row["payment_id"], None)))
+    # What is left has no row of its own: money or a provider's object that nobody here knows.
+    found += [
+        Candidate(
+            item.payment_id, item.verdict, item.value_units, item.decimals, item.symbol, item.reason, item.evidence
+        )
+        for item in breaks.values()
+    ]
+    return plan, found
+
+
+def _candidate(row: Mapping[str, Any], finding: Finding | None) -> Candidate:
+    recorded = (f"recorded hash {row['tx_hash']}",) if row["tx_hash"] else ()
+    units = row["expected_units"]
+    return Candidate(
+        payment_id=row["payment_id"],
+        verdict=finding.verdict if finding else "no_break",
+        value_units=None if units is None else int(units),
+        decimals=row["decimals"],
+        symbol=row["currency"],
+        reason=finding.reason if finding else "nothing to do was found",
+        evidence=finding.evidence if finding else recorded,
+    )
+
+
+def _snapshot_of(settings: Settings, plan: Plan, path: Path | None) -> Snapshot:
+    """The snapshot that a plan was made from, found by its digest among those of the output directory."""
+    if path is not None:
+        taken = open_snapshot(path)
+        if taken.digest != plan.snapshot:
+            raise SnapshotMissingError(plan=plan.digest, snapshot=plan.snapshot)
+        return taken
+    for manifest in sorted(settings.output_dir.glob(f"*/{MANIFEST}")):
+        if sha256_hex(manifest.read_bytes()) == plan.snapshot:
+            return open_snapshot(manifest.parent)
+    raise SnapshotMissingError(plan=plan.digest, snapshot=plan.snapshot)

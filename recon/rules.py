@@ -277,7 +277,10 @@ def _settled(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Exp
     """Payments on which nothing is left to say."""
     del horizon, policy
     incoming, covered = c("incoming"), c("covered")
+    drifts = ("hash_wrong", "hash_missing", "escrow_wrong", "word_wrong", "count_wrong")
     quiet = ~c("behind") & ~c("blocked") & ~c("late") & ~c("refund_wrong") & ~c("aml_hold")
+    for name in drifts:
+        quiet = quiet & ~c(name)
     proven = covered & (c("complete") | (~incoming & c("released")))
     refunded = c("refunded_row") & c("refund_shown")
     nothing_owed = c("gave_up") & c("absent") & ~c("provider_paid") & ~c("unasked") & incoming

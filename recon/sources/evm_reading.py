@@ -311,13 +311,17 @@ class _Reader:
         return table.set_column(table.schema.get_field_index("block_time"), "block_time", pa.array(times, pa.int64()))
 
     def _times_lie(self, table: pa.Table) -> bool:
-        stated = dict(zip(table["block"].to_pylist(), table["block_time"].to_pylist(), strict=True))
-        numbers = sorted(number for number, time in stated.items() if time is not None)
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        stated = table.filter(pc.is_valid(table["block_time"])).select(["block", "block_time"])
+        numbers = sorted(pc.unique(stated["block"]).to_pylist())
         # The sample is drawn with a fixed seed, so that the same world is read the same way.
         chosen = random.Random(len(numbers)).sample(numbers, min(self.plan.verify_blocks, len(numbers)))  # noqa: S311
         blocks = try_blocks(self.pool, chosen, batch_max=self.plan.batch_max)
         self.state.blocks |= blocks
-        return any(blocks[number].time_ms != stated[number] for number in blocks)
+        rows = stated.filter(pc.is_in(stated["block"], value_set=pa.array(sorted(blocks), pa.int64()))).to_pylist()
+        return any(blocks[row["block"]].time_ms != row["block_time"] for row in rows)
 
     def _head_number(self) -> int:
         heads = [live.head.number for live in self.pool.used if live.head is not None]

@@ -480,12 +480,11 @@ def sort_and_compare(table: pa.Table) -> tuple[pa.Table, int, list[int]]:
 
     if table.num_rows < 2:
         return table, 0, []
-    table = table.combine_chunks()
     block, index = table["block"].to_numpy(), table["log_index"].to_numpy()
     later = (block[1:] > block[:-1]) | ((block[1:] == block[:-1]) & (index[1:] >= index[:-1]))
     if not later.all():
         order = np.lexsort((index, block))
-        table, block, index = table.take(pa.array(order)), block[order], index[order]
+        table, block, index = table.combine_chunks().take(pa.array(order)), block[order], index[order]
     same_block = np.flatnonzero(block[1:] == block[:-1])
     if not len(same_block):
         return table, 0, []

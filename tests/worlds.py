@@ -12,22 +12,25 @@ from recon.plan import make_plan
 from recon.score import Score
 from recon.simulate import World, write_world
 from recon.snapshot import take_snapshot
+from recon.sources.interface import Selection
 
 
-def plan_of(world: World, folder: Path, *, engine: str = "duckdb") -> Plan:
+def plan_of(world: World, folder: Path, *, engine: str = "duckdb", choice: Selection | None = None) -> Plan:
     """Run the main job on a world, offline, through the recorded source; ``folder`` must be empty."""
     write_world(world, folder / "world")
-    return plan_of_directory(folder / "world", folder, engine=engine)
+    return plan_of_directory(folder / "world", folder, engine=engine, choice=choice)
 
 
-def plan_of_directory(directory: Path, folder: Path, *, engine: str = "duckdb") -> Plan:
-    """The same for a world that is on disk already; the snapshot goes to ``folder``."""
+def plan_of_directory(
+    directory: Path, folder: Path, *, engine: str = "duckdb", choice: Selection | None = None
+) -> Plan:
+    """The same for a world that is on disk already; the snapshot goes to ``folder``, ``choice`` narrows the window."""
     settings = load_settings(directory / "recon.toml")
     policy, registry = settings.policy(), settings.registry()
     with open_sources(settings) as sources:
         snapshot = take_snapshot(
             sources,
-            selection=settings.selection(),
+            selection=choice or settings.selection(),
             policy=policy,
             registry=registry,
             now=settings.now(),

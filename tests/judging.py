@@ -9,10 +9,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from recon.config import load_settings
 from recon.engine import open_engine
 from recon.judge import Judgement, horizon_of, judge
 from recon.model import Policy, Verdict
+from recon.opening import open_sources
 from recon.rules import findings_of
+from recon.sealed import Snapshot
+from recon.simulate import World, write_world
+from recon.snapshot import take_snapshot
+from recon.sources.interface import Selection
 from tests.builders import NOW_MS, Row, full_coverage, tables
 
 JUDGED_TABLES = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
@@ -66,3 +72,23 @@ def together(*parts: dict[str, list[Row]]) -> dict[str, list[Row]]:
         for name, rows in part.items():
             joined.setdefault(name, []).extend(rows)
     return joined
+
+
+def snapshot_of(world: World, folder: Path, *, selection: Selection | None = None) -> Snapshot:
+    """Write a world, read it through the recorded source, and seal what was read."""
+    write_world(world, folder / "world")
+    return snapshot_of_directory(folder / "world", folder / "snapshot", selection=selection)
+
+
+def snapshot_of_directory(directory: Path, out: Path, *, selection: Selection | None = None) -> Snapshot:
+    """The same for a world that is on disk already."""
+    settings = load_settings(directory / "recon.toml")
+    with open_sources(settings) as sources:
+        return take_snapshot(
+            sources,
+            selection=selection or settings.selection(),
+            policy=settings.policy(),
+            registry=settings.registry(),
+            now=settings.now(),
+            out=out,
+        )

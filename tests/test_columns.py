@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import bson
 import pytest
-from bson import Decimal128, Int64, ObjectId
 
 from recon.registry import Token, extend_registry, load_registry
 from recon.sources.documents import codec
@@ -22,50 +19,7 @@ from recon.sources.rawbson import RawBatch, RawDocument
 if TYPE_CHECKING:
     pass
 
-from tests.payment_documents import HASH, NOW, POLICY, REQUEST, USDC_BASE, WALLET, payment, rows_of, rows_of_batch
-
-ODD_VALUES: tuple[Any, ...] = (
-    None, "", " ", "text", "released", "false", True, False, 0, 1, 56, -5, 2**31, Int64(56), Int64(2**40), 0.0, -0.0,
-    12.5, 0.1 + 0.2, 1e-6, 1e-7, 1e21, 1e22, 1e300, 4398046.511104, 4398046.511103, 4398046511104.0, 8453.0,
-    float("nan"), float("-inf"), Decimal128("1.00"), Decimal128("0.0000001"), Decimal128("NaN"), "12.50", "9" * 40,
-    "1e3", NOW, bson.datetime_ms.DatetimeMS(400_000_000_000_123), ObjectId("65a000000000000000000001"), b"\x00\x01", [],
-    [1], ["0x" + REQUEST.upper()], {}, {"active": False}, {"blocked": True}, {"status": "Rejected"}, {"0": REQUEST},
-    REQUEST, "0X" + REQUEST.upper(), HASH, HASH.upper(), HASH[2:], "0x" + "0A" * 8, "0b" * 8, WALLET, WALLET.upper(),
-    WALLET[2:], "SIM_1", " sim_2 ", "bsc", "BNB ", "0x38", "solana", "BNB-USDT", "ETH-USDC", "USDT", "usdc", "pending",
-    "Pending", "out", "refund", "funded", "request-network", " SHKeeper ", "test", "req_test_1", "ünïcode", "x" * 300,
-    bson.Regex("a"), bson.Timestamp(1, 2), bson.MinKey(), bson.Code("x"), USDC_BASE, "65a000000000000000000001", "null",
-)  # fmt: skip
-
-USUAL_VALUES = tuple(
-    value for value in ODD_VALUES if value is None or type(value) in (str, bool, dt.datetime, ObjectId)
-)
-IDS: tuple[Any, ...] = ("", "null", '"', "{", "65a000000000000000000001", "ünïcode", " x ", 7, Int64(7), 7.5, {"a": 1})
-
-
-def odd_document(chance: random.Random, paths: Sequence[str]) -> dict[str, Any]:
-    """A payment with some of its candidate paths set to anything, some taken away, in any order of fields."""
-    document = payment(
-        _id=ObjectId(chance.randbytes(12)) if chance.random() < 0.7 else chance.choice([*IDS, f"p-{chance.random()}"]),
-        provider=chance.choice(["request.network", "shkeeper", "other"]),
-        amount={"amount": chance.choice([round(chance.uniform(0, 9999), 2), 7, 0.000001]), "currency": "USDT"},
-        blockchain={"network": chance.choice(["bsc", "base", "polygon"])},
-    )
-    usual = chance.random() < 0.8
-    for path in chance.sample(paths, chance.choice([0, 1, 1, 2, 4, 15])):
-        *parents, leaf = path.split(".")
-        node: Any = document
-        for parent in parents:
-            below = node.setdefault(parent, {}) if isinstance(node, dict) else None
-            node = below if isinstance(below, dict) else {}
-        node[leaf] = chance.choice(USUAL_VALUES if usual else ODD_VALUES)
-    for name in chance.sample(list(document), chance.choice([0, 0, 1, 3])):
-        document[name] = document[name] if usual else chance.choice(ODD_VALUES)
-        if chance.random() < 0.7:
-            del document[name]
-    items = list(document.items())
-    if chance.random() < 0.3:
-        chance.shuffle(items)
-    return dict(items)
+from tests.payment_documents import POLICY, WALLET, odd_document, payment, rows_of, rows_of_batch
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import bson
 import pytest
 from bson import ObjectId
+from pymongo.errors import BulkWriteError
 
 from recon import ids
 from recon.errors import ReconError, SourceError
-from recon.sources.documents import document_text, milliseconds
+from recon.sources.documents import codec, document_text, milliseconds
+from recon.sources.fields import FieldPaths
 from recon.sources.interface import Selection
 from recon.sources.mongo import (
     MongoSettings,
@@ -34,7 +38,7 @@ from tests import servers
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-from tests.payment_documents import HASH, NOW, REQUEST, names, odd_payments, payment, read, rows_of
+from tests.payment_documents import HASH, NOW, REQUEST, names, odd_document, odd_payments, payment, read, rows_of
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +191,24 @@ def test_a_list_selects_what_the_server_selects(
         assert store.count(SELECTIONS[name]) == len(from_server)
     _, from_list = read(ListStore(stored), SELECTIONS[name])
     assert names(from_list) == names(from_server)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_list_selects_what_the_server_selects_among_documents_of_every_shape(
+    seed: int, marketplace: Database[dict[str, Any]], reader_uri: str
+) -> None:
+    chance = random.Random(seed)
+    paths = sorted({c.path for several in FieldPaths().candidates.values() for c in several if c.path != "_id"})
+    documents = [one for one in (odd_document(chance, paths) for _ in range(400)) if one.get("_id") is not None]
+    with suppress(BulkWriteError):  # ids that are equal for the server, or no ids at all, are left out
+        insert(marketplace, documents)
+    stored = list(marketplace.get_collection("payments", codec_options=codec()).find())
+    with store_of(reader_uri) as store:
+        for selection in SELECTIONS.values():
+            reading, from_server = read(store, selection)
+            assert names(from_server) == names(read(ListStore(stored), selection)[1])
+            assert reading.gaps == ()
+    assert len(stored) > 250
 
 
 def test_an_id_given_as_text_is_looked_up_in_both_types(marketplace: Database[dict[str, Any]], reader_uri: str) -> None:

@@ -37,7 +37,10 @@ VALUES_PER_QUERY: Final = 10_000
 CLAIM_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
 _ID_ORDER: Final = ("null", "number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
 _NUMBERS: Final = frozenset({"int", "long", "double", "decimal"})
-_NO_DATE: Final = ["double", "string", "object", "binData", "objectId", "bool", "int", "timestamp", "long", "decimal"]
+_NO_DATE: Final = [
+    "double", "string", "object", "array", "binData", "objectId", "bool", "regex", "dbPointer", "javascript", "symbol",
+    "int", "timestamp", "long", "decimal", "minKey", "maxKey",
+]  # fmt: skip
 _SKEW_MAX_S: Final = 30
 _LOGIN_CODES: Final = frozenset({18, 8000})
 _FORBIDDEN: Final = 13

@@ -258,15 +258,14 @@ class ListStore:
 
     def _selected(self, selection: Selection) -> Iterator[Mapping[str, Any]]:
         wanted = {ids.payment_id_text(value) for text in selection.ids for value in id_values(text)}
-        statuses = set(selection.statuses)
         date_path = self._fields.path("created_at" if selection.date_field == "created" else "updated_at").split(".")
         status_path = self._fields.path("status").split(".")
         for document in self.documents:
             status = value_at(document, status_path)
             if (
                 (not wanted or ids.payment_id_text(document.get("_id")) in wanted)
-                and (not statuses or status in statuses)
-                and (not selection.open_only or status in OPEN)
+                and (not selection.statuses or _is_one_of(status, selection.statuses))
+                and (not selection.open_only or _is_one_of(status, OPEN))
                 and _in_window(value_at(document, date_path), selection.from_at, selection.to_at)
                 and (not selection.providers or self._provider_in(document, selection.providers))
             ):
@@ -275,6 +274,11 @@ class ListStore:
     def _provider_in(self, document: Mapping[str, Any], providers: tuple[str, ...]) -> bool:
         words = [value for c in self._fields.of("provider") for value in candidate_values(document, c)]
         return any(isinstance(word, str) and self._registry.provider(word) in providers for word in words)
+
+
+def _is_one_of(value: object, words: tuple[str, ...]) -> bool:
+    """As the server compares: an array matches by any of its elements."""
+    return any(item in words for item in value) if isinstance(value, list) else value in words
 
 
 def _in_window(value: object, from_at: datetime | None, to_at: datetime | None) -> bool:

@@ -19,6 +19,7 @@ from recon.sources.interface import ChainQuestion, ChainSource, ClaimSource, Doc
 
 if TYPE_CHECKING:
     import httpx
+    from pydantic import SecretStr
     from pymongo import MongoClient
 
     from recon.journal import Journal
@@ -112,10 +113,10 @@ class Opening:
             return ListStore(known.payments, identity=identity, fields=self.fields, registry=self.registry)
         from recon.sources.mongo import MongoSettings, MongoStore
 
-        uri = self.settings.secret(mongo.uri_variable, purpose="the database")
+        uri = _mongo_uri(self.settings.secret(mongo.uri_variable, purpose="the database"))
         return MongoStore(
             MongoSettings(
-                uri=uri.get_secret_value(),
+                uri=uri,
                 database=mongo.database,
                 collection=mongo.collection,
                 fields=self.fields,
@@ -260,7 +261,7 @@ def open_ledger(settings: Settings) -> Ledger:
 
     mongo = settings.values.mongo
     with ExitStack() as stack:
-        uri = settings.write_uri().get_secret_value()
+        uri = _mongo_uri(settings.write_uri())
         timeout_ms = int(mongo.timeout_s * 1000)
         store = _kept(stack, MongoStore(MongoSettings(uri, mongo.database, mongo.collection, timeout_ms=timeout_ms)))
         # Says in one sentence of its own that the server is away or refuses the password.
@@ -269,6 +270,16 @@ def open_ledger(settings: Settings) -> Ledger:
         database = client[mongo.database]
         return Ledger(MongoWriter(database[mongo.collection]), MongoJournal(database), stack.pop_all())
     raise AssertionError("an exit stack lets no exception pass")
+
+
+def _mongo_uri(secret: SecretStr) -> str:
+    """The address itself; anything else (a password in the wrong variable) must not reach a message as a host name."""
+    from recon.sources.mongo import StoreUriError
+
+    uri = secret.get_secret_value()
+    if not uri.startswith(("mongodb://", "mongodb+srv://")):
+        raise StoreUriError
+    return uri
 
 
 def _client(uri: str, *, timeout_ms: int) -> MongoClient[dict[str, Any]]:

@@ -11,7 +11,7 @@ ranges are exercised as over the network. The files of the directory and their l
 ``shkeeper.ndjson``       ``{"crypto": [names]}``, ``{"invoice": …}``, ``{"transaction": …}``, ``{"payout": …}``
 ``chain-<id>.ndjson``     ``{"log": raw log}`` and ``{"receipt": raw receipt without its logs}``
 ``deliveries.ndjson``     ``{"delivery": row of recon.tables.DELIVERIES}``
-``faults.json``           answers that are wrong on purpose, see :class:`FaultRule`
+``faults.json``           what is sick on purpose, see :mod:`recon.sources.recorded_faults`
 ========================= ==========================================================================================
 
 A block has the time ``head_time - (head - n) * block_ms``; every hash of a block is derived from its number.
@@ -29,6 +29,20 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from recon.errors import UsageError
+from recon.sources.recorded_faults import FaultRule, Faults, load_rules
+
+__all__ = [
+    "FORMAT",
+    "FaultRule",
+    "RecordedChain",
+    "RecordedWorld",
+    "RecordedWorldError",
+    "block_hash",
+    "load_world",
+    "request_network_handler",
+    "rpc_handler",
+    "shkeeper_handler",
+]
 
 if TYPE_CHECKING:
     import httpx
@@ -74,30 +88,6 @@ class RecordedChain:
     def block_at(self, time_ms: int) -> int:
         """The newest block at or before a time."""
         return self.head + (time_ms - self.head_time_ms) // self.block_ms
-
-
-@dataclass(frozen=True, slots=True)
-class FaultRule:
-    """One answer that is wrong on purpose.
-
-    Args:
-        source: ``request_network``, ``shkeeper`` or ``chain:<id>``.
-        match: The path of the request (a provider) or the JSON-RPC method (a chain) it applies to, exactly.
-        status: HTTP status of the wrong answer.
-        body: Its JSON body; for a chain the JSON-RPC ``error`` object of the one call.
-        text: Its body where it is not JSON at all; beats ``body``.
-        from_block, to_block: Only log questions that touch this range of blocks.
-        calls: Which of the matching calls are hit, counted from 0, last excluded; None is all of them.
-    """
-
-    source: str
-    match: str
-    status: int = 200
-    body: Any = None
-    text: str | None = None
-    from_block: int | None = None
-    to_block: int | None = None
-    calls: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +142,7 @@ def load_world(path: Path) -> RecordedWorld:
             request_network=_lines(path / "request_network.ndjson"),
             shkeeper=_lines(path / "shkeeper.ndjson"),
             deliveries=[line["delivery"] for line in _lines(path / "deliveries.ndjson")],
-            faults=_load_faults(path / "faults.json"),
+            faults=load_rules(_json_file(path / "faults.json")) if (path / "faults.json").exists() else (),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordedWorldError(path=path, why=f"what its files hold is not a recorded world ({error!r})") from error
@@ -169,16 +159,6 @@ def _load_chain(path: Path, chain_id: int, row: Mapping[str, Any]) -> RecordedCh
         logs=[line["log"] for line in lines if "log" in line],
         receipts=[line["receipt"] for line in lines if "receipt" in line],
     )
-
-
-def _load_faults(path: Path) -> tuple[FaultRule, ...]:
-    if not path.exists():
-        return ()
-    rules = []
-    for row in _json_file(path)["rules"]:
-        calls = row.get("calls")
-        rules.append(FaultRule(**{**row, "calls": None if calls is None else (int(calls[0]), int(calls[1]))}))
-    return tuple(rules)
 
 
 def _json_file(path: Path) -> Any:
@@ -227,56 +207,13 @@ def _documents(path: Path) -> list[Mapping[str, Any]]:
     return documents
 
 
-# ------------------------------------------------------------------------------------------------------------ faults
-
-
-class Faults:
-    """Which rule, if any, spoils the next call; counts matching calls, so that a rule can end."""
-
-    def __init__(self, rules: Sequence[FaultRule], source: str) -> None:
-        self._rules = [rule for rule in rules if rule.source == source]
-        self._seen = [0] * len(self._rules)
-
-    def pick(self, match: str, *, blocks: tuple[int, int] | None = None) -> FaultRule | None:
-        """The rule that spoils this call, or None; the call counts for every rule that it matches."""
-        for index, rule in enumerate(self._rules):
-            if rule.match != match or not _touches(rule, blocks):
-                continue
-            number = self._seen[index]
-            self._seen[index] += 1
-            if rule.calls is None or rule.calls[0] <= number < rule.calls[1]:
-                return rule
-        return None
-
-
-def _touches(rule: FaultRule, blocks: tuple[int, int] | None) -> bool:
-    if rule.from_block is None or rule.to_block is None:
-        return True
-    return blocks is not None and blocks[0] <= rule.to_block and blocks[1] >= rule.from_block
-
-
-def spoiled_answer(rule: FaultRule) -> httpx.Response:
-    """The wrong answer of a rule as a whole HTTP response."""
-    import httpx
-
-    if rule.text is not None:
-        return httpx.Response(rule.status, text=rule.text)
-    return httpx.Response(rule.status, json=rule.body)
-
-
 # --------------------------------------------------------------------------------------------------- Request Network
 
 
 def request_network_handler(world: RecordedWorld) -> Handler:
     """Answer as this world's Request Network: ``/v2/payments``, ``/v2/request/{id}``, ``/v1/request/{reference}``."""
     api = _RequestNetwork(world)
-    faults = Faults(world.faults, "request_network")
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        rule = faults.pick(request.url.path)
-        return spoiled_answer(rule) if rule else api.answer(request)
-
-    return handle
+    return Faults(world.faults, "request_network").around(api.answer)
 
 
 class _RequestNetwork:
@@ -384,13 +321,7 @@ def _instant(text: str) -> datetime:
 def shkeeper_handler(world: RecordedWorld) -> Handler:
     """Answer as the SHKeeper of this world: whole tables, and errors with HTTP 200, as the real one does."""
     api = _Shkeeper(world)
-    faults = Faults(world.faults, "shkeeper")
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        rule = faults.pick(request.url.path)
-        return spoiled_answer(rule) if rule else api.answer(request)
-
-    return handle
+    return Faults(world.faults, "shkeeper").around(api.answer)
 
 
 class _Shkeeper:

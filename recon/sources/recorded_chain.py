@@ -8,17 +8,31 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recon.registry import Registry, load_registry
-from recon.sources.recorded import Faults, RecordedChain, block_hash, spoiled_answer
+from recon.sources.recorded import RecordedChain, block_hash
+from recon.sources.recorded_faults import FaultRule, Faults, spoiled
 
 if TYPE_CHECKING:
     import httpx
 
     from recon.sources.recorded import Handler
 
+_WHOLE = ("cut", "slow", "truncate", "empty")
+"""Faults of a whole HTTP answer; the others are of one call in it."""
+
 
 def node_handler(chain: RecordedChain, faults: Faults) -> Handler:
     """Answer JSON-RPC POST bodies of one chain."""
     node = _Node(chain, load_registry())
+
+    def true_answer(request: httpx.Request) -> httpx.Response:
+        import httpx
+
+        try:
+            asked = json.loads(request.content)
+        except ValueError:
+            return httpx.Response(200, json=_error(None, -32700, "parse error"))
+        answers = [_answer(node, call, None) for call in (asked if isinstance(asked, list) else [asked])]
+        return httpx.Response(200, json=answers if isinstance(asked, list) else answers[0])
 
     def handle(request: httpx.Request) -> httpx.Response:
         import httpx
@@ -26,32 +40,46 @@ def node_handler(chain: RecordedChain, faults: Faults) -> Handler:
         try:
             asked = json.loads(request.content)
         except ValueError:
-            return httpx.Response(200, json=_error(None, -32700, "parse error"))
-        answers = [_answer(node, faults, call) for call in (asked if isinstance(asked, list) else [asked])]
-        for answer in answers:
-            if "spoiled" in answer:
-                return spoiled_answer(answer["spoiled"])
+            return true_answer(request)
+        calls = asked if isinstance(asked, list) else [asked]
+        picked = [_fault(node, faults, call) for call in calls]
+        for rule in picked:
+            if rule is not None and (rule.action in _WHOLE or rule.text is not None or rule.status != 200):
+                return spoiled(rule, request, true_answer)
+        answers = [_answer(node, call, rule) for call, rule in zip(calls, picked, strict=True)]
         return httpx.Response(200, json=answers if isinstance(asked, list) else answers[0])
 
     return handle
 
 
-def _answer(node: _Node, faults: Faults, call: Any) -> dict[str, Any]:
+def _fault(node: _Node, faults: Faults, call: Any) -> FaultRule | None:
+    if not isinstance(call, dict) or not isinstance(call.get("method"), str):
+        return None
+    blocks = None
+    if call["method"] == "eth_getLogs":
+        try:
+            blocks = node.range_of(call["params"][0])
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+            return None
+    return faults.pick(call["method"], blocks=blocks)
+
+
+def _answer(node: _Node, call: Any, rule: FaultRule | None) -> dict[str, Any]:
     if not isinstance(call, dict) or not isinstance(call.get("method"), str):
         return _error(None, -32600, "invalid request")
-    params = call.get("params") or []
-    try:
-        blocks = node.range_of(params[0]) if call["method"] == "eth_getLogs" else None
-        rule = faults.pick(call["method"], blocks=blocks)
-        if rule is None:
-            return {"jsonrpc": "2.0", "id": call.get("id"), "result": node.call(call["method"], params)}
-        if rule.text is not None or rule.status != 200:
-            return {"spoiled": rule}
+    if rule is not None and rule.action == "answer":
         return {"jsonrpc": "2.0", "id": call.get("id"), "error": rule.body}
+    try:
+        result = node.call(call["method"], call.get("params") or [], hidden=rule.depth if rule else 0)
     except NotImplementedError:
         return _error(call.get("id"), -32601, f"the method {call['method']} does not exist/is not available")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return _error(call.get("id"), -32602, "invalid params")
+    if rule is not None and rule.action == "repeat" and isinstance(result, list):
+        result = [*result, *result[:3]]
+    if rule is not None and rule.action == "chain" and call["method"] == "eth_chainId":
+        result = "0x1e240"
+    return {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
 
 
 def _error(call_id: Any, code: int, message: str) -> dict[str, Any]:
@@ -88,10 +116,20 @@ class _Node:
             "eth_call": lambda params: self._eth_call(params[0]),
         }
 
-    def call(self, method: str, params: Sequence[Any]) -> Any:
+    def call(self, method: str, params: Sequence[Any], *, hidden: int = 0) -> Any:
+        """Answer one call; the newest ``hidden`` blocks are not there yet."""
         if method not in self._answers:
             raise NotImplementedError(method)
-        return self._answers[method](params)
+        seen = self._chain.head - hidden
+        if hidden and method == "eth_getBlockByNumber" and params[0] in ("latest", "pending"):
+            params = [hex(seen)]
+        result = self._answers[method](params)
+        if hidden and method == "eth_blockNumber":
+            return hex(seen)
+        if hidden and isinstance(result, list):
+            return [row for row in result if int(row["blockNumber"], 16) <= seen]
+        late = isinstance(result, dict) and int(result.get("blockNumber") or result.get("number") or "0x0", 16) > seen
+        return None if hidden and late else result
 
     def range_of(self, question: Mapping[str, Any]) -> tuple[int, int]:
         """From and to block of a log question, the head at most."""

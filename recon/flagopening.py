@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from recon import drain
 from recon.config import Settings
 from recon.configfile import MissingSecretError
-from recon.errors import ConfigError, SourceError
+from recon.errors import ConfigError, ReconError, SourceError
 from recon.flags.apply import FlagPorts
 from recon.flags.blast import BlastTally
 from recon.flags.dotenv import read_dotenv, repeated_keys
@@ -22,15 +23,22 @@ from recon.flags.recipes import Recipe, Roles, plan_values
 from recon.flags.status import open_rails
 from recon.flagsettings import SecretOf, rail_probe
 from recon.gates_evidence import dry_run_of, load_deliveries, load_health, run_records
-from recon.gates_records import DryRun, Evidence, SignedSample
+from recon.gates_records import Deliveries, DryRun, Evidence, SignedSample
 from recon.history import load_history
 from recon.model import Finding, Plan
 from recon.opening import Opening
 from recon.planfile import PlanFileError, load_plan, sha256_hex
+from recon.preflight import Counts, Looked, RowCounter, is_present
 from recon.sample import Candidate
 from recon.sealed import MANIFEST, Snapshot, open_snapshot
+from recon.sources.interface import Reading as SourceReading
 from recon.sources.interface import Selection
 from recon.sources.payments import read_payments
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Answered = TypeVar("Answered")
 
 DELIVERIES_NAME = "deliveries.ndjson"
 
@@ -53,6 +61,20 @@ class NotDotenvError(ConfigError):
             f"The flags are in a {kind} file, which recon reads and never writes; nothing was changed. "
             '"recon flags rollback" prints the patch to apply by hand.'
         )
+
+
+class NoDeliveriesError(ConfigError):
+    """Nobody named delivery records."""
+
+    def __init__(self) -> None:
+        super().__init__("No delivery records were named; give a file of them with --deliveries.")
+
+
+class IndexesError(SourceError):
+    """The server does not list the indexes of the collection."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"The indexes of the payments cannot be listed ({why}).")
 
 
 class NoPlanError(ConfigError):
@@ -210,28 +232,151 @@ def measure_blast(
     """
     tally = BlastTally(provider, now=now)
     try:
-        opening = Opening(settings)
-        with ExitStack() as stack:
-            store = opening.store()
-            if callable(close := getattr(store, "close", None)):
-                stack.callback(close)
-            reading = read_payments(
-                store,
-                selection=Selection(providers=(provider,)),
-                sink=lambda batch: tally.add(batch.to_pylist()),
-                fields=opening.fields,
-                registry=opening.registry,
-                policy=settings.policy(),
-            )
+        reading = _read_rows(settings, Selection(providers=(provider,)), lambda batch: tally.add(batch.to_pylist()))
     except (SourceError, ConfigError) as error:
         return None, str(error)
     plan = plan or latest_plan(settings)
     if plan is not None and plan.window.get("providers") and provider not in plan.window["providers"]:
         plan = None
-    complete = all(row.complete for row in reading.coverage) and not reading.gaps
+    complete = not _shortfall(reading)
     if plan is None:
         return tally.result(complete=complete), ""
     return tally.result(complete=complete, findings=plan.findings, findings_at=plan.created_at), ""
+
+
+def _read_rows(settings: Settings, selection: Selection, sink: Callable[[pa.RecordBatch], None]) -> SourceReading:
+    opening = Opening(settings)
+    with ExitStack() as stack:
+        store = opening.store()
+        if callable(close := getattr(store, "close", None)):
+            stack.callback(close)
+        return read_payments(
+            store,
+            selection=selection,
+            sink=sink,
+            fields=opening.fields,
+            registry=opening.registry,
+            policy=settings.policy(),
+        )
+    raise AssertionError("an exit stack lets no exception pass")
+
+
+def _shortfall(reading: SourceReading) -> str:
+    """Why not every row was read, or nothing."""
+    problems = [row.problem or "the reading was not complete" for row in reading.coverage if not row.complete]
+    return " ".join([*problems, *(gap.reason for gap in reading.gaps)])
+
+
+def count_backlog(settings: Settings, provider: str, *, now: datetime) -> drain.Reading:
+    """Count the open payments of a rail, and those that are stuck, from the database as it is now.
+
+    Raises:
+        SourceError: The database cannot be reached, or gave fewer rows than it has.
+        ConfigError: Its address is missing.
+    """
+    edge = int(now.timestamp() * 1000) - settings.policy().stuck_after_ms
+    seen = {"open": 0, "stuck": 0}
+    oldest: list[int] = []
+
+    def take(batch: pa.RecordBatch) -> None:
+        for row in batch.select(["is_test", "created_at"]).to_pylist():
+            if row["is_test"]:
+                continue
+            created = row["created_at"]
+            seen["open"] += 1
+            if created is None or created < edge:
+                seen["stuck"] += 1
+                oldest[:] = [min([*oldest, created])] if created is not None else oldest
+
+    reading = _read_rows(settings, Selection(providers=(provider,), open_only=True), take)
+    if short := _shortfall(reading):
+        raise SourceError(short)
+    oldest_at = datetime.fromtimestamp(oldest[0] / 1000, UTC) if oldest else None
+    return drain.Reading(now, seen["open"], seen["stuck"], oldest_at)
+
+
+def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked:
+    """Look at everything a preflight needs; what cannot be looked at is None, with the reason."""
+    problems: dict[str, str] = {}
+
+    def attempt(part: str, look: Callable[[], Answered]) -> Answered | None:
+        try:
+            return look()
+        except ReconError as error:
+            problems[part] = str(error)
+            return None
+
+    def flags() -> Mapping[str, str | None]:
+        return read_flag_values(settings)[0]
+
+    def counts() -> Counts:
+        counter = RowCounter()
+        reading = _read_rows(settings, Selection(), counter.add)
+        if short := _shortfall(reading):
+            problems["payments"] = short
+        policy = settings.policy()
+        return counter.counts(now=settings.now(), stuck_after=timedelta(milliseconds=policy.stuck_after_ms))
+
+    def records() -> Deliveries:
+        found = deliveries or _recorded_deliveries(settings)
+        if found is None:
+            raise NoDeliveriesError
+        return load_deliveries(found, now=settings.now())
+
+    values = attempt("flags", flags)
+    return Looked(
+        secrets=attempt("secrets", lambda: _secrets_present(settings, values)),
+        flags=values,
+        counts=attempt("payments", counts),
+        deliveries=attempt("deliveries", records),
+        indexes=attempt("indexes", lambda: read_indexes(settings)),
+        problems=problems,
+    )
+
+
+def _secrets_present(settings: Settings, values: Mapping[str, str | None] | None) -> dict[str, bool]:
+    """Which secrets of the backend and of recon itself are set; their values go no further than this function."""
+    if values is None:
+        raise NoFlagFileError(source=settings.source)
+    found = {name: is_present(values.get(name)) for name in settings.values.flags.secrets}
+    own = settings.values
+    if settings.world is None:
+        named = {own.mongo.uri_variable: True}
+        named[own.request_network.api_key_variable] = own.request_network.enabled
+        named[own.shkeeper.api_key_variable] = own.shkeeper.enabled
+        for variable in (name for name, needed in named.items() if needed):
+            try:
+                found[variable] = is_present(settings.secret(variable, purpose="preflight").get_secret_value())
+            except MissingSecretError:
+                found[variable] = False
+    return found
+
+
+def read_indexes(settings: Settings) -> list[Mapping[str, Any]]:
+    """The indexes of the payments collection, as the server lists them.
+
+    Raises:
+        IndexesError: The server does not list them, or a recorded world stands in for it.
+        ConfigError: The address of the database is missing.
+    """
+    if settings.world is not None:
+        raise IndexesError(why="a recorded world has none")
+    from pymongo import MongoClient
+    from pymongo.errors import PyMongoError
+
+    mongo = settings.values.mongo
+    uri = settings.secret(mongo.uri_variable, purpose="the database").get_secret_value()
+    wait_ms = int(mongo.timeout_s * 1000)
+    try:
+        with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=wait_ms, appname="recon") as client:
+            return [dict(index) for index in client[mongo.database][mongo.collection].list_indexes()]
+    except (PyMongoError, ValueError) as error:
+        raise IndexesError(why=type(error).__name__) from error
+
+
+def _recorded_deliveries(settings: Settings) -> Path | None:
+    path = settings.recorded_dir / DELIVERIES_NAME if settings.recorded_dir is not None else None
+    return path if path is not None and path.exists() else None
 
 
 def read_evidence(
@@ -253,9 +398,7 @@ def read_evidence(
     """
     history = load_history(settings.output_dir)
     latest = dry_run_of(plan) if plan is not None else latest_dry_run(settings)
-    recorded = settings.recorded_dir / DELIVERIES_NAME if settings.recorded_dir is not None else None
-    if deliveries is None and recorded is not None and recorded.exists():
-        deliveries = recorded
+    deliveries = deliveries or _recorded_deliveries(settings)
     return Evidence(
         runs=run_records(history),
         dry_run=latest,

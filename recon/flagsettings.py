@@ -15,6 +15,7 @@ from recon.flags.probes import Probe, default_probe
 from recon.flags.recipes import Recipe, find_recipe, recipe_of_settings
 from recon.flags.words import REQUEST_NETWORK_ENABLED, FlagKind, FlagWords
 from recon.gates_records import GateLimits
+from recon.preflight import BACKEND_SECRETS
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -76,6 +77,7 @@ class FlagsSection(_Part):
     extra_providers: tuple[str, ...] = ()
     extra_flags: dict[str, FlagKind] = Field(default_factory=dict)
     rail_switches: dict[str, str] = Field(default_factory=lambda: {"request_network": REQUEST_NETWORK_ENABLED})
+    secrets: tuple[str, ...] = BACKEND_SECRETS
     health: dict[str, ProbeSection] = Field(default_factory=dict)
     readback: tuple[ProbeSection, ...] = ()
     checkout: dict[str, ProbeSection] = Field(default_factory=dict)

@@ -30,6 +30,8 @@ COMMANDS: tuple[Entry, ...] = (
     ),
     Entry("flags", "recon.cli.flags:flags", "Look at provider flags, and roll a rail back.", "Roll back"),
     Entry("gates", "recon.cli.gates:gates", "Judge whether to roll back, and whether to re-enable.", "Roll back"),
+    Entry("preflight", "recon.cli.operations:preflight", "Look at everything before a switch.", "Roll back"),
+    Entry("drain", "recon.cli.operations:drain", "Watch a backlog become smaller.", "Roll back"),
     Entry("sample", "recon.cli.gates:sample", "Draw the manual sample that two people sign.", "Roll back"),
     Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),
     Entry("score", "recon.cli.prove:score", "Hold a judgement beside the known truth.", "Prove"),

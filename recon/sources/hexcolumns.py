@@ -109,6 +109,16 @@ def address_array(
     return text_array(text, keep=keep)
 
 
+def any_set(raw: np.ndarray[Any, Any], start: int, end: int) -> np.ndarray[Any, Any]:
+    """Which rows have a byte other than zero from ``start`` to before ``end``, both multiples of four."""
+    words = raw.view("<u4")
+    found = words[:, start // 4].copy()
+    for column in range(start // 4 + 1, end // 4):
+        found |= words[:, column]
+    is_set: np.ndarray[Any, Any] = found != 0
+    return is_set
+
+
 def amount_arrays(raw: np.ndarray[Any, Any], start: int) -> tuple[pa.Array, pa.Array | None]:
     """The uint256 from byte ``start`` as Decimal(38, 0), and as text where it is over 37 digits."""
     import numpy as np

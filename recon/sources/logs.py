@@ -26,6 +26,7 @@ from recon.sources.hexcolumns import (
     OddError,
     address_array,
     amount_arrays,
+    any_set,
     hex_bytes,
     hex_matrix,
     text_array,
@@ -315,7 +316,7 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
         topics = []
     if len(topics) != (3 if expect.erc20 else 2):
         raise OddError("a log has another number of topics")
-    if {seen.lower() for seen in set(topics[0])} != {first}:
+    if topics[0].count(first) != size and {seen.lower() for seen in topics[0]} != {first}:
         raise OddError("a log has another first topic")
     emitter = _emitters([log.address for log in logs])
     columns: dict[str, Any] = {
@@ -343,26 +344,34 @@ def _emitters(addresses: list[str]) -> pa.Array:
     """Addresses as a column; mostly one contract emitted all logs of a piece."""
     import pyarrow as pa
 
-    if len(set(addresses)) > 1:
+    if addresses.count(addresses[0]) < len(addresses):
         return text_array(hex_matrix(addresses, 42, what="address"))
     return pa.repeat(text_array(hex_matrix(addresses[:1], 42, what="address"))[0], len(addresses))
+
+
+def _kinds(emitter: pa.Array, addresses: Sequence[str], expect: Expectation) -> pa.Array:
+    """Which kind of contract each emitter is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # One contract is looked up once; the column is as long as the piece again at the end.
+    is_one = addresses.count(addresses[0]) == len(addresses)
+    place = pc.index_in(emitter.slice(0, 1) if is_one else emitter, value_set=_value_set(frozenset(expect.kinds)))
+    if place.null_count and not expect.any_emitter:
+        raise OddError("a log comes from an address that was not asked for")
+    kinds = pa.array([expect.kinds[address] for address in sorted(expect.kinds)], pa.string())
+    kind = pc.fill_null(kinds.take(place), "unknown")
+    return pa.repeat(kind[0], len(emitter)) if is_one else kind
 
 
 def _proxy_columns(
     logs: list[RawLog], expect: Expectation, emitter: pa.Array, references: Sequence[str]
 ) -> dict[str, Any]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    addresses = sorted(expect.kinds)
-    place = pc.index_in(emitter, value_set=_value_set(frozenset(addresses)))
-    if place.null_count and not expect.any_emitter:
-        raise OddError("a log comes from an address that was not asked for")
-    kind = pc.fill_null(pa.array([expect.kinds[a] for a in addresses], pa.string()).take(place), "unknown")
+    kind = _kinds(emitter, [log.address for log in logs], expect)
     data = hex_bytes([log.data for log in logs], 322, what="data")
     amount, amount_text = amount_arrays(data, 64)
     # A fee to the zero address was stated but paid to nobody; a fee of nothing is no fee.
-    paid: Any = data[:, 140:160].any(axis=1) & data[:, 96:128].any(axis=1)
+    paid = any_set(data, 96, 128) & any_set(data, 140, 160)
     return {
         "kind": kind,
         "token": address_array(data, 0, what="token"),

@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 
 from recon.cli import COMMANDS, cli
 from recon.cli.common import Moment, free_path, read_ids, resolve_moment
+from recon.cli.progress import ShownProgress
 from recon.errors import IdError, MoneyError, RefusedError, SourceError, StoppedError, UsageError
 from recon.history import append_history, break_key, history_entry, load_history, new_breaks
 from recon.model import Tier
@@ -414,3 +415,20 @@ def test_a_history_nobody_wrote_is_empty(tmp_path: Path) -> None:
     result = run("history", "--config", str(tmp_path / "recon.toml"))
     assert result.exit_code == 0
     assert "no plan was made yet" in result.stdout
+
+
+# ------------------------------------------------------------------------------------------------ progress
+
+
+def test_progress_shows_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, is_shown in ((Screen(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        with ShownProgress() as progress:
+            progress("chain:56", 5, 10)
+            progress("chain:56", 10, 10)
+        assert ("chain:56" in stream.getvalue()) == is_shown

@@ -7,7 +7,9 @@ import io
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -393,6 +395,55 @@ def test_a_snapshot_with_a_changed_byte_is_refused(reviewed: Path) -> None:
         result = run("plan", "--config", config, "--snapshot", taken, code=3)
         assert result.stderr.count("\n") == 1
         path.write_bytes(data)
+
+
+class Node(BaseHTTPRequestHandler):
+    """A node that answers whatever its server says: HTML, half a body, or the chain id of another chain."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body: bytes = self.server.answer  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "word"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"result":"0x1"}', 3, "chain"),
+        (b"<html>please log in</html>", 4, "chain"),
+        (b'{"jsonrpc":"2.0","id":1,"resu', 4, "chain"),
+    ],
+)
+def test_a_wrong_or_sick_node_is_told_apart_and_its_key_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, code: int, word: str
+) -> None:
+    server = HTTPServer(("127.0.0.1", 0), Node)
+    server.answer = answer  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("RECON_MONGO_URI", "mongodb://127.0.0.1:9/")
+    config = tmp_path / "recon.toml"
+    endpoint = f"http://127.0.0.1:{server.server_port}/topsecret"
+    config.write_text(
+        f'[mongo]\ntimeout_s = 0.2\n[[chains]]\nchain_id = 56\nendpoints = ["{endpoint}"]\n', encoding="utf-8"
+    )
+    try:
+        result = run("doctor", "--config", config, "--format", "json", code=4)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    (check,) = [row for row in json.loads(result.stdout)["checks"] if row["check"] == "chain 56"]
+    assert check["state"] == "failed"
+    assert word in check["says"]
+    assert ("should be" in check["says"]) == (code == 3), check["says"]
+    assert "topsecret" not in result.output
 
 
 @pytest.mark.parametrize("name", ["payments.ndjson", "world.json", "request_network.ndjson"])

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from recon.cli import cli, lazy
-from recon.cli.helptext import commands, help_text, renew, shown
+from recon.cli.helptext import WIDTH, commands, help_text, renew, shown
 from recon.configfile import parse_settings
 from recon.model import TIER_TEXT, Verdict
 
@@ -25,7 +25,7 @@ def test_the_help_of_every_command_stands_in_the_readme_word_for_word() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shown_help_is_what_the_command_prints(name: str) -> None:
-    result = CliRunner().invoke(cli, [*name.split()[1:], "--help"], prog_name="recon")
+    result = CliRunner().invoke(cli, [*name.split()[1:], "--help"], prog_name="recon", terminal_width=WIDTH)
     assert result.exit_code == 0
     assert result.stdout.split() == help_text(name).split()
 

@@ -9,11 +9,14 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "recon"
@@ -474,6 +477,18 @@ def test_constraints_pin_every_requirement_with_a_hash() -> None:
         text = path.read_text(encoding="utf-8").replace("\\\n", " ")
         lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
         none(f"{path.name}: {line[:60]}" for line in lines if "==" not in line or "--hash=sha256:" not in line)
+
+
+@pytest.mark.parametrize(("extra", "file"), [("", "constraints.txt"), ("test", "constraints-test.txt")])
+def test_every_dependency_is_pinned(extra: str, file: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"].get(extra, [])]
+    pinned = dict(re.findall(r"^([a-z0-9._-]+)==([^ ]+)", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE))
+    none(
+        f"{file} lacks {requirement}: run scripts/lock"
+        for requirement in map(Requirement, wanted)
+        if not requirement.specifier.contains(pinned.get(canonicalize_name(requirement.name), "0.dev0"))
+    )
 
 
 def test_no_test_is_skipped_or_expected_to_fail() -> None:

@@ -349,6 +349,9 @@ def read_change(ready: ReadyChange, document: Mapping[str, Any] | None, *, own_s
         for path, value in sorted(expected.items())
         if not same(now := value_at(document, path), value)
     ]
+    for path in (UPDATED_AT, VERSION):
+        if isinstance(fence := value_at(document, path), Mapping | list):
+            moved.append(MovedField(path, "a single value", None, to_extended(fence)))
     for path in ready.parents:
         state = value_at(document, path)
         if state is not ABSENT and not isinstance(state, Mapping):

@@ -126,7 +126,8 @@ def parse_plan(data: bytes, *, name: str = "plan") -> Plan:
         same = plan_bytes(plan) == data
     except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
         raise PlanFileError(path=name, why=f"a part is missing or of a wrong type ({type(error).__name__})") from error
-    if not same or seal_plan(plan).digest != plan.digest:
+    sealed = seal_plan(plan)
+    if not same or (sealed.digest, sealed.effects_digest) != (plan.digest, plan.effects_digest):
         raise PlanFileError(
             path=name, why="the file was changed after it was made (its digest does not fit its content)"
         )

@@ -148,7 +148,7 @@ class MongoWriter:
         uuid = found[0].get("info", {}).get("uuid")
         hosts = hello.get("hosts") or [f"{host}:{port}" for host, port in client.nodes]
         return StoreIdentity(
-            hosts=tuple(sorted(map(str, hosts))),
+            hosts=tuple(sorted({*map(str, hosts), *map(str, hello.get("passives", ()))})),
             database=database.name,
             collection=self._collection.name,
             collection_uuid=None if uuid is None else str(uuid.as_uuid() if hasattr(uuid, "as_uuid") else uuid),

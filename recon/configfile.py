@@ -147,9 +147,9 @@ class WindowSection(Section):
 
 
 class RequestNetworkSection(Section):
-    """``[request_network]``: the provider's API."""
+    """``[request_network]``: the provider's API; naming the section puts it in scope unless ``enabled`` says no."""
 
-    enabled: bool = False
+    enabled: bool | None = None
     base_url: WebUrl = "https://api.request.network"
     api_key_variable: str = "RECON_REQUEST_NETWORK_API_KEY"
     webhook_secret_variable: str = "RECON_REQUEST_NETWORK_WEBHOOK_SECRET"  # noqa: S105 - a name, not the secret
@@ -166,9 +166,9 @@ class CoinSection(Section):
 
 
 class ShkeeperSection(Section):
-    """``[shkeeper]``: the self-hosted gateway."""
+    """``[shkeeper]``: the self-hosted gateway; naming the section puts it in scope unless ``enabled`` says no."""
 
-    enabled: bool = False
+    enabled: bool | None = None
     base_url: WebUrl = "http://127.0.0.1:5000"
     api_key_variable: str = "RECON_SHKEEPER_API_KEY"
     health_path: str | None = Field(default=None, pattern=r"^/[^\s]*$", max_length=200)
@@ -392,6 +392,6 @@ def known_keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple
     for name, info in model.model_fields.items():
         keys.append((*path, name))
         for part in (info.annotation, *get_args(info.annotation)):
-            if isinstance(part, type) and issubclass(part, Section):
+            if isinstance(part, type) and issubclass(part, BaseModel):
                 keys += known_keys(part, (*path, name))
     return keys

@@ -85,7 +85,7 @@ def test_every_command_has_its_line_of_help_and_an_example(entry: Any) -> None:
     assert command.name == entry.name
     text = command.help or ""
     assert text.splitlines()[0] == entry.help
-    assert "Example" in text
+    assert "Example" in text or isinstance(command, click.Group)
     for option in command.params:
         if isinstance(option, click.Option):
             assert (option.help or "").endswith("."), option.name
@@ -190,7 +190,8 @@ def test_every_setting_stands_in_the_commented_file() -> None:
     from recon.configfile import SettingsFile, known_keys
 
     optional = {"timeout_s", "name", "aliases", "final_depth", "trusts_finalized_tag", "block_ms", "range_blocks",
-                "version", "created_block", "webhook_secret_variable", "calls_per_s"}  # fmt: skip
+                "version", "created_block", "service", "configmap", "expect", "expect_status", "headers", "wants_json",
+                "switches_to_safe", "webhook_secret_variable", "calls_per_s"}  # fmt: skip
     for path in known_keys(SettingsFile):
         assert path[-1] in EXAMPLE or path[-1] in optional, ".".join(path)
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from recon.cli import cli, lazy
-from recon.cli.helptext import WIDTH, commands, help_text, renew, shown
+from recon.cli.helptext import WIDTH, commands, help_text, renew
 from recon.configfile import parse_settings
 from recon.model import TIER_TEXT, Verdict
 
@@ -20,7 +20,7 @@ NAMES = [name for name, _, _ in commands()]
 
 def test_the_help_of_every_command_stands_in_the_readme_word_for_word() -> None:
     assert renew(README) == README, "run scripts/help"
-    assert sorted(shown(README)) == sorted(NAMES)
+    assert [line[5:-1] for line in README.splitlines() if line.startswith("### `recon")] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -28,11 +28,36 @@ COMMANDS: tuple[Entry, ...] = (
     Entry(
         "journal", "recon.cli.write:journal", "Check the journal, and decide what a run left open.", "Review and write"
     ),
-    Entry("flags", "recon.cli.flags:flags", "Look at provider flags, and roll a rail back.", "Roll back"),
-    Entry("gates", "recon.cli.gates:gates", "Judge whether to roll back, and whether to re-enable.", "Roll back"),
-    Entry("preflight", "recon.cli.operations:preflight", "Look at everything before a switch.", "Roll back"),
-    Entry("drain", "recon.cli.operations:drain", "Watch a backlog become smaller.", "Roll back"),
-    Entry("sample", "recon.cli.gates:sample", "Draw the manual sample that two people sign.", "Roll back"),
+    Entry(
+        "flags",
+        "recon.cli.flags:flags",
+        "Look at the provider flags, roll a rail back, take it back, enable it again.",
+        "Roll back",
+    ),
+    Entry(
+        "gates",
+        "recon.cli.gates:gates",
+        "Judge whether to roll back and whether to re-enable; nothing is changed by it.",
+        "Roll back",
+    ),
+    Entry(
+        "preflight",
+        "recon.cli.operations:preflight",
+        "Look at credentials, payments, webhooks and indexes before anything is switched.",
+        "Roll back",
+    ),
+    Entry(
+        "drain",
+        "recon.cli.operations:drain",
+        "Watch the stuck payments of a rail become fewer, with a rate and an estimate.",
+        "Roll back",
+    ),
+    Entry(
+        "sample",
+        "recon.cli.gates:sample",
+        "Draw the manual sample that two people check, spread over verdicts and sizes.",
+        "Roll back",
+    ),
     Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),
     Entry("score", "recon.cli.prove:score", "Hold a judgement beside the known truth.", "Prove"),
 )

@@ -115,6 +115,45 @@ approvals_min = 0                        # 0, 1 or 2 people
 author_may_approve = true
 # two_person_above = { USDC = "10000" }
 
+# [flags]
+# Where the backend's own flags are, for "recon flags". A compose file or a ConfigMap is read, and its change printed.
+# kind = "dotenv"                        # or "compose", "configmap"
+# file = "/opt/backend/.env"
+# restart = ["docker", "compose", "up", "-d", "backend"]
+# plan_age_max_h = 4
+# spellings = { PAYMENT_PROVIDER_MODE = "read_only" }
+# extra_providers = ["escrow"]
+# extra_flags = {}
+# rail_switches = { request_network = "REQUEST_NETWORK_ENABLED" }
+# secrets = ["SHKEEPER_API_KEY"]         # must be present in the backend's environment; never shown
+# health = { shkeeper = { url = "https://shkeeper.example/api/v1/crypto" } }
+# readback = [{ url = "https://backend.example/health", values = { PAYMENT_PROVIDER_MODE = "payments.mode" } }]
+# checkout = { request_network = { url = "https://backend.example/api/payment/providers" } }
+# recipes = { quiet = { title = "No new intents", set = { PAYMENT_ENABLED_PROVIDERS = "{safe}" } } }
+
+# [gates]
+# Thresholds of "recon gates". The two that the runbooks leave open must be set before their criteria can pass.
+# health_checks_min = 2
+# health_check_gap_s = 60
+# health_check_age_max_min = 60
+# webhook_quiet_h = 24
+# dead_letter_stable_h = 2
+# dead_letter_growth_max = 0
+# mismatch_below_percent = "0.5"
+# samples_min = 1000
+# sample_rows_min = 10
+# sample_operators_min = 2
+# sample_age_max_h = 168
+# clean_windows_min = 2
+# clean_window_h = 24
+# dry_run_age_max_h = 4
+# escalate_after_min = 10
+# run_gap_max_min = 60
+# invariant_violations_max = 0
+# webhook_burst_min = 15
+# webhook_burst_failures_max = 20
+# chain_mismatch_percent_max = "1"
+
 # [recorded]
 # A recorded world instead of every source, offline.
 # path = "."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import click
@@ -10,7 +9,8 @@ import click
 from recon.cli import cli
 
 WIDTH = 100
-_BLOCK = re.compile(r"<!-- help: ([a-z ]+) -->\n.*?<!-- end of help -->", re.DOTALL)
+BEGIN = "<!-- help of every command, written by scripts/help -->"
+END = "<!-- end of help -->"
 
 
 def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
@@ -28,19 +28,21 @@ def help_text(name: str) -> str:
     raise KeyError(name)
 
 
-def block(name: str) -> str:
-    """The help of one command as a marked part of the README."""
-    return f"<!-- help: {name} -->\n```text\n{help_text(name)}```\n<!-- end of help -->"
+def section() -> str:
+    """The help of every command, each under a heading of its own."""
+    parts = [f"### `{name}`\n\n```text\n{help_text(name)}```\n" for name, _, _ in commands()]
+    return f"{BEGIN}\n\n" + "\n".join(parts) + f"\n{END}"
 
 
 def renew(readme: str) -> str:
-    """The README with every marked part written anew; a command that is gone leaves its marker empty-handed."""
-    return _BLOCK.sub(lambda match: block(match[1]), readme)
+    """The README with its part between the markers written anew.
 
-
-def shown(readme: str) -> tuple[str, ...]:
-    """The names of the commands whose help the README shows."""
-    return tuple(match[1] for match in _BLOCK.finditer(readme))
+    Raises:
+        ValueError: A marker is missing.
+    """
+    before, rest = readme.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    return before + section() + after
 
 
 def _below(group: click.Group, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:

@@ -200,7 +200,7 @@ def read_flag_values(settings: Settings) -> tuple[Mapping[str, str | None], tupl
     return dotenv.values, repeated_keys(dotenv, words.known_flags())
 
 
-def flag_patch(settings: Settings, recipe: Recipe, roles: Roles) -> tuple[str, str, tuple[str, ...]]:
+def flag_patch(settings: Settings, recipe: Recipe, *, roles: Roles) -> tuple[str, str, tuple[str, ...]]:
     """The patch of a Compose file or a ConfigMap for a recipe, the file's name, and what to know about it.
 
     The rails that payments would go to are asked first.

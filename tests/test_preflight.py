@@ -77,8 +77,8 @@ def test_nothing_looked_at_is_not_measured_everywhere_with_the_reason() -> None:
 
 @pytest.mark.parametrize(
     ("value", "present"),
-    [("k3y", True), ("", False), ("  ", False), (None, False), ("changeme", False), ("CHANGE_ME", False), ("xxxx", False),
-     ("<your key>", False), ("your-key-here", False), ("secretive", True), ("x3y", True)],
+    [("k3y", True), ("", False), ("  ", False), (None, False), ("changeme", False), ("CHANGE_ME", False),
+     ("xxxx", False), ("<your key>", False), ("your-key-here", False), ("secretive", True), ("x3y", True)],
 )  # fmt: skip
 def test_a_placeholder_is_no_secret(value: str | None, present: bool) -> None:
     assert is_present(value) is present

@@ -244,7 +244,7 @@ def _print_patch(settings: Settings, recipe: Recipe, roles: Roles) -> None:
     from recon.flagopening import flag_patch
     from recon.report.flags import render_patch_note
 
-    patch, place, notes = flag_patch(settings, recipe, roles)
+    patch, place, notes = flag_patch(settings, recipe, roles=roles)
     write_stdout(patch)
     for sentence in render_patch_note(place, notes) if patch else ("Nothing has changed: the flags say so already.",):
         note(sentence)

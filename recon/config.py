@@ -137,8 +137,11 @@ class Settings:
     def providers(self) -> tuple[str, ...]:
         """The providers that are in scope; in a recorded world those whose answers were recorded."""
         names = {
-            "request_network": self.values.request_network.enabled,
-            "shkeeper": self.values.shkeeper.enabled,
+            name: name in self.values.model_fields_set if section.enabled is None else section.enabled
+            for name, section in (
+                ("request_network", self.values.request_network),
+                ("shkeeper", self.values.shkeeper),
+            )
         }
         folder = self.recorded_dir
         if folder is not None and not any(names.values()):

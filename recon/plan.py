@@ -222,7 +222,7 @@ def _summary(
         "value_at_risk": {name: str(units) for name, units in sorted(risk.items())},
         "captured_not_credited": dict(sorted(captured.items())),
         "open_by_age": dict(judgement.open_by_age),
-        "health": _health(unproven, scoped, coverage, policy=policy),
+        "health": _health(payments, scoped, unproven, coverage, policy=policy),
         "provider_calls": sum(row["calls"] or 0 for row in coverage if row["source"] in _PROVIDERS),
         "chain_calls": sum(row["calls"] or 0 for row in coverage if row["chain_id"] is not None),
     }
@@ -234,8 +234,12 @@ def _share(part: int, whole: int) -> str:
     return f"{places // 10_000}.{places % 10_000:04d}"
 
 
-def _health(unproven: int, scoped: int, coverage: Sequence[Mapping[str, Any]], *, policy: Policy) -> dict[str, Any]:
+def _health(
+    payments: int, scoped: int, unproven: int, coverage: Sequence[Mapping[str, Any]], *, policy: Policy
+) -> dict[str, Any]:
     reasons = []
+    if payments and not scoped:
+        reasons.append(f"none of the {payments} payments is in scope: no provider or chain of theirs is configured")
     if unproven * 100 > policy.unproven_share_max_percent * scoped:
         reasons.append(f"{unproven} of {scoped} payments are unproven, over {policy.unproven_share_max_percent} %")
     if any(row["source"] == "payments" and not row["complete"] for row in coverage):

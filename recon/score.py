@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -75,6 +75,7 @@ class Score:
         incomplete: Right verdicts that lack a finding which must show, sorted by payment.
         wrong_writes: Every wrong, extra or missing change, sorted by payment.
         not_proven: Payments left without a judgement for want of evidence.
+        miscounted: Benign verdicts that the plan's summary counts otherwise than the truth: (true, counted).
     """
 
     judged: int
@@ -83,6 +84,7 @@ class Score:
     incomplete: tuple[Misjudged, ...]
     wrong_writes: tuple[WrongWrite, ...]
     not_proven: int
+    miscounted: Mapping[Verdict, tuple[int, int]] = field(default_factory=dict)
 
     def recall(self, verdict: Verdict) -> Fraction | None:
         """Share of what truly has a verdict that was given it; None when nothing has."""
@@ -103,8 +105,8 @@ class Score:
 
     @property
     def is_perfect(self) -> bool:
-        """Whether every verdict is right, every finding that must show does, and no write is wrong or missing."""
-        return not (self.misjudged or self.incomplete or self.wrong_writes)
+        """Whether every verdict and count is right, every finding that must show does, and no write is wrong."""
+        return not (self.misjudged or self.incomplete or self.wrong_writes or self.miscounted)
 
 
 def score(judged: Plan | Iterable[Finding], truths: Iterable[Truth]) -> Score:
@@ -127,8 +129,19 @@ def score(judged: Plan | Iterable[Finding], truths: Iterable[Truth]) -> Score:
         misjudged=tuple(misjudged),
         incomplete=tuple(incomplete),
         wrong_writes=writes,
+        miscounted=_miscounted(judged, known.values()) if isinstance(judged, Plan) else {},
         not_proven=sum(count for (_, found), count in confusion.items() if found in NOT_PROVEN),
     )
+
+
+def _miscounted(plan: Plan, truths: Iterable[Truth]) -> dict[Verdict, tuple[int, int]]:
+    """Benign verdicts are not listed, so one taken for another shows in the counts only."""
+    counted = plan.summary.get("verdicts")
+    if not isinstance(counted, Mapping):
+        return {}
+    true = Counter(truth.verdict for truth in truths)
+    pairs = {verdict: (true[verdict], int(counted.get(verdict.value, 0))) for verdict in Verdict if verdict in BENIGN}
+    return {verdict: pair for verdict, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _compared(payment_id: str, truth: Truth | None, finding: Finding | None) -> Misjudged:
@@ -185,6 +198,9 @@ def score_json(found: Score) -> dict[str, Any]:
             {"true": _word(true), "found": _word(given), "count": count}
             for (true, given), count in found.confusion.items()
         ],
+        "miscounted": {
+            verdict.value: {"true": true, "counted": counted} for verdict, (true, counted) in found.miscounted.items()
+        },
         "misjudged": [_row(row) for row in found.misjudged],
         "incomplete": [_row(row) for row in found.incomplete],
         "wrong_writes": [

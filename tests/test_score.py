@@ -117,6 +117,17 @@ def test_what_is_already_so_and_what_every_write_carries_is_no_effect() -> None:
     assert score(made, truths).is_perfect
 
 
+def test_a_benign_verdict_taken_for_another_shows_in_the_counts() -> None:
+    truths = [truth("a", Verdict.IN_TRANSIT), truth("b", Verdict.ABANDONED)]
+    right = replace(plan([], []), summary={"verdicts": {"in_transit": 1, "abandoned": 1}})
+    wrong = replace(plan([], []), summary={"verdicts": {"in_transit": 2}})
+    assert score(right, truths).is_perfect
+    found = score(wrong, truths)
+    assert not found.is_perfect
+    assert found.miscounted == {Verdict.IN_TRANSIT: (1, 2), Verdict.ABANDONED: (1, 0)}
+    assert score_json(found)["miscounted"]["abandoned"] == {"true": 1, "counted": 0}
+
+
 def test_findings_alone_are_scored_without_their_writes() -> None:
     truths = [truth("a", Verdict.LOCAL_BEHIND, sets={"status": "completed"})]
     assert score([finding("a", Verdict.LOCAL_BEHIND)], truths).is_perfect

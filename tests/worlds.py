@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from recon.config import load_settings
@@ -13,6 +14,7 @@ from recon.score import Score
 from recon.simulate import World, write_world
 from recon.snapshot import take_snapshot
 from recon.sources.interface import Selection
+from recon.sources.recorded import RecordedWorld
 
 
 def plan_of(world: World, folder: Path, *, engine: str = "duckdb", choice: Selection | None = None) -> Plan:
@@ -39,6 +41,31 @@ def plan_of_directory(
     return make_plan(snapshot, policy=policy, registry=registry, engine=engine)
 
 
+def merged(worlds: Iterable[RecordedWorld]) -> RecordedWorld:
+    """Several small worlds as one; they share their moment and the heads of their chains."""
+    listed = list(worlds)
+    first = listed[0]
+    chains = {
+        chain_id: replace(
+            chain,
+            logs=[log for world in listed for log in world.chains[chain_id].logs],
+            receipts=[receipt for world in listed for receipt in world.chains[chain_id].receipts],
+        )
+        for chain_id, chain in first.chains.items()
+    }
+    coins = first.shkeeper[:1]
+    return replace(
+        first,
+        merchant_recipients=tuple(sorted({one for world in listed for one in world.merchant_recipients})),
+        chains=chains,
+        payments=[document for world in listed for document in world.payments],
+        request_network=[line for world in listed for line in world.request_network],
+        shkeeper=[*coins, *(line for world in listed for line in world.shkeeper if "crypto" not in line)],
+        deliveries=[row for world in listed for row in world.deliveries],
+        faults=tuple(rule for world in listed for rule in world.faults),
+    )
+
+
 def said(found: Score) -> str:
     """What is wrong with a score, a line for each kind of mistake, with one example."""
     lines: dict[tuple[object, ...], list[str]] = {}
@@ -48,6 +75,8 @@ def said(found: Score) -> str:
     for write in found.wrong_writes:
         key = (write.planted, "write", write.kind, str(write.expected), str(write.planned))
         lines.setdefault(key if len(lines) < 40 else key[:3], []).append(write.payment_id)
+    for verdict, (true, counted) in found.miscounted.items():
+        lines[verdict, "counted", counted, "not", true] = [""]
     return "\n".join(_lines(lines.items()))
 
 

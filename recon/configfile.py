@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from recon.errors import ConfigError, UsageError
-from recon.flagsettings import FlagsSection, GatesSection
+from recon.flagsettings import BackfillSection, FlagsSection, GatesSection
 from recon.ids import normalise_address
 
 CONFIG_NAME = "recon.toml"
@@ -300,6 +300,7 @@ class SettingsFile(BaseSettings):
     approvals: ApprovalsSection = ApprovalsSection()
     flags: FlagsSection = FlagsSection()
     gates: GatesSection = GatesSection()
+    backfill: BackfillSection = BackfillSection()
     recorded: RecordedSection = RecordedSection()
     output: OutputSection = OutputSection()
 

@@ -167,13 +167,13 @@ def _default_probes(settings: Settings) -> dict[str, Probe]:
         return {name: Probe(name, "http://recorded.invalid/") for name in settings.providers}
     found: dict[str, Probe] = {}
     network, shkeeper = settings.values.request_network, settings.values.shkeeper
-    if network.enabled:
+    if "request_network" in settings.providers:
         try:
             key = settings.secret(network.api_key_variable, purpose="Request Network").get_secret_value()
         except MissingSecretError:
             key = None
         found |= rail_probe("request_network", network.base_url, api_key=key)
-    if shkeeper.enabled:
+    if "shkeeper" in settings.providers:
         found |= rail_probe("shkeeper", shkeeper.base_url, health_path=shkeeper.health_path)
     return found
 
@@ -342,8 +342,8 @@ def _secrets_present(settings: Settings, values: Mapping[str, str | None] | None
     own = settings.values
     if settings.world is None:
         named = {own.mongo.uri_variable: True}
-        named[own.request_network.api_key_variable] = own.request_network.enabled
-        named[own.shkeeper.api_key_variable] = own.shkeeper.enabled
+        named[own.request_network.api_key_variable] = "request_network" in settings.providers
+        named[own.shkeeper.api_key_variable] = "shkeeper" in settings.providers
         for variable in (name for name, needed in named.items() if needed):
             try:
                 found[variable] = is_present(settings.secret(variable, purpose="preflight").get_secret_value())

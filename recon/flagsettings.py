@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from recon.backfill import DEFAULT_NOTE, DEFAULT_REFERENCE
 from recon.flags.plan import FlagSetup
 from recon.flags.probes import Probe, default_probe
 from recon.flags.recipes import Recipe, find_recipe, recipe_of_settings
@@ -164,6 +165,13 @@ class GatesSection(_Part):
             mismatch_below_ppm=_ppm(self.mismatch_below_percent),
             chain_mismatch_ppm_max=None if most is None else _ppm(most),
         )
+
+
+class BackfillSection(_Part):
+    """``[backfill]``: what the references and notes of legacy payments are made of."""
+
+    reference: str = Field(default=DEFAULT_REFERENCE, min_length=1, max_length=200)
+    note: str = Field(default=DEFAULT_NOTE, min_length=1, max_length=500)
 
 
 def _ppm(percent: str) -> int:

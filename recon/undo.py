@@ -136,7 +136,9 @@ def _reverse(state: ChangeState, *, run: str) -> Change:
     before, after = intent["before"], intent["after"]
     paths = sorted(path for path in before if path not in (STAMP, UPDATED_AT))
     added = [path for path in paths if after[path] != MISSING]
-    created = [path for path in parents_of(added) if intent["parents"].get(path) is False]
+    # What the stamp stands in stays with it, even if the run created it.
+    own = [path for path in parents_of(added) if not STAMP.startswith(f"{path}.")]
+    created = [path for path in own if intent["parents"].get(path) is False]
     sets = [FieldChange(path, after[path], before[path]) for path in paths]
     sets += [FieldChange(path, dict(OBJECT), dict(MISSING)) for path in created]
     guard = {path: after[path] for path in paths}

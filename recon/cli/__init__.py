@@ -53,6 +53,12 @@ COMMANDS: tuple[Entry, ...] = (
         "Roll back",
     ),
     Entry(
+        "backfill",
+        "recon.cli.operations:backfill",
+        "Give legacy payments what newer ones have; insert only, planned and taken back.",
+        "Roll back",
+    ),
+    Entry(
         "sample",
         "recon.cli.gates:sample",
         "Draw the manual sample that two people check, spread over verdicts and sizes.",

@@ -121,7 +121,7 @@ author_may_approve = true
 # file = "/opt/backend/.env"
 # restart = ["docker", "compose", "up", "-d", "backend"]
 # plan_age_max_h = 4
-# spellings = { PAYMENT_PROVIDER_MODE = "read_only" }
+# spellings = { request_network = "request.network" }   # how this backend writes a rail's name
 # extra_providers = ["escrow"]
 # extra_flags = {}
 # rail_switches = { request_network = "REQUEST_NETWORK_ENABLED" }
@@ -153,6 +153,11 @@ author_may_approve = true
 # webhook_burst_min = 15
 # webhook_burst_failures_max = 20
 # chain_mismatch_percent_max = "1"
+
+# [backfill]
+# What "recon backfill shkeeper" inserts under metadata.providers.shkeeper of legacy payments.
+# reference = "funds:{order_id}:{currency}"
+# note = "legacy SHKeeper payment, mapped by recon backfill"
 
 # [recorded]
 # A recorded world instead of every source, offline.

@@ -1,4 +1,4 @@
-"""``recon preflight`` and ``recon drain``: what lies before a change, and how a backlog goes after one."""
+"""``recon preflight``, ``recon drain``, ``recon backfill``: what lies before a change, how a backlog goes, old rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from recon.cli.common import config_option, format_option, note, part_option, print_result, settings_from
+from recon.cli.common import config_option, format_option, free_path, note, part_option, print_result, settings_from
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 
 
@@ -81,3 +81,37 @@ def drain(
     )
     print_result(render_drain(found), output)
     sys.exit(DONE if found.end == "empty" else DIFFERENCES)
+
+
+@click.group()
+def backfill() -> None:
+    """Give legacy payments what newer ones have; insert only, planned and taken back."""
+
+
+@backfill.command()
+@config_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Plan file to write.")
+@format_option
+@part_option
+def shkeeper(*, config_path: Path | None, out: Path | None, output: str, part: str | None) -> None:
+    """Plan funds-account references and notes for legacy SHKeeper payments.
+
+    Reads every SHKeeper payment whole; writes one plan file, which "recon apply" carries out and "recon undo" takes
+    back. Leaves with 0 only when every payment has its reference, with 1 while one has not, with 4 when not all could
+    be read.
+
+    \b
+    Example: recon backfill shkeeper --out backfill.json
+    """
+    from recon.backfillopening import plan_backfill
+    from recon.plan import save_plan
+    from recon.report.operations import render_backfill
+
+    settings = settings_from(config_path)
+    now = settings.now()
+    plan, found = plan_backfill(settings, now=now)
+    path = out or free_path(settings.output_dir / f"backfill-{now:%Y%m%dT%H%M%SZ}.json")
+    save_plan(plan, path)
+    config = None if config_path is None else str(config_path)
+    print_result(render_backfill(plan, found, path=str(path), config=config), output, part=part)
+    sys.exit(INCOMPLETE if not found.read_wholly else DONE if found.is_complete else DIFFERENCES)

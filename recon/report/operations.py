@@ -1,4 +1,4 @@
-"""Preflight and drain as reports."""
+"""Preflight, drain and backfill as reports."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from recon.backfill import Completeness
 from recon.drain import Drained, Progress
+from recon.model import Plan
 from recon.preflight import Preflight
 from recon.report.model import Column, Fact, Report, Table
+from recon.report.text import shell_word
 
 _STATES = {"ok": "ok", "attention": "ATTENTION", "alarm": "ALARM", "not_measured": "NOT MEASURED"}
 _ENDS = {
@@ -99,3 +102,40 @@ def _rate(tenths: int) -> str:
 def _span(left: timedelta) -> str:
     minutes = -(-left // timedelta(minutes=1)) if left else 0
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def render_backfill(plan: Plan, found: Completeness, *, path: str, config: str | None) -> Report:
+    """How every legacy payment stands, what would be inserted, and what is left to a person."""
+    facts = (
+        Fact("says", "completeness", found.says, alarm=not found.is_complete),
+        Fact("rows", "payments of the rail", str(found.rows), "count"),
+        Fact("mapped", "mapped already", str(found.mapped), "count"),
+        Fact("planned", "planned", str(found.planned), "count"),
+        Fact("left", "left alone", str(sum(found.left.values())), "count", alarm=bool(found.left)),
+        Fact("tests", "test payments", str(found.tests), "count"),
+        Fact("digest", "digest", plan.digest, "id"),
+    )
+    changes = tuple(
+        (change.payment_id, " ".join(f"{item.path}={item.after}" for item in change.sets)) for change in plan.changes
+    )
+    columns, why = (
+        (Column("payment_id", "payment", "id"), Column("inserts", "inserts", "prose")),
+        Column("reason", "why"),
+    )
+    reasons = tuple((reason, str(count)) for reason, count in found.left.items())
+    left = tuple((item.payment_id, item.reason) for item in plan.left_alone)
+    config_part = f" --config {shell_word(config)}" if config else ""
+    command = f"recon apply {shell_word(path)} --digest {plan.digest} --changes-max {len(changes)}{config_part}"
+    idle = "Nothing has changed, and nothing is left to insert."
+    step = f"Nothing has changed. To do it: {command}" if changes else idle
+    return Report(
+        "backfill",
+        "Backfill of SHKeeper payments",
+        facts,
+        (
+            Table("changes", "Would be inserted", columns, changes, shown=20),
+            Table("reasons", "Left alone, by reason", (why, Column("rows", "rows", "count")), reasons),
+            Table("left", "Left alone", (columns[0], why), left, shown=20),
+        ),
+        (step,),
+    )

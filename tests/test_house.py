@@ -33,13 +33,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("limits", "changes", "findings", "plan"),
     ("retry", "store"),
     ("lease", "journal", "runs"),
-    ("limits", "approvals", "writing", "apply", "undo", "history"),
+    ("limits", "approvals", "consent", "writing", "apply", "undo", "history"),
     ("flags", "sample", "gates", "gates_evidence", "gates_records", "preflight", "drain", "backfill", "flagsettings"),
     ("inspect", "case", "triage"),
     ("simulate", "score"),
     ("report", "plot"),
     ("configfile", "config"),
-    ("opening", "flagopening", "doctor", "again", "demo"),
+    ("opening", "flagopening", "backfillopening", "doctor", "again", "demo"),
     ("cli",),
 )
 """Each module or folder imports only from its own layer and from those before it, and never in a ring."""

@@ -136,7 +136,7 @@ def _wanted(finding: Finding, row: Row, *, policy: Policy) -> dict[str, Any]:
 
 def _unwritable(document: Any, paths: Mapping[str, Any]) -> str | None:
     if not isinstance(document, Mapping):
-        return "the row could not be read again from the primary"
+        return "the row could not be read again from the primary, or the collection not searched for rival claims"
     for parent in _parents(list(paths)):
         value = value_at(document, parent)
         if value != MISSING and (not isinstance(value, Mapping) or is_scalar(value)):

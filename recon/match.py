@@ -30,6 +30,7 @@ from recon.links import (
     links_by_deposit,
     links_by_hash,
     links_by_reference,
+    named_hashes,
     one_if,
     renamed_transfers,
     settled_deposits,
@@ -74,7 +75,8 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         keep: Called on frames that are used more than once.
     """
     claimed = with_claims(tables)
-    payments = keep(claimed.with_columns(covered_by_scan=_covered_by_scan(horizon, policy)))
+    reach = {"covered_by_scan": _covered_by_scan(horizon, policy), "chain_is_read": _chain_is_read(horizon)}
+    payments = keep(claimed.with_columns(**reach))
     transfers = renamed_transfers(tables["transfers"])
     deposits, shared_deposits = settled_deposits(
         payments, keep(links_by_deposit(payments, transfers, policy=policy)), keep=keep
@@ -97,7 +99,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     marks = _combined(
         closest_wrong(suspects),
         _refund_transfers(direct),
-        _recorded_hash(counted, tables["transactions"]),
+        _recorded_hash(counted, tables["transactions"], tables["claim_txs"]),
         _shared_hashes(counted, direct),
         shared_deposits,
         *_siblings(counted),
@@ -114,6 +116,12 @@ def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
     for (chain_id, name), until in sorted(horizon.blind_until.items()):
         seen = seen | ((nw.col("chain_id") == chain_id) & (scope == name) & (since > until)).fill_null(value=False)
     return seen & (nw.col("mode") != "hash")
+
+
+def _chain_is_read(horizon: Horizon) -> nw.Expr:
+    """Whether anybody could ask the payment's chain about single transactions."""
+    read = sorted({chain_id for (chain_id, _), until in horizon.blind_until.items() if until < horizon.now_ms})
+    return nw.col("chain_id").is_in([-1, *read]).fill_null(value=False)
 
 
 def _received(direct: Frame) -> Frame:
@@ -227,11 +235,18 @@ def _refund_transfers(direct: Frame) -> Frame:
     )
 
 
-def _recorded_hash(counted: Frame, transactions: Frame) -> Frame:
-    """What the chains say of the hash that the row records, where it is not among its valid transfers."""
-    asked = counted.filter(~nw.col("tx_hash").is_null() & ~nw.col("own_hash_valid")).select(
-        "payment_id", "chain_id", named=nw.col("tx_hash")
+def _recorded_hash(counted: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
+    """What the chains say of the hash that the row records, where it is not among its valid transfers.
+
+    A row of money going out is found by nothing but hashes, so those that its provider names are looked at as well.
+    """
+    loose = counted.filter(~nw.col("own_hash_valid"))
+    recorded = loose.filter(~nw.col("tx_hash").is_null()).select("payment_id", "chain_id", named=nw.col("tx_hash"))
+    outgoing = loose.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
+    claimed = outgoing.select("payment_id", "chain_id").join(
+        named_hashes(outgoing, claim_txs), on="payment_id", how="inner"
     )
+    asked = nw.concat([recorded, claimed.select("payment_id", "chain_id", "named")], how="vertical")
     known = transactions.select("outcome", x_chain=nw.col("chain_id"), named=nw.col("tx_hash"))
     here = nw.col("x_chain") == nw.col("chain_id")
     return (
@@ -299,9 +314,9 @@ _JUDGED: Final = (
     "payment_id", "in_window", "provider", "direction", "status", "status_raw", "escrow_state", "disputed", "hold",
     "is_test", "token", "chain_id", "recipient", "reference_topic", "tx_hash", "tx_hash_raw", "simulated",
     "confirmations", "safety_status", "aml_blocked", "created_at", "updated_at", "expires_at", "problem", "claim_key",
-    "topic", "mode", "covered_by_scan", *CLAIM_COUNTS, "received", "received_final", "valid_count", "needed_count",
-    "last_time", "covered_by_chain", "covered", "seen_enough", "seen_any", "too_much", "proof_tx", "proof_log",
-    "proof_time", "proof_fee_recipient", "own_hash_valid",
+    "topic", "mode", "covered_by_scan", "chain_is_read", *CLAIM_COUNTS, "received", "received_final", "valid_count",
+    "needed_count", "last_time", "covered_by_chain", "covered", "seen_enough", "seen_any", "too_much", "proof_tx",
+    "proof_log", "proof_time", "proof_fee_recipient", "own_hash_valid",
 )  # fmt: skip
 """What the rules and the reports need of a payment and of the money that came for it."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import recon
 from recon.changes import Refusal, change_for, parse_document
 from recon.engine import open_engine
+from recon.errors import RefusedError
 from recon.findings import Describer, links_by_payment
 from recon.judge import Judgement, horizon_of, judge
 from recon.limits import LimitError, Limits, check_size
@@ -55,6 +56,16 @@ _UNPROVEN = (Verdict.LOOKUP_FAILED, Verdict.UNPROVEN, Verdict.MISSING_REFERENCE)
 _PROVIDERS = ("request_network", "shkeeper")
 
 
+class PolicyError(RefusedError):
+    """A snapshot is judged under other tolerances than those its payments were read with."""
+
+    def __init__(self, *, taken: str, now: str) -> None:
+        super().__init__(
+            f"The snapshot was taken with the tolerances {taken} and the configuration says {now}; nothing was judged. "
+            'Take a new snapshot with "recon snapshot".'
+        )
+
+
 def policy_digest(policy: Policy) -> str:
     """The sha256 of everything a judgement depends on besides the evidence."""
     return sha256_hex(canonical_json(_jsonable(asdict(policy))))
@@ -77,6 +88,7 @@ def make_plan(
         memory_bytes: Memory limit for DuckDB, which spills to ``scratch``.
     """
     registry = registry or load_registry()
+    _check_policy(snapshot, policy)
     coverage = _coverage(snapshot)
     gaps = snapshot.table("gaps").to_pylist()
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
@@ -93,7 +105,9 @@ def make_plan(
         now_ms=snapshot.taken_at_ms,
     )
     findings = [describer.finding(row) for row in rows]
-    changes, left_alone = _changes(findings, rows, _documents(snapshot), policy=policy)
+    searched = all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", "claimants"))
+    documents = _documents(snapshot) if searched else {}
+    changes, left_alone = _changes(findings, rows, documents, policy=policy)
     findings += missing_local(snapshot, registry=registry)
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
@@ -112,6 +126,13 @@ def make_plan(
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
     )
     return seal_plan(_with_limits(plan, policy=policy))
+
+
+def _check_policy(snapshot: Snapshot, policy: Policy) -> None:
+    stored = snapshot.manifest["tolerance_ppm"]
+    wanted = {name: list(pair) for name, pair in sorted(policy.tolerance_ppm.items())}
+    if stored != wanted:
+        raise PolicyError(taken=str(stored), now=str(wanted))
 
 
 def missing_local(snapshot: Snapshot, *, registry: Registry) -> list[Finding]:

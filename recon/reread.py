@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.errors import SourceError
 from recon.ids import payment_id_text
-from recon.judge import Judgement
+from recon.judge import ORPHANS_MAX, Judgement
 from recon.model import Policy
 from recon.sealed import OVERLAID, SnapshotWriter, key_table
 from recon.sources.interface import (
@@ -196,6 +196,8 @@ class SecondReading:
             return []
         known: dict[tuple[str, str], str] = {}
         problem: str | None = None
+        if max(len(transfers), len(claims)) >= ORPHANS_MAX:
+            problem = f"more than {ORPHANS_MAX} items are known to no row of the window; only so many were looked up"
         wanted = {
             "tx_hash": {row["tx_hash"] for row in transfers}
             | {tx_hash for row in claims for tx_hash in (row["tx_hashes"] or "").split()},
@@ -210,12 +212,11 @@ class SecondReading:
             open_topics = {row["reference_topic"] for row in transfers if ("tx_hash", row["tx_hash"]) not in known}
             known.update(self._topics_known(open_topics - {None}))
         except SourceError as error:
-            problem = str(error)
+            self._coverage.append(Coverage("payments", "orphans", complete=False, problem=str(error)))
+            return []
         self._coverage.append(
             Coverage("payments", "orphans", complete=problem is None, items=len(known), problem=problem)
         )
-        if problem is not None:
-            return []
         return [*_orphan_transfers(transfers, known), *_orphan_claims(claims, known)]
 
     def _topics_known(self, topics: set[str]) -> dict[tuple[str, str], str]:

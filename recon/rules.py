@@ -215,7 +215,7 @@ def _answers(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Exp
     del horizon, policy
     undecided = ~c("covered")
     by_hash = c("mode") == "hash"
-    outgoing_answered = by_hash & ~c("incoming") & (c("x_failed") == 0)
+    outgoing_answered = by_hash & ~c("incoming") & c("chain_is_read") & (c("x_failed") == 0)
     return {
         "chain_blind": undecided & ~c("covered_by_scan") & ~outgoing_answered & c("has_key"),
         "hash_unanswered": undecided & (c("x_failed") > 0),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshot", "SourceSet", "open_snapshot", "take_snapshot"]
 
+_FOREVER_MS: Final = 2**53
 SMALL_ROWS: Final = 250_000
 """Up to so many payments the first judgement runs in memory on Polars, which starts faster; past that on DuckDB."""
 
@@ -88,6 +89,7 @@ class _Needs:
     from_ms: int
     recipients: Mapping[int, tuple[str, ...]]
     hashes: Mapping[int, tuple[str, ...]]
+    chain_ids: frozenset[int]
 
 
 def take_snapshot(
@@ -123,7 +125,7 @@ def take_snapshot(
     now_ms = round(now.timestamp() * 1000)
     needs = _needs_of(writer.file("payments"), now_ms=now_ms, policy=policy)
     readings = _read_all(sources, needs, now_ms=now_ms, progress=progress)
-    first = [paid, *readings]
+    first = [paid, *readings, _unread(sources, needs, policy=policy)]
     for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
         writer.write(name, _joined(name, first))
     empty_tables(writer, "context", "orphans", "documents")
@@ -178,6 +180,7 @@ def _needs_of(payments: Path, *, now_ms: int, policy: Policy) -> _Needs:
     found = scoped.aggregate("min(created_at)").fetchall()[0][0]
     deposits = rows.filter("is_deposit and recipient is not null").select("chain_id, recipient, status")
     hashes = rows.filter("tx_hash is not null").select("chain_id, tx_hash").distinct().fetchall()
+    chain_ids = frozenset(row[0] for row in rows.select("chain_id").distinct().fetchall())
     own = deposits.select("chain_id, recipient").distinct().fetchall()
     waiting = deposits.filter("status in ('pending', 'processing')").select("recipient").distinct().fetchall()
     connection.close()
@@ -189,7 +192,7 @@ def _needs_of(payments: Path, *, now_ms: int, policy: Policy) -> _Needs:
     }
     named = {chain: tuple(sorted(tx for chain_id, tx in hashes if chain_id == chain)) for chain in policy.chain_ids}
     oldest = min(found, now_ms) if found is not None else now_ms
-    return _Needs(from_ms=oldest - policy.clock_skew_ms, recipients=recipients, hashes=named)
+    return _Needs(oldest - policy.clock_skew_ms, recipients=recipients, hashes=named, chain_ids=chain_ids)
 
 
 def _read_all(sources: SourceSet, needs: _Needs, *, now_ms: int, progress: Progress) -> list[Reading]:
@@ -208,6 +211,24 @@ def _read_all(sources: SourceSet, needs: _Needs, *, now_ms: int, progress: Progr
         return []
     with ThreadPoolExecutor(max_workers=len(jobs), thread_name_prefix="source") as pool:
         return [job.result() for job in [pool.submit(job) for job in jobs]]
+
+
+def _unread(sources: SourceSet, needs: _Needs, *, policy: Policy) -> Reading:
+    """Account for chains in scope that carry payments of the window and that nobody can be asked about."""
+    trusted = {int(rail.partition(":")[2]) for rail in policy.provider_proves}
+    wanted = (needs.chain_ids & set(policy.chain_ids)) - {chain.chain_id for chain in sources.chains} - trusted
+    said = "no endpoint is configured for this chain"
+    return Reading(
+        coverage=tuple(
+            Coverage(f"chain:{chain_id}", "proxy", complete=False, chain_id=chain_id, unit="block", problem=said)
+            for chain_id in sorted(wanted)
+        ),
+        gaps=tuple(
+            Gap(f"chain:{chain_id}", scope, needs.from_ms, _FOREVER_MS, said, chain_id=chain_id)
+            for chain_id in sorted(wanted)
+            for scope in ("proxy", "erc20")
+        ),
+    )
 
 
 def _claim_job(source: ClaimSource, from_ms: int, to_ms: int, progress: Progress) -> Callable[[], Reading]:

@@ -257,3 +257,14 @@ def test_rows_of_unknown_rails_are_counted_and_never_judged() -> None:
     assert counts({"payments": [open_row(provider="amn.scanner")], "transfers": [transfer_row()]}) == {
         "out_of_scope": 1
     }
+
+
+def test_a_release_is_not_judged_on_a_chain_that_nobody_read() -> None:
+    row = open_row(direction="out", escrow_state="releasing", reference=None, created_at=NOW_MS - HOUR_MS)
+    assert verdicts({"payments": [row], "claims": [claim_row()], "coverage": []}) == {ME: "unproven"}
+
+
+def test_a_payout_hash_that_could_not_be_asked_about_is_not_a_stuck_release() -> None:
+    row = open_row(direction="out", escrow_state="releasing", reference=None, tx_hash=tx_hash(1))
+    rows = {"payments": [row], "claims": [claim_row()], "transactions": [transaction_row(outcome="failed")]}
+    assert verdicts(rows) == {ME: "lookup_failed"}

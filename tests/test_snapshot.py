@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from recon.config import load_settings
+from recon.errors import SourceError
 from recon.model import Verdict
 from recon.opening import open_sources
 from recon.plan import make_plan, plan_bytes
@@ -148,26 +149,73 @@ def test_breaks_are_read_a_second_time_before_they_are_reported(folder: Path, tm
     assert verdicts.get(behind["payment_id"]) is not Verdict.LOCAL_BEHIND
 
 
-def test_a_primary_that_cannot_be_read_again_leaves_every_change_out(folder: Path, tmp_path: Path) -> None:
-    from recon.errors import SourceError
+def taken_with(folder: Path, out: Path, *, without_chain: int | None = None, **broken: Any) -> Any:
+    """Take a snapshot of the module's world with some methods of its store broken, or without a chain."""
+    from types import SimpleNamespace
+
     from recon.snapshot import take_snapshot
 
     settings = load_settings(folder / "world" / "recon.toml")
     with open_sources(settings) as sources:
-
-        def dead(payment_ids: Any) -> Any:
-            raise SourceError("the primary is away")
-
-        sources.store.fetch = dead  # type: ignore[method-assign]
-        taken = take_snapshot(
-            sources,
+        for name, method in broken.items():
+            setattr(sources.store, name, method)
+        return take_snapshot(
+            SimpleNamespace(
+                store=sources.store,
+                fields=sources.fields,
+                claims=sources.claims,
+                chains=[chain for chain in sources.chains if chain.chain_id != without_chain],
+                target_name=sources.target_name,
+                provider_accounts=sources.provider_accounts,
+            ),
             selection=settings.selection(),
             policy=settings.policy(),
             registry=settings.registry(),
             now=settings.now(),
-            out=tmp_path / "snapshot",
+            out=out,
         )
-    plan = make_plan(taken, policy=settings.policy(), registry=settings.registry(), engine="polars")
+
+
+def test_a_collection_that_cannot_be_searched_for_rivals_leaves_every_change_out(folder: Path, tmp_path: Path) -> None:
+    def dead(field: str, values: Any) -> Any:
+        raise SourceError("the search was cut off")
+
+    taken_with(folder, tmp_path / "snapshot", find_claimants=dead)
+    plan = plan_of(folder / "world", tmp_path / "snapshot")
+    assert plan.changes == ()
+    assert all(item.verdict is not Verdict.MISSING_LOCAL for item in plan.findings)
+    assert any(row["problem"] == "the search was cut off" for row in plan.coverage)
+
+
+def test_a_chain_without_an_endpoint_is_named_and_its_payments_are_unproven(folder: Path, tmp_path: Path) -> None:
+    taken_with(folder, tmp_path / "snapshot", without_chain=56)
+    plan, whole = plan_of(folder / "world", tmp_path / "snapshot"), plan_of(folder / "world", folder / "snapshot")
+    said = [row for row in plan.coverage if row["source"] == "chain:56"]
+    assert [row["problem"] for row in said] == ["no endpoint is configured for this chain"]
+    assert plan.summary["by_chain"]["56"].get("unproven", 0) > 0
+    proven = {Verdict.LOCAL_BEHIND, Verdict.IN_SYNC, Verdict.UNDERPAID, Verdict.ABANDONED, Verdict.PROVIDER_AHEAD}
+    assert sorted(proven & set(plan.summary["by_chain"]["56"])) == []
+    for chain in ("1", "137", "8453", "42161"):
+        assert plan.summary["by_chain"].get(chain) == whole.summary["by_chain"].get(chain)
+
+
+def test_a_snapshot_is_not_judged_under_other_tolerances(folder: Path) -> None:
+    from dataclasses import replace
+
+    from recon.plan import PolicyError
+
+    settings = load_settings(folder / "world" / "recon.toml")
+    policy = replace(settings.policy(), tolerance_ppm={"shkeeper": (1, 1)})
+    with pytest.raises(PolicyError, match="Take a new snapshot"):
+        make_plan(open_snapshot(folder / "snapshot"), policy=policy, registry=settings.registry())
+
+
+def test_a_primary_that_cannot_be_read_again_leaves_every_change_out(folder: Path, tmp_path: Path) -> None:
+    def dead(payment_ids: Any) -> Any:
+        raise SourceError("the primary is away")
+
+    taken_with(folder, tmp_path / "snapshot", fetch=dead)
+    plan = plan_of(folder / "world", tmp_path / "snapshot")
     assert plan.changes == ()
     assert any("could not be read again" in item.reason for item in plan.left_alone)
     assert any(row["scope"] == "again" and row["problem"] == "the primary is away" for row in plan.coverage)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     ChainStarter = Callable[..., Chain]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--update-golden``: write the scenarios and what is expected of them anew; the diff is reviewed like code."""
+    parser.addoption("--update-golden", action="store_true", help="Write tests/scenarios anew instead of comparing.")
+
+
 @pytest.fixture(scope="session")
 def mongod() -> Iterator[servers.Mongod]:
     """One real mongod for the whole run, a replica set of one without authentication; use a database of your own."""

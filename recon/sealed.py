@@ -154,6 +154,10 @@ class SnapshotWriter:
         pq.write_table(table, self.path / f"{name}.parquet", compression="zstd")
         self._rows[name] = table.num_rows
 
+    def count(self, name: str, rows: int) -> None:
+        """Take in a table that another writer has put at :meth:`file`, by its number of rows."""
+        self._rows[name] = rows
+
     def write_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Write one table from row dictionaries."""
         self.write(name, table_of(name, rows))

@@ -1,0 +1,44 @@
+"""From snapshot directory to plan file, beside the bare DuckDB join of the same three tables."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from benchmarks.measure import Result, interleaved, run_part, say
+
+AIM = 3.0
+ROWS_LARGE = 1_000_000
+MEMORY_LARGE_MB = 2_000
+"""Past a million payments both sides work under this DuckDB memory limit and spill."""
+
+
+def measure_judge(sizes: list[int], *, rounds: int, engine: str = "duckdb") -> list[Result]:
+    """Judge a synthetic snapshot of each size; give the ratio of seconds to the bare join and the growth per step."""
+    results: list[Result] = []
+    before: float | None = None
+    for rows in sizes:
+        memory_mb = MEMORY_LARGE_MB if rows > ROWS_LARGE else 0
+        with tempfile.TemporaryDirectory(prefix="recon-bench-") as name:
+            folder = Path(name)
+            taken, plan = folder / "snapshot", folder / "plan.json"
+            run_part("make", taken, rows)
+            ours, bare = interleaved(
+                1 if rows > ROWS_LARGE else rounds,
+                partial(run_part, "plan", taken, plan, engine, memory_mb),
+                partial(run_part, "bare", taken, folder / "bare.parquet", memory_mb),
+            )
+            found = json.loads(plan.read_text())["summary"]["verdicts"]
+            size_mb = plan.stat().st_size / 1e6
+        ratio = ours.wall_s / bare.wall_s
+        breaks = rows - sum(found[name] for name in ("in_sync", "in_transit"))
+        growth = "" if before is None else f"   {ours.wall_s / before:.1f} x the step before"
+        say(f"{rows:>12,} payments, {breaks:,} breaks, plan file {size_mb:.0f} MB")
+        say(f"        ours {ours.text()}{growth}")
+        say(f"        bare {bare.text()}   ratio {ratio:.2f}, of processor seconds {ours.cpu_s / bare.cpu_s:.2f}")
+        before = ours.wall_s
+        said = f"{ours.wall_s:.1f} s, {ours.peak_mb:.0f} MB; bare join {bare.wall_s:.1f} s"
+        results.append(Result(f"judge.{rows}", ratio, said, AIM if rows >= ROWS_LARGE else None))
+    return results

@@ -1,0 +1,59 @@
+"""The programs that are measured, each run in a process of its own: ``python -m benchmarks.parts NAME ARGUMENT...``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+def make(folder: str, rows: str) -> None:
+    """Make the synthetic snapshot."""
+    from benchmarks.synthetic import make_snapshot
+
+    make_snapshot(Path(folder), int(rows))
+
+
+def plan(snapshot: str, out: str, engine: str, memory_mb: str) -> None:
+    """Snapshot directory to plan file: what ``recon plan --snapshot`` does between its settings and its report."""
+    from recon.model import Policy
+    from recon.plan import make_plan, save_plan
+    from recon.sealed import open_snapshot
+
+    limit = int(memory_mb) * 1_000_000 or None
+    scratch = Path(f"{out}.scratch")
+    taken = open_snapshot(Path(snapshot))
+    made = make_plan(taken, policy=Policy(), engine=engine, memory_bytes=limit, scratch=scratch if limit else None)
+    save_plan(made, Path(out))
+
+
+def bare(snapshot: str, out: str, memory_mb: str) -> None:
+    """The bare DuckDB join of the same tables, every column copied to Parquet: the peer of the judgement."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("set preserve_insertion_order = false")
+    if int(memory_mb):
+        connection.execute(f"set memory_limit = '{memory_mb}MB'")
+        connection.execute("set temp_directory = $1", [f"{out}.scratch"])
+    folder = Path(snapshot)
+    connection.execute(
+        f"copy (select p.*, c.*, t.* from '{folder}/payments.parquet' p"
+        f" left join '{folder}/claims.parquet' c on c.claim_id = coalesce(p.request_id, p.external_id)"
+        f" left join '{folder}/transfers.parquet' t"
+        " on coalesce(t.reference_topic, t.recipient) = coalesce(p.reference_topic, p.recipient))"
+        f" to '{out}' (format parquet)"
+    )
+
+
+def read_json(plan_file: str) -> None:
+    """Load a plan file as bare JSON: the least that showing it can cost."""
+    import json
+
+    json.loads(Path(plan_file).read_bytes())
+
+
+PARTS: dict[str, Callable[..., None]] = {"make": make, "plan": plan, "bare": bare, "read_json": read_json}
+
+if __name__ == "__main__":
+    PARTS[sys.argv[1]](*sys.argv[2:])

@@ -94,7 +94,7 @@ class Describer:
             "held_by": _holder(row),
             "who": _silent(row),
             "missing": _missing(row),
-            "age": f"{(age_s or 0) // 60} min",
+            "age": _spelled(age_s or 0),
             "what": "object",
         }
         said = sentence.format(**words)
@@ -143,6 +143,14 @@ def _amount(units: Any, row: Row) -> str:
     if units is None:
         return "nothing"
     return format_units(int(units), decimals=row["decimals"]) if row["decimals"] is not None else f"{int(units)} units"
+
+
+def _spelled(seconds: int) -> str:
+    minutes = seconds // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
 
 
 def _holder(row: Row) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from recon.approvals import Approval, ApprovalPolicy, check_approvals
-from recon.errors import RefusedError, StoppedError, UsageError
+from recon.errors import RefusedError, SourceError, StoppedError, UsageError
 from recon.guard import Reading, ReadyChange, RowClass, read_change, ready_change, same, value_at
 from recon.journal import LEASE_NAME, Journal
 from recon.lease import held_lease
@@ -201,6 +201,7 @@ def apply_plan(
         RunStoppedError: The run ended early; it can be resumed.
     """
     warnings = _admit(plan, digest=digest, writer=writer, now=clock(), options=options)
+    seen = journal.refresh()
     pending, rows = survey(plan, writer=writer, journal=journal)
     off = [row for row in rows if row.result in (Result.MOVED, Result.GONE, Result.BLOCKED)]
     if options.all_or_nothing and off:
@@ -213,9 +214,9 @@ def apply_plan(
     pace.step("lease:before")
     with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=pace.monotonic) as lease:
         pace.step("lease:after")
-        journal.refresh()
-        # Another run may have ended between the survey and the lease; what it holds or did is looked at again.
-        pending, rows = survey(plan, writer=writer, journal=journal)
+        if journal.refresh() != seen:
+            # Another run ended between the survey and the lease; what it holds or did is looked at again.
+            pending, rows = survey(plan, writer=writer, journal=journal)
         if not pending:
             return RunReport(None, plan.digest, plan.kind, tuple(rows), warnings)
         run = _run_name(journal, plan, clock())
@@ -379,13 +380,19 @@ def _carry_out(
     """Write the pending rows, look at the result, and close the run in the journal."""
     if opening is not None:
         _open(writing, opening)
-    written_before = sum(row.result is Result.APPLIED for row in writing.rows)
+    first = _written(writing)[: writing.pace.canary_rows]
     stopped: StoppedError | None = None
     remaining: tuple[Remaining, ...] | None = None
     moved_since: tuple[str, ...] = ()
     try:
-        writing.write_all(pending, canary=written_before < writing.pace.canary_rows)
-        remaining, moved_since = _look_again(writing)
+        if pending:
+            # A run that stopped at its canary is not continued past it unseen.
+            writing.check_canary(first)
+        writing.write_all(pending, canary=len(first) < writing.pace.canary_rows)
+        moved_since = _moved_since(writing)
+        remaining = _look_again(writing, moved_since)
+    except SourceError as error:
+        warnings = (*warnings, f"Everything is written, but what was written could not be judged again: {error}")
     except StoppedError as error:
         stopped = error
     reached = {row.change for row in writing.rows}
@@ -441,15 +448,23 @@ def _close(writing: Writing, report: RunReport, *, cause: StoppedError | None) -
     return report
 
 
-def _look_again(writing: Writing) -> tuple[tuple[Remaining, ...] | None, tuple[str, ...]]:
-    """Read and judge again what was written: the breaks the plan named must be gone, and no new ones there."""
+def _written(writing: Writing) -> list[Change]:
     done = {row.change for row in writing.rows if row.result is Result.APPLIED}
-    written = [change for change in writing.plan.changes if change.id in done]
+    return [change for change in writing.plan.changes if change.id in done]
+
+
+def _moved_since(writing: Writing) -> tuple[str, ...]:
+    """Read again what was written: payments that somebody else has written to since."""
+    written = _written(writing)
     off = writing.read_back(written)
-    moved = {change.payment_id for change in written if change.id in off}
-    judge = writing.pace.judge
+    return tuple(sorted(change.payment_id for change in written if change.id in off))
+
+
+def _look_again(writing: Writing, moved: Collection[str]) -> tuple[Remaining, ...] | None:
+    """Judge again what was written: the breaks the plan named must be gone, and no new ones there."""
+    written, judge = _written(writing), writing.pace.judge
     if judge is None:
-        return None, tuple(sorted(moved))
+        return None
     named = {finding.payment_id: set(finding.findings) for finding in writing.plan.findings}
     remaining: list[Remaining] = []
     for start in range(0, len(written), _SURVEY_ROWS):
@@ -460,7 +475,7 @@ def _look_again(writing: Writing) -> tuple[tuple[Remaining, ...] | None, tuple[s
             if verdict is not None and verdict not in BENIGN:
                 why = _explain(change, verdict, kind=writing.plan.kind, moved=moved, named=named)
                 remaining.append(Remaining(change.payment_id, str(verdict), why))
-    return tuple(remaining), tuple(sorted(moved))
+    return tuple(remaining)
 
 
 def _explain(

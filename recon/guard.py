@@ -15,7 +15,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from recon.errors import RefusedError
@@ -32,6 +32,7 @@ OBJECT: Final[dict[str, str]] = {"$recon": "object"}
 
 _FENCES: Final = (UPDATED_AT, VERSION, STAMP)
 _INT32: Final = 2**31
+_PLAIN: Final = (str, bool, type(None))
 _NOT_ARRAY: Final[dict[str, Any]] = {"$type": "array"}
 
 
@@ -138,6 +139,8 @@ def from_extended(value: Any, *, where: str) -> Any:
     try:
         if not isinstance(value, dict):
             raise TypeError("a bare number or an array")
+        if (number := _small_number(value)) is not None:
+            return number
         from bson import json_util
 
         options = json_options()
@@ -148,6 +151,15 @@ def from_extended(value: Any, *, where: str) -> Any:
     except Exception as error:  # bson raises whatever its converters raise on hostile text
         raise ValueTextError(where=where, found=repr(value)) from error
     return read
+
+
+def _small_number(value: Mapping[str, Any]) -> int | None:
+    """The quick way for the most frequent kind of number; None leaves everything else to the careful way."""
+    text = value.get("$numberInt")
+    if type(text) is not str or len(value) != 1 or not 0 < len(text) < 12 or not text.lstrip("-").isdecimal():
+        return None
+    number = int(text)
+    return number if str(number) == text and -_INT32 <= number < _INT32 else None
 
 
 def type_name(value: Any) -> str:
@@ -190,6 +202,11 @@ def parent_terms(exists: bool) -> dict[str, Any]:
 
 def parents_of(paths: Iterable[str]) -> tuple[str, ...]:
     """Every path above the given dotted paths, sorted, so that a parent comes before its children."""
+    return _parents_of(frozenset(paths))
+
+
+@lru_cache(maxsize=1024)
+def _parents_of(paths: frozenset[str]) -> tuple[str, ...]:
     found = set()
     for path in paths:
         parts = path.split(".")
@@ -197,11 +214,16 @@ def parents_of(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+@lru_cache(maxsize=4096)
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
+
+
 def value_at(document: Mapping[str, Any], path: str) -> Any:
     """What stands at a dotted path, or :data:`ABSENT`; nothing is found inside what is no object."""
     value: Any = document
-    for part in path.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+    for part in _parts(path):
+        if not isinstance(value, dict | Mapping) or part not in value:
             return ABSENT
         value = value[part]
     return value
@@ -209,7 +231,9 @@ def value_at(document: Mapping[str, Any], path: str) -> Any:
 
 def same(left: Any, right: Any) -> bool:
     """Whether two stored values are equal in type and value, as their canonical Extended JSON is."""
-    if type(left) is str or type(right) is str:
+    if left is ABSENT or right is ABSENT:
+        return left is right
+    if type(left) in _PLAIN or type(right) in _PLAIN:
         return type(left) is type(right) and bool(left == right)
     return bool(to_extended(left) == to_extended(right))
 
@@ -263,7 +287,7 @@ def ready_change(change: Change, *, kind: str) -> ReadyChange:
     if why := _unfit(change, before=before, after=after, created=created, guard=guard, kind=kind):
         raise UnfitChangeError(payment=change.payment_id, change=change.id, why=why)
     guard.update(before)
-    parents = set(parents_of((*guard, *_FENCES))) | set(change.parents)
+    parents = {*parents_of((*guard, *_FENCES)), *change.parents}
     return ReadyChange(
         change=change,
         document_id=document_id,
@@ -307,19 +331,27 @@ def _unfit(
         return why
     if clash := set(parents_of(before)) & set(before):
         return f"sets {min(clash)} and something inside it"
-    if wrong := [path for path in before if path in guard and not same(guard[path], before[path])]:
+    if wrong := [path for path, value in before.items() if path in guard and not same(guard[path], value)]:
         return f"guards {min(wrong)} with another value than the one it starts from"
     return None if kind == "undo" else _unfit_forward(before, after, created)
 
 
-def _unfit_path(paths: Collection[str], others: Collection[str]) -> str | None:
+def _unfit_path(paths: Iterable[str], others: Iterable[str]) -> str | None:
     for path in (*paths, *others):
-        if any(not part or part.startswith("$") or "\0" in part for part in path.split(".")):
+        if not _is_plain(path):
             return f"names the path {path!r}, which is no plain field"
-    for path in paths:
-        if path == "_id" or path in _FENCES or STAMP.startswith(f"{path}.") or path.startswith("metadata.recon."):
-            return f"sets {path}, which the tool keeps for itself"
-    return None
+    kept = next((path for path in paths if _is_kept(path)), None)
+    return None if kept is None else f"sets {kept}, which the tool keeps for itself"
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(path: str) -> bool:
+    return all(part and not part.startswith("$") and "\0" not in part for part in path.split("."))
+
+
+@lru_cache(maxsize=4096)
+def _is_kept(path: str) -> bool:
+    return path == "_id" or path in _FENCES or STAMP.startswith(f"{path}.") or path.startswith("metadata.recon.")
 
 
 def _unfit_forward(before: Mapping[str, Any], after: Mapping[str, Any], created: Collection[str]) -> str | None:
@@ -407,15 +439,17 @@ def guarded_update(ready: ReadyChange, document: Mapping[str, Any], *, stamp: st
     sets = {path: value for path, value in ready.after.items() if value is not ABSENT}
     unsets = [p for p, value in ready.after.items() if value is ABSENT and ready.before[p] is not ABSENT]
     sets |= {UPDATED_AT: at, STAMP: stamp}
-    before = {**ready.before, UPDATED_AT: fences[UPDATED_AT], STAMP: ready.stamp_before}
-    after = {**ready.after, UPDATED_AT: at, STAMP: stamp}
+    leaves = [item for item in ready.change.sets if item.path in ready.before]
+    before = {item.path: item.before for item in leaves}
+    before |= {UPDATED_AT: to_extended(fences[UPDATED_AT]), STAMP: ready.change.stamp_before}
+    after = {**{item.path: item.after for item in leaves}, UPDATED_AT: to_extended(at), STAMP: stamp}
     return GuardedUpdate(
         document_id=ready.document_id,
         filter={"_id": {"$eq": ready.document_id}, **terms},
         sets=sets,
         unsets=tuple(sorted((*emptied, *(path for path in unsets if not path.startswith(covered))))),
-        before={path: to_extended(value) for path, value in before.items()},
-        after={path: to_extended(value) for path, value in after.items()},
+        before=before,
+        after=after,
         parents=parents,
     )
 

@@ -125,8 +125,8 @@ class Journal(Protocol):
         """Yield every stored line raw, in order: number, text, hash and the fields kept beside the text."""
         ...
 
-    def refresh(self) -> None:
-        """Read the end of the chain again; called by whoever has just taken the lease."""
+    def refresh(self) -> int:
+        """Read the end of the chain again and give its number; called by whoever has just taken the lease."""
         ...
 
 
@@ -217,12 +217,13 @@ class MongoJournal:
         self._is_indexed = False
         self.leases: LeaseStore = MongoLeases(database.get_collection(LEASE_COLLECTION), retry=self._retry)
 
-    def refresh(self) -> None:
+    def refresh(self) -> int:
         """See :meth:`Journal.refresh`."""
         last = self._retry.run(
             lambda: list(self._collection.find({}, {"hash": 1}).sort("_id", -1).limit(1)), what="the journal's end"
         )
         self._head = (int(last[0]["_id"]), str(last[0]["hash"])) if last else (0, GENESIS)
+        return self._head[0]
 
     def append(self, notes: Sequence[Note]) -> tuple[Entry, ...]:
         """See :meth:`Journal.append`: one majority insert.
@@ -334,7 +335,7 @@ class FileJournal:
     def _path(self) -> Path:
         return self.directory / "journal.ndjson"
 
-    def refresh(self) -> None:
+    def refresh(self) -> int:
         """See :meth:`Journal.refresh`. A torn last line was never acknowledged, so it is cut off."""
         seq, prev, size = 0, GENESIS, 0
         for raw in self._raw_lines():
@@ -342,6 +343,7 @@ class FileJournal:
         if self._path.exists() and self._path.stat().st_size > size:
             os.truncate(self._path, size)
         self._head, self._size = (seq, prev), size
+        return seq
 
     def append(self, notes: Sequence[Note]) -> tuple[Entry, ...]:
         """See :meth:`Journal.append`."""

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from recon.errors import RefusedError, StoppedError
+from recon.errors import ReconError, RefusedError, StoppedError
 from recon.guard import (
     GuardedUpdate,
     ReadyChange,
@@ -125,6 +125,19 @@ class Pace:
     sleep: Callable[[float], None] = time.sleep
 
 
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """A change next to its document as just read; None is "not there"."""
+
+    ready: ReadyChange
+    document: Mapping[str, Any] | None
+
+    @property
+    def change(self) -> Change:
+        """The change as the plan has it."""
+        return self.ready.change
+
+
 @dataclass(slots=True)
 class Writing:
     """One run under its lease. Everything it finds out about a row goes to ``rows`` and to the journal.
@@ -145,6 +158,7 @@ class Writing:
     announced: set[str] = field(default_factory=set)
     head: str | None = None
     _began: tuple[datetime, float] = field(init=False)
+    _late: list[Note] = field(default_factory=list)
     _stop: StoppedError | None = None
     _refusals: int = 0
     _attempted: int = 0
@@ -181,18 +195,40 @@ class Writing:
             StoppedError: The run ended early; what is known by then is in the journal and in ``rows``.
         """
         self._attempted = len(changes)
-        in_flight = max(1, min(self.pace.in_flight, self.writer.in_flight_max))
         first = min(self.pace.canary_rows, len(changes)) if canary else 0
-        groups = [changes[:first], *_chunks(changes[first:], self.pace.group_size)] if first else None
-        done = 0
-        with ExitStack() as stack:
-            pool = stack.enter_context(ThreadPoolExecutor(in_flight)) if in_flight > 1 else None
-            for number, group in enumerate(groups or _chunks(changes, self.pace.group_size)):
-                results = self._write_group(group, pool)
-                if number == 0 and first:
-                    self._check_canary([c for c, r in zip(group, results, strict=True) if r.result is Result.APPLIED])
-                done += len(group)
-                self.pace.progress(done, len(changes))
+        groups = [*_chunks(changes[:first], first), *_chunks(changes[first:], self.pace.group_size)]
+        in_flight = max(1, min(self.pace.in_flight, self.writer.in_flight_max))
+        try:
+            with ExitStack() as stack:
+                pool = stack.enter_context(ThreadPoolExecutor(in_flight + 1)) if in_flight > 1 else None
+                self._write_groups(groups, pool, has_canary=first > 0)
+        except StoppedError:
+            with suppress(StoppedError):
+                self._append_outcomes()
+            raise
+        self._append_outcomes()
+
+    def _write_groups(
+        self, groups: Sequence[Sequence[Change]], pool: ThreadPoolExecutor | None, *, has_canary: bool
+    ) -> None:
+        """Write group after group; the next one is read while this one is written, except behind the canary."""
+        done, ahead = 0, None
+        for number, group in enumerate(groups):
+            rows = ahead.result() if ahead is not None else self._read_group(group)
+            is_canary = has_canary and number == 0
+            following = groups[number + 1] if number + 1 < len(groups) and not is_canary else None
+            ahead = pool.submit(self._read_group, following) if pool is not None and following else None
+            written = self._write_group(rows, pool)
+            if is_canary:
+                self._append_outcomes()
+                self.check_canary([row.change for row in rows if row.change.id in written])
+            done += len(group)
+            self.pace.progress(done, sum(map(len, groups)))
+
+    def _read_group(self, group: Sequence[Change]) -> list[ReadRow]:
+        ready = [ready_change(change, kind=self.plan.kind) for change in group]
+        documents = self.writer.read([each.document_id for each in ready])
+        return [ReadRow(each, documents.get(each.change.payment_id)) for each in ready]
 
     def may_write(self) -> None:
         """Go on only if nothing asks the run to end; called before every write."""
@@ -210,30 +246,37 @@ class Writing:
             raise ClockJumpedError(found=now, expected=expected)
         return now
 
-    def _write_group(self, group: Sequence[Change], pool: ThreadPoolExecutor | None) -> list[RowResult]:
+    def _write_group(self, rows: Sequence[ReadRow], pool: ThreadPoolExecutor | None) -> set[str]:
+        """Announce and write one group; gives the ids of the changes that this run has written."""
         self.may_write()
         at = self._check_clock()
         known: dict[str, RowResult] = {}
         ready: list[tuple[ReadyChange, GuardedUpdate]] = []
-        notes: list[Note] = []
-        changes = [ready_change(change, kind=self.plan.kind) for change in group]
-        documents = self.writer.read([change.document_id for change in changes])
-        for each in changes:
-            document = documents.get(each.change.payment_id)
-            reading = read_change(each, document, own_stamps=self._own_stamps(each))
-            if reading.row is RowClass.PRISTINE and document is not None:
-                update = guarded_update(each, document, stamp=self.stamp(each.id), at=at)
-                ready.append((each, update))
-                notes.append(self.note("intent", _intent(each, update, document), change=each.change))
+        intents: list[Note] = []
+        for row in rows:
+            reading = read_change(row.ready, row.document, own_stamps=self._own_stamps(row.ready))
+            if reading.row is RowClass.PRISTINE and row.document is not None:
+                update = guarded_update(row.ready, row.document, stamp=self.stamp(row.ready.id), at=at)
+                ready.append((row.ready, update))
+                intents.append(self.note("intent", _intent(row.ready, update, row.document), change=row.change))
             else:
-                known[each.id] = row_of(each.change, reading)
-                notes.append(self._outcome(known[each.id], each.change))
-        self.append(notes)
+                known[row.ready.id] = row_of(row.change, reading)
+                self._late.append(self._outcome(known[row.ready.id], row.change))
+        # What became of the group before goes into the same insert, ahead of what is announced now.
+        self._append_outcomes(then=intents)
         error = self._write_rows(ready, known, pool)
-        self.rows += [known[change.id] for change in group if change.id in known]
+        self.rows += [known[row.ready.id] for row in rows if row.ready.id in known]
         if error is not None:
             raise error
-        return [known[change.id] for change in group]
+        return {name for name, row in known.items() if row.result is Result.APPLIED}
+
+    def _append_outcomes(self, *, then: Sequence[Note] = ()) -> None:
+        late, self._late = self._late, []
+        try:
+            self.append([*late, *then])
+        except StoppedError:
+            self._late = late
+            raise
 
     def _write_rows(
         self,
@@ -241,22 +284,17 @@ class Writing:
         known: dict[str, RowResult],
         pool: ThreadPoolExecutor | None,
     ) -> StoppedError | None:
-        """Write announced rows, then journal what became of those that somebody knows of."""
+        """Write announced rows and note what became of those that somebody knows of."""
         written = list(pool.map(self._try_row, ready) if pool else map(self._try_row, ready))
         error = self._stop or next((found for found in written if isinstance(found, StoppedError)), None)
-        try:
-            if ready and self.writer.is_buffered:
-                self.pace.step("store.flush:before")
-                self.writer.flush()
-                self.pace.step("store.flush:after")
-            notes = []
-            for (each, _), found in zip(ready, written, strict=True):
-                if isinstance(found, RowResult):
-                    known[each.id] = found
-                    notes.append(self._outcome(found, each.change))
-            self.append(notes)
-        except StoppedError as later:
-            return error or later
+        if ready and self.writer.is_buffered:
+            self.pace.step("store.flush:before")
+            self.writer.flush()
+            self.pace.step("store.flush:after")
+        for (each, _), found in zip(ready, written, strict=True):
+            if isinstance(found, RowResult):
+                known[each.id] = found
+                self._late.append(self._outcome(found, each.change))
         return error
 
     def _try_row(self, item: tuple[ReadyChange, GuardedUpdate]) -> RowResult | StoppedError:
@@ -320,12 +358,24 @@ class Writing:
     def _outcome(self, row: RowResult, change: Change) -> Note:
         return self.note("outcome", outcome_body(row), change=change)
 
-    def _check_canary(self, written: Sequence[Change]) -> None:
-        """Read the first rows again and judge them anew, before anything else is written."""
+    def check_canary(self, written: Sequence[Change]) -> None:
+        """Read the first rows again and judge them anew, before anything else is written.
+
+        Raises:
+            CanaryError: The break that a row was written for is still there, or could not be looked for.
+            TooManyRefusalsError: Too many of them have moved again by now.
+        """
+        if not written:
+            return
         moved_since = self.read_back(written)
         # After an undo the break is meant to be there again.
         judge = None if self.plan.kind == "undo" else self.pace.judge
-        judged = {} if judge is None else judge([change.payment_id for change in written])
+        try:
+            judged = {} if judge is None else judge([change.payment_id for change in written])
+        except StoppedError:
+            raise
+        except ReconError as error:
+            raise CanaryError(payment=written[0].payment_id, why=f"could not be judged again: {error}") from error
         for change in written:
             if change.id in moved_since:
                 with self._lock:

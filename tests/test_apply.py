@@ -25,7 +25,7 @@ from recon.apply import (
     WrongTargetError,
 )
 from recon.approvals import Approval, ApprovalPolicy, NotApprovedError
-from recon.errors import RefusedError
+from recon.errors import RefusedError, SourceError
 from recon.guard import ABSENT, GuardedUpdate, UnfitChangeError, ValueTextError, to_extended, value_at
 from recon.ids import payment_id_text
 from recon.limits import ClockError, LimitError, Limits, PlanAgeError
@@ -596,6 +596,26 @@ def test_what_remains_afterwards_is_explained_or_not(world: World) -> None:
     assert report.remaining is not None
     explained = {each.payment_id: each.explained_by for each in report.remaining}
     assert explained == {ids[1]: "the plan named it as a further finding", ids[3]: None}
+
+
+def test_sources_that_fail_after_the_writes_are_a_warning_and_before_them_stop_the_run(world: World) -> None:
+    calls: list[int] = []
+
+    def judge(payments: Sequence[str]) -> Mapping[str, str]:
+        calls.append(len(payments))
+        if len(calls) in (1, 4):
+            raise SourceError("the indexer is away.")
+        return {}
+
+    report = stopped_report(lambda: world.apply(world.plan(), judge=judge), "could not be judged again: the indexer")
+    assert report.counts == {Result.APPLIED: 5, Result.NOT_REACHED: 15}
+    again = world.resume(world.plan(), str(report.run), judge=judge)
+    assert again.remaining == ()
+    assert calls == [5, 5, 20], "the canary is judged before the run goes on"
+    undo = plan_undo(world.journal, run=str(report.run), target=world.target, now=NOW)
+    taken_back = world.apply(undo, judge=judge)
+    assert taken_back.remaining is None
+    assert "the indexer is away" in taken_back.warnings[0]
 
 
 def test_a_backend_that_reconciles_by_itself_is_warned_of(world: World) -> None:

@@ -110,7 +110,7 @@ def test_all_of_it_together_agrees_with_the_truth(plan: Plan, truths: dict[str, 
     assert found.is_perfect, said(found)
 
 
-@pytest.mark.parametrize("name", ["webhook_lost", "two_invoices_one_address", "orphan_transfer", "completed"])
+@pytest.mark.parametrize("name", ["webhook_lost", "two_invoices_one_address", "twin_request_paid", "completed"])
 def test_a_scenario_alone_is_judged_as_among_the_others(
     name: str, truths: dict[str, tuple[Truth, ...]], tmp_path: Path
 ) -> None:

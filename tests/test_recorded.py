@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from recon.registry import TRANSFER_WITH_REFERENCE_AND_FEE, load_registry
 from recon.simulate import World, generate_world, plant_world, write_world
@@ -388,3 +391,104 @@ def test_a_rule_may_cut_a_whole_answer_of_a_node(world: World) -> None:
     with httpx.Client(transport=httpx.MockTransport(handler)) as client:
         answer = client.post("http://recorded.invalid", json={"id": 1, "method": "eth_blockNumber"})
     assert answer.status_code == 502 and answer.text == "Bad Gateway"
+
+
+# -------------------------------------------------------------------------------------------------------- hostile text
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+METHODS = ("eth_getLogs", "eth_getBlockByNumber", "eth_getTransactionReceipt", "eth_call", "eth_getCode", "eth_nothing")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(["world.json", "payments.ndjson", "shkeeper.ndjson", "chain-56.ndjson", "faults.json"]),
+    content=st.binary(max_size=80) | JSON.map(lambda value: json.dumps(value).encode()),
+)
+def test_no_content_of_a_file_gets_past_the_loader_as_another_error(
+    name: str, content: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("fuzz")
+    write_world(plant_world("completed"), folder)
+    (folder / name).write_bytes(content)
+    with contextlib.suppress(RecordedWorldError):
+        load_world(folder)
+
+
+@settings(max_examples=150, deadline=None)
+@given(method=st.sampled_from(METHODS), params=JSON)
+def test_a_node_answers_every_question_with_json(method: str, params: Any) -> None:
+    chain = RecordedChain(chain_id=56, head=100, head_time_ms=10**12, block_ms=750)
+    world = RecordedWorld(now=datetime(2026, 1, 1, tzinfo=UTC), seed=0, chains={56: chain})
+    with httpx.Client(transport=httpx.MockTransport(rpc_handler(world, 56))) as client:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = client.post("http://recorded.invalid", json=body).json()
+    assert set(answer) in ({"jsonrpc", "id", "result"}, {"jsonrpc", "id", "error"})
+
+
+# ------------------------------------------------------------------------------------------------------ kinds of fault
+
+
+def provider(action: str, **given: Any) -> Any:
+    world = plant_world("webhook_lost", "webhook_lost", "webhook_lost", "webhook_lost", seed=4)
+    rule = FaultRule("request_network", "*", action=action, **given)  # type: ignore[arg-type]
+    return request_network_handler(replace(world.recorded, faults=(rule,)))
+
+
+def test_a_connection_is_cut_or_stays_silent() -> None:
+    with pytest.raises(httpx.ReadError):
+        get(provider("cut"), "/v2/payments", type="direct")
+    with pytest.raises(httpx.ReadTimeout):
+        get(provider("slow"), "/v2/payments", type="direct")
+
+
+def test_an_answer_is_truncated_emptied_or_repeated() -> None:
+    whole = get(provider("answer", calls=(0, 0)), "/v2/payments", type="direct")
+    assert get(provider("truncate"), "/v2/payments", type="direct").content == whole.content[: len(whole.content) // 2]
+    assert get(provider("empty"), "/v2/payments", type="direct").content == b""
+    rows = whole.json()["payments"]
+    assert get(provider("repeat"), "/v2/payments", type="direct").json()["payments"] == [*rows, *rows[:3]]
+
+
+def test_a_page_that_shifted_begins_one_row_early() -> None:
+    straight = provider("answer", calls=(0, 0))
+    first = get(straight, "/v2/payments", type="direct", limit="1").json()["payments"]
+    assert get(provider("shift"), "/v2/payments", type="direct", limit="1", offset="1").json()["payments"] == first
+
+
+def test_chance_is_replayed_from_its_seed() -> None:
+    rule = FaultRule("shkeeper", "*", chance_ppm=300_000, seed=5)
+    first, second = [[rule.hits(number) for number in range(200)] for _ in range(2)]
+    assert first == second and 30 < sum(first) < 90
+    assert first != [replace(rule, seed=6).hits(number) for number in range(200)]
+
+
+def test_a_node_that_lags_hides_its_newest_blocks(world: World) -> None:
+    chain = world.recorded.chains[56]
+    newest = chain.logs[-1]
+    depth = chain.head - int(newest["blockNumber"], 16) + 1
+    handler = rpc_handler(replace(world.recorded, faults=(FaultRule("chain:56", "*", action="lag", depth=depth),)), 56)
+    seen = chain.head - depth
+    assert rpc(handler, "eth_blockNumber") == hex(seen)
+    assert rpc(handler, "eth_getBlockByNumber", "latest", False)["number"] == hex(seen)
+    assert rpc(handler, "eth_getBlockByNumber", hex(chain.head), False) is None
+    assert rpc(handler, "eth_getTransactionReceipt", newest["transactionHash"]) is None
+    logs = rpc(handler, "eth_getLogs", {"fromBlock": "0x1", "toBlock": hex(chain.head)})
+    assert logs and all(int(log["blockNumber"], 16) <= seen for log in logs)
+
+
+def test_a_node_repeats_logs_and_names_another_chain(world: World) -> None:
+    chain = world.recorded.chains[56]
+    question = {"fromBlock": "0x1", "toBlock": hex(chain.head)}
+    repeats = rpc_handler(replace(world.recorded, faults=(FaultRule("chain:56", "eth_getLogs", action="repeat"),)), 56)
+    assert len(rpc(repeats, "eth_getLogs", question)) == len(chain.logs) + 3
+    other = rpc_handler(replace(world.recorded, faults=(FaultRule("chain:56", "eth_chainId", action="chain"),)), 56)
+    assert rpc(other, "eth_chainId") == "0x1e240"
+
+
+def test_a_fault_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="haunt"):
+        FaultRule("shkeeper", "*", action="haunt")  # type: ignore[arg-type]

@@ -157,7 +157,7 @@ class BackfillPlanner:
         paths = {item.path for item in sets} | {"provider"} | _external_paths(row)
         guard = [GuardTerm(path, to_extended(value_at(document, path))) for path in sorted(paths)]
         return Change(
-            id=change_id(row["payment_id"], Verdict.IN_SYNC, sets),
+            id=change_id(row["payment_id"], Verdict.IN_SYNC, sets=sets),
             payment_id=row["payment_id"],
             document_id=to_extended(document["_id"]),
             verdict=Verdict.IN_SYNC,

@@ -16,6 +16,7 @@ from recon.model import MISSING, Change, FieldChange, Finding, GuardTerm, Policy
 from recon.planfile import change_id
 from recon.registry.transitions import PATHS, allowed_sets
 from recon.rules import RULE
+from recon.sources.fields import FieldPaths
 
 Row = Mapping[str, Any]
 
@@ -23,6 +24,9 @@ _ALWAYS_GUARDED: Final = (
     "status", "escrowState", "disputed", "disputeId", "direction", "provider", "amount.amount", "amount.currency",
     "blockchain.network", "blockchain.transactionHash",
 )  # fmt: skip
+_HOLDS: Final = ("disputed", "dispute_id", "hold", "aml", "safety_status")
+"""Logical fields that can stop a payment: wherever they may stand, what stands there now is guarded too."""
+
 _INT32_MAX: Final = 2**31 - 1
 
 DEFAULT_SIDE_EFFECTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -43,7 +47,7 @@ class Refusal:
     reason: str
 
 
-def change_for(finding: Finding, row: Row, document: Any, *, policy: Policy) -> Change | Refusal | None:
+def change_for(finding: Finding, row: Row, *, document: Any, policy: Policy) -> Change | Refusal | None:
     """Plan the change of one finding.
 
     Args:
@@ -72,7 +76,7 @@ def change_for(finding: Finding, row: Row, document: Any, *, policy: Policy) -> 
         return Refusal(f"{unguardable} holds an object or an array, which no guard compares")
     fields = tuple(sets)
     return Change(
-        id=change_id(finding.payment_id, finding.verdict, fields),
+        id=change_id(finding.payment_id, finding.verdict, sets=fields),
         payment_id=finding.payment_id,
         document_id=document.get("_id"),
         verdict=finding.verdict,
@@ -168,13 +172,15 @@ def _guard(document: Mapping[str, Any], row: Row, sets: list[FieldChange]) -> tu
     """Every reviewed value the verdict rests on; the second part names a path that cannot be guarded."""
     resolved = [pair.split("=", 1)[1] for pair in (row["paths"] or "").split() if "=" in pair]
     stored = [path for path in resolved if path not in ("_id", "derived", "policy") and not _in_array(path)]
-    paths = sorted({*_ALWAYS_GUARDED, *stored, *(item.path for item in sets)})
+    needed = {*_ALWAYS_GUARDED, *stored, *(item.path for item in sets)}
+    holds = {candidate.path for name in _HOLDS for candidate in FieldPaths().of(name)} - needed
     terms = []
-    for path in paths:
+    for path in sorted(needed | holds):
         value = value_at(document, path)
-        if not is_scalar(value):
+        if is_scalar(value):
+            terms.append(GuardTerm(path, value))
+        elif path in needed:
             return (), path
-        terms.append(GuardTerm(path, value))
     return tuple(terms), None
 
 

@@ -22,6 +22,7 @@ CLAIM_COUNTS: Final = (
 
 
 def with_claims(tables: Mapping[str, Frame]) -> Frame:
+    """Payments of the window and their context, each with its mode and with counts of what its provider says."""
     rows = nw.concat(
         [
             tables["payments"].select(*_PAYMENT, in_window=nw.lit(value=True)),

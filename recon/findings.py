@@ -63,7 +63,7 @@ class Describer:
             findings=tuple(item for item in found if item is verdict or RULE[item].tier is not Tier.BENIGN),
             tier=tier,
             severity=severity_of(verdict, tier=tier, age_s=age_s, urgent_s=self.policy.urgent_after_ms // 1000),
-            reason=self.reason(row, verdict, age_s),
+            reason=self._reason(row, verdict, age_s),
             provider=row["provider"],
             chain_id=row["chain_id"],
             token=row["token"],
@@ -76,7 +76,7 @@ class Describer:
             evidence=tuple(_evidence(row, links)),
         )
 
-    def reason(self, row: Row, verdict: Verdict, age_s: int | None) -> str:
+    def _reason(self, row: Row, verdict: Verdict, age_s: int | None) -> str:
         """The rule's sentence with this row's values in it."""
         sentence = RULE[verdict].sentence
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))

@@ -36,10 +36,12 @@ _OWN: Final = (
 
 
 def concat_links(*frames: Frame) -> Frame:
+    """One frame of links out of several, with the columns of :data:`LINK`."""
     return nw.concat([frame.select(*LINK) for frame in frames], how="vertical")
 
 
 def renamed_transfers(transfers: Frame) -> Frame:
+    """Transfers with every column renamed ``t_...``, so that no join can confuse them with a payment's own."""
     names = {
         "chain_id": "t_chain", "tx_hash": "t_tx", "log_index": "t_log", "block": "t_block", "block_time": "t_time",
         "final": "t_final", "amount_units": "t_amount", "recipient": "t_recipient", "fee_units": "t_fee",
@@ -73,6 +75,7 @@ def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, released
 
 
 def links_by_reference(payments: Frame, transfers: Frame) -> Frame:
+    """Proxy logs, on any chain, that carry the reference of a payment; a release out of escrow is told apart."""
     logs = transfers.filter((nw.col("t_kind") != DEPOSIT_KINDS) & ~nw.col("t_topic").is_null()).with_columns(
         t_reference=nw.col("t_topic")
     )
@@ -97,6 +100,7 @@ def links_by_reference(payments: Frame, transfers: Frame) -> Frame:
 
 
 def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy) -> Frame:
+    """ERC-20 transfers, on any chain, to a one-time address since its payment was made (less clock skew)."""
     coins = transfers.filter(nw.col("t_kind") == DEPOSIT_KINDS).with_columns(t_to=nw.col("t_recipient"))
     since = nw.col("created_at") - policy.clock_skew_ms
     pairs = (
@@ -162,7 +166,8 @@ def named_hashes(payments: Frame, claim_txs: Frame) -> Frame:
     )
 
 
-def links_by_hash(payments: Frame, transfers: Frame, claim_txs: Frame) -> Frame:
+def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Frame:
+    """ERC-20 transfers in the transactions that an outgoing row or its provider names."""
     outgoing = payments.filter((nw.col("direction") != "in") & (nw.col("mode") == "hash"))
     coins = transfers.filter(nw.col("t_kind") == DEPOSIT_KINDS)
     pairs = (
@@ -174,7 +179,7 @@ def links_by_hash(payments: Frame, transfers: Frame, claim_txs: Frame) -> Frame:
     return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), released=nothing)
 
 
-def suspect_links(counted: Frame, direct: Frame, transfers: Frame, claim_txs: Frame) -> Frame:
+def suspect_links(counted: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame) -> Frame:
     """Transfers that lead from a payment's own hash or reference to money that is wrong in some way."""
     open_question = counted.filter(
         ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & ~nw.col("tx_hash").is_null())
@@ -234,4 +239,5 @@ def closest_wrong(suspects: Frame) -> Frame:
 
 
 def one_if(condition: nw.Expr) -> nw.Expr:
+    """1 where a condition holds, else 0: what is counted is summed, for no engine counts conditions alike."""
     return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64)

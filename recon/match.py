@@ -85,7 +85,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         concat_links(
             links_by_reference(payments, transfers),
             deposits,
-            links_by_hash(payments, transfers, tables["claim_txs"]),
+            links_by_hash(payments, transfers, claim_txs=tables["claim_txs"]),
         )
     )
     received = keep(_received(direct))
@@ -95,7 +95,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         .join(proofs, on="payment_id", how="left")
         .with_columns(**_cover(policy))
     )
-    suspects = keep(suspect_links(counted, direct, transfers, tables["claim_txs"]))
+    suspects = keep(suspect_links(counted, direct, transfers=transfers, claim_txs=tables["claim_txs"]))
     marks = _combined(
         closest_wrong(suspects),
         _refund_transfers(direct),

@@ -191,7 +191,7 @@ def _changes(
     for finding, row in zip(findings, rows, strict=True):
         text = documents.get(finding.payment_id)
         due = finding.tier in (Tier.AUTO, Tier.REVIEW)
-        change = change_for(finding, row, parse_document(text) if text and due else None, policy=policy)
+        change = change_for(finding, row, document=parse_document(text) if text and due else None, policy=policy)
         if isinstance(change, Change):
             changes.append(change)
         else:

@@ -57,7 +57,7 @@ def sha256_hex(data: bytes | str) -> str:
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
 
 
-def change_id(payment_id: str, verdict: str, sets: Iterable[FieldChange]) -> str:
+def change_id(payment_id: str, verdict: str, *, sets: Iterable[FieldChange]) -> str:
     """A stable name for a change: the same effects on the same payment have the same name in every plan."""
     effects = [(item.path, item.before, item.after) for item in sets]
     return "c" + sha256_hex(canonical_json([payment_id, verdict, effects]))[:16]

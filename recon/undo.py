@@ -146,7 +146,7 @@ def _reverse(state: ChangeState, *, run: str) -> Change:
     guard.setdefault("escrowState", intent["escrow_state"])
     ordered = tuple(sorted(sets, key=lambda item: item.path))
     return Change(
-        id=change_id(state.payment_id, f"undo {run}", ordered),
+        id=change_id(state.payment_id, f"undo {run}", sets=ordered),
         payment_id=state.payment_id,
         document_id=intent["document_id"],
         verdict=_verdict(state),

@@ -80,7 +80,7 @@ def a_change(
     paths = sorted({*wanted, *guarded})
     verdict = given.pop("verdict", Verdict.LOCAL_BEHIND)
     values: dict[str, Any] = {
-        "id": change_id(payment, verdict, fields),
+        "id": change_id(payment, verdict, sets=fields),
         "payment_id": payment,
         "document_id": to_extended(document["_id"]),
         "verdict": verdict,

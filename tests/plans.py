@@ -53,7 +53,7 @@ def a_change(**given: Any) -> Change:
     payment = given.get("payment_id", PAYMENT)
     verdict = given.get("verdict", Verdict.LOCAL_BEHIND)
     values: dict[str, Any] = {
-        "id": change_id(payment, verdict, sets),
+        "id": change_id(payment, verdict, sets=sets),
         "payment_id": payment,
         "document_id": {"$oid": PAYMENT},
         "verdict": verdict,

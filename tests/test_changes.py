@@ -84,7 +84,7 @@ def document_of(**given: Any) -> dict[str, Any]:
 
 
 def planned(document: Any, **row: Any) -> Change:
-    change = change_for(a_finding(), row_of(**row), document, policy=Policy())
+    change = change_for(a_finding(), row_of(**row), document=document, policy=Policy())
     assert isinstance(change, Change)
     return change
 
@@ -128,31 +128,31 @@ def test_null_and_missing_are_told_apart() -> None:
 @pytest.mark.parametrize("parent", ["metadata", "blockchain"])
 @pytest.mark.parametrize("value", [None, "text", ["a"], {"$numberInt": "1"}])
 def test_a_row_that_cannot_carry_the_stamp_is_refused_with_the_reason(parent: str, value: Any) -> None:
-    found = change_for(a_finding(), row_of(), document_of(**{parent: value}), policy=Policy())
+    found = change_for(a_finding(), row_of(), document=document_of(**{parent: value}), policy=Policy())
     assert isinstance(found, Refusal)
     assert f"{parent} is no object" in found.reason
 
 
 def test_a_value_that_no_guard_can_compare_is_refused() -> None:
-    found = change_for(a_finding(), row_of(), document_of(disputeId={"a": 1, "b": 2}), policy=Policy())
+    found = change_for(a_finding(), row_of(), document=document_of(disputeId={"a": 1, "b": 2}), policy=Policy())
     assert found == Refusal("disputeId holds an object or an array, which no guard compares")
 
 
 def test_nothing_is_planned_for_a_row_that_was_not_read_again() -> None:
-    found = change_for(a_finding(), row_of(), None, policy=Policy())
+    found = change_for(a_finding(), row_of(), document=None, policy=Policy())
     assert isinstance(found, Refusal)
 
 
 def test_nothing_is_planned_from_a_state_that_has_no_cell() -> None:
-    assert change_for(a_finding(), row_of(escrow_state="released"), document_of(), policy=Policy()) is None
+    assert change_for(a_finding(), row_of(escrow_state="released"), document=document_of(), policy=Policy()) is None
 
 
 def test_a_refund_is_written_only_with_proof_on_the_chain() -> None:
     finding = a_finding(verdict=Verdict.REFUND_DRIFT, tier=Tier.REVIEW)
     complete = row_of(status="completed", escrow_state="funded")
     document = document_of(status="completed", escrowState="funded")
-    assert change_for(finding, complete, document, policy=Policy()) is None
-    change = change_for(finding, {**complete, "refund_tx": PROOF}, document, policy=Policy())
+    assert change_for(finding, complete, document=document, policy=Policy()) is None
+    change = change_for(finding, {**complete, "refund_tx": PROOF}, document=document, policy=Policy())
     assert isinstance(change, Change)
     assert {item.path: item.after for item in change.sets} == {
         "status": "refunded",
@@ -165,7 +165,7 @@ def test_automatic_repairs_of_one_payment_are_one_change() -> None:
     finding = a_finding(
         verdict=Verdict.MISSING_TX_HASH, findings=(Verdict.MISSING_TX_HASH, Verdict.ESCROW_DRIFT, Verdict.OVERPAID)
     )
-    change = change_for(finding, row_of(status="completed"), document_of(status="completed"), policy=Policy())
+    change = change_for(finding, row_of(status="completed"), document=document_of(status="completed"), policy=Policy())
     assert isinstance(change, Change)
     assert [item.path for item in change.sets] == ["blockchain.transactionHash", "escrowState"]
 

@@ -109,7 +109,7 @@ def address_array(
     return text_array(text, keep=keep)
 
 
-def any_set(raw: np.ndarray[Any, Any], start: int, end: int) -> np.ndarray[Any, Any]:
+def any_set(raw: np.ndarray[Any, Any], *, start: int, end: int) -> np.ndarray[Any, Any]:
     """Which rows have a byte other than zero from ``start`` to before ``end``, both multiples of four."""
     words = raw.view("<u4")
     found = words[:, start // 4].copy()

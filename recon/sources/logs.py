@@ -371,7 +371,7 @@ def _proxy_columns(
     data = hex_bytes([log.data for log in logs], 322, what="data")
     amount, amount_text = amount_arrays(data, 64)
     # A fee to the zero address was stated but paid to nobody; a fee of nothing is no fee.
-    paid = any_set(data, 96, 128) & any_set(data, 140, 160)
+    paid = any_set(data, start=96, end=128) & any_set(data, start=140, end=160)
     return {
         "kind": kind,
         "token": address_array(data, 0, what="token"),

@@ -45,7 +45,7 @@ def node_handler(chain: RecordedChain, faults: Faults) -> Handler:
         picked = [_fault(node, faults, call) for call in calls]
         for rule in picked:
             if rule is not None and (rule.action in _WHOLE or rule.text is not None or rule.status != 200):
-                return spoiled(rule, request, true_answer)
+                return spoiled(rule, request, answer=true_answer)
         answers = [_answer(node, call, rule) for call, rule in zip(calls, picked, strict=True)]
         return httpx.Response(200, json=answers if isinstance(asked, list) else answers[0])
 

@@ -111,12 +111,12 @@ class Faults:
 
         def handle(request: httpx.Request) -> httpx.Response:
             rule = self.pick(request.url.path)
-            return answer(request) if rule is None else spoiled(rule, request, answer)
+            return answer(request) if rule is None else spoiled(rule, request, answer=answer)
 
         return handle
 
 
-def spoiled(rule: FaultRule, request: httpx.Request, answer: Handler) -> httpx.Response:
+def spoiled(rule: FaultRule, request: httpx.Request, *, answer: Handler) -> httpx.Response:
     """What a rule makes of a whole HTTP call."""
     import httpx
 

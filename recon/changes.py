@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from recon.model import MISSING, Change, FieldChange, Finding, GuardTerm, Policy, Tier, Verdict
@@ -173,15 +174,21 @@ def _guard(document: Mapping[str, Any], row: Row, sets: list[FieldChange]) -> tu
     resolved = [pair.split("=", 1)[1] for pair in (row["paths"] or "").split() if "=" in pair]
     stored = [path for path in resolved if path not in ("_id", "derived", "policy") and not _in_array(path)]
     needed = {*_ALWAYS_GUARDED, *stored, *(item.path for item in sets)}
-    holds = {candidate.path for name in _HOLDS for candidate in FieldPaths().of(name)} - needed
     terms = []
-    for path in sorted(needed | holds):
+    for path in sorted(needed | _hold_paths()):
         value = value_at(document, path)
         if is_scalar(value):
             terms.append(GuardTerm(path, value))
         elif path in needed:
             return (), path
     return tuple(terms), None
+
+
+@cache
+def _hold_paths() -> frozenset[str]:
+    """Where a hold may come to stand on a row; the same for every row, and dear to work out for each."""
+    paths = FieldPaths()
+    return frozenset(candidate.path for name in _HOLDS for candidate in paths.of(name))
 
 
 def _in_array(path: str) -> bool:

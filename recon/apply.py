@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from recon.approvals import Approval, ApprovalPolicy, check_approvals
 from recon.errors import RefusedError, SourceError, StoppedError, UsageError
-from recon.guard import Reading, ReadyChange, RowClass, read_change, ready_change, same, value_at
+from recon.guard import Reading, ReadyChange, RowClass, read_change, same, value_at
 from recon.journal import LEASE_NAME, Journal
 from recon.lease import held_lease
 from recon.limits import Limits, check_age, check_size, compared_rows
@@ -32,7 +32,7 @@ from recon.runs import (
     runs_of_plan,
 )
 from recon.store import PaymentWriter
-from recon.writing import Pace, Writing, outcome_body, row_of
+from recon.writing import Pace, ReadyChanges, Writing, outcome_body, row_of
 
 KINDS: Final = ("correction", "undo", "backfill")
 BENIGN: Final = frozenset(
@@ -201,8 +201,8 @@ def apply_plan(
         RunStoppedError: The run ended early; it can be resumed.
     """
     warnings = _admit(plan, digest=digest, writer=writer, now=clock(), options=options)
-    seen = journal.refresh()
-    pending, rows = survey(plan, writer=writer, journal=journal)
+    seen, ready = journal.refresh(), ReadyChanges(plan.kind)
+    pending, rows = survey(plan, writer=writer, journal=journal, ready=ready)
     off = [row for row in rows if row.result in (Result.MOVED, Result.GONE, Result.BLOCKED)]
     if options.all_or_nothing and off:
         raise RowsMovedError(rows=len(off), first=off[0])
@@ -216,13 +216,13 @@ def apply_plan(
         pace.step("lease:after")
         if journal.refresh() != seen:
             # Another run ended between the survey and the lease; what it holds or did is looked at again.
-            pending, rows = survey(plan, writer=writer, journal=journal)
+            pending, rows = survey(plan, writer=writer, journal=journal, ready=ready)
         if not pending:
             return RunReport(None, plan.digest, plan.kind, tuple(rows), warnings)
         run = _run_name(journal, plan, clock())
         writing = Writing(
             run=run, plan=plan, writer=writer, journal=journal, lease=lease, clock=clock, limits=options.limits,
-            pace=pace, own_runs=runs_of_plan(journal, plan), rows=rows,
+            pace=pace, ready=ready, own_runs=runs_of_plan(journal, plan), rows=rows,
         )  # fmt: skip
         opening = _opening(plan, options, rows=len(pending))
         return _carry_out(writing, pending, opening=opening, warnings=warnings)
@@ -256,7 +256,7 @@ def resume_run(
         state = read_run(journal, run)
         writing = Writing(
             run=run, plan=plan, writer=writer, journal=journal, lease=lease, clock=clock, limits=options.limits,
-            pace=pace, own_runs=runs_of_plan(journal, plan),
+            pace=pace, ready=ReadyChanges(plan.kind), own_runs=runs_of_plan(journal, plan),
         )  # fmt: skip
         writing.append([writing.note("resume", {"operator": options.operator})])
         pending = _settle(writing, state.changes)
@@ -265,14 +265,17 @@ def resume_run(
         return _carry_out(writing, pending, opening=None, warnings=warnings)
 
 
-def survey(plan: Plan, *, writer: PaymentWriter, journal: Journal) -> tuple[list[Change], list[RowResult]]:
+def survey(
+    plan: Plan, *, writer: PaymentWriter, journal: Journal, ready: ReadyChanges | None = None
+) -> tuple[list[Change], list[RowResult]]:
     """Re-read and class every row of a plan: what would be written, and the results of all other rows."""
     pending: list[Change] = []
     rows: list[RowResult] = []
+    known = ready or ReadyChanges(plan.kind)
     held = blocked_payments(journal)
     own_runs = runs_of_plan(journal, plan)
     for start in range(0, len(plan.changes), _SURVEY_ROWS):
-        group = [ready_change(change, kind=plan.kind) for change in plan.changes[start : start + _SURVEY_ROWS]]
+        group = [known.get(change) for change in plan.changes[start : start + _SURVEY_ROWS]]
         documents = writer.read([each.document_id for each in group])
         for each in group:
             change = each.change
@@ -520,7 +523,7 @@ def _settle(writing: Writing, states: Mapping[str, ChangeState]) -> list[Change]
 
 
 def _settled_rows(writing: Writing, changes: Sequence[Change]) -> dict[str, RowResult]:
-    ready = [ready_change(change, kind=writing.plan.kind) for change in changes]
+    ready = [writing.ready.get(change) for change in changes]
     documents = writing.writer.read([each.document_id for each in ready]) if ready else {}
     rows = {}
     for each in ready:

@@ -132,11 +132,14 @@ def from_extended(value: Any, *, where: str) -> Any:
     Raises:
         ValueTextError: It is an object, an array, or no Extended JSON.
     """
-    if value is None or isinstance(value, bool | str):
+    if value is None or isinstance(value, bool):
         return value
     if value == MISSING:
         return ABSENT
     try:
+        if isinstance(value, str):
+            value.encode()  # half a surrogate pair is no text that a database can hold
+            return value
         if not isinstance(value, dict):
             raise TypeError("a bare number or an array")
         if (number := _small_number(value)) is not None:

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import msgspec
+
 from recon.errors import RefusedError, StoppedError
 from recon.lease import FileLeases, LeaseStore, MongoLeases
 from recon.retry import Retry, read_only_refused
@@ -35,6 +37,7 @@ LEASE_NAME: Final = "recon_journal"
 """The one lease of a journal: whoever holds it may append, and so may write."""
 
 _PAGE: Final = 1000
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")  # keys in one order, no spaces, UTF-8
 _TRIES: Final = 100
 _WAIT_S: Final = 0.05
 
@@ -136,7 +139,11 @@ def make_entry(note: Note, *, seq: int, prev: str) -> Entry:
         "v": FORMAT, "seq": seq, "prev": prev, "token": note.token, "run": note.run, "kind": note.kind, "at": note.at,
         "change": note.change, "payment": note.payment, "body": note.body,
     }  # fmt: skip
-    text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    try:
+        text = _ENCODER.encode(line).decode()
+    except UnicodeError:
+        # Half a surrogate pair is no UTF-8; escaped it is at least readable.
+        text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return Entry(seq, prev, note, text, hashlib.sha256(text.encode()).hexdigest())
 
 

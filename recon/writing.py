@@ -41,6 +41,9 @@ Judge = Callable[[Sequence[str]], Mapping[str, str]]
 """Asks every source again about payments and gives the verdict of each."""
 
 ATTEMPTS_MAX: Final = 5
+READY_MAX: Final = 2000
+"""Most decoded changes that are kept in memory."""
+
 JUMP_MAX: Final = timedelta(minutes=5)
 _FIRST_WAIT_S: Final = 0.05
 
@@ -125,17 +128,30 @@ class Pace:
     sleep: Callable[[float], None] = time.sleep
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRow:
-    """A change next to its document as just read; None is "not there"."""
+@dataclass(slots=True)
+class ReadyChanges:
+    """Decoded changes of one plan, the last few kept, because every row is looked at several times."""
 
-    ready: ReadyChange
-    document: Mapping[str, Any] | None
+    kind: str
+    _kept: dict[str, ReadyChange] = field(default_factory=dict)
 
-    @property
-    def change(self) -> Change:
-        """The change as the plan has it."""
-        return self.ready.change
+    def get(self, change: Change) -> ReadyChange:
+        """The change decoded and checked; see :func:`recon.guard.ready_change`."""
+        ready = self._kept.get(change.id)
+        if ready is None or ready.change is not change:
+            ready = ready_change(change, kind=self.kind)
+            if len(self._kept) >= READY_MAX:
+                self._kept.clear()
+            self._kept[change.id] = ready
+        return ready
+
+
+@dataclass(slots=True)
+class Announced:
+    """A group whose intents are in the journal: the updates to carry out, and the rows that are left alone."""
+
+    updates: list[tuple[ReadyChange, GuardedUpdate]] = field(default_factory=list)
+    left_alone: list[tuple[Change, RowResult]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -153,12 +169,14 @@ class Writing:
     clock: Callable[[], datetime]
     limits: Limits
     pace: Pace
+    ready: ReadyChanges
     own_runs: tuple[str, ...] = ()
     rows: list[RowResult] = field(default_factory=list)
     announced: set[str] = field(default_factory=set)
     head: str | None = None
     _began: tuple[datetime, float] = field(init=False)
     _late: list[Note] = field(default_factory=list)
+    _written: set[str] = field(default_factory=set)
     _stop: StoppedError | None = None
     _refusals: int = 0
     _attempted: int = 0
@@ -178,15 +196,15 @@ class Writing:
 
     def append(self, notes: Sequence[Note]) -> None:
         """Append to the journal under the lease."""
-        if notes:
-            self.lease.check()
-            self.pace.step("journal.append:before")
-            entries = self.journal.append(notes)
-            self.head = entries[-1].hash
-            for note in notes:
-                if note.change is not None:
-                    (self.announced.add if note.kind == "intent" else self.announced.discard)(note.change)
-            self.pace.step("journal.append:after")
+        if not notes:
+            return
+        self.lease.check()
+        # Announced from here on: if the answer is lost, the entries may be there all the same.
+        self.announced.update(note.change for note in notes if note.kind == "intent" and note.change is not None)
+        self.pace.step("journal.append:before")
+        self.head = self.journal.append(notes)[-1].hash
+        self.announced.difference_update(note.change for note in notes if note.kind == "outcome")
+        self.pace.step("journal.append:after")
 
     def write_all(self, changes: Sequence[Change], *, canary: bool) -> None:
         """Write every change that is still pristine, the first ones as canary.
@@ -211,24 +229,23 @@ class Writing:
     def _write_groups(
         self, groups: Sequence[Sequence[Change]], pool: ThreadPoolExecutor | None, *, has_canary: bool
     ) -> None:
-        """Write group after group; the next one is read while this one is written, except behind the canary."""
+        """Write group after group; the next one is read and announced meanwhile, except behind the canary."""
         done, ahead = 0, None
         for number, group in enumerate(groups):
-            rows = ahead.result() if ahead is not None else self._read_group(group)
+            announced = ahead.result() if ahead is not None else self._announce(group)
             is_canary = has_canary and number == 0
             following = groups[number + 1] if number + 1 < len(groups) and not is_canary else None
-            ahead = pool.submit(self._read_group, following) if pool is not None and following else None
-            written = self._write_group(rows, pool)
+            ahead = pool.submit(self._announce, following) if pool is not None and following else None
+            error = self._write_announced(announced, pool)
+            if error is not None:
+                if ahead is not None:
+                    self._give_up(ahead.result())
+                raise error
             if is_canary:
                 self._append_outcomes()
-                self.check_canary([row.change for row in rows if row.change.id in written])
+                self.check_canary([e.change for e, _ in announced.updates if e.id in self._written])
             done += len(group)
             self.pace.progress(done, sum(map(len, groups)))
-
-    def _read_group(self, group: Sequence[Change]) -> list[ReadRow]:
-        ready = [ready_change(change, kind=self.plan.kind) for change in group]
-        documents = self.writer.read([each.document_id for each in ready])
-        return [ReadRow(each, documents.get(each.change.payment_id)) for each in ready]
 
     def may_write(self) -> None:
         """Go on only if nothing asks the run to end; called before every write."""
@@ -246,56 +263,63 @@ class Writing:
             raise ClockJumpedError(found=now, expected=expected)
         return now
 
-    def _write_group(self, rows: Sequence[ReadRow], pool: ThreadPoolExecutor | None) -> set[str]:
-        """Announce and write one group; gives the ids of the changes that this run has written."""
+    def _announce(self, group: Sequence[Change]) -> Announced:
+        """Read a group again, and journal what will be written to it before any of it is."""
         self.may_write()
         at = self._check_clock()
-        known: dict[str, RowResult] = {}
-        ready: list[tuple[ReadyChange, GuardedUpdate]] = []
+        announced = Announced()
         intents: list[Note] = []
-        for row in rows:
-            reading = read_change(row.ready, row.document, own_stamps=self._own_stamps(row.ready))
-            if reading.row is RowClass.PRISTINE and row.document is not None:
-                update = guarded_update(row.ready, row.document, stamp=self.stamp(row.ready.id), at=at)
-                ready.append((row.ready, update))
-                intents.append(self.note("intent", _intent(row.ready, update, row.document), change=row.change))
+        ready = [self.ready.get(change) for change in group]
+        documents = self.writer.read([each.document_id for each in ready])
+        for each in ready:
+            document = documents.get(each.change.payment_id)
+            reading = read_change(each, document, own_stamps=self._own_stamps(each))
+            if reading.row is RowClass.PRISTINE and document is not None:
+                update = guarded_update(each, document, stamp=self.stamp(each.id), at=at)
+                announced.updates.append((each, update))
+                intents.append(self.note("intent", _intent(each, update, document), change=each.change))
             else:
-                known[row.ready.id] = row_of(row.change, reading)
-                self._late.append(self._outcome(known[row.ready.id], row.change))
-        # What became of the group before goes into the same insert, ahead of what is announced now.
+                announced.left_alone.append((each.change, row_of(each.change, reading)))
+        # What became of an earlier group goes into the same insert, ahead of what is announced now.
         self._append_outcomes(then=intents)
-        error = self._write_rows(ready, known, pool)
-        self.rows += [known[row.ready.id] for row in rows if row.ready.id in known]
-        if error is not None:
-            raise error
-        return {name for name, row in known.items() if row.result is Result.APPLIED}
+        return announced
 
     def _append_outcomes(self, *, then: Sequence[Note] = ()) -> None:
-        late, self._late = self._late, []
+        with self._lock:
+            late, self._late = self._late, []
         try:
             self.append([*late, *then])
         except StoppedError:
-            self._late = late
+            with self._lock:
+                self._late = [*late, *self._late]
             raise
 
-    def _write_rows(
-        self,
-        ready: Sequence[tuple[ReadyChange, GuardedUpdate]],
-        known: dict[str, RowResult],
-        pool: ThreadPoolExecutor | None,
-    ) -> StoppedError | None:
+    def _write_announced(self, announced: Announced, pool: ThreadPoolExecutor | None) -> StoppedError | None:
         """Write announced rows and note what became of those that somebody knows of."""
-        written = list(pool.map(self._try_row, ready) if pool else map(self._try_row, ready))
-        error = self._stop or next((found for found in written if isinstance(found, StoppedError)), None)
-        if ready and self.writer.is_buffered:
+        updates = announced.updates
+        written = list(pool.map(self._try_row, updates) if pool else map(self._try_row, updates))
+        if updates and self.writer.is_buffered:
             self.pace.step("store.flush:before")
             self.writer.flush()
             self.pace.step("store.flush:after")
-        for (each, _), found in zip(ready, written, strict=True):
+        known = list(announced.left_alone)
+        for (each, _), found in zip(updates, written, strict=True):
             if isinstance(found, RowResult):
-                known[each.id] = found
-                self._late.append(self._outcome(found, each.change))
-        return error
+                known.append((each.change, found))
+        self._note_rows(known)
+        return self._stop or next((found for found in written if isinstance(found, StoppedError)), None)
+
+    def _give_up(self, announced: Announced) -> None:
+        """A group that was announced while the run came to its end: nothing of it was written."""
+        unwritten = [(each.change, _row(each.change, Result.NOT_REACHED)) for each, _ in announced.updates]
+        self._note_rows([*announced.left_alone, *unwritten])
+
+    def _note_rows(self, known: Sequence[tuple[Change, RowResult]]) -> None:
+        notes = [self._outcome(row, change) for change, row in known]
+        with self._lock:
+            self._late += notes
+        self.rows += [row for _, row in known]
+        self._written.update(row.change for _, row in known if row.result is Result.APPLIED)
 
     def _try_row(self, item: tuple[ReadyChange, GuardedUpdate]) -> RowResult | StoppedError:
         """Write one row; a reason to stop is given back, so that the group's other rows are still accounted for."""
@@ -388,7 +412,7 @@ class Writing:
         """The written rows that no longer are as this run wrote them."""
         off: dict[str, RowReading] = {}
         for group in _chunks(written, 500):
-            changes = [ready_change(change, kind=self.plan.kind) for change in group]
+            changes = [self.ready.get(change) for change in group]
             documents = self.writer.read([change.document_id for change in changes])
             for each in changes:
                 reading = read_change(each, documents.get(each.change.payment_id), own_stamps=(self.stamp(each.id),))

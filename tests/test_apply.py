@@ -28,6 +28,7 @@ from recon.approvals import Approval, ApprovalPolicy, NotApprovedError
 from recon.errors import RefusedError, SourceError
 from recon.guard import ABSENT, GuardedUpdate, UnfitChangeError, ValueTextError, to_extended, value_at
 from recon.ids import payment_id_text
+from recon.journal import verify_journal
 from recon.limits import ClockError, LimitError, Limits, PlanAgeError
 from recon.model import CLOSED, COMPLETE, OPEN, Change, FieldChange, Finding, GuardTerm, Severity, Tier, Verdict
 from recon.planfile import PlanFileError, parse_plan, plan_bytes
@@ -167,8 +168,9 @@ def test_an_unhealthy_plan_needs_its_reason_named_and_the_journal_keeps_it(world
     with pytest.raises(UnhealthyPlanError, match="does not say"):
         world.apply(world.plan(summary={"payments": 200}))
     assert_untouched(world)
-    report = world.apply(plan, accept_unhealthy="the page is about another shop")
+    report = world.apply(plan, accept_unhealthy="the page is about another shop", operator="half \udcff a name")
     assert read_run(world.journal, str(report.run)).opening["accept_unhealthy"] == "the page is about another shop"
+    assert verify_journal(world.journal).is_whole
 
 
 def test_a_plan_that_policy_wants_approved_waits_for_approval(world: World) -> None:
@@ -254,6 +256,7 @@ def test_what_no_plan_may_hold_is_refused_whole(world: World) -> None:
         (ValueTextError, replace(a_change(second), sets=(FieldChange("status", "pending", 7),))),
         (ValueTextError, replace(a_change(second), guard=(GuardTerm("n", {"$numberInt": "07"}),))),
         (ValueTextError, replace(a_change(second), document_id={"$oid": "zz"})),
+        (ValueTextError, a_change(second, sets={"blockchain.transactionHash": "\ud800"})),
     ]
     for expected, change in bad:
         with pytest.raises(expected, match="nothing"):
@@ -637,9 +640,11 @@ def test_effects_and_outcomes_agree(world: World) -> None:
 
 
 def test_the_journal_alone_tells_what_was_tried_in_which_order(world: World) -> None:
-    report = world.apply(world.plan(), group_size=7)
+    report = world.apply(world.plan(), group_size=7, in_flight=1)
     kinds = "".join(entry.note.kind[0] for entry in world.journal.entries(run=str(report.run)))
     assert kinds == "r" + "i" * 5 + "o" * 5 + 2 * ("i" * 7 + "o" * 7) + "io" + "e"
+    place = {(e.note.kind, e.note.change): e.seq for e in world.journal.entries(run=str(report.run))}
+    assert all(place["intent", change.id] < place["outcome", change.id] for change in world.plan().changes)
 
 
 # Properties

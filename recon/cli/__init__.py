@@ -64,6 +64,8 @@ COMMANDS: tuple[Entry, ...] = (
         "Draw the manual sample that two people check, spread over verdicts and sizes.",
         "Roll back",
     ),
+    Entry("inspect", "recon.cli.inspect:inspect", "Find out what is the matter with one payment.", "Investigate"),
+    Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
     Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),
     Entry("score", "recon.cli.prove:score", "Hold a judgement beside the known truth.", "Prove"),
 )

@@ -67,6 +67,14 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "request_network:providerReference", "request_network:metadata.providerReference",
         ),
         "salt": ("metadata.requestNetwork.salt", "salt", "metadata.salt"),
+        "approver": (
+            "approvedBy", "releasedBy", "metadata.approvedBy", "metadata.approver", "metadata.releasedBy",
+            "metadata.payout.approvedBy", "metadata.release.approvedBy", "metadata.refund.approvedBy",
+        ),
+        "forwarder": (
+            "metadata.requestNetwork.forwarderAddress", "metadata.requestNetwork.singleRequestProxy",
+            "metadata.forwarderAddress", "forwarderAddress",
+        ),
         "request_id": (
             "metadata.requestNetwork.requestId", "requestId", "requestIds.0", "metadata.requestId",
             "metadata.requestIds.0", "metadata.requestNetwork.requestIds.0", "request_network:providerPaymentId?",

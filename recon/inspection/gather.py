@@ -1,0 +1,506 @@
+"""From a pasted text to a dossier: find what knows it, read all sides afresh (or open a snapshot), cut it out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from recon.errors import ReconError, SourceError, UsageError
+from recon.ids import payment_id_text, reference_topic
+from recon.inspection.dossier import Dossier, Row, cut_out, with_deliveries
+from recon.inspection.identify import Name, names_of
+from recon.sources.http import clean_text
+from recon.sources.interface import (
+    ChainQuestion,
+    ChainSource,
+    ClaimKey,
+    ClaimSource,
+    DocumentStore,
+    Progress,
+    Reading,
+    Selection,
+    no_progress,
+)
+
+if TYPE_CHECKING:
+    from recon.journal import Entry
+    from recon.model import Policy
+    from recon.registry import Registry
+    from recon.sealed import Snapshot
+    from recon.sources.fields import FieldPaths
+
+RELATED_DAYS: Final = 7
+"""How far around a payment's creation other payments of the same purchase are looked for."""
+
+PAYMENTS_MAX: Final = 20
+"""Most payments that one text may lead to."""
+
+SCAN_MAX: Final = 2_000_000
+"""Most documents that are looked through for an address, which no index knows."""
+
+_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
+_DEAL: Final = ("buyer_id", "order_id", "offer_id")
+
+
+class UnknownIdError(UsageError):
+    """Nobody knows a text, and everybody could be asked."""
+
+    def __init__(self, *, text: str, asked: Sequence[str]) -> None:
+        super().__init__(
+            f"Nothing knows {clean_text(text, limit=100)!r}; asked were {', '.join(asked)}. Check the text, and that "
+            "the configuration names the right database, account and chains."
+        )
+
+
+class UnansweredIdError(SourceError):
+    """Nobody who answered knows a text, and somebody did not answer."""
+
+    def __init__(self, *, text: str, why: Sequence[str]) -> None:
+        super().__init__(
+            f"Nothing that answered knows {clean_text(text, limit=100)!r}, and not everything could be asked: "
+            f"{'; '.join(why)}"
+        )
+
+
+class AskedSources(Protocol):
+    """What an inspection reads from: the same as a snapshot."""
+
+    @property
+    def store(self) -> DocumentStore:
+        """The payment documents."""
+        ...
+
+    @property
+    def fields(self) -> FieldPaths:
+        """Where each logical field is found in a document."""
+        ...
+
+    @property
+    def claims(self) -> Sequence[ClaimSource]:
+        """The providers in scope."""
+        ...
+
+    @property
+    def chains(self) -> Sequence[ChainSource]:
+        """The chains in scope."""
+        ...
+
+    @property
+    def target_name(self) -> str:
+        """The name the user gave this target."""
+        ...
+
+    @property
+    def provider_accounts(self) -> Sequence[str]:
+        """``provider:account`` of every provider in scope."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How an inspection asks: the rules, the time, and what may be looked at besides the sources.
+
+    Args:
+        deliveries: Delivery records (rows of ``recon.tables.DELIVERIES``) and ``delivery_sources``, where they are
+            from; no source means that nobody could say what was delivered.
+        journal: Gives the entries of the reconciliation journal; None when there is none.
+    """
+
+    policy: Policy
+    registry: Registry
+    now: datetime
+    deliveries: Iterable[Row] = ()
+    delivery_sources: tuple[str, ...] = ()
+    journal: Callable[[], Iterable[Entry]] | None = None
+    progress: Progress = no_progress
+
+
+@dataclass(slots=True)
+class _Search:
+    """What a search has found so far."""
+
+    payments: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    documents: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def add(self, document: Mapping[str, Any], how: str) -> None:
+        payment_id = payment_id_text(document["_id"])
+        if len(self.payments) < PAYMENTS_MAX:
+            self.payments.setdefault(payment_id, how)
+            self.documents.setdefault(payment_id, document)
+
+
+def gather_afresh(text: str, sources: AskedSources, *, asking: Asking) -> Dossier:
+    """Ask every source about what a text names, now.
+
+    Raises:
+        NoIdError: The text can be no id.
+        UnknownIdError: Nothing knows it. UnansweredIdError: the same, but somebody did not answer.
+        WrongSourceError: A source is not the one that was meant.
+    """
+    names = names_of(text)
+    found = _search(names, sources, asking)
+    if not found.payments and not found.others:
+        asked = ["payments", *(source.name for source in sources.claims), *_chain_names(sources)]
+        raise UnansweredIdError(text=text, why=found.failed) if found.failed else UnknownIdError(text=text, asked=asked)
+    if not found.payments:
+        return _unowned(text, names, found, asking)
+    main = next(iter(found.payments))
+    related = _related(found, sources, main=main, asking=asking)
+    with tempfile.TemporaryDirectory(prefix="recon-inspect-") as folder:
+        snapshot = _taken(sources, [*found.payments, *related], asking=asking, out=Path(folder) / "snapshot")
+        dossier = _from_snapshot(text, snapshot, found, main=main, asking=asking, names=names)
+    documents = {key: _extended(found.documents[key]) for key in found.documents}
+    dossier = replace(dossier, documents={**documents, **dossier.documents})
+    return _with_journal(_asked_further(dossier, sources, names=names, asking=asking), asking)
+
+
+def gather_from_snapshot(text: str, snapshot: Snapshot, *, asking: Asking) -> Dossier:
+    """Look a text up in a snapshot, offline.
+
+    Raises:
+        NoIdError: The text can be no id. UnknownIdError: the snapshot does not know it.
+    """
+    names = names_of(text)
+    found = _Search()
+    rows = snapshot.table("payments").select(["payment_id", *_FIELDS, "recipient", "sender"])
+    values: dict[str, set[str]] = {}
+    for name in names:
+        values.setdefault(name.kind, set()).add(name.value)
+    columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
+    for index, payment_id in enumerate(columns["payment_id"]):
+        for kind, wanted in values.items():
+            held = ["recipient", "sender"] if kind == "address" else [kind]
+            hit = next((place for place in held if columns[place][index] in wanted), None)
+            if hit and len(found.payments) < PAYMENTS_MAX:
+                found.payments.setdefault(payment_id, f"payment {payment_id} has it as {hit}")
+    for table, places in (
+        ("claims", ("request_id", "reference", "external_id", "tx_hashes", "recipient")),
+        ("transfers", ("tx_hash", "sender", "recipient")),
+    ):
+        found.others += _mentions(snapshot, table, places, names)
+    if not found.payments:
+        _owners(snapshot, found, names)
+    if not found.payments and not found.others:
+        raise UnknownIdError(text=text, asked=[f"snapshot {snapshot.digest[:12]}"])
+    main = next(iter(found.payments), None)
+    dossier = _from_snapshot(text, snapshot, found, main=main, asking=asking, names=names)
+    return _with_journal(dossier, asking)
+
+
+def _mentions(snapshot: Snapshot, table: str, places: Sequence[str], names: Sequence[Name]) -> list[str]:
+    wanted = {name.value for name in names}
+    data = snapshot.table(table)
+    said: list[str] = []
+    for place in places:
+        for index, value in enumerate(data.column(place).to_pylist()):
+            if value and len(said) < PAYMENTS_MAX and not wanted.isdisjoint(value.split()):
+                said.append(_mention(table, data.slice(index, 1).to_pylist()[0], place))
+    return list(dict.fromkeys(said))
+
+
+def _mention(table: str, row: Row, place: str) -> str:
+    if table == "claims":
+        return f"{row['provider']} knows it as {place} of {row['object']} {row['claim_id']} ({row['state_raw']})"
+    return f"chain:{row['chain_id']} has it as {place} of transfer {row['tx_hash']}:{row['log_index']}"
+
+
+def _owners(snapshot: Snapshot, found: _Search, names: Sequence[Name]) -> None:
+    """The payments to which a transfer of this hash, sender or recipient belongs by its reference."""
+    wanted = {name.value for name in names}
+    transfers = snapshot.table("transfers").select(["tx_hash", "sender", "recipient", "reference_topic"]).to_pylist()
+    topics = {row["reference_topic"]: row["tx_hash"] for row in transfers if wanted & set(row.values())}
+    hashes = {row["tx_hash"] for row in transfers if wanted & set(row.values())}
+    topics |= {row["reference_topic"]: row["tx_hash"] for row in transfers if row["tx_hash"] in hashes}
+    topics.pop(None, None)
+    payments = snapshot.table("payments").select(["payment_id", "reference_topic"]).to_pylist()
+    for row in payments:
+        if row["reference_topic"] in topics and len(found.payments) < PAYMENTS_MAX:
+            how = f"transfer {topics[row['reference_topic']]} carries the reference of payment {row['payment_id']}"
+            found.payments.setdefault(row["payment_id"], how)
+
+
+def _search(names: Sequence[Name], sources: AskedSources, asking: Asking) -> _Search:
+    found = _Search()
+    _in_store(names, sources, found)
+    if not found.payments:
+        _at_addresses(names, sources, found, asking)
+    if not found.payments:
+        _at_providers(names, sources, found, asking)
+        _on_chains(names, sources, found, asking)
+    return found
+
+
+def _in_store(names: Sequence[Name], sources: AskedSources, found: _Search) -> None:
+    store = sources.store
+    try:
+        for document in store.fetch([name.value for name in names if name.kind == "payment_id"]):
+            found.add(document, f"payment {payment_id_text(document['_id'])} has this id")
+        for kind in _FIELDS:
+            wanted = [name.value for name in names if name.kind == kind]
+            for _, document in store.find_claimants(kind, wanted) if wanted else ():
+                found.add(document, f"payment {payment_id_text(document['_id'])} has it as {kind}")
+    except SourceError as error:
+        found.failed.append(str(error))
+
+
+def _at_addresses(names: Sequence[Name], sources: AskedSources, found: _Search, asking: Asking) -> None:
+    """No index knows addresses or the hash of a reference, so every row is looked at once."""
+    addresses = {name.value for name in names if name.kind == "address"}
+    if not addresses:
+        return
+    from recon.sources.payments import payment_rows
+
+    seen = 0
+    try:
+        for batch in sources.store.scan(Selection()):
+            rows = payment_rows(batch, fields=sources.fields, registry=asking.registry, policy=asking.policy)
+            pairs = zip(rows.column("recipient").to_pylist(), rows.column("sender").to_pylist(), strict=True)
+            for index, pair in enumerate(pairs):
+                if not addresses.isdisjoint(pair):
+                    place = "recipient" if pair[0] in addresses else "payer"
+                    found.add(batch[index], f"payment {payment_id_text(batch[index]['_id'])} has it as {place}")
+            seen += len(batch)
+            if seen >= SCAN_MAX:
+                found.failed.append(f"only the first {seen} payments were looked through for an address")
+                return
+    except SourceError as error:
+        found.failed.append(str(error))
+
+
+def _at_providers(names: Sequence[Name], sources: AskedSources, found: _Search, asking: Asking) -> None:
+    for source in sources.claims:
+        kinds = ("external_id",) if source.name == "shkeeper" else ("request_id", "reference")
+        keys = [
+            ClaimKey(payment_id="", **{name.kind: name.value})  # type: ignore[arg-type]
+            for name in names
+            if name.kind in kinds
+        ]
+        if not keys:
+            continue
+        try:
+            reading = source.look_up(keys, progress=asking.progress)
+        except SourceError as error:
+            found.failed.append(str(error))
+            continue
+        for row in reading.tables["claims"].to_pylist():
+            if row["outcome"] == "found":
+                found.others.append(_mention("claims", row, "key"))
+            elif row["outcome"] == "failed":
+                found.failed.append(f"{source.name}: {row['error']}")
+
+
+def _on_chains(names: Sequence[Name], sources: AskedSources, found: _Search, asking: Asking) -> None:
+    """A transaction that no row records: whose reference is in it, and where did its money go."""
+    hashes = tuple(name.value for name in names if name.kind == "tx_hash")
+    topics: set[str] = set()
+    for chain in sources.chains if hashes else ():
+        question = ChainQuestion(from_ms=_ms(asking.now), tx_hashes=hashes, proxies=False)
+        try:
+            reading = chain.read(question, progress=asking.progress)
+        except SourceError as error:
+            found.failed.append(str(error))
+            continue
+        for row in reading.tables["transactions"].to_pylist():
+            if row["outcome"] in ("success", "reverted", "pending"):
+                found.others.append(f"chain:{chain.chain_id} has transaction {row['tx_hash']} ({row['outcome']})")
+            elif row["outcome"] == "failed":
+                found.failed.append(f"chain:{chain.chain_id}: {row['error']}")
+        for row in reading.tables["transfers"].to_pylist():
+            found.others.append(
+                f"chain:{chain.chain_id}: transfer {row['tx_hash']}:{row['log_index']} to {row['recipient']}"
+            )
+            topics |= {row["reference_topic"]} - {None}
+    topics |= {reference_topic(name.value) for name in names if name.kind == "reference"}
+    if topics:
+        _by_topic(topics, sources, found, asking)
+
+
+def _by_topic(wanted: set[str], sources: AskedSources, found: _Search, asking: Asking) -> None:
+    from recon.sources.payments import payment_rows
+
+    try:
+        for batch in sources.store.scan(Selection()):
+            rows = payment_rows(batch, fields=sources.fields, registry=asking.registry, policy=asking.policy)
+            for index, topic in enumerate(rows.column("reference_topic").to_pylist()):
+                if topic in wanted:
+                    payment_id = payment_id_text(batch[index]["_id"])
+                    found.add(batch[index], f"the transaction carries the reference of payment {payment_id}")
+    except SourceError as error:
+        found.failed.append(str(error))
+
+
+def _related(found: _Search, sources: AskedSources, *, main: str, asking: Asking) -> list[str]:
+    """Rows that carry a key of the payment, and payments of the same purchase or deposit address around its time."""
+    from recon.sources.payments import payment_rows
+
+    def rows_of(batch: Sequence[Mapping[str, Any]]) -> list[Row]:
+        made = payment_rows(batch, fields=sources.fields, registry=asking.registry, policy=asking.policy)
+        rows: list[Row] = made.to_pylist()
+        return rows
+
+    own = rows_of([found.documents[main]])[0]
+    deal = tuple(own[name] for name in _DEAL)
+    near: list[str] = []
+    try:
+        for name in _FIELDS:
+            for _, document in sources.store.find_claimants(name, [own[name]]) if own[name] else ():
+                near.append(payment_id_text(document["_id"]))
+        if own["created_at"] is not None:
+            created, window = datetime.fromtimestamp(own["created_at"] / 1000, UTC), timedelta(days=RELATED_DAYS)
+            for batch in sources.store.scan(Selection(from_at=created - window, to_at=created + window)):
+                near += [
+                    row["payment_id"]
+                    for row in rows_of(batch)
+                    if (all(deal) and tuple(row[name] for name in _DEAL) == deal)
+                    or (own["is_deposit"] and row["is_deposit"] and row["recipient"] == own["recipient"])
+                ]
+    except (SourceError, OverflowError, ValueError) as error:
+        found.failed.append(f"other payments of this purchase were not looked for: {error}")
+    return [payment_id for payment_id in dict.fromkeys(near) if payment_id not in found.payments][:PAYMENTS_MAX]
+
+
+def _taken(sources: AskedSources, payment_ids: Sequence[str], *, asking: Asking, out: Path) -> Snapshot:
+    from recon.snapshot import take_snapshot
+
+    return take_snapshot(
+        sources,
+        selection=Selection(ids=tuple(dict.fromkeys(payment_ids))),
+        policy=asking.policy,
+        registry=asking.registry,
+        now=asking.now,
+        out=out,
+        progress=asking.progress,
+    )
+
+
+def _from_snapshot(
+    text: str, snapshot: Snapshot, found: _Search, *, main: str | None, asking: Asking, names: Sequence[Name]
+) -> Dossier:
+    values = [name.value for name in names if name.kind in ("tx_hash", "reference", "address", "request_id")]
+    tables = cut_out(snapshot, list(found.payments), main=main, names=values, shared=asking.policy.merchant_recipients)
+    documents = {
+        row["payment_id"]: json.loads(row["document"])
+        for row in snapshot.table("documents").to_pylist()
+        if row["payment_id"] in found.payments
+    }
+    dossier = Dossier(
+        asked=text[:1000],
+        payment_id=main,
+        found_by=tuple(dict.fromkeys((*found.payments.values(), *found.others)))[:PAYMENTS_MAX],
+        now_ms=snapshot.taken_at_ms,
+        policy=asking.policy,
+        tables=tables,
+        documents=documents,
+        not_asked=tuple(found.failed),
+    )
+    return with_deliveries(dossier, asking.deliveries, sources=asking.delivery_sources)
+
+
+def _unowned(text: str, names: Sequence[Name], found: _Search, asking: Asking) -> Dossier:
+    return Dossier(
+        asked=text[:1000],
+        payment_id=None,
+        found_by=tuple(dict.fromkeys(found.others))[:PAYMENTS_MAX],
+        now_ms=_ms(asking.now),
+        policy=asking.policy,
+        tables={},
+        not_asked=tuple(found.failed),
+        delivery_sources=asking.delivery_sources,
+    )
+
+
+def _asked_further(dossier: Dossier, sources: AskedSources, *, names: Sequence[Name], asking: Asking) -> Dossier:
+    """Ask every chain what plain transfers reached the payment's own addresses, which a window never asks for.
+
+    So a payment to the right address on another chain, past the proxy, or to a forwarder is seen. Merchant addresses
+    are left out: they receive everybody's money.
+    """
+    payment = dossier.payment
+    if payment is None or payment["created_at"] is None:
+        return dossier
+    forwarder = forwarder_of(dossier.document)
+    own = {address for address in (payment["recipient"], forwarder) if address} - set(asking.policy.merchant_recipients)
+    hashes = {name.value for name in names if name.kind == "tx_hash"} | {
+        row["tx_hash"] for row in dossier.rows("deliveries") if row["tx_hash"]
+    }
+    hashes -= {row["tx_hash"] for row in dossier.rows("transactions")}
+    question = ChainQuestion(
+        from_ms=payment["created_at"] - asking.policy.clock_skew_ms,
+        recipients=tuple(sorted(own)),
+        tx_hashes=tuple(sorted(hashes)),
+        proxies=False,
+    )
+    readings: list[Reading] = []
+    failed: list[str] = []
+    for chain in sources.chains if own or hashes else ():
+        try:
+            readings.append(chain.read(question, progress=asking.progress))
+        except SourceError as error:
+            failed.append(f"plain transfers on chain {chain.chain_id} were not looked for: {error}")
+    tables = {**dossier.tables}
+    for name, keys in (("transfers", ("chain_id", "tx_hash", "log_index")), ("transactions", ("chain_id", "tx_hash"))):
+        rows = {tuple(row[key] for key in keys): row for row in dossier.rows(name)}
+        for reading in readings:
+            for row in reading.tables[name].to_pylist() if name in reading.tables else ():
+                whole = {key: int(value) if hasattr(value, "as_tuple") else value for key, value in row.items()}
+                if name == "transfers" and not (own & {row["recipient"]} or row["tx_hash"] in hashes):
+                    continue
+                rows.setdefault(tuple(row[key] for key in keys), whole)
+        tables[name] = tuple(rows.values())
+    return replace(dossier, tables=tables, not_asked=(*dossier.not_asked, *failed))
+
+
+def forwarder_of(document: Mapping[str, Any] | None) -> str | None:
+    """The forwarder address that a document names, or None."""
+    from recon.ids import normalise_address
+    from recon.sources.fields import DEFAULT_CANDIDATES, value_at
+
+    for path in DEFAULT_CANDIDATES["forwarder"]:
+        value = value_at(document, path.split(".")) if document else None
+        address = normalise_address(value) if isinstance(value, str) else None
+        if address:
+            return address
+    return None
+
+
+def _with_journal(dossier: Dossier, asking: Asking) -> Dossier:
+    if asking.journal is None or dossier.payment_id is None:
+        return dossier
+    kept: list[Row] = []
+    try:
+        for entry in asking.journal():
+            if entry.note.payment == dossier.payment_id:
+                body = entry.note.body
+                words = body.get("result") or body.get("verdict") or ""
+                kept.append(
+                    {
+                        "at": entry.note.at,
+                        "kind": entry.note.kind,
+                        "run": entry.note.run,
+                        "says": clean_text(f"{words} {body.get('reason') or ''}".strip(), limit=300),
+                    }
+                )
+    except ReconError as error:
+        return replace(dossier, not_asked=(*dossier.not_asked, f"the reconciliation journal: {error}"))
+    return replace(dossier, journal=tuple(kept))
+
+
+def _chain_names(sources: AskedSources) -> list[str]:
+    return [f"chain:{chain.chain_id}" for chain in sources.chains]
+
+
+def _extended(document: Mapping[str, Any]) -> Any:
+    from recon.sources.documents import document_text
+
+    return json.loads(document_text(document))
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

@@ -7,7 +7,6 @@ its directory; it refuses what mongomock gets wrong and is a proof of nothing.
 from __future__ import annotations
 
 import json
-import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.errors import RefusedError
-from recon.guard import STAMP, GuardedUpdate, json_options, type_name
+from recon.guard import STAMP, GuardedUpdate, json_options, same, type_name, value_at
 from recon.ids import payment_id_text
 from recon.retry import ReadOnlyCredentialError, Retry, StoreGoneError, read_only_refused
 from recon.sources.interface import StoreIdentity
@@ -44,6 +43,12 @@ ROW_CODES: Final[dict[int, str]] = {
 
 CANNOT: Final = -1
 """The code of a write that the embedded store refuses because it could not do it exactly."""
+
+_CANNOT_EXACTLY: Final = "the embedded store cannot do this write exactly as a server would"
+_COMPARED_WRONGLY: Final = frozenset(
+    {"decimal", "int", "long", "double", "regex", "timestamp", "javascript", "minKey", "maxKey", "binData"}
+)
+"""BSON types whose values mongomock compares by rules of its own."""
 
 
 class UnknownCollectionError(RefusedError):
@@ -251,22 +256,26 @@ class EmbeddedStore:
             return {key: _parse(self._lines[key]) for key in keys}
 
     def write(self, update: GuardedUpdate) -> WriteResult:
-        """See :meth:`PaymentWriter.write`."""
-        import mongomock
-
-        if why := _inexact(update):
-            return WriteResult(0, CANNOT, f"the embedded store cannot answer exactly for {why}")
+        """See :meth:`PaymentWriter.write`. What mongomock would not do exactly is refused, and none of it is kept."""
         with self._lock:
             key = payment_id_text(update.document_id)
             if key not in self._lines:
                 return WriteResult(0)
-            rows: Any = mongomock.MongoClient(tz_aware=True).db.rows
-            rows.insert_one(_parse(self._lines[key]))
-            result = rows.update_one(dict(update.filter), _update_document(update))
-            if result.matched_count:
-                self._lines[key] = _text(rows.find_one({}))
-                self._is_dirty = True
-            return WriteResult(int(result.matched_count))
+            document = _parse(self._lines[key])
+            rest = _left_for_mongomock(update, document)
+            if rest is None:
+                return WriteResult(0)
+            try:
+                changed = _changed(document, rest, update)
+            except Exception as error:  # mongomock raises what it likes on what it does not know
+                return WriteResult(0, CANNOT, f"{_CANNOT_EXACTLY} ({type(error).__name__})")
+            if changed is None:
+                return WriteResult(0)
+            if not all(same(value_at(changed, path), value) for path, value in update.sets.items()):
+                return WriteResult(0, CANNOT, _CANNOT_EXACTLY)
+            self._lines[key] = _text(changed)
+            self._is_dirty = True
+            return WriteResult(1)
 
     def flush(self) -> None:
         """Replace the file as a whole, so that it is either the old one or the new one."""
@@ -291,17 +300,28 @@ def replace_file(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
-def _inexact(update: GuardedUpdate) -> str | None:
-    """What in an update mongomock would compare or store wrongly."""
-    terms = [term for path, term in update.filter.items() if path != "_id"]
-    values = [term["$eq"] for term in terms if "$eq" in term] + list(update.sets.values())
-    for value in values:
-        kind = type_name(value)
-        if kind in ("decimal", "long", "regex", "timestamp", "javascript", "minKey", "maxKey", "binData"):
-            return f"the BSON type {kind}"
-        if type(value).__name__ == "DatetimeMS" or (isinstance(value, float) and (math.isnan(value) or value == 0)):
-            return f"the value {value!r}"
-    return None
+def _left_for_mongomock(update: GuardedUpdate, document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Compare here what mongomock compares wrongly; gives the conditions left for it, None when one does not hold."""
+    rest = {}
+    for path, term in update.filter.items():
+        value = term.get("$eq")
+        if path != "_id" and (type_name(value) in _COMPARED_WRONGLY or type(value).__name__ == "DatetimeMS"):
+            if not same(value_at(document, path), value):
+                return None
+        elif path != "_id":
+            rest[path] = dict(term)
+    return rest
+
+
+def _changed(document: dict[str, Any], rest: dict[str, Any], update: GuardedUpdate) -> dict[str, Any] | None:
+    """The document as mongomock leaves it, or None when a condition did not hold."""
+    import mongomock
+
+    rows: Any = mongomock.MongoClient(tz_aware=True).db.rows
+    rows.insert_one({**document, "_id": 0})
+    if not rows.update_one(rest, _update_document(update)).matched_count:
+        return None
+    return {**rows.find_one({}), "_id": document["_id"]}
 
 
 def _world(directory: Path) -> dict[str, Any]:

@@ -238,16 +238,47 @@ def test_a_crash_before_the_file_is_replaced_loses_no_intent(tmp_path: Path) -> 
     assert {d["status"] for d in stored(tmp_path)} == {"completed"}
 
 
-@pytest.mark.parametrize(
-    "field", [Decimal128("12.5"), Int64(5), float("nan"), 0.0, -0.0, Regex("a"), Timestamp(1, 1), Binary(b"x", 5)]
-)
-def test_the_embedded_store_refuses_what_mongomock_gets_wrong(tmp_path: Path, field: Any) -> None:
+@pytest.mark.parametrize("field", SCALARS, ids=repr)
+def test_the_embedded_store_compares_every_type_exactly_or_refuses(tmp_path: Path, field: Any) -> None:
     document = a_document(0, disputed=field)
-    store = an_embedded(tmp_path, [document])
     ready = ready_change(a_change(document), kind="correction")
+    update = guarded_update(ready, document, stamp="run/c", at=NOW)
+    for number, other in enumerate(VALUES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        result = an_embedded(folder, [a_document(0, disputed=other)]).write(update)
+        expected = 1 if type(other) is type(field) and same(other, field) else 0
+        assert result.matched == expected or result.code == CANNOT, (other, result)
+
+
+def test_numbers_that_the_embedded_store_writes_keep_their_types(tmp_path: Path) -> None:
+    sets = {"a": Int64(1), "b": Decimal128("12.50"), "c": 1.0, "d": 1, "e": -0.0}
+    document = a_document(0, _id=Decimal128("7"), far=DatetimeMS(2**49), amount={"amount": Decimal128("1.10")})
+    store = an_embedded(tmp_path, [document])
+    ready = ready_change(a_change(document, sets=sets), kind="correction")
     result = store.write(guarded_update(ready, document, stamp="run/c", at=NOW))
+    store.flush()
+    (line,) = EmbeddedStore(tmp_path).read([Decimal128("7")]).values()
+    if result.matched:
+        assert all(same(value_at(line, path), value) for path, value in sets.items())
+        assert next(iter(line)) == "_id"
+    else:
+        assert result.code == CANNOT
+    assert same(line["far"], DatetimeMS(2**49))
+
+
+def test_what_mongomock_does_wrong_is_refused_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = a_document(0)
+    ready = ready_change(a_change(document), kind="correction")
+    update = guarded_update(ready, document, stamp="run/c", at=NOW)
+    store = an_embedded(tmp_path, [document])
+    monkeypatch.setattr("recon.store._update_document", lambda update: {"$set": {"status": "completed"}})
+    result = store.write(update)
     assert (result.matched, result.code) == (0, CANNOT)
-    assert "cannot answer exactly" in str(result.message)
+    monkeypatch.setattr("recon.store._update_document", lambda update: {"$nonsense": 1})
+    assert store.write(update).code == CANNOT
+    store.flush()
+    assert [d["status"] for d in stored(tmp_path)] == ["pending"]
 
 
 def test_the_embedded_store_never_drops_a_stamp(tmp_path: Path) -> None:

@@ -230,6 +230,7 @@ class _RequestNetwork:
         payments = [line["payment"] for line in world.request_network if "payment" in line]
         self._payments = sorted(payments, key=lambda row: (row["timestamp"], row["id"]), reverse=True)
         self._wallets: dict[str, set[str]] | None = None
+        self._last: tuple[tuple[tuple[str, str], ...], list[Mapping[str, Any]]] | None = None
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         import httpx
@@ -260,9 +261,15 @@ class _RequestNetwork:
             issue = {"code": "invalid_string", "path": ["limit"], "message": "Expected a positive number"}
             return httpx.Response(400, json={"statusCode": 400, "message": [issue], "error": "Bad Request"})
         size, start = min(int(limit), PAGE_MAX), int(offset)
-        rows = [row for row in self._payments if self._fits(row, params)]
+        rows = self._matching(tuple(sorted((k, v) for k, v in params.items() if k not in ("limit", "offset"))))
         page = {"total": len(rows), "limit": size, "offset": start, "hasMore": start + size < len(rows)}
         return httpx.Response(200, json={"payments": rows[start : start + size], "pagination": page})
+
+    def _matching(self, asked: tuple[tuple[str, str], ...]) -> list[Mapping[str, Any]]:
+        """The rows that a question is about; remembered while its pages are turned."""
+        if self._last is None or self._last[0] != asked:
+            self._last = (asked, [row for row in self._payments if self._fits(row, dict(asked))])
+        return self._last[1]
 
     def _fits(self, row: Mapping[str, Any], params: Mapping[str, str]) -> bool:
         asked = row.get("request") or {}

@@ -1,0 +1,174 @@
+"""Any artefact as pandas frames: ``recon.load(path)``.
+
+Columns are readable and exact: amounts are ``Decimal`` in whole tokens beside Python integers in base units, never a
+float and never a wrapped int64; times are UTC; chains carry their names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from recon.errors import UsageError
+from recon.registry import Registry, load_registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recon.inspection import Inspection
+    from recon.model import Plan
+    from recon.sealed import Snapshot
+
+ArtefactKind = Literal["plan", "snapshot", "history", "case", "journal"]
+JOURNAL_NAME: Final = "journal.ndjson"
+_HEAD_BYTES: Final = 65_536
+
+
+class NoArtefactError(UsageError):
+    """A path leads to nothing this tool has written."""
+
+    def __init__(self, *, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path}: {why}; there are plan files, snapshot directories, case files, run histories and journals."
+        )
+
+
+class Loaded(Mapping[str, Any]):
+    """The frames of one artefact by name, as a mapping and as attributes.
+
+    Args:
+        kind: What the artefact is.
+        frames: The tables; which there are depends on the kind.
+        artefact: The plan, snapshot or inspection itself, for functions that want it.
+    """
+
+    def __init__(self, kind: ArtefactKind, *, name: str, frames: Mapping[str, pd.DataFrame], artefact: Any) -> None:
+        self.kind = kind
+        self.name = name
+        self.artefact = artefact
+        self._frames = dict(frames)
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self._frames[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        frames = self.__dict__.get("_frames", {})
+        if name in frames:
+            frame: pd.DataFrame = frames[name]
+            return frame
+        raise AttributeError(f"this {self.__dict__.get('kind', 'artefact')} has no table {name!r}: {', '.join(frames)}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._frames]
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{name} ({len(frame):,})" for name, frame in self._frames.items())
+        return f"<{self.kind} {self.name}: {rows}>"
+
+    def _repr_html_(self) -> str:
+        from recon.report.notebook import html_table
+
+        rows = [(name, f"{len(frame):,}", ", ".join(frame.columns)) for name, frame in self._frames.items()]
+        return html_table(f"{self.kind} {self.name}", ("table", "rows", "columns"), rows=rows)
+
+
+def artefact_kind(path: Path) -> ArtefactKind:
+    """Tell what a path holds, from its name and its first bytes.
+
+    Raises:
+        NoArtefactError: It holds nothing that this tool writes, or cannot be read.
+    """
+    from recon.history import FILE_NAME
+    from recon.sealed import MANIFEST
+
+    if path.is_dir():
+        if (path / MANIFEST).exists():
+            return "snapshot"
+        if (path / JOURNAL_NAME).exists():
+            return "journal"
+        raise NoArtefactError(path=path, why="this directory holds neither a manifest.json nor a journal")
+    if path.name in (FILE_NAME, JOURNAL_NAME):
+        return "history" if path.name == FILE_NAME else "journal"
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES).lstrip()
+    except OSError as error:
+        raise NoArtefactError(path=path, why=f"it cannot be read ({error.strerror or 'unknown reason'})") from error
+    if not head.startswith(b"{"):
+        raise NoArtefactError(path=path, why="it is no JSON object")
+    if b'"effects_digest"' in head[:4000]:
+        return "plan"
+    return "case" if _is_case(path) else "plan"
+
+
+def _is_case(path: Path) -> bool:
+    from recon.inspection.casefile import FILE_MAX_BYTES, KIND
+
+    try:
+        if path.stat().st_size > FILE_MAX_BYTES:
+            return False
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
+def load(path: str | Path, *, registry: Registry | None = None) -> Loaded:
+    """Read any artefact into pandas frames.
+
+    A plan gives ``findings``, ``changes``, ``sets``, ``left_alone``, ``fields``, ``coverage`` and ``verdicts``; a
+    snapshot the tables of :mod:`recon.tables`; a case ``timeline``, ``causes``, ``fields`` and its rows; a history
+    ``plans``; a journal ``entries``.
+
+    Args:
+        registry: Names of chains and tokens; the shipped one unless a configuration adds to it.
+
+    Raises:
+        NoArtefactError: The path holds nothing that this tool writes.
+        PlanFileError, SnapshotError, CaseFileError: It is damaged or was changed.
+    """
+    from recon import frames
+    from recon.report.notebook import register_formatters
+
+    register_formatters()
+    path, known = Path(path), registry or load_registry()
+    kind = artefact_kind(path) if path.exists() else None
+    if kind is None:
+        raise NoArtefactError(path=path, why="nothing is there")
+    artefact: Plan | Snapshot | Inspection | None = None
+    if kind == "plan":
+        from recon.plan import load_plan
+
+        artefact = load_plan(path)
+        found = frames.plan_frames(artefact, known)
+        return Loaded(kind, name=artefact.digest[:12], frames=found, artefact=artefact)
+    if kind == "snapshot":
+        from recon.snapshot import open_snapshot
+
+        artefact = open_snapshot(path)
+        found = frames.snapshot_frames(artefact, known)
+        return Loaded(kind, name=artefact.digest[:12], frames=found, artefact=artefact)
+    if kind == "case":
+        from recon.inspection.casefile import load_case
+
+        artefact = load_case(path, registry=known)
+        found = frames.case_frames(artefact, known)
+        return Loaded(kind, name=str(artefact.dossier.payment_id), frames=found, artefact=artefact)
+    if kind == "history":
+        from recon.history import load_history
+
+        found = {"plans": frames.history_frame(load_history(path.parent).entries)}
+        return Loaded(kind, name=path.name, frames=found, artefact=None)
+    from recon.journal import FileJournal
+
+    folder = path if path.is_dir() else path.parent
+    found = {"entries": frames.journal_frame(FileJournal(folder).entries())}
+    return Loaded(kind, name=folder.name, frames=found, artefact=None)

@@ -1,0 +1,375 @@
+"use strict";
+// The table: rows by columns, filtered, sorted and searched in place; only the rows in view are elements.
+// Data is set as text everywhere in this program. Nothing is ever parsed as markup.
+
+const ROW_HEIGHT = 34;
+const SPARE_ROWS = 8;
+const PRINTED_ROWS = 300;
+const SEVERITIES = ["critical", "high", "medium", "low", "info", "none", ""];
+const TIERS = ["auto", "review", "never", "wait", "benign", ""];
+const WIDTHS = {
+  severity: "98px", id: "minmax(212px, 1.1fr)", verdict: "minmax(150px, .8fr)", tier: "74px", amount: "minmax(142px, .6fr)",
+  count: "90px", age: "92px", ms: "170px", text: "minmax(104px, .6fr)", prose: "minmax(220px, 2.2fr)",
+};
+
+function make(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+async function unpack(id) {
+  const node = document.getElementById(id);
+  const text = atob(node.textContent);
+  node.textContent = "";
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+function cellOf(column, row) {
+  return column.words ? column.words[column.at[row]] : column.cells[row];
+}
+
+function grouped(text) {
+  const found = /^(-?)(\d+)(\.\d+)?(\s.*)?$/.exec(text);
+  return found ? found[1] + found[2].replace(/\B(?=(\d{3})+$)/g, ",") + (found[3] || "") + (found[4] || "") : text;
+}
+
+function ageText(text) {
+  if (!/^-?\d+$/.test(text)) return "";
+  let left = Math.abs(Number(text));
+  const parts = [];
+  for (const [size, name] of [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]]) {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    if (count || (name === "s" && !parts.length)) parts.push(count + " " + name);
+    else if (parts.length) break;
+  }
+  return (text.startsWith("-") ? "-" : "") + parts.slice(0, 2).join(" ");
+}
+
+function timeText(at) {
+  if (at === null || at === undefined || at === "") return "";
+  const moment = new Date(at);
+  return Number.isNaN(moment.getTime()) ? "" : moment.toISOString().replace(".000Z", "Z");
+}
+
+function human(value, kind) {
+  if (value === null || value === undefined) return "";
+  if (kind === "ms") return timeText(value);
+  if (kind === "age") return ageText(String(value));
+  if (kind === "amount" || kind === "count") return grouped(String(value));
+  return String(value);
+}
+
+function sortKeys(column, spec, rows) {
+  const key = {
+    severity: (word) => SEVERITIES.indexOf(word), tier: (word) => TIERS.indexOf(word),
+    age: (word) => (word === "" ? -Infinity : Number(word)), count: (word) => (word === "" ? -Infinity : Number(word)),
+    ms: (at) => (at === null ? -Infinity : at), amount: (word) => (word === "" ? -Infinity : parseFloat(word)),
+  }[spec.kind];
+  const keys = new Float64Array(rows);
+  if (key) {
+    for (let row = 0; row < rows; row += 1) keys[row] = key(cellOf(column, row));
+    return keys;
+  }
+  const words = column.words || [...new Set(column.cells)];
+  const rank = new Map([...words].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)).map((word, at) => [word, at]));
+  for (let row = 0; row < rows; row += 1) keys[row] = rank.get(cellOf(column, row));
+  return keys;
+}
+
+class Grid {
+  constructor(head, data, onOpen) {
+    this.specs = head.columns;
+    this.rows = head.rows;
+    this.now = head.now;
+    this.columns = data.cells;
+    this.onOpen = onOpen;
+    this.filters = new Map();
+    this.needle = "";
+    this.sort = { column: -1, down: false };
+    this.order = Int32Array.from({ length: this.rows }, (_, row) => row);
+    this.active = -1;
+    this.opened = -1;
+    this.frame = 0;
+    this.box = document.getElementById("grid");
+    this.shown = this.specs.map((spec, at) => at).filter((at) => !this.specs[at].hidden && this.saysSomething(at));
+    this.build();
+    this.buildFilters();
+    this.refresh();
+  }
+
+  number(name) { return this.specs.findIndex((spec) => spec.name === name); }
+
+  cell(row, name) {
+    const at = this.number(name);
+    return at < 0 ? "" : cellOf(this.columns[at], row);
+  }
+
+  saysSomething(at) {
+    const column = this.columns[at];
+    return (column.words || column.cells).some((word) => word !== "" && word !== null);
+  }
+
+  build() {
+    this.box.replaceChildren();
+    this.box.setAttribute("aria-rowcount", String(this.rows + 1));
+    this.box.setAttribute("aria-colcount", String(this.shown.length));
+    const template = this.shown.map((at) => WIDTHS[this.specs[at].kind] || WIDTHS.text).join(" ");
+    this.template = template;
+    const least = this.shown.reduce((sum, at) => sum + parseInt(/\d+(?=px)/.exec(WIDTHS[this.specs[at].kind] || WIDTHS.text)[0], 10), 0);
+    this.head = make("div", "row head");
+    this.head.setAttribute("role", "row");
+    this.head.style.gridTemplateColumns = template;
+    this.head.style.minWidth = least + "px";
+    this.shown.forEach((at) => this.head.append(this.headCell(at)));
+    this.space = make("div", "space");
+    this.space.setAttribute("role", "presentation");
+    this.space.style.minWidth = least + "px";
+    this.box.append(this.head, this.space);
+    this.box.addEventListener("scroll", () => this.later(), { passive: true });
+    this.box.addEventListener("keydown", (event) => this.key(event));
+    this.space.addEventListener("click", (event) => {
+      const row = event.target.closest(".row");
+      if (row) this.open(Number(row.dataset.place));
+    });
+    new ResizeObserver(() => this.later()).observe(this.box);
+  }
+
+  headCell(at) {
+    const spec = this.specs[at];
+    const cell = make("div", "cell " + spec.kind);
+    const button = make("button", "", spec.label);
+    button.type = "button";
+    button.dataset.sort = spec.name;
+    button.addEventListener("click", () => this.sortBy(at));
+    cell.setAttribute("role", "columnheader");
+    cell.append(button);
+    return cell;
+  }
+
+  buildFilters() {
+    const bar = document.getElementById("filters");
+    const label = make("label", "search", "Search every column");
+    this.search = make("input");
+    this.search.type = "search";
+    this.search.id = "search";
+    this.search.placeholder = "payment, hash, reference, word";
+    let waiting = 0;
+    this.search.addEventListener("input", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => { this.needle = this.search.value.trim().toLowerCase(); this.refresh(); }, 80);
+    });
+    label.append(this.search);
+    bar.append(label);
+    this.selects = new Map();
+    this.specs.forEach((spec, at) => { if (spec.filter) bar.append(this.filterOf(spec, at)); });
+    const clear = document.getElementById("clear");
+    clear.addEventListener("click", () => this.clear());
+    this.clearButton = clear;
+  }
+
+  filterOf(spec, at) {
+    const label = make("label", "", spec.label);
+    const select = make("select");
+    select.dataset.filter = spec.name;
+    const counts = new Map();
+    for (let row = 0; row < this.rows; row += 1) {
+      const word = cellOf(this.columns[at], row);
+      counts.set(word, (counts.get(word) || 0) + 1);
+    }
+    const order = spec.kind === "severity" ? SEVERITIES : spec.kind === "tier" ? TIERS : null;
+    const words = [...counts.keys()].sort((a, b) =>
+      order ? order.indexOf(a) - order.indexOf(b) : counts.get(b) - counts.get(a) || (a < b ? -1 : 1));
+    select.append(new Option("all", ""));
+    words.forEach((word, number) => select.append(new Option(`${word || "(empty)"} (${counts.get(word).toLocaleString("en")})`, String(number + 1))));
+    select.addEventListener("change", () => {
+      if (select.value) this.filters.set(at, words[Number(select.value) - 1]);
+      else this.filters.delete(at);
+      select.classList.toggle("on", Boolean(select.value));
+      this.refresh();
+    });
+    this.selects.set(spec.name, { select, words });
+    label.append(select);
+    return label;
+  }
+
+  filterBy(name, word) {
+    const found = this.selects.get(name);
+    const at = found ? found.words.indexOf(word) : -1;
+    if (at < 0) return false;
+    found.select.value = String(at + 1);
+    found.select.dispatchEvent(new Event("change"));
+    return true;
+  }
+
+  clear() {
+    this.filters.clear();
+    this.needle = "";
+    this.search.value = "";
+    this.selects.forEach(({ select }) => { select.value = ""; select.classList.remove("on"); });
+    this.sort = { column: -1, down: false };
+    this.refresh();
+  }
+
+  sortBy(at) {
+    const firstDown = ["amount", "count", "age", "ms"].includes(this.specs[at].kind);
+    if (this.sort.column !== at) this.sort = { column: at, down: firstDown };
+    else if (this.sort.down === firstDown) this.sort.down = !firstDown;
+    else this.sort = { column: -1, down: false };
+    this.refresh();
+  }
+
+  haystack() {
+    if (!this.words) {
+      const texts = this.specs.map((spec, at) => at).filter((at) => !["ms", "age"].includes(this.specs[at].kind));
+      this.words = Array.from({ length: this.rows }, (_, row) =>
+        texts.map((at) => cellOf(this.columns[at], row)).join("\u0001").toLowerCase());
+    }
+    return this.words;
+  }
+
+  chosen() {
+    const wanted = [...this.filters].map(([at, word]) => {
+      const column = this.columns[at];
+      const code = column.words ? column.words.indexOf(word) : -1;
+      return column.words ? (row) => column.at[row] === code : (row) => column.cells[row] === word;
+    });
+    const parts = this.needle.split(/\s+/).filter(Boolean);
+    const words = parts.length ? this.haystack() : null;
+    const rows = [];
+    for (let row = 0; row < this.rows; row += 1) {
+      if (wanted.every((fits) => fits(row)) && (!words || parts.every((part) => words[row].includes(part)))) rows.push(row);
+    }
+    return rows;
+  }
+
+  refresh() {
+    const rows = Int32Array.from(this.chosen());
+    if (this.sort.column >= 0) {
+      const keys = sortKeys(this.columns[this.sort.column], this.specs[this.sort.column], this.rows);
+      const sign = this.sort.down ? -1 : 1;
+      rows.sort((a, b) => (keys[a] < keys[b] ? -sign : keys[a] > keys[b] ? sign : a - b));
+    }
+    this.order = rows;
+    this.active = -1;
+    this.shown.forEach((at, place) => {
+      const state = this.sort.column === at ? (this.sort.down ? "descending" : "ascending") : "none";
+      this.head.children[place].setAttribute("aria-sort", state);
+    });
+    const all = this.rows.toLocaleString("en");
+    const some = rows.length.toLocaleString("en");
+    document.getElementById("count").textContent = rows.length === this.rows ? all : `${some} of ${all}`;
+    this.clearButton.hidden = rows.length === this.rows && this.sort.column < 0;
+    this.space.style.height = Math.max(rows.length, 1) * ROW_HEIGHT + "px";
+    this.box.scrollTop = 0;
+    this.draw();
+  }
+
+  later() {
+    if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.draw(); });
+  }
+
+  draw() {
+    const top = Math.max(0, Math.floor(this.box.scrollTop / ROW_HEIGHT) - SPARE_ROWS);
+    const end = Math.min(this.order.length, top + Math.ceil(this.box.clientHeight / ROW_HEIGHT) + 2 * SPARE_ROWS);
+    const rows = [];
+    for (let place = top; place < end; place += 1) rows.push(this.rowAt(place));
+    if (!this.order.length) rows.push(make("p", "empty", "No payment fits. \"Show all\" takes every filter away."));
+    this.space.replaceChildren(...rows);
+    if (this.active >= 0) this.box.setAttribute("aria-activedescendant", "row-" + this.active);
+    else this.box.removeAttribute("aria-activedescendant");
+  }
+
+  rowAt(place) {
+    const number = this.order[place];
+    const row = make("div", "row");
+    row.id = "row-" + place;
+    row.dataset.place = String(place);
+    row.setAttribute("role", "row");
+    row.setAttribute("aria-rowindex", String(place + 2));
+    row.setAttribute("aria-selected", String(place === this.active || number === this.opened));
+    row.style.top = place * ROW_HEIGHT + "px";
+    row.style.gridTemplateColumns = this.template;
+    for (const at of this.shown) row.append(this.cellAt(at, number));
+    return row;
+  }
+
+  cellAt(at, number) {
+    const spec = this.specs[at];
+    const value = cellOf(this.columns[at], number);
+    const cell = make("div", "cell " + spec.kind);
+    cell.setAttribute("role", "gridcell");
+    const text = human(value, spec.kind);
+    if (spec.kind === "severity" || spec.kind === "tier") {
+      const word = make("span", spec.kind === "severity" ? "dot" : "", text === "none" ? "" : text);
+      word.dataset.word = value;
+      cell.append(word);
+    } else {
+      cell.textContent = text;
+      if (spec.kind === "prose" || spec.kind === "id" || spec.kind === "verdict") cell.title = text;
+    }
+    return cell;
+  }
+
+  key(event) {
+    if (event.target !== this.box) return;
+    const page = Math.max(1, Math.floor(this.box.clientHeight / ROW_HEIGHT) - 2);
+    const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    if (event.key in moves) {
+      this.move(Math.min(this.order.length - 1, Math.max(0, this.active + moves[event.key])));
+    } else if ((event.key === "Enter" || event.key === " ") && this.active >= 0) {
+      this.open(this.active);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  }
+
+  move(place) {
+    this.active = place;
+    const top = place * ROW_HEIGHT;
+    const inside = this.box.clientHeight - 2 * ROW_HEIGHT;
+    if (top < this.box.scrollTop) this.box.scrollTop = top;
+    else if (top > this.box.scrollTop + inside) this.box.scrollTop = top - inside;
+    this.draw();
+  }
+
+  open(place) {
+    if (place < 0 || place >= this.order.length) return;
+    this.active = place;
+    this.opened = this.order[place];
+    this.draw();
+    this.onOpen(this.opened);
+  }
+
+  close() {
+    this.opened = -1;
+    this.draw();
+  }
+
+  print(into) {
+    const table = make("table");
+    const headRow = make("tr");
+    this.shown.forEach((at) => headRow.append(make("th", this.specs[at].kind, this.specs[at].label)));
+    const head = make("thead");
+    head.append(headRow);
+    const body = make("tbody");
+    for (const number of this.order.slice(0, PRINTED_ROWS)) {
+      const row = make("tr");
+      for (const at of this.shown) {
+        const cell = make("td", this.specs[at].kind, human(cellOf(this.columns[at], number), this.specs[at].kind));
+        row.append(cell);
+      }
+      body.append(row);
+    }
+    table.append(head, body);
+    const rest = this.order.length - PRINTED_ROWS;
+    into.replaceChildren(table);
+    if (rest > 0) into.append(make("p", "note", `${rest.toLocaleString("en")} more rows are not printed; filter first to print others.`));
+  }
+}

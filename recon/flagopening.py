@@ -22,7 +22,14 @@ from recon.flags.probes import Answer, HttpProber, Probe, Prober
 from recon.flags.recipes import Recipe, Roles, plan_values
 from recon.flags.status import open_rails
 from recon.flagsettings import SecretOf, rail_probe
-from recon.gates_evidence import dry_run_of, load_deliveries, load_health, run_records
+from recon.gates_evidence import (
+    EvidenceFileError,
+    deliveries_of,
+    dry_run_of,
+    load_deliveries,
+    load_health,
+    run_records,
+)
 from recon.gates_records import Deliveries, DryRun, Evidence, SignedSample
 from recon.history import load_history
 from recon.model import Finding, Plan
@@ -321,7 +328,7 @@ def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked
         found = deliveries or _recorded_deliveries(settings)
         if found is None:
             raise NoDeliveriesError
-        return load_deliveries(found, now=settings.now())
+        return read_deliveries(found, now=settings.now())
 
     values = attempt("flags", flags)
     return Looked(
@@ -374,6 +381,30 @@ def read_indexes(settings: Settings) -> list[Mapping[str, Any]]:
         raise IndexesError(why=type(error).__name__) from error
 
 
+def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
+    """Delivery records in the form of a recorded world, or in whatever form somebody kept them, if all can be read.
+
+    Raises:
+        EvidenceFileError: A record cannot be read, or one has no time or no provider: it could be the failure.
+    """
+    from recon.triage import deliveries as kept
+
+    try:
+        return load_deliveries(path, now=now)
+    except EvidenceFileError:
+        try:
+            found = kept.load_deliveries(path)
+        except SourceError:
+            found = kept.DeliveryFile(path.name, ())
+        since = found.since_ms
+        unclear = [each for each in found.deliveries if {"no_time", "no_provider"} & set(each.problems)]
+        if since is None or found.unreadable or found.problems or unclear:
+            raise
+    rows = [each.row() for each in found.deliveries if not each.is_test]
+    from_at = datetime.fromtimestamp(since / 1000, UTC)
+    return deliveries_of(rows, from_at=from_at, to_at=now, source=path.name)
+
+
 def _recorded_deliveries(settings: Settings) -> Path | None:
     path = settings.recorded_dir / DELIVERIES_NAME if settings.recorded_dir is not None else None
     return path if path is not None and path.exists() else None
@@ -402,7 +433,7 @@ def read_evidence(
     return Evidence(
         runs=run_records(history),
         dry_run=latest,
-        deliveries=None if deliveries is None else load_deliveries(deliveries, now=now),
+        deliveries=None if deliveries is None else read_deliveries(deliveries, now=now),
         health=load_health(settings.output_dir),
         sample=sample,
     )

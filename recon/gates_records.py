@@ -71,9 +71,13 @@ class DeliveryRecord:
 
     @property
     def is_failed(self) -> bool:
-        """Answered with an error, never answered, given up, or not signed rightly."""
-        answered = self.http_status is not None and self.http_status < 400
-        return self.is_dead_letter or not answered or self.signature_valid is False
+        """Answered with an error, never answered, given up, or not signed rightly.
+
+        SHKeeper takes nothing but 202 for an answer and sends again; Request Network takes any 2xx.
+        """
+        status = self.http_status
+        taken = status == 202 if self.provider == "shkeeper" else status is not None and 200 <= status < 300
+        return self.is_dead_letter or not taken or self.signature_valid is False
 
     @property
     def is_unverified(self) -> bool:

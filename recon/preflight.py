@@ -269,8 +269,8 @@ def webhook_counts(deliveries: Deliveries, *, now: datetime) -> tuple[Mapping[st
             counter["dead_letters"] += each.is_dead_letter
             counter["unverified"] += each.is_unverified
     names = (
-        "success", "error", "accepted", "not_correlated_404", "rejected_4xx", "failed_5xx", "unanswered",
-        "dead_letters", "unverified",
+        "success", "error", "answered_2xx", "redirected_3xx", "not_correlated_404", "rejected_4xx", "failed_5xx",
+        "unanswered", "dead_letters", "unverified",
     )  # fmt: skip
     return tuple(
         {"provider": provider, **{name: counter[name] for name in names}}
@@ -284,7 +284,8 @@ def _answer(each: DeliveryRecord) -> str:
         return "unanswered"
     if status == 404:
         return "not_correlated_404"
-    return "accepted" if status < 400 else "rejected_4xx" if status < 500 else "failed_5xx"
+    classes = ((300, "answered_2xx"), (400, "redirected_3xx"), (500, "rejected_4xx"))
+    return next((name for limit, name in classes if status < limit), "failed_5xx")
 
 
 def _webhook_item(looked: Looked, webhooks: Sequence[Mapping[str, Any]], now: datetime) -> Item:

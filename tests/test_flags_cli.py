@@ -224,6 +224,16 @@ def test_preflight_says_what_is_missing_and_leaves_with_4_while_something_is_not
     assert "NO PAYOUT IS REAL" in run(home, "preflight", code=4).stdout
 
 
+def test_delivery_records_are_read_in_whatever_form_they_were_kept_if_whole(home: Path) -> None:
+    path = home / "kept.jsonl"
+    good = {"webhookId": "w1", "source": "request-network", "receivedAt": "2026-11-18T12:00:00Z", "statusCode": 200}
+    path.write_text(json.dumps(good | {"requestId": "01" + "ab" * 32, "signatureValid": True}) + "\n")
+    rows = run(home, "gates", "enable", "rn", "--deliveries", str(path), "--format", "csv", code=3).stdout.splitlines()
+    assert any(row.startswith("webhook_verification,pass") for row in rows)
+    path.write_text(path.read_text() + json.dumps({"requestId": "01" + "cd" * 32}) + "\n")
+    assert "no delivery with provider" in run(home, "gates", "enable", "rn", "--deliveries", str(path), code=3).stderr
+
+
 def test_drain_counts_once_in_a_world_where_time_stands_still(home: Path) -> None:
     result = run(home, "drain", "--provider", "shkeeper", code=1)
     assert "time is over" in result.stdout

@@ -393,7 +393,8 @@ def test_only_failures_within_the_last_minutes_are_a_burst(age: timedelta, outco
 @pytest.mark.parametrize(
     ("given", "is_failed"),
     [
-        ({"http_status": 200}, False), ({"http_status": 399}, False), ({"http_status": 400}, True),
+        ({"http_status": 200}, False), ({"http_status": 299}, False), ({"http_status": 300}, True),
+        ({"http_status": 200, "provider": "shkeeper"}, True), ({"http_status": 202, "provider": "shkeeper"}, False),
         ({"http_status": None}, True), ({"signature_valid": False}, True), ({"is_dead_letter": True}, True),
         ({"signature_valid": None}, False),
     ],

@@ -167,15 +167,17 @@ def test_webhooks_are_counted_in_the_runbooks_classes() -> None:
     records = (
         delivery(1), delivery(2, http_status=404), delivery(3, http_status=400), delivery(3, http_status=500),
         delivery(3, http_status=None), delivery(4, signature_valid=False), delivery(5, is_dead_letter=True),
+        delivery(5, http_status=302),
         delivery(24), delivery(1, provider="request_network"),
     )  # fmt: skip
     counts = webhook_counts(Deliveries(records, NOW - timedelta(hours=30), NOW), now=NOW)
     assert counts[1] == {
-        "provider": "shkeeper", "success": 1, "error": 6, "accepted": 3, "not_correlated_404": 1, "rejected_4xx": 1,
+        "provider": "shkeeper", "success": 1, "error": 7, "answered_2xx": 3, "redirected_3xx": 1,
+        "not_correlated_404": 1, "rejected_4xx": 1,
         "failed_5xx": 1, "unanswered": 1, "dead_letters": 1, "unverified": 1,
     }  # fmt: skip
     assert counts[0]["provider"] == "request_network"
-    assert "shkeeper: 1 well, 6 failed" in item("webhooks", deliveries=Deliveries(records, NOW - STUCK * 60, NOW)).says
+    assert "shkeeper: 1 well, 7 failed" in item("webhooks", deliveries=Deliveries(records, NOW - STUCK * 60, NOW)).says
 
 
 def test_records_that_begin_too_late_are_not_a_day() -> None:

@@ -65,6 +65,7 @@ COMMANDS: tuple[Entry, ...] = (
         "Roll back",
     ),
     Entry("inspect", "recon.cli.inspect:inspect", "Find out what is the matter with one payment.", "Investigate"),
+    Entry("triage", "recon.cli.triage:triage", "Look at access logs and deliveries; the first page.", "Investigate"),
     Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
     Entry("report", "recon.cli.report:report", "Make an HTML report that needs no network.", "Show"),
     Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),

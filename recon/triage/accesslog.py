@@ -424,7 +424,7 @@ def _kind_of(provider: str, status: int) -> str:
 
 
 def runbook_rule(provider: str, statuses: Mapping[int, int]) -> tuple[str, str]:
-    """What the statuses mean by runbook 000 §3.8, and what it says to do; the most frequent kind of failure decides."""
+    """What the statuses mean by runbook 000 §3.8, and what it says to do; the most frequent kind of failure first."""
     if not statuses:
         return "nothing came: delivery", (
             "No delivery reached the server. Check the provider's webhook settings, the network path and the ingress; "
@@ -438,22 +438,25 @@ def runbook_rule(provider: str, statuses: Mapping[int, int]) -> tuple[str, str]:
         return "accepted: if payments are still pending, the safety check holds them", (
             "Look at metadata.transactionSafety of the pending payments: recon inspect ID names the check."
         )
-    worst = max(sorted(bad), key=lambda kind: bad[kind])
-    return {
-        "404": (
-            "404: a correlation or configuration bug",
-            "Do not ask for a second paid probe. Find the captured deliveries and replay them once it is mended.",
-        ),
-        "door": (
-            "401 or 403: deliveries are turned away as not genuine",
-            "Check the webhook secret and that the raw body is verified (003 §2.7).",
-        ),
-        "unaccepted": (
-            "answered, but not with the status that the provider waits for",
-            "Make the route answer exactly 202; the gateway repeats its callbacks every minute until then.",
-        ),
-        "failed": (
-            "the backend fails on deliveries (4xx or 5xx)",
-            "See its errors of these minutes; isolate the provider if it lasts, then replay (003 §2.1).",
-        ),
-    }[worst]
+    found = [_RULES[kind] for kind in sorted(bad, key=lambda kind: (-bad[kind], kind))]
+    return "; ".join(rule for rule, _ in found), " ".join(advice for _, advice in found)
+
+
+_RULES: Final[Mapping[str, tuple[str, str]]] = {
+    "404": (
+        "404: a correlation or configuration bug",
+        "Do not ask for a second paid probe. Find the captured deliveries and replay them once it is mended.",
+    ),
+    "door": (
+        "401 or 403: deliveries are turned away as not genuine",
+        "Check the webhook secret and that the raw body is verified (003 §2.7).",
+    ),
+    "unaccepted": (
+        "answered, but not with the status that the provider waits for",
+        "Make the route answer exactly 202; the gateway repeats its callbacks every minute until then.",
+    ),
+    "failed": (
+        "the backend fails on deliveries (4xx or 5xx)",
+        "See its errors of these minutes; isolate the provider if it lasts, then replay (003 §2.1).",
+    ),
+}

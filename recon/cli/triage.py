@@ -1,0 +1,267 @@
+"""``recon triage``: access logs, deliveries, and the first ten minutes on one page."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from recon.cli.common import (
+    Moment,
+    config_option,
+    format_option,
+    note,
+    part_option,
+    print_result,
+    resolve_moment,
+    settings_from,
+)
+from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from recon.config import Settings
+    from recon.model import Plan
+    from recon.sources.http import Secret
+    from recon.triage.deliveries import DeliveryFile
+    from recon.triage.replay import DeliveryTriage
+
+_PATH = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+SECRET_VARIABLES: Final = {
+    "request_network": ("RECON_REQUEST_NETWORK_WEBHOOK_SECRET", "RECON_REQUEST_NETWORK_WEBHOOK_SECRET_OLD"),
+    "shkeeper": ("RECON_SHKEEPER_API_KEY", "RECON_SHKEEPER_API_KEY_OLD"),
+}
+"""Where webhook secrets are looked for; the second of each is the one that is being replaced."""
+
+
+@click.group()
+def triage() -> None:
+    """Look at access logs and deliveries; nothing is changed or sent by it."""
+
+
+@triage.command("access-log")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
+@click.option("--since", type=Moment(), help="Only requests from this UTC time on, or so long ago (90min).")
+@click.option("--until", type=Moment(), help="Only requests before this UTC time.")
+@click.option(
+    "--route", "routes", multiple=True, metavar="PROVIDER=PATH", help="A webhook route of the backend; repeatable."
+)
+@format_option
+@part_option
+def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, part: str | None, **given: Any) -> None:
+    """Count webhook deliveries in web server logs.
+
+    Reads nginx and Caddy logs, plain or gzip, in any order; writes nothing. Tells statuses by route and minute, bursts,
+    first and last good, and what the runbook says. Leaves with 1 when deliveries failed or none came, with 4 when a
+    file breaks off.
+
+    \b
+    Example: recon triage access-log nginx/access.log nginx/access.log.1.gz --since 2h
+    """
+    from datetime import UTC, datetime
+
+    from recon.report.triage import render_log_triage
+    from recon.triage.accesslog import parse_routes, triage_access_log
+
+    now = datetime.now(UTC)
+    found = triage_access_log(
+        files,
+        since=resolve_moment(given["since"], now=now),
+        until=resolve_moment(given["until"], now=now),
+        routes=parse_routes(routes),
+    )
+    print_result(render_log_triage(found), output, part=part or ("minutes" if output == "csv" else None))
+    bad = any(route.failures or not route.deliveries for route in found.routes)
+    sys.exit(INCOMPLETE if not found.is_complete else DIFFERENCES if bad else DONE)
+
+
+@triage.command()
+@click.argument("places", metavar="[FILE|DIR]...", nargs=-1, type=_PATH)
+@config_option
+@click.option("--collection", metavar="NAME", help="Read this collection of the configured database instead.")
+@click.option("--since", type=Moment(), help="Replay only what came from this UTC time on, or so long ago (90min).")
+@click.option("--until", type=Moment(), help="Replay only what came before this UTC time.")
+@click.option("--delivery", "delivery_ids", multiple=True, metavar="ID", help="Replay only this delivery; repeatable.")
+@click.option("--out", type=_FILE, help="File to write the replay list to, one JSON object a line.")
+@format_option
+@part_option
+def deliveries(
+    *, places: tuple[Path, ...], config_path: Path | None, output: str, part: str | None, **given: Any
+) -> None:
+    """Check deliveries, dead letters and ingress records, and list what to replay.
+
+    Reads NDJSON files, directories or a collection; sends nothing, and writes only the list. Signatures are checked
+    over the raw bytes with the secrets in RECON_REQUEST_NETWORK_WEBHOOK_SECRET and RECON_SHKEEPER_API_KEY (and the same
+    with _OLD behind it). Leaves with 1 when something is to be replayed or a signature is wrong, with 4 when a file
+    breaks off.
+
+    \b
+    Examples: recon triage deliveries deliveries.ndjson dead-letters/ --since 6h --out replay.ndjson
+              recon triage deliveries --collection webhook_deliveries --delivery 01J8Z...
+    """
+    from recon.report.triage import render_delivery_triage
+    from recon.triage.replay import replay_lines
+
+    settings = _settings_or_none(config_path, needed=given["collection"] is not None)
+    found = _triaged(places, settings, given)
+    if given["out"] is not None:
+        lines = "".join(json.dumps(line, sort_keys=True) + "\n" for line in replay_lines(found))
+        given["out"].write_text(lines, encoding="utf-8")
+        note(f"Replay list: {given['out']} ({len(found.replay)} deliveries)")
+    print_result(render_delivery_triage(found), output, part=part)
+    if found.problems:
+        sys.exit(INCOMPLETE)
+    wrong = any(not each.is_trusted for each in found.checked)
+    sys.exit(DIFFERENCES if found.replay or wrong else DONE)
+
+
+@triage.command()
+@config_option
+@click.option("--plan", "plan_path", type=_FILE, help="Plan to count by; the latest of the history unless named.")
+@click.option("--access-log", "logs", multiple=True, type=_FILE, help="Web server log; repeatable.")
+@click.option("--deliveries", "places", multiple=True, type=_PATH, help="Delivery records; repeatable.")
+@format_option
+@part_option
+def summary(*, config_path: Path | None, plan_path: Path | None, output: str, part: str | None, **given: Any) -> None:
+    """Put the first ten minutes of an incident on one page.
+
+    Reads the latest plan, and logs and delivery records if named; writes nothing. Facts and guesses stand apart, and
+    what nobody looked at is listed with the command that would.
+
+    \b
+    Example: recon triage summary --access-log nginx/access.log --deliveries deliveries.ndjson
+    """
+    from recon.report.triage import render_page
+
+    settings = settings_from(config_path)
+    page = page_of(settings, plan_path=plan_path, logs=given["logs"], places=given["places"])
+    print_result(render_page(page), output, part=part)
+    sys.exit(DIFFERENCES if page.guesses else DONE)
+
+
+def page_of(settings: Settings, *, plan_path: Path | None, logs: Sequence[Path], places: Sequence[Path]) -> Any:
+    """The first page from what is named and what the history holds."""
+    from recon.triage.accesslog import triage_access_log
+    from recon.triage.summary import Evidence, first_page
+
+    plan = latest_plan(settings, plan_path)
+    problems = (
+        [f"{row['source']}: {row['problem']}" for row in plan.coverage if not row.get("complete")] if plan else []
+    )
+    chosen = {"since": None, "until": None, "delivery_ids": (), "collection": None}
+    return first_page(
+        Evidence(
+            now=settings.now(),
+            summary=None if plan is None else plan.summary,
+            plan_at=None if plan is None else plan.created_at,
+            logs=triage_access_log(list(logs)) if logs else None,
+            deliveries=_triaged(tuple(places), settings, chosen) if places else None,
+            flags=_flags(settings),
+            coverage_problems=tuple(problems),
+        )
+    )
+
+
+def latest_plan(settings: Settings, path: Path | None) -> Plan | None:
+    """The plan that is named, else the latest of the history; None when there is none."""
+    from recon.history import latest_entry, load_history
+    from recon.plan import load_plan
+
+    if path is not None:
+        return load_plan(path)
+    entry = latest_entry(load_history(settings.output_dir), target=settings.target_name)
+    known = Path(str(entry["path"])) if entry is not None and entry.get("path") else None
+    return load_plan(known) if known is not None and known.exists() else None
+
+
+def _flags(settings: Settings) -> dict[str, str] | None:
+    """How the flags stand, or None when no place of flags is configured or readable."""
+    from recon.errors import ReconError
+    from recon.flagopening import read_flag_values
+    from recon.flags.status import judge_flags
+
+    try:
+        values, _ = read_flag_values(settings)
+        found = judge_flags(values, settings.values.flags.words())
+    except ReconError:
+        return None
+    return {view.flag: view.value or "(not set)" for view in found.flags}
+
+
+def _settings_or_none(config_path: Path | None, *, needed: bool) -> Settings | None:
+    """The configuration, if one is named, needed, or there."""
+    from recon.configfile import CONFIG_NAME
+
+    if config_path is None and not needed and "RECON_CONFIG" not in os.environ and not Path(CONFIG_NAME).exists():
+        return None
+    return settings_from(config_path)
+
+
+def _triaged(places: tuple[Path, ...], settings: Settings | None, given: dict[str, Any]) -> DeliveryTriage:
+    from datetime import UTC, datetime
+
+    from recon.triage.deliveries import load_deliveries
+    from recon.triage.replay import Window, triage_deliveries
+
+    files: list[DeliveryFile] = [load_deliveries(place) for place in places]
+    if given["collection"] is not None and settings is not None:
+        files.append(_collection(settings, given["collection"]))
+    if not files:
+        raise click.UsageError("Name files or directories of delivery records, or a collection with --collection.")
+    now: datetime = settings.now() if settings else datetime.now(UTC)
+    window = Window(
+        from_at=resolve_moment(given["since"], now=now),
+        to_at=resolve_moment(given["until"], now=now),
+        delivery_ids=frozenset(given["delivery_ids"]),
+    )
+    problems = [text for file in files for text in file.problems]
+    problems += [f"{file.place}: {file.unreadable} records are no deliveries" for file in files if file.unreadable]
+    return triage_deliveries(
+        [each for file in files for each in file.deliveries],
+        secrets=_secrets(settings),
+        window=window,
+        problems=problems,
+    )
+
+
+def _collection(settings: Settings, name: str) -> DeliveryFile:
+    from pymongo import MongoClient
+    from pymongo.errors import PyMongoError
+
+    from recon.triage.deliveries import RECORDS_MAX, DeliveriesReadError, deliveries_of
+
+    mongo = settings.values.mongo
+    uri = settings.secret(mongo.uri_variable, purpose="the database").get_secret_value()
+    timeout_ms = int(mongo.timeout_s * 1000)
+    try:
+        with MongoClient[dict[str, Any]](uri, tz_aware=True, serverSelectionTimeoutMS=timeout_ms) as client:
+            found = client[mongo.database][name].find({}).sort("_id", 1).limit(RECORDS_MAX)
+            return deliveries_of(found, place=name)
+    except PyMongoError as error:
+        raise DeliveriesReadError(place=name, why=type(error).__name__) from error
+
+
+def _secrets(settings: Settings | None) -> dict[str, tuple[Secret, ...]]:
+    """The webhook secrets that are set, by provider."""
+    from recon.configfile import MissingSecretError
+    from recon.sources.http import Secret
+
+    found: dict[str, tuple[Secret, ...]] = {}
+    for provider, variables in SECRET_VARIABLES.items():
+        for variable in variables:
+            text = os.environ.get(variable, "")
+            if settings is not None:
+                try:
+                    text = settings.secret(variable, purpose="webhooks").get_secret_value()
+                except MissingSecretError:
+                    text = ""
+            if text.strip():
+                found[provider] = (*found.get(provider, ()), Secret(text.strip()))
+    return found

@@ -281,8 +281,11 @@ def _steps(recipe: Recipe, roles: Roles, setup: FlagSetup) -> tuple[str, ...]:
 
 def _restart_step(setup: FlagSetup) -> str:
     if setup.restart:
-        return f"Restart the backend: {' '.join(setup.restart)} (flags apply --restart runs it)."
-    return "Restart the backend; no command for it is configured in [flags] restart."
+        return f"Restart the backend: {' '.join(setup.restart)} (flags apply --restart runs it). {_MOUNTED}"
+    return f"Restart the backend; no command for it is configured in [flags] restart. {_MOUNTED}"
+
+
+_MOUNTED: Final = "A container that mounts the file itself keeps the old one until it is recreated."
 
 
 def ask_rails(rails: Iterable[str], *, setup: FlagSetup, prober: Prober) -> tuple[Answer, ...]:

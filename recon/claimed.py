@@ -55,7 +55,8 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
         .then(nw.lit("reference"))
         .otherwise(nw.lit("hash"))
     )
-    return joined.select(*_PAYMENT, "in_window", "claim_key", topic=topic, mode=mode, **counts)
+    told = {"topic": topic, "mode": mode, "claim_time": nw.coalesce("c_time", "r_time")}
+    return joined.select(*_PAYMENT, "in_window", "claim_key", **told, **counts)
 
 
 def _payment_claim_key() -> nw.Expr:
@@ -84,6 +85,7 @@ def _claims_by_key(claims: Frame) -> tuple[Frame, Frame]:
     columns = {name: nw.when(flag).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64) for name, flag in flags.items()}
     rows = claims.select(
         "reference_topic",
+        "created_at",
         claim_key=nw.when(~known.is_null()).then(nw.concat_str([prefix, nw.col("provider"), nw.lit("|"), known])),
         **columns,
     )
@@ -93,12 +95,16 @@ def _claims_by_key(claims: Frame) -> tuple[Frame, Frame]:
         .agg(
             *[nw.col(name).sum().alias(f"c_{name}") for name in CLAIM_COUNTS],
             nw.col("reference_topic").max().alias("c_topic"),
+            nw.col("created_at").max().alias("c_time"),
         )
     )
     by_topic = (
         rows.filter(~nw.col("reference_topic").is_null())
         .with_columns(claim_topic_key=nw.col("reference_topic"))
         .group_by("claim_topic_key")
-        .agg(*[nw.col(name).sum().alias(f"r_{name}") for name in CLAIM_COUNTS])
+        .agg(
+            *[nw.col(name).sum().alias(f"r_{name}") for name in CLAIM_COUNTS],
+            nw.col("created_at").max().alias("r_time"),
+        )
     )
     return by_key, by_topic

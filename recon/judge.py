@@ -89,9 +89,12 @@ def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str
     """
     blind: dict[tuple[int, str], int] = {}
     providers: dict[str, int] = {}
+    heads: dict[int, int] = {}
     for row in coverage:
         if row["chain_id"] is not None and row["scope"] in ("proxy", "erc20"):
             blind.setdefault((row["chain_id"], row["scope"]), 0)
+            if row.get("head_time") is not None:
+                heads[row["chain_id"]] = min(heads.get(row["chain_id"], now_ms), row["head_time"])
         elif row["scope"] == "bulk" and row["asked_from"] is not None:
             providers[row["source"]] = max(providers.get(row["source"], 0), row["asked_from"] - 1)
             if not row["complete"]:
@@ -102,7 +105,7 @@ def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str
             blind[key] = max(blind.get(key, 0), gap["to_ms"])
         elif gap["scope"] == "bulk":
             providers[gap["source"]] = max(providers.get(gap["source"], 0), gap["to_ms"])
-    return Horizon(blind_until=blind, provider_blind_until=providers, now_ms=now_ms)
+    return Horizon(blind_until=blind, provider_blind_until=providers, now_ms=now_ms, head_ms=heads)
 
 
 def judge(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy) -> Judgement:

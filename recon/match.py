@@ -16,7 +16,7 @@ money going out, by the *hash* that the row or the provider names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import narwhals as nw
@@ -48,12 +48,14 @@ class Horizon:
             this UTC millisecond. A pair that is not here was never read.
         provider_blind_until: The same for a provider's bulk window: a payment made later, of which a complete window
             shows nothing, is one of which the provider knows no money.
+        head_ms: Time of the newest block seen, by chain: money that moved later cannot have been seen.
         now_ms: When the evidence was taken.
     """
 
     blind_until: Mapping[tuple[int, str], int]
     provider_blind_until: Mapping[str, int]
     now_ms: int
+    head_ms: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,11 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         keep: Called on frames that are used more than once.
     """
     claimed = with_claims(tables)
-    reach = {"covered_by_scan": _covered_by_scan(horizon, policy), "chain_is_read": _chain_is_read(horizon)}
+    reach = {
+        "covered_by_scan": _covered_by_scan(horizon, policy),
+        "chain_is_read": _chain_is_read(horizon),
+        "head_time": _head_time(horizon),
+    }
     payments = keep(claimed.with_columns(**reach))
     transfers = renamed_transfers(tables["transfers"])
     deposits, shared_deposits = settled_deposits(
@@ -122,6 +128,15 @@ def _chain_is_read(horizon: Horizon) -> nw.Expr:
     """Whether anybody could ask the payment's chain about single transactions."""
     read = sorted({chain_id for (chain_id, _), until in horizon.blind_until.items() if until < horizon.now_ms})
     return nw.col("chain_id").is_in([-1, *read]).fill_null(value=False)
+
+
+def _head_time(horizon: Horizon) -> nw.Expr:
+    """The time up to which the payment's chain was seen; a chain of which nothing is known was seen up to now."""
+    until: nw.Expr = nw.lit(horizon.now_ms)
+    for chain_id, head_ms in sorted(horizon.head_ms.items()):
+        here = (nw.col("chain_id") == chain_id).fill_null(value=False)
+        until = nw.when(here).then(nw.lit(min(head_ms, horizon.now_ms))).otherwise(until)
+    return until.cast(nw.Int64)
 
 
 def _received(direct: Frame) -> Frame:
@@ -264,9 +279,15 @@ def _recorded_hash(counted: Frame, transactions: Frame, claim_txs: Frame) -> Fra
 
 
 def _shared_hashes(counted: Frame, direct: Frame) -> Frame:
-    """Payments that record a hash another payment records or is paid by, unless each has its own log in it."""
+    """Payments that record a hash another payment records or is paid by, unless each has its own log in it.
+
+    That a payment has no log of its own in the transaction is only known where its chain was searched.
+    """
     taken = counted.filter(~nw.col("tx_hash").is_null() & ~nw.col("is_test"))
-    loose = taken.filter(~nw.col("own_hash_valid")).select(loose_id=nw.col("payment_id"), named=nw.col("tx_hash"))
+    searched = nw.col("covered_by_scan") | ((nw.col("mode") == "hash") & nw.col("chain_is_read"))
+    loose = taken.filter(~nw.col("own_hash_valid") & searched).select(
+        loose_id=nw.col("payment_id"), named=nw.col("tx_hash")
+    )
     holders = nw.concat(
         [
             taken.select(holder_id=nw.col("payment_id"), named=nw.col("tx_hash")),
@@ -314,7 +335,8 @@ _JUDGED: Final = (
     "payment_id", "in_window", "provider", "direction", "status", "status_raw", "escrow_state", "disputed", "hold",
     "is_test", "token", "chain_id", "recipient", "reference_topic", "tx_hash", "tx_hash_raw", "simulated",
     "confirmations", "safety_status", "aml_blocked", "created_at", "updated_at", "expires_at", "problem", "claim_key",
-    "topic", "mode", "covered_by_scan", "chain_is_read", *CLAIM_COUNTS, "received", "received_final", "valid_count",
+    "topic", "mode", "covered_by_scan", "chain_is_read", "head_time", "claim_time", *CLAIM_COUNTS,
+    "received", "received_final", "valid_count",
     "needed_count", "last_time", "covered_by_chain", "covered", "seen_enough", "seen_any", "too_much", "proof_tx",
     "proof_log", "proof_time", "proof_fee_recipient", "own_hash_valid",
 )  # fmt: skip

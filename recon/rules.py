@@ -212,14 +212,20 @@ def _money(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]
 
 def _answers(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     """Which missing answers could still change the outcome: only those about money that has not been proven."""
-    del horizon, policy
     undecided = ~c("covered")
+    lags = c("head_time") < horizon.now_ms - policy.clock_skew_ms
+    too_new = _true(c("claim_time") > c("head_time")) | (c("claim_time").is_null() & lags)
+    unseen = c("provider_paid") & too_new
+    hash_too_new = c("has_hash") & _true(nw.coalesce("updated_at", "created_at") > c("head_time")) & lags
     by_hash = c("mode") == "hash"
     outgoing_answered = by_hash & ~c("incoming") & c("chain_is_read") & (c("x_failed") == 0)
     return {
-        "chain_blind": undecided & ~c("covered_by_scan") & ~outgoing_answered & c("has_key"),
+        "chain_blind": undecided
+        & c("has_key")
+        & ((~c("covered_by_scan") & ~outgoing_answered) | unseen | hash_too_new),
         "hash_unanswered": undecided & (c("x_failed") > 0),
-        "absent": undecided & ~c("seen_any") & (c("covered_by_scan") | outgoing_answered),
+        "absent": undecided & ~c("seen_any") & ~unseen & ~hash_too_new & (c("covered_by_scan") | outgoing_answered),
+        "hash_settled": ~hash_too_new,
         "unasked": undecided & c("provider_silent"),
     }
 
@@ -283,7 +289,7 @@ def _settled(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Exp
         quiet = quiet & ~c(name)
     proven = covered & (c("complete") | (~incoming & c("released")))
     refunded = c("refunded_row") & c("refund_shown")
-    nothing_owed = c("gave_up") & c("absent") & ~c("provider_paid") & ~c("unasked") & incoming
+    nothing_owed = c("gave_up") & c("absent") & ~c("suspicious") & ~c("provider_paid") & ~c("unasked") & incoming
     equal = quiet & ~c("stuck_in") & (proven | refunded | nothing_owed)
     return {"equal": equal, "undone": ~covered & ~refunded}
 
@@ -302,7 +308,7 @@ def _flags(policy: Policy) -> dict[Verdict, nw.Expr]:
     short = undone & nw.col("seen_any") & ~nw.col("seen_enough")
     seen_by_scan = nw.col("covered_by_scan") | (nw.col("mode") == "hash")
     wrong = undone & nw.col("suspicious") & ~nw.col("seen_any") & seen_by_scan & ~nw.col("refunded_row")
-    recorded = undone & ~nw.col("seen_any") & seen_by_scan & ~nw.col("gave_up")
+    recorded = undone & ~nw.col("seen_any") & seen_by_scan & ~nw.col("gave_up") & nw.col("hash_settled")
     vanished = recorded & (nw.col("x_not_found") > 0)
     was_there = _true(nw.col("confirmations") > 0)
     nothing = undone & absent & ~nw.col("suspicious") & ~nw.col("provider_paid")

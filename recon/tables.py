@@ -162,6 +162,7 @@ COVERAGE: Final[Schema] = {
     "done_from": "int",
     "done_to": "int",
     "head": "int",
+    "head_time": "int",  # time of that block, UTC ms: what is newer cannot be seen yet
     "final_head": "int",
     "finality_rule": "text",  # finalized, depth:500, min(finalized,depth:500)
     "complete": "bool",

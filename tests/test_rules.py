@@ -12,6 +12,7 @@ from tests.builders import (
     HOUR_MS,
     NOW_MS,
     claim_row,
+    full_coverage,
     gap_row,
     one_payment,
     payment_id,
@@ -268,3 +269,38 @@ def test_a_payout_hash_that_could_not_be_asked_about_is_not_a_stuck_release() ->
     row = open_row(direction="out", escrow_state="releasing", reference=None, tx_hash=tx_hash(1))
     rows = {"payments": [row], "claims": [claim_row()], "transactions": [transaction_row(outcome="failed")]}
     assert verdicts(rows) == {ME: "lookup_failed"}
+
+
+def test_a_claim_newer_than_the_newest_block_is_not_held_against_the_chain() -> None:
+    seen_until = NOW_MS - 2 * MINUTE_MS
+    coverage = [{**row, "head_time": seen_until} for row in full_coverage()]
+
+    def paid_at(time_ms: int) -> dict[str, str]:
+        rows = {"payments": [open_row()], "claims": [claim_row(created_at=time_ms)], "coverage": coverage}
+        return verdicts(rows)
+
+    assert paid_at(seen_until) == {ME: "provider_ahead"}
+    assert paid_at(seen_until + 1) == {ME: "unproven"}
+
+
+def test_a_hash_recorded_after_the_newest_block_of_a_lagging_node_is_not_called_missing() -> None:
+    coverage = [{**row, "head_time": NOW_MS - 10 * MINUTE_MS} for row in full_coverage()]
+    rows = {
+        "payments": [open_row(tx_hash=tx_hash(1), confirmations=1, updated_at=NOW_MS - MINUTE_MS)],
+        "transactions": [transaction_row(outcome="not_found")],
+        "claims": [claim_row(**UNPAID)],
+        "coverage": coverage,
+    }
+    assert verdicts(rows) == {ME: "unproven"}
+
+
+def test_wrong_money_on_a_cancelled_row_is_still_told() -> None:
+    row = open_row(status="cancelled", status_raw="cancelled")
+    rows = {"payments": [row], "transfers": [transfer_row(token="0x55d398326f99059ff775485246999027b3197955")]}
+    assert verdicts(rows) == {ME: "token_mismatch"}
+
+
+def test_a_shared_hash_is_not_held_against_rows_whose_chain_was_not_searched() -> None:
+    gap = gap_row(from_ms=NOW_MS - 3 * HOUR_MS, to_ms=NOW_MS)
+    rows = {"payments": [payment_row(1), payment_row(2, tx_hash=tx_hash(1))], "claims": [claim_row(1), claim_row(2)]}
+    assert set(verdicts(rows, gaps=[gap]).values()) == {"unproven"}

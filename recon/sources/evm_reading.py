@@ -191,11 +191,18 @@ class _Reader:
             return set()  # A scan of ERC-20 transfers alone shows a transaction without its proxy logs.
         wanted = pa.array(self.plan.tx_hashes, pa.string())
         found: set[str] = set()
-        for scan in self.state.scans.values():
+        for scope, scan in self.state.scans.items():
             for table in scan.tables:
-                hits = pc.is_in(table["tx_hash"], value_set=wanted)
-                found.update(table["tx_hash"].filter(hits).to_pylist())
+                rows = table.filter(pc.is_in(table["tx_hash"], value_set=wanted))
+                for tx_hash, block in zip(rows["tx_hash"].to_pylist(), rows["block"].to_pylist(), strict=True):
+                    if not self._in_hole(block, besides=scope):
+                        found.add(tx_hash)
         return found
+
+    def _in_hole(self, block: int, *, besides: str) -> bool:
+        """Whether another scan could not read this block: the transaction may hold logs that nobody saw."""
+        others = (scan for scope, scan in self.state.scans.items() if scope != besides)
+        return any(hole.lo <= block <= hole.hi for scan in others for hole in scan.holes)
 
     def _compared(self) -> pa.Table:
         """Scan and receipts in one table, asked again where they contradict each other.
@@ -323,6 +330,11 @@ class _Reader:
         rows = stated.filter(pc.is_in(stated["block"], value_set=pa.array(sorted(blocks), pa.int64()))).to_pylist()
         return any(blocks[row["block"]].time_ms != row["block_time"] for row in rows)
 
+    def _head_time(self) -> int:
+        """The time of the lowest head that was used; nothing newer than this can have been seen."""
+        heads = [live.head.time_ms for live in self.pool.used if live.head is not None]
+        return min(heads, default=self.state.head.time_ms)
+
     def _head_number(self) -> int:
         heads = [live.head.number for live in self.pool.used if live.head is not None]
         return min(heads, default=self.state.head.number)
@@ -439,6 +451,7 @@ class _Reader:
             asked_from=self.state.start.number,
             asked_to=self.to_block,
             head=self._head_number(),
+            head_time=self._head_time(),
             final_head=finality.block,
             finality_rule=finality.rule,
             calls=cost.calls,

@@ -60,6 +60,7 @@ class Coverage:
     done_from: int | None = None
     done_to: int | None = None
     head: int | None = None
+    head_time: int | None = None
     final_head: int | None = None
     finality_rule: str | None = None
     calls: int = 0

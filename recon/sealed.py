@@ -92,18 +92,20 @@ class Snapshot:
     def table(self, name: str) -> pa.Table:
         """One table as it stands after the second reading; small tables only."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        base = pq.read_table(self.file(name))
+        base = _read_table(self.file(name))
         if name not in OVERLAID or not self.rows(f"again/{name}_keys"):
             return base
         keys = list(OVERLAID[name])
-        replaced = pq.read_table(self.file(f"again/{name}_keys"))
+        replaced = _read_table(self.file(f"again/{name}_keys"))
         kept = base.join(replaced, keys=keys, join_type="left anti").select(base.column_names)
-        return pa.concat_tables([kept, pq.read_table(self.file(f"again/{name}"))])
+        return pa.concat_tables([kept, _read_table(self.file(f"again/{name}"))])
 
     def frames(self, engine: Engine) -> dict[str, Frame]:
-        """The tables that a judgement needs, lazy, with the second reading laid over the first."""
+        """The tables that a judgement needs, lazy, with the second reading laid over the first.
+
+        Nothing is computed here: whoever uses a table reads only the columns it needs of both readings.
+        """
         frames = {name: engine.scan([self.file(name)]) for name in ("context", "orphans")}
         for name, keys in OVERLAID.items():
             base = engine.scan([self.file(name)])
@@ -111,7 +113,7 @@ class Snapshot:
                 replaced = engine.scan([self.file(f"again/{name}_keys")])
                 again = engine.scan([self.file(f"again/{name}")])
                 kept = base.join(replaced, on=list(keys), how="anti")
-                base = engine.keep(nw.concat([kept.select(*TABLES[name]), again.select(*TABLES[name])], how="vertical"))
+                base = nw.concat([kept.select(*TABLES[name]), again.select(*TABLES[name])], how="vertical")
             frames[name] = base
         return frames
 
@@ -216,6 +218,14 @@ def file_digest(path: Path) -> str:
     """sha256 of a file, 64 hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_table(path: Path) -> pa.Table:
+    """One Parquet file; ``pyarrow.parquet.read_table`` would import pandas, which takes longer than the reading."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def empty_tables(writer: SnapshotWriter, *names: str) -> None:

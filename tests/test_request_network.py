@@ -621,3 +621,20 @@ def test_a_week_is_read_over_a_real_socket_through_sickness() -> None:
         assert "accepts" in source.check()
         reading = source.read_window(FROM_MS, TO_MS, progress=no_progress)
     assert (covered(reading).complete, len(claims(reading))) == (True, 700)
+
+
+def test_one_refused_object_among_many_is_its_own_finding_and_leaves_the_source_complete() -> None:
+    world = RequestNetworkWorld(requests={rn_request_id(number): rn_request(number) for number in range(1, 6)})
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if rn_request_id(3) in str(request.url):
+            return httpx.Response(400, json={"statusCode": 400, "message": "Could not resolve request"})
+        return world.handler(request)
+
+    keys = [ClaimKey(payment_id=f"p{number}", request_id=rn_request_id(number)) for number in range(1, 6)]
+    reading = look_up(handler, *keys)
+    outcomes = {row["request_id"]: row["outcome"] for row in reading.tables["claims"].to_pylist()}
+    assert outcomes[rn_request_id(3)] == "failed"
+    assert set(outcomes.values()) == {"failed", "found"}
+    (told,) = reading.coverage
+    assert (told.complete, told.problem is not None) == (True, True)

@@ -265,10 +265,11 @@ class RequestNetwork:
                 said.extend(rows)
                 failed.extend(str(row.claim["error"]) for row in rows if row.claim["outcome"] == "failed")
                 progress(NAME, number + 1, len(keys))
+        refused = [row for row in said if row.claim.get("problem") == "object_refused"]
         coverage = Coverage(
             source=NAME,
             scope="lookup",
-            complete=not failed,
+            complete=not failed or (len(failed) == len(refused) and 2 * len(refused) < len(seen)),
             calls=phase.calls,
             wire_bytes=phase.wire_bytes,
             items=len(said),
@@ -401,7 +402,9 @@ class RequestNetwork:
         """Turn a 200 into a claim, asking for its payments where it has some and does not list them."""
         body, wrong = answer.body, _why_unusable(answer, key)
         if wrong:
-            return self._failed(key, wrong)
+            failed = self._failed(key, wrong)
+            # A refusal of one object is that payment's finding; it does not make the source an incomplete one.
+            return failed if answer.kind != "rejected" else Said({**failed.claim, "problem": "object_refused"})
         request_id = normalise_request_id(text_or_none(body.get("requestId")) or key.request_id or "")
         listed = {str(number): row for number, row in enumerate(dicts_of(body.get("payments")))}
         pieces = self._pieces(listed)

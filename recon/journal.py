@@ -343,17 +343,15 @@ class FileJournal:
         return self.directory / "journal.ndjson"
 
     def refresh(self) -> int:
-        """See :meth:`Journal.refresh`. A torn last line was never acknowledged, so it is cut off."""
+        """See :meth:`Journal.refresh`. A torn last line was never acknowledged, so it does not count."""
         seq, prev, size = 0, GENESIS, 0
         for raw in self._raw_lines():
             seq, prev, size = seq + 1, raw[:64].decode("ascii", "replace"), size + len(raw)
-        if self._path.exists() and self._path.stat().st_size > size:
-            os.truncate(self._path, size)
         self._head, self._size = (seq, prev), size
         return seq
 
     def append(self, notes: Sequence[Note]) -> tuple[Entry, ...]:
-        """See :meth:`Journal.append`."""
+        """See :meth:`Journal.append`. Whoever appends holds the lease, so a torn line is nobody's and is cut off."""
         if self._head is None:
             self.refresh()
         assert self._head is not None
@@ -361,9 +359,12 @@ class FileJournal:
         data = "".join(f"{entry.hash} {entry.text}\n" for entry in made).encode()
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab") as file:
-                if file.tell() != self._size:
-                    raise JournalTakenError(seq=self._head[0] + 1)
+            with self._path.open("a+b") as file:
+                if (beyond := file.seek(0, os.SEEK_END) - self._size) != 0:
+                    file.seek(self._size)
+                    if beyond < 0 or b"\n" in file.read(beyond):
+                        raise JournalTakenError(seq=self._head[0] + 1)
+                    file.truncate(self._size)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

@@ -110,7 +110,7 @@ class MongoLeases:
             for _ in range(3):
                 if row is not None:
                     return int(row["token"])
-                seen = self._collection.find_one({"_id": target}) or {}
+                seen = self._retry.run(lambda: self._collection.find_one({"_id": target}), what="the lease") or {}
                 if _holder(seen.get("holder")) == holder:
                     return int(seen["token"])  # ours already: the answer to the first try was lost
                 if not _is_dead(seen.get("holder")):
@@ -167,7 +167,7 @@ class MongoLeases:
             {"$match": {"_id": target}},
             {"$project": {"left": {"$subtract": ["$expires_at", "$$NOW"]}}},
         ]
-        rows = list(self._collection.aggregate(pipeline))
+        rows = self._retry.run(lambda: list(self._collection.aggregate(pipeline)), what="the lease")
         return float(rows[0]["left"]) / 1000 if rows and rows[0].get("left") is not None else None
 
 
@@ -283,13 +283,11 @@ def held_lease(
     lease = Lease(store, target=target, lease_ms=lease_ms, monotonic=monotonic)
     try:
         yield lease
-    except BaseException:
+    finally:
         try:
             lease.release()
         except StoppedError:
             lease.abandon()
-        raise
-    lease.release()
 
 
 def this_process() -> Holder:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -179,6 +181,17 @@ def test_a_torn_last_line_was_never_acknowledged_and_is_cut_off(tmp_path: Path) 
     assert path.read_bytes().startswith(whole)
 
 
+def test_reading_never_cuts_what_another_process_is_writing(tmp_path: Path) -> None:
+    FileJournal(tmp_path).append(notes(2))
+    path = tmp_path / "journal.ndjson"
+    path.write_bytes(path.read_bytes() + b"half a line of another process")
+    before = path.read_bytes()
+    reader = FileJournal(tmp_path)
+    assert reader.refresh() == 2
+    assert len(list(reader.entries())) == 2
+    assert path.read_bytes() == before
+
+
 def test_an_edited_line_of_the_file_is_named(tmp_path: Path) -> None:
     FileJournal(tmp_path).append(notes(5))
     path = tmp_path / "journal.ndjson"
@@ -191,7 +204,28 @@ def test_an_edited_line_of_the_file_is_named(tmp_path: Path) -> None:
     assert verify_journal(FileJournal(tmp_path)).broken_seq == 1
 
 
-def test_a_full_disk_under_the_journal_stops_with_one_sentence(tmp_path: Path) -> None:
+def test_a_full_disk_under_the_journal_stops_with_one_sentence_and_continues_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, path = FileJournal(tmp_path), tmp_path / "journal.ndjson"
+    journal.append(notes(2))
+    whole = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        os.truncate(path, len(whole) + 100)  # so much of it found room
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("recon.journal.os.fsync", full)
+        with pytest.raises(JournalFailedError, match=r"No space left on device\); what it holds is whole"):
+            journal.append(notes(3, first=2))
+    assert verify_journal(FileJournal(tmp_path)).entries == 2
+    journal.append(notes(1, first=2))
+    assert [entry.note.change for entry in FileJournal(tmp_path).entries()] == ["c0", "c1", "c2"]
+    assert path.read_bytes().startswith(whole)
+
+
+def test_a_disk_that_was_full_from_the_start_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.ndjson").symlink_to("/dev/full")
     journal = FileJournal(tmp_path)
     journal._head, journal._size = (0, GENESIS), 0

@@ -39,7 +39,14 @@ def _startup(chosen: argparse.Namespace) -> list[Result]:
     return measure_startup(rounds=chosen.rounds or (3 if chosen.small else 11))
 
 
-MEASURES = {"judge": _judge, "startup": _startup}
+def _apply(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.apply import measure_apply
+
+    rows = 500 if chosen.small else 2_000
+    return measure_apply(rows, rounds=chosen.rounds or (1 if chosen.small else 5), with_memory=not chosen.small)
+
+
+MEASURES = {"judge": _judge, "startup": _startup, "apply": _apply}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

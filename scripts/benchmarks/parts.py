@@ -53,7 +53,32 @@ def read_json(plan_file: str) -> None:
     json.loads(Path(plan_file).read_bytes())
 
 
-PARTS: dict[str, Callable[..., None]] = {"make": make, "plan": plan, "bare": bare, "read_json": read_json}
+def apply(rows: str, in_flight: str, rounds: str) -> None:
+    """Bare and guarded writes on a mongod of their own; prints the seconds of both."""
+    import json
+
+    from benchmarks.apply import part_apply
+
+    print(json.dumps(part_apply(int(rows), int(in_flight), int(rounds))))
+
+
+def apply_memory(rows: str) -> None:
+    """Apply a plan and print what that added to the memory of the process."""
+    import json
+
+    from benchmarks.apply import part_apply_memory
+
+    print(json.dumps(part_apply_memory(int(rows))))
+
+
+PARTS: dict[str, Callable[..., None]] = {
+    "make": make,
+    "plan": plan,
+    "bare": bare,
+    "read_json": read_json,
+    "apply": apply,
+    "apply_memory": apply_memory,
+}
 
 if __name__ == "__main__":
     PARTS[sys.argv[1]](*sys.argv[2:])

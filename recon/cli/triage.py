@@ -177,7 +177,7 @@ def latest_plan(settings: Settings, path: Path | None) -> Plan | None:
     if path is not None:
         return load_plan(path)
     entry = latest_entry(load_history(settings.output_dir), target=settings.target_name)
-    known = Path(str(entry["path"])) if entry is not None and entry.get("path") else None
+    known = Path(str(entry["plan"])) if entry is not None and entry.get("plan") else None
     return load_plan(known) if known is not None and known.exists() else None
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal
 from typing import Any, Final
 
+from recon.judge import OPEN_AGES
 from recon.registry import Registry, load_registry
 from recon.triage.accesslog import LogTriage
 from recon.triage.replay import DeliveryTriage
@@ -126,9 +127,8 @@ def _pending(e: Evidence) -> Line:
     ages = (e.summary or {}).get("open_by_age")
     if not isinstance(ages, Mapping):
         return Line(question, None, "recon plan --open-only")
-    over = ages.get("over_30_min", ages.get("over 30 min"))
-    parts = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in ages.items() if "over 30" not in name
-                      and name != "over_30_min")  # fmt: skip
+    over = ages.get("over 30 min")
+    parts = ", ".join(f"{name}: {ages[name]}" for name, _ in OPEN_AGES if name in ages)
     return Line(question, f"{over} ({parts})", f"plan of {e.plan_at}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -466,3 +467,66 @@ def test_chains_are_read_in_threads_at_the_same_time() -> None:
 
         for reading in threads.map(read, range(4)):
             assert_whole(reading, 30)
+
+
+# Fetching ahead
+
+
+def dense_node(payments: int = 6_300) -> FakeNode:
+    """About 900 logs in 1,800 blocks, so that answers are worth decoding aside."""
+    return node_with(payments, spread=2)
+
+
+def seen_by(answer: vendor.Answerer) -> tuple[vendor.Answerer, list[tuple[int, int]], list[str]]:
+    """The same answers; which ranges were asked in which order, and on which thread. Two at once is an error."""
+    ranges, threads, busy = list[tuple[int, int]](), list[str](), threading.Lock()
+
+    def watched(call: dict[str, Any]) -> Any:
+        assert busy.acquire(blocking=False), "an endpoint is asked one thing at a time"
+        try:
+            if call["method"] == "eth_getLogs":
+                ranges.append(vendor.blocks_of(call))
+                threads.append(threading.current_thread().name)
+            return answer(call)
+        finally:
+            busy.release()
+
+    return watched, ranges, threads
+
+
+def test_the_next_range_is_fetched_while_a_full_answer_is_decoded() -> None:
+    answer, ranges, threads = seen_by(
+        vendor.limit_blocks(dense_node().answer, 1_800, "exceed maximum block range: {n}")
+    )
+    assert_whole(ask(chain_of(handler_of(answer)), days=0.12), 6_300)
+    assert sum(name.startswith("ahead") for name in threads) >= 4
+    again, same, _ = seen_by(vendor.limit_blocks(dense_node().answer, 1_800, "exceed maximum block range: {n}"))
+    ask(chain_of(handler_of(again)), days=0.12)
+    assert same == ranges
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
+@pytest.mark.parametrize("number", range(2, 8))
+@pytest.mark.parametrize("fault", ["smaller", "fatal", "null", "outside", "busy"])
+def test_a_fault_in_what_was_fetched_ahead_loses_and_doubles_nothing(fault: str, number: int) -> None:
+    node, asked = dense_node(), [0]
+
+    def sick(call: dict[str, Any]) -> Any:
+        if call["method"] != "eth_getLogs":
+            return node.answer(call)
+        asked[0] += 1
+        hi = vendor.blocks_of(call)[1]
+        if asked[0] == number and fault in ("smaller", "fatal", "busy"):
+            text = {"smaller": "block range is too large", "fatal": "no", "busy": "too many requests"}[fault]
+            raise vendor.RpcFaultError(text, {"smaller": -32000, "fatal": -32700, "busy": 429}[fault])
+        found = node.answer(call)
+        if asked[0] == number and fault == "null":
+            return None
+        if asked[0] == number and fault == "outside" and found:
+            return [*found, {**found[0], "blockNumber": hex(hi + 1)}]
+        return found
+
+    answer, ranges, _ = seen_by(vendor.limit_blocks(sick, 1_800, "exceed maximum block range: {n}"))
+    reading = ask(chain_of(handler_of(answer), handler_of(dense_node().answer)), days=0.12)
+    assert_whole(reading, 6_300)
+    assert len(ranges) <= 14

@@ -13,7 +13,7 @@ anything is odd is decoded log by log by the same code, so that both ways judge 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -246,18 +246,6 @@ class Page:
     foreign: int = 0
 
 
-class _Memo(dict[Any, Any]):
-    """A cache whose misses call a function; lookups of known keys never leave C."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self._function = function
-
-    def __missing__(self, key: Any) -> Any:
-        self[key] = value = self._function(key)
-        return value
-
-
 def decode_page(logs: Sequence[RawLog], expect: Expectation) -> Page:
     """Decode one answer into columns; what is not believable is in ``rejects`` and never in the table."""
     import pyarrow as pa
@@ -433,11 +421,16 @@ def _integers(values: Sequence[Any], what: str) -> np.ndarray[Any, Any]:
             digits = matrix[:, 2:].astype(np.int64)
             digits -= np.where(digits > 0x39, 0x57, 0x30)
             return digits @ (np.int64(16) ** np.arange(width - 3, -1, -1, dtype=np.int64))
-    memo = _Memo(lambda value: parse_quantity(value, what=what))
     try:
-        return np.fromiter(map(memo.__getitem__, values), dtype=np.int64, count=len(values))
+        return np.fromiter(map(_quantity, values), dtype=np.int64, count=len(values))
     except TransferLogError:
         raise OddError(f"{what} is missing or no number") from None
+
+
+@lru_cache(maxsize=65_536, typed=True)
+def _quantity(value: object) -> int:
+    """The same few places in a block come again on every page."""
+    return parse_quantity(value)
 
 
 def _blocks(logs: list[RawLog], expect: Expectation) -> np.ndarray[Any, Any]:

@@ -3,11 +3,15 @@
 The ranges done and the holes left tile the stretch exactly. An endpoint that finds a question too big is asked for
 less; that is never a failure. An answer is believed only when every log in it is one that was asked for, when its
 size is no round number that a hidden limit would give, and, near the head, when asking again gives the same.
+
+While a well-filled answer is turned into columns, the next range is fetched by one thread aside. Questions still
+leave one after the other and in the same order, so that the same world is read the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -116,6 +120,21 @@ class _UnbelievableError(Exception):
     """An answer that contradicts the question or itself."""
 
 
+_Answers = list[tuple[LogQuery, list[RawLog]]]
+"""What was said to each part of a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A range that is being fetched aside."""
+
+    live: Live
+    query: LogQuery
+    lo: int
+    hi: int
+    answers: Future[_Answers]
+
+
 class Walker:
     """Walks stretches of one chain over a pool of endpoints."""
 
@@ -123,6 +142,9 @@ class Walker:
         self, pool: Pool, *, range_blocks_max: int | None = None, progress: Callable[[int], None] = lambda blocks: None
     ) -> None:
         self.pool, self.range_blocks_max, self.progress = pool, range_blocks_max, progress
+        self._aside: ThreadPoolExecutor | None = None
+        self._coming: _Coming | None = None
+        self._last = -1
 
     def walk(self, query: LogQuery, *, lo: int, hi: int) -> Scan:
         """Read every block from ``lo`` to ``hi``; what cannot be read is a hole, never silence.
@@ -130,7 +152,18 @@ class Walker:
         Raises:
             WrongSourceError: An endpoint that was switched to serves another chain.
         """
+        try:
+            return self._walk(query, lo, hi)
+        finally:
+            self._settle()
+            if self._aside is not None:
+                self._aside.shutdown()
+                self._aside = None
+            self._last = -1
+
+    def _walk(self, query: LogQuery, lo: int, hi: int) -> Scan:
         scan, cursor, failures = Scan(lo, hi), lo, 0
+        self._last = hi
         while cursor <= hi:
             if failures >= FAILURES_MAX:
                 scan.holes.append(Hole(cursor, hi, scan.holes[-1].reason))
@@ -176,10 +209,12 @@ class Walker:
                 self._wait_or_switch(live, tries)
                 continue
             end = min(cursor + min(self._size(live), blocks_max) - 1, hi, live.head.number)
+            end = self._already_asked(live, query, cursor, end) or end
             is_odd = False
             try:
-                page = self._sure(live, query, cursor, end)
+                page = self._sure(live, query, cursor, end, is_walk=True)
             except RpcError as error:
+                self._settle()
                 if error.complaint.fault is Fault.SIZE and cursor == end:
                     receipts_page = self._by_receipts(live, query, cursor)
                     if receipts_page is not None:
@@ -189,6 +224,7 @@ class Walker:
                     continue
                 reason = str(error)
             except _UnbelievableError as odd:
+                self._settle()
                 reason, is_odd = f"{live.host}: {odd}", True
                 if tries:
                     self.pool.switch(live, reason)
@@ -260,8 +296,8 @@ class Walker:
             limits = (live.cap, live.ceiling, RANGE_BLOCKS_MAX)
             live.size = min(live.size * 3 // 2 + 1, *(limit for limit in limits if limit is not None))
 
-    def _sure(self, live: Live, query: LogQuery, lo: int, hi: int) -> Page:
-        page, is_round = self._ask(live, query, lo, hi)
+    def _sure(self, live: Live, query: LogQuery, lo: int, hi: int, *, is_walk: bool = False) -> Page:
+        page, is_round = self._ask(live, query, lo, hi, is_walk=is_walk)
         if is_round:
             page = self._halves(live, query, page, lo, hi)
         if live.head is not None and hi > live.head.number - NEAR_HEAD:
@@ -294,8 +330,18 @@ class Walker:
         if keys_of(first) != keys_of(self._ask(live, query, lo, hi)[0].table):
             raise _UnbelievableError("two answers about the newest blocks differ")
 
-    def _ask(self, live: Live, query: LogQuery, lo: int, hi: int) -> tuple[Page, bool]:
-        pages, is_round = [], False
+    def _ask(self, live: Live, query: LogQuery, lo: int, hi: int, *, is_walk: bool = False) -> tuple[Page, bool]:
+        answers = self._take(live, query, lo, hi)
+        is_round = any(len(logs) > 0 and len(logs) % ROUND == 0 for _, logs in answers)
+        if is_walk and not is_round and max((len(logs) for _, logs in answers), default=0) >= GROW_BELOW_LOGS:
+            self._fetch_ahead(live, query, lo=hi + 1, blocks=hi - lo + 1)
+        page = _join([self._decoded(part, logs, lo, hi) for part, logs in answers])
+        if page.rejects:
+            raise _UnbelievableError(page.rejects[0])
+        return page, is_round
+
+    def _fetch(self, live: Live, query: LogQuery, lo: int, hi: int) -> _Answers:
+        answers: _Answers = []
         todo = list(query.parts(live.list_max))
         while todo:
             part = todo.pop(0)
@@ -310,12 +356,42 @@ class Walker:
                 continue
             if logs is None:
                 raise _UnbelievableError("a null came instead of a list of logs")
-            is_round = is_round or (len(logs) > 0 and len(logs) % ROUND == 0)
-            pages.append(self._decoded(part, logs, lo, hi))
-        page = _join(pages)
-        if page.rejects:
-            raise _UnbelievableError(page.rejects[0])
-        return page, is_round
+            answers.append((part, logs))
+        return answers
+
+    def _fetch_ahead(self, live: Live, query: LogQuery, *, lo: int, blocks: int) -> None:
+        """Have the next range fetched, no larger than the one that was just answered, while this one is decoded."""
+        head = live.head.number if live.head is not None else -1
+        hi = min(lo + blocks - 1, self._last, head)
+        # Near the head the endpoint is asked other things in between; a client serves one thread at a time.
+        if self._coming is not None or lo > hi or lo > head - NEAR_HEAD or self.pool.is_late:
+            return
+        if self._aside is None:
+            self._aside = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._coming = _Coming(live, query, lo, hi, self._aside.submit(self._fetch, live, query, lo, hi))
+
+    def _already_asked(self, live: Live, query: LogQuery, lo: int, hi: int) -> int | None:
+        """The last block of what is being fetched aside, where it is the beginning of this range."""
+        coming = self._coming
+        if coming is None:
+            return None
+        if (coming.live, coming.query, coming.lo) == (live, query, lo) and coming.hi <= hi:
+            return coming.hi
+        self._settle()
+        return None
+
+    def _take(self, live: Live, query: LogQuery, lo: int, hi: int) -> _Answers:
+        coming, self._coming = self._coming, None
+        if coming is not None and (coming.live, coming.query, coming.lo, coming.hi) == (live, query, lo, hi):
+            return coming.answers.result()
+        assert coming is None, "a client serves one thread at a time"
+        return self._fetch(live, query, lo, hi)
+
+    def _settle(self) -> None:
+        """Wait for what is being fetched aside, and forget it: the next question may be another."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            coming.answers.exception()
 
     def _decoded(self, query: LogQuery, logs: list[RawLog], lo: int, hi: int) -> Page:
         expect = replace(query.expect, from_block=lo, to_block=hi)

@@ -44,7 +44,7 @@ const OPTIONS = {
     const stack = data.series.map((each) => ({
       type: "bar", stack: "all", name: each.name, data: each.values, barMaxWidth: 54, itemStyle: severityColour(each.name),
     }));
-    return { xAxis: axis("category", { data: data.categories, axisLabel: { color: ink("--soft"), fontSize: 10, interval: 0, width: 64, overflow: "break" } }), yAxis: axis("value", { minInterval: 1 }), series: stack };
+    return { xAxis: axis("category", { data: data.categories, axisLabel: { color: ink("--soft"), fontSize: 10, interval: 0, width: 58, overflow: "break", lineHeight: 12 } }), yAxis: axis("value", { minInterval: 1 }), grid: { ...baseOption().grid, bottom: 14 }, series: stack };
   },
   money({ data }) {
     const series = data.series.map((each, at) => ({
@@ -65,11 +65,11 @@ const OPTIONS = {
       graphic: data.sides.map((name, at) => ({ type: "text", top: 0, silent: true, ...[{ left: 4 }, { left: "center" }, { right: 4 }][at],
         style: { text: name, fill: ink("--soft"), fontSize: 11 } })),
       series: [{
-        type: "sankey", left: 4, right: 130, top: 22, bottom: 6, nodeGap: 11, nodeWidth: 13, emphasis: { focus: "adjacency" },
+        type: "sankey", left: 4, right: 170, top: 22, bottom: 6, nodeGap: 11, nodeWidth: 13, emphasis: { focus: "adjacency" },
         data: data.nodes.map((name) => ({ name, depth: side(name), itemStyle: { color: ink(SIDE_COLOURS[side(name)]) } })),
         links: data.links.map((link) => ({ source: link.from, target: link.to, value: link.value })),
         lineStyle: { color: "gradient", opacity: 0.28 },
-        label: { color: ink("--ink"), fontSize: 11, formatter: ({ name }) => short(name), overflow: "truncate", width: 124 },
+        label: { color: ink("--ink"), fontSize: 11, formatter: ({ name }) => short(name), overflow: "truncate", width: 165 },
       }],
     };
   },
@@ -84,7 +84,7 @@ const OPTIONS = {
         data: data.gaps.map((gap) => [{ xAxis: gap.from }, { xAxis: gap.to }]),
       };
     }
-    return { xAxis: axis("time"), yAxis: axis("value", { minInterval: 1 }), series, tooltip: { ...baseOption().tooltip, trigger: "axis" } };
+    return { xAxis: axis("time", { axisLabel: { color: ink("--soft"), fontSize: 11, hideOverlap: true, formatter: { day: "{d} {MMM}" } } }), yAxis: axis("value", { minInterval: 1 }), series, tooltip: { ...baseOption().tooltip, trigger: "axis" } };
   },
   depth({ data }) {
     const colours = ["--high", "--medium", "--good"];

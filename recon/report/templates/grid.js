@@ -19,12 +19,18 @@ function make(tag, className, text) {
   return node;
 }
 
-async function unpack(id) {
-  const node = document.getElementById(id);
-  const text = atob(node.textContent);
-  node.textContent = "";
+function bytesOf(packed) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(packed);
+  const text = atob(packed);
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
+
+async function unpack(id) {
+  const node = document.getElementById(id);
+  const bytes = bytesOf(node.textContent);
+  node.textContent = "";
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
 }
@@ -82,6 +88,18 @@ function sortKeys(column, spec, rows) {
   return keys;
 }
 
+function countsOf(column) {
+  const counts = new Map();
+  if (!column.words) {
+    for (const word of column.cells) counts.set(word, (counts.get(word) || 0) + 1);
+    return counts;
+  }
+  const numbers = new Int32Array(column.words.length);
+  for (const at of column.at) numbers[at] += 1;
+  column.words.forEach((word, at) => counts.set(word, numbers[at]));
+  return counts;
+}
+
 class Grid {
   constructor(head, data, onOpen) {
     this.specs = head.columns;
@@ -96,6 +114,8 @@ class Grid {
     this.active = -1;
     this.opened = -1;
     this.frame = 0;
+    this.version = 0;
+    this.state = "";
     this.box = document.getElementById("grid");
     this.shown = this.specs.map((spec, at) => at).filter((at) => !this.specs[at].hidden && this.saysSomething(at));
     this.build();
@@ -177,11 +197,7 @@ class Grid {
     const label = make("label", "", spec.label);
     const select = make("select");
     select.dataset.filter = spec.name;
-    const counts = new Map();
-    for (let row = 0; row < this.rows; row += 1) {
-      const word = cellOf(this.columns[at], row);
-      counts.set(word, (counts.get(word) || 0) + 1);
-    }
+    const counts = countsOf(this.columns[at]);
     const order = spec.kind === "severity" ? SEVERITIES : spec.kind === "tier" ? TIERS : null;
     const words = [...counts.keys()].sort((a, b) =>
       order ? order.indexOf(a) - order.indexOf(b) : counts.get(b) - counts.get(a) || (a < b ? -1 : 1));
@@ -256,6 +272,7 @@ class Grid {
       rows.sort((a, b) => (keys[a] < keys[b] ? -sign : keys[a] > keys[b] ? sign : a - b));
     }
     this.order = rows;
+    this.version += 1;
     this.active = -1;
     this.shown.forEach((at, place) => {
       const state = this.sort.column === at ? (this.sort.down ? "descending" : "ascending") : "none";
@@ -277,8 +294,13 @@ class Grid {
   draw() {
     const top = Math.max(0, Math.floor(this.box.scrollTop / ROW_HEIGHT) - SPARE_ROWS);
     const end = Math.min(this.order.length, top + Math.ceil(this.box.clientHeight / ROW_HEIGHT) + 2 * SPARE_ROWS);
+    // Rows that are still right stay the same elements, so that a click begun on one also ends on it.
+    const step = top - (top % SPARE_ROWS);
+    const state = [step, this.version, this.active, this.opened, this.box.clientHeight].join();
+    if (state === this.state) return;
+    this.state = state;
     const rows = [];
-    for (let place = top; place < end; place += 1) rows.push(this.rowAt(place));
+    for (let place = step; place < Math.min(this.order.length, end + SPARE_ROWS); place += 1) rows.push(this.rowAt(place));
     if (!this.order.length) rows.push(make("p", "empty", "No payment fits. \"Show all\" takes every filter away."));
     this.space.replaceChildren(...rows);
     if (this.active >= 0) this.box.setAttribute("aria-activedescendant", "row-" + this.active);

@@ -26,7 +26,7 @@ async function start() {
     grid = new Grid(head.grid, data, (row) => details.open(row));
     details = new Details(grid, document.getElementById("details"));
   }
-  root.dataset.rows = "shown";
+  performance.mark("rows shown");
   if (head.charts.length) {
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     charts = new Charts(head.charts, (name, word) => Boolean(grid) && grid.filterBy(name, word));

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -81,7 +81,10 @@ def change_id(payment_id: str, verdict: str, *, sets: Iterable[FieldChange]) -> 
 def seal_plan(plan: Plan) -> Plan:
     """Give the plan with both digests filled in; every other field is as it was."""
     bare = replace(plan, digest="", effects_digest=effects_digest(plan))
-    return replace(bare, digest=sha256_hex(_render(bare)))
+    hasher = hashlib.sha256()
+    for piece in _pieces(bare):
+        hasher.update(piece)
+    return replace(bare, digest=hasher.hexdigest())
 
 
 def effects_digest(plan: Plan) -> str:
@@ -97,7 +100,7 @@ def effects_digest(plan: Plan) -> str:
 def plan_bytes(plan: Plan) -> bytes:
     """The one spelling of a sealed plan, as UTF-8 bytes ending in a newline."""
     assert plan.digest, "only a sealed plan has a spelling"
-    return _render(plan)
+    return b"".join(_pieces(plan))
 
 
 def save_plan(plan: Plan, path: Path) -> None:
@@ -252,7 +255,8 @@ def change_json(change: Change) -> dict[str, Any]:
     }
 
 
-def _render(plan: Plan) -> bytes:
+def _pieces(plan: Plan) -> Iterator[bytes]:
+    """The spelling of a plan piece by piece, so that a digest needs no second copy of it in memory."""
     head = {
         "format": FORMAT,
         "digest": plan.digest,
@@ -278,11 +282,15 @@ def _render(plan: Plan) -> bytes:
             {"payment_id": item.payment_id, "verdict": item.verdict, "reason": item.reason} for item in plan.left_alone
         ),
     }
-    parts = [f'"{key}":{canonical_json(value)}'.encode() for key, value in head.items()]
+    yield b"{\n" + b",\n".join(f'"{key}":{canonical_json(value)}'.encode() for key, value in head.items())
     for key, items in lists.items():
-        rows = b",\n".join(map(_line, items))
-        parts.append(b'"%b":[\n%b\n]' % (key.encode(), rows) if rows else b'"%b":[]' % key.encode())
-    return b"{\n" + b",\n".join(parts) + b"\n}\n"
+        yield f',\n"{key}":['.encode()
+        is_empty = True
+        for item in items:
+            yield (b"\n" if is_empty else b",\n") + _line(item)
+            is_empty = False
+        yield b"]" if is_empty else b"\n]"
+    yield b"\n}\n"
 
 
 def _plan(content: Mapping[str, Any]) -> Plan:

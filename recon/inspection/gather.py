@@ -14,6 +14,8 @@ from recon.errors import ReconError, SourceError, UsageError
 from recon.ids import payment_id_text, reference_topic
 from recon.inspection.dossier import Dossier, Row, cut_out, with_deliveries
 from recon.inspection.identify import Name, names_of
+from recon.model import OPEN
+from recon.sources.fields import DEFAULT_CANDIDATES, value_at
 from recon.sources.http import clean_text
 from recon.sources.interface import (
     ChainQuestion,
@@ -151,7 +153,7 @@ def gather_afresh(text: str, sources: AskedSources, *, asking: Asking) -> Dossie
         raise UnansweredIdError(text=text, why=found.failed) if found.failed else UnknownIdError(text=text, asked=asked)
     if not found.payments:
         return _unowned(text, names, found, asking)
-    main = next(iter(found.payments))
+    main = min(found.payments, key=lambda each: _order(found.documents[each], sources.fields))
     related = _related(found, sources, main=main, asking=asking)
     with tempfile.TemporaryDirectory(prefix="recon-inspect-") as folder:
         snapshot = _taken(sources, [*found.payments, *related], asking=asking, out=Path(folder) / "snapshot")
@@ -189,9 +191,19 @@ def gather_from_snapshot(text: str, snapshot: Snapshot, *, asking: Asking) -> Do
         _owners(snapshot, found, names)
     if not found.payments and not found.others:
         raise UnknownIdError(text=text, asked=[f"snapshot {snapshot.digest[:12]}"])
-    main = next(iter(found.payments), None)
+    main = _main_of(snapshot, found)
     dossier = _from_snapshot(text, snapshot, found, main=main, asking=asking, names=names)
     return _with_journal(dossier, asking)
+
+
+def _main_of(snapshot: Snapshot, found: _Search) -> str | None:
+    """The payment that is meant, chosen as in :func:`_order`."""
+    if len(found.payments) < 2:
+        return next(iter(found.payments), None)
+    rows = snapshot.table("payments").select(["payment_id", "status", "created_at"]).to_pylist()
+    mine = [row for row in rows if row["payment_id"] in found.payments]
+    best = min(mine, key=lambda row: (row["status"] not in OPEN, -(row["created_at"] or 0), row["payment_id"]))
+    return str(best["payment_id"])
 
 
 def _mentions(snapshot: Snapshot, table: str, places: Sequence[str], names: Sequence[Name]) -> list[str]:
@@ -235,6 +247,16 @@ def _search(names: Sequence[Name], sources: AskedSources, asking: Asking) -> _Se
         _at_providers(names, sources, found, asking)
         _on_chains(names, sources, found, asking)
     return found
+
+
+def _order(document: Mapping[str, Any], fields: FieldPaths) -> tuple[bool, float, str]:
+    """Which of several payments is meant: one that is open before one that is not, then the newest."""
+    status, created = (value_at(document, fields.path(name).split(".")) for name in ("status", "created_at"))
+    try:
+        at = created.timestamp() if isinstance(created, datetime) else 0.0
+    except (OverflowError, OSError, ValueError):
+        at = 0.0
+    return status not in OPEN, -at, payment_id_text(document["_id"])
 
 
 def _in_store(names: Sequence[Name], sources: AskedSources, found: _Search) -> None:
@@ -460,7 +482,6 @@ def _asked_further(dossier: Dossier, sources: AskedSources, *, names: Sequence[N
 def forwarder_of(document: Mapping[str, Any] | None) -> str | None:
     """The forwarder address that a document names, or None."""
     from recon.ids import normalise_address
-    from recon.sources.fields import DEFAULT_CANDIDATES, value_at
 
     for path in DEFAULT_CANDIDATES["forwarder"]:
         value = value_at(document, path.split(".")) if document else None

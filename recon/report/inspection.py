@@ -10,9 +10,9 @@ from recon.inspection.causes import RankedCause
 from recon.inspection.outgoing import Outgoing
 from recon.inspection.proof import ProofReport
 from recon.inspection.signs import time_text
-from recon.model import TIER_TEXT, FieldView
+from recon.model import TIER_TEXT, FieldView, Finding, Tier
 from recon.report.model import Column, Fact, Report, Table
-from recon.report.text import amount_text
+from recon.report.text import amount_text, shell_word
 
 
 def render_inspection(found: Inspection, *, related: bool = True) -> Report:
@@ -56,7 +56,15 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
     ]
     if related:
         tables.append(_lines("known_by", "How it was found, and what else knows it", dossier.found_by, empty="-"))
-    return Report("inspection", f"Payment {finding.payment_id}", tuple(facts), tuple(tables))
+    return Report("inspection", f"Payment {finding.payment_id}", tuple(facts), tuple(tables), _steps(finding))
+
+
+def _steps(finding: Finding) -> tuple[str, ...]:
+    name = shell_word(finding.payment_id)
+    steps = [f"Nothing has changed. To keep this as evidence: recon case {name} --out case.json"]
+    if finding.tier in (Tier.AUTO, Tier.REVIEW):
+        steps.append(f"To see what a correction would write: recon plan --id {name}")
+    return tuple(steps)
 
 
 def _orphan_steps() -> tuple[str, ...]:

@@ -9,13 +9,13 @@ import narwhals as nw
 
 from recon.links import Frame
 
-_PAYMENT: Final = (
+_CARRIED: Final = (
     "payment_id", "provider", "direction", "status", "status_raw", "escrow_state", "disputed", "hold", "is_test",
-    "expected_units", "covered_from_units", "overpaid_from_units", "token", "chain_id", "recipient", "sender",
-    "is_deposit", "reference_topic", "request_id", "external_id", "tx_hash", "tx_hash_raw", "simulated",
-    "confirmations", "safety_status", "aml_blocked", "buyer_id", "order_id", "offer_id", "created_at", "updated_at",
-    "expires_at", "problem",
+    "covered_from_units", "overpaid_from_units", "token", "chain_id", "recipient", "sender", "tx_hash", "tx_hash_raw",
+    "simulated", "confirmations", "safety_status", "aml_blocked", "created_at", "updated_at", "expires_at", "problem",
 )  # fmt: skip
+"""What every payment carries through the matching; what only a break needs is fetched for the breaks."""
+_KEYS: Final = ("is_deposit", "reference_topic", "request_id", "external_id")
 CLAIM_COUNTS: Final = (
     "found", "failed", "not_found", "paid", "partial", "unpaid", "refunded", "unknown", "lifi",
 )  # fmt: skip
@@ -25,8 +25,8 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
     """Payments of the window and their context, each with its mode and with counts of what its provider says."""
     rows = nw.concat(
         [
-            tables["payments"].select(*_PAYMENT, in_window=nw.lit(value=True)),
-            tables["context"].select(*_PAYMENT, in_window=nw.lit(value=False)),
+            tables["payments"].select(*_CARRIED, *_KEYS, in_window=nw.lit(value=True)),
+            tables["context"].select(*_CARRIED, *_KEYS, in_window=nw.lit(value=False)),
         ],
         how="vertical",
     ).with_columns(
@@ -39,12 +39,12 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
         direction=nw.col("direction").fill_null("in"),
         claim_key=_payment_claim_key(),
     )
-    by_key, by_topic = _claims_by_key(tables["claims"])
-    joined = rows.join(by_key, on="claim_key", how="left")
-    unkeyed = rows.filter(nw.col("claim_key").is_null() & ~nw.col("reference_topic").is_null())
-    late = unkeyed.select("payment_id", claim_topic_key=nw.col("reference_topic")).join(
-        by_topic, on="claim_topic_key", how="inner"
+    unkeyed = rows.filter(nw.col("claim_key").is_null() & ~nw.col("reference_topic").is_null()).select(
+        "payment_id", claim_topic_key=nw.col("reference_topic")
     )
+    by_key, by_topic = _claims_by_key(tables["claims"], topics=unkeyed.select("claim_topic_key").unique())
+    joined = rows.join(by_key, on="claim_key", how="left")
+    late = unkeyed.join(by_topic, on="claim_topic_key", how="inner")
     joined = joined.join(late.drop("claim_topic_key"), on="payment_id", how="left")
     counts = {name: nw.coalesce(f"c_{name}", f"r_{name}").fill_null(0).cast(nw.Int64) for name in CLAIM_COUNTS}
     topic = nw.coalesce("reference_topic", "c_topic")
@@ -55,8 +55,13 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
         .then(nw.lit("reference"))
         .otherwise(nw.lit("hash"))
     )
-    told = {"topic": topic, "mode": mode, "claim_time": nw.coalesce("c_time", "r_time")}
-    return joined.select(*_PAYMENT, "in_window", "claim_key", **told, **counts)
+    told = {
+        "topic": topic,
+        "has_reference": ~nw.col("reference_topic").is_null(),
+        "mode": mode,
+        "claim_time": nw.coalesce("c_time", "r_time"),
+    }
+    return joined.select(*_CARRIED, "in_window", "claim_key", **told, **counts)
 
 
 def _payment_claim_key() -> nw.Expr:
@@ -66,7 +71,7 @@ def _payment_claim_key() -> nw.Expr:
     return nw.when(~known.is_null()).then(nw.concat_str([prefix, nw.col("provider"), nw.lit("|"), known]))
 
 
-def _claims_by_key(claims: Frame) -> tuple[Frame, Frame]:
+def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:
     found = (nw.col("outcome") == "found").fill_null(value=False)
     state = nw.col("state").fill_null("unknown")
     prefix = nw.when(nw.col("object") == "payout").then(nw.lit("payout|")).otherwise(nw.lit("pay|"))
@@ -101,6 +106,7 @@ def _claims_by_key(claims: Frame) -> tuple[Frame, Frame]:
     by_topic = (
         rows.filter(~nw.col("reference_topic").is_null())
         .with_columns(claim_topic_key=nw.col("reference_topic"))
+        .join(topics, on="claim_topic_key", how="inner")
         .group_by("claim_topic_key")
         .agg(
             *[nw.col(name).sum().alias(f"r_{name}") for name in CLAIM_COUNTS],

@@ -54,6 +54,11 @@ CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units",
 OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
                     ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
 _BENIGN: Final = tuple(str(rule.verdict) for rule in RULES if rule.tier is Tier.BENIGN)
+_DECIDED: Final = (
+    "verdict", "findings", "expired", "complete", "open", "aml_hold", "unfinal", "safety_hold", "unasked",
+    "chain_blind", "hash_unanswered", "moves",
+)  # fmt: skip
+"""The columns of :data:`BREAKS` that the rules make; the others are evidence."""
 _FROM_PAYMENTS: Final = (
     "expected_units", "covered_from_units", "overpaid_from_units", "request_id", "external_id",
     "decimals", "currency", "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths",
@@ -111,19 +116,38 @@ def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str
 def judge(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy) -> Judgement:
     """Match, classify and count; only breaks and counters leave the engine."""
     matched = match_payments(tables, horizon=horizon, policy=policy, keep=engine.keep)
-    links = engine.keep(matched.links)
-    judged = engine.keep(classify(matched.evidence, horizon=horizon, policy=policy).filter(nw.col("in_window")))
-    breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(list(_BENIGN))))
-    detailed = _with_details(breaks, tables)
-    own_links = links.join(breaks.select("payment_id"), on="payment_id", how="inner")
+    judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy)))
+    breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(list(_BENIGN))).select("payment_id", *_DECIDED))
+    detailed = matched.evidence_of(matched.payments.join(breaks, on="payment_id", how="inner"))
+    own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     return Judgement(
-        breaks=engine.collect(detailed, BREAKS, order=["payment_id"]),
-        links=engine.collect(own_links, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
+        breaks=engine.collect(_with_details(engine.keep(detailed), tables), BREAKS, order=["payment_id"]),
+        links=engine.collect(
+            matched.links_of(own_pairs), LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]
+        ),
         counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
         captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
         open_by_age=_open_by_age(judged, engine),
         orphan_transfers=_orphan_transfers(tables, engine, policy=policy),
         orphan_claims=_orphan_claims(tables, engine),
+    )
+
+
+def _narrowed(classified: Frame) -> Frame:
+    """What is kept of every payment: its verdict and what is counted; all else is fetched for the breaks alone."""
+    scoped = ~nw.col("is_test") & ~nw.col("is_foreign")
+    owed = nw.col("covered_by_chain") & nw.col("incoming") & ~nw.col("complete") & ~nw.col("refunded_row")
+    is_owed = owed & scoped & ~nw.col("is_malformed")
+    return classified.filter(nw.col("in_window")).select(
+        "payment_id",
+        "provider",
+        "chain_id",
+        "age_ms",
+        *_DECIDED,
+        is_waiting=nw.col("open") & nw.col("incoming") & scoped,
+        is_owed=is_owed,
+        owed_token=nw.when(is_owed).then(nw.col("token")),
+        owed_units=nw.when(is_owed).then(nw.col("received_final")),
     )
 
 
@@ -162,17 +186,16 @@ def _counts(judged: Frame) -> Frame:
 
 
 def _captured(judged: Frame) -> Frame:
-    owed = nw.col("covered_by_chain") & nw.col("incoming") & ~nw.col("complete") & ~nw.col("refunded_row")
     return (
-        judged.filter(owed & ~nw.col("is_test") & ~nw.col("is_malformed") & ~nw.col("is_foreign"))
-        .select("chain_id", "token", units=nw.col("received_final"), rows=nw.lit(1).cast(nw.Int64))
+        judged.filter(nw.col("is_owed"))
+        .select("chain_id", token=nw.col("owed_token"), units=nw.col("owed_units"), rows=nw.lit(1).cast(nw.Int64))
         .group_by("chain_id", "token")
         .agg(nw.col("units").sum(), nw.col("rows").sum())
     )
 
 
 def _open_by_age(judged: Frame, engine: Engine) -> dict[str, int]:
-    scoped = judged.filter(nw.col("open") & nw.col("incoming") & ~nw.col("is_test") & ~nw.col("is_foreign"))
+    scoped = judged.filter(nw.col("is_waiting"))
     bucket: Any = nw.lit(OPEN_AGES[-1][0])
     for name, limit in reversed(OPEN_AGES[:-1]):
         bucket = nw.when((nw.col("age_ms") < limit).fill_null(value=False)).then(nw.lit(name)).otherwise(bucket)
@@ -184,9 +207,12 @@ def _open_by_age(judged: Frame, engine: Engine) -> dict[str, int]:
 
 
 def _known(tables: Mapping[str, Frame], *columns: str) -> Frame:
-    """Every value that a row of the window or its context holds in one of these columns; kinds of ids never collide."""
+    """Every value that a row of the window or its context holds in one of these columns; kinds of ids never collide.
+
+    Values may come twice: this is only ever used to find what is not in it.
+    """
     found = [tables[name].select(known=nw.col(column)) for name in ("payments", "context") for column in columns]
-    return nw.concat(found, how="vertical").filter(~nw.col("known").is_null()).unique()
+    return nw.concat(found, how="vertical").filter(~nw.col("known").is_null())
 
 
 ORPHAN_TRANSFERS: Final[Schema] = {
@@ -220,7 +246,7 @@ def _orphan_transfers(tables: Mapping[str, Frame], engine: Engine, *, policy: Po
     candidates = engine.keep(
         nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
     )
-    known = engine.keep(_known(tables, "reference_topic", "tx_hash"))
+    known = _known(tables, "reference_topic", "tx_hash")
     unknown = (
         candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
         .join(known, left_on="topic_key", right_on="known", how="anti")
@@ -237,10 +263,19 @@ def _orphan_claims(tables: Mapping[str, Frame], engine: Engine) -> pa.Table:
     """
     keyed = ~nw.col("request_id").is_null() | ~nw.col("reference").is_null() | ~nw.col("external_id").is_null()
     found = tables["claims"].filter((nw.col("outcome") == "found").fill_null(value=False) & keyed)
-    found = found.select(*ORPHAN_CLAIMS)
-    known = engine.keep(_known(tables, "request_id", "reference", "external_id", "tx_hash"))
-    keys = ("request_id", "reference", "external_id", "tx_hashes")
-    unknown = found.with_columns(**{f"{column}_key": nw.col(column).fill_null("") for column in keys})
+    unknown = found.select(*ORPHAN_CLAIMS)
+    own = ("request_id", "external_id")
+    keys = (*own, "reference", "tx_hashes")
+    for column in own:
+        unknown = _without(unknown, column, _known(tables, column))
+    unknown = engine.keep(unknown)
+    known = _known(tables, "request_id", "reference", "external_id", "tx_hash")
     for column in keys:
-        unknown = unknown.join(known, left_on=f"{column}_key", right_on="known", how="anti")
+        unknown = _without(unknown, column, known)
     return engine.collect(unknown.head(ORPHANS_MAX), ORPHAN_CLAIMS, order=["provider", "object", "claim_id"])
+
+
+def _without(claims: Frame, column: str, known: Frame) -> Frame:
+    """The claims of which one column holds nothing that is known."""
+    keyed = claims.with_columns(sought=nw.col(column).fill_null(""))
+    return keyed.join(known, left_on="sought", right_on="known", how="anti").drop("sought")

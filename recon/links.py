@@ -22,10 +22,11 @@ DEPOSIT_KINDS: Final = "erc20"
 PAYING_EMITTER: Final = "fee_proxy"
 
 LINK: Final = (
-    "payment_id", "t_chain", "t_tx", "t_log", "t_block", "t_time", "t_final", "t_amount", "t_recipient", "t_token",
-    "t_kind", "t_topic", "t_fee_recipient", "is_valid", "is_refund", "wrong_chain", "wrong_token", "wrong_recipient",
-    "wrong_reference", "is_spam", "own_hash",
+    "payment_id", "t_chain", "t_tx", "t_log", "t_kind", "t_block", "t_time", "t_final", "t_amount", "t_fee_recipient",
+    "is_valid", "is_refund", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference", "is_spam", "own_hash",
 )  # fmt: skip
+_SHOWN: Final = ("t_recipient", "t_token", "t_topic")
+"""What only a person needs of a linked transfer; fetched by :func:`shown_links` for few of them."""
 _TRANSFER: Final = (
     "chain_id", "tx_hash", "log_index", "block", "block_time", "final", "amount_units", "recipient", "fee_units",
     "fee_recipient", "token", "token_known", "kind", "reference_topic",
@@ -33,6 +34,13 @@ _TRANSFER: Final = (
 _OWN: Final = (
     "payment_id", "direction", "mode", "topic", "chain_id", "token", "recipient", "sender", "tx_hash", "created_at",
 )  # fmt: skip
+
+
+def shown_links(links: Frame, transfers: Frame) -> Frame:
+    """Links with the columns of their transfers that only a person needs."""
+    key = ("t_chain", "t_tx", "t_log", "t_kind")
+    shown = renamed_transfers(transfers).select(*key, *_SHOWN)
+    return links.join(shown, on=list(key), how="left")
 
 
 def concat_links(*frames: Frame) -> Frame:
@@ -179,18 +187,15 @@ def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Fra
     return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), released=nothing)
 
 
-def suspect_links(counted: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame) -> Frame:
+def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame) -> Frame:
     """Transfers that lead from a payment's own hash or reference to money that is wrong in some way."""
-    open_question = counted.filter(
-        ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & ~nw.col("tx_hash").is_null())
-    )
     by_link = direct.filter(~nw.col("is_valid") & ~nw.col("is_refund") & ~nw.col("is_spam")).join(
-        open_question.select("payment_id"), on="payment_id", how="inner"
+        unsettled.select("payment_id"), on="payment_id", how="inner"
     )
     logged = transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
-    named = named_hashes(open_question, claim_txs)
+    named = named_hashes(unsettled, claim_txs)
     pairs = (
-        open_question.select(*_OWN)
+        unsettled.select(*_OWN)
         .join(named, on="payment_id", how="inner")
         .join(transfers.with_columns(named=nw.col("t_tx")), on="named", how="inner")
         .join(logged.with_columns(is_logged=nw.lit(value=True)), left_on="named", right_on="logged_tx", how="left")

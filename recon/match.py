@@ -253,7 +253,8 @@ def _refund_transfers(direct: Frame) -> Frame:
 def _recorded_hash(counted: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
     """What the chains say of the hash that the row records, where it is not among its valid transfers.
 
-    A row of money going out is found by nothing but hashes, so those that its provider names are looked at as well.
+    A row of money going out is found by nothing but hashes, so those that its provider names are looked at as well. Of
+    money coming in only that nobody answered about such a hash matters: it may be in a block past the end of the scan.
     """
     loose = counted.filter(~nw.col("own_hash_valid"))
     recorded = loose.filter(~nw.col("tx_hash").is_null()).select("payment_id", "chain_id", named=nw.col("tx_hash"))
@@ -261,8 +262,17 @@ def _recorded_hash(counted: Frame, transactions: Frame, claim_txs: Frame) -> Fra
     claimed = outgoing.select("payment_id", "chain_id").join(
         named_hashes(outgoing, claim_txs), on="payment_id", how="inner"
     )
-    asked = nw.concat([recorded, claimed.select("payment_id", "chain_id", "named")], how="vertical")
     known = transactions.select("outcome", x_chain=nw.col("chain_id"), named=nw.col("tx_hash"))
+    unanswered = known.filter(nw.col("outcome") == "failed").select(tx_hash=nw.col("named")).unique()
+    open_rows = loose.filter((nw.col("mode") != "hash") & ~nw.col("covered"))
+    named_in_vain = open_rows.select("payment_id", "chain_id").join(
+        named_hashes(open_rows, claim_txs.join(unanswered, on="tx_hash", how="inner")), on="payment_id", how="inner"
+    )
+    # What a provider names for money coming in says nothing while it is answered; the money itself is in the scan.
+    in_vain = named_in_vain.join(unanswered, left_on="named", right_on="tx_hash", how="inner")
+    asked = nw.concat(
+        [one.select("payment_id", "chain_id", "named") for one in (recorded, claimed, in_vain)], how="vertical"
+    )
     here = nw.col("x_chain") == nw.col("chain_id")
     return (
         asked.join(known, on="named", how="inner")

@@ -33,7 +33,7 @@ def test_inspect_prints_cause_first_and_leaves_with_1(tmp_path: Path) -> None:
     made = scene("webhook_lost", rail="request_network")
     result = run("inspect", made.payment_id, "--config", config_of(made, tmp_path), "--format", "json")
     assert result.exit_code == 1, result.output
-    assert "webhook_never_delivered" in result.stdout
+    assert "delivery_unknown" in result.stdout
     assert isinstance(json.loads(result.stdout), dict)
 
 

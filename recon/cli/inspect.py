@@ -100,7 +100,7 @@ def inspect(name: str | None, config_path: Path | None, output: str, part: str |
 def case(
     *, name: str, config_path: Path | None, out: Path, deliveries: tuple[Path, ...], snapshot_path: Path | None
 ) -> None:
-    """Freeze what is known of one payment into one redacted file.
+    """Freeze one payment's evidence into a redacted file.
 
     Asks the same as "recon inspect"; writes one file that replays offline to the same verdict and causes. Personal
     fields are replaced, the same value by the same stand-in; secrets are never in it.

@@ -43,7 +43,10 @@ SECRET_VARIABLES: Final = {
 
 @click.group()
 def triage() -> None:
-    """Look at access logs and deliveries; nothing is changed or sent by it."""
+    """Look at access logs and deliveries.
+
+    Nothing is changed or sent by it; "summary" puts the first ten minutes of an incident on one page.
+    """
 
 
 @triage.command("access-log")

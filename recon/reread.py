@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _FETCHED_AT_ONCE: Final = 1_000
+_PLAIN: Final = "erc20"
 _KEY_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
 
 
@@ -209,15 +210,38 @@ class SecondReading:
             for name, values in wanted.items():
                 for value, document in self._sources.store.find_claimants(name, sorted(values)):
                     known[name, value] = payment_id_text(document["_id"])
-            open_topics = {row["reference_topic"] for row in transfers if ("tx_hash", row["tx_hash"]) not in known}
-            known.update(self._topics_known(open_topics - {None}))
+            unknown = [row for row in transfers if ("tx_hash", row["tx_hash"]) not in known]
+            told = self._told_by_receipts(unknown)
+            topics = {row["reference_topic"] for row in unknown} | {one for found in told.values() for one in found}
+            known.update(self._topics_known(topics - {None}))
         except SourceError as error:
             self._coverage.append(Coverage("payments", "orphans", complete=False, problem=str(error)))
             return []
         self._coverage.append(
             Coverage("payments", "orphans", complete=problem is None, items=len(known), problem=problem)
         )
-        return [*_orphan_transfers(transfers, known), *_orphan_claims(claims, known)]
+        certain = [row for row in transfers if ("tx_hash", row["tx_hash"]) in known or _is_told(row, told)]
+        return [*_orphan_transfers(certain, known, told), *_orphan_claims(claims, known)]
+
+    def _told_by_receipts(self, transfers: Iterable[Row]) -> dict[tuple[int, str], set[str]]:
+        """The references in the whole receipts of plain transfers: the proxy's log of one may have been in a gap.
+
+        A transaction that is not there any more, or about which nobody answered, is not in the result.
+        """
+        wanted: dict[int | None, set[str]] = defaultdict(set)
+        for row in transfers:
+            if row["kind"] == _PLAIN:
+                wanted[row["chain_id"]].add(row["tx_hash"])
+        told: dict[tuple[int, str], set[str]] = {}
+        for reading in self._ask_chains(wanted, ()):
+            for row in reading.tables["transactions"].to_pylist() if "transactions" in reading.tables else ():
+                if row["outcome"] == "success":
+                    told[row["chain_id"], row["tx_hash"]] = set()
+            for row in reading.tables["transfers"].to_pylist() if "transfers" in reading.tables else ():
+                key = (row["chain_id"], row["tx_hash"])
+                if key in told and row["reference_topic"]:
+                    told[key].add(row["reference_topic"])
+        return told
 
     def _topics_known(self, topics: set[str]) -> dict[tuple[str, str], str]:
         """Search the references of the whole collection for topics, which no index can look up."""
@@ -233,9 +257,17 @@ class SecondReading:
         return found
 
 
-def _orphan_transfers(transfers: Sequence[Row], known: Mapping[tuple[str, str], str]) -> Iterator[dict[str, Any]]:
+def _is_told(row: Row, told: Mapping[tuple[int, str], set[str]]) -> bool:
+    return row["kind"] != _PLAIN or (row["chain_id"], row["tx_hash"]) in told
+
+
+def _orphan_transfers(
+    transfers: Sequence[Row], known: Mapping[tuple[str, str], str], told: Mapping[tuple[int, str], set[str]]
+) -> Iterator[dict[str, Any]]:
     for row in transfers:
-        by_hash, by_topic = known.get(("tx_hash", row["tx_hash"])), known.get(("topic", row["reference_topic"] or ""))
+        topics = {row["reference_topic"] or ""} | told.get((row["chain_id"], row["tx_hash"]), set())
+        by_hash = known.get(("tx_hash", row["tx_hash"]))
+        by_topic = next((known["topic", topic] for topic in sorted(topics) if ("topic", topic) in known), None)
         yield {
             "kind": "transfer",
             "key": f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}",

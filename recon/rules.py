@@ -89,6 +89,9 @@ RULES: Final = (
 )  # fmt: skip
 """In the order in which verdicts are taken; ``missing_local`` is raised for what has no payment."""
 
+HEAD_AGE_MAX_MS: Final = 30_000
+"""A node whose newest block is older may not have seen yet what a row or a provider without a time of its own names."""
+
 RULE: Final[Mapping[Verdict, Rule]] = {rule.verdict: rule for rule in RULES}
 
 
@@ -212,8 +215,9 @@ def _money(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]
 
 def _answers(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     """Which missing answers could still change the outcome: only those about money that has not been proven."""
+    del policy
     undecided = ~c("covered")
-    lags = c("head_time") < horizon.now_ms - policy.clock_skew_ms
+    lags = c("head_time") < horizon.now_ms - HEAD_AGE_MAX_MS
     too_new = _true(c("claim_time") > c("head_time")) | (c("claim_time").is_null() & lags)
     unseen = c("provider_paid") & too_new
     hash_too_new = c("has_hash") & _true(nw.coalesce("updated_at", "created_at") > c("head_time")) & lags

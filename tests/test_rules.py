@@ -12,6 +12,7 @@ from tests.builders import (
     HOUR_MS,
     NOW_MS,
     claim_row,
+    claim_tx_row,
     full_coverage,
     gap_row,
     one_payment,
@@ -304,3 +305,19 @@ def test_a_shared_hash_is_not_held_against_rows_whose_chain_was_not_searched() -
     gap = gap_row(from_ms=NOW_MS - 3 * HOUR_MS, to_ms=NOW_MS)
     rows = {"payments": [payment_row(1), payment_row(2, tx_hash=tx_hash(1))], "claims": [claim_row(1), claim_row(2)]}
     assert set(verdicts(rows, gaps=[gap]).values()) == {"unproven"}
+
+
+def test_a_hash_that_the_provider_names_and_nobody_answered_about_leaves_the_question_open() -> None:
+    rows = {
+        "payments": [open_row()],
+        "claims": [claim_row()],
+        "claim_txs": [claim_tx_row(tx_hash=tx_hash(9))],
+        "transactions": [transaction_row(tx_hash=tx_hash(9), outcome="failed")],
+    }
+    assert verdicts(rows) == {ME: "lookup_failed"}
+
+
+def test_a_provider_without_a_time_is_not_called_ahead_of_a_node_that_is_a_minute_old() -> None:
+    coverage = [{**row, "head_time": NOW_MS - MINUTE_MS} for row in full_coverage()]
+    rows = {"payments": [open_row()], "claims": [claim_row(created_at=None)], "coverage": coverage}
+    assert verdicts(rows) == {ME: "unproven"}

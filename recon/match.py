@@ -21,7 +21,7 @@ from typing import Final
 
 import narwhals as nw
 
-from recon.claimed import CLAIM_COUNTS, with_claims
+from recon.claimed import with_claims
 from recon.links import (
     Frame,
     Keep,
@@ -34,6 +34,7 @@ from recon.links import (
     one_if,
     renamed_transfers,
     settled_deposits,
+    shown_links,
     suspect_links,
 )
 from recon.model import Policy
@@ -60,14 +61,44 @@ class Horizon:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """One row of evidence per payment, and the links to transfers that it was summed from."""
+    """Payments, the money that came for them, and the links it was summed from.
 
-    evidence: Frame
-    links: Frame
+    Args:
+        payments: One row per payment of the window and its context, with what its provider says.
+        money: One row per payment: what came in, whether it covers, and by which transfer.
+        marks: One row per payment about which there is something unusual to say.
+        pairs: Links of payments and transfers, without the columns that only a person needs.
+        transfers: The transfers that the links point to.
+    """
+
+    payments: Frame
+    money: Frame
+    marks: Frame
+    pairs: Frame
+    transfers: Frame
+
+    @property
+    def evidence(self) -> Frame:
+        """One row of evidence per payment."""
+        return self.evidence_of(self.payments)
+
+    def evidence_of(self, payments: Frame) -> Frame:
+        """The evidence of some of :attr:`payments`."""
+        found = payments.join(self.money, on="payment_id", how="left").join(self.marks, on="payment_id", how="left")
+        return _closed(found)
+
+    @property
+    def links(self) -> Frame:
+        """Every link of a payment and a transfer, with all its columns."""
+        return self.links_of(self.pairs)
+
+    def links_of(self, pairs: Frame) -> Frame:
+        """Some of :attr:`pairs` with all their columns."""
+        return shown_links(pairs, self.transfers)
 
 
 def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, keep: Keep) -> Matched:
-    """Give one row of evidence per payment of ``payments`` and ``context``, and all links to transfers.
+    """Give the evidence for every payment of ``payments`` and ``context``, and all links to transfers.
 
     Args:
         tables: ``payments``, ``context``, ``claims``, ``claim_txs``, ``transfers``, ``transactions`` by
@@ -85,7 +116,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     payments = keep(claimed.with_columns(**reach))
     transfers = renamed_transfers(tables["transfers"])
     deposits, shared_deposits = settled_deposits(
-        payments, keep(links_by_deposit(payments, transfers, policy=policy)), keep=keep
+        payments, keep(concat_links(links_by_deposit(payments, transfers, policy=policy))), keep=keep
     )
     direct = keep(
         concat_links(
@@ -94,24 +125,30 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
             links_by_hash(payments, transfers, claim_txs=tables["claim_txs"]),
         )
     )
-    received = keep(_received(direct))
-    proofs = _proofs(payments, direct, received)
-    counted = keep(
-        payments.join(received, on="payment_id", how="left")
-        .join(proofs, on="payment_id", how="left")
-        .with_columns(**_cover(policy))
-    )
-    suspects = keep(suspect_links(counted, direct, transfers=transfers, claim_txs=tables["claim_txs"]))
+    money = keep(_money(payments, direct, policy=policy))
+    outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
+    in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & _names_hash())
+    unsettled = keep(payments.join(outcome, on="payment_id", how="inner").filter(in_question))
+    suspects = keep(suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"]))
     marks = _combined(
         closest_wrong(suspects),
         _refund_transfers(direct),
-        _recorded_hash(counted, tables["transactions"], tables["claim_txs"]),
-        _shared_hashes(counted, direct),
+        _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
+        _shared_hashes(payments, unsettled, direct),
         shared_deposits,
-        *_siblings(counted),
+        _repeated(_real(payments).filter(~nw.col("claim_key").is_null()), "claim_key", name="key_rows"),
+        _repeated(_real(payments).filter(nw.col("has_reference")), "topic", name="topic_rows"),
+        *_siblings(_deals(payments, tables, keep=keep), money),
     )
-    evidence = counted.select(*_JUDGED).join(marks, on="payment_id", how="left")
-    return Matched(_closed(evidence), concat_links(direct, suspects))
+    return Matched(payments, money, keep(marks), concat_links(direct, suspects), tables["transfers"])
+
+
+def _names_hash() -> nw.Expr:
+    return ~nw.col("tx_hash").is_null()
+
+
+def _real(payments: Frame) -> Frame:
+    return payments.filter(~nw.col("is_test"))
 
 
 def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
@@ -137,6 +174,16 @@ def _head_time(horizon: Horizon) -> nw.Expr:
         here = (nw.col("chain_id") == chain_id).fill_null(value=False)
         until = nw.when(here).then(nw.lit(min(head_ms, horizon.now_ms))).otherwise(until)
     return until.cast(nw.Int64)
+
+
+def _money(payments: Frame, direct: Frame, *, policy: Policy) -> Frame:
+    """One row per payment: what came for it, and whether that is enough."""
+    owed = payments.select("payment_id", "provider", "chain_id", "covered_from_units", "overpaid_from_units", "paid")
+    return (
+        owed.join(_received(direct), on="payment_id", how="left")
+        .join(_proofs(payments, direct), on="payment_id", how="left")
+        .select("payment_id", "received", "received_final", "valid_count", "last_time", **_cover(policy))
+    )
 
 
 def _received(direct: Frame) -> Frame:
@@ -170,13 +217,18 @@ def _received(direct: Frame) -> Frame:
     )
 
 
-def _proofs(payments: Frame, direct: Frame, received: Frame) -> Frame:
+def _proofs(payments: Frame, direct: Frame) -> Frame:
     """For payments with several final transfers: the one that completes the cover, and how many it took."""
-    several = received.filter(nw.col("final_count") > 1).select("payment_id")
-    parts = (
-        direct.filter(nw.col("is_valid") & nw.col("t_final"))
-        .join(several, on="payment_id", how="inner")
-        .select("payment_id", "t_block", "t_log", "t_tx", "t_time", "t_amount", "t_fee_recipient")
+    final = direct.filter(nw.col("is_valid") & nw.col("t_final"))
+    several = (
+        final.select("payment_id", one=nw.lit(1).cast(nw.Int64))
+        .group_by("payment_id")
+        .agg(nw.col("one").sum())
+        .filter(nw.col("one") > 1)
+        .select("payment_id")
+    )
+    parts = final.join(several, on="payment_id", how="inner").select(
+        "payment_id", "t_block", "t_log", "t_tx", "t_time", "t_amount", "t_fee_recipient"
     )
     earlier = parts.select("payment_id", b_block=nw.col("t_block"), b_log=nw.col("t_log"), b_amount=nw.col("t_amount"))
     not_later = (nw.col("b_block") < nw.col("t_block")) | (
@@ -250,13 +302,13 @@ def _refund_transfers(direct: Frame) -> Frame:
     )
 
 
-def _recorded_hash(counted: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
+def _recorded_hash(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
     """What the chains say of the hash that the row records, where it is not among its valid transfers.
 
     A row of money going out is found by nothing but hashes, so those that its provider names are looked at as well. Of
     money coming in only that nobody answered about such a hash matters: it may be in a block past the end of the scan.
     """
-    loose = counted.filter(~nw.col("own_hash_valid"))
+    loose = unsettled.filter(~nw.col("own_hash_valid"))
     recorded = loose.filter(~nw.col("tx_hash").is_null()).select("payment_id", "chain_id", named=nw.col("tx_hash"))
     outgoing = loose.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
     claimed = outgoing.select("payment_id", "chain_id").join(
@@ -264,7 +316,7 @@ def _recorded_hash(counted: Frame, transactions: Frame, claim_txs: Frame) -> Fra
     )
     known = transactions.select("outcome", x_chain=nw.col("chain_id"), named=nw.col("tx_hash"))
     unanswered = known.filter(nw.col("outcome") == "failed").select(tx_hash=nw.col("named")).unique()
-    open_rows = loose.filter((nw.col("mode") != "hash") & ~nw.col("covered"))
+    open_rows = loose.filter((nw.col("mode") != "hash") & ~nw.col("covered_by_chain"))
     named_in_vain = open_rows.select("payment_id", "chain_id").join(
         named_hashes(open_rows, claim_txs.join(unanswered, on="tx_hash", how="inner")), on="payment_id", how="inner"
     )
@@ -288,16 +340,15 @@ def _recorded_hash(counted: Frame, transactions: Frame, claim_txs: Frame) -> Fra
     )
 
 
-def _shared_hashes(counted: Frame, direct: Frame) -> Frame:
+def _shared_hashes(payments: Frame, unsettled: Frame, direct: Frame) -> Frame:
     """Payments that record a hash another payment records or is paid by, unless each has its own log in it.
 
     That a payment has no log of its own in the transaction is only known where its chain was searched.
     """
-    taken = counted.filter(~nw.col("tx_hash").is_null() & ~nw.col("is_test"))
+    taken = _real(payments).filter(_names_hash())
     searched = nw.col("covered_by_scan") | ((nw.col("mode") == "hash") & nw.col("chain_is_read"))
-    loose = taken.filter(~nw.col("own_hash_valid") & searched).select(
-        loose_id=nw.col("payment_id"), named=nw.col("tx_hash")
-    )
+    strays = _real(unsettled).filter(_names_hash() & ~nw.col("own_hash_valid") & searched)
+    loose = strays.select(loose_id=nw.col("payment_id"), named=nw.col("tx_hash"))
     holders = nw.concat(
         [
             taken.select(holder_id=nw.col("payment_id"), named=nw.col("tx_hash")),
@@ -312,24 +363,39 @@ def _shared_hashes(counted: Frame, direct: Frame) -> Frame:
     return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=nw.lit(1).cast(nw.Int64))
 
 
-def _siblings(counted: Frame) -> tuple[Frame, ...]:
-    """What other rows of the same buyer, order and offer, or with the same provider key, say about a payment."""
-    real = counted.filter(~nw.col("is_test"))
-    deal = ["buyer_id", "order_id", "offer_id"]
-    whole = real.filter(~nw.col("buyer_id").is_null() & ~nw.col("order_id").is_null() & ~nw.col("offer_id").is_null())
-    money = nw.col("seen_any") | (nw.col("paid") > 0)
-    moneyed = whole.filter(money & (nw.col("status").fill_null("") != "refunded"))
+def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame:
+    """Payments whose buyer, order and offer another payment has too; few, so the three ids need not be carried."""
+    named = [tables[name].select("payment_id", *_DEAL) for name in ("payments", "context")]
+    whole = nw.concat(named, how="vertical")
+    for column in _DEAL:
+        whole = whole.filter(~nw.col(column).is_null())
+    shared = (
+        whole.with_columns(one=nw.lit(1).cast(nw.Int64))
+        .group_by(*_DEAL)
+        .agg(nw.col("one").sum())
+        .filter(nw.col("one") > 1)
+        .select(*_DEAL)
+    )
+    crowded = keep(whole.join(shared, on=list(_DEAL), how="inner"))
+    known = _real(payments).select("payment_id", "direction", "status", "paid")
+    return keep(crowded.join(known, on="payment_id", how="inner"))
+
+
+def _siblings(deals: Frame, money: Frame) -> tuple[Frame, ...]:
+    """What other rows of the same buyer, order and offer say about a payment."""
+    seen = money.select("payment_id", "seen_any", "covered_by_chain", "proof_tx")
+    whole = deals.join(seen, on="payment_id", how="inner")
+    paid = nw.col("seen_any") | (nw.col("paid") > 0)
+    moneyed = whole.filter(paid & (nw.col("status").fill_null("") != "refunded"))
     refunds = (
         whole.filter((nw.col("direction") == "refund") & nw.col("covered_by_chain"))
-        .group_by(*deal)
+        .group_by(*_DEAL)
         .agg(nw.col("proof_tx").max().alias("refund_row_tx"))
     )
-    given_back = whole.filter(nw.col("direction") == "in").select("payment_id", *deal)
+    given_back = whole.filter(nw.col("direction") == "in").select("payment_id", *_DEAL)
     return (
-        _repeated(real.filter(~nw.col("claim_key").is_null()), "claim_key", name="key_rows"),
-        _repeated(real.filter(~nw.col("reference_topic").is_null()), "reference_topic", name="topic_rows"),
-        _repeated(moneyed, *deal, name="moneyed_rows"),
-        given_back.join(refunds, on=deal, how="inner").select("payment_id", "refund_row_tx"),
+        _repeated(moneyed, *_DEAL, name="moneyed_rows"),
+        given_back.join(refunds, on=list(_DEAL), how="inner").select("payment_id", "refund_row_tx"),
     )
 
 
@@ -341,17 +407,7 @@ def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
     return narrow.join(crowds, on=by, how="inner").select("payment_id", name)
 
 
-_JUDGED: Final = (
-    "payment_id", "in_window", "provider", "direction", "status", "status_raw", "escrow_state", "disputed", "hold",
-    "is_test", "token", "chain_id", "recipient", "reference_topic", "tx_hash", "tx_hash_raw", "simulated",
-    "confirmations", "safety_status", "aml_blocked", "created_at", "updated_at", "expires_at", "problem", "claim_key",
-    "topic", "mode", "covered_by_scan", "chain_is_read", "head_time", "claim_time", *CLAIM_COUNTS,
-    "received", "received_final", "valid_count",
-    "needed_count", "last_time", "covered_by_chain", "covered", "seen_enough", "seen_any", "too_much", "proof_tx",
-    "proof_log", "proof_time", "proof_fee_recipient", "own_hash_valid",
-)  # fmt: skip
-"""What the rules and the reports need of a payment and of the money that came for it."""
-
+_DEAL: Final = ("buyer_id", "order_id", "offer_id")
 _MARKS: Final = (
     "m_reference", "m_recipient", "m_token", "m_network", "refund_count", "x_success", "x_reverted", "x_pending",
     "x_not_found", "x_failed", "shared_hash", "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
@@ -384,4 +440,5 @@ def _closed(evidence: Frame) -> Frame:
     return evidence.with_columns(
         *[nw.col(name).fill_null(0).cast(nw.Int64).alias(name) for name in counts],
         refund_tx=nw.coalesce(*_HASH_MARKS),
+        reference_topic=nw.when(nw.col("has_reference")).then(nw.col("topic")),
     )

@@ -111,6 +111,14 @@ def case_frames(found: Inspection, registry: Registry) -> Frames:
     return frames
 
 
+def delivery_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Notifications as they were kept, one row each."""
+    from recon.registry import load_registry
+    from recon.tables import table_of
+
+    return _table_frame("deliveries", table_of("deliveries", [dict(row) for row in rows]), load_registry())
+
+
 def history_frame(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a plan: when, what it found, and how much of it was new."""
     import pandas as pd
@@ -199,6 +207,8 @@ def _table_frame(name: str, table: Any, registry: Registry) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     kinds = TABLES[name]
     for column, kind in kinds.items():
+        if column not in table.column_names:
+            continue  # a snapshot of an earlier version has fewer columns
         if kind == "units":
             units = [None if value is None else int(value) for value in table[column].to_pylist()]
             if column in _MONEY.get(name, {}):

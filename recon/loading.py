@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from recon.model import Plan
     from recon.sealed import Snapshot
 
-ArtefactKind = Literal["plan", "snapshot", "history", "case", "journal"]
+ArtefactKind = Literal["plan", "snapshot", "history", "case", "journal", "deliveries"]
 JOURNAL_NAME: Final = "journal.ndjson"
 _HEAD_BYTES: Final = 65_536
+_DELIVERY_ENDINGS: Final = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 
 
 class NoArtefactError(UsageError):
@@ -31,7 +32,8 @@ class NoArtefactError(UsageError):
 
     def __init__(self, *, path: Path, why: str) -> None:
         super().__init__(
-            f"{path}: {why}; there are plan files, snapshot directories, case files, run histories and journals."
+            f"{path}: {why}; there are plan files, snapshot directories, case files, run histories, journals and "
+            "notifications as NDJSON."
         )
 
 
@@ -84,7 +86,7 @@ def artefact_kind(path: Path) -> ArtefactKind:
     """Tell what a path holds, from its name and its first bytes.
 
     Raises:
-        NoArtefactError: It holds nothing that this tool writes, or cannot be read.
+        NoArtefactError: It holds nothing that this tool reads, or cannot be opened.
     """
     from recon.history import FILE_NAME
     from recon.sealed import MANIFEST
@@ -97,6 +99,8 @@ def artefact_kind(path: Path) -> ArtefactKind:
         raise NoArtefactError(path=path, why="this directory holds neither a manifest.json nor a journal")
     if path.name in (FILE_NAME, JOURNAL_NAME):
         return "history" if path.name == FILE_NAME else "journal"
+    if path.name.endswith(_DELIVERY_ENDINGS):
+        return "deliveries"
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES).lstrip()
@@ -104,7 +108,7 @@ def artefact_kind(path: Path) -> ArtefactKind:
         raise NoArtefactError(path=path, why=f"it cannot be read ({error.strerror or 'unknown reason'})") from error
     if not head.startswith(b"{"):
         raise NoArtefactError(path=path, why="it is no JSON object")
-    if b'"effects_digest"' in head[:4000]:
+    if b'"effects_digest"' in head:
         return "plan"
     return "case" if _is_case(path) else "plan"
 
@@ -121,54 +125,74 @@ def _is_case(path: Path) -> bool:
     return isinstance(content, dict) and content.get("kind") == KIND
 
 
-def load(path: str | Path, *, registry: Registry | None = None) -> Loaded:
+def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registry | None = None) -> Loaded:
     """Read any artefact into pandas frames.
 
-    A plan gives ``findings``, ``changes``, ``sets``, ``left_alone``, ``fields``, ``coverage`` and ``verdicts``; a
-    snapshot the tables of :mod:`recon.tables`; a case ``timeline``, ``causes``, ``fields`` and its rows; a history
-    ``plans``; a journal ``entries``.
+    A plan gives ``findings``, ``fields``, ``changes``, ``sets``, ``left_alone``, ``verdicts``, ``by_provider``,
+    ``by_chain``, ``open_by_age``, ``money`` and ``coverage``; a snapshot the tables of :mod:`recon.tables`; a case or
+    an inspection ``timeline``, ``causes``, ``fields`` and its rows; a history ``plans``; a journal ``entries``;
+    notifications as NDJSON ``deliveries``.
 
     Args:
+        source: A path, or a plan, snapshot or inspection that is there already.
         registry: Names of chains and tokens; the shipped one unless a configuration adds to it.
 
     Raises:
-        NoArtefactError: The path holds nothing that this tool writes.
+        NoArtefactError: The path holds nothing that this tool reads.
         PlanFileError, SnapshotError, CaseFileError: It is damaged or was changed.
     """
-    from recon import frames
     from recon.report.notebook import register_formatters
 
     register_formatters()
-    path, known = Path(path), registry or load_registry()
-    kind = artefact_kind(path) if path.exists() else None
-    if kind is None:
+    known = registry or load_registry()
+    if not isinstance(source, str | Path):
+        return _loaded(source, known)
+    path = Path(source)
+    if not path.exists():
         raise NoArtefactError(path=path, why="nothing is there")
-    artefact: Plan | Snapshot | Inspection | None = None
+    kind = artefact_kind(path)
     if kind == "plan":
         from recon.plan import load_plan
 
-        artefact = load_plan(path)
-        found = frames.plan_frames(artefact, known)
-        return Loaded(kind, name=artefact.digest[:12], frames=found, artefact=artefact)
+        return _loaded(load_plan(path), known)
     if kind == "snapshot":
         from recon.snapshot import open_snapshot
 
-        artefact = open_snapshot(path)
-        found = frames.snapshot_frames(artefact, known)
-        return Loaded(kind, name=artefact.digest[:12], frames=found, artefact=artefact)
+        return _loaded(open_snapshot(path), known)
     if kind == "case":
         from recon.inspection.casefile import load_case
 
-        artefact = load_case(path, registry=known)
-        found = frames.case_frames(artefact, known)
-        return Loaded(kind, name=str(artefact.dossier.payment_id), frames=found, artefact=artefact)
+        return _loaded(load_case(path, registry=known), known)
+    return Loaded(kind, name=path.name, frames=_lines(kind, path), artefact=None)
+
+
+def _loaded(artefact: Plan | Snapshot | Inspection, registry: Registry) -> Loaded:
+    from recon import frames
+    from recon.model import Plan
+    from recon.sealed import Snapshot
+
+    if isinstance(artefact, Plan):
+        found = frames.plan_frames(artefact, registry)
+        return Loaded("plan", name=artefact.digest[:12], frames=found, artefact=artefact)
+    if isinstance(artefact, Snapshot):
+        found = frames.snapshot_frames(artefact, registry)
+        return Loaded("snapshot", name=artefact.digest[:12], frames=found, artefact=artefact)
+    name = artefact.dossier.payment_id or artefact.dossier.asked
+    return Loaded("case", name=name, frames=frames.case_frames(artefact, registry), artefact=artefact)
+
+
+def _lines(kind: ArtefactKind, path: Path) -> dict[str, pd.DataFrame]:
+    """The frame of a file of lines: a history, a journal, or notifications."""
+    from recon import frames
+
     if kind == "history":
         from recon.history import load_history
 
-        found = {"plans": frames.history_frame(load_history(path.parent).entries)}
-        return Loaded(kind, name=path.name, frames=found, artefact=None)
-    from recon.journal import FileJournal
+        return {"plans": frames.history_frame(load_history(path.parent).entries)}
+    if kind == "journal":
+        from recon.journal import FileJournal
 
-    folder = path if path.is_dir() else path.parent
-    found = {"entries": frames.journal_frame(FileJournal(folder).entries())}
-    return Loaded(kind, name=folder.name, frames=found, artefact=None)
+        return {"entries": frames.journal_frame(FileJournal(path if path.is_dir() else path.parent).entries())}
+    from recon.triage.deliveries import load_deliveries
+
+    return {"deliveries": frames.delivery_frame(each.row() for each in load_deliveries(path).deliveries)}

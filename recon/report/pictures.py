@@ -36,9 +36,52 @@ def plan_charts(plan: Plan, *, whole: Whole | None, policy: Policy | None, regis
         _ages(breaks),
         _flow(breaks),
     ]
-    if whole is not None:
-        charts += [_arrivals(whole), _depth(whole, policy=policy, registry=registry)]
+    seen = () if whole is None else snapshot_charts(whole, policy=policy, registry=registry)
+    return (*(chart for chart in charts if chart is not None), *seen)
+
+
+def snapshot_charts(whole: Whole, *, policy: Policy | None, registry: Registry) -> tuple[Chart, ...]:
+    """The pictures of the evidence itself, without any judgement.
+
+    Args:
+        policy: For the thresholds; the default ones when not given.
+    """
+    charts = (_arrivals(whole), _depth(whole, policy=policy, registry=registry))
     return tuple(chart for chart in charts if chart is not None)
+
+
+def delivery_chart(deliveries: Iterable[tuple[int | None, int | None]]) -> Chart | None:
+    """Notifications over time by how they were answered.
+
+    Args:
+        deliveries: (UTC milliseconds, HTTP status) of each.
+    """
+    known = [(at, _answer(status)) for at, status in deliveries if at is not None]
+    if not known:
+        return None
+    times = [at for at, _ in known]
+    start, step, size = _axis(times)
+    series = [
+        {
+            "name": name,
+            "values": _histogram((at for at, word in known if word == name), start=start, step=step, size=size),
+        }
+        for name in sorted({word for _, word in known})
+    ]
+    data = {"start_ms": start, "step_ms": step, "series": series, "gaps": []}
+    return Chart("deliveries", "Notifications by answer", "time", data, f"{len(known):,} notifications.")
+
+
+def _answer(status: int | None) -> str:
+    return "no answer" if status is None else f"answered {status // 100}xx"
+
+
+def _axis(times: Sequence[int]) -> tuple[int, int, int]:
+    """Start, step and number of steps of a time axis over these milliseconds."""
+    start, end = min(times), max(times)
+    step = next((step for step in _STEPS_MS if (end - start) // step < BUCKETS_MAX), _STEPS_MS[-1])
+    start -= start % step
+    return start, step, min((end - start) // step + 1, BUCKETS_MAX * 20)
 
 
 def chain_name(chain_id: object, registry: Registry) -> str:
@@ -179,10 +222,7 @@ def _arrivals(whole: Whole) -> Chart | None:
     told = [at for at in whole.deliveries["received_at"].to_pylist() if at is not None]
     if not made:
         return None
-    start, end = min(made), max(made)
-    step = next((step for step in _STEPS_MS if (end - start) // step < BUCKETS_MAX), _STEPS_MS[-1])
-    start -= start % step
-    size = min((end - start) // step + 1, BUCKETS_MAX * 20)
+    start, step, size = _axis(made)
     series = [
         {"name": name, "values": _histogram(times, start=start, step=step, size=size)}
         for name, times in (("payments made", made), ("transfers seen", seen), ("notifications", told))

@@ -1,0 +1,1 @@
+"""Long proofs over the library: verdicts against known truth, and hostile text."""

@@ -1,0 +1,204 @@
+"""``scripts/prove``: worlds with known truth through snapshot, plan and score until a number of payments is reached.
+
+Every world is written to disk and read back through the same sources as over the network. The result is added to
+``BENCHMARKS.md`` under "Proof of verdicts", dated. A wrong verdict or write is shrunk to the fewest plants that still
+show it and printed with the command that shows it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from recon.config import load_settings
+from recon.model import Plan, Verdict
+from recon.opening import open_sources
+from recon.plan import make_plan
+from recon.score import Score, score
+from recon.simulate import PLANTS, World, generate_world, plant_world, write_world
+from recon.snapshot import take_snapshot
+
+WORLD = 20_000
+HEADING = "## Proof of verdicts"
+SHRINKS_MAX = 12
+SEEDS_TRIED = 40
+
+
+@dataclass
+class Tally:
+    """What all worlds so far gave together."""
+
+    payments: int = 0
+    worlds: int = 0
+    seconds: float = 0.0
+    true: Counter[Verdict] = field(default_factory=Counter)
+    given: Counter[Verdict] = field(default_factory=Counter)
+    right: Counter[Verdict] = field(default_factory=Counter)
+    misjudged: int = 0
+    incomplete: int = 0
+    miscounted: int = 0
+    writes: int = 0
+    wrong_writes: int = 0
+
+    def add(self, plan: Plan, found: Score, *, payments: int, seconds: float) -> None:
+        """Take in one world."""
+        self.payments += payments
+        self.worlds += 1
+        self.seconds += seconds
+        for (true, given), count in found.confusion.items():
+            if true is not None:
+                self.true[true] += count
+            if given is not None:
+                self.given[given] += count
+            if true is not None and true == given:
+                self.right[true] += count
+        self.misjudged += len(found.misjudged)
+        self.incomplete += len(found.incomplete)
+        self.miscounted += len(found.miscounted)
+        self.writes += len(plan.changes)
+        self.wrong_writes += len(found.wrong_writes)
+
+    @property
+    def is_perfect(self) -> bool:
+        """Whether nothing was wrong in any world."""
+        return not (self.misjudged or self.incomplete or self.miscounted or self.wrong_writes)
+
+
+def judged(world: World, *, engine: str) -> tuple[Plan, Score]:
+    """One world through the whole main job."""
+    with TemporaryDirectory(prefix="recon-prove-") as folder:
+        home = Path(folder)
+        write_world(world, home / "world")
+        settings = load_settings(home / "world" / "recon.toml")
+        policy, registry = settings.policy(), settings.registry()
+        with open_sources(settings) as sources:
+            snapshot = take_snapshot(
+                sources,
+                selection=settings.selection(),
+                policy=policy,
+                registry=registry,
+                now=settings.now(),
+                out=home / "snapshot",
+            )
+        plan = make_plan(snapshot, policy=policy, registry=registry, engine=engine)
+    return plan, score(plan, world.truths)
+
+
+def shrunk(found: Score, *, seed: int, engine: str) -> str | None:
+    """The fewest plants that show a mistake of this score by themselves, as a sentence; None when none does."""
+    suspects = {row.planted for row in (*found.misjudged, *found.incomplete)}
+    suspects |= {row.planted for row in found.wrong_writes}
+    for name in sorted(suspects & set(PLANTS))[:SHRINKS_MAX]:
+        for small in (seed, *range(SEEDS_TRIED)):
+            world = plant_world(name, seed=small)
+            _, again = judged(world, engine=engine)
+            if not again.is_perfect:
+                return f"{len(world.recorded.payments)} payment(s): plant_world({name!r}, seed={small})\n{said(again)}"
+    return None
+
+
+def said(found: Score) -> str:
+    """The mistakes of a score, a line each, twenty at most."""
+    lines = [
+        f"  {row.payment_id}: planted {row.planted or 'nothing'}, true {row.expected}, found {row.found}"
+        + (f", lacks {', '.join(row.missing)}" if row.missing else "")
+        for row in (*found.misjudged, *found.incomplete)
+    ]
+    lines += [
+        f"  {row.payment_id}: planted {row.planted or 'nothing'}, {row.kind} write: expected {row.expected}, "
+        f"planned {row.planned}"
+        for row in found.wrong_writes
+    ]
+    lines += [f"  {verdict} counted {counted}, true {true}" for verdict, (true, counted) in found.miscounted.items()]
+    return "\n".join(lines[:20])
+
+
+def table(tally: Tally) -> str:
+    """Recall and precision per verdict."""
+    lines = [f"{'verdict':28} {'true':>9} {'recall':>8} {'precision':>9}"]
+    for verdict in Verdict:
+        true, given, right = tally.true[verdict], tally.given[verdict], tally.right[verdict]
+        if true or given:
+            lines.append(f"{verdict:28} {true:9,} {_share(right, true):>8} {_share(right, given):>9}")
+    return "\n".join(lines)
+
+
+def _share(part: int, whole: int) -> str:
+    """Six decimals, cut, so that 1.000000 means every single one."""
+    if not whole:
+        return "-"
+    millionths = part * 10**6 // whole
+    return f"{millionths // 10**6}.{millionths % 10**6:06d}"
+
+
+def note(tally: Tally, *, seeds: str, engine: str, path: Path) -> None:
+    """Add a dated line to the section of ``BENCHMARKS.md``; the rest of the file stays as it is."""
+    text = path.read_text(encoding="utf-8") if path.exists() else "# Benchmarks\n"
+    if HEADING not in text:
+        text = (
+            text.rstrip("\n") + f"\n\n{HEADING}\n\n"
+            "Simulated worlds with known truth through snapshot, plan and score (`scripts/prove`); a line per run.\n"
+        )
+    day = datetime.now(tz=UTC).strftime("%Y-%m-%d")
+    worst = min((tally.right[one] / max(1, tally.true[one]) for one in tally.true), default=1.0)
+    line = (
+        f"- {day}: {tally.payments:,} payments in {tally.worlds} worlds (seeds {seeds}, {engine}), "
+        f"{len(tally.true)} verdicts, {tally.writes:,} planned writes: {tally.misjudged} wrong verdicts, "
+        f"{tally.incomplete} lacking findings, {tally.wrong_writes} wrong writes"
+        + ("; recall and precision 1.0 for every verdict" if tally.is_perfect else f"; lowest recall {worst:.6f}")
+        + f" ({tally.payments / max(tally.seconds, 0.001):,.0f} payments/s judged)."
+    )
+    before, _, rest = text.partition(HEADING)
+    section, divider, after = rest.partition("\n## ")
+    path.write_text(f"{before}{HEADING}{section.rstrip(chr(10))}\n{line}\n{divider}{after}", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Judge worlds until the number is reached; 1 when anything was wrong."""
+    parser = argparse.ArgumentParser(prog="scripts/prove", description=__doc__.splitlines()[0])
+    parser.add_argument("--payments", type=int, default=1_000_000, help="how many payments in all")
+    parser.add_argument("--world", type=int, default=WORLD, help="payments of one world")
+    parser.add_argument("--seed-from", type=int, default=1_000, help="seed of the first world")
+    parser.add_argument("--engine", default="duckdb", choices=["duckdb", "polars"])
+    parser.add_argument("--no-note", action="store_true", help="leave BENCHMARKS.md as it is")
+    chosen = parser.parse_args(arguments)
+    tally, seed, examples = Tally(), chosen.seed_from, 0
+    try:
+        while tally.payments < chosen.payments:
+            world = generate_world(payments=min(chosen.world, chosen.payments - tally.payments), seed=seed)
+            start = time.monotonic()
+            plan, found = judged(world, engine=chosen.engine)
+            tally.add(plan, found, payments=len(world.recorded.payments), seconds=time.monotonic() - start)
+            state = "perfect" if found.is_perfect else "WRONG"
+            print(
+                f"seed {seed}: {len(world.recorded.payments):,} payments, {state}; {tally.payments:,} so far",
+                flush=True,
+            )
+            if not found.is_perfect:
+                print(said(found), flush=True)
+                if not examples:
+                    small = shrunk(found, seed=seed, engine=chosen.engine)
+                    print(
+                        f"first counter-example: {small or 'no single plant shows it; the whole world does'}",
+                        flush=True,
+                    )
+                examples += 1
+            seed += 1
+    except KeyboardInterrupt:
+        print("interrupted; what was reached counts", file=sys.stderr)
+    print(table(tally))
+    print(f"{tally.payments:,} payments, {tally.writes:,} planned writes, {tally.wrong_writes} wrong writes")
+    if tally.payments and not chosen.no_note:
+        seeds = f"{chosen.seed_from} to {seed - 1}"
+        note(tally, seeds=seeds, engine=chosen.engine, path=Path(__file__).parents[2] / "BENCHMARKS.md")
+    return 0 if tally.is_perfect else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

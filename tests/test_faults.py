@@ -146,9 +146,10 @@ def is_excused(row: Misjudged, schedules: Iterable[Schedule], given: Written) ->
 
 
 def is_unseen(row: Misjudged, schedules: Iterable[Schedule]) -> bool:
-    """Whether nothing that was read shows that there is more."""
-    is_late_news = is_fresh(row.planted) and row.found in WAITING
-    return is_late_news or any(schedule.kind in LYING for schedule in schedules)
+    """Whether no source gave less than it was asked for: a node lags a little (its head's time is told), or lies."""
+    is_late_news = is_fresh(row.planted) and row.found in (*WAITING, *NOT_PROVEN)
+    kinds = {schedule.kind for schedule in schedules}
+    return (is_late_news and bool(kinds & set(LAGGING))) or bool(kinds & set(LYING))
 
 
 def checked(plan: Plan, schedules: Iterable[Schedule], given: Written) -> Score:

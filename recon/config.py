@@ -273,11 +273,13 @@ class Settings:
         to_at: datetime | None = None,
         date_field: Literal["created", "updated"] | None = None,
         choice: Selection | None = None,
+        now: datetime | None = None,
     ) -> Selection:
         """Which payments a run is about: ``choice`` within a window.
 
         Without any date and without ids or ``open_only`` the window is the last ``window.hours`` before now; a
-        recorded world without a configured window is read whole.
+        recorded world without a configured window is read whole. ``now`` is that of the first beginning where an
+        interrupted run goes on.
 
         Raises:
             WindowError: The window ends before it begins.
@@ -285,7 +287,7 @@ class Settings:
         choice = choice or Selection()
         named = bool(choice.ids) or choice.open_only
         if from_at is None and to_at is None and not named and self._window_h:
-            from_at = self.now() - timedelta(hours=self._window_h)
+            from_at = (now or self.now()) - timedelta(hours=self._window_h)
         if from_at is not None and to_at is not None and to_at <= from_at:
             raise WindowError(from_at=from_at, to_at=to_at)
         return replace(choice, from_at=from_at, to_at=to_at, date_field=date_field or self.values.window.date)

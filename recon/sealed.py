@@ -93,13 +93,13 @@ class Snapshot:
         """One table as it stands after the second reading; small tables only."""
         import pyarrow as pa
 
-        base = _read_table(self.file(name))
+        base = read_table(self.file(name))
         if name not in OVERLAID or not self.rows(f"again/{name}_keys"):
             return base
         keys = list(OVERLAID[name])
-        replaced = _read_table(self.file(f"again/{name}_keys"))
+        replaced = read_table(self.file(f"again/{name}_keys"))
         kept = base.join(replaced, keys=keys, join_type="left anti").select(base.column_names)
-        return pa.concat_tables([kept, _read_table(self.file(f"again/{name}"))])
+        return pa.concat_tables([kept, read_table(self.file(f"again/{name}"))])
 
     def frames(self, engine: Engine) -> dict[str, Frame]:
         """The tables that a judgement needs, lazy, with the second reading laid over the first.
@@ -119,10 +119,14 @@ class Snapshot:
 
 
 class SnapshotWriter:
-    """Writes the files of one snapshot and seals it; until then the directory is no snapshot."""
+    """Writes the files of one snapshot and seals it; until then the directory is no snapshot.
 
-    def __init__(self, path: Path) -> None:
-        if path.exists() and any(path.iterdir()):
+    Args:
+        is_continued: The directory holds what was read before an interruption; otherwise it has to be empty.
+    """
+
+    def __init__(self, path: Path, *, is_continued: bool = False) -> None:
+        if not is_continued and path.exists() and any(path.iterdir()):
             raise SnapshotExistsError(path=path)
         (path / "again").mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -156,6 +160,10 @@ class SnapshotWriter:
         pq.write_table(table, self.path / f"{name}.parquet", compression="zstd")
         self._rows[name] = table.num_rows
 
+    def rows(self, name: str) -> int:
+        """How many rows a table that was written has."""
+        return self._rows.get(name, 0)
+
     def count(self, name: str, rows: int) -> None:
         """Take in a table that another writer has put at :meth:`file`, by its number of rows."""
         self._rows[name] = rows
@@ -168,8 +176,14 @@ class SnapshotWriter:
         """Where a table is written."""
         return self.path / f"{name}.parquet"
 
-    def seal(self, *, taken_at: datetime, target: Target, selection: Mapping[str, Any], policy: Policy) -> Snapshot:
-        """Write the manifest; from here on the directory is a snapshot."""
+    def seal(
+        self, *, taken_at: datetime, target: Target, selection: Mapping[str, Any], policy: Policy, **noted: Any
+    ) -> Snapshot:
+        """Write the manifest; from here on the directory is a snapshot.
+
+        Args:
+            noted: Further facts for the manifest, as JSON; those that are None are left out.
+        """
         tables = {
             name: {"rows": rows, "sha256": file_digest(self.file(name))} for name, rows in sorted(self._rows.items())
         }
@@ -180,12 +194,18 @@ class SnapshotWriter:
             "target": asdict(target),
             "tolerance_ppm": {name: list(pair) for name, pair in sorted(policy.tolerance_ppm.items())},
             "tables": tables,
+            **{name: fact for name, fact in noted.items() if fact is not None},
         }
         text = canonical_json(manifest)
         waiting = self.path / f"{MANIFEST}.part"
         waiting.write_text(text, encoding="utf-8")
         waiting.replace(self.path / MANIFEST)
         return Snapshot(self.path, sha256_hex(text), json.loads(text))
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a directory is a finished snapshot; its files are not looked at."""
+    return (path / MANIFEST).exists()
 
 
 def open_snapshot(path: Path) -> Snapshot:
@@ -220,7 +240,7 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read_table(path: Path) -> pa.Table:
+def read_table(path: Path) -> pa.Table:
     """One Parquet file; ``pyarrow.parquet.read_table`` would import pandas, which takes longer than the reading."""
     import pyarrow.parquet as pq
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -18,6 +18,7 @@ from recon.engine import open_engine
 from recon.errors import SourceError
 from recon.judge import horizon_of, judge
 from recon.model import Policy, Target
+from recon.needs import Needs, needs_of
 from recon.reread import SecondReading
 from recon.sealed import Snapshot, SnapshotWriter, empty_tables, open_snapshot
 from recon.sources.interface import (
@@ -33,10 +34,12 @@ from recon.sources.interface import (
     no_progress,
 )
 from recon.tables import table_of
+from recon.unfinished import Unfinished, reading_basis
 
 if TYPE_CHECKING:
     from recon.registry import Registry
     from recon.sources.fields import FieldPaths
+    from recon.sources.payments import RowRules
 
 __all__ = ["Snapshot", "SourceSet", "open_snapshot", "take_snapshot"]
 
@@ -82,16 +85,6 @@ class SourceSet(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Needs:
-    """What the selected payments need of the chains."""
-
-    from_ms: int
-    recipients: Mapping[int, tuple[str, ...]]
-    hashes: Mapping[int, tuple[str, ...]]
-    chain_ids: frozenset[int]
-
-
 def take_snapshot(
     sources: SourceSet,
     *,
@@ -104,38 +97,127 @@ def take_snapshot(
 ) -> Snapshot:
     """Read everything a judgement of the selection needs and seal it in ``out``.
 
+    An interrupted reading is continued when the same is asked for with the same ``out``: what was read whole is used
+    again, and the moment of the first beginning stays the moment of the snapshot. A window that counts from now has to
+    count from that one: :func:`recon.unfinished.unfinished_now` gives it.
+
     Raises:
         WrongSourceError: A source is not the one that was meant. The directory is left without a manifest.
         SnapshotExistsError: ``out`` is not empty.
+        OtherRunError: ``out`` holds the beginning of another reading.
     """
-    from recon.sources.payments import read_payments
-
-    writer = SnapshotWriter(out)
     target = target_of(sources, policy=policy, registry=registry)
-    paid = read_payments(
-        sources.store,
+    chosen = _selection_json(selection)
+    basis = reading_basis(policy=policy, registry=registry, fields=sources.fields)
+    identity = {"window": chosen, "target": asdict(target), "configuration": basis}
+    taking = _Taking(
+        sources,
+        kept=Unfinished(out, identity=identity, now=now),
         selection=selection,
-        sink=writer.stream_payments,
+        rules={"fields": sources.fields, "registry": registry, "policy": policy},
         progress=progress,
-        fields=sources.fields,
-        registry=registry,
-        policy=policy,
     )
-    writer.close_payments()
-    now_ms = round(now.timestamp() * 1000)
-    needs = _needs_of(writer.file("payments"), now_ms=now_ms, policy=policy)
-    readings = _read_all(sources, needs, now_ms=now_ms, progress=progress)
-    first = [paid, *readings, _unread(sources, needs, policy=policy)]
-    for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
-        writer.write(name, _joined(name, first))
-    empty_tables(writer, "context", "orphans", "documents")
-    second = SecondReading(sources, policy=policy, registry=registry, now_ms=now_ms, progress=progress)
-    again = _read_again(writer, second, first, selection=selection, policy=policy, now_ms=now_ms)
-    coverage = [row for reading in (*first, again) for row in reading.coverage]
+    writer, readings = taking.read()
+    coverage = [row for reading in readings for row in reading.coverage]
     writer.write_rows("coverage", [asdict(row) for row in sorted(coverage, key=_coverage_order)])
-    gaps = [row for reading in (*first, again) for row in reading.gaps]
+    gaps = [row for reading in readings for row in reading.gaps]
     writer.write_rows("gaps", [asdict(row) for row in gaps])
-    return writer.seal(taken_at=now, target=target, selection=_selection_json(selection), policy=policy)
+    sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, basis=basis)
+    taking.kept.clear()
+    return sealed
+
+
+class _Taking:
+    """One snapshot in the making."""
+
+    def __init__(
+        self, sources: SourceSet, *, kept: Unfinished, selection: Selection, rules: RowRules, progress: Progress
+    ) -> None:
+        self.sources, self.kept, self.selection, self.rules, self.progress = sources, kept, selection, rules, progress
+        self.policy = rules["policy"]
+        self.now = kept.now
+        self.now_ms = round(self.now.timestamp() * 1000)
+        self.writer = SnapshotWriter(kept.path, is_continued=True)
+
+    def read(self) -> tuple[SnapshotWriter, list[Reading]]:
+        """Both readings; every table is written but coverage and gaps."""
+        writer = self.writer
+        paid = self._payments()
+        needs = needs_of(writer.file("payments"), now_ms=self.now_ms, policy=self.policy)
+        first = [paid, *self._read_all(needs), _unread(self.sources, needs, policy=self.policy)]
+        for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
+            writer.write(name, _joined(name, first))
+        empty_tables(writer, "context", "orphans", "documents")
+        again = self._read_again(first)
+        return writer, [*first, again]
+
+    def _payments(self) -> Reading:
+        from recon.sources.payments import read_payments
+
+        done = self.kept.part("payments")
+        if done is not None:
+            self.writer.count("payments", self.kept.rows("payments", "payments"))
+            return done
+        reading = read_payments(
+            self.sources.store,
+            selection=self.selection,
+            sink=self.writer.stream_payments,
+            progress=self.progress,
+            **self.rules,
+        )
+        self.writer.close_payments()
+        self._keep("payments", reading, placed={"payments": self.writer.rows("payments")})
+        return reading
+
+    def _keep(self, part: str, reading: Reading, *, placed: Mapping[str, int] | None = None) -> None:
+        """Keep a part for a run that goes on after an interruption; what has a gap is better read again."""
+        if all(row.complete for row in reading.coverage):
+            self.kept.keep(part, reading, placed=placed)
+
+    def _read_all(self, needs: Needs) -> list[Reading]:
+        """Ask all providers and chains at the same time; one that breaks off leaves a gap over all it was asked."""
+        jobs: dict[str, Callable[[], Reading]] = {}
+        for claim in self.sources.claims:
+            jobs[f"claims:{claim.name}"] = _claim_job(claim, needs.from_ms, self.now_ms, self.progress)
+        for chain in self.sources.chains:
+            question = ChainQuestion(
+                from_ms=needs.from_ms,
+                recipients=needs.recipients.get(chain.chain_id, ()),
+                tx_hashes=needs.hashes.get(chain.chain_id, ()),
+            )
+            jobs[f"chain:{chain.chain_id}"] = _chain_job(chain, question, self.now_ms, self.progress)
+        if not jobs:
+            return []
+
+        def run(part: str) -> Reading:
+            reading = self.kept.part(part)
+            if reading is None:
+                reading = jobs[part]()
+                self._keep(part, reading)
+            return reading
+
+        with ThreadPoolExecutor(max_workers=len(jobs), thread_name_prefix="source") as pool:
+            return [job.result() for job in [pool.submit(run, part) for part in jobs]]
+
+    def _read_again(self, first: Sequence[Reading]) -> Reading:
+        """Judge the first reading, and read what shows a break once more."""
+        writer, policy = self.writer, self.policy
+        coverage = [asdict(row) for reading in first for row in reading.coverage]
+        gaps = [asdict(row) for reading in first for row in reading.gaps]
+        horizon = horizon_of(coverage, gaps, now_ms=self.now_ms)
+        engine = open_engine("polars" if writer.rows("payments") <= SMALL_ROWS else "duckdb")
+        try:
+            names = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
+            frames = {name: engine.scan([writer.file(name)]) for name in names}
+            judgement = judge(frames, engine, horizon=horizon, policy=policy)
+        finally:
+            engine.close()
+        second = SecondReading(
+            self.sources, policy=policy, registry=self.rules["registry"], now_ms=self.now_ms, progress=self.progress
+        )
+        chosen = self.selection
+        is_window = not (chosen.ids or chosen.statuses or chosen.open_only)
+        return second.read(writer, judgement, with_orphans=is_window)
 
 
 def target_of(sources: SourceSet, *, policy: Policy, registry: Registry) -> Target:
@@ -170,50 +252,7 @@ def _selection_json(selection: Selection) -> dict[str, Any]:
     }
 
 
-def _needs_of(payments: Path, *, now_ms: int, policy: Policy) -> _Needs:
-    """Scan the few columns that say what to ask the chains for."""
-    import duckdb
-
-    connection = duckdb.connect()
-    rows = connection.read_parquet(str(payments))
-    scoped = rows.filter("created_at is not null")
-    found = scoped.aggregate("min(created_at)").fetchall()[0][0]
-    deposits = rows.filter("is_deposit and recipient is not null").select("chain_id, recipient, status")
-    hashes = rows.filter("tx_hash is not null").select("chain_id, tx_hash").distinct().fetchall()
-    chain_ids = frozenset(row[0] for row in rows.select("chain_id").distinct().fetchall())
-    own = deposits.select("chain_id, recipient").distinct().fetchall()
-    waiting = deposits.filter("status in ('pending', 'processing')").select("recipient").distinct().fetchall()
-    connection.close()
-    merchants = set(policy.merchant_recipients)
-    anywhere = merchants | {address for (address,) in waiting}
-    recipients = {
-        chain: tuple(sorted(anywhere | {address for chain_id, address in own if chain_id == chain}))
-        for chain in policy.chain_ids
-    }
-    named = {chain: tuple(sorted(tx for chain_id, tx in hashes if chain_id == chain)) for chain in policy.chain_ids}
-    oldest = min(found, now_ms) if found is not None else now_ms
-    return _Needs(oldest - policy.clock_skew_ms, recipients=recipients, hashes=named, chain_ids=chain_ids)
-
-
-def _read_all(sources: SourceSet, needs: _Needs, *, now_ms: int, progress: Progress) -> list[Reading]:
-    """Ask all providers and chains at the same time; one that breaks off leaves a gap over everything it was asked."""
-    jobs: list[Callable[[], Reading]] = []
-    for claim in sources.claims:
-        jobs.append(_claim_job(claim, needs.from_ms, now_ms, progress))
-    for chain in sources.chains:
-        question = ChainQuestion(
-            from_ms=needs.from_ms,
-            recipients=needs.recipients.get(chain.chain_id, ()),
-            tx_hashes=needs.hashes.get(chain.chain_id, ()),
-        )
-        jobs.append(_chain_job(chain, question, now_ms, progress))
-    if not jobs:
-        return []
-    with ThreadPoolExecutor(max_workers=len(jobs), thread_name_prefix="source") as pool:
-        return [job.result() for job in [pool.submit(job) for job in jobs]]
-
-
-def _unread(sources: SourceSet, needs: _Needs, *, policy: Policy) -> Reading:
+def _unread(sources: SourceSet, needs: Needs, *, policy: Policy) -> Reading:
     """Account for chains in scope that carry payments of the window and that nobody can be asked about."""
     trusted = {int(rail.partition(":")[2]) for rail in policy.provider_proves}
     wanted = (needs.chain_ids & set(policy.chain_ids)) - {chain.chain_id for chain in sources.chains} - trusted
@@ -268,31 +307,6 @@ def _joined(name: str, readings: Iterable[Reading]) -> Any:
 
     tables = [reading.tables[name] for reading in readings if name in reading.tables]
     return pa.concat_tables([table_of(name, []), *tables])
-
-
-def _read_again(
-    writer: SnapshotWriter,
-    second: SecondReading,
-    first: Sequence[Reading],
-    *,
-    selection: Selection,
-    policy: Policy,
-    now_ms: int,
-) -> Reading:
-    """Judge the first reading, and read what shows a break once more."""
-    coverage = [asdict(row) for reading in first for row in reading.coverage]
-    gaps = [asdict(row) for reading in first for row in reading.gaps]
-    horizon = horizon_of(coverage, gaps, now_ms=now_ms)
-    paid_rows = sum(row.items for row in first[0].coverage)
-    engine = open_engine("polars" if paid_rows <= SMALL_ROWS else "duckdb")
-    try:
-        names = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
-        frames = {name: engine.scan([writer.file(name)]) for name in names}
-        judgement = judge(frames, engine, horizon=horizon, policy=policy)
-    finally:
-        engine.close()
-    is_window = not (selection.ids or selection.statuses or selection.open_only)
-    return second.read(writer, judgement, with_orphans=is_window)
 
 
 def _coverage_order(row: Coverage) -> tuple[str, str, int]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from recon.sources.interface import Selection
 
 _ID_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def selection_options(command: Command) -> Command:
@@ -55,22 +56,36 @@ def selection_options(command: Command) -> Command:
     return command
 
 
+def resume_option(command: Command) -> Command:
+    """``--resume``: the directory of an interrupted snapshot."""
+    return click.option(
+        "--resume",
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        metavar="DIR",
+        help="Go on with the interrupted snapshot in this directory; the other options have to be the same.",
+    )(command)
+
+
 @click.command()
 @config_option
 @selection_options
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Directory to write the snapshot to.")
-def snapshot(config_path: Path | None, out: Path | None, **chosen: Any) -> None:
+@click.option("--out", type=_FOLDER, help="Directory to write the snapshot to; an interrupted one there goes on.")
+@resume_option
+def snapshot(config_path: Path | None, out: Path | None, resume: Path | None, **chosen: Any) -> None:
     """Read a window from every source and seal it.
 
     Reads the database, the providers and the chains; writes one snapshot directory, which is never edited again.
-    Leaves with 4 when a source was not read completely.
+    Leaves with 4 when a source was not read completely. An interrupted snapshot goes on where it was when the same
+    command names its directory again: what was read whole is not read twice, and ages count from the first beginning.
 
     \b
     Examples: recon snapshot --from 2026-11-13 --to 2026-11-20
               recon plan --snapshot recon-out/snapshot-20261120T120000Z
     """
     settings = settings_from(config_path)
-    taken = _take(settings, selection_of(settings, chosen), out=out)
+    if out is not None and resume is not None:
+        raise click.UsageError("The directory to go on in is the one to write to: give --resume or --out, not both.")
+    taken = _take(settings, _begun(settings, chosen, folder=resume or out))
     write_stdout(f"{taken.path}\n")
     note(f'Nothing has changed. To judge it: recon plan --snapshot "{taken.path}"')
     sys.exit(DONE if all(row.get("complete") for row in coverage_rows(taken)) else INCOMPLETE)
@@ -85,6 +100,7 @@ def snapshot(config_path: Path | None, out: Path | None, **chosen: Any) -> None:
     type=click.Path(path_type=Path),
     help="Judge this snapshot, offline, instead of reading the sources.",
 )
+@resume_option
 @click.option(
     "--engine",
     type=click.Choice(["duckdb", "polars"]),
@@ -114,7 +130,8 @@ def plan(*, config_path: Path | None, snapshot_path: Path | None, engine: str, o
     output, part, new_only = rest.pop("output"), rest.pop("part"), rest.pop("new_only")
     if snapshot_path is not None and any(rest.values()):
         raise click.UsageError("A snapshot holds its own window: leave out --from, --id and the like, or --snapshot.")
-    made = make(settings, selection_of(settings, rest), snapshot_path=snapshot_path, engine=engine, out=out)
+    begun = _begun(settings, rest, folder=rest.pop("resume"))
+    made = make(settings, begun, snapshot_path=snapshot_path, engine=engine, out=out)
     print_plan(made, output=output, part=part, config=config_path)
     sys.exit(exit_code(made, new_only=new_only))
 
@@ -139,11 +156,11 @@ def history(config_path: Path | None, limit: int, output: str) -> None:
     print_result(render_history(load_history(settings.output_dir), limit=limit), output)
 
 
-def selection_of(settings: Settings, chosen: Mapping[str, Any]) -> Selection:
-    """The selection that the values of :func:`selection_options` mean."""
+def selection_of(settings: Settings, chosen: Mapping[str, Any], *, now: datetime | None = None) -> Selection:
+    """The selection that the values of :func:`selection_options` mean, ages counted from ``now``."""
     from recon.sources.interface import Selection
 
-    registry, now = settings.registry(), settings.now()
+    registry, now = settings.registry(), now or settings.now()
     choice = Selection(
         providers=tuple(dict.fromkeys(registry.provider(word) for word in chosen["providers"])),
         statuses=tuple(dict.fromkeys(chosen["statuses"])),
@@ -155,7 +172,32 @@ def selection_of(settings: Settings, chosen: Mapping[str, Any]) -> Selection:
         to_at=resolve_moment(chosen["to_at"], now=now),
         date_field=chosen["date_field"],
         choice=choice,
+        now=now,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is read: which payments, as of when, into which directory.
+
+    Args:
+        folder: The directory named by the user, which may hold an interrupted snapshot; None for a new one.
+    """
+
+    selection: Selection
+    now: datetime
+    folder: Path | None = None
+
+
+def _begun(settings: Settings, chosen: Mapping[str, Any], *, folder: Path | None) -> Begun:
+    """The choice of the options; where a snapshot is continued, as of the moment of its beginning."""
+    from recon.sealed import is_sealed
+    from recon.unfinished import unfinished_now
+
+    if folder is not None and is_sealed(folder):
+        raise click.UsageError(f'{folder} is a finished snapshot; to judge it: recon plan --snapshot "{folder}".')
+    now = (None if folder is None else unfinished_now(folder)) or settings.now()
+    return Begun(selection_of(settings, chosen, now=now), now, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +209,7 @@ class Made:
     news: News
 
 
-def make(
-    settings: Settings, selection: Selection, *, snapshot_path: Path | None, engine: str, out: Path | None
-) -> Made:
+def make(settings: Settings, begun: Begun, *, snapshot_path: Path | None, engine: str, out: Path | None) -> Made:
     """Snapshot (unless one is given), plan, save, and append to the history."""
     from recon.approvals import DecisionRecords
     from recon.history import append_history, history_entry, latest_entry, load_history, news_of
@@ -177,7 +217,7 @@ def make(
     from recon.snapshot import open_snapshot
 
     now, folder = settings.now(), settings.output_dir
-    taken = open_snapshot(snapshot_path) if snapshot_path else _take(settings, selection, out=None)
+    taken = open_snapshot(snapshot_path) if snapshot_path else _take(settings, begun)
     plan = make_plan(taken, policy=settings.policy(), registry=settings.registry(), engine=engine)
     path = out or free_path(folder / f"plan-{stamp(now)}.json")
     save_plan(plan, path)
@@ -233,19 +273,25 @@ def coverage_rows(taken: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def _take(settings: Settings, selection: Selection, *, out: Path | None) -> Any:
+def _take(settings: Settings, begun: Begun) -> Any:
     from recon.cli.progress import ShownProgress
     from recon.opening import open_sources
     from recon.snapshot import take_snapshot
+    from recon.unfinished import unfinished_now
 
-    target = out or free_path(settings.output_dir / f"snapshot-{stamp(settings.now())}")
-    with open_sources(settings) as sources, ShownProgress() as progress:
-        return take_snapshot(
-            sources,
-            selection=selection,
-            policy=settings.policy(),
-            registry=settings.registry(),
-            now=settings.now(),
-            out=target,
-            progress=progress,
-        )
+    target = begun.folder or free_path(settings.output_dir / f"snapshot-{stamp(begun.now)}")
+    try:
+        with open_sources(settings) as sources, ShownProgress() as progress:
+            return take_snapshot(
+                sources,
+                selection=begun.selection,
+                policy=settings.policy(),
+                registry=settings.registry(),
+                now=begun.now,
+                out=target,
+                progress=progress,
+            )
+    except BaseException:
+        if begun.folder is None and unfinished_now(target) is not None:
+            note(f'What was read is kept. To go on, add to the same command: --resume "{target}"')
+        raise

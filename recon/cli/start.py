@@ -81,12 +81,13 @@ def demo(out: Path, payments: int, seed: int) -> None:
     \b
     Example: recon demo --out recon-demo
     """
-    from recon.cli.reconcile import make, print_plan, report_of
+    from recon.cli.reconcile import Begun, make, print_plan, report_of
     from recon.report import render_report
 
     config = _demo_world(out, payments=payments, seed=seed)
     settings = settings_from(config)
-    made = make(settings, settings.selection(), snapshot_path=None, engine="duckdb", out=None)
+    begun = Begun(settings.selection(), settings.now())
+    made = make(settings, begun, snapshot_path=None, engine="duckdb", out=None)
     report = made.path.with_name(made.path.name.replace("plan-", "report-")).with_suffix(".md")
     text = render_report(report_of(made, config=config, full=True), output="md")
     report.write_text(text, encoding="utf-8")

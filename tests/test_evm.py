@@ -405,3 +405,32 @@ def test_a_real_chain_behind_limits_duplicates_and_cuts_is_read_whole(start_chai
 def test_check_reads_the_decimals_of_real_contracts(start_chain: Callable[..., Chain]) -> None:
     chain = start_chain(56)
     assert "the decimals of 2 known tokens are right" in on_chain(chain).check()
+
+
+def test_blocks_that_are_known_already_are_not_scanned_and_count_as_covered() -> None:
+    node = node_with()
+    known = (HEAD - 9_000, HEAD - 2_000)
+    reading = ask(chain_of(handler_of(node.answer)), recipients=(US,), known_blocks=known)
+    blocks = {HEAD - 100 - n * 500: n + 1 for n in range(30)}
+    assert amounts(reading) == sorted(n for block, n in blocks.items() if not known[0] <= block <= known[1])
+    ranges = [vendor.blocks_of({"params": params}) for method, params in node.calls if method == "eth_getLogs"]
+    assert all(hi < known[0] or lo > known[1] for lo, hi in ranges)
+    for scope in ("proxy", "erc20"):
+        row = row_of(reading, scope)
+        assert row.complete and (row.done_from, row.done_to) == (row.asked_from, row.asked_to)
+
+
+def test_a_receipt_inside_known_blocks_is_read_and_contradicts_nothing() -> None:
+    node = node_with()
+    asked = vendor.digest(8, kind=0x7A)
+    reading = ask(chain_of(handler_of(node.answer)), tx_hashes=(asked,), known_blocks=(HEAD - 9_000, HEAD - 2_000))
+    assert outcomes(reading) == {asked: "success"}
+    assert asked in reading.tables["transfers"]["tx_hash"].to_pylist()
+    assert reading.gaps == () and all(row.complete for row in reading.coverage)
+
+
+@pytest.mark.parametrize("known", [(HEAD - 10**6, HEAD + 10**6), (HEAD - 10**6, HEAD - 10**5), (5, 4)])
+def test_known_blocks_beyond_what_is_asked_change_nothing_outside(known: tuple[int, int]) -> None:
+    reading = ask(chain_of(handler_of(node_with().answer)), known_blocks=known)
+    assert amounts(reading) == ([] if known[1] > HEAD else list(range(1, 31)))
+    assert reading.gaps == () and all(row.complete for row in reading.coverage)

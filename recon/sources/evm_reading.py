@@ -14,7 +14,7 @@ from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Read
 from recon.sources.logs import INT64_MAX, Expectation, empty_columns, sort_and_compare
 from recon.sources.receipts import ReceiptReader, Receipts, Transaction
 from recon.sources.rpc import Meter
-from recon.sources.scan import Hole, LogQuery, Scan, Walker, keys_of
+from recon.sources.scan import Hole, LogQuery, Scan, Walker, join_scans, keys_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,6 +114,17 @@ class _Reader:
         self._seen = min(self._total, self._seen + amount)
         self._progress(self.plan.source, self._seen, self._total)
 
+    def _scan(self, scope: str) -> Scan:
+        """Walk the whole stretch, less what the asker knows of it."""
+        lo, hi = self.state.start.number, self.to_block
+        first, last = self.plan.question.known_blocks or (0, -1)
+        first, last = max(first, lo), min(last, hi)
+        if first > last:
+            return self._walk(scope, lo, hi)
+        self._advance(last - first + 1)
+        before, after = self._walk(scope, lo, first - 1), self._walk(scope, last + 1, hi)
+        return join_scans(before, after, known=(first, last))
+
     def _walk(self, scope: str, lo: int, hi: int) -> Scan:
         before = self.pool.meter()
         scan = self.walker.walk(self.queries[scope], lo=lo, hi=hi)
@@ -123,7 +134,7 @@ class _Reader:
     def read(self) -> Reading:
         state = self.state
         for scope in self.queries:
-            state.scans[scope] = self._walk(scope, state.start.number, self.to_block)
+            state.scans[scope] = self._scan(scope)
             before = self.pool.meter()
             self._spot_check(scope)
             state.costs[scope].add(before, self.pool.meter())
@@ -236,7 +247,7 @@ class _Reader:
     def _redo_torn(self, torn: Iterable[int], *, is_last: bool) -> None:
         for block in torn:
             for scope, scan in self.state.scans.items():
-                if scan.lo <= block <= scan.hi:
+                if scan.was_asked(block):
                     reason = f"Block {block} comes in two versions, also when asked again."
                     again = Scan(block, block, holes=[Hole(block, block, reason)])
                     replace_range(scan, again if is_last else self._walk(scope, block, block))
@@ -407,12 +418,13 @@ class _Reader:
     def _coverage(self, finality: Finality) -> tuple[Coverage, ...]:
         rows = []
         for scope, scan in self.state.scans.items():
+            covered = [*scan.done, *([scan.known] if scan.known else [])]
             rows.append(
                 self._row(
                     scope,
                     finality,
-                    done_from=min((lo for lo, _ in scan.done), default=None),
-                    done_to=max((hi for _, hi in scan.done), default=None),
+                    done_from=min((lo for lo, _ in covered), default=None),
+                    done_to=max((hi for _, hi in covered), default=None),
                     pages=len(scan.done),
                     items=sum(table.num_rows for table in scan.tables),
                     problem=self._problem_of(scan),

@@ -169,6 +169,8 @@ class ChainQuestion:
         tokens: Token contracts of those transfers; empty means any token.
         tx_hashes: Recorded and claimed hashes; each gets a row in ``transactions`` and the transfers in its receipt.
         proxies: Whether the fee proxy logs are scanned.
+        known_blocks: First and last block of a stretch whose logs the asker has already and that is final: it is not
+            scanned. A source that cannot leave it out may scan it all the same.
     """
 
     from_ms: int
@@ -176,6 +178,7 @@ class ChainQuestion:
     tokens: tuple[str, ...] = ()
     tx_hashes: tuple[str, ...] = ()
     proxies: bool = True
+    known_blocks: tuple[int, int] | None = None
 
 
 class ChainSource(Protocol):

@@ -95,7 +95,10 @@ class Hole:
 
 @dataclass(slots=True)
 class Scan:
-    """What a walk gave: one table for each range done, the holes, and rows that are proven inside holes."""
+    """What a walk gave: one table for each range done, the holes, and rows that are proven inside holes.
+
+    ``known`` is a stretch, both ends included, that was left out because its logs are known already.
+    """
 
     lo: int
     hi: int
@@ -106,11 +109,18 @@ class Scan:
     foreign: int = 0
     removed: int = 0
     duplicates: int = 0
+    known: tuple[int, int] | None = None
+
+    def was_asked(self, block: int) -> bool:
+        """Whether this scan is about a block."""
+        is_known = self.known is not None and self.known[0] <= block <= self.known[1]
+        return self.lo <= block <= self.hi and not is_known
 
     def assert_tiles(self) -> None:
-        """Ranges done and holes together are the stretch, nothing twice and nothing missing."""
+        """Ranges done, holes and what was known together are the stretch, nothing twice and nothing missing."""
         cursor = self.lo
-        for lo, hi in sorted([*self.done, *((hole.lo, hole.hi) for hole in self.holes)]):
+        known = [self.known] if self.known else []
+        for lo, hi in sorted([*self.done, *known, *((hole.lo, hole.hi) for hole in self.holes)]):
             assert lo == cursor and hi >= lo, f"block {cursor} is next, but the range begins at {lo}"
             cursor = hi + 1
         assert cursor == self.hi + 1 or self.lo > self.hi, f"the ranges end at {cursor - 1}, not at {self.hi}"
@@ -415,6 +425,23 @@ class Walker:
         logs = [log for receipt in receipts for log in receipt.logs if query.wants(log)]
         page = self._decoded(query, logs, block, block)
         return None if page.rejects else page
+
+
+def join_scans(before: Scan, after: Scan, *, known: tuple[int, int]) -> Scan:
+    """Two walks and the stretch between them, which was known already, as one scan."""
+    joined = Scan(
+        min(before.lo, known[0]),
+        max(after.hi, known[1]),
+        done=[*before.done, *after.done],
+        tables=[*before.tables, *after.tables],
+        holes=[*before.holes, *after.holes],
+        foreign=before.foreign + after.foreign,
+        removed=before.removed + after.removed,
+        duplicates=before.duplicates + after.duplicates,
+        known=known,
+    )
+    joined.assert_tiles()
+    return joined
 
 
 def _join(pages: list[Page]) -> Page:

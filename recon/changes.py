@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from recon.model import MISSING, Change, FieldChange, Finding, GuardTerm, Policy, Tier, Verdict
@@ -178,10 +178,16 @@ def _guard(document: Mapping[str, Any], row: Row, sets: list[FieldChange]) -> tu
     for path in sorted(needed | _hold_paths()):
         value = value_at(document, path)
         if is_scalar(value):
-            terms.append(GuardTerm(path, value))
+            terms.append(_missing_term(path) if value == MISSING else GuardTerm(path, value))
         elif path in needed:
             return (), path
     return tuple(terms), None
+
+
+@lru_cache(maxsize=1_000)
+def _missing_term(path: str) -> GuardTerm:
+    """One and the same term for all rows: most guarded paths are missing in most rows."""
+    return GuardTerm(path, dict(MISSING))
 
 
 @cache

@@ -6,6 +6,7 @@ and sorts them, so that nothing downstream can tell which engine ran.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     Frame = nw.LazyFrame[Any]
 
 ENGINES: Final = ("duckdb", "polars", "pandas", "spark")
+
+
+MEMORY_LEAST_BYTES: Final = 1_000_000_000
+MEMORY_MOST_BYTES: Final = 2_500_000_000
+_MEMORY_PER_PAYMENT: Final = 250
 
 
 class UnknownEngineError(UsageError):
@@ -55,7 +61,8 @@ def open_engine(name: str, *, memory_bytes: int | None = None, scratch: Path | N
     """Start an engine by name.
 
     Args:
-        memory_bytes: Limit that DuckDB keeps by spilling to ``scratch``; other engines have no such limit.
+        memory_bytes: Limit that DuckDB keeps by spilling to ``scratch`` (a temporary directory when None); other
+            engines have no such limit.
 
     Raises:
         UnknownEngineError: No engine of that name.
@@ -67,6 +74,11 @@ def open_engine(name: str, *, memory_bytes: int | None = None, scratch: Path | N
     if name == "pandas":
         return PandasEngine()
     raise UnknownEngineError(name=name)
+
+
+def usual_memory_bytes(payments: int) -> int:
+    """The memory limit of a judgement for which nobody set one: 1 GB, and up to 2.5 GB for ten million payments."""
+    return min(MEMORY_MOST_BYTES, max(MEMORY_LEAST_BYTES, payments * _MEMORY_PER_PAYMENT))
 
 
 def _cast(table: pa.Table, columns: Schema, order: Sequence[str]) -> pa.Table:
@@ -95,8 +107,12 @@ class DuckDbEngine:
         self._connection = duckdb.connect()
         self._connection.execute("set preserve_insertion_order = false")
         self._connection.execute("set enable_progress_bar = false")
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         if memory_bytes:
             self._connection.execute(f"set memory_limit = '{memory_bytes // 1_000_000}MB'")
+            if scratch is None:
+                self._scratch = tempfile.TemporaryDirectory(prefix="recon-spill-", ignore_cleanup_errors=True)
+                scratch = Path(self._scratch.name)
         if scratch:
             self._connection.execute("set temp_directory = $1", [str(scratch)])
         self._kept = 0
@@ -123,8 +139,10 @@ class DuckDbEngine:
         return _cast(table, columns, order)
 
     def close(self) -> None:
-        """Drop the in-memory database."""
+        """Drop the in-memory database and what it spilled."""
         self._connection.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
 
 class PolarsEngine:

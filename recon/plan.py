@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import recon
 from recon.changes import Refusal, change_for, parse_document
-from recon.engine import open_engine
+from recon.engine import open_engine, usual_memory_bytes
 from recon.errors import RefusedError
 from recon.findings import Describer, links_by_payment
 from recon.judge import Judgement, horizon_of, judge
@@ -35,6 +36,8 @@ from recon.registry import Registry, load_registry
 from recon.rules import RULE
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from recon.sealed import Snapshot
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "sha256_hex",
 ]
 
+_ROWS_AT_ONCE = 5_000
 _NOT_IN_SCOPE = (Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
 _IDLE = (Verdict.IN_TRANSIT, Verdict.ABANDONED)
 _UNPROVEN = (Verdict.LOOKUP_FAILED, Verdict.UNPROVEN, Verdict.MISSING_REFERENCE)
@@ -85,29 +89,22 @@ def make_plan(
     Args:
         registry: The shipped one unless a configuration adds to it.
         engine: ``duckdb`` or ``polars``; the plan is the same.
-        memory_bytes: Memory limit for DuckDB, which spills to ``scratch``.
+        memory_bytes: Memory limit for DuckDB, which spills to ``scratch``; by the number of payments when None.
     """
     registry = registry or load_registry()
     _check_policy(snapshot, policy)
     coverage = _coverage(snapshot)
     gaps = snapshot.table("gaps").to_pylist()
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
+    memory_bytes = memory_bytes or usual_memory_bytes(snapshot.rows("payments"))
     running = open_engine(engine, memory_bytes=memory_bytes, scratch=scratch)
     try:
         judgement = judge(snapshot.frames(running), running, horizon=horizon, policy=policy)
     finally:
         running.close()
-    rows: list[dict[str, Any]] = judgement.breaks.to_pylist()
-    describer = Describer(
-        registry=registry,
-        policy=policy,
-        links=links_by_payment(judgement.links.to_pylist()),
-        now_ms=snapshot.taken_at_ms,
-    )
-    findings = [describer.finding(row) for row in rows]
     searched = all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", "claimants"))
-    documents = _documents(snapshot) if searched else {}
-    changes, left_alone = _changes(findings, rows, documents, policy=policy)
+    describer = Describer(registry=registry, policy=policy, links={}, now_ms=snapshot.taken_at_ms)
+    findings, changes, left_alone = _written_up(judgement, _documents(snapshot, wanted=searched), describer)
     findings += missing_local(snapshot, registry=registry)
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
@@ -179,9 +176,37 @@ def missing_local(snapshot: Snapshot, *, registry: Registry) -> list[Finding]:
     return found
 
 
-def _documents(snapshot: Snapshot) -> dict[str, str]:
-    table = snapshot.table("documents")
-    return dict(zip(table["payment_id"].to_pylist(), table["document"].to_pylist(), strict=True))
+def _documents(snapshot: Snapshot, *, wanted: bool) -> pa.Table:
+    table = snapshot.table("documents").select(["payment_id", "document"])
+    return (table if wanted else table.slice(0, 0)).sort_by("payment_id")
+
+
+def _written_up(
+    judgement: Judgement, documents: pa.Table, describer: Describer
+) -> tuple[list[Finding], list[Change], list[LeftAlone]]:
+    """Turn the breaks into records, some thousand at a time; all three tables are sorted by payment."""
+    findings: list[Finding] = []
+    changes: list[Change] = []
+    left_alone: list[LeftAlone] = []
+    tables = {"links": judgement.links, "documents": documents}
+    ids = {name: table["payment_id"].to_pylist() for name, table in tables.items()}
+
+    def part(name: str, first: str, last: str) -> list[dict[str, Any]]:
+        start, end = bisect_left(ids[name], first), bisect_right(ids[name], last)
+        found: list[dict[str, Any]] = tables[name].slice(start, end - start).to_pylist()
+        return found
+
+    for start in range(0, judgement.breaks.num_rows, _ROWS_AT_ONCE):
+        rows = judgement.breaks.slice(start, _ROWS_AT_ONCE).to_pylist()
+        first, last = rows[0]["payment_id"], rows[-1]["payment_id"]
+        told = replace(describer, links=links_by_payment(part("links", first, last)))
+        found = [told.finding(row) for row in rows]
+        texts = {row["payment_id"]: row["document"] for row in part("documents", first, last)}
+        changed, left = _changes(found, rows, texts, policy=describer.policy)
+        findings += found
+        changes += changed
+        left_alone += left
+    return findings, changes, left_alone
 
 
 def _changes(
@@ -270,8 +295,6 @@ def _health(
 
 def _with_limits(plan: Plan, *, policy: Policy) -> Plan:
     """Name every limit that an apply of the whole plan would hit, with the option that raises it."""
-    from dataclasses import replace
-
     limits, hit = Limits.of(policy), []
     changes = [change for change in plan.changes if change.tier is Tier.AUTO]
     checks: Iterable[Limits] = (

@@ -107,7 +107,9 @@ def save_plan(plan: Plan, path: Path) -> None:
     """Write a sealed plan so that the file is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     waiting = path.with_name(path.name + ".part")
-    waiting.write_bytes(plan_bytes(plan))
+    assert plan.digest, "only a sealed plan has a spelling"
+    with waiting.open("wb") as stream:
+        stream.writelines(_pieces(plan))
     waiting.replace(path)
 
 

@@ -25,6 +25,7 @@ from recon.planfile import (
     canonical_json,
     change_id,
     load_plan,
+    many_objects,
     parse_plan,
     plan_bytes,
     save_plan,
@@ -104,7 +105,8 @@ def make_plan(
         running.close()
     searched = all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", "claimants"))
     describer = Describer(registry=registry, policy=policy, links={}, now_ms=snapshot.taken_at_ms)
-    findings, changes, left_alone = _written_up(judgement, _documents(snapshot, wanted=searched), describer)
+    with many_objects():
+        findings, changes, left_alone = _written_up(judgement, _documents(snapshot, wanted=searched), describer)
     findings += missing_local(snapshot, registry=registry)
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(

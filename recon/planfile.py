@@ -7,9 +7,11 @@ be written, and where, so that an approval survives a new plan with the same eff
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +35,8 @@ from recon.model import (
 
 FORMAT: Final = 1
 SIZE_MAX_BYTES: Final = 2_000_000_000
+_VERDICTS: Final = {str(verdict): verdict for verdict in Verdict}
+_TIERS: Final = {str(tier): tier for tier in Tier}
 _ENCODE: Final = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -70,6 +74,18 @@ def _line(value: Any) -> bytes:
 def sha256_hex(data: bytes | str) -> str:
     """The sha256 of bytes or of UTF-8 text, 64 hex digits."""
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+
+
+@contextmanager
+def many_objects() -> Iterator[None]:
+    """Keep the cycle collector from going through records without a cycle, again and again, while many are made."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def change_id(payment_id: str, verdict: str, *, sets: Iterable[FieldChange]) -> str:
@@ -131,6 +147,11 @@ def load_plan(path: Path) -> Plan:
 
 def parse_plan(data: bytes, *, name: str = "plan") -> Plan:
     """Read the bytes of a plan file; see :func:`load_plan`."""
+    with many_objects():
+        return _parsed(data, name)
+
+
+def _parsed(data: bytes, name: str) -> Plan:
     try:
         content = msgspec.json.decode(data)
     except (ValueError, RecursionError) as error:
@@ -313,7 +334,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         findings=tuple(map(_finding, content["findings"])),
         changes=tuple(map(_change, content["changes"])),
         left_alone=tuple(
-            LeftAlone(item["payment_id"], Verdict(item["verdict"]), item["reason"]) for item in content["left_alone"]
+            LeftAlone(item["payment_id"], _VERDICTS[item["verdict"]], item["reason"]) for item in content["left_alone"]
         ),
         parent=content["parent"],
         run=content["run"],
@@ -326,9 +347,9 @@ def _plan(content: Mapping[str, Any]) -> Plan:
 def _finding(item: Mapping[str, Any]) -> Finding:
     return Finding(
         payment_id=item["payment_id"],
-        verdict=Verdict(item["verdict"]),
-        findings=tuple(map(Verdict, item["findings"])),
-        tier=Tier(item["tier"]),
+        verdict=_VERDICTS[item["verdict"]],
+        findings=tuple([_VERDICTS[word] for word in item["findings"]]),
+        tier=_TIERS[item["tier"]],
         severity=Severity(item["severity"]),
         reason=item["reason"],
         provider=item["provider"],
@@ -339,7 +360,7 @@ def _finding(item: Mapping[str, Any]) -> Finding:
         age_s=item["age_s"],
         difference_units=None if item["difference"] is None else int(item["difference"]),
         value_units=int(item["value"]),
-        fields=tuple(FieldView(**view) for view in item["fields"]),
+        fields=tuple([FieldView(v["field"], v["local"], v["provider"], v["chain"]) for v in item["fields"]]),
         evidence=tuple(item["evidence"]),
     )
 
@@ -349,10 +370,10 @@ def _change(item: Mapping[str, Any]) -> Change:
         id=item["id"],
         payment_id=item["payment_id"],
         document_id=item["document_id"],
-        verdict=Verdict(item["verdict"]),
-        tier=Tier(item["tier"]),
-        sets=tuple(FieldChange(**entry) for entry in item["set"]),
-        guard=tuple(GuardTerm(**entry) for entry in item["guard"]),
+        verdict=_VERDICTS[item["verdict"]],
+        tier=_TIERS[item["tier"]],
+        sets=tuple([FieldChange(e["path"], e["before"], e["after"]) for e in item["set"]]),
+        guard=tuple([GuardTerm(e["path"], e["value"]) for e in item["guard"]]),
         parents=tuple(item["parents"]),
         stamp_before=item["stamp_before"],
         evidence=tuple(item["evidence"]),

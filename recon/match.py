@@ -135,9 +135,10 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         _refund_transfers(direct),
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
         _shared_hashes(payments, unsettled, direct),
+        _shared_payouts(payments, direct),
         shared_deposits,
         _repeated(_real(payments).filter(~nw.col("claim_key").is_null()), "claim_key", name="key_rows"),
-        _repeated(_real(payments).filter(nw.col("has_reference")), "topic", name="topic_rows"),
+        _repeated(_real(payments).filter(~nw.col("topic").is_null()), "topic", name="topic_rows"),
         *_siblings(_deals(payments, tables, keep=keep), money),
     )
     return Matched(payments, money, keep(marks), concat_links(direct, suspects), tables["transfers"])
@@ -360,6 +361,23 @@ def _shared_hashes(payments: Frame, unsettled: Frame, direct: Frame) -> Frame:
     both = nw.concat(
         [pairs.select(payment_id=nw.col("loose_id")), pairs.select(payment_id=nw.col("holder_id"))], how="vertical"
     )
+    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=nw.lit(1).cast(nw.Int64))
+
+
+def _shared_payouts(payments: Frame, direct: Frame) -> Frame:
+    """Outgoing payments found by nothing but a hash whose transfer is, in that transaction, another payment's too."""
+    real = _real(payments)
+    by_hash = real.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
+    money = direct.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx")
+    paid_out = by_hash.select("payment_id", "token", "recipient").join(money, on="payment_id", how="inner")
+    others = real.select(holder_id=nw.col("payment_id"), h_token=nw.col("token"), h_recipient=nw.col("recipient"))
+    pairs = (
+        paid_out.join(money.rename({"payment_id": "holder_id"}), on=["t_chain", "t_tx"], how="inner")
+        .filter(nw.col("payment_id") != nw.col("holder_id"))
+        .join(others, on="holder_id", how="inner")
+        .filter((nw.col("h_token") == nw.col("token")) & (nw.col("h_recipient") == nw.col("recipient")))
+    )
+    both = nw.concat([pairs.select("payment_id"), pairs.select(payment_id=nw.col("holder_id"))], how="vertical")
     return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=nw.lit(1).cast(nw.Int64))
 
 

@@ -204,10 +204,13 @@ def artefact_kind(path: Path) -> str:
 
 
 def _show_plan(path: Path, *, payment: str | None, page: int, output: str, part: str | None) -> None:
-    from recon.plan import load_plan, plan_bytes
+    import gc
+
+    from recon.planfile import load_plan, plan_bytes
     from recon.report import render_payment, render_review
 
     plan = load_plan(path)
+    gc.freeze()  # A large plan is half a million objects, and the collector would go through them again and again.
     if payment is not None:
         print_result(render_payment(plan, payment), output, part=part)
     elif output == "json":

@@ -6,6 +6,7 @@ float and never a wrapped int64; times are UTC; chains carry their names.
 
 from __future__ import annotations
 
+import decimal
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from recon.sealed import Snapshot
 
 ArtefactKind = Literal["plan", "snapshot", "history", "case", "journal", "deliveries"]
+DIGITS_KEPT: Final = 100
+"""Digits that sums of amounts keep, at least."""
 JOURNAL_NAME: Final = "journal.ndjson"
 _HEAD_BYTES: Final = 65_536
 _DELIVERY_ENDINGS: Final = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
@@ -131,7 +134,8 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
     A plan gives ``findings``, ``fields``, ``changes``, ``sets``, ``left_alone``, ``verdicts``, ``by_provider``,
     ``by_chain``, ``open_by_age``, ``money`` and ``coverage``; a snapshot the tables of :mod:`recon.tables`; a case or
     an inspection ``timeline``, ``causes``, ``fields`` and its rows; a history ``plans``; a journal ``entries``;
-    notifications as NDJSON ``deliveries``.
+    notifications as NDJSON ``deliveries``. The precision of this thread's decimal arithmetic is raised, so that sums
+    of amounts stay exact.
 
     Args:
         source: A path, or a plan, snapshot or inspection that is there already.
@@ -144,6 +148,9 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
     from recon.report.notebook import register_formatters
 
     register_formatters()
+    # Sums of a column go through the thread's decimal context, which rounds at 28 digits unless it is told otherwise.
+    context = decimal.getcontext()
+    context.prec = max(context.prec, DIGITS_KEPT)
     known = registry or load_registry()
     if not isinstance(source, str | Path):
         return _loaded(source, known)

@@ -297,6 +297,8 @@ def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Re
         for name in ("tx_hash", "proof_tx", "refund_tx"):
             if row[name]:
                 hashes[row["chain_id"]].add(row[name])
+        # What the first reading named is not taken back by a second look-up that fails.
+        hashes[row["chain_id"]].update((row["claim_hashes"] or "").split())
     for link in links:
         hashes[link["t_chain"]].add(link["t_tx"])
     for reading in claimed:

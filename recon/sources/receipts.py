@@ -37,6 +37,9 @@ class RawTransaction(msgspec.Struct, rename="camel"):
     block_number: str | int | None = None
 
 
+ABSENT_PAUSE_S: Final = 0.3
+"""Pause before a transaction that nobody knew is asked about once more."""
+
 TRANSACTION_ANSWER: Final = msgspec.json.Decoder(Answer[RawTransaction])
 
 
@@ -116,6 +119,21 @@ class ReceiptReader:
                     result.transactions[tx_hash] = answer
             result.tables += found.tables
         self._look_in_pool(live, chunk, result)
+        self._ask_again(live, chunk, result)
+
+    def _ask_again(self, live: Live, chunk: list[str], result: Receipts) -> None:
+        """A backend behind the head knows no new transaction, and the next call may reach another one."""
+        absent = [h for h in chunk if result.transactions[h].outcome == "not_found"]
+        if not absent:
+            return
+        self.pool.clock.sleep(ABSENT_PAUSE_S)
+        answers: Sequence[RawReceipt | RpcError | None]
+        try:
+            answers = self._batch(live, absent)
+        except RpcError as error:
+            answers = [error] * len(absent)
+        self._take(live, absent, answers, result)
+        self._look_in_pool(live, absent, result)
 
     def _batch(self, live: Live, chunk: list[str]) -> list[RawReceipt | RpcError | None]:
         return live.client.batch("eth_getTransactionReceipt", [[h] for h in chunk], decoder=RECEIPT_ANSWER)

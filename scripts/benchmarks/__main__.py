@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
+from benchmarks.kept import tell_ratios
 from benchmarks.measure import Result, say
 
 
@@ -16,11 +18,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--large", action="store_true", help="also 10 million payments")
     parser.add_argument("--engine", default="duckdb", choices=["duckdb", "polars"])
     parser.add_argument("--rounds", type=int, default=0, help="how often each is measured; the median counts")
+    parser.add_argument("--keep", action="store_true", help="keep these ratios as those to compare with")
     chosen = parser.parse_args(arguments)
     results: list[Result] = []
     for name in MEASURES if chosen.what == "all" else [chosen.what]:
         say(f"== {name}")
         results += MEASURES[name](chosen)
+    say("== ratios")
+    tell_ratios(results, keep=chosen.keep)
     return 0
 
 
@@ -46,7 +51,47 @@ def _apply(chosen: argparse.Namespace) -> list[Result]:
     return measure_apply(rows, rounds=chosen.rounds or (1 if chosen.small else 5), with_memory=not chosen.small)
 
 
-MEASURES = {"judge": _judge, "startup": _startup, "apply": _apply}
+def _peers(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.judge import measure_peers
+
+    rows = 10_000 if chosen.small else 100_000
+    return measure_peers(rows=rows, rounds=chosen.rounds or 1, python=os.environ.get("RECON_BENCH_PEERS"))
+
+
+def _logs(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.sources import measure_logs
+
+    return measure_logs(pages=5 if chosen.small else 20, rounds=chosen.rounds or 3)
+
+
+def _payments(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.sources import measure_payments
+
+    return measure_payments(rows=10_000 if chosen.small else 100_000, rounds=chosen.rounds or 3)
+
+
+def _scan(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.sources import measure_scan
+
+    return measure_scan(payments=2_000 if chosen.small else 20_000, rounds=chosen.rounds or 3)
+
+
+def _calls(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.sources import measure_calls
+
+    return measure_calls(payments=2_000 if chosen.small else 10_000)
+
+
+MEASURES = {
+    "judge": _judge,
+    "peers": _peers,
+    "startup": _startup,
+    "logs": _logs,
+    "payments": _payments,
+    "scan": _scan,
+    "calls": _calls,
+    "apply": _apply,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -71,14 +71,49 @@ def apply_memory(rows: str) -> None:
     print(json.dumps(part_apply_memory(int(rows))))
 
 
+def merge(snapshot: str, out: str) -> None:
+    """The same join with pandas: three tables read, merged on their keys and written."""
+    import pandas as pd
+
+    folder = Path(snapshot)
+    payments, claims, transfers = (pd.read_parquet(folder / f"{name}.parquet") for name in _JOINED)
+    payments["claim"] = payments["request_id"].fillna(payments["external_id"])
+    payments["money"] = payments["reference_topic"].fillna(payments["recipient"])
+    transfers["money"] = transfers["reference_topic"].fillna(transfers["recipient"])
+    joined = payments.merge(claims, how="left", left_on="claim", right_on="claim_id", suffixes=("", "_c"))
+    joined.merge(transfers, how="left", on="money", suffixes=("", "_t")).to_parquet(out)
+
+
+def compare(snapshot: str) -> None:
+    """datacompy over the payments and the claims by their common key: what a two-way comparer does with them."""
+    import datacompy
+    import pandas as pd
+
+    folder = Path(snapshot)
+    payments, claims = (pd.read_parquet(folder / f"{name}.parquet") for name in _JOINED[:2])
+    payments["claim_id"] = payments["request_id"].fillna(payments["external_id"])
+    payments = payments.rename(columns={"expected_units": "paid_units"})
+    compared = datacompy.PandasCompare(payments, claims, join_columns="claim_id")
+    assert compared.report()
+
+
+_JOINED = ("payments", "claims", "transfers")
 PARTS: dict[str, Callable[..., None]] = {
     "make": make,
     "plan": plan,
     "bare": bare,
     "read_json": read_json,
+    "merge": merge,
+    "compare": compare,
     "apply": apply,
     "apply_memory": apply_memory,
 }
+SOURCES = ("logs", "payments", "node", "scan", "calls")
 
 if __name__ == "__main__":
-    PARTS[sys.argv[1]](*sys.argv[2:])
+    if sys.argv[1] in SOURCES:
+        from benchmarks import parts_sources
+
+        getattr(parts_sources, sys.argv[1])(*sys.argv[2:])
+    else:
+        PARTS[sys.argv[1]](*sys.argv[2:])

@@ -72,7 +72,7 @@ def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, released
     clean = paying & ~released
     return pairs.with_columns(
         is_valid=same_chain & same_token & to_us & reference_right & clean & is_true(nw.col("t_amount") > 0),
-        is_refund=same_chain & same_token & to_payer & reference_right & paying,
+        is_refund=same_chain & same_token & to_payer & reference_right & paying & is_true(nw.col("t_amount") > 0),
         wrong_chain=~same_chain,
         wrong_token=same_chain & ~same_token,
         wrong_recipient=(same_chain & same_token & ~to_us & ~to_payer & ~nw.col("recipient").is_null()) | released,
@@ -189,13 +189,19 @@ def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Fra
 
 def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame) -> Frame:
     """Transfers that lead from a payment's own hash or reference to money that is wrong in some way."""
-    by_link = direct.filter(~nw.col("is_valid") & ~nw.col("is_refund") & ~nw.col("is_spam")).join(
-        unsettled.select("payment_id"), on="payment_id", how="inner"
+    nothing = (nw.col("t_amount") == 0).fill_null(value=False)
+    of_another = direct.filter(nw.col("is_valid") & (nw.col("t_kind") == DEPOSIT_KINDS)).select(
+        "t_chain", "t_tx", "t_log"
+    )
+    by_link = (
+        direct.filter(~nw.col("is_valid") & ~nw.col("is_refund") & ~nw.col("is_spam") & ~nothing)
+        .join(unsettled.select("payment_id"), on="payment_id", how="inner")
+        .join(of_another, on=["t_chain", "t_tx", "t_log"], how="anti")
     )
     logged = transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
     named = named_hashes(unsettled, claim_txs)
     pairs = (
-        unsettled.select(*_OWN)
+        unsettled.select(*_OWN, "lifi")
         .join(named, on="payment_id", how="inner")
         .join(transfers.with_columns(named=nw.col("t_tx")), on="named", how="inner")
         .join(logged.with_columns(is_logged=nw.lit(value=True)), left_on="named", right_on="logged_tx", how="left")
@@ -213,7 +219,8 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_tx
         paying=nw.lit(value=True),
         released=nw.lit(value=False),
     )
-    return concat_links(by_link, by_hash.filter(~nw.col("is_valid")))
+    bridged = nw.col("wrong_reference") & (nw.col("lifi") > 0)
+    return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
 
 
 def closest_wrong(suspects: Frame) -> Frame:

@@ -132,7 +132,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     suspects = keep(suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"]))
     marks = _combined(
         closest_wrong(suspects),
-        _refund_transfers(direct),
+        _refund_transfers(payments, direct),
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
         _shared_hashes(payments, unsettled, direct),
         _shared_payouts(payments, direct),
@@ -291,16 +291,21 @@ def _cover(policy: Policy) -> dict[str, nw.Expr]:
     }
 
 
-def _refund_transfers(direct: Frame) -> Frame:
-    return (
+def _refund_transfers(payments: Frame, direct: Frame) -> Frame:
+    """Refunds on chain: that there are any, and by which transaction where they give the whole amount back."""
+    given_back = (
         direct.filter(nw.col("is_refund") & nw.col("t_final"))
         .with_columns(one=nw.lit(1).cast(nw.Int64))
         .group_by("payment_id")
         .agg(
             nw.col("one").sum().alias("refund_count"),
-            nw.col("t_tx").max().alias("refund_log_tx"),
+            nw.col("t_amount").sum().alias("back"),
+            nw.col("t_tx").max().alias("last_tx"),
         )
+        .join(payments.select("payment_id", "covered_from_units"), on="payment_id", how="inner")
     )
+    whole = (nw.col("back") >= nw.col("covered_from_units")).fill_null(value=False)
+    return given_back.select("payment_id", "refund_count", refund_log_tx=nw.when(whole).then(nw.col("last_tx")))
 
 
 def _recorded_hash(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
@@ -395,25 +400,41 @@ def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame
         .select(*_DEAL)
     )
     crowded = keep(whole.join(shared, on=list(_DEAL), how="inner"))
-    known = _real(payments).select("payment_id", "direction", "status", "paid")
+    known = _real(payments).select(
+        "payment_id", "direction", "status", "paid", "chain_id", "token", "covered_from_units"
+    )
     return keep(crowded.join(known, on="payment_id", how="inner"))
 
 
 def _siblings(deals: Frame, money: Frame) -> tuple[Frame, ...]:
     """What other rows of the same buyer, order and offer say about a payment."""
-    seen = money.select("payment_id", "seen_any", "covered_by_chain", "proof_tx")
+    seen = money.select("payment_id", "seen_any", "covered_by_chain", "proof_tx", "received_final")
     whole = deals.join(seen, on="payment_id", how="inner")
     paid = nw.col("seen_any") | (nw.col("paid") > 0)
     moneyed = whole.filter(paid & (nw.col("status").fill_null("") != "refunded"))
     refunds = (
         whole.filter((nw.col("direction") == "refund") & nw.col("covered_by_chain"))
-        .group_by(*_DEAL)
-        .agg(nw.col("proof_tx").max().alias("refund_row_tx"))
+        .group_by(*_DEAL, "chain_id", "token")
+        .agg(nw.col("proof_tx").max(), nw.col("received_final").sum().alias("back"))
+        .rename({"chain_id": "r_chain", "token": "r_token"})
     )
-    given_back = whole.filter(nw.col("direction") == "in").select("payment_id", *_DEAL)
+    given_back = (
+        whole.filter(nw.col("direction") == "in")
+        .select("payment_id", *_DEAL, "chain_id", "token", "covered_from_units")
+        .join(refunds, on=list(_DEAL), how="inner")
+    )
+    all_of_it = (
+        (nw.col("r_chain") == nw.col("chain_id"))
+        & (nw.col("r_token") == nw.col("token"))
+        & (nw.col("back") >= nw.col("covered_from_units"))
+    ).fill_null(value=False)
     return (
         _repeated(moneyed, *_DEAL, name="moneyed_rows"),
-        given_back.join(refunds, on=list(_DEAL), how="inner").select("payment_id", "refund_row_tx"),
+        given_back.select(
+            "payment_id",
+            refund_rows=nw.lit(1).cast(nw.Int64),
+            refund_row_tx=nw.when(all_of_it).then(nw.col("proof_tx")),
+        ),
     )
 
 
@@ -427,8 +448,8 @@ def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
 
 _DEAL: Final = ("buyer_id", "order_id", "offer_id")
 _MARKS: Final = (
-    "m_reference", "m_recipient", "m_token", "m_network", "refund_count", "x_success", "x_reverted", "x_pending",
-    "x_not_found", "x_failed", "shared_hash", "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
+    "m_reference", "m_recipient", "m_token", "m_network", "refund_count", "refund_rows", "x_success", "x_reverted",
+    "x_pending", "x_not_found", "x_failed", "shared_hash", "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
 )  # fmt: skip
 _HASH_MARKS: Final = ("refund_log_tx", "refund_row_tx")
 

@@ -179,7 +179,8 @@ def _words(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]
         "releasing": _true(escrow == "releasing"),
         "released": _true(escrow == "released"),
         "is_held": c("disputed") | c("hold"),
-        "refund_shown": (c("refunded") > 0) | ~c("refund_tx").is_null(),
+        "refund_shown": (c("refunded") > 0) | (c("refund_count") > 0) | (c("refund_rows") > 0),
+        "refund_proven": (c("refunded") > 0) | ~c("refund_tx").is_null() | (c("refund_rows") > 0),
         "has_hash": ~c("tx_hash").is_null() | ~c("tx_hash_raw").is_null(),
     }
 
@@ -254,7 +255,7 @@ def _alarms(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr
     del horizon
     covered, incoming, escrow = c("covered"), c("incoming"), c("escrow_state")
     proven = c("covered_by_chain")
-    payable = covered & ~c("aml_hold")
+    payable = covered & ~c("aml_hold") & ~c("refund_shown")
     settled = covered & c("complete")
     out_due = ~incoming & proven & (c("releasing") | c("open")) & ~c("released")
     threshold = nw.lit(policy.confirmations_min_default)
@@ -274,7 +275,7 @@ def _alarms(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr
         "count_wrong": settled & proven & _true(c("confirmations") < threshold),
         "refund_wrong": incoming & (
             (c("refund_shown") & ~c("refunded_row") & (covered | c("complete")))
-            | (c("refunded_row") & ~c("refund_shown") & (covered | c("absent")) & ~c("unasked"))
+            | (c("refunded_row") & ~c("refund_proven") & (covered | c("absent")) & ~c("unasked"))
         ),
         "moves": c("releasing") | (~incoming & c("open")),
         "stuck_out": ~covered & ~incoming & ~c("released") & (c("open") | c("releasing"))
@@ -292,7 +293,7 @@ def _settled(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Exp
     for name in drifts:
         quiet = quiet & ~c(name)
     proven = covered & (c("complete") | (~incoming & c("released")))
-    refunded = c("refunded_row") & c("refund_shown")
+    refunded = c("refunded_row") & c("refund_proven")
     nothing_owed = c("gave_up") & c("absent") & ~c("suspicious") & ~c("provider_paid") & ~c("unasked") & incoming
     equal = quiet & ~c("stuck_in") & (proven | refunded | nothing_owed)
     return {"equal": equal, "undone": ~covered & ~refunded}

@@ -9,17 +9,22 @@ import pytest
 from tests.builders import (
     PAYER,
     RECIPIENT,
+    UNITS,
+    USDT,
     Row,
     claim_row,
+    claim_tx_row,
+    deposit_address,
     payment_id,
+    payment_row,
     plain_transfer_row,
     reference,
     request_id,
     transfer_row,
     tx_hash,
 )
-from tests.judging import verdicts
-from tests.test_match import open_row
+from tests.judging import counts, judgement_of, verdicts
+from tests.test_match import deposit_row, open_row
 
 ME = payment_id(1)
 OTHER = payment_id(2)
@@ -65,3 +70,100 @@ def test_a_request_known_to_one_row_by_reference_and_to_another_by_id_is_one_pro
     }
     assert rows["payments"][0]["reference"] == reference(1)
     assert verdicts(rows, engine=engine) == {ME: "duplicate_provider_key", OTHER: "duplicate_provider_key"}
+
+
+def given_back(units: int = UNITS, number: int = 1) -> Row:
+    """A proxy log with the payment's reference back to its payer."""
+    return transfer_row(number, tx_hash=tx_hash(9), recipient=PAYER, amount_units=units)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("status", ["pending", "failed"])
+def test_money_that_was_given_back_is_never_credited(status: str, engine: str) -> None:
+    row = open_row(status=status, status_raw=status, sender=PAYER)
+    rows: dict[str, Any] = {
+        "payments": [row],
+        "claims": [claim_row()],
+        "transfers": [transfer_row(), given_back()],
+    }
+    assert verdicts(rows, engine=engine) == {ME: "refund_drift"}
+
+
+def test_money_that_the_provider_calls_refunded_is_never_credited() -> None:
+    claim = claim_row(state="refunded", state_raw="refunded")
+    assert verdicts({"payments": [open_row()], "claims": [claim], "transfers": [transfer_row()]}) == {
+        ME: "refund_drift"
+    }
+
+
+@pytest.mark.parametrize(("units", "proof"), [(UNITS, tx_hash(9)), (UNITS - 1, None), (1, None)])
+def test_only_the_whole_amount_given_back_is_proof_of_a_refund(units: int, proof: str | None) -> None:
+    rows: dict[str, Any] = {"payments": [payment_row(sender=PAYER)], "transfers": [transfer_row(), given_back(units)]}
+    breaks = judgement_of({**rows, "claims": [claim_row()]}).breaks.to_pylist()
+    assert [(row["verdict"], row["refund_tx"]) for row in breaks] == [("refund_drift", proof)]
+
+
+def test_a_refund_of_nothing_is_no_refund() -> None:
+    rows: dict[str, Any] = {"payments": [payment_row(sender=PAYER)], "transfers": [transfer_row(), given_back(0)]}
+    assert counts({**rows, "claims": [claim_row()]}) == {"in_sync": 1}
+
+
+def test_dust_to_the_payer_does_not_prove_the_refund_that_a_row_claims() -> None:
+    row = payment_row(sender=PAYER, status="refunded", status_raw="refunded", escrow_state="refunded")
+    assert verdicts({"payments": [row], "claims": [claim_row()], "transfers": [transfer_row(), given_back(1)]}) == {
+        ME: "refund_drift"
+    }
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("units", "proof"), [(UNITS, tx_hash(2)), (UNITS // 4, None)])
+def test_a_refund_row_over_a_part_proves_no_refund_of_the_whole(units: int, proof: str | None, engine: str) -> None:
+    paid = payment_row()
+    deal = {name: paid[name] for name in ("buyer_id", "order_id", "offer_id")}
+    refund = payment_row(
+        2, direction="refund", expected_units=units, escrow_state="refunded", reference=None, request_id=None,
+        recipient=PAYER, **deal,
+    )  # fmt: skip
+    rows: dict[str, Any] = {
+        "payments": [paid, refund],
+        "claims": [claim_row()],
+        "transfers": [transfer_row(), plain_transfer_row(2, recipient=PAYER, amount_units=units)],
+    }
+    breaks = judgement_of(rows, engine=engine).breaks.to_pylist()
+    assert [(row["payment_id"], row["verdict"], row["refund_tx"]) for row in breaks] == [(ME, "refund_drift", proof)]
+
+
+@pytest.mark.parametrize("wrong", [{"token": USDT}, {"chain_id": 137}, {"recipient": "0x" + "cc" * 20}])
+def test_a_log_that_moves_nothing_is_no_money_gone_astray(wrong: dict[str, Any]) -> None:
+    nothing = transfer_row(amount_units=0, **wrong)
+    rows: dict[str, Any] = {"payments": [open_row()], "claims": [claim_row(**UNPAID)], "transfers": [nothing]}
+    assert counts(rows) == {"in_transit": 1}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_money_of_another_payment_on_the_same_address_is_not_this_ones_gone_astray(engine: str) -> None:
+    invoice = {"provider": "shkeeper", "object": "invoice", "request_id": None, "reference": None,
+               "reference_topic": None}  # fmt: skip
+    paid = deposit_row(
+        2, recipient=deposit_address(1), token=USDT, status="completed", status_raw="completed",
+        escrow_state="funded", tx_hash=tx_hash(2),
+    )  # fmt: skip
+    rows: dict[str, Any] = {
+        "payments": [deposit_row(1), paid],
+        "claims": [
+            claim_row(1, claim_id=ME, external_id=ME, **invoice, **UNPAID),
+            claim_row(2, claim_id=OTHER, external_id=OTHER, **invoice),
+        ],
+        "transfers": [plain_transfer_row(2, recipient=deposit_address(1), token=USDT)],
+    }
+    assert counts(rows, engine=engine) == {"in_sync": 1, "in_transit": 1}
+
+
+def test_a_settlement_by_a_bridge_without_a_proxy_log_is_the_providers_word() -> None:
+    rows: dict[str, Any] = {
+        "payments": [open_row()],
+        "claims": [claim_row(detection_source="lifi")],
+        "claim_txs": [claim_tx_row()],
+        "transfers": [plain_transfer_row(recipient=RECIPIENT)],
+    }
+    assert verdicts(rows) == {ME: "provider_ahead"}

@@ -74,11 +74,15 @@ def payment_reference(request_id: str, salt: str, address: str) -> str:
     (RequestNetwork/requestNetwork, ``payment-detection`` 0.59.0). The address keeps its ``0x``.
 
     Raises:
-        IdError: One of the three is empty.
+        IdError: One of the three is empty, or no text that can be encoded.
     """
     if not (request_id and salt and address):
         raise IdError("A payment reference needs a request id, a salt and an address; one of them is empty.")
-    return keccak256((request_id + salt + address).lower().encode()).hex()[-16:]
+    try:
+        raw = (request_id + salt + address).lower().encode()
+    except UnicodeEncodeError:
+        raise IdError("A payment reference is made of plain text; one of its three parts is broken text.") from None
+    return keccak256(raw).hex()[-16:]
 
 
 def reference_topic(reference: str) -> str:

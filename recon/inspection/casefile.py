@@ -54,6 +54,7 @@ _PERSONAL_COLUMNS: Final = frozenset({"buyer_id", "order_id", "offer_id"})
 _URL: Final = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}://)[^\s\"'<>]+", re.IGNORECASE)
 _MAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _IPV4: Final = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
+_RAIL: Final = re.compile(r"[\w.-]{1,60}:[0-9]{1,18}")
 _LONG_KEY: Final = re.compile(r"\b(?:sk|pk|rk|key|tok)[-_][A-Za-z0-9_-]{12,}\b")
 
 
@@ -154,7 +155,7 @@ def _dossier(case: Mapping[str, Any]) -> Dossier:
         asked=str(case["asked"]),
         payment_id=None if case["payment_id"] is None else str(case["payment_id"]),
         found_by=tuple(map(str, case["found_by"])),
-        now_ms=int(case["now_ms"]),
+        now_ms=_cell(case["now_ms"], "int") or 0,
         policy=_policy(case["policy"]),
         tables=tables,
         documents=dict(case["documents"]),
@@ -167,10 +168,16 @@ def _dossier(case: Mapping[str, Any]) -> Dossier:
 def _cell(value: Any, kind: str) -> Any:
     if value is None:
         return None
-    wanted: type = {"units": str, "int": int, "bool": bool, "text": str}[kind]
-    if not isinstance(value, wanted) or (kind == "int" and isinstance(value, bool)):
-        raise ValueError(f"a cell of kind {kind} holds {type(value).__name__}")
-    return int(str(value)) if kind == "units" else value
+    if kind == "bool" and isinstance(value, bool):
+        return value
+    if kind == "int" and isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
+        return value
+    if kind == "units" and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,38}", value):
+        return int(value)
+    if kind == "text" and isinstance(value, str):
+        value.encode()  # half a character, which no table takes, is a ValueError here
+        return value
+    raise ValueError(f"a cell of kind {kind} holds {type(value).__name__}, or more than such a cell can hold")
 
 
 def _policy_json(policy: Policy) -> dict[str, Any]:
@@ -181,12 +188,29 @@ def _policy_json(policy: Policy) -> dict[str, Any]:
 
 
 def _policy(stored: Mapping[str, Any]) -> Policy:
-    known = {each.name for each in fields(Policy)}
-    given: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in stored.items() if key in known
+    default = Policy()
+    given: dict[str, Any] = {}
+    for each in fields(Policy):
+        value, known = stored.get(each.name), getattr(default, each.name)
+        if each.name not in stored or isinstance(known, Mapping):
+            continue
+        wanted: type = list if isinstance(known, tuple) else type(known)
+        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            raise ValueError(f"policy.{each.name} is {type(value).__name__}")
+        kind = int if each.name == "chain_ids" else str
+        if isinstance(value, list) and not all(isinstance(item, kind) for item in value):
+            raise ValueError(f"policy.{each.name} holds something else")
+        given[each.name] = tuple(value) if isinstance(value, list) else _cell(value, "int" if wanted is int else "bool")
+    if not all(_RAIL.fullmatch(rail) for rail in given.get("provider_proves", ())):
+        raise ValueError("policy.provider_proves names no rail")
+    given["confirmations_min"] = {
+        int(key): _cell(value, "int") or 0 for key, value in stored["confirmations_min"].items()
     }
-    given["confirmations_min"] = {int(key): int(value) for key, value in stored["confirmations_min"].items()}
-    given["tolerance_ppm"] = {key: (int(low), int(high)) for key, (low, high) in stored["tolerance_ppm"].items()}
+    given["tolerance_ppm"] = {
+        key: (_cell(low, "int") or 0, _cell(high, "int") or 0) for key, (low, high) in stored["tolerance_ppm"].items()
+    }
+    for name in ("value_max_units", "value_max_units_per_payment"):
+        given[name] = {str(key): int(value) for key, value in stored.get(name, {}).items()}
     return Policy(**given)
 
 

@@ -170,7 +170,10 @@ def decode_transfer(log: Mapping[str, Any]) -> Transfer:
     """
     if log.get("removed"):
         raise TransferLogError(what="it was removed by a reorganisation")
-    topics = [_hex(topic, size=32, what="a topic") for topic in log.get("topics") or ()]
+    listed = log.get("topics") or ()
+    if not isinstance(listed, Sequence) or isinstance(listed, str | bytes):
+        raise TransferLogError(what="its topics are no list")
+    topics = [_hex(topic, size=32, what="a topic") for topic in listed]
     signature = "0x" + topics[0] if topics else None
     data = _hex(log.get("data"), size=None, what="the data")
     place: dict[str, Any] = {

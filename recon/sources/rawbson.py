@@ -267,7 +267,8 @@ class Columns:
         same: Bools | None = None
         for offset in range(0, len(header), 8):
             piece = header[offset : offset + 8]
-            found = self.words[at + offset]
+            # A long name may reach past the end of a short last document, where there is nothing but zeros.
+            found = self.words[np.minimum(at + offset, self.words.size - 1)]
             if len(piece) < 8:
                 found = found & np.uint64((1 << 8 * len(piece)) - 1)
             equal = found == np.uint64(int.from_bytes(piece, "little"))

@@ -415,4 +415,8 @@ def rpc_handler(world: RecordedWorld, chain_id: int) -> Handler:
 
     if chain_id not in world.chains:
         raise RecordedWorldError(path="recorded world", why=f"it has no chain {chain_id}")
-    return node_handler(world.chains[chain_id], Faults(world.faults, f"chain:{chain_id}"))
+    try:
+        return node_handler(world.chains[chain_id], Faults(world.faults, f"chain:{chain_id}"))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        why = f"what its files say of chain {chain_id} are no logs and receipts ({error!r})"
+        raise RecordedWorldError(path="recorded world", why=why) from error

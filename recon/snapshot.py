@@ -21,6 +21,7 @@ from recon.model import Policy, Target
 from recon.needs import Needs, needs_of
 from recon.reread import SecondReading
 from recon.sealed import Snapshot, SnapshotWriter, empty_tables, open_snapshot
+from recon.since import Base
 from recon.sources.interface import (
     ChainQuestion,
     ChainSource,
@@ -94,6 +95,7 @@ def take_snapshot(
     now: datetime,
     out: Path,
     progress: Progress = no_progress,
+    since: Snapshot | None = None,
 ) -> Snapshot:
     """Read everything a judgement of the selection needs and seal it in ``out``.
 
@@ -101,18 +103,28 @@ def take_snapshot(
     again, and the moment of the first beginning stays the moment of the snapshot. A window that counts from now has to
     count from that one: :func:`recon.unfinished.unfinished_now` gives it.
 
+    Args:
+        since: An earlier snapshot: only what can have changed since is read, the rest is taken from it
+            (:mod:`recon.since`).
+
     Raises:
         WrongSourceError: A source is not the one that was meant. The directory is left without a manifest.
         SnapshotExistsError: ``out`` is not empty.
+        SinceError: ``since`` is of another target or configuration.
         OtherRunError: ``out`` holds the beginning of another reading.
     """
     target = target_of(sources, policy=policy, registry=registry)
     chosen = _selection_json(selection)
     basis = reading_basis(policy=policy, registry=registry, fields=sources.fields)
     identity = {"window": chosen, "target": asdict(target), "configuration": basis}
+    base = None
+    if since is not None:
+        identity["snapshot to build upon"] = since.digest
+        base = Base(since, basis=basis, target=target, policy=policy, now_ms=round(now.timestamp() * 1000))
     taking = _Taking(
         sources,
         kept=Unfinished(out, identity=identity, now=now),
+        base=base,
         selection=selection,
         rules={"fields": sources.fields, "registry": registry, "policy": policy},
         progress=progress,
@@ -122,7 +134,8 @@ def take_snapshot(
     writer.write_rows("coverage", [asdict(row) for row in sorted(coverage, key=_coverage_order)])
     gaps = [row for reading in readings for row in reading.gaps]
     writer.write_rows("gaps", [asdict(row) for row in gaps])
-    sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, basis=basis)
+    noted = {"basis": basis, "since": since.digest if since is not None else None}
+    sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, **noted)
     taking.kept.clear()
     return sealed
 
@@ -131,9 +144,17 @@ class _Taking:
     """One snapshot in the making."""
 
     def __init__(
-        self, sources: SourceSet, *, kept: Unfinished, selection: Selection, rules: RowRules, progress: Progress
+        self,
+        sources: SourceSet,
+        *,
+        kept: Unfinished,
+        base: Base | None,
+        selection: Selection,
+        rules: RowRules,
+        progress: Progress,
     ) -> None:
-        self.sources, self.kept, self.selection, self.rules, self.progress = sources, kept, selection, rules, progress
+        self.sources, self.kept, self.base = sources, kept, base
+        self.selection, self.rules, self.progress = selection, rules, progress
         self.policy = rules["policy"]
         self.now = kept.now
         self.now_ms = round(self.now.timestamp() * 1000)
@@ -158,16 +179,33 @@ class _Taking:
         if done is not None:
             self.writer.count("payments", self.kept.rows("payments", "payments"))
             return done
-        reading = read_payments(
-            self.sources.store,
-            selection=self.selection,
-            sink=self.writer.stream_payments,
-            progress=self.progress,
-            **self.rules,
-        )
-        self.writer.close_payments()
+        reading = self._changed_payments()
+        if reading is None:
+            reading = read_payments(
+                self.sources.store,
+                selection=self.selection,
+                sink=self.writer.stream_payments,
+                progress=self.progress,
+                **self.rules,
+            )
+            self.writer.close_payments()
         self._keep("payments", reading, placed={"payments": self.writer.rows("payments")})
         return reading
+
+    def _changed_payments(self) -> Reading | None:
+        if self.base is None:
+            return None
+        read = self.base.payments(
+            self.sources.store,
+            selection=self.selection,
+            out=self.writer.file("payments"),
+            rules=self.rules,
+            progress=self.progress,
+        )
+        if read is None:
+            return None
+        self.writer.count("payments", read[1])
+        return read[0]
 
     def _keep(self, part: str, reading: Reading, *, placed: Mapping[str, int] | None = None) -> None:
         """Keep a part for a run that goes on after an interruption; what has a gap is better read again."""
@@ -178,14 +216,14 @@ class _Taking:
         """Ask all providers and chains at the same time; one that breaks off leaves a gap over all it was asked."""
         jobs: dict[str, Callable[[], Reading]] = {}
         for claim in self.sources.claims:
-            jobs[f"claims:{claim.name}"] = _claim_job(claim, needs.from_ms, self.now_ms, self.progress)
+            jobs[f"claims:{claim.name}"] = self._claim_job(claim, needs.from_ms)
         for chain in self.sources.chains:
             question = ChainQuestion(
                 from_ms=needs.from_ms,
                 recipients=needs.recipients.get(chain.chain_id, ()),
                 tx_hashes=needs.hashes.get(chain.chain_id, ()),
             )
-            jobs[f"chain:{chain.chain_id}"] = _chain_job(chain, question, self.now_ms, self.progress)
+            jobs[f"chain:{chain.chain_id}"] = self._chain_job(chain, question)
         if not jobs:
             return []
 
@@ -198,6 +236,43 @@ class _Taking:
 
         with ThreadPoolExecutor(max_workers=len(jobs), thread_name_prefix="source") as pool:
             return [job.result() for job in [pool.submit(run, part) for part in jobs]]
+
+    def _claim_job(self, source: ClaimSource, from_ms: int) -> Callable[[], Reading]:
+        to_ms = self.now_ms
+
+        def run() -> Reading:
+            try:
+                known = self.base and self.base.claims(source, from_ms=from_ms, progress=self.progress)
+                return known or source.read_window(from_ms, to_ms, progress=self.progress)
+            except SourceError as error:
+                said = str(error)
+                row = Coverage(source.name, "bulk", complete=False, asked_from=from_ms, asked_to=to_ms, problem=said)
+                return Reading(coverage=(row,), gaps=(Gap(source.name, "bulk", from_ms, to_ms, said),))
+
+        return run
+
+    def _chain_job(self, source: ChainSource, question: ChainQuestion) -> Callable[[], Reading]:
+        name, payments = f"chain:{source.chain_id}", self.writer.file("payments")
+
+        def run() -> Reading:
+            try:
+                known = self.base and self.base.chain(
+                    source, question=question, payments=payments, progress=self.progress
+                )
+                return known or source.read(question, progress=self.progress)
+            except SourceError as error:
+                said = str(error)
+                rows = tuple(
+                    Coverage(name, scope, complete=False, chain_id=source.chain_id, problem=said)
+                    for scope in ("proxy", "erc20", "receipts")
+                )
+                gaps = tuple(
+                    Gap(name, scope, question.from_ms, self.now_ms, said, chain_id=source.chain_id)
+                    for scope in ("proxy", "erc20")
+                )
+                return Reading(coverage=rows, gaps=gaps)
+
+        return run
 
     def _read_again(self, first: Sequence[Reading]) -> Reading:
         """Judge the first reading, and read what shows a break once more."""
@@ -268,38 +343,6 @@ def _unread(sources: SourceSet, needs: Needs, *, policy: Policy) -> Reading:
             for scope in ("proxy", "erc20")
         ),
     )
-
-
-def _claim_job(source: ClaimSource, from_ms: int, to_ms: int, progress: Progress) -> Callable[[], Reading]:
-    def run() -> Reading:
-        try:
-            return source.read_window(from_ms, to_ms, progress=progress)
-        except SourceError as error:
-            row = Coverage(source.name, "bulk", complete=False, asked_from=from_ms, asked_to=to_ms, problem=str(error))
-            return Reading(coverage=(row,), gaps=(Gap(source.name, "bulk", from_ms, to_ms, str(error)),))
-
-    return run
-
-
-def _chain_job(source: ChainSource, question: ChainQuestion, now_ms: int, progress: Progress) -> Callable[[], Reading]:
-    name = f"chain:{source.chain_id}"
-
-    def run() -> Reading:
-        try:
-            return source.read(question, progress=progress)
-        except SourceError as error:
-            said = str(error)
-            rows = tuple(
-                Coverage(name, scope, complete=False, chain_id=source.chain_id, problem=said)
-                for scope in ("proxy", "erc20", "receipts")
-            )
-            gaps = tuple(
-                Gap(name, scope, question.from_ms, now_ms, said, chain_id=source.chain_id)
-                for scope in ("proxy", "erc20")
-            )
-            return Reading(coverage=rows, gaps=gaps)
-
-    return run
 
 
 def _joined(name: str, readings: Iterable[Reading]) -> Any:

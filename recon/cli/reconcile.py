@@ -66,17 +66,35 @@ def resume_option(command: Command) -> Command:
     )(command)
 
 
+def since_option(command: Command) -> Command:
+    """``--since``: the snapshot that a new one is built upon."""
+    return click.option(
+        "--since",
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        metavar="SNAPSHOT",
+        help="Read only what can have changed since this snapshot, and take the rest from it.",
+    )(command)
+
+
 @click.command()
 @config_option
 @selection_options
 @click.option("--out", type=_FOLDER, help="Directory to write the snapshot to; an interrupted one there goes on.")
 @resume_option
-def snapshot(config_path: Path | None, out: Path | None, resume: Path | None, **chosen: Any) -> None:
+@since_option
+def snapshot(
+    *, config_path: Path | None, out: Path | None, resume: Path | None, since: Path | None, **chosen: Any
+) -> None:
     """Read a window from every source and seal it.
 
     Reads the database, the providers and the chains; writes one snapshot directory, which is never edited again.
     Leaves with 4 when a source was not read completely. An interrupted snapshot goes on where it was when the same
     command names its directory again: what was read whole is not read twice, and ages count from the first beginning.
+
+    With --since a daily run over a long window costs what the day costs. Read anew are payments that were open, showed
+    a break or were written since (by updatedAt), blocks that were not final, and the last day of what the provider
+    says; a source that cannot be read in part, or whose numbers do not agree, is read whole. This relies on the backend
+    moving updatedAt with every write. A run without --since relies on nothing and is the check: make one every week.
 
     \b
     Examples: recon snapshot --from 2026-11-13 --to 2026-11-20
@@ -85,7 +103,7 @@ def snapshot(config_path: Path | None, out: Path | None, resume: Path | None, **
     settings = settings_from(config_path)
     if out is not None and resume is not None:
         raise click.UsageError("The directory to go on in is the one to write to: give --resume or --out, not both.")
-    taken = _take(settings, _begun(settings, chosen, folder=resume or out))
+    taken = _take(settings, _begun(settings, chosen, folder=resume or out, since=since))
     write_stdout(f"{taken.path}\n")
     note(f'Nothing has changed. To judge it: recon plan --snapshot "{taken.path}"')
     sys.exit(DONE if all(row.get("complete") for row in coverage_rows(taken)) else INCOMPLETE)
@@ -101,6 +119,7 @@ def snapshot(config_path: Path | None, out: Path | None, resume: Path | None, **
     help="Judge this snapshot, offline, instead of reading the sources.",
 )
 @resume_option
+@since_option
 @click.option(
     "--engine",
     type=click.Choice(["duckdb", "polars"]),
@@ -119,18 +138,19 @@ def plan(*, config_path: Path | None, snapshot_path: Path | None, engine: str, o
 
     Reads the database, the providers and the chains (or a snapshot, offline); writes a snapshot, a plan file and one
     line of history, and changes nothing else. Leaves with 1 when there are breaks that nobody has acknowledged, with 4
-    when a source was not read completely.
+    when a source was not read completely. "recon snapshot --help" says what --resume and --since do.
 
     \b
     Examples: recon plan --from 24h
               recon plan --open-only --provider shkeeper
+              recon plan --from 365d --since recon-out/snapshot-20261119T040000Z
               recon plan --snapshot recon-out/snapshot-20261120T120000Z --format md
     """
     settings = settings_from(config_path)
     output, part, new_only = rest.pop("output"), rest.pop("part"), rest.pop("new_only")
     if snapshot_path is not None and any(rest.values()):
         raise click.UsageError("A snapshot holds its own window: leave out --from, --id and the like, or --snapshot.")
-    begun = _begun(settings, rest, folder=rest.pop("resume"))
+    begun = _begun(settings, rest, folder=rest.pop("resume"), since=rest.pop("since"))
     made = make(settings, begun, snapshot_path=snapshot_path, engine=engine, out=out)
     print_plan(made, output=output, part=part, config=config_path)
     sys.exit(exit_code(made, new_only=new_only))
@@ -182,14 +202,16 @@ class Begun:
 
     Args:
         folder: The directory named by the user, which may hold an interrupted snapshot; None for a new one.
+        since: The snapshot to build upon; None to read everything.
     """
 
     selection: Selection
     now: datetime
     folder: Path | None = None
+    since: Path | None = None
 
 
-def _begun(settings: Settings, chosen: Mapping[str, Any], *, folder: Path | None) -> Begun:
+def _begun(settings: Settings, chosen: Mapping[str, Any], *, folder: Path | None, since: Path | None) -> Begun:
     """The choice of the options; where a snapshot is continued, as of the moment of its beginning."""
     from recon.sealed import is_sealed
     from recon.unfinished import unfinished_now
@@ -197,7 +219,7 @@ def _begun(settings: Settings, chosen: Mapping[str, Any], *, folder: Path | None
     if folder is not None and is_sealed(folder):
         raise click.UsageError(f'{folder} is a finished snapshot; to judge it: recon plan --snapshot "{folder}".')
     now = (None if folder is None else unfinished_now(folder)) or settings.now()
-    return Begun(selection_of(settings, chosen, now=now), now, folder)
+    return Begun(selection_of(settings, chosen, now=now), now, folder, since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +298,10 @@ def coverage_rows(taken: Any) -> list[dict[str, Any]]:
 def _take(settings: Settings, begun: Begun) -> Any:
     from recon.cli.progress import ShownProgress
     from recon.opening import open_sources
-    from recon.snapshot import take_snapshot
+    from recon.snapshot import open_snapshot, take_snapshot
     from recon.unfinished import unfinished_now
 
+    base = None if begun.since is None else open_snapshot(begun.since)
     target = begun.folder or free_path(settings.output_dir / f"snapshot-{stamp(begun.now)}")
     try:
         with open_sources(settings) as sources, ShownProgress() as progress:
@@ -290,6 +313,7 @@ def _take(settings: Settings, begun: Begun) -> Any:
                 now=begun.now,
                 out=target,
                 progress=progress,
+                since=base,
             )
     except BaseException:
         if begun.folder is None and unfinished_now(target) is not None:

@@ -29,7 +29,7 @@ from recon.simulate import generate_world, write_world
 from recon.tables import table_of
 from tests import builders
 from tests.hostile import PAYLOAD, poisoned, poisoned_table
-from tests.plans import a_change, a_coverage, a_finding, a_plan
+from tests.plans import PAYMENT, a_change, a_coverage, a_finding, a_plan
 
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "a", "header", "div", "p", "span", "h1", "h2", "button", "nav",
@@ -132,7 +132,7 @@ def test_the_figures_are_those_of_the_report() -> None:
 
 
 def test_a_value_at_risk_keeps_every_digit() -> None:
-    plan = a_plan(findings=(a_finding(value_units=10**24 + 1, difference_units=-(10**18) - 1),))
+    plan = a_plan(findings=(a_finding(value_units=10**24 + 1, difference_units=-(10**18) - 1),), left_alone=())
     assert grid_column(plan, "value") == ["1000000.000000000000000001 USDC"]
     assert grid_column(plan, "difference") == ["-1.000000000000000001 USDC"]
     assert "1000000.000000000000000001 USDC" in json.dumps(unpacked(render_html(plan_page(plan)), "rows"))
@@ -146,6 +146,7 @@ def test_breaks_come_worst_first_and_then_every_other_payment_newest_first() -> 
             a_finding(payment_id=builders.payment_id(3), tier=Tier.WAIT, severity=Severity.INFO),
         ),
         changes=(),
+        left_alone=(),
     )
     rows = [builders.payment_row(number, created_at=number * 1000) for number in range(1, 6)]
     whole = whole_of(payments=rows, verdicts={builders.payment_id(5): "in_sync"})
@@ -154,8 +155,18 @@ def test_breaks_come_worst_first_and_then_every_other_payment_newest_first() -> 
     assert grid_column(plan, "severity", whole) == ["critical", "low", "info", "none", "none"]
 
 
+def test_a_way_back_lists_its_changes_and_what_it_leaves_alone() -> None:
+    left = (LeftAlone("other", Verdict.LOCAL_BEHIND, "status: completed, then refunded"),)
+    plan = a_plan(kind="undo", findings=(), changes=(a_change(),), left_alone=left)
+    grid = plan_grid(plan, whole=None, registry=load_registry())
+    assert grid.cells[[column.name for column in COLUMNS].index("payment_id")] == [PAYMENT, "other"]
+    assert grid.details[0]["sets"][1] == ["status", "pending", "completed"]
+    assert grid.details[1]["left"] == "status: completed, then refunded"
+    assert grid.note == ""
+
+
 def test_a_page_without_the_snapshot_says_what_is_missing() -> None:
-    grid = plan_grid(a_plan(), whole=None, registry=load_registry())
+    grid = plan_grid(a_plan(left_alone=()), whole=None, registry=load_registry())
     assert grid.rows == 1
     assert "snapshot" in grid.note
 
@@ -255,7 +266,7 @@ def test_markup_in_every_text_field_stays_text() -> None:
 
 
 def test_terminal_escapes_and_marks_that_turn_the_line_are_made_visible() -> None:
-    plan = a_plan(findings=(a_finding(payment_id="x\x1b[31m\u202ey"),), changes=())
+    plan = a_plan(findings=(a_finding(payment_id="x\x1b[31m\u202ey"),), changes=(), left_alone=())
     assert grid_column(plan, "payment_id") == ["x\ufffd[31m\ufffdy"]
 
 
@@ -422,3 +433,12 @@ def test_the_page_never_parses_data_as_markup() -> None:
         text = path.read_text(encoding="utf-8")
         for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "srcdoc"):
             assert word not in text, (path.name, word)
+
+
+def test_the_text_of_an_incident_stands_beside_the_pages(judged: Path) -> None:
+    config = ["--config", str(judged / "recon.toml")]
+    told = ["report", "incident", "post-mortem", "--title", "RPC <b>away</b>", *config]
+    result = CliRunner().invoke(cli, told, prog_name="recon")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("# Post-mortem: RPC")
+    assert "<b>" not in result.stdout.replace("\\<b", "")

@@ -14,7 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from recon.cli import cli
+from recon.inspection.timeline import Event
 from recon.plan import load_plan
+from recon.report import render_plan
+from recon.report.notebook import change_html, finding_html, html_table, plan_html, report_html, timeline_html
+from tests.hostile import PAYLOAD, poisoned
+from tests.plans import a_change, a_finding, a_plan
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 OUTAGE_MS = (1_794_800_000_000, 1_794_830_000_000)
@@ -118,3 +123,20 @@ def test_the_incident_shows_the_outage_and_that_the_backlog_went(demo: Path) -> 
 
 def _made(path: Path) -> float:
     return path.stat().st_mtime
+
+
+def test_what_a_notebook_shows_of_records_is_escaped() -> None:
+    for shown in (
+        finding_html(poisoned(a_finding())),
+        change_html(poisoned(a_change())),
+        plan_html(poisoned(a_plan(summary={"payments": 1, "verdicts": {"local_behind": 1}}))),
+        report_html(poisoned(render_plan(a_plan()))),
+        timeline_html([Event(1, f"document{PAYLOAD}", f"says \u202e{PAYLOAD}")]),
+    ):
+        assert "&lt;/script&gt;" in shown
+        for word in ("<script", "<img", "<svg", "<a ", "\u202e"):
+            assert word not in shown
+
+
+def test_long_tables_in_a_notebook_say_how_many_rows_are_left() -> None:
+    assert "10 more rows" in html_table("t", ("a",), rows=[(number,) for number in range(60)])

@@ -67,7 +67,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("inspect", "recon.cli.inspect:inspect", "Find out what is the matter with one payment.", "Investigate"),
     Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
     Entry("triage", "recon.cli.triage:triage", "Look at access logs and deliveries.", "Investigate"),
-    Entry("report", "recon.cli.report:report", "Make an HTML report that needs no network.", "Show"),
+    Entry("report", "recon.cli.report:report", "Make an HTML report, or the text of an incident.", "Show"),
     Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),
     Entry("score", "recon.cli.prove:score", "Hold a judgement beside the known truth.", "Prove"),
 )

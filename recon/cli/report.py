@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recon.cli.common import config_option, note, settings_from, write_stdout
+from recon.cli.incident import incident
 from recon.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ class _PageByDefault(click.Group):
 
 @click.group(cls=_PageByDefault)
 def report() -> None:
-    """Make an HTML report of a plan, a snapshot, a run or a case.
+    """Make an HTML report, or the text of an incident.
 
-    The file holds all its data and asks no network: figures, pictures, and a table to search, filter, sort and print.
-    The word "page" may be left out.
+    The HTML file holds all its data and asks no network: figures, pictures, and a table to search, filter, sort and
+    print. The word "page" may be left out.
 
     \b
     Examples: recon report recon-out/plan.json --html report.html
@@ -87,6 +88,9 @@ def page(artefact: str, config_path: Path | None, out: Path, snapshot_path: Path
     save_page(text, out)
     write_stdout(f"{out}\n")
     note("Nothing has changed. The file opens in any browser, from a disk too.")
+
+
+report.add_command(incident)
 
 
 def save_page(text: str, out: Path) -> None:
@@ -143,9 +147,9 @@ def _plan_page(path: Path, *, config_path: Path | None, snapshot_path: Path | No
     policy = settings.policy() if settings else None
     if policy is not None and policy_digest(policy) != plan.policy_digest:
         policy = None
-    if snapshot is None:
+    if snapshot is None and plan.kind == "correction":
         note("The plan's snapshot is not beside it: only what the plan names is in the report (see --snapshot).")
-    elif policy is None:
+    elif policy is None and snapshot is not None:
         note(
             "Without the plan's own configuration (see --config) payments that need nobody are left without a verdict."
         )

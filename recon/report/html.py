@@ -60,7 +60,8 @@ def plan_page(
     from recon.report.whole import read_whole
 
     registry = registry or load_registry()
-    whole = None if snapshot is None else read_whole(snapshot, policy=policy)
+    # What a way back was made from is the journal; the snapshot shows how things were before the run.
+    whole = None if snapshot is None or plan.kind != "correction" else read_whole(snapshot, policy=policy)
     report = report or render_plan(plan, full=True)
     return Page(
         report,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from recon.model import TIER_TEXT, Change, Finding, Plan
+from recon.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier
 from recon.money import format_units
 from recon.registry import Registry
 from recon.report.page import CELL_MAX, Grid, GridColumn
@@ -65,7 +65,7 @@ class _Known:
 def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry) -> Grid:
     """The rows of a plan, worst first, then every other payment of the snapshot, newest first."""
     known = _Known(
-        findings={item.payment_id: item for item in plan.findings},
+        findings=_found(plan),
         changes={item.payment_id: item for item in plan.changes},
         left={item.payment_id: item.reason for item in plan.left_alone},
     )
@@ -82,6 +82,34 @@ def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry) -> Grid:
     return grid
 
 
+def _found(plan: Plan) -> dict[str, Finding]:
+    """The findings by payment; a way back or a backfill has none, and then its changes speak for themselves."""
+    found = {item.payment_id: item for item in sorted(plan.findings, key=lambda item: item.payment_id)}
+    for change in plan.changes:
+        if change.payment_id not in found:
+            found[change.payment_id] = Finding(
+                payment_id=change.payment_id,
+                verdict=change.verdict,
+                findings=(change.verdict,),
+                tier=change.tier,
+                severity=Severity.INFO,
+                reason=change.reason,
+                chain_id=change.chain_id,
+                token=change.token,
+                symbol=change.symbol,
+                decimals=change.decimals,
+                age_s=change.age_s,
+                value_units=change.value_units,
+                evidence=change.evidence,
+            )
+    for left in plan.left_alone:
+        if left.payment_id not in found:
+            found[left.payment_id] = Finding(
+                left.payment_id, left.verdict, (left.verdict,), Tier.NEVER, Severity.INFO, left.reason
+            )
+    return found
+
+
 def _stored(whole: Whole) -> dict[str, dict[str, Any]]:
     """The payments table by id, only the columns that are shown."""
     columns = [whole.payments[name].to_pylist() for name in _STORED]
@@ -90,12 +118,15 @@ def _stored(whole: Whole) -> dict[str, dict[str, Any]]:
 
 def _order(plan: Plan, stored: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], str]:
     first = [item.payment_id for item in breaks_of(plan)]
-    first += sorted({item.payment_id for item in plan.findings}.difference(first))
     told = set(first)
+    first += [name for name in _found(plan) if name not in told]
+    told.update(first)
     rest = sorted(
         (name for name in stored if name not in told), key=lambda name: (-(stored[name]["created_at"] or 0), name)
     )
     room = max(0, ROWS_MAX - len(first))
+    if plan.kind != "correction":
+        return first, ""
     if not stored:
         return first, "Only what somebody must look at or wait for; the snapshot with all payments was not at hand."
     note = f"The newest {room:,} of {len(rest):,} payments without a break are listed." if len(rest) > room else ""

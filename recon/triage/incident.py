@@ -11,11 +11,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from recon.errors import UsageError
+from recon.model import Plan, Tier
 from recon.sources.http import clean_text
+from recon.triage.accesslog import LogTriage
 from recon.triage.summary import Page, money_text
+
+if TYPE_CHECKING:
+    from recon.sealed import Snapshot
 
 IncidentKind = Literal["notification", "update", "resolution", "post-mortem"]
 KINDS: Final[tuple[str, ...]] = get_args(IncidentKind)
@@ -88,6 +93,66 @@ def render_incident(kind: str, incident: Incident) -> str:
     if parts is None:
         raise IncidentKindError(kind=kind)
     return "\n".join(parts(incident)).rstrip("\n") + "\n"
+
+
+def incident_of(
+    title: str,
+    *,
+    page: Page,
+    plan: Plan | None = None,
+    before: Plan | None = None,
+    logs: LogTriage | None = None,
+    snapshot: Snapshot | None = None,
+) -> Incident:
+    """Fill an incident from what was measured; what is not given stays unknown.
+
+    Args:
+        title: A few words.
+        plan: The latest plan; ``before`` one from before the repair.
+        snapshot: The plan's snapshot, which knows how many buyers its breaks concern.
+    """
+    moments = list(_log_moments(logs)) if logs is not None else []
+    for made, says in ((before, "plan before the repair"), (plan, "latest plan")):
+        if made is not None:
+            at = datetime.fromisoformat(made.created_at.replace("Z", "+00:00"))
+            moments.append(Moment(at, f"{says} {made.digest[:12]}: {len(_breaks(made))} payments need somebody"))
+    named = {"plan": plan, "plan before": before}
+    evidence = {name: f"sha256 {made.digest}" for name, made in named.items() if made is not None}
+    broken = None if plan is None else _breaks(plan)
+    bursts = [burst.from_at for route in logs.routes for burst in route.bursts] if logs is not None else []
+    return Incident(
+        title=title,
+        now=page.at,
+        started_at=min(bursts, default=None),
+        page=page,
+        summary=None if plan is None else plan.summary,
+        before=None if before is None else before.summary,
+        payments_affected=None if broken is None else len(broken),
+        users_affected=None if broken is None or snapshot is None else _buyers(snapshot, broken),
+        timeline=tuple(sorted(moments, key=lambda each: (each.at, each.says))),
+        evidence=evidence | ({"snapshot": f"sha256 {snapshot.digest}"} if snapshot is not None else {}),
+    )
+
+
+def _breaks(plan: Plan) -> frozenset[str]:
+    """The payments of a plan that need somebody."""
+    return frozenset(item.payment_id for item in plan.findings if item.tier in (Tier.AUTO, Tier.REVIEW, Tier.NEVER))
+
+
+def _buyers(snapshot: Snapshot, payments: frozenset[str]) -> int:
+    table = snapshot.table("payments").select(["payment_id", "buyer_id"])
+    pairs = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    return len({buyer for payment, buyer in pairs if buyer and payment in payments})
+
+
+def _log_moments(logs: LogTriage) -> Iterator[Moment]:
+    for route in logs.routes:
+        for burst in route.bursts:
+            said = ", ".join(f"{count} x {status}" for status, count in burst.statuses)
+            yield Moment(burst.from_at, f"{route.provider}: webhooks begin to fail ({said})")
+            yield Moment(burst.to_at, f"{route.provider}: this burst of failures ends")
+        if route.last_good is not None:
+            yield Moment(route.last_good, f"{route.provider}: last accepted webhook in the logs")
 
 
 def escape(text: object) -> str:

@@ -134,6 +134,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         closest_wrong(suspects),
         _refund_transfers(payments, direct),
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
+        _never_asked(unsettled, tables["transactions"], tables["claim_txs"]),
         _shared_hashes(payments, unsettled, direct),
         _shared_payouts(payments, direct),
         shared_deposits,
@@ -343,6 +344,26 @@ def _recorded_hash(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> F
         )
         .group_by("payment_id")
         .agg(*[nw.col(name).max() for name in ("x_success", "x_reverted", "x_pending", "x_not_found", "x_failed")])
+    )
+
+
+def _never_asked(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
+    """Outgoing payments with a named hash about which their chain, though it is read, said nothing at all."""
+    outgoing = unsettled.filter(
+        (nw.col("mode") == "hash")
+        & (nw.col("direction") != "in")
+        & nw.col("chain_is_read")
+        & ~nw.col("covered_by_chain")
+    )
+    named = outgoing.select("payment_id", "chain_id").join(
+        named_hashes(outgoing, claim_txs), on="payment_id", how="inner"
+    )
+    said = transactions.select("chain_id", named=nw.col("tx_hash"))
+    return (
+        named.join(said, on=["chain_id", "named"], how="anti")
+        .select("payment_id")
+        .unique()
+        .with_columns(x_failed=nw.lit(1).cast(nw.Int64))
     )
 
 

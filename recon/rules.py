@@ -206,8 +206,10 @@ def _money(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]
         & (((asked == 0) & ~known_silence) | ((c("found") == 0) & (c("failed") > 0))),
         "further": c("covered_by_chain") & (c("valid_count") > c("needed_count")),
         "has_key": (has_key | (c("mode") == "deposit"))
-        & ~((c("mode") == "reference") & c("recipient").is_null()),
+        & ~((c("mode") != "hash") & c("recipient").is_null()),
         "trusted_rail": c("covered") & ~c("covered_by_chain"),
+        "hash_unknown": c("covered_by_chain") & c("complete") & c("has_hash") & ~c("own_hash_valid")
+        & (c("x_failed") > 0),
         "fee_strange": ~c("proof_fee_recipient").is_null()
         & ~_true(c("proof_fee_recipient").is_in(["", *policy.fee_recipients]))
         & nw.lit(value=bool(policy.fee_recipients)),
@@ -228,8 +230,13 @@ def _answers(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Exp
         "chain_blind": undecided
         & c("has_key")
         & ((~c("covered_by_scan") & ~outgoing_answered) | unseen | hash_too_new),
-        "hash_unanswered": undecided & (c("x_failed") > 0),
-        "absent": undecided & ~c("seen_any") & ~unseen & ~hash_too_new & (c("covered_by_scan") | outgoing_answered),
+        "hash_unanswered": (undecided | c("hash_unknown")) & (c("x_failed") > 0),
+        "absent": undecided
+        & ~c("seen_any")
+        & ~unseen
+        & ~hash_too_new
+        & (c("has_key") | ~c("incoming"))
+        & (c("covered_by_scan") | outgoing_answered),
         "hash_settled": ~hash_too_new,
         "unasked": undecided & c("provider_silent"),
     }
@@ -266,8 +273,10 @@ def _alarms(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr
         "late": payable & incoming & c("gave_up") & c("came_late"),
         "blocked": payable & incoming & ((c("gave_up") & ~c("came_late"))
                                          | (c("open") & ~c("unfunded"))
-                                         | (c("complete") & _true(escrow == "cancelled"))),
-        "hash_wrong": settled & proven & c("has_hash") & ~c("own_hash_valid"),
+                                         | (c("complete") & _true(escrow == "cancelled")))
+        | (~incoming & proven & c("closed") & ~c("released") & ~c("releasing")
+           & ~((c("direction") == "refund") & c("refunded_row"))),
+        "hash_wrong": settled & proven & c("has_hash") & ~c("own_hash_valid") & ~c("hash_unknown"),
         "hash_missing": settled & proven & ~c("has_hash"),
         "escrow_wrong": settled & incoming & c("unfunded"),
         "word_wrong": settled & _true(c("status_raw") == "confirmed")
@@ -292,11 +301,14 @@ def _settled(c: _Names, *, horizon: Horizon, policy: Policy) -> dict[str, nw.Exp
     quiet = ~c("behind") & ~c("blocked") & ~c("late") & ~c("refund_wrong") & ~c("aml_hold")
     for name in drifts:
         quiet = quiet & ~c(name)
-    proven = covered & (c("complete") | (~incoming & c("released")))
+    quiet = quiet & ~c("hash_unknown")
+    done = ~incoming & (c("released") | ((c("direction") == "refund") & c("refunded_row")))
+    proven = covered & (c("complete") | done)
     refunded = c("refunded_row") & c("refund_proven")
-    nothing_owed = c("gave_up") & c("absent") & ~c("suspicious") & ~c("provider_paid") & ~c("unasked") & incoming
-    equal = quiet & ~c("stuck_in") & (proven | refunded | nothing_owed)
-    return {"equal": equal, "undone": ~covered & ~refunded}
+    claims_nothing = incoming | (~c("released") & ~c("releasing") & ~c("refunded_row"))
+    nothing_owed = c("gave_up") & c("absent") & ~c("suspicious") & ~c("provider_paid") & ~c("unasked") & claims_nothing
+    equal = quiet & ~c("stuck_in") & (proven | (incoming & refunded) | nothing_owed)
+    return {"equal": equal, "undone": ~covered & ~(incoming & refunded)}
 
 
 def _any_change() -> nw.Expr:
@@ -312,14 +324,15 @@ def _flags(policy: Policy) -> dict[Verdict, nw.Expr]:
     holds = nw.col("unfinal") | nw.col("aml_hold") | nw.col("safety_hold")
     short = undone & nw.col("seen_any") & ~nw.col("seen_enough")
     seen_by_scan = nw.col("covered_by_scan") | (nw.col("mode") == "hash")
-    wrong = undone & nw.col("suspicious") & ~nw.col("seen_any") & seen_by_scan & ~nw.col("refunded_row")
+    wrong = undone & nw.col("suspicious") & ~nw.col("seen_any") & seen_by_scan & ~(incoming & nw.col("refunded_row"))
     recorded = undone & ~nw.col("seen_any") & seen_by_scan & ~nw.col("gave_up") & nw.col("hash_settled")
     vanished = recorded & (nw.col("x_not_found") > 0)
     was_there = _true(nw.col("confirmations") > 0)
     nothing = undone & absent & ~nw.col("suspicious") & ~nw.col("provider_paid")
     overdue = nw.col("expired") | (nw.col("expires_at").is_null() & _true(nw.col("age_ms") > policy.abandoned_after_ms))
     idle = nothing & incoming & nw.col("open")
-    young = nothing & ~incoming & ~nw.col("stuck_out") & ~nw.col("complete") & ~nw.col("gave_up")
+    claims_out = ~incoming & (nw.col("released") | nw.col("refunded_row"))
+    young = nothing & ~incoming & ~nw.col("stuck_out") & ~nw.col("complete") & ~nw.col("gave_up") & ~claims_out
     return {
         _V.TEST_PAYMENT: nw.col("is_test"),
         _V.MALFORMED_RECORD: nw.col("is_malformed"),
@@ -357,11 +370,12 @@ def _flags(policy: Policy) -> dict[Verdict, nw.Expr]:
         _V.REORGED: vanished & was_there,
         _V.TX_REVERTED: recorded & (nw.col("x_reverted") > 0),
         _V.TX_NOT_FOUND: vanished & ~was_there,
-        _V.LOOKUP_FAILED: undone & (nw.col("unasked") | nw.col("hash_unanswered")) & ~nw.col("unfinal"),
+        _V.LOOKUP_FAILED: (undone & (nw.col("unasked") | nw.col("hash_unanswered")) & ~nw.col("unfinal"))
+        | nw.col("hash_unknown"),
         _V.UNPROVEN: undone & nw.col("chain_blind") & ~nw.col("unfinal"),
         _V.MISSING_REFERENCE: undone & incoming & ~nw.col("has_key"),
         _V.PROVIDER_AHEAD: undone & absent & nw.col("provider_paid"),
-        _V.LOCAL_AHEAD: nothing & (nw.col("complete") | (~incoming & nw.col("released"))),
+        _V.LOCAL_AHEAD: nothing & (nw.col("complete") | claims_out),
         _V.STUCK_RELEASE: nw.col("stuck_out") | nw.col("stuck_in"),
         _V.IN_TRANSIT: (idle & ~overdue) | young,
         _V.ABANDONED: idle & overdue,

@@ -20,6 +20,7 @@ from tests.builders import (
     plain_transfer_row,
     reference,
     request_id,
+    transaction_row,
     transfer_row,
     tx_hash,
 )
@@ -167,3 +168,56 @@ def test_a_settlement_by_a_bridge_without_a_proxy_log_is_the_providers_word() ->
         "transfers": [plain_transfer_row(recipient=RECIPIENT)],
     }
     assert verdicts(rows) == {ME: "provider_ahead"}
+
+
+def test_a_payout_hash_that_was_never_asked_about_is_no_missing_payout() -> None:
+    named = claim_tx_row(provider="shkeeper", claim_id=ME, external_id=ME, request_id=None)
+    silent: dict[str, Any] = {"payments": [payout_row(tx_hash=None)], "claims": [payout_claim()], "claim_txs": [named]}
+    assert verdicts(silent) == {ME: "lookup_failed"}
+    gone = transaction_row(outcome="not_found")
+    assert verdicts({**silent, "transactions": [gone]}) == {ME: "tx_not_found"}
+
+
+def test_a_recorded_hash_that_nobody_answered_about_is_not_called_wrong() -> None:
+    rows: dict[str, Any] = {
+        "payments": [payment_row(tx_hash=tx_hash(5))],
+        "claims": [claim_row()],
+        "transfers": [transfer_row()],
+    }
+    assert verdicts({**rows, "transactions": [transaction_row(5, outcome="failed")]}) == {ME: "lookup_failed"}
+    assert verdicts({**rows, "transactions": [transaction_row(5, outcome="reverted")]}) == {ME: "tx_hash_mismatch"}
+
+
+def test_a_deposit_payment_without_an_address_is_never_called_unpaid() -> None:
+    invoice = claim_row(provider="shkeeper", object="invoice", claim_id=ME, external_id=ME, request_id=None,
+                        reference=None, reference_topic=None, **UNPAID)  # fmt: skip
+    for status in ("pending", "failed"):
+        row = deposit_row(recipient=None, status=status, status_raw=status)
+        assert verdicts({"payments": [row], "claims": [invoice]}) == {ME: "missing_reference"}
+
+
+@pytest.mark.parametrize(
+    ("direction", "status", "escrow", "paid", "verdict"),
+    [
+        ("refund", "refunded", "refunded", True, "in_sync"),
+        ("refund", "refunded", "refunded", False, "local_ahead"),
+        ("refund", "failed", None, True, "coordinator_blocked"),
+        ("refund", "failed", None, False, "in_sync"),
+        ("out", "cancelled", "funded", True, "coordinator_blocked"),
+        ("out", "cancelled", "funded", False, "in_sync"),
+        ("out", "refunded", None, True, "coordinator_blocked"),
+        ("out", "failed", "refunded", False, "local_ahead"),
+    ],
+)
+def test_every_finished_outgoing_row_has_a_verdict(
+    direction: str, status: str, escrow: str | None, paid: bool, verdict: str
+) -> None:
+    row = payout_row(direction=direction, status=status, status_raw=status, escrow_state=escrow, tx_hash=None)
+    if paid:
+        row["tx_hash"] = tx_hash(1)
+    rows: dict[str, Any] = {
+        "payments": [row],
+        "claims": [payout_claim(**({} if paid else UNPAID))],
+        "transfers": [plain_transfer_row(recipient=PAYER)] if paid else [],
+    }
+    assert counts(rows) == {verdict: 1}

@@ -62,7 +62,7 @@ def change_for(finding: Finding, row: Row, *, document: Any, policy: Policy) -> 
     if not wanted:
         return None
     paths = {PATHS[name]: value for name, value in wanted.items()}
-    if why := _unwritable(document, paths):
+    if why := _held(row) or _unwritable(document, paths):
         return Refusal(why)
     sets = []
     for path, value in sorted(paths.items()):
@@ -137,6 +137,14 @@ def _wanted(finding: Finding, row: Row, *, policy: Policy) -> dict[str, Any]:
         for name, value in values.items():
             wanted.setdefault(name, value)
     return wanted
+
+
+def _held(row: Row) -> str | None:
+    if row.get("disputed") or row.get("hold"):
+        return "the payment is disputed or held; nothing may move it until that is decided"
+    if row.get("aml_blocked"):
+        return "screening holds this payment; nothing may move it until that is decided"
+    return None
 
 
 def _unwritable(document: Any, paths: Mapping[str, Any]) -> str | None:

@@ -53,7 +53,7 @@ class Describer:
         """The finding of one break."""
         verdict = Verdict(row["verdict"])
         links = self.links.get(row["payment_id"], ())
-        tier = tier_of(verdict, direction=row["direction"], is_due=bool(row["expired"] or row["complete"]))
+        tier = tier_of(verdict, direction=row["direction"], is_due=bool(row["expired"] or not row["open"]))
         age_s = None if row["created_at"] is None else max(0, (self.now_ms - row["created_at"]) // 1000)
         found = findings_of(row["findings"])
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))

@@ -71,12 +71,18 @@ class SecondReading:
         breaks: list[Row] = judgement.breaks.to_pylist()
         documents = self._fetch([row["payment_id"] for row in breaks])
         claimed = self._ask_providers(breaks)
+        again = _rows_table(self._rows_of((documents or {}).values()))
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
+        for chain_id, tx_hash in zip(again["chain_id"].to_pylist(), again["tx_hash"].to_pylist(), strict=True):
+            if tx_hash:
+                hashes[chain_id].add(tx_hash)
         chained = self._ask_chains(hashes, breaks)
-        self._write_payments(writer, [row["payment_id"] for row in breaks], documents)
+        self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_claims(writer, claimed)
         _write_chain(writer, chained)
-        context = self._context(breaks, hashes, known=_ids_in(writer.file("payments")))
+        said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
+        wanted = _keys_of(breaks, hashes, [again, *said])
+        context = self._context(wanted, known=_ids_in(writer.file("payments")))
         writer.write("context", _rows_table(self._rows_of(context)))
         orphans = self._orphans(judgement) if with_orphans else []
         writer.write_rows("orphans", orphans)
@@ -106,13 +112,17 @@ class SecondReading:
         ]
 
     def _write_payments(
-        self, writer: SnapshotWriter, payment_ids: Sequence[str], documents: Mapping[str, Mapping[str, Any]] | None
+        self,
+        writer: SnapshotWriter,
+        again: pa.Table,
+        payment_ids: Sequence[str],
+        documents: Mapping[str, Mapping[str, Any]] | None,
     ) -> None:
         from recon.sources.documents import document_text
 
         read = documents or {}
         gone = payment_ids if documents is not None else ()
-        writer.write("again/payments", _rows_table(self._rows_of(read.values())))
+        writer.write("again/payments", again)
         writer.write("again/payments_keys", key_table("payments", [(payment_id,) for payment_id in gone]))
         writer.write_rows(
             "documents",
@@ -168,12 +178,8 @@ class SecondReading:
             readings.append(reading)
         return readings
 
-    def _context(
-        self, breaks: Sequence[Row], hashes: Mapping[int | None, set[str]], *, known: set[str]
-    ) -> list[Mapping[str, Any]]:
+    def _context(self, wanted: Mapping[str, set[str]], *, known: set[str]) -> list[Mapping[str, Any]]:
         """Rows outside the window that carry a hash, reference or id which a break rests on."""
-        wanted: dict[str, set[str]] = {name: {row[name] for row in breaks if row[name]} for name in _KEY_FIELDS}
-        wanted["tx_hash"] |= {tx for part in hashes.values() for tx in part}
         found: dict[str, Mapping[str, Any]] = {}
         problem: str | None = None
         try:
@@ -310,16 +316,29 @@ def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Re
     return hashes
 
 
+def _keys_of(
+    breaks: Sequence[Row], hashes: Mapping[int | None, set[str]], tables: Sequence[pa.Table]
+) -> dict[str, set[str]]:
+    """What nobody else in the collection may carry: keys of the breaks, of their rows read again, of their claims."""
+    wanted: dict[str, set[str]] = {name: {row[name] for row in breaks if row[name]} for name in _KEY_FIELDS}
+    wanted["tx_hash"] |= {tx for part in hashes.values() for tx in part}
+    for table in tables:
+        for name in _KEY_FIELDS:
+            if name in table.column_names:
+                wanted[name] |= {value for value in table[name].to_pylist() if value}
+    return wanted
+
+
 def _write_claims(writer: SnapshotWriter, readings: Sequence[Reading]) -> None:
     """New answers replace old ones; a look-up that failed replaces nothing, it only adds that it failed."""
-    for name in ("claims", "claim_txs"):
-        table = _concat(name, readings)
-        rows = table.select(list(OVERLAID[name])).to_pylist()
-        if name == "claims":
-            outcomes = table.column("outcome").to_pylist()
-            rows = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome != "failed"]
+    claims, txs = _concat("claims", readings), _concat("claim_txs", readings)
+    outcomes = claims["outcome"].to_pylist()
+    answered = [row for row, outcome in zip(claims.to_pylist(), outcomes, strict=True) if outcome != "failed"]
+    # A transaction that a provider does not name any more is gone with the answer that named it.
+    for name, table, rows in (("claims", claims, answered), ("claim_txs", txs, [*answered, *txs.to_pylist()])):
+        keys = [tuple(row[key] for key in OVERLAID[name]) for row in rows]
         writer.write(f"again/{name}", table)
-        writer.write(f"again/{name}_keys", key_table(name, [tuple(row.values()) for row in rows]))
+        writer.write(f"again/{name}_keys", key_table(name, keys))
 
 
 def _write_chain(writer: SnapshotWriter, readings: Sequence[Reading]) -> None:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from recon.changes import Refusal, change_for
+from recon.model import Policy, Verdict
+from recon.registry import load_registry
+from recon.reread import SecondReading
+from recon.sealed import SnapshotWriter
+from recon.sources.fields import FieldPaths
+from recon.sources.interface import Reading, no_progress
+from recon.tables import table_of
 from tests.builders import (
+    NOW_MS,
     PAYER,
     RECIPIENT,
     UNITS,
@@ -15,6 +27,7 @@ from tests.builders import (
     claim_row,
     claim_tx_row,
     deposit_address,
+    payment_document,
     payment_id,
     payment_row,
     plain_transfer_row,
@@ -25,6 +38,8 @@ from tests.builders import (
     tx_hash,
 )
 from tests.judging import counts, judgement_of, verdicts
+from tests.plans import a_finding
+from tests.test_changes import document_of, row_of
 from tests.test_match import deposit_row, open_row
 
 ME = payment_id(1)
@@ -221,3 +236,51 @@ def test_every_finished_outgoing_row_has_a_verdict(
         "transfers": [plain_transfer_row(recipient=PAYER)] if paid else [],
     }
     assert counts(rows) == {verdict: 1}
+
+
+@pytest.mark.parametrize("hold", ["disputed", "hold", "aml_blocked"])
+def test_no_change_is_planned_on_a_row_that_anybody_holds(hold: str) -> None:
+    for verdict in (Verdict.COORDINATOR_BLOCKED, Verdict.TOKEN_MISMATCH):
+        status = "failed" if verdict is Verdict.COORDINATOR_BLOCKED else "pending"
+        row = row_of(status=status, **{hold: True})
+        document = document_of(status=status)
+        planned = change_for(a_finding(verdict=verdict), row, document=document, policy=Policy())
+        assert isinstance(planned, Refusal)
+        assert "until that is decided" in planned.reason
+
+
+def test_a_given_up_row_with_too_little_money_does_not_wait() -> None:
+    breaks = judgement_of(
+        {
+            "payments": [open_row(status="cancelled", status_raw="cancelled")],
+            "transfers": [transfer_row(amount_units=5)],
+        }
+    ).breaks.to_pylist()
+    assert [(row["verdict"], row["open"], row["aml_blocked"]) for row in breaks] == [("underpaid", False, False)]
+
+
+def test_rivals_are_searched_by_what_was_read_again_and_by_what_the_provider_names(tmp_path: Path) -> None:
+    asked: dict[str, set[str]] = {}
+    again = payment_document(1, {"blockchain.transactionHash": tx_hash(44)})
+
+    def find_claimants(field: str, values: list[str]) -> list[Any]:
+        asked[field] = set(values)
+        return []
+
+    def look_up(keys: Any, *, progress: Any) -> Reading:
+        return Reading(tables={"claims": table_of("claims", [claim_row(1)])})
+
+    store = SimpleNamespace(fetch=lambda ids: [again], find_claimants=find_claimants)
+    sources: Any = SimpleNamespace(
+        store=store, fields=FieldPaths(), chains=(), claims=[SimpleNamespace(name="request_network", look_up=look_up)]
+    )
+    row = open_row(reference=None)
+    judgement = judgement_of({"payments": [row], "claims": [claim_row(1)]})
+    writer = SnapshotWriter(tmp_path / "snapshot")
+    writer.write("payments", table_of("payments", [row]))
+    second = SecondReading(sources, policy=Policy(), registry=load_registry(), now_ms=NOW_MS, progress=no_progress)
+    second.read(writer, judgement, with_orphans=False)
+    assert reference(1) in asked["reference"]
+    assert tx_hash(44) in asked["tx_hash"]
+    keys = pq.read_table(writer.file("again/claim_txs_keys")).to_pylist()
+    assert keys == [{"provider": "request_network", "claim_id": request_id(1)}]

@@ -482,3 +482,39 @@ def test_text_from_outside_draws_nothing_in_an_incident_channel() -> None:
 def test_there_is_no_text_of_another_kind() -> None:
     with pytest.raises(IncidentKindError, match="post-mortem"):
         render_incident("poem", incident())
+
+
+def test_an_incident_is_filled_from_plan_snapshot_and_logs(tmp_path: Path) -> None:
+    from recon.model import Tier
+    from recon.simulate import plant_world
+    from recon.snapshot import open_snapshot
+    from recon.triage.incident import incident_of
+    from tests.worlds import plan_of
+
+    plan = plan_of(plant_world("webhook_lost", "webhook_lost", "completed"), tmp_path)
+    path = logged(tmp_path, *(nginx(START + timedelta(seconds=n), HOOK, 404) for n in range(30)))
+    logs = triage_access_log([path])
+    made = incident_of(
+        "Webhooks fail", page=page(logs=logs, summary=plan.summary, plan_at="now"), plan=plan, logs=logs,
+        snapshot=open_snapshot(tmp_path / "snapshot"),
+    )  # fmt: skip
+    assert made.payments_affected == sum(f.tier in (Tier.AUTO, Tier.REVIEW, Tier.NEVER) for f in plan.findings) == 2
+    assert made.users_affected == 2
+    assert made.started_at == START
+    text = render_incident("post-mortem", made)
+    assert "webhooks begin to fail (30 x 404)" in text
+    assert plan.digest in text
+
+
+def test_the_incident_command_prints_markdown(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from recon.cli.incident import incident as command
+    from recon.simulate import plant_world, write_world
+
+    write_world(plant_world("webhook_lost"), tmp_path / "world")
+    config = str(tmp_path / "world" / "recon.toml")
+    result = CliRunner().invoke(command, ["update", "--title", "x <b>", "--config", config, "--action", "isolated"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("# Update, SEV 2: x \\<b\\>")
+    assert "isolated" in result.output

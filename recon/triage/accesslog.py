@@ -14,7 +14,7 @@ import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -198,12 +198,12 @@ class _Reader:
         self._paths = {path: number for number, path in enumerate(paths)}
         either = b"|".join(re.escape(path) for path in sorted(paths, key=len, reverse=True))
         self._hit = re.compile(either)
-        self._line = re.compile(
-            rb"\[([^\]\n]{20,32})\] \"([A-Z]{3,7}) ("
-            + either
-            + rb")/?(?:[?#][^ \"\n]*)?(?: HTTP/[0-9.]{1,3})?\" ([0-9]{3})\b"
-        )
+        form = rb"\[(%s[^\]\n]{20,32})\] \"(%s[A-Z]{3,7}) (%s" + either + rb")/?(?:[?#][^ \"\n]*)?"
+        form += rb"(?: HTTP/[0-9.]{1,3})?\" (%s[0-9]{3})(?![0-9])"
+        self._line = re.compile(form.replace(b"%s", b""))
+        self._whole = re.compile(form.replace(b"%s", b"?:"))
         self._seconds: dict[bytes, int | None] = {}
+        self._decoder: Callable[[bytes], tuple[float, int, tuple[str, str]]] | None = None
 
     def read(self, file: Path) -> None:
         """Read one file to its end, or to where it breaks off."""
@@ -244,9 +244,11 @@ class _Reader:
         hits = sum(text.count(path) for path in self._paths)
         if not hits:
             return
-        found = self._line.findall(text)
-        counted = Counter(found)
-        for (stamp, method, path, status), count in counted.items():
+        found = self._whole.findall(text)
+        for whole, count in Counter(found).items():
+            parts = self._line.match(whole)
+            assert parts is not None, "both are the same expression"
+            stamp, method, path, status = parts.groups()
             self._add(path, method, status, self._second(stamp), count)
         if len(found) < hits:
             self._other_lines(text)
@@ -261,8 +263,24 @@ class _Reader:
             start = text.rfind(b"\n", 0, hit.start()) + 1
             end = text.find(b"\n", hit.end())
             line, position = text[start:end], end + 1
-            if self._line.search(line) is None and not self._json(line):
-                self.tally.unreadable += 1
+            if line.startswith(b"{"):
+                taken = self._caddy(line) or self._json(line)
+            else:
+                taken = self._line.search(line) is not None or self._json(line)
+            self.tally.unreadable += not taken
+
+    def _caddy(self, line: bytes) -> bool:
+        """Count a line of Caddy's own form, reading no more of it than is needed; False when it is none."""
+        if self._decoder is None:
+            self._decoder = _caddy_decoder()
+        try:
+            ts, status, (method, uri) = self._decoder(line)
+        except ValueError:
+            return False
+        path = uri.partition("?")[0].partition("#")[0].rstrip("/").encode("utf-8", "replace")
+        if path in self._paths:
+            self._add(path, method.encode("utf-8", "replace"), b"%d" % status, int(ts), 1)
+        return True
 
     def _json(self, line: bytes) -> bool:
         """Count a JSON line; False when it is none, True also when its request is of another route."""
@@ -325,6 +343,26 @@ def _iso_second(text: str) -> int | None:
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None
+
+
+def _caddy_decoder() -> Callable[[bytes], tuple[float, int, tuple[str, str]]]:
+    """A decoder that takes the four fields of a Caddy line; it raises ValueError for every other line."""
+    import msgspec
+
+    request = msgspec.defstruct("request", [("method", str), ("uri", str)])
+    line = msgspec.defstruct("line", [("ts", float), ("status", int), ("request", request)])
+    decoder = msgspec.json.Decoder(line)
+
+    def decode(text: bytes) -> tuple[float, int, tuple[str, str]]:
+        try:
+            row: Any = decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ValueError from error
+        if not (0 < row.ts < 1e11 and 100 <= row.status < _STATUS_MAX):
+            raise ValueError
+        return row.ts, row.status, (row.request.method, row.request.uri)
+
+    return decode
 
 
 def _json_row(text: bytes) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import narwhals as nw
 from recon.engine import Engine
 from recon.links import Frame
 from recon.match import Horizon, match_payments
-from recon.model import Policy, Tier
+from recon.model import Policy, Tier, Verdict
 from recon.rules import RULES, classify
 from recon.tables import Schema
 
@@ -55,6 +55,10 @@ CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units",
 OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
                     ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
 _BENIGN: Final = tuple(str(rule.verdict) for rule in RULES if rule.tier is Tier.BENIGN)
+_PROVES_NEITHER: Final = tuple(
+    str(verdict) for verdict in (Verdict.DUPLICATE_PROVIDER_KEY, Verdict.DUPLICATE_TX_HASH, Verdict.AMBIGUOUS)
+)
+"""What several payments claim would be counted once for each of them."""
 _DECIDED: Final = (
     "verdict", "findings", "expired", "complete", "open", "aml_hold", "unfinal", "safety_hold", "unasked",
     "chain_blind", "hash_unanswered", "moves",
@@ -96,6 +100,7 @@ def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str
     blind: dict[tuple[int, str], int] = {}
     providers: dict[str, int] = {}
     heads: dict[int, int] = {}
+    coverage = list(coverage)
     for row in coverage:
         if row["chain_id"] is not None and row["scope"] in ("proxy", "erc20"):
             blind.setdefault((row["chain_id"], row["scope"]), 0)
@@ -105,6 +110,12 @@ def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str
             providers[row["source"]] = max(providers.get(row["source"], 0), row["asked_from"] - 1)
             if not row["complete"]:
                 providers[row["source"]] = now_ms
+    gaps = list(gaps)
+    explained = {(gap["chain_id"], gap["scope"]) for gap in gaps}
+    for row in coverage:
+        key = (row["chain_id"], row["scope"])
+        if key in blind and not row["complete"] and key not in explained:
+            blind[key] = now_ms
     for gap in gaps:
         if gap["chain_id"] is not None and gap["scope"] in ("proxy", "erc20"):
             key = (gap["chain_id"], gap["scope"])
@@ -138,7 +149,8 @@ def _narrowed(classified: Frame) -> Frame:
     """What is kept of every payment: its verdict and what is counted; all else is fetched for the breaks alone."""
     scoped = ~nw.col("is_test") & ~nw.col("is_foreign")
     owed = nw.col("covered_by_chain") & nw.col("incoming") & ~nw.col("complete") & ~nw.col("refunded_row")
-    is_owed = owed & scoped & ~nw.col("is_malformed")
+    whose = nw.col("verdict").is_in(list(_PROVES_NEITHER))
+    is_owed = owed & scoped & ~nw.col("is_malformed") & nw.col("refund_tx").is_null() & ~whose
     return classified.filter(nw.col("in_window")).select(
         "payment_id",
         "provider",

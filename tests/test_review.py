@@ -27,6 +27,7 @@ from tests.builders import (
     claim_row,
     claim_tx_row,
     deposit_address,
+    full_coverage,
     payment_document,
     payment_id,
     payment_row,
@@ -284,3 +285,16 @@ def test_rivals_are_searched_by_what_was_read_again_and_by_what_the_provider_nam
     assert tx_hash(44) in asked["tx_hash"]
     keys = pq.read_table(writer.file("again/claim_txs_keys")).to_pylist()
     assert keys == [{"provider": "request_network", "claim_id": request_id(1)}]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_money_that_two_rows_claim_is_not_counted_for_each(engine: str) -> None:
+    twin = open_row(2, reference=reference(1), request_id=request_id(1))
+    rows: dict[str, Any] = {"payments": [open_row(1), twin], "claims": [claim_row()], "transfers": [transfer_row()]}
+    assert judgement_of(rows, engine=engine).captured.to_pylist() == []
+
+
+def test_a_scan_that_is_incomplete_without_saying_where_proves_no_absence() -> None:
+    coverage = [{**row, "complete": row["scope"] != "proxy"} for row in full_coverage()]
+    rows: dict[str, Any] = {"payments": [open_row()], "claims": [claim_row(**UNPAID)], "coverage": coverage}
+    assert verdicts(rows) == {ME: "unproven"}

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from recon.approvals import Approval, ApprovalPolicy, check_approvals
-from recon.errors import RefusedError, SourceError, StoppedError, UsageError
+from recon.errors import ReconError, RefusedError, SourceError, StoppedError, UsageError
 from recon.guard import Reading, ReadyChange, RowClass, read_change, same, value_at
 from recon.journal import LEASE_NAME, Journal
 from recon.lease import held_lease
@@ -32,17 +32,9 @@ from recon.runs import (
     runs_of_plan,
 )
 from recon.store import PaymentWriter
-from recon.writing import Pace, ReadyChanges, Writing, outcome_body, row_of
+from recon.writing import BENIGN, Pace, ReadyChanges, Writing, further_findings, outcome_body, row_of
 
 KINDS: Final = ("correction", "undo", "backfill")
-BENIGN: Final = frozenset(
-    {
-        Verdict.IN_SYNC, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE, Verdict.IN_TRANSIT, Verdict.ABANDONED,
-        Verdict.INSUFFICIENT_CONFIRMATIONS, Verdict.SAFETY_PENDING, Verdict.AML_BLOCKED,
-    }
-)  # fmt: skip
-"""Verdicts that are no break."""
-
 _SURVEY_ROWS: Final = 500
 
 
@@ -91,6 +83,16 @@ class RowsMovedError(RefusedError):
         super().__init__(
             f"{rows} rows are not as reviewed (the first is {first.payment_id}, which {first.reason}) and "
             '--all-or-nothing was given; nothing was written. Make a new plan with "recon plan".'
+        )
+
+
+class EvidenceMovedError(RefusedError):
+    """What a change rests on is no longer what the sources show."""
+
+    def __init__(self, *, payment: str, planned: str, found: str) -> None:
+        super().__init__(
+            f"{payment} was {planned} when the plan was made and the sources now say {found}; nothing was written. "
+            'Look at it with "recon inspect" and make a new plan with "recon plan".'
         )
 
 
@@ -211,6 +213,7 @@ def apply_plan(
     check_size(plan, pending, limits=options.limits)
     writer.check_writable()
     pace = options.pace
+    _check_evidence(plan, pending[: pace.canary_rows], pace=pace)
     pace.step("lease:before")
     with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=pace.monotonic) as lease:
         pace.step("lease:after")
@@ -226,6 +229,30 @@ def apply_plan(
         )  # fmt: skip
         opening = _opening(plan, options, rows=len(pending))
         return _carry_out(writing, pending, opening=opening, warnings=warnings)
+
+
+def _check_evidence(plan: Plan, first: Sequence[Change], *, pace: Pace) -> None:
+    """Judge the first rows once more before anything is written: a chain may have turned since the plan was made.
+
+    Sources that cannot be asked now stop the run after its first rows, where they are judged again.
+
+    Raises:
+        EvidenceMovedError: One of them is another break by now.
+    """
+    if plan.kind != "correction" or pace.judge is None or not first:
+        return
+    try:
+        judged = pace.judge([change.payment_id for change in first])
+    except RefusedError:
+        raise
+    except ReconError:
+        return
+    further = further_findings(plan)
+    for change in first:
+        verdict = judged.get(change.payment_id)
+        if verdict in (None, change.verdict) or verdict in BENIGN or verdict in further.get(change.payment_id, ()):
+            continue
+        raise EvidenceMovedError(payment=change.payment_id, planned=str(change.verdict), found=str(verdict))
 
 
 def resume_run(
@@ -468,7 +495,7 @@ def _look_again(writing: Writing, moved: Collection[str]) -> tuple[Remaining, ..
     written, judge = _written(writing), writing.pace.judge
     if judge is None:
         return None
-    named = {finding.payment_id: set(finding.findings) for finding in writing.plan.findings}
+    named = further_findings(writing.plan)
     remaining: list[Remaining] = []
     for start in range(0, len(written), _SURVEY_ROWS):
         group = written[start : start + _SURVEY_ROWS]

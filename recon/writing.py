@@ -32,7 +32,7 @@ from recon.guard import Reading as RowReading
 from recon.journal import Journal, Note
 from recon.lease import Lease
 from recon.limits import Limits
-from recon.model import Change, Plan
+from recon.model import Change, Plan, Verdict
 from recon.runs import RESULT_TEXT, Result, RowResult, time_text
 from recon.store import PaymentWriter
 
@@ -46,6 +46,20 @@ READY_MAX: Final = 2000
 
 JUMP_MAX: Final = timedelta(minutes=5)
 _FIRST_WAIT_S: Final = 0.05
+
+
+BENIGN: Final = frozenset(
+    {
+        Verdict.IN_SYNC, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE, Verdict.IN_TRANSIT, Verdict.ABANDONED,
+        Verdict.INSUFFICIENT_CONFIRMATIONS, Verdict.SAFETY_PENDING, Verdict.AML_BLOCKED,
+    }
+)  # fmt: skip
+"""Verdicts that are no break."""
+
+
+def further_findings(plan: Plan) -> dict[str, set[Verdict]]:
+    """Everything that a plan says of each payment: a further finding may be its verdict once the first is healed."""
+    return {finding.payment_id: set(finding.findings) for finding in plan.findings}
 
 
 class StopFileError(StoppedError):
@@ -386,7 +400,7 @@ class Writing:
         """Read the first rows again and judge them anew, before anything else is written.
 
         Raises:
-            CanaryError: The break that a row was written for is still there, or could not be looked for.
+            CanaryError: The break that a row was written for is still there, another one is, or nobody could look.
             TooManyRefusalsError: Too many of them have moved again by now.
         """
         if not written:
@@ -400,12 +414,15 @@ class Writing:
             raise
         except ReconError as error:
             raise CanaryError(payment=written[0].payment_id, why=f"could not be judged again: {error}") from error
+        further, expected = further_findings(self.plan), BENIGN | {Verdict.PROVIDER_BEHIND}
         for change in written:
             if change.id in moved_since:
                 with self._lock:
                     self._refusals += 1
-            elif judged.get(change.payment_id) == change.verdict:
+            elif (verdict := judged.get(change.payment_id)) == change.verdict:
                 raise CanaryError(payment=change.payment_id, why=f"is still {change.verdict} after it was written")
+            elif verdict is not None and verdict not in expected | further.get(change.payment_id, set()):
+                raise CanaryError(payment=change.payment_id, why=f"is {verdict} after it was written")
         self.may_write()
 
     def read_back(self, written: Sequence[Change]) -> dict[str, RowReading]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from recon.apply import (
     BrokenPlanError,
+    EvidenceMovedError,
     RowsMovedError,
     RunReport,
     RunStoppedError,
@@ -413,10 +414,29 @@ def test_the_canary_is_judged_before_anything_else_is_written(world: World) -> N
         lambda: world.apply(world.plan(), judge=judge), "is still local_behind after it was written"
     )
     assert report.counts == {Result.APPLIED: 5, Result.NOT_REACHED: 15}
-    assert len(asked) == 1
+    assert [len(payments) for payments in asked] == [5, 5], "once before anything is written, once after the first rows"
     assert list_runs(world.journal)[0].state == "stopped"
     resumed = world.resume(world.plan(), str(report.run))
     assert resumed.counts == {Result.APPLIED: 20}
+
+
+def test_evidence_that_moved_since_the_plan_refuses_the_run_before_its_first_write(world: World) -> None:
+    before = world.documents()
+    with pytest.raises(EvidenceMovedError, match="sources now say reorged; nothing was written"):
+        world.apply(world.plan(), judge=lambda payments: {payments[2]: "reorged"})
+    assert world.documents() == before
+    assert list_runs(world.journal) == ()
+
+
+def test_a_canary_that_shows_another_break_stops_the_run(world: World) -> None:
+    looks: list[int] = []
+
+    def judge(payments: Sequence[str]) -> Mapping[str, str]:
+        looks.append(len(payments))
+        return {} if len(looks) == 1 else {payments[1]: "reorged"}
+
+    report = stopped_report(lambda: world.apply(world.plan(), judge=judge), "is reorged after it was written")
+    assert report.counts == {Result.APPLIED: 5, Result.NOT_REACHED: 15}
 
 
 def test_a_stop_file_ends_the_run_before_its_next_write_and_resuming_continues(world: World, tmp_path: Path) -> None:
@@ -585,12 +605,12 @@ def test_what_remains_afterwards_is_explained_or_not(world: World) -> None:
         ids[1], Verdict.LOCAL_BEHIND, (Verdict.LOCAL_BEHIND, Verdict.OVERPAID), Tier.AUTO, Severity.LOW, "more came"
     )
     plan = resealed(plan, findings=(finding,))
-    canary = True
+    looks = 0
 
     def judge(payments: Sequence[str]) -> Mapping[str, str]:
-        nonlocal canary
-        if canary:
-            canary = False
+        nonlocal looks
+        looks += 1
+        if looks <= 2:
             return {}
         world.database.payments.update_one({"_id": world.before[2]["_id"]}, {"$set": {"status": "failed"}})
         return {ids[0]: "in_sync", ids[1]: "overpaid", ids[3]: "reorged"}
@@ -606,7 +626,7 @@ def test_sources_that_fail_after_the_writes_are_a_warning_and_before_them_stop_t
 
     def judge(payments: Sequence[str]) -> Mapping[str, str]:
         calls.append(len(payments))
-        if len(calls) in (1, 4):
+        if len(calls) in (2, 5):
             raise SourceError("the indexer is away.")
         return {}
 
@@ -614,7 +634,7 @@ def test_sources_that_fail_after_the_writes_are_a_warning_and_before_them_stop_t
     assert report.counts == {Result.APPLIED: 5, Result.NOT_REACHED: 15}
     again = world.resume(world.plan(), str(report.run), judge=judge)
     assert again.remaining == ()
-    assert calls == [5, 5, 20], "the canary is judged before the run goes on"
+    assert calls == [5, 5, 5, 20], "the canary is judged before the run goes on"
     undo = plan_undo(world.journal, run=str(report.run), target=world.target, now=NOW)
     taken_back = world.apply(undo, judge=judge)
     assert taken_back.remaining is None

@@ -100,7 +100,7 @@ def a_plan(**given: Any) -> Plan:
             "unproven_share": "0",
             "value_at_risk": {f"56:{USDC_BSC}": str(1234567 * 10**18)},
             "captured_not_credited": {f"56:{USDC_BSC}": str(1234567 * 10**18), f"1:{USDC_ETH}": "500000"},
-            "open_by_age": {"under_30_min": 3, "over_30_min": 2},
+            "open_by_age": {"under_30_min": 3, "over 30 min": 2},
             "health": {"ok": True, "reasons": []},
             "provider_calls": 12,
         },

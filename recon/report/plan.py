@@ -225,7 +225,7 @@ def _shares(summary: Mapping[str, Any]) -> list[Fact]:
         if name in summary:
             whole = f" of {summary[of]} {of.replace('payments_', '').replace('_', ' ')}" if of in summary else ""
             facts.append(Fact(name, label, f"{_percent(summary[name])}{whole}"))
-    over = (summary.get("open_by_age") or {}).get("over_30_min")
+    over = (summary.get("open_by_age") or {}).get("over 30 min")
     if over is not None:
         facts.append(Fact("open_over_30_min", "open for over 30 min", str(over), "count"))
     for name in ("provider_calls", "chain_calls"):

@@ -6,7 +6,9 @@ and sorts them, so that nothing downstream can tell which engine ran.
 
 from __future__ import annotations
 
+import os
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -35,6 +37,16 @@ class UnknownEngineError(UsageError):
         super().__init__(f"{name!r} is no engine; choose one of {', '.join(ENGINES)}.")
 
 
+class SparkMissingError(UsageError):
+    """Spark was asked for and cannot be started."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(
+            f'The engine spark cannot be started: {why}. It needs Java 17 and "pip install recon-toolkit[spark]"; '
+            "duckdb needs neither."
+        )
+
+
 class Engine(Protocol):
     """What a run needs of an engine. Use it as a context manager: leaving it frees what was kept."""
 
@@ -57,15 +69,19 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(name: str, *, memory_bytes: int | None = None, scratch: Path | None = None) -> Engine:
+def open_engine(
+    name: str, *, memory_bytes: int | None = None, scratch: Path | None = None, spark_master: str | None = None
+) -> Engine:
     """Start an engine by name.
 
     Args:
         memory_bytes: Limit that DuckDB keeps by spilling to ``scratch`` (a temporary directory when None); other
             engines have no such limit.
+        spark_master: Address of a Spark cluster; an active session goes before it, and without both Spark runs here.
 
     Raises:
         UnknownEngineError: No engine of that name.
+        SparkMissingError: Spark was asked for and cannot be started.
     """
     if name == "duckdb":
         return DuckDbEngine(memory_bytes=memory_bytes, scratch=scratch)
@@ -73,6 +89,8 @@ def open_engine(name: str, *, memory_bytes: int | None = None, scratch: Path | N
         return PolarsEngine()
     if name == "pandas":
         return PandasEngine()
+    if name == "spark":
+        return SparkEngine(master=spark_master)
     raise UnknownEngineError(name=name)
 
 
@@ -201,6 +219,77 @@ class PandasEngine:
 
     def close(self) -> None:
         """pandas holds nothing."""
+
+
+class SparkEngine:
+    """PySpark: an active session, a cluster by its master's address, or this machine.
+
+    A session that was there already is used as it is and stays; one that is made here ends with the engine. What is
+    kept is checkpointed on the executors, which cuts the plan: Spark would otherwise compute it again at every use.
+    """
+
+    name = "spark"
+
+    def __init__(self, *, master: str | None = None) -> None:
+        try:
+            from pyspark.errors import PySparkException
+            from pyspark.sql import SparkSession
+        except ImportError as error:
+            raise SparkMissingError(why="PySpark is not installed") from error
+        active = SparkSession.getActiveSession()
+        self._is_own = active is None
+        try:
+            self._session = active or _spark_session(SparkSession.builder, master)
+        except (PySparkException, OSError) as error:
+            raise SparkMissingError(why=f"it said {type(error).__name__}") from error
+
+    def scan(self, files: Sequence[Path]) -> Frame:
+        """A lazy frame over Parquet files of one table; every executor must see them under the same path."""
+        import narwhals as nw
+
+        frame: Frame = nw.from_native(self._session.read.parquet(*[file.absolute().as_uri() for file in files]))
+        return frame
+
+    def keep(self, frame: Frame) -> Frame:
+        """Compute once and forget how."""
+        import narwhals as nw
+
+        kept: Frame = nw.from_native(frame.to_native().localCheckpoint())
+        return kept
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Bring the columns to this process as Arrow."""
+        with warnings.catch_warnings():
+            # PySpark warns of the pandas that is installed; what it hands over here is Arrow.
+            warnings.simplefilter("ignore", FutureWarning)
+            table = frame.select(*columns).to_native().toArrow()
+        return _cast(table, columns, order)
+
+    def close(self) -> None:
+        """End the session that was made here."""
+        if self._is_own:
+            self._session.stop()
+
+
+def _spark_session(builder: Any, master: str | None) -> Any:
+    """A session of our own. Here, Spark keeps to the loopback and shows no page; it would pick an outside address."""
+    named = builder.appName("recon").config("spark.sql.session.timeZone", "UTC")
+    # The conditions of the rules refer to each other; put into one another they would grow past all bounds.
+    named = named.config("spark.sql.optimizer.excludedRules", "org.apache.spark.sql.catalyst.optimizer.CollapseProject")
+    if master is not None:
+        return named.master(master).getOrCreate()
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    local = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.shuffle.partitions": str(os.cpu_count() or 2),
+    }
+    for key, value in local.items():
+        named = named.config(key, value)
+    return named.master("local[*]").getOrCreate()
 
 
 def scan_all(engine: Engine, files: Mapping[str, Sequence[Path]]) -> dict[str, Frame]:

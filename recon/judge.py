@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 
 from recon.engine import Engine
-from recon.links import Frame
-from recon.match import Horizon, match_payments
+from recon.links import Frame, shown_links
+from recon.match import Horizon, evidence_of, match_payments
 from recon.model import Policy, Tier, Verdict
 from recon.rules import RULES, classify
 from recon.tables import Schema
@@ -130,12 +130,15 @@ def judge(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, poli
     matched = match_payments(tables, horizon=horizon, policy=policy, keep=engine.keep)
     judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy)))
     breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(list(_BENIGN))).select("payment_id", *_DECIDED))
-    detailed = matched.evidence_of(matched.payments.join(breaks, on="payment_id", how="inner"))
+    detailed = evidence_of(matched, matched.payments.join(breaks, on="payment_id", how="inner"))
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
+    shown = shown_links(own_pairs, matched.transfers)
     return Judgement(
         breaks=engine.collect(_with_details(engine.keep(detailed), tables), BREAKS, order=["payment_id"]),
         links=engine.collect(
-            matched.links_of(own_pairs), LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]
+            shown_links(own_pairs, matched.transfers),
+            LINKS,
+            order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"],
         ),
         counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
         captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),

@@ -80,21 +80,18 @@ class Matched:
     @property
     def evidence(self) -> Frame:
         """One row of evidence per payment."""
-        return self.evidence_of(self.payments)
-
-    def evidence_of(self, payments: Frame) -> Frame:
-        """The evidence of some of :attr:`payments`."""
-        found = payments.join(self.money, on="payment_id", how="left").join(self.marks, on="payment_id", how="left")
-        return _closed(found)
+        return evidence_of(self, self.payments)
 
     @property
     def links(self) -> Frame:
         """Every link of a payment and a transfer, with all its columns."""
-        return self.links_of(self.pairs)
+        return shown_links(self.pairs, self.transfers)
 
-    def links_of(self, pairs: Frame) -> Frame:
-        """Some of :attr:`pairs` with all their columns."""
-        return shown_links(pairs, self.transfers)
+
+def evidence_of(matched: Matched, payments: Frame) -> Frame:
+    """The evidence of some of the matched payments."""
+    found = payments.join(matched.money, on="payment_id", how="left")
+    return _closed(found.join(matched.marks, on="payment_id", how="left"))
 
 
 def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, keep: Keep) -> Matched:

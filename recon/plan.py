@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import recon
 from recon.changes import Refusal, change_for, parse_document
-from recon.engine import open_engine, usual_memory_bytes
+from recon.engine import Engine, open_engine, usual_memory_bytes
 from recon.errors import RefusedError
 from recon.findings import Describer, links_by_payment
 from recon.judge import Judgement, horizon_of, judge
@@ -81,7 +81,7 @@ def make_plan(
     *,
     policy: Policy,
     registry: Registry | None = None,
-    engine: str = "duckdb",
+    engine: str | Engine = "duckdb",
     memory_bytes: int | None = None,
     scratch: Path | None = None,
 ) -> Plan:
@@ -89,7 +89,7 @@ def make_plan(
 
     Args:
         registry: The shipped one unless a configuration adds to it.
-        engine: ``duckdb`` or ``polars``; the plan is the same.
+        engine: ``duckdb``, ``polars`` or ``spark``, or an engine that is open; it is closed. The plan is the same.
         memory_bytes: Memory limit for DuckDB, which spills to ``scratch``; by the number of payments when None.
     """
     registry = registry or load_registry()
@@ -98,7 +98,7 @@ def make_plan(
     gaps = snapshot.table("gaps").to_pylist()
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
     memory_bytes = memory_bytes or usual_memory_bytes(snapshot.rows("payments"))
-    running = open_engine(engine, memory_bytes=memory_bytes, scratch=scratch)
+    running = open_engine(engine, memory_bytes=memory_bytes, scratch=scratch) if isinstance(engine, str) else engine
     try:
         judgement = judge(snapshot.frames(running), running, horizon=horizon, policy=policy)
     finally:

@@ -30,6 +30,7 @@ from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 
 if TYPE_CHECKING:
     from recon.config import Settings
+    from recon.engine import Engine
     from recon.history import News
     from recon.model import Plan
     from recon.report import Report
@@ -122,11 +123,15 @@ def snapshot(
 @since_option
 @click.option(
     "--engine",
-    type=click.Choice(["duckdb", "polars"]),
+    type=click.Choice(["duckdb", "polars", "spark"]),
     default="duckdb",
     show_default=True,
     help="Where the tables are joined.",
 )
+@click.option(
+    "--memory-max-mb", type=click.IntRange(min=100), help="Memory of duckdb in MB; it spills to disk past it."
+)
+@click.option("--spark-master", metavar="ADDRESS", help="Spark cluster; without it Spark runs on this machine.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Plan file to write.")
 @click.option(
     "--new-only", is_flag=True, help="Leave with 1 only for breaks that the plan before had not (nightly job)."
@@ -148,10 +153,11 @@ def plan(*, config_path: Path | None, snapshot_path: Path | None, engine: str, o
     """
     settings = settings_from(config_path)
     output, part, new_only = rest.pop("output"), rest.pop("part"), rest.pop("new_only")
+    running = _engine(engine, memory_max_mb=rest.pop("memory_max_mb"), master=rest.pop("spark_master"))
     if snapshot_path is not None and any(rest.values()):
         raise click.UsageError("A snapshot holds its own window: leave out --from, --id and the like, or --snapshot.")
     begun = _begun(settings, rest, folder=rest.pop("resume"), since=rest.pop("since"))
-    made = make(settings, begun, snapshot_path=snapshot_path, engine=engine, out=out)
+    made = make(settings, begun, snapshot_path=snapshot_path, engine=running, out=out)
     print_plan(made, output=output, part=part, config=config_path)
     sys.exit(exit_code(made, new_only=new_only))
 
@@ -231,7 +237,18 @@ class Made:
     news: News
 
 
-def make(settings: Settings, begun: Begun, *, snapshot_path: Path | None, engine: str, out: Path | None) -> Made:
+def _engine(name: str, *, memory_max_mb: int | None, master: str | None) -> str | Engine:
+    """The engine by name, opened here only when it needs more than a name."""
+    if memory_max_mb is None and name != "spark":
+        return name
+    from recon.engine import open_engine
+
+    return open_engine(name, memory_bytes=(memory_max_mb or 0) * 1_000_000 or None, spark_master=master)
+
+
+def make(
+    settings: Settings, begun: Begun, *, snapshot_path: Path | None, engine: str | Engine, out: Path | None
+) -> Made:
     """Snapshot (unless one is given), plan, save, and append to the history."""
     from recon.approvals import DecisionRecords
     from recon.history import append_history, history_entry, latest_entry, load_history, news_of

@@ -135,11 +135,7 @@ def judge(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, poli
     shown = shown_links(own_pairs, matched.transfers)
     return Judgement(
         breaks=engine.collect(_with_details(engine.keep(detailed), tables), BREAKS, order=["payment_id"]),
-        links=engine.collect(
-            shown_links(own_pairs, matched.transfers),
-            LINKS,
-            order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"],
-        ),
+        links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
         counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
         captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
         open_by_age=_open_by_age(judged, engine),

@@ -87,7 +87,7 @@ def demo(out: Path, payments: int, seed: int) -> None:
     config = _demo_world(out, payments=payments, seed=seed)
     settings = settings_from(config)
     begun = Begun(settings.selection(), settings.now())
-    made = make(settings, begun, snapshot_path=None, engine="duckdb", out=None)
+    made = make(settings, begun, snapshot_path=None, engine="polars", out=None)  # Starts faster; the plan is the same.
     report = made.path.with_name(made.path.name.replace("plan-", "report-")).with_suffix(".md")
     text = render_report(report_of(made, config=config, full=True), output="md")
     report.write_text(text, encoding="utf-8")

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -52,6 +54,26 @@ class SnapshotExistsError(UsageError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(f"{path.name} exists already and a snapshot is never written over; name another directory.")
+
+
+class SnapshotWriteError(UsageError):
+    """A snapshot cannot be written to its directory."""
+
+    def __init__(self, *, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path.name}: the snapshot could not be written there ({why}); it was not finished and nothing was "
+            "judged. Make room or name another directory, and run the command again."
+        )
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn a full disk, or one that cannot be written, into our error. Sources have errors of their own."""
+    try:
+        yield
+    except OSError as error:
+        words = os.strerror(error.errno) if error.errno else "the file system refused it"
+        raise SnapshotWriteError(path=path, why=words) from error
 
 
 @dataclass(frozen=True, slots=True)

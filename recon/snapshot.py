@@ -20,7 +20,7 @@ from recon.judge import horizon_of, judge
 from recon.model import Policy, Target
 from recon.needs import Needs, needs_of
 from recon.reread import SecondReading
-from recon.sealed import Snapshot, SnapshotWriter, empty_tables, open_snapshot
+from recon.sealed import Snapshot, SnapshotWriter, empty_tables, open_snapshot, writing_to
 from recon.since import Base
 from recon.sources.interface import (
     ChainQuestion,
@@ -112,6 +112,7 @@ def take_snapshot(
         SnapshotExistsError: ``out`` is not empty.
         SinceError: ``since`` is of another target or configuration.
         OtherRunError: ``out`` holds the beginning of another reading.
+        SnapshotWriteError: The disk is full, or ``out`` cannot be written. The directory is left without a manifest.
     """
     target = target_of(sources, policy=policy, registry=registry)
     chosen = _selection_json(selection)
@@ -121,23 +122,24 @@ def take_snapshot(
     if since is not None:
         identity["snapshot to build upon"] = since.digest
         base = Base(since, basis=basis, target=target, policy=policy, now_ms=round(now.timestamp() * 1000))
-    taking = _Taking(
-        sources,
-        kept=Unfinished(out, identity=identity, now=now),
-        base=base,
-        selection=selection,
-        rules={"fields": sources.fields, "registry": registry, "policy": policy},
-        progress=progress,
-    )
-    writer, readings = taking.read()
-    coverage = [row for reading in readings for row in reading.coverage]
-    writer.write_rows("coverage", [asdict(row) for row in sorted(coverage, key=_coverage_order)])
-    gaps = [row for reading in readings for row in reading.gaps]
-    writer.write_rows("gaps", [asdict(row) for row in gaps])
-    noted = {"basis": basis, "since": since.digest if since is not None else None}
-    sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, **noted)
-    taking.kept.clear()
-    return sealed
+    with writing_to(out):
+        taking = _Taking(
+            sources,
+            kept=Unfinished(out, identity=identity, now=now),
+            base=base,
+            selection=selection,
+            rules={"fields": sources.fields, "registry": registry, "policy": policy},
+            progress=progress,
+        )
+        writer, readings = taking.read()
+        coverage = [row for reading in readings for row in reading.coverage]
+        writer.write_rows("coverage", [asdict(row) for row in sorted(coverage, key=_coverage_order)])
+        gaps = [row for reading in readings for row in reading.gaps]
+        writer.write_rows("gaps", [asdict(row) for row in gaps])
+        noted = {"basis": basis, "since": since.digest if since is not None else None}
+        sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, **noted)
+        taking.kept.clear()
+        return sealed
 
 
 class _Taking:

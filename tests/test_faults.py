@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +22,7 @@ from recon.errors import WrongSourceError
 from recon.model import Plan, Verdict
 from recon.report import has_gaps
 from recon.score import BENIGN, NOT_PROVEN, Misjudged, Score, score
+from recon.sealed import SnapshotError, open_snapshot
 from recon.simulate import PLANTS, Truth, World, generate_world, write_world
 from recon.sources.payments import FieldPaths, payment_rows
 from tests.schedules import ANYWHERE, IN_STORE, ON_CHAIN, PAGED, WRONG, Schedule, sickened
@@ -240,3 +245,23 @@ def test_a_schedule_can_be_replayed(tmp_path: Path) -> None:
     schedule = [Schedule("chain:56", "logs_flaky", 9), Schedule("request_network", "garbage", 9)]
     first = planned(schedule, written(71), tmp_path / "first")
     assert planned(schedule, written(71), tmp_path / "second").digest == first.digest
+
+
+# ------------------------------------------------------------------------------------------------------- a full disk
+
+
+@pytest.mark.parametrize("room_bytes", [0, 2_000, 20_000])
+def test_a_full_disk_ends_the_snapshot_in_one_sentence_and_leaves_none(room_bytes: int, tmp_path: Path) -> None:
+    shutil.copytree(written(71).folder, tmp_path / "world")
+    config, out = tmp_path / "world" / "recon.toml", tmp_path / "taken"
+    ran = subprocess.run(
+        [sys.executable, "-m", "recon", "snapshot", "--config", str(config), "--out", str(out)],
+        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, room_bytes)),
+    )  # fmt: skip
+    assert ran.returncode == 2, ran.stderr
+    assert "could not be written there" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (out / "manifest.json").exists()
+    with pytest.raises(SnapshotError):
+        open_snapshot(out)

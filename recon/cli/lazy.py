@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -19,6 +20,7 @@ USAGE: Final = 2
 REFUSED: Final = 3
 INCOMPLETE: Final = 4
 STOPPED: Final = 5
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 BUG: Final = 70
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
@@ -109,6 +111,11 @@ def _outcome(error: BaseException) -> tuple[int, str]:
         return USAGE, error.format_message() + hint
     if isinstance(error, ReconError):
         return _code(error), str(error)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return USAGE, (
+            f"A file could not be written ({os.strerror(error.errno or 0)}), so what was under way is not finished. "
+            "Make room, and run the same command again."
+        )
     return BUG, (
         f"This should not have happened ({type(error).__name__}); it is a mistake in recon, and a plan or a run that "
         f"was under way is as its files say. {DEBUG_VARIABLE}=1 shows where it happened."

@@ -313,6 +313,11 @@ def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Re
             for chain_id, tx_hash in zip(*(column.to_pylist() for column in table.columns), strict=True):
                 if tx_hash:
                     hashes[chain_id].add(tx_hash)
+        if "claims" in reading.tables:
+            # A provider may name a hash and fail to list the payment that it is of.
+            table = reading.tables["claims"].select(["chain_id", "tx_hashes"])
+            for chain_id, named in zip(*(column.to_pylist() for column in table.columns), strict=True):
+                hashes[chain_id].update((named or "").split())
     return hashes
 
 

@@ -109,7 +109,7 @@ def mangled(draw: st.DrawFn, sound: Any, extra: tuple[Any, ...] = ()) -> Any:
     for _ in range(draw(st.integers(1, 4))):
         places = [place for place in _places(value) if place]
         if not places:
-            return draw(hostile)
+            return copy.deepcopy(draw(hostile))
         *parents, last = draw(st.sampled_from(places))
         node = value
         for parent in parents:
@@ -125,7 +125,7 @@ def mangled(draw: st.DrawFn, sound: Any, extra: tuple[Any, ...] = ()) -> Any:
             other = draw(st.sampled_from(list(node) if isinstance(node, dict) else list(range(len(node)))))
             node[last], node[other] = node[other], node[last]
         else:
-            node[last] = draw(hostile)
+            node[last] = copy.deepcopy(draw(hostile))
     return value
 
 

@@ -38,7 +38,9 @@ WAITED_MAX_S = 4 * 3_600.0
 PROVIDERS = ("request_network", "shkeeper")
 CHAINS = ("chain:56", "chain:8453")
 OF_TWO_ROWS = (Verdict.COMPETING_PAYMENT, Verdict.DUPLICATE_PROVIDER_KEY, Verdict.DUPLICATE_TX_HASH, Verdict.AMBIGUOUS)
-TOLD_BY_ONE = (Verdict.MISSING_LOCAL, Verdict.PROVIDER_BEHIND, Verdict.REFUND_DRIFT)
+TOLD_BY_ONE = (
+    Verdict.MISSING_LOCAL, Verdict.PROVIDER_BEHIND, Verdict.REFUND_DRIFT, Verdict.MULTIPLE_TRANSFERS,
+)  # fmt: skip
 """What only the sick source shows, while everything else is proven: nothing can be said of it."""
 
 LAGGING = ("stale", "head_goes_back")
@@ -151,10 +153,13 @@ def is_excused(row: Misjudged, schedules: Iterable[Schedule], given: Written) ->
 
 
 def is_unseen(row: Misjudged, schedules: Iterable[Schedule]) -> bool:
-    """Whether no source gave less than it was asked for: a node lags a little (its head's time is told), or lies."""
+    """Whether no source gave less than it was asked for.
+
+    A node lags a little (its head's time is told) or lies; a secondary gives rows as they were.
+    """
     is_late_news = is_fresh(row.planted) and row.found in (*WAITING, *NOT_PROVEN)
     kinds = {schedule.kind for schedule in schedules}
-    return (is_late_news and bool(kinds & set(LAGGING))) or bool(kinds & set(LYING))
+    return (is_late_news and bool(kinds & set(LAGGING))) or bool(kinds & {*LYING, "secondary_behind"})
 
 
 def checked(plan: Plan, schedules: Iterable[Schedule], given: Written) -> Score:

@@ -484,3 +484,8 @@ def test_a_redirect_to_the_login_page_is_not_followed_over_a_real_socket() -> No
         reading = source.read_window(0, 1, progress=no_progress)
     assert "redirect" in str(covered(reading).problem)
     assert calls.to("/login") == 0
+
+
+def test_a_success_that_names_no_payout_is_failed() -> None:
+    reading = look_up(lambda request: httpx.Response(200, json={"status": "success"}), out_key())
+    assert one(reading)["outcome"] == "failed"

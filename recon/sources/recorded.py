@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,12 +208,21 @@ def _documents(path: Path) -> list[Mapping[str, Any]]:
     return documents
 
 
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise RecordedWorldError(path=name, why=f"a line of it is not what such a file holds ({error!r})") from error
+
+
 # --------------------------------------------------------------------------------------------------- Request Network
 
 
 def request_network_handler(world: RecordedWorld) -> Handler:
     """Answer as this world's Request Network: ``/v2/payments``, ``/v2/request/{id}``, ``/v1/request/{reference}``."""
-    api = _RequestNetwork(world)
+    with _readable("request_network.ndjson"):
+        api = _RequestNetwork(world)
     return Faults(world.faults, "request_network").around(api.answer)
 
 
@@ -327,7 +337,8 @@ def _instant(text: str) -> datetime:
 
 def shkeeper_handler(world: RecordedWorld) -> Handler:
     """Answer as the SHKeeper of this world: whole tables, and errors with HTTP 200, as the real one does."""
-    api = _Shkeeper(world)
+    with _readable("shkeeper.ndjson"):
+        api = _Shkeeper(world)
     return Faults(world.faults, "shkeeper").around(api.answer)
 
 
@@ -415,8 +426,6 @@ def rpc_handler(world: RecordedWorld, chain_id: int) -> Handler:
 
     if chain_id not in world.chains:
         raise RecordedWorldError(path="recorded world", why=f"it has no chain {chain_id}")
-    try:
+    with _readable(f"chain-{chain_id}.ndjson"):
         return node_handler(world.chains[chain_id], Faults(world.faults, f"chain:{chain_id}"))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        why = f"what its files say of chain {chain_id} are no logs and receipts ({error!r})"
-        raise RecordedWorldError(path="recorded world", why=why) from error
+    raise AssertionError("the block above returns or raises")

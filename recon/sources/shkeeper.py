@@ -316,6 +316,9 @@ class Shkeeper:
         found = text_or_none(body.get("external_id"))
         if not wrong and found is not None and found != key.external_id:
             wrong = "the answer is about another external id"
+        if not wrong and not any(body.get(name) for name in ("external_id", "amount", "destination", "txid")):
+            # Every error of SHKeeper may come with HTTP 200 and a word of its own.
+            wrong = "the answer names no payout"
         if wrong:
             return self._failed(key, wrong, coin)
         return payout_claim(body, key=key, coin=coin, coins=self._coins, at_ms=self._clock.now_ms())

@@ -515,6 +515,8 @@ def _explain(
         return "somebody wrote to the row after this run did"
     if kind == "undo":
         return "the correction of it was taken back"
+    if kind == "backfill":
+        return 'a backfill heals no break; "recon plan" judges this one'
     if verdict == Verdict.PROVIDER_BEHIND:
         return "the row is right now, and the provider does not say so yet"
     if verdict != change.verdict and verdict in named.get(change.payment_id, ()):

@@ -264,6 +264,15 @@ class ApprovalsSection(Section):
     two_person_above: dict[str, AmountText] = Field(default_factory=dict)
 
 
+class LedgerSection(Section):
+    """``[ledger]``: the backend's ledger, asked before consent whether a pay-in is there; off without a collection."""
+
+    collection: str | None = Field(default=None, min_length=1, max_length=120)
+    payment_field: str = Field(default="paymentId", pattern=r"^[^$\s][^\s]*$", max_length=200)
+    kind_field: str = Field(default="type", pattern=r"^[^$\s][^\s]*$", max_length=200)
+    pay_in_kinds: tuple[str, ...] = Field(default=("gross_paid",), min_length=1, max_length=20)
+
+
 class RecordedSection(Section):
     """``[recorded]``: a recorded world that stands in for every source; nothing is asked of any network."""
 
@@ -301,6 +310,7 @@ class SettingsFile(BaseSettings):
     flags: FlagsSection = FlagsSection()
     gates: GatesSection = GatesSection()
     backfill: BackfillSection = BackfillSection()
+    ledger: LedgerSection = LedgerSection()
     recorded: RecordedSection = RecordedSection()
     output: OutputSection = OutputSection()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from recon.guard import value_at
 from recon.ids import parse_payment_id, payment_id_text
 from recon.model import Change
 from recon.retry import Retry
@@ -70,9 +71,24 @@ class MongoLedger:
     def __call__(self, payments: Sequence[str]) -> dict[str, bool]:
         """Whether each payment has a pay-in entry; ids are looked up as stored and as their text.
 
+        A collection that is not there, or that the credential may not read, says nothing of any payment.
+
         Raises:
             StoreGoneError: The store does not answer.
         """
+        from pymongo.errors import OperationFailure
+
+        try:
+            return self._look(payments) if self._is_there() else {}
+        except OperationFailure:
+            return {}
+
+    def _is_there(self) -> bool:
+        names = self._collection.database.list_collection_names
+        found = self._retry.run(lambda: names(filter={"name": self._collection.name}), what="the ledger")
+        return bool(found)
+
+    def _look(self, payments: Sequence[str]) -> dict[str, bool]:
         paid: set[str] = set()
         for start in range(0, len(payments), _BATCH):
             ids = [parse_payment_id(payment) for payment in payments[start : start + _BATCH]]
@@ -84,6 +100,6 @@ class MongoLedger:
                 lambda query=query: list(self._collection.find(query, {self._payment_field: 1})),  # type: ignore[misc]
                 what="the ledger",
             )
-            paid |= {str(row[self._payment_field]) for row in rows}
-            paid |= {payment_id_text(row[self._payment_field]) for row in rows}
+            named = [value_at(row, self._payment_field) for row in rows]
+            paid |= {str(value) for value in named} | {payment_id_text(value) for value in named}
         return {payment: payment in paid or str(parse_payment_id(payment)) in paid for payment in payments}

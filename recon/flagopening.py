@@ -21,6 +21,7 @@ from recon.flags.plan import FlagSetup, ask_rails
 from recon.flags.probes import Answer, HttpProber, Probe, Prober
 from recon.flags.recipes import Recipe, Roles, plan_values
 from recon.flags.status import open_rails
+from recon.flags.words import RECONCILIATION_ENABLED, bool_of
 from recon.flagsettings import SecretOf, rail_probe
 from recon.gates_evidence import (
     EvidenceFileError,
@@ -205,6 +206,17 @@ def read_flag_values(settings: Settings) -> tuple[Mapping[str, str | None], tupl
     seen = read_flag_file(path)
     dotenv = read_dotenv(seen.data, path=str(path))
     return dotenv.values, repeated_keys(dotenv, words.known_flags())
+
+
+def backend_reconciles(settings: Settings) -> bool | None:
+    """Whether the backend's own reconciliation is switched on by its flags; None where no flag file says it.
+
+    Raises:
+        FlagFileError, ManifestError: A flag file is configured and cannot be read.
+    """
+    if not settings.values.flags.file:
+        return None
+    return bool_of(read_flag_values(settings)[0].get(RECONCILIATION_ENABLED))
 
 
 def flag_patch(settings: Settings, recipe: Recipe, *, roles: Roles) -> tuple[str, str, tuple[str, ...]]:

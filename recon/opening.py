@@ -5,7 +5,7 @@ Nothing is asked of any source here; what is wrong with one shows when it is rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from recon.config import Settings
-from recon.configfile import ChainSection
+from recon.configfile import ChainSection, LedgerSection
 from recon.errors import SourceError
 from recon.sources.interface import ChainQuestion, ChainSource, ClaimSource, DocumentStore, Progress, Reading
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import httpx
     from pydantic import SecretStr
     from pymongo import MongoClient
+    from pymongo.database import Database
 
+    from recon.consent import LedgerCheck
     from recon.journal import Journal
     from recon.registry import Registry
     from recon.sources.fields import FieldPaths
@@ -227,10 +229,15 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Where corrections are written and journalled; a context manager that gives connections back."""
+    """Where corrections are written and journalled; a context manager that gives connections back.
+
+    Args:
+        pay_ins: Asks the backend's own ledger which payments have a pay-in; None when none is configured.
+    """
 
     writer: PaymentWriter
     journal: Journal
+    pay_ins: LedgerCheck | None = None
     stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Ledger:
@@ -254,7 +261,9 @@ def open_ledger(settings: Settings) -> Ledger:
         from recon.journal import FileJournal
         from recon.store import EmbeddedStore
 
-        return Ledger(EmbeddedStore(folder), FileJournal(folder))
+        return Ledger(
+            EmbeddedStore(folder), FileJournal(folder), _no_entries if settings.values.ledger.collection else None
+        )
     from recon.journal import MongoJournal
     from recon.sources.mongo import MongoSettings, MongoStore
     from recon.store import MongoWriter
@@ -268,8 +277,27 @@ def open_ledger(settings: Settings) -> Ledger:
         store.identity()
         client = _kept(stack, _client(uri, timeout_ms=timeout_ms))
         database = client[mongo.database]
-        return Ledger(MongoWriter(database[mongo.collection]), MongoJournal(database), stack.pop_all())
+        pay_ins = _pay_ins(settings.values.ledger, database)
+        return Ledger(MongoWriter(database[mongo.collection]), MongoJournal(database), pay_ins, stack.pop_all())
     raise AssertionError("an exit stack lets no exception pass")
+
+
+def _pay_ins(given: LedgerSection, database: Database[dict[str, Any]]) -> LedgerCheck | None:
+    if given.collection is None:
+        return None
+    from recon.consent import MongoLedger
+
+    return MongoLedger(
+        database[given.collection],
+        payment_field=given.payment_field,
+        kind_field=given.kind_field,
+        pay_in_kinds=given.pay_in_kinds,
+    )
+
+
+def _no_entries(payments: Sequence[str]) -> Mapping[str, bool]:
+    """A recorded world has no ledger, so nothing is known of any payment."""
+    return {}
 
 
 def _mongo_uri(secret: SecretStr) -> str:

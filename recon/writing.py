@@ -406,8 +406,8 @@ class Writing:
         if not written:
             return
         moved_since = self.read_back(written)
-        # After an undo the break is meant to be there again.
-        judge = None if self.plan.kind == "undo" else self.pace.judge
+        # After an undo the break is meant to be there again, and a backfill was made for none.
+        judge = self.pace.judge if self.plan.kind == "correction" else None
         try:
             judged = {} if judge is None else judge([change.payment_id for change in written])
         except StoppedError:

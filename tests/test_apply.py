@@ -428,6 +428,16 @@ def test_evidence_that_moved_since_the_plan_refuses_the_run_before_its_first_wri
     assert list_runs(world.journal) == ()
 
 
+def test_a_backfill_is_not_judged_by_the_breaks_of_its_payments(world: World) -> None:
+    plan = world.plan(kind="backfill")
+    report = world.apply(plan, judge=lambda payments: dict.fromkeys(payments, "local_behind"))
+    assert report.counts == {Result.APPLIED: len(plan.changes)}
+    assert report.remaining is not None
+    assert {each.explained_by for each in report.remaining} == {
+        'a backfill heals no break; "recon plan" judges this one'
+    }
+
+
 def test_a_canary_that_shows_another_break_stops_the_run(world: World) -> None:
     looks: list[int] = []
 

@@ -313,6 +313,45 @@ def test_a_plan_for_another_target_is_refused(reviewed: Path, monkeypatch: pytes
     assert "copy" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("PAYMENT_RECONCILIATION_ENABLED=true", "own reconciliation is switched on: it may write"),
+        ("PAYMENT_RECONCILIATION_ENABLED=false", ""),
+        (None, "Whether the backend reconciles by itself is not known"),
+    ],
+)
+def test_an_apply_says_what_the_flags_and_the_ledger_say(
+    reviewed: Path, monkeypatch: pytest.MonkeyPatch, flags: str | None, said: str
+) -> None:
+    if flags is not None:
+        (reviewed.parent / "backend.env").write_text(flags + "\n", encoding="utf-8")
+    monkeypatch.setenv("RECON_FLAGS__FILE", "backend.env")
+    monkeypatch.setenv("RECON_LEDGER__COLLECTION", "ledgerentries")
+    plan = reviewed.parent / "plan.json"
+    result = run("apply", plan, "--digest", digest_of(plan), "--config", reviewed, "--changes-max", "0", code=3)
+    assert said in result.stderr
+    assert bool(said) == ("reconcil" in result.stderr)
+    assert "release will be refused is not known" in result.stderr
+
+
+def test_payments_whose_release_will_be_refused_are_listed_before_consent(
+    reviewed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recon.opening._no_entries", lambda payments: dict.fromkeys(payments, False))
+    monkeypatch.setenv("RECON_LEDGER__COLLECTION", "ledgerentries")
+    plan = reviewed.parent / "plan.json"
+    result = run("apply", plan, "--digest", digest_of(plan), "--config", reviewed, "--changes-max", "0", code=3)
+    funded = [
+        item["payment_id"]
+        for item in json.loads(plan.read_text(encoding="utf-8"))["changes"]
+        if item["tier"] == "auto" and any(field["path"] == "escrowState" for field in item["set"])
+    ]
+    assert funded
+    for payment in funded:
+        assert f"{payment}: release will be refused, because its ledger lacks the pay-in" in result.stderr
+
+
 def test_a_broken_journal_is_named_by_its_entry(reviewed: Path) -> None:
     plan = reviewed.parent / "plan.json"
     run("apply", plan, "--digest", digest_of(plan), "--config", reviewed, code=0)

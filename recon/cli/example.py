@@ -159,6 +159,14 @@ author_may_approve = true
 # reference = "funds:{order_id}:{currency}"
 # note = "legacy SHKeeper payment, mapped by recon backfill"
 
+# [ledger]
+# The backend's ledger, one document an entry. With a collection, "recon apply" names payments that become funded and
+# whose ledger lacks the pay-in: their release will be refused.
+# collection = "ledgerentries"
+# payment_field = "paymentId"
+# kind_field = "type"
+# pay_in_kinds = ["gross_paid"]
+
 # [recorded]
 # A recorded world instead of every source, offline.
 # path = "."

@@ -86,8 +86,8 @@ def apply(*, plan_path: Path, config_path: Path | None, digest: str | None, resu
     if (digest is None) == (resume is None):
         raise NoConsentError
     settings, plan = settings_from(config_path), load_plan(plan_path)
-    _before_consent(plan)
     with open_ledger(settings) as ledger:
+        _before_consent(plan, ledger)
         options = _options(settings, plan, ledger, given)
         parts: dict[str, Any] = {"writer": ledger.writer, "journal": ledger.journal, "clock": settings.now}
         try:
@@ -232,14 +232,37 @@ def settle(*, run: str, config_path: Path | None, payment: str, written_by: str,
     note(f"Recorded: the change of {payment} in run {run} was written by {'it' if written_by == 'run' else 'others'}.")
 
 
-def _before_consent(plan: Plan) -> None:
+def _before_consent(plan: Plan, ledger: Ledger) -> None:
     """Say what the changes make possible, and what will not happen, before anything is written."""
     from recon.apply import is_picked
+    from recon.consent import release_outlook
     from recon.report.plan import effect_table
 
     written = replace(plan, changes=tuple(change for change in plan.changes if is_picked(plan, change)))
     for verdict, count, effect in effect_table(written).rows:
         note(f"{verdict} ({count}): {effect}")
+    if ledger.pay_ins is None or plan.kind != "correction":
+        return
+    outlook = release_outlook(written.changes, ledger.pay_ins)
+    for payment in outlook.refused:
+        note(f"{payment}: release will be refused, because its ledger lacks the pay-in")
+    for payment in outlook.unknown:
+        note(f"{payment}: whether release will be refused is not known, because the ledger could not be asked")
+
+
+def _backend_reconciles(settings: Settings, *, said: bool) -> bool | None:
+    """Whether the backend reconciles by itself, as somebody said or as its flags say; None when nobody knows."""
+    from recon.errors import ReconError
+    from recon.flagopening import backend_reconciles
+
+    try:
+        found = said or backend_reconciles(settings)
+    except ReconError as error:
+        note(f"Whether the backend reconciles by itself is not known: {error}")
+        return None
+    if found:
+        note("The backend's own reconciliation is switched on: it may write to the same rows at the same time.")
+    return found
 
 
 def _options(settings: Settings, plan: Plan, ledger: Ledger, given: dict[str, Any]) -> ApplyOptions:
@@ -267,7 +290,7 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, given: dict[str, An
         approval_policy=settings.approval_policy(),
         author=records.author(plan),
         all_or_nothing=given["all_or_nothing"],
-        backend_reconciliation=True if given["backend_reconciles"] else None,
+        backend_reconciliation=_backend_reconciles(settings, said=given["backend_reconciles"]),
     )
 
 

@@ -218,11 +218,12 @@ class SnapshotWriter:
             "tables": tables,
             **{name: fact for name, fact in noted.items() if fact is not None},
         }
-        text = canonical_json(manifest)
+        digest = sha256_hex(canonical_json(manifest))
+        text = canonical_json({**manifest, "digest": digest})
         waiting = self.path / f"{MANIFEST}.part"
         waiting.write_text(text, encoding="utf-8")
         waiting.replace(self.path / MANIFEST)
-        return Snapshot(self.path, sha256_hex(text), json.loads(text))
+        return Snapshot(self.path, digest, json.loads(canonical_json(manifest)))
 
 
 def is_sealed(path: Path) -> bool:
@@ -244,12 +245,14 @@ def open_snapshot(path: Path) -> Snapshot:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise SnapshotError(path=path, why=f"its manifest is not of format {FORMAT}, the one this version reads")
     try:
-        if canonical_json(manifest) != text:
+        bare = {key: value for key, value in manifest.items() if key != "digest"}
+        digest = sha256_hex(canonical_json(bare))
+        if canonical_json(manifest) != text or manifest.get("digest") != digest:
             raise SnapshotError(path=path, why="its manifest was changed after it was sealed")
-        for name, facts in manifest["tables"].items():
+        for name, facts in bare["tables"].items():
             if file_digest(path / f"{name}.parquet") != facts["sha256"]:
                 raise SnapshotError(path=path, why=f"{name}.parquet was changed after the snapshot was sealed")
-        snapshot = Snapshot(path, sha256_hex(text), manifest)
+        snapshot = Snapshot(path, digest, bare)
         assert snapshot.taken_at_ms and snapshot.target
     except (OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
         raise SnapshotError(path=path, why="a file that its manifest names is missing or unreadable") from error

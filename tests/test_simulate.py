@@ -211,6 +211,8 @@ def test_references_are_those_of_their_requests(week: World) -> None:
     topics = {log["topics"][1] for chain in chains_of(week) for log in chain.logs}
     paid = 0
     for document in week.recorded.payments:
+        if not isinstance(document["metadata"], dict):
+            continue
         ids = document["metadata"].get("requestNetwork", {})
         destination = document.get("derivedDestination", document["metadata"].get("derivedDestination"))
         if "salt" in ids and destination:

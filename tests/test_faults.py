@@ -141,7 +141,7 @@ def is_excused(row: Misjudged, schedules: Iterable[Schedule], given: Written) ->
             continue
         if row.found in NOT_PROVEN:
             return True
-        if row.found is None and (row.expected in TOLD_BY_ONE or schedule.source == "payments"):
+        if row.found is None and (row.expected in (*TOLD_BY_ONE, *OF_TWO_ROWS) or schedule.source == "payments"):
             return True
         if row.expected is Verdict.NETWORK_MISMATCH and row.found is Verdict.TX_NOT_FOUND:
             return True  # it is not on its own chain, and the other one is silent

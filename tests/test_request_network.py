@@ -638,3 +638,9 @@ def test_one_refused_object_among_many_is_its_own_finding_and_leaves_the_source_
     assert set(outcomes.values()) == {"failed", "found"}
     (told,) = reading.coverage
     assert (told.complete, told.problem is not None) == (True, True)
+
+
+@pytest.mark.parametrize("body", [{"status": "success"}, {"payments": 5}, {"message": "hello"}])
+def test_an_answer_that_names_no_request_is_failed_and_never_unpaid(body: dict[str, Any]) -> None:
+    reading = look_up(lambda request: httpx.Response(200, json=body))
+    assert [row["outcome"] for row in claims(reading)] == ["failed"]

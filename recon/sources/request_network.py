@@ -471,6 +471,8 @@ def _why_unusable(answer: Answer, key: ClaimKey) -> str | None:
         return answer.problem or "no answer"
     if not isinstance(answer.body, dict) or not answer.body:
         return "the answer is no object, or an empty one, which says nothing"
+    if not any(name in answer.body for name in ("hasBeenPaid", "requestId", "requestID", "paymentReference", "error")):
+        return "the answer names no request and does not say whether it was paid"
     return _why_blind(answer.body) or _why_another(answer.body, key)
 
 

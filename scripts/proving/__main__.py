@@ -8,6 +8,7 @@ show it and printed with the command that shows it again.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections import Counter
@@ -168,6 +169,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--engine", default="duckdb", choices=["duckdb", "polars"])
     parser.add_argument("--no-note", action="store_true", help="leave BENCHMARKS.md as it is")
     chosen = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)  # in the background too, what was reached is noted
     tally, seed, examples = Tally(), chosen.seed_from, 0
     try:
         while tally.payments < chosen.payments:

@@ -157,7 +157,7 @@ def is_unseen(row: Misjudged, schedules: Iterable[Schedule]) -> bool:
 
     A node lags a little (its head's time is told) or lies; a secondary gives rows as they were.
     """
-    is_late_news = is_fresh(row.planted) and row.found in (*WAITING, *NOT_PROVEN)
+    is_late_news = row.found in NOT_PROVEN or (is_fresh(row.planted) and row.found in WAITING)
     kinds = {schedule.kind for schedule in schedules}
     return (is_late_news and bool(kinds & set(LAGGING))) or bool(kinds & {*LYING, "secondary_behind"})
 

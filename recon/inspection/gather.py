@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from recon.errors import ReconError, SourceError, UsageError
 from recon.ids import payment_id_text, reference_topic
@@ -19,10 +19,7 @@ from recon.sources.fields import DEFAULT_CANDIDATES, value_at
 from recon.sources.http import clean_text
 from recon.sources.interface import (
     ChainQuestion,
-    ChainSource,
     ClaimKey,
-    ClaimSource,
-    DocumentStore,
     Progress,
     Reading,
     Selection,
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from recon.model import Policy
     from recon.registry import Registry
     from recon.sealed import Snapshot
+    from recon.snapshot import SourceSet
     from recon.sources.fields import FieldPaths
 
 RELATED_DAYS: Final = 7
@@ -67,40 +65,6 @@ class UnansweredIdError(SourceError):
             f"Nothing that answered knows {clean_text(text, limit=100)!r}, and not everything could be asked: "
             f"{'; '.join(why)}"
         )
-
-
-class AskedSources(Protocol):
-    """What an inspection reads from: the same as a snapshot."""
-
-    @property
-    def store(self) -> DocumentStore:
-        """The payment documents."""
-        ...
-
-    @property
-    def fields(self) -> FieldPaths:
-        """Where each logical field is found in a document."""
-        ...
-
-    @property
-    def claims(self) -> Sequence[ClaimSource]:
-        """The providers in scope."""
-        ...
-
-    @property
-    def chains(self) -> Sequence[ChainSource]:
-        """The chains in scope."""
-        ...
-
-    @property
-    def target_name(self) -> str:
-        """The name the user gave this target."""
-        ...
-
-    @property
-    def provider_accounts(self) -> Sequence[str]:
-        """``provider:account`` of every provider in scope."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +102,7 @@ class _Search:
             self.documents.setdefault(payment_id, document)
 
 
-def gather_afresh(text: str, sources: AskedSources, *, asking: Asking) -> Dossier:
+def gather_afresh(text: str, sources: SourceSet, *, asking: Asking) -> Dossier:
     """Ask every source about what a text names, now.
 
     Raises:
@@ -238,7 +202,7 @@ def _owners(snapshot: Snapshot, found: _Search, names: Sequence[Name]) -> None:
             found.payments.setdefault(row["payment_id"], how)
 
 
-def _search(names: Sequence[Name], sources: AskedSources, asking: Asking) -> _Search:
+def _search(names: Sequence[Name], sources: SourceSet, asking: Asking) -> _Search:
     found = _Search()
     _in_store(names, sources, found)
     if not found.payments:
@@ -259,7 +223,7 @@ def _order(document: Mapping[str, Any], fields: FieldPaths) -> tuple[bool, float
     return status not in OPEN, -at, payment_id_text(document["_id"])
 
 
-def _in_store(names: Sequence[Name], sources: AskedSources, found: _Search) -> None:
+def _in_store(names: Sequence[Name], sources: SourceSet, found: _Search) -> None:
     store = sources.store
     try:
         for document in store.fetch([name.value for name in names if name.kind == "payment_id"]):
@@ -272,7 +236,7 @@ def _in_store(names: Sequence[Name], sources: AskedSources, found: _Search) -> N
         found.failed.append(str(error))
 
 
-def _at_addresses(names: Sequence[Name], sources: AskedSources, found: _Search, asking: Asking) -> None:
+def _at_addresses(names: Sequence[Name], sources: SourceSet, found: _Search, asking: Asking) -> None:
     """No index knows addresses or the hash of a reference, so every row is looked at once."""
     addresses = {name.value for name in names if name.kind == "address"}
     if not addresses:
@@ -296,7 +260,7 @@ def _at_addresses(names: Sequence[Name], sources: AskedSources, found: _Search, 
         found.failed.append(str(error))
 
 
-def _at_providers(names: Sequence[Name], sources: AskedSources, found: _Search, asking: Asking) -> None:
+def _at_providers(names: Sequence[Name], sources: SourceSet, found: _Search, asking: Asking) -> None:
     for source in sources.claims:
         kinds = ("external_id",) if source.name == "shkeeper" else ("request_id", "reference")
         keys = [
@@ -318,7 +282,7 @@ def _at_providers(names: Sequence[Name], sources: AskedSources, found: _Search, 
                 found.failed.append(f"{source.name}: {row['error']}")
 
 
-def _on_chains(names: Sequence[Name], sources: AskedSources, found: _Search, asking: Asking) -> None:
+def _on_chains(names: Sequence[Name], sources: SourceSet, found: _Search, asking: Asking) -> None:
     """A transaction that no row records: whose reference is in it, and where did its money go."""
     hashes = tuple(name.value for name in names if name.kind == "tx_hash")
     topics: set[str] = set()
@@ -344,7 +308,7 @@ def _on_chains(names: Sequence[Name], sources: AskedSources, found: _Search, ask
         _by_topic(topics, sources, found, asking)
 
 
-def _by_topic(wanted: set[str], sources: AskedSources, found: _Search, asking: Asking) -> None:
+def _by_topic(wanted: set[str], sources: SourceSet, found: _Search, asking: Asking) -> None:
     from recon.sources.payments import payment_rows
 
     try:
@@ -358,7 +322,7 @@ def _by_topic(wanted: set[str], sources: AskedSources, found: _Search, asking: A
         found.failed.append(str(error))
 
 
-def _related(found: _Search, sources: AskedSources, *, main: str, asking: Asking) -> list[str]:
+def _related(found: _Search, sources: SourceSet, *, main: str, asking: Asking) -> list[str]:
     """Rows that carry a key of the payment, and payments of the same purchase or deposit address around its time."""
     from recon.sources.payments import payment_rows
 
@@ -388,7 +352,7 @@ def _related(found: _Search, sources: AskedSources, *, main: str, asking: Asking
     return [payment_id for payment_id in dict.fromkeys(near) if payment_id not in found.payments][:PAYMENTS_MAX]
 
 
-def _taken(sources: AskedSources, payment_ids: Sequence[str], *, asking: Asking, out: Path) -> Snapshot:
+def _taken(sources: SourceSet, payment_ids: Sequence[str], *, asking: Asking, out: Path) -> Snapshot:
     from recon.snapshot import take_snapshot
 
     return take_snapshot(
@@ -438,7 +402,7 @@ def _unowned(text: str, names: Sequence[Name], found: _Search, asking: Asking) -
     )
 
 
-def _asked_further(dossier: Dossier, sources: AskedSources, *, names: Sequence[Name], asking: Asking) -> Dossier:
+def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name], asking: Asking) -> Dossier:
     """Ask every chain what plain transfers reached the payment's own addresses, which a window never asks for.
 
     So a payment to the right address on another chain, past the proxy, or to a forwarder is seen. Merchant addresses
@@ -513,7 +477,7 @@ def _with_journal(dossier: Dossier, asking: Asking) -> Dossier:
     return replace(dossier, journal=tuple(kept))
 
 
-def _chain_names(sources: AskedSources) -> list[str]:
+def _chain_names(sources: SourceSet) -> list[str]:
     return [f"chain:{chain.chain_id}" for chain in sources.chains]
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from recon.inspection.causes import RankedCause, rank_causes
 from recon.inspection.dossier import Dossier, Judged, judge_dossier
 from recon.inspection.facts import Facts
-from recon.inspection.gather import AskedSources, Asking, gather_afresh, gather_from_snapshot
+from recon.inspection.gather import Asking, gather_afresh, gather_from_snapshot
 from recon.inspection.signs import time_text
 from recon.inspection.timeline import Event, timeline_of
 
 if TYPE_CHECKING:
     from recon.registry import Registry
     from recon.sealed import Snapshot
+    from recon.snapshot import SourceSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Inspection:
 
 
 def inspect_payment(
-    text: str, *, asking: Asking, sources: AskedSources | None = None, snapshot: Snapshot | None = None
+    text: str, *, asking: Asking, sources: SourceSet | None = None, snapshot: Snapshot | None = None
 ) -> Inspection:
     """Find what a text names, look at it from every side, and rank the causes.
 

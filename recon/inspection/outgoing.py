@@ -14,12 +14,13 @@ from statistics import median_low
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.inspection.dossier import Row
-from recon.inspection.gather import AskedSources, Asking
+from recon.inspection.gather import Asking
 from recon.money import format_units
 from recon.sources.fields import value_at
 from recon.sources.interface import Selection
 
 if TYPE_CHECKING:
+    from recon.snapshot import SourceSet
     from recon.sources.fields import FieldPaths
 
 LARGE_TIMES: Final = 5
@@ -61,7 +62,7 @@ class _Usual:
 
 
 def list_outgoing(
-    sources: AskedSources, *, since: datetime, asking: Asking, known_since: datetime | None = None
+    sources: SourceSet, *, since: datetime, asking: Asking, known_since: datetime | None = None
 ) -> tuple[Outgoing, ...]:
     """List what went out since a time, unusual values first, then by amount and id.
 

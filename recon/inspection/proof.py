@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from recon.errors import SourceError
 from recon.ids import normalise_tx_hash, payment_id_text
 from recon.inspection.dossier import Dossier, Row
-from recon.inspection.gather import AskedSources, Asking
+from recon.inspection.gather import Asking
 from recon.inspection.identify import NoIdError, names_of
 from recon.money import format_units
 from recon.sources.interface import ChainQuestion
 
 if TYPE_CHECKING:
     from recon.registry import Registry
+    from recon.snapshot import SourceSet
 
 Answer = Literal["accept", "wait", "suspicious"]
 
@@ -56,7 +57,7 @@ class ProofReport:
         return "; ".join(chosen) if self.answer != "accept" else "everything is right"
 
 
-def verify_proof(tx: str, dossier: Dossier, *, sources: AskedSources, asking: Asking) -> ProofReport:
+def verify_proof(tx: str, dossier: Dossier, *, sources: SourceSet, asking: Asking) -> ProofReport:
     """Hold a transaction against a payment.
 
     Args:
@@ -196,7 +197,7 @@ def _users(holders: dict[str, str], dossier: Dossier, transfers: Sequence[Row], 
     return [Check("unused", "wrong", f"payment {', '.join(others[:5])} records the same transaction already")]
 
 
-def _read(tx_hash: str, sources: AskedSources, asking: Asking) -> tuple[list[Row], list[Row], list[str]]:
+def _read(tx_hash: str, sources: SourceSet, asking: Asking) -> tuple[list[Row], list[Row], list[str]]:
     transactions: list[Row] = []
     transfers: list[Row] = []
     failed: list[str] = []
@@ -214,7 +215,7 @@ def _read(tx_hash: str, sources: AskedSources, asking: Asking) -> tuple[list[Row
     return transactions, transfers, failed
 
 
-def _holders(tx_hash: str, sources: AskedSources) -> tuple[dict[str, str], list[str]]:
+def _holders(tx_hash: str, sources: SourceSet) -> tuple[dict[str, str], list[str]]:
     try:
         found = sources.store.find_claimants("tx_hash", [tx_hash])
         return {payment_id_text(document["_id"]): value for value, document in found}, []

@@ -35,10 +35,10 @@ from recon.gates_records import Deliveries, DryRun, Evidence, SignedSample
 from recon.history import load_history
 from recon.model import Finding, Plan
 from recon.opening import Opening
-from recon.planfile import PlanFileError, load_plan, sha256_hex
+from recon.planfile import PlanFileError, load_plan
 from recon.preflight import Counts, Looked, RowCounter, is_present
 from recon.sample import Candidate
-from recon.sealed import MANIFEST, Snapshot, open_snapshot
+from recon.sealed import Snapshot, find_snapshot, open_snapshot
 from recon.sources.interface import Reading as SourceReading
 from recon.sources.interface import Selection
 from recon.sources.payments import read_payments
@@ -519,12 +519,7 @@ def _candidate(row: Mapping[str, Any], finding: Finding | None) -> Candidate:
 
 def _snapshot_of(settings: Settings, plan: Plan, path: Path | None) -> Snapshot:
     """The snapshot that a plan was made from, found by its digest among those of the output directory."""
-    if path is not None:
-        taken = open_snapshot(path)
-        if taken.digest != plan.snapshot:
-            raise SnapshotMissingError(plan=plan.digest, snapshot=plan.snapshot)
-        return taken
-    for manifest in sorted(settings.output_dir.glob(f"*/{MANIFEST}")):
-        if sha256_hex(manifest.read_bytes()) == plan.snapshot:
-            return open_snapshot(manifest.parent)
-    raise SnapshotMissingError(plan=plan.digest, snapshot=plan.snapshot)
+    taken = find_snapshot(settings.output_dir, plan.snapshot) if path is None else open_snapshot(path)
+    if taken is None or taken.digest != plan.snapshot:
+        raise SnapshotMissingError(plan=plan.digest, snapshot=plan.snapshot)
+    return taken

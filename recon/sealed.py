@@ -259,6 +259,22 @@ def open_snapshot(path: Path) -> Snapshot:
     return snapshot
 
 
+def find_snapshot(folder: Path, digest: str) -> Snapshot | None:
+    """The sealed snapshot of that digest among the directories of a folder, or None.
+
+    Raises:
+        SnapshotError: A directory is named by that digest, and was changed since.
+    """
+    for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
+        try:
+            named = f'"digest":"{digest}"'.encode() in manifest.read_bytes()
+        except OSError:
+            continue
+        if named:
+            return open_snapshot(manifest.parent)
+    return None
+
+
 def file_digest(path: Path) -> str:
     """sha256 of a file, 64 hex digits."""
     with path.open("rb") as stream:

@@ -137,10 +137,10 @@ def _plan_page(path: Path, *, config_path: Path | None, snapshot_path: Path | No
     from recon.plan import load_plan, policy_digest
     from recon.report import render_plan
     from recon.report.html import plan_page
-    from recon.snapshot import open_snapshot
+    from recon.sealed import find_snapshot, open_snapshot
 
     plan = load_plan(path)
-    snapshot = open_snapshot(snapshot_path) if snapshot_path else _beside(path.parent, plan.snapshot)
+    snapshot = open_snapshot(snapshot_path) if snapshot_path else find_snapshot(path.parent, plan.snapshot)
     if snapshot is not None and snapshot.digest != plan.snapshot:
         raise OtherSnapshotError(plan=plan.snapshot, given=snapshot.digest)
     settings = _settings(config_path)
@@ -161,20 +161,6 @@ def _plan_page(path: Path, *, config_path: Path | None, snapshot_path: Path | No
         registry=settings.registry() if settings else None,
         report=render_plan(plan, path=str(path), config=config, full=True),
     )
-
-
-def _beside(folder: Path, digest: str) -> Snapshot | None:
-    """The snapshot of that digest among the directories beside a plan."""
-    from recon.sealed import MANIFEST
-    from recon.snapshot import open_snapshot
-
-    for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
-        try:
-            if f'"digest":"{digest}"'.encode() in manifest.read_bytes():
-                return open_snapshot(manifest.parent)
-        except OSError:
-            continue
-    return None
 
 
 def _snapshot_page(path: Path, config_path: Path | None) -> Page:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
+    Octets = npt.NDArray[np.uint8]
 
 _HASH: Final = "^0x[0-9a-f]{64}$"
 _ADDRESS: Final = "^0x[0-9a-f]{40}$"
@@ -80,6 +81,7 @@ class PaymentColumns:
         self._read_keys()
         self._read_asset()
         self._read_recipient()
+        self._derive_references()
         self._read_amount()
         self._read_marks()
         self._read_times()
@@ -107,7 +109,7 @@ class PaymentColumns:
 
     # --- fields by candidates ---
 
-    def _present(self, name: str, rows: Bools | None = None) -> Iterable[tuple[Candidate, npt.NDArray[np.uint8]]]:
+    def _present(self, name: str, rows: Bools | None = None) -> Iterable[tuple[Candidate, Octets]]:
         """The candidates that any document has, each with the BSON types where it may be looked at."""
         import numpy as np
 
@@ -124,7 +126,7 @@ class PaymentColumns:
 
         return _flags(pc.equal(self.columns["provider"], name))
 
-    def _texts(self, path: str, kinds: npt.NDArray[np.uint8], *, ids_too: bool) -> pa.Array:
+    def _texts(self, path: str, kinds: Octets, *, ids_too: bool) -> pa.Array:
         """Text values of a path; with ``ids_too`` ObjectIds as hex, and whole numbers make the document odd."""
         import numpy as np
         import pyarrow.compute as pc
@@ -227,12 +229,12 @@ class PaymentColumns:
         )
         for name in ("safety_status", "safety_reason"):
             self.columns[name] = _mapped(self._found(name, _same, only_text=True), clear.quoted)
-        self.columns["confirmations"] = self._numbers("confirmations", {INT32: self._raw.int32, INT64: self._raw.int64})
+        self.columns["confirmations"] = self._first_numbers("confirmations", self._raw.whole_numbers)
         for name in ("buyer_id", "order_id", "offer_id"):
             self.columns[name] = self._found(name, _plain, ids_too=True)
 
-    def _numbers(self, name: str, readers: dict[int, Any], *, odd: tuple[int, ...] = (DOUBLE, DECIMAL)) -> pa.Array:
-        """The first whole number (or date) of a field; number types in ``odd`` are left to the slow way."""
+    def _first_numbers(self, name: str, read: Callable[[Octets, Ints], tuple[Ints, Bools]]) -> pa.Array:
+        """The first number (or date) of a field that ``read`` can use."""
         import numpy as np
         import pyarrow as pa
 
@@ -240,13 +242,11 @@ class PaymentColumns:
         known = np.zeros(self.size, dtype=np.bool_)
         self._paths[name] = []
         for candidate, kinds in self._present(name):
-            self.odd |= np.isin(kinds, odd)
-            before = known.copy()
-            for kind, numbers in readers.items():
-                here = np.flatnonzero((kinds == kind) & ~known)
-                values[here] = numbers[self._raw.places(candidate.path)[here]]
-                known[here] = True
-            self._paths[name].append((candidate.path, known & ~before))
+            numbers, usable = read(kinds, self._raw.places(candidate.path))
+            usable &= ~known
+            values[usable] = numbers[usable]
+            known |= usable
+            self._paths[name].append((candidate.path, usable))
         return pa.array(values, mask=~known)
 
     def _read_keys(self) -> None:
@@ -261,7 +261,6 @@ class PaymentColumns:
         self.columns["tx_hash"] = hashes
         junk = pc.if_else(hashes.is_null(), recorded, pa.scalar(None, pa.string()))
         self.columns["tx_hash_raw"] = _mapped(junk, clear.quoted)
-        self.columns["reference_topic"] = _topics(self.columns["reference"])
 
     def _read_asset(self) -> None:
         import numpy as np
@@ -325,7 +324,6 @@ class PaymentColumns:
         return result
 
     def _read_recipient(self) -> None:
-        import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -343,11 +341,23 @@ class PaymentColumns:
             self._paths["recipient"].append(("policy", last))
         self.columns["recipient"] = array
         self.columns["sender"] = self._found("sender", _address)
-        derivable = pc.and_(self.columns["reference"].is_null(), self.columns["request_id"].is_valid())
-        derivable = _flags(pc.and_(derivable, array.is_valid()))
-        if derivable.any():
-            for _, kinds in self._present("salt"):
-                self.odd |= derivable & ~np.isin(kinds, (MISSING, NULL))
+
+    def _derive_references(self) -> None:
+        """Fill a missing reference from request id, salt and address, and give every reference its topic."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        request_ids, recipients = self.columns["request_id"], self.columns["recipient"]
+        derivable = pc.and_(self.columns["reference"].is_null(), pc.and_(request_ids.is_valid(), recipients.is_valid()))
+        salts = self._found("salt", _plain, rows=_flags(derivable), ids_too=True)
+        rows = np.flatnonzero(_flags(salts.is_valid()))
+        if rows.size:
+            parts = (column.take(pa.array(rows)).to_pylist() for column in (request_ids, salts, recipients))
+            derived = pa.array([ids.payment_reference(*three) for three in zip(*parts, strict=True)], pa.string())
+            self.columns["reference"] = pc.replace_with_mask(self.columns["reference"], salts.is_valid(), derived)
+            self._paths["reference"].append(("derived", _flags(salts.is_valid())))
+        self.columns["reference_topic"] = _topics(self.columns["reference"])
 
     def _read_amount(self) -> None:
         import numpy as np
@@ -386,9 +396,8 @@ class PaymentColumns:
         self.columns["simulated"] = pa.array(self._any("demo", is_set) | _flags(raw))
 
     def _read_times(self) -> None:
-        dates = {DATE: self._raw.int64}
         for name in ("created_at", "updated_at", "expires_at"):
-            self.columns[name] = self._numbers(name, dates, odd=())
+            self.columns[name] = self._first_numbers(name, self._raw.dates)
         self._problem("date_unreadable", self.columns["created_at"].is_null())
 
     def _problem(self, code: str, flags: Any) -> None:

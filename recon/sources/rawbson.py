@@ -15,7 +15,7 @@ from functools import cached_property
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from recon.sources.documents import codec
+from recon.sources.documents import codec, whole_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
+    Octets = npt.NDArray[np.uint8]
 
 DOUBLE: Final = 1
 STRING: Final = 2
@@ -227,6 +228,34 @@ class Columns:
     def double(self) -> npt.NDArray[np.float64]:
         """The double at every offset."""
         return self._strided("<f8")  # type: ignore[no-any-return]
+
+    def dates(self, kinds: Octets, places: Ints) -> tuple[Ints, Bools]:
+        """The dates among some values as UTC milliseconds, and which values are dates."""
+        import numpy as np
+
+        usable = kinds == DATE
+        return self.int64[np.where(usable, places, 0)], usable
+
+    def whole_numbers(self, kinds: Octets, places: Ints) -> tuple[Ints, Bools]:
+        """The whole numbers of 64 bits among some values, of whatever numeric type, and which values are such."""
+        import numpy as np
+        from bson import Decimal128
+
+        numbers = np.zeros(kinds.size, dtype=np.int64)
+        usable = np.zeros(kinds.size, dtype=np.bool_)
+        for kind, stored in ((INT32, self.int32), (INT64, self.int64)):
+            here = np.flatnonzero(kinds == kind)
+            numbers[here], usable[here] = stored[places[here]], True
+        here = np.flatnonzero(kinds == DOUBLE)
+        doubles = self.double[places[here]]
+        whole = (doubles >= -(2.0**63)) & (doubles < 2.0**63) & (np.floor(doubles) == doubles)
+        numbers[here[whole]], usable[here[whole]] = doubles[whole].astype(np.int64), True
+        for row in np.flatnonzero(kinds == DECIMAL).tolist():
+            at = int(places[row])
+            number = whole_number(Decimal128.from_bid(self.data[at : at + 16]))
+            if number is not None:
+                numbers[row], usable[row] = number, True
+        return numbers, usable
 
     def _strided(self, dtype: str) -> Any:
         import numpy as np

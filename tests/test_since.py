@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,103 +21,14 @@ from recon.simulate.stage import NOW
 from recon.since import KEPT, SinceError
 from recon.snapshot import take_snapshot
 from recon.sources.interface import Selection
-from recon.sources.recorded import RecordedChain, RecordedWorld
-
-Document = Mapping[str, Any]
+from recon.sources.recorded import RecordedWorld
+from tests.earlier import Earlier
 
 
 @pytest.fixture(autouse=True)
 def many_objects_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small worlds would else be read whole, which is cheaper for them."""
     monkeypatch.setattr("recon.since.ASKED_MIN", 200)
-
-
-@dataclass
-class Earlier:
-    """How a world looked at an earlier moment: what came later is not there, and some of it was otherwise."""
-
-    world: RecordedWorld
-    at: datetime
-    rng: random.Random
-    vanishing: str | None = None
-
-    def recorded(self) -> RecordedWorld:
-        known = self.world
-        return replace(
-            known,
-            now=self.at,
-            payments=self.payments(),
-            chains={chain_id: self.chain(chain) for chain_id, chain in known.chains.items()},
-            request_network=[row for line in known.request_network if (row := self.request_line(line))],
-            shkeeper=[self.invoice_line(line) for line in known.shkeeper],
-        )
-
-    def payments(self) -> list[Document]:
-        found = [self.document(d) for d in self.world.payments if not _is_after(d.get("createdAt"), self.at)]
-        gone = [d for d in found if isinstance(d.get("createdAt"), datetime) and isinstance(d["_id"], ObjectId)]
-        return [*found, *(self.vanished(d) for d in self.rng.sample(gone, 2 if self.vanishing else 0))]
-
-    def document(self, document: Document) -> Document:
-        """Before it was changed it was open, and knew of no money."""
-        if not _is_after(document.get("updatedAt"), self.at):
-            return document
-        chain = {k: v for k, v in dict(document.get("blockchain") or {}).items() if k in ("network", "tokenAddress")}
-        before = {**document, "status": "pending", "updatedAt": document.get("createdAt"), "blockchain": chain}
-        return {name: value for name, value in before.items() if name not in ("escrowState", "completedAt")}
-
-    def vanished(self, document: Document) -> Document:
-        """A row that will be gone: a test, of which nothing is amiss, or one that shows a break."""
-        made = {name: document[name] for name in ("createdAt", "updatedAt", "amount", "provider") if name in document}
-        _id = ObjectId(f"{self.rng.getrandbits(96):024x}")
-        network = dict(document.get("blockchain") or {}).get("network", "base")
-        if self.vanishing == "benign":
-            made["provider"] = "test"
-        return {"_id": _id, **made, "status": "failed", "blockchain": {"network": network}, "metadata": {}}
-
-    def chain(self, chain: RecordedChain) -> RecordedChain:
-        """Blocks up to the moment; in the tail that is not final yet, transactions lay elsewhere or were missing."""
-        head = chain.block_at(round(self.at.timestamp() * 1000))
-        final = None if chain.finalized is None else head - (chain.head - chain.finalized)
-        logs = []
-        for found in chain.logs:
-            log = found
-            block = int(str(log["blockNumber"]), 16)
-            if block > head or (final is not None and block > final and self.rng.random() < 0.3):
-                continue
-            if final is not None and block > final and self.rng.random() < 0.5:
-                log = {**log, "data": _doubled(str(log["data"]))}
-            logs.append(log)
-        receipts = [row for row in chain.receipts if int(str(row["blockNumber"]), 16) <= head]
-        return replace(
-            chain, head=head, head_time_ms=chain.time_ms(head), finalized=final, logs=logs, receipts=receipts
-        )
-
-    def request_line(self, line: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if "payment" not in line:
-            return line
-        paid = line["payment"]
-        if _is_after(datetime.fromisoformat(paid["timestamp"].replace("Z", "+00:00")), self.at):
-            return None
-        if self.rng.random() < 0.1 and paid.get("request"):
-            return {"payment": {**paid, "request": {**paid["request"], "hasBeenPaid": False}}}
-        return line
-
-    def invoice_line(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
-        if "invoice" not in line or self.rng.random() < 0.5:
-            return line
-        return {"invoice": {**line["invoice"], "status": "UNPAID", "balance_fiat": "0", "txs": []}}
-
-
-def _is_after(value: object, at: datetime) -> bool:
-    if not isinstance(value, datetime):
-        return False
-    return (value if value.tzinfo else value.replace(tzinfo=UTC)) >= at
-
-
-def _doubled(data: str) -> str:
-    """Another amount in the last word but two of a proxy log, or in the only word of a transfer."""
-    start = 130 if len(data) == 322 else 2
-    return f"{data[:start]}{(int(data[start : start + 64], 16) * 2) % 2**255:064x}{data[start + 64 :]}"
 
 
 def take(

@@ -82,6 +82,18 @@ def _calls(chosen: argparse.Namespace) -> list[Result]:
     return measure_calls(payments=2_000 if chosen.small else 10_000)
 
 
+def _triage(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.triage import measure_triage
+
+    return measure_triage(100 if chosen.small else 1_000, rounds=chosen.rounds or (1 if chosen.small else 3))
+
+
+def _report(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.report import measure_report
+
+    return measure_report(10_000 if chosen.small else 100_000, rounds=chosen.rounds or (1 if chosen.small else 5))
+
+
 MEASURES = {
     "judge": _judge,
     "peers": _peers,
@@ -91,6 +103,8 @@ MEASURES = {
     "scan": _scan,
     "calls": _calls,
     "apply": _apply,
+    "triage": _triage,
+    "report": _report,
 }
 
 if __name__ == "__main__":

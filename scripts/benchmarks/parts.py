@@ -46,6 +46,27 @@ def bare(snapshot: str, out: str, memory_mb: str) -> None:
     )
 
 
+def page(snapshot: str, plan_file: str, out: str) -> None:
+    """Plan and snapshot to one HTML file: what ``recon report PLAN --html`` does under the plan's own policy."""
+    from recon.model import Policy
+    from recon.plan import load_plan
+    from recon.report.html import plan_page, render_html
+    from recon.sealed import open_snapshot
+
+    made = plan_page(load_plan(Path(plan_file)), snapshot=open_snapshot(Path(snapshot)), policy=Policy())
+    Path(out).write_text(render_html(made), encoding="utf-8")
+
+
+def plain_page(snapshot: str, out: str, rows: str) -> None:
+    """The first payments of a snapshot as pandas writes a table of HTML: the peer of the report."""
+    import pandas as pd
+
+    columns = ["payment_id", "provider", "status", "amount_text", "currency", "network_raw", "recipient", "reference",
+               "request_id", "external_id", "tx_hash", "confirmations", "created_at", "updated_at"]  # fmt: skip
+    payments = pd.read_parquet(Path(snapshot) / "payments.parquet", columns=columns).head(int(rows))
+    Path(out).write_text(f"<!doctype html><meta charset=utf-8>{payments.to_html()}", encoding="utf-8")
+
+
 def read_json(plan_file: str) -> None:
     """Load a plan file as bare JSON: the least that showing it can cost."""
     import json
@@ -102,6 +123,8 @@ PARTS: dict[str, Callable[..., None]] = {
     "make": make,
     "plan": plan,
     "bare": bare,
+    "page": page,
+    "plain_page": plain_page,
     "read_json": read_json,
     "merge": merge,
     "compare": compare,

@@ -154,11 +154,11 @@ def _write_tables(connection: duckdb.DuckDBPyConnection, writer: SnapshotWriter,
 
     def copy(name: str, query: str, columns: Mapping[str, str]) -> None:
         kinds = {"text": "varchar", "int": "bigint", "bool": "boolean", "units": "decimal(38, 0)"}
-        wanted = ", ".join(f"{column}::{kinds[kind]} as {column}" for column, kind in columns.items())
+        # DuckDB marks columns that it knows to be never null as required; every table of a snapshot is nullable.
+        wanted = ", ".join(f"if(there, {column}, null)::{kinds[kind]} as {column}" for column, kind in columns.items())
+        nullable = f"select {wanted} from ({query}), (select count(*) = 1 as there from range(1))"
         path = str(writer.file(name))
-        written = connection.execute(
-            f"copy (select {wanted} from ({query})) to '{path}' (format parquet, compression zstd)"
-        ).fetchall()
+        written = connection.execute(f"copy ({nullable}) to '{path}' (format parquet, compression zstd)").fetchall()
         writer.count(name, written[0][0])
 
     tables = {"payments": _PAYMENTS, "claims": _CLAIMS, "transfers": _TRANSFERS}

@@ -10,7 +10,7 @@ import narwhals as nw
 
 from recon.engine import Engine
 from recon.links import Frame, shown_links
-from recon.match import Horizon, evidence_of, match_payments
+from recon.match import Horizon, Matched, evidence_of, match_payments
 from recon.model import Policy, Tier, Verdict
 from recon.rules import RULES, classify
 from recon.tables import Schema
@@ -139,7 +139,7 @@ def judge(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, poli
         counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
         captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
         open_by_age=_open_by_age(judged, engine),
-        orphan_transfers=_orphan_transfers(tables, engine, policy=policy),
+        orphan_transfers=_orphan_transfers(tables, matched, engine, policy=policy),
         orphan_claims=_orphan_claims(tables, engine),
     )
 
@@ -238,8 +238,12 @@ ORPHAN_CLAIMS: Final[Schema] = {
 }  # fmt: skip
 
 
-def _orphan_transfers(tables: Mapping[str, Frame], engine: Engine, *, policy: Policy) -> pa.Table:
-    """Money that reached one of our recipients and that no row of the window knows by reference or hash."""
+def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Engine, *, policy: Policy) -> pa.Table:
+    """Money that reached one of our recipients and that no row of the window knows by reference or hash.
+
+    One transaction may pay several references. That a row records its hash explains another reference in it only as
+    long as the row has no log of its own there.
+    """
     ours = tables["transfers"].filter(
         nw.col("recipient").is_in([*policy.merchant_recipients, ""])
         & nw.col("token_known").fill_null(value=False)
@@ -258,13 +262,24 @@ def _orphan_transfers(tables: Mapping[str, Frame], engine: Engine, *, policy: Po
     candidates = engine.keep(
         nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
     )
-    known = _known(tables, "reference_topic", "tx_hash")
-    unknown = (
-        candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
-        .join(known, left_on="topic_key", right_on="known", how="anti")
-        .join(known, left_on="tx_hash", right_on="known", how="anti")
-        .head(ORPHANS_MAX)
+    keyed = candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
+    strange = keyed.join(_known(tables, "reference_topic"), left_on="topic_key", right_on="known", how="anti")
+    recorded = _known(tables, "tx_hash")
+    served = matched.pairs.filter(nw.col("is_valid") & nw.col("own_hash")).select("payment_id", known=nw.col("t_tx"))
+    loose = (
+        matched.payments.filter(~nw.col("tx_hash").is_null())
+        .select("payment_id", known=nw.col("tx_hash"))
+        .join(served, on=["payment_id", "known"], how="anti")
+        .select("known")
     )
+    is_logged = nw.col("kind") != "erc20"
+    unknown = nw.concat(
+        [
+            strange.filter(~is_logged).join(recorded, left_on="tx_hash", right_on="known", how="anti"),
+            strange.filter(is_logged).join(loose, left_on="tx_hash", right_on="known", how="anti"),
+        ],
+        how="vertical",
+    ).head(ORPHANS_MAX)
     return engine.collect(unknown, ORPHAN_TRANSFERS, order=["chain_id", "tx_hash", "log_index"])
 
 

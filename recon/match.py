@@ -37,7 +37,7 @@ from recon.links import (
     shown_links,
     suspect_links,
 )
-from recon.model import Policy
+from recon.model import COMPLETE, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,7 +419,7 @@ def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame
     )
     crowded = keep(whole.join(shared, on=list(_DEAL), how="inner"))
     known = _real(payments).select(
-        "payment_id", "direction", "status", "paid", "chain_id", "token", "covered_from_units"
+        "payment_id", "direction", "status", "paid", "chain_id", "token", "covered_from_units", "in_window"
     )
     return keep(crowded.join(known, on="payment_id", how="inner"))
 
@@ -428,7 +428,9 @@ def _siblings(deals: Frame, money: Frame) -> tuple[Frame, ...]:
     """What other rows of the same buyer, order and offer say about a payment."""
     seen = money.select("payment_id", "seen_any", "covered_by_chain", "proof_tx", "received_final")
     whole = deals.join(seen, on="payment_id", how="inner")
-    paid = nw.col("seen_any") | (nw.col("paid") > 0)
+    # Nobody was asked about the money of a row outside the window, so there its own word counts.
+    said = ~nw.col("in_window") & nw.col("status").fill_null("").is_in(list(COMPLETE))
+    paid = nw.col("seen_any") | (nw.col("paid") > 0) | said
     moneyed = whole.filter(paid & (nw.col("status").fill_null("") != "refunded"))
     refunds = (
         whole.filter((nw.col("direction") == "refund") & nw.col("covered_by_chain"))

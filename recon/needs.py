@@ -14,7 +14,7 @@ class Needs:
     """What the selected payments need.
 
     Args:
-        from_ms: The evidence begins here, UTC ms: the oldest payment less clock skew.
+        from_ms: The evidence begins here, UTC ms: the oldest payment or the window's start less clock skew.
         recipients: Addresses by chain whose incoming transfers are read.
         hashes: Recorded hashes by chain.
         chain_ids: The chains that carry payments.
@@ -26,8 +26,12 @@ class Needs:
     chain_ids: frozenset[int]
 
 
-def needs_of(payments: Path, *, now_ms: int, policy: Policy) -> Needs:
-    """Scan the few columns that say what to ask the chains for."""
+def needs_of(payments: Path, *, now_ms: int, policy: Policy, window_from_ms: int | None = None) -> Needs:
+    """Scan the few columns that say what to ask the chains for.
+
+    Args:
+        window_from_ms: Where the selected window begins: what came to nobody's row since then is looked for as well.
+    """
     import duckdb
 
     connection = duckdb.connect()
@@ -47,5 +51,5 @@ def needs_of(payments: Path, *, now_ms: int, policy: Policy) -> Needs:
         for chain in policy.chain_ids
     }
     named = {chain: tuple(sorted(tx for chain_id, tx in hashes if chain_id == chain)) for chain in policy.chain_ids}
-    oldest = min(found, now_ms) if found is not None else now_ms
+    oldest = min(at for at in (found, window_from_ms, now_ms) if at is not None)
     return Needs(oldest - policy.clock_skew_ms, recipients=recipients, hashes=named, chain_ids=chain_ids)

@@ -40,6 +40,8 @@ Row = Mapping[str, Any]
 _FETCHED_AT_ONCE: Final = 1_000
 _PLAIN: Final = "erc20"
 _KEY_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
+_RIVAL_FIELDS: Final = (*_KEY_FIELDS, "recipient", "order_id")
+"""By what a row outside the window may contend with a break: a key, the same one-time address, or the same order."""
 
 
 class _Sources(Protocol):
@@ -76,14 +78,17 @@ class SecondReading:
         for chain_id, tx_hash in zip(again["chain_id"].to_pylist(), again["tx_hash"].to_pylist(), strict=True):
             if tx_hash:
                 hashes[chain_id].add(tx_hash)
+        said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
+        context = self._context(_keys_of(breaks, hashes, again, said), known=_ids_in(writer.file("payments")))
+        for row in context.select(["direction", "chain_id", "tx_hash"]).to_pylist():
+            # A refund or payout elsewhere in the collection counts only if its transaction shows it.
+            if row["direction"] != "in" and row["tx_hash"]:
+                hashes[row["chain_id"]].add(row["tx_hash"])
         chained = self._ask_chains(hashes, breaks)
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_claims(writer, claimed)
         _write_chain(writer, chained)
-        said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
-        wanted = _keys_of(breaks, hashes, [again, *said])
-        context = self._context(wanted, known=_ids_in(writer.file("payments")))
-        writer.write("context", _rows_table(self._rows_of(context)))
+        writer.write("context", context)
         orphans = self._orphans(judgement) if with_orphans else []
         writer.write_rows("orphans", orphans)
         return Reading(coverage=tuple(self._coverage))
@@ -178,12 +183,12 @@ class SecondReading:
             readings.append(reading)
         return readings
 
-    def _context(self, wanted: Mapping[str, set[str]], *, known: set[str]) -> list[Mapping[str, Any]]:
-        """Rows outside the window that carry a hash, reference or id which a break rests on."""
+    def _context(self, wanted: Mapping[str, set[str]], *, known: set[str]) -> pa.Table:
+        """Rows outside the window that carry a hash, reference, id, one-time address or order of a break."""
         found: dict[str, Mapping[str, Any]] = {}
         problem: str | None = None
         try:
-            for name in _KEY_FIELDS:
+            for name in _RIVAL_FIELDS:
                 for _, document in self._sources.store.find_claimants(name, sorted(wanted[name])):
                     payment_id = payment_id_text(document["_id"])
                     if payment_id not in known:
@@ -193,7 +198,7 @@ class SecondReading:
         self._coverage.append(
             Coverage("payments", "claimants", complete=problem is None, items=len(found), problem=problem)
         )
-        return [found[payment_id] for payment_id in sorted(found)]
+        return _rows_table(self._rows_of(found[payment_id] for payment_id in sorted(found)))
 
     def _orphans(self, judgement: Judgement) -> list[dict[str, Any]]:
         """Look what the window does not know up in the whole collection; give every candidate with who knows it."""
@@ -213,11 +218,17 @@ class SecondReading:
             "external_id": {row["external_id"] for row in claims if row["external_id"]},
         }
         try:
+            holders: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
             for name, values in wanted.items():
                 for value, document in self._sources.store.find_claimants(name, sorted(values)):
                     known[name, value] = payment_id_text(document["_id"])
-            unknown = [row for row in transfers if ("tx_hash", row["tx_hash"]) not in known]
-            told = self._told_by_receipts(unknown)
+                    if name == "tx_hash":
+                        holders[value].append(document)
+            told = self._told_by_receipts(
+                row for row in transfers if (row["kind"] == _PLAIN) != (row["tx_hash"] in holders)
+            )
+            served = self._served(holders, told)
+            unknown = [row for row in transfers if not _is_explained(row, known, served)]
             topics = {row["reference_topic"] for row in unknown} | {one for found in told.values() for one in found}
             known.update(self._topics_known(topics - {None}))
         except SourceError as error:
@@ -226,18 +237,32 @@ class SecondReading:
         self._coverage.append(
             Coverage("payments", "orphans", complete=problem is None, items=len(known), problem=problem)
         )
-        certain = [row for row in transfers if ("tx_hash", row["tx_hash"]) in known or _is_told(row, told)]
-        return [*_orphan_transfers(certain, known, told), *_orphan_claims(claims, known)]
+        certain = [row for row in transfers if _is_explained(row, known, served) or _is_told(row, told)]
+        return [*_orphan_transfers(certain, known, told, served), *_orphan_claims(claims, known)]
+
+    def _served(
+        self, holders: Mapping[str, Sequence[Mapping[str, Any]]], told: Mapping[tuple[int, str], set[str]]
+    ) -> set[tuple[int, str]]:
+        """Transactions of which every row that records them has a log of its own, so that it explains no other."""
+        found = set()
+        for chain_id, tx_hash in told:
+            topics = [
+                topic
+                for batch in self._rows_of(holders.get(tx_hash, ()))
+                for topic in batch.column("reference_topic").to_pylist()
+            ]
+            if topics and set(topics) <= told[chain_id, tx_hash]:
+                found.add((chain_id, tx_hash))
+        return found
 
     def _told_by_receipts(self, transfers: Iterable[Row]) -> dict[tuple[int, str], set[str]]:
-        """The references in the whole receipts of plain transfers: the proxy's log of one may have been in a gap.
+        """The references in the whole receipts of transfers: the proxy's log of a plain one may have been in a gap.
 
         A transaction that is not there any more, or about which nobody answered, is not in the result.
         """
         wanted: dict[int | None, set[str]] = defaultdict(set)
         for row in transfers:
-            if row["kind"] == _PLAIN:
-                wanted[row["chain_id"]].add(row["tx_hash"])
+            wanted[row["chain_id"]].add(row["tx_hash"])
         told: dict[tuple[int, str], set[str]] = {}
         for reading in self._ask_chains(wanted, ()):
             for row in reading.tables["transactions"].to_pylist() if "transactions" in reading.tables else ():
@@ -263,16 +288,27 @@ class SecondReading:
         return found
 
 
+def _is_explained(row: Row, known: Mapping[tuple[str, str], str], served: set[tuple[int, str]]) -> bool:
+    """Whether a row records this transfer's transaction, and has no other log in it that it may mean."""
+    by_hash = ("tx_hash", row["tx_hash"]) in known
+    return by_hash and (row["kind"] == _PLAIN or (row["chain_id"], row["tx_hash"]) not in served)
+
+
 def _is_told(row: Row, told: Mapping[tuple[int, str], set[str]]) -> bool:
     return row["kind"] != _PLAIN or (row["chain_id"], row["tx_hash"]) in told
 
 
 def _orphan_transfers(
-    transfers: Sequence[Row], known: Mapping[tuple[str, str], str], told: Mapping[tuple[int, str], set[str]]
+    transfers: Sequence[Row],
+    known: Mapping[tuple[str, str], str],
+    told: Mapping[tuple[int, str], set[str]],
+    served: set[tuple[int, str]],
 ) -> Iterator[dict[str, Any]]:
     for row in transfers:
-        topics = {row["reference_topic"] or ""} | told.get((row["chain_id"], row["tx_hash"]), set())
-        by_hash = known.get(("tx_hash", row["tx_hash"]))
+        topics = {row["reference_topic"] or ""}
+        if row["kind"] == _PLAIN:
+            topics |= told.get((row["chain_id"], row["tx_hash"]), set())
+        by_hash = known.get(("tx_hash", row["tx_hash"])) if _is_explained(row, known, served) else None
         by_topic = next((known["topic", topic] for topic in sorted(topics) if ("topic", topic) in known), None)
         yield {
             "kind": "transfer",
@@ -322,15 +358,18 @@ def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Re
 
 
 def _keys_of(
-    breaks: Sequence[Row], hashes: Mapping[int | None, set[str]], tables: Sequence[pa.Table]
+    breaks: Sequence[Row], hashes: Mapping[int | None, set[str]], again: pa.Table, said: Sequence[pa.Table]
 ) -> dict[str, set[str]]:
     """What nobody else in the collection may carry: keys of the breaks, of their rows read again, of their claims."""
+    deposits = again.filter(again["is_deposit"])
     wanted: dict[str, set[str]] = {name: {row[name] for row in breaks if row[name]} for name in _KEY_FIELDS}
     wanted["tx_hash"] |= {tx for part in hashes.values() for tx in part}
-    for table in tables:
+    for table in (again, *said):
         for name in _KEY_FIELDS:
             if name in table.column_names:
                 wanted[name] |= {value for value in table[name].to_pylist() if value}
+    for name, table in (("recipient", deposits), ("order_id", again)):
+        wanted[name] = {value for value in table[name].to_pylist() if value}
     return wanted
 
 

@@ -166,7 +166,13 @@ class _Taking:
         """Both readings; every table is written but coverage and gaps."""
         writer = self.writer
         paid = self._payments()
-        needs = needs_of(writer.file("payments"), now_ms=self.now_ms, policy=self.policy)
+        from_at = self.selection.from_at
+        needs = needs_of(
+            writer.file("payments"),
+            now_ms=self.now_ms,
+            policy=self.policy,
+            window_from_ms=None if from_at is None else round(from_at.timestamp() * 1000),
+        )
         first = [paid, *self._read_all(needs), _unread(self.sources, needs, policy=self.policy)]
         for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
             writer.write(name, _joined(name, first))

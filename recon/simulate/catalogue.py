@@ -294,6 +294,7 @@ WRONG: Final = (
     Plant("release_stuck_for_days", V.STUCK_RELEASE, outgoing(legs=(), age="day"), rate=0.0005),
     Plant("orphan_transfer", V.MISSING_LOCAL, craft="orphan_transfer"),
     Plant("orphan_proxy_payment", V.MISSING_LOCAL, craft="orphan_proxy_payment", source="RN 1380"),
+    Plant("orphan_in_a_batch", V.MISSING_LOCAL, craft="orphan_in_a_batch"),
     Plant("orphan_request", V.MISSING_LOCAL, craft="orphan_request"),
     Plant("orphan_invoice", V.MISSING_LOCAL, craft="orphan_invoice"),
     Plant("twin_request_paid", V.MISSING_LOCAL, craft="twin_request_paid", source="RN 1145"),

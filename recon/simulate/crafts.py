@@ -252,6 +252,20 @@ def orphan_proxy_payment(stage: Stage, plant: Plant) -> None:
     stage.add_missing(f"chain:{case.chain_id}:{written.tx_hash}:{written.log_index}", plant.name)
 
 
+def orphan_in_a_batch(stage: Stage, plant: Plant) -> None:
+    """One transaction paid two references: one is of a row that records it, the other of no row."""
+    case = stage.prepare(Situation(rails=(RN,), recorded="proof"))
+    lost = stage.prepare(replace(case.situation, chains=(case.chain_id,)))
+    lost.recipient = stage.merchants[-1]
+    leg = case.situation.legs[0]
+    movements = tuple(stage.movement(one, leg, chain_id=case.chain_id) for one in (case, lost))
+    block = stage.block_of(case, leg, chain_id=case.chain_id)
+    own, other = stage.ledger.write(case.chain_id, block, movements=movements)
+    stage.add_sent(case, leg, movement=movements[0], at=own)
+    stage.settle(case, Plant("healthy", Verdict.IN_SYNC, case.situation))
+    stage.add_missing(f"chain:{case.chain_id}:{other.tx_hash}:{other.log_index}", plant.name)
+
+
 def _paid_request(stage: Stage, recipient: str | None = None) -> Case:
     """A request of our account that was paid, told by the provider, known to no row."""
     case = stage.prepare(Situation(rails=(RN,)))
@@ -297,7 +311,7 @@ CRAFTS: Final[dict[str, Callable[[Stage, Plant], None]]] = {
         two_rails_paid, two_requests_paid, unpaid_twin, cart, one_request_two_rows, one_invoice_two_rows,
         one_transfer_two_rows, two_invoices_one_address, batch_payment, equal_amounts, several_invoices,
         raised_invoice, float_noise, stale_unconfirmed, lost_credit, second_dropped, orphan_transfer,
-        orphan_proxy_payment, orphan_request, twin_request_paid, orphan_invoice, wrong_coin, address_used_twice,
-        address_paid_for_another,
+        orphan_proxy_payment, orphan_in_a_batch, orphan_request, twin_request_paid, orphan_invoice, wrong_coin,
+        address_used_twice, address_paid_for_another,
     )
 }  # fmt: skip

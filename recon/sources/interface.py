@@ -122,8 +122,8 @@ class DocumentStore(Protocol):
     def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield ``(value, document)`` of every row in the *whole* collection that carries one of the values.
 
-        ``field`` is tx_hash, reference, request_id or external_id; every candidate path of it and every
-        spelling (case, with or without ``0x``) is looked at.
+        ``field`` is tx_hash, reference, request_id, external_id, recipient (an address) or order_id; every candidate
+        path of it and every spelling (case, with or without ``0x``) is looked at.
         """
         ...
 

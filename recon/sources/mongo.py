@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 IDS_PER_QUERY: Final = 10_000
 VALUES_PER_QUERY: Final = 10_000
-CLAIM_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
+CLAIM_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id", "recipient", "order_id")
+_EXACT: Final = ("external_id", "order_id")
+"""Claim fields that are ids of any type, compared as they are written; the others are hex."""
 _ID_ORDER: Final = ("null", "number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
 _NUMBERS: Final = frozenset({"int", "long", "double", "decimal"})
 _NO_DATE: Final = [
@@ -493,6 +495,8 @@ def claim_key(field: str, value: object) -> str | None:
         return ids.normalise_tx_hash(text)
     if field == "reference":
         return ids.normalise_reference(text)
+    if field == "recipient":
+        return ids.normalise_address(text)
     return ids.normalise_request_id(text) if field == "request_id" else text
 
 
@@ -515,9 +519,9 @@ def claim_condition(field: str, *, candidates: Sequence[Candidate], wanted: Iter
     spelled: list[Any] = []
     for key in wanted:
         bare = key.removeprefix("0x")
-        spelled += [key] if field == "external_id" else [bare, f"0x{bare}"]
+        spelled += [key] if field in _EXACT else [bare, f"0x{bare}"]
     typed: list[Any] = list(spelled)
-    if field == "external_id":
+    if field in _EXACT:
         for key in spelled:
             try:
                 typed += [value for value in id_values(key) if not isinstance(value, str)]

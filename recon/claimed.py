@@ -7,7 +7,7 @@ from typing import Final
 
 import narwhals as nw
 
-from recon.links import Frame
+from recon.links import Frame, claim_key
 
 _CARRIED: Final = (
     "payment_id", "provider", "direction", "status", "status_raw", "escrow_state", "disputed", "hold", "is_test",
@@ -37,7 +37,9 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
         simulated=nw.col("simulated").fill_null(value=False),
         aml_blocked=nw.col("aml_blocked").fill_null(value=False),
         direction=nw.col("direction").fill_null("in"),
-        claim_key=_payment_claim_key(),
+        claim_key=claim_key(
+            paid_out=(nw.col("provider") == "shkeeper") & (nw.col("direction").fill_null("in") != "in")
+        ),
     )
     unkeyed = rows.filter(nw.col("claim_key").is_null() & ~nw.col("reference_topic").is_null()).select(
         "payment_id", claim_topic_key=nw.col("reference_topic")
@@ -64,18 +66,9 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
     return joined.select(*_CARRIED, "in_window", "claim_key", **told, **counts)
 
 
-def _payment_claim_key() -> nw.Expr:
-    paid_out = (nw.col("provider") == "shkeeper") & (nw.col("direction") != "in")
-    prefix = nw.when(paid_out).then(nw.lit("payout|")).otherwise(nw.lit("pay|"))
-    known = nw.when(nw.col("provider") == "shkeeper").then(nw.col("external_id")).otherwise(nw.col("request_id"))
-    return nw.when(~known.is_null()).then(nw.concat_str([prefix, nw.col("provider"), nw.lit("|"), known]))
-
-
 def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:
     found = (nw.col("outcome") == "found").fill_null(value=False)
     state = nw.col("state").fill_null("unknown")
-    prefix = nw.when(nw.col("object") == "payout").then(nw.lit("payout|")).otherwise(nw.lit("pay|"))
-    known = nw.when(nw.col("provider") == "shkeeper").then(nw.col("external_id")).otherwise(nw.col("request_id"))
     flags = {
         "found": found,
         "failed": (nw.col("outcome") == "failed").fill_null(value=False),
@@ -91,7 +84,7 @@ def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:
     rows = claims.select(
         "reference_topic",
         "created_at",
-        claim_key=nw.when(~known.is_null()).then(nw.concat_str([prefix, nw.col("provider"), nw.lit("|"), known])),
+        claim_key=claim_key(paid_out=nw.col("object") == "payout"),
         **columns,
     )
     by_key = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 
 from recon.engine import Engine
-from recon.links import Frame, shown_links
+from recon.links import Frame, claim_key, shown_links
 from recon.match import Horizon, Matched, evidence_of, match_payments
 from recon.model import Policy, Tier, Verdict
 from recon.rules import RULES, classify
@@ -165,11 +165,7 @@ def _narrowed(classified: Frame) -> Frame:
 
 def _with_details(breaks: Frame, tables: Mapping[str, Frame]) -> Frame:
     details = tables["payments"].select("payment_id", *_FROM_PAYMENTS)
-    known = nw.when(nw.col("provider") == "shkeeper").then(nw.col("external_id")).otherwise(nw.col("request_id"))
-    prefix = nw.when(nw.col("object") == "payout").then(nw.lit("payout|")).otherwise(nw.lit("pay|"))
-    claims = tables["claims"].with_columns(
-        claim_key=nw.when(~known.is_null()).then(nw.concat_str([prefix, nw.col("provider"), nw.lit("|"), known]))
-    )
+    claims = tables["claims"].with_columns(claim_key=claim_key(paid_out=nw.col("object") == "payout"))
     told = (
         breaks.filter(~nw.col("claim_key").is_null())
         .select("claim_key")

@@ -36,6 +36,17 @@ _OWN: Final = (
 )  # fmt: skip
 
 
+def claim_key(*, paid_out: nw.Expr) -> nw.Expr:
+    """What names a provider's object in payments and claims alike, or null where the row has no key of it.
+
+    Args:
+        paid_out: Whether it is an object of money going out; a payout may have the key of an invoice.
+    """
+    known = nw.when(nw.col("provider") == "shkeeper").then(nw.col("external_id")).otherwise(nw.col("request_id"))
+    prefix = nw.when(paid_out).then(nw.lit("payout|")).otherwise(nw.lit("pay|"))
+    return nw.when(~known.is_null()).then(nw.concat_str([prefix, nw.col("provider"), nw.lit("|"), known]))
+
+
 def shown_links(links: Frame, transfers: Frame) -> Frame:
     """Links with the columns of their transfers that only a person needs."""
     key = ("t_chain", "t_tx", "t_log", "t_kind")
@@ -157,17 +168,12 @@ def settled_deposits(payments: Frame, fits: Frame, *, keep: Keep) -> tuple[Frame
 def named_hashes(payments: Frame, claim_txs: Frame) -> Frame:
     """Every transaction that a row or its provider object names, once per payment."""
     recorded = payments.filter(~nw.col("tx_hash").is_null()).select("payment_id", named=nw.col("tx_hash"))
-    known = nw.when(nw.col("provider") == "shkeeper").then(nw.col("external_id")).otherwise(nw.col("request_id"))
-    owned = claim_txs.filter(~nw.col("tx_hash").is_null()).with_columns(known=known).filter(~nw.col("known").is_null())
+    owned = claim_txs.filter(~nw.col("tx_hash").is_null())
+    # A provider lists transactions without saying whether they paid in or out, so each is looked up as both.
     claimed = nw.concat(
-        [
-            owned.select(
-                "tx_hash", claim_key=nw.concat_str([nw.lit(prefix), nw.col("provider"), nw.lit("|"), nw.col("known")])
-            )
-            for prefix in ("pay|", "payout|")
-        ],
+        [owned.select("tx_hash", claim_key=claim_key(paid_out=nw.lit(value=out))) for out in (False, True)],
         how="vertical",
-    )
+    ).filter(~nw.col("claim_key").is_null())
     told = payments.select("payment_id", "claim_key").join(claimed, on="claim_key", how="inner")
     return nw.concat([recorded, told.select("payment_id", named=nw.col("tx_hash"))], how="vertical").unique(
         subset=["payment_id", "named"], keep="any"

@@ -234,6 +234,24 @@ ORPHAN_CLAIMS: Final[Schema] = {
 }  # fmt: skip
 
 
+def lost_rows(tables: Mapping[str, Frame], engine: Engine) -> tuple[pa.Table, pa.Table]:
+    """The transfers and the claims among ``orphans`` that no row of the whole collection knows, in order of their keys.
+
+    Gives :data:`ORPHAN_TRANSFERS` and :data:`ORPHAN_CLAIMS` with the ``key`` of each.
+    """
+    unknown = tables["orphans"].filter(nw.col("payment_id").is_null())
+    found = []
+    for kind, name, parts, columns in (
+        ("transfer", "transfers", ("chain_id", "tx_hash", "log_index"), ORPHAN_TRANSFERS),
+        ("claim", "claims", ("provider", "object", "claim_id"), ORPHAN_CLAIMS),
+    ):
+        keys = unknown.filter(nw.col("kind") == kind).select("key")
+        key = nw.concat_str([nw.col(part).cast(nw.String) for part in parts], separator=":")
+        rows = tables[name].with_columns(key=key).join(keys, on="key", how="semi")
+        found.append(engine.collect(rows, {"key": "text", **columns}, order=["key"]))
+    return found[0], found[1]
+
+
 def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Engine, *, policy: Policy) -> pa.Table:
     """Money that reached one of our recipients and that no row of the window knows by reference or hash.
 

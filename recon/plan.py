@@ -18,7 +18,7 @@ from recon.changes import Refusal, change_for, parse_document
 from recon.engine import Engine, open_engine, usual_memory_bytes
 from recon.errors import RefusedError
 from recon.findings import Describer, links_by_payment
-from recon.judge import Judgement, horizon_of, judge
+from recon.judge import Judgement, horizon_of, judge, lost_rows
 from recon.limits import LimitError, Limits, check_size
 from recon.model import Change, Finding, LeftAlone, Plan, Policy, Severity, Tier, Verdict
 from recon.planfile import (
@@ -100,14 +100,16 @@ def make_plan(
     memory_bytes = memory_bytes or usual_memory_bytes(snapshot.rows("payments"))
     running = open_engine(engine, memory_bytes=memory_bytes, scratch=scratch) if isinstance(engine, str) else engine
     try:
-        judgement = judge(snapshot.frames(running), running, horizon=horizon, policy=policy)
+        frames = snapshot.frames(running)
+        judgement = judge(frames, running, horizon=horizon, policy=policy)
+        lost = lost_rows(frames, running) if snapshot.rows("orphans") else ()
     finally:
         running.close()
     searched = all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", "claimants"))
     describer = Describer(registry=registry, policy=policy, links={}, now_ms=snapshot.taken_at_ms)
     with many_objects():
         findings, changes, left_alone = _written_up(judgement, _documents(snapshot, wanted=searched), describer)
-    findings += missing_local(snapshot, registry=registry)
+    findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
         kind="correction",
@@ -134,48 +136,37 @@ def _check_policy(snapshot: Snapshot, policy: Policy) -> None:
         raise PolicyError(taken=str(stored), now=str(wanted))
 
 
-def missing_local(snapshot: Snapshot, *, registry: Registry) -> list[Finding]:
-    """Transfers and provider objects that no row of the whole collection knows, as findings."""
-    unknown = [row for row in snapshot.table("orphans").to_pylist() if row["payment_id"] is None]
-    if not unknown:
-        return []
-    transfers = {row["key"] for row in unknown if row["kind"] == "transfer"}
-    claims = {row["key"] for row in unknown if row["kind"] == "claim"}
-    found: list[Finding] = []
+def missing_local(transfers: pa.Table, claims: pa.Table, *, registry: Registry, now_ms: int) -> list[Finding]:
+    """Findings for the transfers and provider objects that no row of the whole collection knows.
 
-    def add(name: str, row: Mapping[str, Any], units: Any, evidence: str) -> None:
-        token = registry.tokens.get((row["chain_id"], row["token"] or ""))
-        seen = row.get("block_time") or row.get("created_at")
-        found.append(
-            Finding(
+    Args:
+        transfers, claims: What :func:`recon.judge.lost_rows` gives; a key that comes twice is one finding.
+        now_ms: Ages count to here.
+    """
+    found: dict[str, Finding] = {}
+    sides = (("chain", "transfer", "amount_units", transfers), ("provider", "claim", "paid_units", claims))
+    for side, what, units, table in sides:
+        for row in table.to_pylist():
+            name = f"{side}:{row['key']}"
+            token = registry.tokens.get((row["chain_id"], row["token"] or ""))
+            seen = row.get("block_time") or row.get("created_at")
+            found[name] = Finding(
                 payment_id=name,
                 verdict=Verdict.MISSING_LOCAL,
                 findings=(Verdict.MISSING_LOCAL,),
                 tier=Tier.REVIEW,
                 severity=Severity.HIGH,
-                reason=RULE[Verdict.MISSING_LOCAL].sentence.format(what=evidence.split(" ", 1)[0]),
+                reason=RULE[Verdict.MISSING_LOCAL].sentence.format(what=what),
                 provider=row.get("provider"),
                 chain_id=row["chain_id"],
                 token=row["token"],
                 symbol=token.symbol if token else None,
                 decimals=token.decimals if token else None,
-                age_s=None if seen is None else max(0, (snapshot.taken_at_ms - seen) // 1000),
-                value_units=int(units or 0),
-                evidence=(evidence,),
+                age_s=None if seen is None else max(0, (now_ms - seen) // 1000),
+                value_units=int(row[units] or 0),
+                evidence=(f"{what} {row['key']}",),
             )
-        )
-
-    for row in snapshot.table("transfers").to_pylist() if transfers else ():
-        key = f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}"
-        if key in transfers:
-            transfers.discard(key)
-            add(f"chain:{key}", row, row["amount_units"], f"transfer {key}")
-    for row in snapshot.table("claims").to_pylist() if claims else ():
-        key = f"{row['provider']}:{row['object']}:{row['claim_id']}"
-        if key in claims:
-            claims.discard(key)
-            add(f"provider:{key}", row, row["paid_units"], f"claim {key}")
-    return found
+    return list(found.values())
 
 
 def _documents(snapshot: Snapshot, *, wanted: bool) -> pa.Table:

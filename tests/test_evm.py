@@ -192,6 +192,21 @@ def test_without_times_in_logs_each_block_is_read_once_in_batches() -> None:
     assert requests[0] < 20
 
 
+def test_a_transfer_whose_time_nobody_gives_leaves_its_block_open() -> None:
+    node, hidden = node_with(payments=0, states_times=False), HEAD - 600
+    for n, block in enumerate((HEAD - 100, hidden)):
+        node.transfer(token=USDT, to=US, amount=n + 1, block=block, tx=n)
+
+    def without_it(call: dict[str, Any]) -> Any:
+        is_hidden = call["method"] == "eth_getBlockByNumber" and call["params"][0] == hex(hidden)
+        return None if is_hidden else node.answer(call)
+
+    reading = ask(chain_of(handler_of(without_it)), recipients=(US,))
+    assert [(gap.scope, gap.from_block, gap.to_block) for gap in reading.gaps] == [("erc20", hidden, hidden)]
+    assert "time of block" in reading.gaps[0].reason
+    assert row_of(reading, "proxy").complete
+
+
 # Finality (facts C4)
 
 BSC, POLYGON = REGISTRY.chains[56], REGISTRY.chains[137]

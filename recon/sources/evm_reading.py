@@ -326,7 +326,16 @@ class _Reader:
             time if time is not None else (block.time_ms if (block := self.state.blocks.get(number)) else None)
             for number, time in zip(table["block"].to_pylist(), table["block_time"].to_pylist(), strict=True)
         ]
+        self._leave_open({block for block, time in zip(table["block"].to_pylist(), times, strict=True) if time is None})
         return table.set_column(table.schema.get_field_index("block_time"), "block_time", pa.array(times, pa.int64()))
+
+    def _leave_open(self, blocks: Iterable[int]) -> None:
+        """A transfer whose time nobody gives belongs to no payment that is found by time: its block is a hole."""
+        scan = self.state.scans.get("erc20")
+        for block in sorted(blocks):
+            if scan is not None and scan.was_asked(block):
+                hole = Hole(block, block, f"Nobody gives the time of block {block}.")
+                replace_range(scan, Scan(block, block, holes=[hole]))
 
     def _times_lie(self, table: pa.Table) -> bool:
         import pyarrow as pa

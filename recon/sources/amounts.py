@@ -1,8 +1,9 @@
 """Stored amounts of a raw batch as exact base units, a column at a time.
 
 A double of few digits is a whole number of millionths, and dividing that number by a million gives the very double
-back: then the millionths are what its writer meant, exactly as its shortest decimal text says. Every other
-double, and every text and Decimal128, goes through its text, value by value.
+back: then the millionths are what its writer meant, exactly as its shortest decimal text says. Whole numbers, texts
+and Decimal128 of few digits go the same way, through the double nearest to them; everything else goes through its
+text, value by value.
 
 >>> round(12.34 * 10**6) / 10**6 == 12.34, round((0.1 + 0.2) * 10**6) / 10**6 == 0.1 + 0.2
 (True, False)
@@ -13,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.sources.documents import amount_words, bounds, units_of
-from recon.sources.rawbson import DECIMAL, DOUBLE, INT32, INT64, MISSING, NULL, Columns
+from recon.sources.rawbson import DECIMAL, DOUBLE, INT32, INT64, MISSING, NULL, STRING, Columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +32,8 @@ MILLIONTHS_MAX: Final = 2**42
 DECIMALS_MAX: Final = 24
 """Up to here a power of ten above a millionth fits 63 bits."""
 
+_DECIMAL_BIAS: Final = 6176
+_FEW_DIGITS: Final = r"^(0|[1-9][0-9]{0,6})(\.[0-9]{1,6})?$"
 _UNITS: Final = ("expected_units", "covered_from_units", "overpaid_from_units")
 
 
@@ -51,6 +54,7 @@ class Amounts:
     def read(self, decimals: Ints, *, providers: Ints, tolerances: list[tuple[int, int]]) -> None:
         """Read all amounts. ``decimals`` is -1 where the token is unknown; ``providers`` number the tolerances."""
         import numpy as np
+        import pyarrow as pa
 
         missing = np.isin(self._kinds, (MISSING, NULL))
         self._flag("amount_missing", missing)
@@ -61,7 +65,7 @@ class Amounts:
             for places in np.unique(decimals[mine]).tolist():
                 self._fill(np.flatnonzero(mine & (decimals == places)), millionths, int(places), tolerance)
         slow = np.flatnonzero(~missing & ~quick & ~self._odd)
-        self._texts = self._text_column(quick)
+        self._texts = pa.array(millionths / MILLION, mask=~quick).cast(pa.string())
         self._read_slowly(slow, decimals, [tolerances[code] for code in providers[slow].tolist()])
 
     def columns(self) -> dict[str, Any]:
@@ -76,20 +80,36 @@ class Amounts:
         return columns
 
     def _millionths(self) -> tuple[Ints, Bools]:
+        """The amounts as millionths, and which of them are exactly that and small enough to be counted here."""
         import numpy as np
 
-        at = np.where(self._kinds == DOUBLE, self._places, 0)
-        doubles = np.where(self._kinds == DOUBLE, self._raw.double[at], 0.0)
+        doubles = self._as_doubles()
         usable = np.isfinite(doubles) & (doubles > 0) & (doubles < MILLIONTHS_MAX / MILLION)
         millionths = np.rint(np.where(usable, doubles, 0.0) * MILLION).astype(np.int64)
-        usable &= millionths / MILLION == doubles
-        for kind, numbers in ((INT32, self._raw.int32), (INT64, self._raw.int64)):
+        return millionths, usable & (millionths / MILLION == doubles)
+
+    def _as_doubles(self) -> npt.NDArray[np.float64]:
+        """Each amount as the double nearest to it; zero where it cannot be a number of few digits."""
+        import numpy as np
+
+        raw = self._raw
+        doubles = np.zeros(self.size)
+        here = np.flatnonzero(self._kinds == DOUBLE)
+        doubles[here] = raw.double[self._places[here]]
+        for kind, numbers in ((INT32, raw.int32), (INT64, raw.int64)):
             here = np.flatnonzero(self._kinds == kind)
-            whole = numbers[self._places[here]].astype(np.int64)
-            small = (whole > 0) & (whole < MILLIONTHS_MAX // MILLION)
-            millionths[here[small]] = whole[small] * MILLION
-            usable[here[small]] = True
-        return millionths, usable
+            whole = numbers[self._places[here]]
+            doubles[here] = np.where(np.abs(whole) < MILLION**2, whole, 0)
+        here = np.flatnonzero(self._kinds == DECIMAL)
+        digits, high = raw.int64[self._places[here]], raw.int64[self._places[here] + 8]
+        places = _DECIMAL_BIAS - (high >> 49)
+        plain = (high & (2**49 - 1) == 0) & (places >= 0) & (places <= 6) & (digits >= 0) & (digits < MILLIONTHS_MAX)
+        # Both numbers are exact, so this one division rounds as reading the decimal text would.
+        doubles[here] = np.where(plain, digits, 0) / 10.0 ** np.where(plain, places, 0)
+        here = np.flatnonzero(self._kinds == STRING)
+        if here.size:
+            doubles[here] = _plain_numbers(raw.texts(self._places[here]))
+        return doubles
 
     def _fill(self, rows: Ints, millionths: Ints, decimals: int, tolerance: tuple[int, int]) -> None:
         import numpy as np
@@ -113,21 +133,6 @@ class Amounts:
             units[:, 1] += units[:, 0] == 0
         self._units["overpaid_from_units"][rows] = units
         self._known[rows] = True
-
-    def _text_column(self, quick: Bools) -> Any:
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        doubles = quick & (self._kinds == DOUBLE)
-        at = np.where(doubles, self._places, 0)
-        texts = pa.array(self._raw.double[at], mask=~doubles).cast(pa.string())
-        for kind, numbers in ((INT32, self._raw.int32), (INT64, self._raw.int64)):
-            here = quick & (self._kinds == kind)
-            if here.any():
-                whole = pa.array(numbers[np.where(here, self._places, 0)], mask=~here)
-                texts = pc.coalesce(texts, whole.cast(pa.string()))
-        return texts
 
     def _read_slowly(self, rows: Ints, decimals: Ints, tolerances: list[tuple[int, int]]) -> None:
         import numpy as np
@@ -196,6 +201,16 @@ def _value(stored: bytes) -> object:
     if kind in (INT32, INT64):
         return int.from_bytes(data, "little", signed=True)
     return data[4:-1].decode("utf-8", "replace")
+
+
+def _plain_numbers(texts: pa.Array) -> npt.NDArray[np.float64]:
+    """Texts of few digits as the doubles nearest to them, zero for all others."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain = pc.match_substring_regex(texts, _FEW_DIGITS)
+    numbers = pc.if_else(plain, texts, "0").cast(pa.float64())
+    return numbers.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
 def _ceiling(product: Any) -> Any:

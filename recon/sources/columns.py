@@ -33,6 +33,7 @@ from recon.sources.rawbson import (
     Columns,
     Node,
     RawBatch,
+    fixed_texts,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ _ADDRESS: Final = "^0x[0-9a-f]{40}$"
 _REFERENCE: Final = "^[0-9a-f]{16}$"
 _REQUEST: Final = "^01[0-9a-f]{64}$"
 _PLAIN: Final = "^[!-~]{1,200}$"
+_PLAIN_ID: Final = "^[!#-z|~]([!-~]{5,22}|[!-~]{24,199})$"
+"""Text ids that are written as they are: no 24 characters, none of JSON's words, no quote or brace in front."""
 
 Convert = Callable[["pa.Array"], "pa.Array"]
 
@@ -126,40 +129,37 @@ class PaymentColumns:
 
         return _flags(pc.equal(self.columns["provider"], name))
 
-    def _texts(self, path: str, kinds: Octets, *, ids_too: bool) -> pa.Array:
-        """Text values of a path; with ``ids_too`` ObjectIds as hex, and whole numbers make the document odd."""
+    def _texts(self, path: str, kinds: Octets, *, ids_too: bool) -> Iterable[tuple[Ints, pa.Array, bool]]:
+        """Rows with a text at a path, the texts, and whether they are plain; with ``ids_too`` also ids and numbers."""
         import numpy as np
-        import pyarrow.compute as pc
+        import pyarrow as pa
 
-        strings = kinds == STRING
-        array = self._raw.texts(path, strings)
+        at = self._raw.places(path)
+        if (rows := np.flatnonzero(kinds == STRING)).size:
+            yield rows, self._raw.texts(at[rows]), False
         if ids_too:
-            self.odd |= np.isin(kinds, (INT32, INT64))
-            if (hexes := kinds == OBJECT_ID).any():
-                array = pc.coalesce(array, self._raw.hexes(path, hexes))
-        return array
+            if (rows := np.flatnonzero(kinds == OBJECT_ID)).size:
+                yield rows, self._raw.hexes(at[rows]), True
+            for kind, numbers in ((INT32, self._raw.int32), (INT64, self._raw.int64)):
+                if (rows := np.flatnonzero(kinds == kind)).size:
+                    yield rows, pa.array(numbers[at[rows]]).cast(pa.string()), True
 
     def _found(
         self, name: str, convert: Convert, *, rows: Bools | None = None, ids_too: bool = False, only_text: bool = False
     ) -> pa.Array:
         """The first usable text of a field; ``only_text`` makes any other type odd instead of unusable."""
         import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
 
-        result = pa.nulls(self.size, pa.string())
-        self._paths[name] = []
-        for candidate, kinds in self._present(name, rows):
+        found = Found(self.size)
+        self._paths[name] = found.paths
+        for candidate, stored in self._present(name, rows):
+            kinds = np.where(found.source < 0, stored, MISSING)
             if only_text:
                 self.odd |= ~np.isin(kinds, (MISSING, NULL, STRING))
-            array = convert(self._texts(candidate.path, kinds, ids_too=ids_too))
-            if candidate.shaped:
-                array = _only(array, _REQUEST)
-            chosen = _flags(pc.and_(array.is_valid(), result.is_null()))
-            if chosen.any():
-                self._paths[name].append((candidate.path, chosen))
-                result = pc.coalesce(result, array)
-        return result
+            for here, texts, plain in self._texts(candidate.path, kinds, ids_too=ids_too):
+                array = texts if plain else convert(texts)
+                found.add(candidate.path, rows=here, array=_only(array, _REQUEST) if candidate.shaped else array)
+        return found.column()
 
     def _any(self, name: str, truth: Callable[[object], bool]) -> Bools:
         """Whether a mark is set at any candidate."""
@@ -196,16 +196,15 @@ class PaymentColumns:
     def _read_identity(self) -> None:
         import numpy as np
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         kinds = self._raw.kinds("_id")
-        strings, hexes = kinds == STRING, kinds == OBJECT_ID
-        self.odd |= ~(strings | hexes)
-        text = self._raw.texts("_id", strings) if strings.any() else pa.nulls(self.size, pa.string())
-        if strings.any():
-            text = pa.array([None if t is None else ids.payment_id_text(t) for t in text.to_pylist()], pa.string())
-        self.columns["payment_id"] = pc.coalesce(text, self._raw.hexes("_id", hexes)) if hexes.any() else text
-        self.columns["id_type"] = pa.array(["string", "objectId"]).take(pa.array(np.where(hexes, 1, 0)))
+        self.odd |= ~np.isin(kinds, (STRING, OBJECT_ID))
+        found = Found(self.size)
+        for here, texts, plain in self._texts("_id", np.where(self.odd, MISSING, kinds), ids_too=True):
+            array = texts if plain else _patched(texts, texts, _PLAIN_ID, ids.payment_id_text)
+            found.add("_id", rows=here, array=array)
+        self.columns["payment_id"] = found.column()
+        self.columns["id_type"] = pa.array(["string", "objectId"]).take(pa.array(np.where(kinds == OBJECT_ID, 1, 0)))
 
     def _read_words(self) -> None:
         import pyarrow as pa
@@ -306,22 +305,15 @@ class PaymentColumns:
     def _networks(self) -> pa.Array:
         """Network words, chain ids as their digits; the first that is not blank."""
         import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
 
-        result = pa.nulls(self.size, pa.string())
-        self._paths["network"] = []
-        for candidate, kinds in self._present("network"):
+        found = Found(self.size)
+        self._paths["network"] = found.paths
+        for candidate, stored in self._present("network"):
+            kinds = np.where(found.source < 0, stored, MISSING)
             self.odd |= ~np.isin(kinds, (MISSING, NULL, STRING, INT32, INT64))
-            array = _stored(self._raw.texts(candidate.path, kinds == STRING))
-            for kind, numbers in ((INT32, self._raw.int32), (INT64, self._raw.int64)):
-                if (here := kinds == kind).any():
-                    at = np.where(here, self._raw.places(candidate.path), 0)
-                    array = pc.coalesce(array, pa.array(numbers[at], mask=~here).cast(pa.string()))
-            chosen = _flags(pc.and_(array.is_valid(), result.is_null()))
-            self._paths["network"].append((candidate.path, chosen))
-            result = pc.coalesce(result, array)
-        return result
+            for here, texts, plain in self._texts(candidate.path, kinds, ids_too=True):
+                found.add(candidate.path, rows=here, array=texts if plain else _stored(texts))
+        return found.column()
 
     def _read_recipient(self) -> None:
         import pyarrow as pa
@@ -413,6 +405,42 @@ class PaymentColumns:
             if chosen.any()
         ]
         return _coded(self.size, listed)
+
+
+class Found:
+    """A column in the making: usable texts as they are found, and for each row where its text is among them."""
+
+    def __init__(self, size: int) -> None:
+        import numpy as np
+
+        self.source = np.full(size, -1, dtype=np.int64)
+        self.paths: list[tuple[str, Bools]] = []
+        self._pieces: list[pa.Array] = []
+        self._count = 0
+
+    def add(self, path: str, *, rows: Ints, array: pa.Array) -> None:
+        """Take the texts of these rows, which have none yet; a null is no text."""
+        import numpy as np
+
+        if array.null_count:
+            rows, array = rows[_flags(array.is_valid())], array.drop_null()
+        if rows.size:
+            self.source[rows] = np.arange(self._count, self._count + rows.size)
+            self._count += rows.size
+            self._pieces.append(array)
+            chosen = np.zeros(self.source.size, dtype=np.bool_)
+            chosen[rows] = True
+            self.paths.append((path, chosen))
+
+    def column(self) -> pa.Array:
+        """The texts in the order of the rows."""
+        import pyarrow as pa
+
+        if not self._pieces:
+            return pa.nulls(self.source.size, pa.string())
+        if self._count == self.source.size and len(self._pieces) == 1:
+            return self._pieces[0]
+        return pa.concat_arrays(self._pieces).take(pa.array(self.source, mask=self.source < 0))
 
 
 def _same(array: pa.Array) -> pa.Array:
@@ -519,21 +547,28 @@ def _coded(size: int, flags: list[tuple[str, Bools]]) -> pa.Array:
 
 
 def _topics(references: pa.Array) -> pa.Array:
-    import pyarrow as pa
     import sha3
 
     keccak = sha3.keccak_256
-    return pa.array(
-        [None if text is None else "0x" + keccak(bytes.fromhex(text)).hexdigest() for text in references.to_pylist()],
-        pa.string(),
-    )
+    known = references.drop_null()
+    eights = bytes.fromhex("".join(known.to_pylist()))
+    topics = ["0x" + keccak(eights[at : at + 8]).hexdigest() for at in range(0, len(eights), 8)]
+    return _scattered(fixed_texts("".join(topics).encode(), 66), references.is_valid())
+
+
+def _scattered(array: pa.Array, where: pa.Array) -> pa.Array:
+    """The values of an array in the rows where the other is true, in order; null elsewhere."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return array if len(array) == len(where) else pc.replace_with_mask(pa.nulls(len(where), array.type), where, array)
 
 
 def _digests(batch: RawBatch) -> pa.Array:
-    import pyarrow as pa
-
     view, starts, sha256 = memoryview(batch.data), batch.starts, hashlib.sha256
-    return pa.array([sha256(view[begin:end]).hexdigest() for begin, end in pairwise(starts)], pa.string())
+    return fixed_texts(
+        b"".join([sha256(view[begin:end]).digest() for begin, end in pairwise(starts)]).hex().encode(), 64
+    )
 
 
 def _text(raw: Columns, at: int) -> str:

@@ -1,10 +1,10 @@
 """A batch of BSON documents as the server sent it: decoded one by one where somebody looks, or walked by columns.
 
-The walk goes through all documents of a batch in step. At each step it compares the next field header (type byte and
-name) of every document with that of the first one that is left, eight bytes at a time, and moves all that agree past
-their value. Documents of other shapes follow in the next turn of the same step, so a missing field costs a turn
-and no document is decoded. What comes out is, for each wanted path, the BSON type and the place of its value
-in every document.
+The walk goes through all documents of a batch at once, by field headers (type byte and name). From some documents it
+learns in which order headers follow each other; then it takes header by header, compares it with the next one of every
+document, eight bytes at a time, and moves all that agree past their value. A document that lacks a field waits
+until its next one is asked for, and what does not fit the order is learnt and taken in another pass; no document
+is decoded. What comes out is, for each wanted path, the BSON type and the place of its value in every document.
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ INT64: Final = 18
 DECIMAL: Final = 19
 MISSING: Final = 0
 
-FIELDS_MAX: Final = 4_000
-"""Most fields of one object that are walked; a document with more is read the slow way."""
+HEADERS_MAX: Final = 500
+"""Most different field headers of one object that are walked; a document with more is read the slow way."""
 
-SHAPES_MAX: Final = 60
-"""Most different field headers at one step; documents beyond them are read the slow way."""
+PASSES_MAX: Final = 60
+"""Most often that a batch is gone through for fields in another order; what is left is read the slow way."""
+
+LEARNT_FROM: Final = 16
+"""Documents whose headers are looked at before a pass."""
 
 _SIZES: Final = {
     DOUBLE: 8,
@@ -59,6 +62,9 @@ _SIZES: Final = {
     255: 0,
     127: 0,
 }
+_BASES: Final = {STRING: 4, OBJECT: 0, ARRAY: 0, BINARY: 5, 13: 4, 14: 4}
+"""Octets of a value beside those that the int32 at its beginning counts."""
+
 _PADDING: Final = bytes(32)
 _LENGTH = Struct("<i")
 
@@ -172,8 +178,8 @@ class Columns:
         """Where the value begins, for documents that have the path."""
         return self._places[path]
 
-    def texts(self, path: str, where: Bools) -> pa.Array:
-        """The text at a path for the documents in ``where`` (all of them strings), null for the others.
+    def texts(self, at: Ints) -> pa.Array:
+        """The strings at some places, which must be in rising order.
 
         Raises:
             pa.ArrowInvalid: One of them is no UTF-8.
@@ -181,33 +187,23 @@ class Columns:
         import numpy as np
         import pyarrow as pa
 
-        at = np.where(where, self._places[path], 0)
-        begin = np.where(where, at + 4, 0)
-        end = np.maximum.accumulate(np.where(where, begin + self.int32[at] - 1, 0))
-        offsets = np.empty(2 * self.size, dtype=np.int32)
-        offsets[0::2] = np.where(where, begin, end)
-        offsets[1::2] = end
+        offsets = np.empty(2 * at.size, dtype=np.int32)
+        offsets[0::2] = at + 4
+        offsets[1::2] = at + 3 + self.int32[at]
         # Every second piece between the offsets is a value; those between are what lies between two values.
         pieces = pa.Array.from_buffers(
-            pa.binary(), 2 * self.size - 1, [None, pa.py_buffer(offsets), pa.py_buffer(self.data)]
+            pa.binary(), max(0, 2 * at.size - 1), [None, pa.py_buffer(offsets), pa.py_buffer(self.data)]
         )
-        indices = pa.array(np.arange(0, 2 * self.size, 2), mask=~where)
-        return pieces.take(indices).cast(pa.string())
+        return pieces.take(pa.array(np.arange(0, 2 * at.size, 2))).cast(pa.string())
 
-    def hexes(self, path: str, where: Bools) -> pa.Array:
-        """The hex digits of the ObjectIds at a path for the documents in ``where``, null for the others."""
+    def hexes(self, at: Ints) -> pa.Array:
+        """The hex digits of the ObjectIds at some places."""
         import numpy as np
-        import pyarrow as pa
 
-        at = np.where(where, self._places[path], 0)
-        twelve = np.empty((self.size, 3), dtype="<u4")
+        twelve = np.empty((at.size, 3), dtype="<i4")
         for column in range(3):
-            twelve[:, column] = self.int32[at + 4 * column].view("<u4")
-        digits = twelve.tobytes().hex().encode()
-        offsets = np.arange(0, 24 * self.size + 1, 24, dtype=np.int32)
-        mask = pa.array(where)
-        hexes = pa.Array.from_buffers(pa.string(), self.size, [None, pa.py_buffer(offsets), pa.py_buffer(digits)])
-        return pa.compute.if_else(mask, hexes, pa.scalar(None, pa.string()))
+            twelve[:, column] = self.int32[at + 4 * column]
+        return fixed_texts(twelve.tobytes().hex().encode(), 24)
 
     @cached_property
     def words(self) -> npt.NDArray[np.uint64]:
@@ -264,45 +260,54 @@ class Columns:
         return np.ndarray((len(self.data) - size + 1,), dtype=dtype, buffer=self.data, strides=(1,))
 
     def _walk(self, node: Node, documents: Ints, at: Ints) -> None:
-        for _ in range(FIELDS_MAX):
-            more = self.octets[at] != 0
-            if not more.all():
-                documents, at = documents[more], at[more]
+        order: list[bytes] = []
+        for _ in range(PASSES_MAX):
+            left = self.octets[at] != 0
+            if not left.all():
+                documents, at = documents[left], at[left]
             if not documents.size:
                 return
-            at = self._step(node, documents, at)
+            for place in range(0, at.size, -(-at.size // LEARNT_FROM)):
+                _merge(order, self._headers(int(at[place])))
+            at = self._pass(node, order, documents=documents, at=at)
         self.odd[documents] = True
 
-    def _step(self, node: Node, documents: Ints, at: Ints) -> Ints:
+    def _headers(self, at: int) -> list[bytes]:
+        """The field headers of one object from a place on."""
+        headers: list[bytes] = []
+        while (kind := self.data[at]) and len(headers) < HEADERS_MAX:
+            begin, at = at, self.data.index(b"\0", at + 1) + 1
+            headers.append(self.data[begin:at])
+            size = _SIZES.get(kind)
+            if size is None:
+                base = _BASES.get(kind)
+                if base is None:
+                    break
+                size = base + int(self.int32[at])
+            at += size
+        return headers
+
+    def _pass(self, node: Node, order: Sequence[bytes], *, documents: Ints, at: Ints) -> Ints:
+        """Move every document past the fields it has next, header by header in their order."""
         import numpy as np
 
-        after = np.full_like(at, self._stop)
-        left = np.arange(at.size)
-        for _ in range(SHAPES_MAX):
-            begin = int(at[left[0]])
-            header = self.data[begin : self.data.index(b"\0", begin + 1) + 1]
-            same = self._matches(at[left], header)
-            here = left[same] if not same.all() else left
-            after[here] = self._passed(node, header, documents[here], at[here] + len(header))
-            if here is left:
-                return after
-            left = left[~same]
-        self.odd[documents[left]] = True
-        return after
+        heads = self.words[at]
+        for header in order:
+            mask = np.uint64((1 << 8 * min(len(header), 8)) - 1)
+            here = np.flatnonzero(heads & mask == np.uint64(int.from_bytes(header[:8], "little")))
+            for offset in range(8, len(header), 8):
+                here = here[self._matches(at[here] + offset, header[offset : offset + 8])]
+            if here.size:
+                at[here] = self._passed(node, header, documents[here], at[here] + len(header))
+                heads[here] = self.words[at[here]]
+        return at
 
-    def _matches(self, at: Ints, header: bytes) -> Bools:
+    def _matches(self, at: Ints, piece: bytes) -> Bools:
         import numpy as np
 
-        same: Bools | None = None
-        for offset in range(0, len(header), 8):
-            piece = header[offset : offset + 8]
-            # A long name may reach past the end of a short last document, where there is nothing but zeros.
-            found = self.words[np.minimum(at + offset, self.words.size - 1)]
-            if len(piece) < 8:
-                found = found & np.uint64((1 << 8 * len(piece)) - 1)
-            equal = found == np.uint64(int.from_bytes(piece, "little"))
-            same = equal if same is None else same & equal
-        assert same is not None
+        # A long name may reach past the end of a short last document, where there is nothing but zeros.
+        found = self.words[np.minimum(at, self.words.size - 1)] & np.uint64((1 << 8 * len(piece)) - 1)
+        same: Bools = found == np.uint64(int.from_bytes(piece, "little"))
         return same
 
     def _passed(self, node: Node, header: bytes, documents: Ints, at: Ints) -> Ints:
@@ -315,15 +320,11 @@ class Columns:
                 self._record(child.path, kind, documents, at)
             if child.below and kind in (OBJECT, ARRAY):
                 self._walk(child, documents, at + 4)
-        size = _SIZES.get(kind)
+        size, base = _SIZES.get(kind), _BASES.get(kind)
         if size is not None:
             return at + size
-        if kind in (OBJECT, ARRAY):
-            return at + self.int32[at]
-        if kind in (STRING, 13, 14):
-            return at + 4 + self.int32[at]
-        if kind == BINARY:
-            return at + 5 + self.int32[at]
+        if base is not None:
+            return at + (base + self.int32[at])
         self.odd[documents] = True
         return np.full_like(at, self._stop)
 
@@ -335,6 +336,28 @@ class Columns:
             self._places[path] = np.zeros(self.size, dtype=np.int64)
         self._kinds[path][documents] = kind
         self._places[path][documents] = at
+
+
+def _merge(order: list[bytes], headers: Sequence[bytes]) -> None:
+    """Put headers that are new into the order, each behind the one that precedes it in its document."""
+    place = 0
+    known = {header: at for at, header in enumerate(order)}
+    for header in headers:
+        if header in known:
+            place = order.index(header) + 1
+        elif len(order) < HEADERS_MAX:
+            order.insert(place, header)
+            place += 1
+
+
+def fixed_texts(letters: bytes, size: int) -> pa.Array:
+    """Texts of ``size`` ASCII letters each, given one after the other."""
+    import numpy as np
+    import pyarrow as pa
+
+    offsets = np.arange(0, len(letters) + 1, size, dtype=np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(letters)]
+    return pa.Array.from_buffers(pa.string(), len(letters) // size, buffers)
 
 
 def _starts(data: bytes) -> list[int]:

@@ -46,10 +46,7 @@ TOLD_BY_ONE = (
 LAGGING = ("stale", "head_goes_back")
 LYING = ("logs_flaky", "logs_empty", "logs_lost")
 """A node that leaves logs out and calls the answer whole. Receipts, filters of sampled blocks and a second endpoint
-catch it where they can; a log that nothing else points to stays unseen."""
-
-RESTING_ON_ABSENCE = (Verdict.STUCK_RELEASE, Verdict.LOCAL_AHEAD, Verdict.PROVIDER_AHEAD, None)
-"""What is said of a payment whose only sign of money a lying node left out. None of it plans a write to the status."""
+catch it, and then nothing rests on its silence any more; money that nothing else points to stays unseen."""
 
 WAITING = (Verdict.INSUFFICIENT_CONFIRMATIONS, Verdict.SAFETY_PENDING, Verdict.UNDERPAID, None)
 """What may be said of money of the last minutes by a node that has not seen it yet; None is "not listed"."""
@@ -145,7 +142,7 @@ def is_excused(row: Misjudged, schedules: Iterable[Schedule], given: Written) ->
             return True
         if row.expected is Verdict.NETWORK_MISMATCH and row.found is Verdict.TX_NOT_FOUND:
             return True  # it is not on its own chain, and the other one is silent
-        if schedule.kind in LYING and row.found in RESTING_ON_ABSENCE:
+        if schedule.kind in LYING and row.found is None:
             return True
         if schedule.kind in LAGGING and is_fresh(row.planted) and row.found in WAITING:
             return True

@@ -184,7 +184,8 @@ def cut_out(
     """
     engine = PolarsEngine()
     frames = snapshot.frames(engine)
-    rows = _payments(engine, frames, list(payment_ids))
+    both = _everybody(engine, frames)
+    rows = _payments(engine, both, list(payment_ids))
     own = [row for row in rows if row["payment_id"] in set(payment_ids)]
     payments = [row for row in own if row["payment_id"] == main]
     rest = [row for row in rows if row["payment_id"] != main]
@@ -198,6 +199,11 @@ def cut_out(
     unique = {(claim["provider"], claim["object"], claim["claim_id"], claim["outcome"]): claim for claim in told}
     claims = [*claims, *(claim for key, claim in unique.items() if key not in {_claim_id(c) for c in claims})]
     keys = {claim["claim_id"] for claim in claims}
+    loose = {"tx_hash": hashes, "reference_topic": near}
+    loose |= {name: {claim[name] for claim in claims if claim[name]} for name in ("request_id", "external_id")}
+    known = {row["payment_id"] for row in rows}
+    owners = _taken(engine, both, "payments", _any_of(list(loose.items())), most=NEIGHBOURS_MAX * 4)
+    rest += [row for row in owners if row["payment_id"] not in known]
     made: dict[str, tuple[Row, ...]] = {
         "payments": tuple(payments),
         "context": tuple(rest),
@@ -212,16 +218,18 @@ def cut_out(
     return made
 
 
-def _payments(engine: PolarsEngine, frames: Mapping[str, Frame], payment_ids: list[str]) -> list[Row]:
+def _everybody(engine: PolarsEngine, frames: Mapping[str, Frame]) -> dict[str, Frame]:
+    """Every payment row that the snapshot holds, once, as the table ``payments``."""
+    import narwhals as nw
+
+    parts = [frames[name].select(*TABLES["payments"]) for name in ("payments", "context")]
+    return {"payments": engine.keep(nw.concat(parts, how="vertical").unique(subset=["payment_id"], keep="any"))}
+
+
+def _payments(engine: PolarsEngine, both: Mapping[str, Frame], payment_ids: list[str]) -> list[Row]:
     """The payments, and every row that shares a key, a transaction, a deposit address or a purchase with them."""
     import narwhals as nw
 
-    everything = engine.keep(
-        nw.concat(
-            [frames[name].select(*TABLES["payments"]) for name in ("payments", "context")], how="vertical"
-        ).unique(subset=["payment_id"], keep="any")
-    )
-    both = {"payments": everything}
     own = _taken(engine, both, "payments", [nw.col("payment_id").is_in([*payment_ids, ""])])
     shared: list[tuple[str, set[Any]]] = [
         (name, {row[name] for row in own if row[name]})
@@ -288,15 +296,32 @@ def _any_of(wanted: Iterable[tuple[str, set[Any]]]) -> list[Any]:
     return [nw.col(name).is_in(sorted(values)).fill_null(value=False) for name, values in wanted if values]
 
 
-def _taken(engine: PolarsEngine, frames: Mapping[str, Frame], name: str, conditions: Sequence[Any]) -> list[Row]:
+def _taken(
+    engine: PolarsEngine,
+    frames: Mapping[str, Frame],
+    name: str,
+    conditions: Sequence[Any],
+    *,
+    most: int = NEIGHBOURS_MAX,
+) -> list[Row]:
     if not conditions:
         return []
     whole = conditions[0]
     for condition in conditions[1:]:
         whole = whole | condition
     columns = TABLES[name]
-    table = engine.collect(frames[name].filter(whole).head(NEIGHBOURS_MAX), columns, order=list(columns)[:3])
+    table = engine.collect(frames[name].filter(whole).head(most), columns, order=list(columns)[:3])
     return [_exact(row) for row in table.to_pylist()]
+
+
+def loose_keys(dossier: Dossier) -> dict[str, set[str]]:
+    """Hashes, references and provider keys in a dossier by which another payment may own what lies beside it."""
+    claims, transfers = dossier.rows("claims"), dossier.rows("transfers")
+    keys = {name: {row[name] for row in transfers if row[name]} for name in ("tx_hash", "reference_topic")}
+    keys |= {name: {row[name] for row in claims if row[name]} for name in ("request_id", "external_id")}
+    keys["tx_hash"] |= {tx for claim in claims for tx in _hashes(claim)}
+    keys["reference_topic"] |= {claim["reference_topic"] for claim in claims if claim["reference_topic"]}
+    return keys
 
 
 def _claim_id(claim: Row) -> tuple[Any, ...]:

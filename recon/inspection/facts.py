@@ -112,10 +112,11 @@ class Facts:
     def strays(self) -> list[Row]:
         """Transfers of the right size that no link explains: to its recipient past the proxy, or by another reference.
 
-        A plain transfer that a proxy log of the same transaction tells of is that log's echo and left out.
+        What another payment explains is left out, and so is a plain transfer that a proxy log of the same transaction
+        tells of: that log's echo.
         """
         linked = {(link["t_chain"], link["t_tx"], link["t_log"]) for link in self.judged.links}
-        taken = {row[name] for row in self.dossier.rows("context") for name in ("tx_hash", "reference_topic")} - {None}
+        taken = self.taken
         logged = {(r["chain_id"], r["tx_hash"]) for r in self.transfers.values() if r["kind"] != "erc20"}
         found = []
         for key, row in self.transfers.items():
@@ -128,15 +129,33 @@ class Facts:
                 found.append(row)
         return sorted(found, key=lambda row: (row["chain_id"] != self.payment["chain_id"], row["block_time"] or 0))
 
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """Hashes and reference topics of money that other payments account for, themselves or by a provider object."""
+        others = self.dossier.rows("context")
+        found = {row[name] for row in others for name in ("tx_hash", "reference_topic")}
+        keys = {row[name] for row in others for name in ("request_id", "external_id")} - {None}
+        for claim in self.dossier.rows("claims"):
+            if not keys.isdisjoint((claim["request_id"], claim["external_id"])):
+                found |= {claim["reference_topic"], *(claim["tx_hashes"] or "").split()}
+        own = {self.payment["tx_hash"], self.payment["reference_topic"]}
+        return frozenset(found - own - {None})
+
     def _is_plausible(self, row: Row) -> bool:
         since = (self.payment["created_at"] or 0) - self.dossier.policy.clock_skew_ms
         if (row["block_time"] or 0) < since:
             return False
+        return self._percent(row) >= 95
+
+    def _percent(self, row: Row) -> int:
+        """How much of what is due a transfer brings, in whole percent of whole tokens; 0 where that cannot be said."""
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
         own, expected = self.payment["decimals"], self.payment["expected_units"]
-        if token is None or own is None or expected is None:
-            return False
-        return bool(int(row["amount_units"]) * 10**own * 100 >= int(expected) * 10**token.decimals * 95)
+        if token is None or own is None or not expected:
+            return 0
+        came: int = int(row["amount_units"]) * 10 ** int(own)
+        due: int = int(expected) * 10**token.decimals
+        return came * 100 // due
 
     @cached_property
     def minimum_confirmations(self) -> int:
@@ -361,10 +380,18 @@ class Facts:
 
     @cached_property
     def twin_claims(self) -> list[Row]:
-        """Paid provider requests that are not this payment's and whose money went to its recipient."""
+        """Paid provider requests that are no row's and whose money went to its recipient.
+
+        At an address that others are paid at too, only those of the same amount.
+        """
         own = {claim["claim_id"] for claim in self.claims}
-        topics = {row["reference_topic"] for row in self.strays if row["reference_topic"]}
-        hashes = {row["tx_hash"] for row in self.strays}
+        places = {row["recipient"] for row in self.dossier.rows("context")} | set(
+            self.dossier.policy.merchant_recipients
+        )
+        is_shared = self.payment["recipient"] in places
+        alike = [row for row in self.strays if not is_shared or self._percent(row) <= 105]
+        topics = {row["reference_topic"] for row in alike if row["reference_topic"]}
+        hashes = {row["tx_hash"] for row in alike}
         return [
             claim
             for claim in self.dossier.rows("claims")

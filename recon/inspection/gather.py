@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from recon.errors import ReconError, SourceError, UsageError
 from recon.ids import payment_id_text, reference_topic
 from recon.inspection.dossier import Dossier, Row, cut_out, with_deliveries
 from recon.inspection.identify import Name, names_of
+from recon.inspection.neighbours import FIELDS, find_neighbours, with_owners
 from recon.model import OPEN
 from recon.sources.fields import DEFAULT_CANDIDATES, value_at
 from recon.sources.http import clean_text
@@ -34,17 +35,11 @@ if TYPE_CHECKING:
     from recon.snapshot import SourceSet
     from recon.sources.fields import FieldPaths
 
-RELATED_DAYS: Final = 7
-"""How far around a payment's creation other payments of the same purchase are looked for."""
-
 PAYMENTS_MAX: Final = 20
 """Most payments that one text may lead to."""
 
 SCAN_MAX: Final = 2_000_000
 """Most documents that are looked through for an address, which no index knows."""
-
-_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
-_DEAL: Final = ("buyer_id", "order_id", "offer_id")
 
 
 class UnknownIdError(UsageError):
@@ -118,13 +113,18 @@ def gather_afresh(text: str, sources: SourceSet, *, asking: Asking) -> Dossier:
     if not found.payments:
         return _unowned(text, names, found, asking)
     main = min(found.payments, key=lambda each: _order(found.documents[each], sources.fields))
-    related = _related(found, sources, main=main, asking=asking)
+    policy, registry = asking.policy, asking.registry
+    beside = find_neighbours(found.documents[main], sources, policy=policy, registry=registry)
+    found.failed += beside.failed
+    related = [each for each in beside.related if each not in found.payments][:PAYMENTS_MAX]
     with tempfile.TemporaryDirectory(prefix="recon-inspect-") as folder:
         snapshot = _taken(sources, [*found.payments, *related], asking=asking, out=Path(folder) / "snapshot")
         dossier = _from_snapshot(text, snapshot, found, main=main, asking=asking, names=names)
     documents = {key: _extended(found.documents[key]) for key in found.documents}
     dossier = replace(dossier, documents={**documents, **dossier.documents})
-    return _with_journal(_asked_further(dossier, sources, names=names, asking=asking), asking)
+    dossier = _asked_further(dossier, sources, names=names, asking=asking)
+    dossier = with_owners(dossier, sources, by_topic=beside.by_topic, policy=policy, registry=registry)
+    return _with_journal(dossier, asking)
 
 
 def gather_from_snapshot(text: str, snapshot: Snapshot, *, asking: Asking) -> Dossier:
@@ -135,7 +135,7 @@ def gather_from_snapshot(text: str, snapshot: Snapshot, *, asking: Asking) -> Do
     """
     names = names_of(text)
     found = _Search()
-    rows = snapshot.table("payments").select(["payment_id", *_FIELDS, "recipient", "sender"])
+    rows = snapshot.table("payments").select(["payment_id", *FIELDS, "recipient", "sender"])
     values: dict[str, set[str]] = {}
     for name in names:
         values.setdefault(name.kind, set()).add(name.value)
@@ -228,7 +228,7 @@ def _in_store(names: Sequence[Name], sources: SourceSet, found: _Search) -> None
     try:
         for document in store.fetch([name.value for name in names if name.kind == "payment_id"]):
             found.add(document, f"payment {payment_id_text(document['_id'])} has this id")
-        for kind in _FIELDS:
+        for kind in FIELDS:
             wanted = [name.value for name in names if name.kind == kind]
             for _, document in store.find_claimants(kind, wanted) if wanted else ():
                 found.add(document, f"payment {payment_id_text(document['_id'])} has it as {kind}")
@@ -299,6 +299,8 @@ def _on_chains(names: Sequence[Name], sources: SourceSet, found: _Search, asking
             elif row["outcome"] == "failed":
                 found.failed.append(f"chain:{chain.chain_id}: {row['error']}")
         for row in reading.tables["transfers"].to_pylist():
+            if row["tx_hash"] not in hashes:  # a chain tells of our merchant wallets too, whatever it is asked
+                continue
             found.others.append(
                 f"chain:{chain.chain_id}: transfer {row['tx_hash']}:{row['log_index']} to {row['recipient']}"
             )
@@ -320,36 +322,6 @@ def _by_topic(wanted: set[str], sources: SourceSet, found: _Search, asking: Aski
                     found.add(batch[index], f"the transaction carries the reference of payment {payment_id}")
     except SourceError as error:
         found.failed.append(str(error))
-
-
-def _related(found: _Search, sources: SourceSet, *, main: str, asking: Asking) -> list[str]:
-    """Rows that carry a key of the payment, and payments of the same purchase or deposit address around its time."""
-    from recon.sources.payments import payment_rows
-
-    def rows_of(batch: Sequence[Mapping[str, Any]]) -> list[Row]:
-        made = payment_rows(batch, fields=sources.fields, registry=asking.registry, policy=asking.policy)
-        rows: list[Row] = made.to_pylist()
-        return rows
-
-    own = rows_of([found.documents[main]])[0]
-    deal = tuple(own[name] for name in _DEAL)
-    near: list[str] = []
-    try:
-        for name in _FIELDS:
-            for _, document in sources.store.find_claimants(name, [own[name]]) if own[name] else ():
-                near.append(payment_id_text(document["_id"]))
-        if own["created_at"] is not None:
-            created, window = datetime.fromtimestamp(own["created_at"] / 1000, UTC), timedelta(days=RELATED_DAYS)
-            for batch in sources.store.scan(Selection(from_at=created - window, to_at=created + window)):
-                near += [
-                    row["payment_id"]
-                    for row in rows_of(batch)
-                    if (all(deal) and tuple(row[name] for name in _DEAL) == deal)
-                    or (own["is_deposit"] and row["is_deposit"] and row["recipient"] == own["recipient"])
-                ]
-    except (SourceError, OverflowError, ValueError) as error:
-        found.failed.append(f"other payments of this purchase were not looked for: {error}")
-    return [payment_id for payment_id in dict.fromkeys(near) if payment_id not in found.payments][:PAYMENTS_MAX]
 
 
 def _taken(sources: SourceSet, payment_ids: Sequence[str], *, asking: Asking, out: Path) -> Snapshot:

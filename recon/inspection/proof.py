@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from recon.errors import SourceError
-from recon.ids import normalise_tx_hash, payment_id_text
+from recon.ids import normalise_tx_hash
 from recon.inspection.dossier import Dossier, Row
 from recon.inspection.gather import Asking
 from recon.inspection.identify import NoIdError, names_of
@@ -71,7 +71,7 @@ def verify_proof(tx: str, dossier: Dossier, *, sources: SourceSet, asking: Askin
     if tx_hash is None or normalise_tx_hash(tx_hash) is None:
         raise NoIdError(text=tx)
     transactions, transfers, failed = _read(tx_hash, sources, asking)
-    holders, unasked = _holders(tx_hash, sources)
+    holders, unasked = _holders(tx_hash, sources, asking)
     checks = judge_proof(dossier, transactions=transactions, transfers=transfers, registry=asking.registry)
     checks += _users(holders, dossier, transfers, tx_hash)
     checks += [Check("asked", "unknown", text) for text in (*failed, *unasked)]
@@ -127,10 +127,11 @@ def _missing(outcome: str, elsewhere: Sequence[Row], payment: Row) -> Check:
 def _best(transfers: Sequence[Row], payment: Row) -> Row | None:
     """The transfer of the transaction that is most like the payment; by a proxy log where it has a reference."""
 
-    def score(row: Row) -> tuple[int, int]:
+    def score(row: Row) -> tuple[int, bool, int]:
         same = sum(row[name] == payment[name] for name in ("token", "recipient"))
         topic = bool(payment["reference_topic"]) and row["reference_topic"] == payment["reference_topic"]
-        return (2 * topic + same, -row["log_index"])
+        is_telling = not payment["is_deposit"] and row["reference_topic"] is not None
+        return (2 * topic + same, is_telling, -row["log_index"])
 
     return max(transfers, key=score, default=None)
 
@@ -173,7 +174,9 @@ def _amount(transfers: Sequence[Row], payment: Row, registry: Registry) -> Check
 def _depth(row: Row, payment: Row, dossier: Dossier) -> Check:
     least = dossier.policy.confirmations_min.get(payment["chain_id"] or 0, dossier.policy.confirmations_min_default)
     count = row["confirmations"] or 0
-    said = f"{count} confirmations, {least} are the minimum" + ("" if row["final"] else ", not final yet")
+    said = f"{count} confirmation{'' if count == 1 else 's'}, {least} are the minimum" + (
+        "" if row["final"] else ", not final yet"
+    )
     return Check("depth", "right" if row["final"] and count >= least else "open", said)
 
 
@@ -184,15 +187,16 @@ def _when(row: Row, payment: Row) -> list[Check]:
     return [Check("time", "wrong", "the money moved before the payment was made: an old transaction is shown again")]
 
 
-def _users(holders: dict[str, str], dossier: Dossier, transfers: Sequence[Row], tx_hash: str) -> list[Check]:
-    """Whether another payment uses the transaction; in a batch each payment has its own log."""
+def _users(holders: dict[str, str | None], dossier: Dossier, transfers: Sequence[Row], tx_hash: str) -> list[Check]:
+    """Whether another payment uses the transaction; in a batch each payment has a reference and a log of its own."""
     others = [payment_id for payment_id in holders if payment_id != dossier.payment_id]
     if not others:
         return [Check("unused", "right", "no other payment records it")]
     payment = dossier.payment
     topic = payment["reference_topic"] if payment else None
-    own_log = topic is not None and any(row["reference_topic"] == topic for row in transfers)
-    if own_log and payment is not None and not payment["is_deposit"]:
+    is_own = topic is not None and any(row["reference_topic"] == topic for row in transfers)
+    rivals = [each for each in others if holders[each] in (None, topic)]
+    if is_own and not rivals and payment is not None and not payment["is_deposit"]:
         return [Check("unused", "right", f"payment {others[0]} records {tx_hash} too, each by a log of its own")]
     return [Check("unused", "wrong", f"payment {', '.join(others[:5])} records the same transaction already")]
 
@@ -215,9 +219,13 @@ def _read(tx_hash: str, sources: SourceSet, asking: Asking) -> tuple[list[Row], 
     return transactions, transfers, failed
 
 
-def _holders(tx_hash: str, sources: SourceSet) -> tuple[dict[str, str], list[str]]:
+def _holders(tx_hash: str, sources: SourceSet, asking: Asking) -> tuple[dict[str, str | None], list[str]]:
+    """The payments that record a transaction, each with the topic of its reference."""
+    from recon.sources.payments import payment_rows
+
     try:
-        found = sources.store.find_claimants("tx_hash", [tx_hash])
-        return {payment_id_text(document["_id"]): value for value, document in found}, []
+        found = [document for _, document in sources.store.find_claimants("tx_hash", [tx_hash])]
+        rows = payment_rows(found, fields=sources.fields, registry=asking.registry, policy=asking.policy).to_pylist()
+        return {row["payment_id"]: row["reference_topic"] for row in rows}, []
     except SourceError as error:
         return {}, [f"whether another payment uses it could not be looked up: {error}"]

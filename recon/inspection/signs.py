@@ -133,8 +133,9 @@ def _seen_span_s(f: Facts) -> int | None:
 
 def _waiting_text(f: Facts) -> str:
     count, left = f.waiting or (0, 0)
+    seen = f"{count} confirmation{'' if count == 1 else 's'}"
     return (
-        f"{count} confirmations so far, {f.minimum_confirmations} are the backend's minimum and finality is not "
+        f"{seen} so far, {f.minimum_confirmations} are the backend's minimum and finality is not "
         f"reached; about {left // 60} min {left % 60} s left"
     )
 

@@ -40,16 +40,17 @@ def _document(facts: Facts) -> Iterator[Event]:
     row = facts.payment
     expected = facts.amount(row["expected_units"])
     stored = dict(_dates(facts.dossier.document))
+    state = f"status {row['status_raw'] or 'unset'}, escrowState {row['escrow_state'] or 'unset'}"
     for name, path, text in (
         ("created_at", "createdAt", f"payment made, {expected} due, direction {row['direction']}"),
-        ("updated_at", "updatedAt", f"row last changed; status {row['status_raw']}, escrowState {row['escrow_state']}"),
+        ("updated_at", "updatedAt", f"row last changed; {state}"),
         ("expires_at", "expiresAt", "payment expires"),
     ):
         stored.pop(path, None)
         if row[name] is not None:
             yield Event(row[name], "document", text)
     for path, at_ms in stored.items():
-        yield Event(at_ms, "document", f"{path}")
+        yield Event(at_ms, "document", path)
 
 
 def _dates(document: Mapping[str, Any] | None) -> list[tuple[str, int]]:
@@ -100,7 +101,7 @@ def _provider(facts: Facts) -> Iterator[Event]:
     for claim in facts.claims:
         name = f"{claim['provider']} {claim['object']} {claim['claim_id']}"
         if claim["created_at"] is not None:
-            yield Event(claim["created_at"], str(claim["provider"]), f"{name} has its time stamp")
+            yield Event(claim["created_at"], str(claim["provider"]), f"the time that the provider gives {name}")
         if claim["looked_up_at"] is not None:
             said = claim["state_raw"] or claim["state"] or claim["outcome"]
             yield Event(claim["looked_up_at"], str(claim["provider"]), f"{name} asked: {said}")

@@ -52,7 +52,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
         _sides(finding.fields),
         _timeline(found),
         _gaps(found),
-        _lines("evidence", "References to check", finding.evidence, empty="none"),
+        _lines("evidence", "References to check", dict.fromkeys(finding.evidence), empty="none"),
     ]
     if related:
         tables.append(_lines("known_by", "How it was found, and what else knows it", dossier.found_by, empty="-"))

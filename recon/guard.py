@@ -32,7 +32,10 @@ OBJECT: Final[dict[str, str]] = {"$recon": "object"}
 
 _FENCES: Final = (UPDATED_AT, VERSION, STAMP)
 _INT32: Final = 2**31
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _PLAIN: Final = (str, bool, type(None))
+_FREQUENT_TYPES: Final[dict[type, str]] = {str: "string", bool: "bool", float: "double", dt.datetime: "date"}
 _NOT_ARRAY: Final[dict[str, Any]] = {"$type": "array"}
 
 
@@ -119,6 +122,8 @@ def to_extended(value: Any) -> Any:
         return value
     if type(value) is int and -_INT32 <= value < _INT32:
         return {"$numberInt": str(value)}
+    if type(value) is dt.datetime and value.tzinfo is not None:
+        return {"$date": {"$numberLong": str((value - _EPOCH) // _MILLISECOND)}}
     from bson import json_util
 
     if isinstance(value, Mapping | list | tuple):
@@ -144,16 +149,28 @@ def from_extended(value: Any, *, where: str) -> Any:
             raise TypeError("a bare number or an array")
         if (number := _small_number(value)) is not None:
             return number
-        from bson import json_util
-
-        options = json_options()
-        inner = {k: json_util.object_hook(v, options) if isinstance(v, dict) else v for k, v in value.items()}
-        read = json_util.object_hook(inner, options)
-        if isinstance(read, dict | list) or to_extended(read) != value:
-            raise TypeError("not one canonical value")
+        if len(value) == 1 and type(spelled := next(iter(value.values()))) is str:
+            return _read_spelled(next(iter(value)), spelled)
+        return _read_typed(value)
     except Exception as error:  # bson raises whatever its converters raise on hostile text
         raise ValueTextError(where=where, found=repr(value)) from error
+
+
+def _read_typed(value: dict[str, Any]) -> Any:
+    from bson import json_util
+
+    options = json_options()
+    inner = {k: json_util.object_hook(v, options) if isinstance(v, dict) else v for k, v in value.items()}
+    read = json_util.object_hook(inner, options)
+    if isinstance(read, dict | list) or to_extended(read) != value:
+        raise TypeError("not one canonical value")
     return read
+
+
+@lru_cache(maxsize=1024)
+def _read_spelled(kind: str, spelled: str) -> Any:
+    """Values of one type and one text: amounts recur, and a row is decoded several times in a run."""
+    return _read_typed({kind: spelled})
 
 
 def _small_number(value: Mapping[str, Any]) -> int | None:
@@ -167,15 +184,15 @@ def _small_number(value: Mapping[str, Any]) -> int | None:
 
 def type_name(value: Any) -> str:
     """The name that ``$type`` has for a value's BSON type."""
-    if isinstance(value, bool):
-        return "bool"
+    if (name := _FREQUENT_TYPES.get(type(value))) is not None:
+        return name
     if isinstance(value, int):
         is_long = type(value).__name__ == "Int64" or not -_INT32 <= value < _INT32
         return "long" if is_long else "int"
     if isinstance(value, dt.datetime):
         return "date"
     names = {
-        "NoneType": "null", "str": "string", "float": "double", "ObjectId": "objectId", "Decimal128": "decimal",
+        "NoneType": "null", "ObjectId": "objectId", "Decimal128": "decimal",
         "DatetimeMS": "date", "bytes": "binData", "Binary": "binData", "UUID": "binData", "Timestamp": "timestamp",
         "Regex": "regex", "Code": "javascript", "MinKey": "minKey", "MaxKey": "maxKey", "dict": "object",
         "SON": "object", "list": "array",
@@ -193,7 +210,7 @@ def value_terms(path: str, value: Any) -> dict[str, Any]:
         return {"$exists": False}
     if value is None:
         return {"$eq": None, "$exists": True, "$not": dict(_NOT_ARRAY)}
-    if isinstance(value, Mapping | list | tuple):
+    if type(value) not in _FREQUENT_TYPES and isinstance(value, Mapping | list | tuple):
         raise ValueTextError(where=path, found=f"an {type_name(value)}")
     return {"$eq": value, "$type": type_name(value), "$not": dict(_NOT_ARRAY)}
 
@@ -238,6 +255,10 @@ def same(left: Any, right: Any) -> bool:
         return left is right
     if type(left) in _PLAIN or type(right) in _PLAIN:
         return type(left) is type(right) and bool(left == right)
+    if type(left) is type(right) is int:
+        return bool(left == right)
+    if type(left) is type(right) is float:
+        return repr(left) == repr(right)
     return bool(to_extended(left) == to_extended(right))
 
 
@@ -304,16 +325,23 @@ def ready_change(change: Change, *, kind: str) -> ReadyChange:
 
 
 def _document_id(change: Change) -> Any:
-    from bson import json_util
-
     try:
-        value = json_util.loads(json.dumps(change.document_id), json_options=json_options())
+        value = _read_id(change.document_id)
         named = payment_id_text(value)
     except Exception as error:  # bson raises whatever its converters raise on hostile text
         raise ValueTextError(where=change.payment_id, found=repr(change.document_id)) from error
     if named != change.payment_id:
         raise UnfitChangeError(payment=change.payment_id, change=change.id, why=f"names the document {named}")
     return value
+
+
+def _read_id(document_id: Any) -> Any:
+    """An ``_id`` may be an object too, whose values are read one by one."""
+    from bson import ObjectId, json_util
+
+    if type(document_id) is dict and len(document_id) == 1 and type(text := document_id.get("$oid")) is str:
+        return ObjectId(text)
+    return json_util.loads(json.dumps(document_id), json_options=json_options())
 
 
 def _unfit(

@@ -7,15 +7,11 @@ spoiled in a few places (:func:`mangled`, :func:`spoiled_text`), since pure nois
 
 from __future__ import annotations
 
-import copy
-import datetime as dt
 import json
-import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,13 +21,35 @@ import httpx
 from hypothesis import strategies as st
 
 from recon.errors import ReconError
-from recon.model import Plan, Policy
+from recon.model import Policy
 from recon.registry import load_registry
-from recon.simulate import World, generate_world, write_world
-from tests import payment_documents
-from tests.worlds import plan_of_directory
-
-NOW = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.UTC)
+from tests.spoiling import (
+    BSON_HOSTILE,
+    DELIVERY,
+    DOCUMENTS,
+    DOTENV,
+    JOURNAL,
+    LOG,
+    NGINX,
+    NOW,
+    TOML,
+    YAML,
+    _places,
+    as_file,
+    canonical,
+    case_file,
+    json_bytes,
+    json_values,
+    leaves,
+    mangled,
+    manifest_file,
+    plan_content,
+    plan_file,
+    spoiled_text,
+    texts,
+    world,
+    world_files,
+)
 
 
 @dataclass(frozen=True)
@@ -53,238 +71,6 @@ def about(drawn: st.SearchStrategy[Any]) -> Callable[[Callable[[Any], None]], Ca
         return check
 
     return register
-
-
-# ------------------------------------------------------------------------------------------------------- what is drawn
-
-HOSTILE: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63 - 1, 2**63, 2**256 - 1, 10**400, -(10**40), 0.1, -0.0, 1e308, 1e-320,
-    float("inf"), float("nan"), "", " ", "0", "0x", "0x0", "-0", "1e5", "1E400", "NaN", "Infinity", "١٢٣", "1_000",
-    "12.5000000000000000000001", "0x" + "f" * 64, "0X" + "AB" * 32, "0x" + "g" * 64, "0x" + "0" * 39, "a" * 5_000,
-    "\x00", "\ud800", "\u202e", "null", "undefined", "[object Object]", "SIM_1", "pending ", "COMPLETED", "bsc",
-    "request.network", "2026-11-20T12:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-00-00", "2026-02-30", [], {},
-    [[]], [None], {"": None}, {"$numberLong": "1"}, {"$date": "x"}, {"$oid": "z"}, {"a.b": 1, "$set": {}}, [1] * 300,
-)  # fmt: skip
-"""Values that somebody once meant as a number, a date, an id or nothing."""
-
-BSON_HOSTILE: tuple[Any, ...] = (
-    bson.Decimal128("NaN"), bson.Decimal128("-Infinity"), bson.Decimal128("1E+6000"), bson.Decimal128("12.50"),
-    bson.Int64(2**62), bson.ObjectId("65a000000000000000000001"), bson.Regex("a", "i"), bson.Timestamp(1, 1),
-    bson.MinKey(), bson.MaxKey(), bson.Code("return 1"), b"\x00\xff", bson.Binary(b"x" * 16, 4), NOW,
-    dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, tzinfo=dt.UTC), bson.datetime_ms.DatetimeMS(2**62),
-    bson.DBRef("a", 1), bson.SON([("$eq", 1)]),
-)  # fmt: skip
-"""The same, as a document database can hold it."""
-
-texts = st.one_of(
-    st.text(max_size=40),
-    st.text(alphabet=string.hexdigits + "xX \t", max_size=70),
-    st.text(alphabet=string.digits + ".eE+-_, ", max_size=30),
-    st.sampled_from([value for value in HOSTILE if isinstance(value, str)]),
-)
-leaves = st.one_of(st.sampled_from(HOSTILE), texts, st.integers(), st.floats(), st.none())
-json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)),
-    max_leaves=8,
-)
-
-
-def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = [path]
-    if isinstance(value, dict):
-        for key in value:
-            found += _places(value[key], (*path, key))
-    elif isinstance(value, list):
-        for index in range(min(len(value), 12)):
-            found += _places(value[index], (*path, index))
-    return found
-
-
-@st.composite
-def mangled(draw: st.DrawFn, sound: Any, extra: tuple[Any, ...] = ()) -> Any:
-    """A sound JSON-like value with one to four places replaced, taken away, doubled, or swapped."""
-    value = copy.deepcopy(draw(sound) if isinstance(sound, st.SearchStrategy) else sound)
-    hostile = st.one_of(leaves, st.sampled_from(extra)) if extra else leaves
-    for _ in range(draw(st.integers(1, 4))):
-        places = [place for place in _places(value) if place]
-        if not places:
-            return copy.deepcopy(draw(hostile))
-        *parents, last = draw(st.sampled_from(places))
-        node = value
-        for parent in parents:
-            node = node[parent]
-        change = draw(st.sampled_from(("replace", "replace", "remove", "double", "swap")))
-        if change == "remove":
-            del node[last]
-        elif change == "double" and isinstance(node, list):
-            node.append(copy.deepcopy(node[last]))
-        elif change == "double" and isinstance(node, dict):
-            node[draw(texts)] = copy.deepcopy(node[last])
-        elif change == "swap":
-            other = draw(st.sampled_from(list(node) if isinstance(node, dict) else list(range(len(node)))))
-            node[last], node[other] = node[other], node[last]
-        else:
-            node[last] = copy.deepcopy(draw(hostile))
-    return value
-
-
-@st.composite
-def spoiled_text(draw: st.DrawFn, sound: bytes) -> bytes:
-    """Sound bytes with pieces cut out, doubled or replaced."""
-    value = bytearray(sound)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(value)))
-        length = draw(st.integers(0, 40))
-        piece = draw(st.one_of(st.binary(max_size=20), texts.map(lambda text: text.encode("utf-8", "replace"))))
-        change = draw(st.sampled_from(("cut", "insert", "replace", "double", "end")))
-        if change == "cut":
-            del value[at : at + length]
-        elif change == "insert":
-            value[at:at] = piece
-        elif change == "replace":
-            value[at : at + length] = piece
-        elif change == "double":
-            value[at:at] = value[at : at + length]
-        else:
-            del value[at:]
-    return bytes(value)
-
-
-def _json(value: Any) -> bytes:
-    """JSON as a careless writer makes it: infinities and lone surrogates and all."""
-    return json.dumps(value, default=str).encode("utf-8", "surrogatepass")
-
-
-@contextmanager
-def _file(data: bytes, name: str = "given") -> Any:
-    with TemporaryDirectory(prefix="recon-fuzz-") as folder:
-        path = Path(folder) / name
-        path.write_bytes(data)
-        yield path
-
-
-# ------------------------------------------------------------------------------------------------------- sound examples
-
-
-@cache
-def world() -> World:
-    """A small world, whose answers are what the spoiled ones come from."""
-    return generate_world(payments=25, seed=77)
-
-
-@cache
-def plan() -> Plan:
-    """A plan of that world."""
-    with TemporaryDirectory(prefix="recon-fuzz-") as folder:
-        write_world(world(), Path(folder) / "world")
-        return plan_of_directory(Path(folder) / "world", Path(folder) / "out", engine="polars")
-
-
-DOCUMENTS = [payment_documents.payment(), payment_documents.payment(provider="shkeeper", metadata__externalId="65a")]
-NGINX = (
-    b'203.0.113.9 - - [20/Nov/2026:11:59:58 +0000] "POST /api/webhooks/request-network HTTP/1.1" 200 17 "-" "axios"\n'
-    b'203.0.113.9 - - [20/Nov/2026:12:00:01 +0000] "POST /api/payment/shkeeper/webhook HTTP/1.1" 502 17 "-" "python"\n'
-    b'{"time":"2026-11-20T12:00:00Z","method":"POST","path":"/api/webhooks/request-network","status":200}\n'
-)
-DOTENV = b"# rails\nPAYMENT_REQUEST_NETWORK_ENABLED=true\nexport SHKEEPER='on'\nURL=\"https://x/$A\"\nEMPTY=\n"
-TOML = b"""[target]
-name = "demo"
-[mongo]
-database = "marketplace"
-[window]
-hours = 24
-[request_network]
-base_url = "https://api.request.network"
-calls_per_s = 5
-[[chains]]
-chain_id = 56
-endpoints = ["https://bsc.example"]
-confirmations_min = 15
-[policy]
-plan_age_max_h = 4
-[merchant]
-recipients = ["0x1111111111111111111111111111111111111111"]
-"""
-YAML = (
-    b"services:\n  backend:\n    environment:\n      - A=true\n      - B=${C:-x}\n    env_file: .env\n"
-    b"  x: &a {q: 1}\n  y: *a\n"
-)
-DELIVERY = {
-    "deliveryId": "d-1", "provider": "request-network", "receivedAt": "2026-11-20T12:00:00Z", "attempt": 1,
-    "status": 200, "headers": {"x-request-network-signature": "ab" * 32, "content-type": "application/json"},
-    "body": '{"event":"payment.confirmed","requestId":"01ab","amount":"12.5"}', "signatureValid": True,
-}  # fmt: skip
-JOURNAL = json.dumps(
-    {"v": 1, "seq": 1, "prev": "0" * 64, "run": "r", "kind": "intents", "at": "2026-11-20T12:00:00Z", "body": {},
-     "token": 1, "change": None, "payment": None}
-)  # fmt: skip
-LOG = {
-    "address": "0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9",
-    "topics": ["0x9f16cbcc523c67a60c450e5ffe4f3b7b6dbe772e7abcadb2686ce029a9a0a2b6", "0x" + "ab" * 32],
-    "data": "0x" + "".join(f"{value:064x}" for value in (5, 6, 7, 8, 9)), "blockNumber": "0x10",
-    "transactionHash": "0x" + "cd" * 32, "logIndex": "0x1", "removed": False, "blockHash": "0x" + "ef" * 32,
-}  # fmt: skip
-
-
-@cache
-def _plan_bytes() -> bytes:
-    from recon.planfile import plan_bytes
-
-    return plan_bytes(plan())
-
-
-@cache
-def _plan_json() -> Any:
-    return json.loads(_plan_bytes())
-
-
-def _canonical(value: Any) -> bytes:
-    from recon.planfile import canonical_json
-
-    try:
-        return canonical_json(value).encode("utf-8", "surrogatepass")
-    except (ValueError, TypeError):
-        return _json(value)
-
-
-@cache
-def _manifest() -> bytes:
-    tables = {"payments": {"rows": 1, "sha256": "0" * 64}}
-    content = {"format": 1, "taken_at_ms": 1, "selection": {}, "target": {}, "tolerance_ppm": {}, "tables": tables}
-    return _canonical(content)
-
-
-@cache
-def _case() -> bytes:
-    from recon.config import load_settings
-    from recon.inspection import inspect_payment
-    from recon.inspection.casefile import save_case
-    from recon.inspection.gather import Asking
-    from recon.opening import open_sources
-
-    with TemporaryDirectory(prefix="recon-fuzz-") as folder:
-        write_world(world(), Path(folder) / "world")
-        settings = load_settings(Path(folder) / "world" / "recon.toml")
-        asking = Asking(policy=settings.policy(), registry=settings.registry(), now=settings.now())
-        name = next(item.payment_id for item in plan().findings if ":" not in item.payment_id)
-        with open_sources(settings) as sources:
-            found = inspect_payment(name, asking=asking, sources=sources)
-        save_case(found, Path(folder) / "case.json", made_at=NOW)
-        return (Path(folder) / "case.json").read_bytes()
-
-
-def sound_case() -> Any:
-    """A sound case file, to be spoiled."""
-    return json.loads(_case())
-
-
-@cache
-def _world_files() -> dict[str, bytes]:
-    with TemporaryDirectory(prefix="recon-fuzz-") as folder:
-        small = generate_world(payments=3, seed=5)
-        write_world(small, Path(folder))
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
 # ------------------------------------------------------------------------------------------------------------ documents
@@ -347,14 +133,14 @@ def _spoiling(sound: Callable[[httpx.Request], httpx.Response], spoil: Mapping[s
                 for parent in parents:
                     node = node[parent]
                 node[last] = value
-        return httpx.Response(spoil["status"], content=_json(content), headers=spoil["headers"])
+        return httpx.Response(spoil["status"], content=json_bytes(content), headers=spoil["headers"])
 
     return httpx.MockTransport(answer)
 
 
 answers = st.fixed_dictionaries(
     {
-        "bytes": st.one_of(st.none(), st.none(), st.none(), st.binary(max_size=60), json_values.map(_json)),
+        "bytes": st.one_of(st.none(), st.none(), st.none(), st.binary(max_size=60), json_values.map(json_bytes)),
         "status": st.sampled_from([200, 200, 200, 200, 200, 201, 204, 302, 400, 401, 404, 422, 429, 500, 599]),
         "headers": st.sampled_from(
             [{}, {"retry-after": "-1"}, {"retry-after": "9" * 30}, {"content-type": "text/html"}, {"location": "\x00"}]
@@ -498,7 +284,9 @@ def webhooks_of_strangers_are_not_signed(given: tuple[Any, ...]) -> None:
 
 
 @about(
-    st.one_of(st.deferred(lambda: spoiled_text(_plan_bytes())), st.deferred(lambda: mangled(_plan_json()).map(_json)))
+    st.one_of(
+        st.deferred(lambda: spoiled_text(plan_file())), st.deferred(lambda: mangled(plan_content()).map(json_bytes))
+    )
 )
 def plan_files_are_whole_or_refused(data: bytes) -> None:
     """A plan file that was touched anywhere is refused; nothing else comes of it."""
@@ -508,24 +296,26 @@ def plan_files_are_whole_or_refused(data: bytes) -> None:
         assert plan_bytes(parse_plan(data)) == data
 
 
-@about(st.deferred(lambda: st.one_of(spoiled_text(_manifest()), mangled(json.loads(_manifest())).map(_canonical))))
+@about(
+    st.deferred(lambda: st.one_of(spoiled_text(manifest_file()), mangled(json.loads(manifest_file())).map(canonical)))
+)
 def snapshot_manifests_are_whole_or_refused(data: bytes) -> None:
     """A manifest that was touched opens nothing."""
     from recon.sealed import open_snapshot
 
-    if data == _manifest():
+    if data == manifest_file():
         return
-    with _file(data, "manifest.json") as path, suppress(ReconError):
+    with as_file(data, "manifest.json") as path, suppress(ReconError):
         open_snapshot(path.parent)
         raise AssertionError("a snapshot without its files was opened")
 
 
-@about(st.deferred(lambda: st.one_of(spoiled_text(_case()), mangled(json.loads(_case())).map(_json))))
+@about(st.deferred(lambda: st.one_of(spoiled_text(case_file()), mangled(json.loads(case_file())).map(json_bytes))))
 def case_files_are_judged_or_refused(data: bytes) -> None:
     """A case file comes by mail: whatever is in it is judged again or refused."""
     from recon.inspection.casefile import load_case
 
-    with _file(data, "case.json") as path, suppress(ReconError):
+    with as_file(data, "case.json") as path, suppress(ReconError):
         load_case(path)
 
 
@@ -534,7 +324,7 @@ def configuration_files_are_read_or_refused(data: bytes) -> None:
     """One sentence, whatever a configuration says."""
     from recon.config import load_settings
 
-    with _file(data, "recon.toml") as path, suppress(ReconError):
+    with as_file(data, "recon.toml") as path, suppress(ReconError):
         load_settings(path)
 
 
@@ -569,7 +359,7 @@ def compose_files_are_read_or_refused(data: bytes) -> None:
     """A compose file is text that somebody wrote by hand."""
     from recon.flags.yamltext import read_yaml_text
 
-    with _file(data, "compose.yaml") as path, suppress(ReconError):
+    with as_file(data, "compose.yaml") as path, suppress(ReconError):
         read_yaml_text(path)
 
 
@@ -578,7 +368,7 @@ def access_logs_are_counted(data: bytes) -> None:
     """Every line is counted or called unreadable; a log is full of what strangers sent."""
     from recon.triage.accesslog import triage_access_log
 
-    with _file(data, "access.log") as path, suppress(ReconError):
+    with as_file(data, "access.log") as path, suppress(ReconError):
         triage_access_log([path])
 
 
@@ -588,31 +378,31 @@ def delivery_records_are_read(row: Any) -> None:
     from recon.triage.deliveries import load_deliveries
     from recon.triage.replay import triage_deliveries
 
-    with _file(_json(row), "dead.ndjson") as path, suppress(ReconError):
+    with as_file(json_bytes(row), "dead.ndjson") as path, suppress(ReconError):
         triage_deliveries(load_deliveries(path).deliveries, secrets={})
 
 
-@about(st.one_of(spoiled_text(JOURNAL.encode()), mangled(json.loads(JOURNAL)).map(_json)))
+@about(st.one_of(spoiled_text(JOURNAL.encode()), mangled(json.loads(JOURNAL)).map(json_bytes)))
 def journal_lines_are_read_or_refused(data: bytes) -> None:
     """A line of the journal, by itself and in its file."""
     from recon.journal import FileJournal, parse_entry, verify_journal
 
     with suppress(ReconError):
         parse_entry(data.decode("utf-8", "replace"), seq=1)
-    with _file(data + b"\n", "journal.ndjson") as path, suppress(ReconError):
+    with as_file(data + b"\n", "journal.ndjson") as path, suppress(ReconError):
         journal = FileJournal(path.parent)
         journal.refresh()
         list(journal.entries())
         verify_journal(journal)
 
 
-@about(st.one_of(spoiled_text(b'{"format":1,"at":"2026-11-20T12:00:00Z","plan":"x"}\n'), json_values.map(_json)))
+@about(st.one_of(spoiled_text(b'{"format":1,"at":"2026-11-20T12:00:00Z","plan":"x"}\n'), json_values.map(json_bytes)))
 def history_lines_are_counted(data: bytes) -> None:
     """The run history survives a line that is none."""
     from recon.history import FILE_NAME, latest_entry, load_history
     from recon.report.history import render_history
 
-    with _file(data, FILE_NAME) as path, suppress(ReconError):
+    with as_file(data, FILE_NAME) as path, suppress(ReconError):
         history = load_history(path.parent)
         latest_entry(history, target="demo")
         render_history(history, limit=5)
@@ -620,7 +410,7 @@ def history_lines_are_counted(data: bytes) -> None:
 
 @about(
     st.deferred(
-        lambda: st.tuples(st.sampled_from(sorted(_world_files())), st.integers(0, 10**6), leaves, st.binary(max_size=9))
+        lambda: st.tuples(st.sampled_from(sorted(world_files())), st.integers(0, 10**6), leaves, st.binary(max_size=9))
     )
 )
 def recorded_worlds_are_loaded_or_refused(given: tuple[Any, ...]) -> None:
@@ -630,11 +420,11 @@ def recorded_worlds_are_loaded_or_refused(given: tuple[Any, ...]) -> None:
 
     name, at, value, raw = given
     with TemporaryDirectory(prefix="recon-fuzz-") as folder:
-        for file, data in _world_files().items():
+        for file, data in world_files().items():
             (Path(folder) / file).write_bytes(data)
-        sound = _world_files()[name]
+        sound = world_files()[name]
         place = at % (len(sound) + 1)
-        (Path(folder) / name).write_bytes(sound[:place] + (raw or _json(value)) + sound[place + len(raw) :])
+        (Path(folder) / name).write_bytes(sound[:place] + (raw or json_bytes(value)) + sound[place + len(raw) :])
         with suppress(ReconError):
             load_truth(Path(folder) / "truth.ndjson")
         with suppress(ReconError):

@@ -13,7 +13,8 @@ from recon import decode_transfer, payment_reference
 from recon.errors import IdError, ReconError
 from recon.sources.logs import TransferLogError
 from tests import payment_documents
-from tests.fuzzing import LOG, PROPERTIES, names, sound_case
+from tests.fuzzing import PROPERTIES, names
+from tests.spoiling import LOG, sound_case
 
 EXAMPLES = 25
 

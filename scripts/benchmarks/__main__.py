@@ -82,6 +82,12 @@ def _calls(chosen: argparse.Namespace) -> list[Result]:
     return measure_calls(payments=2_000 if chosen.small else 10_000)
 
 
+def _since(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.since import measure_since
+
+    return measure_since(2_000 if chosen.small else 40_000)
+
+
 def _triage(chosen: argparse.Namespace) -> list[Result]:
     from benchmarks.triage import measure_triage
 
@@ -102,6 +108,7 @@ MEASURES = {
     "payments": _payments,
     "scan": _scan,
     "calls": _calls,
+    "since": _since,
     "apply": _apply,
     "triage": _triage,
     "report": _report,

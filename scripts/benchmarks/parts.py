@@ -92,6 +92,15 @@ def apply_memory(rows: str) -> None:
     print(json.dumps(part_apply_memory(int(rows))))
 
 
+def since(rows: str) -> None:
+    """A daily run over a year, read whole and built upon yesterday's; prints what each cost."""
+    import json
+
+    from benchmarks.since import part_since
+
+    print(json.dumps(part_since(int(rows))))
+
+
 def merge(snapshot: str, out: str) -> None:
     """The same join with pandas: three tables read, merged on their keys and written."""
     import pandas as pd
@@ -126,6 +135,7 @@ PARTS: dict[str, Callable[..., None]] = {
     "page": page,
     "plain_page": plain_page,
     "read_json": read_json,
+    "since": since,
     "merge": merge,
     "compare": compare,
     "apply": apply,

@@ -6,7 +6,7 @@ groups; afterwards everything touched is read and judged again. Undo is a plan l
 
 from __future__ import annotations
 
-from collections import Counter
+from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -22,20 +22,30 @@ from recon.model import Change, Plan, Target, Tier, Verdict
 from recon.planfile import seal_plan
 from recon.runs import (
     FINAL,
-    RESULT_TEXT,
     ChangeState,
     Result,
     RowResult,
+    RowResults,
     blocked_payments,
     list_runs,
     read_run,
+    row_result,
     runs_of_plan,
 )
 from recon.store import PaymentWriter
-from recon.writing import BENIGN, Pace, ReadyChanges, Writing, further_findings, outcome_body, row_of
+from recon.writing import (
+    BENIGN,
+    READ_ROWS,
+    Pace,
+    Writing,
+    chunks,
+    further_findings,
+    outcome_body,
+    read_again,
+    row_of,
+)
 
 KINDS: Final = ("correction", "undo", "backfill")
-_SURVEY_ROWS: Final = 500
 
 
 class WrongDigestError(RefusedError):
@@ -157,7 +167,7 @@ class RunReport:
 
     Args:
         run: Its name, or None when nothing was left to do and no run was opened.
-        rows: One result a change, in the plan's order as far as it was reached.
+        rows: One result a change, in the plan's order.
         remaining: Breaks of the written payments afterwards; None when nothing judged them again.
         head: Hash of the journal's last entry, to be kept for ``recon journal verify``.
     """
@@ -165,7 +175,7 @@ class RunReport:
     run: str | None
     plan: str
     kind: str
-    rows: tuple[RowResult, ...]
+    rows: RowResults
     warnings: tuple[str, ...] = ()
     remaining: tuple[Remaining, ...] | None = None
     moved_since: tuple[str, ...] = ()
@@ -175,7 +185,7 @@ class RunReport:
     @property
     def counts(self) -> Mapping[Result, int]:
         """Rows by result."""
-        return Counter(row.result for row in self.rows)
+        return self.rows.counts()
 
     @property
     def nothing_left(self) -> bool:
@@ -203,29 +213,28 @@ def apply_plan(
         RunStoppedError: The run ended early; it can be resumed.
     """
     warnings = _admit(plan, digest=digest, writer=writer, now=clock(), options=options)
-    seen, ready = journal.refresh(), ReadyChanges(plan.kind)
-    pending, rows = survey(plan, writer=writer, journal=journal, ready=ready)
-    off = [row for row in rows if row.result in (Result.MOVED, Result.GONE, Result.BLOCKED)]
-    if options.all_or_nothing and off:
-        raise RowsMovedError(rows=len(off), first=off[0])
+    seen = journal.refresh()
+    pending, rows = _survey(plan, writer=writer, journal=journal)
+    if options.all_or_nothing:
+        _check_all_pristine(rows)
     if not pending:
-        return RunReport(None, plan.digest, plan.kind, tuple(rows), warnings)
-    check_size(plan, pending, limits=options.limits)
+        return RunReport(None, plan.digest, plan.kind, rows, warnings)
+    check_size(plan, (plan.changes[place] for place in pending), limits=options.limits)
     writer.check_writable()
     pace = options.pace
-    _check_evidence(plan, pending[: pace.canary_rows], pace=pace)
+    _check_evidence(plan, [plan.changes[place] for place in pending[: pace.canary_rows]], pace=pace)
     pace.step("lease:before")
     with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=pace.monotonic) as lease:
         pace.step("lease:after")
         if journal.refresh() != seen:
             # Another run ended between the survey and the lease; what it holds or did is looked at again.
-            pending, rows = survey(plan, writer=writer, journal=journal, ready=ready)
+            pending, rows = _survey(plan, writer=writer, journal=journal)
         if not pending:
-            return RunReport(None, plan.digest, plan.kind, tuple(rows), warnings)
+            return RunReport(None, plan.digest, plan.kind, rows, warnings)
         run = _run_name(journal, plan, clock())
         writing = Writing(
             run=run, plan=plan, writer=writer, journal=journal, lease=lease, clock=clock, limits=options.limits,
-            pace=pace, ready=ready, own_runs=runs_of_plan(journal, plan), rows=rows,
+            pace=pace, rows=rows, own_runs=runs_of_plan(journal, plan),
         )  # fmt: skip
         opening = _opening(plan, options, rows=len(pending))
         return _carry_out(writing, pending, opening=opening, warnings=warnings)
@@ -247,7 +256,7 @@ def _check_evidence(plan: Plan, first: Sequence[Change], *, pace: Pace) -> None:
         raise
     except ReconError:
         return
-    further = further_findings(plan)
+    further = further_findings(plan, [change.payment_id for change in first])
     for change in first:
         verdict = judged.get(change.payment_id)
         if verdict in (None, change.verdict) or verdict in BENIGN or verdict in further.get(change.payment_id, ()):
@@ -272,18 +281,19 @@ def resume_run(
         RunStoppedError: The run ended early once more.
     """
     _check_whole(plan)
-    if read_run(journal, run).plan != plan.digest:
-        raise WrongRunError(run=run, planned=read_run(journal, run).plan, given=plan.digest)
+    planned = read_run(journal, run, with_intents=False).plan
+    if planned != plan.digest:
+        raise WrongRunError(run=run, planned=planned, given=plan.digest)
     _check_target(plan, writer=writer, options=options)
     warnings = _warnings(options)
     writer.check_writable()
     pace = options.pace
     with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=pace.monotonic) as lease:
         journal.refresh()
-        state = read_run(journal, run)
+        state = read_run(journal, run, with_intents=False)
         writing = Writing(
             run=run, plan=plan, writer=writer, journal=journal, lease=lease, clock=clock, limits=options.limits,
-            pace=pace, ready=ReadyChanges(plan.kind), own_runs=runs_of_plan(journal, plan),
+            pace=pace, rows=RowResults(plan.changes), own_runs=runs_of_plan(journal, plan),
         )  # fmt: skip
         writing.append([writing.note("resume", {"operator": options.operator})])
         pending = _settle(writing, state.changes)
@@ -292,32 +302,31 @@ def resume_run(
         return _carry_out(writing, pending, opening=None, warnings=warnings)
 
 
-def survey(
-    plan: Plan, *, writer: PaymentWriter, journal: Journal, ready: ReadyChanges | None = None
-) -> tuple[list[Change], list[RowResult]]:
-    """Re-read and class every row of a plan: what would be written, and the results of all other rows."""
-    pending: list[Change] = []
-    rows: list[RowResult] = []
-    known = ready or ReadyChanges(plan.kind)
+def _survey(plan: Plan, *, writer: PaymentWriter, journal: Journal) -> tuple[array[int], RowResults]:
+    """Re-read and class every row of a plan: places of what would be written, and the results of all other rows."""
+    pending, rows = array("I"), RowResults(plan.changes)
     held = blocked_payments(journal)
     own_runs = runs_of_plan(journal, plan)
-    for start in range(0, len(plan.changes), _SURVEY_ROWS):
-        group = [known.get(change) for change in plan.changes[start : start + _SURVEY_ROWS]]
-        documents = writer.read([each.document_id for each in group])
-        for each in group:
+    for group in chunks(range(len(plan.changes)), READ_ROWS):
+        for place, each, document in read_again(plan, group, writer=writer):
             change = each.change
-            stamps = tuple(f"{run}/{each.id}" for run in own_runs)
-            reading = read_change(each, documents.get(change.payment_id), own_stamps=stamps)
+            reading = read_change(each, document, own_stamps=[f"{run}/{each.id}" for run in own_runs])
             if not is_picked(plan, change):
-                rows.append(_result(change, Result.NOT_PICKED))
+                rows.note(place, row_result(change, Result.NOT_PICKED))
             elif change.payment_id in held:
                 why = f'belongs to the unfinished run {held[change.payment_id]} ("recon apply --resume" settles it)'
-                rows.append(_result(change, Result.BLOCKED, why))
+                rows.note(place, row_result(change, Result.BLOCKED, reason=why))
             elif reading.row is RowClass.PRISTINE:
-                pending.append(change)
+                pending.append(place)
             else:
-                rows.append(row_of(change, reading))
+                rows.note(place, row_of(change, reading))
     return pending, rows
+
+
+def _check_all_pristine(rows: RowResults) -> None:
+    off = [place for result in (Result.MOVED, Result.GONE, Result.BLOCKED) for place in rows.places(result)]
+    if off:
+        raise RowsMovedError(rows=len(off), first=rows[min(off)])
 
 
 def is_picked(plan: Plan, change: Change) -> bool:
@@ -402,7 +411,7 @@ def _run_name(journal: Journal, plan: Plan, now: datetime) -> str:
 
 def _carry_out(
     writing: Writing,
-    pending: Sequence[Change],
+    pending: Sequence[int],
     *,
     opening: Mapping[str, Any] | None,
     warnings: tuple[str, ...],
@@ -410,7 +419,7 @@ def _carry_out(
     """Write the pending rows, look at the result, and close the run in the journal."""
     if opening is not None:
         _open(writing, opening)
-    first = _written(writing)[: writing.pace.canary_rows]
+    first = writing.rows.places(Result.APPLIED)[: writing.pace.canary_rows]
     stopped: StoppedError | None = None
     remaining: tuple[Remaining, ...] | None = None
     moved_since: tuple[str, ...] = ()
@@ -425,17 +434,16 @@ def _carry_out(
         warnings = (*warnings, f"Everything is written, but what was written could not be judged again: {error}")
     except StoppedError as error:
         stopped = error
-    reached = {row.change for row in writing.rows}
-    for change in pending:
-        if change.id not in reached:
+    for place in pending:
+        change = writing.plan.changes[place]
+        if not writing.rows.is_noted(place):
             is_open = change.id in writing.announced
-            writing.rows.append(_result(change, Result.OPEN if is_open else Result.NOT_REACHED))
-    order = {change.id: number for number, change in enumerate(writing.plan.changes)}
+            writing.rows.note(place, row_result(change, Result.OPEN if is_open else Result.NOT_REACHED))
     report = RunReport(
         run=writing.run,
         plan=writing.plan.digest,
         kind=writing.plan.kind,
-        rows=tuple(sorted(writing.rows, key=lambda row: order.get(row.change, len(order)))),
+        rows=writing.rows,
         warnings=warnings,
         remaining=remaining,
         moved_since=moved_since,
@@ -446,15 +454,11 @@ def _carry_out(
 
 def _open(writing: Writing, opening: Mapping[str, Any]) -> None:
     """Open the run in the journal, with the rows that are left alone from the start and why."""
-    changes = {change.id: change for change in writing.plan.changes}
-    notes = [writing.note("run", opening)]
-    notes += [
-        writing.note("outcome", outcome_body(row), change=changes[row.change])
-        for row in writing.rows
-        if row.result is not Result.NOT_PICKED
-    ]
-    for start in range(0, len(notes), _SURVEY_ROWS):
-        writing.append(notes[start : start + _SURVEY_ROWS])
+    rows, changes = writing.rows, writing.plan.changes
+    known = [p for p in range(len(rows)) if rows.is_noted(p) and rows[p].result is not Result.NOT_PICKED]
+    writing.append([writing.note("run", opening)])
+    for group in chunks(known, READ_ROWS):
+        writing.append([writing.note("outcome", outcome_body(rows[p]), change=changes[p]) for p in group])
 
 
 def _close(writing: Writing, report: RunReport, *, cause: StoppedError | None) -> RunReport:
@@ -478,34 +482,28 @@ def _close(writing: Writing, report: RunReport, *, cause: StoppedError | None) -
     return report
 
 
-def _written(writing: Writing) -> list[Change]:
-    done = {row.change for row in writing.rows if row.result is Result.APPLIED}
-    return [change for change in writing.plan.changes if change.id in done]
-
-
 def _moved_since(writing: Writing) -> tuple[str, ...]:
     """Read again what was written: payments that somebody else has written to since."""
-    written = _written(writing)
-    off = writing.read_back(written)
-    return tuple(sorted(change.payment_id for change in written if change.id in off))
+    off = writing.read_back(writing.rows.places(Result.APPLIED))
+    return tuple(sorted(writing.plan.changes[place].payment_id for place in off))
 
 
 def _look_again(writing: Writing, moved: Collection[str]) -> tuple[Remaining, ...] | None:
     """Judge again what was written: the breaks the plan named must be gone, and no new ones there."""
-    written, judge = _written(writing), writing.pace.judge
+    plan, judge = writing.plan, writing.pace.judge
     if judge is None:
         return None
-    named = further_findings(writing.plan)
-    remaining: list[Remaining] = []
-    for start in range(0, len(written), _SURVEY_ROWS):
-        group = written[start : start + _SURVEY_ROWS]
-        judged = judge([change.payment_id for change in group])
-        for change in group:
-            verdict = judged.get(change.payment_id)
-            if verdict is not None and verdict not in BENIGN:
-                why = _explain(change, verdict, kind=writing.plan.kind, moved=moved, named=named)
-                remaining.append(Remaining(change.payment_id, str(verdict), why))
-    return tuple(remaining)
+    found: list[tuple[Change, str]] = []
+    for group in chunks(writing.rows.places(Result.APPLIED), READ_ROWS):
+        changes = [plan.changes[place] for place in group]
+        judged = judge([change.payment_id for change in changes])
+        verdicts = [(change, judged.get(change.payment_id)) for change in changes]
+        found += [(change, verdict) for change, verdict in verdicts if verdict is not None and verdict not in BENIGN]
+    named = further_findings(plan, {change.payment_id for change, _ in found})
+    return tuple(
+        Remaining(change.payment_id, str(verdict), _explain(change, verdict, kind=plan.kind, moved=moved, named=named))
+        for change, verdict in found
+    )
 
 
 def _explain(
@@ -524,58 +522,48 @@ def _explain(
     return None
 
 
-def _settle(writing: Writing, states: Mapping[str, ChangeState]) -> list[Change]:
-    """Find out what became of announced writes, journal it, and give the changes that are still to be written."""
-    plan, notes = writing.plan, []
+def _settle(writing: Writing, states: Mapping[str, ChangeState]) -> array[int]:
+    """Find out what became of announced writes, journal it, and give the places that are still to be written."""
+    plan = writing.plan
     held = blocked_payments(writing.journal, but=writing.run)
-    pending: list[Change] = []
-    for start in range(0, len(plan.changes), _SURVEY_ROWS):
-        group = plan.changes[start : start + _SURVEY_ROWS]
-        unknown = [c for c in group if c.id in states and states[c.id].is_open]
-        settled = _settled_rows(writing, unknown)
-        for change in group:
-            state = states.get(change.id)
-            row = settled.get(change.id)
-            if row is not None:
-                notes.append(writing.note("outcome", {**outcome_body(row), "settled": True}, change=change))
-            elif state is not None and state.result in FINAL:
-                row = _result(change, state.result, str(state.outcome.get("reason", "")) or None)
-            elif not is_picked(plan, change):
-                row = _result(change, Result.NOT_PICKED)
-            elif change.payment_id in held:
-                row = _result(change, Result.BLOCKED, f"belongs to the unfinished run {held[change.payment_id]}")
+    pending = array("I")
+    for group in chunks(range(len(plan.changes)), READ_ROWS):
+        settled = _settled_rows(writing, [p for p in group if (s := states.get(plan.changes[p].id)) and s.is_open])
+        for place in group:
+            change, row = plan.changes[place], settled.get(place)
+            if row is None and (state := states.get(change.id)) is not None and state.result in FINAL:
+                row = row_result(change, state.result, reason=str(state.outcome.get("reason", "")))
+            elif row is None and not is_picked(plan, change):
+                row = row_result(change, Result.NOT_PICKED)
+            elif row is None and change.payment_id in held:
+                why = f"belongs to the unfinished run {held[change.payment_id]}"
+                row = row_result(change, Result.BLOCKED, reason=why)
             if row is None or row.result is Result.NOT_REACHED:
-                pending.append(change)
+                pending.append(place)
             else:
-                writing.rows.append(row)
-        writing.append(notes)
-        notes = []
+                writing.rows.note(place, row)
+        notes = [(plan.changes[place], {**outcome_body(row), "settled": True}) for place, row in settled.items()]
+        writing.append([writing.note("outcome", body, change=change) for change, body in notes])
     return pending
 
 
-def _settled_rows(writing: Writing, changes: Sequence[Change]) -> dict[str, RowResult]:
-    ready = [writing.ready.get(change) for change in changes]
-    documents = writing.writer.read([each.document_id for each in ready]) if ready else {}
+def _settled_rows(writing: Writing, places: Sequence[int]) -> dict[int, RowResult]:
     rows = {}
-    for each in ready:
-        document = documents.get(each.change.payment_id)
-        reading = read_change(each, document, own_stamps=(writing.stamp(each.id),))
-        rows[each.id] = _settled_row(each, reading, document, stamp=writing.stamp(each.id))
+    for place, each, document in read_again(writing.plan, places, writer=writing.writer):
+        stamp = writing.stamp(each.id)
+        reading = read_change(each, document, own_stamps=(stamp,))
+        rows[place] = _settled_row(each, reading, document, stamp=stamp)
     return rows
 
 
 def _settled_row(each: ReadyChange, reading: Reading, document: Mapping[str, Any] | None, *, stamp: str) -> RowResult:
     """By the stamp, never by the value alone: somebody else may have written the same value."""
     if document is not None and reading.stamp == stamp:
-        return replace(_result(each.change, Result.APPLIED), moved=reading.moved)
+        return row_result(each.change, Result.APPLIED, moved=reading.moved)
     if reading.row in (RowClass.PRISTINE, RowClass.GONE):
         return row_of(each.change, reading)
     shows_ours = any(
         same(value_at(document or {}, path), value) and not same(value, each.before[path])
         for path, value in each.after.items()
     )
-    return replace(_result(each.change, Result.UNSETTLED if shows_ours else Result.MOVED), moved=reading.moved)
-
-
-def _result(change: Change, result: Result, reason: str | None = None) -> RowResult:
-    return RowResult(change.id, change.payment_id, str(change.verdict), result, reason or RESULT_TEXT[result])
+    return row_result(each.change, Result.UNSETTLED if shows_ours else Result.MOVED, moved=reading.moved)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from recon.errors import UsageError
 from recon.guard import MovedField
 from recon.journal import LEASE_NAME, Entry, Journal, Note
 from recon.lease import held_lease
-from recon.model import Plan
+from recon.model import Change, Plan
 
 
 class Result(StrEnum):
@@ -78,6 +80,73 @@ class RowResult:
     reason: str
     moved: tuple[MovedField, ...] = ()
     code: int | None = None
+
+
+def row_result(
+    change: Change,
+    result: Result,
+    *,
+    reason: str | None = None,
+    moved: tuple[MovedField, ...] = (),
+    code: int | None = None,
+) -> RowResult:
+    """What became of a change, in the words that go with it unless others are given."""
+    words = reason or RESULT_TEXT[result]
+    return RowResult(change.id, change.payment_id, str(change.verdict), result, words, moved, code)
+
+
+_CODES: Final = {result: number for number, result in enumerate(Result, start=1)}
+_RESULTS: Final = (Result.NOT_REACHED, *Result)
+
+
+class RowResults(Sequence[RowResult]):
+    """What became of each change of a plan, in the plan's order; what nobody noted yet was not reached.
+
+    A result takes one byte, so that a run of any length keeps its memory; only one that has more to say (fields that
+    moved, an error, a reason of its own) is held whole.
+    """
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self._changes = changes
+        self._codes = bytearray(len(changes))
+        self._told: dict[int, RowResult] = {}
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    @overload
+    def __getitem__(self, place: int) -> RowResult: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[RowResult, ...]: ...
+    def __getitem__(self, place: int | slice) -> RowResult | tuple[RowResult, ...]:
+        if isinstance(place, slice):
+            return tuple(self[each] for each in range(*place.indices(len(self))))
+        at = range(len(self))[place]
+        return self._told.get(at) or row_result(self._changes[at], _RESULTS[self._codes[at]])
+
+    def note(self, place: int, row: RowResult) -> None:
+        """Keep what became of the change at a place of the plan."""
+        self._codes[place] = _CODES[row.result]
+        if row.moved or row.code is not None or row.reason != RESULT_TEXT[row.result]:
+            self._told[place] = row
+        else:
+            self._told.pop(place, None)
+
+    def is_noted(self, place: int) -> bool:
+        """Whether somebody noted what became of the change there."""
+        return self._codes[place] != 0
+
+    def places(self, result: Result) -> array[int]:
+        """Where in the plan the changes with this result are."""
+        code = _CODES[result]
+        return array("I", (place for place, found in enumerate(self._codes) if found == code))
+
+    def counts(self) -> Counter[Result]:
+        """Rows by result."""
+        found: Counter[Result] = Counter()
+        for code, count in Counter(self._codes).items():
+            found[_RESULTS[code]] += count
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +241,11 @@ def _summary(opening: Entry, end: Entry | None, decided: int) -> RunSummary:
     )
 
 
-def read_run(journal: Journal, run: str) -> RunState:
+def read_run(journal: Journal, run: str, *, with_intents: bool = True) -> RunState:
     """Read one run back.
+
+    Args:
+        with_intents: Whether to keep what each intent says; without, a run of any length takes little memory.
 
     Raises:
         UnknownRunError: The journal knows no such run.
@@ -188,7 +260,7 @@ def read_run(journal: Journal, run: str) -> RunState:
             continue
         state = changes.setdefault(note.change, ChangeState(note.change, str(note.payment), entry.seq))
         if note.kind == "intent":
-            state.intent, state.result, state.outcome = note.body, None, {}
+            state.intent, state.result, state.outcome = note.body if with_intents else {}, None, {}
         elif note.kind in ("outcome", "settle"):
             state.result, state.outcome = Result(note.body["result"]), note.body
     if opening is None:
@@ -202,7 +274,9 @@ def blocked_payments(journal: Journal, *, but: str | None = None) -> dict[str, s
     for run in list_runs(journal):
         if run.run != but and run.unsettled != 0:
             held.update(
-                (state.payment_id, run.run) for state in read_run(journal, run.run).changes.values() if state.blocks
+                (state.payment_id, run.run)
+                for state in read_run(journal, run.run, with_intents=False).changes.values()
+                if state.blocks
             )
     return held
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from recon.errors import ReconError, RefusedError, StoppedError
 from recon.guard import (
     GuardedUpdate,
+    Reading,
     ReadyChange,
     RowClass,
     guarded_update,
@@ -28,21 +30,19 @@ from recon.guard import (
     to_extended,
     value_at,
 )
-from recon.guard import Reading as RowReading
 from recon.journal import Journal, Note
 from recon.lease import Lease
 from recon.limits import Limits
 from recon.model import Change, Plan, Verdict
-from recon.runs import RESULT_TEXT, Result, RowResult, time_text
+from recon.runs import Result, RowResult, RowResults, row_result, time_text
 from recon.store import PaymentWriter
 
-Item = TypeVar("Item")
 Judge = Callable[[Sequence[str]], Mapping[str, str]]
 """Asks every source again about payments and gives the verdict of each."""
 
 ATTEMPTS_MAX: Final = 5
-READY_MAX: Final = 2000
-"""Most decoded changes that are kept in memory."""
+READ_ROWS: Final = 500
+"""Rows that are read again at once."""
 
 JUMP_MAX: Final = timedelta(minutes=5)
 _FIRST_WAIT_S: Final = 0.05
@@ -57,9 +57,10 @@ BENIGN: Final = frozenset(
 """Verdicts that are no break."""
 
 
-def further_findings(plan: Plan) -> dict[str, set[Verdict]]:
-    """Everything that a plan says of each payment: a further finding may be its verdict once the first is healed."""
-    return {finding.payment_id: set(finding.findings) for finding in plan.findings}
+def further_findings(plan: Plan, payments: Collection[str]) -> dict[str, set[Verdict]]:
+    """Everything that a plan says of some payments: a further finding may be the verdict once the first is healed."""
+    wanted = set(payments)
+    return {each.payment_id: set(each.findings) for each in plan.findings if each.payment_id in wanted}
 
 
 class StopFileError(StoppedError):
@@ -143,36 +144,28 @@ class Pace:
 
 
 @dataclass(slots=True)
-class ReadyChanges:
-    """Decoded changes of one plan, the last few kept, because every row is looked at several times."""
+class Prepared:
+    """A group read again, by place in the plan: what is to be written, with its intents, and what is left alone."""
 
-    kind: str
-    _kept: dict[str, ReadyChange] = field(default_factory=dict)
-
-    def get(self, change: Change) -> ReadyChange:
-        """The change decoded and checked; see :func:`recon.guard.ready_change`."""
-        ready = self._kept.get(change.id)
-        if ready is None or ready.change is not change:
-            ready = ready_change(change, kind=self.kind)
-            if len(self._kept) >= READY_MAX:
-                self._kept.clear()
-            self._kept[change.id] = ready
-        return ready
+    updates: list[tuple[int, ReadyChange, GuardedUpdate]] = field(default_factory=list)
+    intents: list[Note] = field(default_factory=list)
+    left_alone: list[tuple[int, RowResult]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Announced:
-    """A group whose intents are in the journal: the updates to carry out, and the rows that are left alone."""
+class Begun:
+    """An announced group whose writes were handed over: each gives its row, or why nobody knows."""
 
-    updates: list[tuple[ReadyChange, GuardedUpdate]] = field(default_factory=list)
-    left_alone: list[tuple[Change, RowResult]] = field(default_factory=list)
+    group: Prepared
+    found: list[Future[RowResult | StoppedError]]
 
 
 @dataclass(slots=True)
 class Writing:
     """One run under its lease. Everything it finds out about a row goes to ``rows`` and to the journal.
 
-    ``announced`` names the changes whose write was announced and of which nobody knows yet what became of it.
+    Changes are named by their place in the plan. ``announced`` names those whose write was announced and of which
+    nobody knows yet what became of it.
     """
 
     run: str
@@ -183,17 +176,15 @@ class Writing:
     clock: Callable[[], datetime]
     limits: Limits
     pace: Pace
-    ready: ReadyChanges
+    rows: RowResults
     own_runs: tuple[str, ...] = ()
-    rows: list[RowResult] = field(default_factory=list)
     announced: set[str] = field(default_factory=set)
     head: str | None = None
     _began: tuple[datetime, float] = field(init=False)
     _late: list[Note] = field(default_factory=list)
-    _written: set[str] = field(default_factory=set)
+    _done: tuple[int, int] = (0, 0)
     _stop: StoppedError | None = None
     _refusals: int = 0
-    _attempted: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -220,53 +211,73 @@ class Writing:
         self.announced.difference_update(note.change for note in notes if note.kind == "outcome")
         self.pace.step("journal.append:after")
 
-    def write_all(self, changes: Sequence[Change], *, canary: bool) -> None:
+    def write_all(self, pending: Sequence[int], *, canary: bool) -> None:
         """Write every change that is still pristine, the first ones as canary.
 
         Raises:
             StoppedError: The run ended early; what is known by then is in the journal and in ``rows``.
         """
-        self._attempted = len(changes)
-        first = min(self.pace.canary_rows, len(changes)) if canary else 0
-        groups = [*_chunks(changes[:first], first), *_chunks(changes[first:], self.pace.group_size)]
+        self._done = (0, len(pending))
+        first = pending[: self.pace.canary_rows] if canary else pending[:0]
         in_flight = max(1, min(self.pace.in_flight, self.writer.in_flight_max))
         try:
             with ExitStack() as stack:
-                pool = stack.enter_context(ThreadPoolExecutor(in_flight + 1)) if in_flight > 1 else None
-                self._write_groups(groups, pool, has_canary=first > 0)
+                pool = reader = None
+                if in_flight > 1:
+                    pool, reader = ThreadPoolExecutor(in_flight), ThreadPoolExecutor(1)
+                    stack.callback(reader.shutdown, cancel_futures=True)
+                    stack.callback(pool.shutdown, cancel_futures=True)
+                if first:
+                    self._write_groups(map(self._prepare, [first]), pool)
+                    self._append_outcomes()
+                    self.check_canary([place for place in first if self.rows[place].result is Result.APPLIED])
+                rest = chunks(pending[len(first) :], self.pace.group_size)
+                self._write_groups(map(self._prepare, rest) if reader is None else self._ahead(rest, reader), pool)
         except StoppedError:
             with suppress(StoppedError):
                 self._append_outcomes()
             raise
         self._append_outcomes()
 
-    def _write_groups(
-        self, groups: Sequence[Sequence[Change]], pool: ThreadPoolExecutor | None, *, has_canary: bool
-    ) -> None:
-        """Write group after group; the next one is read and announced meanwhile, except behind the canary."""
-        done, ahead = 0, None
-        for number, group in enumerate(groups):
-            announced = ahead.result() if ahead is not None else self._announce(group)
-            is_canary = has_canary and number == 0
-            following = groups[number + 1] if number + 1 < len(groups) and not is_canary else None
-            ahead = pool.submit(self._announce, following) if pool is not None and following else None
-            error = self._write_announced(announced, pool)
-            if error is not None:
-                if ahead is not None:
-                    self._give_up(ahead.result())
-                raise error
-            if is_canary:
-                self._append_outcomes()
-                self.check_canary([e.change for e, _ in announced.updates if e.id in self._written])
-            done += len(group)
-            self.pace.progress(done, sum(map(len, groups)))
+    def _write_groups(self, groups: Iterable[Prepared], pool: ThreadPoolExecutor | None) -> None:
+        """Write group after group; while one is being written, the next is announced and queued behind it."""
+        begun: deque[Begun] = deque()
+        try:
+            for group in groups:
+                self.may_write()
+                # What became of an earlier group goes into the same insert, ahead of what is announced now.
+                self._append_outcomes(then=group.intents)
+                begun.append(self._begin(group, pool))
+                while len(begun) > (0 if pool is None else 2):
+                    self._finish(begun.popleft())
+            while begun:
+                self._finish(begun.popleft())
+        except StoppedError as error:
+            self._stop = self._stop or error
+            for each in begun:
+                with suppress(StoppedError):
+                    self._finish(each)
+            raise
+
+    def _ahead(self, groups: Iterable[Sequence[int]], reader: ThreadPoolExecutor) -> Iterator[Prepared]:
+        """Give group after group; the next one is prepared while whoever asked is busy with this one."""
+        waiting: Future[Prepared] | None = None
+        for group in groups:
+            following = reader.submit(self._prepare, group)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
 
     def may_write(self) -> None:
         """Go on only if nothing asks the run to end; called before every write."""
+        if self._stop is not None:
+            raise self._stop
         self.lease.check()
         if self.pace.stop_file is not None and self.pace.stop_file.exists():
             raise StopFileError(path=self.pace.stop_file.name)
-        allowed = self.limits.refusals_allowed(self._attempted)
+        allowed = self.limits.refusals_allowed(self._done[1])
         if self._refusals > allowed:
             raise TooManyRefusalsError(refusals=self._refusals, allowed=allowed)
 
@@ -277,80 +288,69 @@ class Writing:
             raise ClockJumpedError(found=now, expected=expected)
         return now
 
-    def _announce(self, group: Sequence[Change]) -> Announced:
-        """Read a group again, and journal what will be written to it before any of it is."""
+    def _prepare(self, group: Sequence[int]) -> Prepared:
+        """Read a group again, just before it is announced and written."""
         self.may_write()
         at = self._check_clock()
-        announced = Announced()
-        intents: list[Note] = []
-        ready = [self.ready.get(change) for change in group]
-        documents = self.writer.read([each.document_id for each in ready])
-        for each in ready:
-            document = documents.get(each.change.payment_id)
+        prepared = Prepared()
+        for place, each, document in read_again(self.plan, group, writer=self.writer):
             reading = read_change(each, document, own_stamps=self._own_stamps(each))
             if reading.row is RowClass.PRISTINE and document is not None:
                 update = guarded_update(each, document, stamp=self.stamp(each.id), at=at)
-                announced.updates.append((each, update))
-                intents.append(self.note("intent", _intent(each, update, document), change=each.change))
+                prepared.updates.append((place, each, update))
+                prepared.intents.append(self.note("intent", _intent(each, update, document), change=each.change))
             else:
-                announced.left_alone.append((each.change, row_of(each.change, reading)))
-        # What became of an earlier group goes into the same insert, ahead of what is announced now.
-        self._append_outcomes(then=intents)
-        return announced
+                prepared.left_alone.append((place, row_of(each.change, reading)))
+        return prepared
 
     def _append_outcomes(self, *, then: Sequence[Note] = ()) -> None:
-        with self._lock:
-            late, self._late = self._late, []
-        try:
-            self.append([*late, *then])
-        except StoppedError:
-            with self._lock:
-                self._late = [*late, *self._late]
-            raise
+        self.append([*self._late, *then])
+        self._late = []
 
-    def _write_announced(self, announced: Announced, pool: ThreadPoolExecutor | None) -> StoppedError | None:
-        """Write announced rows and note what became of those that somebody knows of."""
-        updates = announced.updates
-        written = list(pool.map(self._try_row, updates) if pool else map(self._try_row, updates))
+    def _begin(self, group: Prepared, pool: ThreadPoolExecutor | None) -> Begun:
+        """Hand the announced writes over, to be carried out in order; without threads they are done at once."""
+        begun = Begun(group, [])
+        for _, each, update in group.updates:
+            if pool is not None:
+                begun.found.append(pool.submit(self._try_row, each, update))
+            else:
+                begun.found.append(Future())
+                begun.found[-1].set_result(self._try_row(each, update))
+        return begun
+
+    def _finish(self, begun: Begun) -> None:
+        """Wait for the writes of a group, and note what became of those that somebody knows of."""
+        updates = begun.group.updates
+        found = [each.result() for each in begun.found]
         if updates and self.writer.is_buffered:
             self.pace.step("store.flush:before")
             self.writer.flush()
             self.pace.step("store.flush:after")
-        known = list(announced.left_alone)
-        for (each, _), found in zip(updates, written, strict=True):
-            if isinstance(found, RowResult):
-                known.append((each.change, found))
-        self._note_rows(known)
-        return self._stop or next((found for found in written if isinstance(found, StoppedError)), None)
+        known = list(begun.group.left_alone)
+        known += [(place, row) for (place, _, _), row in zip(updates, found, strict=True) if isinstance(row, RowResult)]
+        for place, row in known:
+            self._late.append(self.note("outcome", outcome_body(row), change=self.plan.changes[place]))
+            self.rows.note(place, row)
+        self._done = (self._done[0] + len(known), self._done[1])
+        self.pace.progress(*self._done)
+        if self._stop is not None:
+            raise self._stop
 
-    def _give_up(self, announced: Announced) -> None:
-        """A group that was announced while the run came to its end: nothing of it was written."""
-        unwritten = [(each.change, _row(each.change, Result.NOT_REACHED)) for each, _ in announced.updates]
-        self._note_rows([*announced.left_alone, *unwritten])
-
-    def _note_rows(self, known: Sequence[tuple[Change, RowResult]]) -> None:
-        notes = [self._outcome(row, change) for change, row in known]
-        with self._lock:
-            self._late += notes
-        self.rows += [row for _, row in known]
-        self._written.update(row.change for _, row in known if row.result is Result.APPLIED)
-
-    def _try_row(self, item: tuple[ReadyChange, GuardedUpdate]) -> RowResult | StoppedError:
-        """Write one row; a reason to stop is given back, so that the group's other rows are still accounted for."""
-        each, update = item
+    def _try_row(self, each: ReadyChange, update: GuardedUpdate) -> RowResult | StoppedError:
+        """Write one row; a reason to stop is kept for all, so that every other row is still accounted for."""
         try:
             self.may_write()
         except StoppedError as error:
-            with self._lock:
-                self._stop = self._stop or error
+            self._stop = self._stop or error
             # Nothing was asked of the store for this row, so it is known not to be written.
-            return _row(each.change, Result.NOT_REACHED)
+            return row_result(each.change, Result.NOT_REACHED)
         try:
             return self._write_row(each, update)
         except StoppedError as error:
-            return error
+            self._stop = self._stop or error
         except RefusedError as error:
-            return CredentialLostError(why=str(error))
+            self._stop = self._stop or CredentialLostError(why=str(error))
+        return self._stop
 
     def _write_row(self, each: ReadyChange, update: GuardedUpdate) -> RowResult:
         stamp, wait = self.stamp(each.id), _FIRST_WAIT_S
@@ -359,30 +359,26 @@ class Writing:
             result = self.writer.write(update)
             self.pace.step("store.write:after")
             if result.matched:
-                return _row(each.change, Result.APPLIED)
+                return row_result(each.change, Result.APPLIED)
             if result.code is not None:
-                return self._surprise(
-                    _row(
-                        each.change,
-                        Result.FAILED,
-                        reason=f"was refused by the store: {result.message}",
-                        code=result.code,
-                    )
-                )
+                why = f"was refused by the store: {result.message}"
+                return self._surprise(row_result(each.change, Result.FAILED, reason=why, code=result.code))
             document = self.writer.read([each.document_id]).get(each.change.payment_id)
             reading = read_change(each, document, own_stamps=(stamp,))
             if reading.row is RowClass.OURS or (reading.row is RowClass.MOVED and reading.stamp == stamp):
-                return _row(each.change, Result.APPLIED)
+                return row_result(each.change, Result.APPLIED)
             if reading.row is not RowClass.PRISTINE or document is None:
                 found = row_of(each.change, reading)
                 refused = found.result is Result.MOVED
-                return self._surprise(_row(each.change, Result.REFUSED, moved=reading.moved) if refused else found)
+                return self._surprise(
+                    row_result(each.change, Result.REFUSED, moved=reading.moved) if refused else found
+                )
             # Only updatedAt or __v moved, or a majority does not see our own write yet: look again, then ask again.
             self.pace.sleep(wait)
             wait *= 2
             update = guarded_update(each, document, stamp=stamp, at=update.sets["updatedAt"])
             self.may_write()
-        return self._surprise(_row(each.change, Result.REFUSED, reason="kept changing while it was written"))
+        return self._surprise(row_result(each.change, Result.REFUSED, reason="kept changing while it was written"))
 
     def _surprise(self, row: RowResult) -> RowResult:
         if row.result in (Result.REFUSED, Result.FAILED, Result.GONE):
@@ -393,10 +389,7 @@ class Writing:
     def _own_stamps(self, each: ReadyChange) -> Collection[str]:
         return tuple(f"{run}/{each.id}" for run in (*self.own_runs, self.run))
 
-    def _outcome(self, row: RowResult, change: Change) -> Note:
-        return self.note("outcome", outcome_body(row), change=change)
-
-    def check_canary(self, written: Sequence[Change]) -> None:
+    def check_canary(self, written: Sequence[int]) -> None:
         """Read the first rows again and judge them anew, before anything else is written.
 
         Raises:
@@ -405,37 +398,43 @@ class Writing:
         """
         if not written:
             return
-        moved_since = self.read_back(written)
+        moved_since = set(self.read_back(written))
+        changes = [self.plan.changes[place] for place in written]
+        payments = [change.payment_id for change in changes]
         # After an undo the break is meant to be there again, and a backfill was made for none.
         judge = self.pace.judge if self.plan.kind == "correction" else None
         try:
-            judged = {} if judge is None else judge([change.payment_id for change in written])
+            judged = {} if judge is None else judge(payments)
         except StoppedError:
             raise
         except ReconError as error:
-            raise CanaryError(payment=written[0].payment_id, why=f"could not be judged again: {error}") from error
-        further, expected = further_findings(self.plan), BENIGN | {Verdict.PROVIDER_BEHIND}
-        for change in written:
-            if change.id in moved_since:
-                with self._lock:
-                    self._refusals += 1
+            raise CanaryError(payment=payments[0], why=f"could not be judged again: {error}") from error
+        further, expected = further_findings(self.plan, payments), BENIGN | {Verdict.PROVIDER_BEHIND}
+        for place, change in zip(written, changes, strict=True):
+            if place in moved_since:
+                self._refusals += 1
             elif (verdict := judged.get(change.payment_id)) == change.verdict:
                 raise CanaryError(payment=change.payment_id, why=f"is still {change.verdict} after it was written")
             elif verdict is not None and verdict not in expected | further.get(change.payment_id, set()):
                 raise CanaryError(payment=change.payment_id, why=f"is {verdict} after it was written")
         self.may_write()
 
-    def read_back(self, written: Sequence[Change]) -> dict[str, RowReading]:
-        """The written rows that no longer are as this run wrote them."""
-        off: dict[str, RowReading] = {}
-        for group in _chunks(written, 500):
-            changes = [self.ready.get(change) for change in group]
-            documents = self.writer.read([change.document_id for change in changes])
-            for each in changes:
-                reading = read_change(each, documents.get(each.change.payment_id), own_stamps=(self.stamp(each.id),))
-                if reading.row is not RowClass.OURS:
-                    off[each.id] = reading
-        return off
+    def read_back(self, written: Sequence[int]) -> Iterator[int]:
+        """Give the places of written rows that no longer are as this run wrote them."""
+        for group in chunks(written, READ_ROWS):
+            for place, each, document in read_again(self.plan, group, writer=self.writer):
+                if read_change(each, document, own_stamps=(self.stamp(each.id),)).row is not RowClass.OURS:
+                    yield place
+
+
+def read_again(
+    plan: Plan, places: Sequence[int], *, writer: PaymentWriter
+) -> Iterator[tuple[int, ReadyChange, Mapping[str, Any] | None]]:
+    """Read the documents of some changes in one go: place, decoded change, and the document if it is there."""
+    ready = [ready_change(plan.changes[place], kind=plan.kind) for place in places]
+    documents = writer.read([each.document_id for each in ready]) if ready else {}
+    for place, each in zip(places, ready, strict=True):
+        yield place, each, documents.get(each.change.payment_id)
 
 
 def _intent(each: ReadyChange, update: GuardedUpdate, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -467,28 +466,16 @@ def outcome_body(row: RowResult) -> dict[str, Any]:
     return body
 
 
-def row_of(change: Change, reading: RowReading) -> RowResult:
+def row_of(change: Change, reading: Reading) -> RowResult:
     """The result of a row that is left alone because of what the re-read shows."""
     results = {
         RowClass.ALREADY: Result.ALREADY, RowClass.OURS: Result.OURS, RowClass.MOVED: Result.MOVED,
         RowClass.GONE: Result.GONE, RowClass.PRISTINE: Result.NOT_REACHED,
     }  # fmt: skip
-    return _row(change, results[reading.row], moved=reading.moved)
+    return row_result(change, results[reading.row], moved=reading.moved)
 
 
-def _row(
-    change: Change,
-    result: Result,
-    *,
-    reason: str | None = None,
-    moved: tuple[Any, ...] = (),
-    code: int | None = None,
-) -> RowResult:
-    return RowResult(
-        change.id, change.payment_id, str(change.verdict), result, reason or RESULT_TEXT[result], moved, code
-    )
-
-
-def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), max(1, size)):
-        yield items[start : start + size]
+def chunks(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """Yield so many places at a time, in order."""
+    for start in range(0, len(places), max(1, size)):
+        yield places[start : start + size]

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from recon.errors import RefusedError, UsageError
-from recon.limits import limit_of, parse_time
+from recon.limits import parse_time
 from recon.model import Finding, Plan
+from recon.planfile import limit_of
 
 TEXT_MAX: Final = 2000
 _RECORD_MAX_BYTES: Final = 100_000

@@ -13,6 +13,7 @@ from typing import Final
 from recon.errors import RefusedError
 from recon.model import Change, Plan, Policy
 from recon.money import format_units
+from recon.planfile import limit_of
 
 AHEAD_MAX: Final = timedelta(minutes=5)
 """How far a plan's time may lie ahead of the clock before the clock counts as wrong."""
@@ -144,14 +145,6 @@ def compared_rows(plan: Plan) -> int:
     """How many rows the plan compared, as its summary says; 0 when it does not say."""
     payments = plan.summary.get("payments", 0)
     return payments if isinstance(payments, int) and not isinstance(payments, bool) else 0
-
-
-def limit_of(change: Change, limits: Mapping[str, int]) -> int | None:
-    """The limit for a change's token: by chain and contract, by contract, or by symbol; None when there is none."""
-    for key in (f"{change.chain_id}:{change.token}", change.token, f"{change.chain_id}:{change.symbol}", change.symbol):
-        if key is not None and key in limits:
-            return limits[key]
-    return None
 
 
 def _check_value(change: Change, units: int, limits: Mapping[str, int], *, per: str) -> None:

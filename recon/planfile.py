@@ -187,7 +187,7 @@ def select_changes(
 
     Changes of tier auto are kept when their verdict is among ``verdicts`` (all, when neither verdicts nor payments
     are given); a payment named in ``payments`` is kept whatever its tier and counts as picked. ``value_max`` drops what
-    is worth more, in base units by token symbol. What is dropped is listed as left alone.
+    is worth more, in base units by token as :func:`limit_of` finds it. What is dropped is listed as left alone.
 
     Raises:
         EmptySelectionError: Nothing is left.
@@ -225,8 +225,19 @@ def _is_wanted(change: Change, verdicts: set[str], payments: set[str]) -> bool:
 
 
 def _is_within(change: Change, value_max: Mapping[str, int]) -> bool:
-    limit = value_max.get(change.symbol or "")
+    limit = limit_of(change, value_max)
     return limit is None or change.value_units <= limit
+
+
+def limit_of(change: Change, limits: Mapping[str, int]) -> int | None:
+    """The limit for a change's token: by chain and contract, by contract, or by symbol; None when there is none.
+
+    Decimals belong to the contract, so a limit in base units by symbol alone fits one of several tokens at most.
+    """
+    for key in (f"{change.chain_id}:{change.token}", change.token, f"{change.chain_id}:{change.symbol}", change.symbol):
+        if key is not None and key in limits:
+            return limits[key]
+    return None
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:

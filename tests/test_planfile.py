@@ -106,6 +106,16 @@ def test_a_value_limit_drops_what_is_worth_more(plan: Plan) -> None:
     assert [change.id for change in small.changes] == [AUTO.id]
 
 
+def test_a_value_limit_counts_each_token_in_its_own_units(plan: Plan) -> None:
+    """One symbol on two chains, with 18 and 6 decimals: the limit of one says nothing of the other."""
+    coarse = replace(LARGE, chain_id=137, token="0x" + "3c" * 20, decimals=6)
+    both = seal_plan(replace(plan, changes=(AUTO, coarse)))
+    limits = {f"{AUTO.chain_id}:{AUTO.token}": 10**18, f"137:{coarse.token}": 400}
+    assert [change.id for change in select_changes(both, value_max=limits).changes] == [AUTO.id]
+    limits[f"137:{coarse.token}"] = 500
+    assert len(select_changes(both, value_max=limits).changes) == 2
+
+
 def test_a_selection_that_leaves_nothing_is_refused(plan: Plan) -> None:
     with pytest.raises(EmptySelectionError, match="no file was written"):
         select_changes(plan, verdicts=["reorged"])

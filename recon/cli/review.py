@@ -223,23 +223,15 @@ def _show_plan(path: Path, *, payment: str | None, page: int, output: str, part:
 
 def _selected(plan: Plan, verdicts: tuple[str, ...], payments: tuple[str, ...], values: dict[str, str]) -> Plan:
     """The selection; a value limit is in whole tokens, whose units differ from chain to chain."""
-    from recon.model import Tier
     from recon.plan import select_changes
-    from recon.report.text import whole_tokens
 
-    if not values:
-        return select_changes(plan, verdicts=verdicts, payments=payments)
-    limits = {symbol.upper(): Decimal(amount) for symbol, amount in values.items()}
-    kept = []
-    for change in plan.changes:
-        limit = limits.get((change.symbol or "").upper())
-        small = limit is None or whole_tokens(change.value_units, decimals=change.decimals) <= limit
-        named = change.payment_id in payments
-        wanted = change.tier is not Tier.REVIEW and (change.verdict in verdicts or not (verdicts or payments))
-        if small and (named or wanted):
-            kept.append(change.payment_id)
-    unknown = [payment for payment in payments if payment not in {change.payment_id for change in plan.changes}]
-    return select_changes(plan, payments=[*kept, *unknown] or ["within the given value"])
+    whole = {symbol.upper(): Decimal(amount) for symbol, amount in values.items()}
+    limits = {
+        f"{change.chain_id}:{change.token or change.symbol}": int(limit.scaleb(change.decimals or 0))
+        for change in plan.changes
+        if (limit := whole.get((change.symbol or "").upper())) is not None
+    }
+    return select_changes(plan, verdicts=verdicts, payments=payments, value_max=limits)
 
 
 def _newest_plan(folder: Path) -> Path:

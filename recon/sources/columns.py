@@ -182,14 +182,18 @@ class PaymentColumns:
             return (raw.octets[at] != 0) & truth(True)
         if kind in (OBJECT_ID, DATE):
             return np.full(at.size, truth(1))
-        if kind == STRING:
-            values: list[object] = [_text(raw, place) for place in at.tolist()]
-        elif kind in (OBJECT, ARRAY):
-            values = [_object(raw, place, kind) for place in at.tolist()]
-        else:
+        if kind not in (STRING, OBJECT, ARRAY):
             self.odd[here] = True
             return np.zeros(at.size, dtype=np.bool_)
-        return np.array([truth(value) for value in values], dtype=np.bool_)
+        base = 4 if kind == STRING else 0
+        known: dict[bytes, bool] = {}
+        result = []
+        for begin, end in zip(at.tolist(), (at + base + raw.int32[at]).tolist(), strict=True):
+            stored = raw.data[begin:end]
+            if stored not in known:
+                known[stored] = truth(_decoded(kind, stored))
+            result.append(known[stored])
+        return np.array(result, dtype=np.bool_)
 
     # --- columns ---
 
@@ -571,12 +575,11 @@ def _digests(batch: RawBatch) -> pa.Array:
     )
 
 
-def _text(raw: Columns, at: int) -> str:
-    return raw.data[at + 4 : at + 3 + int(raw.int32[at])].decode("utf-8", "replace")
-
-
-def _object(raw: Columns, at: int, kind: int) -> object:
+def _decoded(kind: int, stored: bytes) -> object:
+    """A string, object or array as its bytes say it."""
     import bson
 
-    value = bson.decode(raw.data[at : at + int(raw.int32[at])], codec_options=clear.codec())
+    if kind == STRING:
+        return stored[4:-1].decode("utf-8", "replace")
+    value = bson.decode(stored, codec_options=clear.codec())
     return list(value.values()) if kind == ARRAY else value

@@ -179,7 +179,7 @@ def _typed(value: int, before: Any) -> Any:
 
 def _guard(document: Mapping[str, Any], row: Row, sets: list[FieldChange]) -> tuple[tuple[GuardTerm, ...], str | None]:
     """Every reviewed value the verdict rests on; the second part names a path that cannot be guarded."""
-    resolved = [pair.split("=", 1)[1] for pair in (row["paths"] or "").split() if "=" in pair]
+    resolved = _paths_in(row["paths"] or "")
     stored = [path for path in resolved if path not in ("_id", "derived", "policy") and not _in_array(path)]
     needed = {*_ALWAYS_GUARDED, *stored, *(item.path for item in sets)}
     terms = []
@@ -190,6 +190,12 @@ def _guard(document: Mapping[str, Any], row: Row, sets: list[FieldChange]) -> tu
         elif path in needed:
             return (), path
     return tuple(terms), None
+
+
+@lru_cache(maxsize=1_000)
+def _paths_in(text: str) -> tuple[str, ...]:
+    """The paths of ``field=path`` pairs; one tuple for all rows of one shape, which are most of them."""
+    return tuple(pair.split("=", 1)[1] for pair in text.split() if "=" in pair)
 
 
 @lru_cache(maxsize=1_000)

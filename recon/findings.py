@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from recon.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
@@ -64,10 +65,10 @@ class Describer:
             tier=tier,
             severity=severity_of(verdict, tier=tier, age_s=age_s, urgent_s=self.policy.urgent_after_ms // 1000),
             reason=self._reason(row, verdict, age_s),
-            provider=row["provider"],
+            provider=_once(row["provider"]),
             chain_id=row["chain_id"],
-            token=row["token"],
-            symbol=token.symbol if token else row["currency"],
+            token=_once(row["token"]),
+            symbol=token.symbol if token else _once(row["currency"]),
             decimals=row["decimals"],
             age_s=age_s,
             difference_units=_difference(row),
@@ -173,7 +174,7 @@ def _field_views(row: Row, links: Sequence[Row]) -> Iterable[FieldView]:
     wrong = [link for link in links if not link["is_valid"] and not link["is_refund"]]
     other = wrong[0] if wrong and not row["valid_count"] else None
     state = row["claim_state_raw"] or row["claim_state"]
-    yield FieldView("status", row["status_raw"], state, _chain_word(row))
+    yield _common_view("status", row["status_raw"], state, _chain_word(row))
     if row["expected_units"] is not None:
         seen = row["received"] if row["valid_count"] else (other["t_amount"] if other else None)
         claim = row["claim_paid"]
@@ -186,14 +187,31 @@ def _field_views(row: Row, links: Sequence[Row]) -> Iterable[FieldView]:
     chain_hash = row["proof_tx"] or (other["t_tx"] if other else None)
     if row["tx_hash"] or row["tx_hash_raw"] or row["claim_hashes"] or chain_hash:
         yield FieldView("tx_hash", row["tx_hash"] or row["tx_hash_raw"], row["claim_hashes"], chain_hash)
-    yield FieldView("escrow_state", row["escrow_state"])
+    yield _common_view("escrow_state", row["escrow_state"], None, None)
     if other is not None:
         yield FieldView("network", str(row["chain_id"]), None, str(other["t_chain"]))
         yield FieldView("token", row["token"], None, other["t_token"])
         yield FieldView("recipient", row["recipient"], None, other["t_recipient"])
         yield FieldView("reference", row["topic"], None, other["t_topic"])
     if row["confirmations"] is not None:
-        yield FieldView("confirmations", str(row["confirmations"]))
+        yield _common_view("confirmations", str(row["confirmations"]), None, None)
+
+
+@lru_cache(maxsize=4_096)
+def _common_view(field: str, local: str | None, provider: str | None, chain: str | None) -> FieldView:
+    """One and the same view for all rows that agree in it; what hardly ever repeats is made anew each time."""
+    return FieldView(field, local, provider, chain)
+
+
+@lru_cache(maxsize=4_096)
+def _read_from(paths: str) -> str:
+    return f"read from {paths}"
+
+
+@lru_cache(maxsize=4_096)
+def _once(text: str | None) -> str | None:
+    """The same text, kept once in memory however many rows have it."""
+    return text
 
 
 def _chain_word(row: Row) -> str | None:
@@ -219,4 +237,4 @@ def _evidence(row: Row, links: Sequence[Row]) -> Iterable[str]:
     if row["claim_error"]:
         yield f"provider error: {row['claim_error']}"
     if row["paths"]:
-        yield f"read from {row['paths']}"
+        yield _read_from(row["paths"])

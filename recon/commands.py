@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ def plan(
     """Judge a snapshot, or the sources as they are now, and plan the corrections; see ``recon plan``.
 
     Args:
-        snapshot: Judged offline; without one a new snapshot is taken first.
+        snapshot: Judged offline, from a directory or an fsspec address; without one a new snapshot is taken first.
         out: Where the plan file is saved; nowhere when not given.
 
     Raises:
@@ -81,14 +82,12 @@ def plan(
         SnapshotError: The snapshot was changed, or is none.
     """
     from recon.plan import make_plan, save_plan
-    from recon.snapshot import open_snapshot
+    from recon.shared import opened
 
     settings = _settings(config)
-    if snapshot is None:
-        taken = _take(settings, selection)
-    else:
-        taken = open_snapshot(Path(snapshot)) if isinstance(snapshot, str | Path) else snapshot
-    made = make_plan(taken, policy=settings.policy(), registry=settings.registry(), engine=engine)
+    taken = _take(settings, selection) if snapshot is None else snapshot
+    with opened(taken, engine=engine) if isinstance(taken, str | Path) else nullcontext(taken) as judged:
+        made = make_plan(judged, policy=settings.policy(), registry=settings.registry(), engine=engine)
     if out is not None:
         save_plan(made, Path(out))
     return made

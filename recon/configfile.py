@@ -273,6 +273,13 @@ class LedgerSection(Section):
     pay_in_kinds: tuple[str, ...] = Field(default=("gross_paid",), min_length=1, max_length=20)
 
 
+class DeliveriesSection(Section):
+    """``[deliveries]``: where webhook deliveries are kept; a snapshot holds those of its window."""
+
+    files: tuple[str, ...] = Field(default=(), max_length=100)
+    collection: str | None = Field(default=None, min_length=1, max_length=120)
+
+
 class RecordedSection(Section):
     """``[recorded]``: a recorded world that stands in for every source; nothing is asked of any network."""
 
@@ -311,6 +318,7 @@ class SettingsFile(BaseSettings):
     gates: GatesSection = GatesSection()
     backfill: BackfillSection = BackfillSection()
     ledger: LedgerSection = LedgerSection()
+    deliveries: DeliveriesSection = DeliveriesSection()
     recorded: RecordedSection = RecordedSection()
     output: OutputSection = OutputSection()
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from recon.errors import UsageError
+from recon.errors import SourceError, UsageError
 from recon.tables import Schema, schema_of
 
 if TYPE_CHECKING:
@@ -47,12 +47,22 @@ class SparkMissingError(UsageError):
         )
 
 
+class SparkReadError(SourceError):
+    """Spark cannot read the files of a snapshot."""
+
+    def __init__(self, *, scheme: str, why: str) -> None:
+        super().__init__(
+            f"Spark could not read the snapshot from its {scheme}:// address ({why}); nothing was judged. Every "
+            "executor needs the Hadoop connector of that scheme and its credentials; duckdb needs neither."
+        )
+
+
 class Engine(Protocol):
     """What a run needs of an engine. Use it as a context manager: leaving it frees what was kept."""
 
     name: str
 
-    def scan(self, files: Sequence[Path]) -> Frame:
+    def scan(self, files: Sequence[Path | str]) -> Frame:
         """A lazy frame over Parquet files of one table."""
         ...
 
@@ -135,11 +145,13 @@ class DuckDbEngine:
             self._connection.execute("set temp_directory = $1", [str(scratch)])
         self._kept = 0
 
-    def scan(self, files: Sequence[Path]) -> Frame:
+    def scan(self, files: Sequence[Path | str]) -> Frame:
         """A lazy frame over Parquet files of one table."""
         import narwhals as nw
 
-        return nw.from_native(self._connection.read_parquet([str(file) for file in files])).lazy()
+        # The folders of a shared snapshot have names that DuckDB would else turn into columns.
+        read = self._connection.read_parquet([str(file) for file in files], hive_partitioning=False)
+        return nw.from_native(read).lazy()
 
     def keep(self, frame: Frame) -> Frame:
         """Write the frame into a table of the in-memory database, which spills when it must."""
@@ -168,12 +180,12 @@ class PolarsEngine:
 
     name = "polars"
 
-    def scan(self, files: Sequence[Path]) -> Frame:
+    def scan(self, files: Sequence[Path | str]) -> Frame:
         """A lazy frame over Parquet files of one table."""
         import narwhals as nw
         import polars as pl
 
-        frame: Frame = nw.from_native(pl.scan_parquet([str(file) for file in files]))
+        frame: Frame = nw.from_native(pl.scan_parquet([str(file) for file in files], hive_partitioning=False))
         return frame
 
     def keep(self, frame: Frame) -> Frame:
@@ -196,7 +208,7 @@ class PandasEngine:
 
     name = "pandas"
 
-    def scan(self, files: Sequence[Path]) -> Frame:
+    def scan(self, files: Sequence[Path | str]) -> Frame:
         """An eager frame in lazy clothes; null keys are routed by the expressions, which never join on null."""
         import narwhals as nw
         import pandas as pd
@@ -243,11 +255,17 @@ class SparkEngine:
         except (PySparkException, OSError) as error:
             raise SparkMissingError(why=f"it said {type(error).__name__}") from error
 
-    def scan(self, files: Sequence[Path]) -> Frame:
-        """A lazy frame over Parquet files of one table; every executor must see them under the same path."""
+    def scan(self, files: Sequence[Path | str]) -> Frame:
+        """A lazy frame over Parquet files of one table; every executor must see them under the same path or address."""
         import narwhals as nw
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
 
-        frame: Frame = nw.from_native(self._session.read.parquet(*[file.absolute().as_uri() for file in files]))
+        addresses = [file.absolute().as_uri() if isinstance(file, Path) else file for file in files]
+        try:
+            frame: Frame = nw.from_native(self._session.read.parquet(*addresses))
+        except (PySparkException, Py4JError) as error:
+            raise SparkReadError(scheme=addresses[0].partition("://")[0], why=type(error).__name__) from error
         return frame
 
     def keep(self, frame: Frame) -> Frame:
@@ -286,12 +304,9 @@ def _spark_session(builder: Any, master: str | None) -> Any:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.shuffle.partitions": str(os.cpu_count() or 2),
+        # A run here is short: the JVM would spend more on compiling its own code twice than the second time saves.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
     }
     for key, value in local.items():
         named = named.config(key, value)
     return named.master("local[*]").getOrCreate()
-
-
-def scan_all(engine: Engine, files: Mapping[str, Sequence[Path]]) -> dict[str, Frame]:
-    """One lazy frame per table."""
-    return {name: engine.scan(paths) for name, paths in files.items()}

@@ -9,13 +9,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from recon.config import Settings
 from recon.configfile import ChainSection, LedgerSection
 from recon.errors import SourceError
-from recon.sources.interface import ChainQuestion, ChainSource, ClaimSource, DocumentStore, Progress, Reading
+from recon.sources.interface import (
+    ChainQuestion,
+    ChainSource,
+    ClaimSource,
+    DeliverySource,
+    DocumentStore,
+    Progress,
+    Reading,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -24,12 +33,14 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from recon.consent import LedgerCheck
-    from recon.journal import Journal
+    from recon.journal import Entry, Journal
     from recon.registry import Registry
     from recon.sources.fields import FieldPaths
     from recon.sources.http import Secret
     from recon.sources.recorded import RecordedWorld
     from recon.store import PaymentWriter
+    from recon.triage.deliveries import DeliveryFile
+    from recon.triage.kept import KeptDeliveries
 
 Source = TypeVar("Source")
 
@@ -49,6 +60,16 @@ class NoEndpointError(SourceError):
         )
 
 
+class JournalUnreadError(SourceError):
+    """The database does not give the reconciliation journal."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(
+            f"The database does not give the reconciliation journal ({why}), so what runs did is not known; a login "
+            'with the role "read" on the database may read it.'
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Everything a snapshot reads from; a context manager that gives connections back.
@@ -60,6 +81,7 @@ class Sources:
         fields: Where logical fields are found in documents.
         target_name: The name the user gave this target.
         provider_accounts: ``provider:account`` for every provider in scope, part of a plan's identity.
+        deliveries: Kept webhook deliveries, or None where the configuration names none.
     """
 
     store: DocumentStore
@@ -68,6 +90,7 @@ class Sources:
     fields: FieldPaths
     target_name: str
     provider_accounts: tuple[str, ...]
+    deliveries: DeliverySource | None = None
     stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Sources:
@@ -282,6 +305,23 @@ def open_ledger(settings: Settings) -> Ledger:
     raise AssertionError("an exit stack lets no exception pass")
 
 
+def read_journal(settings: Settings) -> list[Entry]:
+    """Every entry of the reconciliation journal.
+
+    Raises:
+        ConfigError: The address of the database is missing.
+        JournalUnreadError: The login may not read it.
+        SourceError: The database cannot be reached.
+    """
+    from pymongo.errors import PyMongoError
+
+    with open_ledger(settings) as ledger:
+        try:
+            return list(ledger.journal.entries())
+        except PyMongoError as error:
+            raise JournalUnreadError(why=type(error).__name__) from error
+
+
 def _pay_ins(given: LedgerSection, database: Database[dict[str, Any]]) -> LedgerCheck | None:
     if given.collection is None:
         return None
@@ -351,9 +391,52 @@ def open_sources(settings: Settings) -> Sources:
             fields=opening.fields,
             target_name=settings.target_name,
             provider_accounts=opening.accounts(),
+            deliveries=kept_deliveries(settings),
             stack=stack.pop_all(),
         )
     raise AssertionError("an exit stack lets no exception pass")
+
+
+def kept_deliveries(settings: Settings) -> KeptDeliveries | None:
+    """Where the configuration says that webhook deliveries are kept; a recorded world brings its own. None: nowhere."""
+    from recon.triage.kept import KeptDeliveries
+
+    given, folder = settings.values.deliveries, settings.recorded_dir
+    files = [settings.home / name for name in given.files]
+    if folder is not None and (folder / "deliveries.ndjson").exists():
+        files.append(folder / "deliveries.ndjson")
+    places = [(path.name, _file_reader(path)) for path in files]
+    name = given.collection if folder is None else None
+    if name is not None:
+        places.append((name, lambda bodies: read_delivery_collection(settings, name, bodies=bodies)))
+    return KeptDeliveries(places) if places else None
+
+
+def _file_reader(path: Path) -> Callable[[bool], DeliveryFile]:
+    from recon.triage.deliveries import load_deliveries
+
+    return lambda bodies: load_deliveries(path, bodies=bodies)
+
+
+def read_delivery_collection(settings: Settings, name: str, *, bodies: bool = True) -> DeliveryFile:
+    """Read the delivery records of a collection of the configured database; see :mod:`recon.triage.deliveries`.
+
+    Raises:
+        ConfigError: The address of the database is missing.
+        DeliveriesReadError: The server cannot be reached, or refuses to give them.
+    """
+    from pymongo.errors import PyMongoError
+
+    from recon.triage.deliveries import RECORDS_MAX, DeliveriesReadError, deliveries_of
+
+    mongo = settings.values.mongo
+    uri = _mongo_uri(settings.secret(mongo.uri_variable, purpose="the database"))
+    try:
+        with _client(uri, timeout_ms=int(mongo.timeout_s * 1000)) as client:
+            found = client[mongo.database][name].find({}).sort("_id", 1).limit(RECORDS_MAX)
+            return deliveries_of(found, place=name, bodies=bodies)
+    except PyMongoError as error:
+        raise DeliveriesReadError(place=name, why=type(error).__name__) from error
 
 
 def _chains(settings: Settings, opening: Opening) -> Iterator[ChainSource]:

@@ -4,6 +4,9 @@ The directory holds one Parquet file per table, ``again/`` with the second readi
 ``manifest.json`` with the digest of each file; the digest of the manifest names the snapshot. It is never edited:
 judging it anew, offline, gives the same plan byte for byte. What the second reading replaces is laid over the first
 when the tables are opened.
+
+A snapshot that is also shared (:mod:`recon.shared`) lists in its manifest the parts by chain and day into which its
+large tables were cut, with the digest of each: a table may then lie there as one file or as its parts.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -40,6 +44,9 @@ OVERLAID: Final[Mapping[str, tuple[str, ...]]] = {
     "transactions": ("chain_id", "tx_hash"),
 }
 """Tables that the second reading replaces in part, and by which keys."""
+
+_TABLE: Final = re.compile(r"(again/)?[a-z_]{1,40}")
+_PART: Final = re.compile(r"[a-z_]{1,40}(/[a-z_]{1,40}=[0-9a-z-]{1,40}){1,2}/rows\.parquet")
 
 
 class SnapshotError(RefusedError):
@@ -108,32 +115,45 @@ class Snapshot:
         return int(self.manifest["tables"].get(name, {}).get("rows", 0))
 
     def file(self, name: str) -> Path:
-        """The Parquet file of a stored table."""
+        """The Parquet file of a stored table that lies there whole."""
         return self.path / f"{name}.parquet"
+
+    def files(self, name: str) -> Sequence[Path | str]:
+        """Every Parquet file of a stored table, as an engine is to read it."""
+        parts = self.manifest.get("parts", {}).get(name)
+        whole = self.file(name)
+        return [whole] if parts is None or whole.exists() else [self.path / part["path"] for part in parts]
+
+    def read(self, name: str) -> pa.Table:
+        """One table as it was read first; small tables only."""
+        import pyarrow as pa
+
+        tables = [read_table(Path(file)) for file in self.files(name)]
+        return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
     def table(self, name: str) -> pa.Table:
         """One table as it stands after the second reading; small tables only."""
         import pyarrow as pa
 
-        base = read_table(self.file(name))
+        base = self.read(name)
         if name not in OVERLAID or not self.rows(f"again/{name}_keys"):
             return base
         keys = list(OVERLAID[name])
-        replaced = read_table(self.file(f"again/{name}_keys"))
+        replaced = self.read(f"again/{name}_keys")
         kept = base.join(replaced, keys=keys, join_type="left anti").select(base.column_names)
-        return pa.concat_tables([kept, read_table(self.file(f"again/{name}"))])
+        return pa.concat_tables([kept, self.read(f"again/{name}")])
 
     def frames(self, engine: Engine) -> dict[str, Frame]:
         """The tables that a judgement needs, lazy, with the second reading laid over the first.
 
         Nothing is computed here: whoever uses a table reads only the columns it needs of both readings.
         """
-        frames = {name: engine.scan([self.file(name)]) for name in ("context", "orphans")}
+        frames = {name: engine.scan(self.files(name)) for name in ("context", "orphans")}
         for name, keys in OVERLAID.items():
-            base = engine.scan([self.file(name)])
+            base = engine.scan(self.files(name))
             if self.rows(f"again/{name}_keys"):
-                replaced = engine.scan([self.file(f"again/{name}_keys")])
-                again = engine.scan([self.file(f"again/{name}")])
+                replaced = engine.scan(self.files(f"again/{name}_keys"))
+                again = engine.scan(self.files(f"again/{name}"))
                 kept = base.join(replaced, on=list(keys), how="anti")
                 base = nw.concat([kept.select(*TABLES[name]), again.select(*TABLES[name])], how="vertical")
             frames[name] = base
@@ -185,6 +205,10 @@ class SnapshotWriter:
     def rows(self, name: str) -> int:
         """How many rows a table that was written has."""
         return self._rows.get(name, 0)
+
+    def names(self) -> list[str]:
+        """Every table that was written."""
+        return sorted(self._rows)
 
     def count(self, name: str, rows: int) -> None:
         """Take in a table that another writer has put at :meth:`file`, by its number of rows."""
@@ -239,9 +263,30 @@ def open_snapshot(path: Path) -> Snapshot:
     """
     try:
         text = (path / MANIFEST).read_text(encoding="utf-8")
-        manifest = json.loads(text)
     except (OSError, ValueError) as error:
-        raise SnapshotError(path=path, why="it has no readable manifest.json and is no sealed snapshot") from error
+        raise _no_manifest(path) from error
+    digest, manifest = read_manifest(text, path=path)
+    snapshot = Snapshot(path, digest, manifest)
+    try:
+        for name in manifest["tables"]:
+            for file, sha256 in files_of(manifest, name, is_whole=snapshot.file(name).exists()):
+                if file_digest(path / file) != sha256:
+                    raise changed_file(path, file)
+    except OSError as error:
+        raise _missing(path) from error
+    return snapshot
+
+
+def read_manifest(text: str, *, path: Path) -> tuple[str, dict[str, Any]]:
+    """The digest of a snapshot and what its manifest says, from the text of ``manifest.json``.
+
+    Raises:
+        SnapshotError: It is no manifest, of another format, changed after the seal, or names what no snapshot holds.
+    """
+    try:
+        manifest = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _no_manifest(path) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise SnapshotError(path=path, why=f"its manifest is not of format {FORMAT}, the one this version reads")
     try:
@@ -249,14 +294,36 @@ def open_snapshot(path: Path) -> Snapshot:
         digest = sha256_hex(canonical_json(bare))
         if canonical_json(manifest) != text or manifest.get("digest") != digest:
             raise SnapshotError(path=path, why="its manifest was changed after it was sealed")
-        for name, facts in bare["tables"].items():
-            if file_digest(path / f"{name}.parquet") != facts["sha256"]:
-                raise SnapshotError(path=path, why=f"{name}.parquet was changed after the snapshot was sealed")
         snapshot = Snapshot(path, digest, bare)
         assert snapshot.taken_at_ms and snapshot.target
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
-        raise SnapshotError(path=path, why="a file that its manifest names is missing or unreadable") from error
-    return snapshot
+        # Names become paths: only our own are followed.
+        assert all(_TABLE.fullmatch(name) and facts["sha256"] for name, facts in bare["tables"].items())
+        parts = [part for listed in bare.get("parts", {}).values() for part in listed]
+        assert all(_PART.fullmatch(part["path"]) and part["sha256"] for part in parts)
+    except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise _missing(path) from error
+    return digest, bare
+
+
+def files_of(manifest: Mapping[str, Any], name: str, *, is_whole: bool) -> list[tuple[str, str]]:
+    """The files of a table and their digests: the one that holds it whole, or its parts where it has some."""
+    parts = manifest.get("parts", {}).get(name)
+    if parts is None or is_whole:
+        return [(f"{name}.parquet", manifest["tables"][name]["sha256"])]
+    return [(part["path"], part["sha256"]) for part in parts]
+
+
+def changed_file(path: Path, file: str) -> SnapshotError:
+    """That a file is not what was sealed."""
+    return SnapshotError(path=path, why=f"{file} was changed after the snapshot was sealed")
+
+
+def _no_manifest(path: Path) -> SnapshotError:
+    return SnapshotError(path=path, why="it has no readable manifest.json and is no sealed snapshot")
+
+
+def _missing(path: Path) -> SnapshotError:
+    return SnapshotError(path=path, why="a file that its manifest names is missing or unreadable")
 
 
 def find_snapshot(folder: Path, digest: str) -> Snapshot | None:

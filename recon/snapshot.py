@@ -21,12 +21,14 @@ from recon.model import Policy, Target
 from recon.needs import Needs, needs_of
 from recon.reread import SecondReading
 from recon.sealed import Snapshot, SnapshotWriter, empty_tables, open_snapshot, writing_to
+from recon.shared import Export
 from recon.since import Base
 from recon.sources.interface import (
     ChainQuestion,
     ChainSource,
     ClaimSource,
     Coverage,
+    DeliverySource,
     DocumentStore,
     Gap,
     Progress,
@@ -76,6 +78,11 @@ class SourceSet(Protocol):
         ...
 
     @property
+    def deliveries(self) -> DeliverySource | None:
+        """Kept webhook deliveries, or None where nobody says where they are."""
+        ...
+
+    @property
     def target_name(self) -> str:
         """The name the user gave this target."""
         ...
@@ -96,6 +103,7 @@ def take_snapshot(
     out: Path,
     progress: Progress = no_progress,
     since: Snapshot | None = None,
+    export: Export | None = None,
 ) -> Snapshot:
     """Read everything a judgement of the selection needs and seal it in ``out``.
 
@@ -106,11 +114,13 @@ def take_snapshot(
     Args:
         since: An earlier snapshot: only what can have changed since is read, the rest is taken from it
             (:mod:`recon.since`).
+        export: Where the snapshot is written a second time, in parts by chain and day (:mod:`recon.shared`).
 
     Raises:
         WrongSourceError: A source is not the one that was meant. The directory is left without a manifest.
         SnapshotExistsError: ``out`` is not empty.
         SinceError: ``since`` is of another target or configuration.
+        AddressError: The address of ``export`` cannot be written. What was read is kept and can be continued.
         OtherRunError: ``out`` holds the beginning of another reading.
         SnapshotWriteError: The disk is full, or ``out`` cannot be written. The directory is left without a manifest.
     """
@@ -136,9 +146,12 @@ def take_snapshot(
         writer.write_rows("coverage", [asdict(row) for row in sorted(coverage, key=_coverage_order)])
         gaps = [row for reading in readings for row in reading.gaps]
         writer.write_rows("gaps", [asdict(row) for row in gaps])
-        noted = {"basis": basis, "since": since.digest if since is not None else None}
+        parts = None if export is None else export.write_tables(writer)
+        noted = {"basis": basis, "since": since.digest if since is not None else None, "parts": parts}
         sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, **noted)
         taking.kept.clear()
+        if export is not None:
+            export.finish(sealed)
         return sealed
 
 
@@ -232,6 +245,9 @@ class _Taking:
                 tx_hashes=needs.hashes.get(chain.chain_id, ()),
             )
             jobs[f"chain:{chain.chain_id}"] = self._chain_job(chain, question)
+        kept = self.sources.deliveries
+        if kept is not None:
+            jobs["deliveries"] = lambda: kept.read_window(needs.from_ms, self.now_ms, progress=self.progress)
         if not jobs:
             return []
 

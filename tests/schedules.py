@@ -21,11 +21,14 @@ from unittest.mock import patch
 import httpx
 
 from recon.errors import SourceError
-from recon.sources import http, payments, recorded, rpc
+from recon.sources import evm, http, payments, recorded, request_network, rpc, shkeeper
 from recon.sources.interface import Selection
 from recon.sources.recorded import RecordedWorld
 
 Handler = Callable[[httpx.Request], httpx.Response]
+
+READERS = (evm, request_network, shkeeper)
+"""Imported before anything is replaced: a module that is first imported meanwhile would keep the fake for good."""
 
 HTML = "<!doctype html><html><title>Sign in</title><body>login</body></html>"
 RUBBISH = ("null", "[]", "{}", "17", '"yes"', "[[[[]]]]", '{"payments": 5}', '{"status": "success"}', "\x00", "{" * 50)
@@ -395,7 +398,10 @@ ON_CHAIN: Mapping[str, Sickness] = {
 
 WRONG: Mapping[str, Sickness] = {"wrong_chain": _each_call(_wrong_chain)}
 
-SICKNESSES: Mapping[str, Sickness] = {**ANYWHERE, **PAGED, **ON_CHAIN, **WRONG}
+STUCK: Mapping[str, Sickness] = {"stuck": _lagging_backend(lambda ill, draw: 2_000)}
+"""A node that has not moved for longer than a late one is waited for: 25 min of BSC's blocks."""
+
+SICKNESSES: Mapping[str, Sickness] = {**ANYWHERE, **PAGED, **ON_CHAIN, **WRONG, **STUCK}
 
 
 def wire(sound: Handler, schedule: Schedule, *, clock: FakeClock, world: RecordedWorld) -> Handler:

@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sources",),
     ("guard", "links", "claimed", "match", "rules", "engine", "judge"),
     ("planfile",),
-    ("sealed", "needs", "unfinished", "since", "reread", "snapshot", "load"),
+    ("sealed", "shared", "needs", "unfinished", "since", "reread", "snapshot", "load"),
     ("limits", "changes", "findings", "plan"),
     ("retry", "store"),
     ("lease", "journal", "runs"),
@@ -485,7 +485,10 @@ def test_constraints_pin_every_requirement_with_a_hash() -> None:
         none(f"{path.name}: {line[:60]}" for line in lines if "==" not in line or "--hash=sha256:" not in line)
 
 
-@pytest.mark.parametrize(("extra", "file"), [("", "constraints.txt"), ("test", "constraints-test.txt")])
+@pytest.mark.parametrize(
+    ("extra", "file"),
+    [("", "constraints.txt"), ("test", "constraints-test.txt"), ("spark", "constraints-spark.txt")],
+)
 def test_every_dependency_is_pinned(extra: str, file: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"].get(extra, [])]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +125,83 @@ def test_a_proof_is_accepted_waits_or_is_suspicious(market: Marketplace, folder:
     answer, checks = proven(2, tx_of(market, 1), 1)
     assert answer == "suspicious"
     assert (checks["reference"], checks["unused"]) == ("wrong", "wrong")
+
+
+def kept_deliveries(number: int, *answers: int) -> list[dict[str, Any]]:
+    """Documents as a durable ingress keeps them: the raw body as text, the answer of the backend beside it."""
+    body = json.dumps({"event": "payment.confirmed", "requestId": request_id(number), "amount": "12.5"})
+    return [
+        {
+            "deliveryId": f"01LIVE{number:02d}{attempt}",
+            "provider": "request.network",
+            "receivedAt": datetime.now(tz=UTC) - timedelta(minutes=5 - attempt),
+            "retryCount": attempt,
+            "responseStatus": answer,
+            "rawBody": body,
+        }
+        for attempt, answer in enumerate(answers)
+    ]
+
+
+@pytest.fixture
+def hooks(mongo: servers.Mongod, folder: Path) -> Iterator[str]:
+    """A collection of deliveries that the configuration names."""
+    with mongo.client() as client:
+        collection = client[DATABASE]["hooks"]
+        collection.insert_many(kept_deliveries(2, 404, 404, 404, 404))
+        path = folder / "recon.toml"
+        path.write_text(path.read_text() + '[deliveries]\ncollection = "hooks"\n')
+        yield "hooks"
+        collection.drop()
+
+
+def test_deliveries_of_a_collection_are_triaged_and_the_list_is_written(hooks: str, folder: Path, uri: str) -> None:
+    for named in ((), ("--collection", hooks)):
+        ran = recon(["triage", "deliveries", *named, "--out", "replay.ndjson"], folder=folder, uri=uri)
+        assert ran.returncode == 1, ran.stderr
+        assert "4" in ran.stdout
+        (line,) = (folder / "replay.ndjson").read_text().splitlines()
+        assert json.loads(line)["delivery_id"] == "01LIVE020"
+
+
+def test_configured_deliveries_are_in_the_inspection_the_snapshot_and_the_report(
+    hooks: str, folder: Path, uri: str
+) -> None:
+    found = inspected(payment_id(2), folder=folder, uri=uri, code=1)
+    assert first_cause(found) == "webhook_refused"
+    assert found["facts"]["complete"] == "complete"
+    assert sum(event["source"] == "delivery" for event in found["timeline"]) == 4
+
+    assert recon(["plan", "--out", "plan.json"], folder=folder, uri=uri).returncode == 1
+    (taken,) = (folder / "out").glob("snapshot-*")
+    found = inspected(payment_id(2), "--snapshot", str(taken), folder=folder, uri="mongodb://127.0.0.1:1/", code=1)
+    assert first_cause(found) == "webhook_refused"
+
+    ran = recon(["report", "plan.json", "--html", "report.html"], folder=folder, uri=uri)
+    assert ran.returncode == 0, ran.stderr
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    packed = re.search(r'id="more"[^>]*>([^<]+)<', page)
+    assert packed
+    events = json.loads(gzip.decompress(base64.b64decode(packed[1])))["events"]
+    assert "notification" in json.dumps(events["side"])
+    assert "404" in json.dumps(events["text"])
+
+
+def test_a_collection_that_may_not_be_read_is_said_and_concludes_nothing(
+    mongo: servers.Mongod, hooks: str, folder: Path
+) -> None:
+    with mongo.client() as client:
+        client[DATABASE].command(
+            "createRole", "payments_only", roles=[],
+            privileges=[{"resource": {"db": DATABASE, "collection": "payments"}, "actions": ["find", "collStats"]},
+                        {"resource": {"db": DATABASE, "collection": ""}, "actions": ["listCollections"]}],
+        )  # fmt: skip
+    narrow = mongo.create_user("narrow", "reader-pass", database=DATABASE, role="payments_only")
+    ran = recon(["inspect", payment_id(2), "--format", "json"], folder=folder, uri=narrow, secrets={"RECON_DEBUG": "1"})
+    assert ran.returncode == 4, (ran.stdout[-500:], ran.stderr)
+    found = json.loads(ran.stdout)
+    assert first_cause(found) == "delivery_unknown"
+    assert any("hooks" in row["line"] for row in found["not_asked"])
 
 
 def test_what_nobody_knows_is_one_sentence_with_its_code(folder: Path, uri: str) -> None:

@@ -167,6 +167,7 @@ def taken_with(folder: Path, out: Path, *, without_chain: int | None = None, **b
                 chains=[chain for chain in sources.chains if chain.chain_id != without_chain],
                 target_name=sources.target_name,
                 provider_accounts=sources.provider_accounts,
+                deliveries=sources.deliveries,
             ),
             selection=settings.selection(),
             policy=settings.policy(),

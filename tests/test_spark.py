@@ -1,4 +1,4 @@
-"""The same program on Spark: the same verdicts as on DuckDB. Needs PySpark and Java, so it has a marker of its own."""
+"""The same program on Spark: the same plan as on DuckDB. Needs PySpark and Java, so it has a marker of its own."""
 
 from __future__ import annotations
 
@@ -8,22 +8,32 @@ from pathlib import Path
 import pytest
 
 from recon.engine import SparkMissingError, open_engine
-from recon.simulate import generate_world
-from tests.judging import snapshot_of
-from tests.test_engine import judged
+from recon.simulate import generate_world, write_world
+from tests.test_shared import plan_from, taken
 
 
 @pytest.mark.spark
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # PySpark leaves its sockets to the collector.
-def test_spark_gives_the_judgement_that_duckdb_gives(tmp_path: Path) -> None:
-    world = snapshot_of(generate_world(payments=300, seed=77), tmp_path)
-    one, two = judged(world, "duckdb"), judged(world, "spark")
-    assert one.breaks.num_rows > 30
-    for name in ("breaks", "links", "counts", "captured", "orphan_transfers", "orphan_claims"):
-        left, right = getattr(one, name), getattr(two, name)
-        assert left.schema == right.schema
-        assert left.equals(right), name
-    assert one.open_by_age == two.open_by_age
+def test_spark_reads_a_shared_snapshot_and_gives_the_plan_that_duckdb_gives(tmp_path: Path) -> None:
+    write_world(generate_world(payments=300, seed=77), tmp_path / "world")
+    address = (tmp_path / "shared").as_uri()
+    local = taken(tmp_path, address)
+    expected = plan_from(tmp_path, local.path, engine="duckdb")
+    assert len(expected) > 50_000
+    assert plan_from(tmp_path, address, engine="spark") == expected
+
+
+@pytest.mark.spark
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_address_that_spark_cannot_read_is_one_sentence() -> None:
+    from recon.engine import SparkReadError
+
+    running = open_engine("spark")
+    try:
+        with pytest.raises(SparkReadError, match=r"its nowhere:// address .* nothing was judged"):
+            running.scan(["nowhere://bucket/payments.parquet"])
+    finally:
+        running.close()
 
 
 def test_spark_that_is_not_installed_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,12 @@ author_may_approve = true
 # kind_field = "type"
 # pay_in_kinds = ["gross_paid"]
 
+# [deliveries]
+# Where webhook deliveries are kept: NDJSON files or directories of them, a collection of the database, or both. A
+# snapshot then holds those of its window, and inspections, timelines and triage look at them without being told to.
+# files = ["/var/lib/ingress/deliveries", "dead-letters.ndjson"]
+# collection = "webhook_deliveries"
+
 # [recorded]
 # A recorded world instead of every source, offline.
 # path = "."

@@ -36,7 +36,7 @@ def evidence_options(command: Command) -> Command:
             "--deliveries",
             multiple=True,
             type=click.Path(path_type=Path),
-            help="File or directory of webhook delivery records; repeatable.",
+            help="File or directory of webhook delivery records, besides the configured ones; repeatable.",
         ),
         click.option(
             "--snapshot",
@@ -125,37 +125,29 @@ def inspected(settings: Settings, name: str, *, deliveries: tuple[Path, ...], sn
     from recon.opening import open_sources
     from recon.snapshot import open_snapshot
 
-    asking = asking_of(settings, deliveries)
+    asking = asking_of(settings, deliveries, offline=snapshot_path is not None)
     if snapshot_path is not None:
         return inspect_payment(name, asking=asking, snapshot=open_snapshot(snapshot_path))
     with open_sources(settings) as sources:
         return inspect_payment(name, asking=asking, sources=sources)
 
 
-def asking_of(settings: Settings, deliveries: tuple[Path, ...]) -> Asking:
-    """How an inspection asks under a configuration; a recorded world brings its own delivery records."""
+def asking_of(settings: Settings, deliveries: tuple[Path, ...], *, offline: bool = False) -> Asking:
+    """How an inspection asks under a configuration, with delivery records besides the configured ones."""
     from recon.inspection.gather import Asking
+    from recon.opening import read_journal
     from recon.triage.deliveries import load_deliveries
 
-    folder = settings.recorded_dir
-    recorded = folder / "deliveries.ndjson" if folder is not None else None
-    paths = deliveries or ((recorded,) if recorded is not None and recorded.exists() else ())
-    files = [load_deliveries(path) for path in paths]
+    files = [load_deliveries(path, bodies=False) for path in deliveries]
     return Asking(
         policy=settings.policy(),
         registry=settings.registry(),
         now=settings.now(),
         deliveries=[each.row() for file in files for each in file.deliveries],
         delivery_sources=tuple(file.source_text for file in files),
-        journal=lambda: _journal(settings),
+        # A snapshot is looked at offline; only a recorded world has its journal beside it.
+        journal=None if offline and settings.recorded_dir is None else lambda: read_journal(settings),
     )
-
-
-def _journal(settings: Settings) -> Any:
-    from recon.opening import open_ledger
-
-    with open_ledger(settings) as ledger:
-        return list(ledger.journal.entries())
 
 
 def sources_complete(found: Inspection) -> bool:

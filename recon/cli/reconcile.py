@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,8 +84,17 @@ def since_option(command: Command) -> Command:
 @click.option("--out", type=_FOLDER, help="Directory to write the snapshot to; an interrupted one there goes on.")
 @resume_option
 @since_option
+@click.option(
+    "--export", metavar="ADDRESS", help="Write it a second time to this fsspec address, in parts by chain and day."
+)
 def snapshot(
-    *, config_path: Path | None, out: Path | None, resume: Path | None, since: Path | None, **chosen: Any
+    *,
+    config_path: Path | None,
+    out: Path | None,
+    resume: Path | None,
+    since: Path | None,
+    export: str | None,
+    **chosen: Any,
 ) -> None:
     """Read a window from every source and seal it.
 
@@ -97,14 +107,19 @@ def snapshot(
     says; a source that cannot be read in part, or whose numbers do not agree, is read whole. This relies on the backend
     moving updatedAt with every write. A run without --since relies on nothing and is the check: make one every week.
 
+    With --export other machines, and Spark, can judge it: "recon plan --snapshot ADDRESS" holds every file against the
+    digest of the same seal and gives the same plan. The address is anything that fsspec knows, such as s3a://, gs:// or
+    file://.
+
     \b
     Examples: recon snapshot --from 2026-11-13 --to 2026-11-20
               recon plan --snapshot recon-out/snapshot-20261120T120000Z
+              recon snapshot --from 365d --export s3a://finance/recon/20261120
     """
     settings = settings_from(config_path)
     if out is not None and resume is not None:
         raise click.UsageError("The directory to go on in is the one to write to: give --resume or --out, not both.")
-    taken = _take(settings, _begun(settings, chosen, folder=resume or out, since=since))
+    taken = _take(settings, replace(_begun(settings, chosen, folder=resume or out, since=since), export=export))
     write_stdout(f"{taken.path}\n")
     note(f'Nothing has changed. To judge it: recon plan --snapshot "{taken.path}"')
     sys.exit(DONE if all(row.get("complete") for row in coverage_rows(taken)) else INCOMPLETE)
@@ -116,8 +131,8 @@ def snapshot(
 @click.option(
     "--snapshot",
     "snapshot_path",
-    type=click.Path(path_type=Path),
-    help="Judge this snapshot, offline, instead of reading the sources.",
+    metavar="DIR|ADDRESS",
+    help="Judge this snapshot, offline, instead of reading the sources; or one at an fsspec address.",
 )
 @resume_option
 @since_option
@@ -138,7 +153,7 @@ def snapshot(
 )
 @format_option
 @part_option
-def plan(*, config_path: Path | None, snapshot_path: Path | None, engine: str, out: Path | None, **rest: Any) -> None:
+def plan(*, config_path: Path | None, snapshot_path: str | None, engine: str, out: Path | None, **rest: Any) -> None:
     """Judge a window and plan its corrections.
 
     Reads the database, the providers and the chains (or a snapshot, offline); writes a snapshot, a plan file and one
@@ -209,12 +224,14 @@ class Begun:
     Args:
         folder: The directory named by the user, which may hold an interrupted snapshot; None for a new one.
         since: The snapshot to build upon; None to read everything.
+        export: The address to write the snapshot to as well.
     """
 
     selection: Selection
     now: datetime
     folder: Path | None = None
     since: Path | None = None
+    export: str | None = None
 
 
 def _begun(settings: Settings, chosen: Mapping[str, Any], *, folder: Path | None, since: Path | None) -> Begun:
@@ -247,17 +264,19 @@ def _engine(name: str, *, memory_max_mb: int | None, master: str | None) -> str 
 
 
 def make(
-    settings: Settings, begun: Begun, *, snapshot_path: Path | None, engine: str | Engine, out: Path | None
+    settings: Settings, begun: Begun, *, snapshot_path: str | None, engine: str | Engine, out: Path | None
 ) -> Made:
     """Snapshot (unless one is given), plan, save, and append to the history."""
     from recon.approvals import DecisionRecords
     from recon.history import append_history, history_entry, latest_entry, load_history, news_of
     from recon.plan import make_plan, save_plan
-    from recon.snapshot import open_snapshot
+    from recon.shared import opened
 
     now, folder = settings.now(), settings.output_dir
-    taken = open_snapshot(snapshot_path) if snapshot_path else _take(settings, begun)
-    plan = make_plan(taken, policy=settings.policy(), registry=settings.registry(), engine=engine)
+    running = engine if isinstance(engine, str) else engine.name
+    with opened(snapshot_path, engine=running) if snapshot_path else nullcontext(_take(settings, begun)) as taken:
+        place = snapshot_path or taken.path
+        plan = make_plan(taken, policy=settings.policy(), registry=settings.registry(), engine=engine)
     path = out or free_path(folder / f"plan-{stamp(now)}.json")
     save_plan(plan, path)
     records = DecisionRecords(settings.decisions_dir)
@@ -266,7 +285,7 @@ def make(
     news = news_of(plan, acks=records.acks(), before=before, now=now)
     entry = history_entry(plan, at=now.strftime("%Y-%m-%dT%H:%M:%SZ"), path=str(path), news=news)
     append_history(folder, entry)
-    note(f"Snapshot: {taken.path}")
+    note(f"Snapshot: {place}")
     note(f"Plan:     {path}")
     return Made(plan, path, news)
 
@@ -315,9 +334,11 @@ def coverage_rows(taken: Any) -> list[dict[str, Any]]:
 def _take(settings: Settings, begun: Begun) -> Any:
     from recon.cli.progress import ShownProgress
     from recon.opening import open_sources
+    from recon.shared import Export
     from recon.snapshot import open_snapshot, take_snapshot
     from recon.unfinished import unfinished_now
 
+    export = None if begun.export is None else Export(begun.export)
     base = None if begun.since is None else open_snapshot(begun.since)
     target = begun.folder or free_path(settings.output_dir / f"snapshot-{stamp(begun.now)}")
     try:
@@ -331,6 +352,7 @@ def _take(settings: Settings, begun: Begun) -> Any:
                 out=target,
                 progress=progress,
                 since=base,
+                export=export,
             )
     except BaseException:
         if begun.folder is None and unfinished_now(target) is not None:

@@ -66,7 +66,7 @@ def report() -> None:
     "--snapshot",
     "snapshot_path",
     type=_PATH,
-    help="With a plan: its snapshot; otherwise it is looked for beside the plan.",
+    help="With a plan: its snapshot; otherwise it is looked for beside the plan and in the output directory.",
 )
 def page(artefact: str, config_path: Path | None, out: Path, snapshot_path: Path | None) -> None:
     """Write one HTML file about an artefact.
@@ -140,15 +140,23 @@ def _plan_page(path: Path, *, config_path: Path | None, snapshot_path: Path | No
     from recon.sealed import find_snapshot, open_snapshot
 
     plan = load_plan(path)
-    snapshot = open_snapshot(snapshot_path) if snapshot_path else find_snapshot(path.parent, plan.snapshot)
+    settings = _settings(config_path)
+    if snapshot_path is not None:
+        snapshot: Snapshot | None = open_snapshot(snapshot_path)
+    else:
+        folders = [path.parent, *([settings.output_dir] if settings is not None else [])]
+        there = (find_snapshot(folder, plan.snapshot) for folder in dict.fromkeys(folders))
+        snapshot = next((each for each in there if each is not None), None)
     if snapshot is not None and snapshot.digest != plan.snapshot:
         raise OtherSnapshotError(plan=plan.snapshot, given=snapshot.digest)
-    settings = _settings(config_path)
     policy = settings.policy() if settings else None
     if policy is not None and policy_digest(policy) != plan.policy_digest:
         policy = None
     if snapshot is None and plan.kind == "correction":
-        note("The plan's snapshot is not beside it: only what the plan names is in the report (see --snapshot).")
+        note(
+            "The plan's snapshot is neither beside it nor in the output directory: only what the plan names is in the "
+            "report (see --snapshot)."
+        )
     elif policy is None and snapshot is not None:
         note(
             "Without the plan's own configuration (see --config) payments that need nobody are left without a verdict."

@@ -88,7 +88,7 @@ def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, pa
 @triage.command()
 @click.argument("places", metavar="[FILE|DIR]...", nargs=-1, type=_PATH)
 @config_option
-@click.option("--collection", metavar="NAME", help="Read this collection of the configured database instead.")
+@click.option("--collection", metavar="NAME", help="Read this collection of the configured database.")
 @click.option("--since", type=Moment(), help="Replay only what came from this UTC time on, or so long ago (90min).")
 @click.option("--until", type=Moment(), help="Replay only what came before this UTC time.")
 @click.option("--delivery", "delivery_ids", multiple=True, metavar="ID", help="Replay only this delivery; repeatable.")
@@ -100,10 +100,10 @@ def deliveries(
 ) -> None:
     """Check deliveries, dead letters and ingress records, and list what to replay.
 
-    Reads NDJSON files, directories or a collection; sends nothing, and writes only the list. Signatures are checked
-    over the raw bytes with the secrets in RECON_REQUEST_NETWORK_WEBHOOK_SECRET and RECON_SHKEEPER_API_KEY (and the same
-    with _OLD behind it). Leaves with 1 when something is to be replayed or a signature is wrong, with 4 when a file
-    breaks off.
+    Reads NDJSON files, directories or a collection, those of the configuration unless any is named; sends nothing, and
+    writes only the list. Signatures are checked over the raw bytes with the secrets in
+    RECON_REQUEST_NETWORK_WEBHOOK_SECRET and RECON_SHKEEPER_API_KEY (and the same with _OLD behind it). Leaves with 1
+    when something is to be replayed or a signature is wrong, with 4 when a file breaks off.
 
     \b
     Examples: recon triage deliveries deliveries.ndjson dead-letters/ --since 6h --out replay.ndjson
@@ -135,8 +135,8 @@ def deliveries(
 def summary(*, config_path: Path | None, plan_path: Path | None, output: str, part: str | None, **given: Any) -> None:
     """Put the first ten minutes of an incident on one page.
 
-    Reads the latest plan, and logs and delivery records if named; writes nothing. Facts and guesses stand apart, and
-    what nobody looked at is listed with the command that would.
+    Reads the latest plan, logs if named, and delivery records if named or configured; writes nothing. Facts and guesses
+    stand apart, and what nobody looked at is listed with the command that would.
 
     \b
     Example: recon triage summary --access-log nginx/access.log --deliveries deliveries.ndjson
@@ -151,6 +151,7 @@ def summary(*, config_path: Path | None, plan_path: Path | None, output: str, pa
 
 def page_of(settings: Settings, *, plan_path: Path | None, logs: Sequence[Path], places: Sequence[Path]) -> Any:
     """The first page from what is named and what the history holds."""
+    from recon.opening import kept_deliveries
     from recon.triage.accesslog import triage_access_log
     from recon.triage.summary import Evidence, first_page
 
@@ -165,7 +166,7 @@ def page_of(settings: Settings, *, plan_path: Path | None, logs: Sequence[Path],
             summary=None if plan is None else plan.summary,
             plan_at=None if plan is None else plan.created_at,
             logs=triage_access_log(list(logs)) if logs else None,
-            deliveries=_triaged(tuple(places), settings, chosen) if places else None,
+            deliveries=_triaged(tuple(places), settings, chosen) if places or kept_deliveries(settings) else None,
             flags=_flags(settings),
             coverage_problems=tuple(problems),
         )
@@ -210,14 +211,20 @@ def _settings_or_none(config_path: Path | None, *, needed: bool) -> Settings | N
 def _triaged(places: tuple[Path, ...], settings: Settings | None, given: dict[str, Any]) -> DeliveryTriage:
     from datetime import UTC, datetime
 
+    from recon.opening import kept_deliveries, read_delivery_collection
     from recon.triage.deliveries import load_deliveries
     from recon.triage.replay import Window, triage_deliveries
 
     files: list[DeliveryFile] = [load_deliveries(place) for place in places]
     if given["collection"] is not None and settings is not None:
-        files.append(_collection(settings, given["collection"]))
+        files.append(read_delivery_collection(settings, given["collection"]))
+    kept = kept_deliveries(settings) if settings is not None and not files else None
+    files += kept.files() if kept is not None else ()
     if not files:
-        raise click.UsageError("Name files or directories of delivery records, or a collection with --collection.")
+        raise click.UsageError(
+            "Name files or directories of delivery records, a collection with --collection, or [deliveries] in "
+            "recon.toml."
+        )
     now: datetime = settings.now() if settings else datetime.now(UTC)
     window = Window(
         from_at=resolve_moment(given["since"], now=now),
@@ -232,23 +239,6 @@ def _triaged(places: tuple[Path, ...], settings: Settings | None, given: dict[st
         window=window,
         problems=problems,
     )
-
-
-def _collection(settings: Settings, name: str) -> DeliveryFile:
-    from pymongo import MongoClient
-    from pymongo.errors import PyMongoError
-
-    from recon.triage.deliveries import RECORDS_MAX, DeliveriesReadError, deliveries_of
-
-    mongo = settings.values.mongo
-    uri = settings.secret(mongo.uri_variable, purpose="the database").get_secret_value()
-    timeout_ms = int(mongo.timeout_s * 1000)
-    try:
-        with MongoClient[dict[str, Any]](uri, tz_aware=True, serverSelectionTimeoutMS=timeout_ms) as client:
-            found = client[mongo.database][name].find({}).sort("_id", 1).limit(RECORDS_MAX)
-            return deliveries_of(found, place=name)
-    except PyMongoError as error:
-        raise DeliveriesReadError(place=name, why=type(error).__name__) from error
 
 
 def _secrets(settings: Settings | None) -> dict[str, tuple[Secret, ...]]:

@@ -344,7 +344,7 @@ def with_deliveries(dossier: Dossier, deliveries: Iterable[Row], *, sources: Seq
     }
     kept = sorted(chosen.values(), key=lambda row: (row["received_at"] or 0, row["attempt"] or 0))
     tables = {**dossier.tables, "deliveries": tuple(kept[:NEIGHBOURS_MAX])}
-    return replace(dossier, tables=tables, delivery_sources=(*dossier.delivery_sources, *sources))
+    return replace(dossier, tables=tables, delivery_sources=tuple(dict.fromkeys((*dossier.delivery_sources, *sources))))
 
 
 def _delivery_keys(dossier: Dossier, payment: Row | None) -> dict[str, set[str]]:

@@ -15,6 +15,7 @@ from recon.ids import payment_id_text, reference_topic
 from recon.inspection.dossier import Dossier, Row, cut_out, with_deliveries
 from recon.inspection.identify import Name, names_of
 from recon.inspection.neighbours import FIELDS, find_neighbours, with_owners
+from recon.inspection.signs import time_text
 from recon.model import OPEN
 from recon.sources.fields import DEFAULT_CANDIDATES, value_at
 from recon.sources.http import clean_text
@@ -358,7 +359,15 @@ def _from_snapshot(
         documents=documents,
         not_asked=tuple(found.failed),
     )
-    return with_deliveries(dossier, asking.deliveries, sources=asking.delivery_sources)
+    looked = [row for row in dossier.rows("coverage") if row["source"] == "deliveries"]
+    kept = [_records_text(row) for row in looked if row["complete"] or row["done_from"] is not None]
+    return with_deliveries(dossier, asking.deliveries, sources=(*kept, *asking.delivery_sources))
+
+
+def _records_text(row: Row) -> str:
+    """How delivery records of a snapshot are named: the place, and from when on it is whole."""
+    since = "" if row["done_from"] is None else f" (whole since {time_text(row['done_from'])})"
+    return f"{row['scope']}{since}"
 
 
 def _unowned(text: str, names: Sequence[Name], found: _Search, asking: Asking) -> Dossier:

@@ -128,6 +128,14 @@ class DocumentStore(Protocol):
         ...
 
 
+class DeliverySource(Protocol):
+    """Kept webhook deliveries, read only."""
+
+    def read_window(self, from_ms: int, to_ms: int, *, progress: Progress) -> Reading:
+        """Read the deliveries that came in the window: table ``deliveries``. One without a time is always in it."""
+        ...
+
+
 class ClaimSource(Protocol):
     """A payment provider, read only."""
 

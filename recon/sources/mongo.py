@@ -171,12 +171,13 @@ class MongoStore:
         """Name the collection that is read, with its UUID; the role ``read`` is enough.
 
         Raises:
+            StoreMissingError: There is no such collection: a wrong name would else read as "no payment is known".
             SourceError: The server cannot be reached or refuses.
         """
         with self._translated():
             hello = self._client.admin.command("hello")
-            info = self._collection_info()
-        uuid = (info or {}).get("info", {}).get("uuid")
+            info = self._there()
+        uuid = info.get("info", {}).get("uuid")
         hosts = hello.get("hosts") or [f"{host}:{port}" for host, port in sorted(self._client.nodes)]
         return StoreIdentity(
             hosts=tuple(sorted({*map(str, hosts), *map(str, hello.get("passives", ()))})),
@@ -196,11 +197,7 @@ class MongoStore:
         settings = self.settings
         with self._translated():
             hello = self._client.admin.command("hello")
-            info = self._collection_info()
-            if info is None:
-                names = sorted(self._client[settings.database].list_collection_names())[:6]
-                there = f"is not there; the database holds {', '.join(names)}" if names else "is not there"
-                raise self._missing(there)
+            info = self._there()
             version = self._client.server_info().get("version", "unknown")
             if self._collection().find_one({}, {"_id": 1}) is None:
                 raise self._missing("is empty")
@@ -222,6 +219,14 @@ class MongoStore:
             f"MongoDB: {settings.namespace} at {self._hosts} can be read ({version}, {kind}, about {count} documents)"
         )
         return "; ".join([head, *notes]) + "."
+
+    def _there(self) -> Mapping[str, Any]:
+        """What the server says of the collection, which has to be there."""
+        info = self._collection_info()
+        if info is None:
+            names = sorted(self._client[self.settings.database].list_collection_names())[:6]
+            raise self._missing(f"is not there; the database holds {', '.join(names)}" if names else "is not there")
+        return info
 
     def count(self, selection: Selection) -> int:
         """How many documents the server has for a selection, by its own count.

@@ -15,7 +15,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -135,32 +135,39 @@ class DeliveryFile:
         return f"{self.place} (whole since {moment})"
 
 
-def load_deliveries(path: Path) -> DeliveryFile:
+def load_deliveries(path: Path, *, bodies: bool = True) -> DeliveryFile:
     """Read a file or a directory of delivery records.
+
+    Args:
+        bodies: Whether bodies and headers stay in memory; signatures and replays need them, timelines do not.
 
     Raises:
         DeliveriesReadError: It cannot be opened. A file that breaks off is read as far as it goes.
     """
     if path.is_dir():
-        return _directory(path)
-    found, unreadable, problems = _file(path, path.name)
+        return _directory(path, bodies=bodies)
+    found, unreadable, problems = _file(path, path.name, bodies=bodies)
     return DeliveryFile(path.name, tuple(found), unreadable, tuple(problems))
 
 
-def deliveries_of(documents: Iterable[Mapping[str, Any]], *, place: str) -> DeliveryFile:
-    """Delivery records from documents of a collection, to :data:`RECORDS_MAX`."""
+def deliveries_of(documents: Iterable[Mapping[str, Any]], *, place: str, bodies: bool = True) -> DeliveryFile:
+    """Delivery records from documents of a collection, to :data:`RECORDS_MAX`; see :func:`load_deliveries`."""
     found: list[Delivery] = []
     unreadable = 0
     for number, document in enumerate(documents, 1):
         if number > RECORDS_MAX:
             return DeliveryFile(place, tuple(found), unreadable, (f"only the first {RECORDS_MAX} records were read",))
         record = parse_delivery(document, place=f"{place}:{clean_text(document.get('_id', number), limit=60)}")
-        found += [record] if record else []
+        found += [record if bodies else _light(record)] if record else []
         unreadable += record is None
     return DeliveryFile(place, tuple(found), unreadable)
 
 
-def _directory(path: Path) -> DeliveryFile:
+def _light(record: Delivery) -> Delivery:
+    return replace(record, body=None, headers={}, payload={})
+
+
+def _directory(path: Path, *, bodies: bool) -> DeliveryFile:
     found: list[Delivery] = []
     unreadable = 0
     problems: list[str] = []
@@ -171,13 +178,13 @@ def _directory(path: Path) -> DeliveryFile:
     for each in names:
         inner = f"{path.name}/{each.relative_to(path).as_posix()}"
         if each.name.endswith(_SUFFIXES):
-            some, bad, said = _file(each, inner)
+            some, bad, said = _file(each, inner, bodies=bodies)
             found += some
             unreadable += bad
             problems += said
         elif each.suffix == ".body":
             record = _pair(each, inner)
-            found += [record] if record else []
+            found += [record if bodies else _light(record)] if record else []
             unreadable += record is None
     return DeliveryFile(path.name, tuple(found), unreadable, tuple(problems))
 
@@ -195,7 +202,7 @@ def _pair(body_file: Path, place: str) -> Delivery | None:
     return parse_delivery({"headers": headers, "_raw": body, "delivery_id": None}, place=place)
 
 
-def _file(path: Path, place: str) -> tuple[list[Delivery], int, list[str]]:
+def _file(path: Path, place: str, *, bodies: bool) -> tuple[list[Delivery], int, list[str]]:
     found: list[Delivery] = []
     unreadable = 0
     problems: list[str] = []
@@ -210,7 +217,7 @@ def _file(path: Path, place: str) -> tuple[list[Delivery], int, list[str]]:
             unreadable += not rows
             for row in rows:
                 record = parse_delivery(row, place=f"{place}:{number}")
-                found += [record] if record else []
+                found += [record if bodies else _light(record)] if record else []
                 unreadable += record is None
     except OSError as error:
         raise DeliveriesReadError(place=place, why=error.strerror or "unknown reason") from error

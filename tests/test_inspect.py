@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,18 @@ def simultaneous() -> Scene:
     return made
 
 
+def in_euro(*, credited: str) -> Scene:
+    """Two transfers for an invoice in euro, at 0.9 to the token; ``all`` or only the ``first`` is credited."""
+    made = scene("paid_in_parts", rail="shkeeper")
+    invoice, rate = made.invoice, Decimal("0.9")
+    came = [Decimal(tx["amount"]) for tx in invoice["txs"]]
+    invoice["fiat"] = "EUR"
+    invoice["amount_fiat"] = str(Decimal(invoice["amount_fiat"]) * rate)
+    invoice["balance_fiat"] = str((came[0] if credited == "first" else sum(came)) * rate)
+    invoice["status"] = "PARTIAL" if credited == "first" else invoice["status"]
+    return made
+
+
 def at_forwarder() -> Scene:
     made = scene("abandoned", rail="request_network")
     settings_token = next(iter(made.logs))
@@ -129,6 +142,7 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "callback waits for 202": ("callback_waits_for_202", answered("exactly_95_percent", 204, 204, rail="shkeeper")),
     "retries exhausted": ("retries_exhausted", answered("webhook_lost", 503, None, 503, 503)),
     "a credit lost to simultaneous notifications": ("lost_credit", simultaneous),
+    "a credit in euro lost": ("lost_credit", lambda: in_euro(credited="first")),
     "second transfer of a transaction dropped": ("second_transfer_dropped", untouched("second_of_one_transaction")),
     "rate source down": ("rate_source_down", untouched("gateway_lost_the_credit")),
     "sanction or AML hold": ("aml_hold", untouched("screened_just_now")),
@@ -209,6 +223,19 @@ def test_the_time_left_is_told_where_depth_is_missing(tmp_path: Path) -> None:
 def test_the_safety_check_is_named(tmp_path: Path) -> None:
     found = looked_at(scene("safety_without_hash"), tmp_path)
     assert "the safety check waits on: missing_tx_hash" in found.causes[0].evidence_for
+
+
+def test_a_check_that_the_row_does_not_name_is_told_by_the_evidence(tmp_path: Path) -> None:
+    made = scene("safety_without_hash")
+    del made.document["metadata"]["transactionSafety"]["lastCheck"]["reason"]
+    first = looked_at(made, tmp_path).causes[0]
+    assert first.name == "held_by_safety"
+    assert first.evidence_for[1].endswith("not satisfied: hash (the row stores none), transfer (none is on the chain)")
+
+
+def test_an_invoice_in_another_currency_than_the_dollar_has_lost_nothing_by_that(tmp_path: Path) -> None:
+    found = looked_at(in_euro(credited="all"), tmp_path)
+    assert "lost_credit" not in {cause.name for cause in found.causes}
 
 
 def test_silence_of_delivery_records_is_told_and_concludes_nothing(tmp_path: Path) -> None:

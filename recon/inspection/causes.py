@@ -199,7 +199,7 @@ CAUSES: Final = (
                    and (f.was_accepted or f.has(V.SAFETY_PENDING))),
                   (LIKELY, lambda f: f.safety is not None and f.is_open
                    and bool(f.valid or f.provider_paid) and not f.deliveries)),
-          (s.SAFETY, s.SAFETY_SATISFIED, s.DELIVERED_OK, s.DELIVERED_BAD),
+          (s.SAFETY, s.SAFETY_UNMET, s.SAFETY_SATISFIED, s.DELIVERED_OK, s.DELIVERED_BAD),
           "See which check holds it; once the evidence satisfies it, recon plan corrects the row.", "000 §3.8"),
     Cause("rate_source_down", "The gateway stored the transaction and credited nothing (its rate source failed after "
           "the recalculation window, or the invoice has no amount).",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final
 
@@ -263,24 +264,35 @@ class Facts:
 
     @cached_property
     def balance_units(self) -> int | None:
-        """What the gateway credited, as if one unit of fiat were one token; None where that cannot be said."""
-        text = self.claim["balance_fiat"] if self.claim else None
-        if not text or self.row["decimals"] is None:
+        """What the gateway credited, in units of the token; None where that cannot be said.
+
+        One dollar is one stablecoin. Any other fiat is turned by what the invoice itself asks for in both.
+        """
+        claim, decimals = self.claim, self.row["decimals"]
+        if claim is None or decimals is None:
             return None
         from decimal import Decimal, InvalidOperation
 
         try:
-            return int(Decimal(text).scaleb(self.row["decimals"]))
+            balance = Fraction(Decimal(claim["balance_fiat"] or ""))
+            if claim["fiat"] == "USD":
+                return int(balance * 10**decimals)
+            asked = Fraction(Decimal(claim["amount_fiat"] or ""))
+            return int(balance * int(self.row["expected_units"] or 0) / asked) if asked > 0 else None
         except (InvalidOperation, ValueError, OverflowError):
             return None
 
     @property
     def lost_credit_units(self) -> int:
-        """How much more the gateway lists than it credited; noise of a float is none."""
-        if self.balance_units is None or not self.listed_units:
+        """How much more the gateway lists than it credited; rates and noise are none.
+
+        A lost credit is a whole transaction, so what misses less than half of the smallest one is no loss.
+        """
+        units = [int(row["amount_units"] or 0) for row in self.listed]
+        if self.balance_units is None or not any(units):
             return 0
-        missing = self.listed_units - self.balance_units
-        return missing if missing * 1_000 > self.listed_units else 0
+        missing = sum(units) - self.balance_units
+        return missing if missing * 2 > min(each for each in units if each) else 0
 
     @cached_property
     def dropped_units(self) -> int:
@@ -348,7 +360,24 @@ class Facts:
         """The check that the backend's safety gate is waiting on, or None when it does not hold the payment."""
         if self.row["safety_status"] != "pending":
             return None
-        return str(self.row["safety_reason"] or "unnamed check")
+        return str(self.row["safety_reason"] or "a check that the row does not name")
+
+    @cached_property
+    def unmet_checks(self) -> tuple[str, ...]:
+        """Which of the backend's checks the evidence does not satisfy, in words.
+
+        Rows need not name the check that holds them, and the backend's own reason is of the time it looked.
+        """
+        said = [] if self.row["tx_hash"] else ["hash (the row stores none)"]
+        faults = [name for name in ("chain", "token", "recipient", "reference") if self.wrong and
+                  self.wrong[0][f"wrong_{name}"]]  # fmt: skip
+        if not self.valid:
+            said += [f"{' and '.join(faults)} (wrong)"] if faults else ["transfer (none is on the chain)"]
+        elif int(self.row["received"] or 0) < int(self.payment["covered_from_units"] or 0):
+            said.append(f"amount ({self.amount(self.row['received'])} of {self.amount(self.row['expected_units'])})")
+        if self.waiting is not None:
+            said.append(f"confirmations ({self.waiting[0]} of {self.minimum_confirmations})")
+        return (*said, *(["screening"] if self.row["aml_hold"] else []))
 
     @cached_property
     def siblings(self) -> list[Row]:

@@ -206,8 +206,12 @@ PROVIDER_DENIES: Final = Sign(lambda f: not f.provider_paid and bool(f.claims), 
 PROVIDER_MISSES: Final = Sign(lambda f: f.provider_misses_money, _provider_text)
 LIFI: Final = Sign(lambda f: bool(f.row["lifi"]), lambda f: "it was settled by a bridge", speaks_for=False)
 SAFETY: Final = Sign(lambda f: f.safety is not None, lambda f: f"the safety check waits on: {f.safety}")
+SAFETY_UNMET: Final = Sign(
+    lambda f: f.safety is not None and bool(f.unmet_checks),
+    lambda f: "by the evidence as it is now, not satisfied: " + ", ".join(f.unmet_checks),
+)
 SAFETY_SATISFIED: Final = Sign(
-    lambda f: f.safety is not None and f.is_covered,
+    lambda f: f.safety is not None and f.is_covered and not f.row["aml_hold"],
     lambda f: "the evidence satisfies every check by now",
     speaks_for=False,
 )

@@ -13,7 +13,7 @@ from recon.ids import payment_reference, reference_topic
 from recon.inspection import Inspection, inspect_payment
 from recon.inspection.gather import Asking
 from recon.opening import open_sources
-from recon.registry import ERC20_TRANSFER
+from recon.registry import ERC20_TRANSFER, FORWARDER_CREATED, forwarder_factories, load_registry
 from recon.simulate import World, plant_world, write_world
 from recon.sources.recorded import RecordedChain, RecordedWorld, block_hash
 
@@ -177,3 +177,24 @@ def rereferenced(made: Scene, seen: Callable[[str, str, str], str]) -> None:
         for log in logs:
             if len(log["topics"]) == 2:
                 log["topics"] = [log["topics"][0], reference_topic(seen(request_id, SALT, recipient))]
+
+
+def at_unnamed_forwarder() -> Scene:
+    """Money at a forwarder that only its factory's log knows."""
+    made = scene("abandoned", rail="request_network")
+    registry = load_registry()
+    chain_id = registry.chain_id(made.document["blockchain"]["network"])
+    assert chain_id is not None
+    token = registry.token(chain_id, made.document["amount"]["currency"])
+    assert token is not None
+    forwarder = "0x" + "f0" * 20
+    made.add_coin(chain_id, token=token.address, recipient=forwarder, units=10**token.decimals)
+    ((factory, _),) = forwarder_factories(chain_id)
+    reference = made.request["request"]["paymentReference"]
+    coin = made.logs[chain_id][-1]
+    words = ["0" * 24 + forwarder[2:], "0" * 64, "0" * 24 + token.address[2:], "0" * 64, "0" * 64, "0" * 64]
+    made.logs[chain_id].append(
+        {**coin, "address": factory, "topics": [FORWARDER_CREATED, reference_topic(reference)],
+         "data": "0x" + "".join(words), "logIndex": "0x6", "transactionHash": "0x" + "fa" * 32}
+    )  # fmt: skip
+    return made

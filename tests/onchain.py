@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from recon.ids import keccak256
-from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE, load_registry
+from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE, forwarder_factories, load_registry
 from tests.servers import CHAIN_FOLDER, Anvil, MissingProgramError
 
 ZERO = "0x" + "00" * 20
@@ -24,7 +24,7 @@ UNLIMITED = 2**256 - 1
 GAS = 1_000_000
 BATCH_MAX = 150
 
-_PROXY_ARTIFACT = "node_modules/@requestnetwork/smart-contracts/types/factories/src/contracts/ERC20FeeProxy__factory.js"
+_ARTIFACTS = "node_modules/@requestnetwork/smart-contracts/types/factories/src/contracts"
 
 
 class RpcRefusedError(Exception):
@@ -48,11 +48,11 @@ def _contracts() -> dict[str, Any]:
 
 
 @cache
-def _proxy_creation_code() -> str:
-    path = CHAIN_FOLDER / _PROXY_ARTIFACT
+def _creation_code(contract: str) -> str:
+    path = CHAIN_FOLDER / _ARTIFACTS / f"{contract}__factory.js"
     if not path.is_file():
         raise MissingProgramError(
-            program="the compiled ERC20FeeProxy", remedy="Run scripts/test, or npm ci --ignore-scripts in tests/chain."
+            program=f"the compiled {contract}", remedy="Run scripts/test, or npm ci --ignore-scripts in tests/chain."
         )
     found = re.search(r'_bytecode =\s*"(0x[0-9a-f]+)"', path.read_text())
     assert found, "the npm artifact has another shape than the pinned version had"
@@ -111,6 +111,7 @@ class Chain:
         emitters = load_registry().emitters_of(self.chain_id, kind="fee_proxy")
         self.proxies: tuple[str, ...] = tuple(emitter.address for emitter in emitters)
         self.batch_payer = "0x" + "ba" * 20
+        self.dear = {self.batch_payer, *(address for address, _ in forwarder_factories(self.chain_id))}
 
     def __enter__(self) -> Chain:
         return self
@@ -199,7 +200,7 @@ class Chain:
             "gas": hex(GAS if to else 5 * GAS),
             **({"to": to} if to else {}),
         }
-        if to == self.batch_payer:
+        if to in self.dear:
             tx["gas"] = hex(15 * GAS)
         tx_hash = str(self.rpc("eth_sendTransaction", tx))
         if mine:
@@ -242,12 +243,37 @@ class Chain:
 
     def deploy_proxy(self, *addresses: str) -> tuple[str, ...]:
         """Put the real ERC20FeeProxy at the addresses: all that the registry knows of this chain unless given."""
-        created = self.receipt(self.send(None, _proxy_creation_code()))
+        created = self.receipt(self.send(None, _creation_code("ERC20FeeProxy")))
         assert created is not None
         runtime = self.rpc("eth_getCode", created["contractAddress"], "latest")
         laid = tuple(self.lay_code(address, runtime) for address in addresses or self.proxies)
         self.proxies = laid
         return laid
+
+    def deploy_factory(self) -> str:
+        """Put the real SingleRequestProxyFactory where the registry knows it, over the fee proxy; gives its address."""
+        ((address, _),) = forwarder_factories(self.chain_id)
+        code = _creation_code("SingleRequestProxyFactory") + encode(self.proxy, self.proxy, self.payer)
+        created = self.receipt(self.send(None, code))
+        assert created is not None
+        made = created["contractAddress"]
+        for slot in range(3):  # owner and the two proxies
+            self.rpc(
+                "anvil_setStorageAt", address, f"0x{slot:064x}", self.rpc("eth_getStorageAt", made, hex(slot), "latest")
+            )
+        return self.lay_code(address, self.rpc("eth_getCode", made, "latest"))
+
+    def make_forwarder(self, token: str, payee: str, *, reference: str) -> str:
+        """Let the factory make a forwarder, whose address its log names."""
+        ((address, _),) = forwarder_factories(self.chain_id)
+        data = call_data(
+            "createERC20SingleRequestProxy(address,address,bytes,address,uint256)",
+            payee, token, bytes.fromhex(reference), ZERO, 0,
+        )  # fmt: skip
+        receipt = self.receipt(self.send(address, data))
+        assert receipt is not None
+        made = next(log for log in receipt["logs"] if log["address"].lower() == address)
+        return "0x" + made["data"][26:66]
 
     def deploy_token(self, address: str, *, symbol: str, decimals: int) -> str:
         """Put a test token at an address and give the first account a billion of it."""

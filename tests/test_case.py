@@ -14,7 +14,7 @@ from recon.opening import open_sources
 from recon.report import render_report
 from recon.report.inspection import render_inspection
 from recon.snapshot import open_snapshot
-from tests.inspecting import Scene, asking_of, looked_at, scene, written
+from tests.inspecting import Scene, asking_of, at_unnamed_forwarder, looked_at, scene, written
 
 PLANTS = (
     "webhook_lost", "wrong_reference", "two_requests_paid", "gateway_lost_the_credit", "underpaid_open",
@@ -44,6 +44,12 @@ def test_a_case_replays_to_the_same_verdict_causes_and_evidence(plant: str, tmp_
     assert again.judged.finding.findings == found.judged.finding.findings
     assert names(again) == names(found)
     assert [event.at_ms for event in again.timeline] == [event.at_ms for event in found.timeline]
+
+
+def test_a_case_knows_the_forwarder_that_only_the_factory_knew(tmp_path: Path) -> None:
+    found, path = saved(at_unnamed_forwarder(), tmp_path)
+    assert found.causes[0].name == "forwarder_holds_it"
+    assert names(load_case(path)) == names(found)
 
 
 def test_a_case_of_what_no_row_knows_replays_too(tmp_path: Path) -> None:

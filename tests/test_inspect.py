@@ -15,9 +15,10 @@ from recon.inspection.gather import UnknownIdError
 from recon.inspection.identify import Name, NoIdError, names_of
 from recon.inspection.references import checksummed
 from recon.opening import open_sources
+from recon.registry import load_registry
 from recon.report import render_report
 from recon.report.inspection import render_inspection
-from tests.inspecting import Scene, asking_of, looked_at, rereferenced, scene, written
+from tests.inspecting import Scene, asking_of, at_unnamed_forwarder, looked_at, rereferenced, scene, written
 
 Told = dict[str, tuple[str, str]]
 
@@ -98,8 +99,6 @@ def at_forwarder() -> Scene:
     made = scene("abandoned", rail="request_network")
     settings_token = next(iter(made.logs))
     document = made.document
-    from recon.registry import load_registry
-
     registry = load_registry()
     chain_id = registry.chain_id(document["blockchain"]["network"]) or settings_token
     token = registry.token(chain_id, document["amount"]["currency"])
@@ -152,6 +151,7 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "twin requests, both paid": ("twin_requests", untouched("two_requests_paid")),
     "twin requests, the other one paid": ("twin_requests", untouched("twin_request_paid")),
     "forwarder holds the money": ("forwarder_holds_it", at_forwarder),
+    "forwarder holds it, only its factory knows": ("forwarder_holds_it", at_unnamed_forwarder),
     "LiFi settlement": ("lifi_settlement", untouched("settled_by_bridge")),
     "release confirmed, not in the row": ("release_unrecorded", untouched("released_on_chain")),
     "release stuck": ("release_stuck", untouched("release_stuck")),
@@ -245,8 +245,6 @@ def test_silence_of_delivery_records_is_told_and_concludes_nothing(tmp_path: Pat
 
 
 def test_plain_money_to_the_right_address_on_another_chain_is_seen(tmp_path: Path) -> None:
-    from recon.registry import load_registry
-
     made = scene("abandoned", rail="request_network")
     registry = load_registry()
     own = registry.chain_id(made.document["blockchain"]["network"])

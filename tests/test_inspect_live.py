@@ -23,6 +23,8 @@ from tests.rails import CHAIN_ID, UNITS, Marketplace, recon, served, write_confi
 DATABASE = "marketplace"
 SHALLOW = 10
 """The payment that is paid in the newest block."""
+FORWARDED = 11
+"""The payment whose money lies at its forwarder, which no row and no provider names."""
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,10 @@ def market() -> Iterator[Marketplace]:
         made = Marketplace(chain).fill()
         usdc = load_registry().token(CHAIN_ID, "USDC")
         assert usdc is not None
+        chain.deploy_factory()
+        forwarder = chain.make_forwarder(usdc.address, RECIPIENT, reference=reference(FORWARDED))
+        chain.transfer(usdc.address, forwarder, UNITS)
+        made._request(FORWARDED, None, opened=True)
         shallow = chain.pay(usdc.address, RECIPIENT, UNITS, reference=reference(SHALLOW))
         made._request(SHALLOW, shallow, opened=True)
         yield made
@@ -110,6 +116,14 @@ def test_money_in_the_newest_block_waits_and_says_how_long(folder: Path, uri: st
     found = inspected(payment_id(SHALLOW), folder=folder, uri=uri, code=0)
     assert first_cause(found) == "too_few_confirmations"
     assert any("left" in row["says"] for row in found["cause_evidence"])
+
+
+def test_money_at_a_forwarder_that_only_the_factory_knows_is_found(market: Marketplace, folder: Path, uri: str) -> None:
+    found = inspected(payment_id(FORWARDED), folder=folder, uri=uri, code=0)
+    assert first_cause(found) == "forwarder_holds_it"
+    said = [row["says"] for row in found["cause_evidence"] if row["cause"] == "forwarder_holds_it"]
+    assert said[0].startswith("at the forwarder: 12.5 USDC")
+    assert "factory made that address for this payment's reference" in said[1]
 
 
 def test_a_proof_is_accepted_waits_or_is_suspicious(market: Marketplace, folder: Path, uri: str) -> None:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.engine import PolarsEngine
 from recon.findings import Describer
+from recon.ids import normalise_address
 from recon.judge import BREAKS, LINKS, horizon_of
 from recon.model import Finding, Policy
+from recon.sources.fields import DEFAULT_CANDIDATES, value_at
 from recon.tables import DELIVERIES, TABLES, table_of
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Dossier:
         documents: Documents by payment id, canonical Extended JSON.
         journal: What the reconciliation journal holds of the payment: ``at``, ``kind``, ``run``, ``says``.
         delivery_sources: Where delivery records were looked for; none means that nobody could say what was delivered.
+        forwarders: Those that a factory made for its reference: ``address``, and the ``tx_hash`` that made it.
         not_asked: What could not be asked, one sentence each.
     """
 
@@ -67,6 +70,7 @@ class Dossier:
     documents: Mapping[str, Any] = field(default_factory=dict)
     journal: tuple[Row, ...] = ()
     delivery_sources: tuple[str, ...] = ()
+    forwarders: tuple[Row, ...] = ()
     not_asked: tuple[str, ...] = ()
 
     def rows(self, name: str) -> tuple[Row, ...]:
@@ -331,6 +335,16 @@ def _claim_id(claim: Row) -> tuple[Any, ...]:
 def _hashes(row: Row) -> list[str]:
     named = [row.get("tx_hash"), *(row.get("tx_hashes") or "").split()]
     return [tx for tx in named if tx]
+
+
+def forwarder_of(document: Mapping[str, Any] | None) -> str | None:
+    """The forwarder address that a document names, or None."""
+    for path in DEFAULT_CANDIDATES["forwarder"]:
+        value = value_at(document, path.split(".")) if document else None
+        address = normalise_address(value) if isinstance(value, str) else None
+        if address:
+            return address
+    return None
 
 
 def with_deliveries(dossier: Dossier, deliveries: Iterable[Row], *, sources: Sequence[str]) -> Dossier:

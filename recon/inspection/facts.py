@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from recon.ids import normalise_address, normalise_request_id
-from recon.inspection.dossier import Dossier, Judged, Row, claims_of
+from recon.inspection.dossier import Dossier, Judged, Row, claims_of, forwarder_of
 from recon.inspection.references import Parts, explain_reference, own_reference
 from recon.model import Verdict
 from recon.money import format_units
@@ -210,21 +210,15 @@ class Facts:
         return next((tx for tx, count in sorted(seen.items()) if count > 1), None)
 
     @cached_property
-    def forwarder(self) -> str | None:
-        """The forwarder that the document names."""
-        for text in DEFAULT_CANDIDATES.get("forwarder", ()):
-            value = self.plain(Candidate.parse(text).path)
-            address = normalise_address(value) if isinstance(value, str) else None
-            if address:
-                return address
-        return None
+    def forwarders(self) -> frozenset[str]:
+        """Its forwarders: those that a factory made for its reference, and the one that its document names."""
+        named = forwarder_of(self.dossier.document)
+        return frozenset({row["address"] for row in self.dossier.forwarders} | ({named} if named else set()))
 
     @cached_property
     def at_forwarder(self) -> list[Row]:
-        """Transfers to that forwarder."""
-        return [
-            row for row in self.transfers.values() if self.forwarder is not None and row["recipient"] == self.forwarder
-        ]
+        """Transfers to them."""
+        return [row for row in self.transfers.values() if row["recipient"] in self.forwarders]
 
     # The provider
 

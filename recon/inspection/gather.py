@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.errors import ReconError, SourceError, UsageError
 from recon.ids import payment_id_text, reference_topic
-from recon.inspection.dossier import Dossier, Row, cut_out, with_deliveries
+from recon.inspection.dossier import Dossier, Row, cut_out, forwarder_of, with_deliveries
 from recon.inspection.identify import Name, names_of
 from recon.inspection.neighbours import FIELDS, find_neighbours, with_owners
 from recon.inspection.signs import time_text
 from recon.model import OPEN
-from recon.sources.fields import DEFAULT_CANDIDATES, value_at
+from recon.sources.fields import value_at
+from recon.sources.forwarders import FindsForwarders
 from recon.sources.http import clean_text
 from recon.sources.interface import (
     ChainQuestion,
@@ -123,6 +124,7 @@ def gather_afresh(text: str, sources: SourceSet, *, asking: Asking) -> Dossier:
         dossier = _from_snapshot(text, snapshot, found, main=main, asking=asking, names=names)
     documents = {key: _extended(found.documents[key]) for key in found.documents}
     dossier = replace(dossier, documents={**documents, **dossier.documents})
+    dossier = _forwarders(dossier, sources, asking)
     dossier = _asked_further(dossier, sources, names=names, asking=asking)
     dossier = with_owners(dossier, sources, by_topic=beside.by_topic, policy=policy, registry=registry)
     return _with_journal(dossier, asking)
@@ -392,8 +394,8 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
     payment = dossier.payment
     if payment is None or payment["created_at"] is None:
         return dossier
-    forwarder = forwarder_of(dossier.document)
-    own = {address for address in (payment["recipient"], forwarder) if address} - set(asking.policy.merchant_recipients)
+    own = {payment["recipient"], forwarder_of(dossier.document), *(row["address"] for row in dossier.forwarders)}
+    own -= {None, *asking.policy.merchant_recipients}
     hashes = {name.value for name in names if name.kind == "tx_hash"} | {
         row["tx_hash"] for row in dossier.rows("deliveries") if row["tx_hash"]
     }
@@ -424,16 +426,25 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
     return replace(dossier, tables=tables, not_asked=(*dossier.not_asked, *failed))
 
 
-def forwarder_of(document: Mapping[str, Any] | None) -> str | None:
-    """The forwarder address that a document names, or None."""
-    from recon.ids import normalise_address
-
-    for path in DEFAULT_CANDIDATES["forwarder"]:
-        value = value_at(document, path.split(".")) if document else None
-        address = normalise_address(value) if isinstance(value, str) else None
-        if address:
-            return address
-    return None
+def _forwarders(dossier: Dossier, sources: SourceSet, asking: Asking) -> Dossier:
+    """The dossier with the forwarders made for its reference, where no money came by that reference itself."""
+    payment = dossier.payment
+    topic = payment["reference_topic"] if payment else None
+    if payment is None or topic is None or payment["created_at"] is None or payment["direction"] != "in":
+        return dossier
+    if any(row["reference_topic"] == topic for row in dossier.rows("transfers")):
+        return dossier
+    found: list[Row] = []
+    failed: list[str] = []
+    for chain in sources.chains:
+        if chain.chain_id != payment["chain_id"] or not isinstance(chain, FindsForwarders):
+            continue
+        try:
+            made = chain.find_forwarders([topic], from_ms=payment["created_at"] - asking.policy.clock_skew_ms)
+            found += [{"address": each.address, "tx_hash": each.tx_hash} for each in made]
+        except SourceError as error:
+            failed.append(f"forwarders were not looked for: {error}")
+    return replace(dossier, forwarders=tuple(found), not_asked=(*dossier.not_asked, *failed))
 
 
 def _with_journal(dossier: Dossier, asking: Asking) -> Dossier:

@@ -200,6 +200,12 @@ STRAY_AGAINST: Final = Sign(STRAY.holds, STRAY.says, speaks_for=False)
 AT_FORWARDER: Final = Sign(
     lambda f: bool(f.at_forwarder), lambda f: "at the forwarder: " + transfer_text(f, f.at_forwarder[0])
 )
+FORWARDER_MADE: Final = Sign(
+    lambda f: any(row["recipient"] == made["address"] for row in f.at_forwarder for made in f.dossier.forwarders),
+    lambda f: (
+        "a forwarder factory made that address for this payment's reference, in " + f.dossier.forwarders[0]["tx_hash"]
+    ),
+)
 REFERENCE: Final = Sign(lambda f: f.reference_story is not None, lambda f: str(f.reference_story))
 PROVIDER_SAYS: Final = Sign(lambda f: f.claim is not None, _provider_text)
 PROVIDER_DENIES: Final = Sign(lambda f: not f.provider_paid and bool(f.claims), _provider_text)

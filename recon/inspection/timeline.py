@@ -80,7 +80,7 @@ def _chain(facts: Facts) -> Iterator[Event]:
     strays = [*facts.strays, *facts.at_forwarder]
     for row in strays:
         if row["block_time"] is not None and (row["chain_id"], row["tx_hash"], row["log_index"]) not in links:
-            kind = "money at the forwarder" if row["recipient"] == facts.forwarder else "unexplained money"
+            kind = "money at the forwarder" if row["recipient"] in facts.forwarders else "unexplained money"
             yield Event(row["block_time"], f"chain:{row['chain_id']}", f"{kind}: {transfer_text(facts, row)}")
     for row in facts.dossier.rows("transactions"):
         if row["block_time"] is not None and row["outcome"] == "reverted":

@@ -20,6 +20,9 @@ TRANSFER_WITH_REFERENCE_AND_FEE = "0x9f16cbcc523c67a60c450e5ffe4f3b7b6dbe772e7ab
 ERC20_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """topic0 of ERC-20 ``Transfer(address,address,uint256)``."""
 
+FORWARDER_CREATED = "0xb3f4a2fbcfdb092b801614aff3a3c369aa8b488724fc598488423b3f3aa999df"
+"""topic0 of a factory's ``ERC20SingleRequestProxyCreated``; topic1 is the hash of the payment reference."""
+
 _NUMBER = re.compile(r"(?:[0-9]{1,18}|0x[0-9a-f]{1,15})\Z")
 
 
@@ -126,6 +129,13 @@ def load_registry() -> Registry:
     emitters = {(row["chain_id"], row["address"]): Emitter(**row) for row in _data("emitters.json")}
     providers = {alias: name for name, aliases in _data("providers.json").items() for alias in (name, *aliases)}
     return _registry(chains, tokens, emitters, providers)
+
+
+@cache
+def forwarder_factories(chain_id: int) -> tuple[tuple[str, int], ...]:
+    """The contracts of a chain that make Request Network's forwarders: address and the block each was made in."""
+    rows = [row for row in _data("factories.json") if row["chain_id"] == chain_id]
+    return tuple((row["address"], row["created_block"]) for row in rows)
 
 
 def extend_registry(

@@ -7,16 +7,17 @@ could not be read is a gap. Nothing here decides whether a payment is paid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from recon.errors import ConfigError, SourceError
 from recon.ids import normalise_address, normalise_tx_hash
-from recon.registry import Registry
+from recon.registry import Registry, forwarder_factories
 from recon.sources.endpoints import Block, Live, NoEndpointError, Pool
 from recon.sources.evm_reading import STALE_HEAD_MS, ReadingPlan, read_chain
+from recon.sources.forwarders import Forwarder, read_forwarders
 from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading, no_progress
 from recon.sources.logs import TEXT_ANSWER
 from recon.sources.rpc import CallLimits, Clock, Endpoint, RpcClient, RpcError
@@ -277,6 +278,19 @@ class EvmChain:
         self._pool.begin(self.settings.deadline_s)
         try:
             return read_chain(self._pool, plan, progress=progress)
+        finally:
+            self.close()
+
+    def find_forwarders(self, topics: Sequence[str], *, from_ms: int) -> tuple[Forwarder, ...]:
+        """The forwarders made for these references since a time; see :func:`recon.sources.forwarders.read_forwarders`.
+
+        Raises:
+            SourceError: They could not be asked for to the end. WrongSourceError: an endpoint serves another chain.
+        """
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            factories = forwarder_factories(self.chain_id)
+            return read_forwarders(self._pool, factories=factories, topics=topics, from_ms=from_ms)
         finally:
             self.close()
 

@@ -165,6 +165,14 @@ def test_the_first_page_names_what_nobody_looked_at(tmp_path: Path) -> None:
     result = run("triage", "summary", "--config", config, "--format", "md")
     assert "failed webhook" in result.output
     assert "1 rows behind the chain" in result.output
+    assert "recon triage summary --ask" in result.output
+    assert "in full" in result.output
+    result = run("triage", "summary", "--config", config, "--ask", "--format", "md")
+    assert "asked just now" in result.output
+    assert "DOES NOT" not in result.output
+    page = json.loads(run("triage", "summary", "--config", config, "--format", "json").stdout)
+    assert {"measured", "guesses", "unknown"} <= page.keys()
+    assert page["measured"][0]["question"].startswith("How many payments are pending")
 
 
 def test_records_in_a_collection_of_a_real_server_are_read(tmp_path: Path, mongo_database) -> None:  # type: ignore[no-untyped-def]

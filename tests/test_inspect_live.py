@@ -218,6 +218,18 @@ def test_a_collection_that_may_not_be_read_is_said_and_concludes_nothing(
     assert any("hooks" in row["line"] for row in found["not_asked"])
 
 
+def test_a_provider_that_is_away_is_a_fact_of_the_first_page(folder: Path, uri: str) -> None:
+    path = folder / "recon.toml"
+    path.write_text(re.sub(r'base_url = "http://127[^"]*"', 'base_url = "http://127.0.0.1:1"', path.read_text()))
+    ran = recon(["triage", "summary", "--ask", "--format", "json"], folder=folder, uri=uri)
+    assert ran.returncode == 1, ran.stderr
+    found = json.loads(ran.stdout)
+    said = next(row["answer"] for row in found["measured"] if "answer now" in row["question"])
+    assert "shkeeper DOES NOT" in said
+    assert "database" in said.rpartition(";")[2]
+    assert found["guesses"][0]["scenario"] == "2.8 provider outage"
+
+
 def test_what_nobody_knows_is_one_sentence_with_its_code(folder: Path, uri: str) -> None:
     ran = recon(["inspect", "0x" + "ab" * 32], folder=folder, uri=uri)
     assert ran.returncode == 2

@@ -29,7 +29,7 @@ from recon.triage.accesslog import (
 from recon.triage.deliveries import DeliveriesReadError, Delivery, deliveries_of, load_deliveries
 from recon.triage.incident import KINDS, Incident, IncidentKindError, Moment, render_incident
 from recon.triage.replay import Window, core_event, replay_lines, triage_deliveries
-from recon.triage.summary import Evidence, Page, first_page, money_text
+from recon.triage.summary import Evidence, Health, Page, first_page, money_text
 from tests.triage_logs import CALLBACK, HOOK, START, caddy, nginx, write_big
 
 KEY = "whsec-for-tests"
@@ -393,7 +393,7 @@ def test_facts_and_guesses_stand_apart_and_what_nobody_looked_at_is_named() -> N
     empty = page()
     assert empty.facts == ()
     assert empty.guesses == ()
-    assert len(empty.unknown) == 10
+    assert len(empty.unknown) == 11
     assert all(line.source for line in empty.unknown)
 
 
@@ -420,6 +420,18 @@ def test_bad_signatures_point_to_a_leaked_key() -> None:
 def test_an_endpoint_that_is_away_is_told_from_a_provider_that_is() -> None:
     assert page(coverage_problems=("chain:56: connection refused",)).guesses[0].section == "2.9"
     assert page(coverage_problems=("shkeeper: timed out",)).guesses[0].section == "2.8"
+
+
+def test_who_does_not_answer_now_is_a_fact_and_points_to_its_scenario() -> None:
+    asked = (Health("shkeeper", is_up=False, says="no answer in 5 s"), Health("chain 56", is_up=True, says="fine"))
+    found = page(health=asked, readings={"chain:56": "in full (9 calls)"}, plan_at="now")
+    assert [(line.answer, line.source) for line in found.facts] == [
+        ("shkeeper DOES NOT: no answer in 5 s; chain 56 answer", "asked just now"),
+        ("chain:56: in full (9 calls)", "plan of now"),
+    ]
+    assert [guess.section for guess in found.guesses] == ["2.8"]
+    away = page(health=(Health("chain 56", is_up=False, says="refused"),))
+    assert [guess.section for guess in away.guesses] == ["2.9"]
 
 
 def test_money_of_one_symbol_on_chains_with_other_decimals_adds_up() -> None:

@@ -29,6 +29,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--snapshot", "snapshot_path", type=_PATH, help="The plan's snapshot, to count users.")
 @click.option("--access-log", "logs", multiple=True, type=_FILE, help="Web server log; repeatable.")
 @click.option("--deliveries", "places", multiple=True, type=_PATH, help="Delivery records; repeatable.")
+@click.option("--ask", is_flag=True, help="Ask every source and the backend whether they answer, as recon doctor does.")
 def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     """Fill an incident text with counts, money and timeline.
 
@@ -49,7 +50,13 @@ def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     path = given["snapshot_path"]
     made = incident_of(
         given["title"],
-        page=page_of(settings, plan_path=given["plan_path"], logs=given["logs"], places=given["places"]),
+        page=page_of(
+            settings,
+            plan_path=given["plan_path"],
+            logs=given["logs"],
+            places=given["places"],
+            ask=given["ask"],
+        ),
         plan=latest_plan(settings, given["plan_path"]),
         before=load_plan(given["before_path"]) if given["before_path"] else None,
         logs=triage_access_log(list(given["logs"])) if given["logs"] else None,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from recon.sources.http import Secret
     from recon.triage.deliveries import DeliveryFile
     from recon.triage.replay import DeliveryTriage
+    from recon.triage.summary import Health
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -130,27 +131,31 @@ def deliveries(
 @click.option("--plan", "plan_path", type=_FILE, help="Plan to count by; the latest of the history unless named.")
 @click.option("--access-log", "logs", multiple=True, type=_FILE, help="Web server log; repeatable.")
 @click.option("--deliveries", "places", multiple=True, type=_PATH, help="Delivery records; repeatable.")
+@click.option("--ask", is_flag=True, help="Ask every source and the backend whether they answer, as recon doctor does.")
 @format_option
 @part_option
 def summary(*, config_path: Path | None, plan_path: Path | None, output: str, part: str | None, **given: Any) -> None:
     """Put the first ten minutes of an incident on one page.
 
-    Reads the latest plan, logs if named, and delivery records if named or configured; writes nothing. Facts and guesses
-    stand apart, and what nobody looked at is listed with the command that would.
+    Reads the latest plan, logs if named, and delivery records if named or configured; writes nothing. With --ask every
+    source and the backend are asked one small question. Facts and guesses stand apart, and what nobody looked at is
+    listed with the command that would.
 
     \b
-    Example: recon triage summary --access-log nginx/access.log --deliveries deliveries.ndjson
+    Example: recon triage summary --ask --access-log nginx/access.log --deliveries deliveries.ndjson
     """
     from recon.report.triage import render_page
 
     settings = settings_from(config_path)
-    page = page_of(settings, plan_path=plan_path, logs=given["logs"], places=given["places"])
+    page = page_of(settings, plan_path=plan_path, logs=given["logs"], places=given["places"], ask=given["ask"])
     print_result(render_page(page), output, part=part)
     sys.exit(DIFFERENCES if page.guesses else DONE)
 
 
-def page_of(settings: Settings, *, plan_path: Path | None, logs: Sequence[Path], places: Sequence[Path]) -> Any:
-    """The first page from what is named and what the history holds."""
+def page_of(
+    settings: Settings, *, plan_path: Path | None, logs: Sequence[Path], places: Sequence[Path], ask: bool = False
+) -> Any:
+    """The first page from what is named and what the history holds; with ``ask`` also from what answers now."""
     from recon.opening import kept_deliveries
     from recon.triage.accesslog import triage_access_log
     from recon.triage.summary import Evidence, first_page
@@ -168,6 +173,8 @@ def page_of(settings: Settings, *, plan_path: Path | None, logs: Sequence[Path],
             logs=triage_access_log(list(logs)) if logs else None,
             deliveries=_triaged(tuple(places), settings, chosen) if places or kept_deliveries(settings) else None,
             flags=_flags(settings),
+            health=_health(settings) if ask else None,
+            readings=None if plan is None else _readings(plan),
             coverage_problems=tuple(problems),
         )
     )
@@ -183,6 +190,38 @@ def latest_plan(settings: Settings, path: Path | None) -> Plan | None:
     entry = latest_entry(load_history(settings.output_dir), target=settings.target_name)
     known = Path(str(entry["plan"])) if entry is not None and entry.get("plan") else None
     return load_plan(known) if known is not None and known.exists() else None
+
+
+def _readings(plan: Plan) -> dict[str, str]:
+    """How the reading of each source went that a plan was made from."""
+    found: dict[str, str] = {}
+    for source in sorted({str(row["source"]) for row in plan.coverage}):
+        rows = [row for row in plan.coverage if row["source"] == source]
+        short = next((row for row in rows if not row.get("complete")), None)
+        calls = sum(int(row.get("calls") or 0) for row in rows)
+        asked = f" ({calls} calls)" if calls else ""
+        found[source] = f"in full{asked}" if short is None else f"NOT in full: {short.get('problem') or 'unknown why'}"
+    return found
+
+
+def _health(settings: Settings) -> list[Health]:
+    """What every source says now, and the backend where the configuration says how it is asked."""
+    from recon.doctor import check_sources
+    from recon.errors import ReconError
+    from recon.flagopening import backend_probes, open_prober
+    from recon.triage.summary import Health
+
+    own = ("configuration", "output", "providers", "chains")
+    checks = [check for check in check_sources(settings) if check.name not in own]
+    found = [Health(check.name, is_up=check.state != "failed", says=check.says) for check in checks]
+    try:
+        prober = open_prober(settings)
+        for probe in backend_probes(settings):
+            answer = prober.ask(probe)
+            found.append(Health(probe.name, is_up=answer.is_up, says=answer.why))
+    except ReconError as error:
+        found.append(Health("backend", is_up=False, says=str(error)))
+    return found
 
 
 def _flags(settings: Settings) -> dict[str, str] | None:

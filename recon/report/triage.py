@@ -157,7 +157,7 @@ def render_page(page: Page) -> Report:
     unknown = tuple((line.question, line.source) for line in page.unknown)
     ask = (Column("question", "question", "prose"), Column("source", "how to find out"))
     tables = (
-        Table("facts", "Facts: measured", names, facts, empty="nothing was measured"),
+        Table("measured", "Facts: measured", names, facts, empty="nothing was measured"),
         Table("guesses", "Guesses: what they suggest, not confirmed", guess_names, guesses, empty="none"),
         Table("unknown", "Not looked at", ask, unknown, empty="everything was looked at"),
     )

@@ -23,6 +23,20 @@ STUCK_MIN: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """What one source or service said when it was asked just now.
+
+    Args:
+        name: ``request_network``, ``shkeeper``, ``database``, ``chain 56``, ``backend`` and the like.
+        says: One sentence, without secrets.
+    """
+
+    name: str
+    is_up: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What the page is made from; what is None was not looked at and is said to be so.
 
@@ -30,7 +44,8 @@ class Evidence:
         summary: The ``summary`` of a plan, and ``findings`` by verdict: (count, oldest age in seconds).
         plan_at: When the plan was made.
         flags: Flag names and their values as found; secrets never.
-        health: Provider and what its health check said.
+        health: What every source said when it was asked just now.
+        readings: By source, how its reading for the plan went, in a few words.
     """
 
     now: datetime
@@ -39,7 +54,8 @@ class Evidence:
     logs: LogTriage | None = None
     deliveries: DeliveryTriage | None = None
     flags: Mapping[str, str] | None = None
-    health: Mapping[str, str] | None = None
+    health: Sequence[Health] | None = None
+    readings: Mapping[str, str] | None = None
     coverage_problems: tuple[str, ...] = ()
 
 
@@ -118,7 +134,7 @@ def money_text(money: Mapping[str, Any], registry: Registry | None = None) -> st
 
 
 def _plain(amount: Decimal) -> str:
-    text = format(amount, "f")
+    text = format(amount, ",f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -196,10 +212,21 @@ def _flags(e: Evidence) -> Line:
 
 
 def _health(e: Evidence) -> Line:
-    question = "Are the providers reachable?"
+    question = "Do providers, chains, database and backend answer now?"
     if e.health is None:
-        return Line(question, None, "recon doctor")
-    return Line(question, "; ".join(f"{name}: {said}" for name, said in sorted(e.health.items())), "doctor")
+        return Line(question, None, "recon triage summary --ask, or recon doctor")
+    up = [each.name for each in e.health if each.is_up]
+    down = [f"{each.name} DOES NOT: {each.says}" for each in e.health if not each.is_up]
+    return Line(question, "; ".join([*down, *([f"{', '.join(up)} answer"] if up else [])]), "asked just now")
+
+
+def _readings(e: Evidence) -> Line:
+    question = "Did every source answer in full when the plan was made?"
+    if e.readings is None:
+        return Line(question, None, "recon plan")
+    return Line(
+        question, "; ".join(f"{name}: {e.readings[name]}" for name in sorted(e.readings)), f"plan of {e.plan_at}"
+    )
 
 
 def _replay(e: Evidence) -> Line:
@@ -211,7 +238,7 @@ def _replay(e: Evidence) -> Line:
 
 
 _QUESTIONS: Final = (
-    _pending, _webhooks, _last_good, _rule, _safety, _blocking, _captured, _replay, _health, _flags,
+    _pending, _webhooks, _last_good, _rule, _safety, _blocking, _captured, _replay, _health, _readings, _flags,
 )  # fmt: skip
 
 
@@ -263,14 +290,20 @@ def _key_signals(e: Evidence) -> list[Signal]:
             (2 if door else 0, f"401 or 403 on the route of {', '.join(sorted(set(door)))}")]  # fmt: skip
 
 
+def _down(e: Evidence, *, is_chain: bool) -> list[Health]:
+    return [each for each in e.health or () if not each.is_up and each.name.startswith("chain") == is_chain]
+
+
 def _provider_signals(e: Evidence) -> list[Signal]:
     failed = verdict_count(e, "lookup_failed")
-    away = [text for text in e.coverage_problems if not text.startswith("chain:")]
+    away = [f"{each.name} does not answer" for each in _down(e, is_chain=False)]
+    away += [text for text in e.coverage_problems if not text.startswith("chain:")]
     return [(3 if away else 0, "; ".join(away)[:300]), (1 if failed else 0, f"{failed} look-ups without an answer")]
 
 
 def _rpc_signals(e: Evidence) -> list[Signal]:
-    away = [text for text in e.coverage_problems if text.startswith("chain:")]
+    away = [f"{each.name} does not answer" for each in _down(e, is_chain=True)]
+    away += [text for text in e.coverage_problems if text.startswith("chain:")]
     count = verdict_count(e, "unproven")
     return [(3 if away else 0, "; ".join(away)[:300]), (1 if count else 0, f"{count} payments unproven")]
 

@@ -79,7 +79,7 @@ def _scan(chosen: argparse.Namespace) -> list[Result]:
 def _calls(chosen: argparse.Namespace) -> list[Result]:
     from benchmarks.sources import measure_calls
 
-    return measure_calls(payments=2_000 if chosen.small else 10_000)
+    return measure_calls([2_000] if chosen.small else [1_000, 10_000, 100_000])
 
 
 def _since(chosen: argparse.Namespace) -> list[Result]:

@@ -141,7 +141,7 @@ PARTS: dict[str, Callable[..., None]] = {
     "apply": apply,
     "apply_memory": apply_memory,
 }
-SOURCES = ("logs", "payments", "node", "scan", "calls")
+SOURCES = ("logs", "payments", "node", "scan", "play")
 
 if __name__ == "__main__":
     if sys.argv[1] in SOURCES:

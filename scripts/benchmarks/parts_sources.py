@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -212,11 +213,27 @@ def scan(url: str, days: str, rounds: str) -> None:
     tell({**result, "rows": rows[-1], "calls": len(asked)})
 
 
-def calls(payments: str) -> None:
-    """Provider calls of a healthy simulated week, as the summary of its plan shows them."""
-    from recon.simulate import generate_world
-    from tests.worlds import plan_of
+def play(folder: str, rows: str) -> None:
+    """A healthy simulated week on a real mongod and behind loopback servers, until a line comes; then what was asked.
 
-    with tempfile.TemporaryDirectory() as folder:
-        made = plan_of(generate_world(payments=int(payments), seed=1, breaks="none"), Path(folder))
-    tell({"provider_calls": made.summary["provider_calls"], "payments": made.summary["payments"]})
+    The first line that it prints is the address of the database; ``recon.toml`` is in ``folder`` by then.
+    """
+    from datetime import UTC, datetime
+
+    from benchmarks.played import Tally, played
+    from recon.simulate import generate_world
+    from tests import living, servers
+
+    made, tally = generate_world(payments=int(rows), seed=1, breaks="none"), Tally()
+    server = servers.start_mongod(replica_set=False)
+    try:
+        with server.client() as client, played(tally, module=living):
+            world = living.moved(made, datetime.now(tz=UTC))
+            client["marketplace"]["payments"].insert_many(world.recorded.payments, ordered=False)
+            with living.serving(world) as addresses:
+                living.write_live_config(Path(folder), world, addresses, database="marketplace")
+                print(server.uri, flush=True)
+                sys.stdin.readline()
+    finally:
+        server.stop()
+    tell(dict(tally.read))

@@ -7,15 +7,11 @@ tool's own work is compared. Reading is what a daily run saves: the whole window
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -23,6 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.measure import ROOT, Result, ask_part, say
+from benchmarks.played import Tally, played
 
 DAYS = 365
 AIM = 0.1
@@ -47,49 +44,10 @@ def measure_since(rows: int) -> list[Result]:
     ]
 
 
-@dataclass
-class _Tally:
-    """What one run read, and what playing its sources cost."""
-
-    read: Counter[str] = field(default_factory=Counter)
-    played_s: float = 0.0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def playing(
-        self, handler: Callable[[Any], Any], counted: Callable[[Any], Mapping[str, int]]
-    ) -> Callable[[Any], Any]:
-        """The handler of a recorded source, its calls counted and its own time kept apart."""
-
-        def answer(request: Any) -> Any:
-            began = time.thread_time()
-            try:
-                return handler(request)
-            finally:
-                found = counted(request)
-                with self.lock:
-                    self.read.update(found)
-                    self.played_s += time.thread_time() - began
-
-        return answer
-
-
-def _provider_call(_: Any) -> Mapping[str, int]:
-    return {"provider_calls": 1}
-
-
-def _chain_call(request: Any) -> Mapping[str, int]:
-    asked = json.loads(request.content)
-    blocks = 0
-    for call in asked if isinstance(asked, list) else [asked]:
-        if call["method"] == "eth_getLogs" and call["params"][0].get("toBlock", "").startswith("0x"):
-            blocks += int(call["params"][0]["toBlock"], 16) - int(call["params"][0]["fromBlock"], 16) + 1
-    return {"chain_calls": 1, "blocks": blocks}
-
-
 class _CountingStore:
     """A document store whose documents are counted as they come."""
 
-    def __init__(self, store: Any, tally: _Tally) -> None:
+    def __init__(self, store: Any, tally: Tally) -> None:
         self._store, self._tally = store, tally
         self.identity, self.count = store.identity, store.count
 
@@ -106,27 +64,6 @@ class _CountingStore:
 
     def find_claimants(self, name: str, values: Iterable[str]) -> Iterator[Any]:
         return self._counted(self._store.find_claimants(name, values))
-
-
-@contextmanager
-def _played(tally: _Tally) -> Iterator[None]:
-    from recon.sources import recorded
-
-    with ExitStack() as stack:
-        for name, counted in (
-            ("request_network_handler", _provider_call),
-            ("shkeeper_handler", _provider_call),
-            ("rpc_handler", _chain_call),
-        ):
-            made = getattr(recorded, name)
-            stack.enter_context(patch.object(recorded, name, partial(_counting, made, tally, counted)))
-        yield
-
-
-def _counting(
-    maker: Callable[..., Any], tally: _Tally, counted: Callable[[Any], Mapping[str, int]], *given: Any
-) -> Any:
-    return tally.playing(maker(*given), counted)
 
 
 def part_since(rows: int) -> dict[str, dict[str, float]]:
@@ -180,13 +117,14 @@ def _run(world: Path, uri: str, *, out: Path, selection: Any, since: Any = None)
     from recon.opening import open_sources
     from recon.plan import make_plan
     from recon.snapshot import take_snapshot
+    from recon.sources import recorded
     from recon.sources.mongo import MongoSettings, MongoStore
 
-    tally, settings = _Tally(), load_settings(world / "recon.toml")
+    tally, settings = Tally(), load_settings(world / "recon.toml")
     rules = {"policy": settings.policy(), "registry": settings.registry()}
     store = MongoStore(MongoSettings(uri=uri))
-    with _played(tally), open_sources(settings) as played:
-        sources = replace(played, store=_CountingStore(store, tally))
+    with played(tally, module=recorded), open_sources(settings) as opened:
+        sources = replace(opened, store=_CountingStore(store, tally))
         began = time.process_time()
         taken = take_snapshot(sources, selection=selection, now=settings.now(), out=out, since=since, **rules)
         plan = make_plan(taken, engine="duckdb", **rules)

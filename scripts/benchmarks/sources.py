@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import ROOT, Result, ask_part, say
+from benchmarks.measure import ROOT, Cost, Result, ask_part, run_process, say
 
 LOGS_AIM = 200.0
 PAYMENTS_AIM = 1.0
 SCAN_AIM = 0.7
 CALLS_AIM = 250.0
+CALLS_FROM = 10_000
+"""A small week still needs a first page of everything."""
 
 
 def measure_logs(*, pages: int, rounds: int) -> list[Result]:
@@ -50,12 +55,47 @@ def measure_scan(*, payments: int, rounds: int) -> list[Result]:
     return [Result("scan.of_bare_client", theirs["cpu_s"] / ours["cpu_s"], "", SCAN_AIM, better="more")]
 
 
-def measure_calls(*, payments: int) -> list[Result]:
-    """Calls to providers per 10,000 payments of a healthy week."""
-    told = ask_part("calls", payments)
-    per_10k = told["provider_calls"] * 10_000 / told["payments"]
-    say(f"        {told['provider_calls']} provider calls for {told['payments']:,} payments, {per_10k:.0f} per 10,000")
-    return [Result("calls.per_10k", per_10k, "", CALLS_AIM)]
+def measure_calls(sizes: list[int]) -> list[Result]:
+    """What a whole ``recon plan`` over a healthy week costs and asks for, and how that grows with the payments.
+
+    The database is a real mongod, providers and chains are served over loopback by another process. Bytes are those of
+    bodies, questions and answers, before any compression.
+    """
+    results: list[Result] = []
+    for rows in sizes:
+        with tempfile.TemporaryDirectory(prefix="recon-bench-") as name:
+            cost, asked = _whole_run(Path(name), rows)
+        per_10k = asked["provider_calls"] * 10_000 / rows
+        mb = {name: asked[f"{name}_bytes"] / 1e6 for name in ("provider", "chain")}
+        say(f"{rows:>12,} payments   {cost.text()}")
+        say(
+            f"             calls: {asked['provider_calls']:,} to providers ({mb['provider']:.1f} MB, {per_10k:.0f} per "
+            f"10,000 payments), {asked['chain_calls']:,} to chains ({mb['chain']:.1f} MB)"
+        )
+        results.append(Result(f"calls.per_10k.{rows}", per_10k, "", CALLS_AIM if rows >= CALLS_FROM else None))
+    return results
+
+
+def _whole_run(folder: Path, rows: int) -> tuple[Cost, dict[str, int]]:
+    played = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.parts", "play", str(folder), str(rows)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True,
+    )  # fmt: skip
+    assert played.stdin is not None
+    assert played.stdout is not None
+    try:
+        env = {
+            "RECON_MONGO_URI": played.stdout.readline().strip(),
+            "RECON_REQUEST_NETWORK_API_KEY": "any",
+            "RECON_SHKEEPER_API_KEY": "any",
+        }
+        command = [sys.executable, "-m", "recon", "plan", "--config", str(folder / "recon.toml"), "--format", "json"]
+        cost = run_process(command, codes=(0, 1), env=env)
+        told, _ = played.communicate("enough\n", timeout=60)
+        return cost, json.loads(told)
+    finally:
+        played.kill()
+        played.wait()
 
 
 def _seconds(told: dict[str, Any]) -> str:

@@ -14,18 +14,20 @@ from pypdf import PdfReader
 from recon.config import load_settings
 from recon.inspection import inspect_payment
 from recon.inspection.gather import Asking
-from recon.model import Plan
+from recon.model import Plan, Verdict
 from recon.plan import make_plan
+from recon.registry import load_registry
+from recon.report.casepage import case_page
 from recon.report.html import plan_page, render_html
-from recon.report.inspection import render_inspection
 from recon.report.model import Report
 from recon.report.page import Grid, Page
 from recon.report.rows import COLUMNS
+from recon.report.runpage import run_page
 from recon.sealed import Snapshot
 from recon.simulate import generate_world, write_world
 from recon.snapshot import open_snapshot
 from tests.browser import Browser, chromium
-from tests.test_html import hostile_page
+from tests.test_html import a_run, hostile_page
 from tests.worlds import plan_of_directory
 
 pytestmark = pytest.mark.browser
@@ -322,23 +324,55 @@ def test_a_hundred_thousand_payments_open_and_stay_fluent(browser: Browser, tmp_
     assert frames[30] < 200
 
 
-def test_a_case_is_a_page_too(browser: Browser, judged: tuple[Path, Plan, Snapshot], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def case(judged: tuple[Path, Plan, Snapshot]) -> Path:
+    """The page of one payment that was paid twice."""
     folder, plan, snapshot = judged
     settings = load_settings(folder / "world" / "recon.toml")
     asking = Asking(policy=settings.policy(), registry=settings.registry(), now=settings.now())
-    found = inspect_payment(plan.findings[0].payment_id, asking=asking, snapshot=snapshot)
-    out = tmp_path / "case.html"
-    out.write_text(render_html(render_inspection(found)), encoding="utf-8")
+    chosen = next(item for item in plan.findings if item.verdict is Verdict.MULTIPLE_TRANSFERS)
+    out = folder / "case.html"
+    out.write_text(
+        render_html(case_page(inspect_payment(chosen.payment_id, asking=asking, snapshot=snapshot))), encoding="utf-8"
+    )
+    return out
+
+
+def test_a_case_is_a_page_with_pictures_too(browser: Browser, case: Path) -> None:
     browser.complaints()
-    browser.open(out)
-    assert plan.findings[0].payment_id.strip('"') in browser.text("h1")
+    browser.open(case)
+    assert browser.text('[data-fact="cause"] .figure') == "It was paid more than once. (proven)"
     assert browser.text('[data-list="timeline"] tbody')
+    events = browser.run("return document.querySelectorAll('[data-list=timeline] tbody tr').length")
+    drawn = browser.run("return document.querySelectorAll('[data-chart=timeline] svg path[transform]').length")
+    assert drawn >= events, "a picture has a mark for every event"
+    assert browser.run("return document.querySelectorAll('.chart svg').length") == 3
+    browser.click('[data-chart="timeline"] summary')
+    rows = "return document.querySelectorAll('[data-chart=timeline] .numbers tr').length"
+    browser.wait(lambda: browser.run(rows) == events + 1)
     assert browser.complaints() == []
 
 
-@pytest.mark.parametrize("name", ["report-light.png", "report-dark.png"])
+def test_a_run_is_a_page_whose_rows_open_with_what_was_written(browser: Browser, tmp_path: Path) -> None:
+    entries, state = a_run()
+    out = tmp_path / "run.html"
+    made = run_page(state, summary=None, entries=entries, registry=load_registry())
+    out.write_text(render_html(made), encoding="utf-8")
+    browser.complaints()
+    browser.size(1440, 1000)
+    browser.open(out)
+    assert browser.run("return document.querySelectorAll('.chart svg').length") == 4
+    assert browser.cells("result") == ["moved", "open", "failed", "applied"]
+    choose(browser, "result", "applied")
+    browser.click("#grid .space .row")
+    browser.wait(lambda: browser.run("return !document.querySelector('#details').hidden"))
+    assert "status: pending to completed" in browser.text("#details")
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("name", ["report-light.png", "report-dark.png", "report-payment.png"])
 def test_the_pictures_of_the_readme_are_there_and_made_anew_when_asked(
-    shown: Browser, name: str, request: pytest.FixtureRequest
+    shown: Browser, case: Path, name: str, request: pytest.FixtureRequest
 ) -> None:
     path = DOCS / name
     shown.size(1440, 1120)
@@ -350,6 +384,8 @@ def test_the_pictures_of_the_readme_are_there_and_made_anew_when_asked(
         shown.run(
             "document.querySelector('#payments').scrollIntoView(); document.querySelector('#grid').scrollLeft = 0"
         )
+    if name == "report-payment.png":
+        shown.open(case)
     shown.run("return new Promise((done) => setTimeout(done, 600))")
     if request.config.getoption("--update-golden"):
         from PIL import Image

@@ -371,6 +371,8 @@ def test_the_demo_leaves_everything_and_names_the_next_command(tmp_path: Path) -
     assert (out / "recon.toml").exists()
     assert list(out.glob("snapshot-*/manifest.json"))
     assert list(out.glob("report-*.md"))
+    [page] = out.glob("report-*.html")
+    assert "Verdicts by provider" in page.read_text(encoding="utf-8")
     (plan,) = out.glob("plan-*.json")
     digest = json.loads(plan.read_text(encoding="utf-8"))["digest"]
     assert f"--digest {digest} --config {out / 'recon.toml'}" in result.stdout

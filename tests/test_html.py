@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from recon.cli import cli
+from recon.journal import GENESIS, Entry, Note, make_entry
 from recon.model import LeftAlone, Plan, Policy, Severity, Tier, Verdict
 from recon.registry import load_registry
 from recon.report import render_plan
@@ -24,7 +25,9 @@ from recon.report.model import Column, Fact, Report, Table
 from recon.report.page import Page, encode_column, page_of_report
 from recon.report.pictures import plan_charts
 from recon.report.rows import COLUMNS, plan_grid
+from recon.report.runpage import run_page
 from recon.report.whole import Whole
+from recon.runs import ChangeState, Result, RunState
 from recon.simulate import generate_world, write_world
 from recon.tables import table_of
 from tests import builders
@@ -411,13 +414,76 @@ def test_report_of_a_run_and_of_a_case(judged: Path, tmp_path: Path) -> None:
     )
     assert case.exists(), made.output
     assert run(judged, str(case), "--html", str(tmp_path / "case.html")).exit_code == 0
-    assert "Timeline" in (tmp_path / "case.html").read_text(encoding="utf-8")
+    page = (tmp_path / "case.html").read_text(encoding="utf-8")
+    assert "Timeline" in page
+    assert re.findall(r'data-chart="(\w+)"', page)[:2] == ["timeline", "money"]
+    assert 'data-fact="cause"' in page
     applied = CliRunner().invoke(cli, ["apply", str(path), "--digest", plan.digest, *config], prog_name="recon")
     assert applied.exit_code in (0, 1), applied.output
     found = re.search(r"recon undo (\S+)", applied.output)
     assert found is not None
     assert run(judged, found[1], "--html", str(tmp_path / "run.html")).exit_code == 0
-    assert f"<h1>Run {found[1]}</h1>" in (tmp_path / "run.html").read_text(encoding="utf-8")
+    page = (tmp_path / "run.html").read_text(encoding="utf-8")
+    assert f"<h1>Run {found[1]}</h1>" in page
+    assert re.findall(r'data-chart="(\w+)"', page)[:2] == ["results", "money"]
+    written = re.search(r"(\d+) of (\d+)", page)
+    assert written is not None
+    assert int(written[1]) == int(re.search(r"applied *(\d+)", applied.output)[1])  # type: ignore[index]
+
+
+def test_every_result_of_a_run_is_counted_and_what_needs_somebody_comes_first() -> None:
+    entries, state = a_run()
+    page = run_page(state, summary=None, entries=entries, registry=load_registry())
+    charts = {chart.name: chart.data for chart in page.charts}
+    assert list(charts) == ["results", "money", "course", "remaining"]
+    assert charts["results"]["categories"] == ["local_behind", "<b>late</b>", "unknown"]
+    counted = {each["name"]: each["values"] for each in charts["results"]["series"]}
+    assert counted == {"applied": [1, 0, 0], "moved": [1, 0, 0], "open": [0, 1, 0], "failed": [0, 0, 1]}
+    assert [(each["name"], each["texts"]) for each in charts["money"]["series"]] == [
+        ("as the plan wanted", ["1,000,000,000,000,000,000.000001 USDC"]), ("not", ["2.5 USDC"])
+    ]  # fmt: skip
+    assert charts["remaining"]["series"] == [
+        {"name": "explained", "values": [1, 0]}, {"name": "NOT EXPLAINED", "values": [0, 1]}
+    ]  # fmt: skip
+    assert page.grid is not None
+    cells = dict(zip((column.name for column in page.grid.columns), page.grid.cells, strict=True))
+    assert cells["result"] == ["moved", "open", "failed", "applied"]
+    assert cells["severity"] == ["high", "high", "high", "none"]
+    assert cells["moved"][3] == "status: pending to completed"
+    assert page.grid.details[3]["sets"] == [["status", "pending", "completed"]]
+    facts = {fact.name: fact.value for fact in page.report.facts}
+    assert (facts["written"], facts["trouble"], facts["remaining"], facts["took"]) == ("1 of 4", "3", "2", "not ended")
+    assert "<b>late</b>" not in render_html(page)
+
+
+def test_a_run_of_nothing_and_an_end_of_another_shape_are_pages_too() -> None:
+    state = RunState("r", "p", {}, {})
+    odd = make_entry(Note("r", "end", "later", body={"remaining": "x"}, token=1), seq=1, prev=GENESIS)
+    for entries in ([], [odd]):
+        page = run_page(state, summary=None, entries=entries, registry=load_registry())
+        assert page.charts == ()
+        assert "none on record" in render_html(page)
+
+
+def a_run() -> tuple[list[Entry], RunState]:
+    """A run of four rows: written, moved since, announced only, and failed without a word of its intent."""
+    usdc = {"chain_id": 137, "symbol": "USDC", "decimals": 6, "tier": "auto"}
+    sets = {"before": {"status": "pending"}, "after": {"status": "completed", "updatedAt": "x"}}
+    changes = {
+        "c1": ChangeState("c1", "p1", 1, {**usdc, **sets, "verdict": "local_behind", "value": str(10**24 + 1)},
+                          Result.APPLIED),
+        "c2": ChangeState("c2", "p2", 2, {**usdc, "verdict": "local_behind", "value": "2500000"}, Result.MOVED),
+        "c3": ChangeState("c3", "p3", 3, {**usdc, "verdict": "<b>late</b>", "value": "0"}),
+        "c4": ChangeState("c4", "p4", 4, None, Result.FAILED, {"reason": "no"}),
+    }  # fmt: skip
+    left = [["p1", "overpaid", "the plan named it"], ["p2", "unproven", None]]
+    notes = [
+        Note("r", "outcome", "2026-11-20T12:00:00.000Z", {"result": "applied"}, change="c1", payment="p1"),
+        Note("r", "outcome", "2026-11-20T12:00:09.000Z", {"result": "moved"}, change="c2", payment="p2"),
+        Note("r", "end", "2026-11-20T12:00:10.000Z", {"remaining": left}),
+    ]
+    entries = [make_entry(note, seq=number, prev=GENESIS) for number, note in enumerate(notes, 1)]
+    return entries, RunState("r", "plan", {"kind": "correction"}, changes)
 
 
 def test_the_library_is_named_with_its_licence() -> None:

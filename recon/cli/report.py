@@ -122,9 +122,9 @@ def page_of(artefact: str, *, config_path: Path | None, snapshot_path: Path | No
         return _snapshot_page(path, config_path)
     if kind == "case":
         from recon.inspection.casefile import load_case
-        from recon.report.inspection import render_inspection
+        from recon.report.casepage import case_page
 
-        return page_of_report(render_inspection(load_case(path)))
+        return case_page(load_case(path))
     if kind == "history":
         from recon.history import load_history
         from recon.report.history import render_history
@@ -202,12 +202,15 @@ def _chains_of(snapshot: Snapshot) -> tuple[int, ...]:
 
 def _run_page(run: str, config_path: Path | None) -> Page:
     from recon.opening import open_ledger
-    from recon.report.page import page_of_report
-    from recon.report.run import render_run_state
-    from recon.runs import read_run
+    from recon.report.runpage import run_page
+    from recon.runs import list_runs, read_run
 
-    with open_ledger(settings_from(config_path)) as ledger:
-        return page_of_report(render_run_state(read_run(ledger.journal, run)))
+    settings = settings_from(config_path)
+    with open_ledger(settings) as ledger:
+        state = read_run(ledger.journal, run)
+        summary = next((each for each in list_runs(ledger.journal) if each.run == run), None)
+        entries = list(ledger.journal.entries(run=run, kinds=("intent", "outcome", "settle", "end")))
+    return run_page(state, summary=summary, entries=entries, registry=settings.registry())
 
 
 def _settings(config_path: Path | None) -> Settings | None:

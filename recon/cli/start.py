@@ -75,14 +75,17 @@ def init(out: Path) -> None:
 def demo(out: Path, payments: int, seed: int) -> None:
     """Run the main job on a bundled week of payments.
 
-    Reads nothing and asks no network; writes one directory with a recorded marketplace, a snapshot, a plan and a
-    report. Started again, it judges the directory as it stands, corrections applied meanwhile included.
+    Reads nothing and asks no network; writes one directory with a recorded marketplace, a snapshot, a plan and its
+    report, as Markdown and as a page for a browser. Started again, it judges the directory as it stands, corrections
+    applied meanwhile included.
 
     \b
     Example: recon demo --out recon-demo
     """
     from recon.cli.reconcile import Begun, make, print_plan, report_of
+    from recon.cli.report import page_of, save_page
     from recon.report import render_report
+    from recon.report.html import render_html
 
     config = _demo_world(out, payments=payments, seed=seed)
     settings = settings_from(config)
@@ -92,6 +95,9 @@ def demo(out: Path, payments: int, seed: int) -> None:
     text = render_report(report_of(made, config=config, full=True), output="md")
     report.write_text(text, encoding="utf-8")
     note(f"Report:   {report}")
+    page = report.with_suffix(".html")
+    save_page(render_html(page_of(str(made.path), config_path=config, snapshot_path=None)), page)
+    note(f"To look at in a browser: {page}")
     print_plan(made, output="table", config=config)
 
 

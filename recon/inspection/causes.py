@@ -222,7 +222,7 @@ CAUSES: Final = (
                   (POSSIBLE, lambda f: f.other_contract is not None)),
           (s.OTHER_CONTRACT, s.PROVIDER_DENIES, s.COVERED), _RECONCILE, "request-network §6 2"),
     Cause("indexer_behind", "The provider's indexer or node has not seen money that is on chain.",
-          _stages((PROVEN, lambda f: f.provider_misses_money and not f.deliveries),
+          _stages((PROVEN, lambda f: f.provider_misses_money and not f.deliveries and not f.is_complete),
                   (LIKELY, lambda f: f.provider_misses_money)),
           (s.PROVIDER_DENIES, s.MONEY_SEEN, s.RECENT, s.NOT_RECENT), "Wait an hour and ask the provider again; the "
           "chain's proof stands by itself: recon plan --id.", "request-network §6 3"),

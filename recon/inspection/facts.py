@@ -350,6 +350,11 @@ class Facts:
         return bool(self.row["open"])
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the row says that it is paid."""
+        return self.row["status"] in ("completed", "confirmed")
+
+    @property
     def safety(self) -> str | None:
         """The check that the backend's safety gate is waiting on, or None when it does not hold the payment."""
         if self.row["safety_status"] != "pending":

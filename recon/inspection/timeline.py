@@ -101,7 +101,7 @@ def _provider(facts: Facts) -> Iterator[Event]:
     for claim in facts.claims:
         name = f"{claim['provider']} {claim['object']} {claim['claim_id']}"
         if claim["created_at"] is not None:
-            yield Event(claim["created_at"], str(claim["provider"]), f"the time that the provider gives {name}")
+            yield Event(claim["created_at"], str(claim["provider"]), f"{name}, by the provider's own time")
         if claim["looked_up_at"] is not None:
             said = claim["state_raw"] or claim["state"] or claim["outcome"]
             yield Event(claim["looked_up_at"], str(claim["provider"]), f"{name} asked: {said}")

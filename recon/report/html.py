@@ -86,7 +86,7 @@ def render_html(page: Page | Report) -> str:
             "form-action 'none'",
         )
     )
-    cards, rest = _cards(page.report)
+    cards, rest = _cards(page)
     template = _environment().get_template("page.html")
     text: str = template.render(
         report=page.report,
@@ -131,10 +131,11 @@ def _more(grid: Grid) -> dict[str, Any]:
     return {"details": {str(number): detail for number, detail in grid.details.items()}, "events": events}
 
 
-def _cards(report: Report) -> tuple[list[Fact], list[Fact]]:
+def _cards(page: Page) -> tuple[list[Fact], list[Fact]]:
     """The facts shown large, and all others."""
+    report = page.report
     by_name = {fact.name: fact for fact in report.facts}
-    large = [by_name[name] for name in CARDS if name in by_name]
+    large = [by_name[name] for name in page.cards or CARDS if name in by_name]
     if not large:
         short = [fact for fact in report.facts if len(fact.value) <= _CARD_LETTERS_MAX and fact.kind != "id"]
         large = short[:_CARDS_OTHERWISE]

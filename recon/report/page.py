@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from recon.report.model import Report, Table
 from recon.report.text import clean_text
 
-ChartKind = Literal["bars", "columns", "money", "flow", "time", "depth"]
+ChartKind = Literal["bars", "columns", "money", "flow", "time", "depth", "lanes"]
 GridKind = Literal["text", "id", "amount", "count", "age", "ms", "severity", "tier", "verdict", "prose"]
 
 CELL_MAX: Final = 2000
@@ -27,7 +27,7 @@ class Chart:
     Args:
         kind: ``bars`` lie and are stacked, ``columns`` stand and are stacked, ``money`` stands side by side with exact
             labels, ``flow`` has ``nodes`` and ``links``, ``time`` has ``start_ms``, ``step_ms`` and ``gaps``, ``depth``
-            counts on a logarithmic axis.
+            counts on a logarithmic axis, ``lanes`` has ``lanes``, ``points`` (at, lane, text) and ``now``.
         data: ``categories`` and ``series`` (name and values), or what the kind needs instead; JSON.
         filters: The grid's columns that a click on a category and on a series narrows.
     """
@@ -86,6 +86,8 @@ class Page:
     grid: Grid | None = None
     lists: tuple[Table, ...] = ()
     """The tables that are printed as they are, below the grid."""
+    cards: tuple[str, ...] = ()
+    """The facts that are shown large, by name; none means the usual ones."""
 
 
 def encode_column(cells: Sequence[Any]) -> dict[str, Any]:

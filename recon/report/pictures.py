@@ -21,6 +21,7 @@ BUCKETS_MAX: Final = 180
 """Most points of a time axis; the step is the smallest round one that keeps to it."""
 
 _STEPS_MS: Final = tuple(minutes * 60_000 for minutes in (1, 5, 15, 60, 180, 360, 720, 1440, 10_080, 43_200))
+_FINE_MS: Final = (1_000, 5_000, *_STEPS_MS)
 _QUIET: Final = (Verdict.IN_SYNC, Verdict.IN_TRANSIT, Verdict.ABANDONED, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
 _FLOW_MAX: Final = 8
 _BARS_MAX: Final = 14
@@ -59,27 +60,37 @@ def delivery_chart(deliveries: Iterable[tuple[int | None, int | None]]) -> Chart
     known = [(at, _answer(status)) for at, status in deliveries if at is not None]
     if not known:
         return None
+    return time_chart("deliveries", "Notifications by answer", known=known, note=f"{len(known):,} notifications.")
+
+
+def time_chart(name: str, title: str, *, known: Sequence[tuple[int, str]], note: str, is_fine: bool = False) -> Chart:
+    """Things over time, a series for each word.
+
+    Args:
+        known: UTC milliseconds and word of each, at least one.
+        is_fine: Whether steps may be as short as a second.
+    """
     times = [at for at, _ in known]
-    start, step, size = _axis(times)
+    start, step, size = _axis(times, _FINE_MS if is_fine else _STEPS_MS)
     series = [
         {
-            "name": name,
-            "values": _histogram((at for at, word in known if word == name), start=start, step=step, size=size),
+            "name": clean_text(each),
+            "values": _histogram((at for at, word in known if word == each), start=start, step=step, size=size),
         }
-        for name in sorted({word for _, word in known})
+        for each in sorted({word for _, word in known})
     ]
     data = {"start_ms": start, "step_ms": step, "series": series, "gaps": []}
-    return Chart("deliveries", "Notifications by answer", "time", data, f"{len(known):,} notifications.")
+    return Chart(name, title, "time", data, note)
 
 
 def _answer(status: int | None) -> str:
     return "no answer" if status is None else f"answered {status // 100}xx"
 
 
-def _axis(times: Sequence[int]) -> tuple[int, int, int]:
+def _axis(times: Sequence[int], steps: Sequence[int] = _STEPS_MS) -> tuple[int, int, int]:
     """Start, step and number of steps of a time axis over these milliseconds."""
     start, end = min(times), max(times)
-    step = next((step for step in _STEPS_MS if (end - start) // step < BUCKETS_MAX), _STEPS_MS[-1])
+    step = next((step for step in steps if (end - start) // step < BUCKETS_MAX), steps[-1])
     start -= start % step
     return start, step, min((end - start) // step + 1, BUCKETS_MAX * 20)
 

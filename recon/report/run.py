@@ -77,7 +77,7 @@ def render_run_state(state: RunState) -> Report:
     columns = (Column("payment_id", "payment", "id"), Column("change", "change", "id"),
                Column("result", "result", "severity"), Column("reason", "what became of it", "prose"))  # fmt: skip
     rows = tuple(
-        (item.payment_id, item.change, item.result.value if item.result else "open", _state_text(item))
+        (item.payment_id, item.change, item.result.value if item.result else "open", state_text(item))
         for item in state.changes.values()
     )
     facts = (
@@ -102,7 +102,8 @@ def render_journal_check(check: JournalCheck) -> Report:
     return Report("journal", "Journal", facts=tuple(facts))
 
 
-def _state_text(item: ChangeState) -> str:
+def state_text(item: ChangeState) -> str:
+    """What became of one change, in words."""
     if item.result is None:
         return 'announced, and nothing says what became of it: "recon apply --resume" settles it'
     return str(item.outcome.get("reason") or RESULT_TEXT[item.result])

@@ -49,7 +49,7 @@ const OPTIONS = {
   money({ data }) {
     const series = data.series.map((each, at) => ({
       type: "bar", name: each.name, barMaxWidth: 11, data: each.values.map(Number),
-      itemStyle: { color: ink(at ? "--accent" : "--high") },
+      itemStyle: { color: ink(each.colour ? "--" + each.colour : at ? "--accent" : "--high") },
       label: { show: true, position: "right", color: ink("--soft"), fontSize: 10, formatter: ({ dataIndex }) => cut(each.texts[dataIndex]) },
     }));
     const option = { xAxis: axis("value", { axisLabel: { show: false }, splitLine: { show: false } }), yAxis: axis("category", { data: data.categories, inverse: true, axisLabel: { color: ink("--ink"), fontSize: 11, interval: 0 } }), series };
@@ -90,17 +90,33 @@ const OPTIONS = {
     const colours = ["--high", "--medium", "--good"];
     const series = data.series.map((each, at) => ({
       type: "bar", name: each.name, barMaxWidth: 12, itemStyle: { color: ink(colours[at]) }, data: each.values.map((count) => count || null),
-      label: { show: true, position: "right", color: ink("--soft"), fontSize: 10 },
+      label: { show: true, position: "right", color: ink("--soft"), fontSize: 10 }, barGap: data.overlaid ? "-100%" : undefined,
     }));
     const option = { xAxis: axis("log", { min: 0.5, axisLabel: { color: ink("--soft"), fontSize: 11, formatter: (count) => (count < 1 ? "" : String(count)) } }), yAxis: axis("category", { data: data.categories, inverse: true, axisLabel: { color: ink("--ink"), fontSize: 11, interval: 0 } }), series };
     option.grid = { left: 4, right: 46, top: 30, bottom: 4, containLabel: true };
     return option;
+  },
+  lanes({ data }) {
+    const seen = data.lanes.map((_, lane) => ({
+      type: "scatter", symbolSize: 13, data: data.points.filter((each) => each.lane === lane).map((each) => ({ value: [each.at, data.lanes[lane]], text: each.text })),
+    }));
+    const times = [data.now, ...data.points.map((each) => each.at)];
+    const [first, last] = [Math.min(...times), Math.max(...times)];
+    const margin = Math.max(60000, (last - first) * 0.03);
+    seen[0].markLine = { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: ink("--loud"), type: "dashed" }, data: [{ xAxis: data.now }] };
+    const tooltip = { ...baseOption().tooltip, formatter: ({ data: point }) => timeText(point.value[0]) + "\n" + point.text.replace(/(.{70}\S*)\s/g, "$1\n") };
+    return {
+      legend: { show: false }, tooltip, grid: { left: 4, right: 26, top: 10, bottom: 4, containLabel: true }, series: seen,
+      xAxis: axis("time", { min: first - margin, max: last + margin, axisLabel: { color: ink("--soft"), fontSize: 11, hideOverlap: true, formatter: { day: "{d} {MMM}" } } }),
+      yAxis: axis("category", { data: data.lanes, inverse: true, splitLine: { show: true, lineStyle: { color: ink("--faint") } }, axisLabel: { color: ink("--ink"), fontSize: 11, interval: 0 } }),
+    };
   },
 };
 
 function numbersOf(chart) {
   const { data } = chart;
   if (chart.kind === "flow") return [["from", "to", "payments"], data.links.map((link) => [link.from, link.to, String(link.value)])];
+  if (chart.kind === "lanes") return [["UTC", "who", "what"], data.points.map((each) => [timeText(each.at), data.lanes[each.lane], each.text])];
   const texts = (each, row) => (each.texts ? each.texts[row] : String(each.values[row]));
   const names = chart.kind === "time" ? data.series[0].values.map((_, at) => timeText(data.start_ms + at * data.step_ms)) : data.categories;
   const rows = names.map((name, row) => [name, ...data.series.map((each) => texts(each, row))]);
@@ -119,8 +135,8 @@ class Charts {
   prepare(spec, figure) {
     const box = figure.querySelector(".canvas");
     const length = spec.data.categories ? spec.data.categories.length : 0;
-    const lines = { bars: length * 19, money: length * 30, depth: length * 42, flow: 280 }[spec.kind] || 0;
-    box.style.height = Math.max(290, lines + 50) + "px";
+    const lines = { bars: length * 19, money: length * 30, depth: length * 42, flow: 280, lanes: (spec.data.lanes || []).length * 34 }[spec.kind] || 0;
+    box.style.height = Math.max(spec.kind === "lanes" ? 170 : 290, lines + 50) + "px";
     const chart = echarts.init(box, null, { renderer: "svg" });
     this.drawn.push({ chart, spec });
     this.paint(chart, spec);
@@ -140,7 +156,7 @@ class Charts {
     table.append(head);
     for (const cells of rows) {
       const line = make("tr");
-      cells.forEach((cell, at) => line.append(make("td", at && spec.kind !== "flow" ? "count" : "", cell)));
+      cells.forEach((cell, at) => line.append(make("td", at && !["flow", "lanes"].includes(spec.kind) ? "count" : "", cell)));
       table.append(line);
     }
     into.append(table);

@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from recon.approvals import Approval, ApprovalPolicy, check_approvals
-from recon.errors import ReconError, RefusedError, SourceError, StoppedError, UsageError
+from recon.errors import ReconError, RefusedError, StoppedError, UsageError
 from recon.guard import Reading, ReadyChange, RowClass, read_change, same, value_at
 from recon.journal import LEASE_NAME, Journal
 from recon.lease import held_lease
 from recon.limits import Limits, check_age, check_size, compared_rows
 from recon.model import Change, Plan, Target, Tier, Verdict
-from recon.planfile import seal_plan
+from recon.planfile import is_picked, seal_plan
 from recon.runs import (
     FINAL,
     ChangeState,
@@ -214,12 +214,9 @@ def apply_plan(
     """
     warnings = _admit(plan, digest=digest, writer=writer, now=clock(), options=options)
     seen = journal.refresh()
-    pending, rows = _survey(plan, writer=writer, journal=journal)
-    if options.all_or_nothing:
-        _check_all_pristine(rows)
+    pending, rows = _to_write(plan, writer=writer, journal=journal, options=options)
     if not pending:
         return RunReport(None, plan.digest, plan.kind, rows, warnings)
-    check_size(plan, (plan.changes[place] for place in pending), limits=options.limits)
     writer.check_writable()
     pace = options.pace
     _check_evidence(plan, [plan.changes[place] for place in pending[: pace.canary_rows]], pace=pace)
@@ -228,7 +225,7 @@ def apply_plan(
         pace.step("lease:after")
         if journal.refresh() != seen:
             # Another run ended between the survey and the lease; what it holds or did is looked at again.
-            pending, rows = _survey(plan, writer=writer, journal=journal)
+            pending, rows = _to_write(plan, writer=writer, journal=journal, options=options)
         if not pending:
             return RunReport(None, plan.digest, plan.kind, rows, warnings)
         run = _run_name(journal, plan, clock())
@@ -302,6 +299,22 @@ def resume_run(
         return _carry_out(writing, pending, opening=None, warnings=warnings)
 
 
+def _to_write(
+    plan: Plan, *, writer: PaymentWriter, journal: Journal, options: ApplyOptions
+) -> tuple[array[int], RowResults]:
+    """Class every row, and hold what would be written against the limits.
+
+    Raises:
+        RowsMovedError: The whole plan or nothing was asked for, and a row is not as reviewed.
+        LimitError: More would be written than one named limit allows.
+    """
+    pending, rows = _survey(plan, writer=writer, journal=journal)
+    if options.all_or_nothing:
+        _check_all_pristine(rows)
+    check_size(plan, (plan.changes[place] for place in pending), limits=options.limits)
+    return pending, rows
+
+
 def _survey(plan: Plan, *, writer: PaymentWriter, journal: Journal) -> tuple[array[int], RowResults]:
     """Re-read and class every row of a plan: places of what would be written, and the results of all other rows."""
     pending, rows = array("I"), RowResults(plan.changes)
@@ -327,11 +340,6 @@ def _check_all_pristine(rows: RowResults) -> None:
     off = [place for result in (Result.MOVED, Result.GONE, Result.BLOCKED) for place in rows.places(result)]
     if off:
         raise RowsMovedError(rows=len(off), first=rows[min(off)])
-
-
-def is_picked(plan: Plan, change: Change) -> bool:
-    """Whether a change may be written: of tier auto, or of tier review and picked by payment."""
-    return plan.kind != "correction" or change.tier is Tier.AUTO or change.payment_id in plan.picked
 
 
 def _admit(plan: Plan, *, digest: str, writer: PaymentWriter, now: datetime, options: ApplyOptions) -> tuple[str, ...]:
@@ -429,9 +437,8 @@ def _carry_out(
             writing.check_canary(first)
         writing.write_all(pending, canary=len(first) < writing.pace.canary_rows)
         moved_since = _moved_since(writing)
-        remaining = _look_again(writing, moved_since)
-    except SourceError as error:
-        warnings = (*warnings, f"Everything is written, but what was written could not be judged again: {error}")
+        remaining, unseen = _look_again(writing, moved_since)
+        warnings = (*warnings, *unseen)
     except StoppedError as error:
         stopped = error
     for place in pending:
@@ -488,8 +495,18 @@ def _moved_since(writing: Writing) -> tuple[str, ...]:
     return tuple(sorted(writing.plan.changes[place].payment_id for place in off))
 
 
-def _look_again(writing: Writing, moved: Collection[str]) -> tuple[Remaining, ...] | None:
-    """Judge again what was written: the breaks the plan named must be gone, and no new ones there."""
+def _look_again(writing: Writing, moved: Collection[str]) -> tuple[tuple[Remaining, ...] | None, tuple[str, ...]]:
+    """Judge again what was written; sources that cannot be asked any more are a warning, for the writes are done."""
+    try:
+        return _remaining(writing, moved), ()
+    except StoppedError:
+        raise
+    except ReconError as error:
+        return None, (f"Everything is written, but what was written could not be judged again: {error}",)
+
+
+def _remaining(writing: Writing, moved: Collection[str]) -> tuple[Remaining, ...] | None:
+    """The breaks of what was written: those the plan named must be gone, and no new ones there."""
     plan, judge = writing.plan, writing.pace.judge
     if judge is None:
         return None

@@ -18,7 +18,7 @@ from typing import Any, Final
 from recon.errors import RefusedError, UsageError
 from recon.limits import parse_time
 from recon.model import Finding, Plan
-from recon.planfile import limit_of
+from recon.planfile import is_picked, limit_of
 
 TEXT_MAX: Final = 2000
 _RECORD_MAX_BYTES: Final = 100_000
@@ -153,9 +153,11 @@ class DecisionRecords:
             return
 
     def author(self, plan: Plan) -> str | None:
-        """Who made these bytes, or None when nobody noted it."""
-        found = [str(content["who"]) for content in self._read(f"author-{plan.digest[:32]}.json")]
-        return found[0] if found else None
+        """Who made these bytes, else who made the plan they were selected from; None when nobody noted either."""
+        for digest in (plan.digest, plan.parent if plan.kind == "correction" else None):
+            if digest and (found := self._read(f"author-{digest[:32]}.json")):
+                return str(found[0]["who"])
+        return None
 
     def acknowledge(self, finding: Finding, *, who: str, at: datetime, reason: str, until: datetime) -> Ack:
         """Accept a break until a date.
@@ -238,9 +240,11 @@ def check_approvals(
 
 
 def approvals_needed(plan: Plan, policy: ApprovalPolicy) -> tuple[int, str]:
-    """How many approvals a plan needs, and the reason in words."""
+    """How many approvals a plan needs, and the reason in words; value counts only where it would be written."""
     totals: dict[tuple[str, str], int] = {}
     for change in plan.changes:
+        if not is_picked(plan, change):
+            continue
         key = (str(change.chain_id), change.token or change.symbol or "")
         totals[key] = totals.get(key, 0) + change.value_units
         above = limit_of(change, policy.two_person_above)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 
 from recon.model import MISSING, Change, FieldChange, Finding, GuardTerm, Policy, Tier, Verdict
 from recon.planfile import change_id
 from recon.registry.transitions import PATHS, allowed_sets
 from recon.rules import RULE
-from recon.sources.fields import FieldPaths
+from recon.sources.fields import FieldPaths, stored_path
 
 Row = Mapping[str, Any]
 
@@ -25,8 +26,14 @@ _ALWAYS_GUARDED: Final = (
     "status", "escrowState", "disputed", "disputeId", "direction", "provider", "amount.amount", "amount.currency",
     "blockchain.network", "blockchain.transactionHash",
 )  # fmt: skip
-_HOLDS: Final = ("disputed", "dispute_id", "hold", "aml", "safety_status")
+HOLDS: Final = ("disputed", "dispute_id", "hold", "aml", "safety_status")
 """Logical fields that can stop a payment: wherever they may stand, what stands there now is guarded too."""
+
+WRITTEN_FIELDS: Final[Mapping[str, str]] = {
+    "status": "status", "escrow": "escrow_state", "tx_hash": "tx_hash", "confirmations": "confirmations",
+    "disputed": "disputed",
+}  # fmt: skip
+"""The logical field behind each symbol of the table of allowed writes."""
 
 _INT32_MAX: Final = 2**31 - 1
 
@@ -48,12 +55,37 @@ class Refusal:
     reason: str
 
 
-def change_for(finding: Finding, row: Row, *, document: Any, policy: Policy) -> Change | Refusal | None:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What the configured field paths mean for writing.
+
+    Args:
+        holds: Every path at which a hold may come to stand; inside an array, the array itself.
+        read_from: By symbol of the table, the first path that its field is read from.
+    """
+
+    holds: frozenset[str]
+    read_from: Mapping[str, str]
+
+
+def places_of(fields: FieldPaths) -> Places:
+    """Work out once, for all rows, what the configured paths mean for writing."""
+    holds = frozenset(stored_path(candidate.path) for name in HOLDS for candidate in fields.of(name))
+    return Places(holds, {symbol: fields.path(name) for symbol, name in WRITTEN_FIELDS.items()})
+
+
+DEFAULT_PLACES: Final = places_of(FieldPaths())
+
+
+def change_for(
+    finding: Finding, row: Row, *, document: Any, policy: Policy, places: Places = DEFAULT_PLACES
+) -> Change | Refusal | None:
     """Plan the change of one finding.
 
     Args:
         row: The judged row (:data:`recon.judge.BREAKS`).
         document: The document of the second reading in canonical Extended JSON, decoded; None if it was not read.
+        places: Where the rows of this snapshot were read from.
 
     Returns:
         The change; a refusal that says why there is none although one was due; or None when none is due.
@@ -62,17 +94,18 @@ def change_for(finding: Finding, row: Row, *, document: Any, policy: Policy) -> 
     if not wanted:
         return None
     paths = {PATHS[name]: value for name, value in wanted.items()}
-    if why := _held(row) or _unwritable(document, paths):
+    if why := _held(row) or _misplaced(wanted, places) or _unwritable(document, paths):
         return Refusal(why)
     sets = []
     for path, value in sorted(paths.items()):
         before = value_at(document, path)
-        after = _typed(value, before) if path == PATHS["confirmations"] else value
-        if before != after:
+        is_count = path == PATHS["confirmations"]
+        after = _typed(value, before) if is_count else value
+        if before != after and not (is_count and _holds_as_many(before, value)):
             sets.append(FieldChange(path, before, after))
     if not sets:
         return None
-    guard, unguardable = _guard(document, row, sets)
+    guard, unguardable = _guard(document, row, sets, holds=places.holds)
     if unguardable:
         return Refusal(f"{unguardable} holds an object or an array, which no guard compares")
     fields = tuple(sets)
@@ -147,6 +180,24 @@ def _held(row: Row) -> str | None:
     return None
 
 
+def _misplaced(wanted: Mapping[str, Any], places: Places) -> str | None:
+    """Why a write would not show: a field that is read from elsewhere first would still be wrong after it."""
+    for symbol in sorted(wanted):
+        name, read, written = WRITTEN_FIELDS[symbol], places.read_from[symbol], PATHS[symbol]
+        if read != written:
+            return f"{name} is read from {read} here, and a correction is only ever written to {written}"
+    return None
+
+
+def _holds_as_many(before: Any, count: int) -> bool:
+    """Whether a stored count is as high already: what was once confirmed is never taken back by a correction."""
+    text = next(iter(before.values()), None) if isinstance(before, Mapping) and len(before) == 1 else before
+    try:
+        return isinstance(text, str) and Decimal(text) >= count
+    except InvalidOperation:
+        return False
+
+
 def _unwritable(document: Any, paths: Mapping[str, Any]) -> str | None:
     if not isinstance(document, Mapping):
         return "the row could not be read again from the primary, or the collection not searched for rival claims"
@@ -177,13 +228,15 @@ def _typed(value: int, before: Any) -> Any:
     return {"$numberInt": str(value)} if value <= _INT32_MAX else {"$numberLong": str(value)}
 
 
-def _guard(document: Mapping[str, Any], row: Row, sets: list[FieldChange]) -> tuple[tuple[GuardTerm, ...], str | None]:
+def _guard(
+    document: Mapping[str, Any], row: Row, sets: list[FieldChange], *, holds: frozenset[str]
+) -> tuple[tuple[GuardTerm, ...], str | None]:
     """Every reviewed value the verdict rests on; the second part names a path that cannot be guarded."""
     resolved = _paths_in(row["paths"] or "")
     stored = [path for path in resolved if path not in ("_id", "derived", "policy") and not _in_array(path)]
     needed = {*_ALWAYS_GUARDED, *stored, *(item.path for item in sets)}
     terms = []
-    for path in sorted(needed | _hold_paths()):
+    for path in sorted(needed | holds):
         value = value_at(document, path)
         if is_scalar(value):
             terms.append(_missing_term(path) if value == MISSING else GuardTerm(path, value))
@@ -202,13 +255,6 @@ def _paths_in(text: str) -> tuple[str, ...]:
 def _missing_term(path: str) -> GuardTerm:
     """One and the same term for all rows: most guarded paths are missing in most rows."""
     return GuardTerm(path, dict(MISSING))
-
-
-@cache
-def _hold_paths() -> frozenset[str]:
-    """Where a hold may come to stand on a row; the same for every row, and dear to work out for each."""
-    paths = FieldPaths()
-    return frozenset(candidate.path for name in _HOLDS for candidate in paths.of(name))
 
 
 def _in_array(path: str) -> bool:

@@ -226,9 +226,10 @@ class MongoJournal:
 
     def refresh(self) -> int:
         """See :meth:`Journal.refresh`."""
-        last = self._retry.run(
-            lambda: list(self._collection.find({}, {"hash": 1}).sort("_id", -1).limit(1)), what="the journal's end"
-        )
+        with read_only_refused(self._collection.full_name, what="read the journal"):
+            last = self._retry.run(
+                lambda: list(self._collection.find({}, {"hash": 1}).sort("_id", -1).limit(1)), what="the journal's end"
+            )
         self._head = (int(last[0]["_id"]), str(last[0]["hash"])) if last else (0, GENESIS)
         return self._head[0]
 
@@ -314,12 +315,13 @@ class MongoJournal:
     def _pages(self, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         after = -1
         while True:
-            page = self._retry.run(
-                lambda after=after: list(  # type: ignore[misc]
-                    self._collection.find({**query, "_id": {"$gt": after}}).sort("_id", 1).limit(_PAGE)
-                ),
-                what="the journal",
-            )
+            with read_only_refused(self._collection.full_name, what="read the journal"):
+                page = self._retry.run(
+                    lambda after=after: list(  # type: ignore[misc]
+                        self._collection.find({**query, "_id": {"$gt": after}}).sort("_id", 1).limit(_PAGE)
+                    ),
+                    what="the journal",
+                )
             yield from page
             if len(page) < _PAGE:
                 return

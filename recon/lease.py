@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.errors import RefusedError, StoppedError
-from recon.retry import Retry, read_only_refused
+from recon.retry import Retry, StoreGoneError, read_only_refused
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -41,6 +41,16 @@ class LeaseHeldError(RefusedError):
         super().__init__(
             f"{target}: {holder} holds the lease {until}, and only one run may write at a time; "
             "nothing was written. Wait for it and run the same command again."
+        )
+
+
+class LeaseFileError(RefusedError):
+    """The file of a lease cannot be written."""
+
+    def __init__(self, *, target: str, why: str) -> None:
+        super().__init__(
+            f"{target}: the file of its lease cannot be written ({why}); nothing was written. "
+            "Remove the cause and run the same command again."
         )
 
 
@@ -127,11 +137,19 @@ class MongoLeases:
         return bool(found.matched_count)
 
     def release(self, target: str, *, token: int) -> None:
-        """See :meth:`LeaseStore.release`."""
+        """See :meth:`LeaseStore.release`.
+
+        Raises:
+            StoreGoneError: The store does not take it back; it runs out by itself.
+        """
+        from pymongo.errors import PyMongoError
+
         change = [{"$set": {"expires_at": "$$NOW", "holder": None}}]
-        self._retry.run(
-            lambda: self._collection.update_one({"_id": target, "token": token}, change), what="the lease's return"
-        )
+        only, what = {"_id": target, "token": token}, "the lease's return"
+        try:
+            self._retry.run(lambda: self._collection.update_one(only, change), what=what)
+        except PyMongoError as error:
+            raise StoreGoneError(what=what, tried_s=0, cause=type(error).__name__) from error
 
     def _ensure(self, target: str) -> None:
         from datetime import UTC, datetime
@@ -182,16 +200,26 @@ class FileLeases:
         """See :meth:`LeaseStore.acquire`; ``lease_ms`` is of no use to a lock."""
         from filelock import FileLock, Timeout
 
-        self._directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._directory / "lease.lock")
-        state = self._directory / "lease.json"
         try:
+            self._directory.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
+            token = self._next_token(holder)
         except Timeout as error:
             raise LeaseHeldError(target=target, holder="another process", seconds=None) from error
-        token = _file_token(state) + 1
-        state.write_text(json.dumps({"token": token, "holder": asdict(holder)}), encoding="utf-8")
+        except OSError as error:
+            lock.release()
+            raise LeaseFileError(target=target, why=os.strerror(error.errno or 0)) from error
         self._locks[token] = lock
+        return token
+
+    def _next_token(self, holder: Holder) -> int:
+        """Count on, in a file that is replaced whole, so that a full disk cannot set the count back."""
+        state = self._directory / "lease.json"
+        waiting = state.with_name("lease.json.part")
+        token = _file_token(state) + 1
+        waiting.write_text(json.dumps({"token": token, "holder": asdict(holder)}), encoding="utf-8")
+        waiting.replace(state)
         return token
 
     def renew(self, target: str, *, token: int, lease_ms: int) -> bool:

@@ -315,9 +315,13 @@ def read_journal(settings: Settings) -> list[Entry]:
     """
     from pymongo.errors import PyMongoError
 
+    from recon.retry import ReadOnlyCredentialError
+
     with open_ledger(settings) as ledger:
         try:
             return list(ledger.journal.entries())
+        except ReadOnlyCredentialError as error:
+            raise JournalUnreadError(why=error.said) from error
         except PyMongoError as error:
             raise JournalUnreadError(why=type(error).__name__) from error
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import recon
-from recon.changes import Refusal, change_for, parse_document
+from recon.changes import Places, Refusal, change_for, parse_document, places_of
 from recon.engine import Engine, open_engine, usual_memory_bytes
 from recon.errors import RefusedError
 from recon.findings import Describer, links_by_payment
@@ -35,6 +35,7 @@ from recon.planfile import (
 )
 from recon.registry import Registry, load_registry
 from recon.rules import RULE
+from recon.sources.fields import FieldPaths
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +109,8 @@ def make_plan(
     searched = all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", "claimants"))
     describer = Describer(registry=registry, policy=policy, links={}, now_ms=snapshot.taken_at_ms)
     with many_objects():
-        findings, changes, left_alone = _written_up(judgement, _documents(snapshot, wanted=searched), describer)
+        written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
+    findings, changes, left_alone = written
     findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
@@ -174,8 +176,13 @@ def _documents(snapshot: Snapshot, *, wanted: bool) -> pa.Table:
     return (table if wanted else table.slice(0, 0)).sort_by("payment_id")
 
 
+def _places(snapshot: Snapshot) -> Places:
+    """Where the snapshot's fields were read from; one that does not say so was read with the usual paths."""
+    return places_of(FieldPaths.with_overrides(snapshot.manifest.get("fields", {})))
+
+
 def _written_up(
-    judgement: Judgement, documents: pa.Table, describer: Describer
+    judgement: Judgement, documents: pa.Table, describer: Describer, *, places: Places
 ) -> tuple[list[Finding], list[Change], list[LeftAlone]]:
     """Turn the breaks into records, some thousand at a time; all three tables are sorted by payment."""
     findings: list[Finding] = []
@@ -195,7 +202,7 @@ def _written_up(
         told = replace(describer, links=links_by_payment(part("links", first, last)))
         found = [told.finding(row) for row in rows]
         texts = {row["payment_id"]: row["document"] for row in part("documents", first, last)}
-        changed, left = _changes(found, rows, texts, policy=describer.policy)
+        changed, left = _changes(found, rows, texts, policy=describer.policy, places=places)
         findings += found
         changes += changed
         left_alone += left
@@ -203,13 +210,19 @@ def _written_up(
 
 
 def _changes(
-    findings: Sequence[Finding], rows: Sequence[Mapping[str, Any]], documents: Mapping[str, str], *, policy: Policy
+    findings: Sequence[Finding],
+    rows: Sequence[Mapping[str, Any]],
+    documents: Mapping[str, str],
+    *,
+    policy: Policy,
+    places: Places,
 ) -> tuple[list[Change], list[LeftAlone]]:
     changes, left_alone = [], []
     for finding, row in zip(findings, rows, strict=True):
         text = documents.get(finding.payment_id)
         due = finding.tier in (Tier.AUTO, Tier.REVIEW)
-        change = change_for(finding, row, document=parse_document(text) if text and due else None, policy=policy)
+        document = parse_document(text) if text and due else None
+        change = change_for(finding, row, document=document, policy=policy, places=places)
         if isinstance(change, Change):
             changes.append(change)
         else:

@@ -103,12 +103,17 @@ def seal_plan(plan: Plan) -> Plan:
     return replace(bare, digest=hasher.hexdigest())
 
 
+def is_picked(plan: Plan, change: Change) -> bool:
+    """Whether a change may be written: of tier auto, or of tier review and picked by payment."""
+    return plan.kind != "correction" or change.tier is Tier.AUTO or change.payment_id in plan.picked
+
+
 def effects_digest(plan: Plan) -> str:
     """Name what the plan would write and where, whatever the file looks like."""
     effects = sorted(
         _line([change.document_id, [[s.path, s.before, s.after] for s in change.sets]]).decode()
         for change in plan.changes
-        if change.tier is not Tier.REVIEW or change.payment_id in plan.picked or plan.kind != "correction"
+        if is_picked(plan, change)
     )
     return sha256_hex(canonical_json([plan.kind, asdict(plan.target), effects]))
 

@@ -30,11 +30,12 @@ class StoreGoneError(StoppedError):
 
 
 class ReadOnlyCredentialError(RefusedError):
-    """The credential may read but not write."""
+    """The credential may read but not write. ``said`` is what it may not, without what became of the run."""
 
     def __init__(self, *, collection: str, what: str) -> None:
+        self.said = f"{collection}: the credential may not {what}"
         super().__init__(
-            f"{collection}: the credential may not {what}; nothing was written. Give apply a credential with the "
+            f"{self.said}; nothing was written. Give apply a credential with the "
             "readWrite role on this database; a read-only one is enough for every other command."
         )
 

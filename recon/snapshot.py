@@ -147,7 +147,12 @@ def take_snapshot(
         gaps = [row for reading in readings for row in reading.gaps]
         writer.write_rows("gaps", [asdict(row) for row in gaps])
         parts = None if export is None else export.write_tables(writer)
-        noted = {"basis": basis, "since": since.digest if since is not None else None, "parts": parts}
+        noted = {
+            "basis": basis,
+            "fields": sources.fields.texts(),
+            "since": since.digest if since is not None else None,
+            "parts": parts,
+        }
         sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, **noted)
         taking.kept.clear()
         if export is not None:

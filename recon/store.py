@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from recon.errors import RefusedError
+from recon.errors import RefusedError, StoppedError
 from recon.guard import STAMP, GuardedUpdate, json_options, same, type_name, value_at
 from recon.ids import payment_id_text
 from recon.retry import ReadOnlyCredentialError, Retry, StoreGoneError, read_only_refused
+from recon.sources.identity import identity_of
 from recon.sources.interface import StoreIdentity
 
 if TYPE_CHECKING:
@@ -65,6 +66,16 @@ class EmbeddedStoreError(RefusedError):
 
     def __init__(self, *, path: str, why: str) -> None:
         super().__init__(f'{path}: {why}; nothing was written. Make the world again with "recon simulate".')
+
+
+class StoreFileError(StoppedError):
+    """The embedded store's file could not be replaced."""
+
+    def __init__(self, *, path: str, why: str) -> None:
+        super().__init__(
+            f"{path}: it could not be written ({why}), so the file is the one from before, and the journal knows what "
+            'was announced. Remove the cause and continue with "recon apply --resume".'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +157,10 @@ class MongoWriter:
     def _identity(self) -> StoreIdentity:
         database = self._collection.database
         client: Any = database.client
-        hello = client.admin.command("hello")
-        found = list(database.list_collections(filter={"name": self._collection.name}))
-        if not found:
+        found = identity_of(client, database=database.name, collection=self._collection.name)
+        if found is None:
             raise UnknownCollectionError(collection=self._name)
-        uuid = found[0].get("info", {}).get("uuid")
-        hosts = hello.get("hosts") or [f"{host}:{port}" for host, port in client.nodes]
-        return StoreIdentity(
-            hosts=tuple(sorted({*map(str, hosts), *map(str, hello.get("passives", ()))})),
-            database=database.name,
-            collection=self._collection.name,
-            collection_uuid=None if uuid is None else str(uuid.as_uuid() if hasattr(uuid, "as_uuid") else uuid),
-            replica_set=hello.get("setName"),
-        )
+        return found
 
     def check_writable(self) -> None:
         """Ask for an update that matches nothing: the server checks the right to update before it looks."""
@@ -173,20 +175,28 @@ class MongoWriter:
 
     def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
         """See :meth:`PaymentWriter.read`."""
+        from pymongo.errors import PyMongoError
+
         found: dict[str, Mapping[str, Any]] = {}
         for start in range(0, len(document_ids), READ_MAX):
             query = {"_id": {"$in": list(document_ids[start : start + READ_MAX])}}
-            documents = self._retry.run(lambda query=query: list(self._collection.find(query)), what="a re-read")  # type: ignore[misc]
+            try:
+                documents = self._retry.run(lambda query=query: list(self._collection.find(query)), what="a re-read")  # type: ignore[misc]
+            except PyMongoError as error:
+                raise StoreGoneError(what="a re-read", tried_s=0, cause=type(error).__name__) from error
             found.update((payment_id_text(document["_id"]), document) for document in documents)
         return found
 
     def write(self, update: GuardedUpdate) -> WriteResult:
         """See :meth:`PaymentWriter.write`. Asking twice is safe: the guard names the stamp from before."""
-        from pymongo.errors import PyMongoError
+        from pymongo.errors import PyMongoError, WriteConcernError
 
         try:
             with read_only_refused(self._name, what="update records"):
                 return WriteResult(self._retry.run(lambda: self._update_one(update), what="a guarded write"))
+        except WriteConcernError as error:
+            # The update was carried out; that a majority has it is what nobody confirmed.
+            raise StoreGoneError(what="a guarded write", tried_s=0, cause=type(error).__name__) from error
         except PyMongoError as error:
             code = getattr(error, "code", None) or 0
             return WriteResult(0, code, ROW_CODES.get(code, f"it answered {type(error).__name__} {code or ''}".strip()))
@@ -248,7 +258,7 @@ class EmbeddedStore:
             if key in self._lines:
                 raise EmbeddedStoreError(path=self._path.name, why=f"line {number} repeats the _id {key}")
             self._lines[key] = line
-        self._is_dirty = False
+        self._saved = dict(self._lines)
 
     def identity(self) -> StoreIdentity:
         """The names that the world gives itself; its one host is called ``embedded``."""
@@ -289,15 +299,22 @@ class EmbeddedStore:
             if not all(same(value_at(changed, path), value) for path, value in update.sets.items()):
                 return WriteResult(0, CANNOT, _CANNOT_EXACTLY)
             self._lines[key] = _text(changed)
-            self._is_dirty = True
             return WriteResult(1)
 
     def flush(self) -> None:
-        """Replace the file as a whole, so that it is either the old one or the new one."""
+        """Replace the file as a whole, so that it is either the old one or the new one.
+
+        Raises:
+            StoreFileError: It cannot be written; what was written since the last time is forgotten again.
+        """
         with self._lock:
-            if self._is_dirty:
-                replace_file(self._path, "".join(f"{line}\n" for line in self._lines.values()).encode())
-                self._is_dirty = False
+            if self._lines != self._saved:
+                try:
+                    replace_file(self._path, "".join(f"{line}\n" for line in self._lines.values()).encode())
+                except OSError as error:
+                    self._lines = dict(self._saved)
+                    raise StoreFileError(path=self._path.name, why=os.strerror(error.errno or 0)) from error
+                self._saved = dict(self._lines)
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -34,6 +34,7 @@ from recon.journal import Journal, Note
 from recon.lease import Lease
 from recon.limits import Limits
 from recon.model import Change, Plan, Verdict
+from recon.retry import ReadOnlyCredentialError
 from recon.runs import Result, RowResult, RowResults, row_result, time_text
 from recon.store import PaymentWriter
 
@@ -105,8 +106,12 @@ class CanaryError(StoppedError):
 class CredentialLostError(StoppedError):
     """The store began to refuse this run while it was writing."""
 
-    def __init__(self, *, why: str) -> None:
-        super().__init__(f"The store began to refuse the run midway: {why} Resume the run once that is settled.")
+    def __init__(self, *, cause: RefusedError) -> None:
+        said = cause.said if isinstance(cause, ReadOnlyCredentialError) else str(cause).rstrip(".")
+        super().__init__(
+            f"The store began to refuse the run midway ({said}); no further write was started. "
+            "Give it a credential with the readWrite role and resume the run."
+        )
 
 
 def no_step(name: str) -> None:
@@ -207,7 +212,12 @@ class Writing:
         # Announced from here on: if the answer is lost, the entries may be there all the same.
         self.announced.update(note.change for note in notes if note.kind == "intent" and note.change is not None)
         self.pace.step("journal.append:before")
-        self.head = self.journal.append(notes)[-1].hash
+        try:
+            self.head = self.journal.append(notes)[-1].hash
+        except RefusedError as error:
+            if self.head is None:
+                raise  # Nothing of this run is in the journal yet, so nothing was written either.
+            raise CredentialLostError(cause=error) from error
         self.announced.difference_update(note.change for note in notes if note.kind == "outcome")
         self.pace.step("journal.append:after")
 
@@ -349,7 +359,7 @@ class Writing:
         except StoppedError as error:
             self._stop = self._stop or error
         except RefusedError as error:
-            self._stop = self._stop or CredentialLostError(why=str(error))
+            self._stop = self._stop or CredentialLostError(cause=error)
         return self._stop
 
     def _write_row(self, each: ReadyChange, update: GuardedUpdate) -> RowResult:

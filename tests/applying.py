@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
-from recon.apply import ApplyOptions, RunReport, apply_plan, resume_run
+from recon.apply import ApplyOptions, RunReport, RunStoppedError, apply_plan, resume_run
 from recon.guard import ABSENT, STAMP, parents_of, to_extended, value_at, without_marks
 from recon.ids import payment_id_text
 from recon.journal import Journal, MongoJournal
@@ -210,3 +210,15 @@ def later(plan: Plan, **by: float) -> datetime:
 
 def resealed(plan: Plan, **given: Any) -> Plan:
     return seal_plan(replace(plan, **given))
+
+
+def stopped_report(call: Callable[[], RunReport], why: str) -> RunReport:
+    """What a run that has to stop, for a reason in these words, leaves in its report."""
+    import re
+
+    try:
+        report = call()
+    except RunStoppedError as error:
+        assert re.search(why, str(error)), str(error)
+        return error.report
+    raise AssertionError(f"the run did not stop: {report.counts}")

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bson import Binary, Decimal128, Int64, ObjectId
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from bson import Decimal128, Int64
 
-from recon.apply import (
-    BrokenPlanError,
-    EvidenceMovedError,
-    RowsMovedError,
-    RunReport,
-    RunStoppedError,
-    UnhealthyPlanError,
-    WrongDigestError,
-    WrongRunError,
-    WrongTargetError,
-)
+from recon.apply import BrokenPlanError, RowsMovedError, UnhealthyPlanError, WrongDigestError, WrongTargetError
 from recon.approvals import Approval, ApprovalPolicy, NotApprovedError
 from recon.errors import RefusedError, SourceError
-from recon.guard import ABSENT, GuardedUpdate, UnfitChangeError, ValueTextError, to_extended, value_at
-from recon.ids import payment_id_text
+from recon.guard import ABSENT, GuardedUpdate, UnfitChangeError, ValueTextError
 from recon.journal import verify_journal
 from recon.limits import ClockError, LimitError, Limits, PlanAgeError
-from recon.model import CLOSED, COMPLETE, OPEN, Change, FieldChange, Finding, GuardTerm, Severity, Tier, Verdict
-from recon.planfile import PlanFileError, parse_plan, plan_bytes
-from recon.runs import (
-    Decision,
-    NotUnsettledError,
-    Result,
-    UnknownRunError,
-    blocked_payments,
-    list_runs,
-    read_run,
-    settle_change,
-)
+from recon.model import FieldChange, Finding, GuardTerm, Severity, Tier, Verdict
+from recon.runs import Result, list_runs, read_run
 from recon.store import MongoWriter, ReadOnlyCredentialError, WriteResult
 from recon.undo import plan_undo
 from tests.applying import (
@@ -57,8 +31,8 @@ from tests.applying import (
     later,
     resealed,
     some_documents,
+    stopped_report,
 )
-from tests.plans import a_plan as a_rich_plan
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -77,12 +51,6 @@ def assert_untouched(world: World) -> None:
     """Nothing was written: no record, no journal."""
     assert world.documents() == world.before
     assert world.database.recon_journal.count_documents({}) == 0
-
-
-def stopped_report(call: Callable[[], RunReport], why: str) -> RunReport:
-    with pytest.raises(RunStoppedError, match=why) as stopped:
-        call()
-    return stopped.value.report
 
 
 # What is refused before anything is written
@@ -400,211 +368,6 @@ def test_ids_of_every_kind_are_written(mongo_database: Store) -> None:
     assert {d["status"] for d in world.documents()} == {"completed"}
 
 
-# How a run ends early
-
-
-def test_the_canary_is_judged_before_anything_else_is_written(world: World) -> None:
-    asked: list[Sequence[str]] = []
-
-    def judge(payments: Sequence[str]) -> Mapping[str, str]:
-        asked.append(payments)
-        return {payments[3]: Verdict.LOCAL_BEHIND}
-
-    report = stopped_report(
-        lambda: world.apply(world.plan(), judge=judge), "is still local_behind after it was written"
-    )
-    assert report.counts == {Result.APPLIED: 5, Result.NOT_REACHED: 15}
-    assert [len(payments) for payments in asked] == [5, 5], "once before anything is written, once after the first rows"
-    assert list_runs(world.journal)[0].state == "stopped"
-    resumed = world.resume(world.plan(), str(report.run))
-    assert resumed.counts == {Result.APPLIED: 20}
-
-
-def test_evidence_that_moved_since_the_plan_refuses_the_run_before_its_first_write(world: World) -> None:
-    before = world.documents()
-    with pytest.raises(EvidenceMovedError, match="sources now say reorged; nothing was written"):
-        world.apply(world.plan(), judge=lambda payments: {payments[2]: "reorged"})
-    assert world.documents() == before
-    assert list_runs(world.journal) == ()
-
-
-def test_a_backfill_is_not_judged_by_the_breaks_of_its_payments(world: World) -> None:
-    plan = world.plan(kind="backfill")
-    report = world.apply(plan, judge=lambda payments: dict.fromkeys(payments, "local_behind"))
-    assert report.counts == {Result.APPLIED: len(plan.changes)}
-    assert report.remaining is not None
-    assert {each.explained_by for each in report.remaining} == {
-        'a backfill heals no break; "recon plan" judges this one'
-    }
-
-
-def test_a_canary_that_shows_another_break_stops_the_run(world: World) -> None:
-    looks: list[int] = []
-
-    def judge(payments: Sequence[str]) -> Mapping[str, str]:
-        looks.append(len(payments))
-        return {} if len(looks) == 1 else {payments[1]: "reorged"}
-
-    report = stopped_report(lambda: world.apply(world.plan(), judge=judge), "is reorged after it was written")
-    assert report.counts == {Result.APPLIED: 5, Result.NOT_REACHED: 15}
-
-
-def test_a_stop_file_ends_the_run_before_its_next_write_and_resuming_continues(world: World, tmp_path: Path) -> None:
-    stop, plan = tmp_path / "stop", world.plan()
-    writes: list[str] = []
-
-    def step(name: str) -> None:
-        writes.append(name)
-        if writes.count("store.write:after") == 8:
-            stop.touch()
-
-    report = stopped_report(
-        lambda: world.apply(plan, stop_file=stop, step=step, in_flight=1), "The stop file stop is there"
-    )
-    assert report.counts == {Result.APPLIED: 8, Result.NOT_REACHED: 12}
-    assert sum("recon" in document["metadata"] for document in world.documents()) == 8
-    assert blocked_payments(world.journal) == {}
-    again = stopped_report(lambda: world.resume(plan, str(report.run), stop_file=stop), "The stop file")
-    assert again.counts == {Result.APPLIED: 8, Result.NOT_REACHED: 12}
-    stop.unlink()
-    assert world.resume(plan, str(report.run), stop_file=stop).counts == {Result.APPLIED: 20}
-    assert [run.state for run in list_runs(world.journal)] == ["done"]
-
-
-def test_a_lost_lease_stops_the_run_before_its_next_write(world: World) -> None:
-    plan, seen = world.plan(), []
-
-    def step(name: str) -> None:
-        seen.append(name)
-        if seen.count("store.write:after") == 7:
-            world.database.recon_lease.update_one({}, [{"$set": {"token": {"$add": ["$token", 1]}}}])
-            while not any(thread.name == "recon-lease" for thread in threading.enumerate()):
-                raise AssertionError("the heartbeat is gone")
-            threading.Event().wait(0.4)
-
-    report = stopped_report(
-        lambda: world.apply(plan, step=step, in_flight=1, group_size=1, lease_ms=800), "the lease with token 1 is lost"
-    )
-    assert sum("recon" in document["metadata"] for document in world.documents()) == 7
-    assert list_runs(world.journal)[0].state == "open"
-    world.database.recon_lease.update_one({}, {"$set": {"expires_at": NOW}})
-    assert world.resume(plan, str(report.run)).counts == {Result.APPLIED: 20}
-
-
-def test_more_refusals_than_chance_explains_stop_the_run_within_the_group(world: World) -> None:
-    class Meddler(MongoWriter):
-        def write(self, update: GuardedUpdate) -> WriteResult:
-            world.database.payments.update_one({"_id": update.document_id}, {"$set": {"disputed": True}})
-            return super().write(update)
-
-    meddler = Meddler(world.database.payments)
-    report = stopped_report(
-        lambda: world.apply(world.plan(), writer=meddler, in_flight=1), "4 rows were refused and the limit on refusals"
-    )
-    assert report.counts == {Result.REFUSED: 4, Result.NOT_REACHED: 16}
-    assert [row.moved[0].path for row in report.rows[:4]] == ["disputed"] * 4
-
-
-def test_a_clock_that_jumps_stops_the_run(world: World) -> None:
-    times = iter([*[NOW] * 24, *[NOW + timedelta(hours=2)] * 1000])
-    report = stopped_report(
-        lambda: world.apply(world.plan(), clock=lambda: next(times), group_size=5), "was due; no further write"
-    )
-    assert 0 < report.counts[Result.APPLIED] < 20
-    assert world.resume(world.plan(), str(report.run)).counts == {Result.APPLIED: 20}
-
-
-def test_a_credential_that_is_taken_away_midway_stops_the_run(world: World) -> None:
-    class Revoked(MongoWriter):
-        writes = 0
-
-        def write(self, update: GuardedUpdate) -> WriteResult:
-            self.writes += 1
-            if self.writes > 3:
-                raise ReadOnlyCredentialError(collection="payments", what="update records")
-            return super().write(update)
-
-    revoked = Revoked(world.database.payments)
-    report = stopped_report(lambda: world.apply(world.plan(), writer=revoked, in_flight=1), "began to refuse the run")
-    assert report.counts[Result.APPLIED] == 3
-    assert world.resume(world.plan(), str(report.run)).counts == {Result.APPLIED: 20}
-
-
-# What is left unsettled
-
-
-def interrupted(world: World, plan: Any, *, lose_stamp: bool) -> str:
-    """A run that died after its writes and before their outcomes; a backend may have erased the stamp since."""
-
-    class DiedError(Exception):
-        pass
-
-    def step(name: str) -> None:
-        if name == "store.write:after":
-            raise DiedError
-
-    with pytest.raises(DiedError):
-        world.apply(plan, step=step, in_flight=1, canary_rows=0)
-    run = list_runs(world.journal)[0]
-    assert run.state == "open"
-    if lose_stamp:
-        world.database.payments.update_many({}, {"$unset": {"metadata.recon": ""}})
-    return run.run
-
-
-def test_resuming_settles_by_the_stamp_and_never_by_the_value(world: World) -> None:
-    plan = world.plan()
-    run = interrupted(world, plan, lose_stamp=False)
-    second = world.before[1]["_id"]
-    values = {"status": "completed", "escrowState": "funded", "blockchain.confirmations": 12}
-    hash_ = {"blockchain.transactionHash": "0x" + "ab" * 32}
-    world.database.payments.update_one({"_id": second}, {"$set": {**values, **hash_}})
-    report = world.resume(plan, run)
-    assert [row.result for row in report.rows][:3] == [Result.APPLIED, Result.UNSETTLED, Result.APPLIED]
-    assert list_runs(world.journal)[0].unsettled == 1
-
-
-def test_values_without_our_stamp_wait_for_a_person_and_block_other_runs_until_then(world: World) -> None:
-    plan = world.plan()
-    run = interrupted(world, plan, lose_stamp=True)
-    payment = plan.changes[0].payment_id
-    other = a_plan(world.target, [a_change(d, sets={"disputed": True}) for d in world.documents()])
-    assert set(blocked_payments(world.journal)) == {change.payment_id for change in plan.changes}
-    assert world.apply(other).counts == {Result.BLOCKED: 20}, "an interrupted run holds what it announced"
-    report = world.resume(plan, run)
-    assert report.counts == {Result.UNSETTLED: 1, Result.APPLIED: 19}
-    assert blocked_payments(world.journal) == {payment: run}
-    other = a_plan(world.target, [a_change(d, sets={"disputed": True}) for d in world.documents()])
-    blocked = world.apply(other)
-    assert blocked.counts == {Result.BLOCKED: 1, Result.APPLIED: 19}
-    assert run in blocked.rows[0].reason
-    decision = Decision(who="Ann", reason="the backend's log shows its own write", written_by_run=False)
-    with pytest.raises(NotUnsettledError):
-        settle_change(world.journal, run=run, payment=plan.changes[1].payment_id, decision=decision, now=NOW)
-    settle_change(world.journal, run=run, payment=payment, decision=decision, now=NOW)
-    assert blocked_payments(world.journal) == {}
-    assert read_run(world.journal, run).changes[plan.changes[0].id].result is Result.MOVED
-    assert world.apply(other).counts[Result.APPLIED] == 1
-
-
-def test_a_run_resumes_only_with_its_own_plan(world: World) -> None:
-    report = world.apply(world.plan())
-    with pytest.raises(WrongRunError):
-        world.resume(world.plan(only=slice(3)), str(report.run))
-    with pytest.raises(UnknownRunError):
-        world.resume(world.plan(), "no-such-run")
-
-
-def test_an_old_run_settles_first_and_writes_nothing_more(world: World) -> None:
-    plan = world.plan()
-    run = interrupted(world, plan, lose_stamp=False)
-    with pytest.raises(PlanAgeError):
-        world.resume(plan, run, clock=lambda: later(plan, hours=5))
-    states = read_run(world.journal, run).changes
-    assert [states[change.id].result for change in plan.changes[:2]] == [Result.APPLIED, Result.NOT_REACHED]
-    assert sum("recon" in document["metadata"] for document in world.documents()) == 1
-
-
 # Afterwards
 
 
@@ -675,124 +438,3 @@ def test_the_journal_alone_tells_what_was_tried_in_which_order(world: World) -> 
     assert kinds == "r" + "i" * 5 + "o" * 5 + 2 * ("i" * 7 + "o" * 7) + "io" + "e"
     place = {(e.note.kind, e.note.change): e.seq for e in world.journal.entries(run=str(report.run))}
     assert all(place["intent", change.id] < place["outcome", change.id] for change in world.plan().changes)
-
-
-# Properties
-
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**31), 2**31 - 1),
-    st.integers(-(2**62), 2**62).map(Int64),
-    st.floats(),
-    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12),
-    st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**6), max_value=10**6).map(Decimal128),
-    st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001 - bounds
-        lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
-    ),
-    st.binary(max_size=8).map(lambda data: Binary(data, 5)),
-    st.just(ObjectId("665f1c2e9b1d8a0012345678")),
-)
-MAYBE = st.one_of(st.just(ABSENT), SCALARS)
-METADATA = st.one_of(
-    st.just(ABSENT),
-    st.just({}),
-    st.dictionaries(st.sampled_from(["a", "z", "notes"]), st.one_of(SCALARS, st.just([1]), st.just({"x": 1}))),
-)
-PATHS = (
-    "status", "escrowState", "disputed", "blockchain.transactionHash", "blockchain.confirmations", "fresh.deep.leaf",
-    "fresh.other",
-)  # fmt: skip
-DOCUMENTS = st.fixed_dictionaries(
-    {
-        "order": st.permutations(["status", "escrowState", "updatedAt", "__v", "metadata", "blockchain", "extra"]),
-        "values": st.fixed_dictionaries(
-            {
-                "status": MAYBE,
-                "escrowState": MAYBE,
-                "updatedAt": MAYBE,
-                "__v": MAYBE,
-                "metadata": METADATA,
-                "blockchain": st.one_of(
-                    st.just(ABSENT),
-                    st.just({}),
-                    st.dictionaries(st.sampled_from(["confirmations", "transactionHash", "network"]), SCALARS),
-                ),
-                "extra": st.one_of(MAYBE, st.just([{"a": 1}])),
-            }
-        ),
-        "sets": st.dictionaries(st.sampled_from(PATHS), SCALARS, min_size=1),
-    }
-)
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(drawn=st.lists(DOCUMENTS, min_size=1, max_size=8))
-def test_apply_then_undo_is_identity_and_outcomes_are_the_effects(mongo_database: Store, drawn: list[Any]) -> None:
-    """Whatever a document holds, in whatever order and types, and whatever is set."""
-    documents, sets = [], []
-    for number, each in enumerate(drawn):
-        values = {key: each["values"][key] for key in each["order"] if each["values"][key] is not ABSENT}
-        documents.append({"_id": number, **values})
-        sets.append(each["sets"])
-    for name in ("payments", "recon_journal", "recon_lease"):
-        mongo_database[name].delete_many({})
-    world = a_world(mongo_database, documents)
-    changes = []
-    for document, wanted in zip(world.documents(), sets, strict=True):
-        ended = document.get("status") in (*COMPLETE, *CLOSED) and wanted.get("status") in OPEN
-        if not ended:
-            changes.append(a_change(document, sets=wanted, guarded=("escrowState", "extra.deep")))
-    plan = a_plan(world.target, changes)
-    start = world.raw()
-    report = world.apply(plan, in_flight=2)
-    assert set(report.counts) <= {Result.APPLIED, Result.ALREADY, Result.MOVED}
-    after = {payment_id_text(document["_id"]): document for document in world.documents()}
-    for change, row in zip(plan.changes, report.rows, strict=True):
-        if row.result is Result.APPLIED:
-            stored = after[change.payment_id]
-            assert {s.path: s.after for s in change.sets} == {
-                s.path: to_extended(value_at(stored, s.path)) for s in change.sets
-            }
-        elif row.result is Result.MOVED:
-            assert "extra" in after[change.payment_id], "only a parent that is no object keeps a row from its change"
-    if Result.APPLIED not in report.counts:
-        return
-    undo = plan_undo(world.journal, run=str(report.run), target=world.target, now=NOW)
-    assert parse_plan(plan_bytes(undo)) == undo
-    undone = world.apply(undo, in_flight=2)
-    assert set(undone.counts) <= {Result.APPLIED}
-    assert world.raw() == start
-    back = world.apply(plan_undo(world.journal, run=str(undone.run), target=world.target, now=NOW), in_flight=2)
-    assert set(back.counts) == {Result.APPLIED}
-    for change, row in zip(plan.changes, report.rows, strict=True):
-        if row.result is Result.APPLIED:
-            stored = mongo_database.payments.find_one({"_id": int(json_id(change))})
-            assert stored is not None
-            assert {s.path: s.after for s in change.sets} == {
-                s.path: to_extended(value_at(stored, s.path)) for s in change.sets
-            }
-
-
-def json_id(change: Change) -> str:
-    return str(change.document_id["$numberInt"])
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_a_random_edit_of_any_plan_byte_is_refused(data: st.DataObject) -> None:
-    content = plan_bytes(a_rich_plan())
-    at = data.draw(st.integers(0, len(content) - 1))
-    kind = data.draw(st.sampled_from(["replace", "delete", "insert", "cut"]))
-    byte = bytes([data.draw(st.integers(0, 255))])
-    edited = {
-        "replace": content[:at] + byte + content[at + 1 :],
-        "delete": content[:at] + content[at + 1 :],
-        "insert": content[:at] + byte + content[at:],
-        "cut": content[:at],
-    }[kind]
-    if edited == content:
-        assert parse_plan(edited) == a_rich_plan()
-    else:
-        with pytest.raises(PlanFileError):
-            parse_plan(edited)

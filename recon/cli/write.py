@@ -234,8 +234,8 @@ def settle(*, run: str, config_path: Path | None, payment: str, written_by: str,
 
 def _before_consent(plan: Plan, ledger: Ledger) -> None:
     """Say what the changes make possible, and what will not happen, before anything is written."""
-    from recon.apply import is_picked
     from recon.consent import release_outlook
+    from recon.planfile import is_picked
     from recon.report.plan import effect_table
 
     written = replace(plan, changes=tuple(change for change in plan.changes if is_picked(plan, change)))

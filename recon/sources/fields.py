@@ -156,6 +156,11 @@ class Candidate:
         return cls(path, provider or None, shaped)
 
     @property
+    def text(self) -> str:
+        """The candidate as the configuration writes it."""
+        return f"{self.provider}:" * (self.provider is not None) + self.path + "?" * self.shaped
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The path in pieces."""
         return tuple(self.path.split("."))
@@ -198,6 +203,10 @@ class FieldPaths:
     def path(self, name: str) -> str:
         """The first path of a field; the only one for the fields in :data:`SINGLE`."""
         return self.candidates[name][0].path
+
+    def texts(self) -> dict[str, list[str]]:
+        """Every field's list as the configuration writes it: what :meth:`with_overrides` reads back."""
+        return {name: [each.text for each in several] for name, several in self.candidates.items() if name != "id"}
 
     def projection(self) -> dict[str, int]:
         """What to ask the server for: every candidate once, no path inside another, sorted."""

@@ -25,6 +25,7 @@ from recon.model import OPEN
 from recon.registry import Registry, load_registry
 from recon.sources.documents import candidate_values, codec, id_type, plain_text
 from recon.sources.fields import Candidate, FieldPaths, project, stored_path
+from recon.sources.identity import identity_of
 from recon.sources.interface import Selection, StoreIdentity
 from recon.sources.rawbson import RawBatch
 
@@ -174,18 +175,11 @@ class MongoStore:
             StoreMissingError: There is no such collection: a wrong name would else read as "no payment is known".
             SourceError: The server cannot be reached or refuses.
         """
+        names = {"database": self.settings.database, "collection": self.settings.collection}
         with self._translated():
-            hello = self._client.admin.command("hello")
-            info = self._there()
-        uuid = info.get("info", {}).get("uuid")
-        hosts = hello.get("hosts") or [f"{host}:{port}" for host, port in sorted(self._client.nodes)]
-        return StoreIdentity(
-            hosts=tuple(sorted({*map(str, hosts), *map(str, hello.get("passives", ()))})),
-            database=self.settings.database,
-            collection=self.settings.collection,
-            collection_uuid=_uuid_text(uuid),
-            replica_set=hello.get("setName"),
-        )
+            found = identity_of(self._client, **names, info=self._there())
+        assert found is not None, "a collection that is there has an identity"
+        return found
 
     def check(self, *, now: datetime | None = None) -> str:
         """Say in one sentence that the payments can be read, and what would make it slow or doubtful.
@@ -547,14 +541,6 @@ def _ahead(batches: Iterator[bytes]) -> Iterator[bytes]:
         while (data := coming.result()) is not None:
             coming = aside.submit(next, batches, None)
             yield data
-
-
-def _uuid_text(value: object) -> str | None:
-    if isinstance(value, bytes):
-        import uuid
-
-        return str(uuid.UUID(bytes=bytes(value)))
-    return None if value is None else str(value)
 
 
 def _why(error: Exception) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 
 from pymongo import MongoClient
@@ -22,16 +23,18 @@ class Steps:
 
     kill_at: int | None = None
     names: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, name: str) -> None:
-        self.names.append(name)
-        if len(self.names) == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with self._lock:
+            self.names.append(name)
+            if len(self.names) == self.kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
-def pace(group_size: int, steps: Steps) -> Pace:
-    """One write at a time, so that the steps have the same order in every run."""
-    return Pace(group_size=group_size, in_flight=1, canary_rows=2, step=steps)
+def pace(group_size: int, in_flight: int, steps: Steps) -> Pace:
+    """With one write at a time the steps have the same order in every run; with more they have the same number."""
+    return Pace(group_size=group_size, in_flight=in_flight, canary_rows=2, step=steps)
 
 
 def world_of(client: MongoClient[dict[str, object]], name: str) -> World:
@@ -39,11 +42,11 @@ def world_of(client: MongoClient[dict[str, object]], name: str) -> World:
     return connect(client[name], some_documents(ROWS))
 
 
-def apply_and_die(uri: str, name: str, group_size: int, kill_at: int) -> None:
+def apply_and_die(uri: str, name: str, *, group_size: int, in_flight: int, kill_at: int) -> None:
     """What the child does."""
     with MongoClient[dict[str, object]](uri, tz_aware=True) as client:
         world = world_of(client, name)
-        world.apply(world.plan(), pace=pace(group_size, Steps(kill_at)))
+        world.apply(world.plan(), pace=pace(group_size, in_flight, Steps(kill_at)))
 
 
 class Nursery:
@@ -54,10 +57,10 @@ class Nursery:
         command = [sys.executable, "-m", "tests.crashing"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def run(self, uri: str, group_size: int, kill_at: int) -> int:
+    def run(self, uri: str, *, group_size: int, in_flight: int, kill_at: int) -> int:
         """Run one child on this nursery's database and give its exit code; negative is the signal that killed it."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{uri} {self.name} {group_size} {kill_at}\n")
+        self._process.stdin.write(f"{uri} {self.name} {group_size} {in_flight} {kill_at}\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
@@ -72,10 +75,11 @@ class Nursery:
 def main() -> None:
     """Fork a child for every line on stdin and print how it ended."""
     for line in sys.stdin:
-        uri, name, group_size, kill_at = line.split()
+        uri, name, *numbers = line.split()
+        group_size, in_flight, kill_at = map(int, numbers)
         child = os.fork()
         if child == 0:
-            apply_and_die(uri, name, int(group_size), int(kill_at))
+            apply_and_die(uri, name, group_size=group_size, in_flight=in_flight, kill_at=kill_at)
             os._exit(0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
         sys.stdout.flush()

@@ -61,18 +61,19 @@ def undone(world: World, run: str) -> None:
     assert world.raw() == {str(d["_id"]): restored(d, d) for d in world.before}
 
 
-def undisturbed(client: Client, group_size: int) -> tuple[list[bytes], list[str]]:
+def undisturbed(client: Client, group_size: int, in_flight: int) -> tuple[list[bytes], list[str]]:
     """What a run leaves that nobody disturbs, and the names of its steps."""
     steps, world = Steps(), a_case(client, "undisturbed")
-    report = world.apply(world.plan(), pace=pace(group_size, steps))
+    report = world.apply(world.plan(), pace=pace(group_size, in_flight, steps))
     assert report.counts == {Result.APPLIED: ROWS}
     return values_of(world), steps.names
 
 
-def killed_resumed_undone(client: Client, nursery: Nursery, uri: str, group_size: int, kill_at: int) -> list[bytes]:
+def killed_resumed_undone(client: Client, nursery: Nursery, uri: str, **how: int) -> list[bytes]:
     """Kill a child at one step, continue its run, and give what the documents hold before taking it back."""
     world = a_case(client, nursery.name)
-    code = nursery.run(uri, group_size, kill_at)
+    kill_at = how["kill_at"]
+    code = nursery.run(uri, **how)
     assert code == -9, f"step {kill_at}: the child ended with {code}"
     plan, runs = world.plan(), list_runs(world.journal)
     report = world.resume(plan, runs[0].run, in_flight=4) if runs else world.apply(plan, in_flight=4)
@@ -96,18 +97,21 @@ def nurseries() -> Iterator[Queue[Nursery]]:
         nursery.close()
 
 
-@pytest.mark.parametrize("group_size", [1, 7])
+@pytest.mark.parametrize(("group_size", "in_flight"), [(1, 1), (7, 1), (7, 4)])
 def test_killed_at_any_step_a_run_resumes_to_the_same_end_and_undoes_to_the_same_start(
-    mongod: servers.Mongod, nurseries: Queue[Nursery], group_size: int
+    mongod: servers.Mongod, nurseries: Queue[Nursery], group_size: int, in_flight: int
 ) -> None:
+    """Each step once, by number; with several writes in flight the next groups are announced behind them."""
     with mongod.client() as client, ThreadPoolExecutor(AT_ONCE) as pool:
-        expected, names = undisturbed(client, group_size)
+        expected, names = undisturbed(client, group_size, in_flight)
         assert {name.partition(":")[2] for name in names} == {"before", "after"}
 
         def case(step: int) -> list[bytes]:
             nursery = nurseries.get()
             try:
-                return killed_resumed_undone(client, nursery, mongod.uri, group_size, step)
+                return killed_resumed_undone(
+                    client, nursery, mongod.uri, group_size=group_size, in_flight=in_flight, kill_at=step
+                )
             finally:
                 nurseries.put(nursery)
 
@@ -163,7 +167,7 @@ def test_a_store_that_goes_away_stops_the_run_and_the_same_run_continues(start_m
 
 
 def test_a_writer_in_between_is_never_overwritten(mongo_database: Database[dict[str, Any]]) -> None:
-    """Ten per cent of the rows get a foreign value in a guarded field just before our write."""
+    """Ten per cent of the rows get a foreign value in a guarded field just before our write, in a dozen groups."""
     world = a_world(mongo_database, some_documents(100))
     foreign = random.Random(3).sample(range(100), 10)
     plan = world.plan()
@@ -183,7 +187,7 @@ def test_a_writer_in_between_is_never_overwritten(mongo_database: Database[dict[
             return super().write(update)
 
     limits = replace(UNLIMITED, refusals_max=10)
-    report = world.apply(plan, writer=Meddler(mongo_database.payments), limits=limits, canary_rows=0)
+    report = world.apply(plan, writer=Meddler(mongo_database.payments), limits=limits, canary_rows=0, group_size=8)
     assert report.counts == {Result.APPLIED: 90, Result.REFUSED: 10}
     assert len(set(seen)) > 1
     for row, document, first in zip(report.rows, world.documents(), world.before, strict=True):
@@ -194,6 +198,43 @@ def test_a_writer_in_between_is_never_overwritten(mongo_database: Database[dict[
             assert document["blockchain"] == first["blockchain"]
         else:
             assert document["status"] == "completed"
+
+
+def test_a_backend_that_writes_all_the_time_keeps_every_value_of_its_own(
+    mongo_database: Database[dict[str, Any]], mongod: servers.Mongod
+) -> None:
+    """A thread of its own settles ten per cent of the rows its way while the run goes through its groups."""
+    world = a_world(mongo_database, some_documents(100))
+    foreign = random.Random(5).sample(range(100), 10)
+    started, met = threading.Event(), threading.Event()
+
+    def backend() -> None:
+        with mongod.client() as client:
+            started.wait(30)
+            for number in foreign:
+                payments = client[mongo_database.name].payments
+                payments.update_one(
+                    {"_id": world.before[number]["_id"]}, {"$set": {"status": "failed", "mine": number}}
+                )
+            met.set()
+
+    def step(name: str) -> None:
+        if name == "store.write:after":
+            started.set()
+        if name == "journal.append:before" and started.is_set():
+            met.wait(30)  # The groups that were read ahead hold rows that have moved by now.
+
+    thread = threading.Thread(target=backend)
+    thread.start()
+    limits = replace(UNLIMITED, refusals_max=10)
+    report = world.apply(world.plan(), limits=limits, canary_rows=0, group_size=8, in_flight=4, step=step)
+    thread.join()
+    assert report.counts[Result.APPLIED] >= 90
+    for number, (row, document) in enumerate(zip(report.rows, world.documents(), strict=True)):
+        assert (document["status"] == "failed") == (number in foreign), "what the backend wrote is never overwritten"
+        if row.result is not Result.APPLIED:
+            assert [item.path for item in row.moved] == ["status"]
+            assert "recon" not in document["metadata"]
 
 
 def test_two_applies_at_once_write_exactly_once_ten_times_over(mongo_database: Database[dict[str, Any]]) -> None:

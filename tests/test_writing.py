@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pymongo.errors import WriteConcernError
+from pymongo.read_concern import ReadConcern
 
 from recon.apply import EvidenceMovedError
 from recon.guard import GuardedUpdate
-from recon.model import Verdict
+from recon.limits import LimitError, PlanAgeError
+from recon.model import Plan, Verdict
 from recon.runs import Result, blocked_payments, list_runs
 from recon.store import MongoWriter, ReadOnlyCredentialError, WriteResult
-from tests.applying import NOW, World, a_world, some_documents, stopped_report
+from tests.applying import (
+    NOW,
+    UNLIMITED,
+    World,
+    a_change,
+    a_plan,
+    a_world,
+    connect,
+    later,
+    some_documents,
+    stopped_report,
+)
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
+    from tests.conftest import MongodStarter
+
     Store = Database[dict[str, Any]]
+
+
+STAMPED = {"metadata.recon.last": {"$exists": True}}
 
 
 @pytest.fixture
@@ -156,3 +176,156 @@ def test_a_credential_that_is_taken_away_midway_stops_the_run(world: World) -> N
     report = stopped_report(lambda: world.apply(world.plan(), writer=revoked, in_flight=1), "began to refuse the run")
     assert report.counts[Result.APPLIED] == 3
     assert world.resume(world.plan(), str(report.run)).counts == {Result.APPLIED: 20}
+
+
+# Several groups under way at once
+
+
+def test_no_write_begins_before_the_intent_of_its_own_group_is_durable(world: World) -> None:
+    """Asked of the server at the moment of each write; and later groups really are announced while one is written."""
+    journal = world.database.recon_journal.with_options(read_concern=ReadConcern("majority"))
+    missing: list[str] = []
+    ahead: list[int] = []
+
+    class Witness(MongoWriter):
+        def write(self, update: GuardedUpdate) -> WriteResult:
+            payment = str(update.document_id)
+            if not journal.count_documents({"kind": "intent", "payment": payment}):
+                missing.append(payment)
+            ahead.append(journal.count_documents({"kind": "intent"}) - world.database.payments.count_documents(STAMPED))
+            return super().write(update)
+
+    plan = world.plan()
+    report = world.apply(plan, writer=Witness(world.database.payments), group_size=3, in_flight=3, canary_rows=2)
+    assert report.counts == {Result.APPLIED: 20}
+    assert missing == []
+    assert max(ahead) > 3, "more than one group was announced and not yet written"
+    kinds = [entry.note.kind for entry in world.journal.entries(run=str(report.run))]
+    assert kinds[:6] == ["run", "intent", "intent", "outcome", "outcome", "intent"], "the canary stands alone"
+
+
+def test_a_stop_file_holds_back_every_write_of_the_groups_under_way(world: World, tmp_path: Path) -> None:
+    stop, plan, lock = tmp_path / "stop", world.plan(), threading.Lock()
+    begun: list[bool] = []
+
+    def step(name: str) -> None:
+        if name == "store.write:before":
+            with lock:
+                begun.append(stop.exists())
+                if len(begun) == 9:
+                    stop.touch()
+
+    report = stopped_report(
+        lambda: world.apply(plan, stop_file=stop, step=step, in_flight=2, group_size=3, canary_rows=2), "The stop file"
+    )
+    assert sum(begun) <= 1, "only a write that had passed its check by then"
+    written = world.database.payments.count_documents(STAMPED)
+    assert report.counts == {Result.APPLIED: written, Result.NOT_REACHED: 20 - written}
+    assert blocked_payments(world.journal) == {}, "what was announced and held back is journalled as not reached"
+    stop.unlink()
+    assert world.resume(plan, str(report.run), group_size=3, in_flight=2).counts == {Result.APPLIED: 20}
+
+
+def test_a_lease_lost_with_groups_under_way_starts_no_further_write(world: World) -> None:
+    plan, lock = world.plan(), threading.Lock()
+    begun: list[bool] = []
+    lost = threading.Event()
+
+    def step(name: str) -> None:
+        if name != "store.write:before":
+            return
+        with lock:
+            begun.append(lost.is_set())
+            number = len(begun)
+        if number == 9:
+            world.database.recon_lease.update_one({}, [{"$set": {"token": {"$add": ["$token", 1]}}}])
+            threading.Event().wait(0.5)  # two heartbeats, the first of which learns of it
+            lost.set()
+        elif number > 9:
+            lost.wait(30)
+
+    report = stopped_report(
+        lambda: world.apply(plan, step=step, in_flight=2, group_size=3, canary_rows=2, lease_ms=800), "the lease with"
+    )
+    assert sum(begun) == 0
+    assert world.database.payments.count_documents(STAMPED) < 20
+    assert list_runs(world.journal)[0].state == "open", "without its lease it appends nothing any more"
+    world.database.recon_lease.update_one({}, {"$set": {"expires_at": NOW}})
+    assert world.resume(plan, str(report.run), in_flight=2).counts == {Result.APPLIED: 20}
+
+
+def test_limits_hold_for_rows_that_came_free_while_the_lease_was_waited_for(world: World) -> None:
+    """Another run gives rows back between the look at all rows and the lease: they count like all others."""
+    first = world.plan(only=slice(10))
+    run = died_after_one_write(world, first)
+    other = a_plan(world.target, [a_change(d, sets={"disputed": True}) for d in world.documents()])
+
+    def step(name: str) -> None:
+        if name == "lease:before":
+            with pytest.raises(PlanAgeError):
+                world.resume(first, run, clock=lambda: later(first, hours=5))
+
+    before = world.documents()
+    with pytest.raises(LimitError, match="rows is 15 and this run has 20"):
+        world.apply(other, step=step, limits=replace(UNLIMITED, changes_max=15))
+    assert world.documents() == before
+    assert [each.run for each in list_runs(world.journal)] == [run]
+
+
+def test_a_write_whose_majority_nobody_confirmed_is_neither_done_nor_refused(world: World) -> None:
+    class Unsure(MongoWriter):
+        def _update_one(self, update: GuardedUpdate) -> int:
+            super()._update_one(update)
+            raise WriteConcernError("operation was interrupted", 11601)
+
+    plan = world.plan()
+    report = stopped_report(
+        lambda: world.apply(plan, writer=Unsure(world.database.payments), in_flight=1), "no usable answer to a guarded"
+    )
+    assert report.counts == {Result.OPEN: 1, Result.NOT_REACHED: 19}
+    assert set(blocked_payments(world.journal)) == {plan.changes[0].payment_id}
+    assert world.resume(plan, str(report.run)).counts == {Result.APPLIED: 20}
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_rights_that_are_taken_away_midway_stop_the_run_and_it_continues_with_them(
+    start_mongod: MongodStarter, in_flight: int
+) -> None:
+    server = start_mongod(auth=True, replica_set=False)
+    with server.client() as admin:
+        first = a_world(admin.shop, some_documents(20))
+        admin.shop.command("createUser", "writer", pwd="words", roles=["readWrite"])
+        with server.client(server.uri_for("writer", "words", auth_database="shop")) as client:
+            world = connect(client.shop, first.before)
+            plan, seen, lock = world.plan(), [0], threading.Lock()
+
+            def step(name: str) -> None:
+                with lock:
+                    seen[0] += name == "store.write:after"
+                    if seen[0] == 8 and name == "store.write:after":
+                        admin.shop.command("updateUser", "writer", roles=["read"])
+
+            report = stopped_report(
+                lambda: world.apply(plan, step=step, in_flight=in_flight, group_size=3), "may not .*no further write"
+            )
+            assert "nothing was written" not in str(report.stopped)
+            assert 8 <= first.database.payments.count_documents(STAMPED) < 20
+            with pytest.raises(ReadOnlyCredentialError):
+                world.resume(plan, str(report.run))
+            admin.shop.command("updateUser", "writer", roles=["readWrite"])
+            assert world.resume(plan, str(report.run)).counts == {Result.APPLIED: 20}
+
+
+def died_after_one_write(world: World, plan: Plan) -> str:
+    """A run whose process ended after its first write; gives its name."""
+
+    class DiedError(Exception):
+        pass
+
+    def step(name: str) -> None:
+        if name == "store.write:after":
+            raise DiedError
+
+    with pytest.raises(DiedError):
+        world.apply(plan, step=step, in_flight=1, canary_rows=0)
+    return list_runs(world.journal)[0].run

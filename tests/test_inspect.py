@@ -313,8 +313,12 @@ def test_what_no_row_knows_is_told_with_who_knows_it(plant: str, tmp_path: Path)
 
 def test_something_that_nobody_knows_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UnknownIdError) as caught:
-        looked_at(scene("completed"), tmp_path, text="0x" + "ab" * 32)
+        looked_at(scene("completed"), tmp_path / "hash", text="0x" + "ab" * 32)
     assert str(caught.value).count("\n") == 0
+    assert "chain:56" in str(caught.value)
+    with pytest.raises(UnknownIdError) as caught:
+        looked_at(scene("completed"), tmp_path / "word", text="hello world")
+    assert "chain:" not in str(caught.value), "a chain knows hashes, and was not asked for words"
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\u202e\u200b", "x" * 5000, "\x1b\x00"])
@@ -329,6 +333,10 @@ def test_every_reading_of_a_text_is_kept() -> None:
         Name("payment_id", "665f1c2e9b1d8a0012345678"), Name("payment_id", '"665f1c2e9b1d8a0012345678"'),
     )  # fmt: skip
     assert Name("external_id", "Order-1") in names_of(" Order-1 ")
+    tx = "0x" + "ab" * 32
+    for said in (f"hi, I paid in {tx.upper()} yesterday!", f"\x1b[31m{tx}\x1b[0m", f"tx={tx}&x=1"):
+        assert names_of(said)[0] == Name("tx_hash", tx), said
+    assert all(name.kind != "tx_hash" for name in names_of(f"{tx} or 0x{'cd' * 32}")), "two hashes are no id"
     link = "https://etherscan.example/tx/0x" + "AB" * 32
     assert names_of(link)[0] == Name("tx_hash", "0x" + "ab" * 32)
 

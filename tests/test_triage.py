@@ -329,6 +329,18 @@ def test_ndjson_gzip_and_a_directory_give_the_same_deliveries(tmp_path: Path) ->
     assert folder.source_text == "in (whole since 2026-11-20T09:00:01Z)"
 
 
+def test_dead_letters_alone_say_nothing_of_what_was_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "dlq.ndjson"
+    rows = [
+        {"deliveryId": f"d{n}", "requestId": "01" + "ab" * 32, "receivedAt": "2026-11-20T09:00:00Z", "dlq": True}
+        for n in range(2)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert load_deliveries(path).source_text == "dlq.ndjson (dead letters only)"
+    path.write_text(json.dumps({**rows[0], "dlq": False}) + "\n" + json.dumps(rows[1]) + "\n", encoding="utf-8")
+    assert load_deliveries(path).source_text == "dlq.ndjson (whole since 2026-11-20T09:00:00Z)"
+
+
 def test_a_raw_body_with_its_headers_is_a_delivery(tmp_path: Path) -> None:
     body = body_of()
     (tmp_path / "one.body").write_bytes(body)

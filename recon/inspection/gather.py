@@ -43,6 +43,9 @@ PAYMENTS_MAX: Final = 20
 SCAN_MAX: Final = 2_000_000
 """Most documents that are looked through for an address, which no index knows."""
 
+_PROVIDER_KEYS: Final = {True: frozenset({"external_id"}), False: frozenset({"request_id", "reference"})}
+"""What SHKeeper, and any other provider, can be asked by."""
+
 
 class UnknownIdError(UsageError):
     """Nobody knows a text, and everybody could be asked."""
@@ -110,7 +113,7 @@ def gather_afresh(text: str, sources: SourceSet, *, asking: Asking) -> Dossier:
     names = names_of(text)
     found = _search(names, sources, asking)
     if not found.payments and not found.others:
-        asked = ["payments", *(source.name for source in sources.claims), *_chain_names(sources)]
+        asked = _asked(names, sources)
         raise UnansweredIdError(text=text, why=found.failed) if found.failed else UnknownIdError(text=text, asked=asked)
     if not found.payments:
         return _unowned(text, names, found, asking)
@@ -265,7 +268,7 @@ def _at_addresses(names: Sequence[Name], sources: SourceSet, found: _Search, ask
 
 def _at_providers(names: Sequence[Name], sources: SourceSet, found: _Search, asking: Asking) -> None:
     for source in sources.claims:
-        kinds = ("external_id",) if source.name == "shkeeper" else ("request_id", "reference")
+        kinds = _PROVIDER_KEYS[source.name == "shkeeper"]
         keys = [
             ClaimKey(payment_id="", **{name.kind: name.value})  # type: ignore[arg-type]
             for name in names
@@ -469,8 +472,12 @@ def _with_journal(dossier: Dossier, asking: Asking) -> Dossier:
     return replace(dossier, journal=tuple(kept))
 
 
-def _chain_names(sources: SourceSet) -> list[str]:
-    return [f"chain:{chain.chain_id}" for chain in sources.chains]
+def _asked(names: Sequence[Name], sources: SourceSet) -> list[str]:
+    """Who could be asked about these names: providers know their own keys, chains know hashes."""
+    kinds = {name.kind for name in names}
+    claims = [source.name for source in sources.claims if kinds & _PROVIDER_KEYS[source.name == "shkeeper"]]
+    chains = [f"chain:{chain.chain_id}" for chain in sources.chains] if "tx_hash" in kinds else []
+    return ["payments", *claims, *chains]
 
 
 def _extended(document: Mapping[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """What a pasted text could name: a payment, a request, a reference, an order, a transaction, an address. Pure.
 
 People paste from chats, explorers and logs: with spaces, quotes and invisible marks, in any letter case, with or
-without ``0x``. Every reading that fits is kept, most telling first; looking decides.
+without ``0x``, or in the middle of a sentence. Every reading that fits is kept, most telling first; looking decides.
 
 >>> names_of(" 0X" + "AB" * 32 + " ")[0] == Name("tx_hash", "0x" + "ab" * 32)
 True
@@ -24,6 +24,10 @@ NameKind = Literal["payment_id", "request_id", "reference", "external_id", "tx_h
 TEXT_MAX: Final = 300
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
 _REQUEST_ID = re.compile(r"01[0-9a-f]{64}\Z")
+_INSIDE: Final = re.compile(r"(?<![0-9a-z])(?:0x[0-9a-f]{64}|0x[0-9a-f]{40}|01[0-9a-f]{64})(?![0-9a-z])")
+"""What can only be a hash, an address or a request id, wherever it stands in a sentence."""
+
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _QUOTES: Final = "\"'`<>()[]{},;\u201c\u201d\u2018\u2019"
 _URL_END = re.compile(r"https?://\S*/(?P<last>[^/?#\s]+)(?:[?#]\S*)?\Z", re.IGNORECASE)
 
@@ -67,6 +71,9 @@ def names_of(text: str) -> tuple[Name, ...]:
         found.append(Name("address", address))
     if reference := normalise_reference(lower):
         found.append(Name("reference", reference))
+    inside: list[str] = [] if found else _INSIDE.findall(bare.lower())
+    if len(set(inside)) == 1:
+        return tuple(dict.fromkeys((*names_of(inside[0]), Name("external_id", bare))))
     if _OBJECT_ID.match(lower):
         found += [Name("payment_id", lower), Name("payment_id", json.dumps(lower))]
     elif not found:
@@ -80,7 +87,8 @@ def names_of(text: str) -> tuple[Name, ...]:
 
 def _stripped(text: str) -> str:
     """The text without invisible marks, quotes around it, and the beginning of an explorer's address."""
-    visible = "".join(c for c in text[: 4 * TEXT_MAX] if unicodedata.category(c) not in ("Cf", "Cc", "Cs", "Co", "Cn")
+    plain = _COLOUR.sub(" ", text[: 4 * TEXT_MAX])
+    visible = "".join(c for c in plain if unicodedata.category(c) not in ("Cf", "Cc", "Cs", "Co", "Cn")
                       or c in "\t\n\r ")  # fmt: skip
     bare = " ".join(visible.split()).strip(_QUOTES).strip()
     if found := _URL_END.match(bare):

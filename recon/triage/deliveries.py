@@ -122,7 +122,9 @@ class DeliveryFile:
 
     @property
     def since_ms(self) -> int | None:
-        """The oldest time in it."""
+        """From when on it holds what came, as far as its own times tell; nothing says so where all are dead letters."""
+        if all(each.dead_letter for each in self.deliveries):
+            return None
         return min((each.received_at for each in self.deliveries if each.received_at is not None), default=None)
 
     @property
@@ -130,7 +132,8 @@ class DeliveryFile:
         """How an inspection names it: the place and from when on it is whole, as far as its own times tell."""
         since = self.since_ms
         if since is None:
-            return self.place
+            is_dead = bool(self.deliveries) and all(each.dead_letter for each in self.deliveries)
+            return f"{self.place} (dead letters only)" if is_dead else self.place
         moment = datetime.fromtimestamp(since / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return f"{self.place} (whole since {moment})"
 

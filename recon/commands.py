@@ -89,7 +89,10 @@ def plan(
     with opened(taken, engine=engine) if isinstance(taken, str | Path) else nullcontext(taken) as judged:
         made = make_plan(judged, policy=settings.policy(), registry=settings.registry(), engine=engine)
     if out is not None:
+        from recon.approvals import DecisionRecords
+
         save_plan(made, Path(out))
+        DecisionRecords(settings.decisions_dir).note_author(made, who=_operator(), at=settings.now())
     return made
 
 

@@ -22,7 +22,7 @@ from recon.approvals import (
     fingerprint,
     sort_breaks,
 )
-from recon.model import FieldView, Severity
+from recon.model import FieldView, Severity, Tier
 from recon.planfile import seal_plan
 from tests.plans import USDC_BSC, a_change, a_finding, a_plan
 
@@ -162,3 +162,25 @@ def test_records_are_one_digest_and_one_line(records: DecisionRecords, tmp_path:
     digest, text = path.read_text(encoding="utf-8").splitlines()
     assert len(digest) == 64
     assert json.loads(text)["reason"] == ack.reason
+
+
+def test_only_what_would_be_written_counts_towards_the_value_that_needs_two_people() -> None:
+    plan = a_plan()
+    first = plan.changes[0]
+    waiting = replace(first, id="c2", payment_id="other", document_id="other", tier=Tier.REVIEW)
+    both = seal_plan(replace(plan, changes=(replace(first, tier=Tier.AUTO), waiting), picked=()))
+    policy = ApprovalPolicy(two_person_above={"USDC": first.value_units})
+    assert check_approvals(both, (), policy=policy, author=None) == ()
+    with pytest.raises(NotApprovedError, match="needs 2 approvals"):
+        check_approvals(seal_plan(replace(both, picked=("other",))), (), policy=policy, author=None)
+
+
+def test_a_selection_that_nobody_claims_has_the_author_of_its_plan(records: DecisionRecords) -> None:
+    plan = a_plan()
+    smaller = seal_plan(replace(plan, parent=plan.digest))
+    assert records.author(smaller) is None
+    records.note_author(plan, who="Ann", at=NOW)
+    assert records.author(smaller) == "Ann"
+    assert records.author(seal_plan(replace(smaller, kind="undo"))) is None, "an undo names the plan it takes back"
+    records.note_author(smaller, who="Ben", at=NOW)
+    assert records.author(smaller) == "Ben"

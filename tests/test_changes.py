@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from recon.changes import Refusal, change_for
+from recon.changes import Places, Refusal, change_for, places_of
 from recon.model import CLOSED, ESCROW_STATES, MISSING, OPEN, STATUSES, Change, Policy, Tier, Verdict
 from recon.registry.transitions import allowed_sets
+from recon.sources.fields import FieldPaths
 from tests.builders import payment_id
 from tests.plans import a_finding
 
@@ -174,3 +175,44 @@ def test_what_the_write_lets_happen_and_what_it_leaves_out_is_said_before() -> N
     said = " ".join(planned(document_of()).side_effects)
     assert "release of the money" in said
     assert "ledger entry" in said
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [{"$numberInt": "12"}, {"$numberInt": "30"}, {"$numberLong": "30"}, {"$numberDouble": "30.0"},
+     {"$numberDecimal": "30"}, "30"],
+)  # fmt: skip
+def test_a_count_that_is_as_high_already_is_never_lowered(stored: Any) -> None:
+    change = planned(document_of(blockchain={"network": "bsc", "confirmations": stored}))
+    assert "blockchain.confirmations" not in {item.path for item in change.sets}
+    assert {item.path for item in change.sets} >= {"status", "blockchain.transactionHash"}
+
+
+@pytest.mark.parametrize("stored", [{"$numberDouble": "NaN"}, None, "many", {"$numberInt": "11"}])
+def test_what_is_no_count_or_a_lower_one_is_set(stored: Any) -> None:
+    change = planned(document_of(blockchain={"network": "bsc", "confirmations": stored}))
+    assert "blockchain.confirmations" in {item.path for item in change.sets}
+
+
+def configured(**fields: list[str]) -> Places:
+    return places_of(FieldPaths.with_overrides(fields))
+
+
+def test_holds_are_guarded_wherever_the_configuration_looks_for_them() -> None:
+    places = configured(hold=["metadata.freeze", "shkeeper:metadata.stops.0.kind"], disputed=["disputed", "case.open"])
+    change = change_for(a_finding(), row_of(), document=document_of(), policy=Policy(), places=places)
+    assert isinstance(change, Change)
+    guard = {term.path: term.value for term in change.guard}
+    assert guard["metadata.freeze"] == guard["case.open"] == guard["disputed"] == MISSING
+    assert guard["metadata.stops"] == MISSING, "an array that is not there yet is guarded as a whole"
+    assert "onHold" not in guard, "a place where nobody looks for a hold holds nothing back"
+
+
+def test_a_field_that_is_read_from_elsewhere_first_is_left_alone() -> None:
+    for fields, name in (
+        ({"status": ["state"]}, "status"),
+        ({"tx_hash": ["txHash", "blockchain.transactionHash"]}, "tx_hash"),
+    ):
+        found = change_for(a_finding(), row_of(), document=document_of(), policy=Policy(), places=configured(**fields))
+        assert isinstance(found, Refusal)
+        assert f"{name} is read from {fields[name][0]} here" in found.reason

@@ -282,6 +282,38 @@ def test_approvals_are_asked_for_and_recorded_once(reviewed: Path, monkeypatch: 
     run(*apply, code=0)
 
 
+def test_whoever_makes_a_selection_or_an_undo_is_its_author(reviewed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECON_APPROVALS__APPROVALS_MIN", "1")
+    monkeypatch.setenv("RECON_APPROVALS__AUTHOR_MAY_APPROVE", "false")
+    monkeypatch.setenv("RECON_OPERATOR", "ann")
+    config, small, undo = ("--config", reviewed), reviewed.parent / "small.json", reviewed.parent / "undo.json"
+    run("select", reviewed.parent / "plan.json", "--verdict", "missing_tx_hash", "--out", small, *config, code=0)
+
+    def agreed(plan: Path) -> str:
+        """Refused to the author, open once somebody else approved."""
+        apply = ("apply", plan, "--digest", digest_of(plan), *config)
+        monkeypatch.setenv("RECON_OPERATOR", "ann")
+        run("approve", plan, *config, "--reason", "mine", code=0)
+        assert "ann is its author" in run(*apply, code=3).stderr
+        monkeypatch.setenv("RECON_OPERATOR", "bob")
+        run("approve", plan, *config, "--reason", "seen", code=0)
+        return str(json.loads(run(*apply, "--format", "json").stdout)["facts"]["run"])
+
+    first = agreed(small)
+    monkeypatch.setenv("RECON_OPERATOR", "ann")
+    run("undo", first, *config, "--out", undo, code=0)
+    agreed(undo)
+
+
+def test_holds_are_guarded_where_the_configuration_of_the_snapshot_looked_for_them(planted: Prepared) -> None:
+    config = planted("webhook_lost")
+    config.write_text(config.read_text() + '\n[fields]\nhold = ["metadata.freeze"]\n', encoding="utf-8")
+    (change,) = planned(config)["changes"]
+    guard = {term["path"]: term["value"] for term in change["guard"]}
+    assert guard["metadata.freeze"] == {"$recon": "missing"}
+    assert "onHold" not in guard
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [

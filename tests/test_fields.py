@@ -100,3 +100,9 @@ def test_a_projected_document_keeps_order_and_parents_that_are_no_objects() -> N
     assert list(project(document, ["c.x", "b.x", "z", "a.x", "d.q", "e.q"]).items()) == [
         ("z", 1), ("b", {"x": 2}), ("a", None), ("c", [1]), ("d", "t"), ("e", {}),
     ]  # fmt: skip
+
+
+def test_the_paths_are_told_as_the_configuration_writes_them_and_read_back() -> None:
+    fields = FieldPaths.with_overrides({"hold": ["shkeeper:metadata.freeze?", "stops.0.kind"]})
+    assert fields.texts()["hold"] == ["shkeeper:metadata.freeze?", "stops.0.kind"]
+    assert FieldPaths.with_overrides(fields.texts()) == fields

@@ -15,6 +15,7 @@ from recon.planfile import (
     EmptySelectionError,
     PlanFileError,
     effects_digest,
+    is_picked,
     load_plan,
     parse_plan,
     plan_bytes,
@@ -121,3 +122,15 @@ def test_a_selection_that_leaves_nothing_is_refused(plan: Plan) -> None:
         select_changes(plan, verdicts=["reorged"])
     with pytest.raises(EmptySelectionError, match="nobody"):
         select_changes(plan, payments=["nobody"])
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_correction_writes_what_is_automatic_and_what_was_picked_by_payment(tier: Tier, is_named: bool) -> None:
+    change = replace(AUTO, tier=tier)
+    plan = seal_plan(replace(a_plan(), changes=(change,), picked=(change.payment_id,) if is_named else ()))
+    assert is_picked(plan, change) is (tier is Tier.AUTO or is_named)
+    assert is_picked(replace(plan, kind="undo"), change), "an undo was reviewed row by row by whoever asked for it"
+    written = replace(change, sets=(FieldChange("status", "pending", "failed"),))
+    moves = effects_digest(replace(plan, changes=(written,))) != plan.effects_digest
+    assert moves is is_picked(plan, change), "an approval is about what would be written, and about nothing else"

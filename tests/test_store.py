@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +27,12 @@ from recon.guard import (
     without_marks,
 )
 from recon.journal import FileJournal, verify_journal
+from recon.lease import LeaseFileError
 from recon.retry import ReadOnlyCredentialError, Retry, StoreGoneError
 from recon.runs import Result
 from recon.store import CANNOT, EmbeddedStore, EmbeddedStoreError, MongoWriter, UnknownCollectionError
 from recon.undo import plan_undo
-from tests.applying import NOW, World, a_change, a_document, a_plan, a_target, restored, some_documents
+from tests.applying import NOW, World, a_change, a_document, a_plan, a_target, restored, some_documents, stopped_report
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -322,3 +324,43 @@ def test_an_undo_plan_reads_back_over_the_embedded_store(tmp_path: Path) -> None
     assert [d["fresh"] for d in stored(tmp_path)] == [{"deep": {"leaf": "x"}}] * 2
     world.apply(plan_undo(world.journal, run=str(report.run), target=world.target, now=NOW))
     assert all("fresh" not in d for d in stored(tmp_path))
+
+
+def test_a_full_disk_under_the_embedded_store_stops_the_run_and_it_continues_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = an_embedded_world(tmp_path, some_documents(9))
+    plan, before = world.plan(), (tmp_path / "payments.ndjson").read_bytes()
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("recon.store.replace_file", full)
+        report = stopped_report(lambda: world.apply(plan), r"payments.ndjson: it could not be written \(No space left")
+    assert report.counts == {Result.OPEN: 5, Result.NOT_REACHED: 4}
+    assert (tmp_path / "payments.ndjson").read_bytes() == before
+    assert world.resume(plan, str(report.run)).counts == {Result.APPLIED: 9}, "also by the same process"
+    assert {d["status"] for d in stored(tmp_path)} == {"completed"}
+    assert verify_journal(world.journal).is_whole
+
+
+def test_a_full_disk_under_the_lease_refuses_the_run_and_sets_no_token_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = an_embedded_world(tmp_path, some_documents(3))
+    assert world.apply(world.plan(only=slice(1))).counts == {Result.APPLIED: 1}
+    write = Path.write_text
+
+    def full(path: Path, *given: Any, **options: Any) -> int:
+        if path.name.startswith("lease.json"):
+            path.write_bytes(b"")
+            raise OSError(errno.ENOSPC, "full")
+        return write(path, *given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(LeaseFileError, match=r"lease cannot be written \(No space left on device\); nothing was"):
+            world.apply(world.plan())
+    assert world.apply(world.plan()).counts[Result.APPLIED] == 2
+    assert [entry.note.token for entry in world.journal.entries(kinds=("run",))] == [1, 2]

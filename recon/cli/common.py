@@ -15,6 +15,7 @@ from recon.errors import IdError, UsageError
 
 if TYPE_CHECKING:
     from recon.config import Settings
+    from recon.model import Plan
     from recon.report import Format, Report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -143,6 +144,24 @@ def settings_from(config_path: Path | None) -> Settings:
     from recon.config import load_settings
 
     return load_settings(config_path)
+
+
+def settings_if_there(config_path: Path | None) -> Settings | None:
+    """The configuration for a command that works without one; None where none is named and none lies here."""
+    import os
+
+    from recon.configfile import CONFIG_NAME
+
+    if config_path is None and not os.environ.get("RECON_CONFIG") and not Path(CONFIG_NAME).exists():
+        return None
+    return settings_from(config_path)
+
+
+def note_author(settings: Settings, plan: Plan) -> None:
+    """Record who made a plan, for a policy that lets its author not approve it."""
+    from recon.approvals import DecisionRecords
+
+    DecisionRecords(settings.decisions_dir).note_author(plan, who=operator_name(), at=settings.now())
 
 
 def print_result(report: Report, output: str, *, part: str | None = None) -> None:

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import click
 
-from recon.cli.common import config_option, format_option, free_path, note, part_option, print_result, settings_from
+from recon.cli.common import (
+    config_option,
+    format_option,
+    free_path,
+    note,
+    note_author,
+    part_option,
+    print_result,
+    settings_from,
+)
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 
 
@@ -112,6 +121,7 @@ def shkeeper(*, config_path: Path | None, out: Path | None, output: str, part: s
     plan, found = plan_backfill(settings, now=now)
     path = out or free_path(settings.output_dir / f"backfill-{now:%Y%m%dT%H%M%SZ}.json")
     save_plan(plan, path)
+    note_author(settings, plan)
     config = None if config_path is None else str(config_path)
     print_result(render_backfill(plan, found, path=str(path), config=config), output, part=part)
     sys.exit(INCOMPLETE if not found.read_wholly else DONE if found.is_complete else DIFFERENCES)

@@ -14,11 +14,13 @@ from recon.cli.common import (
     config_option,
     format_option,
     note,
+    note_author,
     operator_name,
     parse_amounts,
     part_option,
     print_result,
     settings_from,
+    settings_if_there,
     write_stdout,
 )
 from recon.errors import UsageError
@@ -99,13 +101,12 @@ def show(artefact: Path, payment: str | None, page: int, output: str, part: str 
 )
 @click.option("--max-value", multiple=True, metavar="TOKEN=AMOUNT", help="Drop what is worth more; repeatable.")
 @click.option("--out", type=_PLAN, required=True, help="Plan file to write.")
-def select(
-    *, plan_path: Path, verdicts: tuple[str, ...], payments: tuple[str, ...], max_value: tuple[str, ...], out: Path
-) -> None:
+@config_option
+def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: tuple[str, ...]) -> None:
     """Derive a smaller plan with a digest of its own.
 
-    Reads a plan, offline; writes another one that names its parent. Changes of tier review are written by an apply only
-    if they are picked here by payment.
+    Reads a plan, offline; writes another one that names its parent, and records who made it where there is a
+    configuration. Changes of tier review are written by an apply only if they are picked here by payment.
 
     \b
     Examples: recon select plan.json --verdict missing_tx_hash --out small.json
@@ -119,8 +120,11 @@ def select(
 
         raise FileThereError(path=str(out))
     plan = load_plan(plan_path)
-    smaller = _selected(plan, verdicts, payments, parse_amounts(max_value))
+    settings = settings_if_there(config_path)
+    smaller = _selected(plan, chosen["verdicts"], chosen["payments"], parse_amounts(chosen["max_value"]))
     save_plan(smaller, out)
+    if settings is not None:
+        note_author(settings, smaller)
     print_result(render_review(smaller, path=str(out), page_rows=PAGE_ROWS), "table")
 
 

@@ -13,6 +13,7 @@ from recon.cli.common import (
     config_option,
     format_option,
     note,
+    note_author,
     operator_name,
     parse_amounts,
     part_option,
@@ -166,6 +167,7 @@ def undo(*, run: str, config_path: Path | None, out: Path | None, output: str, p
         plan = leave_moved(made, writer=ledger.writer)
     path = out or free_path(settings.output_dir / f"undo-{stamp(settings.now())}.json")
     save_plan(plan, path)
+    note_author(settings, plan)
     note(f"Plan:     {path}")
     for text in plan.summary.get("cannot_be_undone", ()):
         note(f"Cannot be undone: {text}")

@@ -186,7 +186,7 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
             Fact(f"breaks_{tier.value}", f"  {tier.value}: {TIER_TEXT[tier]}", str(tiers[tier]), "count")
             for tier in BREAK_TIERS
         ),
-        Fact("wait", f"  wait: {TIER_TEXT[Tier.WAIT]}", str(tiers[Tier.WAIT]), "count"),
+        Fact("wait", f"waiting: {TIER_TEXT[Tier.WAIT]}, no break", str(tiers[Tier.WAIT]), "count"),
         Fact("health", "health", "healthy" if healthy else f"NOT HEALTHY: {reasons or 'no reason given'}",
              alarm=not healthy),
         Fact("value_at_risk", "money at risk", _money(plan, "value_at_risk"), "amounts"),

@@ -394,6 +394,39 @@ def test_endings_of_event_names_mark_repetitions_only() -> None:
     assert core_event(None) == ""
 
 
+def test_silence_is_no_delivery_only_where_the_logs_reach_and_could_be_read(tmp_path: Path) -> None:
+    quiet = logged(tmp_path, *(nginx(START + timedelta(seconds=n), "/other", 200) for n in range(3)))
+
+    def rule(path: Path, **given: Any) -> str:
+        return triage_access_log([path], **given).routes[0].rule
+
+    found = triage_access_log([quiet])
+    assert (found.from_at, found.to_at) == (START, START + timedelta(seconds=2))
+    assert found.routes[0].rule == "nothing came: delivery"
+    assert rule(quiet, since=START + timedelta(days=1)).startswith("cannot tell: the logs end at 20")
+    (tmp_path / "empty.log").write_bytes(b"")
+    assert rule(tmp_path / "empty.log") == "cannot tell: no request of any route could be read"
+    (tmp_path / "other.log").write_bytes(b"Nov 20 host kernel: something else\n" * 9)
+    other = triage_access_log([tmp_path / "other.log"])
+    assert other.routes[0].rule.startswith("cannot tell")
+    assert "holds no request in a format that is read" in other.problems[0]
+    caddy_line = {"ts": START.timestamp(), "status": 200, "request": {"method": "GET", "uri": "/x"}}
+    (tmp_path / "caddy.log").write_text(json.dumps(caddy_line) + "\n", encoding="utf-8")
+    assert rule(tmp_path / "caddy.log") == "nothing came: delivery"
+
+
+def test_a_torn_gzip_is_counted_as_far_as_it_goes(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    lines = [nginx(START + timedelta(seconds=n), f"/{chance.getrandbits(400):x}", 200) for n in range(3000)]
+    lines[5] = nginx(START, HOOK, 404)
+    packed = gzip.compress(logged(tmp_path, *lines).read_bytes())
+    (tmp_path / "torn.log.gz").write_bytes(packed[: len(packed) // 2])
+    found = triage_access_log([tmp_path / "torn.log.gz"])
+    assert found.routes[0].statuses == ((404, 1),)
+    assert found.routes[1].rule == "cannot tell: not every file could be read"
+    assert not found.is_complete
+
+
 # The first page
 
 

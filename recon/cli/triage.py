@@ -63,8 +63,8 @@ def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, pa
     """Count webhook deliveries in web server logs.
 
     Reads nginx and Caddy logs, plain or gzip, in any order; writes nothing. Tells statuses by route and minute, bursts,
-    first and last good, and what the runbook says. Leaves with 1 when deliveries failed or none came, with 4 when a
-    file breaks off.
+    first and last good, and what the runbook says; silence counts only where the logs reach. Leaves with 1 when
+    deliveries failed or none came, with 4 when a file breaks off or is no access log.
 
     \b
     Example: recon triage access-log nginx/access.log nginx/access.log.1.gz --since 2h

@@ -19,6 +19,8 @@ def render_log_triage(found: LogTriage) -> Report:
     facts = [
         Fact("files", "files", str(len(found.files)), "count"),
         Fact("read", "bytes looked through", str(found.read_bytes), "count"),
+        Fact("from_at", "requests from", time_text(found.from_at) or "none could be read", "time"),
+        Fact("to_at", "requests to", time_text(found.to_at), "time"),
     ]
     for route in found.routes:
         is_bad = bool(route.failures) or not route.deliveries

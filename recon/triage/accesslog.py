@@ -113,7 +113,9 @@ class LogTriage:
     Args:
         read_bytes: How many bytes were looked through, after decompression.
         unreadable: Lines that name a route and are no request line of a known format.
-        problems: Files that could not be read whole, one sentence each; nothing may be concluded from their silence.
+        problems: Files that could not be read whole or are no access log, one sentence each; nothing may be concluded
+            from their silence.
+        from_at, to_at: From when to when the logs reach, by any of their requests; None where none could be read.
     """
 
     files: tuple[str, ...]
@@ -121,6 +123,8 @@ class LogTriage:
     read_bytes: int
     unreadable: int
     problems: tuple[str, ...]
+    from_at: datetime | None = None
+    to_at: datetime | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -136,6 +140,21 @@ class _Tally:
     unreadable: int = 0
     read_bytes: int = 0
     problems: list[str] = field(default_factory=list)
+    from_second: int | None = None
+    to_second: int | None = None
+
+    def reaches(self, second: int) -> None:
+        """A request of any route was seen at this second."""
+        self.from_second = second if self.from_second is None else min(self.from_second, second)
+        self.to_second = second if self.to_second is None else max(self.to_second, second)
+
+    def silence(self, low: int) -> str | None:
+        """Why nothing may be concluded from no delivery after ``low``; None where silence means that none came."""
+        if self.to_second is None:
+            return "no request of any route could be read"
+        if self.to_second < low:
+            return f"the logs end at {_at(self.to_second):%Y-%m-%dT%H:%M:%SZ}, before the time that is asked about"
+        return "not every file could be read" if self.problems else None
 
 
 def parse_routes(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -176,13 +195,19 @@ def triage_access_log(
     for file in files:
         reader.read(file)
     low, high = _bound(since, 0), _bound(until, 2**62)
-    chosen = {key: count for key, count in reader.tally.seen.items() if low <= key[3] < high}
+    tally = reader.tally
+    for _, _, _, second in tally.seen:
+        tally.reaches(second)
+    chosen = {key: count for key, count in tally.seen.items() if low <= key[3] < high}
+    silence = tally.silence(low)
     return LogTriage(
         files=tuple(str(file) for file in files),
-        routes=tuple(_route(provider, flat, chosen) for provider in sorted(named)),
-        read_bytes=reader.tally.read_bytes,
-        unreadable=reader.tally.unreadable,
-        problems=tuple(reader.tally.problems),
+        routes=tuple(_route(provider, flat, chosen, silence) for provider in sorted(named)),
+        read_bytes=tally.read_bytes,
+        unreadable=tally.unreadable,
+        problems=tuple(tally.problems),
+        from_at=None if tally.from_second is None else _at(tally.from_second),
+        to_at=None if tally.to_second is None else _at(tally.to_second),
     )
 
 
@@ -219,17 +244,15 @@ class _Reader:
     def _stream(self, stream: BinaryIO, name: str) -> None:
         rest = b""
         expanded = 0
-        while True:
-            try:
-                piece = stream.read(PIECE_BYTES)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                said = clean_text(error, limit=80)
-                self.tally.problems.append(f"{clean_text(name, limit=200)} breaks off after {expanded} bytes ({said})")
-                piece = b""
+        has_request = False
+        broken: Exception | None = None
+        while broken is None:
+            piece, broken = _next_piece(stream)
             expanded += len(piece)
             self.tally.read_bytes += len(piece)
             if not piece or expanded > EXPANDED_MAX_BYTES:
                 break
+            has_request |= self._look_at_times(piece)
             end = piece.rfind(b"\n")
             if end < 0:
                 # A line over the limit is junk: its beginning is dropped, the search goes on behind it.
@@ -239,6 +262,24 @@ class _Reader:
             rest = piece[end + 1 :][-LINE_MAX_BYTES:]
         if rest:
             self._lines(rest + b"\n")
+        shown = clean_text(name, limit=200)
+        if broken is not None:
+            said = clean_text(broken, limit=80)
+            self.tally.problems.append(f"{shown} breaks off after {expanded} bytes ({said})")
+        elif expanded and not has_request:
+            self.tally.problems.append(
+                f"{shown} holds no request in a format that is read (nginx combined, Caddy JSON)"
+            )
+
+    def _look_at_times(self, piece: bytes) -> bool:
+        """Take the times of the first and the last request of a piece; False when its ends hold none."""
+        ends = (piece[:_ENDS_BYTES].split(b"\n"), reversed(piece[-_ENDS_BYTES:].split(b"\n")))
+        found = [next((second for line in lines if (second := _request_second(line)) is not None), None)
+                 for lines in ends]  # fmt: skip
+        for second in found:
+            if second is not None:
+                self.tally.reaches(second)
+        return any(second is not None for second in found)
 
     def _lines(self, text: bytes) -> None:
         hits = sum(text.count(path) for path in self._paths)
@@ -319,6 +360,36 @@ class _Reader:
         return self._seconds[stamp]
 
 
+def _next_piece(stream: BinaryIO) -> tuple[bytes, Exception | None]:
+    """The next piece, as far as it goes, and what broke it off; of a torn gzip all that was whole is given."""
+    if not isinstance(stream, gzip.GzipFile):
+        return stream.read(PIECE_BYTES), None
+    parts: list[bytes] = []
+    size = 0
+    while size < PIECE_BYTES:
+        try:
+            part = stream.read1(PIECE_BYTES - size)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            return b"".join(parts), error
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts), None
+
+
+_ENDS_BYTES: Final = 256 * 1024
+_REQUEST = re.compile(rb"\[([^\]\n]{20,32})\] \"[A-Z]{3,7} [^\"\n]*\" [0-9]{3}(?![0-9])")
+
+
+def _request_second(line: bytes) -> int | None:
+    """When the request of a line was, whatever its route; None where it is no request in a known format."""
+    if found := _REQUEST.search(line):
+        return _stamp_second(found[1])
+    row = _json_row(line) if line.startswith(b"{") else None
+    return None if row is None or "status" not in row else _json_second(row)
+
+
 _STAMP = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\Z")
 
 
@@ -396,7 +467,10 @@ def is_good(provider: str, status: int) -> bool:
 
 
 def _route(
-    provider: str, flat: Sequence[tuple[str, bytes]], seen: Mapping[tuple[int, bool, int, int], int]
+    provider: str,
+    flat: Sequence[tuple[str, bytes]],
+    seen: Mapping[tuple[int, bool, int, int], int],
+    silence: str | None,
 ) -> RouteTriage:
     mine = {number for number, (name, _) in enumerate(flat) if name == provider}
     posts = {(status, second): 0 for number, post, status, second in seen if number in mine and post}
@@ -410,7 +484,7 @@ def _route(
         statuses[status] += count
     good = [second for status, second in posts if is_good(provider, status)]
     times = [second for _, second in posts]
-    rule, advice = runbook_rule(provider, statuses)
+    rule, advice = runbook_rule(provider, statuses, silence=silence)
     return RouteTriage(
         provider=provider,
         deliveries=sum(statuses.values()),
@@ -461,8 +535,14 @@ def _kind_of(provider: str, status: int) -> str:
     return "unaccepted" if 200 <= status < 400 else "failed"
 
 
-def runbook_rule(provider: str, statuses: Mapping[int, int]) -> tuple[str, str]:
-    """What the statuses mean by runbook 000 §3.8, and what it says to do; the most frequent kind of failure first."""
+def runbook_rule(provider: str, statuses: Mapping[int, int], *, silence: str | None = None) -> tuple[str, str]:
+    """What the statuses mean by runbook 000 §3.8, and what it says to do; the most frequent kind of failure first.
+
+    Args:
+        silence: Why no delivery in the logs does not mean that none came; None where it does.
+    """
+    if not statuses and silence is not None:
+        return f"cannot tell: {silence}", "Name the access logs of the time in question, whole, and look again."
     if not statuses:
         return "nothing came: delivery", (
             "No delivery reached the server. Check the provider's webhook settings, the network path and the ingress; "

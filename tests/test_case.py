@@ -46,6 +46,16 @@ def test_a_case_replays_to_the_same_verdict_causes_and_evidence(plant: str, tmp_
     assert [event.at_ms for event in again.timeline] == [event.at_ms for event in found.timeline]
 
 
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "cases").glob("*.json")), ids=lambda path: path.stem)
+def test_every_kept_case_still_gets_the_verdict_and_the_causes_it_was_frozen_with(path: Path) -> None:
+    """A case file put into ``tests/cases`` is a test from then on."""
+    frozen = json.loads(path.read_text(encoding="utf-8"))
+    found = load_case(path)
+    assert found.judged is not None
+    assert found.judged.finding.verdict == frozen["verdict"]
+    assert [{"name": c.name, "strength": c.strength.name.lower()} for c in found.causes] == frozen["causes"]
+
+
 def test_a_case_knows_the_forwarder_that_only_the_factory_knew(tmp_path: Path) -> None:
     found, path = saved(at_unnamed_forwarder(), tmp_path)
     assert found.causes[0].name == "forwarder_holds_it"

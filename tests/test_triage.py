@@ -415,7 +415,7 @@ def test_silence_is_no_delivery_only_where_the_logs_reach_and_could_be_read(tmp_
     assert rule(tmp_path / "caddy.log") == "nothing came: delivery"
 
 
-def test_a_torn_gzip_is_counted_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_torn_gzip_smaller_than_a_piece_is_counted_and_concludes_nothing(tmp_path: Path) -> None:
     chance = random.Random(1)
     lines = [nginx(START + timedelta(seconds=n), f"/{chance.getrandbits(400):x}", 200) for n in range(3000)]
     lines[5] = nginx(START, HOOK, 404)

@@ -37,6 +37,7 @@ from recon.writing import (
     BENIGN,
     READ_ROWS,
     Pace,
+    RunInterruptedError,
     Writing,
     chunks,
     further_findings,
@@ -343,8 +344,7 @@ def _check_all_pristine(rows: RowResults) -> None:
 
 
 def _admit(plan: Plan, *, digest: str, writer: PaymentWriter, now: datetime, options: ApplyOptions) -> tuple[str, ...]:
-    if digest != plan.digest:
-        raise WrongDigestError(given=digest, found=plan.digest)
+    check_digest(plan, digest)
     _check_whole(plan)
     _check_target(plan, writer=writer, options=options)
     check_age(plan, now=now, limits=options.limits)
@@ -353,6 +353,16 @@ def _admit(plan: Plan, *, digest: str, writer: PaymentWriter, now: datetime, opt
         raise UnhealthyPlanError(reasons=[str(reason) for reason in health.get("reasons", ())])
     check_approvals(plan, options.approvals, policy=options.approval_policy, author=options.author)
     return _warnings(options)
+
+
+def check_digest(plan: Plan, digest: str) -> None:
+    """Refuse a digest that is not the plan's, whole.
+
+    Raises:
+        WrongDigestError: It is another one.
+    """
+    if digest != plan.digest:
+        raise WrongDigestError(given=digest, found=plan.digest)
 
 
 def _check_whole(plan: Plan) -> None:
@@ -441,6 +451,8 @@ def _carry_out(
         warnings = (*warnings, *unseen)
     except StoppedError as error:
         stopped = error
+    except KeyboardInterrupt:
+        stopped = RunInterruptedError()
     for place in pending:
         change = writing.plan.changes[place]
         if not writing.rows.is_noted(place):

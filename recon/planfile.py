@@ -165,7 +165,7 @@ def _parsed(data: bytes, name: str) -> Plan:
         raise PlanFileError(path=name, why="this is not a plan file")
     if content.get("format") != FORMAT:
         raise PlanFileError(
-            path=name, why=f"format {content.get('format')!r} is not {FORMAT}, the one this version reads"
+            path=name, why=f"format {content.get('format')!r} is not {FORMAT}, the one that this version of recon reads"
         )
     try:
         plan = _plan(content)

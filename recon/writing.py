@@ -114,6 +114,13 @@ class CredentialLostError(StoppedError):
         )
 
 
+class RunInterruptedError(StoppedError):
+    """Somebody interrupted the process that applies."""
+
+    def __init__(self) -> None:
+        super().__init__("It was interrupted, so no further write was started.")
+
+
 def no_step(name: str) -> None:
     """Take no notice."""
 
@@ -163,6 +170,7 @@ class Begun:
 
     group: Prepared
     found: list[Future[RowResult | StoppedError]]
+    is_noted: bool = False
 
 
 @dataclass(slots=True)
@@ -259,15 +267,17 @@ class Writing:
                 self._append_outcomes(then=group.intents)
                 begun.append(self._begin(group, pool))
                 while len(begun) > (0 if pool is None else 2):
-                    self._finish(begun.popleft())
+                    self._finish(begun[0])
+                    begun.popleft()
             while begun:
-                self._finish(begun.popleft())
-        except StoppedError as error:
-            self._stop = self._stop or error
+                self._finish(begun[0])
+                begun.popleft()
+        except (StoppedError, KeyboardInterrupt) as error:
+            self._stop = self._stop or (error if isinstance(error, StoppedError) else RunInterruptedError())
             for each in begun:
                 with suppress(StoppedError):
                     self._finish(each)
-            raise
+            raise self._stop from error
 
     def _ahead(self, groups: Iterable[Sequence[int]], reader: ThreadPoolExecutor) -> Iterator[Prepared]:
         """Give group after group; the next one is prepared while whoever asked is busy with this one."""
@@ -329,9 +339,12 @@ class Writing:
         return begun
 
     def _finish(self, begun: Begun) -> None:
-        """Wait for the writes of a group, and note what became of those that somebody knows of."""
+        """Wait for the writes of a group, and note once what became of those that somebody knows of."""
+        if begun.is_noted:
+            return
         updates = begun.group.updates
         found = [each.result() for each in begun.found]
+        begun.is_noted = True  # From here on at most once: of a file that could not be replaced nothing is known.
         if updates and self.writer.is_buffered:
             self.pace.step("store.flush:before")
             self.writer.flush()

@@ -336,6 +336,8 @@ def test_an_apply_that_may_not_be_is_one_sentence_and_writes_nothing(
     assert word in result.stderr
     assert result.stdout == ""
     assert payments_of(reviewed) == before
+    if word == "digest":
+        assert len(result.stderr.splitlines()) == 1, "nothing is said of a plan that was not reviewed"
 
 
 def test_a_plan_for_another_target_is_refused(reviewed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,6 +287,47 @@ def test_a_write_whose_majority_nobody_confirmed_is_neither_done_nor_refused(wor
     assert world.resume(plan, str(report.run)).counts == {Result.APPLIED: 20}
 
 
+@pytest.mark.parametrize("in_flight", [1, 3])
+@pytest.mark.parametrize("where", ["writing", "announcing", "canary", "afterwards"])
+def test_an_interrupted_run_says_where_it_is_and_continues(world: World, where: str, in_flight: int) -> None:
+    """Ctrl-C reaches the main thread, wherever that is; what is on its way is still accounted for."""
+    plan, seen, looks = world.plan(), [], []
+
+    class Interrupted(dict[str, str]):
+        """A judge's answer, or the key pressed while it is waited for."""
+
+        def __init__(self, at: int) -> None:
+            looks.append(at)
+            if len(looks) == at:
+                raise KeyboardInterrupt
+
+    def step(name: str) -> None:
+        seen.append(name)
+        if where == "announcing" and name == "journal.append:before" and seen.count(name) == 5:
+            raise KeyboardInterrupt
+
+    def progress(done: int, total: int) -> None:
+        if where == "writing" and done >= 8 and "pressed" not in seen:
+            seen.append("pressed")
+            raise KeyboardInterrupt
+
+    looked = {"canary": 2, "afterwards": 3}.get(where, 99)
+    report = stopped_report(
+        lambda: world.apply(
+            plan, judge=lambda _: Interrupted(looked), step=step, progress=progress, in_flight=in_flight, group_size=3,
+            canary_rows=2,
+        ),
+        "written rows: It was interrupted, so no further write was started",
+    )  # fmt: skip
+    written = world.database.payments.count_documents(STAMPED)
+    assert report.counts[Result.APPLIED] == written
+    assert report.counts[Result.OPEN] == (3 if where == "announcing" else 0), "the insert may have happened"
+    assert (written == 20) == (where == "afterwards")
+    assert [run.state for run in list_runs(world.journal)] == ["stopped"]
+    assert blocked_payments(world.journal) == {}
+    assert world.resume(plan, str(report.run), judge=lambda _: {}).counts == {Result.APPLIED: 20}
+
+
 @pytest.mark.parametrize("in_flight", [1, 4])
 def test_rights_that_are_taken_away_midway_stop_the_run_and_it_continues_with_them(
     start_mongod: MongodStarter, in_flight: int

@@ -80,13 +80,15 @@ def apply(*, plan_path: Path, config_path: Path | None, digest: str | None, resu
     Examples: recon apply recon-out/plan.json --digest 3f9c...
               recon apply recon-out/plan.json --resume RUN
     """
-    from recon.apply import RunStoppedError, apply_plan, resume_run
+    from recon.apply import RunStoppedError, apply_plan, check_digest, resume_run
     from recon.opening import open_ledger
     from recon.plan import load_plan
 
     if (digest is None) == (resume is None):
         raise NoConsentError
     settings, plan = settings_from(config_path), load_plan(plan_path)
+    if digest is not None:
+        check_digest(plan, digest)  # Nothing is asked and nothing said of a plan that was not reviewed.
     with open_ledger(settings) as ledger:
         _before_consent(plan, ledger)
         options = _options(settings, plan, ledger, given)

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from recon.engine import open_engine
+from recon.engine import open_engine, usual_memory_bytes
 from recon.errors import SourceError
 from recon.judge import horizon_of, judge
 from recon.model import Policy, Target
@@ -309,7 +309,9 @@ class _Taking:
         coverage = [asdict(row) for reading in first for row in reading.coverage]
         gaps = [asdict(row) for reading in first for row in reading.gaps]
         horizon = horizon_of(coverage, gaps, now_ms=self.now_ms)
-        engine = open_engine("polars" if writer.rows("payments") <= SMALL_ROWS else "duckdb")
+        rows = writer.rows("payments")
+        name = "polars" if rows <= SMALL_ROWS else "duckdb"
+        engine = open_engine(name, memory_bytes=usual_memory_bytes(rows))
         try:
             names = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
             frames = {name: engine.scan([writer.file(name)]) for name in names}

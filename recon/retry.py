@@ -52,11 +52,14 @@ class Retry:
     ) -> None:
         self._retry_s, self._sleep, self._monotonic = retry_s, sleep, monotonic
 
-    def run(self, call: Callable[[], Answer], *, what: str) -> Answer:
+    def run(self, call: Callable[[], Answer], *, what: str, go_on: Callable[[], None] | None = None) -> Answer:
         """Give what the call gives. The call must be safe to repeat when nobody knows whether it happened.
 
+        Args:
+            go_on: Asked before each repetition; raises StoppedError when there must be none.
+
         Raises:
-            StoreGoneError: The store was away, or kept changing its primary, for the whole time.
+            StoreGoneError: The store was away, or kept changing its primary, for as long as it could be asked again.
         """
         from pymongo.errors import PyMongoError
 
@@ -68,9 +71,15 @@ class Retry:
                 if not is_passing(error):
                     raise
                 tried_s = self._monotonic() - began
+                gone = StoreGoneError(what=what, tried_s=tried_s, cause=type(error).__name__)
                 if tried_s + wait > self._retry_s:
-                    raise StoreGoneError(what=what, tried_s=tried_s, cause=type(error).__name__) from error
+                    raise gone from error
             self._sleep(wait)
+            if go_on is not None:
+                try:
+                    go_on()
+                except StoppedError as stop:
+                    raise gone from stop
             wait = min(_WAIT_MAX_S, 2 * wait)
 
 

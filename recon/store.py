@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -91,10 +91,12 @@ class PaymentWriter(Protocol):
     """The few calls through which business records are read again and changed.
 
     ``in_flight_max`` bounds the writes at one time; a buffered writer's writes last only once they are flushed.
+    ``go_on`` is asked before a write is repeated whose answer was lost: by then the run may have lost its lease.
     """
 
     in_flight_max: int
     is_buffered: bool
+    go_on: Callable[[], None] | None
 
     def identity(self) -> StoreIdentity:
         """Name the collection that is written to."""
@@ -140,6 +142,7 @@ class MongoWriter:
             read_concern=ReadConcern("majority"),
         )
         self._retry = retry or Retry()
+        self.go_on: Callable[[], None] | None = None
 
     @property
     def _name(self) -> str:
@@ -193,7 +196,8 @@ class MongoWriter:
 
         try:
             with read_only_refused(self._name, what="update records"):
-                return WriteResult(self._retry.run(lambda: self._update_one(update), what="a guarded write"))
+                matched = self._retry.run(lambda: self._update_one(update), what="a guarded write", go_on=self.go_on)
+                return WriteResult(matched)
         except WriteConcernError as error:
             # The update was carried out; that a majority has it is what nobody confirmed.
             raise StoreGoneError(what="a guarded write", tried_s=0, cause=type(error).__name__) from error
@@ -243,6 +247,7 @@ class EmbeddedStore:
 
     in_flight_max = 1
     is_buffered = True
+    go_on: Callable[[], None] | None = None
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / PAYMENTS_FILE

@@ -240,6 +240,7 @@ class Writing:
         in_flight = max(1, min(self.pace.in_flight, self.writer.in_flight_max))
         try:
             with ExitStack() as stack:
+                self.writer.go_on = self.may_write
                 pool = reader = None
                 if in_flight > 1:
                     pool, reader = ThreadPoolExecutor(in_flight), ThreadPoolExecutor(1)

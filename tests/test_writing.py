@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pymongo.errors import WriteConcernError
+from pymongo.errors import AutoReconnect, WriteConcernError
 from pymongo.read_concern import ReadConcern
 
 from recon.apply import EvidenceMovedError
 from recon.guard import GuardedUpdate
 from recon.limits import LimitError, PlanAgeError
 from recon.model import Plan, Verdict
+from recon.retry import Retry
 from recon.runs import Result, blocked_payments, list_runs
 from recon.store import MongoWriter, ReadOnlyCredentialError, WriteResult
 from tests.applying import (
@@ -285,6 +286,28 @@ def test_a_write_whose_majority_nobody_confirmed_is_neither_done_nor_refused(wor
     assert report.counts == {Result.OPEN: 1, Result.NOT_REACHED: 19}
     assert set(blocked_payments(world.journal)) == {plan.changes[0].payment_id}
     assert world.resume(plan, str(report.run)).counts == {Result.APPLIED: 20}
+
+
+def test_a_write_whose_answer_was_lost_is_not_repeated_once_the_run_has_to_end(world: World, tmp_path: Path) -> None:
+    """The store is away, and while it is asked again the stop file appears (or, as well, the lease runs out)."""
+    stop, asked = tmp_path / "stop", []
+
+    class Away(MongoWriter):
+        def _update_one(self, update: GuardedUpdate) -> int:
+            asked.append(update.document_id)
+            if len(asked) > 6:
+                stop.touch()
+            if len(asked) > 3:
+                raise AutoReconnect("connection reset")
+            return super()._update_one(update)
+
+    away = Away(world.database.payments, retry=Retry(sleep=lambda _: None))
+    report = stopped_report(
+        lambda: world.apply(world.plan(), writer=away, stop_file=stop, in_flight=1), "no usable answer to a guarded"
+    )
+    assert len(asked) == 7
+    assert report.counts == {Result.APPLIED: 3, Result.OPEN: 1, Result.NOT_REACHED: 16}
+    assert world.resume(world.plan(), str(report.run)).counts == {Result.APPLIED: 20}
 
 
 @pytest.mark.parametrize("in_flight", [1, 3])

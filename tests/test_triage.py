@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -575,3 +576,24 @@ def test_the_incident_command_prints_markdown(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.startswith("# Update, SEV 2: x \\<b\\>")
     assert "isolated" in result.output
+
+
+def test_an_incident_counts_buyers_and_shows_the_plans_since_it_began(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from recon.cli import cli
+    from recon.simulate import generate_world, write_world
+
+    write_world(generate_world(payments=40, seed=3), tmp_path / "world")
+    config = ["--config", str(tmp_path / "world" / "recon.toml")]
+    for number, chosen in enumerate(([], ["--open-only"])):
+        made = CliRunner().invoke(cli, ["plan", *config, *chosen, "--out", str(tmp_path / f"plan-{number}.json")])
+        assert made.exit_code == 1, made.output
+    texts = {}
+    for began in ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"):
+        told = ["report", "incident", "post-mortem", "--title", "x", *config, "--began", began]
+        texts[began[:4]] = CliRunner().invoke(cli, told).stdout
+    assert re.search(r"Users affected: [1-9]", texts["2020"])
+    assert len(re.findall(r"breaks among 40 payments", texts["2020"])) == 1, "the latest plan stands there by itself"
+    assert "latest plan" in texts["2020"]
+    assert "breaks among" not in texts["2099"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -132,6 +132,24 @@ def incident_of(
         timeline=tuple(sorted(moments, key=lambda each: (each.at, each.says))),
         evidence=evidence | ({"snapshot": f"sha256 {snapshot.digest}"} if snapshot is not None else {}),
     )
+
+
+def with_plans(incident: Incident, entries: Iterable[Mapping[str, Any]]) -> Incident:
+    """The incident with further plans of the history in its timeline; those that it names already are left out."""
+    told = " ".join(incident.evidence.values())
+    found = [_plan_moment(entry) for entry in entries if str(entry.get("digest")) not in told]
+    moments = (*incident.timeline, *(moment for moment in found if moment is not None))
+    return replace(incident, timeline=tuple(sorted(moments, key=lambda each: (each.at, each.says))))
+
+
+def _plan_moment(entry: Mapping[str, Any]) -> Moment | None:
+    """A plan of the history as a moment; None where its time cannot be read."""
+    try:
+        at = datetime.fromisoformat(str(entry.get("at")).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    counted = f"{entry.get('break_count')} breaks among {entry.get('payments')} payments"
+    return Moment(at.astimezone(UTC), f"plan {str(entry.get('digest'))[:12]}: {counted}")
 
 
 def _breaks(plan: Plan) -> frozenset[str]:

@@ -154,7 +154,7 @@ def _webhooks(e: Evidence) -> Line:
         return Line(question, None, "recon triage access-log FILE")
     said = []
     for route in e.logs.routes:
-        statuses = ", ".join(f"{count} x {status}" for status, count in route.statuses) or "nothing came"
+        statuses = ", ".join(f"{count} x {status}" for status, count in route.statuses) or "none in these logs"
         said.append(f"{route.provider}: {statuses}")
     return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,13 +110,36 @@ def is_picked(plan: Plan, change: Change) -> bool:
 
 
 def effects_digest(plan: Plan) -> str:
-    """Name what the plan would write and where, whatever the file looks like."""
-    effects = sorted(
-        _line([change.document_id, [[s.path, s.before, s.after] for s in change.sets]]).decode()
-        for change in plan.changes
-        if is_picked(plan, change)
-    )
-    return sha256_hex(canonical_json([plan.kind, asdict(plan.target), effects]))
+    """Name what the plan would write and where, whatever the file looks like: the sha256 of its effects, sorted."""
+    head = canonical_json([plan.kind, asdict(plan.target), []]).removesuffix("]]")
+    hasher = hashlib.sha256(head.encode())
+    for number, line in enumerate(_effects([change for change in plan.changes if is_picked(plan, change)])):
+        hasher.update(f"{',' if number else ''}{canonical_json(line)}".encode())
+    hasher.update(b"]]")
+    return hasher.hexdigest()
+
+
+def _effects(changes: Sequence[Change]) -> Iterator[str]:
+    """What each change writes, one line each, in order of the lines, without holding all of them at once.
+
+    A line begins with the id of its document, and no id is the beginning of another, so ids in order are lines in
+    order. Plans hold their changes by id already, an undo mostly backwards.
+    """
+    ordered = next((order for order in (changes, changes[::-1]) if _rises(map(_document_line, order))), None)
+    for _, several in groupby(ordered or sorted(changes, key=_document_line), key=_document_line):
+        yield from sorted(map(_effect, several))
+
+
+def _effect(change: Change) -> str:
+    return _line([change.document_id, [[item.path, item.before, item.after] for item in change.sets]]).decode()
+
+
+def _document_line(change: Change) -> bytes:
+    return _line(change.document_id)
+
+
+def _rises(lines: Iterable[bytes]) -> bool:
+    return all(first < second for first, second in pairwise(lines))
 
 
 def plan_bytes(plan: Plan) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from recon.model import FieldChange, Plan, Tier, Verdict
 from recon.planfile import (
     EmptySelectionError,
     PlanFileError,
+    canonical_json,
     effects_digest,
     is_picked,
     load_plan,
@@ -22,6 +24,7 @@ from recon.planfile import (
     save_plan,
     seal_plan,
     select_changes,
+    sha256_hex,
 )
 from tests.plans import a_change, a_plan
 
@@ -134,3 +137,16 @@ def test_a_correction_writes_what_is_automatic_and_what_was_picked_by_payment(ti
     written = replace(change, sets=(FieldChange("status", "pending", "failed"),))
     moves = effects_digest(replace(plan, changes=(written,))) != plan.effects_digest
     assert moves is is_picked(plan, change), "an approval is about what would be written, and about nothing else"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    ids=st.lists(st.one_of(st.text(max_size=3), st.integers(0, 120), st.sampled_from([{"$oid": "a"}, {"$oid": "ab"}])))
+)
+def test_the_effects_digest_is_that_of_all_effects_sorted_in_whatever_order_they_come(ids: list[Any]) -> None:
+    changes = [replace(AUTO, document_id=each, payment_id=str(n)) for n, each in enumerate(ids)]
+    plan = replace(a_plan(), changes=tuple(changes), picked=())
+    lines = sorted(canonical_json([c.document_id, [[s.path, s.before, s.after] for s in c.sets]]) for c in changes)
+    expected = sha256_hex(canonical_json([plan.kind, asdict(plan.target), lines]))
+    assert effects_digest(plan) == expected
+    assert effects_digest(replace(plan, changes=tuple(changes[::-1]))) == expected

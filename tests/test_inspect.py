@@ -160,6 +160,7 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "simulated hash": ("simulated_hash", untouched("simulated")),
     "closed though paid in time": ("closed_though_paid", untouched("failed_though_paid")),
     "provider paid, chain silent": ("paid_at_provider_only", untouched("marked_paid_at_gateway")),
+    "only the provider differs": ("only_the_provider_differs", untouched("provider_down_chain_proves")),
     "only the row says so": ("only_the_row_says_so", untouched("only_the_row_says_so")),
     "a refund nobody recorded": ("refund_disagrees", untouched("refund_on_chain")),
     "a source did not answer": ("could_not_ask", untouched("no_address_to_look_at")),
@@ -223,6 +224,12 @@ def test_the_time_left_is_told_where_depth_is_missing(tmp_path: Path) -> None:
 def test_the_safety_check_is_named(tmp_path: Path) -> None:
     found = looked_at(scene("safety_without_hash"), tmp_path)
     assert "the safety check waits on: missing_tx_hash" in found.causes[0].evidence_for
+
+
+def test_a_worthless_token_with_the_right_reference_is_told_and_pays_nothing(tmp_path: Path) -> None:
+    first = looked_at(scene("spoofed_token"), tmp_path).causes[0]
+    assert first.name == "never_paid"
+    assert any("is worth nothing" in text for text in first.evidence_for)
 
 
 def test_a_check_that_the_row_does_not_name_is_told_by_the_evidence(tmp_path: Path) -> None:

@@ -192,6 +192,13 @@ NO_MONEY: Final = Sign(
 )
 NO_PROXY_LOG: Final = Sign(lambda f: not f.valid, lambda f: "no fee proxy of its chain has logged its reference")
 WRONG_MONEY: Final = Sign(lambda f: bool(f.wrong), _wrong_text)
+WORTHLESS: Final = Sign(
+    lambda f: any(f.transfer(link).get("token_known") is False for link in f.wrong),
+    lambda f: (
+        "a log with its reference moves a token that is none of those known, and is worth nothing: "
+        + transfer_text(f, next(row for link in f.wrong if (row := f.transfer(link)).get("token_known") is False))
+    ),
+)
 STRAY: Final = Sign(
     lambda f: bool(f.strays),
     lambda f: "money of this size reached its recipient without its reference: " + transfer_text(f, f.strays[0]),

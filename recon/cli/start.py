@@ -26,7 +26,7 @@ class FileThereError(RefusedError):
     """A file that a command would write exists already."""
 
     def __init__(self, *, path: str) -> None:
-        super().__init__(f"{path} is there already and was left as it is; name another with --out, or move it away.")
+        super().__init__(f"{path} is there already and was left as it is; name another, or move it away.")
 
 
 @click.command()

@@ -139,7 +139,8 @@ def render_proof(found: ProofReport) -> Report:
         Fact("payment", "payment", found.payment_id or "none", "id"),
     )
     step = {
-        "accept": "Nothing was written. recon plan --id corrects the payment from the chain's proof.",
+        "accept": "Nothing was written. What the row lacks of it, a plan corrects from the chain's proof: "
+        f"recon plan --id {shell_word(found.payment_id or 'ID')}",
         "wait": "Nothing was written. Ask again later.",
         "suspicious": "Nothing was written. Keep the payment pending and hand this to operator review (003 §2.10).",
     }[found.answer]

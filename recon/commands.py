@@ -180,9 +180,11 @@ def inspect(
     from recon.inspection import inspect_payment
     from recon.inspection.gather import Asking
     from recon.opening import open_sources
+    from recon.report.notebook import register_formatters
     from recon.snapshot import open_snapshot
     from recon.triage.deliveries import load_deliveries
 
+    register_formatters()
     settings = _settings(config)
     folder = settings.recorded_dir
     recorded = folder / "deliveries.ndjson" if folder is not None else None

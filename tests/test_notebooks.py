@@ -113,6 +113,22 @@ def test_findings_and_changes_show_themselves_as_tables(demo: Path) -> None:
     assert any("What each side says" in html and "critical" in html for html in first)
 
 
+def test_an_inspection_and_its_timeline_show_themselves_as_tables(demo: Path, tmp_path: Path) -> None:
+    cells = [
+        "import recon\nfrom pathlib import Path\nhome = Path('recon-demo')",
+        "from recon.plan import load_plan\nplan = load_plan(next(home.glob('plan-*.json')))",
+        "found = recon.inspect(plan.findings[0].payment_id, config=home / 'recon.toml')\nfound",
+        "found.timeline",
+    ]
+    path = tmp_path / "timeline.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells]), path)
+    shown = outputs(executed(path, demo), "text/html")
+    assert len(shown) == 2
+    assert "Causes, best explanation first" in shown[0]
+    assert "<th" in shown[1]
+    assert "payment made" in shown[1]
+
+
 def test_the_incident_shows_the_outage_and_that_the_backlog_went(demo: Path) -> None:
     notebook = executed(NOTEBOOKS[2], demo)
     shown = outputs(notebook, "text/plain")

@@ -30,10 +30,16 @@ class Event:
     says: str
 
 
-def timeline_of(facts: Facts) -> tuple[Event, ...]:
+class Timeline(tuple[Event, ...]):
+    """Events, oldest first; a type of its own so that a notebook shows them as a table."""
+
+    __slots__ = ()
+
+
+def timeline_of(facts: Facts) -> Timeline:
     """Everything with a time, oldest first; ties by source and text."""
     events = [*_document(facts), *_chain(facts), *_provider(facts), *_deliveries(facts), *_journal(facts)]
-    return tuple(sorted(events, key=lambda each: (each.at_ms, each.source, each.says))[:EVENTS_MAX])
+    return Timeline(sorted(events, key=lambda each: (each.at_ms, each.source, each.says))[:EVENTS_MAX])
 
 
 def _document(facts: Facts) -> Iterator[Event]:

@@ -106,11 +106,11 @@ def _inspection_html(found: Any) -> str:
 
 def _formatters() -> list[tuple[type, Callable[[Any], str]]]:
     from recon.inspection import Inspection
-    from recon.inspection.timeline import Event
+    from recon.inspection.timeline import Event, Timeline
 
     return [
         (Finding, finding_html), (Change, change_html), (Plan, plan_html), (Report, report_html),
-        (Inspection, _inspection_html), (Event, lambda event: timeline_html([event])),
+        (Inspection, _inspection_html), (Event, lambda event: timeline_html([event])), (Timeline, timeline_html),
     ]  # fmt: skip
 
 

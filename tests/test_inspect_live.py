@@ -190,6 +190,9 @@ def test_configured_deliveries_are_in_the_inspection_the_snapshot_and_the_report
     (taken,) = (folder / "out").glob("snapshot-*")
     found = inspected(payment_id(2), "--snapshot", str(taken), folder=folder, uri="mongodb://127.0.0.1:1/", code=1)
     assert first_cause(found) == "webhook_refused"
+    found = inspected(payment_id(3), "--snapshot", str(taken), folder=folder, uri="mongodb://127.0.0.1:1/", code=0)
+    assert first_cause(found) == "never_paid"
+    assert any(row["speaks"] == "against" and "only asked for afresh" in row["says"] for row in found["cause_evidence"])
 
     ran = recon(["report", "plan.json", "--html", "report.html"], folder=folder, uri=uri)
     assert ran.returncode == 0, ran.stderr

@@ -106,6 +106,7 @@ def case_json(found: Inspection, *, made_at: datetime, salt: bytes | None = None
         "documents": {key: redactor.value(value) for key, value in sorted(dossier.documents.items())},
         "journal": [redactor.row(row, columns={}) for row in dossier.journal],
         "delivery_sources": list(dossier.delivery_sources),
+        "is_afresh": dossier.is_afresh,
         "forwarders": [dict(row) for row in dossier.forwarders],
         "not_asked": [redactor.text(text) for text in dossier.not_asked],
         "verdict": None if found.judged is None else str(found.judged.finding.verdict),
@@ -162,6 +163,7 @@ def _dossier(case: Mapping[str, Any]) -> Dossier:
         documents=dict(case["documents"]),
         journal=tuple(dict(row) for row in case["journal"]),
         delivery_sources=tuple(map(str, case["delivery_sources"])),
+        is_afresh=case.get("is_afresh") is not False,
         forwarders=tuple(
             {"address": str(row["address"]), "tx_hash": str(row["tx_hash"])} for row in case.get("forwarders", [])
         ),

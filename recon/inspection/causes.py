@@ -291,7 +291,7 @@ CAUSES: Final = (
           _stages((PROVEN, lambda f: f.verdict in (V.IN_TRANSIT, V.ABANDONED) and f.is_incoming and not f.strays),
                   (PROVEN, lambda f: s.is_closed_unpaid(f) and not f.strays),
                   (POSSIBLE, lambda f: f.verdict in (V.IN_TRANSIT, V.ABANDONED) and f.is_incoming)),
-          (s.NO_MONEY, s.WORTHLESS, s.PROVIDER_DENIES, s.EXPIRES, s.STRAY_AGAINST),
+          (s.NO_MONEY, s.WORTHLESS, s.PROVIDER_DENIES, s.EXPIRES, s.STRAY_AGAINST, s.NOT_AFRESH),
           "Nothing to do. If the buyer insists, ask for the transaction hash: recon inspect --verify-proof.",
           "000 §3.8"),
     Cause("not_due_yet", "It was started a moment ago.",

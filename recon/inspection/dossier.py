@@ -59,6 +59,7 @@ class Dossier:
         delivery_sources: Where delivery records were looked for; none means that nobody could say what was delivered.
         forwarders: Those that a factory made for its reference: ``address``, and the ``tx_hash`` that made it.
         not_asked: What could not be asked, one sentence each.
+        is_afresh: Whether the chains were asked about this payment's addresses, which a snapshot's window is not.
     """
 
     asked: str
@@ -72,6 +73,7 @@ class Dossier:
     delivery_sources: tuple[str, ...] = ()
     forwarders: tuple[Row, ...] = ()
     not_asked: tuple[str, ...] = ()
+    is_afresh: bool = True
 
     def rows(self, name: str) -> tuple[Row, ...]:
         """The rows of one table."""

@@ -163,7 +163,7 @@ def gather_from_snapshot(text: str, snapshot: Snapshot, *, asking: Asking) -> Do
         raise UnknownIdError(text=text, asked=[f"snapshot {snapshot.digest[:12]}"])
     main = _main_of(snapshot, found)
     dossier = _from_snapshot(text, snapshot, found, main=main, asking=asking, names=names)
-    return _with_journal(dossier, asking)
+    return _with_journal(replace(dossier, is_afresh=False), asking)
 
 
 def _main_of(snapshot: Snapshot, found: _Search) -> str | None:

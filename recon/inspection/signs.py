@@ -192,6 +192,14 @@ NO_MONEY: Final = Sign(
 )
 NO_PROXY_LOG: Final = Sign(lambda f: not f.valid, lambda f: "no fee proxy of its chain has logged its reference")
 WRONG_MONEY: Final = Sign(lambda f: bool(f.wrong), _wrong_text)
+NOT_AFRESH: Final = Sign(
+    lambda f: not f.dossier.is_afresh,
+    lambda f: (
+        "a snapshot was looked at: money on another chain, past the proxy or at a forwarder is only asked for afresh "
+        "(without --snapshot)"
+    ),
+    speaks_for=False,
+)
 WORTHLESS: Final = Sign(
     lambda f: any(f.transfer(link).get("token_known") is False for link in f.wrong),
     lambda f: (

@@ -18,6 +18,7 @@ from recon.model import MISSING, Change, FieldChange, Finding, GuardTerm, Policy
 from recon.planfile import change_id
 from recon.registry.transitions import PATHS, allowed_sets
 from recon.rules import RULE
+from recon.sources.documents import DECIDING_KEYS
 from recon.sources.fields import FieldPaths, stored_path
 
 Row = Mapping[str, Any]
@@ -242,7 +243,16 @@ def _guard(
             terms.append(_missing_term(path) if value == MISSING else GuardTerm(path, value))
         elif path in needed:
             return (), path
+        elif isinstance(value, Mapping):
+            terms += _inside(path, value)
     return tuple(terms), None
+
+
+def _inside(path: str, held: Mapping[str, Any]) -> list[GuardTerm]:
+    """A hold that is an object is read by what stands in it: every value there, and every word that could come."""
+    plain = {key for key in held if key and "." not in key and not key.startswith("$")}
+    found = [(f"{path}.{key}", held.get(key, dict(MISSING))) for key in sorted(plain | DECIDING_KEYS)]
+    return [GuardTerm(inner, value) for inner, value in found if is_scalar(value)]
 
 
 @lru_cache(maxsize=1_000)

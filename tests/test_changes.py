@@ -216,3 +216,12 @@ def test_a_field_that_is_read_from_elsewhere_first_is_left_alone() -> None:
         found = change_for(a_finding(), row_of(), document=document_of(), policy=Policy(), places=configured(**fields))
         assert isinstance(found, Refusal)
         assert f"{name} is read from {fields[name][0]} here" in found.reason
+
+
+def test_a_hold_that_is_an_object_is_guarded_by_what_stands_in_it_and_what_could_come() -> None:
+    screened = {"paymentReference": "0xab", "amlResult": {"status": "clear", "score": {"$numberInt": "3"}, "raw": [1]}}
+    guard = {term.path: term.value for term in planned(document_of(metadata=screened)).guard}
+    assert guard["metadata.amlResult.status"] == "clear"
+    assert guard["metadata.amlResult.score"] == {"$numberInt": "3"}
+    assert guard["metadata.amlResult.blocked"] == guard["metadata.amlResult.decision"] == MISSING
+    assert not {"metadata.amlResult", "metadata.amlResult.raw"} & set(guard), "no guard compares those"

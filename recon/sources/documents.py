@@ -38,6 +38,10 @@ _BLOCKED = frozenset(
 )
 _BLOCK_FLAGS = ("blocked", "isBlocked", "sanctioned", "isSanctioned", "hit")
 _BLOCK_WORDS = ("status", "result", "decision", "verdict", "outcome")
+_MARK_WORDS = ("active", "enabled", "status")
+DECIDING_KEYS: Final = frozenset((*_BLOCK_FLAGS, *_BLOCK_WORDS, *_MARK_WORDS))
+"""What is looked at inside a hold or a screening answer that is an object."""
+
 RESOLVED: Final = (
     "expires_at", "external_id", "network", "recipient", "reference", "request_id", "token", "tx_hash",
 )  # fmt: skip
@@ -197,7 +201,7 @@ def is_set(value: object) -> bool:
     if type(value) is str:
         return value.strip().lower() not in _NOT_HELD
     if isinstance(value, Mapping):
-        for key in ("active", "enabled", "status"):
+        for key in _MARK_WORDS:
             if key in value:
                 return is_set(value[key])
         return bool(value)

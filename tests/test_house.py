@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("limits", "changes", "findings", "plan"),
     ("retry", "store"),
     ("lease", "journal", "runs"),
-    ("approvals", "consent", "writing", "apply", "undo", "history"),
+    ("approvals", "consent", "writing", "settling", "apply", "undo", "history"),
     ("flags", "sample", "gates", "gates_evidence", "gates_records", "preflight", "drain", "backfill", "flagsettings"),
     ("inspection", "triage"),
     ("simulate", "score"),

@@ -26,7 +26,7 @@ ENGINES: Final = ("duckdb", "polars", "pandas", "spark")
 
 
 MEMORY_LEAST_BYTES: Final = 1_000_000_000
-MEMORY_MOST_BYTES: Final = 2_500_000_000
+MEMORY_MOST_BYTES: Final = 2_000_000_000
 _MEMORY_PER_PAYMENT: Final = 250
 
 
@@ -105,7 +105,7 @@ def open_engine(
 
 
 def usual_memory_bytes(payments: int) -> int:
-    """The memory limit of a judgement for which nobody set one: 1 GB, and up to 2.5 GB for ten million payments."""
+    """The memory limit of a judgement for which nobody set one: 1 GB, and up to 2 GB for ten million payments."""
     return min(MEMORY_MOST_BYTES, max(MEMORY_LEAST_BYTES, payments * _MEMORY_PER_PAYMENT))
 
 

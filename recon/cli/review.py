@@ -208,21 +208,19 @@ def artefact_kind(path: Path) -> str:
 
 
 def _show_plan(path: Path, *, payment: str | None, page: int, output: str, part: str | None) -> None:
-    import gc
-
-    from recon.planfile import load_plan, plan_bytes
+    from recon.planfile import load_plan, many_objects, plan_bytes
     from recon.report import render_payment, render_review
 
-    plan = load_plan(path)
-    gc.freeze()  # A large plan is half a million objects, and the collector would go through them again and again.
-    if payment is not None:
-        print_result(render_payment(plan, payment), output, part=part)
-    elif output == "json":
-        write_stdout(plan_bytes(plan).decode())
-    else:
-        rows = max(1, len(plan.changes)) if output == "csv" else PAGE_ROWS
-        report = render_review(plan, path=str(path), page=page, page_rows=rows)
-        print_result(report, output, part=part or ("changes" if output == "csv" else None))
+    with many_objects():
+        plan = load_plan(path)
+        if payment is not None:
+            print_result(render_payment(plan, payment), output, part=part)
+        elif output == "json":
+            write_stdout(plan_bytes(plan).decode())
+        else:
+            rows = max(1, len(plan.changes)) if output == "csv" else PAGE_ROWS
+            report = render_review(plan, path=str(path), page=page, page_rows=rows)
+            print_result(report, output, part=part or ("changes" if output == "csv" else None))
 
 
 def _selected(plan: Plan, verdicts: tuple[str, ...], payments: tuple[str, ...], values: dict[str, str]) -> Plan:

@@ -11,7 +11,7 @@ from benchmarks.measure import Result, interleaved, run_part, run_process, say
 
 AIM = 3.0
 ROWS_LARGE = 1_000_000
-MEMORY_LEAST_MB, MEMORY_MOST_MB = 1_000, 2_500
+MEMORY_LEAST_MB, MEMORY_MOST_MB = 1_000, 2_000
 """What a plan takes when nobody sets a limit."""
 BARE_MB = 4_000
 """The bare join runs out of memory under the limits of a plan, so it is given more."""

@@ -130,6 +130,13 @@ def test_references_are_derived_by_columns_as_one_by_one() -> None:
     assert sum(row["reference"] is not None for row in rows) == 2 * 6
 
 
+def test_a_field_that_no_document_of_a_batch_has_gives_the_same_rows() -> None:
+    for missing in payment(_id="p-1"):
+        documents = [payment(_id=f"p-{number}") for number in range(3)]
+        raws = [bson.encode({key: value for key, value in one.items() if key != missing}) for one in documents]
+        assert rows_of_batch(RawBatch(b"".join(raws))) == rows_of(*map(RawDocument, raws)), missing
+
+
 def test_fields_in_another_order_in_every_document_are_read_by_columns() -> None:
     chance = random.Random(1)
     documents = [payment(_id=f"p-{number}") for number in range(300)]

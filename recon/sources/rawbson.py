@@ -175,8 +175,11 @@ class Columns:
         return path in self._kinds
 
     def places(self, path: str) -> Ints:
-        """Where the value begins, for documents that have the path."""
-        return self._places[path]
+        """Where the value begins, for documents that have the path; 0 for the others."""
+        import numpy as np
+
+        found = self._places.get(path)
+        return np.zeros(self.size, dtype=np.int64) if found is None else found
 
     def texts(self, at: Ints) -> pa.Array:
         """The strings at some places, which must be in rising order.

@@ -241,9 +241,9 @@ def _guard(
         value = value_at(document, path)
         if is_scalar(value):
             terms.append(_missing_term(path) if value == MISSING else GuardTerm(path, value))
-        elif path in needed:
+        elif path in needed or not isinstance(value, Mapping):
             return (), path
-        elif isinstance(value, Mapping):
+        else:
             terms += _inside(path, value)
     return tuple(terms), None
 

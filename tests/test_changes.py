@@ -225,3 +225,10 @@ def test_a_hold_that_is_an_object_is_guarded_by_what_stands_in_it_and_what_could
     assert guard["metadata.amlResult.score"] == {"$numberInt": "3"}
     assert guard["metadata.amlResult.blocked"] == guard["metadata.amlResult.decision"] == MISSING
     assert not {"metadata.amlResult", "metadata.amlResult.raw"} & set(guard), "no guard compares those"
+
+
+def test_a_hold_that_is_an_array_leaves_the_row_alone_since_what_may_be_added_to_it_cannot_be_guarded() -> None:
+    for held in ([], [{"kind": "manual"}]):
+        document = document_of(metadata={"paymentReference": "0xab", "manualHold": held})
+        found = change_for(a_finding(), row_of(), document=document, policy=Policy())
+        assert found == Refusal("metadata.manualHold holds an object or an array, which no guard compares")

@@ -66,18 +66,13 @@ def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     path, plan = given["snapshot_path"], latest_plan(settings, given["plan_path"])
     own = None if plan is None or path is not None else _own_snapshot(settings, plan)
     began = resolve_moment(given["began"], now=now)
+    logs = triage_access_log(given["logs"]) if given["logs"] else None
     made = incident_of(
         given["title"],
-        page=page_of(
-            settings,
-            plan_path=given["plan_path"],
-            logs=given["logs"],
-            places=given["places"],
-            ask=given["ask"],
-        ),
+        page=page_of(settings, plan=plan, logs=logs, places=given["places"], ask=given["ask"]),
         plan=plan,
         before=load_plan(given["before_path"]) if given["before_path"] else None,
-        logs=triage_access_log(list(given["logs"])) if given["logs"] else None,
+        logs=logs,
         snapshot=open_snapshot(path) if path is not None else own,
     )
     filled = replace(

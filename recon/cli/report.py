@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from recon.cli.common import config_option, note, settings_from, write_stdout
+from recon.cli.common import config_option, note, settings_from, settings_if_there, write_stdout
 from recon.cli.incident import incident
 from recon.errors import ConfigError, UsageError
 
@@ -215,15 +215,8 @@ def _run_page(run: str, config_path: Path | None) -> Page:
 
 def _settings(config_path: Path | None) -> Settings | None:
     """The configuration that was named, or the one that is found; None where there is none to be found."""
-    import os
-
-    from recon.configfile import CONFIG_NAME
-
-    found: Any = config_path or os.environ.get("RECON_CONFIG") or Path(CONFIG_NAME).exists()
-    if not found:
-        return None
     try:
-        return settings_from(config_path)
+        return settings_if_there(config_path)
     except ConfigError:
         if config_path is not None:
             raise

@@ -19,6 +19,7 @@ from recon.cli.common import (
     print_result,
     resolve_moment,
     settings_from,
+    settings_if_there,
 )
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from recon.config import Settings
     from recon.model import Plan
     from recon.sources.http import Secret
+    from recon.triage.accesslog import LogTriage
     from recon.triage.deliveries import DeliveryFile
     from recon.triage.replay import DeliveryTriage
     from recon.triage.summary import Health
@@ -113,7 +115,7 @@ def deliveries(
     from recon.report.triage import render_delivery_triage
     from recon.triage.replay import replay_lines
 
-    settings = _settings_or_none(config_path, needed=given["collection"] is not None)
+    settings = settings_if_there(config_path) if given["collection"] is None else settings_from(config_path)
     found = _triaged(places, settings, given)
     if given["out"] is not None:
         lines = "".join(json.dumps(line, sort_keys=True) + "\n" for line in replay_lines(found))
@@ -145,22 +147,27 @@ def summary(*, config_path: Path | None, plan_path: Path | None, output: str, pa
     Example: recon triage summary --ask --access-log nginx/access.log --deliveries deliveries.ndjson
     """
     from recon.report.triage import render_page
+    from recon.triage.accesslog import triage_access_log
 
     settings = settings_from(config_path)
-    page = page_of(settings, plan_path=plan_path, logs=given["logs"], places=given["places"], ask=given["ask"])
+    page = page_of(
+        settings,
+        plan=latest_plan(settings, plan_path),
+        logs=triage_access_log(given["logs"]) if given["logs"] else None,
+        places=given["places"],
+        ask=given["ask"],
+    )
     print_result(render_page(page), output, part=part)
     sys.exit(DIFFERENCES if page.guesses else DONE)
 
 
 def page_of(
-    settings: Settings, *, plan_path: Path | None, logs: Sequence[Path], places: Sequence[Path], ask: bool = False
+    settings: Settings, *, plan: Plan | None, logs: LogTriage | None, places: Sequence[Path], ask: bool = False
 ) -> Any:
-    """The first page from what is named and what the history holds; with ``ask`` also from what answers now."""
+    """The first page from a plan, triaged logs and delivery records; with ``ask`` also from what answers now."""
     from recon.opening import kept_deliveries
-    from recon.triage.accesslog import triage_access_log
     from recon.triage.summary import Evidence, first_page
 
-    plan = latest_plan(settings, plan_path)
     problems = (
         [f"{row['source']}: {row['problem']}" for row in plan.coverage if not row.get("complete")] if plan else []
     )
@@ -170,7 +177,7 @@ def page_of(
             now=settings.now(),
             summary=None if plan is None else plan.summary,
             plan_at=None if plan is None else plan.created_at,
-            logs=triage_access_log(list(logs)) if logs else None,
+            logs=logs,
             deliveries=_triaged(tuple(places), settings, chosen) if places or kept_deliveries(settings) else None,
             flags=_flags(settings),
             health=_health(settings) if ask else None,
@@ -236,15 +243,6 @@ def _flags(settings: Settings) -> dict[str, str] | None:
     except ReconError:
         return None
     return {view.flag: view.value or "(not set)" for view in found.flags}
-
-
-def _settings_or_none(config_path: Path | None, *, needed: bool) -> Settings | None:
-    """The configuration, if one is named, needed, or there."""
-    from recon.configfile import CONFIG_NAME
-
-    if config_path is None and not needed and "RECON_CONFIG" not in os.environ and not Path(CONFIG_NAME).exists():
-        return None
-    return settings_from(config_path)
 
 
 def _triaged(places: tuple[Path, ...], settings: Settings | None, given: dict[str, Any]) -> DeliveryTriage:

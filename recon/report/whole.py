@@ -70,7 +70,7 @@ def _judged(snapshot: Snapshot, policy: Policy) -> tuple[dict[str, str], pa.Tabl
     coverage, gaps = snapshot.table("coverage").to_pylist(), snapshot.table("gaps").to_pylist()
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
     # Both give the same rows; for a few payments it is DuckDB's planning that takes the time.
-    is_small = snapshot.table("payments").num_rows <= POLARS_UP_TO
+    is_small = snapshot.rows("payments") <= POLARS_UP_TO
     engine = open_engine("polars" if is_small else "duckdb")
     try:
         matched = match_payments(snapshot.frames(engine), horizon=horizon, policy=policy, keep=engine.keep)

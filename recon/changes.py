@@ -156,7 +156,7 @@ def _wanted(finding: Finding, row: Row, *, policy: Policy) -> dict[str, Any]:
     verdicts = [finding.verdict]
     if finding.tier is Tier.AUTO:
         verdicts += [item for item in finding.findings if RULE[item].tier is Tier.AUTO and item is not finding.verdict]
-    threshold = policy.confirmations_min.get(row["chain_id"], policy.confirmations_min_default)
+    threshold = policy.confirmations_of(row["chain_id"])
     symbols = {"proof": row["proof_tx"], "refund": row["refund_tx"], "threshold": threshold}
     wanted: dict[str, Any] = {}
     for verdict in verdicts:

@@ -271,6 +271,10 @@ class Policy:
     unproven_share_max_percent: int = 5
     side_effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def confirmations_of(self, chain_id: int | None) -> int:
+        """The backend's own minimum of confirmations on a chain."""
+        return self.confirmations_min.get(chain_id or 0, self.confirmations_min_default)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from bson import ObjectId
 
 from recon.apply import ApplyOptions, RunReport, RunStoppedError, apply_plan, resume_run
@@ -17,6 +18,7 @@ from recon.journal import Journal, MongoJournal
 from recon.limits import Limits
 from recon.model import Change, FieldChange, GuardTerm, Plan, Target, Tier, Verdict
 from recon.planfile import change_id, seal_plan
+from recon.runs import RunSummary, list_runs
 from recon.store import MongoWriter, PaymentWriter
 from recon.writing import Pace
 
@@ -191,6 +193,21 @@ def a_world(database: Database[dict[str, Any]], documents: Sequence[dict[str, An
     else:
         database.create_collection("payments")
     return connect(database, documents)
+
+
+def died_after_a_write(world: World, plan: Plan) -> RunSummary:
+    """A run whose process ended after its first write and before the outcomes."""
+
+    class DiedError(Exception):
+        pass
+
+    def step(name: str) -> None:
+        if name == "store.write:after":
+            raise DiedError
+
+    with pytest.raises(DiedError):
+        world.apply(plan, step=step, in_flight=1, canary_rows=0)
+    return list_runs(world.journal)[0]
 
 
 def connect(database: Database[dict[str, Any]], documents: Sequence[dict[str, Any]]) -> World:

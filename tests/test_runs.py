@@ -18,7 +18,7 @@ from recon.runs import (
     read_run,
     settle_change,
 )
-from tests.applying import NOW, World, a_change, a_plan, a_world, later, some_documents
+from tests.applying import NOW, World, a_change, a_plan, a_world, died_after_a_write, later, some_documents
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -36,17 +36,7 @@ def world(mongo_database: Store) -> World:
 
 def interrupted(world: World, plan: Any, *, lose_stamp: bool) -> str:
     """A run that died after its writes and before their outcomes; a backend may have erased the stamp since."""
-
-    class DiedError(Exception):
-        pass
-
-    def step(name: str) -> None:
-        if name == "store.write:after":
-            raise DiedError
-
-    with pytest.raises(DiedError):
-        world.apply(plan, step=step, in_flight=1, canary_rows=0)
-    run = list_runs(world.journal)[0]
+    run = died_after_a_write(world, plan)
     assert run.state == "open"
     if lose_stamp:
         world.database.payments.update_many({}, {"$unset": {"metadata.recon": ""}})

@@ -16,7 +16,7 @@ from pymongo.read_concern import ReadConcern
 from recon.apply import EvidenceMovedError
 from recon.guard import GuardedUpdate
 from recon.limits import LimitError, PlanAgeError
-from recon.model import Plan, Verdict
+from recon.model import Verdict
 from recon.retry import Retry
 from recon.runs import Result, blocked_payments, list_runs
 from recon.store import MongoWriter, ReadOnlyCredentialError, WriteResult
@@ -28,6 +28,7 @@ from tests.applying import (
     a_plan,
     a_world,
     connect,
+    died_after_a_write,
     later,
     some_documents,
     stopped_report,
@@ -258,7 +259,7 @@ def test_a_lease_lost_with_groups_under_way_starts_no_further_write(world: World
 def test_limits_hold_for_rows_that_came_free_while_the_lease_was_waited_for(world: World) -> None:
     """Another run gives rows back between the look at all rows and the lease: they count like all others."""
     first = world.plan(only=slice(10))
-    run = died_after_one_write(world, first)
+    run = died_after_a_write(world, first).run
     other = a_plan(world.target, [a_change(d, sets={"disputed": True}) for d in world.documents()])
 
     def step(name: str) -> None:
@@ -378,18 +379,3 @@ def test_rights_that_are_taken_away_midway_stop_the_run_and_it_continues_with_th
                 world.resume(plan, str(report.run))
             admin.shop.command("updateUser", "writer", roles=["readWrite"])
             assert world.resume(plan, str(report.run)).counts == {Result.APPLIED: 20}
-
-
-def died_after_one_write(world: World, plan: Plan) -> str:
-    """A run whose process ended after its first write; gives its name."""
-
-    class DiedError(Exception):
-        pass
-
-    def step(name: str) -> None:
-        if name == "store.write:after":
-            raise DiedError
-
-    with pytest.raises(DiedError):
-        world.apply(plan, step=step, in_flight=1, canary_rows=0)
-    return list_runs(world.journal)[0].run

@@ -121,11 +121,11 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
         matched.links.filter(mine), LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]
     )
     row = {**found[0], **{name: payment[name] for name in _DETAILS}, **_claimed(found[0], dossier.rows("claims"))}
-    whole = tuple(_exact(link) for link in links.to_pylist())
+    whole = tuple(exact_row(link) for link in links.to_pylist())
     describer = Describer(
         registry=registry, policy=dossier.policy, links={payment["payment_id"]: whole}, now_ms=dossier.now_ms
     )
-    exact = _exact(row)
+    exact = exact_row(row)
     return Judged(exact, whole, describer.finding(exact))
 
 
@@ -168,7 +168,8 @@ def _frame(name: str, rows: Sequence[Row]) -> Frame:
     return frame
 
 
-def _exact(row: Row) -> dict[str, Any]:
+def exact_row(row: Row) -> dict[str, Any]:
+    """A row with its amounts as whole numbers instead of decimals."""
     return {key: int(value) if isinstance(value, Decimal) else value for key, value in row.items()}
 
 
@@ -217,10 +218,10 @@ def cut_out(
         "claim_txs": tuple(_taken(engine, frames, "claim_txs", _any_of([("claim_id", keys), ("tx_hash", hashes)]))),
         "transfers": tuple(transfers),
         "transactions": tuple(_taken(engine, frames, "transactions", _any_of([("tx_hash", hashes)]))),
-        "deliveries": tuple(_exact(row) for row in snapshot.table("deliveries").to_pylist()),
+        "deliveries": tuple(exact_row(row) for row in snapshot.table("deliveries").to_pylist()),
     }
     for name in ("coverage", "gaps"):
-        made[name] = tuple(_exact(row) for row in snapshot.table(name).to_pylist())
+        made[name] = tuple(exact_row(row) for row in snapshot.table(name).to_pylist())
     return made
 
 
@@ -317,7 +318,7 @@ def _taken(
         whole = whole | condition
     columns = TABLES[name]
     table = engine.collect(frames[name].filter(whole).head(most), columns, order=list(columns)[:3])
-    return [_exact(row) for row in table.to_pylist()]
+    return [exact_row(row) for row in table.to_pylist()]
 
 
 def loose_keys(dossier: Dossier) -> dict[str, set[str]]:

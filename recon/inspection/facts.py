@@ -161,8 +161,7 @@ class Facts:
     @cached_property
     def minimum_confirmations(self) -> int:
         """The backend's own minimum on this chain."""
-        policy = self.dossier.policy
-        return policy.confirmations_min.get(self.row["chain_id"] or 0, policy.confirmations_min_default)
+        return self.dossier.policy.confirmations_of(self.row["chain_id"])
 
     @cached_property
     def waiting(self) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.errors import SourceError
 from recon.ids import payment_id_text
-from recon.inspection.dossier import NEIGHBOURS_MAX, Dossier, Row, loose_keys
+from recon.inspection.dossier import NEIGHBOURS_MAX, Dossier, Row, exact_row, loose_keys
 from recon.sources.interface import Selection
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def with_owners(
     rows = _rows(
         [documents[key] for key in sorted(documents.keys() - known)], sources, policy=policy, registry=registry
     )
-    context = (*dossier.rows("context"), *map(_whole, rows[:NEIGHBOURS_MAX]))
+    context = (*dossier.rows("context"), *map(exact_row, rows[:NEIGHBOURS_MAX]))
     return replace(dossier, tables={**dossier.tables, "context": context})
 
 
@@ -106,7 +106,3 @@ def _rows(batch: Iterable[Mapping[str, Any]], sources: SourceSet, *, policy: Pol
 
     rows: list[Row] = payment_rows(list(batch), fields=sources.fields, registry=registry, policy=policy).to_pylist()
     return rows
-
-
-def _whole(row: Row) -> Row:
-    return {key: int(value) if hasattr(value, "as_tuple") else value for key, value in row.items()}

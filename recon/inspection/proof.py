@@ -172,7 +172,7 @@ def _amount(transfers: Sequence[Row], payment: Row, registry: Registry) -> Check
 
 
 def _depth(row: Row, payment: Row, dossier: Dossier) -> Check:
-    least = dossier.policy.confirmations_min.get(payment["chain_id"] or 0, dossier.policy.confirmations_min_default)
+    least = dossier.policy.confirmations_of(payment["chain_id"])
     count = row["confirmations"] or 0
     said = f"{count} confirmation{'' if count == 1 else 's'}, {least} are the minimum" + (
         "" if row["final"] else ", not final yet"

@@ -8,6 +8,7 @@ from recon.inspection import Inspection
 from recon.inspection.dossier import Judged, claims_of
 from recon.report.inspection import render_inspection
 from recon.report.page import Chart, Page
+from recon.report.pictures import DEPTHS
 from recon.report.text import amount_text, clean_text, decimal_amount, group_digits, whole_tokens
 
 _CARDS: Final = ("cause", "next", "verdict", "amount")
@@ -70,15 +71,14 @@ def _depth(found: Inspection, judged: Judged) -> Chart | None:
     for link in judged.links[:_TRANSFERS_MAX]:
         depth = rows.get((link["t_chain"], link["t_tx"], link["t_log"]), {}).get("confirmations")
         if depth is not None:
-            least = policy.confirmations_min.get(link["t_chain"], policy.confirmations_min_default)
+            least = policy.confirmations_of(link["t_chain"])
             kind = 2 if link["t_final"] else 1 if depth >= least else 0
             told.append((f"{clean_text(link['t_tx'])[:10]}…:{link['t_log']}, needs {least}", kind, int(depth)))
     if not told:
         return None
-    names = ("under the threshold", "deep enough, not final", "final")
     series = [
         {"name": name, "values": [depth if kind == at else 0 for _, kind, depth in told]}
-        for at, name in enumerate(names)
+        for at, name in enumerate(DEPTHS)
     ]  # fmt: skip
     data = {"categories": [label for label, _, _ in told], "series": series, "overlaid": True}
     note = "Transfers that its hash, reference or address lead to."

@@ -24,6 +24,7 @@ _STEPS_MS: Final = tuple(minutes * 60_000 for minutes in (1, 5, 15, 60, 180, 360
 _FINE_MS: Final = (1_000, 5_000, *_STEPS_MS)
 _QUIET: Final = (Verdict.IN_SYNC, Verdict.IN_TRANSIT, Verdict.ABANDONED, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
 _FLOW_MAX: Final = 8
+DEPTHS: Final = ("under the threshold", "deep enough, not final", "final")
 _BARS_MAX: Final = 14
 
 
@@ -269,16 +270,13 @@ def _depth(whole: Whole, *, policy: Policy | None, registry: Registry) -> Chart 
     for chain_id, depth, final in zip(*columns, strict=True):
         if chain_id is None or depth is None:
             continue
-        least = policy.confirmations_min.get(chain_id, policy.confirmations_min_default)
         row = found.setdefault(chain_id, [0, 0, 0])
-        row[2 if final else 1 if depth >= least else 0] += 1
+        row[2 if final else 1 if depth >= policy.confirmations_of(chain_id) else 0] += 1
     if not found:
         return None
     chains = sorted(found)
-    needs = {c: policy.confirmations_min.get(c, policy.confirmations_min_default) for c in chains}
-    names = ("under the threshold", "deep enough, not final", "final")
     data = {
-        "categories": [f"{chain_name(chain, registry)}, needs {needs[chain]}" for chain in chains],
-        "series": [{"name": name, "values": [found[c][at] for c in chains]} for at, name in enumerate(names)],
+        "categories": [f"{chain_name(chain, registry)}, needs {policy.confirmations_of(chain)}" for chain in chains],
+        "series": [{"name": name, "values": [found[c][at] for c in chains]} for at, name in enumerate(DEPTHS)],
     }
     return Chart("depth", "Confirmations against thresholds", "depth", data, "Transfers that were read, by chain.")

@@ -69,6 +69,12 @@ class _Row:
         return int(str(self.intent.get("value") or 0))
 
     @property
+    def decimals(self) -> int | None:
+        """Of its token; None where the intent does not say them."""
+        said = self.intent.get("decimals")
+        return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= 77 else None
+
+    @property
     def sets(self) -> list[list[str]]:
         """Path, before and after of every reviewed field; the stamp and the date are ours and left out."""
         before, after = self.intent.get("before") or {}, self.intent.get("after") or {}
@@ -170,9 +176,8 @@ def _money(rows: Sequence[_Row], registry: Registry) -> Chart | None:
     sums: dict[tuple[Any, ...], list[int]] = {}
     for row in rows:
         intent = row.intent
-        decimals = intent.get("decimals")
-        if isinstance(decimals, int) and not isinstance(decimals, bool) and 0 <= decimals <= 77:
-            key = (intent.get("chain_id"), clean_text(intent.get("symbol") or "?"), decimals)
+        if row.decimals is not None:
+            key = (intent.get("chain_id"), clean_text(intent.get("symbol") or "?"), row.decimals)
             sums.setdefault(key, [0, 0])[0 if row.is_written else 1] += row.units
     kept = sorted(
         (key for key in sums if any(sums[key])),
@@ -239,10 +244,9 @@ def _grid(rows: Sequence[_Row], entries: Sequence[Entry], registry: Registry) ->
 
 def _cells(row: _Row, registry: Registry) -> list[str]:
     intent = row.intent
-    decimals, chain_id = intent.get("decimals"), intent.get("chain_id")
-    value = ""
-    if isinstance(decimals, int) and 0 <= decimals <= 77:
-        value = f"{format_units(row.units, decimals=decimals)} {intent.get('symbol') or '?'}"
+    chain_id, value = intent.get("chain_id"), ""
+    if row.decimals is not None:
+        value = f"{format_units(row.units, decimals=row.decimals)} {intent.get('symbol') or '?'}"
     moved = "; ".join(f"{path}: {before} to {after}" for path, before, after in row.sets)
     told = (
         "high" if row.needs_somebody else "none" if row.is_written else "info", row.state.payment_id,

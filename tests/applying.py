@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bson import ObjectId
 
-from recon.apply import ApplyOptions, RunReport, RunStoppedError, apply_plan, resume_run
-from recon.guard import ABSENT, STAMP, parents_of, to_extended, value_at, without_marks
-from recon.ids import payment_id_text
-from recon.journal import Journal, MongoJournal
-from recon.limits import Limits
-from recon.model import Change, FieldChange, GuardTerm, Plan, Target, Tier, Verdict
-from recon.planfile import change_id, seal_plan
-from recon.runs import RunSummary, list_runs
-from recon.store import MongoWriter, PaymentWriter
-from recon.writing import Pace
+from recon.core.ids import payment_id_text
+from recon.core.model import Change, FieldChange, GuardTerm, Plan, Target, Tier, Verdict
+from recon.core.values import ABSENT, STAMP, parents_of, to_extended, value_at
+from recon.plans.file import change_id, seal_plan
+from recon.plans.limits import Limits
+from recon.runs.apply import ApplyOptions, RunReport, RunStoppedError, apply_plan, resume_run
+from recon.runs.guard import without_marks
+from recon.runs.states import RunSummary, list_runs
+from recon.runs.stores.journal import Journal, MongoJournal
+from recon.runs.stores.payments import MongoWriter, PaymentWriter
+from recon.runs.writing import Pace
 
 if TYPE_CHECKING:
     from pymongo.database import Database

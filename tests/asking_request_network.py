@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 
-from recon.registry import load_registry
-from recon.sources.claims import parse_ms
-from recon.sources.http import Clock, Secret
+from recon.core.registry import load_registry
 from recon.sources.interface import ClaimKey, Coverage, Reading, no_progress
-from recon.sources.request_network import RequestNetwork, RequestNetworkSettings
+from recon.sources.providers.claims import parse_ms
+from recon.sources.providers.http import Clock, Secret
+from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
 from tests.provider_servers import (
     FakeClock,
     Handler,

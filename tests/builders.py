@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bson import ObjectId
 
-from recon.ids import payment_id_text, reference_topic
-from recon.registry import load_registry
-from recon.tables import TABLES, table_of
+from recon.core.ids import payment_id_text, reference_topic
+from recon.core.registry import load_registry
+from recon.core.tables import TABLES, table_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from recon.registry import load_registry
-from recon.sources.evm import ChainSettings, Endpoint, EvmChain
+from recon.core.registry import load_registry
+from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
+from recon.sources.chain.rpc import Clock
 from recon.sources.interface import ChainQuestion, Coverage, Reading
-from recon.sources.rpc import Clock
 from tests import vendor_faults as vendor
 from tests.vendor_faults import NOW_S, FakeNode, address, by_host
 

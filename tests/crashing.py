@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pymongo import MongoClient
 
-from recon.writing import Pace
+from recon.runs.writing import Pace
 from tests.applying import World, connect, some_documents
 
 ROWS = 40

@@ -10,7 +10,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from recon.sources.recorded import RecordedChain, RecordedWorld
+from recon.sources.recorded.format import RecordedChain, RecordedWorld
 
 Document = Mapping[str, Any]
 

@@ -13,12 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from recon.flags.apply import Consent, FlagPorts
-from recon.flags.files import DotenvPlace
-from recon.flags.journal import FILE_NAME, FlagJournal
-from recon.flags.plan import FlagPlan, FlagSetup, Request, plan_recipe
-from recon.flags.probes import HttpProber, Probe
-from recon.flags.recipes import find_recipe, roles_for
+from recon.rails.flags.apply import Consent, FlagPorts
+from recon.rails.flags.files import DotenvPlace
+from recon.rails.flags.journal import FILE_NAME, FlagJournal
+from recon.rails.flags.plan import FlagPlan, FlagSetup, Request, plan_recipe
+from recon.rails.flags.probes import HttpProber, Probe
+from recon.rails.flags.recipes import find_recipe, roles_for
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ENV = """\

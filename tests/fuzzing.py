@@ -20,9 +20,9 @@ import bson
 import httpx
 from hypothesis import strategies as st
 
-from recon.errors import ReconError
-from recon.model import Policy
-from recon.registry import load_registry
+from recon.core.errors import ReconError
+from recon.core.model import Policy
+from recon.core.registry import load_registry
 from tests.spoiling import (
     BSON_HOSTILE,
     DELIVERY,
@@ -79,8 +79,8 @@ def about(drawn: st.SearchStrategy[Any]) -> Callable[[Callable[[Any], None]], Ca
 @about(st.lists(mangled(st.sampled_from(DOCUMENTS), BSON_HOSTILE), min_size=1, max_size=3))
 def payment_documents_become_rows(documents: list[Any]) -> None:
     """One row each, the same by columns and one by one, whatever a document holds."""
-    from recon.sources.documents import codec
-    from recon.sources.payments import FieldPaths, payment_rows
+    from recon.sources.payments.documents import codec
+    from recon.sources.payments.read import FieldPaths, payment_rows
 
     given = [document for document in documents if isinstance(document, dict)]
     rules: dict[str, Any] = {"fields": FieldPaths(), "registry": load_registry(), "policy": Policy()}
@@ -105,7 +105,7 @@ def _told(row: Any) -> dict[str, Any]:
 
 
 def _never_waiting() -> Any:
-    from recon.sources.http import Clock
+    from recon.sources.providers.http import Clock
 
     seconds = [0.0]
 
@@ -151,8 +151,8 @@ answers = st.fixed_dictionaries(
 
 
 def _asked(source: Any, keys: Sequence[Any]) -> None:
+    from recon.core.tables import arrow_schema
     from recon.sources.interface import no_progress
-    from recon.tables import arrow_schema
 
     with suppress(ReconError):
         window = source.read_window(0, int(NOW.timestamp() * 1000), progress=no_progress)
@@ -180,9 +180,9 @@ def _keys() -> list[Any]:
 @about(answers)
 def request_network_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """Every key asked for gets a row, every table its schema."""
-    from recon.sources.http import Secret
-    from recon.sources.recorded import request_network_handler
-    from recon.sources.request_network import RequestNetwork, RequestNetworkSettings
+    from recon.sources.providers.http import Secret
+    from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
+    from recon.sources.recorded.world import request_network_handler
 
     transport = _spoiling(request_network_handler(world().recorded), spoil)
     settings = RequestNetworkSettings(api_key=Secret("k"), rate_per_s=1e6, pages_max=20, sweeps_max=2, deadline_s=60)
@@ -193,9 +193,9 @@ def request_network_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> Non
 @about(answers)
 def shkeeper_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """The same for SHKeeper."""
-    from recon.sources.http import Secret
-    from recon.sources.recorded import shkeeper_handler
-    from recon.sources.shkeeper import Shkeeper, ShkeeperSettings
+    from recon.sources.providers.http import Secret
+    from recon.sources.providers.shkeeper.api import Shkeeper, ShkeeperSettings
+    from recon.sources.recorded.world import shkeeper_handler
 
     transport = _spoiling(shkeeper_handler(world().recorded), spoil)
     settings = ShkeeperSettings(base_url="http://shkeeper.invalid", api_key=Secret("k"), rate_per_s=1e6)
@@ -206,11 +206,11 @@ def shkeeper_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
 @about(answers)
 def nodes_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """Every hash asked for gets a row; a wrong chain id is refused."""
-    from recon.sources import rpc
-    from recon.sources.evm import ChainSettings, Endpoint, EvmChain
+    from recon.core.tables import arrow_schema
+    from recon.sources.chain import rpc
+    from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
     from recon.sources.interface import ChainQuestion, no_progress
-    from recon.sources.recorded import rpc_handler
-    from recon.tables import arrow_schema
+    from recon.sources.recorded.world import rpc_handler
 
     recorded = world().recorded
     chain = recorded.chains[56]
@@ -235,7 +235,7 @@ def nodes_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
 @about(mangled(LOG))
 def logs_are_decoded_or_refused(log: Any) -> None:
     """One error class for whatever is wrong with a log."""
-    from recon.sources.logs import decode_transfer
+    from recon.sources.chain.logs import decode_transfer
 
     if isinstance(log, dict):
         with suppress(ReconError):
@@ -247,7 +247,7 @@ def logs_are_decoded_or_refused(log: Any) -> None:
 )
 def complaints_of_nodes_are_understood(given: tuple[Any, ...]) -> None:
     """Any error text has a meaning, and the text shown is short."""
-    from recon.sources.rpc import classify
+    from recon.sources.chain.rpc import classify
 
     text, code, status, data, retry_after = given
     complaint = classify(text, code=code, status=status, data=data, retry_after=retry_after)
@@ -258,7 +258,7 @@ def complaints_of_nodes_are_understood(given: tuple[Any, ...]) -> None:
 @about(json_values)
 def error_bodies_give_a_clean_sentence(body: Any) -> None:
     """Whatever shape an error has, what is shown is one printable line."""
-    from recon.sources.http import error_text
+    from recon.sources.providers.http import error_text
 
     said = error_text(body, secrets=("hunter2",))
     assert said.isprintable()
@@ -271,7 +271,7 @@ def error_bodies_give_a_clean_sentence(body: Any) -> None:
                  st.binary(max_size=80), st.one_of(texts, st.binary(max_size=10))))  # fmt: skip
 def webhooks_of_strangers_are_not_signed(given: tuple[Any, ...]) -> None:
     """Nobody guesses a signature; headers and keys of any form are no crash."""
-    from recon.sources.webhooks import verify_webhook
+    from recon.sources.providers.webhooks import verify_webhook
 
     provider, headers, body, secret = given
     if isinstance(secret, str):
@@ -290,7 +290,7 @@ def webhooks_of_strangers_are_not_signed(given: tuple[Any, ...]) -> None:
 )
 def plan_files_are_whole_or_refused(data: bytes) -> None:
     """A plan file that was touched anywhere is refused; nothing else comes of it."""
-    from recon.planfile import parse_plan, plan_bytes
+    from recon.plans.file import parse_plan, plan_bytes
 
     with suppress(ReconError):
         assert plan_bytes(parse_plan(data)) == data
@@ -301,7 +301,7 @@ def plan_files_are_whole_or_refused(data: bytes) -> None:
 )
 def snapshot_manifests_are_whole_or_refused(data: bytes) -> None:
     """A manifest that was touched opens nothing."""
-    from recon.sealed import open_snapshot
+    from recon.snapshots.sealed import open_snapshot
 
     if data == manifest_file():
         return
@@ -313,7 +313,7 @@ def snapshot_manifests_are_whole_or_refused(data: bytes) -> None:
 @about(st.deferred(lambda: st.one_of(spoiled_text(case_file()), mangled(json.loads(case_file())).map(json_bytes))))
 def case_files_are_judged_or_refused(data: bytes) -> None:
     """A case file comes by mail: whatever is in it is judged again or refused."""
-    from recon.inspection.casefile import load_case
+    from recon.investigation.payment.casefile import load_case
 
     with as_file(data, "case.json") as path, suppress(ReconError):
         load_case(path)
@@ -322,7 +322,7 @@ def case_files_are_judged_or_refused(data: bytes) -> None:
 @about(spoiled_text(TOML))
 def configuration_files_are_read_or_refused(data: bytes) -> None:
     """One sentence, whatever a configuration says."""
-    from recon.config import load_settings
+    from recon.setup.settings import load_settings
 
     with as_file(data, "recon.toml") as path, suppress(ReconError):
         load_settings(path)
@@ -335,7 +335,7 @@ def configuration_files_are_read_or_refused(data: bytes) -> None:
                 "shkeeper": {"base_url": "https://y", "coins": {"A": {"chain_id": 1, "symbol": "USDC"}}}}))  # fmt: skip
 def settings_are_checked_or_refused(content: Any) -> None:
     """The same below the text."""
-    from recon.configfile import parse_settings
+    from recon.setup.file import parse_settings
 
     if isinstance(content, dict):
         with suppress(ReconError):
@@ -345,7 +345,7 @@ def settings_are_checked_or_refused(content: Any) -> None:
 @about(spoiled_text(DOTENV))
 def dotenv_files_are_edited_or_refused(data: bytes) -> None:
     """An edit changes the one value and can be taken back byte for byte."""
-    from recon.flags.dotenv import apply_edits, edits_for, read_dotenv
+    from recon.rails.flags.dotenv import apply_edits, edits_for, read_dotenv
 
     with suppress(ReconError):
         before = read_dotenv(data)
@@ -357,7 +357,7 @@ def dotenv_files_are_edited_or_refused(data: bytes) -> None:
 @about(spoiled_text(YAML))
 def compose_files_are_read_or_refused(data: bytes) -> None:
     """A compose file is text that somebody wrote by hand."""
-    from recon.flags.yamltext import read_yaml_text
+    from recon.rails.flags.yamltext import read_yaml_text
 
     with as_file(data, "compose.yaml") as path, suppress(ReconError):
         read_yaml_text(path)
@@ -366,7 +366,7 @@ def compose_files_are_read_or_refused(data: bytes) -> None:
 @about(spoiled_text(NGINX))
 def access_logs_are_counted(data: bytes) -> None:
     """Every line is counted or called unreadable; a log is full of what strangers sent."""
-    from recon.triage.accesslog import triage_access_log
+    from recon.investigation.incident.access_log import triage_access_log
 
     with as_file(data, "access.log") as path, suppress(ReconError):
         triage_access_log([path])
@@ -375,8 +375,8 @@ def access_logs_are_counted(data: bytes) -> None:
 @about(st.one_of(mangled(DELIVERY), mangled([DELIVERY, DELIVERY])))
 def delivery_records_are_read(row: Any) -> None:
     """Dead letters in whatever form they were kept."""
-    from recon.triage.deliveries import load_deliveries
-    from recon.triage.replay import triage_deliveries
+    from recon.investigation.incident.replay import triage_deliveries
+    from recon.sources.deliveries.records import load_deliveries
 
     with as_file(json_bytes(row), "dead.ndjson") as path, suppress(ReconError):
         triage_deliveries(load_deliveries(path).deliveries, secrets={})
@@ -385,7 +385,7 @@ def delivery_records_are_read(row: Any) -> None:
 @about(st.one_of(spoiled_text(JOURNAL.encode()), mangled(json.loads(JOURNAL)).map(json_bytes)))
 def journal_lines_are_read_or_refused(data: bytes) -> None:
     """A line of the journal, by itself and in its file."""
-    from recon.journal import FileJournal, parse_entry, verify_journal
+    from recon.runs.stores.journal import FileJournal, parse_entry, verify_journal
 
     with suppress(ReconError):
         parse_entry(data.decode("utf-8", "replace"), seq=1)
@@ -399,8 +399,8 @@ def journal_lines_are_read_or_refused(data: bytes) -> None:
 @about(st.one_of(spoiled_text(b'{"format":1,"at":"2026-11-20T12:00:00Z","plan":"x"}\n'), json_values.map(json_bytes)))
 def history_lines_are_counted(data: bytes) -> None:
     """The run history survives a line that is none."""
-    from recon.history import FILE_NAME, latest_entry, load_history
-    from recon.report.history import render_history
+    from recon.plans.history import FILE_NAME, latest_entry, load_history
+    from recon.reports.views.history import render_history
 
     with as_file(data, FILE_NAME) as path, suppress(ReconError):
         history = load_history(path.parent)
@@ -415,8 +415,8 @@ def history_lines_are_counted(data: bytes) -> None:
 )
 def recorded_worlds_are_loaded_or_refused(given: tuple[Any, ...]) -> None:
     """A recorded directory with one spoiled file."""
-    from recon.simulate import load_truth
-    from recon.sources.recorded import load_world, request_network_handler, rpc_handler, shkeeper_handler
+    from recon.simulation import load_truth
+    from recon.sources.recorded.world import load_world, request_network_handler, rpc_handler, shkeeper_handler
 
     name, at, value, raw = given
     with TemporaryDirectory(prefix="recon-fuzz-") as folder:
@@ -441,8 +441,8 @@ def recorded_worlds_are_loaded_or_refused(given: tuple[Any, ...]) -> None:
 @about(texts)
 def ids_are_normalised_or_refused(text: str) -> None:
     """Normal forms are fixed points; what is none of them is None or one of our errors."""
-    from recon import ids
-    from recon.inspection.identify import names_of
+    from recon.core import ids
+    from recon.investigation.payment.identify import names_of
 
     for normalise in (ids.normalise_address, ids.normalise_tx_hash, ids.normalise_reference):
         found = normalise(text)
@@ -459,7 +459,7 @@ def ids_are_normalised_or_refused(text: str) -> None:
 @about(st.one_of(leaves, st.sampled_from(BSON_HOSTILE)))
 def document_ids_have_one_text(value: Any) -> None:
     """An ``_id`` of any type has a text, and the text leads back to it."""
-    from recon import ids
+    from recon.core import ids
 
     with suppress(ReconError):
         text = ids.payment_id_text(value)
@@ -469,7 +469,7 @@ def document_ids_have_one_text(value: Any) -> None:
 @about(st.tuples(texts, st.integers(0, 36)))
 def amounts_are_exact_or_refused(given: tuple[str, int]) -> None:
     """No digit is lost and none is made up."""
-    from recon.money import format_units, parse_units
+    from recon.core.money import format_units, parse_units
 
     text, decimals = given
     with suppress(ReconError):

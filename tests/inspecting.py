@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recon.config import Settings, load_settings
-from recon.ids import payment_reference, reference_topic
-from recon.inspection import Inspection, inspect_payment
-from recon.inspection.gather import Asking
-from recon.opening import open_sources
-from recon.registry import ERC20_TRANSFER, FORWARDER_CREATED, forwarder_factories, load_registry
-from recon.simulate import World, plant_world, write_world
-from recon.sources.recorded import RecordedChain, RecordedWorld, block_hash
+from recon.core.ids import payment_reference, reference_topic
+from recon.core.registry import ERC20_TRANSFER, FORWARDER_CREATED, forwarder_factories, load_registry
+from recon.investigation.payment import Inspection, inspect_payment
+from recon.investigation.payment.gather import Asking
+from recon.setup.open_sources import open_sources
+from recon.setup.settings import Settings, load_settings
+from recon.simulation import World, plant_world, write_world
+from recon.sources.recorded.format import RecordedChain, RecordedWorld, block_hash
 
 Row = dict[str, Any]
 RECORDS_SINCE = "kept.ndjson (whole since 2026-11-01T00:00:00Z)"

@@ -9,16 +9,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from recon.config import load_settings
-from recon.engine import open_engine
-from recon.judge import Judgement, horizon_of, judge
-from recon.model import Policy, Verdict
-from recon.opening import open_sources
-from recon.rules import findings_of
-from recon.sealed import Snapshot
-from recon.simulate import World, write_world
-from recon.snapshot import take_snapshot
+from recon.core.model import Policy, Verdict
+from recon.setup.open_sources import open_sources
+from recon.setup.settings import load_settings
+from recon.simulation import World, write_world
+from recon.snapshots.sealed import Snapshot
+from recon.snapshots.take import take_snapshot
 from recon.sources.interface import Selection
+from recon.verdicts.engine import open_engine
+from recon.verdicts.judge import Judgement, horizon_of, judge
+from recon.verdicts.rules import findings_of
 from tests.builders import NOW_MS, Row, full_coverage, tables
 
 JUDGED_TABLES = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")

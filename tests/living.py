@@ -17,8 +17,9 @@ from typing import Any
 
 import httpx
 
-from recon.simulate import World
-from recon.sources.recorded import RecordedChain, request_network_handler, rpc_handler, shkeeper_handler
+from recon.simulation import World
+from recon.sources.recorded.format import RecordedChain
+from recon.sources.recorded.world import request_network_handler, rpc_handler, shkeeper_handler
 from tests.provider_servers import serve
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")

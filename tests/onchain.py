@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
-from recon.ids import keccak256
-from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE, forwarder_factories, load_registry
+from recon.core.ids import keccak256
+from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE, forwarder_factories, load_registry
 from tests.servers import CHAIN_FOLDER, Anvil, MissingProgramError
 
 ZERO = "0x" + "00" * 20

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import bson
 from bson import Decimal128, Int64, ObjectId
 
-from recon.model import Policy
-from recon.registry import load_registry
-from recon.sources.fields import FieldPaths
+from recon.core.model import Policy
+from recon.core.registry import load_registry
+from recon.core.tables import arrow_schema
 from recon.sources.interface import Reading, Selection
-from recon.sources.payments import payment_rows, read_payments
-from recon.sources.rawbson import RawBatch
-from recon.tables import arrow_schema
+from recon.sources.payments.bson_walk import RawBatch
+from recon.sources.payments.fields import FieldPaths
+from recon.sources.payments.read import payment_rows, read_payments
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from recon.model import (
+from recon.core.model import (
     Change,
     FieldChange,
     FieldView,
@@ -18,7 +18,7 @@ from recon.model import (
     Tier,
     Verdict,
 )
-from recon.planfile import change_id, seal_plan
+from recon.plans.file import change_id, seal_plan
 
 USDC_BSC = "0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d"
 USDC_ETH = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recon.registry import load_registry
+from recon.core.registry import load_registry
 from tests.builders import (
     GONE,
     PAYER,

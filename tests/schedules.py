@@ -1,9 +1,9 @@
 """Fault schedules: one source of a simulated world made sick in one way, from a seed, always the same way.
 
 A schedule wraps the handlers of a recorded world at the level of the wire (or its document store), so everything above
-runs as over the network: :func:`sickened` makes ``recon.opening`` open the sick source. Which calls are hit follows
-from the seed, the content of the call and how often that content was asked, never from the order of threads. Time is a
-:class:`FakeClock`: waiting costs nothing and still moves every deadline.
+runs as over the network: :func:`sickened` makes ``recon.setup.open_sources`` open the sick source. Which calls are
+hit follows from the seed, the content of the call and how often that content was asked, never from the order of
+threads. Time is a :class:`FakeClock`: waiting costs nothing and still moves every deadline.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ from unittest.mock import patch
 
 import httpx
 
-from recon.errors import SourceError
-from recon.sources import evm, http, payments, recorded, request_network, rpc, shkeeper
+from recon.core.errors import SourceError
+from recon.sources.chain import evm, rpc
 from recon.sources.interface import Selection
-from recon.sources.recorded import RecordedWorld
+from recon.sources.payments import read as payments
+from recon.sources.providers import http
+from recon.sources.providers.request_network import api as request_network
+from recon.sources.providers.shkeeper import api as shkeeper
+from recon.sources.recorded import world as recorded
+from recon.sources.recorded.format import RecordedWorld
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -495,16 +500,16 @@ def sickened(schedules: Sequence[Schedule]) -> Iterator[FakeClock]:
     true_http, true_rpc = http.Clock, rpc.Clock
     with ExitStack() as stack:
         for target, replacement in (
-            ("recon.sources.recorded.request_network_handler",
+            ("recon.sources.recorded.world.request_network_handler",
              lambda world: sick("request_network", makers["request_network_handler"](world), world)),
-            ("recon.sources.recorded.shkeeper_handler",
+            ("recon.sources.recorded.world.shkeeper_handler",
              lambda world: sick("shkeeper", makers["shkeeper_handler"](world), world)),
-            ("recon.sources.recorded.rpc_handler",
+            ("recon.sources.recorded.world.rpc_handler",
              lambda world, chain_id: sick(f"chain:{chain_id}", makers["rpc_handler"](world, chain_id), world)),
-            ("recon.sources.payments.ListStore", kind),
-            ("recon.sources.http.Clock",
+            ("recon.sources.payments.read.ListStore", kind),
+            ("recon.sources.providers.http.Clock",
              lambda now_ms, **_: true_http(now_ms, monotonic=clock.monotonic, sleep=clock.sleep)),
-            ("recon.sources.rpc.Clock",
+            ("recon.sources.chain.rpc.Clock",
              lambda now_ms, **_: true_rpc(monotonic=clock.monotonic, sleep=clock.sleep, now_ms=now_ms)),
         ):  # fmt: skip
             stack.enter_context(patch(target, replacement))

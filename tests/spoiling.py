@@ -13,8 +13,8 @@ from typing import Any
 import bson
 from hypothesis import strategies as st
 
-from recon.model import Plan
-from recon.simulate import World, generate_world, write_world
+from recon.core.model import Plan
+from recon.simulation import World, generate_world, write_world
 from tests import payment_documents
 from tests.worlds import plan_of_directory
 
@@ -195,7 +195,7 @@ LOG = {
 
 @cache
 def plan_file() -> bytes:
-    from recon.planfile import plan_bytes
+    from recon.plans.file import plan_bytes
 
     return plan_bytes(plan())
 
@@ -206,7 +206,7 @@ def plan_content() -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    from recon.planfile import canonical_json
+    from recon.core.canonical import canonical_json
 
     try:
         return canonical_json(value).encode("utf-8", "surrogatepass")
@@ -223,11 +223,11 @@ def manifest_file() -> bytes:
 
 @cache
 def case_file() -> bytes:
-    from recon.config import load_settings
-    from recon.inspection import inspect_payment
-    from recon.inspection.casefile import save_case
-    from recon.inspection.gather import Asking
-    from recon.opening import open_sources
+    from recon.investigation.payment import inspect_payment
+    from recon.investigation.payment.casefile import save_case
+    from recon.investigation.payment.gather import Asking
+    from recon.setup.open_sources import open_sources
+    from recon.setup.settings import load_settings
 
     with TemporaryDirectory(prefix="recon-fuzz-") as folder:
         write_world(world(), Path(folder) / "world")

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bson import Decimal128, Int64
 
-from recon.apply import BrokenPlanError, RowsMovedError, UnhealthyPlanError, WrongDigestError, WrongTargetError
-from recon.approvals import Approval, ApprovalPolicy, NotApprovedError
-from recon.errors import RefusedError, SourceError
-from recon.guard import ABSENT, GuardedUpdate, UnfitChangeError, ValueTextError
-from recon.journal import verify_journal
-from recon.limits import ClockError, LimitError, Limits, PlanAgeError
-from recon.model import FieldChange, Finding, GuardTerm, Severity, Tier, Verdict
-from recon.runs import Result, list_runs, read_run
-from recon.store import MongoWriter, ReadOnlyCredentialError, WriteResult
-from recon.undo import plan_undo
+from recon.core.errors import RefusedError, SourceError
+from recon.core.model import FieldChange, Finding, GuardTerm, Severity, Tier, Verdict
+from recon.core.values import ABSENT, ValueTextError
+from recon.plans.approvals import Approval, ApprovalPolicy, NotApprovedError
+from recon.plans.limits import ClockError, LimitError, Limits, PlanAgeError
+from recon.runs.apply import BrokenPlanError, RowsMovedError, UnhealthyPlanError, WrongDigestError, WrongTargetError
+from recon.runs.guard import GuardedUpdate, UnfitChangeError
+from recon.runs.states import Result, list_runs, read_run
+from recon.runs.stores.journal import verify_journal
+from recon.runs.stores.payments import MongoWriter, ReadOnlyCredentialError, WriteResult
+from recon.runs.undo import plan_undo
 from tests.applying import (
     NOW,
     UNLIMITED,

@@ -10,12 +10,12 @@ from bson import Binary, Decimal128, Int64, ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recon.guard import ABSENT, to_extended, value_at
-from recon.ids import payment_id_text
-from recon.model import CLOSED, COMPLETE, OPEN, Change
-from recon.planfile import PlanFileError, parse_plan, plan_bytes
-from recon.runs import Result
-from recon.undo import plan_undo
+from recon.core.ids import payment_id_text
+from recon.core.model import CLOSED, COMPLETE, OPEN, Change
+from recon.core.values import ABSENT, to_extended, value_at
+from recon.plans.file import PlanFileError, parse_plan, plan_bytes
+from recon.runs.states import Result
+from recon.runs.undo import plan_undo
 from tests.applying import NOW, a_change, a_plan, a_world
 from tests.plans import a_plan as a_rich_plan
 

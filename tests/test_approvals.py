@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from recon.approvals import (
+from recon.core.model import FieldView, Severity, Tier
+from recon.plans.approvals import (
     Approval,
     ApprovalPolicy,
     BrokenRecordError,
@@ -22,8 +23,7 @@ from recon.approvals import (
     fingerprint,
     sort_breaks,
 )
-from recon.model import FieldView, Severity, Tier
-from recon.planfile import seal_plan
+from recon.plans.file import seal_plan
 from tests.plans import USDC_BSC, a_change, a_finding, a_plan
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

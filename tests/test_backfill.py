@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bson import Decimal128, ObjectId
 
-from recon.backfill import (
+from recon.core.model import Plan, Policy
+from recon.core.registry import load_registry
+from recon.core.values import ABSENT, value_at
+from recon.plans.backfill import (
     EXTERNAL_PATH,
     NOTE_PATH,
     REFERENCE_PATH,
@@ -19,17 +22,15 @@ from recon.backfill import (
     ReferenceTemplateError,
     completeness_json,
 )
-from recon.backfillopening import plan_backfill
-from recon.config import load_settings
-from recon.guard import ABSENT, value_at, without_marks
-from recon.model import Plan, Policy
-from recon.plan import load_plan, plan_bytes, save_plan
-from recon.registry import load_registry
-from recon.report.operations import render_backfill
-from recon.runs import Result
-from recon.sources.documents import DocumentReader
-from recon.sources.fields import FieldPaths
-from recon.undo import plan_undo
+from recon.plans.make import load_plan, plan_bytes, save_plan
+from recon.reports.views.operations import render_backfill
+from recon.runs.guard import without_marks
+from recon.runs.states import Result
+from recon.runs.undo import plan_undo
+from recon.setup.open_backfill import plan_backfill
+from recon.setup.settings import load_settings
+from recon.sources.payments.documents import DocumentReader
+from recon.sources.payments.fields import FieldPaths
 from tests.applying import NOW, World, a_document, a_target, a_world
 
 if TYPE_CHECKING:

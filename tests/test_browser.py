@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
-from recon.config import load_settings
-from recon.inspection import inspect_payment
-from recon.inspection.gather import Asking
-from recon.model import Plan, Verdict
-from recon.plan import make_plan
-from recon.registry import load_registry
-from recon.report.casepage import case_page
-from recon.report.html import plan_page, render_html
-from recon.report.model import Report
-from recon.report.page import Grid, Page
-from recon.report.rows import COLUMNS
-from recon.report.runpage import run_page
-from recon.sealed import Snapshot
-from recon.simulate import generate_world, write_world
-from recon.snapshot import open_snapshot
+from recon.core.model import Plan, Verdict
+from recon.core.registry import load_registry
+from recon.investigation.payment import inspect_payment
+from recon.investigation.payment.gather import Asking
+from recon.plans.make import make_plan
+from recon.reports.model import Report
+from recon.reports.pages.casepage import case_page
+from recon.reports.pages.html import plan_page, render_html
+from recon.reports.pages.page import Grid, Page
+from recon.reports.pages.rows import COLUMNS
+from recon.reports.pages.runpage import run_page
+from recon.setup.settings import load_settings
+from recon.simulation import generate_world, write_world
+from recon.snapshots.sealed import Snapshot
+from recon.snapshots.take import open_snapshot
 from tests.browser import Browser, chromium
 from tests.test_html import a_run, hostile_page
 from tests.worlds import plan_of_directory

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import bson
 import pytest
 
-from recon.money import decimal_text, parse_units
-from recon.registry import load_registry
-from recon.tables import TABLES, arrow_schema
+from recon.core.money import decimal_text, parse_units
+from recon.core.registry import load_registry
+from recon.core.tables import TABLES, arrow_schema
 from tests import builders
 
 

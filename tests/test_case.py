@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from recon.inspection import Inspection, inspect_payment
-from recon.inspection.casefile import DROPPED, CaseFileError, Redactor, case_json, load_case, save_case
-from recon.opening import open_sources
-from recon.report import render_report
-from recon.report.inspection import render_inspection
-from recon.snapshot import open_snapshot
+from recon.investigation.payment import Inspection, inspect_payment
+from recon.investigation.payment.casefile import DROPPED, CaseFileError, Redactor, case_json, load_case, save_case
+from recon.reports import render_report
+from recon.reports.views.inspection import render_inspection
+from recon.setup.open_sources import open_sources
+from recon.snapshots.take import open_snapshot
 from tests.inspecting import Scene, asking_of, at_unnamed_forwarder, looked_at, scene, written
 
 PLANTS = (
@@ -159,7 +159,7 @@ def test_a_case_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_case_from_a_snapshot_is_the_same_as_one_from_the_sources(tmp_path: Path) -> None:
-    from recon.snapshot import take_snapshot
+    from recon.snapshots.take import take_snapshot
 
     made = scene("webhook_lost", rail="request_network")
     settings = written(made, tmp_path)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from recon.changes import Places, Refusal, change_for, places_of
-from recon.model import CLOSED, ESCROW_STATES, MISSING, OPEN, STATUSES, Change, Policy, Tier, Verdict
-from recon.registry.transitions import allowed_sets
-from recon.sources.fields import FieldPaths
+from recon.core.model import CLOSED, ESCROW_STATES, MISSING, OPEN, STATUSES, Change, Policy, Tier, Verdict
+from recon.core.registry.transitions import allowed_sets
+from recon.plans.changes import Places, Refusal, change_for, places_of
+from recon.sources.payments.fields import FieldPaths
 from tests.builders import payment_id
 from tests.plans import a_finding
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from recon.sources.claims import (
+from recon.sources.interface import ClaimKey
+from recon.sources.providers.claims import (
     CLAIM_PROBLEMS,
     Said,
     digest_of,
@@ -19,7 +20,6 @@ from recon.sources.claims import (
     reading_of,
     text_or_none,
 )
-from recon.sources.interface import ClaimKey
 
 KEY = ClaimKey("p", request_id="01", reference="0xB3581F0B0F74CC61")
 

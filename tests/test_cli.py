@@ -20,11 +20,11 @@ from click.testing import CliRunner, Result
 from recon.cli import COMMANDS, cli
 from recon.cli.common import Moment, free_path, read_ids, resolve_moment
 from recon.cli.progress import ShownProgress
-from recon.errors import IdError, MoneyError, RefusedError, SourceError, StoppedError, UsageError
-from recon.history import append_history, break_key, history_entry, load_history, new_breaks
-from recon.model import Tier
-from recon.planfile import save_plan
-from recon.report.history import render_history
+from recon.core.errors import IdError, MoneyError, RefusedError, SourceError, StoppedError, UsageError
+from recon.core.model import Tier
+from recon.plans.file import save_plan
+from recon.plans.history import append_history, break_key, history_entry, load_history, new_breaks
+from recon.reports.views.history import render_history
 from tests.plans import PAYMENT, a_coverage, a_finding, a_plan
 
 RECON = Path(sys.executable).with_name("recon")
@@ -134,7 +134,7 @@ def test_each_kind_of_error_has_its_exit_code(monkeypatch: pytest.MonkeyPatch, e
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr("recon.config.load_settings", fail)
+    monkeypatch.setattr("recon.setup.settings.load_settings", fail)
     result = run("doctor")
     assert result.exit_code == code
     assert result.stdout == ""
@@ -145,7 +145,7 @@ def test_an_unexpected_exception_is_one_sentence_and_tells_how_to_see_more(monke
     def fail(*_: Any) -> None:
         raise ValueError("mongodb://u:topsecret@h")
 
-    monkeypatch.setattr("recon.config.load_settings", fail)
+    monkeypatch.setattr("recon.setup.settings.load_settings", fail)
     result = run("doctor")
     assert "RECON_DEBUG=1" in result.stderr
     assert "topsecret" not in result.stderr
@@ -157,7 +157,7 @@ def test_an_error_sentence_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyP
     def fail(*_: Any) -> None:
         raise UsageError("a\x1b]0;owned\x07b\nc")
 
-    monkeypatch.setattr("recon.config.load_settings", fail)
+    monkeypatch.setattr("recon.setup.settings.load_settings", fail)
     assert "\x1b" not in run("doctor").stderr
 
 
@@ -176,7 +176,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
 
 
 def test_init_writes_a_configuration_that_loads(tmp_path: Path) -> None:
-    from recon.config import load_settings
+    from recon.setup.settings import load_settings
 
     path = tmp_path / "recon.toml"
     result = run("init", "--out", str(path))
@@ -187,7 +187,7 @@ def test_init_writes_a_configuration_that_loads(tmp_path: Path) -> None:
 
 def test_every_setting_stands_in_the_commented_file() -> None:
     from recon.cli.example import EXAMPLE
-    from recon.configfile import SettingsFile, known_keys
+    from recon.setup.file import SettingsFile, known_keys
 
     optional = {"timeout_s", "name", "aliases", "final_depth", "trusts_finalized_tag", "block_ms", "range_blocks",
                 "version", "created_block", "service", "configmap", "expect", "expect_status", "headers", "wants_json",
@@ -200,7 +200,7 @@ def test_the_commented_lines_of_the_file_are_settings_too(tmp_path: Path) -> Non
     import re
 
     from recon.cli.example import EXAMPLE
-    from recon.config import load_settings
+    from recon.setup.settings import load_settings
 
     text = re.sub(r"(?m)^# ((?:[a-z_]+ = .*)|(?:\[.*\]))$", r"\1", EXAMPLE).replace('secrets_file = ".env"', "")
     text = text.replace('[recorded]\n# A recorded world instead of every source, offline.\npath = "."\n', "")

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recon.cli import cli
-from recon.guard import without_marks
-from recon.ids import parse_payment_id
-from recon.simulate import plant_world
+from recon.core.ids import parse_payment_id
+from recon.runs.guard import without_marks
+from recon.simulation import plant_world
 from tests import servers
 from tests.living import moved, serving, write_live_config
 

@@ -17,11 +17,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recon.cli import cli
-from recon.cli.reconcile import plan as plan_command
-from recon.cli.reconcile import selection_of
-from recon.config import load_settings
-from recon.opening import open_sources
-from recon.simulate import generate_world, plant_world, write_world
+from recon.cli.plan import plan as plan_command
+from recon.cli.plan import selection_of
+from recon.setup.open_sources import open_sources
+from recon.setup.settings import load_settings
+from recon.simulation import generate_world, plant_world, write_world
 
 if TYPE_CHECKING:
     from tests.servers import Mongod
@@ -372,7 +372,7 @@ def test_an_apply_says_what_the_flags_and_the_ledger_say(
 def test_payments_whose_release_will_be_refused_are_listed_before_consent(
     reviewed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recon.opening._no_entries", lambda payments: dict.fromkeys(payments, False))
+    monkeypatch.setattr("recon.setup.open_runs._no_entries", lambda payments: dict.fromkeys(payments, False))
     monkeypatch.setenv("RECON_LEDGER__COLLECTION", "ledgerentries")
     plan = reviewed.parent / "plan.json"
     result = run("apply", plan, "--digest", digest_of(plan), "--config", reviewed, "--changes-max", "0", code=3)

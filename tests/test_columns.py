@@ -14,13 +14,13 @@ from bson import Decimal128, Int64, ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recon.registry import Token, extend_registry, load_registry
-from recon.simulate import generate_world
-from recon.sources.columns import PaymentColumns
-from recon.sources.documents import DocumentReader, codec
-from recon.sources.fields import FieldPaths
-from recon.sources.payments import COLUMNS_FROM, RowRules, payment_rows
-from recon.sources.rawbson import RawBatch, RawDocument
+from recon.core.registry import Token, extend_registry, load_registry
+from recon.simulation import generate_world
+from recon.sources.payments.bson_walk import RawBatch, RawDocument
+from recon.sources.payments.columns import PaymentColumns
+from recon.sources.payments.documents import DocumentReader, codec
+from recon.sources.payments.fields import FieldPaths
+from recon.sources.payments.read import COLUMNS_FROM, RowRules, payment_rows
 from tests.fuzzing import BSON_HOSTILE, mangled
 from tests.payment_documents import POLICY, WALLET, odd_document, payment, rows_of, rows_of_batch
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recon.config import load_settings
-from recon.errors import ConfigError, UsageError
+from recon.core.errors import ConfigError, UsageError
+from recon.setup.settings import load_settings
 from recon.sources.interface import Selection
 
 OURS = "0x" + "ab" * 20

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from recon.config import load_settings
-from recon.consent import MongoLedger, ReleaseOutlook, release_outlook
-from recon.opening import open_ledger
+from recon.runs.release import MongoLedger, ReleaseOutlook, release_outlook
+from recon.setup.open_runs import open_ledger
+from recon.setup.settings import load_settings
 from tests.applying import a_change, a_document
 
 if TYPE_CHECKING:

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import bson
 import pytest
 
-from recon.apply import RunReport, RunStoppedError
-from recon.errors import RefusedError
-from recon.guard import GuardedUpdate
-from recon.journal import MongoJournal, verify_journal
-from recon.lease import LeaseHeldError
-from recon.model import Plan
-from recon.retry import Retry
-from recon.runs import Result, list_runs
-from recon.store import MongoWriter, WriteResult
-from recon.undo import plan_undo
+from recon.core.errors import RefusedError
+from recon.core.model import Plan
+from recon.runs.apply import RunReport, RunStoppedError
+from recon.runs.guard import GuardedUpdate
+from recon.runs.states import Result, list_runs
+from recon.runs.stores.journal import MongoJournal, verify_journal
+from recon.runs.stores.lease import LeaseHeldError
+from recon.runs.stores.payments import MongoWriter, WriteResult
+from recon.runs.stores.retry import Retry
+from recon.runs.undo import plan_undo
 from tests import servers
 from tests.applying import NOW, UNLIMITED, World, a_world, restored, some_documents
 from tests.crashing import ROWS, Nursery, Steps, pace, world_of

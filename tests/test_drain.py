@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recon.drain import (
+from recon.core.errors import SourceError
+from recon.rails.drain import (
     Drained,
     DrainError,
     DrainSettingError,
@@ -18,8 +19,7 @@ from recon.drain import (
     progress_of,
     watch_drain,
 )
-from recon.errors import SourceError
-from recon.report.operations import progress_line, render_drain
+from recon.reports.views.operations import progress_line, render_drain
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from recon.engine import UnknownEngineError, open_engine
-from recon.judge import Judgement, horizon_of, judge
-from recon.model import Policy
-from recon.sealed import Snapshot
-from recon.simulate import generate_world
+from recon.core.model import Policy
+from recon.simulation import generate_world
+from recon.snapshots.sealed import Snapshot
+from recon.verdicts.engine import UnknownEngineError, open_engine
+from recon.verdicts.judge import Judgement, horizon_of, judge
 from tests.judging import judgement_of, snapshot_of
 from tests.test_match import open_row
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from recon.errors import ConfigError, SourceError, WrongSourceError
-from recon.ids import reference_topic
-from recon.registry import TRANSFER_WITH_REFERENCE_AND_FEE, ChainFacts
-from recon.sources.blocks import NEAR_ENOUGH
-from recon.sources.endpoints import finality_of
-from recon.sources.evm import ChainSettings, ClockSkewError, Endpoint, EvmChain, TokenFactsError
+from recon.core.errors import ConfigError, SourceError, WrongSourceError
+from recon.core.ids import reference_topic
+from recon.core.registry import TRANSFER_WITH_REFERENCE_AND_FEE, ChainFacts
+from recon.sources.chain.blocks import NEAR_ENOUGH
+from recon.sources.chain.endpoints import finality_of
+from recon.sources.chain.evm import ChainSettings, ClockSkewError, Endpoint, EvmChain, TokenFactsError
+from recon.sources.chain.logs import decode_transfer
+from recon.sources.chain.rpc import Clock
 from recon.sources.interface import ChainQuestion
-from recon.sources.logs import decode_transfer
-from recon.sources.rpc import Clock
 from tests import vendor_faults as vendor
 from tests.chain_reading import (
     DAY_MS,
@@ -54,7 +54,7 @@ def test_a_window_is_scanned_whole_and_says_so() -> None:
 
 
 def test_the_tables_have_exactly_their_schemas_and_are_sorted() -> None:
-    from recon.tables import arrow_schema
+    from recon.core.tables import arrow_schema
 
     node = node_with()
     reading = ask(chain_of(handler_of(node.answer)), tx_hashes=(digest(3, kind=0x7A), digest(1, kind=0x7A)))

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recon.cli import cli
-from recon.simulate import World, generate_world, plant_world, write_world
-from recon.sources.mongo import MongoStore
+from recon.simulation import World, generate_world, plant_world, write_world
+from recon.sources.payments.mongo import MongoStore
 from tests.living import moved, serving, write_live_config
 from tests.schedules import Schedule, sickened
 from tests.servers import Mongod

@@ -17,14 +17,14 @@ from typing import TypeVar
 
 import pytest
 
-from recon.config import load_settings
-from recon.errors import WrongSourceError
-from recon.model import Plan, Verdict
-from recon.report import has_gaps
-from recon.score import BENIGN, NOT_PROVEN, Misjudged, Score, score
-from recon.sealed import SnapshotError, open_snapshot
-from recon.simulate import PLANTS, Truth, World, generate_world, write_world
-from recon.sources.payments import FieldPaths, payment_rows
+from recon.core.errors import WrongSourceError
+from recon.core.model import Plan, Verdict
+from recon.reports.views.plan import has_gaps
+from recon.setup.settings import load_settings
+from recon.simulation import PLANTS, Truth, World, generate_world, write_world
+from recon.simulation.score import BENIGN, NOT_PROVEN, Misjudged, Score, score
+from recon.snapshots.sealed import SnapshotError, open_snapshot
+from recon.sources.payments.read import FieldPaths, payment_rows
 from tests.schedules import ANYWHERE, IN_STORE, ON_CHAIN, PAGED, WRONG, Schedule, sickened
 from tests.worlds import plan_of_directory, said
 

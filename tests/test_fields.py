@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recon.errors import ConfigError, ReconError
-from recon.sources.fields import (
+from recon.core.errors import ConfigError, ReconError
+from recon.sources.payments.fields import (
     DEFAULT_CANDIDATES,
     SINGLE,
     WRITTEN,

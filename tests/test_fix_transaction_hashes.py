@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recon.simulate import plant_world, write_world
+from recon.simulation import plant_world, write_world
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "fix-transaction-hashes"
 SEED = 2

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recon.errors import ReconError
-from recon.flags.apply import FlagPorts, apply_flag_plan, means_same, run_command, undo_flag_run, unsettled_run
-from recon.flags.errors import (
+from recon.core.errors import ReconError
+from recon.rails.flags.apply import FlagPorts, apply_flag_plan, means_same, run_command, undo_flag_run, unsettled_run
+from recon.rails.flags.errors import (
     FlagFileMovedError,
     FlagMovedError,
     FlagPlanError,
@@ -29,8 +29,8 @@ from recon.flags.errors import (
     RailDownError,
     RunUnknownError,
 )
-from recon.flags.plan import FlagPlan, Request
-from recon.flags.probes import Answer, Probe
+from recon.rails.flags.plan import FlagPlan, Request
+from recon.rails.flags.probes import Answer, Probe
 from tests.flagworld import ENV, HEALTHY, NOW, consent_to, json_reply, plan_for, ports_for, serve
 
 RAILS = {"/api/v1/crypto": HEALTHY, "/v2/currencies": json_reply([])}
@@ -270,8 +270,8 @@ def test_a_backends_word_is_read_by_meaning(shown: str, wanted: str | None, same
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from recon.flags.apply import apply_flag_plan
-from recon.flags.plan import load_flag_plan
+from recon.rails.flags.apply import apply_flag_plan
+from recon.rails.flags.plan import load_flag_plan
 from tests.flagworld import *
 folder, url, step = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 def on_step(name):
@@ -286,7 +286,7 @@ EVERY_STEP = (
 
 @pytest.mark.parametrize("step", EVERY_STEP)
 def test_killed_at_any_step_the_same_command_goes_on_and_undo_restores(tmp_path: Path, step: str) -> None:
-    from recon.flags.plan import save_flag_plan
+    from recon.rails.flags.plan import save_flag_plan
 
     with serve(RAILS) as rails:
         ports = ports_for(tmp_path, rails)
@@ -334,7 +334,7 @@ def test_a_journal_that_cannot_be_written_stops_before_the_write(
         ports = ports_for(tmp_path, rails)
         plan = plan_for(ports)
         real = os.write
-        monkeypatch.setattr("recon.flags.journal.os.write", lambda handle, data: real(handle, data[:5]))
+        monkeypatch.setattr("recon.rails.flags.journal.os.write", lambda handle, data: real(handle, data[:5]))
         with pytest.raises(JournalWriteError, match="nothing was changed"):
             apply(plan, ports)
         monkeypatch.undo()

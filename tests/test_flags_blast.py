@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from recon.flags.blast import BlastTally
-from recon.model import Finding, Severity, Tier, Verdict
+from recon.core.model import Finding, Severity, Tier, Verdict
+from recon.rails.flags.blast import BlastTally
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recon.cli import cli
-from recon.flags.journal import FILE_NAME, FlagJournal
-from recon.flags.plan import load_flag_plan
-from recon.simulate import generate_world, write_world
+from recon.rails.flags.journal import FILE_NAME, FlagJournal
+from recon.rails.flags.plan import load_flag_plan
+from recon.simulation import generate_world, write_world
 from tests.flagworld import ENV, json_reply, serve
 
 SECRETS = "REQUEST_NETWORK_API_KEY=k3y-rn\nREQUEST_NETWORK_WEBHOOK_SECRET=k3y-wh\nSHKEEPER_API_URL=http://sk\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recon.flags.compose import patch_compose, read_compose
-from recon.flags.errors import FlagValueError, ManifestError
-from recon.flags.words import FlagWords
+from recon.rails.flags.compose import patch_compose, read_compose
+from recon.rails.flags.errors import FlagValueError, ManifestError
+from recon.rails.flags.words import FlagWords
 
 WORDS = FlagWords()
 MAPPED = """\

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recon.flags.configmap import patch_configmap, read_configmap
-from recon.flags.errors import ManifestError
-from recon.flags.words import FlagWords
+from recon.rails.flags.configmap import patch_configmap, read_configmap
+from recon.rails.flags.errors import ManifestError
+from recon.rails.flags.words import FlagWords
 
 WORDS = FlagWords()
 MANIFEST = """\

@@ -10,9 +10,9 @@ from dotenv import dotenv_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recon.errors import ReconError
-from recon.flags.dotenv import apply_edits, edits_for, read_dotenv, statement_of
-from recon.flags.errors import (
+from recon.core.errors import ReconError
+from recon.rails.flags.dotenv import apply_edits, edits_for, read_dotenv, statement_of
+from recon.rails.flags.errors import (
     AmbiguousFlagError,
     FlagFileError,
     FlagMovedError,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from recon.flags.errors import FlagFileError, FlagFileMovedError
-from recon.flags.files import STEPS, DotenvPlace, read_flag_file, swap_flag_file
+from recon.rails.flags.errors import FlagFileError, FlagFileMovedError
+from recon.rails.flags.files import STEPS, DotenvPlace, read_flag_file, swap_flag_file
 
 OLD = b"SECRET=s3cret\nREQUEST_NETWORK_ENABLED=true\n"
 NEW = b"SECRET=s3cret\nREQUEST_NETWORK_ENABLED=false\n"
@@ -46,7 +46,7 @@ def test_a_swap_replaces_the_content_and_keeps_the_mode(env: Path) -> None:
 def test_sigkill_at_any_step_leaves_the_old_file_or_the_new_one(env: Path, step: str) -> None:
     env.chmod(0o600)
     code = (
-        "import os, signal, sys; from pathlib import Path; from recon.flags.files import *\n"
+        "import os, signal, sys; from pathlib import Path; from recon.rails.flags.files import *\n"
         "path = Path(sys.argv[1])\n"
         "def on_step(name):\n"
         "    if name == sys.argv[2]: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -134,7 +134,7 @@ def test_a_file_with_a_second_name_is_refused(env: Path, tmp_path: Path) -> None
 def run_as_nobody(path: Path) -> str:
     """Swap as a user who owns nothing here; imports come first, as that user may not read the environment's folder."""
     program = (
-        "import os, sys, filelock; from pathlib import Path; from recon.flags.files import *\n"
+        "import os, sys, filelock; from pathlib import Path; from recon.rails.flags.files import *\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: swap_flag_file(read_flag_file(Path(sys.argv[1])), b'A=1\\n'); print('replaced')\n"
         "except Exception as error: print(type(error).__name__, error)\n"
@@ -183,7 +183,7 @@ def test_the_owner_is_kept(open_env: Path) -> None:
 
 
 def test_a_run_that_holds_the_lock_keeps_others_out(env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recon.flags.files.LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr("recon.rails.flags.files.LOCK_WAIT_S", 0.1)
     inside, leave = threading.Event(), threading.Event()
 
     def hold(step: str) -> None:
@@ -205,7 +205,7 @@ def test_a_full_disk_leaves_the_old_file(env: Path, monkeypatch: pytest.MonkeyPa
     def full(handle: int, data: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("recon.flags.files.os.write", full)
+    monkeypatch.setattr("recon.rails.flags.files.os.write", full)
     with pytest.raises(FlagFileError, match="no space left on device"):
         swap_flag_file(read_flag_file(env), NEW)
     assert env.read_bytes() == OLD

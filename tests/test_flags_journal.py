@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from recon.flags.errors import JournalBrokenError, JournalWriteError
-from recon.flags.journal import FlagJournal
+from recon.rails.flags.errors import JournalBrokenError, JournalWriteError
+from recon.rails.flags.journal import FlagJournal
 
 
 def filled(tmp_path: Path, count: int = 4) -> FlagJournal:
@@ -40,7 +40,7 @@ def test_an_edited_line_is_named(tmp_path: Path, line: int) -> None:
 
 
 def test_a_line_edited_with_its_digest_breaks_the_next(tmp_path: Path) -> None:
-    from recon.planfile import canonical_json, sha256_hex
+    from recon.core.canonical import canonical_json, sha256_hex
 
     journal = filled(tmp_path)
     lines = journal.path.read_text().splitlines()
@@ -107,7 +107,7 @@ def test_junk_at_the_end_is_no_interrupted_write(tmp_path: Path) -> None:
 def test_a_full_disk_says_how_things_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = filled(tmp_path)
     real = __import__("os").write
-    monkeypatch.setattr("recon.flags.journal.os.write", lambda handle, data: real(handle, data[:10]))
+    monkeypatch.setattr("recon.rails.flags.journal.os.write", lambda handle, data: real(handle, data[:10]))
     with pytest.raises(JournalWriteError, match=r"no space left on device\); the flag file is as it was"):
         journal.append(at="t", run="r", kind="k", body={}, state="the flag file is as it was")
     monkeypatch.undo()
@@ -116,7 +116,7 @@ def test_a_full_disk_says_how_things_stand(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_two_runs_do_not_write_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recon.flags.journal.LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr("recon.rails.flags.journal.LOCK_WAIT_S", 0.05)
     first, second = filled(tmp_path), FlagJournal(tmp_path / "out" / "journal.ndjson")
     with first.held(), pytest.raises(JournalWriteError, match="another run is changing flags"), second.held():
         pass

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recon.flags.errors import FlagFileError, FlagPlanError, RailDownError, RailUnknownError
-from recon.flags.plan import FlagSetup, load_flag_plan, save_flag_plan
+from recon.rails.flags.errors import FlagFileError, FlagPlanError, RailDownError, RailUnknownError
+from recon.rails.flags.plan import FlagSetup, load_flag_plan, save_flag_plan
 from tests.flagworld import ENV, HEALTHY, json_reply, plan_for, ports_for, serve
 
 RAILS = {"/api/v1/crypto": HEALTHY, "/v2/currencies": json_reply([])}

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from recon.flags.errors import ProbeSettingError
-from recon.flags.probes import HttpProber, Probe, default_probe, read_path, shown_address
+from recon.rails.flags.errors import ProbeSettingError
+from recon.rails.flags.probes import HttpProber, Probe, default_probe, read_path, shown_address
 from tests.flagworld import HEALTHY, json_reply, serve, slow
 
 ASK = HttpProber().ask

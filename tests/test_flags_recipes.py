@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from recon.flags.errors import FlagValueError, ModeInProviderListError, RecipeError
-from recon.flags.recipes import ENABLE, RECIPES, Recipe, find_recipe, plan_values, recipe_of_settings, roles_for
-from recon.flags.words import FlagWords
+from recon.rails.flags.errors import FlagValueError, ModeInProviderListError, RecipeError
+from recon.rails.flags.recipes import ENABLE, RECIPES, Recipe, find_recipe, plan_values, recipe_of_settings, roles_for
+from recon.rails.flags.words import FlagWords
 
 WORDS = FlagWords()
 BEFORE = {

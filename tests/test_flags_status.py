@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recon.flags.status import judge_flags, open_rails
-from recon.flags.words import FlagWords
+from recon.rails.flags.status import judge_flags, open_rails
+from recon.rails.flags.words import FlagWords
 
 WORDS = FlagWords()
 SOUND = {

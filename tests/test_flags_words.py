@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recon.flags.words import FlagWords, bool_of, looks_secret, mode_of, spell_bool, spell_mode, split_list
+from recon.rails.flags.words import FlagWords, bool_of, looks_secret, mode_of, spell_bool, spell_mode, split_list
 
 
 @pytest.mark.parametrize(

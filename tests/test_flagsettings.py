@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from recon.flags.errors import ProbeSettingError, RecipeError
-from recon.flagsettings import FlagsSection, GatesSection, rail_probe
-from recon.gates_records import GateLimits
+from recon.rails.flags.errors import ProbeSettingError, RecipeError
+from recon.rails.gates.records import GateLimits
+from recon.setup.rail_sections import FlagsSection, GatesSection, rail_probe
 
 
 def secret(variable: str, purpose: str) -> str:

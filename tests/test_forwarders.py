@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from recon.errors import SourceError
-from recon.registry import FORWARDER_CREATED, forwarder_factories
-from recon.sources import forwarders
-from recon.sources.evm import EvmChain
-from recon.sources.forwarders import Forwarder, ForwardersUnreadError
+from recon.core.errors import SourceError
+from recon.core.registry import FORWARDER_CREATED, forwarder_factories
+from recon.sources.chain import forwarders
+from recon.sources.chain.evm import EvmChain
+from recon.sources.chain.forwarders import Forwarder, ForwardersUnreadError
 from tests import vendor_faults as vendor
 from tests.chain_reading import DAY_MS, HEAD, NOW_MS, USDC, chain_of
 from tests.vendor_faults import Answerer, FakeNode, address, digest, handler_of, word

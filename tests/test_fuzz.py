@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from recon import decode_transfer, payment_reference
-from recon.errors import IdError, ReconError
-from recon.sources.logs import TransferLogError
+from recon.core.errors import IdError, ReconError
+from recon.sources.chain.logs import TransferLogError
 from tests import payment_documents
 from tests.fuzzing import PROPERTIES, names
 from tests.spoiling import LOG, sound_case

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from recon.gates import (
+from recon.core.model import Severity, Tier, Verdict
+from recon.rails.gates.judge import (
     ENABLE_GATES,
     Gate,
     GateReport,
     judge_enable,
     judge_rollback,
 )
-from recon.gates_records import (
+from recon.rails.gates.records import (
     Deliveries,
     DeliveryRecord,
     DryRun,
@@ -26,8 +27,7 @@ from recon.gates_records import (
     RunRecord,
     SignedSample,
 )
-from recon.model import Severity, Tier, Verdict
-from recon.sample import Candidate, make_sample, sign_sample
+from recon.rails.gates.sample import Candidate, make_sample, sign_sample
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 RN = "request_network"

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from recon.flags.plan import FlagSetup
-from recon.flags.probes import HttpProber, Probe
-from recon.gates_evidence import (
+from recon.core.model import Verdict
+from recon.plans.history import History, append_history, history_entry, load_history
+from recon.rails.flags.plan import FlagSetup
+from recon.rails.flags.probes import HttpProber, Probe
+from recon.rails.gates.evidence import (
     HEALTH_FILE,
     EvidenceFileError,
     append_health,
@@ -22,9 +24,7 @@ from recon.gates_evidence import (
     load_health,
     run_records,
 )
-from recon.gates_records import HealthRecord
-from recon.history import History, append_history, history_entry, load_history
-from recon.model import Verdict
+from recon.rails.gates.records import HealthRecord
 from tests.flagworld import HEALTHY, json_reply, serve
 from tests.plans import a_finding, a_plan
 

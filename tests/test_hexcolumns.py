@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recon.money import UNITS_MAX
-from recon.sources.hexcolumns import (
+from recon.core.money import UNITS_MAX
+from recon.sources.chain.hex_columns import (
     OddError,
     address_array,
     amount_arrays,

@@ -1,16 +1,17 @@
 """The rules of the house that no linter knows: directions, purity, sizes, writers, and what the columnar code may use.
 
-A new module is placed in :data:`LAYERS`; whoever needs another rule bent says so there, in one line with its reason.
+A new folder is placed in :data:`FOLDERS`; whoever needs another rule bent says so there, in one line with its reason.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -21,39 +22,17 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "recon"
 
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
-    ("money", "ids"),
-    ("model", "tables"),
-    ("registry",),
-    ("sources",),
-    ("guard", "links", "claimed", "match", "rules", "engine", "judge"),
-    ("planfile",),
-    ("sealed", "shared", "needs", "unfinished", "since", "reread", "snapshot", "load"),
-    ("limits", "changes", "findings", "plan"),
-    ("retry", "store"),
-    ("lease", "journal", "runs"),
-    ("approvals", "consent", "writing", "settling", "apply", "undo", "history"),
-    ("flags", "sample", "gates", "gates_evidence", "gates_records", "preflight", "drain", "backfill", "flagsettings"),
-    ("inspection", "triage"),
-    ("simulate", "score"),
-    ("report",),
-    ("frames",),
-    ("loading",),
-    ("plotting",),
-    ("configfile", "config"),
-    ("opening", "flagopening", "backfillopening", "doctor", "again", "demo"),
-    ("commands",),
-    ("cli",),
-    ("__main__",),
-)
-"""Each module or folder imports only from its own layer and from those before it, and never in a ring."""
+FOLDERS = (
+    "core", "files", "sources", "verdicts", "snapshots", "plans", "runs", "rails", "investigation", "simulation",
+    "reports", "setup", "api", "cli", "__main__",
+)  # fmt: skip
+"""The house, in the order in which things are handed on: a file imports only from its own folder and those before."""
 
 PURE = (
-    "errors", "money", "ids", "model", "tables", "registry", "guard", "links", "claimed", "match", "rules", "limits",
-    "changes", "findings", "plan",
+    "core", "verdicts/links.py", "verdicts/claims.py", "verdicts/match.py", "verdicts/rules.py", "plans/limits.py",
+    "plans/changes.py", "plans/findings.py", "runs/guard.py", "rails/gates/judge.py", "rails/gates/records.py",
 )  # fmt: skip
-"""Modules that decide. They are given everything, ``now`` included."""
+"""What decides. It is given everything, ``now`` included."""
 
 IMPURE_MODULES = {
     "asyncio", "builtins", "duckdb", "ftplib", "getpass", "glob", "http", "httpx", "io", "logging", "multiprocessing",
@@ -67,25 +46,19 @@ IMPURE_METHODS = {
 }  # fmt: skip
 
 WRITERS = {
-    "store": "the only writer of business records",
-    "journal": "appends to the tool's own journal",
-    "lease": "holds the tool's own lease",
+    "runs/stores/payments.py": "the only writer of business records",
+    "runs/stores/journal.py": "appends to the tool's own journal",
+    "runs/stores/lease.py": "holds the tool's own lease",
 }
-STORE_USERS = {
-    "apply": "applies plans",
-    "writing": "the writing half of apply",
-    "undo": "reads through it what runs left",
-    "cli": "opens the store for apply",
-    "opening": "opens the store for apply",
-    "demo": "fills the demo's own store",
-}
+STORE_USERS = ("runs", "setup", "cli")
+"""Folders that know the store: what writes, and what opens it."""
 WRITES = {
     "insert_one", "insert_many", "update_one", "update_many", "replace_one", "delete_one", "delete_many", "bulk_write",
     "find_one_and_update", "find_one_and_replace", "find_one_and_delete", "drop_collection", "drop_database",
     "create_index", "create_collection", "rename_collection",
 }  # fmt: skip
 
-COLUMNAR = ("links", "claimed", "match", "rules")
+COLUMNAR = ("verdicts/links.py", "verdicts/claims.py", "verdicts/match.py", "verdicts/rules.py")
 COLUMN_OPERATIONS = {
     "alias", "all_horizontal", "agg", "any_horizontal", "cast", "coalesce", "col", "collect_schema", "concat",
     "concat_str", "cum_sum", "drop", "fill_null", "filter", "group_by", "is_in", "is_null", "join", "len", "lit", "max",
@@ -115,6 +88,7 @@ CODE_LINES_MAX = 60
 FILE_LINES_MAX = 600
 POSITIONAL_MAX = 2
 ARGUMENTS_MAX = 6
+DOOR_NAMES_MAX = 10
 GIVEN_SIGNATURES = {
     "convert": "click calls it",
     "settings_customise_sources": "pydantic calls it",
@@ -136,9 +110,11 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def files_of(part: str) -> list[Path]:
-    """The files of one module or folder of the package; none when it is not written yet."""
-    module = PACKAGE / f"{part}.py"
-    return [module] if module.exists() else sorted((PACKAGE / part).rglob("*.py"))
+    """The files of one folder or module of the package, named by its path in it."""
+    place = PACKAGE / part
+    if place.suffix == ".py":
+        return [place]
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
 
 
 def parts() -> list[str]:
@@ -221,39 +197,100 @@ def none(problems: Iterable[str]) -> None:
 # Directions and purity
 
 
-def before(part: str) -> set[str]:
-    """What a module may import: everything up to its own layer."""
-    at = next((number for number, layer in enumerate(LAYERS) if part in layer), len(LAYERS))
-    return {name for layer in LAYERS[: at + 1] for name in layer}
+def modules() -> dict[str, Path]:
+    """Every file of the package by its dotted name; a folder's name is its front door."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in PACKAGE.rglob("*.py")
+    }
 
 
-def test_every_module_has_its_place() -> None:
-    placed = {name for layer in LAYERS for name in layer}
-    none(f"recon/{part}: place it in LAYERS of tests/test_house.py" for part in parts() if part not in placed)
+def imported(path: Path, names: Collection[str]) -> Iterator[tuple[ast.AST, str, str]]:
+    """The modules of the package that a file imports, each with the name that is taken from it."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module and node.module.startswith("recon"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield (node, inner, "") if inner in names else (node, node.module, alias.name)
+        elif isinstance(node, ast.Import):
+            yield from ((node, alias.name, "") for alias in node.names if alias.name in names)
 
 
-@pytest.mark.parametrize("part", parts())
-def test_a_module_imports_only_from_its_layer_and_those_before(part: str) -> None:
-    allowed = {*before(part), "__version__"}
+def test_every_folder_has_its_place() -> None:
+    assert set(parts()) == set(FOLDERS) & set(parts()), "place it in FOLDERS of tests/test_house.py"
+
+
+def test_no_import_runs_up() -> None:
+    names = modules()
     none(
-        f"{where(path, node)} imports {name}, which comes after {part}"
-        for path in files_of(part)
-        for node, name in imports(path)
-        if name.startswith("recon.") and name.split(".")[1] not in allowed
+        f"{where(path, node)} imports {target}"
+        for name, path in names.items()
+        if name != "recon"
+        for node, target, _ in imported(path, names)
+        if target != "recon" and FOLDERS.index(target.split(".")[1]) > FOLDERS.index(name.split(".")[1])
+    )
+    none(
+        f"{where(path, node)} imports the package's own front door"
+        for name, path in names.items()
+        for node, target, _ in imported(path, names)
+        if target == "recon"
     )
 
 
-def test_modules_never_import_each_other_in_a_ring() -> None:
-    needs = {
-        part: {
-            name.split(".")[1] for path in files_of(part) for _, name in imports(path) if name.startswith("recon.")
-        }.intersection(parts())
-        - {part}
-        for part in parts()
-    }
-    while ready := [part for part, needed in needs.items() if not needed]:
-        needs = {part: needed.difference(ready) for part, needed in needs.items() if part not in ready}
-    none(f"{part} is in a ring with {', '.join(sorted(needed))}" for part, needed in needs.items())
+def rings(needs: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    """What is left when everything is taken away that needs nothing any more: the rings, and what rests on them."""
+    left = {name: set(needed) & set(needs) - {name} for name, needed in needs.items()}
+    while ready := [name for name, needed in left.items() if not needed]:
+        left = {name: needed.difference(ready) for name, needed in left.items() if name not in ready}
+    return left
+
+
+def test_files_never_import_each_other_in_a_ring() -> None:
+    names = modules()
+    needs = {name: {target for _, target, _ in imported(path, names)} for name, path in names.items()}
+    none(f"{name} is in a ring with {', '.join(sorted(needed))}" for name, needed in rings(needs).items())
+
+
+@pytest.mark.parametrize("part", [part for part in parts() if (PACKAGE / part).is_dir()])
+def test_the_parts_of_a_folder_never_import_each_other_in_a_ring(part: str) -> None:
+    names = modules()
+    needs: dict[str, set[str]] = {}
+    for name, path in names.items():
+        inside = name.split(".")[2:]
+        if name.startswith(f"recon.{part}.") and inside:
+            needs.setdefault(inside[0], set()).update(
+                target.split(".")[2] for _, target, _ in imported(path, names) if target.startswith(f"recon.{part}.")
+            )
+    none(f"{name} is in a ring with {', '.join(sorted(needed))}" for name, needed in rings(needs).items())
+
+
+def test_no_file_takes_a_private_name_from_another() -> None:
+    names = modules()
+    none(
+        f"{where(path, node)} imports {target}.{taken}"
+        for path in names.values()
+        for node, target, taken in imported(path, names)
+        if taken.startswith("_") and not taken.startswith("__")
+    )
+
+
+DOORS = sorted(path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("folder", DOORS)
+def test_a_front_door_says_one_sentence_and_shows_at_most_ten_names(folder: str) -> None:
+    door = PACKAGE / folder / "__init__.py"
+    said = (ast.get_docstring(tree_of(door)) or "").split("\n\n")[0].replace("\n", " ")
+    assert said.endswith(".") and ". " not in said, f"{door.relative_to(ROOT)}: {said!r}"
+    shown = [
+        name
+        for node in tree_of(door).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+        for name in ast.literal_eval(node.value)
+    ]
+    assert len(shown) <= (DOOR_NAMES_MAX if folder != "." else len(shown)), f"{folder} shows {len(shown)} names"
+    package = importlib.import_module(".".join(("recon", *Path(folder).parts)))
+    assert [name for name in shown if not hasattr(package, name)] == []
 
 
 def test_no_module_imports_the_tests_or_the_scripts() -> None:
@@ -266,7 +303,7 @@ def test_no_module_imports_the_tests_or_the_scripts() -> None:
     )
 
 
-@pytest.mark.parametrize("part", [part for part in PURE if files_of(part)])
+@pytest.mark.parametrize("part", PURE)
 def test_what_decides_touches_nothing_outside(part: str) -> None:
     paths = files_of(part)
     none(
@@ -276,12 +313,16 @@ def test_what_decides_touches_nothing_outside(part: str) -> None:
         if name.split(".")[0] in IMPURE_MODULES and name != "urllib.parse"
     )
     # The registry reads the data files beside it, once; they are part of the program.
-    allowed = {"read_text"} if part == "registry" else set()
     none(
         f"{where(path, node)} calls {name}"
         for path in paths
         for node, name in calls(path)
-        if name in (IMPURE_METHODS - allowed if isinstance(node.func, ast.Attribute) else IMPURE_CALLS)
+        if name
+        in (
+            IMPURE_METHODS - ({"read_text"} if "registry" in path.parts else set())
+            if isinstance(node.func, ast.Attribute)
+            else IMPURE_CALLS
+        )
     )
 
 
@@ -291,9 +332,8 @@ def test_what_decides_touches_nothing_outside(part: str) -> None:
 def test_only_the_store_writes_business_records() -> None:
     none(
         f"{where(path, node)} calls {name}; only {', '.join(WRITERS)} may"
-        for part in parts()
-        if part not in WRITERS
-        for path in files_of(part)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).as_posix() not in WRITERS
         for node, name in calls(path)
         if name in WRITES and isinstance(node.func, ast.Attribute)
     )
@@ -303,10 +343,10 @@ def test_only_apply_and_what_opens_it_know_the_store() -> None:
     none(
         f"{where(path, node)} imports {name}"
         for part in parts()
-        if part not in STORE_USERS and part != "store"
+        if part not in STORE_USERS
         for path in files_of(part)
         for node, name in imports(path)
-        if name == "recon.store"
+        if name == "recon.runs.stores.payments"
     )
 
 
@@ -315,7 +355,7 @@ def test_sources_never_write() -> None:
         f"{where(path, node)} imports {name}"
         for path in files_of("sources")
         for node, name in imports(path)
-        if name.startswith(("recon.store", "recon.journal", "recon.apply"))
+        if name.startswith(("recon.runs.stores.payments", "recon.runs.stores.journal", "recon.apply"))
     )
 
 

@@ -16,20 +16,20 @@ import pytest
 from click.testing import CliRunner
 
 from recon.cli import cli
-from recon.journal import GENESIS, Entry, Note, make_entry
-from recon.model import LeftAlone, Plan, Policy, Severity, Tier, Verdict
-from recon.registry import load_registry
-from recon.report import render_plan
-from recon.report.html import plan_page, render_html
-from recon.report.model import Column, Fact, Report, Table
-from recon.report.page import Page, encode_column, page_of_report
-from recon.report.pictures import plan_charts
-from recon.report.rows import COLUMNS, plan_grid
-from recon.report.runpage import run_page
-from recon.report.whole import Whole
-from recon.runs import ChangeState, Result, RunState
-from recon.simulate import generate_world, write_world
-from recon.tables import table_of
+from recon.core.model import LeftAlone, Plan, Policy, Severity, Tier, Verdict
+from recon.core.registry import load_registry
+from recon.core.tables import table_of
+from recon.reports import render_plan
+from recon.reports.model import Column, Fact, Report, Table
+from recon.reports.pages.html import plan_page, render_html
+from recon.reports.pages.page import Page, encode_column, page_of_report
+from recon.reports.pages.pictures import plan_charts
+from recon.reports.pages.rows import COLUMNS, plan_grid
+from recon.reports.pages.runpage import run_page
+from recon.reports.pages.whole import Whole
+from recon.runs.states import ChangeState, Result, RunState
+from recon.runs.stores.journal import GENESIS, Entry, Note, make_entry
+from recon.simulation import generate_world, write_world
 from tests import builders
 from tests.hostile import PAYLOAD, poisoned, poisoned_table
 from tests.plans import PAYMENT, a_change, a_coverage, a_finding, a_plan
@@ -403,7 +403,7 @@ def test_a_snapshot_that_is_not_the_plans_own_is_refused(judged: Path, tmp_path:
 
 
 def test_report_of_a_run_and_of_a_case(judged: Path, tmp_path: Path) -> None:
-    from recon.plan import load_plan
+    from recon.plans.make import load_plan
 
     [path] = (judged / "recon-out").glob("plan-*.json")
     plan = load_plan(path)

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from recon.errors import ConfigError
-from recon.sources.http import (
+from recon.core.errors import ConfigError
+from recon.core.text import clean_text
+from recon.sources.providers.http import (
     Answer,
     Clock,
     Manners,
@@ -19,7 +20,6 @@ from recon.sources.http import (
     Secret,
     UrlError,
     clean_message,
-    clean_text,
     error_text,
     parse_json,
 )

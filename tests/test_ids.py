@@ -10,8 +10,8 @@ from bson import Binary, Decimal128, Int64, ObjectId
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recon.errors import IdError
-from recon.ids import (
+from recon.core.errors import IdError
+from recon.core.ids import (
     is_simulated,
     keccak256,
     normalise_address,
@@ -24,7 +24,7 @@ from recon.ids import (
     payment_reference,
     reference_topic,
 )
-from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
+from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
 
 ADDRESS = "0x627306090abaB3A6e1400e9345bC60c78a8BEf57"
 object_ids = st.binary(min_size=12, max_size=12).map(ObjectId)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from recon.ids import keccak256, payment_reference
-from recon.inspection.causes import CAUSES, Strength
-from recon.inspection.gather import UnknownIdError
-from recon.inspection.identify import Name, NoIdError, names_of
-from recon.inspection.references import checksummed
-from recon.opening import open_sources
-from recon.registry import load_registry
-from recon.report import render_report
-from recon.report.inspection import render_inspection
+from recon.core.ids import keccak256, payment_reference
+from recon.core.registry import load_registry
+from recon.investigation.payment.causes import CAUSES, Strength
+from recon.investigation.payment.gather import UnknownIdError
+from recon.investigation.payment.identify import Name, NoIdError, names_of
+from recon.investigation.payment.references import checksummed
+from recon.reports import render_report
+from recon.reports.views.inspection import render_inspection
+from recon.setup.open_sources import open_sources
 from tests.inspecting import Scene, asking_of, at_unnamed_forwarder, looked_at, rereferenced, scene, written
 
 Told = dict[str, tuple[str, str]]
@@ -260,7 +260,7 @@ def test_plain_money_to_the_right_address_on_another_chain_is_seen(tmp_path: Pat
     assert token is not None
     settings = written(made, tmp_path / "first")
     with open_sources(settings) as sources:
-        from recon.sources.payments import payment_rows
+        from recon.sources.payments.read import payment_rows
 
         [document] = list(sources.store.fetch([made.payment_id]))
         row = payment_rows(
@@ -284,7 +284,7 @@ def test_an_id_is_found_however_it_was_pasted(dress: Callable[[str], str], tmp_p
 def test_reference_hash_address_and_order_number_lead_to_the_payment(tmp_path: Path) -> None:
     made = scene("overpaid", rail="request_network")
     settings = written(made, tmp_path)
-    from recon.sources.payments import payment_rows
+    from recon.sources.payments.read import payment_rows
 
     with open_sources(settings) as sources:
         [document] = list(sources.store.fetch([made.payment_id]))
@@ -292,7 +292,7 @@ def test_reference_hash_address_and_order_number_lead_to_the_payment(tmp_path: P
             [document], fields=sources.fields, registry=settings.registry(), policy=settings.policy()
         ).to_pylist()[0]  # fmt: skip
         for name in ("reference", "tx_hash", "recipient", "request_id"):
-            from recon.inspection import inspect_payment
+            from recon.investigation.payment import inspect_payment
 
             text = " 0x" + row[name].removeprefix("0x").upper()
             found = inspect_payment(text, asking=asking_of(settings, []), sources=sources)

@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recon.cli import cli
-from recon.inspection import inspect_payment
-from recon.inspection.outgoing import list_outgoing
-from recon.opening import open_sources
-from recon.plan import make_plan
-from recon.simulate import generate_world, write_world
-from recon.snapshot import open_snapshot, take_snapshot
+from recon.investigation.payment import inspect_payment
+from recon.investigation.payment.outgoing import list_outgoing
+from recon.plans.make import make_plan
+from recon.setup.open_sources import open_sources
+from recon.simulation import generate_world, write_world
+from recon.snapshots.take import open_snapshot, take_snapshot
 from tests.inspecting import Scene, asking_of, scene, written
 from tests.triage_logs import HOOK, START, nginx
 
@@ -84,7 +84,7 @@ def test_what_went_out_is_listed_unusual_first(tmp_path: Path) -> None:
 def test_a_payout_to_a_new_place_far_above_the_usual_stands_out(tmp_path: Path) -> None:
     world = generate_world(payments=150, seed=3, breaks="none")
     write_world(world, tmp_path / "world")
-    from recon.config import load_settings
+    from recon.setup.settings import load_settings
 
     settings = load_settings(tmp_path / "world" / "recon.toml")
     with open_sources(settings) as sources:
@@ -97,7 +97,7 @@ def test_a_payout_to_a_new_place_far_above_the_usual_stands_out(tmp_path: Path) 
 
 
 def test_every_verdict_of_a_plan_is_the_same_when_the_payment_is_inspected_in_its_snapshot(tmp_path: Path) -> None:
-    from recon.config import load_settings
+    from recon.setup.settings import load_settings
 
     write_world(generate_world(payments=120, seed=11), tmp_path / "world")
     settings = load_settings(tmp_path / "world" / "recon.toml")
@@ -176,7 +176,7 @@ def test_the_first_page_names_what_nobody_looked_at(tmp_path: Path) -> None:
 
 
 def test_records_in_a_collection_of_a_real_server_are_read(tmp_path: Path, mongo_database) -> None:  # type: ignore[no-untyped-def]
-    from recon.triage.deliveries import deliveries_of
+    from recon.sources.deliveries.records import deliveries_of
 
     made = scene("webhook_lost", rail="request_network")
     made.tell(404)

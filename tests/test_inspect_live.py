@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from recon.registry import load_registry
+from recon.core.registry import load_registry
 from tests import servers
 from tests.builders import RECIPIENT, deposit_address, payment_id, reference, request_id
 from tests.onchain import Chain
@@ -71,7 +71,7 @@ def folder(market: Marketplace, tmp_path: Path) -> Iterator[Path]:
 
 def tx_of(market: Marketplace, number: int) -> str:
     """The transaction that paid a payment through the proxy."""
-    from recon.ids import reference_topic
+    from recon.core.ids import reference_topic
 
     wanted = reference_topic(reference(number))
     found: str = next(log["transactionHash"] for log in market.chain.proxy_logs() if log["topics"][1] == wanted)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from recon.inspection import inspect_payment
-from recon.inspection.identify import NoIdError
-from recon.inspection.proof import ProofReport, verify_proof
-from recon.opening import open_sources
-from recon.report import render_report
-from recon.report.inspection import render_proof
+from recon.investigation.payment import inspect_payment
+from recon.investigation.payment.identify import NoIdError
+from recon.investigation.payment.proof import ProofReport, verify_proof
+from recon.reports import render_report
+from recon.reports.views.inspection import render_proof
+from recon.setup.open_sources import open_sources
 from tests.inspecting import Scene, asking_of, scene, written
 
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo.errors import AutoReconnect
 
-from recon.guard import MovedField
-from recon.journal import (
+from recon.runs.guard import MovedField
+from recon.runs.states import Result, RowResult
+from recon.runs.stores.journal import (
     GENESIS,
     BrokenJournalError,
     FileJournal,
@@ -28,9 +29,16 @@ from recon.journal import (
     make_entry,
     verify_journal,
 )
-from recon.lease import FileLeases, Lease, LeaseHeldError, LeaseLostError, MongoLeases, held_lease, this_process
-from recon.runs import Result, RowResult
-from recon.writing import outcome_body
+from recon.runs.stores.lease import (
+    FileLeases,
+    Lease,
+    LeaseHeldError,
+    LeaseLostError,
+    MongoLeases,
+    held_lease,
+    this_process,
+)
+from recon.runs.writing import outcome_body
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -216,7 +224,7 @@ def test_a_full_disk_under_the_journal_stops_with_one_sentence_and_continues_onc
         raise OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("recon.journal.os.fsync", full)
+        patch.setattr("recon.runs.stores.journal.os.fsync", full)
         with pytest.raises(JournalFailedError, match=r"No space left on device\); what it holds is whole"):
             journal.append(notes(3, first=2))
     assert verify_journal(FileJournal(tmp_path)).entries == 2
@@ -237,7 +245,7 @@ def test_every_step_of_the_file_is_synchronised_before_it_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr("recon.journal.os.fsync", synced.append)
+    monkeypatch.setattr("recon.runs.stores.journal.os.fsync", synced.append)
     FileJournal(tmp_path).append(notes(2))
     assert len(synced) == 1
 

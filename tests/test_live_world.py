@@ -14,11 +14,11 @@ import bson
 import bson.json_util
 import pytest
 
-from recon.ids import payment_id_text
-from recon.model import Plan
-from recon.planfile import parse_plan, plan_bytes
-from recon.score import score
-from recon.simulate import World, generate_world
+from recon.core.ids import payment_id_text
+from recon.core.model import Plan
+from recon.plans.file import parse_plan, plan_bytes
+from recon.simulation import World, generate_world
+from recon.simulation.score import score
 from tests import servers
 from tests.living import moved, serving, write_live_config
 from tests.onchain import Chain

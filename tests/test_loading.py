@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 import recon
-from recon.errors import RefusedError
-from recon.inspection.casefile import save_case
-from recon.journal import FileJournal, Note
-from recon.loading import Loaded, NoArtefactError, artefact_kind, load
-from recon.model import Plan
-from recon.planfile import save_plan
-from recon.sealed import SnapshotWriter, empty_tables, open_snapshot
-from recon.simulate import generate_world
-from recon.tables import TABLES
+from recon.core.errors import RefusedError
+from recon.core.model import Plan
+from recon.core.tables import TABLES
+from recon.investigation.payment.casefile import save_case
+from recon.plans.file import save_plan
+from recon.reports.notebooks.load import Loaded, NoArtefactError, artefact_kind, load
+from recon.runs.stores.journal import FileJournal, Note
+from recon.simulation import generate_world
+from recon.snapshots.sealed import SnapshotWriter, empty_tables, open_snapshot
 from tests import builders
 from tests.plans import PAYMENT, USDC_ETH, a_change, a_finding, a_plan
 from tests.worlds import plan_of
@@ -43,7 +43,7 @@ def sealed(folder: Path, **rows: list[dict[str, object]]) -> Path:
     for name, given in rows.items():
         writer.write_rows(name, given)
     plan = a_plan()
-    from recon.model import Policy
+    from recon.core.model import Policy
 
     writer.seal(taken_at=datetime(2026, 11, 20, 12, tzinfo=UTC), target=plan.target, selection={}, policy=Policy())
     return folder
@@ -142,7 +142,7 @@ def test_a_case_gives_its_timeline_and_causes(world: tuple[Path, Plan], tmp_path
 
 
 def test_a_history_a_journal_and_notifications_are_frames_too(world: tuple[Path, Plan], tmp_path: Path) -> None:
-    from recon.history import append_history, history_entry
+    from recon.plans.history import append_history, history_entry
 
     append_history(tmp_path, history_entry(world[1], at="2026-11-20T12:00:00Z", path="plan.json"))
     plans = load(tmp_path / "history.ndjson").plans

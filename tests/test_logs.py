@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recon.money import UNITS_MAX
-from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
-from recon.sources.logs import (
+from recon.core.money import UNITS_MAX
+from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
+from recon.sources.chain.logs import (
     INT64_MAX,
     LOGS_ANSWER,
     PIECE,
@@ -25,7 +25,7 @@ from recon.sources.logs import (
     decode_transfer,
     parse_quantity,
 )
-from recon.sources.rpc import Answer
+from recon.sources.chain.rpc import Answer
 from tests.vendor_faults import FakeNode, address, digest, word
 
 PROXY, CONVERSION, TOKEN = address(0x51), address(0x52), address(0x70)
@@ -261,7 +261,7 @@ def test_more_than_one_piece_is_one_table() -> None:
 
 
 def test_the_columns_are_those_of_the_transfers_table() -> None:
-    from recon.tables import TRANSFERS, arrow_schema
+    from recon.core.tables import TRANSFERS, arrow_schema
 
     table = page_of(payment()).table
     assert set(TRANSFERS) - set(table.column_names) == {"chain_id", "confirmations", "final"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recon.model import Verdict
+from recon.core.model import Verdict
 from tests.builders import (
     CHAIN,
     HOUR_MS,

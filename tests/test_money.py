@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recon.errors import MoneyError
-from recon.money import UNITS_DIGITS_MAX, UNITS_MAX, Asset, Money, decimal_text, format_units, parse_units
+from recon.core.errors import MoneyError
+from recon.core.money import UNITS_DIGITS_MAX, UNITS_MAX, Asset, Money, decimal_text, format_units, parse_units
 
 USDC_BSC = Asset("USDC", decimals=18)
 USDC = Asset("USDC", decimals=6)

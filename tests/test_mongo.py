@@ -14,12 +14,12 @@ import pytest
 from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
-from recon import ids
-from recon.errors import ReconError, SourceError
-from recon.sources.documents import codec, document_text, milliseconds
-from recon.sources.fields import FieldPaths
+from recon.core import ids
+from recon.core.errors import ReconError, SourceError
 from recon.sources.interface import Selection
-from recon.sources.mongo import (
+from recon.sources.payments.documents import codec, document_text, milliseconds
+from recon.sources.payments.fields import FieldPaths
+from recon.sources.payments.mongo import (
     MongoSettings,
     MongoStore,
     StoreForbiddenError,
@@ -32,7 +32,7 @@ from recon.sources.mongo import (
     after_id,
     hosts_of,
 )
-from recon.sources.payments import ListStore
+from recon.sources.payments.read import ListStore
 from tests import servers
 
 if TYPE_CHECKING:

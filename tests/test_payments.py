@@ -15,14 +15,14 @@ from bson import Decimal128, Int64, ObjectId
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 
-from recon import ids
-from recon.model import PROBLEMS
-from recon.registry import load_registry
-from recon.sources.documents import document_text, milliseconds
-from recon.sources.fields import FieldPaths
+from recon.core import ids
+from recon.core.model import PROBLEMS
+from recon.core.registry import load_registry
+from recon.core.tables import PAYMENTS, arrow_schema
 from recon.sources.interface import Selection
-from recon.sources.payments import ListStore, RowRules, payment_rows
-from recon.tables import PAYMENTS, arrow_schema
+from recon.sources.payments.documents import document_text, milliseconds
+from recon.sources.payments.fields import FieldPaths
+from recon.sources.payments.read import ListStore, RowRules, payment_rows
 
 if TYPE_CHECKING:
     pass

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recon.model import FieldChange, Plan, Tier, Verdict
-from recon.planfile import (
+from recon.core.canonical import canonical_json, sha256_hex
+from recon.core.model import FieldChange, Plan, Tier, Verdict
+from recon.plans.file import (
     EmptySelectionError,
     PlanFileError,
-    canonical_json,
     effects_digest,
     is_picked,
     load_plan,
@@ -24,7 +24,6 @@ from recon.planfile import (
     save_plan,
     seal_plan,
     select_changes,
-    sha256_hex,
 )
 from tests.plans import a_change, a_plan
 

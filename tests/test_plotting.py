@@ -12,11 +12,11 @@ import matplotlib as mpl
 import pytest
 
 import recon
-from recon.history import append_history, history_entry
-from recon.loading import load
-from recon.model import Plan
-from recon.plotting import NoMatplotlibError, NoPlotError, charts_of
-from recon.simulate import generate_world
+from recon.core.model import Plan
+from recon.plans.history import append_history, history_entry
+from recon.reports.notebooks.load import load
+from recon.reports.notebooks.plot import NoMatplotlibError, NoPlotError, charts_of
+from recon.simulation import generate_world
 from tests import builders
 from tests.plans import a_finding, a_plan
 from tests.test_loading import sealed

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from recon.gates_records import Deliveries, DeliveryRecord
-from recon.preflight import (
+from recon.core.tables import table_of
+from recon.rails.gates.records import Deliveries, DeliveryRecord
+from recon.rails.preflight import (
     Counts,
     Item,
     Looked,
@@ -20,8 +21,7 @@ from recon.preflight import (
     judge_preflight,
     webhook_counts,
 )
-from recon.report.operations import render_preflight
-from recon.tables import table_of
+from recon.reports.views.operations import render_preflight
 
 if TYPE_CHECKING:
     from pymongo.database import Database

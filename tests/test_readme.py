@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from recon.cli import cli, lazy
 from recon.cli.helptext import WIDTH, commands, help_text, renew
-from recon.configfile import parse_settings
-from recon.model import TIER_TEXT, Verdict
+from recon.core.model import TIER_TEXT, Verdict
+from recon.setup.file import parse_settings
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 NAMES = [name for name, _, _ in commands()]

@@ -106,7 +106,7 @@ def test_what_one_endpoint_does_not_know_another_is_asked() -> None:
 
 
 def test_not_found_is_only_believed_of_an_endpoint_that_reached_the_window() -> None:
-    from recon.sources.receipts import ReceiptReader
+    from recon.sources.chain.receipts import ReceiptReader
 
     node = node_with(0)
     chain = chain_of(handler_of(node.answer))

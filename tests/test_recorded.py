@@ -15,14 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recon.registry import TRANSFER_WITH_REFERENCE_AND_FEE, load_registry
-from recon.simulate import World, generate_world, plant_world, write_world
-from recon.sources.recorded import (
+from recon.core.registry import TRANSFER_WITH_REFERENCE_AND_FEE, load_registry
+from recon.simulation import World, generate_world, plant_world, write_world
+from recon.sources.recorded.format import RecordedChain, RecordedWorld, block_hash
+from recon.sources.recorded.world import (
     FaultRule,
-    RecordedChain,
-    RecordedWorld,
     RecordedWorldError,
-    block_hash,
     load_world,
     request_network_handler,
     rpc_handler,

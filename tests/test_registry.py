@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recon.ids import normalise_address
-from recon.registry import Emitter, Token, extend_registry, load_registry
+from recon.core.ids import normalise_address
+from recon.core.registry import Emitter, Token, extend_registry, load_registry
 from tests.servers import CHAIN_FOLDER
 
 MAIN_CHAINS = (1, 56, 137, 8453, 42161)

@@ -22,9 +22,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recon.cli import cli
-from recon.flags.plan import load_flag_plan
-from recon.plan import load_plan
-from recon.registry import load_registry
+from recon.core.registry import load_registry
+from recon.plans.make import load_plan
+from recon.rails.flags.plan import load_flag_plan
 from tests import backend_process, servers
 from tests.builders import PAYER, RECIPIENT, payment_id, reference
 from tests.onchain import Chain

@@ -11,24 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recon.model import LeftAlone, Severity, Tier, Verdict
-from recon.report import (
-    Column,
-    Report,
-    Table,
-    break_table,
-    breaks_of,
-    has_gaps,
-    print_report,
-    render_payment,
-    render_plan,
-    render_report,
-    render_review,
-)
-from recon.report.markdown import escape
-from recon.report.model import human_cell
-from recon.report.plan import NotInPlanError, money_text
-from recon.report.text import age_text, amount_text, clean_text, csv_cell, group_digits, value_text
+from recon.core.model import LeftAlone, Severity, Tier, Verdict
+from recon.reports import Column, Report, Table, print_report, render_payment, render_plan, render_report, render_review
+from recon.reports.model import human_cell
+from recon.reports.outputs.markdown import escape
+from recon.reports.text import age_text, amount_text, clean_text, csv_cell, group_digits, value_text
+from recon.reports.views.plan import NotInPlanError, break_table, breaks_of, has_gaps, money_text
 from tests.plans import PAYMENT, USDC_ETH, a_change, a_coverage, a_finding, a_plan, with_summary
 
 HOSTILE = "x\x1b[31m\x07\u202etxt\u2066\ud800<script>alert(1)</script>[link](http://e.vil)|cell`code`\nnew line"

@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from recon.errors import ConfigError
-from recon.registry import load_registry
-from recon.sources.claims import CLAIM_PROBLEMS, parse_ms
-from recon.sources.http import Secret
-from recon.sources.request_network import RequestNetworkSettings
-from recon.sources.request_network_claims import decide_state, read_amount, token_of
+from recon.core.errors import ConfigError
+from recon.core.registry import load_registry
+from recon.sources.providers.claims import CLAIM_PROBLEMS, parse_ms
+from recon.sources.providers.http import Secret
+from recon.sources.providers.request_network.api import RequestNetworkSettings
+from recon.sources.providers.request_network.claims import decide_state, read_amount, token_of
 from tests.asking_request_network import (
     FROM_MS,
     TO_MS,

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from recon.errors import WrongSourceError
-from recon.registry import load_registry
-from recon.sources.http import CredentialsRefusedError, ProviderUnusableError, Secret
+from recon.core.errors import WrongSourceError
+from recon.core.registry import load_registry
 from recon.sources.interface import ClaimKey, no_progress
-from recon.sources.request_network import RequestNetwork, RequestNetworkSettings
+from recon.sources.providers.http import CredentialsRefusedError, ProviderUnusableError, Secret
+from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
 from tests.asking_request_network import (
     FROM_MS,
     TO_MS,

@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from recon.changes import Refusal, change_for
-from recon.model import Policy, Verdict
-from recon.registry import load_registry
-from recon.reread import SecondReading
-from recon.sealed import SnapshotWriter
-from recon.sources.fields import FieldPaths
+from recon.core.model import Policy, Verdict
+from recon.core.registry import load_registry
+from recon.core.tables import table_of
+from recon.plans.changes import Refusal, change_for
+from recon.snapshots.sealed import SnapshotWriter
+from recon.snapshots.second_reading import SecondReading
 from recon.sources.interface import Reading, no_progress
-from recon.tables import table_of
+from recon.sources.payments.fields import FieldPaths
 from tests.builders import (
     NOW_MS,
     PAYER,

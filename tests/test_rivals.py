@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from recon.config import load_settings
-from recon.model import Plan, Verdict
-from recon.opening import open_sources
-from recon.plan import make_plan
-from recon.rules import RULE, Tier
-from recon.simulate import PLANTS, plant_world, write_world
-from recon.snapshot import take_snapshot
+from recon.core.model import Plan, Verdict
+from recon.plans.make import make_plan
+from recon.setup.open_sources import open_sources
+from recon.setup.settings import load_settings
+from recon.simulation import PLANTS, plant_world, write_world
+from recon.snapshots.take import take_snapshot
 from recon.sources.interface import Selection
+from recon.verdicts.rules import RULE, Tier
 
 OF_SEVERAL_ROWS = sorted(name for name, plant in PLANTS.items() if plant.craft is not None)
 

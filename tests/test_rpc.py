@@ -12,8 +12,8 @@ import httpx
 import msgspec
 import pytest
 
-from recon.errors import ConfigError
-from recon.sources.rpc import (
+from recon.core.errors import ConfigError
+from recon.sources.chain.rpc import (
     Answer,
     CallLimits,
     Clock,
@@ -385,7 +385,7 @@ def test_compressed_answers_are_read() -> None:
 
 
 def test_an_answer_larger_than_the_bound_is_a_question_that_was_too_big(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recon.sources.rpc.BODY_BYTES_MAX", 1_000)
+    monkeypatch.setattr("recon.sources.chain.rpc.BODY_BYTES_MAX", 1_000)
     client = client_of(vendor.handler_of(lambda call: "x" * 5_000))
     with pytest.raises(RpcError) as caught:
         client.call("x", [], decoder=TEXT)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recon.model import Policy, Tier, Verdict
-from recon.rules import RULES, findings_of, tier_of
+from recon.core.model import Policy, Tier, Verdict
+from recon.verdicts.rules import RULES, findings_of, tier_of
 from tests.builders import (
     HOUR_MS,
     NOW_MS,

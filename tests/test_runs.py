@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from recon.apply import WrongRunError
-from recon.limits import PlanAgeError
-from recon.runs import (
+from recon.plans.limits import PlanAgeError
+from recon.runs.apply import WrongRunError
+from recon.runs.states import (
     Decision,
     NotUnsettledError,
     Result,

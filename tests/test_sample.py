@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recon.sample import (
+from recon.rails.gates.sample import (
     Candidate,
     Sample,
     SampleError,

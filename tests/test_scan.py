@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from recon.errors import WrongSourceError
-from recon.ids import keccak256
-from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
-from recon.sources.blocks import bloom_may_hold
-from recon.sources.evm import ChainSettings, Endpoint, EvmChain
-from recon.sources.evm_reading import replace_range
+from recon.core.errors import WrongSourceError
+from recon.core.ids import keccak256
+from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
+from recon.sources.chain.blocks import bloom_may_hold
+from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
+from recon.sources.chain.logs import empty_columns
+from recon.sources.chain.reading import replace_range
+from recon.sources.chain.rpc import Clock
+from recon.sources.chain.scan import Hole, Scan
 from recon.sources.interface import Reading
-from recon.sources.logs import empty_columns
-from recon.sources.rpc import Clock
-from recon.sources.scan import Hole, Scan
 from tests import vendor_faults as vendor
 from tests.chain_reading import (
     DAY_MS,

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from recon.model import Plan, Verdict
-from recon.score import BENIGN, score
-from recon.simulate import Truth, World, load_truth, plant_world, write_world
-from recon.simulate.catalogue import BREAKS, HEALTHY
-from recon.sources.recorded import load_world
+from recon.core.model import Plan, Verdict
+from recon.simulation import Truth, World, load_truth, plant_world, write_world
+from recon.simulation.catalogue import BREAKS, HEALTHY
+from recon.simulation.score import BENIGN, score
+from recon.sources.recorded.world import load_world
 from tests.worlds import merged, plan_of, plan_of_directory, said
 
 FOLDER = Path(__file__).parent / "scenarios"

@@ -6,9 +6,9 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from recon.model import Change, FieldChange, Finding, Plan, Severity, Target, Tier, Verdict
-from recon.score import score, score_json
-from recon.simulate import Truth
+from recon.core.model import Change, FieldChange, Finding, Plan, Severity, Target, Tier, Verdict
+from recon.simulation import Truth
+from recon.simulation.score import score, score_json
 
 
 def truth(payment_id: str, verdict: Verdict, *also: Verdict, sets: dict[str, Any] | None = None) -> Truth:

@@ -9,7 +9,7 @@ import pytest
 from bson import Decimal128
 from pymongo.errors import NotPrimaryError, OperationFailure, PyMongoError
 
-from recon.ids import reference_topic
+from recon.core.ids import reference_topic
 from tests import servers
 from tests.onchain import Chain, RevertedError, RpcRefusedError, call_data, selector
 

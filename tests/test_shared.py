@@ -14,13 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 from recon.cli import cli
-from recon.config import load_settings
-from recon.opening import open_sources
-from recon.plan import make_plan, plan_bytes
-from recon.sealed import Snapshot, SnapshotError, open_snapshot
-from recon.shared import CUT_BY, AddressError, AddressTakenError, Export, FsspecMissingError, opened
-from recon.simulate import generate_world, write_world
-from recon.snapshot import take_snapshot
+from recon.plans.make import make_plan, plan_bytes
+from recon.setup.open_sources import open_sources
+from recon.setup.settings import load_settings
+from recon.simulation import generate_world, write_world
+from recon.snapshots.address import CUT_BY, AddressError, AddressTakenError, Export, FsspecMissingError, opened
+from recon.snapshots.sealed import Snapshot, SnapshotError, open_snapshot
+from recon.snapshots.take import take_snapshot
 
 ADDRESS = "memory://finance/recon/today"
 
@@ -123,8 +123,8 @@ def test_a_missing_part_is_refused_and_an_extra_one_is_not_read(folder: Path, tm
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "payments/../x/rows.parquet", "payments/rows.txt"])
 def test_a_manifest_that_names_other_files_is_refused(folder: Path, path: str) -> None:
-    from recon.planfile import canonical_json, sha256_hex
-    from recon.sealed import read_manifest
+    from recon.core.canonical import canonical_json, sha256_hex
+    from recon.snapshots.sealed import read_manifest
 
     manifest = dict(open_snapshot(folder / "shared").manifest)
     sealed = {**manifest, "parts": {"payments": [{"path": path, "rows": 1, "sha256": "0" * 64}]}}

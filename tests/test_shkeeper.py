@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from recon.errors import ConfigError
-from recon.registry import load_registry
-from recon.sources.claims import CLAIM_PROBLEMS
-from recon.sources.http import Clock, CredentialsRefusedError, ProviderUnusableError, Secret
+from recon.core.errors import ConfigError
+from recon.core.registry import load_registry
 from recon.sources.interface import ClaimKey, Coverage, Reading, no_progress
-from recon.sources.shkeeper import Shkeeper, ShkeeperSettings
-from recon.sources.shkeeper_claims import COINS, coin_of, coins_of, restore_units
+from recon.sources.providers.claims import CLAIM_PROBLEMS
+from recon.sources.providers.http import Clock, CredentialsRefusedError, ProviderUnusableError, Secret
+from recon.sources.providers.shkeeper.api import Shkeeper, ShkeeperSettings
+from recon.sources.providers.shkeeper.claims import COINS, coin_of, coins_of, restore_units
 from tests.provider_servers import (
     Calls,
     FakeClock,

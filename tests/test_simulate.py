@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from bson import json_util
 
-from recon.errors import UsageError
-from recon.ids import payment_id_text, payment_reference, reference_topic
-from recon.model import Verdict
-from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE, load_registry
-from recon.score import BENIGN, score
-from recon.simulate import PLANTS, World, generate_world, load_breaks, load_truth, plant_world, write_world
-from recon.simulate.catalogue import HEALTHY
-from recon.simulate.documents import extended
-from recon.simulate.pairs import PAIRS, TWISTS
-from recon.simulate.situation import Truth
-from recon.sources.recorded import RecordedChain, block_hash
+from recon.core.errors import UsageError
+from recon.core.ids import payment_id_text, payment_reference, reference_topic
+from recon.core.model import Verdict
+from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE, load_registry
+from recon.simulation import PLANTS, World, generate_world, load_breaks, load_truth, plant_world, write_world
+from recon.simulation.catalogue import HEALTHY
+from recon.simulation.documents import extended
+from recon.simulation.pairs import PAIRS, TWISTS
+from recon.simulation.score import BENIGN, score
+from recon.simulation.situation import Truth
+from recon.sources.recorded.format import RecordedChain, block_hash
 from tests.worlds import plan_of, said
 
 

@@ -11,24 +11,24 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from recon.config import load_settings
-from recon.model import Plan
-from recon.opening import Sources, open_sources
-from recon.plan import make_plan
-from recon.sealed import Snapshot
-from recon.simulate import World, generate_world, write_world
-from recon.simulate.stage import NOW
-from recon.since import KEPT, SinceError
-from recon.snapshot import take_snapshot
+from recon.core.model import Plan
+from recon.plans.make import make_plan
+from recon.setup.open_sources import Sources, open_sources
+from recon.setup.settings import load_settings
+from recon.simulation import World, generate_world, write_world
+from recon.simulation.stage import NOW
+from recon.snapshots.sealed import Snapshot
+from recon.snapshots.since import KEPT, SinceError
+from recon.snapshots.take import take_snapshot
 from recon.sources.interface import Selection
-from recon.sources.recorded import RecordedWorld
+from recon.sources.recorded.format import RecordedWorld
 from tests.earlier import Earlier
 
 
 @pytest.fixture(autouse=True)
 def many_objects_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small worlds would else be read whole, which is cheaper for them."""
-    monkeypatch.setattr("recon.since.ASKED_MIN", 200)
+    monkeypatch.setattr("recon.snapshots.since.ASKED_MIN", 200)
 
 
 def take(
@@ -170,7 +170,7 @@ def test_a_choice_that_rows_can_leave_is_read_whole(choice: dict[str, Any], two_
 
 
 def test_a_base_with_a_gap_is_not_believed_where_the_gap_is(two_days: Any, tmp_path: Path) -> None:
-    from recon.errors import SourceError
+    from recon.core.errors import SourceError
 
     whole, now, _ = two_days
     earlier = Earlier(whole, NOW - timedelta(days=2), random.Random(1)).recorded()

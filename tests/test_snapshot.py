@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from recon.config import load_settings
-from recon.errors import SourceError
-from recon.model import Verdict
-from recon.opening import open_sources
-from recon.plan import make_plan, plan_bytes
-from recon.sealed import SnapshotError, SnapshotExistsError, open_snapshot
-from recon.simulate import World, generate_world
+from recon.core.errors import SourceError
+from recon.core.model import Verdict
+from recon.plans.make import make_plan, plan_bytes
+from recon.setup.open_sources import open_sources
+from recon.setup.settings import load_settings
+from recon.simulation import World, generate_world
+from recon.snapshots.sealed import SnapshotError, SnapshotExistsError, open_snapshot
 from recon.sources.interface import Selection
 from tests.judging import snapshot_of, snapshot_of_directory
 
@@ -133,7 +133,7 @@ def test_breaks_are_read_a_second_time_before_they_are_reported(folder: Path, tm
                 yield document
 
         store.fetch = healing  # type: ignore[method-assign]
-        from recon.snapshot import take_snapshot
+        from recon.snapshots.take import take_snapshot
 
         taken = take_snapshot(
             sources,
@@ -153,7 +153,7 @@ def taken_with(folder: Path, out: Path, *, without_chain: int | None = None, **b
     """Take a snapshot of the module's world with some methods of its store broken, or without a chain."""
     from types import SimpleNamespace
 
-    from recon.snapshot import take_snapshot
+    from recon.snapshots.take import take_snapshot
 
     settings = load_settings(folder / "world" / "recon.toml")
     with open_sources(settings) as sources:
@@ -203,7 +203,7 @@ def test_a_chain_without_an_endpoint_is_named_and_its_payments_are_unproven(fold
 def test_a_snapshot_is_not_judged_under_other_tolerances(folder: Path) -> None:
     from dataclasses import replace
 
-    from recon.plan import PolicyError
+    from recon.plans.make import PolicyError
 
     settings = load_settings(folder / "world" / "recon.toml")
     policy = replace(settings.policy(), tolerance_ppm={"shkeeper": (1, 1)})

@@ -13,25 +13,14 @@ from bson import Binary, Decimal128, Int64, ObjectId, Regex, Timestamp, json_uti
 from bson.datetime_ms import DatetimeMS
 from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 
-from recon.guard import (
-    ABSENT,
-    RowClass,
-    from_extended,
-    guarded_update,
-    read_change,
-    ready_change,
-    same,
-    to_extended,
-    value_at,
-    value_terms,
-    without_marks,
-)
-from recon.journal import FileJournal, verify_journal
-from recon.lease import LeaseFileError
-from recon.retry import ReadOnlyCredentialError, Retry, StoreGoneError
-from recon.runs import Result
-from recon.store import CANNOT, EmbeddedStore, EmbeddedStoreError, MongoWriter, UnknownCollectionError
-from recon.undo import plan_undo
+from recon.core.values import ABSENT, from_extended, same, to_extended, value_at, value_terms
+from recon.runs.guard import RowClass, guarded_update, read_change, ready_change, without_marks
+from recon.runs.states import Result
+from recon.runs.stores.journal import FileJournal, verify_journal
+from recon.runs.stores.lease import LeaseFileError
+from recon.runs.stores.payments import CANNOT, EmbeddedStore, EmbeddedStoreError, MongoWriter, UnknownCollectionError
+from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError
+from recon.runs.undo import plan_undo
 from tests.applying import NOW, World, a_change, a_document, a_plan, a_target, restored, some_documents, stopped_report
 
 if TYPE_CHECKING:
@@ -131,7 +120,7 @@ def test_a_collection_that_is_not_there_has_no_identity(mongo_database: Store) -
 
 
 def test_the_identity_is_the_one_that_the_reading_source_gives(mongo_database: Store, mongod: Any) -> None:
-    from recon.sources.mongo import MongoSettings, MongoStore
+    from recon.sources.payments.mongo import MongoSettings, MongoStore
 
     mongo_database.create_collection("payments")
     with MongoStore(MongoSettings(uri=mongod.uri, database=mongo_database.name)) as store:
@@ -274,10 +263,10 @@ def test_what_mongomock_does_wrong_is_refused_and_not_kept(tmp_path: Path, monke
     ready = ready_change(a_change(document), kind="correction")
     update = guarded_update(ready, document, stamp="run/c", at=NOW)
     store = an_embedded(tmp_path, [document])
-    monkeypatch.setattr("recon.store._update_document", lambda update: {"$set": {"status": "completed"}})
+    monkeypatch.setattr("recon.runs.stores.payments._update_document", lambda update: {"$set": {"status": "completed"}})
     result = store.write(update)
     assert (result.matched, result.code) == (0, CANNOT)
-    monkeypatch.setattr("recon.store._update_document", lambda update: {"$nonsense": 1})
+    monkeypatch.setattr("recon.runs.stores.payments._update_document", lambda update: {"$nonsense": 1})
     assert store.write(update).code == CANNOT
     store.flush()
     assert [d["status"] for d in stored(tmp_path)] == ["pending"]
@@ -304,7 +293,7 @@ def test_a_directory_that_cannot_be_written_is_a_read_only_credential(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = an_embedded(tmp_path, some_documents(1))
-    monkeypatch.setattr("recon.store.os.access", lambda path, mode: False)
+    monkeypatch.setattr("recon.runs.stores.payments.os.access", lambda path, mode: False)
     with pytest.raises(ReadOnlyCredentialError, match="nothing was written"):
         store.check_writable()
 
@@ -336,7 +325,7 @@ def test_a_full_disk_under_the_embedded_store_stops_the_run_and_it_continues_onc
         raise OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("recon.store.replace_file", full)
+        patch.setattr("recon.runs.stores.payments.replace_file", full)
         report = stopped_report(lambda: world.apply(plan), r"payments.ndjson: it could not be written \(No space left")
     assert report.counts == {Result.OPEN: 5, Result.NOT_REACHED: 4}
     assert (tmp_path / "payments.ndjson").read_bytes() == before

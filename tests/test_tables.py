@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recon.money import UNITS_MAX
-from recon.tables import TABLES, arrow_schema, schema_of, table_of
+from recon.core.money import UNITS_MAX
+from recon.core.tables import TABLES, arrow_schema, schema_of, table_of
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

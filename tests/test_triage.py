@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from recon.sources.http import Secret
-from recon.triage.accesslog import (
+from recon.investigation.incident.access_log import (
     LINE_MAX_BYTES,
     PIECE_BYTES,
     LogFileError,
@@ -27,10 +26,11 @@ from recon.triage.accesslog import (
     runbook_rule,
     triage_access_log,
 )
-from recon.triage.deliveries import DeliveriesReadError, Delivery, deliveries_of, load_deliveries
-from recon.triage.incident import KINDS, Incident, IncidentKindError, Moment, render_incident
-from recon.triage.replay import Window, core_event, replay_lines, triage_deliveries
-from recon.triage.summary import Evidence, Health, Page, first_page, money_text
+from recon.investigation.incident.first_page import Evidence, Health, Page, first_page, money_text
+from recon.investigation.incident.replay import Window, core_event, replay_lines, triage_deliveries
+from recon.investigation.incident.write_up import KINDS, Incident, IncidentKindError, Moment, render_incident
+from recon.sources.deliveries.records import DeliveriesReadError, Delivery, deliveries_of, load_deliveries
+from recon.sources.providers.http import Secret
 from tests.triage_logs import CALLBACK, HOOK, START, caddy, nginx, write_big
 
 KEY = "whsec-for-tests"
@@ -481,7 +481,7 @@ def test_who_does_not_answer_now_is_a_fact_and_points_to_its_scenario() -> None:
 
 
 def test_money_of_one_symbol_on_chains_with_other_decimals_adds_up() -> None:
-    from recon.registry import load_registry
+    from recon.core.registry import load_registry
 
     registry = load_registry()
     tokens = [registry.token(chain, "USDC") for chain in (56, 8453)]
@@ -543,10 +543,10 @@ def test_there_is_no_text_of_another_kind() -> None:
 
 
 def test_an_incident_is_filled_from_plan_snapshot_and_logs(tmp_path: Path) -> None:
-    from recon.model import Tier
-    from recon.simulate import plant_world
-    from recon.snapshot import open_snapshot
-    from recon.triage.incident import incident_of
+    from recon.core.model import Tier
+    from recon.investigation.incident.write_up import incident_of
+    from recon.simulation import plant_world
+    from recon.snapshots.take import open_snapshot
     from tests.worlds import plan_of
 
     plan = plan_of(plant_world("webhook_lost", "webhook_lost", "completed"), tmp_path)
@@ -568,7 +568,7 @@ def test_the_incident_command_prints_markdown(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
     from recon.cli.incident import incident as command
-    from recon.simulate import plant_world, write_world
+    from recon.simulation import plant_world, write_world
 
     write_world(plant_world("webhook_lost"), tmp_path / "world")
     config = str(tmp_path / "world" / "recon.toml")
@@ -582,7 +582,7 @@ def test_an_incident_counts_buyers_and_shows_the_plans_since_it_began(tmp_path: 
     from click.testing import CliRunner
 
     from recon.cli import cli
-    from recon.simulate import generate_world, write_world
+    from recon.simulation import generate_world, write_world
 
     write_world(generate_world(payments=40, seed=3), tmp_path / "world")
     config = ["--config", str(tmp_path / "world" / "recon.toml")]

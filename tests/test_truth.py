@@ -10,13 +10,13 @@ from random import Random
 
 import pytest
 
-from recon.errors import UsageError, WrongSourceError
-from recon.ids import payment_id_text
-from recon.model import Verdict
-from recon.score import BENIGN, NOT_PROVEN, Misjudged, Score, score
-from recon.simulate import PLANTS, World, generate_world, plant_world
-from recon.simulate.faults import PASSING, make_sick
-from recon.simulate.stage import NOW
+from recon.core.errors import UsageError, WrongSourceError
+from recon.core.ids import payment_id_text
+from recon.core.model import Verdict
+from recon.simulation import PLANTS, World, generate_world, plant_world
+from recon.simulation.faults import PASSING, make_sick
+from recon.simulation.score import BENIGN, NOT_PROVEN, Misjudged, Score, score
+from recon.simulation.stage import NOW
 from recon.sources.interface import Selection
 from tests.worlds import plan_of, said
 

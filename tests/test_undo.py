@@ -9,17 +9,17 @@ import bson
 import pytest
 from bson import Int64
 
-from recon.guard import ABSENT
-from recon.model import MISSING, Verdict
-from recon.planfile import parse_plan, plan_bytes
-from recon.runs import Result, UnknownRunError, list_runs
-from recon.undo import CANNOT_BE_UNDONE, NothingToUndoError, OtherTargetError, leave_moved, plan_undo
+from recon.core.model import MISSING, Verdict
+from recon.core.values import ABSENT
+from recon.plans.file import parse_plan, plan_bytes
+from recon.runs.states import Result, UnknownRunError, list_runs
+from recon.runs.undo import CANNOT_BE_UNDONE, NothingToUndoError, OtherTargetError, leave_moved, plan_undo
 from tests.applying import NOW, World, a_change, a_document, a_plan, a_world, restored, some_documents
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-    from recon.model import Plan
+    from recon.core.model import Plan
 
     Store = Database[dict[str, Any]]
 

@@ -19,18 +19,18 @@ import pytest
 from click.testing import CliRunner
 
 from recon.cli import cli
-from recon.config import load_settings
-from recon.model import Policy
-from recon.opening import open_sources
-from recon.plan import make_plan
-from recon.registry import load_registry
-from recon.sealed import SnapshotExistsError, SnapshotWriter, open_snapshot
-from recon.simulate import generate_world, write_world
-from recon.snapshot import take_snapshot
-from recon.sources.fields import FieldPaths
+from recon.core.model import Policy
+from recon.core.registry import load_registry
+from recon.core.tables import table_of
+from recon.plans.make import make_plan
+from recon.setup.open_sources import open_sources
+from recon.setup.settings import load_settings
+from recon.simulation import generate_world, write_world
+from recon.snapshots.sealed import SnapshotExistsError, SnapshotWriter, open_snapshot
+from recon.snapshots.take import take_snapshot
+from recon.snapshots.unfinished import STATE, OtherRunError, Unfinished, reading_basis, unfinished_now
 from recon.sources.interface import Coverage, Gap, Reading, Selection
-from recon.tables import table_of
-from recon.unfinished import STATE, OtherRunError, Unfinished, reading_basis, unfinished_now
+from recon.sources.payments.fields import FieldPaths
 
 DIE_AT = "RECON_TEST_DIE_AT"
 
@@ -264,8 +264,8 @@ def test_a_state_nobody_can_read_is_no_beginning_and_is_not_written_over(tmp_pat
 
 def test_what_readings_depend_on_has_one_name_in_every_process() -> None:
     code = (
-        "from recon.unfinished import reading_basis; from recon.model import Policy; "
-        "from recon.registry import load_registry; from recon.sources.fields import FieldPaths; "
+        "from recon.snapshots.unfinished import reading_basis; from recon.core.model import Policy; "
+        "from recon.core.registry import load_registry; from recon.sources.payments.fields import FieldPaths; "
         "print(reading_basis(policy=Policy(), registry=load_registry(), fields=FieldPaths()))"
     )
     seeds = [{**os.environ, "PYTHONHASHSEED": str(seed)} for seed in (1, 2)]

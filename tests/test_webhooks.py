@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recon.sources.http import Secret
-from recon.sources.webhooks import UnknownWebhookProviderError, verify_webhook
+from recon.sources.providers.http import Secret
+from recon.sources.providers.webhooks import UnknownWebhookProviderError, verify_webhook
 from tests.provider_servers import PAYLOADS
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

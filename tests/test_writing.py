@@ -13,13 +13,13 @@ import pytest
 from pymongo.errors import AutoReconnect, WriteConcernError
 from pymongo.read_concern import ReadConcern
 
-from recon.apply import EvidenceMovedError
-from recon.guard import GuardedUpdate
-from recon.limits import LimitError, PlanAgeError
-from recon.model import Verdict
-from recon.retry import Retry
-from recon.runs import Result, blocked_payments, list_runs
-from recon.store import MongoWriter, ReadOnlyCredentialError, WriteResult
+from recon.core.model import Verdict
+from recon.plans.limits import LimitError, PlanAgeError
+from recon.runs.apply import EvidenceMovedError
+from recon.runs.guard import GuardedUpdate
+from recon.runs.states import Result, blocked_payments, list_runs
+from recon.runs.stores.payments import MongoWriter, ReadOnlyCredentialError, WriteResult
+from recon.runs.stores.retry import Retry
 from tests.applying import (
     NOW,
     UNLIMITED,

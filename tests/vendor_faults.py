@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from recon.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
+from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
 
 NOW_S = 1_800_000_000
 

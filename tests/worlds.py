@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from recon.config import load_settings
-from recon.model import Plan
-from recon.opening import open_sources
-from recon.plan import make_plan
-from recon.score import Score
-from recon.simulate import World, write_world
-from recon.snapshot import take_snapshot
+from recon.core.model import Plan
+from recon.plans.make import make_plan
+from recon.setup.open_sources import open_sources
+from recon.setup.settings import load_settings
+from recon.simulation import World, write_world
+from recon.simulation.score import Score
+from recon.snapshots.take import take_snapshot
 from recon.sources.interface import Selection
-from recon.sources.recorded import RecordedWorld
+from recon.sources.recorded.format import RecordedWorld
 
 
 def plan_of(world: World, folder: Path, *, engine: str = "duckdb", choice: Selection | None = None) -> Plan:

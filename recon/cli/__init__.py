@@ -5,28 +5,28 @@ A new command is one line in :data:`COMMANDS`. Its module is imported when the c
 
 from __future__ import annotations
 
-from recon import __version__
 from recon.cli.lazy import Entry, LazyGroup, version_option
+from recon.core.version import __version__
 
 COMMANDS: tuple[Entry, ...] = (
     Entry("demo", "recon.cli.start:demo", "Run the main job on a bundled week of payments.", "Start"),
     Entry("init", "recon.cli.start:init", "Write a commented recon.toml.", "Start"),
-    Entry("doctor", "recon.cli.check:doctor", "Say which sources can be used, and what to fix.", "Start"),
+    Entry("doctor", "recon.cli.doctor:doctor", "Say which sources can be used, and what to fix.", "Start"),
     Entry("completion", "recon.cli.start:completion", "Print the completion script of a shell.", "Start"),
-    Entry("snapshot", "recon.cli.reconcile:snapshot", "Read a window from every source and seal it.", "Reconcile"),
-    Entry("plan", "recon.cli.reconcile:plan", "Judge a window and plan its corrections.", "Reconcile"),
+    Entry("snapshot", "recon.cli.plan:snapshot", "Read a window from every source and seal it.", "Reconcile"),
+    Entry("plan", "recon.cli.plan:plan", "Judge a window and plan its corrections.", "Reconcile"),
     Entry("show", "recon.cli.review:show", "Show a plan, a snapshot or any other artefact.", "Reconcile"),
-    Entry("history", "recon.cli.reconcile:history", "List the plans made so far, newest first.", "Reconcile"),
+    Entry("history", "recon.cli.plan:history", "List the plans made so far, newest first.", "Reconcile"),
     Entry("select", "recon.cli.review:select", "Derive a smaller plan with a digest of its own.", "Review and write"),
     Entry("approve", "recon.cli.review:approve", "Record your approval of a plan, once.", "Review and write"),
     Entry("ack", "recon.cli.review:ack", "Accept known breaks until a date.", "Review and write"),
     Entry(
-        "apply", "recon.cli.write:apply", "Write exactly the reviewed plan, guarded and journalled.", "Review and write"
+        "apply", "recon.cli.apply:apply", "Write exactly the reviewed plan, guarded and journalled.", "Review and write"
     ),
-    Entry("runs", "recon.cli.write:runs", "List what was applied and taken back, or show one run.", "Review and write"),
-    Entry("undo", "recon.cli.write:undo", "Plan the way back from a run.", "Review and write"),
+    Entry("runs", "recon.cli.apply:runs", "List what was applied and taken back, or show one run.", "Review and write"),
+    Entry("undo", "recon.cli.apply:undo", "Plan the way back from a run.", "Review and write"),
     Entry(
-        "journal", "recon.cli.write:journal", "Check the journal, and decide what a run left open.", "Review and write"
+        "journal", "recon.cli.apply:journal", "Check the journal, and decide what a run left open.", "Review and write"
     ),
     Entry(
         "flags",
@@ -42,19 +42,19 @@ COMMANDS: tuple[Entry, ...] = (
     ),
     Entry(
         "preflight",
-        "recon.cli.operations:preflight",
+        "recon.cli.rollout:preflight",
         "Look at credentials, payments, webhooks and indexes before anything is switched.",
         "Roll back",
     ),
     Entry(
         "drain",
-        "recon.cli.operations:drain",
+        "recon.cli.rollout:drain",
         "Watch the stuck payments of a rail become fewer, with a rate and an estimate.",
         "Roll back",
     ),
     Entry(
         "backfill",
-        "recon.cli.operations:backfill",
+        "recon.cli.rollout:backfill",
         "Give legacy payments what newer ones have; insert only, planned and taken back.",
         "Roll back",
     ),
@@ -68,8 +68,8 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
     Entry("triage", "recon.cli.triage:triage", "Look at access logs and deliveries.", "Investigate"),
     Entry("report", "recon.cli.report:report", "Make an HTML report, or the text of an incident.", "Show"),
-    Entry("simulate", "recon.cli.prove:simulate", "Make a world of payments with known truth.", "Prove"),
-    Entry("score", "recon.cli.prove:score", "Hold a judgement beside the known truth.", "Prove"),
+    Entry("simulate", "recon.cli.simulate:simulate", "Make a world of payments with known truth.", "Prove"),
+    Entry("score", "recon.cli.simulate:score", "Hold a judgement beside the known truth.", "Prove"),
 )
 
 cli = LazyGroup(

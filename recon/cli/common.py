@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from recon.errors import IdError, UsageError
+from recon.core.errors import IdError, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from recon.config import Settings
-    from recon.model import Plan
-    from recon.report import Format, Report
+    from recon.core.model import Plan
+    from recon.reports import Format, Report
+    from recon.setup.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -140,8 +140,8 @@ def part_option(command: Command) -> Command:
 
 
 def settings_from(config_path: Path | None) -> Settings:
-    """Load the configuration; see :func:`recon.config.load_settings`."""
-    from recon.config import load_settings
+    """Load the configuration; see :func:`recon.setup.settings.load_settings`."""
+    from recon.setup.settings import load_settings
 
     return load_settings(config_path)
 
@@ -150,7 +150,7 @@ def settings_if_there(config_path: Path | None) -> Settings | None:
     """The configuration for a command that works without one; None where none is named and none lies here."""
     import os
 
-    from recon.configfile import CONFIG_NAME
+    from recon.setup.file import CONFIG_NAME
 
     if config_path is None and not os.environ.get("RECON_CONFIG") and not Path(CONFIG_NAME).exists():
         return None
@@ -159,14 +159,14 @@ def settings_if_there(config_path: Path | None) -> Settings | None:
 
 def note_author(settings: Settings, plan: Plan) -> None:
     """Record who made a plan, for a policy that lets its author not approve it."""
-    from recon.approvals import DecisionRecords
+    from recon.plans.approvals import DecisionRecords
 
     DecisionRecords(settings.decisions_dir).note_author(plan, who=operator_name(), at=settings.now())
 
 
 def print_result(report: Report, output: str, *, part: str | None = None) -> None:
     """Write a report to stdout in the chosen format; a terminal gets colours and its own width."""
-    from recon.report import print_report, render_report
+    from recon.reports import print_report, render_report
 
     if output == "table" and sys.stdout.isatty():
         print_report(report, sys.stdout)
@@ -195,7 +195,7 @@ def write_stdout(text: str) -> None:
 
 def note(sentence: str) -> None:
     """Say something that is not the result: on stderr, cleaned."""
-    from recon.report.text import clean_text
+    from recon.reports.text import clean_text
 
     click.echo(clean_text(sentence, length_max=10_000), err=True)
 
@@ -227,7 +227,7 @@ def read_ids(ids: Iterable[str], id_file: Path | None) -> tuple[str, ...]:
 
 
 def _payment_id(text: str) -> str:
-    from recon.ids import parse_payment_id, payment_id_text
+    from recon.core.ids import parse_payment_id, payment_id_text
 
     text = text.strip()
     quoted = text[:1] in ('"', "{")
@@ -243,3 +243,10 @@ def free_path(path: Path) -> Path:
         number += 1
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return candidate
+
+
+class FileThereError(RefusedError):
+    """A file that a command would write exists already."""
+
+    def __init__(self, *, path: str) -> None:
+        super().__init__(f"{path} is there already and was left as it is; name another, or move it away.")

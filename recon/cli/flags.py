@@ -25,9 +25,9 @@ from recon.cli.lazy import DIFFERENCES, DONE
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from recon.config import Settings
-    from recon.flags.plan import FlagPlan
-    from recon.flags.recipes import Recipe, Roles
+    from recon.rails.flags.plan import FlagPlan
+    from recon.rails.flags.recipes import Recipe, Roles
+    from recon.setup.settings import Settings
 
 _PLAN = click.Path(path_type=Path, dir_okay=False)
 
@@ -52,10 +52,10 @@ def status(config_path: Path | None, output: str) -> None:
     \b
     Example: recon flags status --format json
     """
-    from recon.flagopening import flag_path, read_flag_values
-    from recon.flags.journal import FILE_NAME, FlagJournal
-    from recon.flags.status import judge_flags
-    from recon.report.flags import render_flag_status
+    from recon.rails.flags.journal import FILE_NAME, FlagJournal
+    from recon.rails.flags.status import judge_flags
+    from recon.reports.views.flags import render_flag_status
+    from recon.setup.open_rails import flag_path, read_flag_values
 
     settings = settings_from(config_path)
     values, notes = read_flag_values(settings)
@@ -86,8 +86,8 @@ def rollback(*, config_path: Path | None, recipe: str, sick: str, safe: str | No
               recon flags rollback --recipe incident --sick shkeeper
               recon flags rollback --recipe read-only --no-blast
     """
-    from recon.flagopening import flag_setup
-    from recon.flags.recipes import find_recipe, roles_for
+    from recon.rails.flags.recipes import find_recipe, roles_for
+    from recon.setup.open_rails import flag_setup
 
     settings = settings_from(config_path)
     setup = flag_setup(settings)
@@ -117,10 +117,10 @@ def enable(*, provider: str, config_path: Path | None, **given: Any) -> None:
     Example: recon flags enable request_network --deliveries deliveries.ndjson --sample sample.json
     """
     from recon.cli.gates import judged
-    from recon.flagopening import flag_setup
-    from recon.flags.errors import GatesFailedError
-    from recon.flags.recipes import ENABLE, roles_for
-    from recon.report.gates import gates_as_json
+    from recon.rails.flags.errors import GatesFailedError
+    from recon.rails.flags.recipes import ENABLE, roles_for
+    from recon.reports.views.gates import gates_as_json
+    from recon.setup.open_rails import flag_setup
 
     settings = settings_from(config_path)
     setup, now = flag_setup(settings), settings.now()
@@ -150,10 +150,10 @@ def apply_command(*, plan_path: Path, config_path: Path | None, output: str, **g
     \b
     Example: recon flags apply rollback.json --digest 3f9c... --restart
     """
-    from recon.flagopening import open_flags
-    from recon.flags.apply import Consent, apply_flag_plan
-    from recon.flags.plan import load_flag_plan
-    from recon.report.flags import render_flag_run
+    from recon.rails.flags.apply import Consent, apply_flag_plan
+    from recon.rails.flags.plan import load_flag_plan
+    from recon.reports.views.flags import render_flag_run
+    from recon.setup.open_rails import open_flags
 
     settings, plan = settings_from(config_path), load_flag_plan(plan_path)
     run = apply_flag_plan(plan, open_flags(settings), consent=Consent(by=operator_name(), **given), now=settings.now())
@@ -176,9 +176,9 @@ def undo(*, run: str, config_path: Path | None, out: Path | None, output: str, p
     \b
     Example: recon flags undo flags-20261120T120000Z-1a2b3c4d --out undo.json
     """
-    from recon.flagopening import open_flags
-    from recon.flags.apply import undo_flag_run
-    from recon.flags.plan import Request
+    from recon.rails.flags.apply import undo_flag_run
+    from recon.rails.flags.plan import Request
+    from recon.setup.open_rails import open_flags
 
     settings = settings_from(config_path)
     now = settings.now()
@@ -197,13 +197,13 @@ def _plan_and_print(
     given: dict[str, Any],
     request: dict[str, Any] | None = None,
 ) -> FlagPlan:
-    from recon.flagopening import measure_blast, open_flags
-    from recon.flags.plan import Request, plan_recipe
+    from recon.rails.flags.plan import Request, plan_recipe
+    from recon.setup.open_rails import measure_blast, open_flags
 
     ports, now = open_flags(settings), settings.now()
     about: dict[str, Any] = request or {"now": now}
     if request is None and not given["no_blast"]:
-        from recon.plan import load_plan
+        from recon.plans.make import load_plan
 
         evidence = load_plan(given["evidence"]) if given["evidence"] else None
         about["blast"], problem = measure_blast(settings, roles.sick, now=now, plan=evidence)
@@ -224,8 +224,8 @@ def _plan_and_print(
 def _save_and_print(
     settings: Settings, plan: FlagPlan, *, config_path: Path | None, now: datetime, given: dict[str, Any]
 ) -> None:
-    from recon.flags.plan import plan_as_json, save_flag_plan
-    from recon.report.flags import render_flag_plan
+    from recon.rails.flags.plan import plan_as_json, save_flag_plan
+    from recon.reports.views.flags import render_flag_plan
 
     path = given["out"] or free_path(settings.output_dir / f"flags-{plan.kind}-{now:%Y%m%dT%H%M%SZ}.json")
     if given["output"] == "json":
@@ -241,8 +241,8 @@ def _save_and_print(
 
 
 def _print_patch(settings: Settings, recipe: Recipe, roles: Roles) -> None:
-    from recon.flagopening import flag_patch
-    from recon.report.flags import render_patch_note
+    from recon.reports.views.flags import render_patch_note
+    from recon.setup.open_rails import flag_patch
 
     patch, place, notes = flag_patch(settings, recipe, roles=roles)
     write_stdout(patch)

@@ -24,8 +24,8 @@ from recon.cli.lazy import DONE, REFUSED
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from recon.config import Settings
-    from recon.gates import GateReport
+    from recon.rails.gates.judge import GateReport
+    from recon.setup.settings import Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -62,7 +62,7 @@ def rollback(provider: str, config_path: Path | None, output: str, **given: Any)
     \b
     Example: recon gates rollback request_network --deliveries deliveries.ndjson
     """
-    from recon.report.gates import render_gates
+    from recon.reports.views.gates import render_gates
 
     settings = settings_from(config_path)
     report = judged(settings, provider, question="rollback", now=settings.now(), given=given)
@@ -85,7 +85,7 @@ def enable(provider: str, config_path: Path | None, output: str, **given: Any) -
     \b
     Example: recon gates enable request_network --deliveries deliveries.ndjson --sample sample.json
     """
-    from recon.report.gates import render_gates
+    from recon.reports.views.gates import render_gates
 
     settings = settings_from(config_path)
     report = judged(settings, provider, question="enable", now=settings.now(), given=given)
@@ -106,8 +106,8 @@ def check(provider: str, config_path: Path | None) -> None:
     \b
     Example: recon gates check request_network
     """
-    from recon.flagopening import backend_probes, flag_setup, open_prober
-    from recon.gates_evidence import append_health, check_health
+    from recon.rails.gates.evidence import append_health, check_health
+    from recon.setup.open_rails import backend_probes, flag_setup, open_prober
 
     settings = settings_from(config_path)
     record = check_health(
@@ -124,11 +124,11 @@ def check(provider: str, config_path: Path | None) -> None:
 
 def judged(settings: Settings, provider: str, *, question: str, now: datetime, given: Mapping[str, Any]) -> GateReport:
     """Read the evidence that the options name and judge one question by it."""
-    from recon.flagopening import read_evidence
-    from recon.gates import judge_enable, judge_rollback
-    from recon.gates_records import SignedSample
-    from recon.plan import load_plan
-    from recon.sample import load_sample, load_sign_offs
+    from recon.plans.make import load_plan
+    from recon.rails.gates.judge import judge_enable, judge_rollback
+    from recon.rails.gates.records import SignedSample
+    from recon.rails.gates.sample import load_sample, load_sign_offs
+    from recon.setup.open_rails import read_evidence
 
     path, plan = given.get("sample_path"), given.get("evidence")
     evidence = read_evidence(
@@ -171,9 +171,9 @@ def sample(context: click.Context, /, *, config_path: Path | None, output: str, 
     """
     if context.invoked_subcommand is not None:
         return
-    from recon.flagopening import sample_candidates
-    from recon.report.gates import render_sample
-    from recon.sample import make_sample, save_sample
+    from recon.rails.gates.sample import make_sample, save_sample
+    from recon.reports.views.gates import render_sample
+    from recon.setup.open_rails import sample_candidates
 
     settings = settings_from(config_path)
     if not given["provider"]:
@@ -205,8 +205,8 @@ def sign(*, path: Path, config_path: Path | None, output: str, operator: str | N
     Examples: recon sample sign sample.json --right all --by "Ada Lovelace"
               recon sample sign sample.json --right all --wrong 64b0... --note "64b0...=paid on another chain"
     """
-    from recon.report.gates import render_sample
-    from recon.sample import load_sample, load_sign_offs, save_sign_off, sign_sample
+    from recon.rails.gates.sample import load_sample, load_sign_offs, save_sign_off, sign_sample
+    from recon.reports.views.gates import render_sample
 
     settings, drawn = settings_from(config_path), load_sample(path)
     findings = {row.payment_id: "right" for row in drawn.rows if "all" in given["right"]}

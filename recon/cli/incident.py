@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from recon.config import Settings
-    from recon.model import Plan
-    from recon.sealed import Snapshot
+    from recon.core.model import Plan
+    from recon.setup.settings import Settings
+    from recon.snapshots.sealed import Snapshot
 
 PLANS_MAX: Final = 50
 """Most plans of the history in one timeline."""
@@ -56,10 +56,10 @@ def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     Example: recon report incident notification --title "webhooks refused" --severity 2 --access-log access.log
     """
     from recon.cli.triage import latest_plan, page_of
-    from recon.plan import load_plan
-    from recon.sealed import open_snapshot
-    from recon.triage.accesslog import triage_access_log
-    from recon.triage.incident import incident_of, render_incident, with_plans
+    from recon.investigation.incident.access_log import triage_access_log
+    from recon.investigation.incident.write_up import incident_of, render_incident, with_plans
+    from recon.plans.make import load_plan
+    from recon.snapshots.sealed import open_snapshot
 
     settings = settings_from(config_path)
     now = settings.now()
@@ -89,8 +89,8 @@ def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
 
 def _own_snapshot(settings: Settings, plan: Plan) -> Snapshot | None:
     """The plan's snapshot; one that was changed since counts nobody, and the text says "not measured"."""
-    from recon.errors import ReconError
-    from recon.sealed import find_snapshot
+    from recon.core.errors import ReconError
+    from recon.snapshots.sealed import find_snapshot
 
     try:
         return find_snapshot(settings.output_dir, plan.snapshot)
@@ -100,7 +100,7 @@ def _own_snapshot(settings: Settings, plan: Plan) -> Snapshot | None:
 
 def _plans_since(settings: Settings, began: datetime | None) -> list[Mapping[str, Any]]:
     """The plans of this target since an incident began; none where nobody says when that was."""
-    from recon.history import load_history
+    from recon.plans.history import load_history
 
     if began is None:
         return []

@@ -22,9 +22,9 @@ from recon.cli.common import (
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 
 if TYPE_CHECKING:
-    from recon.config import Settings
-    from recon.inspection import Inspection
-    from recon.inspection.gather import Asking
+    from recon.investigation.payment import Inspection
+    from recon.investigation.payment.gather import Asking
+    from recon.setup.settings import Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -86,7 +86,7 @@ def inspect(name: str | None, config_path: Path | None, output: str, part: str |
             _show_proof(settings, name, given, output=output, part=part)
             return
         found = inspected(settings, name, deliveries=given["deliveries"], snapshot_path=given["snapshot_path"])
-    from recon.report.inspection import render_inspection
+    from recon.reports.views.inspection import render_inspection
 
     print_result(render_inspection(found), output, part=part)
     sys.exit(exit_code(found))
@@ -109,7 +109,7 @@ def case(
     Examples: recon case 665f1c2e9b1d8a0012345678 --out case.json
               recon inspect --case case.json
     """
-    from recon.inspection.casefile import save_case
+    from recon.investigation.payment.casefile import save_case
 
     settings = settings_from(config_path)
     found = inspected(settings, name, deliveries=deliveries, snapshot_path=snapshot_path)
@@ -121,9 +121,9 @@ def case(
 
 def inspected(settings: Settings, name: str, *, deliveries: tuple[Path, ...], snapshot_path: Path | None) -> Inspection:
     """Inspect through the configured sources, or a snapshot."""
-    from recon.inspection import inspect_payment
-    from recon.opening import open_sources
-    from recon.snapshot import open_snapshot
+    from recon.investigation.payment import inspect_payment
+    from recon.setup.open_sources import open_sources
+    from recon.snapshots.take import open_snapshot
 
     asking = asking_of(settings, deliveries, offline=snapshot_path is not None)
     if snapshot_path is not None:
@@ -134,9 +134,9 @@ def inspected(settings: Settings, name: str, *, deliveries: tuple[Path, ...], sn
 
 def asking_of(settings: Settings, deliveries: tuple[Path, ...], *, offline: bool = False) -> Asking:
     """How an inspection asks under a configuration, with delivery records besides the configured ones."""
-    from recon.inspection.gather import Asking
-    from recon.opening import read_journal
-    from recon.triage.deliveries import load_deliveries
+    from recon.investigation.payment.gather import Asking
+    from recon.setup.open_runs import read_journal
+    from recon.sources.deliveries.records import load_deliveries
 
     files = [load_deliveries(path, bodies=False) for path in deliveries]
     return Asking(
@@ -164,17 +164,17 @@ def exit_code(found: Inspection) -> int:
 
 
 def _replayed(path: Path, config_path: Path | None) -> Inspection:
-    from recon.inspection.casefile import load_case
+    from recon.investigation.payment.casefile import load_case
 
     registry = settings_from(config_path).registry() if config_path is not None else None
     return load_case(path, registry=registry)
 
 
 def _show_proof(settings: Settings, name: str, given: dict[str, Any], *, output: str, part: str | None) -> None:
-    from recon.inspection import inspect_payment
-    from recon.inspection.proof import verify_proof
-    from recon.opening import open_sources
-    from recon.report.inspection import render_proof
+    from recon.investigation.payment import inspect_payment
+    from recon.investigation.payment.proof import verify_proof
+    from recon.reports.views.inspection import render_proof
+    from recon.setup.open_sources import open_sources
 
     asking = asking_of(settings, given["deliveries"])
     with open_sources(settings) as sources:
@@ -188,9 +188,9 @@ def _show_proof(settings: Settings, name: str, given: dict[str, Any], *, output:
 def _show_outgoing(config_path: Path | None, since: Any, *, output: str, part: str | None) -> None:
     from datetime import timedelta
 
-    from recon.inspection.outgoing import list_outgoing
-    from recon.opening import open_sources
-    from recon.report.inspection import render_outgoing
+    from recon.investigation.payment.outgoing import list_outgoing
+    from recon.reports.views.inspection import render_outgoing
+    from recon.setup.open_sources import open_sources
 
     settings = settings_from(config_path)
     now = settings.now()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from recon.errors import ReconError, RefusedError, SourceError, StoppedError, UsageError
+from recon.core.errors import ReconError, RefusedError, SourceError, StoppedError, UsageError
 
 DONE: Final = 0
 DIFFERENCES: Final = 1
@@ -128,7 +128,7 @@ def _code(error: ReconError) -> int:
 
 
 def _say(sentence: str) -> None:
-    from recon.report.text import clean_text
+    from recon.reports.text import clean_text
 
     try:
         click.echo(f"recon: {clean_text(sentence)}", err=True)

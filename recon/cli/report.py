@@ -9,12 +9,12 @@ import click
 
 from recon.cli.common import config_option, note, settings_from, settings_if_there, write_stdout
 from recon.cli.incident import incident
-from recon.errors import ConfigError, UsageError
+from recon.core.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from recon.config import Settings
-    from recon.report.page import Page
-    from recon.sealed import Snapshot
+    from recon.reports.pages.page import Page
+    from recon.setup.settings import Settings
+    from recon.snapshots.sealed import Snapshot
 
 _PATH = click.Path(path_type=Path)
 
@@ -78,10 +78,10 @@ def page(artefact: str, config_path: Path | None, out: Path, snapshot_path: Path
     Examples: recon report page recon-out/plan.json --html report.html
               recon report page 20261120T120000Z-3f9c --html run.html
     """
-    from recon.report.html import render_html
+    from recon.reports.pages.html import render_html
 
     if out.exists():
-        from recon.cli.start import FileThereError
+        from recon.cli.common import FileThereError
 
         raise FileThereError(path=str(out))
     text = render_html(page_of(artefact, config_path=config_path, snapshot_path=snapshot_path))
@@ -109,8 +109,8 @@ def save_page(text: str, out: Path) -> None:
 
 def page_of(artefact: str, *, config_path: Path | None, snapshot_path: Path | None) -> Page:
     """The page of any artefact; see :func:`page`."""
-    from recon.loading import artefact_kind
-    from recon.report.page import page_of_report
+    from recon.reports.notebooks.load import artefact_kind
+    from recon.reports.pages.page import page_of_report
 
     path = Path(artefact)
     kind = artefact_kind(path) if path.exists() else "run"
@@ -121,23 +121,23 @@ def page_of(artefact: str, *, config_path: Path | None, snapshot_path: Path | No
     if kind == "snapshot":
         return _snapshot_page(path, config_path)
     if kind == "case":
-        from recon.inspection.casefile import load_case
-        from recon.report.casepage import case_page
+        from recon.investigation.payment.casefile import load_case
+        from recon.reports.pages.casepage import case_page
 
         return case_page(load_case(path))
     if kind == "history":
-        from recon.history import load_history
-        from recon.report.history import render_history
+        from recon.plans.history import load_history
+        from recon.reports.views.history import render_history
 
         return page_of_report(render_history(load_history(path.parent)))
     return _run_page(artefact, config_path)
 
 
 def _plan_page(path: Path, *, config_path: Path | None, snapshot_path: Path | None) -> Page:
-    from recon.plan import load_plan, policy_digest
-    from recon.report import render_plan
-    from recon.report.html import plan_page
-    from recon.sealed import find_snapshot, open_snapshot
+    from recon.plans.make import load_plan, policy_digest
+    from recon.reports import render_plan
+    from recon.reports.pages.html import plan_page
+    from recon.snapshots.sealed import find_snapshot, open_snapshot
 
     plan = load_plan(path)
     settings = _settings(config_path)
@@ -175,12 +175,12 @@ def _snapshot_page(path: Path, config_path: Path | None) -> Page:
     """A snapshot judged offline, under the configuration at hand or the default policy."""
     from dataclasses import replace
 
-    from recon.model import Policy
-    from recon.plan import make_plan
-    from recon.report import render_plan
-    from recon.report.html import plan_page
-    from recon.report.snapshot import render_snapshot
-    from recon.snapshot import open_snapshot
+    from recon.core.model import Policy
+    from recon.plans.make import make_plan
+    from recon.reports import render_plan
+    from recon.reports.pages.html import plan_page
+    from recon.reports.views.snapshot import render_snapshot
+    from recon.snapshots.take import open_snapshot
 
     snapshot, settings = open_snapshot(path), _settings(config_path)
     policy = settings.policy() if settings else Policy(chain_ids=_chains_of(snapshot))
@@ -201,9 +201,9 @@ def _chains_of(snapshot: Snapshot) -> tuple[int, ...]:
 
 
 def _run_page(run: str, config_path: Path | None) -> Page:
-    from recon.opening import open_ledger
-    from recon.report.runpage import run_page
-    from recon.runs import list_runs, read_run
+    from recon.reports.pages.runpage import run_page
+    from recon.runs.states import list_runs, read_run
+    from recon.setup.open_runs import open_ledger
 
     settings = settings_from(config_path)
     with open_ledger(settings) as ledger:

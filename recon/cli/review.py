@@ -23,10 +23,10 @@ from recon.cli.common import (
     settings_if_there,
     write_stdout,
 )
-from recon.errors import UsageError
+from recon.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from recon.model import Plan
+    from recon.core.model import Plan
 
 PAGE_ROWS: Final = 50
 _PLAN = click.Path(path_type=Path, dir_okay=False)
@@ -82,13 +82,13 @@ def show(artefact: Path, payment: str | None, page: int, output: str, part: str 
     if kind == "plan":
         _show_plan(artefact, payment=payment, page=page, output=output, part=part)
     elif kind == "history":
-        from recon.history import load_history
-        from recon.report.history import render_history
+        from recon.plans.history import load_history
+        from recon.reports.views.history import render_history
 
         print_result(render_history(load_history(artefact.parent)), output, part=part)
     else:
-        from recon.report.snapshot import render_snapshot
-        from recon.snapshot import open_snapshot
+        from recon.reports.views.snapshot import render_snapshot
+        from recon.snapshots.take import open_snapshot
 
         print_result(render_snapshot(open_snapshot(artefact)), output, part=part)
 
@@ -112,11 +112,11 @@ def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: tu
     Examples: recon select plan.json --verdict missing_tx_hash --out small.json
               recon select plan.json --payment 665f1c2e9b1d8a0012345678 --out picked.json
     """
-    from recon.plan import load_plan, save_plan
-    from recon.report import render_review
+    from recon.plans.make import load_plan, save_plan
+    from recon.reports import render_review
 
     if out.exists():
-        from recon.cli.start import FileThereError
+        from recon.cli.common import FileThereError
 
         raise FileThereError(path=str(out))
     plan = load_plan(plan_path)
@@ -142,8 +142,8 @@ def approve(plan_path: Path, config_path: Path | None, reason: str, ticket: str 
     \b
     Example: recon approve plan.json --reason "checked ten by hand" --ticket INC-12
     """
-    from recon.approvals import DecisionRecords
-    from recon.plan import load_plan
+    from recon.plans.approvals import DecisionRecords
+    from recon.plans.make import load_plan
 
     settings, plan = settings_from(config_path), load_plan(plan_path)
     records = DecisionRecords(settings.decisions_dir)
@@ -172,9 +172,9 @@ def ack(
     \b
     Example: recon ack 665f1c2e9b1d8a0012345678 --reason "refund agreed" --until 2026-12-01
     """
-    from recon.approvals import DecisionRecords
-    from recon.plan import load_plan
-    from recon.report import breaks_of
+    from recon.plans.approvals import DecisionRecords
+    from recon.plans.make import load_plan
+    from recon.reports.views.plan import breaks_of
 
     settings = settings_from(config_path)
     if isinstance(until, timedelta):
@@ -196,7 +196,7 @@ def artefact_kind(path: Path) -> str:
     Raises:
         UnknownArtefactError: It holds none of them, or cannot be read.
     """
-    from recon.history import FILE_NAME
+    from recon.plans.history import FILE_NAME
 
     if path.is_dir():
         if (path / "manifest.json").exists():
@@ -208,8 +208,8 @@ def artefact_kind(path: Path) -> str:
 
 
 def _show_plan(path: Path, *, payment: str | None, page: int, output: str, part: str | None) -> None:
-    from recon.planfile import load_plan, many_objects, plan_bytes
-    from recon.report import render_payment, render_review
+    from recon.plans.file import load_plan, many_objects, plan_bytes
+    from recon.reports import render_payment, render_review
 
     with many_objects():
         plan = load_plan(path)
@@ -225,7 +225,7 @@ def _show_plan(path: Path, *, payment: str | None, page: int, output: str, part:
 
 def _selected(plan: Plan, verdicts: tuple[str, ...], payments: tuple[str, ...], values: dict[str, str]) -> Plan:
     """The selection; a value limit is in whole tokens, whose units differ from chain to chain."""
-    from recon.plan import select_changes
+    from recon.plans.make import select_changes
 
     whole = {symbol.upper(): Decimal(amount) for symbol, amount in values.items()}
     limits = {
@@ -237,7 +237,7 @@ def _selected(plan: Plan, verdicts: tuple[str, ...], payments: tuple[str, ...], 
 
 
 def _newest_plan(folder: Path) -> Path:
-    from recon.history import load_history
+    from recon.plans.history import load_history
 
     entries = load_history(folder).entries
     if not entries:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from recon.cli.common import note, settings_from, write_stdout
-from recon.errors import RefusedError
+from recon.cli.common import FileThereError, note, settings_from, write_stdout
 
 _DEMO_CONFIG = """\
 # The demo: a recorded marketplace stands in for every source, and what is made from it goes beside this file.
@@ -20,13 +19,6 @@ path = "world"
 [output]
 dir = "."
 """
-
-
-class FileThereError(RefusedError):
-    """A file that a command would write exists already."""
-
-    def __init__(self, *, path: str) -> None:
-        super().__init__(f"{path} is there already and was left as it is; name another, or move it away.")
 
 
 @click.command()
@@ -82,10 +74,10 @@ def demo(out: Path, payments: int, seed: int) -> None:
     \b
     Example: recon demo --out recon-demo
     """
-    from recon.cli.reconcile import Begun, make, print_plan, report_of
+    from recon.cli.plan import Begun, make, print_plan, report_of
     from recon.cli.report import page_of, save_page
-    from recon.report import render_report
-    from recon.report.html import render_html
+    from recon.reports import render_report
+    from recon.reports.pages.html import render_html
 
     config = _demo_world(out, payments=payments, seed=seed)
     settings = settings_from(config)
@@ -109,7 +101,7 @@ def _demo_world(out: Path, *, payments: int, seed: int) -> Path:
         return config
     if out.exists() and any(out.iterdir()):
         raise FileThereError(path=str(out))
-    from recon.simulate import generate_world, write_world
+    from recon.simulation import generate_world, write_world
 
     write_world(generate_world(payments=payments, seed=seed), out / "world")
     config.write_text(_DEMO_CONFIG, encoding="utf-8")

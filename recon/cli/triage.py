@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from recon.config import Settings
-    from recon.model import Plan
-    from recon.sources.http import Secret
-    from recon.triage.accesslog import LogTriage
-    from recon.triage.deliveries import DeliveryFile
-    from recon.triage.replay import DeliveryTriage
-    from recon.triage.summary import Health
+    from recon.core.model import Plan
+    from recon.investigation.incident.access_log import LogTriage
+    from recon.investigation.incident.first_page import Health
+    from recon.investigation.incident.replay import DeliveryTriage
+    from recon.setup.settings import Settings
+    from recon.sources.deliveries.records import DeliveryFile
+    from recon.sources.providers.http import Secret
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -73,8 +73,8 @@ def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, pa
     """
     from datetime import UTC, datetime
 
-    from recon.report.triage import render_log_triage
-    from recon.triage.accesslog import parse_routes, triage_access_log
+    from recon.investigation.incident.access_log import parse_routes, triage_access_log
+    from recon.reports.views.triage import render_log_triage
 
     now = datetime.now(UTC)
     found = triage_access_log(
@@ -112,8 +112,8 @@ def deliveries(
     Examples: recon triage deliveries deliveries.ndjson dead-letters/ --since 6h --out replay.ndjson
               recon triage deliveries --collection webhook_deliveries --delivery 01J8Z...
     """
-    from recon.report.triage import render_delivery_triage
-    from recon.triage.replay import replay_lines
+    from recon.investigation.incident.replay import replay_lines
+    from recon.reports.views.triage import render_delivery_triage
 
     settings = settings_if_there(config_path) if given["collection"] is None else settings_from(config_path)
     found = _triaged(places, settings, given)
@@ -146,8 +146,8 @@ def summary(*, config_path: Path | None, plan_path: Path | None, output: str, pa
     \b
     Example: recon triage summary --ask --access-log nginx/access.log --deliveries deliveries.ndjson
     """
-    from recon.report.triage import render_page
-    from recon.triage.accesslog import triage_access_log
+    from recon.investigation.incident.access_log import triage_access_log
+    from recon.reports.views.triage import render_page
 
     settings = settings_from(config_path)
     page = page_of(
@@ -165,8 +165,8 @@ def page_of(
     settings: Settings, *, plan: Plan | None, logs: LogTriage | None, places: Sequence[Path], ask: bool = False
 ) -> Any:
     """The first page from a plan, triaged logs and delivery records; with ``ask`` also from what answers now."""
-    from recon.opening import kept_deliveries
-    from recon.triage.summary import Evidence, first_page
+    from recon.investigation.incident.first_page import Evidence, first_page
+    from recon.setup.open_sources import kept_deliveries
 
     problems = (
         [f"{row['source']}: {row['problem']}" for row in plan.coverage if not row.get("complete")] if plan else []
@@ -189,8 +189,8 @@ def page_of(
 
 def latest_plan(settings: Settings, path: Path | None) -> Plan | None:
     """The plan that is named, else the latest of the history; None when there is none."""
-    from recon.history import latest_entry, load_history
-    from recon.plan import load_plan
+    from recon.plans.history import latest_entry, load_history
+    from recon.plans.make import load_plan
 
     if path is not None:
         return load_plan(path)
@@ -213,10 +213,10 @@ def _readings(plan: Plan) -> dict[str, str]:
 
 def _health(settings: Settings) -> list[Health]:
     """What every source says now, and the backend where the configuration says how it is asked."""
-    from recon.doctor import check_sources
-    from recon.errors import ReconError
-    from recon.flagopening import backend_probes, open_prober
-    from recon.triage.summary import Health
+    from recon.core.errors import ReconError
+    from recon.investigation.incident.first_page import Health
+    from recon.setup.doctor import check_sources
+    from recon.setup.open_rails import backend_probes, open_prober
 
     own = ("configuration", "output", "providers", "chains")
     checks = [check for check in check_sources(settings) if check.name not in own]
@@ -233,9 +233,9 @@ def _health(settings: Settings) -> list[Health]:
 
 def _flags(settings: Settings) -> dict[str, str] | None:
     """How the flags stand, or None when no place of flags is configured or readable."""
-    from recon.errors import ReconError
-    from recon.flagopening import read_flag_values
-    from recon.flags.status import judge_flags
+    from recon.core.errors import ReconError
+    from recon.rails.flags.status import judge_flags
+    from recon.setup.open_rails import read_flag_values
 
     try:
         values, _ = read_flag_values(settings)
@@ -248,9 +248,9 @@ def _flags(settings: Settings) -> dict[str, str] | None:
 def _triaged(places: tuple[Path, ...], settings: Settings | None, given: dict[str, Any]) -> DeliveryTriage:
     from datetime import UTC, datetime
 
-    from recon.opening import kept_deliveries, read_delivery_collection
-    from recon.triage.deliveries import load_deliveries
-    from recon.triage.replay import Window, triage_deliveries
+    from recon.investigation.incident.replay import Window, triage_deliveries
+    from recon.setup.open_sources import kept_deliveries, read_delivery_collection
+    from recon.sources.deliveries.records import load_deliveries
 
     files: list[DeliveryFile] = [load_deliveries(place) for place in places]
     if given["collection"] is not None and settings is not None:
@@ -280,8 +280,8 @@ def _triaged(places: tuple[Path, ...], settings: Settings | None, given: dict[st
 
 def _secrets(settings: Settings | None) -> dict[str, tuple[Secret, ...]]:
     """The webhook secrets that are set, by provider."""
-    from recon.configfile import MissingSecretError
-    from recon.sources.http import Secret
+    from recon.setup.file import MissingSecretError
+    from recon.sources.providers.http import Secret
 
     found: dict[str, tuple[Secret, ...]] = {}
     for provider, variables in SECRET_VARIABLES.items():

@@ -1,1 +1,27 @@
-"""The outside world as tables, read only: one module per kind of source, one interface for all."""
+"""The world as tables, read only, each with an account of what was missed."""
+
+from recon.sources.interface import (
+    ChainSource,
+    ClaimSource,
+    Coverage,
+    DeliverySource,
+    DocumentStore,
+    Gap,
+    Progress,
+    Reading,
+    Selection,
+    StoreIdentity,
+)
+
+__all__ = [
+    "ChainSource",
+    "ClaimSource",
+    "Coverage",
+    "DeliverySource",
+    "DocumentStore",
+    "Gap",
+    "Progress",
+    "Reading",
+    "Selection",
+    "StoreIdentity",
+]

@@ -1,9 +1,9 @@
 """What every source promises: tables, and an honest account of what was asked, answered and missed.
 
 A source never raises because the world is sick in part: what it could not get becomes a gap or a row whose outcome
-is ``failed``, and the rest goes on. It raises :class:`~recon.errors.WrongSourceError` when it turns out to be the
+is ``failed``, and the rest goes on. It raises :class:`~recon.core.errors.WrongSourceError` when it turns out to be the
 wrong source (chain id, database, account), because believing it would make false findings, and
-:class:`~recon.errors.SourceError` only from ``check()``, which ``recon doctor`` calls.
+:class:`~recon.core.errors.SourceError` only from ``check()``, which ``recon doctor`` calls.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One row of the coverage table; see :data:`recon.tables.COVERAGE` for the meaning of each field."""
+    """One row of the coverage table; see :data:`recon.core.tables.COVERAGE` for the meaning of each field."""
 
     source: str
     scope: str
@@ -72,7 +72,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of a source that nobody could read; see :data:`recon.tables.GAPS`."""
+    """A stretch of a source that nobody could read; see :data:`recon.core.tables.GAPS`."""
 
     source: str
     scope: str
@@ -86,7 +86,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one call to a source gave: Arrow tables by name (see ``recon.tables``), coverage and gaps."""
+    """What one call to a source gave: Arrow tables by name (see ``recon.core.tables``), coverage and gaps."""
 
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     coverage: tuple[Coverage, ...] = ()

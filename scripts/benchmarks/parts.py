@@ -16,9 +16,9 @@ def make(folder: str, rows: str) -> None:
 
 def plan(snapshot: str, out: str, engine: str, memory_mb: str) -> None:
     """Snapshot directory to plan file: what ``recon plan --snapshot`` does between its settings and its report."""
-    from recon.model import Policy
-    from recon.plan import make_plan, save_plan
-    from recon.sealed import open_snapshot
+    from recon.core.model import Policy
+    from recon.plans.make import make_plan, save_plan
+    from recon.snapshots.sealed import open_snapshot
 
     limit = int(memory_mb) * 1_000_000 or None
     scratch = Path(f"{out}.scratch")
@@ -48,10 +48,10 @@ def bare(snapshot: str, out: str, memory_mb: str) -> None:
 
 def page(snapshot: str, plan_file: str, out: str) -> None:
     """Plan and snapshot to one HTML file: what ``recon report PLAN --html`` does under the plan's own policy."""
-    from recon.model import Policy
-    from recon.plan import load_plan
-    from recon.report.html import plan_page, render_html
-    from recon.sealed import open_snapshot
+    from recon.core.model import Policy
+    from recon.plans.make import load_plan
+    from recon.reports.pages.html import plan_page, render_html
+    from recon.snapshots.sealed import open_snapshot
 
     made = plan_page(load_plan(Path(plan_file)), snapshot=open_snapshot(Path(snapshot)), policy=Policy())
     Path(out).write_text(render_html(made), encoding="utf-8")

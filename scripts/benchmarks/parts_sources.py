@@ -38,7 +38,7 @@ def tell(value: dict[str, Any]) -> None:
 
 
 def _pages(count: int) -> list[bytes]:
-    from recon.registry import TRANSFER_WITH_REFERENCE_AND_FEE
+    from recon.core.registry import TRANSFER_WITH_REFERENCE_AND_FEE
 
     chance = random.Random(1)
 
@@ -68,7 +68,7 @@ def logs(pages: str, rounds: str) -> None:
     from web3 import Web3
     from web3.providers.base import JSONBaseProvider
 
-    from recon.sources.logs import LOGS_ANSWER, Expectation, decode_page
+    from recon.sources.chain.logs import LOGS_ANSWER, Expectation, decode_page
 
     bodies = _pages(int(pages))
     expect = Expectation(False, {PROXY: "fee_proxy"}, frozenset({TOKEN}), 0, 2**62)
@@ -109,13 +109,13 @@ def payments(rows: str, rounds: str, breaks: str = "default") -> None:
     import pandas as pd
     import pyarrow.parquet as pq
 
-    from recon.model import Policy
-    from recon.registry import load_registry
-    from recon.sources.fields import FieldPaths
+    from recon.core.model import Policy
+    from recon.core.registry import load_registry
+    from recon.core.tables import TABLES, schema_of
     from recon.sources.interface import Selection
-    from recon.sources.mongo import MongoSettings, MongoStore
-    from recon.sources.payments import read_payments
-    from recon.tables import TABLES, schema_of
+    from recon.sources.payments.fields import FieldPaths
+    from recon.sources.payments.mongo import MongoSettings, MongoStore
+    from recon.sources.payments.read import read_payments
     from tests import servers
 
     fields, registry = FieldPaths(), load_registry()
@@ -150,7 +150,7 @@ def _fill(collection: Any, rows: int, breaks: Any) -> None:
     import bson
     from bson import json_util
 
-    from recon.simulate import generate_world, write_world
+    from recon.simulation import generate_world, write_world
 
     with tempfile.TemporaryDirectory() as folder:
         write_world(generate_world(payments=2_000, seed=1, breaks=breaks), Path(folder) / "world")
@@ -178,10 +178,10 @@ def scan(url: str, days: str, rounds: str) -> None:
     """A whole scan of a chain, beside a bare HTTP client that sends the very same questions and reads the JSON."""
     import httpx
 
-    from recon.registry import load_registry
-    from recon.sources.evm import ChainSettings, Endpoint, EvmChain
+    from recon.core.registry import load_registry
+    from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
+    from recon.sources.chain.rpc import Clock
     from recon.sources.interface import ChainQuestion
-    from recon.sources.rpc import Clock
     from tests.chain_reading import NOW_MS
 
     asked: list[bytes] = []
@@ -221,7 +221,7 @@ def play(folder: str, rows: str) -> None:
     from datetime import UTC, datetime
 
     from benchmarks.played import Tally, played
-    from recon.simulate import generate_world
+    from recon.simulation import generate_world
     from tests import living, servers
 
     made, tally = generate_world(payments=int(rows), seed=1, breaks="none"), Tally()

@@ -71,7 +71,7 @@ def part_since(rows: int) -> dict[str, dict[str, float]]:
     import sys
 
     sys.path.insert(0, str(ROOT))
-    from recon.simulate import World, generate_world, stage, write_world
+    from recon.simulation import World, generate_world, stage, write_world
     from recon.sources.interface import Selection
     from tests import servers
     from tests.earlier import Earlier
@@ -113,12 +113,12 @@ class _Run:
 
 def _run(world: Path, uri: str, *, out: Path, selection: Any, since: Any = None) -> _Run:
     """Sources to plan, as ``recon plan`` goes."""
-    from recon.config import load_settings
-    from recon.opening import open_sources
-    from recon.plan import make_plan
-    from recon.snapshot import take_snapshot
-    from recon.sources import recorded
-    from recon.sources.mongo import MongoSettings, MongoStore
+    from recon.plans.make import make_plan
+    from recon.setup.open_sources import open_sources
+    from recon.setup.settings import load_settings
+    from recon.snapshots.take import take_snapshot
+    from recon.sources.payments.mongo import MongoSettings, MongoStore
+    from recon.sources.recorded import world as recorded
 
     tally, settings = Tally(), load_settings(world / "recon.toml")
     rules = {"policy": settings.policy(), "registry": settings.registry()}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import duckdb
 
-    from recon.sealed import SnapshotWriter
+    from recon.snapshots.sealed import SnapshotWriter
 
 NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOW_MS: Final = round(NOW.timestamp() * 1000)
@@ -109,8 +109,8 @@ def make_snapshot(folder: Path, rows: int) -> None:
     """Write and seal a snapshot of ``rows`` payments in ``folder``."""
     import duckdb
 
-    from recon.model import Policy, Target
-    from recon.sealed import SnapshotWriter, empty_tables
+    from recon.core.model import Policy, Target
+    from recon.snapshots.sealed import SnapshotWriter, empty_tables
 
     writer = SnapshotWriter(folder)
     connection = duckdb.connect()
@@ -145,8 +145,8 @@ def _coverage() -> list[dict[str, Any]]:
 
 
 def _write_tables(connection: duckdb.DuckDBPyConnection, writer: SnapshotWriter, rows: int) -> None:
-    from recon.sealed import OVERLAID
-    from recon.tables import TABLES
+    from recon.core.tables import TABLES
+    from recon.snapshots.sealed import OVERLAID
 
     words = {"now": NOW_MS, "rows": rows}
     connection.execute(_BASE.format(name="base", index="j", **words))

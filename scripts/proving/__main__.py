@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from recon.config import load_settings
-from recon.model import Plan, Verdict
-from recon.opening import open_sources
-from recon.plan import make_plan
-from recon.score import Score, score
-from recon.simulate import PLANTS, World, generate_world, plant_world, write_world
-from recon.snapshot import take_snapshot
+from recon.core.model import Plan, Verdict
+from recon.plans.make import make_plan
+from recon.setup.open_sources import open_sources
+from recon.setup.settings import load_settings
+from recon.simulation import PLANTS, World, generate_world, plant_world, write_world
+from recon.simulation.score import Score, score
+from recon.snapshots.take import take_snapshot
 
 WORLD = 20_000
 HEADING = "## Proof of verdicts"

@@ -1,0 +1,21 @@
+"""Front doors: a folder shows a few names, and each loads with its module when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def names_from(places: Mapping[str, str]) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a folder's ``__init__``: which module each of its public names comes from.
+
+    Importing a folder then costs nothing, so that a command loads only the engines that it uses.
+    """
+
+    def load(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"there is no public name {name!r} here; there are {', '.join(sorted(places))}")
+        return getattr(importlib.import_module(places[name]), name)
+
+    return load

@@ -1,0 +1,139 @@
+"""Identifiers: each kind normalised in exactly one place, and the references that Request Network derives.
+
+Hashes and addresses are lower case with ``0x``. A payment id keeps its BSON type, because a collection may hold
+an ObjectId and a string of the same 24 digits: an ObjectId is written as its bare hex, a string that could be
+taken for one (or for a quoted one) is written in JSON quotes, everything else as canonical Extended JSON.
+
+>>> payment_reference("01" + "ab" * 32, "ea3bc7caf64110ca", "0x627306090abaB3A6e1400e9345bC60c78a8BEf57")
+'949784f72de93d81'
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NewType
+
+from recon.core.errors import IdError
+
+Address = NewType("Address", str)
+TxHash = NewType("TxHash", str)
+Topic = NewType("Topic", str)
+Reference = NewType("Reference", str)
+PaymentId = NewType("PaymentId", str)
+ChainId = NewType("ChainId", int)
+
+_HEX = re.compile(r"(?:0x)?([0-9a-f]+)\Z")
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
+_REQUEST_ID = re.compile(r"01[0-9a-f]{64}\Z")
+_JSON_WORDS = ("true", "false", "null")
+
+
+def normalise_hex(text: str, *, size: int) -> str | None:
+    """Give ``0x`` and the lower-case digits of a value of ``size`` bytes, or None when it is not one."""
+    found = _HEX.match(text.strip().lower())
+    return f"0x{found[1]}" if found and len(found[1]) == 2 * size else None
+
+
+def normalise_address(text: str) -> Address | None:
+    """Lower-case 20-byte address with ``0x``, or None."""
+    value = normalise_hex(text, size=20)
+    return Address(value) if value else None
+
+
+def normalise_tx_hash(text: str) -> TxHash | None:
+    """Lower-case 32-byte transaction hash with ``0x``, or None."""
+    value = normalise_hex(text, size=32)
+    return TxHash(value) if value else None
+
+
+def normalise_reference(text: str) -> Reference | None:
+    """The 16 bare hex digits of an 8-byte payment reference, or None. Both ``0x`` spellings are read."""
+    value = normalise_hex(text, size=8)
+    return Reference(value[2:]) if value else None
+
+
+def normalise_request_id(text: str) -> str:
+    """A Request Network request id: lower case without ``0x`` when it is hex, otherwise stripped text."""
+    value = text.strip()
+    bare = value.lower().removeprefix("0x")
+    return bare if _REQUEST_ID.match(bare) else value
+
+
+def keccak256(data: bytes) -> bytes:
+    """Keccak-256 (not SHA3-256) of ``data``."""
+    import sha3
+
+    return bytes(sha3.keccak_256(data).digest())
+
+
+def payment_reference(request_id: str, salt: str, address: str) -> str:
+    """Derive the payment reference of a Request Network request: 16 bare hex digits.
+
+    The last 8 bytes of keccak256 over the lower-cased *text* ``request_id + salt + address``
+    (RequestNetwork/requestNetwork, ``payment-detection`` 0.59.0). The address keeps its ``0x``.
+
+    Raises:
+        IdError: One of the three is empty, or no text that can be encoded.
+    """
+    if not (request_id and salt and address):
+        raise IdError("A payment reference needs a request id, a salt and an address; one of them is empty.")
+    try:
+        raw = (request_id + salt + address).lower().encode()
+    except UnicodeEncodeError:
+        raise IdError("A payment reference is made of plain text; one of its three parts is broken text.") from None
+    return keccak256(raw).hex()[-16:]
+
+
+def reference_topic(reference: str) -> str:
+    """The value of ``topics[1]`` for a reference: keccak256 of its raw bytes, ``0x`` and 64 digits.
+
+    Raises:
+        IdError: The reference is not an even number of hex digits.
+    """
+    bare = reference.strip().lower().removeprefix("0x")
+    try:
+        raw = bytes.fromhex(bare)
+    except ValueError:
+        raise IdError(f"{reference!r} is not a payment reference: it must be hex digits.") from None
+    return "0x" + keccak256(raw).hex()
+
+
+def is_simulated(tx_hash: str) -> bool:
+    """Whether a recorded hash is one of the backend's simulations, which prove nothing."""
+    return tx_hash.strip().upper().startswith("SIM_")
+
+
+def payment_id_text(value: object) -> PaymentId:
+    """Write a document's ``_id`` as text that keeps its BSON type and reads back the same."""
+    if type(value).__name__ == "ObjectId":
+        return PaymentId(str(value))
+    if isinstance(value, str):
+        is_taken = _OBJECT_ID.match(value) or value[:1] in ('"', "{", "") or value in _JSON_WORDS
+        return PaymentId(json.dumps(value) if is_taken else value)
+    from bson import json_util
+
+    return PaymentId(json_util.dumps(value, json_options=json_util.CANONICAL_JSON_OPTIONS, sort_keys=True))
+
+
+def parse_payment_id(text: str) -> object:
+    """Read back what :func:`payment_id_text` wrote, as the value to look up in the database.
+
+    Raises:
+        IdError: The text is empty, or is broken JSON.
+    """
+    if not text:
+        raise IdError("An empty text is no payment id.")
+    if _OBJECT_ID.match(text):
+        from bson import ObjectId
+
+        return ObjectId(text)
+    if text[:1] not in ('"', "{") and text not in _JSON_WORDS:
+        return text
+    from bson import json_util
+    from bson.errors import BSONError
+
+    try:
+        return json_util.loads(text, json_options=json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True))
+    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError, BSONError) as error:
+        raise IdError(f"{text[:100]!r} is not a payment id: {str(error)[:200]}") from error

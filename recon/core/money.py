@@ -1,0 +1,108 @@
+"""Exact money: integer base units of a named asset, and the only ways in and out of text.
+
+No float ever enters arithmetic. A stored double becomes an amount through its shortest decimal text, because
+that text is what the writer meant: ``0.1`` is one tenth and not ``0.1000000000000000055``.
+
+>>> Money.parse("12.5", Asset("USDC", decimals=6)).units
+12500000
+>>> decimal_text(0.1)
+'0.1'
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from recon.core.errors import MoneyError
+
+UNITS_DIGITS_MAX = 37
+"""Most digits an amount may have in a frame: ``Decimal(38, 0)`` less one, so that a sum of a few still fits."""
+
+UNITS_MAX = 10**UNITS_DIGITS_MAX - 1
+
+_PLAIN = re.compile(r"-?[0-9]{1,78}(\.[0-9]{1,78})?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A token on one chain as far as arithmetic cares: its symbol and how many decimals it has."""
+
+    symbol: str
+    decimals: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decimals <= 77:
+            raise MoneyError(f"{self.symbol}: {self.decimals} decimals; an asset has 0 to 77.")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An exact, signed amount. Negative means short of something."""
+
+    units: int
+    asset: Asset
+
+    @classmethod
+    def parse(cls, text: str, asset: Asset) -> Money:
+        """Read a plain decimal amount in whole assets without losing a digit.
+
+        Raises:
+            MoneyError: The text is not plain decimal notation, or is finer than the asset's smallest
+                unit. Nothing is ever rounded here.
+        """
+        return cls(parse_units(text, decimals=asset.decimals), asset)
+
+    def __str__(self) -> str:
+        return f"{format_units(self.units, decimals=self.asset.decimals)} {self.asset.symbol}"
+
+
+def decimal_text(number: int | float | Decimal) -> str:
+    """Give the shortest plain decimal text that reads back as the same number.
+
+    Raises:
+        MoneyError: The number is not finite, or has more than 78 digits on either side of the point.
+    """
+    if isinstance(number, bool):
+        raise MoneyError(f"{number} is a truth value, not an amount.")
+    value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+    if not value.is_finite():
+        raise MoneyError(f"{number} is not a finite number.")
+    if value.adjusted() > 77 or ((exponent := value.as_tuple().exponent) and int(exponent) < -400):
+        raise MoneyError(f"{number} has more digits than any token amount.")
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def parse_units(text: str, *, decimals: int) -> int:
+    """Read plain decimal text in whole assets as base units.
+
+    >>> parse_units("0.01", decimals=18)
+    10000000000000000
+
+    Raises:
+        MoneyError: Not plain decimal notation, or finer than one base unit.
+    """
+    if not isinstance(text, str) or not _PLAIN.match(text):
+        raise MoneyError(f"{text!r} is not a plain decimal amount.")
+    whole, _, fraction = text.partition(".")
+    fraction = fraction.rstrip("0")
+    if len(fraction) > decimals:
+        raise MoneyError(f"{text!r} is finer than the {decimals} decimals of its asset.")
+    units = int(whole.lstrip("-") + fraction.ljust(decimals, "0"))
+    return -units if text.startswith("-") else units
+
+
+def format_units(units: int, *, decimals: int) -> str:
+    """Write base units as plain decimal text in whole assets, without a trailing zero.
+
+    >>> format_units(-12500000, decimals=6)
+    '-12.5'
+    """
+    sign = "-" if units < 0 else ""
+    digits = str(abs(units)).rjust(decimals + 1, "0")
+    whole, fraction = digits[: len(digits) - decimals], digits[len(digits) - decimals :].rstrip("0")
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"

@@ -1,0 +1,164 @@
+"""What is known of the world before anything is asked: chains, tokens, contracts, words. Data, no I/O beyond it.
+
+The JSON files beside this module are the data; :func:`load_registry` gives them, :func:`extend_registry` adds to them.
+Deployment addresses come from npm ``@requestnetwork/smart-contracts`` 0.48.0 (MIT).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+TRANSFER_WITH_REFERENCE_AND_FEE = "0x9f16cbcc523c67a60c450e5ffe4f3b7b6dbe772e7abcadb2686ce029a9a0a2b6"
+"""topic0 of ``TransferWithReferenceAndFee(address,address,uint256,bytes,uint256,address)``; four contracts emit it."""
+
+ERC20_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+"""topic0 of ERC-20 ``Transfer(address,address,uint256)``."""
+
+FORWARDER_CREATED = "0xb3f4a2fbcfdb092b801614aff3a3c369aa8b488724fc598488423b3f3aa999df"
+"""topic0 of a factory's ``ERC20SingleRequestProxyCreated``; topic1 is the hash of the payment reference."""
+
+_NUMBER = re.compile(r"(?:[0-9]{1,18}|0x[0-9a-f]{1,15})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token contract on one chain. Decimals belong to (chain, address), never to the symbol."""
+
+    chain_id: int
+    address: str
+    symbol: str
+    decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFacts:
+    """One chain as far as finality and scanning care.
+
+    Args:
+        final_depth: Blocks below the head that count as final where the tag is missing or not to be trusted.
+        trusts_finalized_tag: False where the ``finalized`` tag was seen violated; then the lower of both is used.
+        block_ms: Usual time between blocks, for a first guess only.
+        range_blocks: First block range to ask ``eth_getLogs`` for.
+    """
+
+    chain_id: int
+    name: str
+    aliases: tuple[str, ...]
+    final_depth: int
+    trusts_finalized_tag: bool
+    block_ms: int
+    range_blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Emitter:
+    """A contract whose logs carry payment references."""
+
+    chain_id: int
+    address: str
+    kind: str
+    version: str
+    created_block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Chains, tokens and emitters by key; immutable."""
+
+    chains: Mapping[int, ChainFacts]
+    tokens: Mapping[tuple[int, str], Token]
+    emitters: Mapping[tuple[int, str], Emitter]
+    chain_aliases: Mapping[str, int]
+    provider_aliases: Mapping[str, str]
+
+    def chain_id(self, word: str | int | None) -> int | None:
+        """The chain id that a network word or number means, or None when nobody knows it."""
+        if word is None:
+            return None
+        text = str(word).strip().lower()
+        if text in self.chain_aliases:
+            return self.chain_aliases[text]
+        if not _NUMBER.match(text):
+            return None
+        number = int(text, 16 if text.startswith("0x") else 10)
+        return number if number in self.chains else None
+
+    def token(self, chain_id: int, symbol: str) -> Token | None:
+        """The token a symbol means on a chain, or None when it is unknown or means several."""
+        wanted = symbol.strip().upper()
+        found = [t for (chain, _), t in self.tokens.items() if chain == chain_id and t.symbol.upper() == wanted]
+        return found[0] if len(found) == 1 else None
+
+    def provider(self, word: str | None) -> str:
+        """The normalised name of a provider word; an unknown one comes back in lower case."""
+        text = (word or "").strip().lower()
+        return self.provider_aliases.get(text, text)
+
+    def emitters_of(self, chain_id: int, *, kind: str | None = None) -> tuple[Emitter, ...]:
+        """All contracts of a chain that emit payment references, oldest first."""
+        found = [e for e in self.emitters.values() if e.chain_id == chain_id and kind in (None, e.kind)]
+        return tuple(sorted(found, key=lambda e: (e.created_block, e.address)))
+
+
+def _data(name: str) -> Any:
+    return json.loads(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+
+
+@cache
+def load_registry() -> Registry:
+    """The registry as shipped; see :func:`extend_registry` for what a configuration adds."""
+    chains = {
+        row["chain_id"]: ChainFacts(
+            chain_id=row["chain_id"],
+            name=row["name"],
+            aliases=tuple(row["aliases"]),
+            final_depth=row["final_depth"],
+            trusts_finalized_tag=row["trusts_finalized_tag"],
+            block_ms=row["block_ms"],
+            range_blocks=row["range_blocks"],
+        )
+        for row in _data("chains.json")
+    }
+    tokens = {(row["chain_id"], row["address"]): Token(**row) for row in _data("tokens.json")}
+    emitters = {(row["chain_id"], row["address"]): Emitter(**row) for row in _data("emitters.json")}
+    providers = {alias: name for name, aliases in _data("providers.json").items() for alias in (name, *aliases)}
+    return _registry(chains, tokens, emitters, providers)
+
+
+@cache
+def forwarder_factories(chain_id: int) -> tuple[tuple[str, int], ...]:
+    """The contracts of a chain that make Request Network's forwarders: address and the block each was made in."""
+    rows = [row for row in _data("factories.json") if row["chain_id"] == chain_id]
+    return tuple((row["address"], row["created_block"]) for row in rows)
+
+
+def extend_registry(
+    base: Registry,
+    *,
+    chains: tuple[ChainFacts, ...] = (),
+    tokens: tuple[Token, ...] = (),
+    emitters: tuple[Emitter, ...] = (),
+) -> Registry:
+    """A registry with more (or other) entries; what is given replaces what has the same key."""
+    return _registry(
+        {**base.chains, **{chain.chain_id: chain for chain in chains}},
+        {**base.tokens, **{(token.chain_id, token.address.lower()): token for token in tokens}},
+        {**base.emitters, **{(emitter.chain_id, emitter.address.lower()): emitter for emitter in emitters}},
+        base.provider_aliases,
+    )
+
+
+def _registry(
+    chains: Mapping[int, ChainFacts],
+    tokens: Mapping[tuple[int, str], Token],
+    emitters: Mapping[tuple[int, str], Emitter],
+    providers: Mapping[str, str],
+) -> Registry:
+    aliases = {alias.lower(): chain.chain_id for chain in chains.values() for alias in (chain.name, *chain.aliases)}
+    return Registry(chains, tokens, emitters, aliases, providers)

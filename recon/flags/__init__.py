@@ -1,1 +1,0 @@
-"""Provider flags: read where they live, planned by recipe, changed atomically, journalled, and taken back."""

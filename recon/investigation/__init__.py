@@ -1,0 +1,1 @@
+"""Why one payment is stuck, and what an incident's logs and deliveries show."""

@@ -1,0 +1,332 @@
+"""The first ten minutes on one page: what runbook 000 §3.8 asks for, filled in, and the scenario of 003 §2 that fits.
+
+Facts are what was measured, with where from. A guess is what they suggest, and says what would settle it. The two are
+kept apart, because under pressure a guess that is read as a fact becomes an action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Context, Decimal
+from typing import Any, Final
+
+from recon.core.registry import Registry, load_registry
+from recon.investigation.incident.access_log import LogTriage
+from recon.investigation.incident.replay import DeliveryTriage
+from recon.verdicts.judge import OPEN_AGES
+
+_EXACT: Final = Context(prec=100)
+STUCK_MIN: Final = 30
+"""Minutes after which the runbooks call a pending payment stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What one source or service said when it was asked just now.
+
+    Args:
+        name: ``request_network``, ``shkeeper``, ``database``, ``chain 56``, ``backend`` and the like.
+        says: One sentence, without secrets.
+    """
+
+    name: str
+    is_up: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the page is made from; what is None was not looked at and is said to be so.
+
+    Args:
+        summary: The ``summary`` of a plan, and ``findings`` by verdict: (count, oldest age in seconds).
+        plan_at: When the plan was made.
+        flags: Flag names and their values as found; secrets never.
+        health: What every source said when it was asked just now.
+        readings: By source, how its reading for the plan went, in a few words.
+    """
+
+    now: datetime
+    summary: Mapping[str, Any] | None = None
+    plan_at: str | None = None
+    logs: LogTriage | None = None
+    deliveries: DeliveryTriage | None = None
+    flags: Mapping[str, str] | None = None
+    health: Sequence[Health] | None = None
+    readings: Mapping[str, str] | None = None
+    coverage_problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the page: the question of the runbook, the answer, and where it is from; None is not looked at."""
+
+    question: str
+    answer: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What the facts suggest: a scenario of 003 §2, what speaks for it, what would settle it, and what to do first."""
+
+    section: str
+    scenario: str
+    score: int
+    because: tuple[str, ...]
+    settle: str
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The first page: facts, guesses best first, and what was not looked at."""
+
+    at: datetime
+    facts: tuple[Line, ...]
+    guesses: tuple[Guess, ...]
+    unknown: tuple[Line, ...]
+
+
+Signal = tuple[int, str]
+
+
+def first_page(evidence: Evidence) -> Page:
+    """Fill the page from what was measured."""
+    lines = [build(evidence) for build in _QUESTIONS]
+    guesses = []
+    for section, scenario, signals, settle, first in _SCENARIOS:
+        found = [signal for signal in signals(evidence) if signal[0]]
+        if found:
+            score = sum(weight for weight, _ in found)
+            guesses.append(Guess(section, scenario, score, tuple(text for _, text in found), settle, first))
+    return Page(
+        at=evidence.now.astimezone(UTC),
+        facts=tuple(line for line in lines if line.answer is not None),
+        guesses=tuple(sorted(guesses, key=lambda guess: (-guess.score, guess.section))),
+        unknown=tuple(line for line in lines if line.answer is None),
+    )
+
+
+def verdict_count(evidence: Evidence, *names: str) -> int:
+    """How many payments have one of these verdicts, 0 where no plan was looked at."""
+    verdicts = (evidence.summary or {}).get("verdicts", {})
+    return sum(int(verdicts.get(name, 0)) for name in names)
+
+
+def money_text(money: Mapping[str, Any], registry: Registry | None = None) -> str:
+    """Sums by ``chain_id:token`` in base units as whole amounts per symbol, exact; unknown tokens in base units."""
+    known = registry or load_registry()
+    sums: dict[str, Decimal] = {}
+    unknown: list[str] = []
+    for name, units in sorted(money.items()):
+        chain, _, address = name.partition(":")
+        token = known.tokens.get((int(chain), address)) if chain.isdigit() else None
+        if token is None:
+            unknown.append(f"{units} base units of {name}")
+            continue
+        whole = Decimal(str(units)).scaleb(-token.decimals, Context(prec=100))
+        sums[token.symbol] = _EXACT.add(sums.get(token.symbol, Decimal(0)), whole)
+    said = [f"{_plain(amount)} {symbol}" for symbol, amount in sorted(sums.items()) if amount]
+    return ", ".join([*said, *unknown]) or "none"
+
+
+def _plain(amount: Decimal) -> str:
+    text = format(amount, ",f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _pending(e: Evidence) -> Line:
+    question = f"How many payments are pending for over {STUCK_MIN} minutes?"
+    ages = (e.summary or {}).get("open_by_age")
+    if not isinstance(ages, Mapping):
+        return Line(question, None, "recon plan --open-only")
+    over = ages.get("over 30 min")
+    parts = ", ".join(f"{name}: {ages[name]}" for name, _ in OPEN_AGES if name in ages)
+    return Line(question, f"{over} ({parts})", f"plan of {e.plan_at}")
+
+
+def _webhooks(e: Evidence) -> Line:
+    question = "What does the web server answer to webhooks?"
+    if e.logs is None:
+        return Line(question, None, "recon triage access-log FILE")
+    said = []
+    for route in e.logs.routes:
+        statuses = ", ".join(f"{count} x {status}" for status, count in route.statuses) or "none in these logs"
+        said.append(f"{route.provider}: {statuses}")
+    return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
+
+
+def _last_good(e: Evidence) -> Line:
+    question = "When was the last webhook accepted, and when the first failure burst?"
+    if e.logs is None:
+        return Line(question, None, "recon triage access-log FILE")
+    said = []
+    for route in e.logs.routes:
+        last = route.last_good.strftime("%Y-%m-%dT%H:%M:%SZ") if route.last_good else "never in these logs"
+        burst = f", burst of {route.bursts[0].failures} from {route.bursts[0].from_at:%H:%MZ}" if route.bursts else ""
+        said.append(f"{route.provider}: last good {last}{burst}")
+    return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
+
+
+def _rule(e: Evidence) -> Line:
+    question = "What does the runbook's rule say?"
+    if e.logs is None:
+        return Line(question, None, "recon triage access-log FILE")
+    return Line(question, "; ".join(f"{route.provider}: {route.rule}" for route in e.logs.routes), "000 §3.8")
+
+
+def _captured(e: Evidence) -> Line:
+    question = "How much money is captured and not credited?"
+    money = (e.summary or {}).get("captured_not_credited")
+    if not isinstance(money, Mapping):
+        return Line(question, None, "recon plan")
+    return Line(question, money_text(money), f"plan of {e.plan_at}")
+
+
+def _blocking(e: Evidence) -> Line:
+    question = "How many are lookup_failed, missing_reference or coordinator-blocked?"
+    if e.summary is None:
+        return Line(question, None, "recon plan")
+    parts = [
+        f"{name} {verdict_count(e, name)}" for name in ("lookup_failed", "missing_reference", "coordinator_blocked")
+    ]
+    return Line(question, ", ".join(parts), f"plan of {e.plan_at}")
+
+
+def _safety(e: Evidence) -> Line:
+    question = "How many are safety-pending (captured, not credited)?"
+    if e.summary is None:
+        return Line(question, None, "recon plan")
+    count = verdict_count(e, "safety_pending", "stuck_pending", "aml_blocked", "insufficient_confirmations")
+    return Line(question, str(count), f"plan of {e.plan_at}")
+
+
+def _flags(e: Evidence) -> Line:
+    question = "How do the provider flags stand?"
+    if e.flags is None:
+        return Line(question, None, "recon flags status")
+    return Line(question, ", ".join(f"{name}={value}" for name, value in sorted(e.flags.items())), "flags")
+
+
+def _health(e: Evidence) -> Line:
+    question = "Do providers, chains, database and backend answer now?"
+    if e.health is None:
+        return Line(question, None, "recon triage summary --ask, or recon doctor")
+    up = [each.name for each in e.health if each.is_up]
+    down = [f"{each.name} DOES NOT: {each.says}" for each in e.health if not each.is_up]
+    return Line(question, "; ".join([*down, *([f"{', '.join(up)} answer"] if up else [])]), "asked just now")
+
+
+def _readings(e: Evidence) -> Line:
+    question = "Did every source answer in full when the plan was made?"
+    if e.readings is None:
+        return Line(question, None, "recon plan")
+    return Line(
+        question, "; ".join(f"{name}: {e.readings[name]}" for name in sorted(e.readings)), f"plan of {e.plan_at}"
+    )
+
+
+def _replay(e: Evidence) -> Line:
+    question = "Which captured deliveries are to be replayed?"
+    if e.deliveries is None:
+        return Line(question, None, "recon triage deliveries FILE")
+    before, after = e.deliveries.before.payments, e.deliveries.after.payments
+    return Line(question, f"{len(e.deliveries.replay)}; payments told of rise from {before} to {after}", "deliveries")
+
+
+_QUESTIONS: Final = (
+    _pending, _webhooks, _last_good, _rule, _safety, _blocking, _captured, _replay, _health, _readings, _flags,
+)  # fmt: skip
+
+
+def _webhook_signals(e: Evidence) -> list[Signal]:
+    found = []
+    for route in e.logs.routes if e.logs else ():
+        if route.deliveries and route.failures * 2 >= route.deliveries:
+            found.append((3, f"{route.failures} of {route.deliveries} deliveries of {route.provider} failed"))
+        elif route.bursts:
+            found.append((2, f"{route.provider} had {len(route.bursts)} bursts of failures"))
+    dead = sum(each.delivery.dead_letter for each in e.deliveries.checked) if e.deliveries else 0
+    behind = verdict_count(e, "local_behind")
+    return [*found, (1 if dead else 0, f"{dead} dead letters"), (1 if behind else 0, f"{behind} rows behind the chain")]
+
+
+def _duplicate_signals(e: Evidence) -> list[Signal]:
+    twice = verdict_count(e, "duplicate_tx_hash", "duplicate_provider_key", "multiple_transfers", "competing_payment")
+    same = len(e.deliveries.same_id) if e.deliveries else 0
+    return [
+        (2 if twice else 0, f"{twice} payments paid or claimed twice"),
+        (1 if same else 0, f"{same} delivery ids came twice"),
+    ]
+
+
+def _missing_signals(e: Evidence) -> list[Signal]:
+    count = verdict_count(e, "missing_local")
+    return [(2 if count else 0, f"{count} transfers or provider objects without a row")]
+
+
+def _release_signals(e: Evidence) -> list[Signal]:
+    count = verdict_count(e, "stuck_release")
+    return [(2 if count else 0, f"{count} releases or refunds without proof for over 30 minutes")]
+
+
+def _dispute_signals(e: Evidence) -> list[Signal]:
+    count = verdict_count(e, "dispute_hold")
+    return [(1 if count else 0, f"{count} disputed payments on which something would be due or is under way")]
+
+
+def _admin_signals(e: Evidence) -> list[Signal]:
+    count = verdict_count(e, "local_ahead", "simulated_hash")
+    return [(1 if count else 0, f"{count} payments that only their row calls paid, or with a simulated hash")]
+
+
+def _key_signals(e: Evidence) -> list[Signal]:
+    wrong = sum(not each.is_trusted for each in e.deliveries.checked) if e.deliveries else 0
+    door = [r.provider for r in e.logs.routes for s, n in r.statuses if s in (401, 403) and n] if e.logs else []
+    return [(3 if wrong else 0, f"{wrong} deliveries with a wrong signature"),
+            (2 if door else 0, f"401 or 403 on the route of {', '.join(sorted(set(door)))}")]  # fmt: skip
+
+
+def _down(e: Evidence, *, is_chain: bool) -> list[Health]:
+    return [each for each in e.health or () if not each.is_up and each.name.startswith("chain") == is_chain]
+
+
+def _provider_signals(e: Evidence) -> list[Signal]:
+    failed = verdict_count(e, "lookup_failed")
+    away = [f"{each.name} does not answer" for each in _down(e, is_chain=False)]
+    away += [text for text in e.coverage_problems if not text.startswith("chain:")]
+    return [(3 if away else 0, "; ".join(away)[:300]), (1 if failed else 0, f"{failed} look-ups without an answer")]
+
+
+def _rpc_signals(e: Evidence) -> list[Signal]:
+    away = [f"{each.name} does not answer" for each in _down(e, is_chain=True)]
+    away += [text for text in e.coverage_problems if text.startswith("chain:")]
+    count = verdict_count(e, "unproven")
+    return [(3 if away else 0, "; ".join(away)[:300]), (1 if count else 0, f"{count} payments unproven")]
+
+
+def _proof_signals(e: Evidence) -> list[Signal]:
+    count = verdict_count(e, "recipient_mismatch", "token_mismatch", "network_mismatch", "reference_mismatch")
+    return [(2 if count else 0, f"{count} payments whose money is wrong in a field")]
+
+
+_SCENARIOS: Final[tuple[tuple[str, str, Callable[[Evidence], Sequence[Signal]], str, str], ...]] = (
+    ("2.1", "failed webhook", _webhook_signals, "one pending payment: recon inspect ID",
+     "isolate the provider, keep reconciling dry, prepare the replay list"),
+    ("2.2", "duplicate payment", _duplicate_signals, "recon inspect of one of them",
+     "freeze release of the affected payments"),
+    ("2.3", "missing payment", _missing_signals, "recon inspect of the transaction or provider id",
+     "freeze what it touches, keep the evidence"),
+    ("2.4", "stuck release", _release_signals, "payout status at the provider", "do not send a payout again"),
+    ("2.5", "disputed release attempt", _dispute_signals, "the dispute record", "leave the hold as it is"),
+    ("2.6", "compromised admin", _admin_signals, "recon inspect --outgoing --since 24h",
+     "read_only mode, review what went out"),
+    ("2.7", "leaked key", _key_signals, "recon triage deliveries with the right secret",
+     "rotate the secret, replay dry only"),
+    ("2.8", "provider outage", _provider_signals, "recon doctor", "recon flags rollback, watch the backlog drain"),
+    ("2.9", "RPC outage", _rpc_signals, "recon doctor", "add a fallback endpoint; proofs are kept, nothing is denied"),
+    ("2.10", "suspicious proof", _proof_signals, "recon inspect ID --verify-proof TX", "keep pending, operator review"),
+)  # fmt: skip

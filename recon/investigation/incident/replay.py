@@ -1,0 +1,337 @@
+"""What to make of deliveries: which are genuine, which repeat one payment, which came out of order, which to replay.
+
+Nothing is sent. The replay list is for a tool that sends; the totals before and after it say what a replay would
+credit, each payment counted once, however many deliveries tell of it. A worked example, one settlement told thrice::
+
+    01A  payment.confirmed            request r1  tx 0xf1  answered 404
+    01B  payment.confirmed.client_id  request r1  tx 0xf1  answered 404
+    01C  payment.confirmed.checkout   request r1  tx 0xf1  answered 404
+
+Three delivery ids, one payment identity: the list holds 01A, and the totals rise by one payment.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from recon.investigation.incident.access_log import is_good
+from recon.sources.deliveries.records import Delivery, trigger_of
+from recon.sources.providers.http import Secret
+from recon.sources.providers.webhooks import UnknownWebhookProviderError, verify_webhook
+
+SUFFIXES: Final = (".client_id", ".checkout")
+"""Endings of event names that repeat the core event, each under a delivery id of its own."""
+
+SETTLING: Final = (
+    "payment.confirmed", "payment.partial", "payment.failed", "payment.refunded", "payment.complete", "invoice",
+)  # fmt: skip
+"""Events that can move a payment; telemetry and compliance events never settle anything."""
+
+Identity = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A delivery with what was found about it.
+
+    Args:
+        signature: ``valid``, ``invalid``, ``stale`` (right, and its time is outside the window of its arrival),
+            ``unsigned``, ``no_body``, ``no_secret``, or what the record itself says: ``said_valid``, ``said_invalid``.
+        identity: What payment it tells of; None where it names none.
+        accepted: Whether it was answered as its provider wants; None where no answer was kept.
+        action: ``replay``, or why not.
+    """
+
+    delivery: Delivery
+    signature: str
+    identity: Identity | None
+    accepted: bool | None
+    action: str = ""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether nothing speaks against its being genuine."""
+        return self.signature not in ("invalid", "said_invalid")
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Payments and money by currency."""
+
+    payments: int
+    money: tuple[tuple[str, Decimal], ...]
+    without_amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryTriage:
+    """What was found.
+
+    Args:
+        counts: Deliveries by provider and state, for the headline.
+        same_id: Delivery ids that came more than once, and how often.
+        same_payment: Payment identities told by more than one delivery id, and by which.
+        out_of_order: One sentence for each payment whose events did not come in the order in which they happened.
+        replay: What to send again, oldest first.
+        before, after: What the accepted deliveries tell of, and what they and the replayed ones do together.
+    """
+
+    checked: tuple[Checked, ...]
+    counts: Mapping[str, int]
+    signatures: Mapping[str, int]
+    same_id: tuple[tuple[str, int], ...]
+    same_payment: tuple[tuple[Identity, tuple[str, ...]], ...]
+    out_of_order: tuple[str, ...]
+    replay: tuple[Checked, ...]
+    before: Totals
+    after: Totals
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which deliveries may be replayed: by time of arrival, by delivery id, or both; empty is all."""
+
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    delivery_ids: frozenset[str] = field(default_factory=frozenset)
+
+    def holds(self, delivery: Delivery) -> bool:
+        """Whether a delivery is in it; one without a time is only if no time is asked for."""
+        if self.delivery_ids and delivery.delivery_id not in self.delivery_ids:
+            return False
+        if self.from_at is None and self.to_at is None:
+            return True
+        if delivery.received_at is None:
+            return False
+        at = datetime.fromtimestamp(delivery.received_at / 1000, UTC)
+        return (self.from_at is None or at >= self.from_at) and (self.to_at is None or at < self.to_at)
+
+
+def triage_deliveries(
+    deliveries: Iterable[Delivery],
+    *,
+    secrets: Mapping[str, Sequence[Secret]],
+    window: Window | None = None,
+    settled: Collection[Identity] = (),
+    problems: Sequence[str] = (),
+) -> DeliveryTriage:
+    """Check, group and order deliveries, and choose what to replay.
+
+    Args:
+        secrets: Webhook secrets by provider; several while a leaked one is being replaced. None: signatures are not
+            checked, and the record's own word stands.
+        settled: Payment identities that are credited already; they are not replayed.
+    """
+    chosen = window or Window()
+    checked = [_checked(each, secrets) for each in deliveries]
+    checked.sort(key=lambda each: (each.delivery.received_at or 0, each.delivery.attempt or 0, each.delivery.place))
+    done = {each.identity for each in checked if each.accepted and each.is_trusted and each.identity} | set(settled)
+    acted = list(_with_actions(checked, chosen, done))
+    replay = tuple(each for each in acted if each.action == "replay")
+    before = [each for each in acted if each.accepted and each.is_trusted]
+    return DeliveryTriage(
+        checked=tuple(acted),
+        counts=_counts(acted),
+        signatures=dict(sorted(Counter(each.signature for each in acted).items())),
+        same_id=_same_id(acted),
+        same_payment=_same_payment(acted),
+        out_of_order=tuple(_out_of_order(acted)),
+        replay=replay,
+        before=_totals(before),
+        after=_totals([*before, *replay]),
+        problems=tuple(problems),
+    )
+
+
+def identity_of(delivery: Delivery) -> Identity | None:
+    """What payment a delivery tells of, so that one settlement told by several deliveries counts once.
+
+    Request Network: the request (or reference) and its transaction. SHKeeper: the order, the triggering transaction and
+    the coin. Two payments of one request in one transaction look alike here; the amounts are kept apart by adding them.
+    """
+    amount = _amount(delivery)
+    if delivery.provider == "shkeeper":
+        coin = str(trigger_of(delivery).get("crypto") or delivery.payload.get("crypto") or "")
+        key = delivery.external_id
+        return None if key is None else ("shkeeper", key, delivery.tx_hash or "", coin)
+    key = delivery.request_id or delivery.reference
+    if key is None:
+        return None
+    part = "" if amount is None else format(amount[1].normalize(), "f")
+    return (delivery.provider, key, delivery.tx_hash or "", core_event(delivery.event), part)
+
+
+def core_event(event: str | None) -> str:
+    """The event without the ending that marks it as a repetition."""
+    text = event or ""
+    return next((text.removesuffix(suffix) for suffix in SUFFIXES if text.endswith(suffix)), text)
+
+
+def _checked(delivery: Delivery, secrets: Mapping[str, Sequence[Secret]]) -> Checked:
+    status = delivery.http_status
+    accepted = None if status is None else is_good(delivery.provider, status) and not delivery.dead_letter
+    return Checked(delivery, _signature(delivery, secrets), identity_of(delivery), accepted)
+
+
+def _signature(delivery: Delivery, secrets: Mapping[str, Sequence[Secret]]) -> str:
+    keys = secrets.get(delivery.provider, ())
+    if delivery.body is None or not delivery.headers:
+        said = delivery.signature_valid
+        return "no_body" if said is None else "said_valid" if said else "said_invalid"
+    if not keys or not any(name.endswith("-signature") for name in delivery.headers):
+        return "no_secret" if not keys else "unsigned"
+    return _verified(delivery, delivery.body, keys)
+
+
+def _verified(delivery: Delivery, body: bytes, keys: Sequence[Secret]) -> str:
+    at = None if delivery.received_at is None else datetime.fromtimestamp(delivery.received_at / 1000, UTC)
+    try:
+        if any(verify_webhook(delivery.provider, delivery.headers, body, key, now=at) for key in keys):
+            return "valid"
+    except UnknownWebhookProviderError:
+        return "no_secret"
+    stamp = delivery.headers.get("x-shkeeper-timestamp", "")
+    if stamp.isascii() and stamp.isdigit() and len(stamp) <= 12:
+        then = datetime.fromtimestamp(min(int(stamp), 253_402_300_799), UTC)
+        if any(verify_webhook(delivery.provider, delivery.headers, body, key, now=then) for key in keys):
+            return "stale"
+    return "invalid"
+
+
+def _with_actions(checked: Sequence[Checked], window: Window, done: Collection[Identity]) -> Iterator[Checked]:
+    taken: set[Identity | str] = set()
+    ranked = sorted(range(len(checked)), key=lambda n: (_is_variant(checked[n].delivery), n))
+    actions: dict[int, str] = {}
+    for number in ranked:
+        each = checked[number]
+        key = each.identity or each.delivery.delivery_id or each.delivery.place
+        actions[number] = _action(each, window, done, is_taken=key in taken)
+        if actions[number] == "replay":
+            taken.add(key)
+    for number, each in enumerate(checked):
+        yield Checked(each.delivery, each.signature, each.identity, each.accepted, actions[number])
+
+
+def _is_variant(delivery: Delivery) -> bool:
+    return (delivery.event or "").endswith(SUFFIXES)
+
+
+def _action(each: Checked, window: Window, done: Collection[Identity], *, is_taken: bool) -> str:
+    delivery = each.delivery
+    reasons = (
+        (delivery.is_test, "a test delivery"),
+        (not each.is_trusted, "its signature is wrong"),
+        (core_event(delivery.event) not in SETTLING, "its event settles nothing"),
+        (bool(each.accepted), "it was accepted"),
+        (each.identity is not None and each.identity in done, "the payment it tells of was accepted already"),
+        (not window.holds(delivery), "outside the window"),
+        (is_taken, "another delivery of the same payment is on the list"),
+        (delivery.body is None and delivery.delivery_id is None, "neither its id nor its body was kept"),
+    )
+    return next((reason for applies, reason in reasons if applies), "replay")
+
+
+def _counts(checked: Iterable[Checked]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for each in checked:
+        state = "accepted" if each.accepted else "refused" if each.accepted is False else "no answer kept"
+        counts[f"{each.delivery.provider}, {state}"] += 1
+        if each.delivery.dead_letter:
+            counts[f"{each.delivery.provider}, dead letters"] += 1
+    return dict(sorted(counts.items()))
+
+
+def _same_id(checked: Iterable[Checked]) -> tuple[tuple[str, int], ...]:
+    seen = Counter(each.delivery.delivery_id for each in checked if each.delivery.delivery_id)
+    return tuple(sorted(((name, count) for name, count in seen.items() if count > 1), key=lambda x: (-x[1], x[0])))
+
+
+def _same_payment(checked: Iterable[Checked]) -> tuple[tuple[Identity, tuple[str, ...]], ...]:
+    told: dict[Identity, dict[str, None]] = defaultdict(dict)
+    for each in checked:
+        if each.identity is not None and core_event(each.delivery.event) in SETTLING:
+            told[each.identity][each.delivery.delivery_id or each.delivery.place] = None
+    return tuple((key, tuple(ids)) for key, ids in sorted(told.items()) if len(ids) > 1)
+
+
+def _out_of_order(checked: Sequence[Checked]) -> Iterator[str]:
+    """Payments whose cumulative amount falls, or whose events' own times run backwards, in the order of arrival."""
+    last: dict[str, tuple[Decimal | None, str, str]] = {}
+    for each in checked:
+        delivery = each.delivery
+        key = delivery.request_id or delivery.external_id
+        if key is None or delivery.is_test or _is_variant(delivery):
+            continue
+        total = _decimal(delivery.payload.get("totalAmountPaid") or delivery.payload.get("balance_crypto"))
+        happened = str(delivery.payload.get("timestamp") or "")
+        name = delivery.delivery_id or delivery.place
+        before = last.get(key)
+        if before is not None:
+            if total is not None and before[0] is not None and total < before[0]:
+                yield f"{key}: {name} tells of {total} in all after {before[2]} told of {before[0]}"
+            elif happened and before[1] and happened < before[1]:
+                yield f"{key}: {name} happened at {happened} and came after {before[2]} of {before[1]}"
+        last[key] = (total if total is not None else before[0] if before else None, happened, name)
+
+
+def _totals(checked: Iterable[Checked]) -> Totals:
+    counted: dict[Identity | str, tuple[str, Decimal] | None] = {}
+    for each in checked:
+        if each.delivery.is_test or core_event(each.delivery.event) not in SETTLING:
+            continue
+        key = each.identity or each.delivery.delivery_id or each.delivery.place
+        counted.setdefault(key, _amount(each.delivery))
+    money: dict[str, Decimal] = defaultdict(Decimal)
+    for amount in counted.values():
+        if amount is not None:
+            money[amount[0]] += amount[1]
+    unknown = sum(amount is None for amount in counted.values())
+    return Totals(len(counted), tuple(sorted(money.items())), unknown)
+
+
+def _amount(delivery: Delivery) -> tuple[str, Decimal] | None:
+    """Currency and amount of this one payment, as the delivery tells it."""
+    source: Mapping[str, Any] = trigger_of(delivery) if delivery.provider == "shkeeper" else delivery.payload
+    amount = _decimal(source.get("amount_crypto") or source.get("amount"))
+    currency = source.get("crypto") or delivery.payload.get("paymentCurrency") or delivery.payload.get("currency")
+    if amount is None or not isinstance(currency, str):
+        return None
+    return currency[:40], amount
+
+
+def _decimal(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or value is None or not isinstance(value, (str, int)) or len(str(value)) > 100:
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number.adjusted()) < 80 else None
+
+
+def replay_lines(found: DeliveryTriage) -> Iterator[dict[str, Any]]:
+    """The replay list, one record a delivery, for a tool that sends: what, where it is kept, and its digest."""
+    for number, each in enumerate(found.replay, 1):
+        delivery = each.delivery
+        yield {
+            "order": number,
+            "delivery_id": delivery.delivery_id,
+            "provider": delivery.provider,
+            "received_at": None
+            if delivery.received_at is None
+            else datetime.fromtimestamp(delivery.received_at / 1000, UTC).isoformat().replace("+00:00", "Z"),
+            "event": delivery.event,
+            "request_id": delivery.request_id,
+            "external_id": delivery.external_id,
+            "tx_hash": delivery.tx_hash,
+            "payload_sha256": delivery.payload_digest,
+            "kept_at": delivery.place,
+            "answered": delivery.http_status,
+            "signature": each.signature,
+        }

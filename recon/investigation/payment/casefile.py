@@ -1,0 +1,285 @@
+"""Case files: one payment's documents, answers, deliveries and verdict in one redacted file that replays offline.
+
+Personal fields are replaced by stand-ins, the same value by the same stand-in everywhere in the file, so that equality,
+and with it the verdict, survives. What a person could be found by is personal: buyer and seller, names, mail, phone,
+postal and network addresses, free text. Chain addresses, hashes, amounts and provider ids are the evidence itself and
+stay. A secret never is: whatever is stored under a name that sounds like one is dropped, and of URLs all but the host.
+The stand-in is a hash with a salt that is not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from recon.core.errors import UsageError
+from recon.core.model import Policy
+from recon.core.registry import load_registry
+from recon.core.tables import TABLES
+from recon.core.text import clean_text
+from recon.investigation.payment.dossier import KEPT, Dossier
+from recon.investigation.payment.inspect import Inspection, inspect_dossier
+
+if TYPE_CHECKING:
+    from recon.core.registry import Registry
+
+FORMAT: Final = 1
+KIND: Final = "recon-case"
+FILE_MAX_BYTES: Final = 256 * 1024 * 1024
+DROPPED: Final = "(secret, dropped)"
+
+PERSONAL: Final = re.compile(
+    r"buyer|seller|customer|client|user|owner|person|name|mail|phone|street|city|postal|zip|country|passport|birth|"
+    r"ip$|ipaddr|agent|note|comment|message|memo|text|approv|released_?by|refunded_?by|admin|purchaserequest|selleroffer|"
+    r"buyer_id|order_id|offer_id",
+    re.IGNORECASE,
+)
+"""Names of fields whose text is about a person; ids are matched by whole columns below."""
+
+SECRET: Final = re.compile(
+    r"secret|password|passwd|passphrase|api[-_]?key|private|mnemonic|seed|authori[sz]ation|cookie|credential|"
+    r"signature$|bearer|session|access[-_]?token|refresh[-_]?token|webhook[-_]?token",
+    re.IGNORECASE,
+)
+_KEPT_NAMES: Final = frozenset({"token_name", "currency", "network", "tokenAddress", "signature_valid"})
+_PERSONAL_COLUMNS: Final = frozenset({"buyer_id", "order_id", "offer_id"})
+_URL: Final = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}://)[^\s\"'<>]+", re.IGNORECASE)
+_MAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
+_IPV4: Final = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
+_RAIL: Final = re.compile(r"[\w.-]{1,60}:[0-9]{1,18}")
+_LONG_KEY: Final = re.compile(r"\b(?:sk|pk|rk|key|tok)[-_][A-Za-z0-9_-]{12,}\b")
+
+
+class CaseFileError(UsageError):
+    """A file is no case file that this version reads."""
+
+    def __init__(self, *, path: Path, why: str) -> None:
+        super().__init__(f'{path.name}: {why}; nothing was judged. "recon case ID --out FILE" writes a case file.')
+
+
+def save_case(found: Inspection, path: Path, *, made_at: datetime) -> None:
+    """Write a case file, whole or not at all.
+
+    Raises:
+        CaseFileError: The file cannot be written.
+    """
+    text = json.dumps(case_json(found, made_at=made_at), ensure_ascii=True, indent=1, sort_keys=True)
+    waiting = path.with_name(f"{path.name}.part")
+    try:
+        waiting.write_text(text + "\n", encoding="utf-8")
+        waiting.replace(path)
+    except OSError as error:
+        raise CaseFileError(path=path, why=f"it cannot be written ({error.strerror or 'unknown reason'})") from error
+
+
+def case_json(found: Inspection, *, made_at: datetime, salt: bytes | None = None) -> dict[str, Any]:
+    """The case as JSON, redacted.
+
+    Args:
+        salt: For the stand-ins; random unless a test needs the same file again. It is not in the file.
+    """
+    redactor = Redactor(salt or secrets.token_bytes(16))
+    dossier = found.dossier
+    tables = {
+        name: [redactor.row(row, columns=TABLES[name]) for row in dossier.rows(name)]
+        for name in KEPT
+        if dossier.rows(name)
+    }
+    return {
+        "kind": KIND,
+        "format": FORMAT,
+        "made_at": made_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "asked": redactor.text(dossier.asked),
+        "payment_id": dossier.payment_id,
+        "found_by": [redactor.text(text) for text in dossier.found_by],
+        "now_ms": dossier.now_ms,
+        "policy": _policy_json(dossier.policy),
+        "tables": tables,
+        "documents": {key: redactor.value(value) for key, value in sorted(dossier.documents.items())},
+        "journal": [redactor.row(row, columns={}) for row in dossier.journal],
+        "delivery_sources": list(dossier.delivery_sources),
+        "is_afresh": dossier.is_afresh,
+        "forwarders": [dict(row) for row in dossier.forwarders],
+        "not_asked": [redactor.text(text) for text in dossier.not_asked],
+        "verdict": None if found.judged is None else str(found.judged.finding.verdict),
+        "causes": [{"name": cause.name, "strength": cause.strength.name.lower()} for cause in found.causes],
+    }
+
+
+def load_case(path: Path, *, registry: Registry | None = None) -> Inspection:
+    """Replay a case file: judge its rows again, offline.
+
+    Raises:
+        CaseFileError: It is no case file, or of another format.
+    """
+    return inspect_dossier(read_case(path), registry or load_registry())
+
+
+def read_case(path: Path) -> Dossier:
+    """The dossier of a case file.
+
+    Raises:
+        CaseFileError: It is no case file, or of another format.
+    """
+    try:
+        if path.stat().st_size > FILE_MAX_BYTES:
+            raise CaseFileError(path=path, why="it is far too large for a case file")
+        case = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CaseFileError(path=path, why=f"it cannot be read ({error.strerror or 'unknown reason'})") from error
+    except (ValueError, RecursionError) as error:
+        raise CaseFileError(path=path, why="it is no JSON") from error
+    if not isinstance(case, dict) or case.get("kind") != KIND:
+        raise CaseFileError(path=path, why="it is no case file")
+    if case.get("format") != FORMAT:
+        raise CaseFileError(path=path, why=f"it is not of format {FORMAT}, the one this version reads")
+    try:
+        return _dossier(case)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise CaseFileError(path=path, why=f"a part is missing or wrong ({clean_text(error, limit=80)})") from error
+
+
+def _dossier(case: Mapping[str, Any]) -> Dossier:
+    tables = {}
+    for name in KEPT:
+        columns = TABLES[name]
+        rows = case["tables"].get(name, [])
+        tables[name] = tuple({column: _cell(row.get(column), kind) for column, kind in columns.items()} for row in rows)
+    return Dossier(
+        asked=str(case["asked"]),
+        payment_id=None if case["payment_id"] is None else str(case["payment_id"]),
+        found_by=tuple(map(str, case["found_by"])),
+        now_ms=_cell(case["now_ms"], "int") or 0,
+        policy=_policy(case["policy"]),
+        tables=tables,
+        documents=dict(case["documents"]),
+        journal=tuple(dict(row) for row in case["journal"]),
+        delivery_sources=tuple(map(str, case["delivery_sources"])),
+        is_afresh=case.get("is_afresh") is not False,
+        forwarders=tuple(
+            {"address": str(row["address"]), "tx_hash": str(row["tx_hash"])} for row in case.get("forwarders", [])
+        ),
+        not_asked=tuple(map(str, case["not_asked"])),
+    )
+
+
+def _cell(value: Any, kind: str) -> Any:
+    if value is None:
+        return None
+    if kind == "bool" and isinstance(value, bool):
+        return value
+    if kind == "int" and isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
+        return value
+    if kind == "units" and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,38}", value):
+        return int(value)
+    if kind == "text" and isinstance(value, str):
+        value.encode()  # half a character, which no table takes, is a ValueError here
+        return value
+    raise ValueError(f"a cell of kind {kind} holds {type(value).__name__}, or more than such a cell can hold")
+
+
+def _policy_json(policy: Policy) -> dict[str, Any]:
+    stored = asdict(policy)
+    stored["confirmations_min"] = {str(key): value for key, value in policy.confirmations_min.items()}
+    stored.pop("side_effects")
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in sorted(stored.items())}
+
+
+def _policy(stored: Mapping[str, Any]) -> Policy:
+    default = Policy()
+    given: dict[str, Any] = {}
+    for each in fields(Policy):
+        value, known = stored.get(each.name), getattr(default, each.name)
+        if each.name not in stored or isinstance(known, Mapping):
+            continue
+        wanted: type = list if isinstance(known, tuple) else type(known)
+        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            raise ValueError(f"policy.{each.name} is {type(value).__name__}")
+        kind = int if each.name == "chain_ids" else str
+        if isinstance(value, list) and not all(isinstance(item, kind) for item in value):
+            raise ValueError(f"policy.{each.name} holds something else")
+        given[each.name] = tuple(value) if isinstance(value, list) else _cell(value, "int" if wanted is int else "bool")
+    if not all(_RAIL.fullmatch(rail) for rail in given.get("provider_proves", ())):
+        raise ValueError("policy.provider_proves names no rail")
+    given["confirmations_min"] = {
+        int(key): _cell(value, "int") or 0 for key, value in stored["confirmations_min"].items()
+    }
+    given["tolerance_ppm"] = {
+        key: (_cell(low, "int") or 0, _cell(high, "int") or 0) for key, (low, high) in stored["tolerance_ppm"].items()
+    }
+    for name in ("value_max_units", "value_max_units_per_payment"):
+        given[name] = {str(key): int(value) for key, value in stored.get(name, {}).items()}
+    return Policy(**given)
+
+
+class Redactor:
+    """Replaces what is personal and drops what is secret, consistently within one case."""
+
+    def __init__(self, salt: bytes) -> None:
+        self._salt = salt
+
+    def stand_in(self, value: object) -> str:
+        """The stand-in of a personal value; the same for the same value."""
+        digest = hashlib.blake2b(str(value).encode("utf-8", "surrogatepass"), key=self._salt, digest_size=6)
+        return f"person-{digest.hexdigest()}"
+
+    def text(self, text: str) -> str:
+        """Free text with mail addresses, network addresses, keys and the insides of URLs replaced."""
+        text = _URL.sub(lambda found: found[1] + _host(found[0]), text)
+        text = _LONG_KEY.sub(DROPPED, text)
+        text = _MAIL.sub(lambda found: self.stand_in(found[0].lower()), text)
+        return _IPV4.sub(lambda found: self.stand_in(found[0]), text)
+
+    def row(self, row: Mapping[str, Any], *, columns: Mapping[str, str]) -> dict[str, Any]:
+        """One row of a table; sums and amounts become text."""
+        made: dict[str, Any] = {}
+        for name, value in row.items():
+            if value is None:
+                continue
+            if name in _PERSONAL_COLUMNS:
+                made[name] = self.stand_in(value)
+            elif columns.get(name) == "units" or isinstance(value, Decimal):
+                made[name] = str(int(value))
+            else:
+                made[name] = self.text(value) if isinstance(value, str) else value
+        return made
+
+    def value(self, value: Any, name: str = "", *, depth: int = 0) -> Any:
+        """A stored value with everything below it."""
+        if depth > 40:
+            return DROPPED
+        if name and SECRET.search(name) and name not in _KEPT_NAMES:
+            return DROPPED
+        if isinstance(value, Mapping):
+            if len(value) == 1 and next(iter(value)).startswith("$"):
+                ((kind, inner),) = value.items()
+                return {kind: self._leaf(inner, name)} if kind in ("$oid", "$symbol") else dict(value)
+            return {str(key): self.value(inner, str(key), depth=depth + 1) for key, inner in value.items()}
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return [self.value(inner, name, depth=depth + 1) for inner in value]
+        return self._leaf(value, name)
+
+    def _leaf(self, value: Any, name: str) -> Any:
+        if not isinstance(value, str):
+            return value
+        if PERSONAL.search(name) and name not in _KEPT_NAMES and not _is_evidence(value):
+            return self.stand_in(value)
+        return self.text(value)
+
+
+def _is_evidence(value: str) -> bool:
+    """Chain addresses and hashes are what a case is about, whatever their field is called."""
+    return bool(re.fullmatch(r"0x[0-9a-fA-F]{40}|0x[0-9a-fA-F]{64}", value))
+
+
+def _host(url: str) -> str:
+    rest = url.partition("://")[2]
+    return re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]

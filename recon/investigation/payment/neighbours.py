@@ -1,0 +1,108 @@
+"""The payments beside a payment: those of the same purchase, and those whose money lies at the same address.
+
+A merchant wallet receives for everybody. Money there that another payment's hash, reference or provider object explains
+is that payment's, whoever paid about the same amount at about the same time; only what no row explains may be taken for
+money that missed its payment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from recon.core.errors import SourceError
+from recon.core.ids import payment_id_text
+from recon.investigation.payment.dossier import NEIGHBOURS_MAX, Dossier, Row, exact_row, loose_keys
+from recon.sources.interface import Selection
+
+if TYPE_CHECKING:
+    from recon.core.model import Policy
+    from recon.core.registry import Registry
+    from recon.snapshots.take import SourceSet
+
+RELATED_DAYS: Final = 7
+"""How far around a payment's creation other payments are looked at."""
+
+FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
+"""Keys under which a payment is looked up in the whole collection."""
+
+_DEAL: Final = ("buyer_id", "order_id", "offer_id")
+
+
+@dataclass(slots=True)
+class Neighbours:
+    """Payments around one payment.
+
+    Args:
+        related: Ids of rows that carry a key of the payment, and of the same purchase or deposit address.
+        by_topic: Payment id by reference topic, of every payment made within :data:`RELATED_DAYS`.
+        failed: What could not be looked for, one sentence each.
+    """
+
+    related: list[str] = field(default_factory=list)
+    by_topic: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+
+def find_neighbours(
+    document: Mapping[str, Any], sources: SourceSet, *, policy: Policy, registry: Registry
+) -> Neighbours:
+    """Look around a payment: by its keys in the whole collection, by purchase and address around its time."""
+    found = Neighbours()
+
+    def rows_of(batch: Sequence[Mapping[str, Any]]) -> list[Row]:
+        return _rows(batch, sources, policy=policy, registry=registry)
+
+    own = rows_of([document])[0]
+    deal = tuple(own[name] for name in _DEAL)
+    near: list[str] = []
+    try:
+        for name in FIELDS:
+            for _, other in sources.store.find_claimants(name, [own[name]]) if own[name] else ():
+                near.append(payment_id_text(other["_id"]))
+        if own["created_at"] is not None:
+            created, window = datetime.fromtimestamp(own["created_at"] / 1000, UTC), timedelta(days=RELATED_DAYS)
+            for batch in sources.store.scan(Selection(from_at=created - window, to_at=created + window)):
+                for row in rows_of(batch):
+                    if row["reference_topic"]:
+                        found.by_topic.setdefault(row["reference_topic"], row["payment_id"])
+                    is_deal = all(deal) and tuple(row[name] for name in _DEAL) == deal
+                    is_place = own["is_deposit"] and row["is_deposit"] and row["recipient"] == own["recipient"]
+                    near += [row["payment_id"]] if is_deal or is_place else []
+    except (SourceError, OverflowError, ValueError) as error:
+        found.failed.append(f"other payments of this purchase were not looked for: {error}")
+    found.related = list(dict.fromkeys(near))
+    return found
+
+
+def with_owners(
+    dossier: Dossier, sources: SourceSet, *, by_topic: Mapping[str, str], policy: Policy, registry: Registry
+) -> Dossier:
+    """The dossier with the rows of other payments to which money or provider objects in it belong."""
+    keys = loose_keys(dossier)
+    documents: dict[str, Mapping[str, Any]] = {}
+    try:
+        for name in ("tx_hash", "request_id", "external_id"):
+            for _, document in sources.store.find_claimants(name, sorted(keys[name])) if keys[name] else ():
+                documents[payment_id_text(document["_id"])] = document
+        wanted = {by_topic[topic] for topic in keys["reference_topic"] if topic in by_topic} - documents.keys()
+        for document in sources.store.fetch(sorted(wanted)) if wanted else ():
+            documents[payment_id_text(document["_id"])] = document
+    except SourceError as error:
+        said = f"whose the other money at its address is was not looked for: {error}"
+        return replace(dossier, not_asked=(*dossier.not_asked, said))
+    known = {row["payment_id"] for name in ("payments", "context") for row in dossier.rows(name)}
+    rows = _rows(
+        [documents[key] for key in sorted(documents.keys() - known)], sources, policy=policy, registry=registry
+    )
+    context = (*dossier.rows("context"), *map(exact_row, rows[:NEIGHBOURS_MAX]))
+    return replace(dossier, tables={**dossier.tables, "context": context})
+
+
+def _rows(batch: Iterable[Mapping[str, Any]], sources: SourceSet, *, policy: Policy, registry: Registry) -> list[Row]:
+    from recon.sources.payments.read import payment_rows
+
+    rows: list[Row] = payment_rows(list(batch), fields=sources.fields, registry=registry, policy=policy).to_pylist()
+    return rows

@@ -1,0 +1,315 @@
+"""The pieces of evidence that speak for or against a cause: when each holds, and the sentence it is told in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from recon.core.money import format_units
+from recon.investigation.payment.facts import INDEXER_LAG_MS, RETRIES_RN, Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One piece of evidence; ``speaks_for`` is False where it speaks against."""
+
+    holds: Callable[[Facts], bool]
+    says: Callable[[Facts], str]
+    speaks_for: bool = True
+
+
+def time_text(ms: int | None) -> str:
+    """UTC milliseconds as a time to the second; far-off numbers are shown as they are."""
+    if ms is None:
+        return "an unknown time"
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"{ms} ms"
+
+
+def came_late(f: Facts) -> bool:
+    """Whether the completing money came after the payment expired."""
+    at, until = f.row["proof_time"], f.row["expires_at"]
+    return f.is_covered and f.is_incoming and at is not None and until is not None and at > until
+
+
+def is_recent(f: Facts) -> bool:
+    """Whether the money is so young that an indexer may honestly not have it."""
+    return f.money_at is not None and f.dossier.now_ms - f.money_at < INDEXER_LAG_MS
+
+
+def is_unverified(f: Facts) -> bool:
+    """Whether deliveries came and none was taken for genuine."""
+    said = [row["signature_valid"] is False or row["http_status"] in (401, 403) for row in f.deliveries]
+    return bool(said) and all(said)
+
+
+def is_undelivered(f: Facts) -> bool:
+    """Whether money came, the row did not follow, and the delivery records hold nothing of it."""
+    return f.is_incoming and f.is_open and f.is_covered and f.deliveries_known and not f.deliveries
+
+
+def records_reach_back(f: Facts) -> bool:
+    """Whether the delivery records were whole at the time of the money."""
+    return any("whole since" in source and _since(source) <= (f.money_at or 0) for source in f.dossier.delivery_sources)
+
+
+def _since(source: str) -> int:
+    text = source.rpartition("whole since ")[2].rstrip(")")
+    try:
+        return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+    except ValueError:
+        return 2**62
+
+
+def stray_elsewhere(f: Facts) -> bool:
+    """Whether the nearest unexplained transfer is on another chain."""
+    return bool(f.strays) and f.strays[0]["chain_id"] != f.row["chain_id"]
+
+
+def is_closed_unpaid(f: Facts) -> bool:
+    """Whether the row was given up and no money came, which is as it should be."""
+    return bool(f.row["status"] in ("failed", "cancelled") and not f.valid and f.is_incoming and f.verdict == "in_sync")
+
+
+def transfer_text(f: Facts, row: Mapping[str, Any]) -> str:
+    """A transfer in words, with its place on the chain."""
+    token = f.registry.tokens.get((row["chain_id"], row["token"] or ""))
+    units = row["amount_units"]
+    if units is None:
+        amount = f"{row.get('amount_text')} base units"
+    elif token is None:
+        amount = f"{units} base units of {row['token']}"
+    else:
+        amount = f"{format_units(int(units), decimals=token.decimals)} {token.symbol}"
+    return f"{amount} to {row['recipient']} on chain {row['chain_id']} in {row['tx_hash']}:{row['log_index']}"
+
+
+def _wrong_text(f: Facts) -> str:
+    link = f.wrong[0]
+    faults = [name for name in ("chain", "token", "recipient", "reference") if link[f"wrong_{name}"]]
+    row = f.transfer(link)
+    where = transfer_text(f, row) if row else f"{link['t_tx']}:{link['t_log']}"
+    expected = (
+        f"expected were {f.amount(f.row['expected_units'])} ({f.row['token']}) to {f.row['recipient']} "
+        f"on chain {f.row['chain_id']}"
+    )
+    return f"wrong {' and '.join(faults) or 'in no field'}: {where}; {expected}"
+
+
+def _provider_text(f: Facts) -> str:
+    if f.claim is None:
+        return f"{f.row['provider']} has no object for it"
+    claim = f.claim
+    paid = f", paid {f.amount(claim['paid_units'])}" if claim["paid_units"] is not None else ""
+    balance = f", balance {claim['balance_fiat']} of {claim['amount_fiat']} {claim['fiat']}" if claim["fiat"] else ""
+    source = f", detected by {claim['detection_source']}" if claim["detection_source"] else ""
+    return f"{claim['provider']} says {claim['state_raw'] or claim['state']}{paid}{balance}{source}"
+
+
+def _recorded_text(f: Facts) -> str:
+    recorded = f.row["tx_hash"] or f.row["tx_hash_raw"]
+    fates = {"x_reverted": "failed on the chain", "x_not_found": "is not on the chain", "x_pending": "is still pending",
+             "x_failed": "could not be asked about", "x_success": "succeeded, and is not this payment's"}  # fmt: skip
+    fate = next((text for name, text in fates.items() if f.row[name]), "")
+    was = f"; it had {f.row['confirmations']} confirmations once" if f.row["confirmations"] else ""
+    return f"the row records {recorded}" + (f", which {fate}{was}" if fate else "")
+
+
+def _part_text(f: Facts) -> str:
+    came, expected = int(f.row["received"] or 0), int(f.row["expected_units"] or 0)
+    return f"{f.amount(came)} of {f.amount(expected)} came in {f.row['valid_count']} transfers; short by " + f.amount(
+        expected - came
+    )
+
+
+def _seen_span_s(f: Facts) -> int | None:
+    times = [link["t_time"] for link in f.valid if link["t_time"] is not None]
+    return (max(times) - min(times)) // 1000 if len(times) > 1 else None
+
+
+def _waiting_text(f: Facts) -> str:
+    count, left = f.waiting or (0, 0)
+    seen = f"{count} confirmation{'' if count == 1 else 's'}"
+    return (
+        f"{seen} so far, {f.minimum_confirmations} are the backend's minimum and finality is not "
+        f"reached; about {left // 60} min {left % 60} s left"
+    )
+
+
+def _sibling_text(f: Facts) -> str:
+    row = (f.paid_siblings or f.siblings)[0]
+    return (
+        f"payment {row['payment_id']} of the same buyer, order and offer is {row['status']} "
+        f"({row['provider']}, {row['request_id'] or row['external_id'] or 'no provider key'})"
+    )
+
+
+def _paid_text(f: Facts) -> str:
+    proof = f", proven by {f.row['proof_tx']}" if f.row["proof_tx"] else ""
+    return f"final and valid on chain: {f.amount(f.row['received_final'])}{proof}"
+
+
+def _has_twin(f: Facts) -> bool:
+    return bool(f.twin_claims)
+
+
+VERDICT: Final = Sign(lambda f: True, lambda f: f.judged.finding.reason)
+DISPUTED: Final = Sign(
+    lambda f: bool(f.row["disputed"] or f.row["hold"]),
+    lambda f: "the row is disputed" if f.row["disputed"] else "the row is on hold",
+)
+COVERED: Final = Sign(lambda f: f.is_covered, _paid_text)
+MONEY_SEEN: Final = Sign(
+    lambda f: bool(f.valid) and not f.is_covered,
+    lambda f: f"{f.amount(f.row['received'])} seen on chain at {time_text(f.money_at)}",
+)
+ROW_STATE: Final = Sign(
+    lambda f: True,
+    lambda f: f"the row is {f.row['status_raw'] or 'without status'}, escrowState {f.row['escrow_state'] or 'unset'}",
+)
+RECORDED: Final = Sign(lambda f: bool(f.row["tx_hash"] or f.row["tx_hash_raw"]), _recorded_text)
+RECORDED_FATE: Final = RECORDED
+VALID_ELSEWHERE: Final = Sign(
+    lambda f: bool(f.valid), lambda f: f"the money came in {f.row['proof_tx'] or f.valid[0]['t_tx']} instead"
+)
+SIBLINGS: Final = Sign(lambda f: bool(f.siblings), _sibling_text)
+TWIN_CLAIM: Final = Sign(
+    _has_twin,
+    lambda f: (
+        f"{f.twin_claims[0]['provider']} has another request {f.twin_claims[0]['claim_id']} of the same "
+        f"recipient, which is {f.twin_claims[0]['state_raw'] or f.twin_claims[0]['state']}"
+    ),
+)
+AML: Final = Sign(lambda f: bool(f.row["aml_hold"]), lambda f: "the stored screening result says blocked")
+WAITING: Final = Sign(lambda f: f.waiting is not None, _waiting_text)
+NO_MONEY: Final = Sign(
+    lambda f: not f.valid and bool(f.row["covered_by_scan"]),
+    lambda f: "the chain was read without a gap since the payment was made and shows no money for it",
+)
+NO_PROXY_LOG: Final = Sign(lambda f: not f.valid, lambda f: "no fee proxy of its chain has logged its reference")
+WRONG_MONEY: Final = Sign(lambda f: bool(f.wrong), _wrong_text)
+NOT_AFRESH: Final = Sign(
+    lambda f: not f.dossier.is_afresh,
+    lambda f: (
+        "a snapshot was looked at: money on another chain, past the proxy or at a forwarder is only asked for afresh "
+        "(without --snapshot)"
+    ),
+    speaks_for=False,
+)
+WORTHLESS: Final = Sign(
+    lambda f: any(f.transfer(link).get("token_known") is False for link in f.wrong),
+    lambda f: (
+        "a log with its reference moves a token that is none of those known, and is worth nothing: "
+        + transfer_text(f, next(row for link in f.wrong if (row := f.transfer(link)).get("token_known") is False))
+    ),
+)
+STRAY: Final = Sign(
+    lambda f: bool(f.strays),
+    lambda f: "money of this size reached its recipient without its reference: " + transfer_text(f, f.strays[0]),
+)
+STRAY_AGAINST: Final = Sign(STRAY.holds, STRAY.says, speaks_for=False)
+AT_FORWARDER: Final = Sign(
+    lambda f: bool(f.at_forwarder), lambda f: "at the forwarder: " + transfer_text(f, f.at_forwarder[0])
+)
+FORWARDER_MADE: Final = Sign(
+    lambda f: any(row["recipient"] == made["address"] for row in f.at_forwarder for made in f.dossier.forwarders),
+    lambda f: (
+        "a forwarder factory made that address for this payment's reference, in " + f.dossier.forwarders[0]["tx_hash"]
+    ),
+)
+REFERENCE: Final = Sign(lambda f: f.reference_story is not None, lambda f: str(f.reference_story))
+PROVIDER_SAYS: Final = Sign(lambda f: f.claim is not None, _provider_text)
+PROVIDER_DENIES: Final = Sign(lambda f: not f.provider_paid and bool(f.claims), _provider_text)
+PROVIDER_MISSES: Final = Sign(lambda f: f.provider_misses_money, _provider_text)
+LIFI: Final = Sign(lambda f: bool(f.row["lifi"]), lambda f: "it was settled by a bridge", speaks_for=False)
+SAFETY: Final = Sign(lambda f: f.safety is not None, lambda f: f"the safety check waits on: {f.safety}")
+SAFETY_UNMET: Final = Sign(
+    lambda f: f.safety is not None and bool(f.unmet_checks),
+    lambda f: "by the evidence as it is now, not satisfied: " + ", ".join(f.unmet_checks),
+)
+SAFETY_SATISFIED: Final = Sign(
+    lambda f: f.safety is not None and f.is_covered and not f.row["aml_hold"],
+    lambda f: "the evidence satisfies every check by now",
+    speaks_for=False,
+)
+LISTED: Final = Sign(
+    lambda f: bool(f.listed),
+    lambda f: (
+        f"the gateway lists {len(f.listed)} confirmed transactions of {f.amount(f.listed_units)} and credited "
+        f"{f.claim['balance_fiat'] if f.claim else 'nothing'}"
+    ),
+)
+DROPPED: Final = Sign(
+    lambda f: f.dropped_units > 0,
+    lambda f: f"transaction {f.shared_tx} brought {f.amount(f.dropped_units)} more than the gateway lists of it",
+)
+CLOSE_TOGETHER: Final = Sign(
+    lambda f: _seen_span_s(f) is not None, lambda f: f"its transfers came within {_seen_span_s(f)} s"
+)
+OTHER_CONTRACT: Final = Sign(
+    lambda f: f.other_contract is not None, lambda f: f"the log is of proxy {f.other_contract}"
+)
+RECENT: Final = Sign(is_recent, lambda f: f"the money came at {time_text(f.money_at)}, less than an hour ago")
+NOT_RECENT: Final = Sign(
+    lambda f: f.money_at is not None and not is_recent(f),
+    lambda f: f"the money came at {time_text(f.money_at)}; indexers are rarely an hour behind",
+    speaks_for=False,
+)
+LATE: Final = Sign(
+    came_late,
+    lambda f: f"the money came at {time_text(f.row['proof_time'])}, it expired at {time_text(f.row['expires_at'])}",
+)
+SEVERAL: Final = Sign(
+    lambda f: len(f.valid) > 1,
+    lambda f: f"{len(f.valid)} valid transfers: " + ", ".join(f"{x['t_tx']}:{x['t_log']}" for x in f.valid[:5]),
+)
+TOO_MUCH: Final = Sign(
+    lambda f: int(f.row["received"] or 0) > int(f.row["expected_units"] or 0) > 0,
+    lambda f: f"{f.amount(f.row['received'])} came, {f.amount(f.row['expected_units'])} were due",
+)
+FEE_ONLY: Final = Sign(
+    lambda f: f.is_shkeeper and 0 < int(f.row["received"] or 0) * 100 <= int(f.row["expected_units"] or 0) * 108,
+    lambda f: "SHKeeper adds its fee to what the payer is asked for, so part of it may be the fee",
+    speaks_for=False,
+)
+PART: Final = Sign(lambda f: bool(f.valid), _part_text)
+EXPIRES: Final = Sign(
+    lambda f: f.row["expires_at"] is not None,
+    lambda f: f"it {'expired' if f.row['expired'] else 'expires'} at {time_text(f.row['expires_at'])}",
+)
+DELIVERED_OK: Final = Sign(
+    lambda f: f.was_accepted, lambda f: f"{len(f.deliveries)} deliveries were answered: {f.answered_text}"
+)
+DELIVERED_BAD: Final = Sign(
+    lambda f: bool(f.deliveries) and not f.was_accepted,
+    lambda f: (
+        f"{len(f.deliveries)} deliveries, answered {f.answered_text}, the last at "
+        f"{time_text(f.deliveries[-1]['received_at'])}"
+    ),
+)
+SIGNATURE: Final = Sign(is_unverified, lambda f: "no delivery verified")
+RETRIES: Final = Sign(
+    lambda f: f.is_exhausted, lambda f: f"{RETRIES_RN} tries after the first within 21 s, then the event is dropped"
+)
+KEYS_STORED: Final = Sign(
+    lambda f: bool(f.payment["request_id"] or f.payment["external_id"]),
+    lambda f: f"the row stores {f.payment['request_id'] or f.payment['external_id']} as its provider key",
+)
+NO_DELIVERY: Final = Sign(
+    lambda f: f.deliveries_known and not f.deliveries,
+    lambda f: "the delivery records hold nothing of its request, reference, external id or transactions",
+)
+RECORDS: Final = Sign(
+    lambda f: bool(f.dossier.delivery_sources), lambda f: "looked at: " + ", ".join(f.dossier.delivery_sources)
+)
+NO_RECORDS: Final = Sign(lambda f: not f.deliveries_known, lambda f: "no delivery records were given", speaks_for=False)
+GAPS: Final = Sign(
+    lambda f: any(not row["complete"] for row in f.dossier.rows("coverage")),
+    lambda f: "; ".join(
+        f"{row['source']} {row['scope']}: {row['problem']}" for row in f.dossier.rows("coverage") if not row["complete"]
+    )[:500],
+)

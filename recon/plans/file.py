@@ -1,0 +1,418 @@
+"""The plan as a file: one canonical spelling, two digests, and the derivations that make smaller plans.
+
+A plan file is read back only if rendering what was read gives the same bytes again, so a changed byte, a cut file, a
+key nobody knows and an edited digest are all refused. ``digest`` names the bytes; ``effects_digest`` names what would
+be written, and where, so that an approval survives a new plan with the same effects.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from recon.core.canonical import canonical_json, sha256_hex
+from recon.core.errors import RefusedError, UsageError
+from recon.core.model import (
+    Change,
+    FieldChange,
+    FieldView,
+    Finding,
+    GuardTerm,
+    LeftAlone,
+    Plan,
+    Severity,
+    Target,
+    Tier,
+    Verdict,
+)
+
+FORMAT: Final = 1
+SIZE_MAX_BYTES: Final = 2_000_000_000
+_VERDICTS: Final = {str(verdict): verdict for verdict in Verdict}
+_TIERS: Final = {str(tier): tier for tier in Tier}
+_ENCODE: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+class PlanFileError(RefusedError):
+    """A file is not an intact plan of a format this version reads."""
+
+    def __init__(self, *, path: str, why: str) -> None:
+        super().__init__(f'{path}: {why}; nothing was done with it. Make a new plan with "recon plan".')
+
+
+class EmptySelectionError(UsageError):
+    """A selection leaves nothing of the plan."""
+
+    def __init__(self, *, asked: str) -> None:
+        super().__init__(f'No change of the plan fits {asked}; no file was written. "recon show" lists the changes.')
+
+
+def _line(value: Any) -> bytes:
+    """The canonical JSON of one item of a plan, written by msgspec where that gives the very same bytes.
+
+    Plain printable ASCII is spelled alike by both; anything else goes the slow way, which escapes it.
+    """
+    try:
+        data = _ENCODE(value)
+    except (TypeError, ValueError):
+        return canonical_json(value).encode()
+    return data if data.isascii() and b"\x7f" not in data else canonical_json(value).encode()
+
+
+@contextmanager
+def many_objects() -> Iterator[None]:
+    """Keep the cycle collector from going through records without a cycle, again and again, while many are made."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def change_id(payment_id: str, verdict: str, *, sets: Iterable[FieldChange]) -> str:
+    """A stable name for a change: the same effects on the same payment have the same name in every plan."""
+    effects = [(item.path, item.before, item.after) for item in sets]
+    return "c" + sha256_hex(_line([payment_id, verdict, effects]))[:16]
+
+
+def seal_plan(plan: Plan) -> Plan:
+    """Give the plan with both digests filled in; every other field is as it was."""
+    bare = replace(plan, digest="", effects_digest=effects_digest(plan))
+    hasher = hashlib.sha256()
+    for piece in _pieces(bare):
+        hasher.update(piece)
+    return replace(bare, digest=hasher.hexdigest())
+
+
+def is_picked(plan: Plan, change: Change) -> bool:
+    """Whether a change may be written: of tier auto, or of tier review and picked by payment."""
+    return plan.kind != "correction" or change.tier is Tier.AUTO or change.payment_id in plan.picked
+
+
+def effects_digest(plan: Plan) -> str:
+    """Name what the plan would write and where, whatever the file looks like: the sha256 of its effects, sorted."""
+    head = canonical_json([plan.kind, asdict(plan.target), []]).removesuffix("]]")
+    hasher = hashlib.sha256(head.encode())
+    for number, line in enumerate(_effects([change for change in plan.changes if is_picked(plan, change)])):
+        hasher.update(f"{',' if number else ''}{canonical_json(line)}".encode())
+    hasher.update(b"]]")
+    return hasher.hexdigest()
+
+
+def _effects(changes: Sequence[Change]) -> Iterator[str]:
+    """What each change writes, one line each, in order of the lines, without holding all of them at once.
+
+    A line begins with the id of its document, and no id is the beginning of another, so ids in order are lines in
+    order. Plans hold their changes by id already, an undo mostly backwards.
+    """
+    ordered = next((order for order in (changes, changes[::-1]) if _rises(map(_document_line, order))), None)
+    for _, several in groupby(ordered or sorted(changes, key=_document_line), key=_document_line):
+        yield from sorted(map(_effect, several))
+
+
+def _effect(change: Change) -> str:
+    return _line([change.document_id, [[item.path, item.before, item.after] for item in change.sets]]).decode()
+
+
+def _document_line(change: Change) -> bytes:
+    return _line(change.document_id)
+
+
+def _rises(lines: Iterable[bytes]) -> bool:
+    return all(first < second for first, second in pairwise(lines))
+
+
+def plan_bytes(plan: Plan) -> bytes:
+    """The one spelling of a sealed plan, as UTF-8 bytes ending in a newline."""
+    assert plan.digest, "only a sealed plan has a spelling"
+    return b"".join(_pieces(plan))
+
+
+def save_plan(plan: Plan, path: Path) -> None:
+    """Write a sealed plan so that the file is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waiting = path.with_name(path.name + ".part")
+    assert plan.digest, "only a sealed plan has a spelling"
+    with waiting.open("wb") as stream:
+        stream.writelines(_pieces(plan))
+    waiting.replace(path)
+
+
+def load_plan(path: Path) -> Plan:
+    """Read a plan file back.
+
+    Raises:
+        PlanFileError: The file cannot be read, is cut, changed, of another format, or has an unknown key.
+    """
+    name = path.name
+    try:
+        if path.stat().st_size > SIZE_MAX_BYTES:
+            raise PlanFileError(path=name, why="the file is larger than any plan")
+        data = path.read_bytes()
+    except OSError as error:
+        raise PlanFileError(path=name, why=f"the file cannot be read ({error.strerror})") from error
+    return parse_plan(data, name=name)
+
+
+def parse_plan(data: bytes, *, name: str = "plan") -> Plan:
+    """Read the bytes of a plan file; see :func:`load_plan`."""
+    with many_objects():
+        return _parsed(data, name)
+
+
+def _parsed(data: bytes, name: str) -> Plan:
+    try:
+        content = msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:
+        raise PlanFileError(path=name, why="this is not whole JSON, the file was cut or is no plan") from error
+    if not isinstance(content, dict) or "effects_digest" not in content:
+        raise PlanFileError(path=name, why="this is not a plan file")
+    if content.get("format") != FORMAT:
+        raise PlanFileError(
+            path=name, why=f"format {content.get('format')!r} is not {FORMAT}, the one that this version of recon reads"
+        )
+    try:
+        plan = _plan(content)
+        same = plan_bytes(plan) == data
+    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+        raise PlanFileError(path=name, why=f"a part is missing or of a wrong type ({type(error).__name__})") from error
+    # The spelling is ours, so the bare plan that the digest names is these bytes with the digest taken out of the head.
+    bare = data.replace(b'"digest":"%b"' % plan.digest.encode(), b'"digest":""', 1) if same else b""
+    if not same or sha256_hex(bare) != plan.digest or effects_digest(plan) != plan.effects_digest:
+        raise PlanFileError(
+            path=name, why="the file was changed after it was made (its digest does not fit its content)"
+        )
+    return plan
+
+
+def select_changes(
+    plan: Plan,
+    *,
+    verdicts: Iterable[str] = (),
+    payments: Iterable[str] = (),
+    value_max: Mapping[str, int] | None = None,
+) -> Plan:
+    """Derive a smaller plan that names its parent.
+
+    Changes of tier auto are kept when their verdict is among ``verdicts`` (all, when neither verdicts nor payments
+    are given); a payment named in ``payments`` is kept whatever its tier and counts as picked. ``value_max`` drops what
+    is worth more, in base units by token as :func:`limit_of` finds it. What is dropped is listed as left alone.
+
+    Raises:
+        EmptySelectionError: Nothing is left.
+    """
+    wanted, picked, limit = set(verdicts), set(payments), value_max or {}
+    known = {change.payment_id for change in plan.changes}
+    if unknown := sorted(picked - known):
+        raise EmptySelectionError(asked=f"payment {unknown[0]}")
+    kept = [change for change in plan.changes if _is_wanted(change, wanted, picked) and _is_within(change, limit)]
+    if not kept:
+        raise EmptySelectionError(asked=", ".join(sorted(wanted | picked)) or "the given value limit")
+    kept_ids = {change.id for change in kept}
+    dropped = tuple(
+        LeftAlone(change.payment_id, change.verdict, "not selected from the parent plan")
+        for change in plan.changes
+        if change.id not in kept_ids
+    )
+    return seal_plan(
+        replace(
+            plan,
+            changes=tuple(kept),
+            left_alone=tuple(sorted((*plan.left_alone, *dropped), key=lambda item: item.payment_id)),
+            parent=plan.digest,
+            picked=tuple(sorted({*plan.picked, *picked} & {change.payment_id for change in kept})),
+        )
+    )
+
+
+def _is_wanted(change: Change, verdicts: set[str], payments: set[str]) -> bool:
+    if change.payment_id in payments:
+        return True
+    if change.tier is Tier.REVIEW:
+        return False
+    return change.verdict in verdicts or not (verdicts or payments)
+
+
+def _is_within(change: Change, value_max: Mapping[str, int]) -> bool:
+    limit = limit_of(change, value_max)
+    return limit is None or change.value_units <= limit
+
+
+def limit_of(change: Change, limits: Mapping[str, int]) -> int | None:
+    """The limit for a change's token: by chain and contract, by contract, or by symbol; None when there is none.
+
+    Decimals belong to the contract, so a limit in base units by symbol alone fits one of several tokens at most.
+    """
+    for key in (f"{change.chain_id}:{change.token}", change.token, f"{change.chain_id}:{change.symbol}", change.symbol):
+        if key is not None and key in limits:
+            return limits[key]
+    return None
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """A finding as the plan file spells it; amounts are text."""
+    return {
+        "payment_id": finding.payment_id,
+        "verdict": finding.verdict,
+        "findings": list(finding.findings),
+        "tier": finding.tier,
+        "severity": finding.severity,
+        "age_s": finding.age_s,
+        "fields": [
+            {"field": view.field, "local": view.local, "provider": view.provider, "chain": view.chain}
+            for view in finding.fields
+        ],
+        "difference": None if finding.difference_units is None else str(finding.difference_units),
+        "value": str(finding.value_units),
+        "provider": finding.provider,
+        "chain_id": finding.chain_id,
+        "token": finding.token,
+        "symbol": finding.symbol,
+        "decimals": finding.decimals,
+        "reason": finding.reason,
+        "evidence": list(finding.evidence),
+    }
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """A change as the plan file spells it; amounts are text, values canonical Extended JSON."""
+    return {
+        "id": change.id,
+        "payment_id": change.payment_id,
+        "document_id": change.document_id,
+        "verdict": change.verdict,
+        "tier": change.tier,
+        "set": [{"path": item.path, "before": item.before, "after": item.after} for item in change.sets],
+        "guard": [{"path": term.path, "value": term.value} for term in change.guard],
+        "parents": list(change.parents),
+        "stamp_before": change.stamp_before,
+        "evidence": list(change.evidence),
+        "side_effects": list(change.side_effects),
+        "value": str(change.value_units),
+        "token": change.token,
+        "symbol": change.symbol,
+        "decimals": change.decimals,
+        "chain_id": change.chain_id,
+        "age_s": change.age_s,
+        "reason": change.reason,
+    }
+
+
+def _pieces(plan: Plan) -> Iterator[bytes]:
+    """The spelling of a plan piece by piece, so that a digest needs no second copy of it in memory."""
+    head = {
+        "format": FORMAT,
+        "digest": plan.digest,
+        "effects_digest": plan.effects_digest,
+        "kind": plan.kind,
+        "tool_version": plan.tool_version,
+        "created_at": plan.created_at,
+        "expires_at": plan.expires_at,
+        "target": asdict(plan.target),
+        "policy_digest": plan.policy_digest,
+        "snapshot": plan.snapshot,
+        "window": plan.window,
+        "parent": plan.parent,
+        "run": plan.run,
+        "picked": list(plan.picked),
+        "summary": plan.summary,
+    }
+    lists: dict[str, Iterable[Any]] = {
+        "coverage": plan.coverage,
+        "findings": (finding_json(item) for item in plan.findings),
+        "changes": (change_json(item) for item in plan.changes),
+        "left_alone": (
+            {"payment_id": item.payment_id, "verdict": item.verdict, "reason": item.reason} for item in plan.left_alone
+        ),
+    }
+    yield b"{\n" + b",\n".join(f'"{key}":{canonical_json(value)}'.encode() for key, value in head.items())
+    for key, items in lists.items():
+        yield f',\n"{key}":['.encode()
+        is_empty = True
+        for item in items:
+            yield (b"\n" if is_empty else b",\n") + _line(item)
+            is_empty = False
+        yield b"]" if is_empty else b"\n]"
+    yield b"\n}\n"
+
+
+def _plan(content: Mapping[str, Any]) -> Plan:
+    target: dict[str, Any] = {
+        key: tuple(item) if isinstance(item, list) else item for key, item in content["target"].items()
+    }
+    return Plan(
+        kind=str(content["kind"]),
+        tool_version=str(content["tool_version"]),
+        created_at=str(content["created_at"]),
+        expires_at=str(content["expires_at"]),
+        target=Target(**target),
+        policy_digest=str(content["policy_digest"]),
+        snapshot=str(content["snapshot"]),
+        window=dict(content["window"]),
+        coverage=tuple(content["coverage"]),
+        summary=dict(content["summary"]),
+        findings=tuple(map(_finding, content["findings"])),
+        changes=tuple(map(_change, content["changes"])),
+        left_alone=tuple(
+            LeftAlone(item["payment_id"], _VERDICTS[item["verdict"]], item["reason"]) for item in content["left_alone"]
+        ),
+        parent=content["parent"],
+        run=content["run"],
+        picked=tuple(content["picked"]),
+        digest=str(content["digest"]),
+        effects_digest=str(content["effects_digest"]),
+    )
+
+
+def _finding(item: Mapping[str, Any]) -> Finding:
+    return Finding(
+        payment_id=item["payment_id"],
+        verdict=_VERDICTS[item["verdict"]],
+        findings=tuple([_VERDICTS[word] for word in item["findings"]]),
+        tier=_TIERS[item["tier"]],
+        severity=Severity(item["severity"]),
+        reason=item["reason"],
+        provider=item["provider"],
+        chain_id=item["chain_id"],
+        token=item["token"],
+        symbol=item["symbol"],
+        decimals=item["decimals"],
+        age_s=item["age_s"],
+        difference_units=None if item["difference"] is None else int(item["difference"]),
+        value_units=int(item["value"]),
+        fields=tuple([FieldView(v["field"], v["local"], v["provider"], v["chain"]) for v in item["fields"]]),
+        evidence=tuple(item["evidence"]),
+    )
+
+
+def _change(item: Mapping[str, Any]) -> Change:
+    return Change(
+        id=item["id"],
+        payment_id=item["payment_id"],
+        document_id=item["document_id"],
+        verdict=_VERDICTS[item["verdict"]],
+        tier=_TIERS[item["tier"]],
+        sets=tuple([FieldChange(e["path"], e["before"], e["after"]) for e in item["set"]]),
+        guard=tuple([GuardTerm(e["path"], e["value"]) for e in item["guard"]]),
+        parents=tuple(item["parents"]),
+        stamp_before=item["stamp_before"],
+        evidence=tuple(item["evidence"]),
+        side_effects=tuple(item["side_effects"]),
+        value_units=int(item["value"]),
+        token=item["token"],
+        symbol=item["symbol"],
+        decimals=item["decimals"],
+        chain_id=item["chain_id"],
+        age_s=item["age_s"],
+        reason=item["reason"],
+    )

@@ -1,0 +1,240 @@
+"""Judged rows to findings: the sentence, the two sides' values, the difference, the value at risk. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
+from recon.core.money import format_units
+from recon.core.registry import Registry
+from recon.verdicts.rules import RULE, findings_of, tier_of
+
+Row = Mapping[str, Any]
+_V = Verdict
+
+_WHOLE_AMOUNT: Final = frozenset(
+    {
+        _V.DISPUTE_HOLD, _V.COMPETING_PAYMENT, _V.DUPLICATE_PROVIDER_KEY, _V.DUPLICATE_TX_HASH, _V.AMBIGUOUS,
+        _V.LOCAL_BEHIND, _V.LATE_PAYMENT, _V.COORDINATOR_BLOCKED, _V.REFUND_DRIFT, _V.STUCK_PENDING,
+        _V.NETWORK_MISMATCH, _V.TOKEN_MISMATCH, _V.RECIPIENT_MISMATCH, _V.REFERENCE_MISMATCH, _V.REORGED,
+        _V.TX_REVERTED, _V.TX_NOT_FOUND, _V.PROVIDER_AHEAD, _V.LOCAL_AHEAD, _V.STUCK_RELEASE, _V.SIMULATED_HASH,
+    }
+)  # fmt: skip
+_DIFFERENCE: Final = frozenset({_V.UNDERPAID, _V.OVERPAID, _V.MULTIPLE_TRANSFERS})
+_URGENT: Final = frozenset({_V.DISPUTE_HOLD, _V.STUCK_PENDING, _V.STUCK_RELEASE})
+_SERIOUS: Final = frozenset(
+    {
+        _V.COMPETING_PAYMENT, _V.DUPLICATE_TX_HASH, _V.DUPLICATE_PROVIDER_KEY, _V.LOCAL_BEHIND, _V.LATE_PAYMENT,
+        _V.COORDINATOR_BLOCKED, _V.REFUND_DRIFT, _V.PROVIDER_AHEAD, _V.LOCAL_AHEAD, _V.REORGED, _V.TX_REVERTED,
+        _V.SIMULATED_HASH, _V.MISSING_LOCAL, _V.AMBIGUOUS,
+    }
+)  # fmt: skip
+_SLIGHT: Final = frozenset({_V.STATUS_DRIFT, _V.CONFIRMATIONS_STALE, _V.FEE_MISMATCH, _V.PROVIDER_BEHIND})
+
+
+@dataclass(frozen=True, slots=True)
+class Describer:
+    """Turns judged rows into findings.
+
+    Args:
+        links: By payment, its rows of :data:`recon.verdicts.judge.LINKS`.
+        now_ms: Ages count to here.
+    """
+
+    registry: Registry
+    policy: Policy
+    links: Mapping[str, Sequence[Row]]
+    now_ms: int
+
+    def finding(self, row: Row) -> Finding:
+        """The finding of one break."""
+        verdict = Verdict(row["verdict"])
+        links = self.links.get(row["payment_id"], ())
+        tier = tier_of(verdict, direction=row["direction"], is_due=bool(row["expired"] or not row["open"]))
+        age_s = None if row["created_at"] is None else max(0, (self.now_ms - row["created_at"]) // 1000)
+        found = findings_of(row["findings"])
+        token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
+        return Finding(
+            payment_id=row["payment_id"],
+            verdict=verdict,
+            findings=tuple(item for item in found if item is verdict or RULE[item].tier is not Tier.BENIGN),
+            tier=tier,
+            severity=severity_of(verdict, tier=tier, age_s=age_s, urgent_s=self.policy.urgent_after_ms // 1000),
+            reason=self._reason(row, verdict, age_s),
+            provider=_once(row["provider"]),
+            chain_id=row["chain_id"],
+            token=_once(row["token"]),
+            symbol=token.symbol if token else _once(row["currency"]),
+            decimals=row["decimals"],
+            age_s=age_s,
+            difference_units=_difference(row),
+            value_units=value_at_risk(verdict, row),
+            fields=tuple(_field_views(row, links)),
+            evidence=tuple(_evidence(row, links)),
+        )
+
+    def _reason(self, row: Row, verdict: Verdict, age_s: int | None) -> str:
+        """The rule's sentence with this row's values in it."""
+        sentence = RULE[verdict].sentence
+        token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
+        words = {
+            "problem": "; ".join(PROBLEMS.get(code, code) for code in (row["problem"] or "").split()),
+            "provider": row["provider_raw"] or row["provider"] or "none",
+            "network": row["network_raw"] or "none",
+            "received": _amount(row["received"] if verdict is _V.UNDERPAID else row["received_final"], row),
+            "expected": _amount(row["expected_units"], row),
+            "symbol": token.symbol if token else (row["currency"] or "units"),
+            "status": row["status_raw"] or "unset",
+            "escrow": row["escrow_state"] or "unset",
+            "confirmations": row["confirmations"],
+            "provider_state": row["claim_state_raw"] or row["claim_state"] or "nothing",
+            "held_by": _holder(row),
+            "who": _silent(row),
+            "missing": _missing(row),
+            "age": _spelled(age_s or 0),
+            "what": "object",
+        }
+        said = sentence.format(**words)
+        manual = verdict is _V.STUCK_PENDING and (age_s or 0) * 1000 >= self.policy.urgent_after_ms
+        return f"{said} It is over 24 h old: check it by hand against the provider." if manual else said
+
+
+def links_by_payment(links: Iterable[Row]) -> dict[str, list[Row]]:
+    """Group link rows by payment, in their order."""
+    grouped: dict[str, list[Row]] = defaultdict(list)
+    for link in links:
+        grouped[link["payment_id"]].append(link)
+    return grouped
+
+
+def severity_of(verdict: Verdict, *, tier: Tier, age_s: int | None, urgent_s: int) -> Severity:
+    """How soon somebody must look: by what it is, and one step louder once it is old."""
+    if tier is Tier.WAIT or tier is Tier.BENIGN:
+        return Severity.INFO
+    old = (age_s or 0) >= urgent_s
+    if verdict in _URGENT:
+        return Severity.CRITICAL if old or verdict is _V.DISPUTE_HOLD else Severity.HIGH
+    if verdict in _SERIOUS:
+        return Severity.HIGH
+    if verdict in _SLIGHT:
+        return Severity.LOW
+    return Severity.HIGH if old and verdict in _WHOLE_AMOUNT else Severity.MEDIUM
+
+
+def value_at_risk(verdict: Verdict, row: Row) -> int:
+    """Base units at risk: the whole amount for status breaks, the absolute difference for amount breaks, else zero."""
+    if verdict in _WHOLE_AMOUNT:
+        return int(row["expected_units"] or 0)
+    if verdict in _DIFFERENCE:
+        return abs(_difference(row) or 0)
+    return 0
+
+
+def _difference(row: Row) -> int | None:
+    if row["expected_units"] is None or not row["valid_count"]:
+        return None
+    return int(row["received"] or 0) - int(row["expected_units"])
+
+
+def _amount(units: Any, row: Row) -> str:
+    if units is None:
+        return "nothing"
+    return format_units(int(units), decimals=row["decimals"]) if row["decimals"] is not None else f"{int(units)} units"
+
+
+def _spelled(seconds: int) -> str:
+    minutes = seconds // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
+
+
+def _holder(row: Row) -> str:
+    if row["unfinal"]:
+        return "Missing finality"
+    return "Screening" if row["aml_hold"] else "The backend's safety check"
+
+
+def _silent(row: Row) -> str:
+    return "The chain" if row["hash_unanswered"] and not row["unasked"] else f"Provider {row['provider']}"
+
+
+def _missing(row: Row) -> str:
+    names = [name for name in ("recipient", "reference", "request_id", "external_id") if not row[name]]
+    return ", ".join(names) + " not stored" if names else "a usable key"
+
+
+def _field_views(row: Row, links: Sequence[Row]) -> Iterable[FieldView]:
+    """What each side says, field by field, wherever at least two sides have a word to say."""
+    wrong = [link for link in links if not link["is_valid"] and not link["is_refund"]]
+    other = wrong[0] if wrong and not row["valid_count"] else None
+    state = row["claim_state_raw"] or row["claim_state"]
+    yield _common_view("status", row["status_raw"], state, _chain_word(row))
+    if row["expected_units"] is not None:
+        seen = row["received"] if row["valid_count"] else (other["t_amount"] if other else None)
+        claim = row["claim_paid"]
+        yield FieldView(
+            "amount",
+            _amount(row["expected_units"], row),
+            row["claim_balance"] if claim is None else _amount(claim, row),
+            None if seen is None else _amount(seen, row),
+        )
+    chain_hash = row["proof_tx"] or (other["t_tx"] if other else None)
+    if row["tx_hash"] or row["tx_hash_raw"] or row["claim_hashes"] or chain_hash:
+        yield FieldView("tx_hash", row["tx_hash"] or row["tx_hash_raw"], row["claim_hashes"], chain_hash)
+    yield _common_view("escrow_state", row["escrow_state"], None, None)
+    if other is not None:
+        yield FieldView("network", str(row["chain_id"]), None, str(other["t_chain"]))
+        yield FieldView("token", row["token"], None, other["t_token"])
+        yield FieldView("recipient", row["recipient"], None, other["t_recipient"])
+        yield FieldView("reference", row["topic"], None, other["t_topic"])
+    if row["confirmations"] is not None:
+        yield _common_view("confirmations", str(row["confirmations"]), None, None)
+
+
+@lru_cache(maxsize=4_096)
+def _common_view(field: str, local: str | None, provider: str | None, chain: str | None) -> FieldView:
+    """One and the same view for all rows that agree in it; what hardly ever repeats is made anew each time."""
+    return FieldView(field, local, provider, chain)
+
+
+@lru_cache(maxsize=4_096)
+def _read_from(paths: str) -> str:
+    return f"read from {paths}"
+
+
+@lru_cache(maxsize=4_096)
+def _once(text: str | None) -> str | None:
+    """The same text, kept once in memory however many rows have it."""
+    return text
+
+
+def _chain_word(row: Row) -> str | None:
+    if row["covered_by_chain"]:
+        return "paid, final"
+    if row["valid_count"]:
+        return "money seen, not enough or not final"
+    for column, word in (
+        ("x_reverted", "reverted"), ("x_pending", "pending"), ("x_not_found", "hash not found"),
+        ("x_failed", "could not be asked"),
+    ):  # fmt: skip
+        if row[column]:
+            return word
+    return "no money" if row["covered_by_scan"] else "not fully scanned"
+
+
+def _evidence(row: Row, links: Sequence[Row]) -> Iterable[str]:
+    for link in links:
+        kind = "transfer" if link["is_valid"] else "refund" if link["is_refund"] else "other transfer"
+        yield f"{kind} {link['t_chain']}:{link['t_tx']}:{link['t_log']}"
+    if row["claim_id"]:
+        yield f"claim {row['provider']}:{row['claim_id']}"
+    if row["claim_error"]:
+        yield f"provider error: {row['claim_error']}"
+    if row["paths"]:
+        yield _read_from(row["paths"])

@@ -1,0 +1,153 @@
+"""The run history: one line per plan, so that "new since last night" and "for ten minutes" can be measured.
+
+The file only grows. A line that cannot be read is counted and passed over: history must never stop today's work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from recon.core.model import Finding, Plan, Tier, Verdict
+from recon.plans.approvals import Ack, fingerprint, sort_breaks
+
+FORMAT: Final = 1
+FILE_NAME: Final = "history.ndjson"
+BREAKS_MAX: Final = 10_000
+LINE_MAX_CHARS: Final = 2_000_000
+BLOCKING: Final = (Verdict.LOOKUP_FAILED, Verdict.MISSING_REFERENCE, Verdict.COORDINATOR_BLOCKED)
+"""Outcomes that, repeated for over ten minutes, mean escalation."""
+
+_BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the file holds: its entries, oldest first, and how many lines could not be read."""
+
+    entries: tuple[Mapping[str, Any], ...]
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """How much of a plan's breaks is new: not in the plan before, and accepted by nobody.
+
+    Args:
+        known: Breaks that the plan before showed exactly as they are now.
+        acknowledged: Breaks that somebody accepted and that have not changed since.
+    """
+
+    new: int
+    known: int
+    acknowledged: int
+
+
+def break_key(finding: Finding) -> str:
+    """A short stable name of a break with all it shows: one that changes in any way has another name."""
+    return fingerprint(finding)[:16]
+
+
+def news_of(plan: Plan, *, acks: Iterable[Ack], before: Mapping[str, Any] | None, now: datetime) -> News:
+    """Tell the new breaks of a plan from known and acknowledged ones.
+
+    Args:
+        before: The history entry of the plan before; None means that every break is new.
+    """
+    breaks = [item for item in plan.findings if item.tier in _BREAK_TIERS]
+    seen = set((before or {}).get("breaks") or ())
+    known = [mark for item in breaks if (mark := fingerprint(item))[:16] in seen]
+    found = sort_breaks(breaks, acks=acks, known=known, now=now)
+    return News(len(found.new), len(found.known), len(found.acknowledged))
+
+
+def history_entry(plan: Plan, *, at: str, path: str, news: News | None = None) -> dict[str, Any]:
+    """What one plan leaves in the history.
+
+    ``breaks`` holds the keys of all breaks, or null when there are more than 10,000 of them. ``blocking`` counts the
+    outcomes that stop reconciliation; ``complete`` says whether every source was read whole.
+    """
+    breaks = sorted(break_key(item) for item in plan.findings if item.tier in _BREAK_TIERS)
+    counts = Counter(item.verdict for item in plan.findings)
+    return {
+        "format": FORMAT,
+        "at": at,
+        "kind": plan.kind,
+        "target": plan.target.name,
+        "plan": path,
+        "digest": plan.digest,
+        "effects_digest": plan.effects_digest,
+        "snapshot": plan.snapshot,
+        "window": dict(plan.window),
+        "payments": plan.summary.get("payments"),
+        "verdicts": dict(plan.summary.get("verdicts") or {}),
+        "health": dict(plan.summary.get("health") or {}),
+        "complete": all(row.get("complete", False) for row in plan.coverage),
+        "blocking": {verdict.value: counts[verdict] for verdict in BLOCKING},
+        "break_count": len(breaks),
+        "news": None if news is None else asdict(news),
+        "breaks": breaks if len(breaks) <= BREAKS_MAX else None,
+    }
+
+
+def append_history(folder: Path, entry: Mapping[str, Any]) -> None:
+    """Add one line, in one write, and make it last before returning."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE_NAME
+    line = (json.dumps(entry, sort_keys=True, separators=(",", ":")) + "\n").encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        if _lacks_newline(path):
+            line = b"\n" + line
+        os.write(descriptor, line)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load_history(folder: Path) -> History:
+    """Read the history of a folder; a folder without one has an empty history."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return History(())
+    entries: list[Mapping[str, Any]] = []
+    unreadable = 0
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        while line := stream.readline(LINE_MAX_CHARS):
+            if not line.strip():
+                continue
+            try:
+                entry = json.loads(line)
+                if not isinstance(entry, dict) or entry.get("format") != FORMAT or not isinstance(entry.get("at"), str):
+                    raise ValueError("not an entry of this format")
+                entries.append(entry)
+            except (ValueError, RecursionError):
+                unreadable += 1
+    return History(tuple(sorted(entries, key=lambda item: (str(item["at"]), str(item.get("digest"))))), unreadable)
+
+
+def latest_entry(history: History, *, target: str) -> Mapping[str, Any] | None:
+    """The newest entry of a target, or None."""
+    return next((entry for entry in reversed(history.entries) if entry.get("target") == target), None)
+
+
+def new_breaks(entry: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> int | None:
+    """How many breaks an entry has that an earlier one had not; None where either list was too long to keep."""
+    now, before = entry.get("breaks"), (earlier or {"breaks": []}).get("breaks")
+    return None if now is None or before is None else len(set(now) - set(before))
+
+
+def _lacks_newline(path: Path) -> bool:
+    """Whether an interrupted write left half a line, which the next one must not run into."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if size == 0:
+            return False
+        stream.seek(size - 1)
+        return stream.read(1) != b"\n"

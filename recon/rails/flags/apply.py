@@ -1,0 +1,341 @@
+"""Applying a flag plan: exactly the reviewed bytes, journalled before and after, read back from where it counts.
+
+Order: digest, age, override, the file is the reviewed one, the rails are asked again, intent, swap, outcome, restart if
+asked for, read-back. Killed anywhere, the same command goes on: the file's digest tells which of the two files it is.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from recon.core.errors import ReconError, RefusedError
+from recon.rails.flags.dotenv import Edit, apply_edits, read_dotenv
+from recon.rails.flags.errors import (
+    FlagFileMovedError,
+    FlagPlanError,
+    GatesFailedError,
+    NothingToUndoError,
+    OverrideError,
+    RunUnknownError,
+)
+from recon.rails.flags.files import FlagFile, FlagPlace, OnStep, no_step, sha256_of
+from recon.rails.flags.journal import Entry, FlagJournal
+from recon.rails.flags.plan import CLOCK_SKEW, FlagPlan, FlagSetup, Request, ask_rails, plan_undo
+from recon.rails.flags.probes import Probe, Prober
+from recon.rails.flags.words import bool_of, mode_of, split_list
+
+RESTART_WAIT_S: Final = 300.0
+Restart = Callable[[Sequence[str]], int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """One thing that was looked at after the change: what, whether it is as planned, and why."""
+
+    what: str
+    outcome: Literal["confirmed", "contradicted", "unconfirmed"]
+    why: str
+
+
+def run_command(command: Sequence[str]) -> int:
+    """Run a configured command without a shell, its output on ours; 124 when it took longer than five minutes."""
+    try:
+        return subprocess.run(list(command), check=False, timeout=RESTART_WAIT_S).returncode  # noqa: S603 - from config
+    except subprocess.TimeoutExpired:
+        return 124
+    except OSError:
+        return 127
+
+
+@dataclass(frozen=True, slots=True)
+class FlagPorts:
+    """Everything outside that applying touches.
+
+    Args:
+        readback: Probes of the running backend; those with ``values`` show flags, the others only health.
+        gone: For each rail, an address on the checkout path that must no longer be served once it is closed.
+        run_restart: Runs the configured command and gives its exit code.
+    """
+
+    place: FlagPlace
+    journal: FlagJournal
+    prober: Prober
+    setup: FlagSetup
+    readback: tuple[Probe, ...] = ()
+    gone: Mapping[str, Probe] = field(default_factory=dict)
+    run_restart: Restart = run_command
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Who lets the plan be applied, and with which words.
+
+    Args:
+        digest: Of the plan that was reviewed.
+        by: Who applies.
+        override, reason: The typed phrase and its reason, for an enable plan whose gates did not pass.
+        restart: Run the configured restart command afterwards.
+    """
+
+    digest: str
+    by: str
+    override: str = ""
+    reason: str = ""
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRun:
+    """What one apply did.
+
+    Args:
+        outcome: ``changed``; ``settled`` when an earlier, interrupted run had changed the file; ``already`` when there
+            was nothing to do.
+        restart_code: Exit code of the restart command; None when it was not run.
+    """
+
+    run: str
+    plan: str
+    outcome: Literal["changed", "settled", "already"]
+    readback: tuple[ReadBack, ...] = ()
+    restart_code: int | None = None
+
+    @property
+    def unconfirmed(self) -> tuple[ReadBack, ...]:
+        """What could not be confirmed, contradictions included."""
+        return tuple(item for item in self.readback if item.outcome != "confirmed")
+
+
+def apply_flag_plan(
+    plan: FlagPlan, ports: FlagPorts, *, consent: Consent, now: datetime, on_step: OnStep = no_step
+) -> FlagRun:
+    """Write the plan's flags, if everything is still as it was reviewed, and look at the result.
+
+    Args:
+        on_step: Called after each step of the swap (``recon.rails.flags.files.STEPS``) and of the journal.
+
+    Raises:
+        FlagPlanError: Another digest than the plan's, or a plan that is too old.
+        GatesFailedError, OverrideError: Gates did not pass, and no right override was typed.
+        FlagFileMovedError, FlagFileError and the ambiguities of ``recon.rails.flags.dotenv``: Nothing was changed.
+        RailDownError: A rail that payments would go to is not well now.
+        JournalWriteError: The journal could not be written; the message says whether the file was changed.
+    """
+    if consent.digest.strip().lower() != plan.digest:
+        raise FlagPlanError(path="plan", why=f"its digest is {plan.digest} and not the one given")
+    with ports.journal.held():
+        entries = ports.journal.read()
+        open_run = unsettled_run(entries, plan.digest)
+        seen = ports.place.read()
+        is_there = seen.digest == plan.after_digest and str(seen.target) == plan.target
+        earlier = open_run or (_last_run_of(entries, plan.digest) if is_there else None)
+        record = _Record(ports.journal, earlier or run_name(plan, now), now)
+        outcome: Literal["changed", "settled", "already"] = "settled" if open_run else "already"
+        if not is_there:
+            outcome = "changed"
+            _check_consent(plan, consent, now)
+            _write(plan, ports, consent=consent, record=record, seen=seen, on_step=on_step)
+        elif open_run:
+            record.add("outcome", {"outcome": "changed", "settled": True}, state=_CHANGED)
+        code = _restart(ports, consent, record) if consent.restart else None
+        checks = read_back(plan, ports)
+        record.add("readback", {"checks": [asdict(item) for item in checks]}, state=_CHANGED)
+    return FlagRun(record.run, plan.digest, outcome, checks, code)
+
+
+_CHANGED: Final = "the flag file already holds the new flags"
+_UNCHANGED: Final = "nothing was changed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """Writes the journal lines of one run, all with the time of the command."""
+
+    journal: FlagJournal
+    run: str
+    now: datetime
+
+    def add(self, kind: str, body: Mapping[str, Any], *, state: str) -> None:
+        at = self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.journal.append(at=at, run=self.run, kind=kind, body=body, state=state)
+
+
+def _check_consent(plan: FlagPlan, consent: Consent, now: datetime) -> None:
+    if now > datetime.fromisoformat(plan.expires_at):
+        raise FlagPlanError(path="plan", why=f"it expired at {plan.expires_at}")
+    if datetime.fromisoformat(plan.created_at) > now + CLOCK_SKEW:
+        raise FlagPlanError(path="plan", why=f"it was made at {plan.created_at}, which is in the future")
+    if not plan.blocked_by:
+        return
+    if not consent.override:
+        raise GatesFailedError(provider=plan.safe, failing=plan.blocked_by, phrase=plan.phrase)
+    if consent.override.strip() != plan.phrase:
+        raise OverrideError(why="does not fit this plan", phrase=plan.phrase)
+    if not consent.reason.strip() or not consent.by.strip():
+        raise OverrideError(why="needs a reason and the name of who gives it", phrase=plan.phrase)
+
+
+def _write(
+    plan: FlagPlan, ports: FlagPorts, *, consent: Consent, record: _Record, seen: FlagFile, on_step: OnStep
+) -> None:
+    if str(seen.target) != plan.target or seen.digest != plan.before_digest:
+        raise FlagFileMovedError(path=plan.place, planned=plan.before_digest, found=seen.digest)
+    rails = dict.fromkeys((*(answer.name for answer in plan.asked), *plan.opened))
+    ask_rails(rails, setup=ports.setup, prober=ports.prober)
+    data = apply_edits(read_dotenv(seen.data, path=plan.place), [change.edit for change in plan.changes])
+    if sha256_of(data) != plan.after_digest:
+        raise FlagPlanError(path="plan", why="its changes do not give the file that it names")
+    record.add("intent", _intent(plan, consent), state=_UNCHANGED)
+    on_step("intended")
+    try:
+        ports.place.swap(seen, data, on_step=on_step)
+    except RefusedError as error:
+        record.add("outcome", {"outcome": "refused", "why": str(error)}, state=_UNCHANGED)
+        raise
+    record.add("outcome", {"outcome": "changed", "settled": False}, state=_CHANGED)
+    on_step("recorded")
+
+
+def _intent(plan: FlagPlan, consent: Consent) -> dict[str, Any]:
+    return {
+        "plan": plan.digest,
+        "kind": plan.kind,
+        "recipe": plan.recipe,
+        "sick": plan.sick,
+        "safe": plan.safe,
+        "place": plan.place,
+        "target": plan.target,
+        "before_digest": plan.before_digest,
+        "after_digest": plan.after_digest,
+        "edits": [asdict(change.edit) for change in plan.changes],
+        "by": consent.by[:200],
+        "blocked_by": list(plan.blocked_by),
+        "override": consent.override[:500],
+        "reason": consent.reason[:2000],
+        "undo_of": plan.undo_of,
+    }
+
+
+def _restart(ports: FlagPorts, consent: Consent, record: _Record) -> int | None:
+    if not ports.setup.restart:
+        return None
+    code = ports.run_restart(ports.setup.restart)
+    record.add("restart", {"exit_code": code, "by": consent.by[:200]}, state=_CHANGED)
+    return code
+
+
+def run_name(plan: FlagPlan, now: datetime) -> str:
+    """The name of a run: its second and the beginning of its plan's digest."""
+    return f"flags-{now:%Y%m%dT%H%M%SZ}-{plan.digest[:8]}"
+
+
+def unsettled_run(entries: Sequence[Entry], plan_digest: str) -> str | None:
+    """The run of a plan whose intent stands in the journal without an outcome; None when there is none."""
+    found: str | None = None
+    for entry in entries:
+        if entry.kind == "intent" and entry.body.get("plan") == plan_digest:
+            found = entry.run
+        elif entry.kind == "outcome" and entry.run == found:
+            found = None
+    return found
+
+
+def _last_run_of(entries: Sequence[Entry], plan_digest: str) -> str | None:
+    runs = [entry.run for entry in entries if entry.kind == "intent" and entry.body.get("plan") == plan_digest]
+    return runs[-1] if runs else None
+
+
+def undo_flag_run(run: str, ports: FlagPorts, *, request: Request) -> FlagPlan:
+    """Plan how a run is taken back; the plan is applied like any other.
+
+    Every rail that would take payments again is asked first.
+
+    Raises:
+        RunUnknownError: The journal has no such run.
+        NothingToUndoError: The run changed nothing, or its file is another one now.
+        FlagMovedError, RailDownError and those of ``recon.rails.flags.plan``: Nothing was planned.
+    """
+    entries = [entry for entry in ports.journal.read() if entry.run == run]
+    intents = [entry.body for entry in entries if entry.kind == "intent"]
+    if not intents:
+        raise RunUnknownError(run=run[:100])
+    intent = intents[-1]
+    outcomes = [str(entry.body.get("outcome")) for entry in entries if entry.kind == "outcome"]
+    seen = ports.place.read()
+    if outcomes and outcomes[-1] != "changed":
+        raise NothingToUndoError(run=run, why="it was refused and changed nothing")
+    if not outcomes and seen.digest != intent["after_digest"]:
+        raise NothingToUndoError(
+            run=run, why="it was interrupted before it changed anything, or others changed it since"
+        )
+    if str(seen.target) != intent["target"]:
+        raise NothingToUndoError(run=run, why=f"it changed {intent['target']} and the flags are in {seen.target} now")
+    edits = tuple(Edit(**edit) for edit in intent["edits"])
+    if not edits:
+        raise NothingToUndoError(run=run, why="it had nothing to change")
+    was = {key: str(intent[key]) for key in ("recipe", "sick", "safe", "before_digest", "after_digest")}
+    plan = plan_undo(edits, run=run, was=was, seen=seen, setup=ports.setup, request=request)
+    ask_rails(plan.opened, setup=ports.setup, prober=ports.prober)
+    return plan
+
+
+def read_back(plan: FlagPlan, ports: FlagPorts) -> tuple[ReadBack, ...]:
+    """Look where it counts: the file, the running backend, and the checkout path of each rail that was closed."""
+    checks = [_file_check(plan, ports)]
+    flags = {change.flag: change.after for change in plan.changes if change.after is not None}
+    flags |= {confirm.flag: confirm.value for confirm in plan.confirms if confirm.value is not None}
+    shown: dict[str, str] = {}
+    for probe in ports.readback:
+        answer = ports.prober.ask(probe)
+        checks.append(ReadBack(f"backend {probe.name}", "confirmed" if answer.is_up else "unconfirmed", answer.why))
+        shown |= answer.values if answer.is_up else {}
+    if not ports.readback:
+        checks.append(ReadBack("backend", "unconfirmed", "no probe of the running backend is configured"))
+    for flag, value in flags.items():
+        if flag not in shown:
+            checks.append(ReadBack(f"{flag} in the backend", "unconfirmed", "the backend does not show it"))
+        elif means_same(shown[flag], value):
+            checks.append(ReadBack(f"{flag} in the backend", "confirmed", f"it shows {shown[flag]}"))
+        else:
+            why = f"it still shows {shown[flag]} and not {value}; it may need a restart"
+            checks.append(ReadBack(f"{flag} in the backend", "contradicted", why))
+    checks.extend(_gone_check(rail, ports) for rail in plan.closed)
+    return tuple(checks)
+
+
+def _file_check(plan: FlagPlan, ports: FlagPorts) -> ReadBack:
+    try:
+        found = ports.place.read().digest
+    except ReconError as error:
+        return ReadBack("flag file", "unconfirmed", str(error))
+    if found == plan.after_digest:
+        return ReadBack("flag file", "confirmed", f"its digest is {found[:12]}, as planned")
+    return ReadBack("flag file", "contradicted", f"its digest is {found[:12]} and not {plan.after_digest[:12]}")
+
+
+def _gone_check(rail: str, ports: FlagPorts) -> ReadBack:
+    what = f"{rail} gone from the checkout path"
+    if (probe := ports.gone.get(rail)) is None:
+        return ReadBack(what, "unconfirmed", "no address to ask is configured")
+    answer = ports.prober.ask_gone(probe)
+    match answer.outcome:
+        case "gone":
+            return ReadBack(what, "confirmed", answer.why)
+        case "up":
+            return ReadBack(what, "contradicted", answer.why)
+        case _:
+            return ReadBack(what, "unconfirmed", answer.why)
+
+
+def means_same(shown: str, wanted: str | None) -> bool:
+    """Whether a backend's word means the flag's value: truth words, modes and lists in any of their spellings."""
+    if wanted is None:
+        return False
+    for read in (bool_of, mode_of):
+        if read(wanted) is not None:
+            return read(shown) == read(wanted)
+    return [word.lower() for word in split_list(shown)] == [word.lower() for word in split_list(wanted)]

@@ -1,0 +1,247 @@
+"""The file that holds the flags: read once, replaced whole, never written in place.
+
+A replacement is a new file in the same folder, written, synced, given the old one's mode and owner, and renamed over it
+under a lock; whoever looks, at any moment and after any crash, sees the old file or the new one. Before the rename the
+file is read again: if it is not the one that was read, nothing happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from recon.rails.flags.dotenv import SIZE_MAX_BYTES
+from recon.rails.flags.errors import FlagFileError, FlagFileMovedError
+
+LOCK_WAIT_S: Final = 5.0
+LINKS_MAX: Final = 20
+STEPS: Final = ("locked", "checked", "created", "written", "owned", "synced", "renamed", "settled")
+"""The steps of a replacement in order; the new content counts from ``renamed`` on."""
+
+OnStep = Callable[[str], None]
+
+
+def no_step(step: str) -> None:
+    """Take no notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFile:
+    """One reading of the file.
+
+    Args:
+        path: As it was named.
+        target: The file itself, links followed; this is what gets replaced.
+        digest: sha256 of ``data``, hex.
+    """
+
+    path: Path
+    target: Path
+    data: bytes
+    digest: str
+
+    @property
+    def is_link(self) -> bool:
+        """Whether the name leads to another file."""
+        return self.path.is_symlink()
+
+
+class FlagPlace(Protocol):
+    """Where flags live: something that is read whole and replaced whole if it is still what was read."""
+
+    @property
+    def name(self) -> str:
+        """What messages and plans call it."""
+        ...
+
+    def read(self) -> FlagFile:
+        """Read it. Raises FlagFileError."""
+        ...
+
+    def swap(self, seen: FlagFile, data: bytes, *, on_step: OnStep = no_step) -> None:
+        """Replace it if it is still what was seen. Raises FlagFileMovedError or FlagFileError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DotenvPlace:
+    """A dotenv file on this machine."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The path as it was given."""
+        return str(self.path)
+
+    def read(self) -> FlagFile:
+        """See :func:`read_flag_file`."""
+        return read_flag_file(self.path)
+
+    def swap(self, seen: FlagFile, data: bytes, *, on_step: OnStep = no_step) -> None:
+        """See :func:`swap_flag_file`."""
+        swap_flag_file(seen, data, on_step=on_step)
+
+
+def sha256_of(data: bytes) -> str:
+    """The sha256 of bytes, 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_flag_file(path: Path) -> FlagFile:
+    """Read the file that a path leads to.
+
+    Raises:
+        FlagFileError: It is missing, no regular file, too large, or may not be read.
+    """
+    target = _target(path)
+    try:
+        facts = target.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise _refusal(path, "is no regular file", "Name the dotenv file that the backend reads.")
+        if facts.st_size > SIZE_MAX_BYTES:
+            raise _refusal(path, f"has more than {SIZE_MAX_BYTES} bytes", "Name the dotenv file that is meant.")
+        data = target.read_bytes()
+    except OSError as error:
+        raise _refusal(path, f"cannot be read ({_words(error)})", "Check the path and its rights.") from error
+    return FlagFile(path, target, data, sha256_of(data))
+
+
+def _target(path: Path) -> Path:
+    seen = Path(os.path.abspath(path))  # noqa: PTH100 - links are followed one at a time below, not all at once
+    for _ in range(LINKS_MAX):
+        if not seen.is_symlink():
+            return seen
+        seen = Path(os.path.normpath(seen.parent / seen.readlink()))
+    raise _refusal(path, "is a link that leads round in a circle", "Name the file itself.")
+
+
+def check_swappable(seen: FlagFile) -> None:
+    """Refuse a file that could not be replaced with its mode and owner kept.
+
+    Raises:
+        FlagFileError: It is marked read-only, has several names, belongs to somebody else, or its folder is closed.
+    """
+    try:
+        facts = seen.target.stat()
+    except OSError as error:
+        raise _refusal(seen.path, f"cannot be read ({_words(error)})", "Check the path and its rights.") from error
+    if not facts.st_mode & 0o222:
+        raise _refusal(seen.path, f"is read-only (mode {stat.S_IMODE(facts.st_mode):04o})", "Make it writable first.")
+    if facts.st_nlink > 1:
+        raise _refusal(seen.path, "has a second name (hard link), which would keep the old content", "Remove it first.")
+    if os.geteuid() not in (0, facts.st_uid):
+        raise _refusal(
+            seen.path,
+            f"belongs to user {facts.st_uid}, and a replacement made by user {os.geteuid()} could not",
+            "Run the command as its owner.",
+        )
+    if not os.access(seen.target.parent, os.W_OK | os.X_OK):
+        raise _refusal(seen.path, "stands in a folder where no file may be made", "Run the command as its owner.")
+
+
+def swap_flag_file(seen: FlagFile, data: bytes, *, on_step: OnStep = no_step) -> None:
+    """Replace the file by ``data``, keeping mode and owner, if it is still what was seen.
+
+    Args:
+        on_step: Called with each name of :data:`STEPS` once that step is done.
+
+    Raises:
+        FlagFileMovedError: The content or the place is not what was seen.
+        FlagFileError: The file could not be replaced; it is as it was.
+    """
+    from filelock import FileLock, Timeout
+
+    check_swappable(seen)
+    lock = FileLock(seen.target.with_name(f".recon-lock-{seen.target.name}"), timeout=LOCK_WAIT_S, mode=0o600)
+    try:
+        with lock:
+            on_step("locked")
+            _check_unmoved(seen)
+            on_step("checked")
+            _replace(seen, data, on_step)
+    except Timeout as error:
+        raise _refusal(seen.path, "is being changed by another run of recon", "Wait until it has ended.") from error
+    except OSError as error:
+        remedy = "Check the disk and the rights of the folder."
+        if error.errno == errno.EBUSY:
+            remedy = "It is a mount of its own (a container's bind mount): change it on the host."
+        raise _refusal(seen.path, f"could not be replaced ({_words(error)})", remedy) from error
+    on_step("settled")
+
+
+def _check_unmoved(seen: FlagFile) -> None:
+    now = read_flag_file(seen.path)
+    if now.target != seen.target:
+        raise _refusal(
+            seen.path, f"is a link that now leads to {now.target.name}", "Look where it leads and plan again."
+        )
+    if now.digest != seen.digest:
+        raise FlagFileMovedError(path=str(seen.path), planned=seen.digest, found=now.digest)
+
+
+def _replace(seen: FlagFile, data: bytes, on_step: OnStep) -> None:
+    facts = seen.target.stat()
+    prefix = f".recon-new-{seen.target.name}-"
+    for left in sorted(seen.target.parent.glob(f"{prefix}*")):
+        left.unlink(missing_ok=True)
+    waiting = seen.target.with_name(f"{prefix}{os.getpid()}")
+    with _removed_on_failure(waiting):
+        handle = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            on_step("created")
+            left_over = memoryview(data)
+            while left_over:
+                left_over = left_over[os.write(handle, left_over) :]
+            on_step("written")
+            _keep_attributes(seen.target, waiting)
+            os.fchown(handle, facts.st_uid, facts.st_gid)
+            os.fchmod(handle, stat.S_IMODE(facts.st_mode))
+            on_step("owned")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        on_step("synced")
+        _check_unmoved(seen)
+        waiting.replace(seen.target)
+    on_step("renamed")
+    # From here on the new content counts, so a file system that cannot sync a folder is no reason to report a failure.
+    with contextlib.suppress(OSError):
+        folder = os.open(seen.target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _keep_attributes(source: Path, target: Path) -> None:
+    """Carry extended attributes (access lists, labels) over, where the file system has any."""
+    if not hasattr(os, "listxattr"):
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(source):
+            os.setxattr(target, name, os.getxattr(source, name))
+
+
+def _refusal(path: Path, why: str, remedy: str) -> FlagFileError:
+    return FlagFileError(path=str(path), why=f"the file {why}", remedy=remedy)
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()

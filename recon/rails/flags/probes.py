@@ -1,0 +1,205 @@
+"""Asking a rail whether it is well, and a running backend which flags it has; read only, a few calls, short waits.
+
+An answer counts only if it is what a healthy service would say: the right HTTP status, JSON, and no word of error in
+it. SHKeeper answers errors with HTTP 200 and redirects to a login page, and a proxy in front of a dead service answers
+200 with HTML; none of that is health.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
+from urllib.parse import urlsplit
+
+from recon.rails.flags.errors import ProbeSettingError
+
+BODY_MAX_BYTES: Final = 200_000
+TEXT_MAX: Final = 200
+
+Outcome = Literal["up", "down", "gone", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One question over HTTP.
+
+    Args:
+        name: What messages call it.
+        url: Asked with GET; never shown beyond scheme, host and port.
+        expect_status: The HTTP status of health.
+        expect: JSON paths (dotted) and the text each must have; besides, ``status`` may never be ``error``.
+        headers: Sent along; a value of the form ``${NAME}`` was filled from the environment and is never shown.
+        values: For a read-back: flag names and the JSON path at which the backend shows each.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    expect_status: int = 200
+    expect: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    values: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 5.0
+    wants_json: bool = True
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ProbeSettingError(name=self.name, why="its url does not begin with http:// or https:// and a host")
+        if not 0 < self.timeout_s <= 60:
+            raise ProbeSettingError(name=self.name, why="timeout_s must be over 0 and at most 60 seconds")
+
+    @property
+    def place(self) -> str:
+        """Scheme, host and port: what may be shown of the address."""
+        return shown_address(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one question.
+
+    Args:
+        outcome: ``up`` or ``down``; for the question whether a path is gone also ``gone`` and ``unclear``.
+        why: One clause, without secrets.
+        values: For a read-back: what the backend shows for each flag; a flag it does not show is left out.
+    """
+
+    name: str
+    outcome: Outcome
+    why: str
+    status: int | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the service answered as a healthy one."""
+        return self.outcome == "up"
+
+
+class Prober(Protocol):
+    """Whoever can ask."""
+
+    def ask(self, probe: Probe) -> Answer:
+        """Ask once; every failure is an answer, never an exception."""
+        ...
+
+    def ask_gone(self, probe: Probe) -> Answer:
+        """Ask whether nothing lives at an address any more: ``gone``, ``up`` when something does, or ``unclear``."""
+        ...
+
+
+def shown_address(url: str) -> str:
+    """An address as far as it may be shown: no user, path or query."""
+    parts = urlsplit(url)
+    host = parts.hostname or "?"
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        port = ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+class HttpProber:
+    """Asks over HTTP; follows no redirect, reads a bounded body, keeps no cookie."""
+
+    def ask(self, probe: Probe) -> Answer:
+        """See :class:`Prober`."""
+        status, body, failure = self._get(probe)
+        if failure:
+            return Answer(probe.name, "down", failure, status)
+        if status != probe.expect_status:
+            return Answer(probe.name, "down", _status_words(probe, status), status)
+        if not probe.wants_json:
+            return Answer(probe.name, "up", f"HTTP {status}", status)
+        return _judge_json(probe, status, body)
+
+    def ask_gone(self, probe: Probe) -> Answer:
+        """See :class:`Prober`. A refused login says nothing; a redirect says nothing either."""
+        status, _, failure = self._get(probe)
+        if failure or status is None:
+            return Answer(probe.name, "unclear", failure or "no answer", status)
+        if status in (404, 410):
+            return Answer(probe.name, "gone", f"HTTP {status}", status)
+        if 200 <= status < 300 or status in (400, 405, 415, 422):
+            return Answer(probe.name, "up", f"HTTP {status}, so the path is still served", status)
+        return Answer(probe.name, "unclear", f"HTTP {status} does not tell", status)
+
+    def _get(self, probe: Probe) -> tuple[int | None, bytes, str]:
+        import httpx
+
+        try:
+            with (
+                httpx.Client(follow_redirects=False, timeout=probe.timeout_s, trust_env=False) as client,
+                client.stream("GET", probe.url, headers=dict(probe.headers)) as response,
+            ):
+                body = b""
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > BODY_MAX_BYTES:
+                        return response.status_code, b"", f"more than {BODY_MAX_BYTES} bytes came from {probe.place}"
+                return response.status_code, body, ""
+        except httpx.TimeoutException:
+            return None, b"", f"no answer from {probe.place} within {probe.timeout_s:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, ValueError) as error:
+            return None, b"", f"{probe.place} cannot be reached ({type(error).__name__})"
+
+
+def _status_words(probe: Probe, status: int | None) -> str:
+    if status is not None and 300 <= status < 400:
+        return f"{probe.place} redirects (HTTP {status}), as to a login page, instead of answering"
+    return f"{probe.place} answers HTTP {status} instead of {probe.expect_status}"
+
+
+def _judge_json(probe: Probe, status: int, body: bytes) -> Answer:
+    try:
+        content = json.loads(body, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        what = "HTML" if body.lstrip()[:1] == b"<" else "something that is no JSON" if body.strip() else "nothing"
+        return Answer(probe.name, "down", f"{probe.place} answers HTTP {status} with {what}", status)
+    if isinstance(content, dict) and str(content.get("status", "")).lower() == "error":
+        return Answer(probe.name, "down", f"{probe.place} answers HTTP {status} with status error", status)
+    for path, wanted in probe.expect.items():
+        if (found := read_path(content, path)) != wanted:
+            return Answer(probe.name, "down", f"{probe.place} shows {path}={found!r} instead of {wanted!r}", status)
+    values = {flag: text for flag, path in probe.values.items() if (text := read_path(content, path)) is not None}
+    return Answer(probe.name, "up", f"HTTP {status} from {probe.place}", status, values)
+
+
+def read_path(content: Any, path: str) -> str | None:
+    """The text at a dotted path of decoded JSON; None when it is not there or no plain value.
+
+    A list of plain values reads as its members joined with commas, as such lists are written in flags.
+    """
+    for step in path.split("."):
+        if not isinstance(content, dict) or step not in content:
+            return None
+        content = content[step]
+    if isinstance(content, list):
+        members = [_plain(item) for item in content[:100]]
+        return None if None in members else ",".join(str(member) for member in members)
+    return _plain(content)
+
+
+def _plain(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value[:TEXT_MAX] if isinstance(value, str) else None
+
+
+def default_probe(
+    provider: str, base_url: str, *, health_path: str | None = None, headers: Mapping[str, str] | None = None
+) -> Probe | None:
+    """The usual liveness question of a rail: the list of coins for SHKeeper, a currency look-up for Request Network.
+
+    SHKeeper's needs no key; Request Network's gets the account's in ``headers``. None for a rail nobody knows.
+    """
+    base, sent = base_url.rstrip("/"), dict(headers or {})
+    if provider == "shkeeper":
+        usual = health_path in (None, "/api/v1/crypto")
+        expect = {"status": "success"} if usual else {}
+        return Probe("shkeeper", f"{base}{health_path or '/api/v1/crypto'}", expect=expect, headers=sent)
+    if provider == "request_network":
+        return Probe("request_network", f"{base}{health_path or '/v2/currencies?network=bsc'}", headers=sent)
+    return None

@@ -1,0 +1,154 @@
+"""What a set of flags means together: which rails take new payments, what each flag says, and what contradicts.
+
+Pure: it looks only at the values it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from recon.rails.flags.words import (
+    DEFAULT_PROVIDER,
+    ENABLED_PROVIDERS,
+    FLAGS,
+    FORCE_PAYOUT_DEMO,
+    MODE_TEXT,
+    PAYMENT_MODE,
+    PROVIDER_MODE,
+    RECONCILIATION_ENABLED,
+    ROLLBACK_PROVIDER,
+    FlagWords,
+    bool_of,
+    looks_secret,
+    mode_of,
+    split_list,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagView:
+    """One flag as it stands: the value as written (None when it is not set) and what that means."""
+
+    flag: str
+    value: str | None
+    means: str
+    is_understood: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FlagStatus:
+    """All flags and what they mean together.
+
+    Args:
+        rails: Rails that take new payments now, in the order of the list.
+        contradictions: Flags that cannot both be meant, or words nobody understands; one sentence each.
+        alarms: What is dangerous whatever else is set; one sentence each.
+    """
+
+    flags: tuple[FlagView, ...]
+    rails: tuple[str, ...]
+    means: str
+    contradictions: tuple[str, ...]
+    alarms: tuple[str, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing contradicts and nothing alarms."""
+        return not self.contradictions and not self.alarms
+
+
+def judge_flags(values: Mapping[str, str | None], words: FlagWords) -> FlagStatus:
+    """Say what the flags mean, one by one and together.
+
+    Args:
+        values: Values by name as the file gives them; others than flags are not looked at.
+    """
+    views = tuple(_view(flag, values, words) for flag in words.known_flags() if not looks_secret(flag))
+    rails = open_rails(values, words)
+    return FlagStatus(
+        flags=views,
+        rails=rails,
+        means=_meaning(values, rails),
+        contradictions=tuple(_contradictions(values, words, views)),
+        alarms=tuple(_alarms(values)),
+    )
+
+
+def open_rails(values: Mapping[str, str | None], words: FlagWords) -> tuple[str, ...]:
+    """The rails that take new payments: listed, not switched off, and in no mode that only reads."""
+    if "read_only" in (mode_of(values.get(PROVIDER_MODE)), mode_of(values.get(PAYMENT_MODE))):
+        return ()
+    listed = [rail for word in split_list(values.get(ENABLED_PROVIDERS) or "") if (rail := words.rail(word))]
+    return tuple(rail for rail in dict.fromkeys(listed) if not _is_off(rail, values, words))
+
+
+def _is_off(rail: str, values: Mapping[str, str | None], words: FlagWords) -> bool:
+    switch = words.rail_switches.get(rail)
+    return switch is not None and bool_of(values.get(switch)) is False
+
+
+def _view(flag: str, values: Mapping[str, str | None], words: FlagWords) -> FlagView:
+    about = FLAGS[flag][1] if flag in FLAGS else "a flag of this installation"
+    value = values.get(flag)
+    if value is None or not value.strip():
+        return FlagView(flag, value, f"not set, the backend's own default applies ({about})", True)
+    match words.kind(flag):
+        case "bool":
+            truth = bool_of(value)
+            said = None if truth is None else "yes" if truth else "no"
+        case "mode":
+            mode = mode_of(value)
+            said = MODE_TEXT[mode] if mode else None
+        case "provider" | "providers":
+            named = [words.rail(word) for word in split_list(value)]
+            said = None if None in named else ", ".join(str(name) for name in named)
+        case _:
+            said = "taken as it is"
+    means = f"{about}: {said}" if said else f"{about}: nobody knows the word {value[:60]!r}"
+    return FlagView(flag, value, means, said is not None)
+
+
+def _meaning(values: Mapping[str, str | None], rails: tuple[str, ...]) -> str:
+    mode = mode_of(values.get(PROVIDER_MODE))
+    taken = f"New payments go to {' and '.join(rails)}" if rails else "No rail takes new payments"
+    reconciles = bool_of(values.get(RECONCILIATION_ENABLED))
+    by_itself = {
+        True: "the backend reconciles by itself",
+        False: "the backend does not reconcile by itself",
+        None: "whether the backend reconciles by itself is not set",
+    }[reconciles]
+    return f"{taken}; {MODE_TEXT[mode] if mode else 'the mode is not set'}; {by_itself}."
+
+
+def _contradictions(values: Mapping[str, str | None], words: FlagWords, views: tuple[FlagView, ...]) -> list[str]:
+    found = [f"{view.flag}: {view.means}." for view in views if not view.is_understood]
+    listed = [words.rail(word) for word in split_list(values.get(ENABLED_PROVIDERS) or "")]
+    for word in split_list(values.get(ENABLED_PROVIDERS) or ""):
+        if mode_of(word):
+            found.append(f"{ENABLED_PROVIDERS} holds the mode word {word!r}; {PROVIDER_MODE} was probably meant.")
+    for rail, switch in sorted(words.rail_switches.items()):
+        state = bool_of(values.get(switch))
+        if state is False and rail in listed:
+            found.append(f"{ENABLED_PROVIDERS} lists {rail} and {switch} switches it off.")
+        if state is True and listed and rail not in listed:
+            found.append(f"{switch} switches {rail} on and {ENABLED_PROVIDERS} does not list it.")
+    for flag, what in ((DEFAULT_PROVIDER, "the default"), (ROLLBACK_PROVIDER, "the rail to fall back to")):
+        named = words.rail(values.get(flag) or "")
+        if named and listed and named not in listed:
+            found.append(f"{flag} names {named} as {what} and {ENABLED_PROVIDERS} does not list it.")
+        elif named and _is_off(named, values, words):
+            found.append(f"{flag} names {named} as {what} and {words.rail_switches[named]} switches it off.")
+    modes = [mode_of(values.get(flag)) for flag in (PROVIDER_MODE, PAYMENT_MODE)]
+    if None not in modes and modes[0] != modes[1]:
+        found.append(f"{PROVIDER_MODE} says {values[PROVIDER_MODE]} and {PAYMENT_MODE} says {values[PAYMENT_MODE]}.")
+    return found
+
+
+def _alarms(values: Mapping[str, str | None]) -> list[str]:
+    found = []
+    if bool_of(values.get(FORCE_PAYOUT_DEMO)):
+        found.append(f"{FORCE_PAYOUT_DEMO} is on: payouts are only SIMULATED, and none of them counts as settled.")
+    if mode_of(values.get(PROVIDER_MODE)) == "dry_run":
+        found.append(f"{PROVIDER_MODE}={values[PROVIDER_MODE]} still writes statuses; only acts on chain are left out.")
+    return found

@@ -1,0 +1,169 @@
+"""YAML text with places: which characters hold a value, so that a change can be shown as a patch of those only.
+
+Only PyYAML's composer is used: it builds nodes with their places, makes no objects, and does not copy what an alias
+points to, so a file made to explode stays small.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from recon.rails.flags.errors import ManifestError
+
+if TYPE_CHECKING:
+    from yaml.nodes import MappingNode, Node, ScalarNode
+
+SIZE_MAX_BYTES: Final = 1_000_000
+DOCUMENTS_MAX: Final = 200
+DEPTH_MAX: Final = 60
+_PLAIN_SAFE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.,/@+-]*\Z")
+_WORDS: Final = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """A YAML file's text and the roots of its documents.
+
+    Args:
+        shared: Identities of nodes that an alias points to, so that a change of them shows in several places.
+    """
+
+    path: str
+    text: str
+    roots: tuple[Node, ...]
+    shared: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """New text for a stretch of a file's text."""
+
+    start: int
+    end: int
+    text: str
+
+
+def read_yaml_text(path: Path) -> YamlFile:
+    """Read a YAML file.
+
+    Raises:
+        ManifestError: It cannot be read, is too large, is no UTF-8 or no YAML, or is nested too deeply.
+    """
+    name = str(path)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(SIZE_MAX_BYTES + 1)
+    except OSError as error:
+        raise ManifestError(
+            path=name, why=f"the file cannot be read ({error.strerror})", remedy="Check the path."
+        ) from error
+    if len(data) > SIZE_MAX_BYTES:
+        raise ManifestError(path=name, why=f"it has more than {SIZE_MAX_BYTES} bytes", remedy="Name the right file.")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ManifestError(path=name, why="it is not UTF-8 text", remedy="Save it as UTF-8.") from error
+    return parse_yaml_text(text, path=name)
+
+
+def parse_yaml_text(text: str, *, path: str) -> YamlFile:
+    """Read YAML text; see :func:`read_yaml_text`."""
+    import yaml
+
+    try:
+        roots = []
+        for root in yaml.compose_all(text, Loader=yaml.SafeLoader):
+            roots.append(root)
+            if len(roots) > DOCUMENTS_MAX:
+                raise ManifestError(path=path, why=f"it has more than {DOCUMENTS_MAX} documents", remedy="Split it.")
+        shared = frozenset(_shared(roots, path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise ManifestError(path=path, why=f"it is no valid YAML{where}", remedy="Correct it first.") from error
+    except RecursionError as error:
+        raise ManifestError(path=path, why="it is nested too deeply", remedy="Name the right file.") from error
+    return YamlFile(path, text, tuple(root for root in roots if root is not None), shared)
+
+
+def _shared(roots: Sequence[Node], path: str) -> Iterable[int]:
+    from yaml.nodes import MappingNode, SequenceNode
+
+    seen: Counter[int] = Counter()
+    waiting = [(root, 0) for root in roots if root is not None]
+    while waiting:
+        node, depth = waiting.pop()
+        seen[id(node)] += 1
+        if depth > DEPTH_MAX:
+            raise ManifestError(path=path, why="it is nested too deeply", remedy="Name the right file.")
+        if seen[id(node)] > 1:
+            continue
+        if isinstance(node, MappingNode):
+            waiting.extend((child, depth + 1) for pair in node.value for child in pair)
+        elif isinstance(node, SequenceNode):
+            waiting.extend((child, depth + 1) for child in node.value)
+    return [identity for identity, count in seen.items() if count > 1]
+
+
+def child(node: Node | None, key: str) -> Node | None:
+    """The value of a key of a mapping, the last of repeated ones; None without one. Merged keys do not count."""
+    from yaml.nodes import MappingNode
+
+    if not isinstance(node, MappingNode):
+        return None
+    return next((value for name, value in reversed(node.value) if name.value == key), None)
+
+
+def keys(node: Node | None) -> tuple[str, ...]:
+    """The keys of a mapping as they stand, repeated ones repeated."""
+    from yaml.nodes import MappingNode
+
+    return tuple(str(name.value) for name, _ in node.value) if isinstance(node, MappingNode) else ()
+
+
+def scalar(node: Node | None) -> ScalarNode | None:
+    """The node if it is a plain value."""
+    from yaml.nodes import ScalarNode
+
+    return node if isinstance(node, ScalarNode) else None
+
+
+def mapping(node: Node | None) -> MappingNode | None:
+    """The node if it is a mapping."""
+    from yaml.nodes import MappingNode
+
+    return node if isinstance(node, MappingNode) else None
+
+
+def spell_scalar(value: str, *, style: str | None) -> str:
+    """Write a text as a YAML value: in the quotes it had, else bare where that stays a text, else in double quotes.
+
+    >>> spell_scalar("false", style=None), spell_scalar("shkeeper", style=None), spell_scalar("x", style="'")
+    ('"false"', 'shkeeper', "'x'")
+    """
+    if style in ("'", '"'):
+        return f"{style}{value}{style}"
+    is_bare = bool(_PLAIN_SAFE.match(value)) and value.lower() not in _WORDS
+    return value if is_bare else f'"{value}"'
+
+
+def replace_stretches(text: str, replacements: Iterable[Replacement]) -> str:
+    """The text with every stretch replaced; what is added at one place keeps its order."""
+    ordered = sorted(enumerate(replacements), key=lambda pair: (pair[1].start, pair[0]), reverse=True)
+    for _, part in ordered:
+        text = text[: part.start] + part.text + text[part.end :]
+    return text
+
+
+def unified_patch(before: str, after: str, *, path: str) -> str:
+    """A unified diff that ``patch -p1`` takes; empty when nothing differs."""
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}"
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

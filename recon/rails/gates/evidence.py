@@ -1,0 +1,251 @@
+"""Reads what gates are judged by: the run history, a plan, delivery records, health checks.
+
+A line that cannot be read is passed over and counted where that can only make a gate stricter; where leaving it out
+could let a gate pass, the file is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from recon.core.errors import RefusedError
+from recon.core.model import Plan
+from recon.core.registry import load_registry
+from recon.plans.history import History
+from recon.rails.flags.plan import FlagSetup
+from recon.rails.flags.probes import Answer, Probe, Prober
+from recon.rails.gates.records import Deliveries, DeliveryRecord, DryRun, Finding, HealthRecord, RunRecord
+
+HEALTH_FILE: Final = "health-checks.ndjson"
+FORMAT: Final = 1
+LINE_MAX: Final = 200_000
+LINES_MAX: Final = 5_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_CALENDAR_END_MS: Final = 253_402_300_799_999
+
+
+class EvidenceFileError(RefusedError):
+    """A file of evidence cannot be read whole, so no gate may rest on it."""
+
+    def __init__(self, *, path: str, line: int | None, why: str) -> None:
+        where = f", line {line}" if line is not None else ""
+        super().__init__(f"{path}{where}: {why}; no gate was judged by it. Correct the file or name another.")
+
+
+def run_records(history: History) -> tuple[RunRecord, ...]:
+    """The run history as gates use it; entries of undo and backfill plans are no dry runs and are left out."""
+    found = []
+    for entry in history.entries:
+        if entry.get("kind", "correction") == "correction" and (record := _run_record(entry)) is not None:
+            found.append(record)
+    return tuple(found)
+
+
+def _run_record(entry: Mapping[str, Any]) -> RunRecord | None:
+    at = _moment(entry.get("at"))
+    window = entry.get("window") or {}
+    if at is None or not isinstance(window, Mapping):
+        return None
+    breaks, health, blocking = entry.get("breaks"), entry.get("health") or {}, entry.get("blocking") or {}
+    return RunRecord(
+        at=at,
+        digest=str(entry.get("digest") or ""),
+        covers_from=_moment(window.get("from")),
+        covers_to=min(_moment(window.get("to")) or at, at),
+        providers=tuple(str(name) for name in window.get("providers") or ()),
+        is_whole=is_whole_window(window),
+        is_complete=entry.get("complete") is True,
+        is_healthy=isinstance(health, Mapping) and health.get("ok") is True,
+        blocking={str(name): count for name, count in dict(blocking).items() if isinstance(count, int)},
+        breaks=frozenset(map(str, breaks)) if isinstance(breaks, list) else None,
+    )
+
+
+def is_whole_window(window: Mapping[str, Any]) -> bool:
+    """Whether a selection left out no status, no single payments and none that are not open."""
+    return not (window.get("statuses") or window.get("ids") or window.get("open_only"))
+
+
+def dry_run_of(plan: Plan) -> DryRun:
+    """A plan of corrections as evidence."""
+    health = plan.summary.get("health") or {}
+    judged = plan.summary.get("by_provider") or {}
+    at = _moment(plan.created_at)
+    assert at is not None, "a loaded plan has a time"
+    return DryRun(
+        digest=plan.digest,
+        at=at,
+        judged={str(rail): {str(name): int(count) for name, count in split.items()} for rail, split in judged.items()},
+        findings=tuple(
+            Finding(item.payment_id, item.provider, item.verdict, item.tier, item.severity) for item in plan.findings
+        ),
+        is_healthy=health.get("ok") is True,
+        health_reasons=tuple(str(reason) for reason in health.get("reasons") or ()),
+        incomplete=tuple(sorted({str(row["source"]) for row in plan.coverage if not row.get("complete", False)})),
+        providers=tuple(str(name) for name in plan.window.get("providers") or ()),
+        is_whole=is_whole_window(plan.window),
+    )
+
+
+def deliveries_of(rows: Iterable[Mapping[str, Any]], *, from_at: datetime, to_at: datetime, source: str) -> Deliveries:
+    """Rows of :data:`recon.core.tables.DELIVERIES` as evidence; a row without a time is taken to be from right now.
+
+    Args:
+        from_at, to_at: The time for which all deliveries are there.
+    """
+    registry, records = load_registry(), []
+    for row in rows:
+        ms, status, valid = row.get("received_at"), row.get("http_status"), row.get("signature_valid")
+        known = isinstance(ms, int) and not isinstance(ms, bool)
+        records.append(
+            DeliveryRecord(
+                delivery_id=str(row.get("delivery_id") or "?")[:100],
+                provider=registry.provider(str(row.get("provider") or "")),
+                at=_from_ms(int(ms)) if known and ms is not None else to_at,
+                http_status=status if isinstance(status, int) and not isinstance(status, bool) else None,
+                signature_valid=valid if isinstance(valid, bool) else None,
+                is_dead_letter=row.get("dead_letter") is True,
+            )
+        )
+    return Deliveries(tuple(sorted(records, key=lambda each: (each.at, each.delivery_id))), from_at, to_at, source)
+
+
+def load_deliveries(path: Path, *, now: datetime) -> Deliveries:
+    """Read delivery records, one JSON object a line, as a recorded world holds them (``{"delivery": {...}}``) or bare.
+
+    The file is taken to be whole from its first record to now, unless its first line says otherwise:
+    ``{"coverage": {"from": ms, "to": ms}}``.
+
+    Raises:
+        EvidenceFileError: It cannot be read, or a line is no record: leaving one out could hide a failure.
+    """
+    rows: list[Mapping[str, Any]] = []
+    from_at, to_at = None, now
+    for number, item in _lines(path):
+        if number == 1 and isinstance(item.get("coverage"), dict):
+            from_at, to_at = _coverage(path, item["coverage"], now)
+            continue
+        row = item.get("delivery", item)
+        if not isinstance(row, dict) or not isinstance(row.get("received_at"), int) or "provider" not in row:
+            raise EvidenceFileError(
+                path=path.name, line=number, why="this is no delivery with provider and received_at"
+            )
+        rows.append(row)
+    found = deliveries_of(rows, from_at=from_at or now, to_at=to_at, source=path.name)
+    if from_at is None and found.records:
+        return Deliveries(found.records, found.records[0].at, to_at, path.name)
+    return found
+
+
+def _coverage(path: Path, given: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
+    begin, end = given.get("from"), given.get("to")
+    if not isinstance(begin, int) or not isinstance(end, int):
+        raise EvidenceFileError(path=path.name, line=1, why="coverage needs from and to in milliseconds")
+    return _from_ms(begin), min(_from_ms(end), now)
+
+
+def check_health(
+    provider: str, *, setup: FlagSetup, prober: Prober, backend: Iterable[Probe], now: datetime
+) -> HealthRecord:
+    """Make one deployment health check: the rail itself and every probe of the running backend, each asked once."""
+    answers: list[Answer] = []
+    if (probe := setup.health.get(provider)) is None:
+        answers.append(Answer(provider, "down", f"no health address is configured for {provider}"))
+    else:
+        answers.append(prober.ask(probe))
+    asked = tuple(backend)
+    answers.extend(prober.ask(each) for each in asked)
+    if not asked:
+        answers.append(Answer("backend", "down", "no probe of the running backend is configured in [[flags.readback]]"))
+    bad = [answer for answer in answers if not answer.is_up]
+    why = "; ".join(f"{answer.name}: {answer.why}" for answer in (bad or answers))
+    return HealthRecord(now, provider, not bad, why[:1000])
+
+
+def append_health(folder: Path, record: HealthRecord) -> None:
+    """Add one health check to the file of them, in one write, and make it last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    body = {
+        "format": FORMAT,
+        "at": record.at.astimezone(UTC).isoformat(),
+        "provider": record.provider,
+        "ok": record.is_ok,
+        "why": record.why,
+    }
+    line = (json.dumps(body, sort_keys=True) + "\n").encode()
+    path = folder / HEALTH_FILE
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(handle).st_size
+        # Half a line of an interrupted write must not swallow this one.
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        os.write(handle, line)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def load_health(folder: Path) -> tuple[HealthRecord, ...]:
+    """The health checks made so far. What cannot be read counts as a check of its rail that was not well.
+
+    An unreadable line may have been a bad check, and skipping it could make two good ones look like two in a row; it is
+    taken to be a bad check of every rail, made right after the line before it.
+    """
+    path = folder / HEALTH_FILE
+    if not path.exists():
+        return ()
+    records: list[HealthRecord] = []
+    for number, item in _lines(path, strict=False):
+        at = _moment(item.get("at"))
+        provider, is_ok = item.get("provider"), item.get("ok")
+        if item.get("format") == FORMAT and at and isinstance(provider, str) and isinstance(is_ok, bool):
+            records.append(HealthRecord(at, provider, is_ok, str(item.get("why") or "")[:1000]))
+            continue
+        after = records[-1].at + timedelta(milliseconds=1) if records else _EPOCH
+        rails = {record.provider for record in records}
+        records.extend(HealthRecord(after, rail, False, f"line {number} cannot be read") for rail in sorted(rails))
+    return tuple(records)
+
+
+def _lines(path: Path, *, strict: bool = True) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            for number in range(1, LINES_MAX + 1):
+                line = stream.readline(LINE_MAX)
+                if not line:
+                    return
+                if not line.strip():
+                    continue
+                try:
+                    item = json.loads(line)
+                except (ValueError, RecursionError):
+                    item = None
+                if isinstance(item, dict):
+                    yield number, item
+                elif strict:
+                    raise EvidenceFileError(path=path.name, line=number, why="this is no JSON object")
+                else:
+                    yield number, {}
+            raise EvidenceFileError(path=path.name, line=LINES_MAX, why="the file is too long")
+    except OSError as error:
+        raise EvidenceFileError(path=path.name, line=None, why=f"the file cannot be read ({error.strerror})") from error
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _from_ms(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=min(max(ms, 0), _CALENDAR_END_MS))

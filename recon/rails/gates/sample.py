@@ -1,0 +1,340 @@
+"""The manual sample: a few payments drawn so that anyone can draw them again, checked by two people, signed by each.
+
+A sample is a sheet (a file named by its digest) and one file per sign-off beside it. The draw is seeded and stratified:
+every verdict and every size of payment that occurs is in it before a common kind comes twice.
+
+>>> rows = [Candidate(f"p{n}", "in_sync", value_units=n * 10**6, decimals=6) for n in range(100)]
+>>> [row.payment_id for row in draw_sample(rows, size=3, seed=7)]
+['p5', 'p51', 'p8']
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+from recon.core.canonical import canonical_json, sha256_hex
+from recon.core.errors import RefusedError, UsageError
+from recon.core.money import format_units
+
+FORMAT: Final = 1
+SIZE_MAX: Final = 1000
+FILE_MAX_BYTES: Final = 20_000_000
+BANDS: Final = ((10, "under 10"), (100, "10 to 100"), (1000, "100 to 1000"), (10_000, "1000 to 10000"))
+NAME_MAX: Final = 100
+NOTE_MAX: Final = 2000
+
+Finding = Literal["right", "wrong"]
+
+
+class SampleError(RefusedError):
+    """A sample file is not the one that was drawn."""
+
+    def __init__(self, *, path: str, why: str) -> None:
+        super().__init__(f'{path}: {why}; nothing was recorded. Draw a new one with "recon sample".')
+
+
+class SampleTooSmallError(UsageError):
+    """There are fewer payments than the sample asks for, or it asks for none."""
+
+    def __init__(self, *, size: int, found: int) -> None:
+        super().__init__(
+            f"A sample of {size} was asked for and {found} payments can be drawn from (1 to {SIZE_MAX} are possible); "
+            "no file was written. Widen the window or ask for fewer."
+        )
+
+
+class SignedTwiceError(RefusedError):
+    """The same person would sign the same sample twice."""
+
+    def __init__(self, *, operator: str, earlier: str) -> None:
+        super().__init__(
+            f"{operator} has signed this sample already, as {earlier!r}; nothing was recorded. "
+            "The second sign-off must be another person's."
+        )
+
+
+class SignOffError(UsageError):
+    """A sign-off does not say what it must: who, and one finding for each row of the sample."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"The sign-off {why}; nothing was recorded.")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A payment that may be drawn: what recon says of it, and its size in base units of its token."""
+
+    payment_id: str
+    verdict: str
+    value_units: int | None = None
+    decimals: int | None = None
+    symbol: str | None = None
+    reason: str = ""
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def band(self) -> str:
+        """The size of the payment in whole tokens, as a word; tokens are taken to be worth about the same."""
+        if self.value_units is None or self.decimals is None:
+            return "amount unknown"
+        whole = abs(self.value_units) // 10**self.decimals
+        return next((name for limit, name in BANDS if whole < limit), "10000 and over")
+
+    @property
+    def amount(self) -> str:
+        """The amount as text with its token."""
+        if self.value_units is None or self.decimals is None:
+            return ""
+        return f"{format_units(self.value_units, decimals=self.decimals)} {self.symbol or ''}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One drawn payment as two people look at it."""
+
+    payment_id: str
+    verdict: str
+    band: str
+    amount: str
+    reason: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A drawn sample.
+
+    Args:
+        plan: Digest of the plan whose judgements are checked; ``plan_at`` when it was made.
+        population: How many payments it was drawn from.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
+
+    provider: str
+    seed: int
+    size: int
+    population: int
+    plan: str
+    plan_at: str
+    drawn_at: str
+    rows: tuple[SampleRow, ...]
+    format: int = FORMAT
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """What one person found: for each row whether recon's judgement is right.
+
+    Args:
+        sample: Digest of the sample.
+        operator: The name as given; two names are one person if they read the same (see :func:`person_key`).
+        findings: ``right`` or ``wrong`` by payment id.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
+
+    sample: str
+    operator: str
+    at: str
+    findings: dict[str, Finding]
+    notes: dict[str, str]
+    format: int = FORMAT
+    digest: str = ""
+
+
+def draw_sample(candidates: Iterable[Candidate], *, size: int, seed: int) -> tuple[SampleRow, ...]:
+    """Draw rows, stratified by verdict and size; the same candidates in any order and the same seed give the same rows.
+
+    Each stratum gives one row before any gives a second; where strata outnumber rows, the verdicts take turns.
+
+    Raises:
+        SampleTooSmallError: Fewer payments than rows.
+    """
+    unique = {candidate.payment_id: candidate for candidate in candidates}
+    if not 1 <= size <= SIZE_MAX or len(unique) < size:
+        raise SampleTooSmallError(size=size, found=len(unique))
+    strata: dict[tuple[str, str], list[Candidate]] = {}
+    for candidate in sorted(unique.values(), key=lambda item: item.payment_id):
+        strata.setdefault((candidate.verdict, candidate.band), []).append(candidate)
+    dice = random.Random(seed)  # noqa: S311 - a draw that can be repeated, not a secret
+    for _, members in sorted(strata.items()):
+        dice.shuffle(members)
+    drawn: list[Candidate] = []
+    while len(drawn) < size:
+        drawn.extend(_one_of_each(strata, dice)[: size - len(drawn)])
+    return tuple(
+        SampleRow(item.payment_id, item.verdict, item.band, item.amount, item.reason, item.evidence)
+        for item in sorted(drawn, key=lambda item: (item.verdict, item.payment_id))
+    )
+
+
+def _one_of_each(strata: Mapping[tuple[str, str], list[Candidate]], dice: random.Random) -> list[Candidate]:
+    """Take one from every stratum that has any left, the verdicts in turn, their sizes in a drawn order."""
+    by_verdict: dict[str, list[Candidate]] = {}
+    for (verdict, _), members in sorted(strata.items()):
+        if members:
+            by_verdict.setdefault(verdict, []).append(members[-1])
+    for members in by_verdict.values():
+        dice.shuffle(members)
+    order = sorted(by_verdict)
+    dice.shuffle(order)
+    turns = [
+        by_verdict[verdict][turn]
+        for turn in range(max(len(members) for members in by_verdict.values()))
+        for verdict in order
+        if turn < len(by_verdict[verdict])
+    ]
+    for members in strata.values():
+        if members and members[-1] in turns:
+            members.pop()
+    return turns
+
+
+def make_sample(
+    candidates: Sequence[Candidate], *, provider: str, size: int, seed: int, plan: tuple[str, str], now: datetime
+) -> Sample:
+    """Draw a sample and give it its digest.
+
+    Args:
+        plan: Digest of the plan that judged the candidates, and when it was made.
+
+    Raises:
+        SampleTooSmallError: Fewer payments than rows.
+    """
+    rows = draw_sample(candidates, size=size, seed=seed)
+    population = len({candidate.payment_id for candidate in candidates})
+    return _sealed(Sample(provider, seed, size, population, plan[0], plan[1], _time(now), rows))
+
+
+def sign_sample(
+    sample: Sample,
+    earlier: Iterable[SignOff],
+    *,
+    operator: str,
+    findings: Mapping[str, str],
+    notes: Mapping[str, str],
+    now: datetime,
+) -> SignOff:
+    """Make one person's sign-off of a whole sample.
+
+    Raises:
+        SignedTwiceError: That person signed it before.
+        SignOffError: No name, a row without a finding, or a finding without a row.
+    """
+    name = " ".join(operator.split())
+    if not person_key(name) or len(name) > NAME_MAX or not name.isprintable():
+        raise SignOffError(why=f"needs the name of who looked, in at most {NAME_MAX} characters")
+    for sign in earlier:
+        if sign.sample == sample.digest and person_key(sign.operator) == person_key(name):
+            raise SignedTwiceError(operator=name, earlier=sign.operator)
+    rows = {row.payment_id for row in sample.rows}
+    if missing := sorted(rows - set(findings)):
+        raise SignOffError(why=f"has no finding for {missing[0]} and {len(missing) - 1} more of {len(rows)} rows")
+    if extra := sorted(set(findings) - rows):
+        raise SignOffError(why=f"has a finding for {extra[0][:60]}, which is not in the sample")
+    for payment_id, word in findings.items():
+        if word not in ("right", "wrong"):
+            raise SignOffError(why=f"says {word[:40]!r} of {payment_id}; it must be right or wrong")
+    kept = {key: text[:NOTE_MAX] for key, text in sorted(notes.items()) if key in rows and text}
+    checked: dict[str, Finding] = {key: "right" if findings[key] == "right" else "wrong" for key in sorted(rows)}
+    return _sealed_sign(SignOff(sample.digest, name, _time(now), checked, kept))
+
+
+def person_key(name: str) -> str:
+    """What tells people apart: their name without case, accents of writing form, or spacing."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _sealed(sample: Sample) -> Sample:
+    return replace(sample, digest=sha256_hex(canonical_json(asdict(replace(sample, digest="")))))
+
+
+def _sealed_sign(sign: SignOff) -> SignOff:
+    return replace(sign, digest=sha256_hex(canonical_json(asdict(replace(sign, digest="")))))
+
+
+def save_sample(sample: Sample, path: Path) -> None:
+    """Write a sample so that the file is whole or not there; an existing file is never replaced.
+
+    Raises:
+        SampleError: Something stands at that path already.
+    """
+    _save(asdict(sample), path)
+
+
+def save_sign_off(sign: SignOff, sample_path: Path) -> Path:
+    """Write a sign-off beside its sample and give its path.
+
+    Raises:
+        SampleError: That person's file is there already.
+    """
+    name = hashlib.sha256(person_key(sign.operator).encode()).hexdigest()[:12]
+    path = sample_path.with_name(f"{sample_path.stem}.signed-{name}.json")
+    _save(asdict(sign), path)
+    return path
+
+
+def _save(content: Mapping[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waiting = path.with_name(path.name + ".part")
+    waiting.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    try:
+        path.hardlink_to(waiting)
+    except FileExistsError as error:
+        raise SampleError(path=path.name, why="a file of that name is there already and is kept") from error
+    finally:
+        waiting.unlink()
+
+
+def load_sample(path: Path) -> Sample:
+    """Read a sample back.
+
+    Raises:
+        SampleError: It cannot be read, or was changed since it was drawn.
+    """
+    sample: Sample = _load(path, Sample)
+    if _sealed(sample).digest != sample.digest:
+        raise SampleError(path=path.name, why="it was changed after it was drawn (its digest does not fit)")
+    return sample
+
+
+def load_sign_offs(sample_path: Path) -> tuple[SignOff, ...]:
+    """Read all sign-offs beside a sample, by name.
+
+    Raises:
+        SampleError: One cannot be read, or was changed since it was signed.
+    """
+    signs = []
+    for path in sorted(sample_path.parent.glob(f"{sample_path.stem}.signed-*.json")):
+        sign: SignOff = _load(path, SignOff)
+        if _sealed_sign(sign).digest != sign.digest:
+            raise SampleError(path=path.name, why="it was changed after it was signed (its digest does not fit)")
+        signs.append(sign)
+    return tuple(sorted(signs, key=lambda sign: (sign.at, sign.operator)))
+
+
+def _load(path: Path, kind: type[Any]) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        if path.stat().st_size > FILE_MAX_BYTES:
+            raise SampleError(path=path.name, why="the file is larger than any sample")
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except OSError as error:
+        raise SampleError(path=path.name, why=f"the file cannot be read ({error.strerror})") from error
+    except (ValidationError, ValueError, RecursionError) as error:
+        raise SampleError(path=path.name, why="this is no file of that kind, or it was cut or changed") from error
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,83 @@
+"""What every output is made from: facts and tables of plain text, with how each column is to be read.
+
+A cell holds the exact value as text (``1234.5 USDC``, seconds, ISO times). Outputs for people dress it by the kind of
+its column (``1,234.5 USDC``, ``3 d 2 h``); outputs for machines print it as it is. So the numbers cannot differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from recon.reports.text import age_text, clean_text, group_digits
+
+Kind = Literal["text", "id", "count", "amount", "amounts", "age", "time", "severity", "tier", "verdict", "prose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its stable name, its heading for people, and what kind of cell it holds.
+
+    ``wide`` columns are left out where a terminal is narrow; every other output has them.
+    """
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One figure or statement of the headline; ``alarm`` asks for attention."""
+
+    name: str
+    label: str
+    value: str
+    kind: Kind = "text"
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under columns. ``shown`` is how many rows an output for people prints; None is all."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    empty: str = "nothing"
+    shown: int | None = None
+
+    def __post_init__(self) -> None:
+        assert all(len(row) == len(self.columns) for row in self.rows), f"{self.name}: a row of another width"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A headline, tables in reading order, and what to do next."""
+
+    name: str
+    title: str
+    facts: tuple[Fact, ...] = ()
+    tables: tuple[Table, ...] = ()
+    next_steps: tuple[str, ...] = field(default=())
+
+    def table(self, name: str) -> Table:
+        """The table of that name; KeyError when there is none."""
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise KeyError(name)
+
+
+def human_cell(text: str, kind: Kind) -> str:
+    """A cell as people read it; the value itself is unchanged."""
+    if kind in ("amount", "count"):
+        return group_digits(clean_text(text))
+    if kind == "amounts":
+        return ", ".join(group_digits(part) for part in clean_text(text).split(", "))
+    if kind == "age":
+        return age_text(int(text)) if text.lstrip("-").isdigit() else ""
+    return clean_text(text)

@@ -1,0 +1,1 @@
+"""One report in each format: for a terminal, as JSON, as CSV and as Markdown."""

@@ -1,0 +1,288 @@
+"""The grid of a plan: every payment of the snapshot with what is known of it, or the findings alone without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from recon.core.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier
+from recon.core.money import format_units
+from recon.core.registry import Registry
+from recon.reports.pages.page import CELL_MAX, Grid, GridColumn
+from recon.reports.pages.pictures import age_band, chain_name
+from recon.reports.pages.whole import Whole
+from recon.reports.text import amount_text, clean_text, value_text
+from recon.reports.views.plan import breaks_of, finding_row
+
+ROWS_MAX: Final = 300_000
+"""Most payments of one page. What needs somebody always comes first and is never left out."""
+
+COLUMNS: Final = (
+    GridColumn("severity", "severity", "severity", is_filter=True),
+    GridColumn("payment_id", "payment", "id"),
+    GridColumn("verdict", "verdict", "verdict", is_filter=True),
+    GridColumn("tier", "tier", "tier", is_filter=True),
+    GridColumn("value", "at risk", "amount"),
+    GridColumn("expected", "expected", "amount"),
+    GridColumn("age_s", "age", "age"),
+    GridColumn("provider", "provider", is_filter=True),
+    GridColumn("chain", "chain", is_filter=True),
+    GridColumn("status", "status", is_filter=True),
+    GridColumn("reason", "reason", "prose"),
+    GridColumn("age_band", "age band", is_filter=True, is_hidden=True),
+    GridColumn("created_at", "created", "ms", is_hidden=True),
+    GridColumn("updated_at", "updated", "ms", is_hidden=True),
+    GridColumn("expires_at", "expires", "ms", is_hidden=True),
+    GridColumn("difference", "received less expected", "amount", is_hidden=True),
+    GridColumn("direction", "direction", is_hidden=True),
+    GridColumn("escrow_state", "escrow state", is_hidden=True),
+    GridColumn("tx_hash", "recorded hash", "id", is_hidden=True),
+    GridColumn("request_id", "request id", "id", is_hidden=True),
+    GridColumn("external_id", "external id", "id", is_hidden=True),
+    GridColumn("reference", "payment reference", "id", is_hidden=True),
+    GridColumn("recipient", "recipient", "id", is_hidden=True),
+    GridColumn("findings", "all findings", is_hidden=True),
+)
+_NUMBER_OF: Final = {column.name: number for number, column in enumerate(COLUMNS)}
+_STORED: Final = (
+    "payment_id", "provider", "chain_id", "status_raw", "expected_units", "decimals", "currency", "created_at",
+    "updated_at", "expires_at", "direction", "escrow_state", "tx_hash", "tx_hash_raw", "request_id", "external_id",
+    "reference", "recipient", "amount_text",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a plan says, by payment."""
+
+    findings: Mapping[str, Finding]
+    changes: Mapping[str, Change]
+    left: Mapping[str, str]
+
+
+def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry) -> Grid:
+    """The rows of a plan, worst first, then every other payment of the snapshot, newest first."""
+    known = _Known(
+        findings=_found(plan),
+        changes={item.payment_id: item for item in plan.changes},
+        left={item.payment_id: item.reason for item in plan.left_alone},
+    )
+    now_ms = whole.taken_at_ms if whole else _ms_of(plan.created_at)
+    stored = _stored(whole) if whole else {}
+    order, note = _order(plan, stored)
+    rows = [_cells(name, known, stored.get(name), whole=whole, registry=registry, now_ms=now_ms) for name in order]
+    cells = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in COLUMNS]
+    numbers = {name: number for number, name in enumerate(order)}
+    grid = Grid("Payments", COLUMNS, cells, note=note, now_ms=now_ms)
+    grid.details = {numbers[name]: _details(name, known) for name in order if name in known.findings}
+    if whole is not None:
+        grid.events = _events(whole, numbers, registry)
+    return grid
+
+
+def _found(plan: Plan) -> dict[str, Finding]:
+    """The findings by payment; a way back or a backfill has none, and then its changes speak for themselves."""
+    found = {item.payment_id: item for item in sorted(plan.findings, key=lambda item: item.payment_id)}
+    for change in plan.changes:
+        if change.payment_id not in found:
+            found[change.payment_id] = Finding(
+                payment_id=change.payment_id,
+                verdict=change.verdict,
+                findings=(change.verdict,),
+                tier=change.tier,
+                severity=Severity.INFO,
+                reason=change.reason,
+                chain_id=change.chain_id,
+                token=change.token,
+                symbol=change.symbol,
+                decimals=change.decimals,
+                age_s=change.age_s,
+                value_units=change.value_units,
+                evidence=change.evidence,
+            )
+    for left in plan.left_alone:
+        if left.payment_id not in found:
+            found[left.payment_id] = Finding(
+                left.payment_id, left.verdict, (left.verdict,), Tier.NEVER, Severity.INFO, left.reason
+            )
+    return found
+
+
+def _stored(whole: Whole) -> dict[str, dict[str, Any]]:
+    """The payments table by id, only the columns that are shown."""
+    columns = [whole.payments[name].to_pylist() for name in _STORED]
+    return {row[0]: dict(zip(_STORED, row, strict=True)) for row in zip(*columns, strict=True)}
+
+
+def _order(plan: Plan, stored: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], str]:
+    first = [item.payment_id for item in breaks_of(plan)]
+    told = set(first)
+    first += [name for name in _found(plan) if name not in told]
+    told.update(first)
+    rest = sorted(
+        (name for name in stored if name not in told), key=lambda name: (-(stored[name]["created_at"] or 0), name)
+    )
+    room = max(0, ROWS_MAX - len(first))
+    if plan.kind != "correction":
+        return first, ""
+    if not stored:
+        return first, "Only what somebody must look at or wait for; the snapshot with all payments was not at hand."
+    note = f"The newest {room:,} of {len(rest):,} payments without a break are listed." if len(rest) > room else ""
+    return first + rest[:room], note
+
+
+def _cells(
+    name: str, known: _Known, row: Mapping[str, Any] | None, *, whole: Whole | None, registry: Registry,
+    now_ms: int | None,
+) -> list[Any]:  # fmt: skip
+    item = known.findings.get(name)
+    said = dict(zip(_FINDING_NAMES, finding_row(item), strict=True)) if item else {}
+    row = row or {}
+    created = row.get("created_at")
+    age_s = item.age_s if item else None if created is None or now_ms is None else max(0, (now_ms - created) // 1000)
+    chain_id = row.get("chain_id") if item is None or item.chain_id is None else item.chain_id
+    verdict = whole.verdicts.get(name, "no break") if whole and item is None else said.get("verdict", "")
+    named = {
+        "severity": said.get("severity", "none"),
+        "payment_id": name,
+        "verdict": verdict,
+        "tier": said.get("tier", "benign"),
+        "value": said.get("value", ""),
+        "difference": said.get("difference", ""),
+        "expected": _expected(row),
+        "age_s": "" if age_s is None else str(age_s),
+        "age_band": age_band(age_s),
+        "provider": said.get("provider") or row.get("provider"),
+        "chain": "none" if chain_id is None else chain_name(chain_id, registry),
+        "status": row.get("status_raw"),
+        "reason": said.get("reason", ""),
+        "findings": said.get("findings", ""),
+        "tx_hash": row.get("tx_hash") or row.get("tx_hash_raw"),
+    }
+    cells: list[Any] = []
+    for column in COLUMNS:
+        value = named[column.name] if column.name in named else row.get(column.name)
+        if column.kind == "ms":
+            cells.append(value)
+        else:
+            cells.append("" if value is None else clean_text(value, length_max=CELL_MAX))
+    return cells
+
+
+_FINDING_NAMES: Final = (
+    "payment_id", "verdict", "tier", "severity", "value", "difference", "age_s", "provider", "chain_id", "findings",
+    "reason",
+)  # fmt: skip
+
+
+def _expected(row: Mapping[str, Any]) -> str:
+    units, decimals = row.get("expected_units"), row.get("decimals")
+    if units is None or decimals is None:
+        return f"{row.get('amount_text') or ''} {row.get('currency') or ''}".strip()
+    return f"{format_units(int(units), decimals=decimals)} {row.get('currency') or '?'}"
+
+
+def _details(name: str, known: _Known) -> dict[str, Any]:
+    """Everything the plan says of one payment that is not in its row."""
+    item, change = known.findings[name], known.changes.get(name)
+    detail: dict[str, Any] = {
+        "tier": TIER_TEXT[item.tier],
+        "fields": [
+            [clean_text(view.field), *(clean_text(side or "") for side in (view.local, view.provider, view.chain))]
+            for view in item.fields
+        ],
+        "evidence": [clean_text(entry) for entry in item.evidence],
+    }
+    if name in known.left:
+        detail["left"] = clean_text(known.left[name])
+    if change is not None:
+        detail["change"] = change.id
+        detail["change_tier"] = TIER_TEXT[change.tier]
+        detail["sets"] = [[clean_text(s.path), value_text(s.before), value_text(s.after)] for s in change.sets]
+        detail["guard"] = [[clean_text(term.path), value_text(term.value)] for term in change.guard]
+        detail["effects"] = [clean_text(effect) for effect in change.side_effects]
+    return detail
+
+
+class _Events:
+    """Collects timeline entries by columns."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in ("row", "at", "side", "text", "tx")}
+
+    def add(self, row: int, at: int | None, side: str, *, text: str, tx: str = "") -> None:
+        """One thing that happened to the payment of a row."""
+        for name, value in (("row", row), ("at", at), ("side", side), ("text", clean_text(text)), ("tx", tx)):
+            self.columns[name].append(value)
+
+
+def _events(whole: Whole, numbers: Mapping[str, int], registry: Registry) -> dict[str, list[Any]]:
+    """Transfers, what providers say, and notifications, each at the payment it belongs to."""
+    events = _Events()
+    for link in whole.links.to_pylist() if whole.links is not None else ():
+        number = numbers.get(link["payment_id"])
+        if number is not None:
+            events.add(number, link["t_time"], "chain", text=_link_text(link, registry), tx=clean_text(link["t_tx"]))
+    owner = _owners(whole, numbers)
+    for claim in whole.claims.to_pylist():
+        number = _owner_of(claim, owner)
+        if number is not None:
+            at = claim["created_at"] if claim["created_at"] is not None else claim["looked_up_at"]
+            events.add(number, at, "provider", text=_claim_text(claim))
+    for delivery in whole.deliveries.to_pylist():
+        number = _owner_of(delivery, owner)
+        if number is not None:
+            events.add(number, delivery["received_at"], "notification", text=_delivery_text(delivery))
+    return events.columns
+
+
+def _owners(whole: Whole, numbers: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    """Rows by every provider key they hold; a key of two rows belongs to the first."""
+    found: dict[tuple[str, str], int] = {}
+    names = whole.payments["payment_id"].to_pylist()
+    for key in ("request_id", "external_id", "reference"):
+        for name, value in zip(names, whole.payments[key].to_pylist(), strict=True):
+            if value and name in numbers:
+                found.setdefault((key, value), numbers[name])
+    return found
+
+
+def _owner_of(row: Mapping[str, Any], owner: Mapping[tuple[str, str], int]) -> int | None:
+    keys: Iterable[tuple[str, Any]] = ((key, row[key]) for key in ("request_id", "external_id", "reference"))
+    return next((owner[key, value] for key, value in keys if value and (key, value) in owner), None)
+
+
+def _link_text(link: Mapping[str, Any], registry: Registry) -> str:
+    token = registry.tokens.get((link["t_chain"], link["t_token"] or ""))
+    amount = "an unreadable amount" if link["t_amount"] is None else amount_text(
+        int(link["t_amount"]), decimals=token.decimals if token else None, symbol=token.symbol if token else None
+    )  # fmt: skip
+    kind = "transfer" if link["is_valid"] else "refund" if link["is_refund"] else "other transfer"
+    wrong = [word for word in ("chain", "token", "recipient", "reference") if link[f"wrong_{word}"]]
+    parts = [f"{kind} of {amount} on {chain_name(link['t_chain'], registry)}"]
+    parts.append("final" if link["t_final"] else "not final")
+    if wrong:
+        parts.append(f"wrong {' and '.join(wrong)}")
+    parts.append(f"block {link['t_block']}, log {link['t_log']}")
+    return ", ".join(parts)
+
+
+def _claim_text(claim: Mapping[str, Any]) -> str:
+    if claim["outcome"] != "found":
+        return f"{claim['provider']} {claim['object']}: {claim['outcome'].replace('_', ' ')} {claim['error'] or ''}"
+    return f"{claim['provider']} {claim['object']}: {claim['state_raw'] or claim['state'] or 'no state'}"
+
+
+def _delivery_text(row: Mapping[str, Any]) -> str:
+    status = "no status" if row["http_status"] is None else f"answered {row['http_status']}"
+    return f"{row['event'] or 'notification'} attempt {row['attempt'] or '?'}: {status}"
+
+
+def _ms_of(text: str) -> int | None:
+    read: Callable[[str], datetime] = datetime.fromisoformat
+    try:
+        return round(read(text.replace("Z", "+00:00")).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,268 @@
+"""A run as a page: what became of every row, of how much money, when it was written, and which breaks remain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from recon.core.money import format_units
+from recon.core.registry import Registry
+from recon.reports.model import Column, Fact, Report, Table
+from recon.reports.pages.page import CELL_MAX, Chart, Grid, GridColumn, Page, counted
+from recon.reports.pages.pictures import chain_name, time_chart
+from recon.reports.text import (
+    amount_text,
+    clean_text,
+    decimal_amount,
+    group_digits,
+    shell_word,
+    value_text,
+    whole_tokens,
+)
+from recon.reports.views.plan import money_text
+from recon.reports.views.run import TROUBLE, state_text
+from recon.runs.states import ChangeState, Result, RunState, RunSummary
+from recon.runs.stores.journal import Entry
+
+WRITTEN: Final = (Result.APPLIED, Result.ALREADY, Result.OURS)
+"""Results after which the row is as the plan wanted it."""
+
+_CARDS: Final = ("written", "value", "trouble", "remaining", "took")
+_COLUMNS: Final = (
+    GridColumn("severity", "severity", "severity", is_filter=True),
+    GridColumn("payment_id", "payment", "id"),
+    GridColumn("verdict", "verdict", "verdict", is_filter=True),
+    GridColumn("result", "result", is_filter=True),
+    GridColumn("value", "value", "amount"),
+    GridColumn("chain", "chain", is_filter=True),
+    GridColumn("reason", "what became of it", "prose"),
+    GridColumn("moved", "written", "prose"),
+    GridColumn("change", "change", "id", is_hidden=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One change of the run with what its intent said of it."""
+
+    state: ChangeState
+    intent: Mapping[str, Any]
+
+    @property
+    def result(self) -> str:
+        """The result's word; open where nothing says what became of it."""
+        return self.state.result.value if self.state.result is not None else Result.OPEN.value
+
+    @property
+    def is_written(self) -> bool:
+        return self.state.result in WRITTEN
+
+    @property
+    def needs_somebody(self) -> bool:
+        return self.state.result is None or self.state.result in TROUBLE
+
+    @property
+    def units(self) -> int:
+        return int(str(self.intent.get("value") or 0))
+
+    @property
+    def decimals(self) -> int | None:
+        """Of its token; None where the intent does not say them."""
+        said = self.intent.get("decimals")
+        return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= 77 else None
+
+    @property
+    def sets(self) -> list[list[str]]:
+        """Path, before and after of every reviewed field; the stamp and the date are ours and left out."""
+        before, after = self.intent.get("before") or {}, self.intent.get("after") or {}
+        ours = ("updatedAt", "metadata.recon.last")
+        return [
+            [clean_text(path), value_text(before.get(path)), value_text(after[path])]
+            for path in sorted(after)
+            if path not in ours
+        ]
+
+
+def run_page(state: RunState, *, summary: RunSummary | None, entries: Sequence[Entry], registry: Registry) -> Page:
+    """A run with its pictures and its rows.
+
+    Args:
+        summary: The run as its opening and its end tell it; None when it is not known.
+        entries: The run's own entries of the journal, in order: for the times, and for what its end says remained.
+    """
+    rows = [_Row(item, item.intent or {}) for item in state.changes.values()]
+    remaining = _remaining(entries)
+    charts = (
+        _results(rows),
+        _money(rows, registry),
+        _over_time(entries),
+        _left(remaining),
+    )
+    return Page(
+        _report(state, rows, summary=summary, remaining=remaining),
+        charts=tuple(chart for chart in charts if chart is not None),
+        grid=_grid(rows, entries, registry),
+        lists=(_remaining_table(remaining),),
+        cards=_CARDS,
+    )
+
+
+def _report(
+    state: RunState, rows: Sequence[_Row], *, summary: RunSummary | None, remaining: Sequence[Sequence[str]]
+) -> Report:
+    written = [row for row in rows if row.is_written]
+    trouble = sum(row.needs_somebody for row in rows)
+    value = money_text((row.intent.get("symbol"), row.intent.get("decimals"), row.units) for row in written)
+    counts = dict(summary.counts) if summary is not None else {}
+    facts = [
+        Fact("written", "rows as the plan wanted them", f"{len(written)} of {len(rows)}"),
+        Fact("value", "value of these rows", value, "amounts"),
+        Fact("trouble", "rows that need somebody", str(trouble), "count", alarm=bool(trouble)),
+        Fact("remaining", "breaks of them afterwards", str(len(remaining)) if remaining else "none on record"),
+        Fact("took", "took", _took(summary)),
+        Fact("state", "state", summary.state if summary else "", alarm=summary is not None and summary.state != "done"),
+        Fact("kind", "kind", str(state.opening.get("kind", ""))),
+        Fact("operator", "by", str(state.opening.get("operator", ""))),
+        Fact("started_at", "started", summary.started_at if summary else "", "time"),
+        Fact("ended_at", "ended", (summary.ended_at if summary else None) or "", "time"),
+        Fact("counts", "all rows of the plan", ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))),
+        Fact("undoes", "takes back", str(state.opening.get("undoes") or ""), "id"),
+        Fact("plan", "plan", state.plan, "id"),
+    ]
+    steps = (f"To take it back: recon undo {shell_word(state.run)}",) if written else ()
+    kept = tuple(fact for fact in facts if fact.value)
+    return Report("run", f"Run {state.run}", facts=kept, next_steps=steps)
+
+
+def _took(summary: RunSummary | None) -> str:
+    if summary is None or summary.ended_at is None:
+        return "not ended"
+    start, end = (_ms(text) for text in (summary.started_at, summary.ended_at))
+    return "unknown" if start is None or end is None else f"{max(0, end - start) / 1000:.1f} s"
+
+
+def _ms(text: str) -> int | None:
+    try:
+        return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _remaining(entries: Sequence[Entry]) -> list[list[str]]:
+    """What the last end of the run says of breaks afterwards: payment, verdict, and what explains it."""
+    said = next((entry.note.body for entry in reversed(entries) if entry.note.kind == "end"), {})
+    rows = said.get("remaining")
+    told = [row for row in rows if isinstance(row, list) and len(row) == 3] if isinstance(rows, list) else []
+    return [[clean_text("" if cell is None else cell) for cell in row] for row in told]
+
+
+def _results(rows: Sequence[_Row]) -> Chart | None:
+    found = counted((str(row.intent.get("verdict") or "unknown"), row.result) for row in rows)
+    verdicts = sorted(found, key=lambda name: (-sum(found[name].values()), name))
+    results = sorted({word for counts in found.values() for word in counts})
+    series = [{"name": word, "values": [found[name].get(word, 0) for name in verdicts]} for word in results]
+    if not rows:
+        return None
+    data = {"categories": [clean_text(name) for name in verdicts], "series": series}
+    note = "Rows that were announced, by their verdict."
+    return Chart("results", "What became of the rows", "bars", data, note, ("verdict", "result"))
+
+
+def _money(rows: Sequence[_Row], registry: Registry) -> Chart | None:
+    """Value by token: of the rows that are as the plan wanted them, and of the others."""
+    sums: dict[tuple[Any, ...], list[int]] = {}
+    for row in rows:
+        intent = row.intent
+        if row.decimals is not None:
+            key = (intent.get("chain_id"), clean_text(intent.get("symbol") or "?"), row.decimals)
+            sums.setdefault(key, [0, 0])[0 if row.is_written else 1] += row.units
+    kept = sorted(
+        (key for key in sums if any(sums[key])),
+        key=lambda key: (-whole_tokens(sum(sums[key]), decimals=key[2]), str(key)),
+    )
+    if not kept:
+        return None
+    series = [
+        {
+            "name": name,
+            "values": [decimal_amount(whole_tokens(sums[key][at], decimals=key[2])) for key in kept],
+            "texts": [group_digits(amount_text(sums[key][at], decimals=key[2], symbol=key[1])) for key in kept],
+            "colour": ("good", "high")[at],
+        }
+        for at, name in enumerate(("as the plan wanted", "not"))
+        if any(sums[key][at] for key in kept)
+    ]
+    data = {"categories": [f"{key[1]} on {chain_name(key[0], registry)}" for key in kept], "series": series}
+    return Chart("money", "Value of the rows", "money", data, "In whole tokens; every token counted by itself.")
+
+
+def _over_time(entries: Sequence[Entry]) -> Chart | None:
+    """Outcomes over time; a run within a moment has no course to show."""
+    seen = [
+        (_ms(entry.note.at), str(entry.note.body.get("result"))) for entry in entries if entry.note.kind == "outcome"
+    ]
+    known = [(at, word) for at, word in seen if at is not None]
+    if len({at // 1000 for at, _ in known}) < 2:
+        return None
+    return time_chart("course", "Rows over time", known=known, note=f"{len(known):,} outcomes.", is_fine=True)
+
+
+def _left(remaining: Sequence[Sequence[str]]) -> Chart | None:
+    if not remaining:
+        return None
+    found = counted((row[1], "explained" if row[2] else "NOT EXPLAINED") for row in remaining)
+    verdicts = sorted(found, key=lambda name: (-sum(found[name].values()), name))
+    words = sorted({word for counts in found.values() for word in counts}, reverse=True)
+    series = [{"name": word, "values": [found[name].get(word, 0) for name in verdicts]} for word in words]
+    data = {"categories": verdicts, "series": series}
+    return Chart("remaining", "Breaks of these payments afterwards", "bars", data, "Judged again after the last write.")
+
+
+def _grid(rows: Sequence[_Row], entries: Sequence[Entry], registry: Registry) -> Grid:
+    ordered = sorted(rows, key=lambda row: (not row.needs_somebody, row.is_written, row.state.order))
+    cells: list[list[Any]] = [list(column) for column in zip(*(_cells(row, registry) for row in ordered), strict=True)]
+    grid = Grid("Rows", _COLUMNS, cells or [[] for _ in _COLUMNS])
+    grid.details = {
+        number: {"change": row.state.change, "change_tier": clean_text(row.intent.get("tier") or ""), "sets": row.sets}
+        for number, row in enumerate(ordered)
+        if row.sets
+    }
+    numbers = {row.state.change: number for number, row in enumerate(ordered)}
+    grid.events = {name: [] for name in ("row", "at", "side", "text", "tx")}
+    for entry in entries:
+        number = numbers.get(entry.note.change or "")
+        if number is not None:
+            said = str(entry.note.body.get("reason") or "") if entry.note.kind != "intent" else "announced"
+            happened = (number, _ms(entry.note.at), "our record", clean_text(f"{entry.note.kind}: {said}"), "")
+            for name, value in zip(grid.events, happened, strict=True):
+                grid.events[name].append(value)
+    return grid
+
+
+def _cells(row: _Row, registry: Registry) -> list[str]:
+    intent = row.intent
+    chain_id, value = intent.get("chain_id"), ""
+    if row.decimals is not None:
+        value = f"{format_units(row.units, decimals=row.decimals)} {intent.get('symbol') or '?'}"
+    moved = "; ".join(f"{path}: {before} to {after}" for path, before, after in row.sets)
+    told = (
+        "high" if row.needs_somebody else "none" if row.is_written else "info", row.state.payment_id,
+        intent.get("verdict") or "unknown", row.result, value,
+        "none" if chain_id is None else chain_name(chain_id, registry), state_text(row.state), moved, row.state.change,
+    )  # fmt: skip
+    return [clean_text(cell, length_max=CELL_MAX) for cell in told]
+
+
+def _remaining_table(remaining: Sequence[Sequence[str]]) -> Table:
+    columns = (Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
+               Column("explained_by", "explained by", "prose"))  # fmt: skip
+    rows = tuple((row[0], row[1], row[2] or "NOTHING: look at it") for row in remaining)
+    counts = Counter(row[1] for row in rows)
+    note = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return Table(
+        "remaining", "Breaks of these payments afterwards", columns, rows, note=note,
+        empty="none on record",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Each result as a report: its headline, its tables and its notes."""

@@ -1,0 +1,47 @@
+"""The run history as a report."""
+
+from __future__ import annotations
+
+from recon.plans.history import History, new_breaks
+from recon.reports.model import Column, Fact, Report, Table
+
+_COLUMNS = (
+    Column("at", "when", "time"), Column("target", "target"), Column("payments", "payments", "count"),
+    Column("breaks", "breaks", "count"), Column("new", "new", "count"), Column("health", "health"),
+    Column("complete", "evidence"), Column("blocking", "blocking"), Column("digest", "plan", "id"),
+    Column("plan", "file", "id"),
+)  # fmt: skip
+
+
+def render_history(history: History, *, limit: int | None = None) -> Report:
+    """The entries, newest first; ``new`` counts breaks that the entry before of the same target had not.
+
+    The count made with the plan also leaves out what was acknowledged; an entry without one is counted here.
+    """
+    before: dict[str, dict[str, object]] = {}
+    rows = []
+    for entry in history.entries:
+        target = str(entry.get("target") or "")
+        new = new_breaks(entry, before.get(target))
+        before[target] = dict(entry)
+        blocking = entry.get("blocking") or {}
+        rows.append(
+            (
+                str(entry["at"]),
+                target,
+                str(entry.get("payments") or 0),
+                str(entry.get("break_count") or 0),
+                str((entry.get("news") or {}).get("new", "?" if new is None else new)),
+                "healthy" if (entry.get("health") or {}).get("ok") else "NOT HEALTHY",
+                "complete" if entry.get("complete") else "INCOMPLETE",
+                " ".join(f"{name}:{count}" for name, count in sorted(blocking.items()) if count),
+                str(entry.get("digest") or "")[:12],
+                str(entry.get("plan") or ""),
+            )
+        )
+    facts = [Fact("plans", "plans", str(len(rows)), "count")]
+    if history.unreadable:
+        facts.append(Fact("unreadable", "lines that cannot be read", str(history.unreadable), "count", alarm=True))
+    kept = tuple(reversed(rows))[:limit]
+    table = Table("history", "Plans, newest first", _COLUMNS, kept, empty="no plan was made yet")
+    return Report("history", "Run history", facts=tuple(facts), tables=(table,))

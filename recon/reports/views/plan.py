@@ -1,0 +1,484 @@
+"""A plan as a report: the summary a payments lead reads first, or one payment with all its evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+from recon.core.errors import UsageError
+from recon.core.ids import parse_payment_id, payment_id_text
+from recon.core.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier, Verdict
+from recon.plans.history import News
+from recon.reports.model import Column, Fact, Report, Table
+from recon.reports.text import age_text, amount_text, decimal_amount, shell_word, value_text, whole_tokens
+from recon.reports.views.coverage import coverage_table
+
+BREAKS_SHOWN: Final = 20
+BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
+"""Findings of these tiers are breaks: somebody is needed. What waits or is benign is counted only."""
+
+_REVIEW_FACTS: Final = ("health", "value_at_risk", "complete", "valid_until", "digest")
+_SEVERITIES: Final = list(Severity)
+_VERDICTS: Final = {verdict: number for number, verdict in enumerate(Verdict)}
+_TIERS: Final = list(Tier)
+
+
+class NotInPlanError(UsageError):
+    """A payment that the plan says nothing about."""
+
+    def __init__(self, *, payment: str, digest: str) -> None:
+        super().__init__(
+            f"The plan {digest[:12]} has neither a finding nor a change for payment {payment[:80]!r}: it was in sync, "
+            'or outside the window. "recon show PLAN" lists what there is.'
+        )
+
+
+def breaks_of(plan: Plan) -> tuple[Finding, ...]:
+    """The findings that need somebody, worst first: severity, then value, then age, then id."""
+    return tuple(sorted((item for item in plan.findings if item.tier in BREAK_TIERS), key=_worst))
+
+
+def has_gaps(plan: Plan) -> bool:
+    """Whether any source gave less than was asked of it."""
+    return any(not row.get("complete", False) for row in plan.coverage)
+
+
+def render_plan(
+    plan: Plan, *, path: str = "PLAN", config: str | None = None, full: bool = False, news: News | None = None
+) -> Report:
+    """The plan's summary, coverage and breaks; ``full`` adds the changes and what is left alone.
+
+    Args:
+        path: The plan file, for the commands to run next.
+        config: The configuration that was named, which those commands need too.
+        news: How many of the breaks are new, known and acknowledged.
+    """
+    return Report(
+        name="plan",
+        title=_title(plan),
+        facts=(*_headline(plan), *_news(news)),
+        tables=(
+            _verdict_table(plan),
+            _money_table(plan),
+            _open_table(plan),
+            _split_table(plan, "by_provider", "provider"),
+            _split_table(plan, "by_chain", "chain"),
+            coverage_table(plan.coverage),
+            break_table(plan),
+            *((effect_table(plan), change_table(plan), _left_table(plan)) if full else ()),
+        ),
+        next_steps=_next_steps(plan, path=path, config=config),
+    )
+
+
+def render_review(
+    plan: Plan, *, path: str = "PLAN", config: str | None = None, page: int = 1, page_rows: int = 50
+) -> Report:
+    """The plan as it is reviewed: its changes page by page, what is left alone, then coverage and breaks."""
+    table = change_table(plan, shown=None)
+    pages = max(1, -(-len(table.rows) // page_rows))
+    first = (min(page, pages) - 1) * page_rows
+    rows = table.rows[first : first + page_rows]
+    notes = [f"{first + 1} to {first + len(rows)} of {len(table.rows)}"] if pages > 1 else []
+    if page < pages:
+        notes.append(f"the next: recon show {path} --page {page + 1}")
+    paged = replace(table, rows=rows, note="; ".join([*notes, table.note] if table.note else notes))
+    facts = tuple(fact for fact in _headline(plan) if fact.name in _REVIEW_FACTS)
+    return Report(
+        name="review",
+        title=_title(plan),
+        facts=(Fact("changes", "changes", str(len(table.rows)), "count"), *facts),
+        tables=(paged, effect_table(plan), _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
+        next_steps=_next_steps(plan, path=path, config=config),
+    )
+
+
+def render_payment(plan: Plan, payment: str) -> Report:
+    """Everything the plan says of one payment.
+
+    Raises:
+        NotInPlanError: It says nothing of it.
+    """
+    wanted = {payment, payment.strip().lower(), _canonical(payment)}
+    findings = [item for item in plan.findings if item.payment_id in wanted]
+    changes = [item for item in plan.changes if item.payment_id in wanted]
+    left = [item for item in plan.left_alone if item.payment_id in wanted]
+    if not (findings or changes or left):
+        raise NotInPlanError(payment=payment, digest=plan.digest)
+    name = (findings or changes or left)[0].payment_id
+    facts: list[Fact] = []
+    for item in findings:
+        facts += _finding_facts(item)
+    facts += [Fact("left_alone", "left alone because", item.reason) for item in left]
+    tables = [_field_table(item) for item in findings if item.fields]
+    for change in changes:
+        facts.append(Fact("change", "change", f"{change.id} ({TIER_TEXT[change.tier]})", "id"))
+        tables += [_set_table(change), _guard_table(change)]
+    kept = [item.evidence for item in findings] + [change.evidence for change in changes]
+    evidence = dict.fromkeys(entry for entries in kept for entry in entries)
+    tables.append(_list_table("evidence", "Evidence", evidence, empty="none was kept"))
+    effects = dict.fromkeys(effect for change in changes for effect in change.side_effects)
+    if effects:
+        tables.append(_list_table("side_effects", "What the change makes possible, and what will not happen", effects))
+    return Report(name="payment", title=f"Payment {name}", facts=tuple(facts), tables=tuple(tables))
+
+
+def money_text(amounts: Iterable[tuple[str | None, int | None, int]]) -> str:
+    """Sums per token symbol, exact, as ``12.5 USDC, 3 USDT``; ``-`` when there is nothing.
+
+    Args:
+        amounts: (symbol, decimals, base units). Units of an unknown token are summed by themselves.
+    """
+    sums: dict[str, Decimal] = {}
+    for symbol, decimals, units in amounts:
+        name = f"base units of {symbol or 'an unknown token'}" if decimals is None else symbol or "?"
+        sums[name] = sums.get(name, Decimal(0)) + whole_tokens(units, decimals=decimals)
+    shown = [f"{decimal_amount(value)} {name}" for name, value in sorted(sums.items()) if value]
+    return ", ".join(shown) or "-"
+
+
+def _title(plan: Plan) -> str:
+    return f"{plan.kind.capitalize()} plan {plan.digest[:12]} for {plan.target.name or 'an unnamed target'}"
+
+
+def _canonical(payment: str) -> str:
+    try:
+        return payment_id_text(parse_payment_id(payment))
+    except UsageError:
+        return payment
+
+
+def _worst(item: Finding) -> tuple[int, Decimal, int, str]:
+    return (
+        -_SEVERITIES.index(item.severity),
+        -whole_tokens(item.value_units, decimals=item.decimals),
+        -(item.age_s or 0),
+        item.payment_id,
+    )
+
+
+def _oldest(item: Change) -> tuple[int, Decimal, str]:
+    return -(item.age_s or 0), -whole_tokens(item.value_units, decimals=item.decimals), item.payment_id
+
+
+def _percent(value: Any) -> str:
+    """A share (0 to 1, or already text) as percent with two digits; text is kept."""
+    try:
+        return f"{Decimal(str(value)) * 100:.2f} %"
+    except (ArithmeticError, ValueError):
+        return str(value)
+
+
+def _headline(plan: Plan) -> tuple[Fact, ...]:
+    summary, breaks = plan.summary, breaks_of(plan)
+    tiers = Counter(item.tier for item in plan.findings)
+    health = summary.get("health") or {}
+    reasons = "; ".join(map(str, health.get("reasons", ())))
+    healthy = bool(health.get("ok", False))
+    oldest = max(breaks, key=lambda item: (item.age_s or 0, item.payment_id), default=None)
+    facts = [
+        Fact("payments", "payments looked at", str(summary.get("payments", "?")), "count"),
+        Fact("breaks", "breaks", str(len(breaks)), "count", alarm=bool(breaks)),
+        *(
+            Fact(f"breaks_{tier.value}", f"  {tier.value}: {TIER_TEXT[tier]}", str(tiers[tier]), "count")
+            for tier in BREAK_TIERS
+        ),
+        Fact("wait", f"waiting: {TIER_TEXT[Tier.WAIT]}, no break", str(tiers[Tier.WAIT]), "count"),
+        Fact("health", "health", "healthy" if healthy else f"NOT HEALTHY: {reasons or 'no reason given'}",
+             alarm=not healthy),
+        Fact("value_at_risk", "money at risk", _money(plan, "value_at_risk"), "amounts"),
+        Fact("captured_not_credited", "captured, not credited", _money(plan, "captured_not_credited"), "amounts"),
+        Fact("oldest_break", "oldest break", f"{age_text(oldest.age_s)} ({oldest.payment_id}, {oldest.verdict})"
+             if oldest and oldest.age_s is not None else "-"),
+    ]  # fmt: skip
+    facts += _shares(summary)
+    if limits := summary.get("limits_hit"):
+        facts.append(Fact("limits_hit", "an apply would stop at", " ".join(map(str, limits)), alarm=True))
+    facts.append(Fact("window", "window", window_text(plan.window), "text"))
+    facts.append(Fact("complete", "evidence", "complete" if not has_gaps(plan) else
+                      "INCOMPLETE: see what was not checked", alarm=has_gaps(plan)))  # fmt: skip
+    facts.append(Fact("valid_until", "plan valid until", plan.expires_at, "time"))
+    facts.append(Fact("digest", "digest", plan.digest, "id"))
+    return tuple(facts)
+
+
+def _news(news: News | None) -> tuple[Fact, ...]:
+    if news is None:
+        return ()
+    return (
+        Fact("new", "new since the plan before", str(news.new), "count", alarm=bool(news.new)),
+        Fact("known", "known from it", str(news.known), "count"),
+        Fact("acknowledged", "acknowledged", str(news.acknowledged), "count"),
+    )
+
+
+def _shares(summary: Mapping[str, Any]) -> list[Fact]:
+    """Rates with what they are rates of, the open payments that the runbooks ask for, and what was asked of others."""
+    facts = []
+    for name, label, of in (
+        ("auto_match_rate", "matched automatically", "payments_compared"),
+        ("unproven_share", "unproven", "payments_in_scope"),
+    ):
+        if name in summary:
+            whole = f" of {summary[of]} {of.replace('payments_', '').replace('_', ' ')}" if of in summary else ""
+            facts.append(Fact(name, label, f"{_percent(summary[name])}{whole}"))
+    over = (summary.get("open_by_age") or {}).get("over 30 min")
+    if over is not None:
+        facts.append(Fact("open_over_30_min", "open for over 30 min", str(over), "count"))
+    for name in ("provider_calls", "chain_calls"):
+        if name in summary:
+            facts.append(Fact(name, f"{name.replace('_', ' ')} made", str(summary[name]), "count"))
+    return facts
+
+
+def window_text(window: Mapping[str, Any]) -> str:
+    """A selection in words."""
+    parts = []
+    if window.get("from") or window.get("to"):
+        parts.append(f"{window.get('date', 'created')} {window.get('from') or '...'} to {window.get('to') or '...'}")
+    for name in ("providers", "statuses"):
+        if window.get(name):
+            parts.append(f"{name} {' '.join(map(str, window[name]))}")
+    if window.get("ids"):
+        parts.append(f"{len(window['ids'])} payments by id")
+    if window.get("open_only"):
+        parts.append("open only")
+    return ", ".join(parts) or "every payment"
+
+
+def _assets(plan: Plan) -> dict[str, tuple[str, int]]:
+    """Symbol and decimals by every key under which a summary may name a token."""
+    from recon.core.registry import load_registry
+
+    known: dict[str, tuple[str, int]] = {}
+    for token in load_registry().tokens.values():
+        known[f"{token.chain_id}:{token.address}"] = (token.symbol, token.decimals)
+    items: list[Finding | Change] = [*plan.findings, *plan.changes]
+    for item in items:
+        if item.token and item.decimals is not None:
+            known[f"{item.chain_id}:{item.token}"] = (item.symbol or item.token, item.decimals)
+    return known
+
+
+def _money_rows(plan: Plan) -> list[tuple[str, ...]]:
+    """Per token as the summary names it: token, money at risk, captured and not credited."""
+    known = _assets(plan)
+    rows: list[tuple[str, ...]] = []
+    risk, captured = (plan.summary.get(name) or {} for name in ("value_at_risk", "captured_not_credited"))
+    for key in sorted({*risk, *captured}):
+        symbol, decimals = known.get(key, (key, None))
+        cells = [amount_text(int(part.get(key, 0)), decimals=decimals, symbol=symbol) for part in (risk, captured)]
+        rows.append((_chain_name(str(key).partition(":")[0]), cells[0], cells[1], str(key)))
+    return rows
+
+
+def _money(plan: Plan, name: str) -> str:
+    known = _assets(plan)
+    amounts = ((known.get(key, (key, None)), int(units)) for key, units in (plan.summary.get(name) or {}).items())
+    return money_text((symbol, decimals, units) for (symbol, decimals), units in amounts)
+
+
+def _verdict_table(plan: Plan) -> Table:
+    counts = plan.summary.get("verdicts") or Counter(item.verdict for item in plan.findings)
+    tiers: dict[str, set[Tier]] = {}
+    for item in plan.findings:
+        tiers.setdefault(item.verdict, set()).add(item.tier)
+    benign = {Tier.BENIGN}
+    rows = [
+        (str(name), ", ".join(t.value for t in _TIERS if t in tiers.get(name, benign)), str(count))
+        for name, count in sorted(counts.items(), key=lambda pair: (_VERDICTS.get(pair[0], 99), pair[0]))
+        if count
+    ]
+    columns = (Column("verdict", "verdict", "verdict"), Column("tier", "tier", "tier"),
+               Column("payments", "payments", "count"))  # fmt: skip
+    return Table("verdicts", "Verdicts", columns, tuple(rows), empty="no payment was in the window")
+
+
+def _money_table(plan: Plan) -> Table:
+    columns = (Column("chain", "chain"), Column("value_at_risk", "at risk", "amount"),
+               Column("captured_not_credited", "captured, not credited", "amount"),
+               Column("token", "token", "id", wide=True))  # fmt: skip
+    return Table("money", "Money by token", columns, tuple(_money_rows(plan)), empty="no money is at risk")
+
+
+def _chain_name(chain_id: str) -> str:
+    from recon.core.registry import load_registry
+
+    facts = load_registry().chains.get(int(chain_id)) if chain_id.isdecimal() and len(chain_id) < 20 else None
+    return f"{chain_id} {facts.name}" if facts else chain_id
+
+
+def _open_table(plan: Plan) -> Table:
+    buckets = plan.summary.get("open_by_age") or {}
+    rows = tuple((_label(name), str(count)) for name, count in buckets.items())
+    columns = (Column("age", "age"), Column("payments", "payments", "count"))
+    return Table("open_by_age", "Open payments by age", columns, rows, empty="no payment is open")
+
+
+def _split_table(plan: Plan, name: str, label: str) -> Table:
+    """Payments, those in sync, those that need somebody and those that could not be judged, per provider or chain."""
+    breaks = Counter(
+        (item.provider or "none") if label == "provider" else str(item.chain_id or "none") for item in breaks_of(plan)
+    )
+    rows = []
+    for part, split in sorted((plan.summary.get(name) or {}).items()):
+        unproven = sum(int(split.get(verdict, 0)) for verdict in (Verdict.UNPROVEN, Verdict.LOOKUP_FAILED))
+        counts = (sum(map(int, split.values())), int(split.get(Verdict.IN_SYNC, 0)), breaks[part], unproven)
+        rows.append((part if label == "provider" else _chain_name(part), *map(str, counts)))
+    columns = (Column(label, label), Column("payments", "payments", "count"), Column("in_sync", "in sync", "count"),
+               Column("breaks", "breaks", "count"), Column("unproven", "not provable", "count"))  # fmt: skip
+    return Table(name, f"By {label}", columns, tuple(rows))
+
+
+def _label(name: object) -> str:
+    return str(name).replace("_", " ")
+
+
+BREAK_COLUMNS: Final = (
+    Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"), Column("tier", "tier", "tier"),
+    Column("severity", "severity", "severity"), Column("value", "value", "amount"),
+    Column("difference", "difference", "amount", wide=True), Column("age_s", "age", "age"),
+    Column("provider", "provider", wide=True), Column("chain_id", "chain", wide=True),
+    Column("findings", "all findings"), Column("reason", "reason", "prose"),
+)  # fmt: skip
+
+
+def break_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
+    """The breaks, worst first; outputs for people print the first ``shown``."""
+    rows = tuple(finding_row(item) for item in breaks_of(plan))
+    note = f"the worst {shown} of {len(rows)}" if shown is not None and len(rows) > shown else ""
+    return Table("breaks", "Breaks, worst first", BREAK_COLUMNS, rows, note=note, empty="no breaks", shown=shown)
+
+
+def finding_row(item: Finding) -> tuple[str, ...]:
+    """One finding under :data:`BREAK_COLUMNS`."""
+    difference = item.difference_units
+    return (
+        item.payment_id,
+        item.verdict.value,
+        item.tier.value,
+        item.severity.value,
+        amount_text(item.value_units, decimals=item.decimals, symbol=item.symbol) if item.value_units else "",
+        "" if difference is None else amount_text(difference, decimals=item.decimals, symbol=item.symbol),
+        "" if item.age_s is None else str(item.age_s),
+        item.provider or "",
+        "" if item.chain_id is None else str(item.chain_id),
+        " ".join(finding.value for finding in item.findings),
+        item.reason,
+    )
+
+
+def change_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
+    """The changes, oldest and largest first."""
+    columns = (Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
+               Column("tier", "tier", "tier"), Column("set", "before -> after", "prose"),
+               Column("value", "value", "amount"), Column("age_s", "age", "age"), Column("reason", "reason", "prose"),
+               Column("change_id", "change", "id", wide=True))  # fmt: skip
+    rows = tuple(
+        (
+            item.payment_id,
+            item.verdict.value,
+            item.tier.value,
+            "; ".join(f"{s.path}: {value_text(s.before)} -> {value_text(s.after)}" for s in item.sets),
+            amount_text(item.value_units, decimals=item.decimals, symbol=item.symbol) if item.value_units else "",
+            "" if item.age_s is None else str(item.age_s),
+            item.reason,
+            item.id,
+        )
+        for item in sorted(plan.changes, key=_oldest)
+    )
+    review = sum(item.tier is Tier.REVIEW and item.payment_id not in plan.picked for item in plan.changes)
+    notes = [f"the first {shown} of {len(rows)}"] if shown is not None and len(rows) > shown else []
+    notes += [f"{review} of tier review are written only if picked by payment"] if review else []
+    return Table(
+        "changes", "Changes, oldest and largest first", columns, rows,
+        note="; ".join(notes), empty="the plan changes nothing", shown=shown,
+    )  # fmt: skip
+
+
+def effect_table(plan: Plan) -> Table:
+    """What the changes make possible, and what will not happen because they go past the backend."""
+    counts = Counter((item.verdict.value, effect) for item in plan.changes for effect in item.side_effects)
+    rows = tuple((verdict, str(count), effect) for (verdict, effect), count in sorted(counts.items()))
+    columns = (Column("verdict", "verdict", "verdict"), Column("changes", "changes", "count"),
+               Column("effect", "what becomes possible, or will not happen"))  # fmt: skip
+    return Table("side_effects", "Before you agree", columns, rows, empty="no side effect is foreseen")
+
+
+def _left_table(plan: Plan) -> Table:
+    columns = (Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
+               Column("reason", "why"))  # fmt: skip
+    rows = tuple((item.payment_id, item.verdict.value, item.reason) for item in plan.left_alone)
+    note = f"the first {BREAKS_SHOWN} of {len(rows)}" if len(rows) > BREAKS_SHOWN else ""
+    return Table("left_alone", "Left alone, and why", columns, rows, note=note, shown=BREAKS_SHOWN)
+
+
+def _finding_facts(item: Finding) -> list[Fact]:
+    row = dict(zip((column.name for column in BREAK_COLUMNS), finding_row(item), strict=True))
+    facts = [
+        Fact("verdict", "verdict", f"{item.verdict.value} ({TIER_TEXT[item.tier]})"),
+        Fact("reason", "reason", item.reason),
+        Fact(
+            "severity",
+            "severity",
+            item.severity.value,
+            "severity",
+            alarm=_SEVERITIES.index(item.severity) >= _SEVERITIES.index(Severity.HIGH),
+        ),
+        Fact("findings", "all findings", row["findings"]),
+        Fact("value", "value", row["value"] or "-", "amount"),
+        Fact("difference", "difference", row["difference"] or "-", "amount"),
+        Fact("age_s", "age", row["age_s"], "age"),
+        Fact("provider", "provider", row["provider"] or "-"),
+        Fact("chain_id", "chain", row["chain_id"] or "-"),
+    ]
+    if item.token:
+        facts.append(Fact("token", "token", item.token, "id"))
+    return facts
+
+
+def _field_table(item: Finding) -> Table:
+    columns = (Column("field", "field"), Column("local", "our record"), Column("provider", "provider"),
+               Column("chain", "chain"))  # fmt: skip
+    rows = tuple((view.field, view.local or "", view.provider or "", view.chain or "") for view in item.fields)
+    return Table("fields", "What each side says", columns, rows)
+
+
+def _set_table(change: Change) -> Table:
+    columns = (Column("path", "path"), Column("before", "before"), Column("after", "after"))
+    rows = tuple((item.path, value_text(item.before), value_text(item.after)) for item in change.sets)
+    return Table("set", f"Change {change.id}", columns, rows)
+
+
+def _guard_table(change: Change) -> Table:
+    columns = (Column("path", "path"), Column("value", "must still be"))
+    rows = tuple((term.path, value_text(term.value)) for term in change.guard)
+    return Table("guard", "Written only if", columns, rows)
+
+
+def _list_table(name: str, title: str, entries: Iterable[str], *, empty: str = "nothing") -> Table:
+    return Table(name, title, (Column(name, title),), tuple((entry,) for entry in entries), empty=empty)
+
+
+def _next_steps(plan: Plan, *, path: str, config: str | None) -> tuple[str, ...]:
+    steps = []
+    breaks = breaks_of(plan)
+    file, settings = shell_word(path), f" --config {shell_word(config)}" if config else ""
+    if breaks:
+        steps.append(
+            f"One payment with all its evidence: recon show {file} --payment {shell_word(breaks[0].payment_id)}"
+        )
+    if has_gaps(plan):
+        steps.append(f"What was not read, and why: recon doctor{settings}")
+    writes = [item for item in plan.changes if item.tier is not Tier.REVIEW or item.payment_id in plan.picked]
+    if writes or (plan.kind != "correction" and plan.changes):
+        steps.append(f"Nothing has changed. To do it: recon apply {file} --digest {plan.digest}{settings}")
+    elif plan.changes:
+        picked = shell_word(min(plan.changes, key=_oldest).payment_id)
+        steps.append(f"Nothing has changed. To do it: recon select {file} --payment {picked} --out picked.json")
+    else:
+        steps.append("Nothing has changed, and this plan has nothing to do.")
+    return tuple(steps)

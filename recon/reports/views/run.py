@@ -1,0 +1,139 @@
+"""Runs as reports: what one apply did row by row, which runs there were, and whether the journal is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from recon.reports.model import Column, Fact, Report, Table
+from recon.reports.text import value_text
+from recon.runs.apply import RunReport
+from recon.runs.guard import MovedField
+from recon.runs.states import RESULT_TEXT, ChangeState, Result, RowResult, RunState, RunSummary
+from recon.runs.stores.journal import JournalCheck
+
+TROUBLE = (Result.MOVED, Result.GONE, Result.REFUSED, Result.FAILED, Result.BLOCKED, Result.UNSETTLED)
+"""Results that need somebody."""
+
+_ROWS_SHOWN = 50
+
+
+def needs_somebody(report: RunReport) -> bool:
+    """Whether a row was not written, or a break is there that nothing explains."""
+    left = any(row.result in TROUBLE for row in report.rows)
+    return left or any(item.explained_by is None for item in report.remaining or ())
+
+
+def render_run(report: RunReport, *, next_steps: Sequence[str] = ()) -> Report:
+    """What an apply did: counts by result, every row that needs somebody, and what remains."""
+    facts = [Fact("run", "run", report.run or "none: nothing was left to do", "id")]
+    facts += [
+        Fact(result.value, result.value.replace("_", " "), str(report.counts[result]), "count", result in TROUBLE)
+        for result in Result
+        if report.counts.get(result)
+    ]
+    facts += [Fact("warning", "warning", text, alarm=True) for text in report.warnings]
+    if report.stopped:
+        facts.append(Fact("stopped", "stopped", report.stopped, alarm=True))
+    if report.head:
+        facts.append(Fact("head", "journal head", report.head, "id"))
+    return Report(
+        name="run",
+        title=f"Run {report.run}" if report.run else "Nothing was left to do",
+        facts=tuple(facts),
+        tables=(_row_table(report.rows), _remaining_table(report)),
+        next_steps=tuple(next_steps),
+    )
+
+
+def render_runs(runs: Iterable[RunSummary]) -> Report:
+    """All runs, newest first."""
+    columns = (
+        Column("run", "run", "id"), Column("kind", "kind"), Column("state", "state", "severity"),
+        Column("started_at", "started", "time"), Column("ended_at", "ended", "time"), Column("rows", "rows"),
+        Column("unsettled", "unsettled", "count"), Column("operator", "by"), Column("undoes", "takes back", "id"),
+        Column("plan", "plan", "id", wide=True),
+    )  # fmt: skip
+    rows = tuple(
+        (
+            item.run,
+            item.kind,
+            item.state,
+            item.started_at,
+            item.ended_at or "",
+            " ".join(f"{name}:{count}" for name, count in sorted(item.counts.items())),
+            "?" if item.unsettled is None else str(item.unsettled),
+            item.operator,
+            item.undoes or "",
+            item.plan,
+        )
+        for item in runs
+    )
+    table = Table("runs", "Runs, newest first", columns, rows[::-1], empty="nothing was applied yet")
+    return Report("runs", "Runs", facts=(Fact("runs", "runs", str(len(rows)), "count"),), tables=(table,))
+
+
+def render_run_state(state: RunState) -> Report:
+    """One run as the journal holds it, change by change."""
+    columns = (Column("payment_id", "payment", "id"), Column("change", "change", "id"),
+               Column("result", "result", "severity"), Column("reason", "what became of it", "prose"))  # fmt: skip
+    rows = tuple(
+        (item.payment_id, item.change, item.result.value if item.result else "open", state_text(item))
+        for item in state.changes.values()
+    )
+    facts = (
+        Fact("plan", "plan", state.plan, "id"),
+        Fact("kind", "kind", str(state.opening.get("kind", ""))),
+        Fact("operator", "by", str(state.opening.get("operator", ""))),
+        Fact("changes", "changes", str(len(rows)), "count"),
+    )
+    return Report("run", f"Run {state.run}", facts=facts, tables=(Table("rows", "Rows", columns, rows),))
+
+
+def render_journal_check(check: JournalCheck) -> Report:
+    """Whether the journal's chain is whole, and which entry is the first that does not fit."""
+    facts = [
+        Fact("verdict", "verdict", "whole" if check.is_whole else "BROKEN", alarm=not check.is_whole),
+        Fact("entries", "entries that fit", str(check.entries), "count"),
+        Fact("head", "hash of the last of them", check.head, "id"),
+    ]
+    if not check.is_whole:
+        facts.append(Fact("broken_entry", "first entry that does not fit", str(check.broken_seq), "count", alarm=True))
+        facts.append(Fact("why", "why", check.why or "", alarm=True))
+    return Report("journal", "Journal", facts=tuple(facts))
+
+
+def state_text(item: ChangeState) -> str:
+    """What became of one change, in words."""
+    if item.result is None:
+        return 'announced, and nothing says what became of it: "recon apply --resume" settles it'
+    return str(item.outcome.get("reason") or RESULT_TEXT[item.result])
+
+
+def _row_table(rows: Sequence[RowResult]) -> Table:
+    columns = (Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
+               Column("result", "result", "severity"), Column("reason", "what became of it", "prose"),
+               Column("moved", "reviewed -> now", "prose"))  # fmt: skip
+    ordered = sorted(rows, key=lambda row: (row.result not in TROUBLE, row.payment_id))
+    cells = tuple(
+        (row.payment_id, row.verdict, row.result.value, row.reason, "; ".join(map(_moved_text, row.moved)))
+        for row in ordered
+    )
+    note = f"the first {_ROWS_SHOWN} of {len(cells)}" if len(cells) > _ROWS_SHOWN else ""
+    return Table("rows", "Rows", columns, cells, note=note, empty="no row", shown=_ROWS_SHOWN)
+
+
+def _moved_text(item: MovedField) -> str:
+    return f"{item.path}: {value_text(item.reviewed)} -> {value_text(item.now)}"
+
+
+def _remaining_table(report: RunReport) -> Table:
+    columns = (Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
+               Column("explained_by", "explained by", "prose"))  # fmt: skip
+    rows = tuple(
+        (item.payment_id, item.verdict, item.explained_by or "NOTHING: look at it") for item in report.remaining or ()
+    )
+    nobody = report.remaining is None and report.run is not None
+    return Table(
+        "remaining", "Breaks of these payments afterwards", columns, rows,
+        empty="nobody judged them again" if nobody else "none",
+    )  # fmt: skip

@@ -1,0 +1,166 @@
+"""Triage as reports: what the access logs say, what to make of deliveries, and the first page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from recon.investigation.incident.access_log import LogTriage, RouteTriage
+from recon.investigation.incident.first_page import Page
+from recon.investigation.incident.replay import DeliveryTriage, Totals
+from recon.reports.model import Column, Fact, Report, Table
+
+_MINUTES_SHOWN = 30
+_ROWS_SHOWN = 30
+
+
+def render_log_triage(found: LogTriage) -> Report:
+    """Statuses by route, bursts, minutes, and what the runbook says."""
+    facts = [
+        Fact("files", "files", str(len(found.files)), "count"),
+        Fact("read", "bytes looked through", str(found.read_bytes), "count"),
+        Fact("from_at", "requests from", time_text(found.from_at) or "none could be read", "time"),
+        Fact("to_at", "requests to", time_text(found.to_at), "time"),
+    ]
+    for route in found.routes:
+        is_bad = bool(route.failures) or not route.deliveries
+        facts.append(Fact(f"rule_{route.provider}", route.provider, route.rule, alarm=is_bad))
+        facts.append(Fact(f"advice_{route.provider}", "  to do", route.advice))
+    if found.unreadable:
+        facts.append(Fact("unreadable", "lines with a route that could not be read", str(found.unreadable), "count"))
+    facts += [Fact("problem", "NOT READ", text, alarm=True) for text in found.problems]
+    return Report("access_log", "Webhook deliveries in the access logs", tuple(facts), tuple(_log_tables(found)))
+
+
+def _log_tables(found: LogTriage) -> Iterator[Table]:
+    names: tuple[Column, ...]
+    columns = (
+        Column("provider", "provider"), Column("deliveries", "deliveries", "count"),
+        Column("failures", "not accepted", "count"), Column("first", "first", "time"), Column("last", "last", "time"),
+        Column("first_good", "first good", "time"), Column("last_good", "last good", "time"),
+        Column("other", "no POST", "count", wide=True),
+    )  # fmt: skip
+    rows = tuple(_route_row(route) for route in found.routes)
+    yield Table("routes", "Routes", columns, rows)
+    counts = tuple((r.provider, str(s), str(n)) for r in found.routes for s, n in r.statuses)
+    names = (Column("provider", "provider"), Column("status", "status"), Column("count", "deliveries", "count"))
+    yield Table("statuses", "Statuses", names, counts, empty="no delivery reached the server")
+    bursts = tuple(
+        (b.provider, time_text(b.from_at), time_text(b.to_at), str(b.failures), _statuses(b.statuses))
+        for r in found.routes
+        for b in r.bursts
+    )
+    names = (
+        Column("provider", "provider"), Column("from", "from", "time"), Column("to", "to", "time"),
+        Column("failures", "failures", "count"), Column("statuses", "statuses"),
+    )  # fmt: skip
+    yield Table("bursts", "Bursts of failures", names, bursts, empty="none")
+    minutes = tuple((time_text(m), r.provider, str(s), str(n)) for r in found.routes for m, s, n in r.minutes)
+    names = (Column("minute", "minute", "time"), Column("provider", "provider"), Column("status", "status"),
+             Column("count", "deliveries", "count"))  # fmt: skip
+    note = f"the last {_MINUTES_SHOWN} of {len(minutes)}; all of them with --format csv --part minutes"
+    newest = tuple(sorted(minutes, reverse=True))
+    yield Table("minutes", "By minute, newest first", names, newest, note=note, shown=_MINUTES_SHOWN)
+
+
+def _route_row(route: RouteTriage) -> tuple[str, ...]:
+    times = (route.first_at, route.last_at, route.first_good, route.last_good)
+    counts = (str(route.deliveries), str(route.failures))
+    return (route.provider, *counts, *map(time_text, times), str(route.other_methods))
+
+
+def _statuses(statuses: tuple[tuple[int, int], ...]) -> str:
+    return ", ".join(f"{count} x {status}" for status, count in statuses)
+
+
+def time_text(moment: datetime | None) -> str:
+    """A UTC time to the second, empty for none."""
+    return "" if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def render_delivery_triage(found: DeliveryTriage) -> Report:
+    """Counts, signatures, repetitions, order, the replay list and the totals around it."""
+    facts = [Fact("deliveries", "deliveries", str(len(found.checked)), "count")]
+    facts += [Fact("count", f"  {name}", str(count), "count") for name, count in found.counts.items()]
+    facts += [
+        Fact(f"signature_{name}", f"  signature {name.replace('_', ' ')}", str(count), "count",
+             alarm=name in ("invalid", "said_invalid", "stale"))
+        for name, count in found.signatures.items()
+    ]  # fmt: skip
+    facts += [
+        Fact("replay", "to be replayed", str(len(found.replay)), "count", alarm=bool(found.replay)),
+        Fact("before", "accepted deliveries tell of", _totals(found.before)),
+        Fact("after", "and with the replay", _totals(found.after)),
+        *(Fact("problem", "NOT READ", text, alarm=True) for text in found.problems),
+    ]
+    tables = [_replay_table(found), _left_table(found)]
+    repeated = tuple((name, str(count)) for name, count in found.same_id)
+    columns = (Column("delivery_id", "delivery", "id"), Column("count", "times", "count"))
+    tables.append(Table("same_id", "Delivery ids that came more than once", columns, repeated, empty="none",
+                        shown=_ROWS_SHOWN))  # fmt: skip
+    told = tuple((" ".join(filter(None, key)), ", ".join(ids)) for key, ids in found.same_payment)
+    columns = (Column("payment", "payment", "id"), Column("deliveries", "told by"))
+    tables.append(Table("same_payment", "Payments told by several deliveries", columns, told, empty="none",
+                        shown=_ROWS_SHOWN))  # fmt: skip
+    lines = tuple((text,) for text in found.out_of_order)
+    tables.append(
+        Table("order", "Out of order", (Column("says", "", "prose"),), lines, empty="none", shown=_ROWS_SHOWN)
+    )
+    return Report("deliveries", "Webhook deliveries", tuple(facts), tuple(tables))
+
+
+def _replay_table(found: DeliveryTriage) -> Table:
+    columns = (
+        Column("order", "", "count"), Column("delivery_id", "delivery", "id"), Column("provider", "provider"),
+        Column("event", "event"), Column("key", "request or order", "id"), Column("answered", "answered"),
+        Column("signature", "signature"), Column("kept_at", "kept at", wide=True),
+    )  # fmt: skip
+    rows = []
+    for number, each in enumerate(found.replay, 1):
+        delivery = each.delivery
+        key = delivery.request_id or delivery.external_id or delivery.reference or ""
+        answer = "nothing" if delivery.http_status is None else f"HTTP {delivery.http_status}"
+        rows.append((str(number), delivery.delivery_id or "", delivery.provider, delivery.event or "", key, answer,
+                     each.signature, delivery.place))  # fmt: skip
+    note = "Sending stays outside: recon triage deliveries --out FILE writes this list for the tool that sends."
+    title = "Replay list, oldest first"
+    return Table("replay", title, columns, tuple(rows), note=note, empty="nothing", shown=_ROWS_SHOWN)
+
+
+def _left_table(found: DeliveryTriage) -> Table:
+    reasons: dict[str, int] = {}
+    for each in found.checked:
+        if each.action != "replay":
+            reasons[each.action] = reasons.get(each.action, 0) + 1
+    rows = tuple((why, str(count)) for why, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+    columns = (Column("why", "not replayed because", "prose"), Column("count", "deliveries", "count"))
+    return Table("left", "Left alone", columns, rows, empty="none")
+
+
+def _totals(totals: Totals) -> str:
+    money = ", ".join(f"{format(amount, 'f')} {currency}" for currency, amount in totals.money)
+    unknown = f", {totals.without_amount} without an amount" if totals.without_amount else ""
+    return f"{totals.payments} payments" + (f": {money}" if money else "") + unknown
+
+
+def render_page(page: Page) -> Report:
+    """The first page: facts, then guesses, then what was not looked at."""
+    names = (Column("question", "question", "prose"), Column("answer", "measured", "prose"), Column("source", "from"))
+    facts = tuple((line.question, line.answer or "", line.source) for line in page.facts)
+    guess_names = (
+        Column("scenario", "scenario of 003 §2"), Column("because", "because", "prose"),
+        Column("settle", "what would settle it", "prose"), Column("first", "first step", "prose"),
+    )  # fmt: skip
+    guesses = tuple((f"{g.section} {g.scenario}", "; ".join(g.because), g.settle, g.first) for g in page.guesses)
+    head = [Fact("at", "as of", time_text(page.at), "time")]
+    if page.guesses:
+        best = page.guesses[0]
+        head.append(Fact("guess", "best guess, not confirmed", f"{best.section} {best.scenario}", alarm=True))
+    unknown = tuple((line.question, line.source) for line in page.unknown)
+    ask = (Column("question", "question", "prose"), Column("source", "how to find out"))
+    tables = (
+        Table("measured", "Facts: measured", names, facts, empty="nothing was measured"),
+        Table("guesses", "Guesses: what they suggest, not confirmed", guess_names, guesses, empty="none"),
+        Table("unknown", "Not looked at", ask, unknown, empty="everything was looked at"),
+    )
+    return Report("summary", "The first ten minutes", tuple(head), tables)

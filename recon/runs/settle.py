@@ -1,0 +1,64 @@
+"""What became of announced writes of an interrupted run: read off the stamp in each document, and journalled.
+
+A value alone proves nothing, for somebody else may have written the same one: after-values without the run's stamp are
+left to a person.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recon.core.values import same, value_at
+from recon.plans.file import is_picked
+from recon.runs.guard import Reading, ReadyChange, RowClass, read_change
+from recon.runs.states import FINAL, ChangeState, Result, RowResult, blocked_payments, row_result
+from recon.runs.writing import READ_ROWS, Writing, chunks, outcome_body, read_again, row_of
+
+
+def settle_announced(writing: Writing, states: Mapping[str, ChangeState]) -> array[int]:
+    """Find out what became of announced writes, journal it, and give the places that are still to be written."""
+    plan = writing.plan
+    held = blocked_payments(writing.journal, but=writing.run)
+    pending = array("I")
+    for group in chunks(range(len(plan.changes)), READ_ROWS):
+        settled = _settled_rows(writing, [p for p in group if (s := states.get(plan.changes[p].id)) and s.is_open])
+        for place in group:
+            change, row = plan.changes[place], settled.get(place)
+            if row is None and (state := states.get(change.id)) is not None and state.result in FINAL:
+                row = row_result(change, state.result, reason=str(state.outcome.get("reason", "")))
+            elif row is None and not is_picked(plan, change):
+                row = row_result(change, Result.NOT_PICKED)
+            elif row is None and change.payment_id in held:
+                why = f"belongs to the unfinished run {held[change.payment_id]}"
+                row = row_result(change, Result.BLOCKED, reason=why)
+            if row is None or row.result is Result.NOT_REACHED:
+                pending.append(place)
+            else:
+                writing.rows.note(place, row)
+        notes = [(plan.changes[place], {**outcome_body(row), "settled": True}) for place, row in settled.items()]
+        writing.append([writing.note("outcome", body, change=change) for change, body in notes])
+    return pending
+
+
+def _settled_rows(writing: Writing, places: Sequence[int]) -> dict[int, RowResult]:
+    rows = {}
+    for place, each, document in read_again(writing.plan, places, writer=writing.writer):
+        stamp = writing.stamp(each.id)
+        reading = read_change(each, document, own_stamps=(stamp,))
+        rows[place] = _settled_row(each, reading, document, stamp=stamp)
+    return rows
+
+
+def _settled_row(each: ReadyChange, reading: Reading, document: Mapping[str, Any] | None, *, stamp: str) -> RowResult:
+    """By the stamp, never by the value alone: somebody else may have written the same value."""
+    if document is not None and reading.stamp == stamp:
+        return row_result(each.change, Result.APPLIED, moved=reading.moved)
+    if reading.row in (RowClass.PRISTINE, RowClass.GONE):
+        return row_of(each.change, reading)
+    shows_ours = any(
+        same(value_at(document or {}, path), value) and not same(value, each.before[path])
+        for path, value in each.after.items()
+    )
+    return row_result(each.change, Result.UNSETTLED if shows_ours else Result.MOVED, moved=reading.moved)

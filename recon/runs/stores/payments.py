@@ -1,0 +1,393 @@
+"""The only place that writes business records: one guarded update at a time, and nothing else.
+
+:class:`MongoWriter` is the real one. :class:`EmbeddedStore` gives the demo the same few calls over mongomock, saved to
+its directory; it refuses what mongomock gets wrong and is a proof of nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from recon.core.errors import RefusedError, StoppedError
+from recon.core.ids import payment_id_text
+from recon.core.values import STAMP, json_options, same, type_name, value_at
+from recon.runs.guard import GuardedUpdate
+from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, read_only_refused
+from recon.sources.interface import StoreIdentity
+from recon.sources.payments.identity import identity_of
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+__all__ = [
+    "ROW_CODES", "EmbeddedStore", "EmbeddedStoreError", "MongoWriter", "PaymentWriter", "ReadOnlyCredentialError",
+    "StoreGoneError", "UnknownCollectionError", "WriteResult",
+]  # fmt: skip
+
+READ_MAX: Final = 500
+"""Most documents that one re-read asks for at once."""
+
+PAYMENTS_FILE: Final = "payments.ndjson"
+
+ROW_CODES: Final[dict[int, str]] = {
+    11000: "another record already holds a value that must be unique",
+    121: "the collection's validator refuses the record as it would be",
+    28: "a parent of a field is no object, so the field cannot be set",
+    40: "two parts of the update touch the same field",
+}
+"""Server errors that are about one row and nothing else, with their meaning."""
+
+CANNOT: Final = -1
+"""The code of a write that the embedded store refuses because it could not do it exactly."""
+
+_CANNOT_EXACTLY: Final = "the embedded store cannot do this write exactly as a server would"
+_COMPARED_WRONGLY: Final = frozenset(
+    {"decimal", "int", "long", "double", "regex", "timestamp", "javascript", "minKey", "maxKey", "binData"}
+)
+"""BSON types whose values mongomock compares by rules of its own."""
+
+
+class UnknownCollectionError(RefusedError):
+    """The collection that would be written to is not there, so it cannot be the one that was reviewed."""
+
+    def __init__(self, *, collection: str) -> None:
+        super().__init__(
+            f"{collection}: there is no such collection; nothing was written. Check the database and its name."
+        )
+
+
+class EmbeddedStoreError(RefusedError):
+    """The directory of the embedded store holds something else than payment documents."""
+
+    def __init__(self, *, path: str, why: str) -> None:
+        super().__init__(f'{path}: {why}; nothing was written. Make the world again with "recon simulate".')
+
+
+class StoreFileError(StoppedError):
+    """The embedded store's file could not be replaced."""
+
+    def __init__(self, *, path: str, why: str) -> None:
+        super().__init__(
+            f"{path}: it could not be written ({why}), so the file is the one from before, and the journal knows what "
+            'was announced. Remove the cause and continue with "recon apply --resume".'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of one guarded update: how many rows matched, or why the server refused this one row."""
+
+    matched: int
+    code: int | None = None
+    message: str | None = None
+
+
+class PaymentWriter(Protocol):
+    """The few calls through which business records are read again and changed.
+
+    ``in_flight_max`` bounds the writes at one time; a buffered writer's writes last only once they are flushed.
+    ``go_on`` is asked before a write is repeated whose answer was lost: by then the run may have lost its lease.
+    """
+
+    in_flight_max: int
+    is_buffered: bool
+    go_on: Callable[[], None] | None
+
+    def identity(self) -> StoreIdentity:
+        """Name the collection that is written to."""
+        ...
+
+    def check_writable(self) -> None:
+        """Raise ReadOnlyCredentialError unless updates are allowed; changes nothing."""
+        ...
+
+    def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+        """Read whole documents from the primary, as a majority has them, by ``payment_id_text``."""
+        ...
+
+    def write(self, update: GuardedUpdate) -> WriteResult:
+        """Carry out one guarded update; it is durable once :meth:`flush` returned."""
+        ...
+
+    def flush(self) -> None:
+        """Make every write so far durable."""
+        ...
+
+
+class MongoWriter:
+    """Guarded updates on a MongoDB collection: primary, majority, simple collation, repeated while it is away."""
+
+    in_flight_max = 200
+    is_buffered = False
+
+    def __init__(self, collection: Collection[Any], *, retry: Retry | None = None) -> None:
+        from bson.binary import UuidRepresentation
+        from bson.codec_options import CodecOptions, DatetimeConversion
+        from pymongo import ReadPreference, WriteConcern
+        from pymongo.read_concern import ReadConcern
+
+        self._collection: Collection[Any] = collection.with_options(
+            codec_options=CodecOptions(
+                tz_aware=True,
+                datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+                uuid_representation=UuidRepresentation.UNSPECIFIED,
+            ),
+            read_preference=ReadPreference.PRIMARY,
+            write_concern=WriteConcern(w="majority"),
+            read_concern=ReadConcern("majority"),
+        )
+        self._retry = retry or Retry()
+        self.go_on: Callable[[], None] | None = None
+
+    @property
+    def _name(self) -> str:
+        return str(self._collection.full_name)
+
+    def identity(self) -> StoreIdentity:
+        """Hosts and set name as the server says them, and the collection's UUID.
+
+        Raises:
+            UnknownCollectionError: There is no such collection.
+            StoreGoneError: The store does not answer.
+        """
+        return self._retry.run(self._identity, what="the question who it is")
+
+    def _identity(self) -> StoreIdentity:
+        database = self._collection.database
+        client: Any = database.client
+        found = identity_of(client, database=database.name, collection=self._collection.name)
+        if found is None:
+            raise UnknownCollectionError(collection=self._name)
+        return found
+
+    def check_writable(self) -> None:
+        """Ask for an update that matches nothing: the server checks the right to update before it looks."""
+        from bson import ObjectId
+
+        impossible = {"_id": ObjectId(), "$nor": [{}]}
+        with read_only_refused(self._name, what="update records"):
+            self._retry.run(
+                lambda: self._collection.update_one(impossible, {"$set": {STAMP: "probe"}}),
+                what="a write that changes nothing",
+            )
+
+    def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+        """See :meth:`PaymentWriter.read`."""
+        from pymongo.errors import PyMongoError
+
+        found: dict[str, Mapping[str, Any]] = {}
+        for start in range(0, len(document_ids), READ_MAX):
+            query = {"_id": {"$in": list(document_ids[start : start + READ_MAX])}}
+            try:
+                documents = self._retry.run(lambda query=query: list(self._collection.find(query)), what="a re-read")  # type: ignore[misc]
+            except PyMongoError as error:
+                raise StoreGoneError(what="a re-read", tried_s=0, cause=type(error).__name__) from error
+            found.update((payment_id_text(document["_id"]), document) for document in documents)
+        return found
+
+    def write(self, update: GuardedUpdate) -> WriteResult:
+        """See :meth:`PaymentWriter.write`. Asking twice is safe: the guard names the stamp from before."""
+        from pymongo.errors import PyMongoError, WriteConcernError
+
+        try:
+            with read_only_refused(self._name, what="update records"):
+                matched = self._retry.run(lambda: self._update_one(update), what="a guarded write", go_on=self.go_on)
+                return WriteResult(matched)
+        except WriteConcernError as error:
+            # The update was carried out; that a majority has it is what nobody confirmed.
+            raise StoreGoneError(what="a guarded write", tried_s=0, cause=type(error).__name__) from error
+        except PyMongoError as error:
+            code = getattr(error, "code", None) or 0
+            return WriteResult(0, code, ROW_CODES.get(code, f"it answered {type(error).__name__} {code or ''}".strip()))
+
+    def _update_one(self, update: GuardedUpdate) -> int:
+        """``update_one`` as the driver would send it, but without its numbered retries; gives how many rows matched.
+
+        For those the server keeps a record of each write, which costs as much as a fourth of the write itself. Here
+        nothing hangs on them: after a lost answer the guard fails on our own stamp, and the re-read shows it.
+        """
+        from pymongo.errors import WriteConcernError, WriteError
+
+        statement = {"q": dict(update.filter), "u": _update_document(update), "collation": {"locale": "simple"}}
+        answer: dict[str, Any] = self._collection.database.command(
+            "update",
+            self._collection.name,
+            codec_options=self._collection.codec_options,
+            updates=[statement],
+            writeConcern={"w": "majority"},
+        )
+        for failed in answer.get("writeErrors", ()):
+            raise WriteError(failed.get("errmsg", ""), failed.get("code"), failed)
+        if failed := answer.get("writeConcernError"):
+            raise WriteConcernError(failed.get("errmsg", ""), failed.get("code"), failed)
+        return int(answer["n"])
+
+    def flush(self) -> None:
+        """Every write waited for a majority already."""
+
+
+def _update_document(update: GuardedUpdate) -> dict[str, Any]:
+    change: dict[str, Any] = {"$set": dict(update.sets)}
+    if update.unsets:
+        change["$unset"] = dict.fromkeys(update.unsets, "")
+    return change
+
+
+class EmbeddedStore:
+    """The demo's store: a directory with one canonical Extended JSON document a line, changed through mongomock.
+
+    Writes are in memory until :meth:`flush` replaces the file as a whole; a crash before that loses them, and the
+    journal's intents make the resumed run write them again. Lines that no write touched keep their bytes.
+    """
+
+    in_flight_max = 1
+    is_buffered = True
+    go_on: Callable[[], None] | None = None
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / PAYMENTS_FILE
+        self._world = _world(directory)
+        self._lock = threading.Lock()
+        self._lines: dict[str, str] = {}
+        for number, line in enumerate(_read_lines(self._path), start=1):
+            try:
+                document = _parse(line)
+                key = payment_id_text(document["_id"])
+            except Exception as error:  # bson raises whatever its converters raise on hostile text
+                raise EmbeddedStoreError(path=self._path.name, why=f"line {number} is no document") from error
+            if key in self._lines:
+                raise EmbeddedStoreError(path=self._path.name, why=f"line {number} repeats the _id {key}")
+            self._lines[key] = line
+        self._saved = dict(self._lines)
+
+    def identity(self) -> StoreIdentity:
+        """The names that the world gives itself; its one host is called ``embedded``."""
+        return StoreIdentity(
+            hosts=("embedded",),
+            database=str(self._world.get("database", "marketplace")),
+            collection=str(self._world.get("collection", "payments")),
+            collection_uuid=str(self._world["collection_uuid"]) if self._world.get("collection_uuid") else None,
+        )
+
+    def check_writable(self) -> None:
+        """Refuse a directory whose files cannot be replaced."""
+        if not os.access(self._path.parent, os.W_OK):
+            raise ReadOnlyCredentialError(collection=self._path.name, what="be replaced in its directory")
+
+    def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+        """See :meth:`PaymentWriter.read`."""
+        with self._lock:
+            keys = [key for key in map(payment_id_text, document_ids) if key in self._lines]
+            return {key: _parse(self._lines[key]) for key in keys}
+
+    def write(self, update: GuardedUpdate) -> WriteResult:
+        """See :meth:`PaymentWriter.write`. What mongomock would not do exactly is refused, and none of it is kept."""
+        with self._lock:
+            key = payment_id_text(update.document_id)
+            if key not in self._lines:
+                return WriteResult(0)
+            document = _parse(self._lines[key])
+            rest = _left_for_mongomock(update, document)
+            if rest is None:
+                return WriteResult(0)
+            try:
+                changed = _changed(document, rest, update)
+            except Exception as error:  # mongomock raises what it likes on what it does not know
+                return WriteResult(0, CANNOT, f"{_CANNOT_EXACTLY} ({type(error).__name__})")
+            if changed is None:
+                return WriteResult(0)
+            if not all(same(value_at(changed, path), value) for path, value in update.sets.items()):
+                return WriteResult(0, CANNOT, _CANNOT_EXACTLY)
+            self._lines[key] = _text(changed)
+            return WriteResult(1)
+
+    def flush(self) -> None:
+        """Replace the file as a whole, so that it is either the old one or the new one.
+
+        Raises:
+            StoreFileError: It cannot be written; what was written since the last time is forgotten again.
+        """
+        with self._lock:
+            if self._lines != self._saved:
+                try:
+                    replace_file(self._path, "".join(f"{line}\n" for line in self._lines.values()).encode())
+                except OSError as error:
+                    self._lines = dict(self._saved)
+                    raise StoreFileError(path=self._path.name, why=os.strerror(error.errno or 0)) from error
+                self._saved = dict(self._lines)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put new content in place of a file's old one, whole and durable, or leave the old one."""
+    waiting = path.with_name(path.name + ".part")
+    with waiting.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    waiting.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _left_for_mongomock(update: GuardedUpdate, document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Compare here what mongomock compares wrongly; gives the conditions left for it, None when one does not hold."""
+    rest = {}
+    for path, term in update.filter.items():
+        value = term.get("$eq")
+        if path != "_id" and (type_name(value) in _COMPARED_WRONGLY or type(value).__name__ == "DatetimeMS"):
+            if not same(value_at(document, path), value):
+                return None
+        elif path != "_id":
+            rest[path] = dict(term)
+    return rest
+
+
+def _changed(document: dict[str, Any], rest: dict[str, Any], update: GuardedUpdate) -> dict[str, Any] | None:
+    """The document as mongomock leaves it, or None when a condition did not hold."""
+    import mongomock
+
+    rows: Any = mongomock.MongoClient(tz_aware=True).db.rows
+    rows.insert_one({**document, "_id": 0})
+    if not rows.update_one(rest, _update_document(update)).matched_count:
+        return None
+    return {**rows.find_one({}), "_id": document["_id"]}
+
+
+def _world(directory: Path) -> dict[str, Any]:
+    path = directory / "world.json"
+    try:
+        world = json.loads(path.read_bytes()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise EmbeddedStoreError(path=path.name, why="this is not whole JSON") from error
+    return world if isinstance(world, dict) else {}
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise EmbeddedStoreError(path=path.name, why=f"it cannot be read ({type(error).__name__})") from error
+
+
+def _parse(line: str) -> dict[str, Any]:
+    from bson import json_util
+
+    document = json_util.loads(line, json_options=json_options())
+    if not isinstance(document, dict):
+        raise TypeError("not a document")
+    return document
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    from bson import json_util
+
+    return str(json_util.dumps(document, json_options=json_options()))

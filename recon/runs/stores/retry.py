@@ -1,0 +1,107 @@
+"""Asking MongoDB again while it is away: bounded, and only for failures that pass by themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+from recon.core.errors import RefusedError, StoppedError
+
+Answer = TypeVar("Answer")
+
+_UNAUTHORIZED: Final = frozenset({13, 8000})
+_PASSING: Final = frozenset(
+    {6, 7, 64, 89, 91, 112, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 50}
+)  # host or primary away, shutting down, stepping down, majority not reached in time, write conflict
+_FIRST_WAIT_S: Final = 0.05
+_WAIT_MAX_S: Final = 1.0
+
+
+class StoreGoneError(StoppedError):
+    """The store stopped answering, or never said what became of a call."""
+
+    def __init__(self, *, what: str, tried_s: float, cause: str) -> None:
+        super().__init__(
+            f"The store gave no usable answer to {what} for {tried_s:.0f} s ({cause}); what was asked last may or may "
+            "not have happened, and the journal knows what it was. Run the same command again once the store answers."
+        )
+
+
+class ReadOnlyCredentialError(RefusedError):
+    """The credential may read but not write. ``said`` is what it may not, without what became of the run."""
+
+    def __init__(self, *, collection: str, what: str) -> None:
+        self.said = f"{collection}: the credential may not {what}"
+        super().__init__(
+            f"{self.said}; nothing was written. Give apply a credential with the "
+            "readWrite role on this database; a read-only one is enough for every other command."
+        )
+
+
+class Retry:
+    """Repeats a call while the store is away, for a bounded time; every other failure goes straight through."""
+
+    def __init__(
+        self,
+        *,
+        retry_s: float = 30.0,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._retry_s, self._sleep, self._monotonic = retry_s, sleep, monotonic
+
+    def run(self, call: Callable[[], Answer], *, what: str, go_on: Callable[[], None] | None = None) -> Answer:
+        """Give what the call gives. The call must be safe to repeat when nobody knows whether it happened.
+
+        Args:
+            go_on: Asked before each repetition; raises StoppedError when there must be none.
+
+        Raises:
+            StoreGoneError: The store was away, or kept changing its primary, for as long as it could be asked again.
+        """
+        from pymongo.errors import PyMongoError
+
+        began, wait = self._monotonic(), _FIRST_WAIT_S
+        while True:
+            try:
+                return call()
+            except PyMongoError as error:
+                if not is_passing(error):
+                    raise
+                tried_s = self._monotonic() - began
+                gone = StoreGoneError(what=what, tried_s=tried_s, cause=type(error).__name__)
+                if tried_s + wait > self._retry_s:
+                    raise gone from error
+            self._sleep(wait)
+            if go_on is not None:
+                try:
+                    go_on()
+                except StoppedError as stop:
+                    raise gone from stop
+            wait = min(_WAIT_MAX_S, 2 * wait)
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether a failure says nothing about the request itself, so that asking again may succeed."""
+    from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+
+    if isinstance(error, ConnectionFailure):
+        return True
+    if isinstance(error, OperationFailure) and error.code in _PASSING:
+        return True
+    return isinstance(error, PyMongoError) and error.has_error_label("RetryableWriteError")
+
+
+@contextmanager
+def read_only_refused(collection: str, *, what: str) -> Iterator[None]:
+    """Turn the server's "not authorised" into the one clear refusal."""
+    from pymongo.errors import OperationFailure
+
+    try:
+        yield
+    except OperationFailure as error:
+        if error.code in _UNAUTHORIZED:
+            raise ReadOnlyCredentialError(collection=collection, what=what) from error
+        raise

@@ -1,0 +1,119 @@
+"""Can the job run: every source reached, of the right network and account, credentials there, clocks right.
+
+Each check stands alone: what fails is named with the way out, and the others are made all the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from recon.core.errors import ReconError, RefusedError, SourceError
+from recon.setup.open_sources import Opening
+from recon.setup.settings import Settings
+
+State = Literal["ok", "warning", "failed"]
+Failure = Literal["", "usage", "refused", "unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was checked.
+
+    Args:
+        name: What it was.
+        says: One sentence: that it can be used, or what is wrong and the way out.
+        failure: What kind of failure, for the exit code; empty when there is none.
+    """
+
+    name: str
+    state: State
+    says: str
+    failure: Failure = ""
+
+
+def check_sources(settings: Settings) -> tuple[Check, ...]:
+    """Check the configuration, the database, every provider and every chain in scope, in this order."""
+    return tuple(_checks(settings))
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    opening = Opening(settings)
+    yield _configuration(settings)
+    yield _output(settings)
+    yield _attempt("database", lambda: _store_says(settings, opening))
+    for name in settings.providers:
+        yield _attempt(name, lambda name=name: _says(opening.claim(name)))  # type: ignore[misc]
+    if not settings.providers:
+        yield Check("providers", "warning", "No provider is enabled, so every payment counts as out of scope.")
+    for chain_id in settings.chain_ids:
+        label = f"chain {chain_id}"
+        if opening.has_endpoints(chain_id):
+            yield _attempt(label, lambda chain_id=chain_id: _says(opening.chain(chain_id)))  # type: ignore[misc]
+        else:
+            yield Check(
+                label, "warning", "No endpoint is configured: its payments stay unproven. Add one to [[chains]]."
+            )
+    if not settings.chain_ids:
+        yield Check(
+            "chains", "warning", "No chain is configured, so nothing can be proven. Add [[chains]] to the file."
+        )
+
+
+def _configuration(settings: Settings) -> Check:
+    missing = []
+    if not settings.target_name:
+        missing.append("no [target] name, so that plans cannot tell this database from a copy")
+    if not settings.recipients:
+        missing.append("no [merchant] recipients, so that money nobody knows cannot be found")
+    if missing:
+        return Check("configuration", "warning", f"{settings.source} is sound, but has {'; '.join(missing)}.")
+    return Check("configuration", "ok", f"{settings.source} is sound.")
+
+
+def _output(settings: Settings) -> Check:
+    folder = settings.output_dir
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return Check("output", "ok", f"{folder} can be written to.")
+    return Check("output", "failed", f"{folder} cannot be written to; set [output] dir to a folder of yours.", "usage")
+
+
+def _attempt(name: str, ask: Callable[[], str]) -> Check:
+    try:
+        says = ask()
+    except RefusedError as error:
+        return Check(name, "failed", str(error), "refused")
+    except SourceError as error:
+        return Check(name, "failed", str(error), "unreachable")
+    except ReconError as error:
+        return Check(name, "failed", str(error), "usage")
+    return Check(name, "warning" if name == "database" and "; " in says else "ok", says)
+
+
+def _store_says(settings: Settings, opening: Opening) -> str:
+    store = opening.store()
+    check = getattr(store, "check", None)
+    try:
+        if check is not None:
+            return str(check(now=datetime.now(UTC)))
+        identity = store.identity()
+        return f"The recorded world {settings.target_name or identity.database} can be read."
+    finally:
+        _close(store)
+
+
+def _says(source: object) -> str:
+    try:
+        return str(source.check())  # type: ignore[attr-defined]
+    finally:
+        _close(source)
+
+
+def _close(source: object) -> None:
+    close = getattr(source, "close", None)
+    if close is not None:
+        close()

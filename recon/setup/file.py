@@ -1,0 +1,416 @@
+"""The configuration file: every key it may have, what each may be, and one sentence for whatever is wrong with it.
+
+:mod:`recon.setup.settings` turns what is read here into :class:`~recon.setup.settings.Settings`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from recon.core.errors import ConfigError, UsageError
+from recon.core.ids import normalise_address
+from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
+
+CONFIG_NAME = "recon.toml"
+FILE_MAX_BYTES = 1_000_000
+URI_VARIABLE = "RECON_MONGO_URI"
+_SECRET_KEYS = {
+    ("mongo", "uri"): URI_VARIABLE,
+    ("request_network", "api_key"): "RECON_REQUEST_NETWORK_API_KEY",
+    ("request_network", "webhook_secret"): "RECON_REQUEST_NETWORK_WEBHOOK_SECRET",
+    ("shkeeper", "api_key"): "RECON_SHKEEPER_API_KEY",
+}
+
+
+class ConfigFileError(ConfigError):
+    """The configuration file cannot be read as TOML."""
+
+    def __init__(self, *, path: str, why: str) -> None:
+        super().__init__(f'{path}: {why}. "recon init" writes a commented file to start from.')
+
+
+class UnknownSettingError(ConfigError):
+    """A key that no setting has; the nearest known one is named."""
+
+    def __init__(self, *, path: str, key: str, nearest: str | None) -> None:
+        hint = f'; did you mean "{nearest}"?' if nearest else '. "recon init" shows every known one.'
+        super().__init__(f'{path}: "{key}" is no known setting{hint}')
+
+
+class WrongSettingError(ConfigError):
+    """A setting has a value it cannot have."""
+
+    def __init__(self, *, path: str, key: str, why: str) -> None:
+        super().__init__(f'{path}: "{key}" cannot be used: {why}. Correct it and run the command again.')
+
+
+class SecretInFileError(ConfigError):
+    """A secret stands in the configuration file, where it may not be."""
+
+    def __init__(self, *, path: str, key: str, variable: str) -> None:
+        super().__init__(
+            f'{path}: "{key}" is a secret and must not stand in the file; take it out and set {variable} '
+            'in the environment, or in the dotenv file that "secrets_file" names.'
+        )
+
+
+class MissingSecretError(ConfigError):
+    """A secret that a command needs is set nowhere."""
+
+    def __init__(self, *, variable: str, purpose: str) -> None:
+        super().__init__(
+            f"{variable} is not set, and {purpose} needs it; set it in the environment or in the dotenv file "
+            'that "secrets_file" names.'
+        )
+
+
+class WindowError(UsageError):
+    """The window of a selection ends before it begins."""
+
+    def __init__(self, *, from_at: datetime, to_at: datetime) -> None:
+        super().__init__(
+            f"The window runs backwards: it begins at {from_at:%Y-%m-%dT%H:%M:%SZ} and ends at "
+            f"{to_at:%Y-%m-%dT%H:%M:%SZ}; nothing was read. Swap --from and --to."
+        )
+
+
+def _refuse_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a whole number is wanted, not true or false")
+    return value
+
+
+def _address(value: str) -> str:
+    if (address := normalise_address(value)) is None:
+        raise ValueError(f"{value[:60]!r} is no address (0x and 40 hex digits)")
+    return str(address)
+
+
+def _amount(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError('write the amount as text, for example "12.50", so that no digit is lost')
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def web_url(value: str) -> str:
+    """The address without a slash at its end; ValueError when it is none."""
+    if not re.match(r"https?://[^/\s?#]+", value) or any(ch.isspace() for ch in value):
+        raise ValueError("an address that begins with http:// or https:// is wanted")
+    return value.rstrip("/")
+
+
+Whole = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)]
+Percent = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, le=100)]
+AddressText = Annotated[str, AfterValidator(_address)]
+AmountText = Annotated[str, BeforeValidator(_amount), Field(pattern=r"^[0-9]{1,38}(\.[0-9]{1,38})?$")]
+WebUrl = Annotated[str, AfterValidator(web_url)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are refused, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class TargetSection(Section):
+    """``[target]``: the name that plans carry, so that a clone of the database is told apart."""
+
+    name: str = Field(default="", max_length=100)
+
+
+class MongoSection(Section):
+    """``[mongo]``: where the payment documents are; the address itself is a secret."""
+
+    database: str = Field(default="marketplace", min_length=1, max_length=63)
+    collection: str = Field(default="payments", min_length=1, max_length=120)
+    uri_variable: str = URI_VARIABLE
+    write_uri_variable: str = "RECON_MONGO_WRITE_URI"
+    timeout_s: Seconds = 10.0
+
+
+class WindowSection(Section):
+    """``[window]``: which payments are read when the command line does not say; 0 hours means all."""
+
+    hours: Whole = 24
+    date: Literal["created", "updated"] = "created"
+
+
+class RequestNetworkSection(Section):
+    """``[request_network]``: the provider's API; naming the section puts it in scope unless ``enabled`` says no."""
+
+    enabled: bool | None = None
+    base_url: WebUrl = "https://api.request.network"
+    api_key_variable: str = "RECON_REQUEST_NETWORK_API_KEY"
+    webhook_secret_variable: str = "RECON_REQUEST_NETWORK_WEBHOOK_SECRET"  # noqa: S105 - a name, not the secret
+    account: str = Field(default="", max_length=200)
+    calls_per_s: float = Field(default=5.0, gt=0, le=1000)
+    timeout_s: Seconds = 20.0
+
+
+class CoinSection(Section):
+    """``[shkeeper.coins]``: which token on which chain one of the gateway's coin names means."""
+
+    chain_id: Whole
+    symbol: str = Field(min_length=1, max_length=20)
+
+
+class ShkeeperSection(Section):
+    """``[shkeeper]``: the self-hosted gateway; naming the section puts it in scope unless ``enabled`` says no."""
+
+    enabled: bool | None = None
+    base_url: WebUrl = "http://127.0.0.1:5000"
+    api_key_variable: str = "RECON_SHKEEPER_API_KEY"
+    health_path: str | None = Field(default=None, pattern=r"^/[^\s]*$", max_length=200)
+    account: str = Field(default="", max_length=200)
+    coins: dict[str, CoinSection] = Field(default_factory=dict)
+    calls_per_s: float = Field(default=5.0, gt=0, le=1000)
+    timeout_s: Seconds = 60.0
+
+
+class ChainSection(Section):
+    """``[[chains]]``: one chain. Endpoints are asked in order; ``${NAME}`` in one stands for a secret."""
+
+    chain_id: Annotated[int, BeforeValidator(_refuse_bool), Field(gt=0)]
+    endpoints: tuple[SecretStr, ...] = Field(default=(), max_length=20)
+    confirmations_min: Whole | None = None
+    name: str | None = Field(default=None, max_length=60)
+    aliases: tuple[str, ...] = ()
+    final_depth: Whole | None = None
+    trusts_finalized_tag: bool | None = None
+    block_ms: Annotated[int, Field(gt=0)] | None = None
+    range_blocks: Annotated[int, Field(gt=0)] | None = None
+    calls_per_s: float = Field(default=20.0, gt=0, le=10_000)
+    timeout_s: Seconds = 30.0
+
+
+class MerchantSection(Section):
+    """``[merchant]``: the addresses that are ours; money to them that no row knows is ``missing_local``.
+
+    ``fee_recipients`` are where a payment's fee may go; a fee to anybody else is a ``fee_mismatch``.
+    """
+
+    recipients: tuple[AddressText, ...] = ()
+    fee_recipients: tuple[AddressText, ...] = ()
+
+
+class TokenSection(Section):
+    """``[[tokens]]``: a token contract the registry does not know, or knows otherwise."""
+
+    chain_id: Whole
+    address: AddressText
+    symbol: str = Field(min_length=1, max_length=20)
+    decimals: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, le=77)]
+
+
+class EmitterSection(Section):
+    """``[[emitters]]``: a contract whose logs carry payment references."""
+
+    chain_id: Whole
+    address: AddressText
+    kind: Literal["fee_proxy", "conversion_proxy", "escrow", "receivable"] = "fee_proxy"
+    version: str = "0.2.0"
+    created_block: Whole = 0
+
+
+class PolicySection(Section):
+    """``[policy]``: what a judgement depends on besides the evidence."""
+
+    confirmations_min_default: Whole = 12
+    confirmed_means_completed: bool = True
+    stuck_after_min: Whole = 30
+    urgent_after_h: Whole = 24
+    abandoned_after_days: Whole = 30
+    clock_skew_s: Whole = 300
+    provider_proves: tuple[str, ...] = ()
+    tolerance_ppm: dict[str, tuple[Whole, Whole]] = Field(default_factory=dict)
+    side_effects: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class LimitsSection(Section):
+    """``[limits]``: where an apply stops; amounts are whole tokens by symbol."""
+
+    changes_max: Whole = 500
+    share_max_percent: Percent = 30
+    share_max_from_rows: Whole = 10
+    refusals_max: Whole = 3
+    refusals_max_percent: Percent = 2
+    plan_age_max_h: Whole = 4
+    value_max: dict[str, AmountText] = Field(default_factory=dict)
+    value_max_per_payment: dict[str, AmountText] = Field(default_factory=dict)
+
+
+class HealthSection(Section):
+    """``[health]``: when a summary counts as healthy."""
+
+    unproven_share_max_percent: Percent = 5
+
+
+class ApprovalsSection(Section):
+    """``[approvals]``: how many people must have approved a plan before it is applied."""
+
+    approvals_min: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, le=2)] = 0
+    author_may_approve: bool = True
+    two_person_above: dict[str, AmountText] = Field(default_factory=dict)
+
+
+class LedgerSection(Section):
+    """``[ledger]``: the backend's ledger, asked before consent whether a pay-in is there; off without a collection."""
+
+    collection: str | None = Field(default=None, min_length=1, max_length=120)
+    payment_field: str = Field(default="paymentId", pattern=r"^[^$\s][^\s]*$", max_length=200)
+    kind_field: str = Field(default="type", pattern=r"^[^$\s][^\s]*$", max_length=200)
+    pay_in_kinds: tuple[str, ...] = Field(default=("gross_paid",), min_length=1, max_length=20)
+
+
+class DeliveriesSection(Section):
+    """``[deliveries]``: where webhook deliveries are kept; a snapshot holds those of its window."""
+
+    files: tuple[str, ...] = Field(default=(), max_length=100)
+    collection: str | None = Field(default=None, min_length=1, max_length=120)
+
+
+class RecordedSection(Section):
+    """``[recorded]``: a recorded world that stands in for every source; nothing is asked of any network."""
+
+    path: str | None = None
+
+
+class OutputSection(Section):
+    """``[output]``: where snapshots, plans and the run history go."""
+
+    dir: str = "recon-out"
+
+
+class SettingsFile(BaseSettings):
+    """The sections of ``recon.toml``; a ``RECON_SECTION__KEY`` variable beats what the file says."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RECON_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    secrets_file: str | None = None
+    target: TargetSection = TargetSection()
+    mongo: MongoSection = MongoSection()
+    fields: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    window: WindowSection = WindowSection()
+    request_network: RequestNetworkSection = RequestNetworkSection()
+    shkeeper: ShkeeperSection = ShkeeperSection()
+    chains: tuple[ChainSection, ...] = ()
+    merchant: MerchantSection = MerchantSection()
+    tokens: tuple[TokenSection, ...] = ()
+    emitters: tuple[EmitterSection, ...] = ()
+    policy: PolicySection = PolicySection()
+    limits: LimitsSection = LimitsSection()
+    health: HealthSection = HealthSection()
+    approvals: ApprovalsSection = ApprovalsSection()
+    flags: FlagsSection = FlagsSection()
+    gates: GatesSection = GatesSection()
+    backfill: BackfillSection = BackfillSection()
+    ledger: LedgerSection = LedgerSection()
+    deliveries: DeliveriesSection = DeliveriesSection()
+    recorded: RecordedSection = RecordedSection()
+    output: OutputSection = OutputSection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables first, then the file; nothing else is looked at."""
+        return env_settings, init_settings
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of bounded size.
+
+    Raises:
+        ConfigFileError: It cannot be read, or is not TOML.
+    """
+    try:
+        if path.stat().st_size > FILE_MAX_BYTES:
+            raise ConfigFileError(path=path.name, why="it is larger than any configuration")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigFileError(path=str(path), why=f"the file cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigFileError(path=path.name, why="the file is not UTF-8 text") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigFileError(path=path.name, why=f"the file is not TOML ({error})") from error
+
+
+def parse_settings(content: Mapping[str, Any], *, name: str = CONFIG_NAME) -> SettingsFile:
+    """Check what the file says, with the ``RECON_...`` variables over it.
+
+    Raises:
+        ConfigError: One sentence on the first problem.
+    """
+    _refuse_secrets(content, name)
+    try:
+        return SettingsFile(**content)
+    except SettingsError as error:
+        field = re.search(r'"(\w+)"', str(error))
+        raise WrongSettingError(
+            path="environment",
+            key=f"RECON_{(field[1] if field else '').upper()}",
+            why="it is not the JSON of a section",
+        ) from error
+    except ValidationError as error:
+        raise _explain(error, name) from error
+
+
+def _refuse_secrets(content: Mapping[str, Any], name: str) -> None:
+    for (section, key), variable in _SECRET_KEYS.items():
+        part = content.get(section)
+        if isinstance(part, dict) and key in part:
+            raise SecretInFileError(path=name, key=f"{section}.{key}", variable=variable)
+
+
+def _explain(error: ValidationError, name: str) -> ConfigError:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    location = problem["loc"]
+    key = ".".join(str(part) for part in location if isinstance(part, str)) or "the file"
+    variable = "RECON_" + "__".join(str(part) for part in location if isinstance(part, str)).upper()
+    path = variable if any(found.upper() == variable for found in os.environ) else name
+    if problem["type"] == "extra_forbidden":
+        return UnknownSettingError(path=path, key=key, nearest=_nearest(location))
+    why = problem["msg"].removeprefix("Value error, ")
+    return WrongSettingError(path=path, key=key, why=why[:1].lower() + why[1:])
+
+
+def _nearest(location: tuple[int | str, ...]) -> str | None:
+    """The known key most like an unknown one: first in its own section, then anywhere."""
+    names = [str(part) for part in location if isinstance(part, str)]
+    known = [".".join(path) for path in known_keys(SettingsFile)]
+    siblings = [key for key in known if key.rpartition(".")[0] == ".".join(names[:-1])]
+    last = {key.rpartition(".")[2]: key for key in [*known, *siblings]}
+    own = difflib.get_close_matches(names[-1], [key.rpartition(".")[2] for key in siblings], n=1)
+    if own:
+        return ".".join([*names[:-1], own[0]])
+    far = difflib.get_close_matches(names[-1], list(last), n=1, cutoff=0.75)
+    return last[far[0]] if far else None
+
+
+def known_keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every key the file may have, as its path of names."""
+    keys = []
+    for name, info in model.model_fields.items():
+        keys.append((*path, name))
+        for part in (info.annotation, *get_args(info.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                keys += known_keys(part, (*path, name))
+    return keys

@@ -1,0 +1,363 @@
+"""The sources that a configuration means: the real ones, or a recorded world behind the very same classes.
+
+Nothing is asked of any source here; what is wrong with one shows when it is read or checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from recon.core.errors import SourceError
+from recon.setup.file import ChainSection
+from recon.setup.settings import Settings
+from recon.sources.interface import (
+    ChainQuestion,
+    ChainSource,
+    ClaimSource,
+    DeliverySource,
+    DocumentStore,
+    Progress,
+    Reading,
+)
+
+if TYPE_CHECKING:
+    import httpx
+    from pydantic import SecretStr
+    from pymongo import MongoClient
+
+    from recon.core.registry import Registry
+    from recon.sources.deliveries.kept import KeptDeliveries
+    from recon.sources.deliveries.records import DeliveryFile
+    from recon.sources.payments.fields import FieldPaths
+    from recon.sources.providers.http import Secret
+    from recon.sources.recorded.format import RecordedWorld
+
+Source = TypeVar("Source")
+
+RECORDED_HOST: Final = "embedded"
+"""The host that a recorded world's database is said to have, the same as in the embedded store that writes to it."""
+
+_RECORDED_RATE_PER_S: Final = 1_000_000.0
+_RECORDED_URL: Final = "http://recorded.invalid"
+
+
+class NoEndpointError(SourceError):
+    """A chain is in scope and has no endpoint."""
+
+    def __init__(self, *, chain_id: int) -> None:
+        super().__init__(
+            f"chain:{chain_id}: no endpoint is configured, so nothing on it was read; add one to [[chains]]."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything a snapshot reads from; a context manager that gives connections back.
+
+    Args:
+        store: The payment documents.
+        claims: The providers in scope.
+        chains: The chains in scope. One without an endpoint leaves gaps, unless policy lets a provider prove there.
+        fields: Where logical fields are found in documents.
+        target_name: The name the user gave this target.
+        provider_accounts: ``provider:account`` for every provider in scope, part of a plan's identity.
+        deliveries: Kept webhook deliveries, or None where the configuration names none.
+    """
+
+    store: DocumentStore
+    claims: tuple[ClaimSource, ...]
+    chains: tuple[ChainSource, ...]
+    fields: FieldPaths
+    target_name: str
+    provider_accounts: tuple[str, ...]
+    deliveries: DeliverySource | None = None
+    stack: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def __enter__(self) -> Sources:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+
+
+class Opening:
+    """Opens each source of a configuration by itself, so that one that cannot be opened does not hide the others."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.registry: Registry = settings.registry()
+
+    @cached_property
+    def fields(self) -> FieldPaths:
+        """Where logical fields are found. Raises ConfigError for a path that cannot be one."""
+        from recon.sources.payments.fields import FieldPaths
+
+        return FieldPaths.with_overrides(self.settings.values.fields)
+
+    @cached_property
+    def world(self) -> RecordedWorld | None:
+        """The recorded world, read once, or None when the sources are real."""
+        folder = self.settings.recorded_dir
+        if folder is None:
+            return None
+        from recon.sources.recorded.world import load_world
+
+        return load_world(folder)
+
+    def store(self) -> DocumentStore:
+        """The payment documents. Raises ConfigError when the address of the database is missing."""
+        mongo = self.settings.values.mongo
+        if self.world is not None:
+            from recon.sources.interface import StoreIdentity
+            from recon.sources.payments.read import ListStore
+
+            known = self.world
+            identity = StoreIdentity((RECORDED_HOST,), known.database, known.collection, known.collection_uuid)
+            return ListStore(known.payments, identity=identity, fields=self.fields, registry=self.registry)
+        from recon.sources.payments.mongo import MongoSettings, MongoStore
+
+        uri = mongo_uri(self.settings.secret(mongo.uri_variable, purpose="the database"))
+        return MongoStore(
+            MongoSettings(
+                uri=uri,
+                database=mongo.database,
+                collection=mongo.collection,
+                fields=self.fields,
+                registry=self.registry,
+                timeout_ms=int(mongo.timeout_s * 1000),
+            )
+        )
+
+    def claim(self, name: str) -> ClaimSource:
+        """A provider by its normalised name. Raises ConfigError when its key is missing."""
+        return {"request_network": self._request_network, "shkeeper": self._shkeeper}[name]()
+
+    def chain(self, chain_id: int) -> ChainSource:
+        """A chain. Raises ConfigError when an endpoint cannot be used."""
+        from recon.sources.chain.evm import ChainSettings, EvmChain
+        from recon.sources.chain.rpc import Clock, Endpoint
+
+        section = self._section(chain_id)
+        minimum = section.confirmations_min
+        own: dict[str, Any] = {
+            "chain_id": chain_id,
+            "confirmations_min": self.settings.values.policy.confirmations_min_default if minimum is None else minimum,
+            "merchant_recipients": self.settings.recipients,
+            "timeout_s": section.timeout_s,
+        }
+        if self.world is not None:
+            from recon.sources.recorded.world import rpc_handler
+
+            return EvmChain(
+                ChainSettings(**own, endpoints=(Endpoint(_RECORDED_URL),), rate_per_s=None),
+                registry=self.registry,
+                transport=_transport(rpc_handler(self.world, chain_id)),
+                clock=Clock(sleep=_no_sleep, now_ms=self._now_ms),
+            )
+        endpoints = tuple(Endpoint(url.get_secret_value()) for url in self.settings.endpoints(section))
+        settings = ChainSettings(
+            **own, endpoints=endpoints, range_blocks_max=section.range_blocks, rate_per_s=section.calls_per_s
+        )
+        return EvmChain(settings, registry=self.registry)
+
+    def has_endpoints(self, chain_id: int) -> bool:
+        """Whether a chain can be asked at all."""
+        return self.world is not None or bool(self._section(chain_id).endpoints)
+
+    def accounts(self) -> tuple[str, ...]:
+        """``provider:account`` of every provider in scope."""
+        values = self.settings.values
+        named = {"request_network": values.request_network.account, "shkeeper": values.shkeeper.account}
+        return tuple(f"{name}:{named[name]}" for name in sorted(self.settings.providers))
+
+    def _section(self, chain_id: int) -> ChainSection:
+        listed = {section.chain_id: section for section in self.settings.values.chains}
+        return listed.get(chain_id) or ChainSection(chain_id=chain_id)
+
+    def _now_ms(self) -> int:
+        return int(self.settings.now().timestamp() * 1000)
+
+    def _request_network(self) -> ClaimSource:
+        from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
+
+        given = self.settings.values.request_network
+        return RequestNetwork(
+            RequestNetworkSettings(
+                api_key=self._key(given.api_key_variable, "Request Network"),
+                base_url=given.base_url,
+                rate_per_s=self._rate(given.calls_per_s),
+                timeout_s=given.timeout_s,
+            ),
+            **self._manner("request_network_handler"),
+        )
+
+    def _shkeeper(self) -> ClaimSource:
+        from recon.sources.providers.shkeeper.api import Shkeeper, ShkeeperSettings
+
+        given = self.settings.values.shkeeper
+        return Shkeeper(
+            ShkeeperSettings(
+                base_url=given.base_url,
+                api_key=self._key(given.api_key_variable, "SHKeeper"),
+                health_path=given.health_path,
+                coins={name: (coin.chain_id, coin.symbol) for name, coin in given.coins.items()},
+                rate_per_s=self._rate(given.calls_per_s),
+                timeout_s=given.timeout_s,
+            ),
+            **self._manner("shkeeper_handler"),
+        )
+
+    def _key(self, variable: str, purpose: str) -> Secret:
+        from recon.sources.providers.http import Secret
+
+        if self.world is not None:
+            return Secret("recorded")
+        return Secret(self.settings.secret(variable, purpose=purpose).get_secret_value())
+
+    def _rate(self, calls_per_s: float) -> float:
+        return calls_per_s if self.world is None else _RECORDED_RATE_PER_S
+
+    def _manner(self, handler: str) -> dict[str, Any]:
+        """How a provider is reached: over the network, or through a handler of the recorded world."""
+        if self.world is None:
+            return {"registry": self.registry}
+        from recon.sources.providers.http import Clock
+        from recon.sources.recorded import world as recorded
+
+        transport = _transport(getattr(recorded, handler)(self.world))
+        return {"registry": self.registry, "transport": transport, "clock": Clock(self._now_ms, sleep=_no_sleep)}
+
+
+def mongo_uri(secret: SecretStr) -> str:
+    """The address itself; anything else (a password in the wrong variable) must not reach a message as a host name."""
+    from recon.sources.payments.mongo import StoreUriError
+
+    uri = secret.get_secret_value()
+    if not uri.startswith(("mongodb://", "mongodb+srv://")):
+        raise StoreUriError
+    return uri
+
+
+def mongo_client(uri: str, *, timeout_ms: int) -> MongoClient[dict[str, Any]]:
+    """A client of the database; nothing is asked of the server yet."""
+    from pymongo import MongoClient
+
+    return MongoClient(
+        uri, tz_aware=True, appname="recon", serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms
+    )
+
+
+class UnreadChain:
+    """A chain in scope that nobody can ask, because no endpoint is configured: its coverage says so."""
+
+    def __init__(self, chain_id: int) -> None:
+        self.chain_id = chain_id
+
+    def check(self) -> str:
+        """Never says that it can be used."""
+        raise NoEndpointError(chain_id=self.chain_id)
+
+    def read(self, question: ChainQuestion, *, progress: Progress) -> Reading:
+        """Never reads anything; what is asked becomes a gap."""
+        raise NoEndpointError(chain_id=self.chain_id)
+
+
+def open_sources(settings: Settings) -> Sources:
+    """Open every source that the configuration puts in scope.
+
+    Raises:
+        ConfigError: A secret is missing, or a setting cannot be used; nothing stays open.
+    """
+    opening = Opening(settings)
+    with ExitStack() as stack:
+        store = kept_open(stack, opening.store())
+        claims = tuple(kept_open(stack, opening.claim(name)) for name in settings.providers)
+        chains = tuple(kept_open(stack, chain) for chain in _chains(settings, opening))
+        return Sources(
+            store=store,
+            claims=claims,
+            chains=chains,
+            fields=opening.fields,
+            target_name=settings.target_name,
+            provider_accounts=opening.accounts(),
+            deliveries=kept_deliveries(settings),
+            stack=stack.pop_all(),
+        )
+    raise AssertionError("an exit stack lets no exception pass")
+
+
+def kept_deliveries(settings: Settings) -> KeptDeliveries | None:
+    """Where the configuration says that webhook deliveries are kept; a recorded world brings its own. None: nowhere."""
+    from recon.sources.deliveries.kept import KeptDeliveries
+
+    given, folder = settings.values.deliveries, settings.recorded_dir
+    files = [settings.home / name for name in given.files]
+    if folder is not None and (folder / "deliveries.ndjson").exists():
+        files.append(folder / "deliveries.ndjson")
+    places = [(path.name, _file_reader(path)) for path in files]
+    name = given.collection if folder is None else None
+    if name is not None:
+        places.append((name, lambda bodies: read_delivery_collection(settings, name, bodies=bodies)))
+    return KeptDeliveries(places) if places else None
+
+
+def _file_reader(path: Path) -> Callable[[bool], DeliveryFile]:
+    from recon.sources.deliveries.records import load_deliveries
+
+    return lambda bodies: load_deliveries(path, bodies=bodies)
+
+
+def read_delivery_collection(settings: Settings, name: str, *, bodies: bool = True) -> DeliveryFile:
+    """Read the delivery records of a collection of the configured database; as :func:`load_deliveries` reads a file.
+
+    Raises:
+        ConfigError: The address of the database is missing.
+        DeliveriesReadError: The server cannot be reached, or refuses to give them.
+    """
+    from pymongo.errors import PyMongoError
+
+    from recon.sources.deliveries.records import RECORDS_MAX, DeliveriesReadError, deliveries_of
+
+    mongo = settings.values.mongo
+    uri = mongo_uri(settings.secret(mongo.uri_variable, purpose="the database"))
+    try:
+        with mongo_client(uri, timeout_ms=int(mongo.timeout_s * 1000)) as client:
+            found = client[mongo.database][name].find({}).sort("_id", 1).limit(RECORDS_MAX)
+            return deliveries_of(found, place=name, bodies=bodies)
+    except PyMongoError as error:
+        raise DeliveriesReadError(place=name, why=type(error).__name__) from error
+
+
+def _chains(settings: Settings, opening: Opening) -> Iterator[ChainSource]:
+    proven_by_word = {rail.rpartition(":")[2] for rail in settings.values.policy.provider_proves}
+    for chain_id in settings.chain_ids:
+        if opening.has_endpoints(chain_id):
+            yield opening.chain(chain_id)
+        elif str(chain_id) not in proven_by_word:
+            yield UnreadChain(chain_id)
+
+
+def kept_open(stack: ExitStack, source: Source) -> Source:
+    """The source itself, closed with the stack where it can be closed."""
+    close = getattr(source, "close", None)
+    if close is not None:
+        stack.callback(close)
+    return source
+
+
+def _transport(handler: Callable[[httpx.Request], httpx.Response]) -> httpx.BaseTransport:
+    import httpx
+
+    return httpx.MockTransport(handler)
+
+
+def _no_sleep(seconds: float) -> None:
+    """A recorded world never makes anybody wait."""

@@ -1,0 +1,350 @@
+"""Settings: one ``recon.toml``, ``RECON_...`` variables over it, and secrets that come from neither.
+
+A variable names its setting with two underscores between section and key: ``RECON_LIMITS__CHANGES_MAX=800``. Secrets
+are read from the environment, or from the dotenv file that ``secrets_file`` names, and are held so that they cannot be
+printed. A path in the file starts at the file's own folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from recon.core.errors import MoneyError
+from recon.core.model import Policy
+from recon.core.money import parse_units
+from recon.core.registry import ChainFacts, Emitter, Registry, Token, extend_registry, load_registry
+from recon.plans.approvals import ApprovalPolicy
+from recon.plans.limits import Limits
+from recon.setup.file import (
+    CONFIG_NAME,
+    FILE_MAX_BYTES,
+    ChainSection,
+    MissingSecretError,
+    SettingsFile,
+    WindowError,
+    WrongSettingError,
+    parse_settings,
+    read_toml,
+    web_url,
+)
+from recon.sources.interface import Selection
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """Everything a command is told about its world, checked.
+
+    Args:
+        values: The sections, see :class:`recon.setup.file.SettingsFile`.
+        source: The file's name, for messages.
+        home: The folder that relative paths in the file start at.
+        secrets: What ``secrets_file`` holds; the environment is looked at first.
+        world: ``world.json`` of the recorded world, or None when the sources are real.
+    """
+
+    values: SettingsFile
+    source: str = CONFIG_NAME
+    home: Path = Path()
+    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
+    world: Mapping[str, Any] | None = None
+
+    @property
+    def recorded_dir(self) -> Path | None:
+        """The recorded world that stands in for every source, or None."""
+        path = self.values.recorded.path
+        return None if path is None else self.home / path
+
+    @property
+    def output_dir(self) -> Path:
+        """Where snapshots, plans and the run history go."""
+        return self.home / self.values.output.dir
+
+    @property
+    def decisions_dir(self) -> Path:
+        """Where approvals, authors and acknowledgements are recorded."""
+        return self.output_dir / "decisions"
+
+    @property
+    def target_name(self) -> str:
+        """The name the user gave this target; a recorded world brings its own."""
+        return self.values.target.name or str((self.world or {}).get("target_name", ""))
+
+    def now(self) -> datetime:
+        """The time of this run: the clock, or the moment at which a recorded world stands still."""
+        if self.world is None:
+            return datetime.now(UTC)
+        return datetime.fromisoformat(str(self.world["now"]).replace("Z", "+00:00"))
+
+    def secret(self, variable: str, *, purpose: str) -> SecretStr:
+        """The secret that a variable holds.
+
+        Raises:
+            MissingSecretError: It is set neither in the environment nor in the secrets file, or it is empty.
+        """
+        found = os.environ.get(variable) or (
+            self.secrets[variable].get_secret_value() if variable in self.secrets else ""
+        )
+        if not found.strip():
+            raise MissingSecretError(variable=variable, purpose=purpose)
+        return SecretStr(found.strip())
+
+    def write_uri(self) -> SecretStr:
+        """The address under which corrections are written: its own variable, or the one for reading."""
+        mongo = self.values.mongo
+        try:
+            return self.secret(mongo.write_uri_variable, purpose="writing")
+        except MissingSecretError:
+            return self.secret(mongo.uri_variable, purpose="the database")
+
+    def endpoints(self, chain: ChainSection) -> tuple[SecretStr, ...]:
+        """The addresses of a chain's endpoints with every ``${NAME}`` filled in.
+
+        Raises:
+            MissingSecretError: A name is set nowhere.
+            WrongSettingError: What comes out is no web address.
+        """
+        filled = []
+        for number, endpoint in enumerate(chain.endpoints):
+            purpose = f"endpoint {number + 1} of chain {chain.chain_id}"
+            text = _VARIABLE.sub(
+                lambda match, purpose=purpose: self.secret(match[1], purpose=purpose).get_secret_value(),  # type: ignore[misc]
+                endpoint.get_secret_value(),
+            )
+            try:
+                filled.append(SecretStr(web_url(text)))
+            except ValueError as error:
+                raise WrongSettingError(path=self.source, key=f"chains: {purpose}", why=str(error)) from None
+        return tuple(filled)
+
+    @property
+    def chain_ids(self) -> tuple[int, ...]:
+        """The chains that are in scope: those of the file, else those of the recorded world, else none."""
+        configured = [chain.chain_id for chain in self.values.chains]
+        return tuple(sorted(configured or map(int, (self.world or {}).get("chains", {}))))
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The providers that are in scope; in a recorded world those whose answers were recorded."""
+        names = {
+            name: name in self.values.model_fields_set if section.enabled is None else section.enabled
+            for name, section in (
+                ("request_network", self.values.request_network),
+                ("shkeeper", self.values.shkeeper),
+            )
+        }
+        folder = self.recorded_dir
+        if folder is not None and not any(names.values()):
+            return tuple(name for name in names if (folder / f"{name}.ndjson").exists())
+        return tuple(name for name, enabled in names.items() if enabled)
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Our own addresses, lower case, sorted."""
+        own = self.values.merchant.recipients or (self.world or {}).get("merchant_recipients", ())
+        return tuple(sorted({str(address).lower() for address in own}))
+
+    @property
+    def fee_recipients(self) -> tuple[str, ...]:
+        """Where a payment's fee may go, lower case, sorted; while there are none, fees are not judged."""
+        own = self.values.merchant.fee_recipients or (self.world or {}).get("fee_recipients", ())
+        return tuple(sorted({str(address).lower() for address in own}))
+
+    def registry(self) -> Registry:
+        """What is known of chains, tokens and contracts: the shipped registry with this file's additions.
+
+        Raises:
+            WrongSettingError: A chain that nobody knows comes without a name.
+        """
+        known = load_registry()
+        return extend_registry(
+            known,
+            chains=tuple(self._chain_facts(known, chain) for chain in self.values.chains),
+            tokens=tuple(Token(t.chain_id, t.address, t.symbol, t.decimals) for t in self.values.tokens),
+            emitters=tuple(
+                Emitter(e.chain_id, e.address, e.kind, e.version, e.created_block) for e in self.values.emitters
+            ),
+        )
+
+    def _chain_facts(self, known: Registry, chain: ChainSection) -> ChainFacts:
+        facts = known.chains.get(chain.chain_id)
+        if facts is None:
+            if not chain.name:
+                raise WrongSettingError(
+                    path=self.source,
+                    key="chains",
+                    why=f"chain {chain.chain_id} is not in the registry, so it needs a name (and a final_depth)",
+                )
+            facts = ChainFacts(chain.chain_id, chain.name, (), 200, False, 2000, 2000)
+        given = {
+            key: value
+            for key in ("name", "final_depth", "trusts_finalized_tag", "block_ms", "range_blocks")
+            if (value := getattr(chain, key)) is not None
+        }
+        return replace(facts, aliases=(*facts.aliases, *chain.aliases), **given)
+
+    def policy(self) -> Policy:
+        """What a judgement depends on, in the units that the judging code uses.
+
+        Raises:
+            WrongSettingError: A limit names a token that no configured chain has, or is finer than its units.
+        """
+        rules, limits = self.values.policy, self.values.limits
+        default = Policy()
+        return Policy(
+            providers=self.providers,
+            chain_ids=self.chain_ids,
+            confirmations_min={
+                c.chain_id: c.confirmations_min for c in self.values.chains if c.confirmations_min is not None
+            },
+            confirmations_min_default=rules.confirmations_min_default,
+            tolerance_ppm={**default.tolerance_ppm, **rules.tolerance_ppm},
+            provider_proves=rules.provider_proves,
+            confirmed_means_completed=rules.confirmed_means_completed,
+            stuck_after_ms=rules.stuck_after_min * 60_000,
+            urgent_after_ms=rules.urgent_after_h * 3_600_000,
+            abandoned_after_ms=rules.abandoned_after_days * 86_400_000,
+            clock_skew_ms=rules.clock_skew_s * 1000,
+            merchant_recipients=self.recipients,
+            fee_recipients=self.fee_recipients,
+            plan_age_max_ms=limits.plan_age_max_h * 3_600_000,
+            changes_max=limits.changes_max,
+            share_max_percent=limits.share_max_percent,
+            share_max_from_rows=limits.share_max_from_rows,
+            value_max_units=self.units_by_token("limits.value_max", limits.value_max),
+            value_max_units_per_payment=self.units_by_token(
+                "limits.value_max_per_payment", limits.value_max_per_payment
+            ),
+            unproven_share_max_percent=self.values.health.unproven_share_max_percent,
+            side_effects=rules.side_effects,
+        )
+
+    def units_by_token(self, key: str, amounts: Mapping[str, str]) -> dict[str, int]:
+        """Whole tokens by symbol as base units by ``chain_id:token``, since decimals belong to the contract.
+
+        Raises:
+            WrongSettingError: No configured chain has such a token, or an amount is finer than its units.
+        """
+        tokens = [token for token in self.registry().tokens.values() if token.chain_id in self.chain_ids]
+        units: dict[str, int] = {}
+        for symbol, amount in amounts.items():
+            meant = [token for token in tokens if token.symbol.upper() == symbol.upper()]
+            if not meant:
+                raise WrongSettingError(
+                    path=self.source, key=f"{key}.{symbol}", why="no configured chain has a token of this symbol"
+                )
+            for token in meant:
+                try:
+                    units[f"{token.chain_id}:{token.address}"] = parse_units(amount, decimals=token.decimals)
+                except MoneyError as error:
+                    raise WrongSettingError(path=self.source, key=f"{key}.{symbol}", why=str(error)) from error
+        return units
+
+    def limits(self) -> Limits:
+        """Where an apply stops."""
+        given = self.values.limits
+        return replace(
+            Limits.of(self.policy()), refusals_max=given.refusals_max, refusals_max_percent=given.refusals_max_percent
+        )
+
+    def approval_policy(self) -> ApprovalPolicy:
+        """How many people must have approved a plan."""
+        given = self.values.approvals
+        return ApprovalPolicy(
+            approvals_min=given.approvals_min,
+            author_may_approve=given.author_may_approve,
+            two_person_above=self.units_by_token("approvals.two_person_above", given.two_person_above),
+        )
+
+    def selection(
+        self,
+        *,
+        from_at: datetime | None = None,
+        to_at: datetime | None = None,
+        date_field: Literal["created", "updated"] | None = None,
+        choice: Selection | None = None,
+        now: datetime | None = None,
+    ) -> Selection:
+        """Which payments a run is about: ``choice`` within a window.
+
+        Without any date and without ids or ``open_only`` the window is the last ``window.hours`` before now; a
+        recorded world without a configured window is read whole. ``now`` is that of the first beginning where an
+        interrupted run goes on.
+
+        Raises:
+            WindowError: The window ends before it begins.
+        """
+        choice = choice or Selection()
+        named = bool(choice.ids) or choice.open_only
+        if from_at is None and to_at is None and not named and self._window_h:
+            from_at = (now or self.now()) - timedelta(hours=self._window_h)
+        if from_at is not None and to_at is not None and to_at <= from_at:
+            raise WindowError(from_at=from_at, to_at=to_at)
+        return replace(choice, from_at=from_at, to_at=to_at, date_field=date_field or self.values.window.date)
+
+    @property
+    def _window_h(self) -> int:
+        whole_world = self.world is not None and "hours" not in self.values.window.model_fields_set
+        return 0 if whole_world else self.values.window.hours
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the configuration: ``path``, else ``RECON_CONFIG``, else ``recon.toml`` here.
+
+    Raises:
+        ConfigError: One sentence on what is wrong and how to put it right; the first problem only.
+    """
+    path = path or Path(os.environ.get("RECON_CONFIG") or CONFIG_NAME)
+    values = parse_settings(read_toml(path), name=path.name)
+    home = path.resolve().parent
+    settings = Settings(values=values, source=path.name, home=home, secrets=_read_secrets(values, home, path.name))
+    if settings.recorded_dir is not None:
+        settings = replace(settings, world=_read_world(settings.recorded_dir, path.name))
+    settings.registry()
+    settings.policy()
+    settings.approval_policy()
+    return settings
+
+
+def _read_secrets(values: SettingsFile, home: Path, name: str) -> dict[str, SecretStr]:
+    if values.secrets_file is None:
+        return {}
+    from dotenv import dotenv_values
+
+    path = home / values.secrets_file
+    try:
+        with path.open(encoding="utf-8") as stream:
+            found = dotenv_values(stream=stream, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise WrongSettingError(
+            path=name, key="secrets_file", why=f"{values.secrets_file} cannot be read ({why})"
+        ) from error
+    return {key: SecretStr(value) for key, value in found.items() if value}
+
+
+def _read_world(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / "world.json"
+    try:
+        if path.stat().st_size > FILE_MAX_BYTES:
+            raise ValueError("world.json is too large")
+        world = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(world, dict) or world.get("format") != 1:
+            raise ValueError("world.json is not format 1")
+        datetime.fromisoformat(str(world["now"]).replace("Z", "+00:00"))
+        for chain in world.get("chains", {}):
+            int(chain)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error) or type(error).__name__
+        raise WrongSettingError(path=name, key="recorded.path", why=f"no recorded world is there ({why})") from error
+    return world

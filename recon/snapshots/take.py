@@ -1,0 +1,387 @@
+"""Taking a snapshot: all sources at once, then the breaks a second time, then the seal.
+
+The window selects payments; the evidence runs from the oldest selected payment (less clock skew) to now, whatever
+the end of the window is. A source that fails in part leaves a gap and the rest goes on; a wrong source stops the
+run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from recon.core.errors import SourceError
+from recon.core.model import Policy, Target
+from recon.core.tables import table_of
+from recon.snapshots.address import Export
+from recon.snapshots.needs import Needs, needs_of
+from recon.snapshots.sealed import Snapshot, SnapshotWriter, empty_tables, open_snapshot, writing_to
+from recon.snapshots.second_reading import SecondReading
+from recon.snapshots.since import Base
+from recon.snapshots.unfinished import Unfinished, reading_basis
+from recon.sources.interface import (
+    ChainQuestion,
+    ChainSource,
+    ClaimSource,
+    Coverage,
+    DeliverySource,
+    DocumentStore,
+    Gap,
+    Progress,
+    Reading,
+    Selection,
+    no_progress,
+)
+from recon.verdicts.engine import open_engine, usual_memory_bytes
+from recon.verdicts.judge import horizon_of, judge
+
+if TYPE_CHECKING:
+    from recon.core.registry import Registry
+    from recon.sources.payments.fields import FieldPaths
+    from recon.sources.payments.read import RowRules
+
+__all__ = ["Snapshot", "SourceSet", "open_snapshot", "take_snapshot"]
+
+_FOREVER_MS: Final = 2**53
+SMALL_ROWS: Final = 250_000
+"""Up to so many payments the first judgement runs in memory on Polars, which starts faster; past that on DuckDB."""
+
+_CHAIN_TABLES: Final = ("transfers", "transactions")
+_CLAIM_TABLES: Final = ("claims", "claim_txs")
+
+
+class SourceSet(Protocol):
+    """What a snapshot reads from; ``recon.setup.open_sources`` builds one from the configuration."""
+
+    @property
+    def store(self) -> DocumentStore:
+        """The payment documents."""
+        ...
+
+    @property
+    def fields(self) -> FieldPaths:
+        """Where each logical field is found in a document."""
+        ...
+
+    @property
+    def claims(self) -> Sequence[ClaimSource]:
+        """The providers in scope."""
+        ...
+
+    @property
+    def chains(self) -> Sequence[ChainSource]:
+        """The chains in scope that can be read."""
+        ...
+
+    @property
+    def deliveries(self) -> DeliverySource | None:
+        """Kept webhook deliveries, or None where nobody says where they are."""
+        ...
+
+    @property
+    def target_name(self) -> str:
+        """The name the user gave this target."""
+        ...
+
+    @property
+    def provider_accounts(self) -> Sequence[str]:
+        """``provider:account`` of every provider in scope."""
+        ...
+
+
+def take_snapshot(
+    sources: SourceSet,
+    *,
+    selection: Selection,
+    policy: Policy,
+    registry: Registry,
+    now: datetime,
+    out: Path,
+    progress: Progress = no_progress,
+    since: Snapshot | None = None,
+    export: Export | None = None,
+) -> Snapshot:
+    """Read everything a judgement of the selection needs and seal it in ``out``.
+
+    An interrupted reading is continued when the same is asked for with the same ``out``: what was read whole is used
+    again, and the moment of the first beginning stays the moment of the snapshot. A window that counts from now has to
+    count from that one: :func:`recon.snapshots.unfinished.unfinished_now` gives it.
+
+    Args:
+        since: An earlier snapshot: only what can have changed since is read, the rest is taken from it
+            (:mod:`recon.snapshots.since`).
+        export: Where the snapshot is written a second time, in parts by chain and day (:mod:`recon.snapshots.address`).
+
+    Raises:
+        WrongSourceError: A source is not the one that was meant. The directory is left without a manifest.
+        SnapshotExistsError: ``out`` is not empty.
+        SinceError: ``since`` is of another target or configuration.
+        AddressError: The address of ``export`` cannot be written. What was read is kept and can be continued.
+        OtherRunError: ``out`` holds the beginning of another reading.
+        SnapshotWriteError: The disk is full, or ``out`` cannot be written. The directory is left without a manifest.
+    """
+    target = target_of(sources, policy=policy, registry=registry)
+    chosen = _selection_json(selection)
+    basis = reading_basis(policy=policy, registry=registry, fields=sources.fields)
+    identity = {"window": chosen, "target": asdict(target), "configuration": basis}
+    base = None
+    if since is not None:
+        identity["snapshot to build upon"] = since.digest
+        base = Base(since, basis=basis, target=target, policy=policy, now_ms=round(now.timestamp() * 1000))
+    with writing_to(out):
+        taking = _Taking(
+            sources,
+            kept=Unfinished(out, identity=identity, now=now),
+            base=base,
+            selection=selection,
+            rules={"fields": sources.fields, "registry": registry, "policy": policy},
+            progress=progress,
+        )
+        writer, readings = taking.read()
+        coverage = [row for reading in readings for row in reading.coverage]
+        writer.write_rows("coverage", [asdict(row) for row in sorted(coverage, key=_coverage_order)])
+        gaps = [row for reading in readings for row in reading.gaps]
+        writer.write_rows("gaps", [asdict(row) for row in gaps])
+        parts = None if export is None else export.write_tables(writer)
+        noted = {
+            "basis": basis,
+            "fields": sources.fields.texts(),
+            "since": since.digest if since is not None else None,
+            "parts": parts,
+        }
+        sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, **noted)
+        taking.kept.clear()
+        if export is not None:
+            export.finish(sealed)
+        return sealed
+
+
+class _Taking:
+    """One snapshot in the making."""
+
+    def __init__(
+        self,
+        sources: SourceSet,
+        *,
+        kept: Unfinished,
+        base: Base | None,
+        selection: Selection,
+        rules: RowRules,
+        progress: Progress,
+    ) -> None:
+        self.sources, self.kept, self.base = sources, kept, base
+        self.selection, self.rules, self.progress = selection, rules, progress
+        self.policy = rules["policy"]
+        self.now = kept.now
+        self.now_ms = round(self.now.timestamp() * 1000)
+        self.writer = SnapshotWriter(kept.path, is_continued=True)
+
+    def read(self) -> tuple[SnapshotWriter, list[Reading]]:
+        """Both readings; every table is written but coverage and gaps."""
+        writer = self.writer
+        paid = self._payments()
+        from_at = self.selection.from_at
+        needs = needs_of(
+            writer.file("payments"),
+            now_ms=self.now_ms,
+            policy=self.policy,
+            window_from_ms=None if from_at is None else round(from_at.timestamp() * 1000),
+        )
+        first = [paid, *self._read_all(needs), _unread(self.sources, needs, policy=self.policy)]
+        for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
+            writer.write(name, _joined(name, first))
+        empty_tables(writer, "context", "orphans", "documents")
+        again = self._read_again(first)
+        return writer, [*first, again]
+
+    def _payments(self) -> Reading:
+        from recon.sources.payments.read import read_payments
+
+        done = self.kept.part("payments")
+        if done is not None:
+            self.writer.count("payments", self.kept.rows("payments", "payments"))
+            return done
+        reading = self._changed_payments()
+        if reading is None:
+            reading = read_payments(
+                self.sources.store,
+                selection=self.selection,
+                sink=self.writer.stream_payments,
+                progress=self.progress,
+                **self.rules,
+            )
+            self.writer.close_payments()
+        self._keep("payments", reading, placed={"payments": self.writer.rows("payments")})
+        return reading
+
+    def _changed_payments(self) -> Reading | None:
+        if self.base is None:
+            return None
+        read = self.base.payments(
+            self.sources.store,
+            selection=self.selection,
+            out=self.writer.file("payments"),
+            rules=self.rules,
+            progress=self.progress,
+        )
+        if read is None:
+            return None
+        self.writer.count("payments", read[1])
+        return read[0]
+
+    def _keep(self, part: str, reading: Reading, *, placed: Mapping[str, int] | None = None) -> None:
+        """Keep a part for a run that goes on after an interruption; what has a gap is better read again."""
+        if all(row.complete for row in reading.coverage):
+            self.kept.keep(part, reading, placed=placed)
+
+    def _read_all(self, needs: Needs) -> list[Reading]:
+        """Ask all providers and chains at the same time; one that breaks off leaves a gap over all it was asked."""
+        jobs: dict[str, Callable[[], Reading]] = {}
+        for claim in self.sources.claims:
+            jobs[f"claims:{claim.name}"] = self._claim_job(claim, needs.from_ms)
+        for chain in self.sources.chains:
+            question = ChainQuestion(
+                from_ms=needs.from_ms,
+                recipients=needs.recipients.get(chain.chain_id, ()),
+                tx_hashes=needs.hashes.get(chain.chain_id, ()),
+            )
+            jobs[f"chain:{chain.chain_id}"] = self._chain_job(chain, question)
+        kept = self.sources.deliveries
+        if kept is not None:
+            jobs["deliveries"] = lambda: kept.read_window(needs.from_ms, self.now_ms, progress=self.progress)
+        if not jobs:
+            return []
+
+        def run(part: str) -> Reading:
+            reading = self.kept.part(part)
+            if reading is None:
+                reading = jobs[part]()
+                self._keep(part, reading)
+            return reading
+
+        with ThreadPoolExecutor(max_workers=len(jobs), thread_name_prefix="source") as pool:
+            return [job.result() for job in [pool.submit(run, part) for part in jobs]]
+
+    def _claim_job(self, source: ClaimSource, from_ms: int) -> Callable[[], Reading]:
+        to_ms = self.now_ms
+
+        def run() -> Reading:
+            try:
+                known = self.base and self.base.claims(source, from_ms=from_ms, progress=self.progress)
+                return known or source.read_window(from_ms, to_ms, progress=self.progress)
+            except SourceError as error:
+                said = str(error)
+                row = Coverage(source.name, "bulk", complete=False, asked_from=from_ms, asked_to=to_ms, problem=said)
+                return Reading(coverage=(row,), gaps=(Gap(source.name, "bulk", from_ms, to_ms, said),))
+
+        return run
+
+    def _chain_job(self, source: ChainSource, question: ChainQuestion) -> Callable[[], Reading]:
+        name, payments = f"chain:{source.chain_id}", self.writer.file("payments")
+
+        def run() -> Reading:
+            try:
+                known = self.base and self.base.chain(
+                    source, question=question, payments=payments, progress=self.progress
+                )
+                return known or source.read(question, progress=self.progress)
+            except SourceError as error:
+                said = str(error)
+                rows = tuple(
+                    Coverage(name, scope, complete=False, chain_id=source.chain_id, problem=said)
+                    for scope in ("proxy", "erc20", "receipts")
+                )
+                gaps = tuple(
+                    Gap(name, scope, question.from_ms, self.now_ms, said, chain_id=source.chain_id)
+                    for scope in ("proxy", "erc20")
+                )
+                return Reading(coverage=rows, gaps=gaps)
+
+        return run
+
+    def _read_again(self, first: Sequence[Reading]) -> Reading:
+        """Judge the first reading, and read what shows a break once more."""
+        writer, policy = self.writer, self.policy
+        coverage = [asdict(row) for reading in first for row in reading.coverage]
+        gaps = [asdict(row) for reading in first for row in reading.gaps]
+        horizon = horizon_of(coverage, gaps, now_ms=self.now_ms)
+        rows = writer.rows("payments")
+        name = "polars" if rows <= SMALL_ROWS else "duckdb"
+        engine = open_engine(name, memory_bytes=usual_memory_bytes(rows))
+        try:
+            names = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
+            frames = {name: engine.scan([writer.file(name)]) for name in names}
+            judgement = judge(frames, engine, horizon=horizon, policy=policy)
+        finally:
+            engine.close()
+        second = SecondReading(
+            self.sources, policy=policy, registry=self.rules["registry"], now_ms=self.now_ms, progress=self.progress
+        )
+        chosen = self.selection
+        is_window = not (chosen.ids or chosen.statuses or chosen.open_only)
+        return second.read(writer, judgement, with_orphans=is_window)
+
+
+def target_of(sources: SourceSet, *, policy: Policy, registry: Registry) -> Target:
+    """The identity of what is read: names a person knows and what a renamed copy does not share."""
+    identity = sources.store.identity()
+    proxies = [
+        f"{emitter.chain_id}:{emitter.address}"
+        for chain_id in policy.chain_ids
+        for emitter in registry.emitters_of(chain_id, kind="fee_proxy")
+    ]
+    return Target(
+        name=sources.target_name,
+        hosts=identity.hosts,
+        database=identity.database,
+        collection=identity.collection,
+        collection_uuid=identity.collection_uuid,
+        chain_ids=tuple(sorted(policy.chain_ids)),
+        proxies=tuple(sorted(proxies)),
+        provider_accounts=tuple(sorted(sources.provider_accounts)),
+    )
+
+
+def _selection_json(selection: Selection) -> dict[str, Any]:
+    return {
+        "from": selection.from_at.isoformat() if selection.from_at else None,
+        "to": selection.to_at.isoformat() if selection.to_at else None,
+        "date": selection.date_field,
+        "providers": list(selection.providers),
+        "statuses": list(selection.statuses),
+        "ids": list(selection.ids),
+        "open_only": selection.open_only,
+    }
+
+
+def _unread(sources: SourceSet, needs: Needs, *, policy: Policy) -> Reading:
+    """Account for chains in scope that carry payments of the window and that nobody can be asked about."""
+    trusted = {int(rail.partition(":")[2]) for rail in policy.provider_proves}
+    wanted = (needs.chain_ids & set(policy.chain_ids)) - {chain.chain_id for chain in sources.chains} - trusted
+    said = "no endpoint is configured for this chain"
+    return Reading(
+        coverage=tuple(
+            Coverage(f"chain:{chain_id}", "proxy", complete=False, chain_id=chain_id, unit="block", problem=said)
+            for chain_id in sorted(wanted)
+        ),
+        gaps=tuple(
+            Gap(f"chain:{chain_id}", scope, needs.from_ms, _FOREVER_MS, said, chain_id=chain_id)
+            for chain_id in sorted(wanted)
+            for scope in ("proxy", "erc20")
+        ),
+    )
+
+
+def _joined(name: str, readings: Iterable[Reading]) -> Any:
+    import pyarrow as pa
+
+    tables = [reading.tables[name] for reading in readings if name in reading.tables]
+    return pa.concat_tables([table_of(name, []), *tables])
+
+
+def _coverage_order(row: Coverage) -> tuple[str, str, int]:
+    return row.source, row.scope, row.asked_from or 0

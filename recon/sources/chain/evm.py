@@ -1,0 +1,309 @@
+"""One EVM chain as a source: every payment log, every transfer to known recipients, every recorded transaction.
+
+A reading scans from the block before the evidence window to the head of the endpoint that answers, reads receipts for
+the hashes that the scan did not show, compares the two, and gives exact columns with a coverage row per scope. What
+could not be read is a gap. Nothing here decides whether a payment is paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from recon.core.errors import ConfigError, SourceError
+from recon.core.ids import normalise_address, normalise_tx_hash
+from recon.core.registry import Registry, forwarder_factories
+from recon.sources.chain.endpoints import Block, Live, NoEndpointError, Pool
+from recon.sources.chain.forwarders import Forwarder, read_forwarders
+from recon.sources.chain.logs import TEXT_ANSWER
+from recon.sources.chain.reading import STALE_HEAD_MS, ReadingPlan, read_chain
+from recon.sources.chain.rpc import CallLimits, Clock, Endpoint, RpcClient, RpcError
+from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading, no_progress
+
+if TYPE_CHECKING:
+    import httpx
+
+SKEW_MAX_MS: Final = 5 * 60_000
+_DECIMALS_CALL: Final = "0x313ce567"
+
+
+class UnknownChainError(ConfigError):
+    """A chain is configured that the registry does not know."""
+
+    def __init__(self, *, chain_id: int) -> None:
+        super().__init__(
+            f"Chain {chain_id} is not known: its finality, block time and contracts must be stated. "
+            f"Add it under [chains.{chain_id}] in the configuration."
+        )
+
+
+class NoEndpointConfiguredError(ConfigError):
+    """A chain is configured without an RPC endpoint."""
+
+    def __init__(self, *, chain_id: int) -> None:
+        super().__init__(f"Chain {chain_id} has no RPC endpoint. Name at least one, or leave the chain out.")
+
+
+class ClockSkewError(SourceError):
+    """The head of a chain is in the future or long past."""
+
+    def __init__(self, *, source: str, host: str, head_at: str, now: str) -> None:
+        super().__init__(
+            f"{source}: the newest block of {host} is from {head_at}, and this machine says it is {now}. "
+            "Set this machine's clock, or use a node that follows the chain."
+        )
+
+
+class TokenFactsError(SourceError):
+    """A token contract contradicts the registry."""
+
+    def __init__(self, *, source: str, problems: list[str]) -> None:
+        super().__init__(f"{source}: {' '.join(problems)} Correct the token in the configuration before reconciling.")
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """How one chain is read.
+
+    Args:
+        endpoints: Asked in this order; the next one takes over when one fails.
+        confirmations_min: The backend's own minimum, on top of the chain's finality rule.
+        merchant_recipients: Addresses whose incoming ERC-20 transfers are always read, besides those asked for.
+        range_blocks_max: Most blocks in one ``eth_getLogs``, counted inclusively; None lets it adapt.
+        rate_per_s: HTTP questions a second and endpoint, each call of a batch counted; None for no limit.
+        timeout_s: Longest silence of one request.
+        deadline_s: Longest time of one reading; what is open then becomes a gap.
+        tries_max: Tries per question and endpoint.
+        batch_max: Calls in one JSON batch.
+        head_margin_blocks: Blocks below the head that are left to the next reading, since backends lag.
+        verify_blocks: Sampled blocks that are fetched to check the times that logs state.
+    """
+
+    chain_id: int
+    endpoints: tuple[Endpoint, ...]
+    confirmations_min: int = 12
+    merchant_recipients: tuple[str, ...] = ()
+    range_blocks_max: int | None = None
+    rate_per_s: float | None = 20.0
+    timeout_s: float = 30.0
+    deadline_s: float = 900.0
+    tries_max: int = 6
+    batch_max: int = 100
+    head_margin_blocks: int = 1
+    verify_blocks: int = 3
+
+    def __post_init__(self) -> None:
+        if not self.endpoints:
+            raise NoEndpointConfiguredError(chain_id=self.chain_id)
+        counts = {
+            "confirmations_min": self.confirmations_min >= 0,
+            "range_blocks_max": self.range_blocks_max is None or self.range_blocks_max >= 1,
+            "rate_per_s": self.rate_per_s is None or self.rate_per_s > 0,
+            "timeout_s": self.timeout_s > 0,
+            "deadline_s": self.deadline_s > 0,
+            "tries_max": self.tries_max >= 1,
+            "batch_max": self.batch_max >= 1,
+            "head_margin_blocks": self.head_margin_blocks >= 0,
+        }
+        wrong = [name for name, is_right in counts.items() if not is_right]
+        if wrong:
+            raise ConfigError(f"Chain {self.chain_id}: {', '.join(wrong)} is out of range.")
+
+
+@dataclass(slots=True)
+class _Checked:
+    hosts: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+class EvmChain:
+    """One chain, read only. Use one object per thread; range limits learned live as long as the object.
+
+    Args:
+        settings: Endpoints, limits and the backend's minimum.
+        registry: Chains, tokens and emitters, with what the configuration adds.
+        transport: Answers in process instead of over the network (a recorded world, a test).
+        clock: Time, for a recorded world whose "now" is another; gaps that reach to the present end at its ``now_ms``.
+
+    Raises:
+        UnknownChainError: The registry has no facts about the chain.
+    """
+
+    def __init__(
+        self,
+        settings: ChainSettings,
+        *,
+        registry: Registry,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        facts = registry.chains.get(settings.chain_id)
+        if facts is None:
+            raise UnknownChainError(chain_id=settings.chain_id)
+        self.chain_id, self.settings, self.registry, self.facts = settings.chain_id, settings, registry, facts
+        self.source = f"chain:{settings.chain_id}"
+        self._clock = clock or Clock()
+        limits = CallLimits(settings.timeout_s, settings.tries_max, settings.rate_per_s)
+        clients = [
+            RpcClient(endpoint, limits=limits, transport=transport, clock=self._clock, seed=settings.chain_id)
+            for endpoint in settings.endpoints
+        ]
+        self._pool = Pool(clients, facts=facts, source=self.source, clock=self._clock)
+
+    def close(self) -> None:
+        """Let go of the connections; each call does so by itself when it ends."""
+        for live in self._pool.lives:
+            live.client.close()
+
+    def check(self) -> str:
+        """Say in one sentence that the chain can be read.
+
+        Every endpoint is asked for its chain id, head, finality and the decimals of the known tokens.
+
+        Raises:
+            WrongSourceError: An endpoint serves another chain.
+            SourceError: No endpoint answers, heads are off by time, or a token contradicts the registry.
+        """
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            return self._checked()
+        finally:
+            self.close()
+
+    def _checked(self) -> str:
+        pool, checked = self._pool, _Checked()
+        for live in pool.lives:
+            if pool.ready(live):
+                self._check_time(live)
+                checked.hosts.append(self._describe(live))
+            else:
+                checked.failures.append(live.host)
+        if not checked.hosts:
+            pool.current()
+        if problems := self._token_problems(None):
+            raise TokenFactsError(source=self.source, problems=problems)
+        tokens = sum(1 for chain_id, _ in self.registry.tokens if chain_id == self.chain_id)
+        failed = f"; not answering: {', '.join(checked.failures)}" if checked.failures else ""
+        return (
+            f"{self.source} ({self.facts.name}): {'; '.join(checked.hosts)}; "
+            f"the decimals of {tokens} known tokens are right{failed}."
+        )
+
+    def _check_time(self, live: Live) -> None:
+        assert live.head is not None
+        now = self._clock.now_ms()
+        if not -SKEW_MAX_MS <= now - live.head.time_ms <= STALE_HEAD_MS:
+            raise ClockSkewError(source=self.source, host=live.host, head_at=_utc(live.head.time_ms), now=_utc(now))
+
+    def _describe(self, live: Live) -> str:
+        head = live.head
+        assert head is not None
+        tag = "without the finalized tag" if live.finalized is None else f"finalized {live.finalized}"
+        age_s = (self._clock.now_ms() - head.time_ms) // 1_000
+        return f"{live.host} is at block {head.number}, {age_s} s old, {tag}"
+
+    def check_tokens(self, tokens: Iterable[str] | None = None) -> list[str]:
+        """Compare the registry's decimals with the token contracts.
+
+        Args:
+            tokens: Addresses; None means every token that the registry knows on this chain.
+
+        Returns:
+            One sentence per token that contradicts the registry or could not be asked; empty when all is right.
+        """
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            return self._token_problems(tokens)
+        finally:
+            self.close()
+
+    def _token_problems(self, tokens: Iterable[str] | None) -> list[str]:
+        if tokens is None:
+            tokens = [address for chain_id, address in self.registry.tokens if chain_id == self.chain_id]
+        problems = []
+        for text in sorted({(normalise_address(token) or token) for token in tokens}):
+            token = self.registry.tokens.get((self.chain_id, text))
+            if token is None:
+                problems.append(f"{text} is no token that the registry knows on chain {self.chain_id}.")
+                continue
+            found = self._decimals_of(token.address)
+            if isinstance(found, str):
+                problems.append(f"{token.symbol} {token.address}: {found}")
+            elif found != token.decimals:
+                problems.append(
+                    f"{token.symbol} {token.address}: the registry says {token.decimals} decimals, "
+                    f"the contract says {found}."
+                )
+        return problems
+
+    def _decimals_of(self, address: str) -> int | str:
+        call = {"to": address, "data": _DECIMALS_CALL}
+        try:
+            answer = self._pool.ask(lambda live: live.client.call("eth_call", [call, "latest"], decoder=TEXT_ANSWER))
+        except (NoEndpointError, RpcError) as error:
+            return f"decimals could not be asked. {error}"
+        text = str(answer).lower()
+        if len(text) == 66 and text.startswith("0x") and not text[2:].strip("0123456789abcdef"):
+            value = int(text, 16)
+            return value if value <= 255 else f"the contract says {value} decimals."
+        return "no contract answers decimals() there."
+
+    def read(self, question: ChainQuestion, *, progress: Progress = no_progress) -> Reading:
+        """Answer the question: tables ``transfers`` and ``transactions``, coverage per scope, and gaps.
+
+        Both tables are sorted (block and log index; hash). A chain that does not answer gives empty tables, gaps
+        over the whole window, and a ``failed`` row for each hash.
+
+        Raises:
+            WrongSourceError: An endpoint serves another chain; nothing that it said is used.
+        """
+        plan = ReadingPlan(
+            facts=self.facts,
+            source=self.source,
+            question=question,
+            recipients=_addresses((*question.recipients, *self.settings.merchant_recipients)),
+            tokens=_addresses(question.tokens),
+            tx_hashes=tuple(sorted({h for text in question.tx_hashes if (h := normalise_tx_hash(text))})),
+            kinds={emitter.address: emitter.kind for emitter in self.registry.emitters_of(self.chain_id)},
+            created_block=min((one.created_block for one in self.registry.emitters_of(self.chain_id)), default=0),
+            known_tokens=frozenset(token for chain_id, token in self.registry.tokens if chain_id == self.chain_id),
+            confirmations_min=self.settings.confirmations_min,
+            range_blocks_max=self.settings.range_blocks_max,
+            batch_max=self.settings.batch_max,
+            head_margin_blocks=self.settings.head_margin_blocks,
+            verify_blocks=self.settings.verify_blocks,
+        )
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            return read_chain(self._pool, plan, progress=progress)
+        finally:
+            self.close()
+
+    def find_forwarders(self, topics: Sequence[str], *, from_ms: int) -> tuple[Forwarder, ...]:
+        """The forwarders made for these references since a time.
+
+        Raises:
+            SourceError: They could not be asked for to the end. WrongSourceError: an endpoint serves another chain.
+        """
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            factories = forwarder_factories(self.chain_id)
+            return read_forwarders(self._pool, factories=factories, topics=topics, from_ms=from_ms)
+        finally:
+            self.close()
+
+
+def _addresses(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({address for text in texts if (address := normalise_address(text))}))
+
+
+def _utc(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+__all__ = [
+    "Block", "ChainSettings", "ClockSkewError", "Coverage", "Endpoint", "EvmChain", "Gap", "TokenFactsError",
+    "UnknownChainError",
+]  # fmt: skip

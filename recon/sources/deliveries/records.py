@@ -1,0 +1,413 @@
+"""Webhook deliveries, dead letters and durable-ingress records, in whatever form somebody kept them, as records.
+
+Read are NDJSON (plain or gzip), a directory of such files and of pairs ``NAME.body`` and ``NAME.headers``, and the
+documents of a MongoDB collection. Nobody agrees on names, so each field is looked for under several; a record without
+headers, body or time is kept and says so. The body is kept as the bytes that came, where they were kept: a signature is
+over those, and a body that was parsed and written again has other number or escape formats.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from recon.core.errors import SourceError
+from recon.core.ids import normalise_reference, normalise_request_id, normalise_tx_hash
+from recon.core.registry import load_registry
+from recon.core.text import clean_text
+
+RECORDS_MAX: Final = 5_000_000
+BODY_MAX_BYTES: Final = 2 * 1024 * 1024
+LINE_MAX_BYTES: Final = 8 * 1024 * 1024
+_SUFFIXES: Final = (".ndjson", ".jsonl", ".json", ".ndjson.gz", ".jsonl.gz", ".json.gz")
+
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "delivery_id": ("delivery_id", "deliveryId", "webhookId", "messageId", "id", "_id"),
+    "provider": ("provider", "source", "rail"),
+    "received_at": ("received_at", "receivedAt", "timestamp", "ts", "createdAt", "at"),
+    "attempt": ("attempt", "retryCount", "retry_count"),
+    "http_status": ("http_status", "httpStatus", "responseStatus", "statusCode", "status_code"),
+    "event": ("event", "eventType", "event_type", "type"),
+    "request_id": ("request_id", "requestId", "requestID"),
+    "reference": ("reference", "paymentReference", "payment_reference"),
+    "external_id": ("external_id", "externalId"),
+    "tx_hash": ("tx_hash", "txHash", "transactionHash", "txid"),
+    "payload_digest": ("payload_digest", "payloadHash", "payload_hash", "rawFingerprint"),
+    "signature_valid": ("signature_valid", "signatureValid"),
+    "dead_letter": ("dead_letter", "deadLetter", "dlq", "isDeadLetter"),
+}
+_BODIES: Final = ("raw_body", "rawBody", "body", "payload")
+
+
+class DeliveriesReadError(SourceError):
+    """Delivery records cannot be read."""
+
+    def __init__(self, *, place: str, why: str) -> None:
+        super().__init__(
+            f"{clean_text(place, limit=200)}: no delivery records can be read there ({clean_text(why, limit=160)})."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery as it was kept.
+
+    Args:
+        provider: Normalised, or the raw word in lower case, or ``unknown``.
+        received_at: UTC milliseconds, None where no time was kept.
+        body: The raw bytes, None where only a parsed body or none was kept.
+        payload: The parsed body, empty where it is none.
+        headers: Lower-case names.
+        place: Where the record stands, to find it again.
+        problems: What is missing or unreadable, one code each.
+    """
+
+    delivery_id: str | None
+    provider: str
+    received_at: int | None
+    place: str
+    attempt: int | None = None
+    http_status: int | None = None
+    event: str | None = None
+    request_id: str | None = None
+    reference: str | None = None
+    external_id: str | None = None
+    tx_hash: str | None = None
+    payload_digest: str | None = None
+    signature_valid: bool | None = None
+    dead_letter: bool = False
+    is_test: bool = False
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """The delivery as a row of ``recon.core.tables.DELIVERIES``."""
+        return {
+            "delivery_id": self.delivery_id,
+            "provider": self.provider,
+            "received_at": self.received_at,
+            "attempt": self.attempt,
+            "http_status": self.http_status,
+            "event": self.event,
+            "request_id": self.request_id,
+            "reference": self.reference,
+            "external_id": self.external_id,
+            "tx_hash": self.tx_hash,
+            "payload_digest": self.payload_digest,
+            "signature_valid": self.signature_valid,
+            "dead_letter": self.dead_letter,
+            "origin": self.place,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFile:
+    """What was read: the deliveries in the order in which they stand, and how many records were no deliveries."""
+
+    place: str
+    deliveries: tuple[Delivery, ...]
+    unreadable: int = 0
+    problems: tuple[str, ...] = ()
+
+    @property
+    def since_ms(self) -> int | None:
+        """From when on it holds what came, as far as its own times tell; nothing says so where all are dead letters."""
+        if all(each.dead_letter for each in self.deliveries):
+            return None
+        return min((each.received_at for each in self.deliveries if each.received_at is not None), default=None)
+
+    @property
+    def source_text(self) -> str:
+        """How an inspection names it: the place and from when on it is whole, as far as its own times tell."""
+        since = self.since_ms
+        if since is None:
+            is_dead = bool(self.deliveries) and all(each.dead_letter for each in self.deliveries)
+            return f"{self.place} (dead letters only)" if is_dead else self.place
+        moment = datetime.fromtimestamp(since / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{self.place} (whole since {moment})"
+
+
+def load_deliveries(path: Path, *, bodies: bool = True) -> DeliveryFile:
+    """Read a file or a directory of delivery records.
+
+    Args:
+        bodies: Whether bodies and headers stay in memory; signatures and replays need them, timelines do not.
+
+    Raises:
+        DeliveriesReadError: It cannot be opened. A file that breaks off is read as far as it goes.
+    """
+    if path.is_dir():
+        return _directory(path, bodies=bodies)
+    found, unreadable, problems = _file(path, path.name, bodies=bodies)
+    return DeliveryFile(path.name, tuple(found), unreadable, tuple(problems))
+
+
+def deliveries_of(documents: Iterable[Mapping[str, Any]], *, place: str, bodies: bool = True) -> DeliveryFile:
+    """Delivery records from documents of a collection, to :data:`RECORDS_MAX`; see :func:`load_deliveries`."""
+    found: list[Delivery] = []
+    unreadable = 0
+    for number, document in enumerate(documents, 1):
+        if number > RECORDS_MAX:
+            return DeliveryFile(place, tuple(found), unreadable, (f"only the first {RECORDS_MAX} records were read",))
+        record = parse_delivery(document, place=f"{place}:{clean_text(document.get('_id', number), limit=60)}")
+        found += [record if bodies else _light(record)] if record else []
+        unreadable += record is None
+    return DeliveryFile(place, tuple(found), unreadable)
+
+
+def _light(record: Delivery) -> Delivery:
+    return replace(record, body=None, headers={}, payload={})
+
+
+def _directory(path: Path, *, bodies: bool) -> DeliveryFile:
+    found: list[Delivery] = []
+    unreadable = 0
+    problems: list[str] = []
+    try:
+        names = sorted(each for each in path.rglob("*") if each.is_file())
+    except OSError as error:
+        raise DeliveriesReadError(place=path.name, why=error.strerror or "unknown reason") from error
+    for each in names:
+        inner = f"{path.name}/{each.relative_to(path).as_posix()}"
+        if each.name.endswith(_SUFFIXES):
+            some, bad, said = _file(each, inner, bodies=bodies)
+            found += some
+            unreadable += bad
+            problems += said
+        elif each.suffix == ".body":
+            record = _pair(each, inner)
+            found += [record if bodies else _light(record)] if record else []
+            unreadable += record is None
+    return DeliveryFile(path.name, tuple(found), unreadable, tuple(problems))
+
+
+def _pair(body_file: Path, place: str) -> Delivery | None:
+    """``NAME.body`` holds the raw bytes, ``NAME.headers`` lines of ``Name: value``."""
+    try:
+        body = body_file.read_bytes()[: BODY_MAX_BYTES + 1]
+        headers_file = body_file.with_suffix(".headers")
+        text = headers_file.read_text(encoding="utf-8", errors="replace") if headers_file.exists() else ""
+    except OSError as error:
+        raise DeliveriesReadError(place=place, why=error.strerror or "unknown reason") from error
+    pairs = (line.partition(":") for line in text.splitlines()[:200])
+    headers = {name.strip(): value.strip() for name, colon, value in pairs if colon}
+    return parse_delivery({"headers": headers, "_raw": body, "delivery_id": None}, place=place)
+
+
+def _file(path: Path, place: str, *, bodies: bool) -> tuple[list[Delivery], int, list[str]]:
+    found: list[Delivery] = []
+    unreadable = 0
+    problems: list[str] = []
+    try:
+        for number, raw in enumerate(_raw_lines(path, problems, place), 1):
+            if len(found) >= RECORDS_MAX:
+                problems.append(f"{place}: only the first {RECORDS_MAX} records were read")
+                break
+            if not raw.strip():
+                continue
+            rows = _records(raw)
+            unreadable += not rows
+            for row in rows:
+                record = parse_delivery(row, place=f"{place}:{number}")
+                found += [record if bodies else _light(record)] if record else []
+                unreadable += record is None
+    except OSError as error:
+        raise DeliveriesReadError(place=place, why=error.strerror or "unknown reason") from error
+    return found, unreadable, problems
+
+
+def _raw_lines(path: Path, problems: list[str], place: str) -> Iterator[bytes]:
+    with path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        stream: Any = gzip.GzipFile(fileobj=raw) if packed else raw
+        is_whole_file = path.name.removesuffix(".gz").endswith(".json")
+        try:
+            if is_whole_file:
+                text = stream.read(64 * LINE_MAX_BYTES)
+                yield from [text] if text.lstrip()[:1] == b"[" or text.count(b"\n") <= 1 else _pieces(text)
+                return
+            while line := stream.readline(LINE_MAX_BYTES):
+                yield line
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            problems.append(f"{place} breaks off ({clean_text(error, limit=80)})")
+
+
+def _pieces(text: bytes) -> list[bytes]:
+    """One pretty-printed document, or one document a line."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text.splitlines()
+    return [text]
+
+
+def _records(raw: bytes) -> list[Mapping[str, Any]]:
+    try:
+        value = json.loads(raw, parse_float=str)
+    except (ValueError, RecursionError):
+        return []
+    rows = value if isinstance(value, list) else [value]
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def parse_delivery(row: Mapping[str, Any], *, place: str) -> Delivery | None:
+    """Read one record; None when it says nothing that a delivery could say."""
+    inner = row.get("delivery")
+    if isinstance(inner, Mapping):
+        row = inner
+    headers = _headers(row.get("headers"))
+    body, payload = _body(row)
+    found = {name: _first(row, names) for name, names in _NAMES.items()}
+    for name in ("event", "request_id", "reference", "external_id", "tx_hash"):
+        found[name] = found[name] if found[name] is not None else _first(payload, _NAMES[name])
+    provider = _provider(found["provider"], headers, payload)
+    given = headers.get("x-request-network-delivery") or found["delivery_id"]
+    problems = [
+        code
+        for code, missing in (
+            ("no_headers", not headers), ("no_raw_body", body is None), ("no_time", _ms(found["received_at"]) is None),
+            ("no_delivery_id", given is None), ("no_provider", provider == "unknown"),
+        )
+        if missing
+    ]  # fmt: skip
+    known = any(found[name] is not None for name in ("request_id", "reference", "external_id", "tx_hash", "event"))
+    if not known and body is None and not headers:
+        return None
+    tx_hash = _text(found["tx_hash"]) or _trigger(payload).get("txid")
+    return Delivery(
+        delivery_id=_text(given),
+        provider=provider,
+        received_at=_ms(found["received_at"]),
+        place=place,
+        attempt=_int(headers.get("x-request-network-retry-count") or found["attempt"]),
+        http_status=_int(found["http_status"]),
+        event=_text(found["event"]) or ("invoice" if provider == "shkeeper" and payload else None),
+        request_id=normalise_request_id(request) if (request := _text(found["request_id"])) else None,
+        reference=normalise_reference(reference) if (reference := _text(found["reference"])) else None,
+        external_id=_text(found["external_id"]),
+        tx_hash=(normalise_tx_hash(str(tx_hash)) or clean_text(tx_hash, limit=120)) if tx_hash else None,
+        payload_digest=hashlib.sha256(body).hexdigest() if body is not None else _text(found["payload_digest"]),
+        signature_valid=_bool(found["signature_valid"]),
+        dead_letter=bool(_bool(found["dead_letter"])),
+        is_test=headers.get("x-request-network-test", "").lower() == "true"
+        or str(found["request_id"] or "").startswith("req_test"),
+        body=body,
+        headers=headers,
+        payload=payload,
+        problems=tuple(problems),
+    )
+
+
+def _headers(value: Any) -> dict[str, str]:
+    if isinstance(value, list):
+        pairs = [item for item in value if isinstance(item, (list, tuple)) and len(item) == 2]
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+    else:
+        return {}
+    return {str(name).lower()[:100]: str(text)[:2000] for name, text in pairs[:200] if not isinstance(text, Mapping)}
+
+
+def _body(row: Mapping[str, Any]) -> tuple[bytes | None, Mapping[str, Any]]:
+    """The raw bytes where they were kept, and what they say."""
+    raw = row.get("_raw")
+    body = raw if isinstance(raw, bytes) else None
+    packed = row.get("body_base64") or row.get("bodyBase64") or row.get("rawBodyBase64")
+    if isinstance(packed, str):
+        try:
+            body = base64.b64decode(packed, validate=True)
+        except (binascii.Error, ValueError):
+            body = None
+    parsed: Any = None
+    for name in _BODIES:
+        value = row.get(name)
+        if isinstance(value, bytes) and body is None:
+            body = value
+        elif isinstance(value, str) and body is None:
+            body = value.encode("utf-8", "surrogatepass") if value.isprintable() else value.encode("utf-8", "replace")
+        elif isinstance(value, Mapping) and parsed is None:
+            parsed = value
+    if body is not None and len(body) > BODY_MAX_BYTES:
+        return None, {}
+    if body is not None:
+        try:
+            parsed = json.loads(body, parse_float=str)
+        except (ValueError, RecursionError):
+            parsed = None
+    return body, parsed if isinstance(parsed, Mapping) else {}
+
+
+def _provider(value: Any, headers: Mapping[str, str], payload: Mapping[str, Any]) -> str:
+    if isinstance(value, str) and value.strip():
+        return load_registry().provider(clean_text(value, limit=40))
+    if any(name.startswith("x-request-network-") for name in headers) or "requestId" in payload:
+        return "request_network"
+    if any(name.startswith("x-shkeeper-") for name in headers) or "balance_crypto" in payload:
+        return "shkeeper"
+    return "unknown"
+
+
+def _trigger(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The transaction that a SHKeeper callback is about."""
+    listed = payload.get("transactions")
+    rows = [row for row in listed if isinstance(row, Mapping)] if isinstance(listed, list) else []
+    return next((row for row in rows if row.get("trigger") is True), payload if "txid" in payload else {})
+
+
+def trigger_of(delivery: Delivery) -> Mapping[str, Any]:
+    """The transaction that a SHKeeper callback is about; empty for other deliveries."""
+    return _trigger(delivery.payload) if delivery.provider == "shkeeper" else {}
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, Mapping) and len(value) == 1:
+        value = next(iter(value.values()))
+    if value is None or isinstance(value, (Mapping, list, bool)):
+        return None
+    return str(value).strip()[:300] or None
+
+
+def _int(value: Any) -> int | None:
+    text = _text(value)
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 6 else None
+
+
+def _bool(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _ms(value: Any) -> int | None:
+    """A time as UTC milliseconds: a number of seconds or milliseconds, ISO text, a date, or Extended JSON."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        value = next(iter(value.values()))
+        return _ms(value)
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return round(moment.timestamp() * 1000)
+    text = _text(value)
+    if text is None:
+        return None
+    if text.replace(".", "", 1).isdigit() and text.isascii() and len(text) <= 20:
+        number = int(text.partition(".")[0])
+        return number if number > 10**11 else number * 1000
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,549 @@
+"""Payment documents from MongoDB, read only: windows in bulk, single rows from the primary, and who claims a key.
+
+A scan runs in ``_id`` order. Comparisons in MongoDB stay within one BSON type, so a scan that broke off is taken up
+with "greater than the last ``_id`` *of its type*, or of a type that sorts after it": ObjectIds, strings and numbers
+may stand in one window and none is skipped.
+
+No message holds the URI, a user or a password: only host names, the database and the collection.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from recon.core import ids
+from recon.core.errors import ConfigError, IdError, SourceError
+from recon.core.model import OPEN
+from recon.core.registry import Registry, load_registry
+from recon.sources.interface import Selection, StoreIdentity
+from recon.sources.payments.bson_walk import RawBatch
+from recon.sources.payments.documents import candidate_values, codec, id_type, plain_text
+from recon.sources.payments.fields import Candidate, FieldPaths, project, stored_path
+from recon.sources.payments.identity import identity_of
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+    from pymongo.collection import Collection
+
+IDS_PER_QUERY: Final = 10_000
+VALUES_PER_QUERY: Final = 10_000
+CLAIM_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id", "recipient", "order_id")
+_EXACT: Final = ("external_id", "order_id")
+"""Claim fields that are ids of any type, compared as they are written; the others are hex."""
+_ID_ORDER: Final = ("null", "number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
+_NUMBERS: Final = frozenset({"int", "long", "double", "decimal"})
+_NO_DATE: Final = [
+    "double", "string", "object", "array", "binData", "objectId", "bool", "regex", "dbPointer", "javascript", "symbol",
+    "int", "timestamp", "long", "decimal", "minKey", "maxKey",
+]  # fmt: skip
+_SKEW_MAX_S: Final = 30
+_LOGIN_CODES: Final = frozenset({18, 8000})
+_FORBIDDEN: Final = 13
+_TIME_LIMIT: Final = 50
+
+
+class StoreUriError(ConfigError):
+    """The MongoDB URI cannot be read. It may hold a password and is therefore not quoted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The MongoDB URI cannot be read (it is not shown, for it may hold a password). Write "
+            "mongodb://user:password@host:27017/?authSource=admin, with special characters in the password as %XX."
+        )
+
+
+class StoreUnreachableError(SourceError):
+    """No server answers under the given hosts."""
+
+    def __init__(self, *, hosts: str, timeout_ms: int) -> None:
+        super().__init__(
+            f"MongoDB: no usable server answered at {hosts} within {timeout_ms / 1000:g} s. Check that it runs, that "
+            "this machine may reach it, and the replica set name in the URI."
+        )
+
+
+class StoreLoginError(SourceError):
+    """The server refuses the user or the password."""
+
+    def __init__(self, *, hosts: str) -> None:
+        super().__init__(
+            f"MongoDB: {hosts} refuses the user or the password. Check both, and the authSource in the URI."
+        )
+
+
+class StoreForbiddenError(SourceError):
+    """The user may not read what is needed."""
+
+    def __init__(self, *, hosts: str, namespace: str) -> None:
+        super().__init__(
+            f"MongoDB: the user may not read {namespace} at {hosts}. Log in, and give the user the role 'read' on that "
+            "database; more is not needed."
+        )
+
+
+class StoreMissingError(SourceError):
+    """The database or the collection is not there, or holds nothing."""
+
+    def __init__(self, *, namespace: str, hosts: str, what: str) -> None:
+        super().__init__(f"MongoDB: {namespace} at {hosts} {what}. Check the names of database and collection.")
+
+
+class StoreInterruptedError(SourceError):
+    """A scan broke off and could not be taken up again; what came before it is good."""
+
+    def __init__(self, *, namespace: str, documents: int, why: str) -> None:
+        super().__init__(
+            f"MongoDB: reading {namespace} broke off after {documents} documents and could not be taken up again "
+            f"({why}). The rest of the window was not read; run the command again."
+        )
+
+
+class StoreAnswerError(SourceError):
+    """The server answered with an error that has no class of its own."""
+
+    def __init__(self, *, namespace: str, why: str) -> None:
+        super().__init__(f"MongoDB: reading {namespace} failed ({why}). Nothing was changed; try again.")
+
+
+class StoreSlowError(SourceError):
+    """A query ran into its time limit."""
+
+    def __init__(self, *, namespace: str, limit_ms: int) -> None:
+        super().__init__(
+            f"MongoDB: a query on {namespace} took longer than {limit_ms / 1000:g} s and was given up. Narrow the "
+            "window, add an index on its date, or raise the time limit."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MongoSettings:
+    """Where the payments are and how patiently they are read.
+
+    Args:
+        uri: Secret. Options in it hold, except those named here.
+        timeout_ms: For finding a server and for connecting.
+        query_ms: For one operation on the server.
+        retries_max: How often a scan that broke off is taken up again without getting any further.
+    """
+
+    uri: str = field(repr=False)
+    database: str = "marketplace"
+    collection: str = "payments"
+    fields: FieldPaths = field(default_factory=FieldPaths)
+    registry: Registry = field(default_factory=load_registry, repr=False)
+    timeout_ms: int = 10_000
+    query_ms: int = 600_000
+    retries_max: int = 5
+
+    @property
+    def namespace(self) -> str:
+        """Database and collection as one name."""
+        return f"{self.database}.{self.collection}"
+
+
+class MongoStore:
+    """A :class:`~recon.sources.interface.DocumentStore` over one MongoDB collection; safe to use from threads."""
+
+    def __init__(self, settings: MongoSettings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.settings = settings
+        self._sleep = sleep
+
+    def close(self) -> None:
+        """Give the connections back; the store opens new ones when it is used again."""
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.close()
+
+    def __enter__(self) -> MongoStore:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def identity(self) -> StoreIdentity:
+        """Name the collection that is read, with its UUID; the role ``read`` is enough.
+
+        Raises:
+            StoreMissingError: There is no such collection: a wrong name would else read as "no payment is known".
+            SourceError: The server cannot be reached or refuses.
+        """
+        names = {"database": self.settings.database, "collection": self.settings.collection}
+        with self._translated():
+            found = identity_of(self._client, **names, info=self._there())
+        assert found is not None, "a collection that is there has an identity"
+        return found
+
+    def check(self, *, now: datetime | None = None) -> str:
+        """Say in one sentence that the payments can be read, and what would make it slow or doubtful.
+
+        Raises:
+            SourceError: Unreachable, refused, or the collection is missing or empty; one class each.
+            StoreUriError: The URI cannot be read.
+        """
+        settings = self.settings
+        with self._translated():
+            hello = self._client.admin.command("hello")
+            info = self._there()
+            version = self._client.server_info().get("version", "unknown")
+            if self._collection().find_one({}, {"_id": 1}) is None:
+                raise self._missing("is empty")
+            count = self._collection().estimated_document_count()
+            indexes = self._collection().index_information() if info.get("type") != "view" else {}
+        leading = {str(index["key"][0][0]) for index in indexes.values()}
+        notes = [
+            f"no index begins with {path}, so a window over it reads the whole collection"
+            for path in (settings.fields.path("created_at"), settings.fields.path("updated_at"))
+            if path not in leading
+        ]
+        local = hello.get("localTime")
+        if now is not None and isinstance(local, datetime):
+            skew = abs((local.replace(tzinfo=UTC) - now).total_seconds())  # the server's clock is UTC
+            if skew > _SKEW_MAX_S:
+                notes.append(f"its clock is {skew:.0f} s off this machine's: set one of them right")
+        kind = f"replica set {hello['setName']}" if hello.get("setName") else "stand-alone server"
+        head = (
+            f"MongoDB: {settings.namespace} at {self._hosts} can be read ({version}, {kind}, about {count} documents)"
+        )
+        return "; ".join([head, *notes]) + "."
+
+    def _there(self) -> Mapping[str, Any]:
+        """What the server says of the collection, which has to be there."""
+        info = self._collection_info()
+        if info is None:
+            names = sorted(self._client[self.settings.database].list_collection_names())[:6]
+            raise self._missing(f"is not there; the database holds {', '.join(names)}" if names else "is not there")
+        return info
+
+    def count(self, selection: Selection) -> int:
+        """How many documents the server has for a selection, by its own count.
+
+        Raises:
+            SourceError: The server cannot be reached, refuses or takes too long.
+        """
+        with self._translated():
+            collection = self._collection()
+            return sum(
+                collection.count_documents(condition, maxTimeMS=self.settings.query_ms)
+                for condition in self._conditions(selection)
+            )
+
+    def scan(self, selection: Selection) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield the projected documents of a selection in ``_id`` order, as raw batches.
+
+        Raises:
+            StoreInterruptedError: The cursor died and could not be taken up; the batches before it are good.
+            SourceError: The server cannot be reached, refuses or takes too long.
+        """
+        done = 0
+        for condition in self._conditions(selection):
+            for batch in self._scan_one(condition, done):
+                done += len(batch)
+                yield batch
+
+    def fetch(self, payment_ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+        """Yield documents by id from the primary, cut to the projection; unknown ids are left out.
+
+        A parent that is null, text or an array is kept as it is: see :func:`recon.sources.payments.fields.project`.
+        """
+        from pymongo import ReadPreference
+
+        paths = list(self.settings.fields.projection())
+        for chunk in _chunks([ids.parse_payment_id(text) for text in payment_ids], IDS_PER_QUERY):
+            with self._translated():
+                collection = self._collection(ReadPreference.PRIMARY)
+                for document in collection.find(
+                    {"_id": {"$in": chunk}}, sort=[("_id", 1)], max_time_ms=self.settings.query_ms
+                ):
+                    yield project(document, paths)
+
+    def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield ``(value, document)`` for every row of the whole collection that carries one of the values.
+
+        Each batch of values is one case-blind pass; what the server finds is judged again here, by the same
+        normalisation as the payments table.
+        """
+        from pymongo import ReadPreference
+        from pymongo.collation import Collation
+
+        settings = self.settings
+        candidates = settings.fields.of(field)
+        for chunk in _chunks(sorted(set(values)), VALUES_PER_QUERY):
+            wanted = {spelled: value for value in chunk if (spelled := claim_key(field, value)) is not None}
+            if not wanted:
+                continue
+            with self._translated():
+                found = self._collection(ReadPreference.PRIMARY).find(
+                    claim_condition(field, candidates=candidates, wanted=wanted),
+                    self.settings.fields.projection(),
+                    collation=Collation(locale="en", strength=2),
+                    max_time_ms=self.settings.query_ms,
+                )
+                for document in found:
+                    for key in sorted(claim_keys(document, field, fields=settings.fields, registry=settings.registry)):
+                        if key in wanted:
+                            yield wanted[key], document
+
+    @cached_property
+    def _client(self) -> MongoClient[dict[str, Any]]:
+        from pymongo import MongoClient
+        from pymongo.errors import ConfigurationError, InvalidURI
+
+        settings = self.settings
+        try:
+            return MongoClient(
+                settings.uri,
+                tz_aware=True,
+                appname="recon",
+                connect=False,
+                serverSelectionTimeoutMS=settings.timeout_ms,
+                connectTimeoutMS=settings.timeout_ms,
+                socketTimeoutMS=settings.query_ms + settings.timeout_ms,
+                retryReads=True,
+            )
+        except (ConfigurationError, InvalidURI, ValueError, TypeError):
+            raise StoreUriError from None
+
+    @property
+    def _hosts(self) -> str:
+        return hosts_of(self.settings.uri)
+
+    def _collection(self, preference: Any = None) -> Collection[dict[str, Any]]:
+        from pymongo import ReadPreference
+        from pymongo.errors import InvalidName
+        from pymongo.read_concern import ReadConcern
+
+        try:
+            return self._client[self.settings.database].get_collection(
+                self.settings.collection,
+                codec_options=codec(),
+                read_preference=preference or ReadPreference.SECONDARY_PREFERRED,
+                read_concern=ReadConcern("majority"),
+            )
+        except InvalidName:
+            raise self._missing("is no possible name") from None
+
+    def _collection_info(self) -> Mapping[str, Any] | None:
+        from pymongo.errors import InvalidName
+
+        try:
+            database = self._client[self.settings.database]
+        except InvalidName:
+            raise self._missing("is no possible name") from None
+        return next(iter(database.list_collections(filter={"name": self.settings.collection})), None)
+
+    def _missing(self, what: str) -> StoreMissingError:
+        return StoreMissingError(namespace=self.settings.namespace, hosts=self._hosts, what=what)
+
+    def _conditions(self, selection: Selection) -> list[dict[str, Any]]:
+        condition = selection_condition(selection, fields=self.settings.fields, registry=self.settings.registry)
+        if not selection.ids:
+            return [condition]
+        wanted = [value for text in dict.fromkeys(selection.ids) for value in id_values(text)]
+        return [
+            {"$and": [{"_id": {"$in": chunk}}, condition]} if condition else {"_id": {"$in": chunk}}
+            for chunk in _chunks(wanted, IDS_PER_QUERY)
+        ]
+
+    def _scan_one(self, condition: dict[str, Any], before: int) -> Iterator[RawBatch]:
+        from pymongo.errors import AutoReconnect, CursorNotFound, PyMongoError, ServerSelectionTimeoutError
+
+        last: list[Any] = []
+        done, failures = before, 0
+        while True:
+            try:
+                for data in _ahead(self._raw_batches(condition, last)):
+                    batch = RawBatch(data)
+                    if not len(batch):
+                        continue
+                    yield batch
+                    done, failures, last = done + len(batch), 0, [batch[-1]["_id"]]
+            except (AutoReconnect, CursorNotFound) as error:
+                if isinstance(error, ServerSelectionTimeoutError) and done == before:
+                    raise self._translate(error) from error
+                failures += 1
+                if failures > self.settings.retries_max:
+                    raise StoreInterruptedError(
+                        namespace=self.settings.namespace, documents=done, why=_why(error)
+                    ) from error
+                self._sleep(min(5.0, 0.2 * 2**failures))
+            except PyMongoError as error:
+                raise self._translate(error) from error
+            else:
+                return
+
+    def _raw_batches(self, condition: dict[str, Any], last: list[Any]) -> Iterator[bytes]:
+        resumed = {"$and": [condition, after_id(last[0])]} if last else condition
+        cursor = self._collection().find_raw_batches(
+            resumed,
+            self.settings.fields.projection(),
+            sort=[("_id", 1)],
+            allow_disk_use=True,
+            max_time_ms=self.settings.query_ms,
+        )
+        with cursor:
+            yield from cursor
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        from pymongo.errors import PyMongoError
+
+        try:
+            yield
+        except PyMongoError as error:
+            raise self._translate(error) from error
+
+    def _translate(self, error: Exception) -> SourceError:
+        from pymongo.errors import (
+            ConnectionFailure,
+            ExecutionTimeout,
+            OperationFailure,
+            ServerSelectionTimeoutError,
+        )
+
+        settings = self.settings
+        if isinstance(error, ServerSelectionTimeoutError):
+            # After a refused login the driver only says that it finds no server; the reason stands with the server.
+            known = self._client.topology_description.server_descriptions().values()
+            error = next((server.error for server in known if isinstance(server.error, OperationFailure)), error)
+        if isinstance(error, ExecutionTimeout) or (isinstance(error, OperationFailure) and error.code == _TIME_LIMIT):
+            return StoreSlowError(namespace=settings.namespace, limit_ms=settings.query_ms)
+        if isinstance(error, OperationFailure):
+            if error.code in _LOGIN_CODES:
+                return StoreLoginError(hosts=self._hosts)
+            if error.code == _FORBIDDEN:
+                return StoreForbiddenError(hosts=self._hosts, namespace=settings.namespace)
+        if isinstance(error, ConnectionFailure):
+            return StoreUnreachableError(hosts=self._hosts, timeout_ms=settings.timeout_ms)
+        return StoreAnswerError(namespace=settings.namespace, why=_why(error))
+
+
+def hosts_of(uri: str) -> str:
+    """The host names of a MongoDB URI and nothing else of it.
+
+    >>> hosts_of("mongodb://user:secret@db1:27017,db2/?replicaSet=rs0")
+    'db1:27017,db2'
+    """
+    rest = re.sub(r"\Amongodb(\+srv)?://", "", uri.strip())
+    hosts = re.split(r"[/?]", rest.rpartition("@")[2], maxsplit=1)[0]
+    return hosts if re.fullmatch(r"[\w.,:\[\]%-]{1,500}", hosts) else "the given hosts"
+
+
+def id_values(text: str) -> list[object]:
+    """Every ``_id`` that a text given by a person may mean: 24 hex digits are an ObjectId or a string.
+
+    Raises:
+        IdError: The text is empty or broken JSON.
+    """
+    text = text.strip()
+    exact = ids.parse_payment_id(text.lower() if re.fullmatch(r"[0-9a-fA-F]{24}", text) else text)
+    values = [exact]
+    if not isinstance(exact, str):
+        values += [text] if text[:1] not in ('"', "{") else []
+    elif text.isascii() and text.isdigit() and len(text) <= 18:
+        values.append(int(text))
+    return values
+
+
+def after_id(last: object) -> dict[str, Any]:
+    """The filter for every ``_id`` that sorts after one, of its own BSON type and of those behind it."""
+    kind = id_type(last)
+    bracket = "number" if kind in _NUMBERS else kind
+    later = list(_ID_ORDER[_ID_ORDER.index(bracket) + 1 :]) if bracket in _ID_ORDER else []
+    beyond = {"$gte": float("-inf")} if last != last else {"$gt": last}  # noqa: PLR0124 - NaN sorts first
+    return {"$or": [{"_id": beyond}, *([{"_id": {"$type": later}}] if later else [])]}
+
+
+def selection_condition(selection: Selection, *, fields: FieldPaths, registry: Registry) -> dict[str, Any]:
+    """The filter of a selection, its id list apart. A row whose date is none is in every window, to be reported."""
+    parts: list[dict[str, Any]] = []
+    window = {
+        operator: at for operator, at in (("$gte", selection.from_at), ("$lt", selection.to_at)) if at is not None
+    }
+    if window:
+        path = fields.path("created_at" if selection.date_field == "created" else "updated_at")
+        parts.append({"$or": [{path: window}, {path: None}, {path: {"$type": _NO_DATE}}]})
+    if selection.statuses:
+        parts.append({fields.path("status"): {"$in": list(selection.statuses)}})
+    if selection.open_only:
+        parts.append({fields.path("status"): {"$in": list(OPEN)}})
+    if selection.providers:
+        words = sorted(
+            {word for word, name in registry.provider_aliases.items() if name in selection.providers}
+            | set(selection.providers)
+        )
+        spelled = re.compile(r"^\s*(" + "|".join(re.escape(word) for word in words) + r")\s*$", re.IGNORECASE)
+        paths = dict.fromkeys(stored_path(candidate.path) for candidate in fields.of("provider"))
+        parts.append({"$or": [{path: spelled} for path in paths]})
+    return {"$and": parts} if len(parts) > 1 else parts[0] if parts else {}
+
+
+def claim_key(field: str, value: object) -> str | None:
+    """One claimed value in the form in which rows are compared; None when it is no value of that field."""
+    text = plain_text(value)
+    if text is None or field not in CLAIM_FIELDS:
+        return None
+    if field == "tx_hash":
+        return ids.normalise_tx_hash(text)
+    if field == "reference":
+        return ids.normalise_reference(text)
+    if field == "recipient":
+        return ids.normalise_address(text)
+    return ids.normalise_request_id(text) if field == "request_id" else text
+
+
+def claim_keys(document: Mapping[str, Any], field: str, *, fields: FieldPaths, registry: Registry) -> set[str]:
+    """Every value of a claim field that a document carries at any candidate path that holds for its provider."""
+    words = [value for c in fields.of("provider") for value in candidate_values(document, c)]
+    word = next((value for value in words if value is not None), None)
+    provider = registry.provider(word if isinstance(word, str) else None)
+    return {
+        key
+        for candidate in fields.of(field)
+        if candidate.provider in (None, provider)
+        for value in candidate_values(document, candidate)
+        if (key := claim_key(field, value)) is not None
+    }
+
+
+def claim_condition(field: str, *, candidates: Sequence[Candidate], wanted: Iterable[str]) -> dict[str, Any]:
+    """The filter for rows that may carry one of the wanted keys, to be used with a case-blind collation."""
+    spelled: list[Any] = []
+    for key in wanted:
+        bare = key.removeprefix("0x")
+        spelled += [key] if field in _EXACT else [bare, f"0x{bare}"]
+    typed: list[Any] = list(spelled)
+    if field in _EXACT:
+        for key in spelled:
+            try:
+                typed += [value for value in id_values(key) if not isinstance(value, str)]
+            except IdError:
+                continue
+    return {"$or": [{stored_path(c.path): {"$in": typed}} for c in candidates]}
+
+
+def _chunks(values: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])
+
+
+def _ahead(batches: Iterator[bytes]) -> Iterator[bytes]:
+    """The same batches, each asked for while the one before it is being worked on."""
+    with ThreadPoolExecutor(1) as aside:
+        coming = aside.submit(next, batches, None)
+        while (data := coming.result()) is not None:
+            coming = aside.submit(next, batches, None)
+            yield data
+
+
+def _why(error: Exception) -> str:
+    details = getattr(error, "details", None)
+    name = details.get("codeName") if isinstance(details, Mapping) else None
+    return str(name) if name else type(error).__name__

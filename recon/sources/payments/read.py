@@ -1,0 +1,303 @@
+"""Payment documents → the payments table, from MongoDB, a list or anything else that can scan.
+
+>>> from recon.core.registry import load_registry
+>>> store = ListStore([{"_id": "a", "status": "pending", "amount": {"amount": 12.5, "currency": "USDC"},
+...                     "blockchain": {"network": "base"}}])
+>>> rows = payment_rows(store.documents, fields=FieldPaths(), registry=load_registry(), policy=Policy())
+>>> rows["expected_units"].to_pylist(), rows["problem"].to_pylist()
+([Decimal('12500000')], ['date_unreadable'])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+
+from recon.core import ids
+from recon.core.errors import SourceError
+from recon.core.model import OPEN, Policy
+from recon.core.registry import Registry, load_registry
+from recon.sources.interface import (
+    Coverage,
+    DocumentStore,
+    Gap,
+    Progress,
+    Reading,
+    Selection,
+    StoreIdentity,
+    no_progress,
+)
+from recon.sources.payments.bson_walk import RawBatch, RawDocument
+from recon.sources.payments.documents import DocumentReader, candidate_values, document_text, milliseconds
+from recon.sources.payments.fields import FieldPaths, project, value_at
+from recon.sources.payments.mongo import MongoSettings, MongoStore, claim_key, claim_keys, id_values
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "FieldPaths",
+    "ListStore",
+    "MongoSettings",
+    "MongoStore",
+    "RowRules",
+    "document_text",
+    "payment_rows",
+    "read_payments",
+]
+
+SOURCE: Final = "payments"
+"""The name of this source in coverage and gaps."""
+
+LIST_BATCH: Final = 5_000
+"""Documents per batch of a :class:`ListStore`."""
+
+COLUMNS_FROM: Final = 50
+"""From so many documents on, encoding them to be read by columns costs less than reading them one by one."""
+
+_LATEST_MS: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999: the end of a window that has none."""
+
+
+def payment_rows(
+    documents: Sequence[Mapping[str, Any]], *, fields: FieldPaths, registry: Registry, policy: Policy
+) -> pa.RecordBatch:
+    """Turn documents into rows of :data:`recon.core.tables.PAYMENTS`, one row each, in the given order."""
+    reader = DocumentReader(fields=fields, registry=registry, policy=policy)
+    raw = documents if isinstance(documents, RawBatch) else _encoded(documents)
+    if raw is not None and len(raw):
+        return _raw_rows(raw, fields, reader)
+    return _batch([reader.row(document) for document in documents])
+
+
+def _encoded(documents: Sequence[Mapping[str, Any]]) -> RawBatch | None:
+    """Many documents as the raw batch that a server would send; None for few, or when BSON cannot hold one."""
+    if len(documents) < COLUMNS_FROM:
+        return None
+    import bson
+
+    try:
+        return RawBatch(b"".join(bson.encode(document) for document in documents))
+    except (bson.errors.BSONError, OverflowError, UnicodeError, TypeError, ValueError):
+        return None
+
+
+def _raw_rows(documents: RawBatch, fields: FieldPaths, reader: DocumentReader) -> pa.RecordBatch:
+    """The rows of a raw batch by columns; documents that are odd in any way are read one by one."""
+    import numpy as np
+    import pyarrow as pa
+
+    from recon.sources.payments.columns import PaymentColumns
+
+    try:
+        columns = PaymentColumns(documents, fields=fields, reader=reader)
+    except pa.ArrowInvalid:
+        return _batch([reader.row(RawDocument(documents.raw(index))) for index in range(len(documents))])
+    rows = columns.batch()
+    odd = np.flatnonzero(columns.odd)
+    if not odd.size:
+        return rows
+    patches = _batch([reader.row(RawDocument(documents.raw(index))) for index in odd.tolist()])
+    order = np.arange(len(documents))
+    order[odd] = len(documents) + np.arange(odd.size)
+    return pa.concat_batches([rows, patches]).take(pa.array(order))
+
+
+class RowRules(TypedDict):
+    """What turns documents into rows: where fields are, what words mean, how much may be missing."""
+
+    fields: FieldPaths
+    registry: Registry
+    policy: Policy
+
+
+def read_payments(
+    store: DocumentStore,
+    *,
+    selection: Selection,
+    sink: Callable[[pa.RecordBatch], None],
+    progress: Progress = no_progress,
+    **rules: Unpack[RowRules],
+) -> Reading:
+    """Stream a selection into ``sink``, batch by batch, and account for it; the reading itself holds no table.
+
+    The number of rows is held against the store's own count. A scan that broke off, a count that failed and a scan
+    that gave fewer rows than are there each leave a gap over the whole window: ids are not in the order of time.
+    """
+    tally = _Tally()
+    with ThreadPoolExecutor(1) as aside:
+        counting = aside.submit(_count, store, selection)
+        try:
+            for documents in store.scan(selection):
+                batch = payment_rows(documents, **rules)
+                sink(batch)
+                tally.add(documents, batch.num_rows)
+                total = counting.result()[0] if counting.done() else None
+                progress(SOURCE, tally.items, None if total is None else max(total, tally.items))
+        except SourceError as error:
+            tally.problem = str(error)
+        expected, failed = counting.result()
+    if tally.problem is None:
+        tally.problem = failed or _shortfall(store, selection, expected, tally.items)
+    return _account(selection, tally)
+
+
+@dataclass
+class _Tally:
+    items: int = 0
+    pages: int = 0
+    wire_bytes: int = 0
+    problem: str | None = None
+
+    def add(self, documents: Sequence[Mapping[str, Any]], rows: int) -> None:
+        self.items += rows
+        self.pages += 1
+        if isinstance(documents, RawBatch):
+            self.wire_bytes += len(documents.data)
+
+
+def _count(store: DocumentStore, selection: Selection) -> tuple[int | None, str | None]:
+    count = getattr(store, "count", None)
+    if count is None:
+        return None, None
+    try:
+        return int(count(selection)), None
+    except SourceError as error:
+        return None, f"The payments could not be counted, so nothing shows that all were read. {error}"
+
+
+def _shortfall(store: DocumentStore, selection: Selection, expected: int | None, items: int) -> str | None:
+    """Rows may leave a window while it is read, so only what is still there at the end counts as missed."""
+    if expected is None or items >= expected:
+        return None
+    left, failed = _count(store, selection)
+    if failed or left is None or items >= left:
+        return failed
+    return f"The store counts {left} payments in the window and gave {items}; run the command again."
+
+
+def _account(selection: Selection, tally: _Tally) -> Reading:
+    asked_from = None if selection.from_at is None else milliseconds(selection.from_at)
+    asked_to = None if selection.to_at is None else milliseconds(selection.to_at)
+    complete = tally.problem is None
+    coverage = Coverage(
+        source=SOURCE,
+        scope="window",
+        complete=complete,
+        asked_from=asked_from,
+        asked_to=asked_to,
+        done_from=asked_from if complete else None,
+        done_to=asked_to if complete else None,
+        calls=tally.pages,
+        wire_bytes=tally.wire_bytes,
+        pages=tally.pages,
+        items=tally.items,
+        problem=tally.problem,
+    )
+    if tally.problem is None:
+        return Reading(coverage=(coverage,))
+    to_ms = _LATEST_MS if asked_to is None else asked_to
+    gap = Gap(source=SOURCE, scope="window", from_ms=asked_from or 0, to_ms=to_ms, reason=tally.problem)
+    return Reading(coverage=(coverage,), gaps=(gap,))
+
+
+class ListStore:
+    """A :class:`~recon.sources.interface.DocumentStore` over documents in memory; it selects as the real one does."""
+
+    def __init__(
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        *,
+        identity: StoreIdentity | None = None,
+        fields: FieldPaths | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        self.documents = documents
+        self._identity = identity or StoreIdentity((), "recorded", "payments", None)
+        self._fields = fields or FieldPaths()
+        self._registry = registry or load_registry()
+        self._paths = tuple(self._fields.projection())
+
+    def identity(self) -> StoreIdentity:
+        """Name the collection as it was given."""
+        return self._identity
+
+    def count(self, selection: Selection) -> int:
+        """How many documents the selection has."""
+        return sum(1 for _ in self._selected(selection))
+
+    def scan(self, selection: Selection) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield projected documents of the selection, in the order in which they were given."""
+        batch = []
+        for document in self._selected(selection):
+            batch.append(project(document, self._paths))
+            if len(batch) == LIST_BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def fetch(self, payment_ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+        """Yield projected documents by id, in the order in which they were given; unknown ids are left out."""
+        wanted = set(payment_ids)
+        for document in self.documents:
+            if ids.payment_id_text(document.get("_id")) in wanted:
+                yield project(document, self._paths)
+
+    def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield ``(value, document)`` for every document that carries one of the values, in any spelling."""
+        wanted = {key: value for value in sorted(set(values)) if (key := claim_key(field, value)) is not None}
+        for document in self.documents:
+            for key in sorted(
+                claim_keys(document, field, fields=self._fields, registry=self._registry) & wanted.keys()
+            ):
+                yield wanted[key], project(document, self._paths)
+
+    def _selected(self, selection: Selection) -> Iterator[Mapping[str, Any]]:
+        wanted = {ids.payment_id_text(value) for text in selection.ids for value in id_values(text)}
+        date_path = self._fields.path("created_at" if selection.date_field == "created" else "updated_at").split(".")
+        status_path = self._fields.path("status").split(".")
+        for document in self.documents:
+            status = value_at(document, status_path)
+            if (
+                (not wanted or ids.payment_id_text(document.get("_id")) in wanted)
+                and (not selection.statuses or _is_one_of(status, selection.statuses))
+                and (not selection.open_only or _is_one_of(status, OPEN))
+                and _in_window(value_at(document, date_path), selection.from_at, selection.to_at)
+                and (not selection.providers or self._provider_in(document, selection.providers))
+            ):
+                yield document
+
+    def _provider_in(self, document: Mapping[str, Any], providers: tuple[str, ...]) -> bool:
+        words = [value for c in self._fields.of("provider") for value in candidate_values(document, c)]
+        return any(isinstance(word, str) and self._registry.provider(word) in providers for word in words)
+
+
+def _is_one_of(value: object, words: tuple[str, ...]) -> bool:
+    """As the server compares: an array matches by any of its elements."""
+    return any(item in words for item in value) if isinstance(value, list) else value in words
+
+
+def _in_window(value: object, from_at: datetime | None, to_at: datetime | None) -> bool:
+    at = milliseconds(value)
+    return at is None or ((from_at is None or at >= _ms(from_at)) and (to_at is None or at < _ms(to_at)))
+
+
+def _ms(at: datetime) -> int:
+    value = milliseconds(at)
+    assert value is not None
+    return value
+
+
+def _batch(rows: list[dict[str, object]]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    from recon.core.tables import arrow_schema, table_of
+
+    table = table_of("payments", rows)
+    if not rows:
+        return pa.RecordBatch.from_pylist([], schema=arrow_schema("payments"))
+    return table.combine_chunks().to_batches()[0]

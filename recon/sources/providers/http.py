@@ -1,0 +1,505 @@
+"""The one polite HTTP client that providers are asked through: slow enough, bounded, and honest about bad answers.
+
+A call never raises because the world is sick: it gives an :class:`Answer` whose ``kind`` says what came back and whose
+``problem`` is a sentence without secrets. Calls are paced, retried with jitter, paused for minutes when the provider
+keeps answering 429, and end by two deadlines: one per call and one per :class:`Phase`. Redirects are not followed: a
+login page that answers 200 would otherwise look like data. Numbers with a point stay text, so that no amount passes
+through a float.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from recon.core.errors import ConfigError, SourceError
+from recon.core.text import clean_text
+
+if TYPE_CHECKING:
+    import httpx
+
+Kind = Literal[
+    "ok", "refused", "not_found", "rejected", "slow_down", "sick", "redirect", "html", "empty", "garbage", "cut",
+    "too_large", "unreachable", "late", "stopped",
+]  # fmt: skip
+"""What came back: ``ok`` is a 2xx with JSON; ``refused`` 401 or 403; ``rejected`` another 4xx; ``sick`` a 5xx; ``cut``
+an answer that ended early; ``late`` a deadline; ``stopped`` was not asked because the phase had given up."""
+
+RETRIED: Final = frozenset({"slow_down", "sick", "empty", "garbage", "cut", "unreachable"})
+_log = logging.getLogger("recon.http")
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
+
+
+class Secret:
+    """A text that is used and never shown: its ``repr`` and ``str`` hide it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that sends it."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._value))
+
+    def __repr__(self) -> str:
+        return "Secret(***)" if self._value else "Secret(not set)"
+
+
+class UrlError(ConfigError):
+    """A base URL in the settings cannot be asked."""
+
+    def __init__(self, *, source: str, found: str) -> None:
+        super().__init__(
+            f"{source}: base_url should begin with http:// or https://, name a host and end before any ? or #; what is "
+            f"set ({found}) does not, and nothing was asked. Correct it in the settings."
+        )
+
+
+class ProviderUnusableError(SourceError):
+    """A provider cannot be read at all."""
+
+    def __init__(self, *, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem.rstrip('.')}. {remedy}")
+
+
+class CredentialsRefusedError(SourceError):
+    """A provider answers and does not accept the key."""
+
+    def __init__(self, *, source: str, origin: str, said: str) -> None:
+        super().__init__(
+            f"{source} at {origin} does not accept the API key ({said}); nothing was read from it. Set a key of this "
+            "very environment (a test key does not open the live one) and run the check again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where time comes from: UTC milliseconds, a monotonic second counter, and sleeping. Tests pass their own."""
+
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How politely and how long a provider is asked.
+
+    Args:
+        rate_per_s: Calls a second, evenly spaced: a burst would break a limit counted per second.
+        timeout_s: Longest silence of a connection.
+        call_deadline_s: Longest time for one call with its retries; long pauses are not counted.
+        deadline_s: Longest time for one phase, everything counted.
+        retries_max: Further tries after the first.
+        slow_downs_max: Answers 429 in a row before the long pause.
+        pause_s: The long pause. Request Network blocks for five minutes, so it is a little more.
+        pauses_max: Long pauses in one phase; then the phase gives up.
+        failures_max: Failed calls in a row before the phase gives up, so that a dead provider costs little.
+        body_bytes_max: Longest body that is read.
+    """
+
+    rate_per_s: float = 5.0
+    timeout_s: float = 20.0
+    call_deadline_s: float = 120.0
+    deadline_s: float = 3600.0
+    retries_max: int = 4
+    backoff_s: float = 0.5
+    backoff_max_s: float = 20.0
+    slow_downs_max: int = 3
+    pause_s: float = 310.0
+    pauses_max: int = 2
+    failures_max: int = 5
+    body_bytes_max: int = 256 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        for name in ("rate_per_s", "timeout_s", "call_deadline_s", "deadline_s", "body_bytes_max", "failures_max"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(
+                    f"{name} should be more than 0 and is {getattr(self, name)}. Correct it in the settings."
+                )
+        if self.retries_max < 0 or self.pauses_max < 0 or self.slow_downs_max < 1:
+            raise ConfigError("retries_max and pauses_max should be 0 or more and slow_downs_max 1 or more.")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one call gave. ``problem`` is None exactly when ``kind`` is ``ok``; ``body`` is JSON where there was any."""
+
+    kind: Kind
+    status: int | None = None
+    body: Any = None
+    problem: str | None = None
+    digest: str | None = None
+    retry_after_s: float | None = None
+
+
+def clean_message(text: object, *, secrets: tuple[str, ...] = ()) -> str:
+    """A message for people: the secrets gone, every URL cut down to its host, one bounded line."""
+    line = text if isinstance(text, str) else str(text)
+    for secret in secrets:
+        if secret:
+            line = line.replace(secret, "***")
+    return clean_text(_URL.sub(lambda found: origin_of(found[0]), line))
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL: no user, password, path or query, any of which may hold a key."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else "an unnamed host"
+    except ValueError:
+        return "an unnamed host"
+
+
+def error_text(body: Any, *, secrets: tuple[str, ...] = ()) -> str:
+    """What an error body says, in any of the shapes seen: text, issue list, field list, failure list, ``msg``."""
+    if not isinstance(body, dict):
+        return ""
+    said: list[str] = []
+    head = next((body[key] for key in ("message", "msg", "error") if body.get(key)), None)
+    for part in head if isinstance(head, list) else [head]:
+        said.append(_issue_text(part))
+    for key in ("errors", "failures"):
+        parts = body.get(key)
+        said.extend(_issue_text(part) for part in (parts[:5] if isinstance(parts, list) else ()))
+    return clean_message("; ".join(text for text in said[:8] if text), secrets=secrets)
+
+
+def _issue_text(part: Any) -> str:
+    if isinstance(part, dict):
+        where = part.get("field") or part.get("path") or part.get("requestId")
+        where = ".".join(str(step) for step in where[:8]) if isinstance(where, list) else where
+        what = part.get("message") or part.get("reason") or part.get("code") or ""
+        return f"{where}: {what}" if where else str(what)
+    return part if isinstance(part, str) else ""
+
+
+def parse_json(raw: bytes) -> Any:
+    """Read JSON without a float: numbers with a point or an exponent, and NaN, stay text.
+
+    Raises:
+        ValueError: The bytes are no JSON text, or are nested too deeply to be an answer.
+    """
+    try:
+        return json.loads(raw.decode("utf-8-sig"), parse_float=str, parse_constant=str)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+class Pace:
+    """Lets calls through evenly, ``rate_per_s`` a second, whichever phase or thread makes them."""
+
+    def __init__(self, rate_per_s: float, clock: Clock) -> None:
+        self._gap_s = 1.0 / rate_per_s
+        self._clock = clock
+        self._next_at = clock.monotonic()
+        self._lock = threading.Lock()
+
+    def delay_s(self) -> float:
+        """Take the next place and say how long to wait for it."""
+        with self._lock:
+            now = self._clock.monotonic()
+            at = max(now, self._next_at)
+            self._next_at = at + self._gap_s
+            return at - now
+
+
+@dataclass(frozen=True, slots=True)
+class PoliteClient:
+    """Where a provider is and how it is asked; :meth:`phase` opens the connections.
+
+    Args:
+        source: Name for messages, e.g. ``request_network``.
+        base_url: Origin and, if there is one, a path prefix. User and password in it are never shown.
+        headers: Sent with every call; their values are stripped from every message.
+        transport: An ``httpx`` transport instead of the network, e.g. ``httpx.MockTransport``.
+    """
+
+    source: str
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    manners: Manners = field(default_factory=Manners)
+    clock: Clock = field(default_factory=Clock)
+    transport: httpx.BaseTransport | None = None
+    seed: int = 0
+    pace: Pace = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.base_url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            usable = usable and not parts.query and not parts.fragment
+        except ValueError:
+            usable = False
+        if not usable or not self.base_url.isprintable() or " " in self.base_url:
+            raise UrlError(source=self.source, found=origin_of(self.base_url))
+        if not all(value.isascii() and value.isprintable() for value in self.headers.values()):
+            raise ConfigError(f"{self.source}: the API key holds characters that cannot be sent. Copy it again.")
+        object.__setattr__(self, "pace", Pace(self.manners.rate_per_s, self.clock))
+
+    @property
+    def origin(self) -> str:
+        """The provider's address as it may be shown."""
+        return origin_of(self.base_url)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that no message may hold, longest first."""
+        password = urlsplit(self.base_url).password
+        return tuple(sorted({*self.headers.values(), password or ""} - {""}, key=len, reverse=True))
+
+    @contextmanager
+    def phase(self) -> Iterator[Phase]:
+        """Open connections for one piece of work with a deadline and counters of its own; closed at the end."""
+        import httpx
+
+        # SSL_CERT_FILE is heeded, so that a private authority works. Nothing else of the environment is: a proxy
+        # set for something else must not receive the key.
+        is_secure = self.transport is None and urlsplit(self.base_url).scheme == "https"
+        client = httpx.Client(
+            headers={**self.headers, "accept": "application/json", "user-agent": "recon"},
+            follow_redirects=False,
+            trust_env=False,
+            verify=httpx.create_ssl_context() if is_secure else False,  # plain http has no certificate
+            transport=self.transport,
+            limits=httpx.Limits(max_connections=16, keepalive_expiry=15),
+        )
+        try:
+            yield Phase(self, client)
+        finally:
+            client.close()
+
+
+class Phase:
+    """One piece of work with a provider: counts calls and bytes, and gives up as a whole.
+
+    ``stopped`` is the reason why nothing more is asked, or None.
+    """
+
+    def __init__(self, owner: PoliteClient, client: httpx.Client) -> None:
+        self.calls = 0
+        self.wire_bytes = 0
+        self.stopped: str | None = None
+        self._owner = owner
+        self._client = client
+        self._ends = owner.clock.monotonic() + owner.manners.deadline_s
+        self._slow_downs = 0
+        self._pauses = 0
+        self._failures = 0
+        self._random = random.Random(owner.seed)  # noqa: S311 - jitter, not a secret
+
+    def get(self, path: str, params: Mapping[str, str] | None = None, *, retries_max: int | None = None) -> Answer:
+        """Ask once, with retries. Never raises for what the provider or the network does."""
+        if self.stopped:
+            return Answer(kind="stopped", problem=self.stopped)
+        answer = self._tries(path, params, self._owner.manners.retries_max if retries_max is None else retries_max)
+        self._failures = 0 if answer.kind in ("ok", "not_found", "rejected") else self._failures + 1
+        if answer.kind == "refused":
+            self.stopped = f"{answer.problem} Nothing more was asked."
+        elif self._failures >= self._owner.manners.failures_max and not self.stopped:
+            self.stopped = f"{answer.problem} It was the failure number {self._failures} in a row; no more was asked."
+        return answer
+
+    def stop(self, reason: str) -> None:
+        """Ask nothing more in this phase; every later call is answered ``stopped`` with this reason."""
+        self.stopped = self.stopped or reason
+
+    def _tries(self, path: str, params: Mapping[str, str] | None, retries_max: int) -> Answer:
+        manners, clock = self._owner.manners, self._owner.clock
+        ends = clock.monotonic() + manners.call_deadline_s
+        answer = Answer(kind="late", problem=self._say("was not asked: no time was left"))
+        for attempt in range(retries_max + 1):
+            if not self._wait(self._owner.pace.delay_s()):
+                return self._out_of_time(answer)
+            answer = self._once(path, params, min(ends, self._ends))
+            self._slow_downs = self._slow_downs + 1 if answer.kind == "slow_down" else 0
+            if answer.kind not in RETRIED or attempt == retries_max:
+                break
+            if self._slow_downs >= manners.slow_downs_max:
+                if self._pauses >= manners.pauses_max:
+                    break
+                self._pauses += 1
+                _log.warning("%s asks us to slow down; waiting %.0f s", self._owner.source, manners.pause_s)
+                if not self._wait(manners.pause_s):
+                    return self._out_of_time(answer)
+                ends = clock.monotonic() + manners.call_deadline_s
+                continue
+            pause_s = self._backoff_s(attempt, answer)
+            if clock.monotonic() + pause_s >= ends:
+                break
+            if not self._wait(pause_s):
+                return self._out_of_time(answer)
+        if answer.kind == "slow_down":
+            self.stopped = f"{answer.problem} It went on after {self._pauses} long pauses; no more was asked."
+        return answer
+
+    def _backoff_s(self, attempt: int, answer: Answer) -> float:
+        manners = self._owner.manners
+        wanted: float = min(manners.backoff_max_s, manners.backoff_s * 2**attempt) * (0.5 + self._random.random())
+        return max(wanted, min(answer.retry_after_s or 0.0, manners.pause_s))
+
+    def _wait(self, seconds: float) -> bool:
+        """Sleep, unless the phase would be over before the end of it."""
+        clock = self._owner.clock
+        if clock.monotonic() + seconds >= self._ends:
+            return False
+        if seconds > 0:
+            clock.sleep(seconds)
+        return True
+
+    def _out_of_time(self, last: Answer) -> Answer:
+        limit = f"{self._owner.manners.deadline_s:g} s"
+        before = f" Before that: {last.problem}" if last.status or last.kind != "late" else ""
+        self.stopped = (
+            self._say(f"was asked for {limit}, which is all that deadline_s allows; no more was asked.") + before
+        )
+        return Answer(kind="late", problem=self.stopped, status=last.status)
+
+    def _say(self, what: str) -> str:
+        return f"{self._owner.source} at {self._owner.origin} {what}"
+
+    def _once(self, path: str, params: Mapping[str, str] | None, ends: float) -> Answer:
+        import httpx
+
+        self.calls += 1
+        left_s = max(0.01, ends - self._owner.clock.monotonic())
+        try:
+            return _within(left_s, lambda: self._exchange(path, params, left_s))
+        except _LateError:
+            return Answer(kind="late", problem=self._say(f"gave no whole answer within {left_s:.0f} s."))
+        except httpx.RemoteProtocolError:
+            return Answer(kind="cut", problem=self._say("broke off in the middle of its answer."))
+        except (httpx.TimeoutException, httpx.TransportError, httpx.DecodingError, httpx.InvalidURL, OSError) as error:
+            return Answer(kind="unreachable", problem=self._say(f"could not be reached: {self._reason(error)}."))
+
+    def _reason(self, error: Exception) -> str:
+        import httpx
+
+        if isinstance(error, httpx.TimeoutException):
+            return f"no answer within {self._owner.manners.timeout_s:g} s"
+        said = clean_message(error, secrets=self._owner.secrets).rstrip(".")
+        return said or type(error).__name__
+
+    def _exchange(self, path: str, params: Mapping[str, str] | None, left_s: float) -> Answer:
+        owner, url = self._owner, self._owner.base_url.rstrip("/") + path
+        ends = owner.clock.monotonic() + left_s
+        with self._client.stream(
+            "GET", url, params=dict(params) if params else None, timeout=min(owner.manners.timeout_s, left_s)
+        ) as response:
+            raw = bytearray()
+            try:
+                for piece in response.iter_bytes():
+                    raw += piece
+                    if len(raw) > owner.manners.body_bytes_max:
+                        problem = self._say(f"sent more than {owner.manners.body_bytes_max} bytes (body_bytes_max).")
+                        return Answer(kind="too_large", status=response.status_code, problem=problem)
+                    if owner.clock.monotonic() > ends:
+                        raise _LateError
+            finally:
+                # A transport in memory counts nothing; its body is what came over the wire.
+                self.wire_bytes += response.num_bytes_downloaded or len(raw)
+            return self._judge(response, bytes(raw))
+
+    def _judge(self, response: httpx.Response, raw: bytes) -> Answer:
+        status, body, readable = response.status_code, None, True
+        try:
+            body = parse_json(raw) if raw.strip() else None
+        except ValueError:
+            readable = False
+        is_web_page = "html" in response.headers.get("content-type", "").lower() and not readable
+        is_html = raw.lstrip()[:1] == b"<" or is_web_page
+        said = error_text(body, secrets=self._owner.secrets)
+        answered = f"answered {status}" + (f" ({said})" if said else "")
+        kind, what = _kind_of(status, empty=not raw.strip(), readable=readable, is_html=is_html)
+        if kind == "redirect":
+            target = origin_of(response.headers.get("location", ""))
+            target = self._owner.origin if target == "an unnamed host" else target
+            what = f"a redirect to {target}, which was not followed: it may be a login page or the address may be wrong"
+        problem = None if kind == "ok" else self._say(f"{answered}{': ' if what else ''}{what}.")
+        if is_html and kind != "redirect":
+            body = None
+        return Answer(
+            kind=kind,
+            status=status,
+            body=body,
+            problem=problem,
+            digest=hashlib.sha256(raw).hexdigest(),
+            retry_after_s=_retry_after_s(response.headers.get("retry-after", "")),
+        )
+
+
+def _kind_of(status: int, *, empty: bool, readable: bool, is_html: bool) -> tuple[Kind, str]:  # noqa: PLR0911
+    if 300 <= status < 400:
+        return "redirect", ""
+    if status in (401, 403):
+        return "refused", "the API key is missing, wrong or of another environment"
+    if status in (404, 410):
+        if is_html or not readable:
+            return "html", "a web page instead of an answer; the address may be wrong"
+        return "not_found", ""
+    if status in (408, 425, 429):
+        return "slow_down", "too many calls"
+    if status >= 500:
+        return "sick", ""
+    if status >= 400:
+        return "rejected", ""
+    if empty:
+        return "empty", "an empty body, which says nothing"
+    if is_html:
+        return "html", "a web page instead of JSON; the address may be wrong or a login page stands in between"
+    if not readable:
+        return "garbage", "not whole JSON"
+    return "ok", ""
+
+
+def _retry_after_s(text: str) -> float | None:
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
+
+
+class _LateError(Exception):
+    """The deadline of one try is over."""
+
+
+def _within(seconds: float, job: Callable[[], Answer]) -> Answer:
+    """Run ``job`` in a thread and stop waiting after ``seconds``.
+
+    The timeouts of a connection count silence only: name resolution and headers that trickle byte by byte escape them.
+    """
+    result: list[Answer] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(job())
+        except BaseException as error:  # handed to the caller below, whatever it is
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="recon-http")
+    thread.start()
+    thread.join(seconds + 0.25)
+    if failure:
+        raise failure[0]
+    if not result:
+        raise _LateError
+    return result[0]

@@ -1,0 +1,1 @@
+"""Request Network: its API, and its requests and payments as claims."""

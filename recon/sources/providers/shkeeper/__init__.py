@@ -1,0 +1,1 @@
+"""SHKeeper: its API, and its invoices and payouts as claims."""

@@ -1,0 +1,109 @@
+"""Payment rows and what their provider says of them, one row per payment. Pure and columnar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import narwhals as nw
+
+from recon.verdicts.links import Frame, claim_key
+
+_CARRIED: Final = (
+    "payment_id", "provider", "direction", "status", "status_raw", "escrow_state", "disputed", "hold", "is_test",
+    "covered_from_units", "overpaid_from_units", "token", "chain_id", "recipient", "sender", "tx_hash", "tx_hash_raw",
+    "simulated", "confirmations", "safety_status", "aml_blocked", "created_at", "updated_at", "expires_at", "problem",
+)  # fmt: skip
+"""What every payment carries through the matching; what only a break needs is fetched for the breaks."""
+_KEYS: Final = ("is_deposit", "reference_topic", "request_id", "external_id")
+CLAIM_COUNTS: Final = (
+    "found", "failed", "not_found", "paid", "partial", "unpaid", "refunded", "unknown", "lifi",
+)  # fmt: skip
+
+
+def with_claims(tables: Mapping[str, Frame]) -> Frame:
+    """Payments of the window and their context, each with its mode and with counts of what its provider says."""
+    rows = nw.concat(
+        [
+            tables["payments"].select(*_CARRIED, *_KEYS, in_window=nw.lit(value=True)),
+            tables["context"].select(*_CARRIED, *_KEYS, in_window=nw.lit(value=False)),
+        ],
+        how="vertical",
+    ).with_columns(
+        disputed=nw.col("disputed").fill_null(value=False),
+        hold=nw.col("hold").fill_null(value=False),
+        is_test=nw.col("is_test").fill_null(value=False),
+        is_deposit=nw.col("is_deposit").fill_null(value=False),
+        simulated=nw.col("simulated").fill_null(value=False),
+        aml_blocked=nw.col("aml_blocked").fill_null(value=False),
+        direction=nw.col("direction").fill_null("in"),
+        claim_key=claim_key(
+            paid_out=(nw.col("provider") == "shkeeper") & (nw.col("direction").fill_null("in") != "in")
+        ),
+    )
+    unkeyed = rows.filter(nw.col("claim_key").is_null() & ~nw.col("reference_topic").is_null()).select(
+        "payment_id", claim_topic_key=nw.col("reference_topic")
+    )
+    by_key, by_topic = _claims_by_key(tables["claims"], topics=unkeyed.select("claim_topic_key").unique())
+    joined = rows.join(by_key, on="claim_key", how="left")
+    late = unkeyed.join(by_topic, on="claim_topic_key", how="inner")
+    joined = joined.join(late.drop("claim_topic_key"), on="payment_id", how="left")
+    counts = {name: nw.coalesce(f"c_{name}", f"r_{name}").fill_null(0).cast(nw.Int64) for name in CLAIM_COUNTS}
+    topic = nw.coalesce("reference_topic", "c_topic")
+    mode = (
+        nw.when(nw.col("is_deposit"))
+        .then(nw.lit("deposit"))
+        .when(~topic.is_null())
+        .then(nw.lit("reference"))
+        .otherwise(nw.lit("hash"))
+    )
+    told = {
+        "topic": topic,
+        "has_reference": ~nw.col("reference_topic").is_null(),
+        "mode": mode,
+        "claim_time": nw.coalesce("c_time", "r_time"),
+    }
+    return joined.select(*_CARRIED, "in_window", "claim_key", **told, **counts)
+
+
+def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:
+    found = (nw.col("outcome") == "found").fill_null(value=False)
+    state = nw.col("state").fill_null("unknown")
+    flags = {
+        "found": found,
+        "failed": (nw.col("outcome") == "failed").fill_null(value=False),
+        "not_found": (nw.col("outcome") == "not_found").fill_null(value=False),
+        "paid": found & state.is_in(["paid", "overpaid"]),
+        "partial": found & (state == "partial"),
+        "unpaid": found & state.is_in(["unpaid", "processing", "failed", "cancelled"]),
+        "refunded": found & (state == "refunded"),
+        "unknown": found & (state == "unknown"),
+        "lifi": found & (nw.col("detection_source") == "lifi").fill_null(value=False),
+    }
+    columns = {name: nw.when(flag).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64) for name, flag in flags.items()}
+    rows = claims.select(
+        "reference_topic",
+        "created_at",
+        claim_key=claim_key(paid_out=nw.col("object") == "payout"),
+        **columns,
+    )
+    by_key = (
+        rows.filter(~nw.col("claim_key").is_null())
+        .group_by("claim_key")
+        .agg(
+            *[nw.col(name).sum().alias(f"c_{name}") for name in CLAIM_COUNTS],
+            nw.col("reference_topic").max().alias("c_topic"),
+            nw.col("created_at").max().alias("c_time"),
+        )
+    )
+    by_topic = (
+        rows.filter(~nw.col("reference_topic").is_null())
+        .with_columns(claim_topic_key=nw.col("reference_topic"))
+        .join(topics, on="claim_topic_key", how="inner")
+        .group_by("claim_topic_key")
+        .agg(
+            *[nw.col(name).sum().alias(f"r_{name}") for name in CLAIM_COUNTS],
+            nw.col("created_at").max().alias("r_time"),
+        )
+    )
+    return by_key, by_topic

@@ -1,0 +1,312 @@
+"""Where the frames run: DuckDB by default, Polars as the other, pandas as a third opinion, Spark past one machine.
+
+Every engine gives the same rows; results leave it through :meth:`Engine.collect`, which casts them to one Arrow schema
+and sorts them, so that nothing downstream can tell which engine ran.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from recon.core.errors import SourceError, UsageError
+from recon.core.tables import Schema, schema_of
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    import pyarrow as pa
+
+    Frame = nw.LazyFrame[Any]
+
+ENGINES: Final = ("duckdb", "polars", "pandas", "spark")
+
+
+MEMORY_LEAST_BYTES: Final = 1_000_000_000
+MEMORY_MOST_BYTES: Final = 2_000_000_000
+_MEMORY_PER_PAYMENT: Final = 250
+
+
+class UnknownEngineError(UsageError):
+    """An engine name nobody knows."""
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(f"{name!r} is no engine; choose one of {', '.join(ENGINES)}.")
+
+
+class SparkMissingError(UsageError):
+    """Spark was asked for and cannot be started."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(
+            f'The engine spark cannot be started: {why}. It needs Java 17 and "pip install recon-toolkit[spark]"; '
+            "duckdb needs neither."
+        )
+
+
+class SparkReadError(SourceError):
+    """Spark cannot read the files of a snapshot."""
+
+    def __init__(self, *, scheme: str, why: str) -> None:
+        super().__init__(
+            f"Spark could not read the snapshot from its {scheme}:// address ({why}); nothing was judged. Every "
+            "executor needs the Hadoop connector of that scheme and its credentials; duckdb needs neither."
+        )
+
+
+class Engine(Protocol):
+    """What a run needs of an engine. Use it as a context manager: leaving it frees what was kept."""
+
+    name: str
+
+    def scan(self, files: Sequence[Path | str]) -> Frame:
+        """A lazy frame over Parquet files of one table."""
+        ...
+
+    def keep(self, frame: Frame) -> Frame:
+        """Compute a frame once, for frames that are used more than once."""
+        ...
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Compute a frame as Arrow: exactly these columns, cast, sorted by ``order``."""
+        ...
+
+    def close(self) -> None:
+        """Free everything."""
+        ...
+
+
+def open_engine(
+    name: str, *, memory_bytes: int | None = None, scratch: Path | None = None, spark_master: str | None = None
+) -> Engine:
+    """Start an engine by name.
+
+    Args:
+        memory_bytes: Limit that DuckDB keeps by spilling to ``scratch`` (a temporary directory when None); other
+            engines have no such limit.
+        spark_master: Address of a Spark cluster; an active session goes before it, and without both Spark runs here.
+
+    Raises:
+        UnknownEngineError: No engine of that name.
+        SparkMissingError: Spark was asked for and cannot be started.
+    """
+    if name == "duckdb":
+        return DuckDbEngine(memory_bytes=memory_bytes, scratch=scratch)
+    if name == "polars":
+        return PolarsEngine()
+    if name == "pandas":
+        return PandasEngine()
+    if name == "spark":
+        return SparkEngine(master=spark_master)
+    raise UnknownEngineError(name=name)
+
+
+def usual_memory_bytes(payments: int) -> int:
+    """The memory limit of a judgement for which nobody set one: 1 GB, and up to 2 GB for ten million payments."""
+    return min(MEMORY_MOST_BYTES, max(MEMORY_LEAST_BYTES, payments * _MEMORY_PER_PAYMENT))
+
+
+def _cast(table: pa.Table, columns: Schema, order: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = schema_of(columns)
+    arrays = []
+    for field in wanted:
+        column = table.column(field.name)
+        if pa.types.is_decimal(column.type) and pa.types.is_integer(field.type):
+            column = pc.cast(column, pa.decimal128(38, 0))
+        arrays.append(column.cast(field.type))
+    result = pa.Table.from_arrays(arrays, schema=wanted)
+    return result.sort_by([(name, "ascending") for name in order]) if order else result
+
+
+class DuckDbEngine:
+    """DuckDB in process; spills to disk under a memory limit."""
+
+    name = "duckdb"
+
+    def __init__(self, *, memory_bytes: int | None = None, scratch: Path | None = None) -> None:
+        import duckdb
+
+        self._connection = duckdb.connect()
+        self._connection.execute("set preserve_insertion_order = false")
+        self._connection.execute("set enable_progress_bar = false")
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if memory_bytes:
+            self._connection.execute(f"set memory_limit = '{memory_bytes // 1_000_000}MB'")
+            if scratch is None:
+                self._scratch = tempfile.TemporaryDirectory(prefix="recon-spill-", ignore_cleanup_errors=True)
+                scratch = Path(self._scratch.name)
+        if scratch:
+            self._connection.execute("set temp_directory = $1", [str(scratch)])
+        self._kept = 0
+
+    def scan(self, files: Sequence[Path | str]) -> Frame:
+        """A lazy frame over Parquet files of one table."""
+        import narwhals as nw
+
+        # The folders of a shared snapshot have names that DuckDB would else turn into columns.
+        read = self._connection.read_parquet([str(file) for file in files], hive_partitioning=False)
+        return nw.from_native(read).lazy()
+
+    def keep(self, frame: Frame) -> Frame:
+        """Write the frame into a table of the in-memory database, which spills when it must."""
+        import narwhals as nw
+
+        name = f"kept_{self._kept}"
+        self._kept += 1
+        frame.to_native().create(name)
+        kept: Frame = nw.from_native(self._connection.table(name)).lazy()
+        return kept
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Compute a frame as Arrow."""
+        table = frame.select(*columns).to_native().to_arrow_table()
+        return _cast(table, columns, order)
+
+    def close(self) -> None:
+        """Drop the in-memory database and what it spilled."""
+        self._connection.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+
+class PolarsEngine:
+    """Polars, lazy; the plan runs when a frame is kept or collected."""
+
+    name = "polars"
+
+    def scan(self, files: Sequence[Path | str]) -> Frame:
+        """A lazy frame over Parquet files of one table."""
+        import narwhals as nw
+        import polars as pl
+
+        frame: Frame = nw.from_native(pl.scan_parquet([str(file) for file in files], hive_partitioning=False))
+        return frame
+
+    def keep(self, frame: Frame) -> Frame:
+        """Collect and go on lazily from the result."""
+        import narwhals as nw
+
+        kept: Frame = nw.from_native(frame.to_native().collect().lazy())
+        return kept
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Compute a frame as Arrow."""
+        return _cast(frame.select(*columns).to_native().collect().to_arrow(), columns, order)
+
+    def close(self) -> None:
+        """Polars holds nothing."""
+
+
+class PandasEngine:
+    """pandas with Arrow types: slow, and a third opinion in tests."""
+
+    name = "pandas"
+
+    def scan(self, files: Sequence[Path | str]) -> Frame:
+        """An eager frame in lazy clothes; null keys are routed by the expressions, which never join on null."""
+        import narwhals as nw
+        import pandas as pd
+        import pyarrow.parquet as pq
+
+        parts = [pq.read_table(file).to_pandas(types_mapper=pd.ArrowDtype) for file in files]
+        frame: Frame = nw.from_native(pd.concat(parts, ignore_index=True)).lazy()
+        return frame
+
+    def keep(self, frame: Frame) -> Frame:
+        """pandas has computed it already."""
+        return frame
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Hand the columns over as Arrow, without the index."""
+        import pyarrow as pa
+
+        native = frame.select(*columns).collect().to_native()
+        return _cast(pa.Table.from_pandas(native, preserve_index=False), columns, order)
+
+    def close(self) -> None:
+        """pandas holds nothing."""
+
+
+class SparkEngine:
+    """PySpark: an active session, a cluster by its master's address, or this machine.
+
+    A session that was there already is used as it is and stays; one that is made here ends with the engine. What is
+    kept is checkpointed on the executors, which cuts the plan: Spark would otherwise compute it again at every use.
+    """
+
+    name = "spark"
+
+    def __init__(self, *, master: str | None = None) -> None:
+        try:
+            from pyspark.errors import PySparkException
+            from pyspark.sql import SparkSession
+        except ImportError as error:
+            raise SparkMissingError(why="PySpark is not installed") from error
+        active = SparkSession.getActiveSession()
+        self._is_own = active is None
+        try:
+            self._session = active or _spark_session(SparkSession.builder, master)
+        except (PySparkException, OSError) as error:
+            raise SparkMissingError(why=f"it said {type(error).__name__}") from error
+
+    def scan(self, files: Sequence[Path | str]) -> Frame:
+        """A lazy frame over Parquet files of one table; every executor must see them under the same path or address."""
+        import narwhals as nw
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+
+        addresses = [file.absolute().as_uri() if isinstance(file, Path) else file for file in files]
+        try:
+            frame: Frame = nw.from_native(self._session.read.parquet(*addresses))
+        except (PySparkException, Py4JError) as error:
+            raise SparkReadError(scheme=addresses[0].partition("://")[0], why=type(error).__name__) from error
+        return frame
+
+    def keep(self, frame: Frame) -> Frame:
+        """Compute once and forget how."""
+        import narwhals as nw
+
+        kept: Frame = nw.from_native(frame.to_native().localCheckpoint())
+        return kept
+
+    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+        """Bring the columns to this process as Arrow."""
+        with warnings.catch_warnings():
+            # PySpark warns of the pandas that is installed; what it hands over here is Arrow.
+            warnings.simplefilter("ignore", FutureWarning)
+            table = frame.select(*columns).to_native().toArrow()
+        return _cast(table, columns, order)
+
+    def close(self) -> None:
+        """End the session that was made here."""
+        if self._is_own:
+            self._session.stop()
+
+
+def _spark_session(builder: Any, master: str | None) -> Any:
+    """A session of our own. Here, Spark keeps to the loopback and shows no page; it would pick an outside address."""
+    named = builder.appName("recon").config("spark.sql.session.timeZone", "UTC")
+    # The conditions of the rules refer to each other; put into one another they would grow past all bounds.
+    named = named.config("spark.sql.optimizer.excludedRules", "org.apache.spark.sql.catalyst.optimizer.CollapseProject")
+    if master is not None:
+        return named.master(master).getOrCreate()
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    local = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.shuffle.partitions": str(os.cpu_count() or 2),
+        # A run here is short: the JVM would spend more on compiling its own code twice than the second time saves.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    }
+    for key, value in local.items():
+        named = named.config(key, value)
+    return named.master("local[*]").getOrCreate()

@@ -1,0 +1,322 @@
+"""One judgement: tables in, breaks and counters out. The rows that are in sync never leave the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import narwhals as nw
+
+from recon.core.model import Policy, Tier, Verdict
+from recon.core.tables import Schema
+from recon.verdicts.engine import Engine
+from recon.verdicts.links import Frame, claim_key, shown_links
+from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
+from recon.verdicts.rules import RULES, classify
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ORPHANS_MAX: Final = 100_000
+"""Most candidates for ``missing_local`` that one run looks up in the whole collection."""
+
+BREAKS: Final[Schema] = {
+    "payment_id": "text", "verdict": "text", "findings": "int", "provider": "text", "direction": "text",
+    "status": "text", "status_raw": "text", "escrow_state": "text", "disputed": "bool", "hold": "bool",
+    "expected_units": "units", "covered_from_units": "units", "overpaid_from_units": "units", "token": "text",
+    "chain_id": "int", "recipient": "text", "reference_topic": "text", "topic": "text", "request_id": "text",
+    "external_id": "text", "tx_hash": "text", "tx_hash_raw": "text", "confirmations": "int", "safety_status": "text",
+    "created_at": "int", "updated_at": "int", "expires_at": "int", "problem": "text", "claim_key": "text",
+    "mode": "text", "received": "units", "received_final": "units", "valid_count": "int", "needed_count": "int",
+    "proof_tx": "text", "proof_log": "int", "proof_time": "int", "refund_tx": "text", "covered": "bool",
+    "covered_by_chain": "bool", "covered_by_scan": "bool", "expired": "bool", "complete": "bool", "open": "bool",
+    "aml_hold": "bool", "aml_blocked": "bool", "unfinal": "bool", "safety_hold": "bool", "unasked": "bool",
+    "chain_blind": "bool", "hash_unanswered": "bool", "found": "int", "failed": "int", "not_found": "int",
+    "paid": "int", "lifi": "int",
+    "x_success": "int", "x_reverted": "int", "x_pending": "int", "x_not_found": "int", "x_failed": "int",
+    "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
+    "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
+    "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
+    "claim_paid": "units", "claim_balance": "text", "claim_error": "text",
+}  # fmt: skip
+"""Everything a person, a plan or a case file needs of one break."""
+
+LINKS: Final[Schema] = {
+    "payment_id": "text", "t_chain": "int", "t_tx": "text", "t_log": "int", "t_block": "int", "t_time": "int",
+    "t_final": "bool", "t_amount": "units", "t_recipient": "text", "t_token": "text", "t_kind": "text",
+    "t_topic": "text", "is_valid": "bool", "is_refund": "bool", "wrong_chain": "bool", "wrong_token": "bool",
+    "wrong_recipient": "bool", "wrong_reference": "bool", "own_hash": "bool",
+}  # fmt: skip
+"""The transfers that belong to, or lead away from, the breaks."""
+
+COUNTS: Final[Schema] = {"verdict": "text", "provider": "text", "chain_id": "int", "rows": "int"}
+CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units", "rows": "int"}
+OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
+                    ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
+_BENIGN: Final = tuple(str(rule.verdict) for rule in RULES if rule.tier is Tier.BENIGN)
+_PROVES_NEITHER: Final = tuple(
+    str(verdict) for verdict in (Verdict.DUPLICATE_PROVIDER_KEY, Verdict.DUPLICATE_TX_HASH, Verdict.AMBIGUOUS)
+)
+"""What several payments claim would be counted once for each of them."""
+_DECIDED: Final = (
+    "verdict", "findings", "expired", "complete", "open", "aml_hold", "unfinal", "safety_hold", "unasked",
+    "chain_blind", "hash_unanswered", "moves",
+)  # fmt: skip
+"""The columns of :data:`BREAKS` that the rules make; the others are evidence."""
+_FROM_PAYMENTS: Final = (
+    "expected_units", "covered_from_units", "overpaid_from_units", "request_id", "external_id",
+    "decimals", "currency", "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one judgement gave; the Arrow tables are sorted by their ids.
+
+    Args:
+        breaks: One row of :data:`BREAKS` per payment whose verdict is not benign.
+        links: Their transfers, :data:`LINKS`.
+        counts: Payments by verdict, provider and chain.
+        captured: Money that is proven on chain and not credited, by chain and token.
+        open_by_age: Open incoming payments in scope by age, oldest bucket last; ``over 30 min`` is the runbooks' count.
+        orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
+    """
+
+    breaks: pa.Table
+    links: pa.Table
+    counts: pa.Table
+    captured: pa.Table
+    open_by_age: Mapping[str, int]
+    orphan_transfers: pa.Table
+    orphan_claims: pa.Table
+
+
+def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], *, now_ms: int) -> Horizon:
+    """Turn coverage and gap rows into how far absence can be proven.
+
+    A scope that nobody read is not in the result, so nothing about it is ever proven absent.
+    """
+    blind: dict[tuple[int, str], int] = {}
+    providers: dict[str, int] = {}
+    heads: dict[int, int] = {}
+    coverage = list(coverage)
+    for row in coverage:
+        if row["chain_id"] is not None and row["scope"] in ("proxy", "erc20"):
+            blind.setdefault((row["chain_id"], row["scope"]), 0)
+            if row.get("head_time") is not None:
+                heads[row["chain_id"]] = min(heads.get(row["chain_id"], now_ms), row["head_time"])
+        elif row["scope"] == "bulk" and row["asked_from"] is not None:
+            providers[row["source"]] = max(providers.get(row["source"], 0), row["asked_from"] - 1)
+            if not row["complete"]:
+                providers[row["source"]] = now_ms
+    gaps = list(gaps)
+    explained = {(gap["chain_id"], gap["scope"]) for gap in gaps}
+    for row in coverage:
+        key = (row["chain_id"], row["scope"])
+        if key in blind and not row["complete"] and key not in explained:
+            blind[key] = now_ms
+    for gap in gaps:
+        if gap["chain_id"] is not None and gap["scope"] in ("proxy", "erc20"):
+            key = (gap["chain_id"], gap["scope"])
+            blind[key] = max(blind.get(key, 0), gap["to_ms"])
+        elif gap["scope"] == "bulk":
+            providers[gap["source"]] = max(providers.get(gap["source"], 0), gap["to_ms"])
+    return Horizon(blind_until=blind, provider_blind_until=providers, now_ms=now_ms, head_ms=heads)
+
+
+def judge(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy) -> Judgement:
+    """Match, classify and count; only breaks and counters leave the engine."""
+    matched = match_payments(tables, horizon=horizon, policy=policy, keep=engine.keep)
+    judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy)))
+    breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(list(_BENIGN))).select("payment_id", *_DECIDED))
+    detailed = evidence_of(matched, matched.payments.join(breaks, on="payment_id", how="inner"))
+    own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
+    shown = shown_links(own_pairs, matched.transfers)
+    return Judgement(
+        breaks=engine.collect(_with_details(engine.keep(detailed), tables), BREAKS, order=["payment_id"]),
+        links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
+        counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
+        captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
+        open_by_age=_open_by_age(judged, engine),
+        orphan_transfers=_orphan_transfers(tables, matched, engine, policy=policy),
+        orphan_claims=_orphan_claims(tables, engine),
+    )
+
+
+def _narrowed(classified: Frame) -> Frame:
+    """What is kept of every payment: its verdict and what is counted; all else is fetched for the breaks alone."""
+    scoped = ~nw.col("is_test") & ~nw.col("is_foreign")
+    owed = nw.col("covered_by_chain") & nw.col("incoming") & ~nw.col("complete") & ~nw.col("refunded_row")
+    whose = nw.col("verdict").is_in(list(_PROVES_NEITHER))
+    is_owed = owed & scoped & ~nw.col("is_malformed") & nw.col("refund_tx").is_null() & ~whose
+    return classified.filter(nw.col("in_window")).select(
+        "payment_id",
+        "provider",
+        "chain_id",
+        "age_ms",
+        *_DECIDED,
+        is_waiting=nw.col("open") & nw.col("incoming") & scoped,
+        is_owed=is_owed,
+        owed_token=nw.when(is_owed).then(nw.col("token")),
+        owed_units=nw.when(is_owed).then(nw.col("received_final")),
+    )
+
+
+def _with_details(breaks: Frame, tables: Mapping[str, Frame]) -> Frame:
+    details = tables["payments"].select("payment_id", *_FROM_PAYMENTS)
+    claims = tables["claims"].with_columns(claim_key=claim_key(paid_out=nw.col("object") == "payout"))
+    told = (
+        breaks.filter(~nw.col("claim_key").is_null())
+        .select("claim_key")
+        .unique()
+        .join(claims, on="claim_key", how="inner")
+        .group_by("claim_key")
+        .agg(
+            nw.col("state").max().alias("claim_state"),
+            nw.col("state_raw").max().alias("claim_state_raw"),
+            nw.col("tx_hashes").max().alias("claim_hashes"),
+            nw.col("claim_id").max(),
+            nw.col("paid_units").max().alias("claim_paid"),
+            nw.col("balance_fiat").max().alias("claim_balance"),
+            nw.col("error").max().alias("claim_error"),
+        )
+    )
+    return breaks.join(details, on="payment_id", how="left").join(told, on="claim_key", how="left")
+
+
+def _counts(judged: Frame) -> Frame:
+    return (
+        judged.select("verdict", "provider", "chain_id", rows=nw.lit(1).cast(nw.Int64))
+        .group_by("verdict", "provider", "chain_id")
+        .agg(nw.col("rows").sum())
+    )
+
+
+def _captured(judged: Frame) -> Frame:
+    return (
+        judged.filter(nw.col("is_owed"))
+        .select("chain_id", token=nw.col("owed_token"), units=nw.col("owed_units"), rows=nw.lit(1).cast(nw.Int64))
+        .group_by("chain_id", "token")
+        .agg(nw.col("units").sum(), nw.col("rows").sum())
+    )
+
+
+def _open_by_age(judged: Frame, engine: Engine) -> dict[str, int]:
+    scoped = judged.filter(nw.col("is_waiting"))
+    bucket: Any = nw.lit(OPEN_AGES[-1][0])
+    for name, limit in reversed(OPEN_AGES[:-1]):
+        bucket = nw.when((nw.col("age_ms") < limit).fill_null(value=False)).then(nw.lit(name)).otherwise(bucket)
+    counted = scoped.select(bucket=bucket, rows=nw.lit(1).cast(nw.Int64)).group_by("bucket").agg(nw.col("rows").sum())
+    table = engine.collect(counted, {"bucket": "text", "rows": "int"}, order=["bucket"])
+    found = dict(zip(table["bucket"].to_pylist(), table["rows"].to_pylist(), strict=True))
+    ages = {name: found.get(name, 0) for name, _ in OPEN_AGES}
+    return {**ages, "over 30 min": sum(ages.values()) - ages[OPEN_AGES[0][0]]}
+
+
+def _known(tables: Mapping[str, Frame], *columns: str) -> Frame:
+    """Every value that a row of the window or its context holds in one of these columns; kinds of ids never collide.
+
+    Values may come twice: this is only ever used to find what is not in it.
+    """
+    found = [tables[name].select(known=nw.col(column)) for name in ("payments", "context") for column in columns]
+    return nw.concat(found, how="vertical").filter(~nw.col("known").is_null())
+
+
+ORPHAN_TRANSFERS: Final[Schema] = {
+    "chain_id": "int", "tx_hash": "text", "log_index": "int", "kind": "text", "token": "text", "recipient": "text",
+    "amount_units": "units", "block_time": "int", "reference_topic": "text", "final": "bool",
+}  # fmt: skip
+ORPHAN_CLAIMS: Final[Schema] = {
+    "provider": "text", "object": "text", "claim_id": "text", "request_id": "text", "reference": "text",
+    "external_id": "text", "state": "text", "paid_units": "units", "chain_id": "int", "token": "text",
+    "tx_hashes": "text", "created_at": "int",
+}  # fmt: skip
+
+
+def lost_rows(tables: Mapping[str, Frame], engine: Engine) -> tuple[pa.Table, pa.Table]:
+    """The transfers and the claims among ``orphans`` that no row of the whole collection knows, in order of their keys.
+
+    Gives :data:`ORPHAN_TRANSFERS` and :data:`ORPHAN_CLAIMS` with the ``key`` of each.
+    """
+    unknown = tables["orphans"].filter(nw.col("payment_id").is_null())
+    found = []
+    for kind, name, parts, columns in (
+        ("transfer", "transfers", ("chain_id", "tx_hash", "log_index"), ORPHAN_TRANSFERS),
+        ("claim", "claims", ("provider", "object", "claim_id"), ORPHAN_CLAIMS),
+    ):
+        keys = unknown.filter(nw.col("kind") == kind).select("key")
+        key = nw.concat_str([nw.col(part).cast(nw.String) for part in parts], separator=":")
+        rows = tables[name].with_columns(key=key).join(keys, on="key", how="semi")
+        found.append(engine.collect(rows, {"key": "text", **columns}, order=["key"]))
+    return found[0], found[1]
+
+
+def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Engine, *, policy: Policy) -> pa.Table:
+    """Money that reached one of our recipients and that no row of the window knows by reference or hash.
+
+    One transaction may pay several references. That a row records its hash explains another reference in it only as
+    long as the row has no log of its own there.
+    """
+    ours = tables["transfers"].filter(
+        nw.col("recipient").is_in([*policy.merchant_recipients, ""])
+        & nw.col("token_known").fill_null(value=False)
+        & (nw.col("amount_units") > 0).fill_null(value=False)
+    )
+    logged = (
+        tables["transfers"]
+        .filter(nw.col("kind") != "erc20")
+        .select("tx_hash", "recipient", "token", "chain_id")
+        .unique()
+    )
+    plain = ours.filter(nw.col("kind") == "erc20").join(
+        logged, on=["tx_hash", "recipient", "token", "chain_id"], how="anti"
+    )
+    proxied = ours.filter(nw.col("kind") == "fee_proxy")
+    candidates = engine.keep(
+        nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
+    )
+    keyed = candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
+    strange = keyed.join(_known(tables, "reference_topic"), left_on="topic_key", right_on="known", how="anti")
+    recorded = _known(tables, "tx_hash")
+    served = matched.pairs.filter(nw.col("is_valid") & nw.col("own_hash")).select("payment_id", known=nw.col("t_tx"))
+    loose = (
+        matched.payments.filter(~nw.col("tx_hash").is_null())
+        .select("payment_id", known=nw.col("tx_hash"))
+        .join(served, on=["payment_id", "known"], how="anti")
+        .select("known")
+    )
+    is_logged = nw.col("kind") != "erc20"
+    unknown = nw.concat(
+        [
+            strange.filter(~is_logged).join(recorded, left_on="tx_hash", right_on="known", how="anti"),
+            strange.filter(is_logged).join(loose, left_on="tx_hash", right_on="known", how="anti"),
+        ],
+        how="vertical",
+    ).head(ORPHANS_MAX)
+    return engine.collect(unknown, ORPHAN_TRANSFERS, order=["chain_id", "tx_hash", "log_index"])
+
+
+def _orphan_claims(tables: Mapping[str, Frame], engine: Engine) -> pa.Table:
+    """Objects of our provider account that no row of the window knows.
+
+    A bare outgoing transaction without any key of ours is no such object: gateways sweep their wallets.
+    """
+    keyed = ~nw.col("request_id").is_null() | ~nw.col("reference").is_null() | ~nw.col("external_id").is_null()
+    found = tables["claims"].filter((nw.col("outcome") == "found").fill_null(value=False) & keyed)
+    unknown = found.select(*ORPHAN_CLAIMS)
+    own = ("request_id", "external_id")
+    keys = (*own, "reference", "tx_hashes")
+    for column in own:
+        unknown = _without(unknown, column, _known(tables, column))
+    unknown = engine.keep(unknown)
+    known = _known(tables, "request_id", "reference", "external_id", "tx_hash")
+    for column in keys:
+        unknown = _without(unknown, column, known)
+    return engine.collect(unknown.head(ORPHANS_MAX), ORPHAN_CLAIMS, order=["provider", "object", "claim_id"])
+
+
+def _without(claims: Frame, column: str, known: Frame) -> Frame:
+    """The claims of which one column holds nothing that is known."""
+    keyed = claims.with_columns(sought=nw.col(column).fill_null(""))
+    return keyed.join(known, left_on="sought", right_on="known", how="anti").drop("sought")

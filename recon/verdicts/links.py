@@ -1,0 +1,261 @@
+"""Which transfers can belong to which payment, and what is right and wrong about each pair. Pure and columnar.
+
+How a payment is found (``mode``) decides: by *reference*, the proxy logs whose topic is the hash of its reference; by
+one-time *deposit* address, the ERC-20 transfers to it since the payment was made; by the *hash* that the row or the
+provider names, for money going out and for what looks like money that went astray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import narwhals as nw
+
+from recon.core.model import Policy
+
+Frame = nw.LazyFrame[Any]
+Keep = Callable[[Frame], Frame]
+"""Materialises a frame that is used more than once; what an engine makes of it is its own business."""
+
+DEPOSIT_KINDS: Final = "erc20"
+PAYING_EMITTER: Final = "fee_proxy"
+
+LINK: Final = (
+    "payment_id", "t_chain", "t_tx", "t_log", "t_kind", "t_block", "t_time", "t_final", "t_amount", "t_fee_recipient",
+    "is_valid", "is_refund", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference", "is_spam", "own_hash",
+)  # fmt: skip
+_SHOWN: Final = ("t_recipient", "t_token", "t_topic")
+"""What only a person needs of a linked transfer; fetched by :func:`shown_links` for few of them."""
+_TRANSFER: Final = (
+    "chain_id", "tx_hash", "log_index", "block", "block_time", "final", "amount_units", "recipient", "fee_units",
+    "fee_recipient", "token", "token_known", "kind", "reference_topic",
+)  # fmt: skip
+_OWN: Final = (
+    "payment_id", "direction", "mode", "topic", "chain_id", "token", "recipient", "sender", "tx_hash", "created_at",
+)  # fmt: skip
+
+
+def claim_key(*, paid_out: nw.Expr) -> nw.Expr:
+    """What names a provider's object in payments and claims alike, or null where the row has no key of it.
+
+    Args:
+        paid_out: Whether it is an object of money going out; a payout may have the key of an invoice.
+    """
+    known = nw.when(nw.col("provider") == "shkeeper").then(nw.col("external_id")).otherwise(nw.col("request_id"))
+    prefix = nw.when(paid_out).then(nw.lit("payout|")).otherwise(nw.lit("pay|"))
+    return nw.when(~known.is_null()).then(nw.concat_str([prefix, nw.col("provider"), nw.lit("|"), known]))
+
+
+def shown_links(links: Frame, transfers: Frame) -> Frame:
+    """Links with the columns of their transfers that only a person needs."""
+    key = ("t_chain", "t_tx", "t_log", "t_kind")
+    shown = renamed_transfers(transfers).select(*key, *_SHOWN)
+    return links.join(shown, on=list(key), how="left")
+
+
+def concat_links(*frames: Frame) -> Frame:
+    """One frame of links out of several, with the columns of :data:`LINK`."""
+    return nw.concat([frame.select(*LINK) for frame in frames], how="vertical")
+
+
+def renamed_transfers(transfers: Frame) -> Frame:
+    """Transfers with every column renamed ``t_...``, so that no join can confuse them with a payment's own."""
+    names = {
+        "chain_id": "t_chain", "tx_hash": "t_tx", "log_index": "t_log", "block": "t_block", "block_time": "t_time",
+        "final": "t_final", "amount_units": "t_amount", "recipient": "t_recipient", "fee_units": "t_fee",
+        "fee_recipient": "t_fee_recipient", "token": "t_token", "token_known": "t_known", "kind": "t_kind",
+        "reference_topic": "t_topic",
+    }  # fmt: skip
+    return transfers.select(*_TRANSFER).rename(names).with_columns(t_final=nw.col("t_final").fill_null(value=False))
+
+
+def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, released: nw.Expr) -> Frame:
+    """State field by field what is right and wrong about each pair of a payment and a transfer."""
+
+    def is_true(condition: nw.Expr) -> nw.Expr:
+        return condition.fill_null(value=False)
+
+    same_chain = is_true(nw.col("t_chain") == nw.col("chain_id"))
+    same_token = is_true(nw.col("t_token") == nw.col("token"))
+    to_us = is_true(nw.col("t_recipient") == nw.col("recipient"))
+    to_payer = is_true(nw.col("t_recipient") == nw.col("sender")) & ~to_us
+    clean = paying & ~released
+    return pairs.with_columns(
+        is_valid=same_chain & same_token & to_us & reference_right & clean & is_true(nw.col("t_amount") > 0),
+        is_refund=same_chain & same_token & to_payer & reference_right & paying & is_true(nw.col("t_amount") > 0),
+        wrong_chain=~same_chain,
+        wrong_token=same_chain & ~same_token,
+        wrong_recipient=(same_chain & same_token & ~to_us & ~to_payer & ~nw.col("recipient").is_null()) | released,
+        wrong_reference=same_chain & same_token & to_us & ~(reference_right & paying),
+        is_spam=~is_true(nw.col("t_known")),
+        own_hash=is_true(nw.col("tx_hash") == nw.col("t_tx")),
+    )
+
+
+def links_by_reference(payments: Frame, transfers: Frame) -> Frame:
+    """Proxy logs, on any chain, that carry the reference of a payment; a release out of escrow is told apart."""
+    logs = transfers.filter((nw.col("t_kind") != DEPOSIT_KINDS) & ~nw.col("t_topic").is_null()).with_columns(
+        t_reference=nw.col("t_topic")
+    )
+    escrows = (
+        logs.filter((nw.col("t_kind") == "escrow") & nw.col("t_known").fill_null(value=False))
+        .select(
+            e_topic=nw.col("t_topic"), e_chain=nw.col("t_chain"), e_token=nw.col("t_token"), e_block=nw.col("t_block")
+        )
+        .group_by("e_topic", "e_chain", "e_token")
+        .agg(nw.col("e_block").min())
+    )
+    pairs = (
+        payments.filter(nw.col("mode") == "reference")
+        .select(*_OWN)
+        .join(logs, left_on="topic", right_on="t_reference", how="inner")
+        .join(escrows, left_on=["topic", "t_chain", "t_token"], right_on=["e_topic", "e_chain", "e_token"], how="left")
+    )
+    after_escrow = (nw.col("t_block") >= nw.col("e_block")).fill_null(value=False)
+    paying = (nw.col("t_kind") == PAYING_EMITTER).fill_null(value=False)
+    released = paying & after_escrow & nw.col("t_fee").is_null()
+    return _judged(pairs, reference_right=nw.lit(value=True), paying=paying, released=released)
+
+
+def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy) -> Frame:
+    """ERC-20 transfers, on any chain, to a one-time address since its payment was made (less clock skew)."""
+    coins = transfers.filter(nw.col("t_kind") == DEPOSIT_KINDS).with_columns(t_to=nw.col("t_recipient"))
+    since = nw.col("created_at") - policy.clock_skew_ms
+    pairs = (
+        payments.filter(nw.col("mode") == "deposit")
+        .select(*_OWN)
+        .join(coins, left_on="recipient", right_on="t_to", how="inner")
+        .filter((nw.col("t_time") >= since).fill_null(value=False))
+    )
+    nothing = nw.lit(value=False)
+    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), released=nothing)
+
+
+def settled_deposits(payments: Frame, fits: Frame, *, keep: Keep) -> tuple[Frame, Frame]:
+    """Settle whose transfer it is where several payments share a deposit address.
+
+    Exactly one payment that records the hash has it, and it leaves the others' links; otherwise it fits them all
+    equally and proves none. Gives the links that stay, and the payments for which the question stays open.
+    """
+    deposits = payments.filter((nw.col("mode") == "deposit") & ~nw.col("is_test")).with_columns(
+        one=nw.lit(1).cast(nw.Int64)
+    )
+    crowded = (
+        deposits.group_by("recipient")
+        .agg(nw.col("one").sum().alias("rows"))
+        .filter(nw.col("rows") > 1)
+        .select("recipient")
+    )
+    members = deposits.select("payment_id", "recipient").join(crowded, on="recipient", how="inner")
+    shared = keep(
+        fits.filter(nw.col("is_valid"))
+        .join(members.select("payment_id"), on="payment_id", how="inner")
+        .select("payment_id", "t_tx", "t_log", one=nw.lit(1).cast(nw.Int64), own=one_if(nw.col("own_hash")))
+    )
+    contested = (
+        shared.group_by("t_tx", "t_log")
+        .agg(nw.col("one").sum().alias("fitting"), nw.col("own").sum().alias("claiming"))
+        .filter(nw.col("fitting") > 1)
+    )
+    settled = keep(shared.join(contested, on=["t_tx", "t_log"], how="inner"))
+    lost = settled.filter((nw.col("claiming") == 1) & (nw.col("own") == 0))
+    still_open = settled.filter(nw.col("claiming") != 1).select("payment_id").unique()
+    links = fits.join(lost.select("payment_id", "t_tx", "t_log"), on=["payment_id", "t_tx", "t_log"], how="anti")
+    return links, still_open.with_columns(shared_deposit=nw.lit(1).cast(nw.Int64))
+
+
+def named_hashes(payments: Frame, claim_txs: Frame) -> Frame:
+    """Every transaction that a row or its provider object names, once per payment."""
+    recorded = payments.filter(~nw.col("tx_hash").is_null()).select("payment_id", named=nw.col("tx_hash"))
+    owned = claim_txs.filter(~nw.col("tx_hash").is_null())
+    # A provider lists transactions without saying whether they paid in or out, so each is looked up as both.
+    claimed = nw.concat(
+        [owned.select("tx_hash", claim_key=claim_key(paid_out=nw.lit(value=out))) for out in (False, True)],
+        how="vertical",
+    ).filter(~nw.col("claim_key").is_null())
+    told = payments.select("payment_id", "claim_key").join(claimed, on="claim_key", how="inner")
+    return nw.concat([recorded, told.select("payment_id", named=nw.col("tx_hash"))], how="vertical").unique(
+        subset=["payment_id", "named"], keep="any"
+    )
+
+
+def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Frame:
+    """ERC-20 transfers in the transactions that an outgoing row or its provider names."""
+    outgoing = payments.filter((nw.col("direction") != "in") & (nw.col("mode") == "hash"))
+    coins = transfers.filter(nw.col("t_kind") == DEPOSIT_KINDS)
+    pairs = (
+        outgoing.select(*_OWN)
+        .join(named_hashes(outgoing, claim_txs), on="payment_id", how="inner")
+        .join(coins.with_columns(named=nw.col("t_tx")), on="named", how="inner")
+    )
+    nothing = nw.lit(value=False)
+    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), released=nothing)
+
+
+def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame) -> Frame:
+    """Transfers that lead from a payment's own hash or reference to money that is wrong in some way."""
+    nothing = (nw.col("t_amount") == 0).fill_null(value=False)
+    of_another = direct.filter(nw.col("is_valid") & (nw.col("t_kind") == DEPOSIT_KINDS)).select(
+        "t_chain", "t_tx", "t_log"
+    )
+    by_link = (
+        direct.filter(~nw.col("is_valid") & ~nw.col("is_refund") & ~nw.col("is_spam") & ~nothing)
+        .join(unsettled.select("payment_id"), on="payment_id", how="inner")
+        .join(of_another, on=["t_chain", "t_tx", "t_log"], how="anti")
+    )
+    logged = transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
+    named = named_hashes(unsettled, claim_txs)
+    pairs = (
+        unsettled.select(*_OWN, "lifi")
+        .join(named, on="payment_id", how="inner")
+        .join(transfers.with_columns(named=nw.col("t_tx")), on="named", how="inner")
+        .join(logged.with_columns(is_logged=nw.lit(value=True)), left_on="named", right_on="logged_tx", how="left")
+    )
+    coin = nw.col("t_kind") == DEPOSIT_KINDS
+    same_topic = (nw.col("t_topic") == nw.col("topic")).fill_null(value=False)
+    by_reference = nw.col("mode") == "reference"
+    echo = by_reference & coin & nw.col("is_logged").fill_null(value=False)
+    known = nw.col("t_known").fill_null(value=False)
+    wanted = ~echo & ~(by_reference & same_topic & known) & ~((nw.col("mode") == "deposit") & ~coin)
+    early = (nw.col("mode") == "deposit") & (nw.col("t_recipient") == nw.col("recipient")).fill_null(value=False)
+    by_hash = _judged(
+        pairs.filter(wanted & ~early & ~((nw.col("mode") == "hash") & (nw.col("direction") == "in"))),
+        reference_right=nw.col("mode") != "reference",
+        paying=nw.lit(value=True),
+        released=nw.lit(value=False),
+    )
+    bridged = nw.col("wrong_reference") & (nw.col("lifi") > 0)
+    return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
+
+
+def closest_wrong(suspects: Frame) -> Frame:
+    """Keep, per payment, only the suspects with the fewest wrong fields, and say what is wrong with them."""
+    order = (
+        nw.when(nw.col("wrong_reference"))
+        .then(nw.lit(1))
+        .when(nw.col("wrong_recipient"))
+        .then(nw.lit(2))
+        .when(nw.col("wrong_token"))
+        .then(nw.lit(3))
+        .otherwise(nw.lit(4))
+    )
+    ranked = suspects.with_columns(distance=order.cast(nw.Int64))
+    best = ranked.group_by("payment_id").agg(nw.col("distance").min().alias("least"))
+    return (
+        ranked.join(best, on="payment_id", how="inner")
+        .filter(nw.col("distance") == nw.col("least"))
+        .with_columns(
+            m_reference=one_if(nw.col("wrong_reference")),
+            m_recipient=one_if(nw.col("wrong_recipient")),
+            m_token=one_if(nw.col("wrong_token")),
+            m_network=one_if(nw.col("wrong_chain")),
+        )
+        .group_by("payment_id")
+        .agg(*[nw.col(name).max() for name in ("m_reference", "m_recipient", "m_token", "m_network")])
+    )
+
+
+def one_if(condition: nw.Expr) -> nw.Expr:
+    """1 where a condition holds, else 0: what is counted is summed, for no engine counts conditions alike."""
+    return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64)

@@ -1,0 +1,503 @@
+"""Payments with the claims and transfers that belong to them: one row of evidence per payment. Pure and columnar.
+
+Everything here is a Narwhals expression over lazy frames, so the same text runs on DuckDB, Polars, pandas and Spark. No
+rule is decided here; the columns only state what is so. A worked example, one payment of 5 USDC by reference::
+
+    payments   p1  chain 8453  expected 5000000  topic 0xab..  recipient 0x11..
+    transfers  8453 0xf1.. log 3  fee_proxy  topic 0xab..  to 0x11..  amount 2000000  final
+               8453 0xf2.. log 0  fee_proxy  topic 0xab..  to 0x11..  amount 3000000  final
+    evidence   p1  valid_count 2  received_final 5000000  proof_tx 0xf2.. (it completes the cover)  needed_count 2
+
+Which transfers can belong to a payment depends on how the payment is found (``mode``): by *reference* (proxy logs whose
+topic is the hash of its reference), by one-time *deposit* address (ERC-20 transfers to it since it was made), or, for
+money going out, by the *hash* that the row or the provider names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import narwhals as nw
+
+from recon.core.model import COMPLETE, Policy
+from recon.verdicts.claims import with_claims
+from recon.verdicts.links import (
+    Frame,
+    Keep,
+    closest_wrong,
+    concat_links,
+    links_by_deposit,
+    links_by_hash,
+    links_by_reference,
+    named_hashes,
+    one_if,
+    renamed_transfers,
+    settled_deposits,
+    shown_links,
+    suspect_links,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far absence can be proven.
+
+    Args:
+        blind_until: For (chain id, ``proxy`` or ``erc20``): nothing is proven absent for a payment made at or before
+            this UTC millisecond. A pair that is not here was never read.
+        provider_blind_until: The same for a provider's bulk window: a payment made later, of which a complete window
+            shows nothing, is one of which the provider knows no money.
+        head_ms: Time of the newest block seen, by chain: money that moved later cannot have been seen.
+        now_ms: When the evidence was taken.
+    """
+
+    blind_until: Mapping[tuple[int, str], int]
+    provider_blind_until: Mapping[str, int]
+    now_ms: int
+    head_ms: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Payments, the money that came for them, and the links it was summed from.
+
+    Args:
+        payments: One row per payment of the window and its context, with what its provider says.
+        money: One row per payment: what came in, whether it covers, and by which transfer.
+        marks: One row per payment about which there is something unusual to say.
+        pairs: Links of payments and transfers, without the columns that only a person needs.
+        transfers: The transfers that the links point to.
+    """
+
+    payments: Frame
+    money: Frame
+    marks: Frame
+    pairs: Frame
+    transfers: Frame
+
+    @property
+    def evidence(self) -> Frame:
+        """One row of evidence per payment."""
+        return evidence_of(self, self.payments)
+
+    @property
+    def links(self) -> Frame:
+        """Every link of a payment and a transfer, with all its columns."""
+        return shown_links(self.pairs, self.transfers)
+
+
+def evidence_of(matched: Matched, payments: Frame) -> Frame:
+    """The evidence of some of the matched payments."""
+    found = payments.join(matched.money, on="payment_id", how="left")
+    return _closed(found.join(matched.marks, on="payment_id", how="left"))
+
+
+def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, keep: Keep) -> Matched:
+    """Give the evidence for every payment of ``payments`` and ``context``, and all links to transfers.
+
+    Args:
+        tables: ``payments``, ``context``, ``claims``, ``claim_txs``, ``transfers``, ``transactions`` by
+            ``recon.core.tables``, lazy.
+        horizon: How far absence can be proven.
+        policy: Skew and rails on which a provider's word counts.
+        keep: Called on frames that are used more than once.
+    """
+    claimed = with_claims(tables)
+    reach = {
+        "covered_by_scan": _covered_by_scan(horizon, policy),
+        "chain_is_read": _chain_is_read(horizon),
+        "head_time": _head_time(horizon),
+    }
+    payments = keep(claimed.with_columns(**reach))
+    transfers = renamed_transfers(tables["transfers"])
+    deposits, shared_deposits = settled_deposits(
+        payments, keep(concat_links(links_by_deposit(payments, transfers, policy=policy))), keep=keep
+    )
+    direct = keep(
+        concat_links(
+            links_by_reference(payments, transfers),
+            deposits,
+            links_by_hash(payments, transfers, claim_txs=tables["claim_txs"]),
+        )
+    )
+    money = keep(_money(payments, direct, policy=policy))
+    outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
+    in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & _names_hash())
+    unsettled = keep(payments.join(outcome, on="payment_id", how="inner").filter(in_question))
+    suspects = keep(suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"]))
+    marks = _combined(
+        closest_wrong(suspects),
+        _refund_transfers(payments, direct),
+        _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
+        _never_asked(unsettled, tables["transactions"], tables["claim_txs"]),
+        _shared_hashes(payments, unsettled, direct),
+        _shared_payouts(payments, direct),
+        shared_deposits,
+        _repeated(_real(payments).filter(~nw.col("claim_key").is_null()), "claim_key", name="key_rows"),
+        _repeated(_real(payments).filter(~nw.col("topic").is_null()), "topic", name="topic_rows"),
+        *_siblings(_deals(payments, tables, keep=keep), money),
+    )
+    return Matched(payments, money, keep(marks), concat_links(direct, suspects), tables["transfers"])
+
+
+def _names_hash() -> nw.Expr:
+    return ~nw.col("tx_hash").is_null()
+
+
+def _real(payments: Frame) -> Frame:
+    return payments.filter(~nw.col("is_test"))
+
+
+def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
+    """Whether the scan that would show this payment's money has no hole since the payment was made."""
+    since = nw.col("created_at") - policy.clock_skew_ms
+    scope = nw.when(nw.col("mode") == "reference").then(nw.lit("proxy")).otherwise(nw.lit("erc20"))
+    seen = nw.lit(value=False)
+    for (chain_id, name), until in sorted(horizon.blind_until.items()):
+        seen = seen | ((nw.col("chain_id") == chain_id) & (scope == name) & (since > until)).fill_null(value=False)
+    return seen & (nw.col("mode") != "hash")
+
+
+def _chain_is_read(horizon: Horizon) -> nw.Expr:
+    """Whether anybody could ask the payment's chain about single transactions."""
+    read = sorted({chain_id for (chain_id, _), until in horizon.blind_until.items() if until < horizon.now_ms})
+    return nw.col("chain_id").is_in([-1, *read]).fill_null(value=False)
+
+
+def _head_time(horizon: Horizon) -> nw.Expr:
+    """The time up to which the payment's chain was seen; a chain of which nothing is known was seen up to now."""
+    until: nw.Expr = nw.lit(horizon.now_ms)
+    for chain_id, head_ms in sorted(horizon.head_ms.items()):
+        here = (nw.col("chain_id") == chain_id).fill_null(value=False)
+        until = nw.when(here).then(nw.lit(min(head_ms, horizon.now_ms))).otherwise(until)
+    return until.cast(nw.Int64)
+
+
+def _money(payments: Frame, direct: Frame, *, policy: Policy) -> Frame:
+    """One row per payment: what came for it, and whether that is enough."""
+    owed = payments.select("payment_id", "provider", "chain_id", "covered_from_units", "overpaid_from_units", "paid")
+    return (
+        owed.join(_received(direct), on="payment_id", how="left")
+        .join(_proofs(payments, direct), on="payment_id", how="left")
+        .select("payment_id", "received", "received_final", "valid_count", "last_time", **_cover(policy))
+    )
+
+
+def _received(direct: Frame) -> Frame:
+    """Sum what came in, per payment. Only valid transfers enter a sum, so a worthless token cannot overflow it."""
+    final = nw.col("t_final")
+    return (
+        direct.filter(nw.col("is_valid"))
+        .with_columns(
+            one=nw.lit(1).cast(nw.Int64),
+            final_one=one_if(final),
+            final_units=nw.when(final).then(nw.col("t_amount")),
+            final_tx=nw.when(final).then(nw.col("t_tx")),
+            final_log=nw.when(final).then(nw.col("t_log")),
+            final_time=nw.when(final).then(nw.col("t_time")),
+            final_fee_recipient=nw.when(final).then(nw.col("t_fee_recipient")),
+            own=one_if(nw.col("own_hash")),
+        )
+        .group_by("payment_id")
+        .agg(
+            nw.col("one").sum().alias("valid_count"),
+            nw.col("final_one").sum().alias("final_count"),
+            nw.col("t_amount").sum().alias("received"),
+            nw.col("final_units").sum().alias("received_final"),
+            nw.col("own").max().alias("own_valid"),
+            nw.col("t_time").max().alias("last_time"),
+            nw.col("final_tx").max().alias("single_tx"),
+            nw.col("final_log").max().alias("single_log"),
+            nw.col("final_time").max().alias("single_time"),
+            nw.col("final_fee_recipient").max().alias("single_fee_recipient"),
+        )
+    )
+
+
+def _proofs(payments: Frame, direct: Frame) -> Frame:
+    """For payments with several final transfers: the one that completes the cover, and how many it took."""
+    final = direct.filter(nw.col("is_valid") & nw.col("t_final"))
+    several = (
+        final.select("payment_id", one=nw.lit(1).cast(nw.Int64))
+        .group_by("payment_id")
+        .agg(nw.col("one").sum())
+        .filter(nw.col("one") > 1)
+        .select("payment_id")
+    )
+    parts = final.join(several, on="payment_id", how="inner").select(
+        "payment_id", "t_block", "t_log", "t_tx", "t_time", "t_amount", "t_fee_recipient"
+    )
+    earlier = parts.select("payment_id", b_block=nw.col("t_block"), b_log=nw.col("t_log"), b_amount=nw.col("t_amount"))
+    not_later = (nw.col("b_block") < nw.col("t_block")) | (
+        (nw.col("b_block") == nw.col("t_block")) & (nw.col("b_log") <= nw.col("t_log"))
+    )
+    keys = ["payment_id", "t_block", "t_log", "t_tx", "t_time", "t_fee_recipient"]
+    running = (
+        parts.with_columns(t_fee_recipient=nw.col("t_fee_recipient").fill_null(""))
+        .join(earlier, on="payment_id", how="inner")
+        .filter(not_later)
+        .with_columns(one=nw.lit(1).cast(nw.Int64))
+        .group_by(*keys)
+        .agg(nw.col("b_amount").sum().alias("so_far"), nw.col("one").sum().alias("needed_many"))
+    )
+    wanted = payments.select("payment_id", "covered_from_units")
+    return (
+        running.join(wanted, on="payment_id", how="inner")
+        .filter((nw.col("so_far") >= nw.col("covered_from_units")).fill_null(value=False))
+        .with_columns(one=nw.lit(1).cast(nw.Int64))
+        .with_columns(place=nw.col("one").cum_sum().over("payment_id", order_by=["t_block", "t_log"]))
+        .filter(nw.col("place") == 1)
+        .select(
+            "payment_id",
+            "needed_many",
+            many_tx=nw.col("t_tx"),
+            many_log=nw.col("t_log"),
+            many_time=nw.col("t_time"),
+            many_fee_recipient=nw.col("t_fee_recipient"),
+        )
+    )
+
+
+def _cover(policy: Policy) -> dict[str, nw.Expr]:
+    enough = (nw.col("received_final") >= nw.col("covered_from_units")).fill_null(value=False)
+    by_chain = enough & (nw.col("final_count") > 0).fill_null(value=False)
+    trusted = nw.lit(value=False)
+    for rail in policy.provider_proves:
+        provider, _, chain = rail.partition(":")
+        here = (nw.col("provider") == provider) & (nw.col("chain_id") == int(chain)).fill_null(value=False)
+        trusted = trusted | here
+    one = by_chain & (nw.col("final_count") == 1)
+    many = by_chain & (nw.col("final_count") > 1)
+
+    def proof(name: str) -> nw.Expr:
+        return nw.when(one).then(nw.col(f"single_{name}")).otherwise(nw.when(many).then(nw.col(f"many_{name}")))
+
+    return {
+        "covered_by_chain": by_chain,
+        "covered": by_chain | (trusted & (nw.col("paid") > 0)),
+        "seen_enough": (nw.col("received") >= nw.col("covered_from_units")).fill_null(value=False),
+        "seen_any": (nw.col("valid_count") > 0).fill_null(value=False),
+        "too_much": (nw.col("received") >= nw.col("overpaid_from_units")).fill_null(value=False),
+        "needed_count": nw.when(one).then(nw.lit(1)).otherwise(nw.when(many).then(nw.col("needed_many"))),
+        "proof_tx": proof("tx"),
+        "proof_log": proof("log"),
+        "proof_time": proof("time"),
+        "proof_fee_recipient": proof("fee_recipient"),
+        "own_hash_valid": (nw.col("own_valid") > 0).fill_null(value=False),
+    }
+
+
+def _refund_transfers(payments: Frame, direct: Frame) -> Frame:
+    """Refunds on chain: that there are any, and by which transaction where they give the whole amount back."""
+    given_back = (
+        direct.filter(nw.col("is_refund") & nw.col("t_final"))
+        .with_columns(one=nw.lit(1).cast(nw.Int64))
+        .group_by("payment_id")
+        .agg(
+            nw.col("one").sum().alias("refund_count"),
+            nw.col("t_amount").sum().alias("back"),
+            nw.col("t_tx").max().alias("last_tx"),
+        )
+        .join(payments.select("payment_id", "covered_from_units"), on="payment_id", how="inner")
+    )
+    whole = (nw.col("back") >= nw.col("covered_from_units")).fill_null(value=False)
+    return given_back.select("payment_id", "refund_count", refund_log_tx=nw.when(whole).then(nw.col("last_tx")))
+
+
+def _recorded_hash(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
+    """What the chains say of the hash that the row records, where it is not among its valid transfers.
+
+    A row of money going out is found by nothing but hashes, so those that its provider names are looked at as well. Of
+    money coming in only that nobody answered about such a hash matters: it may be in a block past the end of the scan.
+    """
+    loose = unsettled.filter(~nw.col("own_hash_valid"))
+    recorded = loose.filter(~nw.col("tx_hash").is_null()).select("payment_id", "chain_id", named=nw.col("tx_hash"))
+    outgoing = loose.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
+    claimed = outgoing.select("payment_id", "chain_id").join(
+        named_hashes(outgoing, claim_txs), on="payment_id", how="inner"
+    )
+    known = transactions.select("outcome", x_chain=nw.col("chain_id"), named=nw.col("tx_hash"))
+    unanswered = known.filter(nw.col("outcome") == "failed").select(tx_hash=nw.col("named")).unique()
+    open_rows = loose.filter((nw.col("mode") != "hash") & ~nw.col("covered_by_chain"))
+    named_in_vain = open_rows.select("payment_id", "chain_id").join(
+        named_hashes(open_rows, claim_txs.join(unanswered, on="tx_hash", how="inner")), on="payment_id", how="inner"
+    )
+    # What a provider names for money coming in says nothing while it is answered; the money itself is in the scan.
+    in_vain = named_in_vain.join(unanswered, left_on="named", right_on="tx_hash", how="inner")
+    asked = nw.concat(
+        [one.select("payment_id", "chain_id", "named") for one in (recorded, claimed, in_vain)], how="vertical"
+    )
+    here = nw.col("x_chain") == nw.col("chain_id")
+    return (
+        asked.join(known, on="named", how="inner")
+        .with_columns(
+            x_success=one_if(here & (nw.col("outcome") == "success")),
+            x_reverted=one_if(here & (nw.col("outcome") == "reverted")),
+            x_pending=one_if(here & (nw.col("outcome") == "pending")),
+            x_not_found=one_if(here & (nw.col("outcome") == "not_found")),
+            x_failed=one_if(here & (nw.col("outcome") == "failed")),
+        )
+        .group_by("payment_id")
+        .agg(*[nw.col(name).max() for name in ("x_success", "x_reverted", "x_pending", "x_not_found", "x_failed")])
+    )
+
+
+def _never_asked(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
+    """Outgoing payments with a named hash about which their chain, though it is read, said nothing at all."""
+    outgoing = unsettled.filter(
+        (nw.col("mode") == "hash")
+        & (nw.col("direction") != "in")
+        & nw.col("chain_is_read")
+        & ~nw.col("covered_by_chain")
+    )
+    named = outgoing.select("payment_id", "chain_id").join(
+        named_hashes(outgoing, claim_txs), on="payment_id", how="inner"
+    )
+    said = transactions.select("chain_id", named=nw.col("tx_hash"))
+    return (
+        named.join(said, on=["chain_id", "named"], how="anti")
+        .select("payment_id")
+        .unique()
+        .with_columns(x_failed=nw.lit(1).cast(nw.Int64))
+    )
+
+
+def _shared_hashes(payments: Frame, unsettled: Frame, direct: Frame) -> Frame:
+    """Payments that record a hash another payment records or is paid by, unless each has its own log in it.
+
+    That a payment has no log of its own in the transaction is only known where its chain was searched.
+    """
+    taken = _real(payments).filter(_names_hash())
+    searched = nw.col("covered_by_scan") | ((nw.col("mode") == "hash") & nw.col("chain_is_read"))
+    strays = _real(unsettled).filter(_names_hash() & ~nw.col("own_hash_valid") & searched)
+    loose = strays.select(loose_id=nw.col("payment_id"), named=nw.col("tx_hash"))
+    holders = nw.concat(
+        [
+            taken.select(holder_id=nw.col("payment_id"), named=nw.col("tx_hash")),
+            direct.filter(nw.col("is_valid")).select(holder_id=nw.col("payment_id"), named=nw.col("t_tx")),
+        ],
+        how="vertical",
+    )
+    pairs = loose.join(holders, on="named", how="inner").filter(nw.col("loose_id") != nw.col("holder_id"))
+    both = nw.concat(
+        [pairs.select(payment_id=nw.col("loose_id")), pairs.select(payment_id=nw.col("holder_id"))], how="vertical"
+    )
+    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=nw.lit(1).cast(nw.Int64))
+
+
+def _shared_payouts(payments: Frame, direct: Frame) -> Frame:
+    """Outgoing payments found by nothing but a hash whose transfer is, in that transaction, another payment's too."""
+    real = _real(payments)
+    by_hash = real.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
+    money = direct.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx")
+    paid_out = by_hash.select("payment_id", "token", "recipient").join(money, on="payment_id", how="inner")
+    others = real.select(holder_id=nw.col("payment_id"), h_token=nw.col("token"), h_recipient=nw.col("recipient"))
+    pairs = (
+        paid_out.join(money.rename({"payment_id": "holder_id"}), on=["t_chain", "t_tx"], how="inner")
+        .filter(nw.col("payment_id") != nw.col("holder_id"))
+        .join(others, on="holder_id", how="inner")
+        .filter((nw.col("h_token") == nw.col("token")) & (nw.col("h_recipient") == nw.col("recipient")))
+    )
+    both = nw.concat([pairs.select("payment_id"), pairs.select(payment_id=nw.col("holder_id"))], how="vertical")
+    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=nw.lit(1).cast(nw.Int64))
+
+
+def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame:
+    """Payments whose buyer, order and offer another payment has too; few, so the three ids need not be carried."""
+    named = [tables[name].select("payment_id", *_DEAL) for name in ("payments", "context")]
+    whole = nw.concat(named, how="vertical")
+    for column in _DEAL:
+        whole = whole.filter(~nw.col(column).is_null())
+    shared = (
+        whole.with_columns(one=nw.lit(1).cast(nw.Int64))
+        .group_by(*_DEAL)
+        .agg(nw.col("one").sum())
+        .filter(nw.col("one") > 1)
+        .select(*_DEAL)
+    )
+    crowded = keep(whole.join(shared, on=list(_DEAL), how="inner"))
+    known = _real(payments).select(
+        "payment_id", "direction", "status", "paid", "chain_id", "token", "covered_from_units", "in_window"
+    )
+    return keep(crowded.join(known, on="payment_id", how="inner"))
+
+
+def _siblings(deals: Frame, money: Frame) -> tuple[Frame, ...]:
+    """What other rows of the same buyer, order and offer say about a payment."""
+    seen = money.select("payment_id", "seen_any", "covered_by_chain", "proof_tx", "received_final")
+    whole = deals.join(seen, on="payment_id", how="inner")
+    # Nobody was asked about the money of a row outside the window, so there its own word counts.
+    said = ~nw.col("in_window") & nw.col("status").fill_null("").is_in(list(COMPLETE))
+    paid = nw.col("seen_any") | (nw.col("paid") > 0) | said
+    moneyed = whole.filter(paid & (nw.col("status").fill_null("") != "refunded"))
+    refunds = (
+        whole.filter((nw.col("direction") == "refund") & nw.col("covered_by_chain"))
+        .group_by(*_DEAL, "chain_id", "token")
+        .agg(nw.col("proof_tx").max(), nw.col("received_final").sum().alias("back"))
+        .rename({"chain_id": "r_chain", "token": "r_token"})
+    )
+    given_back = (
+        whole.filter(nw.col("direction") == "in")
+        .select("payment_id", *_DEAL, "chain_id", "token", "covered_from_units")
+        .join(refunds, on=list(_DEAL), how="inner")
+    )
+    all_of_it = (
+        (nw.col("r_chain") == nw.col("chain_id"))
+        & (nw.col("r_token") == nw.col("token"))
+        & (nw.col("back") >= nw.col("covered_from_units"))
+    ).fill_null(value=False)
+    return (
+        _repeated(moneyed, *_DEAL, name="moneyed_rows"),
+        given_back.select(
+            "payment_id",
+            refund_rows=nw.lit(1).cast(nw.Int64),
+            refund_row_tx=nw.when(all_of_it).then(nw.col("proof_tx")),
+        ),
+    )
+
+
+def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
+    """Payments that share a key with others of their direction, and how many they are."""
+    by = [*keys, "direction"]
+    narrow = rows.select("payment_id", *by, one=nw.lit(1).cast(nw.Int64))
+    crowds = narrow.group_by(*by).agg(nw.col("one").sum().alias(name)).filter(nw.col(name) > 1)
+    return narrow.join(crowds, on=by, how="inner").select("payment_id", name)
+
+
+_DEAL: Final = ("buyer_id", "order_id", "offer_id")
+_MARKS: Final = (
+    "m_reference", "m_recipient", "m_token", "m_network", "refund_count", "refund_rows", "x_success", "x_reverted",
+    "x_pending", "x_not_found", "x_failed", "shared_hash", "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
+)  # fmt: skip
+_HASH_MARKS: Final = ("refund_log_tx", "refund_row_tx")
+
+
+def _combined(*parts: Frame) -> Frame:
+    """Lay small tables about a few payments over each other, one row per payment."""
+    padded = []
+    for part in parts:
+        has = set(part.collect_schema().names())
+        padded.append(
+            part.select(
+                "payment_id",
+                *[(nw.col(name) if name in has else nw.lit(0)).cast(nw.Int64).alias(name) for name in _MARKS],
+                *[nw.col(name) if name in has else nw.lit(None).cast(nw.String).alias(name) for name in _HASH_MARKS],
+            )
+        )
+    return (
+        nw.concat(padded, how="vertical")
+        .group_by("payment_id")
+        .agg(*[nw.col(name).max() for name in (*_MARKS, *_HASH_MARKS)])
+    )
+
+
+def _closed(evidence: Frame) -> Frame:
+    """Close every count with zero, so that no condition over it can be null."""
+    counts = (*_MARKS, "valid_count", "needed_count")
+    return evidence.with_columns(
+        *[nw.col(name).fill_null(0).cast(nw.Int64).alias(name) for name in counts],
+        refund_tx=nw.coalesce(*_HASH_MARKS),
+        reference_topic=nw.when(nw.col("has_reference")).then(nw.col("topic")),
+    )

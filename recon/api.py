@@ -117,7 +117,7 @@ def apply(plan: Plan | str | Path, *, digest: str, config: Config = None, operat
     from recon.plans.approvals import DecisionRecords
     from recon.plans.make import load_plan
     from recon.runs.apply import ApplyOptions, apply_plan
-    from recon.runs.writing import Pace
+    from recon.runs.writing import RunPace
     from recon.setup.judge_again import judge_again
     from recon.setup.open_runs import open_ledger
 
@@ -129,7 +129,7 @@ def apply(plan: Plan | str | Path, *, digest: str, config: Config = None, operat
             target=_target(settings),
             operator=operator or _operator(),
             limits=settings.limits(),
-            pace=Pace(in_flight=min(Pace().in_flight, ledger.writer.in_flight_max), judge=judge_again(settings)),
+            pace=RunPace(in_flight=min(RunPace().in_flight, ledger.writer.in_flight_max), judge=judge_again(settings)),
             approvals=records.approvals(reviewed),
             approval_policy=settings.approval_policy(),
             author=records.author(reviewed),

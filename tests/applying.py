@@ -21,7 +21,7 @@ from recon.runs.guard import without_marks
 from recon.runs.states import RunSummary, list_runs
 from recon.runs.stores.journal import Journal, MongoJournal
 from recon.runs.stores.payments import MongoWriter, PaymentWriter
-from recon.runs.writing import Pace
+from recon.runs.writing import RunPace
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -144,7 +144,7 @@ class World:
         return a_plan(self.target, [a_change(document) for document in self.before[only]], **given)
 
     def options(self, **given: Any) -> ApplyOptions:
-        pace = given.pop("pace", None) or Pace(**{k: given.pop(k) for k in list(given) if k in Pace.__slots__})
+        pace = given.pop("pace", None) or RunPace(**{k: given.pop(k) for k in list(given) if k in RunPace.__slots__})
         return ApplyOptions(**{"target": self.target, "limits": UNLIMITED, "pace": pace, **given})
 
     def apply(self, plan: Plan, **given: Any) -> RunReport:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pymongo import MongoClient
 
-from recon.runs.writing import Pace
+from recon.runs.writing import RunPace
 from tests.applying import World, connect, some_documents
 
 ROWS = 40
@@ -32,9 +32,9 @@ class Steps:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def pace(group_size: int, in_flight: int, steps: Steps) -> Pace:
+def pace(group_size: int, in_flight: int, steps: Steps) -> RunPace:
     """With one write at a time the steps have the same order in every run; with more they have the same number."""
-    return Pace(group_size=group_size, in_flight=in_flight, canary_rows=2, step=steps)
+    return RunPace(group_size=group_size, in_flight=in_flight, canary_rows=2, step=steps)
 
 
 def world_of(client: MongoClient[dict[str, object]], name: str) -> World:

@@ -247,10 +247,10 @@ def logs_are_decoded_or_refused(log: Any) -> None:
 )
 def complaints_of_nodes_are_understood(given: tuple[Any, ...]) -> None:
     """Any error text has a meaning, and the text shown is short."""
-    from recon.sources.chain.rpc import classify
+    from recon.sources.chain.rpc import classify_error
 
     text, code, status, data, retry_after = given
-    complaint = classify(text, code=code, status=status, data=data, retry_after=retry_after)
+    complaint = classify_error(text, code=code, status=status, data=data, retry_after=retry_after)
     assert len(complaint.text) <= 201
     assert complaint.pause_s is None or 0 <= complaint.pause_s <= 300
 

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recon.cli import COMMANDS, cli
-from recon.cli.common import Moment, free_path, read_ids, resolve_moment
+from recon.cli.common import MomentOption, free_path, read_ids, resolve_moment
 from recon.cli.progress import ShownProgress
 from recon.core.errors import IdError, MoneyError, RefusedError, SourceError, StoppedError, UsageError
 from recon.core.model import Tier
@@ -327,7 +327,7 @@ def test_a_large_plan_is_shown_within_seconds(tmp_path: Path) -> None:
     ],
 )
 def test_times_are_utc_and_ages_count_back_from_the_run(text: str, moment: datetime) -> None:
-    read = Moment().convert(text, None, None)
+    read = MomentOption().convert(text, None, None)
     assert resolve_moment(read, now=datetime(2026, 11, 20, tzinfo=UTC)) == moment
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from recon.core.errors import SourceError
 from recon.rails.drain import (
+    BacklogReading,
     Drained,
     DrainError,
     DrainSettingError,
     Progress,
-    Reading,
     Watch,
     ended,
     progress_of,
@@ -25,12 +25,12 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def reading(minute: float, stuck: int) -> Reading:
-    return Reading(NOW + minute * MINUTE, stuck + 5, stuck, NOW - timedelta(hours=1))
+def reading(minute: float, stuck: int) -> BacklogReading:
+    return BacklogReading(NOW + minute * MINUTE, stuck + 5, stuck, NOW - timedelta(hours=1))
 
 
-def counter(values: Iterator[int | Exception], clock: list[float]) -> Callable[[], Reading]:
-    def count() -> Reading:
+def counter(values: Iterator[int | Exception], clock: list[float]) -> Callable[[], BacklogReading]:
+    def count() -> BacklogReading:
         value = next(values)
         if isinstance(value, Exception):
             raise value

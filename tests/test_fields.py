@@ -11,12 +11,12 @@ from recon.sources.payments.fields import (
     DEFAULT_CANDIDATES,
     SINGLE,
     WRITTEN,
-    Candidate,
     FieldPathError,
     FieldPaths,
+    FieldPlace,
     project,
+    stored_at,
     stored_path,
-    value_at,
 )
 
 
@@ -27,10 +27,10 @@ def test_every_default_candidate_is_written_as_the_configuration_would_write_it(
 
 
 def test_a_candidate_names_path_provider_and_shape() -> None:
-    assert Candidate.parse("metadata.requestId") == Candidate("metadata.requestId")
-    assert Candidate.parse("shkeeper:_id") == Candidate("_id", provider="shkeeper")
-    assert Candidate.parse("a.b?") == Candidate("a.b", shaped=True)
-    assert Candidate.parse("requestIds.0").parts == ("requestIds", "0")
+    assert FieldPlace.parse("metadata.requestId") == FieldPlace("metadata.requestId")
+    assert FieldPlace.parse("shkeeper:_id") == FieldPlace("_id", provider="shkeeper")
+    assert FieldPlace.parse("a.b?") == FieldPlace("a.b", shaped=True)
+    assert FieldPlace.parse("requestIds.0").parts == ("requestIds", "0")
 
 
 @pytest.mark.parametrize("text", ["", "?", ":a", "a b", "$where", "a..b", "a.$x", "0.a", "x:y:z", "a" * 400, "a\nb", 5])
@@ -92,7 +92,7 @@ def test_windows_and_writes_have_one_path_each() -> None:
 )
 def test_values_are_found_below_objects_and_arrays(path: str, value: Any) -> None:
     document = {"a": {"b": 1}, "list": ["x", {"c": 2}], "none": None, "t": "abc"}
-    assert value_at(document, path.split(".")) == value
+    assert stored_at(document, path.split(".")) == value
 
 
 def test_a_projected_document_keeps_order_and_parents_that_are_no_objects() -> None:

@@ -24,13 +24,13 @@ from recon.rails.flags.errors import (
     GatesFailedError,
     JournalBrokenError,
     JournalWriteError,
-    NothingToUndoError,
+    NoFlagRunToUndoError,
     OverrideError,
     RailDownError,
     RunUnknownError,
 )
 from recon.rails.flags.plan import FlagPlan, Request
-from recon.rails.flags.probes import Answer, Probe
+from recon.rails.flags.probes import Probe, ProbeAnswer
 from tests.flagworld import ENV, HEALTHY, NOW, consent_to, json_reply, plan_for, ports_for, serve
 
 RAILS = {"/api/v1/crypto": HEALTHY, "/v2/currencies": json_reply([])}
@@ -320,7 +320,7 @@ def test_a_refused_swap_is_an_outcome_and_cannot_be_undone(tmp_path: Path, monke
         monkeypatch.undo()
         entries = ports.journal.read()
         assert [entry.kind for entry in entries] == ["intent", "outcome"]
-        with pytest.raises(NothingToUndoError, match="was refused"):
+        with pytest.raises(NoFlagRunToUndoError, match="was refused"):
             undo(entries[0].run, ports)
         with pytest.raises(RunUnknownError):
             undo("flags-nothing", ports)
@@ -363,16 +363,16 @@ def test_an_interrupted_run_that_changed_nothing_cannot_be_undone(tmp_path: Path
 
         with pytest.raises(KeyboardInterrupt):
             apply_flag_plan(plan, ports, consent=consent_to(plan), now=NOW, on_step=stop)
-        with pytest.raises(NothingToUndoError, match="before it changed anything"):
+        with pytest.raises(NoFlagRunToUndoError, match="before it changed anything"):
             undo(ports.journal.read()[0].run, ports)
 
 
 class Healthy:
-    def ask(self, probe: Probe) -> Answer:
-        return Answer(probe.name, "up", "fine")
+    def ask(self, probe: Probe) -> ProbeAnswer:
+        return ProbeAnswer(probe.name, "up", "fine")
 
-    def ask_gone(self, probe: Probe) -> Answer:
-        return Answer(probe.name, "gone", "fine")
+    def ask_gone(self, probe: Probe) -> ProbeAnswer:
+        return ProbeAnswer(probe.name, "gone", "fine")
 
 
 LINE = st.sampled_from(

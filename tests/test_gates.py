@@ -20,14 +20,14 @@ from recon.rails.gates.records import (
     Deliveries,
     DeliveryRecord,
     DryRun,
-    Evidence,
-    Finding,
+    GateEvidence,
+    GateFinding,
     GateLimits,
     HealthRecord,
     RunRecord,
     SignedSample,
 )
-from recon.rails.gates.sample import Candidate, make_sample, sign_sample
+from recon.rails.gates.sample import SampleCandidate, make_sample, sign_sample
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 RN = "request_network"
@@ -49,12 +49,12 @@ def watched(*records: DeliveryRecord, from_at: datetime | None = None, to_at: da
     return Deliveries(records, from_at or ago(hours=24), to_at)
 
 
-def finding(number: int, verdict: Verdict = Verdict.LOCAL_BEHIND, **given: Any) -> Finding:
+def finding(number: int, verdict: Verdict = Verdict.LOCAL_BEHIND, **given: Any) -> GateFinding:
     facts: dict[str, Any] = {"provider": RN, "tier": Tier.AUTO, "severity": Severity.HIGH} | given
-    return Finding(payment_id=f"p{number}", verdict=verdict, **facts)
+    return GateFinding(payment_id=f"p{number}", verdict=verdict, **facts)
 
 
-def dry_run(judged: dict[str, int] | None = None, *found: Finding, **given: Any) -> DryRun:
+def dry_run(judged: dict[str, int] | None = None, *found: GateFinding, **given: Any) -> DryRun:
     facts: dict[str, Any] = {
         "digest": "d" * 64, "at": ago(minutes=30), "is_healthy": True, "health_reasons": (), "incomplete": (),
     }  # fmt: skip
@@ -74,7 +74,7 @@ def health(at: datetime, *, is_ok: bool = True) -> HealthRecord:
 
 
 def signed(*operators: str, size: int = 10, wrong: str = "", drawn_at: datetime | None = None) -> SignedSample:
-    rows = [Candidate(f"p{n}", "in_sync", value_units=n, decimals=0) for n in range(50)]
+    rows = [SampleCandidate(f"p{n}", "in_sync", value_units=n, decimals=0) for n in range(50)]
     sample = make_sample(rows, provider=RN, size=size, seed=1, plan=("d", "t"), now=drawn_at or ago(hours=1))
     signs = []
     for operator in operators:
@@ -83,7 +83,7 @@ def signed(*operators: str, size: int = 10, wrong: str = "", drawn_at: datetime 
     return SignedSample(sample, tuple(signs))
 
 
-WELL = Evidence(
+WELL = GateEvidence(
     runs=tuple(run(ago(hours=hours), hours) for hours in (60, 49, 47, 25, 23, 1)),
     dry_run=dry_run(),
     deliveries=watched(delivery(ago(hours=3)), from_at=ago(hours=24)),
@@ -116,7 +116,7 @@ def test_a_rail_that_has_earned_it_may_be_enabled() -> None:
 
 
 def test_without_evidence_nothing_passes_and_every_gate_says_what_is_missing() -> None:
-    report = judge_enable(RN, Evidence(), limits=GateLimits(), now=NOW)
+    report = judge_enable(RN, GateEvidence(), limits=GateLimits(), now=NOW)
     assert {gate.outcome for gate in report.gates} == {"not_measurable"}
     assert report.decision == "refuse"
     assert all(gate.why and gate.asked and gate.limit for gate in report.gates)
@@ -371,7 +371,7 @@ def test_a_rail_in_order_stays() -> None:
         (finding(1, Verdict.DUPLICATE_TX_HASH, provider="shkeeper"), 0),
     ],
 )
-def test_one_violated_invariant_rolls_back(found: Finding, count: int) -> None:
+def test_one_violated_invariant_rolls_back(found: GateFinding, count: int) -> None:
     report = rollback(dry_run=dry_run(None, found))
     assert report.decision == ("roll_back" if count else "stay")
     assert criterion("invariants", dry_run=dry_run(None, found)).measured.startswith(str(count))

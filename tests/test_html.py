@@ -28,7 +28,7 @@ from recon.reports.pages.rows import COLUMNS, plan_grid
 from recon.reports.pages.runpage import run_page
 from recon.reports.pages.whole import Whole
 from recon.runs.states import ChangeState, Result, RunState
-from recon.runs.stores.journal import GENESIS, Entry, Note, make_entry
+from recon.runs.stores.journal import GENESIS, JournalEntry, Note, make_entry
 from recon.simulation import generate_world, write_world
 from tests import builders
 from tests.hostile import PAYLOAD, poisoned, poisoned_table
@@ -465,7 +465,7 @@ def test_a_run_of_nothing_and_an_end_of_another_shape_are_pages_too() -> None:
         assert "none on record" in render_html(page)
 
 
-def a_run() -> tuple[list[Entry], RunState]:
+def a_run() -> tuple[list[JournalEntry], RunState]:
     """A run of four rows: written, moved since, announced only, and failed without a word of its intent."""
     usdc = {"chain_id": 137, "symbol": "USDC", "decimals": 6, "tier": "auto"}
     sets = {"before": {"status": "pending"}, "after": {"status": "completed", "updatedAt": "x"}}

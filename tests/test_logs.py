@@ -18,7 +18,7 @@ from recon.sources.chain.logs import (
     LOGS_ANSWER,
     PIECE,
     Expectation,
-    Page,
+    LogPage,
     RawLog,
     TransferLogError,
     decode_page,
@@ -51,7 +51,7 @@ def raw(logs: list[dict[str, Any]]) -> list[RawLog]:
     return found
 
 
-def page_of(*logs: dict[str, Any], expect: Expectation | None = None) -> Page:
+def page_of(*logs: dict[str, Any], expect: Expectation | None = None) -> LogPage:
     return decode_page(raw(list(logs)), expect or expectation())
 
 

@@ -15,7 +15,7 @@ from recon.core.model import LeftAlone, Severity, Tier, Verdict
 from recon.reports import Column, Report, Table, print_report, render_payment, render_plan, render_report, render_review
 from recon.reports.model import human_cell
 from recon.reports.outputs.markdown import escape
-from recon.reports.text import age_text, amount_text, clean_text, csv_cell, group_digits, value_text
+from recon.reports.text import age_text, amount_text, csv_cell, display_text, group_digits, value_text
 from recon.reports.views.plan import NotInPlanError, break_table, breaks_of, has_gaps, money_text
 from tests.plans import PAYMENT, USDC_ETH, a_change, a_coverage, a_finding, a_plan, with_summary
 
@@ -183,14 +183,14 @@ def test_no_text_gets_out_of_its_csv_cell_or_line(text: str) -> None:
 
 @given(st.text())
 def test_cleaned_text_is_one_printable_line(text: str) -> None:
-    cleaned = clean_text(text)
+    cleaned = display_text(text)
     assert cleaned.isprintable()
     cleaned.encode()
 
 
 def test_long_text_is_cut_and_says_so() -> None:
-    assert clean_text("a" * 5000).endswith("…")
-    assert len(clean_text("a" * 5000)) == 2000
+    assert display_text("a" * 5000).endswith("…")
+    assert len(display_text("a" * 5000)) == 2000
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from recon.sources.chain.rpc import (
     RpcClient,
     RpcError,
     TokenBucket,
-    classify,
+    classify_error,
     clean,
     complaint_of,
 )
@@ -97,7 +97,7 @@ SIZE_TEXTS = [
 def test_a_size_text_is_a_size_complaint_whatever_its_code(
     text: str, code: int | None, cap: int | None, suggested: tuple[int, int] | None
 ) -> None:
-    found = classify(text, code=code)
+    found = classify_error(text, code=code)
     assert (found.fault, found.blocks_max, found.suggested) == (Fault.SIZE, cap, suggested)
 
 
@@ -139,7 +139,7 @@ OTHER_TEXTS = [
 
 @pytest.mark.parametrize(("text", "code", "status", "fault"), OTHER_TEXTS)
 def test_what_other_complaints_mean(text: str, code: int | None, status: int, fault: Fault) -> None:
-    assert classify(text, code=code, status=status).fault is fault
+    assert classify_error(text, code=code, status=status).fault is fault
 
 
 def test_text_is_looked_for_in_the_data_member_too() -> None:
@@ -163,7 +163,7 @@ def test_text_is_looked_for_in_the_data_member_too() -> None:
 def test_hints_for_a_pause_are_read_and_capped(
     text: str, data: object, header: str | None, pause: float | None
 ) -> None:
-    assert classify(text, code=429, data=data, retry_after=header).pause_s == pause
+    assert classify_error(text, code=429, data=data, retry_after=header).pause_s == pause
 
 
 def test_a_message_shows_no_url_no_key_and_no_control_characters() -> None:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recon.rails.gates.sample import (
-    Candidate,
     Sample,
+    SampleCandidate,
     SampleError,
     SampleTooSmallError,
     SignedTwiceError,
@@ -30,7 +30,7 @@ from recon.rails.gates.sample import (
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MANY = [
-    Candidate(f"p{n:04d}", verdict, value_units=10 ** (n % 6) * 5, decimals=0, symbol="USDC", reason="because")
+    SampleCandidate(f"p{n:04d}", verdict, value_units=10 ** (n % 6) * 5, decimals=0, symbol="USDC", reason="because")
     for n, verdict in enumerate(["in_sync"] * 900 + ["local_behind"] * 60 + ["unproven"] * 39 + ["reorged"])
 ]
 
@@ -86,7 +86,7 @@ def test_all_of_them_can_be_drawn_and_one_more_cannot() -> None:
      (9999 * 10**18, 18, "1000 to 10000")],
 )  # fmt: skip
 def test_the_size_of_a_payment_is_counted_in_whole_tokens(units: int | None, decimals: int | None, band: str) -> None:
-    assert Candidate("p", "in_sync", value_units=units, decimals=decimals).band == band
+    assert SampleCandidate("p", "in_sync", value_units=units, decimals=decimals).band == band
 
 
 def test_two_people_sign_and_both_are_kept(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from recon.investigation.incident.access_log import (
     runbook_rule,
     triage_access_log,
 )
-from recon.investigation.incident.first_page import Evidence, Health, Page, first_page, money_text
+from recon.investigation.incident.first_page import FirstPage, Health, IncidentEvidence, first_page, token_sums_text
 from recon.investigation.incident.replay import Window, core_event, replay_lines, triage_deliveries
 from recon.investigation.incident.write_up import KINDS, Incident, IncidentKindError, Moment, render_incident
 from recon.sources.deliveries.records import DeliveriesReadError, Delivery, deliveries_of, load_deliveries
@@ -431,8 +431,8 @@ def test_a_torn_gzip_smaller_than_a_piece_is_counted_and_concludes_nothing(tmp_p
 # The first page
 
 
-def page(**given: Any) -> Page:
-    return first_page(Evidence(now=T0, **given))
+def page(**given: Any) -> FirstPage:
+    return first_page(IncidentEvidence(now=T0, **given))
 
 
 def test_facts_and_guesses_stand_apart_and_what_nobody_looked_at_is_named() -> None:
@@ -486,7 +486,7 @@ def test_money_of_one_symbol_on_chains_with_other_decimals_adds_up() -> None:
     registry = load_registry()
     tokens = [registry.token(chain, "USDC") for chain in (56, 8453)]
     money = {f"{t.chain_id}:{t.address}": str(15 * 10**t.decimals // 10) for t in tokens if t}
-    assert money_text({**money, "56:0xdead": "7"}) == "3 USDC, 7 base units of 56:0xdead"
+    assert token_sums_text({**money, "56:0xdead": "7"}) == "3 USDC, 7 base units of 56:0xdead"
 
 
 # Incident texts

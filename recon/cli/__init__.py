@@ -5,7 +5,8 @@ A new command is one line in :data:`COMMANDS`. Its module is imported when the c
 
 from __future__ import annotations
 
-from recon.cli.lazy import Entry, LazyGroup, version_option
+from recon.cli.lazy import CommandEntry as Entry
+from recon.cli.lazy import LazyGroup, version_option
 from recon.core.version import __version__
 
 COMMANDS: tuple[Entry, ...] = (

@@ -273,7 +273,7 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, given: dict[str, An
     from recon.cli.progress import ShownProgress
     from recon.plans.approvals import DecisionRecords
     from recon.runs.apply import ApplyOptions
-    from recon.runs.writing import Pace
+    from recon.runs.writing import RunPace
     from recon.setup.judge_again import judge_again
 
     records = DecisionRecords(settings.decisions_dir)
@@ -282,7 +282,7 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, given: dict[str, An
         target=_target(settings),
         operator=operator_name(),
         limits=_limits(settings, given),
-        pace=Pace(
+        pace=RunPace(
             canary_rows=given["canary"],
             in_flight=min(given["in_flight"], ledger.writer.in_flight_max),
             stop_file=given["stop_file"],

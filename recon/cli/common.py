@@ -58,7 +58,7 @@ class NoOperatorError(UsageError):
         super().__init__("This login has no name; set RECON_OPERATOR to yours, so that the journal can say who acted.")
 
 
-class Moment(click.ParamType[Any]):
+class MomentOption(click.ParamType[Any]):
     """A UTC time (``2026-11-20``, ``2026-11-20T08:30``, with or without ``Z`` or an offset), or an age (``90min``)."""
 
     name = "time"
@@ -195,9 +195,9 @@ def write_stdout(text: str) -> None:
 
 def note(sentence: str) -> None:
     """Say something that is not the result: on stderr, cleaned."""
-    from recon.reports.text import clean_text
+    from recon.reports.text import display_text
 
-    click.echo(clean_text(sentence, length_max=10_000), err=True)
+    click.echo(display_text(sentence, length_max=10_000), err=True)
 
 
 def read_ids(ids: Iterable[str], id_file: Path | None) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from recon.cli.common import Moment, config_option, resolve_moment, settings_from, write_stdout
+from recon.cli.common import MomentOption, config_option, resolve_moment, settings_from, write_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +30,9 @@ _PATH = click.Path(path_type=Path)
 @config_option
 @click.option("--title", required=True, help="A few words for the headline.")
 @click.option("--severity", type=click.IntRange(1, 4), default=2, show_default=True, help="1 is the worst.")
-@click.option("--began", type=Moment(), help="When it began, UTC; otherwise the first burst in the logs.")
-@click.option("--noticed", type=Moment(), help="When somebody noticed, UTC.")
-@click.option("--resolved", type=Moment(), help="When it was over, UTC.")
+@click.option("--began", type=MomentOption(), help="When it began, UTC; otherwise the first burst in the logs.")
+@click.option("--noticed", type=MomentOption(), help="When somebody noticed, UTC.")
+@click.option("--resolved", type=MomentOption(), help="When it was over, UTC.")
 @click.option("--action", "actions", multiple=True, help="Something that was done; repeatable.")
 @click.option("--open", "open_items", multiple=True, help="Something that is left, and who does it; repeatable.")
 @click.option("--plan", "plan_path", type=_FILE, help="Plan to count by; the latest of the history unless named.")

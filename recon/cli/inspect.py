@@ -10,7 +10,7 @@ import click
 
 from recon.cli.common import (
     Command,
-    Moment,
+    MomentOption,
     config_option,
     format_option,
     note,
@@ -56,7 +56,7 @@ def evidence_options(command: Command) -> Command:
 @click.option("--case", "case_path", type=_FILE, help="Replay a case file, offline.")
 @click.option("--verify-proof", "proof", metavar="TX", help="Hold a buyer's transaction against the payment.")
 @click.option("--outgoing", is_flag=True, help="List releases, refunds and payouts, unusual ones first.")
-@click.option("--since", type=Moment(), help="With --outgoing: from this UTC time on, or so long ago (24h).")
+@click.option("--since", type=MomentOption(), help="With --outgoing: from this UTC time on, or so long ago (24h).")
 @format_option
 @part_option
 def inspect(name: str | None, config_path: Path | None, output: str, part: str | None, **given: Any) -> None:

@@ -28,7 +28,7 @@ DEBUG_VARIABLE: Final = "RECON_DEBUG"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """One command: its name, its place (``module:attribute``), its line of help, and the heading it stands under."""
 
     name: str
@@ -44,7 +44,7 @@ class PipeClosedError(Exception):
 class LazyGroup(click.Group):
     """A group that knows its commands by name and line of help, and imports one only to run it."""
 
-    def __init__(self, *, entries: Sequence[Entry], **attributes: Any) -> None:
+    def __init__(self, *, entries: Sequence[CommandEntry], **attributes: Any) -> None:
         super().__init__(**attributes)
         self.entries = {entry.name: entry for entry in entries}
 
@@ -128,10 +128,10 @@ def _code(error: ReconError) -> int:
 
 
 def _say(sentence: str) -> None:
-    from recon.reports.text import clean_text
+    from recon.reports.text import display_text
 
     try:
-        click.echo(f"recon: {clean_text(sentence)}", err=True)
+        click.echo(f"recon: {display_text(sentence)}", err=True)
     except OSError:
         return
 

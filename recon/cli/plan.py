@@ -14,7 +14,7 @@ import click
 
 from recon.cli.common import (
     Command,
-    Moment,
+    MomentOption,
     config_option,
     format_option,
     free_path,
@@ -44,8 +44,12 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 def selection_options(command: Command) -> Command:
     """The options that choose payments."""
     options: list[Callable[[Command], Command]] = [
-        click.option("--from", "from_at", type=Moment(), help="Start of the window, included: a UTC time, or 24h ago."),
-        click.option("--to", "to_at", type=Moment(), help="End of the window, excluded: a UTC time, or 30min ago."),
+        click.option(
+            "--from", "from_at", type=MomentOption(), help="Start of the window, included: a UTC time, or 24h ago."
+        ),
+        click.option(
+            "--to", "to_at", type=MomentOption(), help="End of the window, excluded: a UTC time, or 30min ago."
+        ),
         click.option("--date", "date_field", type=click.Choice(["created", "updated"]), help="The window's date."),
         click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only this provider; repeatable."),
         click.option("--status", "statuses", multiple=True, metavar="WORD", help="Only this status; repeatable."),

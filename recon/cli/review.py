@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from recon.cli.common import (
-    Moment,
+    MomentOption,
     config_option,
     format_option,
     note,
@@ -156,7 +156,7 @@ def approve(plan_path: Path, config_path: Path | None, reason: str, ticket: str 
 @config_option
 @click.option("--plan", "plan_path", type=_PLAN, help="The plan that shows the breaks; otherwise the newest one.")
 @click.option("--reason", required=True, help="Why the break may stay.")
-@click.option("--until", type=Moment(), required=True, help="UTC time at which it counts again.")
+@click.option("--until", type=MomentOption(), required=True, help="UTC time at which it counts again.")
 def ack(
     payments: tuple[str, ...],
     config_path: Path | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from recon.cli.common import (
-    Moment,
+    MomentOption,
     config_option,
     format_option,
     note,
@@ -54,8 +54,8 @@ def triage() -> None:
 
 @triage.command("access-log")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
-@click.option("--since", type=Moment(), help="Only requests from this UTC time on, or so long ago (90min).")
-@click.option("--until", type=Moment(), help="Only requests before this UTC time.")
+@click.option("--since", type=MomentOption(), help="Only requests from this UTC time on, or so long ago (90min).")
+@click.option("--until", type=MomentOption(), help="Only requests before this UTC time.")
 @click.option(
     "--route", "routes", multiple=True, metavar="PROVIDER=PATH", help="A webhook route of the backend; repeatable."
 )
@@ -92,8 +92,10 @@ def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, pa
 @click.argument("places", metavar="[FILE|DIR]...", nargs=-1, type=_PATH)
 @config_option
 @click.option("--collection", metavar="NAME", help="Read this collection of the configured database.")
-@click.option("--since", type=Moment(), help="Replay only what came from this UTC time on, or so long ago (90min).")
-@click.option("--until", type=Moment(), help="Replay only what came before this UTC time.")
+@click.option(
+    "--since", type=MomentOption(), help="Replay only what came from this UTC time on, or so long ago (90min)."
+)
+@click.option("--until", type=MomentOption(), help="Replay only what came before this UTC time.")
 @click.option("--delivery", "delivery_ids", multiple=True, metavar="ID", help="Replay only this delivery; repeatable.")
 @click.option("--out", type=_FILE, help="File to write the replay list to, one JSON object a line.")
 @format_option
@@ -165,7 +167,7 @@ def page_of(
     settings: Settings, *, plan: Plan | None, logs: LogTriage | None, places: Sequence[Path], ask: bool = False
 ) -> Any:
     """The first page from a plan, triaged logs and delivery records; with ``ask`` also from what answers now."""
-    from recon.investigation.incident.first_page import Evidence, first_page
+    from recon.investigation.incident.first_page import IncidentEvidence, first_page
     from recon.setup.open_sources import kept_deliveries
 
     problems = (
@@ -173,7 +175,7 @@ def page_of(
     )
     chosen = {"since": None, "until": None, "delivery_ids": (), "collection": None}
     return first_page(
-        Evidence(
+        IncidentEvidence(
             now=settings.now(),
             summary=None if plan is None else plan.summary,
             plan_at=None if plan is None else plan.created_at,

@@ -99,7 +99,7 @@ def change_for(
         return Refusal(why)
     sets = []
     for path, value in sorted(paths.items()):
-        before = value_at(document, path)
+        before = extended_at(document, path)
         is_count = path == PATHS["confirmations"]
         after = _typed(value, before) if is_count else value
         if before != after and not (is_count and _holds_as_many(before, value)):
@@ -119,7 +119,7 @@ def change_for(
         sets=fields,
         guard=guard,
         parents=_parents([item.path for item in sets]),
-        stamp_before=value_at(document, "metadata.recon.last"),
+        stamp_before=extended_at(document, "metadata.recon.last"),
         evidence=finding.evidence,
         side_effects=_side_effects(fields, policy),
         value_units=int(row["expected_units"] or 0),
@@ -132,7 +132,7 @@ def change_for(
     )
 
 
-def value_at(document: Any, path: str) -> Any:
+def extended_at(document: Any, path: str) -> Any:
     """The Extended JSON value at a dotted path, or MISSING."""
     value = document
     for part in path.split("."):
@@ -203,7 +203,7 @@ def _unwritable(document: Any, paths: Mapping[str, Any]) -> str | None:
     if not isinstance(document, Mapping):
         return "the row could not be read again from the primary, or the collection not searched for rival claims"
     for parent in _parents(list(paths)):
-        value = value_at(document, parent)
+        value = extended_at(document, parent)
         if value != MISSING and (not isinstance(value, Mapping) or is_scalar(value)):
             return f"{parent} is no object, so the row cannot carry the stamp of a run"
     return None
@@ -238,7 +238,7 @@ def _guard(
     needed = {*_ALWAYS_GUARDED, *stored, *(item.path for item in sets)}
     terms = []
     for path in sorted(needed | holds):
-        value = value_at(document, path)
+        value = extended_at(document, path)
         if is_scalar(value):
             terms.append(_missing_term(path) if value == MISSING else GuardTerm(path, value))
         elif path in needed or not isinstance(value, Mapping):

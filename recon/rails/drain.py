@@ -38,7 +38,7 @@ class DrainSettingError(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class BacklogReading:
     """One count.
 
     Args:
@@ -62,7 +62,7 @@ class Progress:
         left: How long the backlog lasts at that rate; None while it does not shrink.
     """
 
-    reading: Reading
+    reading: BacklogReading
     per_hour_tenths: int | None
     left: timedelta | None
     failures: int = 0
@@ -74,7 +74,7 @@ class Drained:
 
     provider: str
     end: End
-    readings: tuple[Reading, ...]
+    readings: tuple[BacklogReading, ...]
     last: Progress
 
 
@@ -102,7 +102,7 @@ class Watch:
 def watch_drain(
     provider: str,
     *,
-    count: Callable[[], Reading],
+    count: Callable[[], BacklogReading],
     watch: Watch,
     sleep: Callable[[float], None],
     show: Callable[[Progress], None],
@@ -117,7 +117,7 @@ def watch_drain(
     Raises:
         DrainError: The backlog could not be counted three times in a row.
     """
-    readings: list[Reading] = []
+    readings: list[BacklogReading] = []
     failures = 0
     while len(readings) < READINGS_MAX:
         try:
@@ -138,7 +138,7 @@ def watch_drain(
     return Drained(provider, "time_over", tuple(readings), progress_of(readings))
 
 
-def ended(readings: Sequence[Reading], watch: Watch) -> End | None:
+def ended(readings: Sequence[BacklogReading], watch: Watch) -> End | None:
     """Whether the watch is over: empty first, then stalled, then out of time."""
     last, first = readings[-1], readings[0]
     if last.stuck == 0:
@@ -152,7 +152,7 @@ def ended(readings: Sequence[Reading], watch: Watch) -> End | None:
     return None
 
 
-def progress_of(readings: Sequence[Reading], *, failures: int = 0) -> Progress:
+def progress_of(readings: Sequence[BacklogReading], *, failures: int = 0) -> Progress:
     """The last reading with the rate over the last few, and how long the backlog lasts at that rate."""
     recent = readings[-RATE_READINGS:]
     last, first = recent[-1], recent[0]

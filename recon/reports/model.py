@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from recon.reports.text import age_text, clean_text, group_digits
+from recon.reports.text import age_text, display_text, group_digits
 
 Kind = Literal["text", "id", "count", "amount", "amounts", "age", "time", "severity", "tier", "verdict", "prose"]
 
@@ -75,9 +75,9 @@ class Report:
 def human_cell(text: str, kind: Kind) -> str:
     """A cell as people read it; the value itself is unchanged."""
     if kind in ("amount", "count"):
-        return group_digits(clean_text(text))
+        return group_digits(display_text(text))
     if kind == "amounts":
-        return ", ".join(group_digits(part) for part in clean_text(text).split(", "))
+        return ", ".join(group_digits(part) for part in display_text(text).split(", "))
     if kind == "age":
         return age_text(int(text)) if text.lstrip("-").isdigit() else ""
-    return clean_text(text)
+    return display_text(text)

@@ -39,6 +39,6 @@ def render_report(report: Report, *, output: Format, part: str | None = None) ->
 
 def print_report(report: Report, stream: TextIO) -> None:
     """Write the report for people, see :mod:`recon.reports.outputs.terminal`."""
-    from recon.reports.outputs.terminal import print_report as print_to
+    from recon.reports.outputs.terminal import print_to_terminal as print_to
 
     print_to(report, stream)

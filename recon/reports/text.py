@@ -23,7 +23,7 @@ _AMOUNT = re.compile(r"(-?)([0-9]+)(\.[0-9]+)?( .*)?\Z")
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def clean_text(value: object, *, length_max: int = TEXT_MAX) -> str:
+def display_text(value: object, *, length_max: int = TEXT_MAX) -> str:
     """One line of text that cannot steer a terminal or turn the line around.
 
     Control, format, surrogate and private characters, bidirectional marks among them, become U+FFFD; every kind of
@@ -49,7 +49,7 @@ def shell_word(text: str) -> str:
     """Text as one word of a command that a person can paste."""
     import shlex
 
-    return shlex.quote(clean_text(text))
+    return shlex.quote(display_text(text))
 
 
 def csv_cell(value: object) -> str:
@@ -58,7 +58,7 @@ def csv_cell(value: object) -> str:
     >>> [csv_cell("=1+1"), csv_cell("-12.5"), csv_cell("ok")]
     ["'=1+1", '-12.5', 'ok']
     """
-    text = clean_text(value)
+    text = display_text(value)
     begins = text.lstrip().startswith(_FORMULA_STARTS)
     return f"'{text}" if begins and not _NUMBER.match(text) else text
 
@@ -122,14 +122,14 @@ def value_text(value: Any) -> str:
         if len(value) == 1:
             ((key, inner),) = value.items()
             if key in ("$numberInt", "$numberLong", "$numberDouble", "$numberDecimal", "$oid"):
-                return clean_text(inner)
+                return display_text(inner)
             if key == "$date":
                 return _date_text(inner)
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return clean_text(value)
+    return display_text(value)
 
 
 def _date_text(inner: Any) -> str:
@@ -139,5 +139,5 @@ def _date_text(inner: Any) -> str:
     try:
         moment = datetime.fromtimestamp(int(str(number)) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
-        return clean_text(number)
+        return display_text(number)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

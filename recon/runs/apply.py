@@ -35,8 +35,8 @@ from recon.runs.stores.payments import PaymentWriter
 from recon.runs.writing import (
     BENIGN,
     READ_ROWS,
-    Pace,
     RunInterruptedError,
+    RunPace,
     Writing,
     chunks,
     further_findings,
@@ -143,7 +143,7 @@ class ApplyOptions:
     target: Target
     operator: str = ""
     limits: Limits = field(default_factory=Limits)
-    pace: Pace = field(default_factory=Pace)
+    pace: RunPace = field(default_factory=RunPace)
     accept_unhealthy: str | None = None
     approvals: tuple[Approval, ...] = ()
     approval_policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
@@ -237,7 +237,7 @@ def apply_plan(
         return _carry_out(writing, pending, opening=opening, warnings=warnings)
 
 
-def _check_evidence(plan: Plan, first: Sequence[Change], *, pace: Pace) -> None:
+def _check_evidence(plan: Plan, first: Sequence[Change], *, pace: RunPace) -> None:
     """Judge the first rows once more before anything is written: a chain may have turned since the plan was made.
 
     Sources that cannot be asked now stop the run after its first rows, where they are judged again.

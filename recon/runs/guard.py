@@ -72,7 +72,7 @@ class MovedField:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ChangeReading:
     """One re-read document next to its change: its class and every field that moved."""
 
     row: RowClass
@@ -211,19 +211,21 @@ def _unfit_forward(before: Mapping[str, Any], after: Mapping[str, Any], created:
     return None
 
 
-def read_change(ready: ReadyChange, document: Mapping[str, Any] | None, *, own_stamps: Collection[str] = ()) -> Reading:
+def read_change(
+    ready: ReadyChange, document: Mapping[str, Any] | None, *, own_stamps: Collection[str] = ()
+) -> ChangeReading:
     """Class one re-read document against its change.
 
     Args:
         own_stamps: Stamps that mean this change was already written by this plan, in this run or an earlier one.
     """
     if document is None:
-        return Reading(RowClass.GONE)
+        return ChangeReading(RowClass.GONE)
     stamp = value_at(document, STAMP)
     as_desired = all(same(value_at(document, path), value) for path, value in ready.after.items())
     ours = isinstance(stamp, str) and stamp in own_stamps
     if as_desired:
-        return Reading(RowClass.OURS if ours else RowClass.ALREADY, stamp=stamp)
+        return ChangeReading(RowClass.OURS if ours else RowClass.ALREADY, stamp=stamp)
     expected = ready.after if ours else {**ready.guard, STAMP: ready.stamp_before}
     moved = [
         MovedField(path, to_extended(ready.guard.get(path, ABSENT)), _planned(ready, path), to_extended(now))
@@ -237,7 +239,7 @@ def read_change(ready: ReadyChange, document: Mapping[str, Any] | None, *, own_s
         state = value_at(document, path)
         if state is not ABSENT and not isinstance(state, Mapping):
             moved.append(MovedField(path, "an object or nothing", None, to_extended(state)))
-    return Reading(RowClass.MOVED if ours or moved else RowClass.PRISTINE, tuple(moved), stamp)
+    return ChangeReading(RowClass.MOVED if ours or moved else RowClass.PRISTINE, tuple(moved), stamp)
 
 
 def _planned(ready: ReadyChange, path: str) -> Any:

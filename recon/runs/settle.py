@@ -12,7 +12,7 @@ from typing import Any
 
 from recon.core.values import same, value_at
 from recon.plans.file import is_picked
-from recon.runs.guard import Reading, ReadyChange, RowClass, read_change
+from recon.runs.guard import ChangeReading, ReadyChange, RowClass, read_change
 from recon.runs.states import FINAL, ChangeState, Result, RowResult, blocked_payments, row_result
 from recon.runs.writing import READ_ROWS, Writing, chunks, outcome_body, read_again, row_of
 
@@ -51,7 +51,9 @@ def _settled_rows(writing: Writing, places: Sequence[int]) -> dict[int, RowResul
     return rows
 
 
-def _settled_row(each: ReadyChange, reading: Reading, document: Mapping[str, Any] | None, *, stamp: str) -> RowResult:
+def _settled_row(
+    each: ReadyChange, reading: ChangeReading, document: Mapping[str, Any] | None, *, stamp: str
+) -> RowResult:
     """By the stamp, never by the value alone: somebody else may have written the same value."""
     if document is not None and reading.stamp == stamp:
         return row_result(each.change, Result.APPLIED, moved=reading.moved)

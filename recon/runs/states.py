@@ -13,7 +13,7 @@ from typing import Any, Final, overload
 from recon.core.errors import UsageError
 from recon.core.model import Change, Plan
 from recon.runs.guard import MovedField
-from recon.runs.stores.journal import LEASE_NAME, Entry, Journal, Note
+from recon.runs.stores.journal import LEASE_NAME, Journal, JournalEntry, Note
 from recon.runs.stores.lease import held_lease
 
 
@@ -208,8 +208,8 @@ class RunState:
 
 def list_runs(journal: Journal) -> tuple[RunSummary, ...]:
     """All runs in the order in which they began."""
-    opened: dict[str, Entry] = {}
-    ended: dict[str, Entry | None] = {}
+    opened: dict[str, JournalEntry] = {}
+    ended: dict[str, JournalEntry | None] = {}
     decided: dict[str, int] = {}
     for entry in journal.entries(kinds=("run", "resume", "settle", "end")):
         run = entry.note.run
@@ -223,7 +223,7 @@ def list_runs(journal: Journal) -> tuple[RunSummary, ...]:
     return tuple(_summary(entry, ended.get(run), decided.get(run, 0)) for run, entry in opened.items())
 
 
-def _summary(opening: Entry, end: Entry | None, decided: int) -> RunSummary:
+def _summary(opening: JournalEntry, end: JournalEntry | None, decided: int) -> RunSummary:
     body, last = opening.note.body, {} if end is None else end.note.body
     return RunSummary(
         run=opening.note.run,
@@ -315,12 +315,12 @@ def settle_change(journal: Journal, *, run: str, payment: str, decision: Decisio
             raise NotUnsettledError(run=run, payment=payment)
         result = Result.APPLIED if decision.written_by_run else Result.MOVED
         body = {"result": result.value, "who": decision.who, "reason": decision.reason}
-        at = time_text(now)
+        at = journal_time(now)
         journal.append(
             [Note(run, "settle", at, body, lease.token, state.change, state.payment_id) for state in waiting]
         )
 
 
-def time_text(at: datetime) -> str:
+def journal_time(at: datetime) -> str:
     """A time as the journal spells it: UTC, milliseconds."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

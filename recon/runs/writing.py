@@ -22,8 +22,16 @@ from recon.core.errors import ReconError, RefusedError, StoppedError
 from recon.core.model import Change, Plan, Verdict
 from recon.core.values import to_extended, value_at
 from recon.plans.limits import Limits
-from recon.runs.guard import GuardedUpdate, Reading, ReadyChange, RowClass, guarded_update, read_change, ready_change
-from recon.runs.states import Result, RowResult, RowResults, row_result, time_text
+from recon.runs.guard import (
+    ChangeReading,
+    GuardedUpdate,
+    ReadyChange,
+    RowClass,
+    guarded_update,
+    read_change,
+    ready_change,
+)
+from recon.runs.states import Result, RowResult, RowResults, journal_time, row_result
 from recon.runs.stores.journal import Journal, Note
 from recon.runs.stores.lease import Lease
 from recon.runs.stores.payments import PaymentWriter
@@ -112,16 +120,16 @@ class RunInterruptedError(StoppedError):
         super().__init__("It was interrupted, so no further write was started.")
 
 
-def no_step(name: str) -> None:
+def no_run_step(name: str) -> None:
     """Take no notice."""
 
 
-def no_progress(done: int, total: int) -> None:
+def no_run_progress(done: int, total: int) -> None:
     """Take no notice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class RunPace:
     """How a run goes about it.
 
     Args:
@@ -140,8 +148,8 @@ class Pace:
     stop_file: Path | None = None
     judge: Judge | None = None
     lease_ms: int = 30_000
-    step: Callable[[str], None] = no_step
-    progress: Callable[[int, int], None] = no_progress
+    step: Callable[[str], None] = no_run_step
+    progress: Callable[[int, int], None] = no_run_progress
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -156,7 +164,7 @@ class Prepared:
 
 
 @dataclass(slots=True)
-class Begun:
+class WritesUnderWay:
     """An announced group whose writes were handed over: each gives its row, or why nobody knows."""
 
     group: Prepared
@@ -179,7 +187,7 @@ class Writing:
     lease: Lease
     clock: Callable[[], datetime]
     limits: Limits
-    pace: Pace
+    pace: RunPace
     rows: RowResults
     own_runs: tuple[str, ...] = ()
     announced: set[str] = field(default_factory=set)
@@ -201,7 +209,7 @@ class Writing:
     def note(self, kind: str, body: Mapping[str, Any], *, change: Change | None = None) -> Note:
         """A journal note of this run, at this moment."""
         name, payment = (None, None) if change is None else (change.id, change.payment_id)
-        return Note(self.run, kind, time_text(self.clock()), body, self.lease.token, name, payment)
+        return Note(self.run, kind, journal_time(self.clock()), body, self.lease.token, name, payment)
 
     def append(self, notes: Sequence[Note]) -> None:
         """Append to the journal under the lease."""
@@ -251,7 +259,7 @@ class Writing:
 
     def _write_groups(self, groups: Iterable[Prepared], pool: ThreadPoolExecutor | None) -> None:
         """Write group after group; while one is being written, the next is announced and queued behind it."""
-        begun: deque[Begun] = deque()
+        begun: deque[WritesUnderWay] = deque()
         try:
             for group in groups:
                 self.may_write()
@@ -319,9 +327,9 @@ class Writing:
         self.append([*self._late, *then])
         self._late = []
 
-    def _begin(self, group: Prepared, pool: ThreadPoolExecutor | None) -> Begun:
+    def _begin(self, group: Prepared, pool: ThreadPoolExecutor | None) -> WritesUnderWay:
         """Hand the announced writes over, to be carried out in order; without threads they are done at once."""
-        begun = Begun(group, [])
+        begun = WritesUnderWay(group, [])
         for _, each, update in group.updates:
             if pool is not None:
                 begun.found.append(pool.submit(self._try_row, each, update))
@@ -330,7 +338,7 @@ class Writing:
                 begun.found[-1].set_result(self._try_row(each, update))
         return begun
 
-    def _finish(self, begun: Begun) -> None:
+    def _finish(self, begun: WritesUnderWay) -> None:
         """Wait for the writes of a group, and note once what became of those that somebody knows of."""
         if begun.is_noted:
             return
@@ -481,7 +489,7 @@ def outcome_body(row: RowResult) -> dict[str, Any]:
     return body
 
 
-def row_of(change: Change, reading: Reading) -> RowResult:
+def row_of(change: Change, reading: ChangeReading) -> RowResult:
     """The result of a row that is left alone because of what the re-read shows."""
     results = {
         RowClass.ALREADY: Result.ALREADY, RowClass.OURS: Result.OURS, RowClass.MOVED: Result.MOVED,

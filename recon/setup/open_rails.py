@@ -19,7 +19,7 @@ from recon.rails.flags.dotenv import read_dotenv, repeated_keys
 from recon.rails.flags.files import DotenvPlace, read_flag_file
 from recon.rails.flags.journal import FILE_NAME, FlagJournal
 from recon.rails.flags.plan import FlagSetup, ask_rails
-from recon.rails.flags.probes import Answer, HttpProber, Probe, Prober
+from recon.rails.flags.probes import HttpProber, Probe, ProbeAnswer, Prober
 from recon.rails.flags.recipes import Recipe, Roles, plan_values
 from recon.rails.flags.status import open_rails
 from recon.rails.flags.words import RECONCILIATION_ENABLED, bool_of
@@ -31,8 +31,8 @@ from recon.rails.gates.evidence import (
     load_health,
     run_records,
 )
-from recon.rails.gates.records import Deliveries, DryRun, Evidence, SignedSample
-from recon.rails.gates.sample import Candidate
+from recon.rails.gates.records import Deliveries, DryRun, GateEvidence, SignedSample
+from recon.rails.gates.sample import SampleCandidate
 from recon.rails.preflight import Counts, Looked, RowCounter, is_present
 from recon.setup.file import MissingSecretError
 from recon.setup.open_sources import Opening
@@ -109,13 +109,13 @@ class RecordedProber:
         self._names = names
         self._real = HttpProber()
 
-    def ask(self, probe: Probe) -> Answer:
+    def ask(self, probe: Probe) -> ProbeAnswer:
         """See :class:`recon.rails.flags.probes.Prober`."""
         if probe.url.startswith("http://recorded.invalid") and probe.name in self._names:
-            return Answer(probe.name, "up", "a recorded world stands in for it")
+            return ProbeAnswer(probe.name, "up", "a recorded world stands in for it")
         return self._real.ask(probe)
 
-    def ask_gone(self, probe: Probe) -> Answer:
+    def ask_gone(self, probe: Probe) -> ProbeAnswer:
         """See :class:`recon.rails.flags.probes.Prober`."""
         return self._real.ask_gone(probe)
 
@@ -286,7 +286,7 @@ def _shortfall(reading: SourceReading) -> str:
     return " ".join([*problems, *(gap.reason for gap in reading.gaps)])
 
 
-def count_backlog(settings: Settings, provider: str, *, now: datetime) -> drain.Reading:
+def count_backlog(settings: Settings, provider: str, *, now: datetime) -> drain.BacklogReading:
     """Count the open payments of a rail, and those that are stuck, from the database as it is now.
 
     Raises:
@@ -311,7 +311,7 @@ def count_backlog(settings: Settings, provider: str, *, now: datetime) -> drain.
     if short := _shortfall(reading):
         raise SourceError(short)
     oldest_at = datetime.fromtimestamp(oldest[0] / 1000, UTC) if oldest else None
-    return drain.Reading(now, seen["open"], seen["stuck"], oldest_at)
+    return drain.BacklogReading(now, seen["open"], seen["stuck"], oldest_at)
 
 
 def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked:
@@ -429,7 +429,7 @@ def read_evidence(
     plan: Plan | None = None,
     deliveries: Path | None = None,
     sample: SignedSample | None = None,
-) -> Evidence:
+) -> GateEvidence:
     """Read what gates are judged by: the run history, the latest dry run, deliveries, health checks, the sample.
 
     Args:
@@ -442,7 +442,7 @@ def read_evidence(
     history = load_history(settings.output_dir)
     latest = dry_run_of(plan) if plan is not None else latest_dry_run(settings)
     deliveries = deliveries or _recorded_deliveries(settings)
-    return Evidence(
+    return GateEvidence(
         runs=run_records(history),
         dry_run=latest,
         deliveries=None if deliveries is None else read_deliveries(deliveries, now=now),
@@ -475,7 +475,7 @@ def latest_dry_run(settings: Settings) -> DryRun | None:
 
 def sample_candidates(
     settings: Settings, provider: str, *, plan_path: Path | None = None, snapshot: Path | None = None
-) -> tuple[Plan, list[Candidate]]:
+) -> tuple[Plan, list[SampleCandidate]]:
     """Every payment of a rail that a sample may draw, and the plan that judged them.
 
     The plan knows its breaks; payments in sync come from its snapshot, which is looked for beside it.
@@ -487,7 +487,7 @@ def sample_candidates(
     if plan is None:
         raise NoPlanError
     breaks = {item.payment_id: item for item in plan.findings if item.provider == provider}
-    found: list[Candidate] = []
+    found: list[SampleCandidate] = []
     taken = _snapshot_of(settings, plan, snapshot)
     columns = ("payment_id", "provider", "is_test", "expected_units", "decimals", "currency", "tx_hash")
     for row in taken.table("payments").select(list(columns)).to_pylist():
@@ -495,7 +495,7 @@ def sample_candidates(
             found.append(_candidate(row, breaks.pop(row["payment_id"], None)))
     # What is left has no row of its own: money or a provider's object that nobody here knows.
     found += [
-        Candidate(
+        SampleCandidate(
             item.payment_id, item.verdict, item.value_units, item.decimals, item.symbol, item.reason, item.evidence
         )
         for item in breaks.values()
@@ -503,10 +503,10 @@ def sample_candidates(
     return plan, found
 
 
-def _candidate(row: Mapping[str, Any], finding: Finding | None) -> Candidate:
+def _candidate(row: Mapping[str, Any], finding: Finding | None) -> SampleCandidate:
     recorded = (f"recorded hash {row['tx_hash']}",) if row["tx_hash"] else ()
     units = row["expected_units"]
-    return Candidate(
+    return SampleCandidate(
         payment_id=row["payment_id"],
         verdict=finding.verdict if finding else "no_break",
         value_units=None if units is None else int(units),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from recon.runs.release import LedgerCheck
-    from recon.runs.stores.journal import Entry, Journal
+    from recon.runs.stores.journal import Journal, JournalEntry
     from recon.runs.stores.payments import PaymentWriter
 
 
@@ -88,7 +88,7 @@ def open_ledger(settings: Settings) -> Ledger:
     raise AssertionError("an exit stack lets no exception pass")
 
 
-def read_journal(settings: Settings) -> list[Entry]:
+def read_journal(settings: Settings) -> list[JournalEntry]:
     """Every entry of the reconciliation journal.
 
     Raises:

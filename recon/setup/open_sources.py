@@ -47,7 +47,7 @@ _RECORDED_RATE_PER_S: Final = 1_000_000.0
 _RECORDED_URL: Final = "http://recorded.invalid"
 
 
-class NoEndpointError(SourceError):
+class EndpointMissingError(SourceError):
     """A chain is in scope and has no endpoint."""
 
     def __init__(self, *, chain_id: int) -> None:
@@ -263,11 +263,11 @@ class UnreadChain:
 
     def check(self) -> str:
         """Never says that it can be used."""
-        raise NoEndpointError(chain_id=self.chain_id)
+        raise EndpointMissingError(chain_id=self.chain_id)
 
     def read(self, question: ChainQuestion, *, progress: Progress) -> Reading:
         """Never reads anything; what is asked becomes a gap."""
-        raise NoEndpointError(chain_id=self.chain_id)
+        raise EndpointMissingError(chain_id=self.chain_id)
 
 
 def open_sources(settings: Settings) -> Sources:

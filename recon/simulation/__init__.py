@@ -1,7 +1,7 @@
 """Worlds with known truth, and the score of what the tool says of them.
 
-Nothing that judges imports it. What is planted is known, so what is true is known; the rules are never asked. Where DESIGN §4 leaves a choice, the
-truth is the reading that is safest for money:
+Nothing that judges imports it. What is planted is known, so what is true is known; the rules are never asked. Where
+the rules of evidence leave a choice, the truth is the reading that is safest for money:
 
 ====================================================== =============================================================
 planted                                                truth, and why

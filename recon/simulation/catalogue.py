@@ -24,7 +24,7 @@ LATE: Final = (Leg(when="after_expiry"),)
 CHANGED: Final = Leg(to="payer", fee="none")
 
 
-def opened(**given: Any) -> Situation:
+def waiting(**given: Any) -> Situation:
     """An open incoming payment: no hash is recorded, nothing is funded."""
     settings: dict[str, Any] = {"statuses": OPEN, "escrows": UNFUNDED, "recorded": "none", "confirmations": "none"}
     return Situation(**(settings | given))
@@ -50,13 +50,13 @@ HEALTHY: Final = (
         statuses=("refunded",), escrows=("refunded",), legs=(FULL, CHANGED), says="refunded", rails=(RN,),
         recorded="last",
     ), rate=0.01),
-    Plant("in_transit", V.IN_TRANSIT, opened(legs=(), expiry="future"), rate=0.015),
-    Plant("just_opened", V.IN_TRANSIT, opened(legs=(), expiry="future", age="fresh"), rate=0.004),
-    Plant("just_opened_unknown_yet", V.IN_TRANSIT, opened(
+    Plant("in_transit", V.IN_TRANSIT, waiting(legs=(), expiry="future"), rate=0.015),
+    Plant("just_opened", V.IN_TRANSIT, waiting(legs=(), expiry="future", age="fresh"), rate=0.004),
+    Plant("just_opened_unknown_yet", V.IN_TRANSIT, waiting(
         legs=(), expiry="future", age="fresh", says="not_found",
     ), rate=0.001, source="R17"),
-    Plant("abandoned", V.ABANDONED, opened(legs=(), expiry="past"), rate=0.025, source="R14"),
-    Plant("cancelled_unpaid", V.IN_SYNC, opened(
+    Plant("abandoned", V.ABANDONED, waiting(legs=(), expiry="past"), rate=0.025, source="R14"),
+    Plant("cancelled_unpaid", V.IN_SYNC, waiting(
         legs=(), statuses=("cancelled", "failed"), escrows=SIMPLE, expiry="past",
     ), rate=0.012, source="R3"),
     Plant("released", V.IN_SYNC, outgoing(
@@ -71,15 +71,15 @@ HEALTHY: Final = (
 
 
 def _malformed(name: str, edits: dict[str, Any], **given: Any) -> Plant:
-    situation = opened(legs=(), edits=edits, plain=True, says="silent", rails=(RN,), **given)
+    situation = waiting(legs=(), edits=edits, plain=True, says="silent", rails=(RN,), **given)
     return Plant(f"malformed_{name}", V.MALFORMED_RECORD, situation, rate=0.0005)
 
 
 ASIDE: Final = (
-    Plant("test_provider", V.TEST_PAYMENT, opened(
+    Plant("test_provider", V.TEST_PAYMENT, waiting(
         edits={"provider": "test"}, legs=(), says="silent", plain=True,
     )),
-    Plant("test_request_id", V.TEST_PAYMENT, opened(
+    Plant("test_request_id", V.TEST_PAYMENT, waiting(
         edits={"requestId": "req_test_7d1c0b5e9f"}, legs=(), says="silent", plain=True, rails=(RN,),
     ), rate=0.0005),
     _malformed("amount_null", {"amount.amount": None}),
@@ -97,7 +97,7 @@ ASIDE: Final = (
     _malformed("status", {"status": "paid"}),
     _malformed("status_missing", {"status": GONE}),
     _malformed("direction", {"direction": "sideways"}),
-    Plant("other_provider", V.OUT_OF_SCOPE, opened(
+    Plant("other_provider", V.OUT_OF_SCOPE, waiting(
         edits={"provider": "decentralized"}, legs=(), says="silent", plain=True,
     ), rate=0.002),
     Plant("scanner_provider", V.OUT_OF_SCOPE, Situation(
@@ -106,9 +106,9 @@ ASIDE: Final = (
 )  # fmt: skip
 
 HELD: Final = (
-    Plant("disputed_and_behind", V.DISPUTE_HOLD, opened(marks=frozenset({"disputed"}))),
-    Plant("dispute_id_and_behind", V.DISPUTE_HOLD, opened(marks=frozenset({"dispute_id"})), rate=0.0005),
-    Plant("on_hold_and_behind", V.DISPUTE_HOLD, opened(marks=frozenset({"hold"})), rate=0.0005),
+    Plant("disputed_and_behind", V.DISPUTE_HOLD, waiting(marks=frozenset({"disputed"}))),
+    Plant("dispute_id_and_behind", V.DISPUTE_HOLD, waiting(marks=frozenset({"dispute_id"})), rate=0.0005),
+    Plant("on_hold_and_behind", V.DISPUTE_HOLD, waiting(marks=frozenset({"hold"})), rate=0.0005),
     Plant("disputed_and_escrow_unset", V.DISPUTE_HOLD, Situation(
         marks=frozenset({"disputed"}), escrows=SIMPLE,
     ), rate=0.0005),
@@ -118,7 +118,7 @@ HELD: Final = (
     Plant("disputed_release_paid_out", V.DISPUTE_HOLD, outgoing(marks=frozenset({"dispute_id"})), rate=0.0005),
     Plant("simulated", V.SIMULATED_HASH, Situation(legs=(), recorded="simulated", says="unpaid")),
     Plant("simulated_but_paid", V.SIMULATED_HASH, Situation(recorded="simulated"), rate=0.0005),
-    Plant("simulated_open", V.SIMULATED_HASH, opened(recorded="simulated", legs=(), says="unpaid"), rate=0.0005),
+    Plant("simulated_open", V.SIMULATED_HASH, waiting(recorded="simulated", legs=(), says="unpaid"), rate=0.0005),
     Plant("demo_payout", V.SIMULATED_HASH, outgoing(
         statuses=("completed",), escrows=("released",), legs=(), recorded="unknown", marks=frozenset({"demo"}),
         rails=(SK,), says="not_found",
@@ -132,55 +132,55 @@ HELD: Final = (
 )  # fmt: skip
 
 CREDIT: Final = (
-    Plant("webhook_lost", V.LOCAL_BEHIND, opened(), effect="credit", rate=0.008, source="R1 R7"),
-    Plant("webhook_lost_before_expiry", V.LOCAL_BEHIND, opened(expiry="future"), effect="credit"),
-    Plant("paid_late_still_open", V.LOCAL_BEHIND, opened(legs=LATE, expiry="past", age="late"), effect="credit",
+    Plant("webhook_lost", V.LOCAL_BEHIND, waiting(), effect="credit", rate=0.008, source="R1 R7"),
+    Plant("webhook_lost_before_expiry", V.LOCAL_BEHIND, waiting(expiry="future"), effect="credit"),
+    Plant("paid_late_still_open", V.LOCAL_BEHIND, waiting(legs=LATE, expiry="past", age="late"), effect="credit",
           source="R6"),
-    Plant("provider_lags", V.LOCAL_BEHIND, opened(says="unpaid"), effect="credit", source="R11"),
-    Plant("provider_fails_chain_proves", V.LOCAL_BEHIND, opened(says="failed"), effect="credit"),
-    Plant("provider_knows_nothing", V.LOCAL_BEHIND, opened(says="not_found"), effect="credit", rate=0.0005),
-    Plant("paid_in_parts", V.LOCAL_BEHIND, opened(legs=HALVES), effect="credit"),
-    Plant("paid_in_parts_at_once", V.LOCAL_BEHIND, opened(legs=HALVES_AT_ONCE), effect="credit", source="R28"),
-    Plant("old_polygon_proxy", V.LOCAL_BEHIND, opened(
+    Plant("provider_lags", V.LOCAL_BEHIND, waiting(says="unpaid"), effect="credit", source="R11"),
+    Plant("provider_fails_chain_proves", V.LOCAL_BEHIND, waiting(says="failed"), effect="credit"),
+    Plant("provider_knows_nothing", V.LOCAL_BEHIND, waiting(says="not_found"), effect="credit", rate=0.0005),
+    Plant("paid_in_parts", V.LOCAL_BEHIND, waiting(legs=HALVES), effect="credit"),
+    Plant("paid_in_parts_at_once", V.LOCAL_BEHIND, waiting(legs=HALVES_AT_ONCE), effect="credit", source="R28"),
+    Plant("old_polygon_proxy", V.LOCAL_BEHIND, waiting(
         rails=(RN,), chains=(137,), legs=(Leg(via="old_proxy"),),
     ), effect="credit", source="RN PR 556"),
-    Plant("open_and_overpaid", V.LOCAL_BEHIND, opened(legs=(Leg(of_amount_ppm=1_200_000),)), (V.OVERPAID,), "credit",
+    Plant("open_and_overpaid", V.LOCAL_BEHIND, waiting(legs=(Leg(of_amount_ppm=1_200_000),)), (V.OVERPAID,), "credit",
           source="R8"),
-    Plant("open_and_paid_twice", V.LOCAL_BEHIND, opened(legs=(FULL, FULL)), (V.MULTIPLE_TRANSFERS,), "credit",
+    Plant("open_and_paid_twice", V.LOCAL_BEHIND, waiting(legs=(FULL, FULL)), (V.MULTIPLE_TRANSFERS,), "credit",
           source="RN 1614"),
-    Plant("exactly_95_percent", V.LOCAL_BEHIND, opened(
+    Plant("exactly_95_percent", V.LOCAL_BEHIND, waiting(
         rails=(SK,), legs=(Leg(of_amount_ppm=950_000),),
     ), effect="credit", rate=0.0005, source="R29"),
-    Plant("just_under_105_percent", V.LOCAL_BEHIND, opened(
+    Plant("just_under_105_percent", V.LOCAL_BEHIND, waiting(
         rails=(SK,), legs=(Leg(of_amount_ppm=1_049_900),),
     ), effect="credit", rate=0.0005, source="R29"),
-    Plant("exactly_105_percent", V.LOCAL_BEHIND, opened(
+    Plant("exactly_105_percent", V.LOCAL_BEHIND, waiting(
         rails=(SK,), legs=(Leg(of_amount_ppm=1_050_000),),
     ), (V.OVERPAID,), "credit", rate=0.0005, source="R29"),
-    Plant("paid_without_fee", V.LOCAL_BEHIND, opened(
+    Plant("paid_without_fee", V.LOCAL_BEHIND, waiting(
         rails=(SK,), legs=(Leg(of_amount_ppm=1_000_000),),
     ), effect="credit", rate=0.0005),
-    Plant("safety_now_satisfied", V.LOCAL_BEHIND, opened(
+    Plant("safety_now_satisfied", V.LOCAL_BEHIND, waiting(
         recorded="proof", confirmations="few", safety="insufficient_confirmations",
     ), effect="credit"),
-    Plant("safety_hash_now_known", V.LOCAL_BEHIND, opened(safety="missing_tx_hash"), effect="credit"),
-    Plant("hash_known_status_not", V.LOCAL_BEHIND, opened(recorded="proof", confirmations="enough"), effect="credit"),
-    Plant("spoofed_and_paid", V.LOCAL_BEHIND, opened(
+    Plant("safety_hash_now_known", V.LOCAL_BEHIND, waiting(safety="missing_tx_hash"), effect="credit"),
+    Plant("hash_known_status_not", V.LOCAL_BEHIND, waiting(recorded="proof", confirmations="enough"), effect="credit"),
+    Plant("spoofed_and_paid", V.LOCAL_BEHIND, waiting(
         rails=(RN,), legs=(Leg(token="fake"), FULL),  # noqa: S106
     ), effect="credit"),
     Plant("released_on_chain", V.LOCAL_BEHIND, outgoing(legs=PAID), effect="release", rate=0.002),
     Plant("given_back_on_chain", V.LOCAL_BEHIND, outgoing(direction="refund", legs=PAID), effect="give_back"),
-    Plant("late", V.LATE_PAYMENT, opened(
+    Plant("late", V.LATE_PAYMENT, waiting(
         statuses=("cancelled", "failed"), escrows=SIMPLE, legs=LATE, expiry="past", age="late",
     ), effect="credit", rate=0.002, source="R6"),
-    Plant("late_and_over", V.LATE_PAYMENT, opened(
+    Plant("late_and_over", V.LATE_PAYMENT, waiting(
         statuses=("cancelled",), escrows=SIMPLE, expiry="past", age="late",
         legs=(Leg(of_due=(2, 5)), Leg(of_due=(4, 5), when="after_expiry")),
     ), (V.OVERPAID,), "credit", source="R4"),
-    Plant("failed_though_paid_in_time", V.COORDINATOR_BLOCKED, opened(
+    Plant("failed_though_paid_in_time", V.COORDINATOR_BLOCKED, waiting(
         statuses=("failed", "cancelled"), escrows=SIMPLE, expiry="past",
     ), effect="credit", source="R5"),
-    Plant("failed_though_paid", V.COORDINATOR_BLOCKED, opened(
+    Plant("failed_though_paid", V.COORDINATOR_BLOCKED, waiting(
         statuses=("failed",), escrows=SIMPLE, expiry="none",
     ), effect="credit"),
 )  # fmt: skip
@@ -217,75 +217,75 @@ DRIFT: Final = (
 )  # fmt: skip
 
 WAITING: Final = (
-    Plant("screened_long_ago", V.STUCK_PENDING, opened(marks=frozenset({"aml"}), recorded="proof"),
+    Plant("screened_long_ago", V.STUCK_PENDING, waiting(marks=frozenset({"aml"}), recorded="proof"),
           (V.AML_BLOCKED,)),
-    Plant("safety_without_hash", V.STUCK_PENDING, opened(legs=(), says="paid", rails=(RN,), safety="missing_tx_hash"),
+    Plant("safety_without_hash", V.STUCK_PENDING, waiting(legs=(), says="paid", rails=(RN,), safety="missing_tx_hash"),
           (V.SAFETY_PENDING,)),
-    Plant("safety_for_days", V.STUCK_PENDING, opened(
+    Plant("safety_for_days", V.STUCK_PENDING, waiting(
         legs=(), says="paid", rails=(RN,), safety="missing_tx_hash", age="day",
     ), (V.SAFETY_PENDING,), rate=0.0005),
-    Plant("not_final_yet", V.INSUFFICIENT_CONFIRMATIONS, opened(
+    Plant("not_final_yet", V.INSUFFICIENT_CONFIRMATIONS, waiting(
         legs=(Leg(when="fresh"),), age="fresh", expiry="future",
     ), rate=0.003),
-    Plant("not_final_yet_recorded", V.INSUFFICIENT_CONFIRMATIONS, opened(
+    Plant("not_final_yet_recorded", V.INSUFFICIENT_CONFIRMATIONS, waiting(
         legs=(Leg(when="fresh"),), age="fresh", expiry="future", recorded="leg", confirmations="few",
         safety="insufficient_confirmations",
     )),
-    Plant("screened_just_now", V.AML_BLOCKED, opened(
+    Plant("screened_just_now", V.AML_BLOCKED, waiting(
         marks=frozenset({"aml"}), age="bsc_fresh", chains=(56,), recorded="proof", expiry="future",
     )),
-    Plant("safety_just_now", V.SAFETY_PENDING, opened(
+    Plant("safety_just_now", V.SAFETY_PENDING, waiting(
         legs=(), says="paid", rails=(RN,), safety="missing_tx_hash", age="fresh", expiry="future",
     )),
-    Plant("underpaid_open", V.UNDERPAID, opened(legs=(Leg(of_due=(3, 5)),), expiry="future")),
-    Plant("underpaid_expired", V.UNDERPAID, opened(legs=(Leg(of_due=(3, 5)),), expiry="past")),
+    Plant("underpaid_open", V.UNDERPAID, waiting(legs=(Leg(of_due=(3, 5)),), expiry="future")),
+    Plant("underpaid_expired", V.UNDERPAID, waiting(legs=(Leg(of_due=(3, 5)),), expiry="past")),
     Plant("underpaid_marked_paid", V.UNDERPAID, Situation(legs=(Leg(of_due=(3, 5)),), recorded="leg"), source="R9"),
-    Plant("short_by_one_unit", V.UNDERPAID, opened(rails=(RN,), legs=(Leg(plus_units=-1),)), rate=0.0005),
-    Plant("just_under_95_percent", V.UNDERPAID, opened(
+    Plant("short_by_one_unit", V.UNDERPAID, waiting(rails=(RN,), legs=(Leg(plus_units=-1),)), rate=0.0005),
+    Plant("just_under_95_percent", V.UNDERPAID, waiting(
         rails=(SK,), legs=(Leg(of_amount_ppm=949_900),),
     ), rate=0.0005, source="R29"),
 )  # fmt: skip
 
 WRONG: Final = (
-    Plant("wrong_network", V.NETWORK_MISMATCH, opened(rails=(RN,), legs=(Leg(chain="other"),)), effect="dispute"),
-    Plant("wrong_token", V.TOKEN_MISMATCH, opened(rails=(RN,), legs=(Leg(token="other"),)), effect="dispute"),  # noqa: S106
-    Plant("wrong_token_recorded", V.TOKEN_MISMATCH, opened(
+    Plant("wrong_network", V.NETWORK_MISMATCH, waiting(rails=(RN,), legs=(Leg(chain="other"),)), effect="dispute"),
+    Plant("wrong_token", V.TOKEN_MISMATCH, waiting(rails=(RN,), legs=(Leg(token="other"),)), effect="dispute"),  # noqa: S106
+    Plant("wrong_token_recorded", V.TOKEN_MISMATCH, waiting(
         rails=(RN,), legs=(Leg(token="fake"),), recorded="leg",  # noqa: S106
     ), effect="dispute", rate=0.0005),
-    Plant("wrong_recipient", V.RECIPIENT_MISMATCH, opened(
+    Plant("wrong_recipient", V.RECIPIENT_MISMATCH, waiting(
         rails=(RN,), legs=(Leg(to="stranger"),),
     ), effect="dispute"),
-    Plant("only_in_escrow", V.RECIPIENT_MISMATCH, opened(
+    Plant("only_in_escrow", V.RECIPIENT_MISMATCH, waiting(
         rails=(RN,), chains=(1, 137), legs=(Leg(via="escrow", to="escrow"),), says="unpaid",
     ), effect="dispute", rate=0.0005),
     Plant("wrong_recipient_completed", V.RECIPIENT_MISMATCH, Situation(
         legs=(Leg(to="stranger"),), recorded="leg", says="unpaid",
     )),
-    Plant("wrong_reference", V.REFERENCE_MISMATCH, opened(
+    Plant("wrong_reference", V.REFERENCE_MISMATCH, waiting(
         rails=(RN,), legs=(Leg(reference="other"),), recorded="leg",
     ), effect="dispute", source="R12"),
     Plant("reorganised_away", V.REORGED, Situation(
         legs=(Leg(fate="vanished"),), recorded="leg", confirmations="enough", says="unpaid",
     )),
-    Plant("reverted", V.TX_REVERTED, opened(legs=(Leg(fate="reverted"),), recorded="leg")),
+    Plant("reverted", V.TX_REVERTED, waiting(legs=(Leg(fate="reverted"),), recorded="leg")),
     Plant("reverted_completed", V.TX_REVERTED, Situation(
         legs=(Leg(fate="reverted"),), recorded="leg", confirmations="none",
     )),
-    Plant("hash_nowhere", V.TX_NOT_FOUND, opened(legs=(), recorded="unknown")),
+    Plant("hash_nowhere", V.TX_NOT_FOUND, waiting(legs=(), recorded="unknown")),
     Plant("hash_nowhere_completed", V.TX_NOT_FOUND, Situation(
         legs=(), recorded="unknown", confirmations="none", says="unpaid",
     )),
     Plant("provider_unreadable", V.LOOKUP_FAILED, Situation(
         legs=(), recorded="none", confirmations="none", says="failed", rails=(RN,),
     ), source="R13"),
-    Plant("no_address_to_look_at", V.UNPROVEN, opened(
+    Plant("no_address_to_look_at", V.UNPROVEN, waiting(
         legs=(), rails=(SK,), says="unpaid", expiry="past", edits={"metadata.walletAddress": GONE},
     )),
-    Plant("nothing_to_look_up_by", V.MISSING_REFERENCE, opened(
+    Plant("nothing_to_look_up_by", V.MISSING_REFERENCE, waiting(
         legs=(), rails=(RN,), says="silent", plain=True, expiry="past",
     )),
-    Plant("settled_by_bridge", V.PROVIDER_AHEAD, opened(legs=(), says="lifi", rails=(RN,)), source="lifi"),
-    Plant("marked_paid_at_gateway", V.PROVIDER_AHEAD, opened(legs=(), says="paid", rails=(SK,)), source="SK 227 123"),
+    Plant("settled_by_bridge", V.PROVIDER_AHEAD, waiting(legs=(), says="lifi", rails=(RN,)), source="lifi"),
+    Plant("marked_paid_at_gateway", V.PROVIDER_AHEAD, waiting(legs=(), says="paid", rails=(SK,)), source="SK 227 123"),
     Plant("only_the_row_says_so", V.LOCAL_AHEAD, Situation(
         legs=(), recorded="none", confirmations="none", says="unpaid",
     ), source="R15"),
@@ -301,24 +301,24 @@ WRONG: Final = (
 )  # fmt: skip
 
 FURTHER: Final = (
-    Plant("wrong_coin_at_deposit", V.TOKEN_MISMATCH, opened(rails=(SK,), legs=(Leg(token="other"),)),  # noqa: S106
+    Plant("wrong_coin_at_deposit", V.TOKEN_MISMATCH, waiting(rails=(SK,), legs=(Leg(token="other"),)),  # noqa: S106
           effect="dispute", craft="wrong_coin", source="SK 2.4.6"),
-    Plant("wrong_network_recorded", V.NETWORK_MISMATCH, opened(
+    Plant("wrong_network_recorded", V.NETWORK_MISMATCH, waiting(
         legs=(Leg(chain="other"),), recorded="leg", says="unpaid",
     ), effect="dispute"),
-    Plant("wrong_token_cancelled", V.TOKEN_MISMATCH, opened(
+    Plant("wrong_token_cancelled", V.TOKEN_MISMATCH, waiting(
         rails=(RN,), legs=(Leg(token="other"),), statuses=("cancelled", "failed"), escrows=SIMPLE,  # noqa: S106
     )),
-    Plant("rest_not_final", V.INSUFFICIENT_CONFIRMATIONS, opened(
+    Plant("rest_not_final", V.INSUFFICIENT_CONFIRMATIONS, waiting(
         legs=(Leg(of_due=(1, 2)), Leg(of_due=(1, 2), when="fresh")), age="bsc_fresh", chains=(56,), expiry="future",
     )),
     Plant("completed_too_early", V.INSUFFICIENT_CONFIRMATIONS, Situation(
         legs=(Leg(when="fresh"),), recorded="leg", age="fresh", confirmations="few", escrows=("funded",),
     )),
-    Plant("underpaid_and_cancelled", V.UNDERPAID, opened(
+    Plant("underpaid_and_cancelled", V.UNDERPAID, waiting(
         legs=(Leg(of_due=(3, 5)),), statuses=("cancelled", "failed"), escrows=SIMPLE, expiry="past",
     )),
-    Plant("underpaid_and_spoofed", V.UNDERPAID, opened(
+    Plant("underpaid_and_spoofed", V.UNDERPAID, waiting(
         rails=(RN,), legs=(Leg(of_due=(3, 5)), Leg(token="fake_max")),  # noqa: S106
     )),
     Plant("refunded_and_never_paid", V.REFUND_DRIFT, Situation(
@@ -326,14 +326,14 @@ FURTHER: Final = (
     )),
     Plant("released_too_little", V.UNDERPAID, outgoing(legs=(Leg(of_due=(3, 5)),))),
     Plant("released_to_a_stranger", V.RECIPIENT_MISMATCH, outgoing(rails=(RN,), legs=(Leg(to="stranger"),))),
-    Plant("disputed_and_late", V.DISPUTE_HOLD, opened(
+    Plant("disputed_and_late", V.DISPUTE_HOLD, waiting(
         statuses=("cancelled",), escrows=SIMPLE, legs=LATE, expiry="past", age="late", marks=frozenset({"disputed"}),
     ), rate=0.0005),
-    Plant("open_but_escrow_moved_on", V.COORDINATOR_BLOCKED, opened(
+    Plant("open_but_escrow_moved_on", V.COORDINATOR_BLOCKED, waiting(
         escrows=("funded", "releasable", "releasing", "released", "refunded", "failed", "cancelled"),
     )),
     *(
-        Plant(f"metadata_is_{name}", V.LOCAL_BEHIND, opened(rails=(RN,), flat=True, edits={"metadata": value}),
+        Plant(f"metadata_is_{name}", V.LOCAL_BEHIND, waiting(rails=(RN,), flat=True, edits={"metadata": value}),
               rate=0.0005, source="mongodb")
         for name, value in (("null", None), ("text", "none"), ("array", []))
     ),
@@ -342,10 +342,10 @@ FURTHER: Final = (
     Plant("spoofed_reference_of_paid", V.IN_SYNC, Situation(
         rails=(RN,), legs=(FULL, Leg(token="fake", to="stranger")),  # noqa: S106
     )),
-    Plant("reference_paid_to_thief", V.RECIPIENT_MISMATCH, opened(
+    Plant("reference_paid_to_thief", V.RECIPIENT_MISMATCH, waiting(
         rails=(RN,), legs=(Leg(of_due=(1, 1_000), to="stranger"),),
     ), effect="dispute"),
-    Plant("phantom_fee_open", V.LOCAL_BEHIND, opened(rails=(RN,), legs=(Leg(fee="zero_address"),)), effect="credit"),
+    Plant("phantom_fee_open", V.LOCAL_BEHIND, waiting(rails=(RN,), legs=(Leg(fee="zero_address"),)), effect="credit"),
     Plant("paid_in_parts_recorded_first", V.IN_SYNC, Situation(legs=HALVES, recorded="leg")),
     Plant("overpaid_in_parts", V.OVERPAID, Situation(
         legs=(Leg(of_due=(1, 2)), Leg(of_due=(9, 10))),
@@ -353,13 +353,13 @@ FURTHER: Final = (
 )  # fmt: skip
 
 TRAPS: Final = (
-    Plant("spoofed_token", V.ABANDONED, opened(
+    Plant("spoofed_token", V.ABANDONED, waiting(
         rails=(RN,), legs=(Leg(token="fake"),), says="unpaid", expiry="past",  # noqa: S106
     )),
-    Plant("spoofed_uint256", V.ABANDONED, opened(
+    Plant("spoofed_uint256", V.ABANDONED, waiting(
         rails=(RN,), legs=(Leg(token="fake_max"),), says="unpaid", expiry="past",  # noqa: S106
     )),
-    Plant("spoofed_emitter", V.ABANDONED, opened(
+    Plant("spoofed_emitter", V.ABANDONED, waiting(
         rails=(RN,), legs=(Leg(via="stranger_contract"),), says="unpaid", expiry="past",
     )),
     Plant("spoofed_but_in_sync", V.IN_SYNC, Situation(rails=(RN,), legs=(FULL, Leg(token="fake_max")))),  # noqa: S106
@@ -379,7 +379,7 @@ TRAPS: Final = (
     Plant("provider_down_chain_proves", V.IN_SYNC, Situation(says="failed")),
     Plant("disputed_nothing_due", V.IN_SYNC, Situation(marks=frozenset({"disputed"}), escrows=("funded",)),
           rate=0.003),
-    Plant("paid_before_the_row", V.ABANDONED, opened(
+    Plant("paid_before_the_row", V.ABANDONED, waiting(
         rails=(SK,), legs=(Leg(when="before_creation"),), says="unpaid", expiry="past",
     )),
     Plant("batch_payment", V.IN_SYNC, craft="batch_payment", rate=0.002),

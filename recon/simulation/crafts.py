@@ -10,13 +10,13 @@ from recon.core.ids import payment_reference
 from recon.core.model import Verdict
 from recon.simulation import claims
 from recon.simulation.case import Case
-from recon.simulation.catalogue import opened
+from recon.simulation.catalogue import waiting
 from recon.simulation.ledger import Movement
 from recon.simulation.situation import RN, SK, Plant, Situation
 from recon.simulation.stage import MINUTE, Stage
 
 _ABANDONED: Final = Plant(
-    "unpaid_beside_it", Verdict.ABANDONED, opened(legs=(), says="unpaid", expiry="past", rails=(RN,))
+    "unpaid_beside_it", Verdict.ABANDONED, waiting(legs=(), says="unpaid", expiry="past", rails=(RN,))
 )
 
 
@@ -31,7 +31,7 @@ def _with(plant: Plant, situation: Situation) -> Plant:
 
 
 def _two_paid(stage: Stage, plant: Plant, rails: tuple[str, str]) -> None:
-    second = opened(rails=rails[1:]) if stage.rng.random() < 0.5 else Situation(rails=rails[1:])
+    second = waiting(rails=rails[1:]) if stage.rng.random() < 0.5 else Situation(rails=rails[1:])
     first_case = stage.plant(_with(plant, Situation(rails=rails[:1])))
     second_case = stage.plant(_with(plant, second))
     _same_buy(first_case, second_case)
@@ -63,7 +63,7 @@ def cart(stage: Stage, plant: Plant) -> None:
 def one_request_two_rows(stage: Stage, plant: Plant) -> None:
     """Two rows carry one request."""
     first = stage.plant(_with(plant, Situation(rails=(RN,))))
-    second = stage.prepare(opened(rails=(RN,), legs=(), says="silent", chains=(first.chain_id,)))
+    second = stage.prepare(waiting(rails=(RN,), legs=(), says="silent", chains=(first.chain_id,)))
     for name in ("request_id", "salt", "reference", "recipient", "token", "cents", "amount_units", "due_units"):
         setattr(second, name, getattr(first, name))
     stage.settle(second, plant)
@@ -72,7 +72,7 @@ def one_request_two_rows(stage: Stage, plant: Plant) -> None:
 def one_invoice_two_rows(stage: Stage, plant: Plant) -> None:
     """Two rows carry one SHKeeper order number."""
     first = stage.plant(_with(plant, Situation(rails=(SK,))))
-    second = stage.prepare(opened(rails=(SK,), legs=(), says="silent", chains=(first.chain_id,)))
+    second = stage.prepare(waiting(rails=(SK,), legs=(), says="silent", chains=(first.chain_id,)))
     for name in ("external_id", "recipient", "token", "cents", "amount_units", "due_units"):
         setattr(second, name, getattr(first, name))
     stage.settle(second, plant)
@@ -88,8 +88,8 @@ def one_transfer_two_rows(stage: Stage, plant: Plant) -> None:
 
 def two_invoices_one_address(stage: Stage, plant: Plant) -> None:
     """One transfer to an address that two open payments of equal amount wait at."""
-    first = stage.prepare(opened(rails=(SK,), says="unpaid", expiry="none"))
-    second = stage.prepare(opened(rails=(SK,), legs=(), says="unpaid", expiry="none", chains=(first.chain_id,)))
+    first = stage.prepare(waiting(rails=(SK,), says="unpaid", expiry="none"))
+    second = stage.prepare(waiting(rails=(SK,), legs=(), says="unpaid", expiry="none", chains=(first.chain_id,)))
     for name in ("recipient", "token", "cents", "amount_units", "due_units"):
         setattr(second, name, getattr(first, name))
     second.created = first.created - 3 * MINUTE
@@ -102,7 +102,7 @@ def batch_payment(stage: Stage, plant: Plant) -> None:
     """Two requests paid in one transaction: one hash, two logs, two payments."""
     situation = Situation(rails=(RN,), recorded="proof")
     if plant.verdict is Verdict.LOCAL_BEHIND:
-        situation = opened(rails=(RN,))
+        situation = waiting(rails=(RN,))
     first = stage.prepare(situation)
     second = stage.prepare(replace(situation, chains=(first.chain_id,)))
     second.created, second.expires = first.created, first.expires

@@ -60,7 +60,7 @@ class Written:
     time_ms: int
 
 
-class Ledger:
+class ChainLedger:
     """Collects the transactions of all chains; :meth:`chains` gives them as a recorded world holds them."""
 
     def __init__(self, rng: Random, now_ms: int) -> None:

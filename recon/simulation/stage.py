@@ -13,7 +13,7 @@ from recon.core.registry import Token
 from recon.simulation import claims, documents
 from recon.simulation.canvas import Canvas
 from recon.simulation.case import SHKEEPER_CHAINS, Case, Sent
-from recon.simulation.ledger import FINAL_AFTER_MS, ZERO, Ledger, Movement, Written
+from recon.simulation.ledger import FINAL_AFTER_MS, ZERO, ChainLedger, Movement, Written
 from recon.simulation.situation import RN, SK, Effect, Leg, Plant, Situation, Truth
 
 NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -39,7 +39,7 @@ class Stage(Canvas):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        self.ledger = Ledger(self.rng, NOW_MS)
+        self.ledger = ChainLedger(self.rng, NOW_MS)
         self.merchants = tuple(sorted(self.address() for _ in range(2)))
         self.hot_wallet = self.address()
 

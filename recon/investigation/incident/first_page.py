@@ -37,7 +37,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class IncidentEvidence:
     """What the page is made from; what is None was not looked at and is said to be so.
 
     Args:
@@ -81,7 +81,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FirstPage:
     """The first page: facts, guesses best first, and what was not looked at."""
 
     at: datetime
@@ -93,7 +93,7 @@ class Page:
 Signal = tuple[int, str]
 
 
-def first_page(evidence: Evidence) -> Page:
+def first_page(evidence: IncidentEvidence) -> FirstPage:
     """Fill the page from what was measured."""
     lines = [build(evidence) for build in _QUESTIONS]
     guesses = []
@@ -102,7 +102,7 @@ def first_page(evidence: Evidence) -> Page:
         if found:
             score = sum(weight for weight, _ in found)
             guesses.append(Guess(section, scenario, score, tuple(text for _, text in found), settle, first))
-    return Page(
+    return FirstPage(
         at=evidence.now.astimezone(UTC),
         facts=tuple(line for line in lines if line.answer is not None),
         guesses=tuple(sorted(guesses, key=lambda guess: (-guess.score, guess.section))),
@@ -110,13 +110,13 @@ def first_page(evidence: Evidence) -> Page:
     )
 
 
-def verdict_count(evidence: Evidence, *names: str) -> int:
+def verdict_count(evidence: IncidentEvidence, *names: str) -> int:
     """How many payments have one of these verdicts, 0 where no plan was looked at."""
     verdicts = (evidence.summary or {}).get("verdicts", {})
     return sum(int(verdicts.get(name, 0)) for name in names)
 
 
-def money_text(money: Mapping[str, Any], registry: Registry | None = None) -> str:
+def token_sums_text(money: Mapping[str, Any], registry: Registry | None = None) -> str:
     """Sums by ``chain_id:token`` in base units as whole amounts per symbol, exact; unknown tokens in base units."""
     known = registry or load_registry()
     sums: dict[str, Decimal] = {}
@@ -138,7 +138,7 @@ def _plain(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _pending(e: Evidence) -> Line:
+def _pending(e: IncidentEvidence) -> Line:
     question = f"How many payments are pending for over {STUCK_MIN} minutes?"
     ages = (e.summary or {}).get("open_by_age")
     if not isinstance(ages, Mapping):
@@ -148,7 +148,7 @@ def _pending(e: Evidence) -> Line:
     return Line(question, f"{over} ({parts})", f"plan of {e.plan_at}")
 
 
-def _webhooks(e: Evidence) -> Line:
+def _webhooks(e: IncidentEvidence) -> Line:
     question = "What does the web server answer to webhooks?"
     if e.logs is None:
         return Line(question, None, "recon triage access-log FILE")
@@ -159,7 +159,7 @@ def _webhooks(e: Evidence) -> Line:
     return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
 
 
-def _last_good(e: Evidence) -> Line:
+def _last_good(e: IncidentEvidence) -> Line:
     question = "When was the last webhook accepted, and when the first failure burst?"
     if e.logs is None:
         return Line(question, None, "recon triage access-log FILE")
@@ -171,22 +171,22 @@ def _last_good(e: Evidence) -> Line:
     return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
 
 
-def _rule(e: Evidence) -> Line:
+def _rule(e: IncidentEvidence) -> Line:
     question = "What does the runbook's rule say?"
     if e.logs is None:
         return Line(question, None, "recon triage access-log FILE")
     return Line(question, "; ".join(f"{route.provider}: {route.rule}" for route in e.logs.routes), "000 §3.8")
 
 
-def _captured(e: Evidence) -> Line:
+def _captured(e: IncidentEvidence) -> Line:
     question = "How much money is captured and not credited?"
     money = (e.summary or {}).get("captured_not_credited")
     if not isinstance(money, Mapping):
         return Line(question, None, "recon plan")
-    return Line(question, money_text(money), f"plan of {e.plan_at}")
+    return Line(question, token_sums_text(money), f"plan of {e.plan_at}")
 
 
-def _blocking(e: Evidence) -> Line:
+def _blocking(e: IncidentEvidence) -> Line:
     question = "How many are lookup_failed, missing_reference or coordinator-blocked?"
     if e.summary is None:
         return Line(question, None, "recon plan")
@@ -196,7 +196,7 @@ def _blocking(e: Evidence) -> Line:
     return Line(question, ", ".join(parts), f"plan of {e.plan_at}")
 
 
-def _safety(e: Evidence) -> Line:
+def _safety(e: IncidentEvidence) -> Line:
     question = "How many are safety-pending (captured, not credited)?"
     if e.summary is None:
         return Line(question, None, "recon plan")
@@ -204,14 +204,14 @@ def _safety(e: Evidence) -> Line:
     return Line(question, str(count), f"plan of {e.plan_at}")
 
 
-def _flags(e: Evidence) -> Line:
+def _flags(e: IncidentEvidence) -> Line:
     question = "How do the provider flags stand?"
     if e.flags is None:
         return Line(question, None, "recon flags status")
     return Line(question, ", ".join(f"{name}={value}" for name, value in sorted(e.flags.items())), "flags")
 
 
-def _health(e: Evidence) -> Line:
+def _health(e: IncidentEvidence) -> Line:
     question = "Do providers, chains, database and backend answer now?"
     if e.health is None:
         return Line(question, None, "recon triage summary --ask, or recon doctor")
@@ -220,7 +220,7 @@ def _health(e: Evidence) -> Line:
     return Line(question, "; ".join([*down, *([f"{', '.join(up)} answer"] if up else [])]), "asked just now")
 
 
-def _readings(e: Evidence) -> Line:
+def _readings(e: IncidentEvidence) -> Line:
     question = "Did every source answer in full when the plan was made?"
     if e.readings is None:
         return Line(question, None, "recon plan")
@@ -229,7 +229,7 @@ def _readings(e: Evidence) -> Line:
     )
 
 
-def _replay(e: Evidence) -> Line:
+def _replay(e: IncidentEvidence) -> Line:
     question = "Which captured deliveries are to be replayed?"
     if e.deliveries is None:
         return Line(question, None, "recon triage deliveries FILE")
@@ -242,7 +242,7 @@ _QUESTIONS: Final = (
 )  # fmt: skip
 
 
-def _webhook_signals(e: Evidence) -> list[Signal]:
+def _webhook_signals(e: IncidentEvidence) -> list[Signal]:
     found = []
     for route in e.logs.routes if e.logs else ():
         if route.deliveries and route.failures * 2 >= route.deliveries:
@@ -254,7 +254,7 @@ def _webhook_signals(e: Evidence) -> list[Signal]:
     return [*found, (1 if dead else 0, f"{dead} dead letters"), (1 if behind else 0, f"{behind} rows behind the chain")]
 
 
-def _duplicate_signals(e: Evidence) -> list[Signal]:
+def _duplicate_signals(e: IncidentEvidence) -> list[Signal]:
     twice = verdict_count(e, "duplicate_tx_hash", "duplicate_provider_key", "multiple_transfers", "competing_payment")
     same = len(e.deliveries.same_id) if e.deliveries else 0
     return [
@@ -263,57 +263,57 @@ def _duplicate_signals(e: Evidence) -> list[Signal]:
     ]
 
 
-def _missing_signals(e: Evidence) -> list[Signal]:
+def _missing_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "missing_local")
     return [(2 if count else 0, f"{count} transfers or provider objects without a row")]
 
 
-def _release_signals(e: Evidence) -> list[Signal]:
+def _release_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "stuck_release")
     return [(2 if count else 0, f"{count} releases or refunds without proof for over 30 minutes")]
 
 
-def _dispute_signals(e: Evidence) -> list[Signal]:
+def _dispute_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "dispute_hold")
     return [(1 if count else 0, f"{count} disputed payments on which something would be due or is under way")]
 
 
-def _admin_signals(e: Evidence) -> list[Signal]:
+def _admin_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "local_ahead", "simulated_hash")
     return [(1 if count else 0, f"{count} payments that only their row calls paid, or with a simulated hash")]
 
 
-def _key_signals(e: Evidence) -> list[Signal]:
+def _key_signals(e: IncidentEvidence) -> list[Signal]:
     wrong = sum(not each.is_trusted for each in e.deliveries.checked) if e.deliveries else 0
     door = [r.provider for r in e.logs.routes for s, n in r.statuses if s in (401, 403) and n] if e.logs else []
     return [(3 if wrong else 0, f"{wrong} deliveries with a wrong signature"),
             (2 if door else 0, f"401 or 403 on the route of {', '.join(sorted(set(door)))}")]  # fmt: skip
 
 
-def _down(e: Evidence, *, is_chain: bool) -> list[Health]:
+def _down(e: IncidentEvidence, *, is_chain: bool) -> list[Health]:
     return [each for each in e.health or () if not each.is_up and each.name.startswith("chain") == is_chain]
 
 
-def _provider_signals(e: Evidence) -> list[Signal]:
+def _provider_signals(e: IncidentEvidence) -> list[Signal]:
     failed = verdict_count(e, "lookup_failed")
     away = [f"{each.name} does not answer" for each in _down(e, is_chain=False)]
     away += [text for text in e.coverage_problems if not text.startswith("chain:")]
     return [(3 if away else 0, "; ".join(away)[:300]), (1 if failed else 0, f"{failed} look-ups without an answer")]
 
 
-def _rpc_signals(e: Evidence) -> list[Signal]:
+def _rpc_signals(e: IncidentEvidence) -> list[Signal]:
     away = [f"{each.name} does not answer" for each in _down(e, is_chain=True)]
     away += [text for text in e.coverage_problems if text.startswith("chain:")]
     count = verdict_count(e, "unproven")
     return [(3 if away else 0, "; ".join(away)[:300]), (1 if count else 0, f"{count} payments unproven")]
 
 
-def _proof_signals(e: Evidence) -> list[Signal]:
+def _proof_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "recipient_mismatch", "token_mismatch", "network_mismatch", "reference_mismatch")
     return [(2 if count else 0, f"{count} payments whose money is wrong in a field")]
 
 
-_SCENARIOS: Final[tuple[tuple[str, str, Callable[[Evidence], Sequence[Signal]], str, str], ...]] = (
+_SCENARIOS: Final[tuple[tuple[str, str, Callable[[IncidentEvidence], Sequence[Signal]], str, str], ...]] = (
     ("2.1", "failed webhook", _webhook_signals, "one pending payment: recon inspect ID",
      "isolate the provider, keep reconciling dry, prepare the replay list"),
     ("2.2", "duplicate payment", _duplicate_signals, "recon inspect of one of them",

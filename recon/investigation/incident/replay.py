@@ -36,7 +36,7 @@ Identity = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedDelivery:
     """A delivery with what was found about it.
 
     Args:
@@ -81,13 +81,13 @@ class DeliveryTriage:
         before, after: What the accepted deliveries tell of, and what they and the replayed ones do together.
     """
 
-    checked: tuple[Checked, ...]
+    checked: tuple[CheckedDelivery, ...]
     counts: Mapping[str, int]
     signatures: Mapping[str, int]
     same_id: tuple[tuple[str, int], ...]
     same_payment: tuple[tuple[Identity, tuple[str, ...]], ...]
     out_of_order: tuple[str, ...]
-    replay: tuple[Checked, ...]
+    replay: tuple[CheckedDelivery, ...]
     before: Totals
     after: Totals
     problems: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ def triage_deliveries(
     )
 
 
-def identity_of(delivery: Delivery) -> Identity | None:
+def settlement_of(delivery: Delivery) -> Identity | None:
     """What payment a delivery tells of, so that one settlement told by several deliveries counts once.
 
     Request Network: the request (or reference) and its transaction. SHKeeper: the order, the triggering transaction and
@@ -173,10 +173,10 @@ def core_event(event: str | None) -> str:
     return next((text.removesuffix(suffix) for suffix in SUFFIXES if text.endswith(suffix)), text)
 
 
-def _checked(delivery: Delivery, secrets: Mapping[str, Sequence[Secret]]) -> Checked:
+def _checked(delivery: Delivery, secrets: Mapping[str, Sequence[Secret]]) -> CheckedDelivery:
     status = delivery.http_status
     accepted = None if status is None else is_good(delivery.provider, status) and not delivery.dead_letter
-    return Checked(delivery, _signature(delivery, secrets), identity_of(delivery), accepted)
+    return CheckedDelivery(delivery, _signature(delivery, secrets), settlement_of(delivery), accepted)
 
 
 def _signature(delivery: Delivery, secrets: Mapping[str, Sequence[Secret]]) -> str:
@@ -204,7 +204,9 @@ def _verified(delivery: Delivery, body: bytes, keys: Sequence[Secret]) -> str:
     return "invalid"
 
 
-def _with_actions(checked: Sequence[Checked], window: Window, done: Collection[Identity]) -> Iterator[Checked]:
+def _with_actions(
+    checked: Sequence[CheckedDelivery], window: Window, done: Collection[Identity]
+) -> Iterator[CheckedDelivery]:
     taken: set[Identity | str] = set()
     ranked = sorted(range(len(checked)), key=lambda n: (_is_variant(checked[n].delivery), n))
     actions: dict[int, str] = {}
@@ -215,14 +217,14 @@ def _with_actions(checked: Sequence[Checked], window: Window, done: Collection[I
         if actions[number] == "replay":
             taken.add(key)
     for number, each in enumerate(checked):
-        yield Checked(each.delivery, each.signature, each.identity, each.accepted, actions[number])
+        yield CheckedDelivery(each.delivery, each.signature, each.identity, each.accepted, actions[number])
 
 
 def _is_variant(delivery: Delivery) -> bool:
     return (delivery.event or "").endswith(SUFFIXES)
 
 
-def _action(each: Checked, window: Window, done: Collection[Identity], *, is_taken: bool) -> str:
+def _action(each: CheckedDelivery, window: Window, done: Collection[Identity], *, is_taken: bool) -> str:
     delivery = each.delivery
     reasons = (
         (delivery.is_test, "a test delivery"),
@@ -237,7 +239,7 @@ def _action(each: Checked, window: Window, done: Collection[Identity], *, is_tak
     return next((reason for applies, reason in reasons if applies), "replay")
 
 
-def _counts(checked: Iterable[Checked]) -> dict[str, int]:
+def _counts(checked: Iterable[CheckedDelivery]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for each in checked:
         state = "accepted" if each.accepted else "refused" if each.accepted is False else "no answer kept"
@@ -247,12 +249,12 @@ def _counts(checked: Iterable[Checked]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _same_id(checked: Iterable[Checked]) -> tuple[tuple[str, int], ...]:
+def _same_id(checked: Iterable[CheckedDelivery]) -> tuple[tuple[str, int], ...]:
     seen = Counter(each.delivery.delivery_id for each in checked if each.delivery.delivery_id)
     return tuple(sorted(((name, count) for name, count in seen.items() if count > 1), key=lambda x: (-x[1], x[0])))
 
 
-def _same_payment(checked: Iterable[Checked]) -> tuple[tuple[Identity, tuple[str, ...]], ...]:
+def _same_payment(checked: Iterable[CheckedDelivery]) -> tuple[tuple[Identity, tuple[str, ...]], ...]:
     told: dict[Identity, dict[str, None]] = defaultdict(dict)
     for each in checked:
         if each.identity is not None and core_event(each.delivery.event) in SETTLING:
@@ -260,7 +262,7 @@ def _same_payment(checked: Iterable[Checked]) -> tuple[tuple[Identity, tuple[str
     return tuple((key, tuple(ids)) for key, ids in sorted(told.items()) if len(ids) > 1)
 
 
-def _out_of_order(checked: Sequence[Checked]) -> Iterator[str]:
+def _out_of_order(checked: Sequence[CheckedDelivery]) -> Iterator[str]:
     """Payments whose cumulative amount falls, or whose events' own times run backwards, in the order of arrival."""
     last: dict[str, tuple[Decimal | None, str, str]] = {}
     for each in checked:
@@ -280,7 +282,7 @@ def _out_of_order(checked: Sequence[Checked]) -> Iterator[str]:
         last[key] = (total if total is not None else before[0] if before else None, happened, name)
 
 
-def _totals(checked: Iterable[Checked]) -> Totals:
+def _totals(checked: Iterable[CheckedDelivery]) -> Totals:
     counted: dict[Identity | str, tuple[str, Decimal] | None] = {}
     for each in checked:
         if each.delivery.is_test or core_event(each.delivery.event) not in SETTLING:

@@ -17,7 +17,7 @@ from recon.core.errors import UsageError
 from recon.core.model import Plan, Tier
 from recon.core.text import clean_text
 from recon.investigation.incident.access_log import LogTriage
-from recon.investigation.incident.first_page import Page, money_text
+from recon.investigation.incident.first_page import FirstPage, token_sums_text
 
 if TYPE_CHECKING:
     from recon.snapshots.sealed import Snapshot
@@ -64,7 +64,7 @@ class Incident:
     started_at: datetime | None = None
     detected_at: datetime | None = None
     resolved_at: datetime | None = None
-    page: Page | None = None
+    page: FirstPage | None = None
     summary: Mapping[str, Any] | None = None
     before: Mapping[str, Any] | None = None
     payments_affected: int | None = None
@@ -98,7 +98,7 @@ def render_incident(kind: str, incident: Incident) -> str:
 def incident_of(
     title: str,
     *,
-    page: Page,
+    page: FirstPage,
     plan: Plan | None = None,
     before: Plan | None = None,
     logs: LogTriage | None = None,
@@ -173,14 +173,14 @@ def _log_moments(logs: LogTriage) -> Iterator[Moment]:
             yield Moment(route.last_good, f"{route.provider}: last accepted webhook in the logs")
 
 
-def escape(text: object) -> str:
+def escape_for_markdown(text: object) -> str:
     """Outside text that Markdown can do nothing with: one line, no markup, no links."""
     cleaned = clean_text(text, limit=600)
     return _SPECIAL.sub(r"\\\1", cleaned).replace("://", ":\u200b//")
 
 
 def _notification(incident: Incident) -> Iterator[str]:
-    yield f"# SEV {incident.severity}: {escape(incident.title)}"
+    yield f"# SEV {incident.severity}: {escape_for_markdown(incident.title)}"
     yield ""
     yield from _head(incident)
     yield from _impact(incident)
@@ -191,7 +191,7 @@ def _notification(incident: Incident) -> Iterator[str]:
 
 
 def _update(incident: Incident) -> Iterator[str]:
-    yield f"# Update, SEV {incident.severity}: {escape(incident.title)}"
+    yield f"# Update, SEV {incident.severity}: {escape_for_markdown(incident.title)}"
     yield ""
     yield from _head(incident)
     yield from _change(incident)
@@ -203,7 +203,7 @@ def _update(incident: Incident) -> Iterator[str]:
 
 
 def _resolution(incident: Incident) -> Iterator[str]:
-    yield f"# Resolved, SEV {incident.severity}: {escape(incident.title)}"
+    yield f"# Resolved, SEV {incident.severity}: {escape_for_markdown(incident.title)}"
     yield ""
     yield from _head(incident)
     yield from _impact(incident)
@@ -214,7 +214,7 @@ def _resolution(incident: Incident) -> Iterator[str]:
 
 
 def _post_mortem(incident: Incident) -> Iterator[str]:
-    yield f"# Post-mortem: {escape(incident.title)}"
+    yield f"# Post-mortem: {escape_for_markdown(incident.title)}"
     yield ""
     yield from _head(incident)
     yield from _impact(incident)
@@ -222,7 +222,7 @@ def _post_mortem(incident: Incident) -> Iterator[str]:
     yield "## Timeline (UTC)"
     yield ""
     rows = sorted(incident.timeline, key=lambda each: (each.at, each.says))
-    yield from (f"- {_time(each.at)} {escape(each.says)}" for each in rows)
+    yield from (f"- {_time(each.at)} {escape_for_markdown(each.says)}" for each in rows)
     yield "" if rows else "- nothing is recorded\n"
     yield from _facts(incident)
     yield from _guesses(incident)
@@ -255,7 +255,7 @@ def _impact(incident: Incident) -> Iterator[str]:
     yield f"- Users affected: {_number(incident.users_affected)}"
     for label, name in (("Money at risk", "value_at_risk"), ("Captured, not credited", "captured_not_credited")):
         money = (incident.summary or {}).get(name)
-        yield f"- {label}: {escape(money_text(money)) if isinstance(money, Mapping) else _BLANK}"
+        yield f"- {label}: {escape_for_markdown(token_sums_text(money)) if isinstance(money, Mapping) else _BLANK}"
     yield ""
 
 
@@ -268,7 +268,9 @@ def _change(incident: Incident) -> Iterator[str]:
     moved = [name for name in names if before.get(name, 0) != now.get(name, 0)]
     yield "## Before and now"
     yield ""
-    yield from (f"- {escape(name)}: {before.get(name, 0)} before, {now.get(name, 0)} now" for name in moved)
+    yield from (
+        f"- {escape_for_markdown(name)}: {before.get(name, 0)} before, {now.get(name, 0)} now" for name in moved
+    )
     yield "" if moved else "- no count has changed\n"
 
 
@@ -292,7 +294,7 @@ def _guesses(incident: Incident) -> Iterator[str]:
 def _list(title: str, lines: Iterable[str], *, empty: str) -> Iterator[str]:
     yield f"## {title}"
     yield ""
-    rows = [f"- {escape(line)}" for line in lines]
+    rows = [f"- {escape_for_markdown(line)}" for line in lines]
     yield from rows or [f"- {empty}"]
     yield ""
 

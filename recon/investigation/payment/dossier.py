@@ -16,7 +16,7 @@ from recon.core.ids import normalise_address
 from recon.core.model import Finding, Policy
 from recon.core.tables import DELIVERIES, TABLES, table_of
 from recon.plans.findings import Describer
-from recon.sources.payments.fields import DEFAULT_CANDIDATES, value_at
+from recon.sources.payments.fields import DEFAULT_CANDIDATES, stored_at
 from recon.verdicts.engine import PolarsEngine
 from recon.verdicts.judge import BREAKS, LINKS, horizon_of
 
@@ -132,11 +132,11 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
 def claims_of(row: Row, claims: Iterable[Row]) -> list[Row]:
     """The provider objects that belong to a judged row, by key or, where it has none, by reference."""
     key, topic = row.get("claim_key"), row.get("reference_topic")
-    found = [claim for claim in claims if claim_key(claim) == key is not None]
+    found = [claim for claim in claims if claim_key_of(claim) == key is not None]
     return found or [c for c in claims if key is None and topic and c["reference_topic"] == topic]
 
 
-def claim_key(claim: Row) -> str | None:
+def claim_key_of(claim: Row) -> str | None:
     """The key under which a provider object meets its payment; the same text as in :mod:`recon.verdicts.claims`."""
     known = claim["external_id"] if claim["provider"] == "shkeeper" else claim["request_id"]
     prefix = "payout" if claim.get("object") == "payout" else "pay"
@@ -343,7 +343,7 @@ def _hashes(row: Row) -> list[str]:
 def forwarder_of(document: Mapping[str, Any] | None) -> str | None:
     """The forwarder address that a document names, or None."""
     for path in DEFAULT_CANDIDATES["forwarder"]:
-        value = value_at(document, path.split(".")) if document else None
+        value = stored_at(document, path.split(".")) if document else None
         address = normalise_address(value) if isinstance(value, str) else None
         if address:
             return address

@@ -18,7 +18,7 @@ from recon.core.money import format_units
 from recon.core.registry import Registry
 from recon.investigation.payment.dossier import Dossier, Judged, Row, claims_of, forwarder_of
 from recon.investigation.payment.references import Parts, explain_reference, own_reference
-from recon.sources.payments.fields import DEFAULT_CANDIDATES, Candidate, value_at
+from recon.sources.payments.fields import DEFAULT_CANDIDATES, FieldPlace, stored_at
 
 RETRIES_RN: Final = 3
 """Request Network tries three times after the first delivery, then never again."""
@@ -476,12 +476,12 @@ class Facts:
         }
 
     def _values(self, name: str) -> list[str]:
-        values = (self.plain(Candidate.parse(text).path) for text in DEFAULT_CANDIDATES[name])
+        values = (self.plain(FieldPlace.parse(text).path) for text in DEFAULT_CANDIDATES[name])
         return list(dict.fromkeys(value for value in values if isinstance(value, str) and value))
 
     def plain(self, path: str) -> Any:
         """What the document stores at a path, unwrapped where it is text or a number."""
-        value = value_at(self.dossier.document, path.split(".")) if self.dossier.document else None
+        value = stored_at(self.dossier.document, path.split(".")) if self.dossier.document else None
         if isinstance(value, Mapping) and len(value) == 1:
             return next(iter(value.values()))
         return value

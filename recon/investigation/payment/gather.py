@@ -17,7 +17,7 @@ from recon.core.text import clean_text
 from recon.investigation.payment.dossier import Dossier, Row, cut_out, forwarder_of, with_deliveries
 from recon.investigation.payment.identify import Name, names_of
 from recon.investigation.payment.neighbours import FIELDS, find_neighbours, with_owners
-from recon.investigation.payment.signs import time_text
+from recon.investigation.payment.signs import ms_text
 from recon.sources.chain.forwarders import FindsForwarders
 from recon.sources.interface import (
     ChainQuestion,
@@ -27,12 +27,12 @@ from recon.sources.interface import (
     Selection,
     no_progress,
 )
-from recon.sources.payments.fields import value_at
+from recon.sources.payments.fields import stored_at
 
 if TYPE_CHECKING:
     from recon.core.model import Policy
     from recon.core.registry import Registry
-    from recon.runs.stores.journal import Entry
+    from recon.runs.stores.journal import JournalEntry
     from recon.snapshots.sealed import Snapshot
     from recon.snapshots.take import SourceSet
     from recon.sources.payments.fields import FieldPaths
@@ -82,7 +82,7 @@ class Asking:
     now: datetime
     deliveries: Iterable[Row] = ()
     delivery_sources: tuple[str, ...] = ()
-    journal: Callable[[], Iterable[Entry]] | None = None
+    journal: Callable[[], Iterable[JournalEntry]] | None = None
     progress: Progress = no_progress
 
 
@@ -221,7 +221,7 @@ def _search(names: Sequence[Name], sources: SourceSet, asking: Asking) -> _Searc
 
 def _order(document: Mapping[str, Any], fields: FieldPaths) -> tuple[bool, float, str]:
     """Which of several payments is meant: one that is open before one that is not, then the newest."""
-    status, created = (value_at(document, fields.path(name).split(".")) for name in ("status", "created_at"))
+    status, created = (stored_at(document, fields.path(name).split(".")) for name in ("status", "created_at"))
     try:
         at = created.timestamp() if isinstance(created, datetime) else 0.0
     except (OverflowError, OSError, ValueError):
@@ -371,7 +371,7 @@ def _from_snapshot(
 
 def _records_text(row: Row) -> str:
     """How delivery records of a snapshot are named: the place, and from when on it is whole."""
-    since = "" if row["done_from"] is None else f" (whole since {time_text(row['done_from'])})"
+    since = "" if row["done_from"] is None else f" (whole since {ms_text(row['done_from'])})"
     return f"{row['scope']}{since}"
 
 

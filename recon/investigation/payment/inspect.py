@@ -9,7 +9,7 @@ from recon.investigation.payment.causes import RankedCause, rank_causes
 from recon.investigation.payment.dossier import Dossier, Judged, judge_dossier
 from recon.investigation.payment.facts import Facts
 from recon.investigation.payment.gather import Asking, gather_afresh, gather_from_snapshot
-from recon.investigation.payment.signs import time_text
+from recon.investigation.payment.signs import ms_text
 from recon.investigation.payment.timeline import Event, timeline_of
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def _not_asked(dossier: Dossier) -> tuple[str, ...]:
             said.append(f"{row['source']}, {row['scope']}{own}: {row['problem'] or 'not read completely'}")
     for row in dossier.rows("gaps"):
         said.append(
-            f"{row['source']}, {row['scope']}: nothing is known from {time_text(row['from_ms'])} to "
-            f"{time_text(row['to_ms'])} ({row['reason']})"
+            f"{row['source']}, {row['scope']}: nothing is known from {ms_text(row['from_ms'])} to "
+            f"{ms_text(row['to_ms'])} ({row['reason']})"
         )
     if dossier.payment_id is not None and not dossier.delivery_sources and not dossier.rows("deliveries"):
         said.append("webhook deliveries: no records were given, so whether a webhook came is not known")

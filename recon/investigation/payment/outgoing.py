@@ -17,7 +17,7 @@ from recon.core.money import format_units
 from recon.investigation.payment.dossier import Row
 from recon.investigation.payment.gather import Asking
 from recon.sources.interface import Selection
-from recon.sources.payments.fields import value_at
+from recon.sources.payments.fields import stored_at
 
 if TYPE_CHECKING:
     from recon.snapshots.take import SourceSet
@@ -152,6 +152,6 @@ def _reasons(row: Row, units: int | None, usual: _Usual) -> Iterator[str]:
 
 def _approvers(document: Mapping[str, Any], fields: FieldPaths) -> Iterator[tuple[str, str]]:
     for candidate in fields.of("approver"):
-        value = value_at(document, candidate.parts)
+        value = stored_at(document, candidate.parts)
         if value is not None and not isinstance(value, Mapping | list):
             yield candidate.path, str(value)[:100]

@@ -27,7 +27,7 @@ Answer = Literal["accept", "wait", "suspicious"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ProofCheck:
     """One thing a proof must show: ``state`` is right, wrong, open (time may bring it) or unknown (nobody answered)."""
 
     name: str
@@ -47,7 +47,7 @@ class ProofReport:
     tx_hash: str
     payment_id: str | None
     answer: Answer
-    checks: tuple[Check, ...]
+    checks: tuple[ProofCheck, ...]
 
     @property
     def why(self) -> str:
@@ -74,11 +74,11 @@ def verify_proof(tx: str, dossier: Dossier, *, sources: SourceSet, asking: Askin
     holders, unasked = _holders(tx_hash, sources, asking)
     checks = judge_proof(dossier, transactions=transactions, transfers=transfers, registry=asking.registry)
     checks += _users(holders, dossier, transfers, tx_hash)
-    checks += [Check("asked", "unknown", text) for text in (*failed, *unasked)]
+    checks += [ProofCheck("asked", "unknown", text) for text in (*failed, *unasked)]
     return ProofReport(tx_hash, dossier.payment_id, _answer(checks), tuple(checks))
 
 
-def _answer(checks: Sequence[Check]) -> Answer:
+def _answer(checks: Sequence[ProofCheck]) -> Answer:
     states = {check.state for check in checks}
     if "wrong" in states:
         return "suspicious"
@@ -87,21 +87,23 @@ def _answer(checks: Sequence[Check]) -> Answer:
 
 def judge_proof(
     dossier: Dossier, *, transactions: Sequence[Row], transfers: Sequence[Row], registry: Registry
-) -> list[Check]:
+) -> list[ProofCheck]:
     """The checks of a proof against a payment, from what the chains said of its transaction."""
     payment = dossier.payment
     if payment is None:
-        return [Check("payment", "wrong", "no payment of ours is named, so there is nothing that it could prove")]
+        return [ProofCheck("payment", "wrong", "no payment of ours is named, so there is nothing that it could prove")]
     here = [row for row in transactions if row["chain_id"] == payment["chain_id"]]
     outcome = here[0]["outcome"] if here else "failed"
     elsewhere = [row for row in transactions if row["outcome"] == "success" and row["chain_id"] != payment["chain_id"]]
     if outcome != "success":
         return [_missing(outcome, elsewhere, payment)]
-    checks = [Check("transaction", "right", f"it succeeded on chain {payment['chain_id']} in block {here[0]['block']}")]
+    checks = [
+        ProofCheck("transaction", "right", f"it succeeded on chain {payment['chain_id']} in block {here[0]['block']}")
+    ]
     own = [row for row in transfers if row["chain_id"] == payment["chain_id"]]
     best = _best(own, payment)
     if best is None:
-        return [*checks, Check("transfer", "wrong", "it moves no token at all")]
+        return [*checks, ProofCheck("transfer", "wrong", "it moves no token at all")]
     return [
         *checks,
         *_fields(best, payment),
@@ -111,17 +113,17 @@ def judge_proof(
     ]
 
 
-def _missing(outcome: str, elsewhere: Sequence[Row], payment: Row) -> Check:
+def _missing(outcome: str, elsewhere: Sequence[Row], payment: Row) -> ProofCheck:
     if elsewhere:
         said = f"it is on chain {elsewhere[0]['chain_id']}, the payment is due on chain {payment['chain_id']}"
-        return Check("network", "wrong", said)
+        return ProofCheck("network", "wrong", said)
     if outcome == "pending":
-        return Check("transaction", "open", "it is known and in no block yet")
+        return ProofCheck("transaction", "open", "it is known and in no block yet")
     if outcome == "failed":
-        return Check("transaction", "unknown", "its chain could not be asked about it")
+        return ProofCheck("transaction", "unknown", "its chain could not be asked about it")
     if outcome == "reverted":
-        return Check("transaction", "wrong", "it failed on the chain, so nothing moved")
-    return Check("transaction", "wrong", "no chain in scope knows it")
+        return ProofCheck("transaction", "wrong", "it failed on the chain, so nothing moved")
+    return ProofCheck("transaction", "wrong", "no chain in scope knows it")
 
 
 def _best(transfers: Sequence[Row], payment: Row) -> Row | None:
@@ -136,24 +138,24 @@ def _best(transfers: Sequence[Row], payment: Row) -> Row | None:
     return max(transfers, key=score, default=None)
 
 
-def _fields(row: Row, payment: Row) -> list[Check]:
+def _fields(row: Row, payment: Row) -> list[ProofCheck]:
     checks = []
     for name in ("token", "recipient"):
         right = row[name] == payment[name]
         said = f"the {name} is {row[name]}" + ("" if right else f", expected was {payment[name]}")
-        checks.append(Check(name, "right" if right else "wrong", said))
+        checks.append(ProofCheck(name, "right" if right else "wrong", said))
     if payment["is_deposit"]:
         return checks
     right = row["reference_topic"] is not None and row["reference_topic"] == payment["reference_topic"]
     carried = row["reference_topic"] or "none"
     said = "it carries the payment's reference" if right else f"its reference is {carried}, not the payment's"
-    checks.append(Check("reference", "right" if right else "wrong", said))
+    checks.append(ProofCheck("reference", "right" if right else "wrong", said))
     if right and row["kind"] != "fee_proxy":
-        checks.append(Check("contract", "wrong", f"the log is of {row['emitter']}, which is no fee proxy"))
+        checks.append(ProofCheck("contract", "wrong", f"the log is of {row['emitter']}, which is no fee proxy"))
     return checks
 
 
-def _amount(transfers: Sequence[Row], payment: Row, registry: Registry) -> Check:
+def _amount(transfers: Sequence[Row], payment: Row, registry: Registry) -> ProofCheck:
     def mine(row: Row) -> bool:
         by_reference = payment["is_deposit"] or row["reference_topic"] == payment["reference_topic"]
         return bool(row["token"] == payment["token"] and row["recipient"] == payment["recipient"] and by_reference)
@@ -161,44 +163,48 @@ def _amount(transfers: Sequence[Row], payment: Row, registry: Registry) -> Check
     units = sum(int(row["amount_units"] or 0) for row in transfers if mine(row))
     needed, due = payment["covered_from_units"], payment["expected_units"]
     if needed is None:
-        return Check("amount", "wrong", "the payment's own amount cannot be read")
+        return ProofCheck("amount", "wrong", "the payment's own amount cannot be read")
     token = registry.tokens.get((payment["chain_id"], payment["token"] or ""))
 
     def text(value: Any) -> str:
         return format_units(int(value), decimals=token.decimals) if token else f"{value} base units"
 
     said = f"{text(units)} came in it, {text(due)} are due"
-    return Check("amount", "right" if units >= int(needed) else "wrong", said)
+    return ProofCheck("amount", "right" if units >= int(needed) else "wrong", said)
 
 
-def _depth(row: Row, payment: Row, dossier: Dossier) -> Check:
+def _depth(row: Row, payment: Row, dossier: Dossier) -> ProofCheck:
     least = dossier.policy.confirmations_of(payment["chain_id"])
     count = row["confirmations"] or 0
     said = f"{count} confirmation{'' if count == 1 else 's'}, {least} are the minimum" + (
         "" if row["final"] else ", not final yet"
     )
-    return Check("depth", "right" if row["final"] and count >= least else "open", said)
+    return ProofCheck("depth", "right" if row["final"] and count >= least else "open", said)
 
 
-def _when(row: Row, payment: Row) -> list[Check]:
+def _when(row: Row, payment: Row) -> list[ProofCheck]:
     created, at = payment["created_at"], row["block_time"]
     if created is None or at is None or at >= created - 300_000:
         return []
-    return [Check("time", "wrong", "the money moved before the payment was made: an old transaction is shown again")]
+    return [
+        ProofCheck("time", "wrong", "the money moved before the payment was made: an old transaction is shown again")
+    ]
 
 
-def _users(holders: dict[str, str | None], dossier: Dossier, transfers: Sequence[Row], tx_hash: str) -> list[Check]:
+def _users(
+    holders: dict[str, str | None], dossier: Dossier, transfers: Sequence[Row], tx_hash: str
+) -> list[ProofCheck]:
     """Whether another payment uses the transaction; in a batch each payment has a reference and a log of its own."""
     others = [payment_id for payment_id in holders if payment_id != dossier.payment_id]
     if not others:
-        return [Check("unused", "right", "no other payment records it")]
+        return [ProofCheck("unused", "right", "no other payment records it")]
     payment = dossier.payment
     topic = payment["reference_topic"] if payment else None
     is_own = topic is not None and any(row["reference_topic"] == topic for row in transfers)
     rivals = [each for each in others if holders[each] in (None, topic)]
     if is_own and not rivals and payment is not None and not payment["is_deposit"]:
-        return [Check("unused", "right", f"payment {others[0]} records {tx_hash} too, each by a log of its own")]
-    return [Check("unused", "wrong", f"payment {', '.join(others[:5])} records the same transaction already")]
+        return [ProofCheck("unused", "right", f"payment {others[0]} records {tx_hash} too, each by a log of its own")]
+    return [ProofCheck("unused", "wrong", f"payment {', '.join(others[:5])} records the same transaction already")]
 
 
 def _read(tx_hash: str, sources: SourceSet, asking: Asking) -> tuple[list[Row], list[Row], list[str]]:

@@ -20,7 +20,7 @@ class Sign:
     speaks_for: bool = True
 
 
-def time_text(ms: int | None) -> str:
+def ms_text(ms: int | None) -> str:
     """UTC milliseconds as a time to the second; far-off numbers are shown as they are."""
     if ms is None:
         return "an unknown time"
@@ -165,7 +165,7 @@ DISPUTED: Final = Sign(
 COVERED: Final = Sign(lambda f: f.is_covered, _paid_text)
 MONEY_SEEN: Final = Sign(
     lambda f: bool(f.valid) and not f.is_covered,
-    lambda f: f"{f.amount(f.row['received'])} seen on chain at {time_text(f.money_at)}",
+    lambda f: f"{f.amount(f.row['received'])} seen on chain at {ms_text(f.money_at)}",
 )
 ROW_STATE: Final = Sign(
     lambda f: True,
@@ -253,15 +253,15 @@ CLOSE_TOGETHER: Final = Sign(
 OTHER_CONTRACT: Final = Sign(
     lambda f: f.other_contract is not None, lambda f: f"the log is of proxy {f.other_contract}"
 )
-RECENT: Final = Sign(is_recent, lambda f: f"the money came at {time_text(f.money_at)}, less than an hour ago")
+RECENT: Final = Sign(is_recent, lambda f: f"the money came at {ms_text(f.money_at)}, less than an hour ago")
 NOT_RECENT: Final = Sign(
     lambda f: f.money_at is not None and not is_recent(f),
-    lambda f: f"the money came at {time_text(f.money_at)}; indexers are rarely an hour behind",
+    lambda f: f"the money came at {ms_text(f.money_at)}; indexers are rarely an hour behind",
     speaks_for=False,
 )
 LATE: Final = Sign(
     came_late,
-    lambda f: f"the money came at {time_text(f.row['proof_time'])}, it expired at {time_text(f.row['expires_at'])}",
+    lambda f: f"the money came at {ms_text(f.row['proof_time'])}, it expired at {ms_text(f.row['expires_at'])}",
 )
 SEVERAL: Final = Sign(
     lambda f: len(f.valid) > 1,
@@ -279,7 +279,7 @@ FEE_ONLY: Final = Sign(
 PART: Final = Sign(lambda f: bool(f.valid), _part_text)
 EXPIRES: Final = Sign(
     lambda f: f.row["expires_at"] is not None,
-    lambda f: f"it {'expired' if f.row['expired'] else 'expires'} at {time_text(f.row['expires_at'])}",
+    lambda f: f"it {'expired' if f.row['expired'] else 'expires'} at {ms_text(f.row['expires_at'])}",
 )
 DELIVERED_OK: Final = Sign(
     lambda f: f.was_accepted, lambda f: f"{len(f.deliveries)} deliveries were answered: {f.answered_text}"
@@ -288,7 +288,7 @@ DELIVERED_BAD: Final = Sign(
     lambda f: bool(f.deliveries) and not f.was_accepted,
     lambda f: (
         f"{len(f.deliveries)} deliveries, answered {f.answered_text}, the last at "
-        f"{time_text(f.deliveries[-1]['received_at'])}"
+        f"{ms_text(f.deliveries[-1]['received_at'])}"
     ),
 )
 SIGNATURE: Final = Sign(is_unverified, lambda f: "no delivery verified")

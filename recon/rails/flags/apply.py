@@ -18,13 +18,13 @@ from recon.rails.flags.errors import (
     FlagFileMovedError,
     FlagPlanError,
     GatesFailedError,
-    NothingToUndoError,
+    NoFlagRunToUndoError,
     OverrideError,
     RunUnknownError,
 )
-from recon.rails.flags.files import FlagFile, FlagPlace, OnStep, no_step, sha256_of
-from recon.rails.flags.journal import Entry, FlagJournal
-from recon.rails.flags.plan import CLOCK_SKEW, FlagPlan, FlagSetup, Request, ask_rails, plan_undo
+from recon.rails.flags.files import FlagFile, FlagPlace, OnStep, no_file_step, sha256_of
+from recon.rails.flags.journal import FlagEntry, FlagJournal
+from recon.rails.flags.plan import CLOCK_SKEW, FlagPlan, FlagSetup, Request, ask_rails, plan_flag_undo
 from recon.rails.flags.probes import Probe, Prober
 from recon.rails.flags.words import bool_of, mode_of, split_list
 
@@ -111,7 +111,7 @@ class FlagRun:
 
 
 def apply_flag_plan(
-    plan: FlagPlan, ports: FlagPorts, *, consent: Consent, now: datetime, on_step: OnStep = no_step
+    plan: FlagPlan, ports: FlagPorts, *, consent: Consent, now: datetime, on_step: OnStep = no_file_step
 ) -> FlagRun:
     """Write the plan's flags, if everything is still as it was reviewed, and look at the result.
 
@@ -233,7 +233,7 @@ def run_name(plan: FlagPlan, now: datetime) -> str:
     return f"flags-{now:%Y%m%dT%H%M%SZ}-{plan.digest[:8]}"
 
 
-def unsettled_run(entries: Sequence[Entry], plan_digest: str) -> str | None:
+def unsettled_run(entries: Sequence[FlagEntry], plan_digest: str) -> str | None:
     """The run of a plan whose intent stands in the journal without an outcome; None when there is none."""
     found: str | None = None
     for entry in entries:
@@ -244,7 +244,7 @@ def unsettled_run(entries: Sequence[Entry], plan_digest: str) -> str | None:
     return found
 
 
-def _last_run_of(entries: Sequence[Entry], plan_digest: str) -> str | None:
+def _last_run_of(entries: Sequence[FlagEntry], plan_digest: str) -> str | None:
     runs = [entry.run for entry in entries if entry.kind == "intent" and entry.body.get("plan") == plan_digest]
     return runs[-1] if runs else None
 
@@ -267,18 +267,18 @@ def undo_flag_run(run: str, ports: FlagPorts, *, request: Request) -> FlagPlan:
     outcomes = [str(entry.body.get("outcome")) for entry in entries if entry.kind == "outcome"]
     seen = ports.place.read()
     if outcomes and outcomes[-1] != "changed":
-        raise NothingToUndoError(run=run, why="it was refused and changed nothing")
+        raise NoFlagRunToUndoError(run=run, why="it was refused and changed nothing")
     if not outcomes and seen.digest != intent["after_digest"]:
-        raise NothingToUndoError(
+        raise NoFlagRunToUndoError(
             run=run, why="it was interrupted before it changed anything, or others changed it since"
         )
     if str(seen.target) != intent["target"]:
-        raise NothingToUndoError(run=run, why=f"it changed {intent['target']} and the flags are in {seen.target} now")
+        raise NoFlagRunToUndoError(run=run, why=f"it changed {intent['target']} and the flags are in {seen.target} now")
     edits = tuple(Edit(**edit) for edit in intent["edits"])
     if not edits:
-        raise NothingToUndoError(run=run, why="it had nothing to change")
+        raise NoFlagRunToUndoError(run=run, why="it had nothing to change")
     was = {key: str(intent[key]) for key in ("recipe", "sick", "safe", "before_digest", "after_digest")}
-    plan = plan_undo(edits, run=run, was=was, seen=seen, setup=ports.setup, request=request)
+    plan = plan_flag_undo(edits, run=run, was=was, seen=seen, setup=ports.setup, request=request)
     ask_rails(plan.opened, setup=ports.setup, prober=ports.prober)
     return plan
 

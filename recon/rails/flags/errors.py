@@ -100,7 +100,7 @@ class FlagPlanError(RefusedError):
         super().__init__(f'{path}: {why}; nothing was changed. Make a new one with "recon flags rollback".')
 
 
-class NothingToUndoError(RefusedError):
+class NoFlagRunToUndoError(RefusedError):
     """A run cannot be taken back, because it changed nothing or what it wrote is no longer there."""
 
     def __init__(self, *, run: str, why: str) -> None:

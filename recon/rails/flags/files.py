@@ -28,7 +28,7 @@ STEPS: Final = ("locked", "checked", "created", "written", "owned", "synced", "r
 OnStep = Callable[[str], None]
 
 
-def no_step(step: str) -> None:
+def no_file_step(step: str) -> None:
     """Take no notice."""
 
 
@@ -65,7 +65,7 @@ class FlagPlace(Protocol):
         """Read it. Raises FlagFileError."""
         ...
 
-    def swap(self, seen: FlagFile, data: bytes, *, on_step: OnStep = no_step) -> None:
+    def swap(self, seen: FlagFile, data: bytes, *, on_step: OnStep = no_file_step) -> None:
         """Replace it if it is still what was seen. Raises FlagFileMovedError or FlagFileError."""
         ...
 
@@ -85,7 +85,7 @@ class DotenvPlace:
         """See :func:`read_flag_file`."""
         return read_flag_file(self.path)
 
-    def swap(self, seen: FlagFile, data: bytes, *, on_step: OnStep = no_step) -> None:
+    def swap(self, seen: FlagFile, data: bytes, *, on_step: OnStep = no_file_step) -> None:
         """See :func:`swap_flag_file`."""
         swap_flag_file(seen, data, on_step=on_step)
 
@@ -147,7 +147,7 @@ def check_swappable(seen: FlagFile) -> None:
         raise _refusal(seen.path, "stands in a folder where no file may be made", "Run the command as its owner.")
 
 
-def swap_flag_file(seen: FlagFile, data: bytes, *, on_step: OnStep = no_step) -> None:
+def swap_flag_file(seen: FlagFile, data: bytes, *, on_step: OnStep = no_file_step) -> None:
     """Replace the file by ``data``, keeping mode and owner, if it is still what was seen.
 
     Args:

@@ -26,7 +26,7 @@ LOCK_WAIT_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FlagEntry:
     """One line: its place in the chain, the run it belongs to, what kind of thing happened, and the details."""
 
     seq: int
@@ -65,7 +65,7 @@ class FlagJournal:
         finally:
             lock.release()
 
-    def read(self) -> tuple[Entry, ...]:
+    def read(self) -> tuple[FlagEntry, ...]:
         """All entries, oldest first, after checking the whole chain.
 
         The half line of an interrupted write is passed over if it is the last, or if the next entry says so.
@@ -81,7 +81,7 @@ class FlagJournal:
             raise JournalBrokenError(path=str(self.path), line=1, why=f"cannot be read ({_words(error)})") from error
         return tuple(self._entries(data))
 
-    def _entries(self, data: bytes) -> Iterator[Entry]:
+    def _entries(self, data: bytes) -> Iterator[FlagEntry]:
         lines = data.split(b"\n")
         last, seq, torn = GENESIS, 0, ""
         for number, line in enumerate(lines[:LINES_MAX], 1):
@@ -93,7 +93,7 @@ class FlagJournal:
                 torn = sha256_hex(line)
                 continue
             self._check(raw, number=number, seq=seq, last=last, torn=torn)
-            entry = Entry(seq, raw["at"], raw["run"], raw["kind"], raw["body"], raw["digest"])
+            entry = FlagEntry(seq, raw["at"], raw["run"], raw["kind"], raw["body"], raw["digest"])
             last, seq, torn = entry.digest, seq + 1, ""
             yield entry
         if torn and data.endswith(b"\n"):
@@ -111,7 +111,7 @@ class FlagJournal:
         if why is not None:
             raise JournalBrokenError(path=str(self.path), line=number, why=why)
 
-    def append(self, *, at: str, run: str, kind: str, body: Mapping[str, Any], state: str) -> Entry:
+    def append(self, *, at: str, run: str, kind: str, body: Mapping[str, Any], state: str) -> FlagEntry:
         """Add one entry and make it last before returning.
 
         Args:
@@ -140,7 +140,7 @@ class FlagJournal:
                 os.close(handle)
         except OSError as error:
             raise self._failure(_words(error), state) from error
-        return Entry(seq, at, run, kind, raw["body"], raw["digest"])
+        return FlagEntry(seq, at, run, kind, raw["body"], raw["digest"])
 
     def _tail(self) -> bytes:
         """What stands behind the last line end: nothing, unless a write was interrupted."""

@@ -19,7 +19,7 @@ from recon.core.version import __version__
 from recon.rails.flags.dotenv import Edit, apply_edits, edits_for, read_dotenv
 from recon.rails.flags.errors import FlagFileError, FlagPlanError, RailDownError, RailUnknownError
 from recon.rails.flags.files import FlagFile, check_swappable, sha256_of
-from recon.rails.flags.probes import Answer, Probe, Prober
+from recon.rails.flags.probes import Probe, ProbeAnswer, Prober
 from recon.rails.flags.recipes import Recipe, Roles, plan_values
 from recon.rails.flags.status import judge_flags, open_rails
 from recon.rails.flags.words import FlagWords
@@ -85,7 +85,7 @@ class FlagPlan:
     contradictions: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     confirms: tuple[Confirm, ...] = ()
-    asked: tuple[Answer, ...] = ()
+    asked: tuple[ProbeAnswer, ...] = ()
     blast: dict[str, Any] | None = None
     gates: tuple[dict[str, Any], ...] = ()
     blocked_by: tuple[str, ...] = ()
@@ -183,7 +183,7 @@ def plan_recipe(
     return seal_flag_plan(plan)
 
 
-def plan_undo(
+def plan_flag_undo(
     edits: Iterable[Edit], *, run: str, was: Mapping[str, str], seen: FlagFile, setup: FlagSetup, request: Request
 ) -> FlagPlan:
     """Plan how a run's edits are taken back, newest first, on the file as it is now.
@@ -288,7 +288,7 @@ def _restart_step(setup: FlagSetup) -> str:
 _MOUNTED: Final = "A container that mounts the file itself keeps the old one until it is recreated."
 
 
-def ask_rails(rails: Iterable[str], *, setup: FlagSetup, prober: Prober) -> tuple[Answer, ...]:
+def ask_rails(rails: Iterable[str], *, setup: FlagSetup, prober: Prober) -> tuple[ProbeAnswer, ...]:
     """Ask each rail once whether it is well.
 
     Raises:

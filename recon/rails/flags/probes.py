@@ -57,7 +57,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeAnswer:
     """What came of one question.
 
     Args:
@@ -81,11 +81,11 @@ class Answer:
 class Prober(Protocol):
     """Whoever can ask."""
 
-    def ask(self, probe: Probe) -> Answer:
+    def ask(self, probe: Probe) -> ProbeAnswer:
         """Ask once; every failure is an answer, never an exception."""
         ...
 
-    def ask_gone(self, probe: Probe) -> Answer:
+    def ask_gone(self, probe: Probe) -> ProbeAnswer:
         """Ask whether nothing lives at an address any more: ``gone``, ``up`` when something does, or ``unclear``."""
         ...
 
@@ -104,27 +104,27 @@ def shown_address(url: str) -> str:
 class HttpProber:
     """Asks over HTTP; follows no redirect, reads a bounded body, keeps no cookie."""
 
-    def ask(self, probe: Probe) -> Answer:
+    def ask(self, probe: Probe) -> ProbeAnswer:
         """See :class:`Prober`."""
         status, body, failure = self._get(probe)
         if failure:
-            return Answer(probe.name, "down", failure, status)
+            return ProbeAnswer(probe.name, "down", failure, status)
         if status != probe.expect_status:
-            return Answer(probe.name, "down", _status_words(probe, status), status)
+            return ProbeAnswer(probe.name, "down", _status_words(probe, status), status)
         if not probe.wants_json:
-            return Answer(probe.name, "up", f"HTTP {status}", status)
+            return ProbeAnswer(probe.name, "up", f"HTTP {status}", status)
         return _judge_json(probe, status, body)
 
-    def ask_gone(self, probe: Probe) -> Answer:
+    def ask_gone(self, probe: Probe) -> ProbeAnswer:
         """See :class:`Prober`. A refused login says nothing; a redirect says nothing either."""
         status, _, failure = self._get(probe)
         if failure or status is None:
-            return Answer(probe.name, "unclear", failure or "no answer", status)
+            return ProbeAnswer(probe.name, "unclear", failure or "no answer", status)
         if status in (404, 410):
-            return Answer(probe.name, "gone", f"HTTP {status}", status)
+            return ProbeAnswer(probe.name, "gone", f"HTTP {status}", status)
         if 200 <= status < 300 or status in (400, 405, 415, 422):
-            return Answer(probe.name, "up", f"HTTP {status}, so the path is still served", status)
-        return Answer(probe.name, "unclear", f"HTTP {status} does not tell", status)
+            return ProbeAnswer(probe.name, "up", f"HTTP {status}, so the path is still served", status)
+        return ProbeAnswer(probe.name, "unclear", f"HTTP {status} does not tell", status)
 
     def _get(self, probe: Probe) -> tuple[int | None, bytes, str]:
         import httpx
@@ -152,19 +152,21 @@ def _status_words(probe: Probe, status: int | None) -> str:
     return f"{probe.place} answers HTTP {status} instead of {probe.expect_status}"
 
 
-def _judge_json(probe: Probe, status: int, body: bytes) -> Answer:
+def _judge_json(probe: Probe, status: int, body: bytes) -> ProbeAnswer:
     try:
         content = json.loads(body, parse_float=str, parse_int=str)
     except (ValueError, RecursionError):
         what = "HTML" if body.lstrip()[:1] == b"<" else "something that is no JSON" if body.strip() else "nothing"
-        return Answer(probe.name, "down", f"{probe.place} answers HTTP {status} with {what}", status)
+        return ProbeAnswer(probe.name, "down", f"{probe.place} answers HTTP {status} with {what}", status)
     if isinstance(content, dict) and str(content.get("status", "")).lower() == "error":
-        return Answer(probe.name, "down", f"{probe.place} answers HTTP {status} with status error", status)
+        return ProbeAnswer(probe.name, "down", f"{probe.place} answers HTTP {status} with status error", status)
     for path, wanted in probe.expect.items():
         if (found := read_path(content, path)) != wanted:
-            return Answer(probe.name, "down", f"{probe.place} shows {path}={found!r} instead of {wanted!r}", status)
+            return ProbeAnswer(
+                probe.name, "down", f"{probe.place} shows {path}={found!r} instead of {wanted!r}", status
+            )
     values = {flag: text for flag, path in probe.values.items() if (text := read_path(content, path)) is not None}
-    return Answer(probe.name, "up", f"HTTP {status} from {probe.place}", status, values)
+    return ProbeAnswer(probe.name, "up", f"HTTP {status} from {probe.place}", status, values)
 
 
 def read_path(content: Any, path: str) -> str | None:

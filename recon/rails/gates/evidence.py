@@ -18,8 +18,8 @@ from recon.core.model import Plan
 from recon.core.registry import load_registry
 from recon.plans.history import History
 from recon.rails.flags.plan import FlagSetup
-from recon.rails.flags.probes import Answer, Probe, Prober
-from recon.rails.gates.records import Deliveries, DeliveryRecord, DryRun, Finding, HealthRecord, RunRecord
+from recon.rails.flags.probes import Probe, ProbeAnswer, Prober
+from recon.rails.gates.records import Deliveries, DeliveryRecord, DryRun, GateFinding, HealthRecord, RunRecord
 
 HEALTH_FILE: Final = "health-checks.ndjson"
 FORMAT: Final = 1
@@ -82,7 +82,8 @@ def dry_run_of(plan: Plan) -> DryRun:
         at=at,
         judged={str(rail): {str(name): int(count) for name, count in split.items()} for rail, split in judged.items()},
         findings=tuple(
-            Finding(item.payment_id, item.provider, item.verdict, item.tier, item.severity) for item in plan.findings
+            GateFinding(item.payment_id, item.provider, item.verdict, item.tier, item.severity)
+            for item in plan.findings
         ),
         is_healthy=health.get("ok") is True,
         health_reasons=tuple(str(reason) for reason in health.get("reasons") or ()),
@@ -153,15 +154,17 @@ def check_health(
     provider: str, *, setup: FlagSetup, prober: Prober, backend: Iterable[Probe], now: datetime
 ) -> HealthRecord:
     """Make one deployment health check: the rail itself and every probe of the running backend, each asked once."""
-    answers: list[Answer] = []
+    answers: list[ProbeAnswer] = []
     if (probe := setup.health.get(provider)) is None:
-        answers.append(Answer(provider, "down", f"no health address is configured for {provider}"))
+        answers.append(ProbeAnswer(provider, "down", f"no health address is configured for {provider}"))
     else:
         answers.append(prober.ask(probe))
     asked = tuple(backend)
     answers.extend(prober.ask(each) for each in asked)
     if not asked:
-        answers.append(Answer("backend", "down", "no probe of the running backend is configured in [[flags.readback]]"))
+        answers.append(
+            ProbeAnswer("backend", "down", "no probe of the running backend is configured in [[flags.readback]]")
+        )
     bad = [answer for answer in answers if not answer.is_up]
     why = "; ".join(f"{answer.name}: {answer.why}" for answer in (bad or answers))
     return HealthRecord(now, provider, not bad, why[:1000])

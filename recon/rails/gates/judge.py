@@ -16,11 +16,11 @@ from typing import Final, Literal
 
 from recon.core.model import Severity, Tier, Verdict
 from recon.rails.gates.records import (
-    Case,
     DeliveryRecord,
     DryRun,
-    Evidence,
-    Finding,
+    GateCase,
+    GateEvidence,
+    GateFinding,
     GateLimits,
     HealthRecord,
     RunRecord,
@@ -79,22 +79,22 @@ class GateReport:
         return tuple(gate.name for gate in self.gates if gate.outcome != "pass")
 
 
-def judge_enable(provider: str, evidence: Evidence, *, limits: GateLimits, now: datetime) -> GateReport:
+def judge_enable(provider: str, evidence: GateEvidence, *, limits: GateLimits, now: datetime) -> GateReport:
     """Judge whether a rail may carry money again: every gate must pass."""
-    case = Case(provider, evidence, limits, now)
+    case = GateCase(provider, evidence, limits, now)
     gates = tuple(gate(case) for gate in ENABLE_GATES)
     open_ = [gate.name for gate in gates if gate.outcome != "pass"]
     because = f"{', '.join(open_)} not passed" if open_ else "every gate passed"
     return GateReport("enable", provider, _time(now), gates, "refuse" if open_ else "enable", because)
 
 
-def judge_rollback(provider: str, evidence: Evidence, *, limits: GateLimits, now: datetime) -> GateReport:
+def judge_rollback(provider: str, evidence: GateEvidence, *, limits: GateLimits, now: datetime) -> GateReport:
     """Judge whether a rail must be rolled back, or the matter escalated because nobody can tell.
 
     Blocked reconciliation escalates and does not roll back by itself, even where a criterion is over its limit as well:
     whoever it is escalated to decides, with both on the table.
     """
-    case = Case(provider, evidence, limits, now)
+    case = GateCase(provider, evidence, limits, now)
     blocked = judge_blocked(case)
     criteria = tuple(gate(case) for gate in ROLLBACK_GATES)
     over = [gate.name for gate in criteria if gate.outcome == "fail"]
@@ -113,7 +113,7 @@ def judge_rollback(provider: str, evidence: Evidence, *, limits: GateLimits, now
     return GateReport("rollback", provider, _time(now), (blocked, *criteria), decision, because)
 
 
-def judge_blocked(case: Case) -> Gate:
+def judge_blocked(case: GateCase) -> Gate:
     """Whether one outcome has blocked reconciliation, run after run, for longer than allowed."""
     limit = case.limits.escalate_after_min
     make = _Maker(
@@ -154,7 +154,7 @@ def _stretch(runs: Sequence[RunRecord], outcome: str, gap: timedelta) -> tuple[R
     return tuple(reversed(found))
 
 
-def judge_invariants(case: Case) -> Gate:
+def judge_invariants(case: GateCase) -> Gate:
     """Whether a payout, hold or release breaks what must always hold."""
     limit = case.limits.invariant_violations_max
     make = _Maker("invariants", "Does a payout, hold or release break an invariant?", f"at most {limit}")
@@ -168,13 +168,13 @@ def judge_invariants(case: Case) -> Gate:
     return make(measured, outcome, f"{len(found)} violations, {limit} allowed", _last(evidence))
 
 
-def _is_violation(item: Finding) -> bool:
+def _is_violation(item: GateFinding) -> bool:
     if item.verdict is Verdict.DISPUTE_HOLD:
         return item.severity is Severity.CRITICAL
     return item.verdict in INVARIANTS
 
 
-def judge_webhook_burst(case: Case) -> Gate:
+def judge_webhook_burst(case: GateCase) -> Gate:
     """Whether webhooks of the rail fail in a burst."""
     minutes, limit = case.limits.webhook_burst_min, case.limits.webhook_burst_failures_max
     said = f"at most {limit} in {minutes} min" if limit is not None else "not set"
@@ -194,7 +194,7 @@ def judge_webhook_burst(case: Case) -> Gate:
     return make(measured, "pass", f"{len(failed)} failures, {limit} allowed", _delivery_lines(failed))
 
 
-def judge_chain_mismatch(case: Case) -> Gate:
+def judge_chain_mismatch(case: GateCase) -> Gate:
     """Whether too many payments disagree with the chain."""
     limit = case.limits.chain_mismatch_ppm_max
     said = f"at most {_percent(limit)}" if limit is not None else "not set"
@@ -215,7 +215,7 @@ def judge_chain_mismatch(case: Case) -> Gate:
     return make(measured, outcome, f"{wrong} of {judged} judged payments disagree with the chain", evidence)
 
 
-def judge_health_checks(case: Case) -> Gate:
+def judge_health_checks(case: GateCase) -> Gate:
     """Whether the last deployment health checks were all well, in a row, and are recent."""
     wanted, gap = case.limits.health_checks_min, timedelta(seconds=case.limits.health_check_gap_s)
     make = _Maker(
@@ -244,7 +244,7 @@ def judge_health_checks(case: Case) -> Gate:
     return make(measured, "pass", f"{len(row)} in a row were well", evidence)
 
 
-def judge_webhook_verification(case: Case) -> Gate:
+def judge_webhook_verification(case: GateCase) -> Gate:
     """Whether webhooks could be verified for long enough."""
     hours = case.limits.webhook_quiet_h
     make = _Maker("webhook_verification", f"Was every webhook of the last {hours} h verified?", "no failure")
@@ -259,7 +259,7 @@ def judge_webhook_verification(case: Case) -> Gate:
     return make(f"0 failures in {count} deliveries", "pass", f"none of {count} deliveries failed verification")
 
 
-def judge_dead_letters(case: Case) -> Gate:
+def judge_dead_letters(case: GateCase) -> Gate:
     """Whether the number of dead letters stood still for long enough."""
     hours, limit = case.limits.dead_letter_stable_h, case.limits.dead_letter_growth_max
     make = _Maker(
@@ -276,7 +276,7 @@ def judge_dead_letters(case: Case) -> Gate:
     return make(f"{len(new)} new, {total} in all", "pass", f"{len(new)} came in the last {hours} h")
 
 
-def judge_mismatch_rate(case: Case) -> Gate:
+def judge_mismatch_rate(case: GateCase) -> Gate:
     """Whether few enough of enough judged payments of the rail show a break."""
     limit, wanted = case.limits.mismatch_below_ppm, case.limits.samples_min
     make = _Maker(
@@ -302,7 +302,7 @@ def judge_mismatch_rate(case: Case) -> Gate:
     return make(measured, "pass", f"{len(broken)} of {samples} is below {_percent(limit)}", evidence)
 
 
-def judge_manual_sample(case: Case) -> Gate:
+def judge_manual_sample(case: GateCase) -> Gate:
     """Whether two different people looked at enough payments and found every judgement right."""
     rows, people = case.limits.sample_rows_min, case.limits.sample_operators_min
     make = _Maker(
@@ -332,7 +332,7 @@ def judge_manual_sample(case: Case) -> Gate:
     return make(f"{count} rows, signed by {len(names)}", "fail" if why else "pass", said, evidence)
 
 
-def judge_clean_windows(case: Case) -> Gate:
+def judge_clean_windows(case: GateCase) -> Gate:
     """Whether the last days, one by one, were read whole and healthy and brought no new break."""
     wanted, hours = case.limits.clean_windows_min, case.limits.clean_window_h
     make = _Maker(
@@ -351,7 +351,7 @@ def judge_clean_windows(case: Case) -> Gate:
     return make(f"{wanted} in a row", "pass", f"the last {wanted} windows were clean", tuple(evidence))
 
 
-def _judge_window(case: Case, begin: datetime, end: datetime) -> tuple[Outcome, str]:
+def _judge_window(case: GateCase, begin: datetime, end: datetime) -> tuple[Outcome, str]:
     """Whether one window is clean, and why not."""
     runs = case.runs()
     inside = [number for number, run in enumerate(runs) if begin < run.at <= end]
@@ -386,7 +386,7 @@ def _judge_run(run: RunRecord, before: RunRecord | None) -> tuple[Outcome, str]:
     return ("fail", f"found {new} new breaks") if new else ("pass", "")
 
 
-def judge_dry_run(case: Case) -> Gate:
+def judge_dry_run(case: GateCase) -> Gate:
     """Whether the latest dry run is recent, whole, complete and healthy."""
     hours = case.limits.dry_run_age_max_h
     make = _Maker(
@@ -403,7 +403,7 @@ def judge_dry_run(case: Case) -> Gate:
     return make(measured, "pass", "it is healthy and complete", evidence)
 
 
-def _fresh(case: Case) -> DryRun | str:
+def _fresh(case: GateCase) -> DryRun | str:
     """The latest dry run if it can be judged by, else why not."""
     run, hours = case.evidence.dry_run, case.limits.dry_run_age_max_h
     if run is None:
@@ -419,7 +419,7 @@ def _fresh(case: Case) -> DryRun | str:
     return run
 
 
-def _unwatched(case: Case, since: datetime) -> str:
+def _unwatched(case: GateCase, since: datetime) -> str:
     """Why the delivery records do not cover the time from a moment until now, or nothing."""
     held = case.evidence.deliveries
     if held is None:
@@ -431,7 +431,7 @@ def _unwatched(case: Case, since: datetime) -> str:
     return ""
 
 
-ENABLE_GATES: Final[tuple[Callable[[Case], Gate], ...]] = (
+ENABLE_GATES: Final[tuple[Callable[[GateCase], Gate], ...]] = (
     judge_health_checks,
     judge_webhook_verification,
     judge_dead_letters,
@@ -440,7 +440,7 @@ ENABLE_GATES: Final[tuple[Callable[[Case], Gate], ...]] = (
     judge_clean_windows,
     judge_dry_run,
 )
-ROLLBACK_GATES: Final[tuple[Callable[[Case], Gate], ...]] = (
+ROLLBACK_GATES: Final[tuple[Callable[[GateCase], Gate], ...]] = (
     judge_invariants,
     judge_webhook_burst,
     judge_chain_mismatch,

@@ -96,7 +96,7 @@ class Deliveries:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GateFinding:
     """What gates use of a finding of a plan."""
 
     payment_id: str
@@ -119,7 +119,7 @@ class DryRun:
     digest: str
     at: datetime
     judged: Mapping[str, Mapping[str, int]]
-    findings: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]
     is_healthy: bool
     health_reasons: tuple[str, ...]
     incomplete: tuple[str, ...]
@@ -159,7 +159,7 @@ class SignedSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class GateEvidence:
     """Everything that was measured; what is None was not."""
 
     runs: tuple[RunRecord, ...] = ()
@@ -170,11 +170,11 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class GateCase:
     """One question put to all gates."""
 
     provider: str
-    evidence: Evidence
+    evidence: GateEvidence
     limits: GateLimits
     now: datetime
 

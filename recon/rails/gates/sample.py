@@ -69,7 +69,7 @@ class SignOffError(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class SampleCandidate:
     """A payment that may be drawn: what recon says of it, and its size in base units of its token."""
 
     payment_id: str
@@ -152,7 +152,7 @@ class SignOff:
     digest: str = ""
 
 
-def draw_sample(candidates: Iterable[Candidate], *, size: int, seed: int) -> tuple[SampleRow, ...]:
+def draw_sample(candidates: Iterable[SampleCandidate], *, size: int, seed: int) -> tuple[SampleRow, ...]:
     """Draw rows, stratified by verdict and size; the same candidates in any order and the same seed give the same rows.
 
     Each stratum gives one row before any gives a second; where strata outnumber rows, the verdicts take turns.
@@ -163,13 +163,13 @@ def draw_sample(candidates: Iterable[Candidate], *, size: int, seed: int) -> tup
     unique = {candidate.payment_id: candidate for candidate in candidates}
     if not 1 <= size <= SIZE_MAX or len(unique) < size:
         raise SampleTooSmallError(size=size, found=len(unique))
-    strata: dict[tuple[str, str], list[Candidate]] = {}
+    strata: dict[tuple[str, str], list[SampleCandidate]] = {}
     for candidate in sorted(unique.values(), key=lambda item: item.payment_id):
         strata.setdefault((candidate.verdict, candidate.band), []).append(candidate)
     dice = random.Random(seed)  # noqa: S311 - a draw that can be repeated, not a secret
     for _, members in sorted(strata.items()):
         dice.shuffle(members)
-    drawn: list[Candidate] = []
+    drawn: list[SampleCandidate] = []
     while len(drawn) < size:
         drawn.extend(_one_of_each(strata, dice)[: size - len(drawn)])
     return tuple(
@@ -178,9 +178,9 @@ def draw_sample(candidates: Iterable[Candidate], *, size: int, seed: int) -> tup
     )
 
 
-def _one_of_each(strata: Mapping[tuple[str, str], list[Candidate]], dice: random.Random) -> list[Candidate]:
+def _one_of_each(strata: Mapping[tuple[str, str], list[SampleCandidate]], dice: random.Random) -> list[SampleCandidate]:
     """Take one from every stratum that has any left, the verdicts in turn, their sizes in a drawn order."""
-    by_verdict: dict[str, list[Candidate]] = {}
+    by_verdict: dict[str, list[SampleCandidate]] = {}
     for (verdict, _), members in sorted(strata.items()):
         if members:
             by_verdict.setdefault(verdict, []).append(members[-1])
@@ -201,7 +201,7 @@ def _one_of_each(strata: Mapping[tuple[str, str], list[Candidate]], dice: random
 
 
 def make_sample(
-    candidates: Sequence[Candidate], *, provider: str, size: int, seed: int, plan: tuple[str, str], now: datetime
+    candidates: Sequence[SampleCandidate], *, provider: str, size: int, seed: int, plan: tuple[str, str], now: datetime
 ) -> Sample:
     """Draw a sample and give it its digest.
 

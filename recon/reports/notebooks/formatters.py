@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from recon.core.model import TIER_TEXT, Change, Finding, Plan
 from recon.reports.model import Report, human_cell
-from recon.reports.text import amount_text, clean_text, group_digits, value_text
+from recon.reports.text import amount_text, display_text, group_digits, value_text
 
 ROWS_MAX: Final = 50
 """Most rows that one table shows; the frames hold all of them."""
@@ -33,7 +33,7 @@ def html_table(title: str, columns: Sequence[str], *, rows: Iterable[Sequence[ob
 
 
 def _text(value: object) -> str:
-    return escape(clean_text(value))
+    return escape(display_text(value))
 
 
 def _cell(value: object) -> str:
@@ -92,9 +92,9 @@ def report_html(report: Report, *, tables: Sequence[str] | None = None) -> str:
 
 def timeline_html(events: Iterable[Any]) -> str:
     """Events of one payment, oldest first, in UTC."""
-    from recon.investigation.payment.signs import time_text
+    from recon.investigation.payment.signs import ms_text
 
-    rows = [(time_text(event.at_ms), event.source, event.says) for event in events]
+    rows = [(ms_text(event.at_ms), event.source, event.says) for event in events]
     return html_table("Timeline", ("UTC", "source", "what happened"), rows=rows)
 
 

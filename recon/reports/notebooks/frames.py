@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from recon.investigation.payment import Inspection
-    from recon.runs.stores.journal import Entry
+    from recon.runs.stores.journal import JournalEntry
     from recon.snapshots.sealed import Snapshot
 
 Frames = dict[str, "pd.DataFrame"]
@@ -136,7 +136,7 @@ def history_frame(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-def journal_frame(entries: Iterable[Entry]) -> pd.DataFrame:
+def journal_frame(entries: Iterable[JournalEntry]) -> pd.DataFrame:
     """One row an entry, in the order of the journal."""
     import pandas as pd
 

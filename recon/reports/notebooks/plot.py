@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import UsageError
 from recon.reports.notebooks.load import Loaded, load
 from recon.reports.pages.page import Chart
-from recon.reports.text import clean_text
+from recon.reports.text import display_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +113,7 @@ def _new_axes() -> Axes:
 
 def _label(text: object) -> str:
     """Text as matplotlib shows it: a dollar sign would begin a formula."""
-    return clean_text(text, length_max=_LABEL_MAX).replace("$", r"\$")
+    return display_text(text, length_max=_LABEL_MAX).replace("$", r"\$")
 
 
 def _colour(name: str, number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from recon.reports.model import Report, Table, human_cell
-from recon.reports.text import clean_text
+from recon.reports.text import display_text
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 _RIGHT = ("count", "amount", "age")
@@ -21,13 +21,13 @@ def markdown_text(report: Report) -> str:
         lines += ["", f"## {escape(table.title)}", "", *_table(table)]
     if report.next_steps:
         lines += ["", "## Next", ""]
-        lines += [f"- `{clean_text(step).replace('`', chr(0x2019))}`" for step in report.next_steps]
+        lines += [f"- `{display_text(step).replace('`', chr(0x2019))}`" for step in report.next_steps]
     return "\n".join(lines) + "\n"
 
 
 def escape(text: str) -> str:
     """Outside text with every sign that Markdown or HTML could act on escaped; links do not become links."""
-    escaped = _SPECIAL.sub(r"\\\1", clean_text(text)).replace("://", ":\u200b//")
+    escaped = _SPECIAL.sub(r"\\\1", display_text(text)).replace("://", ":\u200b//")
     return re.sub(r"(?i)\bwww\.", "www\u200b.", escaped)
 
 

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Final, TextIO
 
 from recon.reports.model import Column, Report, Table, human_cell
-from recon.reports.text import clean_text
+from recon.reports.text import display_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,7 @@ _STYLES: Final = {
 _RIGHT: Final = ("count", "amount", "age")
 
 
-def print_report(report: Report, stream: TextIO, *, width: int | None = None) -> None:
+def print_to_terminal(report: Report, stream: TextIO, *, width: int | None = None) -> None:
     """Write the report for people; outside text is cleaned and never read as markup."""
     if stream.isatty():
         _print(report, console_for(stream, width=width))
@@ -66,7 +66,7 @@ def console_for(stream: TextIO, *, width: int | None = None) -> Console:
 def _text(content: str, style: str = "") -> Text:
     from rich.text import Text
 
-    return Text(clean_text(content, length_max=20_000), style=style)
+    return Text(display_text(content, length_max=20_000), style=style)
 
 
 def _facts(report: Report) -> RichTable:
@@ -119,7 +119,7 @@ def _grid(table: Table, *, is_wide: bool) -> RichTable:
     for number in used:
         column = table.columns[number]
         grid.add_column(
-            clean_text(column.label),
+            display_text(column.label),
             justify="right" if column.kind in _RIGHT else "left",
             no_wrap=column.kind in ("count", "age", "severity", "tier", "verdict", "time"),
             overflow="fold",

@@ -8,7 +8,7 @@ from recon.investigation.payment import Inspection
 from recon.investigation.payment.dossier import Judged, claims_of
 from recon.reports.pages.page import Chart, Page
 from recon.reports.pages.pictures import DEPTHS
-from recon.reports.text import amount_text, clean_text, decimal_amount, group_digits, whole_tokens
+from recon.reports.text import amount_text, decimal_amount, display_text, group_digits, whole_tokens
 from recon.reports.views.inspection import render_inspection
 
 _CARDS: Final = ("cause", "next", "verdict", "amount")
@@ -32,10 +32,10 @@ def _happened(found: Inspection) -> Chart | None:
         return None
     lanes = list(dict.fromkeys(event.source for event in found.timeline))
     points = [
-        {"at": event.at_ms, "lane": lanes.index(event.source), "text": clean_text(event.says, length_max=300)}
+        {"at": event.at_ms, "lane": lanes.index(event.source), "text": display_text(event.says, length_max=300)}
         for event in found.timeline
     ]
-    data = {"lanes": [clean_text(lane) for lane in lanes], "points": points, "now": found.dossier.now_ms}
+    data = {"lanes": [display_text(lane) for lane in lanes], "points": points, "now": found.dossier.now_ms}
     return Chart("timeline", "What happened, and who says so", "lanes", data, "UTC. The line is when it was looked at.")
 
 
@@ -54,11 +54,11 @@ def _money(found: Inspection, judged: Judged) -> Chart | None:
     told = [(name, int(units or 0), units is None) for name, units in sums]
     texts = [
         "says nothing" if is_unknown else
-        group_digits(amount_text(units, decimals=decimals, symbol=clean_text(finding.symbol or "?")))
+        group_digits(amount_text(units, decimals=decimals, symbol=display_text(finding.symbol or "?")))
         for _, units, is_unknown in told
     ]  # fmt: skip
     values = [decimal_amount(whole_tokens(units, decimals=decimals)) for _, units, _ in told]
-    series = [{"name": clean_text(finding.symbol or "?"), "values": values, "texts": texts, "colour": "accent"}]
+    series = [{"name": display_text(finding.symbol or "?"), "values": values, "texts": texts, "colour": "accent"}]
     data = {"categories": [name for name, _, _ in told], "series": series}
     return Chart("money", "Due and paid", "money", data, "Only money that fits the payment is counted.")
 
@@ -73,7 +73,7 @@ def _depth(found: Inspection, judged: Judged) -> Chart | None:
         if depth is not None:
             least = policy.confirmations_of(link["t_chain"])
             kind = 2 if link["t_final"] else 1 if depth >= least else 0
-            told.append((f"{clean_text(link['t_tx'])[:10]}…:{link['t_log']}, needs {least}", kind, int(depth)))
+            told.append((f"{display_text(link['t_tx'])[:10]}…:{link['t_log']}, needs {least}", kind, int(depth)))
     if not told:
         return None
     series = [

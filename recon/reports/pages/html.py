@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.reports.model import Fact, Report, Table, human_cell
 from recon.reports.pages.page import Grid, Page, encode_column, page_of_report
-from recon.reports.text import clean_text
+from recon.reports.text import display_text
 
 if TYPE_CHECKING:
     from recon.core.model import Plan, Policy
@@ -90,7 +90,7 @@ def render_html(page: Page | Report) -> str:
     template = _environment().get_template("page.html")
     text: str = template.render(
         report=page.report,
-        title=clean_text(page.report.title),
+        title=display_text(page.report.title),
         cards=cards,
         rest=rest,
         alarms=[fact for fact in page.report.facts if fact.alarm and fact.name in ("health", "complete", "limits_hit")],
@@ -177,7 +177,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["human"] = human_cell
-    environment.filters["clean"] = clean_text
+    environment.filters["clean"] = display_text
     environment.filters["shown"] = _shown
     environment.filters["amounts"] = lambda text: human_cell(text, "amounts").split(", ")
     return environment

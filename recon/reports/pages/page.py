@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from recon.reports.model import Report, Table
-from recon.reports.text import clean_text
+from recon.reports.text import display_text
 
 ChartKind = Literal["bars", "columns", "money", "flow", "time", "depth", "lanes"]
 GridKind = Literal["text", "id", "amount", "count", "age", "ms", "severity", "tier", "verdict", "prose"]
@@ -108,7 +108,7 @@ def grid_of_table(table: Table) -> Grid:
     """The rows of any table as a grid; columns of few different words can be filtered."""
     columns, cells = [], []
     for number, column in enumerate(table.columns):
-        values = [clean_text(row[number], length_max=CELL_MAX) for row in table.rows]
+        values = [display_text(row[number], length_max=CELL_MAX) for row in table.rows]
         is_word = column.kind in ("verdict", "tier", "severity", "text") and len(set(values)) <= 40
         kind: Any = column.kind if column.kind in _SAME_KINDS else "text"
         columns.append(GridColumn(column.name, column.label, kind, is_filter=is_word and len(set(values)) > 1))

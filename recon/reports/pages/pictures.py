@@ -9,7 +9,7 @@ from recon.core.model import Finding, Plan, Policy, Severity, Verdict
 from recon.core.registry import Registry
 from recon.reports.pages.page import Chart, counted
 from recon.reports.pages.whole import Whole
-from recon.reports.text import amount_text, clean_text, decimal_amount, group_digits, whole_tokens
+from recon.reports.text import amount_text, decimal_amount, display_text, group_digits, whole_tokens
 from recon.reports.views.plan import breaks_of
 
 AGES: Final = (
@@ -75,7 +75,7 @@ def time_chart(name: str, title: str, *, known: Sequence[tuple[int, str]], note:
     start, step, size = _axis(times, _FINE_MS if is_fine else _STEPS_MS)
     series = [
         {
-            "name": clean_text(each),
+            "name": display_text(each),
             "values": _histogram((at for at, word in known if word == each), start=start, step=step, size=size),
         }
         for each in sorted({word for _, word in known})
@@ -118,7 +118,7 @@ def _split(plan: Plan, name: str, column: str, title: str, registry: Registry) -
     shown, rest = categories[:_BARS_MAX], categories[_BARS_MAX:]
     series = [
         {
-            "name": chain_name(part, registry) if column == "chain" else clean_text(part),
+            "name": chain_name(part, registry) if column == "chain" else display_text(part),
             "values": [int(parts[part].get(verdict, 0)) for verdict in shown]
             + ([sum(int(parts[part].get(verdict, 0)) for verdict in rest)] if rest else []),
         }
@@ -143,8 +143,10 @@ def _money(plan: Plan, registry: Registry) -> Chart | None:
         if places is None:
             continue
         pair = [int(part.get(key, 0)) for part in (risk, captured)]
-        label = f"{clean_text(symbol or '?')} on {chain_name(chain, registry)}"
-        texts = [group_digits(amount_text(units, decimals=places, symbol=clean_text(symbol or "?"))) for units in pair]
+        label = f"{display_text(symbol or '?')} on {chain_name(chain, registry)}"
+        texts = [
+            group_digits(amount_text(units, decimals=places, symbol=display_text(symbol or "?"))) for units in pair
+        ]
         rows.append((whole_tokens(pair[0], decimals=places), label, pair, texts, places))
     if not rows:
         return None
@@ -192,7 +194,7 @@ def _flow(breaks: Iterable[Finding]) -> Chart | None:
         view = next((view for view in item.fields if view.field == "status"), None)
         if view is not None:
             local, provider, chain = (
-                clean_text(word or NOTHING, length_max=40) for word in (view.local, view.provider, view.chain)
+                display_text(word or NOTHING, length_max=40) for word in (view.local, view.provider, view.chain)
             )
             paths[local, provider, chain] = paths.get((local, provider, chain), 0) + 1
     if not paths:
@@ -244,7 +246,7 @@ def _arrivals(whole: Whole) -> Chart | None:
         {
             "from": max(int(gap["from_ms"]), start),
             "to": min(int(gap["to_ms"]), start + size * step),
-            "text": f"{clean_text(gap['source'])} {clean_text(gap['scope'])}: {clean_text(gap['reason'] or '')}",
+            "text": f"{display_text(gap['source'])} {display_text(gap['scope'])}: {display_text(gap['reason'] or '')}",
         }
         for gap in whole.gaps.to_pylist()
         if gap["from_ms"] is not None and gap["to_ms"] is not None and gap["to_ms"] >= start

@@ -13,7 +13,7 @@ from recon.core.registry import Registry
 from recon.reports.pages.page import CELL_MAX, Grid, GridColumn
 from recon.reports.pages.pictures import age_band, chain_name
 from recon.reports.pages.whole import Whole
-from recon.reports.text import amount_text, clean_text, value_text
+from recon.reports.text import amount_text, display_text, value_text
 from recon.reports.views.plan import breaks_of, finding_row
 
 ROWS_MAX: Final = 300_000
@@ -167,7 +167,7 @@ def _cells(
         if column.kind == "ms":
             cells.append(value)
         else:
-            cells.append("" if value is None else clean_text(value, length_max=CELL_MAX))
+            cells.append("" if value is None else display_text(value, length_max=CELL_MAX))
     return cells
 
 
@@ -190,19 +190,19 @@ def _details(name: str, known: _Known) -> dict[str, Any]:
     detail: dict[str, Any] = {
         "tier": TIER_TEXT[item.tier],
         "fields": [
-            [clean_text(view.field), *(clean_text(side or "") for side in (view.local, view.provider, view.chain))]
+            [display_text(view.field), *(display_text(side or "") for side in (view.local, view.provider, view.chain))]
             for view in item.fields
         ],
-        "evidence": [clean_text(entry) for entry in item.evidence],
+        "evidence": [display_text(entry) for entry in item.evidence],
     }
     if name in known.left:
-        detail["left"] = clean_text(known.left[name])
+        detail["left"] = display_text(known.left[name])
     if change is not None:
         detail["change"] = change.id
         detail["change_tier"] = TIER_TEXT[change.tier]
-        detail["sets"] = [[clean_text(s.path), value_text(s.before), value_text(s.after)] for s in change.sets]
-        detail["guard"] = [[clean_text(term.path), value_text(term.value)] for term in change.guard]
-        detail["effects"] = [clean_text(effect) for effect in change.side_effects]
+        detail["sets"] = [[display_text(s.path), value_text(s.before), value_text(s.after)] for s in change.sets]
+        detail["guard"] = [[display_text(term.path), value_text(term.value)] for term in change.guard]
+        detail["effects"] = [display_text(effect) for effect in change.side_effects]
     return detail
 
 
@@ -214,7 +214,7 @@ class _Events:
 
     def add(self, row: int, at: int | None, side: str, *, text: str, tx: str = "") -> None:
         """One thing that happened to the payment of a row."""
-        for name, value in (("row", row), ("at", at), ("side", side), ("text", clean_text(text)), ("tx", tx)):
+        for name, value in (("row", row), ("at", at), ("side", side), ("text", display_text(text)), ("tx", tx)):
             self.columns[name].append(value)
 
 
@@ -224,7 +224,7 @@ def _events(whole: Whole, numbers: Mapping[str, int], registry: Registry) -> dic
     for link in whole.links.to_pylist() if whole.links is not None else ():
         number = numbers.get(link["payment_id"])
         if number is not None:
-            events.add(number, link["t_time"], "chain", text=_link_text(link, registry), tx=clean_text(link["t_tx"]))
+            events.add(number, link["t_time"], "chain", text=_link_text(link, registry), tx=display_text(link["t_tx"]))
     owner = _owners(whole, numbers)
     for claim in whole.claims.to_pylist():
         number = _owner_of(claim, owner)

@@ -15,8 +15,8 @@ from recon.reports.pages.page import CELL_MAX, Chart, Grid, GridColumn, Page, co
 from recon.reports.pages.pictures import chain_name, time_chart
 from recon.reports.text import (
     amount_text,
-    clean_text,
     decimal_amount,
+    display_text,
     group_digits,
     shell_word,
     value_text,
@@ -25,7 +25,7 @@ from recon.reports.text import (
 from recon.reports.views.plan import money_text
 from recon.reports.views.run import TROUBLE, state_text
 from recon.runs.states import ChangeState, Result, RunState, RunSummary
-from recon.runs.stores.journal import Entry
+from recon.runs.stores.journal import JournalEntry
 
 WRITTEN: Final = (Result.APPLIED, Result.ALREADY, Result.OURS)
 """Results after which the row is as the plan wanted it."""
@@ -80,13 +80,15 @@ class _Row:
         before, after = self.intent.get("before") or {}, self.intent.get("after") or {}
         ours = ("updatedAt", "metadata.recon.last")
         return [
-            [clean_text(path), value_text(before.get(path)), value_text(after[path])]
+            [display_text(path), value_text(before.get(path)), value_text(after[path])]
             for path in sorted(after)
             if path not in ours
         ]
 
 
-def run_page(state: RunState, *, summary: RunSummary | None, entries: Sequence[Entry], registry: Registry) -> Page:
+def run_page(
+    state: RunState, *, summary: RunSummary | None, entries: Sequence[JournalEntry], registry: Registry
+) -> Page:
     """A run with its pictures and its rows.
 
     Args:
@@ -151,12 +153,12 @@ def _ms(text: str) -> int | None:
         return None
 
 
-def _remaining(entries: Sequence[Entry]) -> list[list[str]]:
+def _remaining(entries: Sequence[JournalEntry]) -> list[list[str]]:
     """What the last end of the run says of breaks afterwards: payment, verdict, and what explains it."""
     said = next((entry.note.body for entry in reversed(entries) if entry.note.kind == "end"), {})
     rows = said.get("remaining")
     told = [row for row in rows if isinstance(row, list) and len(row) == 3] if isinstance(rows, list) else []
-    return [[clean_text("" if cell is None else cell) for cell in row] for row in told]
+    return [[display_text("" if cell is None else cell) for cell in row] for row in told]
 
 
 def _results(rows: Sequence[_Row]) -> Chart | None:
@@ -166,7 +168,7 @@ def _results(rows: Sequence[_Row]) -> Chart | None:
     series = [{"name": word, "values": [found[name].get(word, 0) for name in verdicts]} for word in results]
     if not rows:
         return None
-    data = {"categories": [clean_text(name) for name in verdicts], "series": series}
+    data = {"categories": [display_text(name) for name in verdicts], "series": series}
     note = "Rows that were announced, by their verdict."
     return Chart("results", "What became of the rows", "bars", data, note, ("verdict", "result"))
 
@@ -177,7 +179,7 @@ def _money(rows: Sequence[_Row], registry: Registry) -> Chart | None:
     for row in rows:
         intent = row.intent
         if row.decimals is not None:
-            key = (intent.get("chain_id"), clean_text(intent.get("symbol") or "?"), row.decimals)
+            key = (intent.get("chain_id"), display_text(intent.get("symbol") or "?"), row.decimals)
             sums.setdefault(key, [0, 0])[0 if row.is_written else 1] += row.units
     kept = sorted(
         (key for key in sums if any(sums[key])),
@@ -199,7 +201,7 @@ def _money(rows: Sequence[_Row], registry: Registry) -> Chart | None:
     return Chart("money", "Value of the rows", "money", data, "In whole tokens; every token counted by itself.")
 
 
-def _over_time(entries: Sequence[Entry]) -> Chart | None:
+def _over_time(entries: Sequence[JournalEntry]) -> Chart | None:
     """Outcomes over time; a run within a moment has no course to show."""
     seen = [
         (_ms(entry.note.at), str(entry.note.body.get("result"))) for entry in entries if entry.note.kind == "outcome"
@@ -221,12 +223,16 @@ def _left(remaining: Sequence[Sequence[str]]) -> Chart | None:
     return Chart("remaining", "Breaks of these payments afterwards", "bars", data, "Judged again after the last write.")
 
 
-def _grid(rows: Sequence[_Row], entries: Sequence[Entry], registry: Registry) -> Grid:
+def _grid(rows: Sequence[_Row], entries: Sequence[JournalEntry], registry: Registry) -> Grid:
     ordered = sorted(rows, key=lambda row: (not row.needs_somebody, row.is_written, row.state.order))
     cells: list[list[Any]] = [list(column) for column in zip(*(_cells(row, registry) for row in ordered), strict=True)]
     grid = Grid("Rows", _COLUMNS, cells or [[] for _ in _COLUMNS])
     grid.details = {
-        number: {"change": row.state.change, "change_tier": clean_text(row.intent.get("tier") or ""), "sets": row.sets}
+        number: {
+            "change": row.state.change,
+            "change_tier": display_text(row.intent.get("tier") or ""),
+            "sets": row.sets,
+        }
         for number, row in enumerate(ordered)
         if row.sets
     }
@@ -236,7 +242,7 @@ def _grid(rows: Sequence[_Row], entries: Sequence[Entry], registry: Registry) ->
         number = numbers.get(entry.note.change or "")
         if number is not None:
             said = str(entry.note.body.get("reason") or "") if entry.note.kind != "intent" else "announced"
-            happened = (number, _ms(entry.note.at), "our record", clean_text(f"{entry.note.kind}: {said}"), "")
+            happened = (number, _ms(entry.note.at), "our record", display_text(f"{entry.note.kind}: {said}"), "")
             for name, value in zip(grid.events, happened, strict=True):
                 grid.events[name].append(value)
     return grid
@@ -253,7 +259,7 @@ def _cells(row: _Row, registry: Registry) -> list[str]:
         intent.get("verdict") or "unknown", row.result, value,
         "none" if chain_id is None else chain_name(chain_id, registry), state_text(row.state), moved, row.state.change,
     )  # fmt: skip
-    return [clean_text(cell, length_max=CELL_MAX) for cell in told]
+    return [display_text(cell, length_max=CELL_MAX) for cell in told]
 
 
 def _remaining_table(remaining: Sequence[Sequence[str]]) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from recon.rails.flags.apply import FlagRun
-from recon.rails.flags.journal import Entry
+from recon.rails.flags.journal import FlagEntry
 from recon.rails.flags.plan import FlagPlan
 from recon.rails.flags.status import FlagStatus
 from recon.reports.model import Column, Fact, Report, Table
@@ -16,7 +16,7 @@ from recon.reports.views.gates import gate_table_of
 _RUNS_SHOWN = 10
 
 
-def render_flag_status(status: FlagStatus, *, place: str, notes: Sequence[str], entries: Sequence[Entry]) -> Report:
+def render_flag_status(status: FlagStatus, *, place: str, notes: Sequence[str], entries: Sequence[FlagEntry]) -> Report:
     """What is set, what it means together, what contradicts, and the last runs."""
     facts = [
         Fact("means", "means", status.means),
@@ -36,7 +36,7 @@ def render_flag_status(status: FlagStatus, *, place: str, notes: Sequence[str], 
     )
 
 
-def _run_table(entries: Sequence[Entry]) -> Table:
+def _run_table(entries: Sequence[FlagEntry]) -> Table:
     columns = (
         Column("run", "run", "id"), Column("at", "when", "time"), Column("recipe", "recipe"), Column("by", "by"),
         Column("outcome", "outcome"), Column("reason", "override reason", "prose", wide=True),

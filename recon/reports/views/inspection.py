@@ -10,7 +10,7 @@ from recon.investigation.payment import Inspection
 from recon.investigation.payment.causes import RankedCause
 from recon.investigation.payment.outgoing import Outgoing
 from recon.investigation.payment.proof import ProofReport
-from recon.investigation.payment.signs import time_text
+from recon.investigation.payment.signs import ms_text
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import amount_text, shell_word
 
@@ -38,7 +38,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
         Fact("reason", "because", finding.reason),
         Fact("findings", "everything that shows", " ".join(finding.findings)),
         Fact("age", "age", "" if finding.age_s is None else str(finding.age_s), "age"),
-        Fact("taken_at", "evidence taken", time_text(dossier.now_ms), "time"),
+        Fact("taken_at", "evidence taken", ms_text(dossier.now_ms), "time"),
         Fact("complete", "evidence", "complete" if found.is_complete else "INCOMPLETE: see what was not asked",
              alarm=not found.is_complete),
     ]  # fmt: skip
@@ -111,7 +111,7 @@ def _sides(fields: Iterable[FieldView]) -> Table:
 
 def _timeline(found: Inspection) -> Table:
     columns = (Column("at", "UTC", "time"), Column("source", "source"), Column("says", "what happened", "prose"))
-    rows = tuple((time_text(event.at_ms), event.source, event.says) for event in found.timeline)
+    rows = tuple((ms_text(event.at_ms), event.source, event.says) for event in found.timeline)
     return Table("timeline", "Timeline", columns, rows, empty="nothing carries a time")
 
 
@@ -164,7 +164,7 @@ def render_outgoing(found: Sequence[Outgoing], *, since: datetime) -> Report:
             each.destination,
             each.proof,
             ", ".join(f"{path}={value}" for path, value in each.approvers) or "none",
-            time_text(each.at_ms),
+            ms_text(each.at_ms),
             "; ".join(each.unusual),
         )
         for each in found

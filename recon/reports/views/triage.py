@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from recon.investigation.incident.access_log import LogTriage, RouteTriage
-from recon.investigation.incident.first_page import Page
+from recon.investigation.incident.first_page import FirstPage
 from recon.investigation.incident.replay import DeliveryTriage, Totals
 from recon.reports.model import Column, Fact, Report, Table
 
@@ -19,8 +19,8 @@ def render_log_triage(found: LogTriage) -> Report:
     facts = [
         Fact("files", "files", str(len(found.files)), "count"),
         Fact("read", "bytes looked through", str(found.read_bytes), "count"),
-        Fact("from_at", "requests from", time_text(found.from_at) or "none could be read", "time"),
-        Fact("to_at", "requests to", time_text(found.to_at), "time"),
+        Fact("from_at", "requests from", second_text(found.from_at) or "none could be read", "time"),
+        Fact("to_at", "requests to", second_text(found.to_at), "time"),
     ]
     for route in found.routes:
         is_bad = bool(route.failures) or not route.deliveries
@@ -46,7 +46,7 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
     names = (Column("provider", "provider"), Column("status", "status"), Column("count", "deliveries", "count"))
     yield Table("statuses", "Statuses", names, counts, empty="no delivery reached the server")
     bursts = tuple(
-        (b.provider, time_text(b.from_at), time_text(b.to_at), str(b.failures), _statuses(b.statuses))
+        (b.provider, second_text(b.from_at), second_text(b.to_at), str(b.failures), _statuses(b.statuses))
         for r in found.routes
         for b in r.bursts
     )
@@ -55,7 +55,7 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
         Column("failures", "failures", "count"), Column("statuses", "statuses"),
     )  # fmt: skip
     yield Table("bursts", "Bursts of failures", names, bursts, empty="none")
-    minutes = tuple((time_text(m), r.provider, str(s), str(n)) for r in found.routes for m, s, n in r.minutes)
+    minutes = tuple((second_text(m), r.provider, str(s), str(n)) for r in found.routes for m, s, n in r.minutes)
     names = (Column("minute", "minute", "time"), Column("provider", "provider"), Column("status", "status"),
              Column("count", "deliveries", "count"))  # fmt: skip
     note = f"the last {_MINUTES_SHOWN} of {len(minutes)}; all of them with --format csv --part minutes"
@@ -66,14 +66,14 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
 def _route_row(route: RouteTriage) -> tuple[str, ...]:
     times = (route.first_at, route.last_at, route.first_good, route.last_good)
     counts = (str(route.deliveries), str(route.failures))
-    return (route.provider, *counts, *map(time_text, times), str(route.other_methods))
+    return (route.provider, *counts, *map(second_text, times), str(route.other_methods))
 
 
 def _statuses(statuses: tuple[tuple[int, int], ...]) -> str:
     return ", ".join(f"{count} x {status}" for status, count in statuses)
 
 
-def time_text(moment: datetime | None) -> str:
+def second_text(moment: datetime | None) -> str:
     """A UTC time to the second, empty for none."""
     return "" if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -143,7 +143,7 @@ def _totals(totals: Totals) -> str:
     return f"{totals.payments} payments" + (f": {money}" if money else "") + unknown
 
 
-def render_page(page: Page) -> Report:
+def render_page(page: FirstPage) -> Report:
     """The first page: facts, then guesses, then what was not looked at."""
     names = (Column("question", "question", "prose"), Column("answer", "measured", "prose"), Column("source", "from"))
     facts = tuple((line.question, line.answer or "", line.source) for line in page.facts)
@@ -152,7 +152,7 @@ def render_page(page: Page) -> Report:
         Column("settle", "what would settle it", "prose"), Column("first", "first step", "prose"),
     )  # fmt: skip
     guesses = tuple((f"{g.section} {g.scenario}", "; ".join(g.because), g.settle, g.first) for g in page.guesses)
-    head = [Fact("at", "as of", time_text(page.at), "time")]
+    head = [Fact("at", "as of", second_text(page.at), "time")]
     if page.guesses:
         best = page.guesses[0]
         head.append(Fact("guess", "best guess, not confirmed", f"{best.section} {best.scenario}", alarm=True))

@@ -86,7 +86,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One line of the journal as it stands there."""
 
     seq: int
@@ -116,11 +116,11 @@ class Journal(Protocol):
 
     leases: LeaseStore
 
-    def append(self, notes: Sequence[Note]) -> tuple[Entry, ...]:
+    def append(self, notes: Sequence[Note]) -> tuple[JournalEntry, ...]:
         """Append in order, durably, all or (if it raises) at most the first ones."""
         ...
 
-    def entries(self, *, run: str | None = None, kinds: Sequence[str] = ()) -> Iterator[Entry]:
+    def entries(self, *, run: str | None = None, kinds: Sequence[str] = ()) -> Iterator[JournalEntry]:
         """Yield entries in order, those of one run or of some kinds only if asked; each is checked by itself."""
         ...
 
@@ -133,7 +133,7 @@ class Journal(Protocol):
         ...
 
 
-def make_entry(note: Note, *, seq: int, prev: str) -> Entry:
+def make_entry(note: Note, *, seq: int, prev: str) -> JournalEntry:
     """Give a note its place in the chain."""
     line = {
         "v": FORMAT, "seq": seq, "prev": prev, "token": note.token, "run": note.run, "kind": note.kind, "at": note.at,
@@ -144,10 +144,10 @@ def make_entry(note: Note, *, seq: int, prev: str) -> Entry:
     except UnicodeError:
         # Half a surrogate pair is no UTF-8; escaped it is at least readable.
         text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return Entry(seq, prev, note, text, hashlib.sha256(text.encode()).hexdigest())
+    return JournalEntry(seq, prev, note, text, hashlib.sha256(text.encode()).hexdigest())
 
 
-def parse_entry(text: str, *, seq: int) -> Entry:
+def parse_entry(text: str, *, seq: int) -> JournalEntry:
     """Read one line.
 
     Raises:
@@ -164,7 +164,7 @@ def parse_entry(text: str, *, seq: int) -> Entry:
         raise BrokenJournalError(seq=seq, why="it is no journal entry") from error
     if version != FORMAT or number != seq or not isinstance(note.body, dict):
         raise BrokenJournalError(seq=seq, why=f"it says format {version!r} and number {number!r}")
-    return Entry(seq, prev, note, text, hashlib.sha256(text.encode()).hexdigest())
+    return JournalEntry(seq, prev, note, text, hashlib.sha256(text.encode()).hexdigest())
 
 
 def verify_journal(journal: Journal, *, head: str | None = None) -> JournalCheck:
@@ -233,7 +233,7 @@ class MongoJournal:
         self._head = (int(last[0]["_id"]), str(last[0]["hash"])) if last else (0, GENESIS)
         return self._head[0]
 
-    def append(self, notes: Sequence[Note]) -> tuple[Entry, ...]:
+    def append(self, notes: Sequence[Note]) -> tuple[JournalEntry, ...]:
         """See :meth:`Journal.append`: one majority insert.
 
         Raises:
@@ -297,7 +297,7 @@ class MongoJournal:
                     self._retry.run(lambda keys=keys: self._collection.create_index(keys), what="the journal")  # type: ignore[misc]
             self._is_indexed = True
 
-    def entries(self, *, run: str | None = None, kinds: Sequence[str] = ()) -> Iterator[Entry]:
+    def entries(self, *, run: str | None = None, kinds: Sequence[str] = ()) -> Iterator[JournalEntry]:
         """See :meth:`Journal.entries`."""
         query: dict[str, Any] = {} if run is None else {"run": run}
         if kinds:
@@ -352,7 +352,7 @@ class FileJournal:
         self._head, self._size = (seq, prev), size
         return seq
 
-    def append(self, notes: Sequence[Note]) -> tuple[Entry, ...]:
+    def append(self, notes: Sequence[Note]) -> tuple[JournalEntry, ...]:
         """See :meth:`Journal.append`. Whoever appends holds the lease, so a torn line is nobody's and is cut off."""
         if self._head is None:
             self.refresh()
@@ -378,7 +378,7 @@ class FileJournal:
             self._head = (made[-1].seq, made[-1].hash)
         return made
 
-    def entries(self, *, run: str | None = None, kinds: Sequence[str] = ()) -> Iterator[Entry]:
+    def entries(self, *, run: str | None = None, kinds: Sequence[str] = ()) -> Iterator[JournalEntry]:
         """See :meth:`Journal.entries`."""
         for seq, text, stored_hash, _ in self.lines():
             entry = _checked(seq, text, stored_hash)
@@ -400,7 +400,7 @@ class FileJournal:
                     yield raw
 
 
-def _chain(notes: Iterable[Note], seq: int, prev: str) -> tuple[Entry, ...]:
+def _chain(notes: Iterable[Note], seq: int, prev: str) -> tuple[JournalEntry, ...]:
     made = []
     for note in notes:
         entry = make_entry(note, seq=seq + 1, prev=prev)
@@ -409,7 +409,7 @@ def _chain(notes: Iterable[Note], seq: int, prev: str) -> tuple[Entry, ...]:
     return tuple(made)
 
 
-def _checked(seq: int, text: str, stored_hash: str) -> Entry:
+def _checked(seq: int, text: str, stored_hash: str) -> JournalEntry:
     entry = parse_entry(text, seq=seq)
     if entry.hash != stored_hash:
         raise BrokenJournalError(seq=seq, why="its text does not fit its hash")

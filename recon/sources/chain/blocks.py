@@ -7,7 +7,7 @@ from typing import Final
 
 from recon.core.errors import SourceError
 from recon.core.ids import keccak256
-from recon.sources.chain.endpoints import Block, Live, NoEndpointError, Pool, parse_block
+from recon.sources.chain.endpoints import Block, EndpointsDownError, Live, Pool, parse_block
 from recon.sources.chain.logs import BLOCK_ANSWER, TransferLogError
 from recon.sources.chain.rpc import Fault, RpcError
 
@@ -113,7 +113,7 @@ def try_blocks(pool: Pool, numbers: Iterable[int], *, batch_max: int) -> dict[in
     """As :func:`fetch_blocks`, but nothing where nobody answers."""
     try:
         return fetch_blocks(pool, numbers, batch_max=batch_max)
-    except NoEndpointError:
+    except EndpointsDownError:
         return {}
 
 

@@ -23,7 +23,7 @@ FINALIZED_LAG_MAX_MS: Final = 6 * 3_600_000
 HEAD_TRIES: Final = 3
 
 
-class NoEndpointError(SourceError):
+class EndpointsDownError(SourceError):
     """No endpoint of a chain answers any more."""
 
     def __init__(self, *, source: str, last: str) -> None:
@@ -148,7 +148,7 @@ class Pool:
         while True:
             live = next((one for one in self._in_order() if one.usable), None)
             if live is None or self.is_late:
-                raise NoEndpointError(
+                raise EndpointsDownError(
                     source=self.source, last=self._last if live is None else "the time allowed has run out"
                 )
             self._index = self.lives.index(live)
@@ -205,7 +205,7 @@ class Pool:
                     self.drop(live, error.complaint)
                 elif not self.switch(live, error.complaint):
                     break
-        raise NoEndpointError(source=self.source, last=self._last)
+        raise EndpointsDownError(source=self.source, last=self._last)
 
     def _verify(self, live: Live) -> None:
         answer = live.client.call("eth_chainId", [], decoder=TEXT_ANSWER)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from recon.core.errors import ConfigError, SourceError
 from recon.core.ids import normalise_address, normalise_tx_hash
 from recon.core.registry import Registry, forwarder_factories
-from recon.sources.chain.endpoints import Block, Live, NoEndpointError, Pool
+from recon.sources.chain.endpoints import Block, EndpointsDownError, Live, Pool
 from recon.sources.chain.forwarders import Forwarder, read_forwarders
 from recon.sources.chain.logs import TEXT_ANSWER
 from recon.sources.chain.reading import STALE_HEAD_MS, ReadingPlan, read_chain
@@ -242,7 +242,7 @@ class EvmChain:
         call = {"to": address, "data": _DECIMALS_CALL}
         try:
             answer = self._pool.ask(lambda live: live.client.call("eth_call", [call, "latest"], decoder=TEXT_ANSWER))
-        except (NoEndpointError, RpcError) as error:
+        except (EndpointsDownError, RpcError) as error:
             return f"decimals could not be asked. {error}"
         text = str(answer).lower()
         if len(text) == 66 and text.startswith("0x") and not text[2:].strip("0123456789abcdef"):

@@ -232,7 +232,7 @@ class Expectation:
 
 
 @dataclass(slots=True)
-class Page:
+class LogPage:
     """One decoded page.
 
     Args:
@@ -249,12 +249,12 @@ class Page:
     foreign: int = 0
 
 
-def decode_page(logs: Sequence[RawLog], expect: Expectation) -> Page:
+def decode_page(logs: Sequence[RawLog], expect: Expectation) -> LogPage:
     """Decode one answer into columns; what is not believable is in ``rejects`` and never in the table."""
     import pyarrow as pa
 
     kept = [log for log in logs if not log.removed]
-    page = Page(table=empty_columns(), removed=len(logs) - len(kept))
+    page = LogPage(table=empty_columns(), removed=len(logs) - len(kept))
     if expect.erc20:
         kept = _only_erc20(kept, expect, page)
     batches = []
@@ -274,7 +274,7 @@ def decode_page(logs: Sequence[RawLog], expect: Expectation) -> Page:
     return page
 
 
-def _only_erc20(logs: list[RawLog], expect: Expectation, page: Page) -> list[RawLog]:
+def _only_erc20(logs: list[RawLog], expect: Expectation, page: LogPage) -> list[RawLog]:
     """Leave out what unknown contracts emit under the same name: nobody may block a scan with a malformed event."""
     kept = [log for log in logs if len(log.topics) == 3 and len(log.data) == 66]
     if len(kept) < len(logs):
@@ -466,7 +466,7 @@ def _milliseconds(value: object) -> int | None:
     return seconds * 1_000 if seconds < 1 << 40 else None
 
 
-def _drop_repeated(page: Page) -> None:
+def _drop_repeated(page: LogPage) -> None:
     """Sort, drop identical repetitions, and reject a key or block height that comes with two contents."""
     page.table, page.duplicates, conflicts = sort_and_compare(page.table)
     if conflicts:

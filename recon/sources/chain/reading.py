@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE, ChainFacts
 from recon.sources.chain.blocks import StartBlockError, bloom_may_hold, start_block, try_blocks
-from recon.sources.chain.endpoints import Block, Finality, NoEndpointError, Pool
+from recon.sources.chain.endpoints import Block, EndpointsDownError, Finality, Pool
 from recon.sources.chain.logs import INT64_MAX, Expectation, empty_columns, sort_and_compare
 from recon.sources.chain.receipts import ReceiptReader, Receipts, Transaction
 from recon.sources.chain.rpc import Meter
@@ -87,7 +87,7 @@ def read_chain(pool: Pool, plan: ReadingPlan, *, progress: Progress) -> Reading:
         floor = 0 if plan.recipients else plan.created_block
         # A head below the contracts' creation is a test chain, which the registry does not describe.
         start = start_block(pool, from_ms=plan.question.from_ms, floor=floor if floor <= head.number else 0)
-    except (NoEndpointError, StartBlockError) as error:
+    except (EndpointsDownError, StartBlockError) as error:
         return _nothing(pool, plan, str(error))
     return _Reader(pool, plan, _State(head, start), progress).read()
 

@@ -10,7 +10,7 @@ import msgspec
 
 from recon.core.ids import normalise_address
 from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
-from recon.sources.chain.endpoints import Live, NoEndpointError, Pool
+from recon.sources.chain.endpoints import EndpointsDownError, Live, Pool
 from recon.sources.chain.logs import (
     INT64_MAX,
     RECEIPT_ANSWER,
@@ -93,7 +93,7 @@ class ReceiptReader:
             chunk = list(hashes[start : start + self.batch_max])
             try:
                 self._chunk(chunk, result)
-            except NoEndpointError as error:
+            except EndpointsDownError as error:
                 for tx_hash in chunk:
                     result.transactions.setdefault(tx_hash, Transaction(tx_hash, "failed", error=str(error)))
         return result

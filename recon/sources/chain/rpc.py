@@ -54,7 +54,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ErrorRule:
     """One row of the table of error texts.
 
     Args:
@@ -73,39 +73,41 @@ class Rule:
 _RANGE = r"\[\s*(?P<lo>0x[0-9a-f]+|\d+)\s*,\s*(?P<hi>0x[0-9a-f]+|\d+)\s*\]"
 _CAP = r"(?P<cap>\d[\d,]{0,11})"
 
-RULES: Final[tuple[Rule, ...]] = (
-    Rule(Fault.SIZE, rf"this block range should work: {_RANGE}"),
-    Rule(Fault.SIZE, rf"try with this block range {_RANGE}"),
-    Rule(Fault.SIZE, r"retry with the range (?P<lo>\d+)\s*-\s*(?P<hi>\d+)"),
-    Rule(Fault.SIZE, rf"up to an? {_CAP} block range"),
-    Rule(Fault.SIZE, rf"range [\d,]+ exceeds limit of {_CAP}"),
-    Rule(Fault.SIZE, rf"limited to an? {_CAP} (?:blocks? )?range"),
-    Rule(Fault.SIZE, rf"limited to {_CAP} blocks? range"),
-    Rule(Fault.SIZE, r"block range is too wide", cap=3_000),
-    Rule(Fault.SIZE, rf"maximum \[from, to\] blocks distance: {_CAP}"),
-    Rule(Fault.SIZE, rf"ranges over {_CAP} blocks are not supported"),
-    Rule(Fault.SIZE, rf"exceed(?:s|ed)? max(?:imum)? block range:? {_CAP}"),
-    Rule(Fault.SIZE, rf"max range: {_CAP}"),
-    Rule(Fault.SIZE, rf"maximum allowed number of requested blocks is {_CAP}"),
-    Rule(Fault.SIZE, rf"range is too large, max is {_CAP}(?P<kilo>k?) blocks"),
-    Rule(Fault.SIZE, rf"requested too many blocks from \d+ to \d+, maximum is set to {_CAP}"),
-    Rule(Fault.SIZE, r"query returned more than [\d,]+ results"),
-    Rule(Fault.SIZE, r"query timeout exceeded"),
-    Rule(Fault.SIZE, r"query exceeds max results"),
-    Rule(Fault.SIZE, r"block range limit exceeded"),
-    Rule(Fault.SIZE, r"response is too big|backend response too large|response size exceeded"),
-    Rule(Fault.SIZE, r"logs matched by query exceeds limit of [\d,]+"),
-    Rule(Fault.SIZE, r"block range (?:is )?too large"),
-    Rule(Fault.SIZE, r"please select a smaller result dataset"),
-    Rule(Fault.SIZE, r"no backend is currently healthy to serve traffic", may_be_outage=True),
-    Rule(Fault.LIST, r"specify less number of address|addresses or topics per search position|current limit is"),
-    Rule(Fault.LAG, r"header not found|cannot query unfinalized data|after last accepted block|unknown block"),
-    Rule(Fault.LAG, r"block height is \d+ but requested was \d+|blockoutofrange|block not found"),
-    Rule(Fault.FATAL, r"please specify address in your request"),
-    Rule(Fault.QUOTA, r"monthly capacity limit|not enough cups?\b"),
-    Rule(Fault.RATE, r"rate.?limit|too many requests|daily request count exceeded|request limit reached"),
-    Rule(Fault.RATE, r"compute units per second|try again in \d+"),
-    Rule(Fault.UNSUPPORTED, r"method not (?:found|supported)|method \S+ (?:is not|does not exist)|unsupported method"),
+RULES: Final[tuple[ErrorRule, ...]] = (
+    ErrorRule(Fault.SIZE, rf"this block range should work: {_RANGE}"),
+    ErrorRule(Fault.SIZE, rf"try with this block range {_RANGE}"),
+    ErrorRule(Fault.SIZE, r"retry with the range (?P<lo>\d+)\s*-\s*(?P<hi>\d+)"),
+    ErrorRule(Fault.SIZE, rf"up to an? {_CAP} block range"),
+    ErrorRule(Fault.SIZE, rf"range [\d,]+ exceeds limit of {_CAP}"),
+    ErrorRule(Fault.SIZE, rf"limited to an? {_CAP} (?:blocks? )?range"),
+    ErrorRule(Fault.SIZE, rf"limited to {_CAP} blocks? range"),
+    ErrorRule(Fault.SIZE, r"block range is too wide", cap=3_000),
+    ErrorRule(Fault.SIZE, rf"maximum \[from, to\] blocks distance: {_CAP}"),
+    ErrorRule(Fault.SIZE, rf"ranges over {_CAP} blocks are not supported"),
+    ErrorRule(Fault.SIZE, rf"exceed(?:s|ed)? max(?:imum)? block range:? {_CAP}"),
+    ErrorRule(Fault.SIZE, rf"max range: {_CAP}"),
+    ErrorRule(Fault.SIZE, rf"maximum allowed number of requested blocks is {_CAP}"),
+    ErrorRule(Fault.SIZE, rf"range is too large, max is {_CAP}(?P<kilo>k?) blocks"),
+    ErrorRule(Fault.SIZE, rf"requested too many blocks from \d+ to \d+, maximum is set to {_CAP}"),
+    ErrorRule(Fault.SIZE, r"query returned more than [\d,]+ results"),
+    ErrorRule(Fault.SIZE, r"query timeout exceeded"),
+    ErrorRule(Fault.SIZE, r"query exceeds max results"),
+    ErrorRule(Fault.SIZE, r"block range limit exceeded"),
+    ErrorRule(Fault.SIZE, r"response is too big|backend response too large|response size exceeded"),
+    ErrorRule(Fault.SIZE, r"logs matched by query exceeds limit of [\d,]+"),
+    ErrorRule(Fault.SIZE, r"block range (?:is )?too large"),
+    ErrorRule(Fault.SIZE, r"please select a smaller result dataset"),
+    ErrorRule(Fault.SIZE, r"no backend is currently healthy to serve traffic", may_be_outage=True),
+    ErrorRule(Fault.LIST, r"specify less number of address|addresses or topics per search position|current limit is"),
+    ErrorRule(Fault.LAG, r"header not found|cannot query unfinalized data|after last accepted block|unknown block"),
+    ErrorRule(Fault.LAG, r"block height is \d+ but requested was \d+|blockoutofrange|block not found"),
+    ErrorRule(Fault.FATAL, r"please specify address in your request"),
+    ErrorRule(Fault.QUOTA, r"monthly capacity limit|not enough cups?\b"),
+    ErrorRule(Fault.RATE, r"rate.?limit|too many requests|daily request count exceeded|request limit reached"),
+    ErrorRule(Fault.RATE, r"compute units per second|try again in \d+"),
+    ErrorRule(
+        Fault.UNSUPPORTED, r"method not (?:found|supported)|method \S+ (?:is not|does not exist)|unsupported method"
+    ),
 )
 
 _COMPILED: Final = tuple((rule, re.compile(rule.pattern, re.DOTALL)) for rule in RULES)
@@ -136,7 +138,7 @@ class Complaint:
     may_be_outage: bool = False
 
 
-def classify(
+def classify_error(
     text: str, *, code: int | None = None, status: int = 200, data: object = None, retry_after: str | None = None
 ) -> Complaint:
     """Tell what an error answer means: text first, then HTTP status and JSON-RPC code.
@@ -186,7 +188,7 @@ def _data_text(data: object) -> str:
         return ""
 
 
-def _cap(groups: dict[str, str | None], rule: Rule) -> int | None:
+def _cap(groups: dict[str, str | None], rule: ErrorRule) -> int | None:
     digits = groups.get("cap")
     if not digits:
         return rule.cap
@@ -531,9 +533,9 @@ def _http_complaint(status: int, body: bytes, retry_after: str | None) -> Compla
         code, data = error.get("code"), error.get("data")
         text = str(error.get("message") or "")
         code = code if isinstance(code, int) else None
-        return classify(text, code=code, status=status, data=data, retry_after=retry_after)
+        return classify_error(text, code=code, status=status, data=data, retry_after=retry_after)
     text = "" if body.lstrip()[:1] == b"<" else body[:20_000].decode("utf-8", "replace")
-    complaint = classify(body[:20_000].decode("utf-8", "replace"), status=status, retry_after=retry_after)
+    complaint = classify_error(body[:20_000].decode("utf-8", "replace"), status=status, retry_after=retry_after)
     shown = clean(text) or f"HTTP status {status} with a web page instead of JSON"
     return replace(complaint, text=shown)
 
@@ -549,10 +551,10 @@ def complaint_of(error: object) -> Complaint:
     """Understand the ``error`` member of an answer, whatever shape it has."""
     if isinstance(error, dict):
         code = error.get("code")
-        return classify(
+        return classify_error(
             str(error.get("message") or ""), code=code if isinstance(code, int) else None, data=error.get("data")
         )
-    return classify(str(error))
+    return classify_error(str(error))
 
 
 def explain(body: bytes) -> Complaint:
@@ -564,7 +566,7 @@ def explain(body: bytes) -> Complaint:
         return Complaint(Fault.TRANSPORT, "the answer is JSON of another shape than was asked for")
     if body.lstrip()[:1] == b"<":
         return Complaint(Fault.TRANSPORT, "a web page instead of JSON")
-    found = classify(body[:20_000].decode("utf-8", "replace")) if body[:1] not in (b"{", b"[") else None
+    found = classify_error(body[:20_000].decode("utf-8", "replace")) if body[:1] not in (b"{", b"[") else None
     if found is not None and found.fault is not Fault.TRANSPORT:
         return found
     return Complaint(Fault.TRANSPORT, "the answer is empty" if not body.strip() else "the answer is cut off or no JSON")

@@ -15,12 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from recon.sources.chain.endpoints import Live, NoEndpointError, Pool
+from recon.sources.chain.endpoints import EndpointsDownError, Live, Pool
 from recon.sources.chain.logs import (
     LOGS_ANSWER,
     RECEIPTS_ANSWER,
     Expectation,
-    Page,
+    LogPage,
     RawLog,
     decode_page,
     empty_columns,
@@ -180,7 +180,7 @@ class Walker:
                 break
             try:
                 end, page = self._range(query, cursor, hi)
-            except NoEndpointError as error:
+            except EndpointsDownError as error:
                 scan.holes.append(Hole(cursor, hi, str(error)))
                 break
             if isinstance(page, str):
@@ -205,7 +205,7 @@ class Walker:
         except (RpcError, _UnbelievableError):
             return None
 
-    def _range(self, query: LogQuery, cursor: int, hi: int) -> tuple[int, Page | str]:
+    def _range(self, query: LogQuery, cursor: int, hi: int) -> tuple[int, LogPage | str]:
         """Read one range that begins at ``cursor``; gives its last block, and the page or why there is none."""
         tries, blocks_max, outages = 0, RANGE_BLOCKS_MAX, 0
         tries_max = 2 * len(self.pool.lives) + 1
@@ -298,7 +298,7 @@ class Walker:
             live.ceiling = max(1, blocks - 1)
         live.size, live.successes = max(1, smaller), 0
 
-    def _grow(self, live: Live, page: Page, blocks: int) -> None:
+    def _grow(self, live: Live, page: LogPage, blocks: int) -> None:
         live.successes += 1
         if live.ceiling is not None and live.successes >= live.ceiling_wait:
             live.ceiling = None
@@ -306,7 +306,7 @@ class Walker:
             limits = (live.cap, live.ceiling, RANGE_BLOCKS_MAX)
             live.size = min(live.size * 3 // 2 + 1, *(limit for limit in limits if limit is not None))
 
-    def _sure(self, live: Live, query: LogQuery, lo: int, hi: int, *, is_walk: bool = False) -> Page:
+    def _sure(self, live: Live, query: LogQuery, lo: int, hi: int, *, is_walk: bool = False) -> LogPage:
         page, is_round = self._ask(live, query, lo, hi, is_walk=is_walk)
         if is_round:
             page = self._halves(live, query, page, lo, hi)
@@ -314,7 +314,7 @@ class Walker:
             self._look_again(live, query, page, lo=max(lo, hi - NEAR_HEAD), hi=hi)
         return page
 
-    def _halves(self, live: Live, query: LogQuery, whole: Page, lo: int, hi: int) -> Page:
+    def _halves(self, live: Live, query: LogQuery, whole: LogPage, lo: int, hi: int) -> LogPage:
         """A round count may be a silent cut: the halves must hold all of the whole, and may hold more."""
         if lo == hi:
             page = self._by_receipts(live, query, lo)
@@ -328,7 +328,7 @@ class Walker:
             raise _UnbelievableError(f"a range of blocks {lo} to {hi} holds logs that its halves do not")
         return joined
 
-    def _look_again(self, live: Live, query: LogQuery, page: Page, *, lo: int, hi: int) -> None:
+    def _look_again(self, live: Live, query: LogQuery, page: LogPage, *, lo: int, hi: int) -> None:
         """A lagging backend leaves out the newest blocks without a word: they must look the same a second time."""
         import pyarrow.compute as pc
 
@@ -340,7 +340,7 @@ class Walker:
         if keys_of(first) != keys_of(self._ask(live, query, lo, hi)[0].table):
             raise _UnbelievableError("two answers about the newest blocks differ")
 
-    def _ask(self, live: Live, query: LogQuery, lo: int, hi: int, *, is_walk: bool = False) -> tuple[Page, bool]:
+    def _ask(self, live: Live, query: LogQuery, lo: int, hi: int, *, is_walk: bool = False) -> tuple[LogPage, bool]:
         answers = self._take(live, query, lo, hi)
         is_round = any(len(logs) > 0 and len(logs) % ROUND == 0 for _, logs in answers)
         if is_walk and not is_round and max((len(logs) for _, logs in answers), default=0) >= GROW_BELOW_LOGS:
@@ -403,7 +403,7 @@ class Walker:
         if coming is not None:
             coming.answers.exception()
 
-    def _decoded(self, query: LogQuery, logs: list[RawLog], lo: int, hi: int) -> Page:
+    def _decoded(self, query: LogQuery, logs: list[RawLog], lo: int, hi: int) -> LogPage:
         expect = replace(query.expect, from_block=lo, to_block=hi)
         if query.recipients:
             expect = replace(expect, recipients=frozenset(query.recipients))
@@ -411,7 +411,7 @@ class Walker:
             expect = replace(expect, tokens=frozenset(query.addresses))
         return decode_page(logs, expect)
 
-    def _by_receipts(self, live: Live, query: LogQuery, block: int) -> Page | None:
+    def _by_receipts(self, live: Live, query: LogQuery, block: int) -> LogPage | None:
         """The logs of a block that is too big for ``eth_getLogs``, from its receipts; None when not offered."""
         if not live.block_receipts:
             return None
@@ -444,7 +444,7 @@ def join_scans(before: Scan, after: Scan, *, known: tuple[int, int]) -> Scan:
     return joined
 
 
-def _join(pages: list[Page]) -> Page:
+def _join(pages: list[LogPage]) -> LogPage:
     import pyarrow as pa
 
     if len(pages) == 1:
@@ -452,7 +452,7 @@ def _join(pages: list[Page]) -> Page:
     table, repeated, torn = sort_and_compare(pa.concat_tables([page.table for page in pages] or [empty_columns()]))
     rejects = [reason for page in pages for reason in page.rejects]
     rejects += [f"a block, {number}, comes in two versions" for number in torn[:1]]
-    return Page(
+    return LogPage(
         table=table,
         rejects=rejects,
         duplicates=repeated + sum(page.duplicates for page in pages),

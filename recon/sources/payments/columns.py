@@ -34,7 +34,7 @@ from recon.sources.payments.bson_walk import (
     RawBatch,
     fixed_texts,
 )
-from recon.sources.payments.fields import Candidate, FieldPaths
+from recon.sources.payments.fields import FieldPaths, FieldPlace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +112,7 @@ class PaymentColumns:
 
     # --- fields by candidates ---
 
-    def _present(self, name: str, rows: Bools | None = None) -> Iterable[tuple[Candidate, Octets]]:
+    def _present(self, name: str, rows: Bools | None = None) -> Iterable[tuple[FieldPlace, Octets]]:
         """The candidates that any document has, each with the BSON types where it may be looked at."""
         import numpy as np
 
@@ -303,7 +303,7 @@ class PaymentColumns:
             (coin_path, by_symbol & priced),
         ]
 
-    def _asset(self, currency: str | None, network: str | None, address: str | None) -> clear.Asset:
+    def _asset(self, currency: str | None, network: str | None, address: str | None) -> clear.RowAsset:
         return self._reader.asset(currency, network=network, address=address)
 
     def _networks(self) -> pa.Array:

@@ -22,7 +22,7 @@ from recon.core.errors import MoneyError
 from recon.core.model import ESCROW_STATES, STATUSES, Policy
 from recon.core.money import UNITS_MAX, decimal_text, parse_units
 from recon.core.registry import Registry, Token
-from recon.sources.payments.fields import Candidate, FieldPaths, value_at
+from recon.sources.payments.fields import FieldPaths, FieldPlace, stored_at
 
 RAW_MAX: Final = 200
 """Longest piece of a stored word that is quoted on a row, in characters."""
@@ -220,7 +220,7 @@ def is_blocked(value: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class RowAsset:
     """What a row is about: chain, token contract and decimals, as far as they are known, and what is the matter."""
 
     chain_id: int | None = None
@@ -308,7 +308,7 @@ class DocumentReader:
         for candidate, parts in self._candidates[name]:
             if candidate.provider is not None and candidate.provider != provider:
                 continue
-            value = value_at(document, parts)
+            value = stored_at(document, parts)
             if value is not None and read is not None:
                 value = read(value)
             if value is not None and (not candidate.shaped or shape is None or shape(value)):
@@ -316,7 +316,7 @@ class DocumentReader:
         return None, None
 
     def _any(self, document: Mapping[str, Any], name: str, test: Callable[[Any], bool]) -> bool:
-        return any(test(value_at(document, parts)) for _, parts in self._candidates[name])
+        return any(test(stored_at(document, parts)) for _, parts in self._candidates[name])
 
     def _read_identity(self, document: Mapping[str, Any], row: dict[str, Any], problems: set[str]) -> None:
         value = document.get("_id")
@@ -364,7 +364,7 @@ class DocumentReader:
         if path:
             paths["tx_hash"] = path
 
-    def asset(self, currency: object, *, network: object, address: str | None) -> Asset:
+    def asset(self, currency: object, *, network: object, address: str | None) -> RowAsset:
         """What a stored currency, network and token address mean together."""
         chain_id, coin_chain, symbol = self.chain_of(network), None, None
         if type(currency) is str:
@@ -373,14 +373,14 @@ class DocumentReader:
         if from_coin:
             chain_id = self.chain_of(coin_chain)
         if chain_id is None:
-            return Asset(token=address, problem="network_missing" if network is None else "network_unknown")
+            return RowAsset(token=address, problem="network_missing" if network is None else "network_unknown")
         word = address
         if address is None and symbol is not None:
             word = symbol if coin_chain is None or self.chain_of(coin_chain) == chain_id else str(currency)
         token = self.token_of(chain_id, word) if word else None
         if token is None:
-            return Asset(chain_id, token=address_of(word), problem="token_unknown", chain_from_coin=from_coin)
-        return Asset(chain_id, token.address, token.decimals, chain_from_coin=from_coin, by_symbol=address is None)
+            return RowAsset(chain_id, token=address_of(word), problem="token_unknown", chain_from_coin=from_coin)
+        return RowAsset(chain_id, token.address, token.decimals, chain_from_coin=from_coin, by_symbol=address is None)
 
     def _read_asset(
         self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str], problems: set[str]
@@ -483,15 +483,15 @@ def is_request_id(value: object) -> bool:
     return type(value) is str and len(value) == 66 and value.startswith("01") and value.isalnum()
 
 
-def candidate_values(document: Mapping[str, Any], candidate: Candidate) -> list[Any]:
+def candidate_values(document: Mapping[str, Any], candidate: FieldPlace) -> list[Any]:
     """Everything a document holds at a candidate path; an index into an array means any of its elements."""
     parts = candidate.parts
     for index, part in enumerate(parts):
         if part.isdigit():
-            listed = value_at(document, parts[:index])
+            listed = stored_at(document, parts[:index])
             rest = parts[index + 1 :]
-            return [value_at(item, rest) for item in listed] if isinstance(listed, list) else []
-    return [value_at(document, parts)]
+            return [stored_at(item, rest) for item in listed] if isinstance(listed, list) else []
+    return [stored_at(document, parts)]
 
 
 def request_id_of(value: object) -> str | None:

@@ -123,7 +123,7 @@ class FieldPathError(ConfigError):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class FieldPlace:
     """One place where a logical field may be stored.
 
     Args:
@@ -137,7 +137,7 @@ class Candidate:
     shaped: bool = False
 
     @classmethod
-    def parse(cls, text: str, *, name: str = "path") -> Candidate:
+    def parse(cls, text: str, *, name: str = "path") -> FieldPlace:
         """Read a candidate as the configuration writes it.
 
         Raises:
@@ -170,9 +170,9 @@ class Candidate:
 class FieldPaths:
     """The candidates of every logical field, in the order in which they are looked at."""
 
-    candidates: Mapping[str, tuple[Candidate, ...]] = field(
+    candidates: Mapping[str, tuple[FieldPlace, ...]] = field(
         default_factory=lambda: {
-            name: tuple(Candidate.parse(text, name=name) for text in texts)
+            name: tuple(FieldPlace.parse(text, name=name) for text in texts)
             for name, texts in DEFAULT_CANDIDATES.items()
         }
     )
@@ -193,10 +193,10 @@ class FieldPaths:
             if not 1 <= len(listed) <= PATHS_MAX or (name in SINGLE and len(listed) != 1):
                 allowed = "exactly one path" if name in SINGLE else f"1 to {PATHS_MAX} paths"
                 raise FieldPathError(name=name, text=" ".join(map(str, listed))[:80], why=f"must be {allowed}")
-            candidates[name] = tuple(Candidate.parse(text, name=name) for text in listed)
+            candidates[name] = tuple(FieldPlace.parse(text, name=name) for text in listed)
         return cls(candidates)
 
-    def of(self, name: str) -> tuple[Candidate, ...]:
+    def of(self, name: str) -> tuple[FieldPlace, ...]:
         """The candidates of one field."""
         return self.candidates[name]
 
@@ -232,7 +232,7 @@ def _outermost(paths: Iterable[str]) -> list[str]:
     )
 
 
-def value_at(document: Any, parts: Sequence[str]) -> Any:
+def stored_at(document: Any, parts: Sequence[str]) -> Any:
     """What is stored at a path, or None when nothing is (null and missing look the same here)."""
     value = document
     for part in parts:

@@ -26,7 +26,7 @@ from recon.core.registry import Registry, load_registry
 from recon.sources.interface import Selection, StoreIdentity
 from recon.sources.payments.bson_walk import RawBatch
 from recon.sources.payments.documents import candidate_values, codec, id_type, plain_text
-from recon.sources.payments.fields import Candidate, FieldPaths, project, stored_path
+from recon.sources.payments.fields import FieldPaths, FieldPlace, project, stored_path
 from recon.sources.payments.identity import identity_of
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ class MongoStore:
         settings = self.settings
         candidates = settings.fields.of(field)
         for chunk in _chunks(sorted(set(values)), VALUES_PER_QUERY):
-            wanted = {spelled: value for value in chunk if (spelled := claim_key(field, value)) is not None}
+            wanted = {spelled: value for value in chunk if (spelled := stored_claim_key(field, value)) is not None}
             if not wanted:
                 continue
             with self._translated():
@@ -485,7 +485,7 @@ def selection_condition(selection: Selection, *, fields: FieldPaths, registry: R
     return {"$and": parts} if len(parts) > 1 else parts[0] if parts else {}
 
 
-def claim_key(field: str, value: object) -> str | None:
+def stored_claim_key(field: str, value: object) -> str | None:
     """One claimed value in the form in which rows are compared; None when it is no value of that field."""
     text = plain_text(value)
     if text is None or field not in CLAIM_FIELDS:
@@ -509,11 +509,11 @@ def claim_keys(document: Mapping[str, Any], field: str, *, fields: FieldPaths, r
         for candidate in fields.of(field)
         if candidate.provider in (None, provider)
         for value in candidate_values(document, candidate)
-        if (key := claim_key(field, value)) is not None
+        if (key := stored_claim_key(field, value)) is not None
     }
 
 
-def claim_condition(field: str, *, candidates: Sequence[Candidate], wanted: Iterable[str]) -> dict[str, Any]:
+def claim_condition(field: str, *, candidates: Sequence[FieldPlace], wanted: Iterable[str]) -> dict[str, Any]:
     """The filter for rows that may carry one of the wanted keys, to be used with a case-blind collation."""
     spelled: list[Any] = []
     for key in wanted:

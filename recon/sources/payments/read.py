@@ -32,8 +32,8 @@ from recon.sources.interface import (
 )
 from recon.sources.payments.bson_walk import RawBatch, RawDocument
 from recon.sources.payments.documents import DocumentReader, candidate_values, document_text, milliseconds
-from recon.sources.payments.fields import FieldPaths, project, value_at
-from recon.sources.payments.mongo import MongoSettings, MongoStore, claim_key, claim_keys, id_values
+from recon.sources.payments.fields import FieldPaths, project, stored_at
+from recon.sources.payments.mongo import MongoSettings, MongoStore, claim_keys, id_values, stored_claim_key
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -249,7 +249,7 @@ class ListStore:
 
     def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield ``(value, document)`` for every document that carries one of the values, in any spelling."""
-        wanted = {key: value for value in sorted(set(values)) if (key := claim_key(field, value)) is not None}
+        wanted = {key: value for value in sorted(set(values)) if (key := stored_claim_key(field, value)) is not None}
         for document in self.documents:
             for key in sorted(
                 claim_keys(document, field, fields=self._fields, registry=self._registry) & wanted.keys()
@@ -261,12 +261,12 @@ class ListStore:
         date_path = self._fields.path("created_at" if selection.date_field == "created" else "updated_at").split(".")
         status_path = self._fields.path("status").split(".")
         for document in self.documents:
-            status = value_at(document, status_path)
+            status = stored_at(document, status_path)
             if (
                 (not wanted or ids.payment_id_text(document.get("_id")) in wanted)
                 and (not selection.statuses or _is_one_of(status, selection.statuses))
                 and (not selection.open_only or _is_one_of(status, OPEN))
-                and _in_window(value_at(document, date_path), selection.from_at, selection.to_at)
+                and _in_window(stored_at(document, date_path), selection.from_at, selection.to_at)
                 and (not selection.providers or self._provider_in(document, selection.providers))
             ):
                 yield document

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import servers
-from tests.onchain import Chain
+from tests.support import servers
+from tests.support.onchain import Chain
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -57,7 +57,7 @@ def start_mongod() -> Iterator[MongodStarter]:
 
 @pytest.fixture
 def start_anvil() -> Iterator[AnvilStarter]:
-    """Starts a bare chain of the test's own (see :func:`tests.servers.start_anvil`), stopped after the test."""
+    """Starts a bare chain of the test's own (see :func:`tests.support.servers.start_anvil`), stopped after the test."""
     with ExitStack() as stack:
 
         def start(*given: Any, **options: Any) -> servers.Anvil:

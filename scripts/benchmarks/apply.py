@@ -154,6 +154,6 @@ def _tests() -> tuple[Any, Any]:
     import sys
 
     sys.path.insert(0, str(ROOT))
-    from tests import applying, servers
+    from tests.support import applying, servers
 
     return servers, applying

@@ -116,7 +116,7 @@ def payments(rows: str, rounds: str, breaks: str = "default") -> None:
     from recon.sources.payments.fields import FieldPaths
     from recon.sources.payments.mongo import MongoSettings, MongoStore
     from recon.sources.payments.read import read_payments
-    from tests import servers
+    from tests.support import servers
 
     fields, registry = FieldPaths(), load_registry()
     server = servers.start_mongod(replica_set=False)
@@ -165,8 +165,8 @@ def node(payments: str) -> None:
     """Serve a chain with payments on a free port and print its address, until the process is ended."""
     import threading
 
-    from tests.chain_reading import node_with
-    from tests.vendor_faults import handler_of, serve
+    from tests.support.chain_reading import node_with
+    from tests.support.vendor_faults import handler_of, serve
 
     chain = node_with(int(payments), spread=20)
     with serve(handler_of(chain.answer)) as url:
@@ -182,7 +182,7 @@ def scan(url: str, days: str, rounds: str) -> None:
     from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
     from recon.sources.chain.rpc import Clock
     from recon.sources.interface import ChainQuestion
-    from tests.chain_reading import NOW_MS
+    from tests.support.chain_reading import NOW_MS
 
     asked: list[bytes] = []
     rows: list[int] = []
@@ -222,7 +222,7 @@ def play(folder: str, rows: str) -> None:
 
     from benchmarks.played import Tally, played
     from recon.simulation import generate_world
-    from tests import living, servers
+    from tests.support import living, servers
 
     made, tally = generate_world(payments=int(rows), seed=1, breaks="none"), Tally()
     server = servers.start_mongod(replica_set=False)

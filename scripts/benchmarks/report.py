@@ -105,6 +105,6 @@ def _plain_opened(path: Path) -> float:
 def _chromium() -> Any:
     """The test suite's browser, which the benchmark shares."""
     sys.path.insert(0, str(ROOT))
-    from tests.browser import chromium
+    from tests.support.browser import chromium
 
     return chromium()

@@ -73,8 +73,8 @@ def part_since(rows: int) -> dict[str, dict[str, float]]:
     sys.path.insert(0, str(ROOT))
     from recon.simulation import World, generate_world, stage, write_world
     from recon.sources.interface import Selection
-    from tests import servers
-    from tests.earlier import Earlier
+    from tests.support import servers
+    from tests.support.earlier import Earlier
 
     with patch.dict(stage.AGES, normal=(150 * stage.MINUTE, DAYS * stage.DAY)):
         world = generate_world(payments=rows, seed=1, breaks="none")

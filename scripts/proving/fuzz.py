@@ -1,4 +1,4 @@
-"""``scripts/fuzz``: the properties of ``tests/fuzzing.py`` for as long as told, the seed counting up."""
+"""``scripts/fuzz``: the properties of ``tests/support/fuzzing.py`` for as long as told, the seed counting up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import traceback
 
 from hypothesis import HealthCheck, given, seed, settings
 
-from tests.fuzzing import PROPERTIES, names
+from tests.support.fuzzing import PROPERTIES, names
 
 EXAMPLES = 200
 """Examples of one property before the next one's turn."""

@@ -1,0 +1,151 @@
+"""The plan as a file: one spelling, two digests, and refusal of everything else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recon.core.canonical import canonical_json, sha256_hex
+from recon.core.model import FieldChange, Plan, Tier, Verdict
+from recon.plans.file import (
+    EmptySelectionError,
+    PlanFileError,
+    effects_digest,
+    is_picked,
+    load_plan,
+    parse_plan,
+    plan_bytes,
+    save_plan,
+    seal_plan,
+    select_changes,
+)
+from tests.support.plans import a_change, a_plan
+
+AUTO = a_change(payment_id="665f1c2e9b1d8a0012345601", value_units=5)
+LARGE = a_change(payment_id="665f1c2e9b1d8a0012345602", value_units=500, verdict=Verdict.ESCROW_DRIFT)
+PICKABLE = a_change(payment_id="665f1c2e9b1d8a0012345603", verdict=Verdict.LATE_PAYMENT, tier=Tier.REVIEW)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return seal_plan(replace(a_plan(), changes=(AUTO, LARGE, PICKABLE), parent=None, picked=()))
+
+
+def test_a_plan_is_read_back_as_it_was_written(plan: Plan, tmp_path: Path) -> None:
+    save_plan(plan, tmp_path / "plan.json")
+    assert load_plan(tmp_path / "plan.json") == plan
+
+
+def test_amounts_are_text_in_the_file(plan: Plan) -> None:
+    content = json.loads(plan_bytes(plan))
+    assert all(isinstance(item["value"], str) for item in (*content["changes"], *content["findings"]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(position=st.integers(min_value=0), byte=st.integers(min_value=0, max_value=255))
+def test_any_changed_byte_is_refused(position: int, byte: int) -> None:
+    data = bytearray(plan_bytes(seal_plan(replace(a_plan(), changes=(AUTO,)))))
+    at = position % len(data)
+    if data[at] == byte:
+        return
+    data[at] = byte
+    with pytest.raises(PlanFileError, match="nothing was done with it"):
+        parse_plan(bytes(data))
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(min_value=0))
+def test_any_cut_plan_is_refused(size: int) -> None:
+    data = plan_bytes(seal_plan(a_plan()))
+    with pytest.raises(PlanFileError):
+        parse_plan(data[: size % len(data)])
+
+
+def test_a_plan_with_an_unknown_key_or_of_a_newer_format_is_refused(plan: Plan) -> None:
+    text = plan_bytes(plan).decode()
+    with pytest.raises(PlanFileError, match="changed after it was made"):
+        parse_plan(text.replace('"kind":', '"colour":"red",\n"kind":').encode())
+    with pytest.raises(PlanFileError, match="format 2 is not 1"):
+        parse_plan(text.replace('"format":1', '"format":2').encode())
+
+
+def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(PlanFileError, match="this is not a plan file"):
+        load_plan(tmp_path / "a.json")
+    with pytest.raises(PlanFileError, match="cannot be read"):
+        load_plan(tmp_path / "nowhere.json")
+
+
+def test_the_effects_digest_names_what_is_written_and_where_and_nothing_else(plan: Plan) -> None:
+    assert effects_digest(replace(plan, created_at="2030-01-01T00:00:00.000Z", snapshot="other")) == plan.effects_digest
+    moved = replace(AUTO, sets=(FieldChange("status", "pending", "failed"),))
+    assert effects_digest(replace(plan, changes=(moved, LARGE, PICKABLE))) != plan.effects_digest
+    elsewhere = replace(plan, target=replace(plan.target, name="another"))
+    assert effects_digest(elsewhere) != plan.effects_digest
+
+
+def test_a_selection_names_its_parent_and_lists_what_it_leaves(plan: Plan) -> None:
+    small = select_changes(plan, verdicts=[AUTO.verdict])
+    assert (small.parent, [change.id for change in small.changes]) == (plan.digest, [AUTO.id])
+    assert {item.payment_id for item in small.left_alone} >= {LARGE.payment_id, PICKABLE.payment_id}
+    assert small.digest != plan.digest
+
+
+def test_a_review_change_is_kept_only_when_its_payment_is_picked(plan: Plan) -> None:
+    assert PICKABLE.id not in [change.id for change in select_changes(plan, value_max={}).changes]
+    picked = select_changes(plan, payments=[PICKABLE.payment_id])
+    assert ([change.id for change in picked.changes], picked.picked) == ([PICKABLE.id], (PICKABLE.payment_id,))
+
+
+def test_a_value_limit_drops_what_is_worth_more(plan: Plan) -> None:
+    small = select_changes(plan, value_max={str(AUTO.symbol): 5})
+    assert [change.id for change in small.changes] == [AUTO.id]
+
+
+def test_a_value_limit_counts_each_token_in_its_own_units(plan: Plan) -> None:
+    """One symbol on two chains, with 18 and 6 decimals: the limit of one says nothing of the other."""
+    coarse = replace(LARGE, chain_id=137, token="0x" + "3c" * 20, decimals=6)
+    both = seal_plan(replace(plan, changes=(AUTO, coarse)))
+    limits = {f"{AUTO.chain_id}:{AUTO.token}": 10**18, f"137:{coarse.token}": 400}
+    assert [change.id for change in select_changes(both, value_max=limits).changes] == [AUTO.id]
+    limits[f"137:{coarse.token}"] = 500
+    assert len(select_changes(both, value_max=limits).changes) == 2
+
+
+def test_a_selection_that_leaves_nothing_is_refused(plan: Plan) -> None:
+    with pytest.raises(EmptySelectionError, match="no file was written"):
+        select_changes(plan, verdicts=["reorged"])
+    with pytest.raises(EmptySelectionError, match="nobody"):
+        select_changes(plan, payments=["nobody"])
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_correction_writes_what_is_automatic_and_what_was_picked_by_payment(tier: Tier, is_named: bool) -> None:
+    change = replace(AUTO, tier=tier)
+    plan = seal_plan(replace(a_plan(), changes=(change,), picked=(change.payment_id,) if is_named else ()))
+    assert is_picked(plan, change) is (tier is Tier.AUTO or is_named)
+    assert is_picked(replace(plan, kind="undo"), change), "an undo was reviewed row by row by whoever asked for it"
+    written = replace(change, sets=(FieldChange("status", "pending", "failed"),))
+    moves = effects_digest(replace(plan, changes=(written,))) != plan.effects_digest
+    assert moves is is_picked(plan, change), "an approval is about what would be written, and about nothing else"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    ids=st.lists(st.one_of(st.text(max_size=3), st.integers(0, 120), st.sampled_from([{"$oid": "a"}, {"$oid": "ab"}])))
+)
+def test_the_effects_digest_is_that_of_all_effects_sorted_in_whatever_order_they_come(ids: list[Any]) -> None:
+    changes = [replace(AUTO, document_id=each, payment_id=str(n)) for n, each in enumerate(ids)]
+    plan = replace(a_plan(), changes=tuple(changes), picked=())
+    lines = sorted(canonical_json([c.document_id, [[s.path, s.before, s.after] for s in c.sets]]) for c in changes)
+    expected = sha256_hex(canonical_json([plan.kind, asdict(plan.target), lines]))
+    assert effects_digest(plan) == expected
+    assert effects_digest(replace(plan, changes=tuple(changes[::-1]))) == expected

@@ -1,0 +1,82 @@
+"""Webhook signatures: raw bytes, any header case, constant time, and a window where there is one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from recon.sources.providers.http import Secret
+from recon.sources.providers.webhooks import UnknownWebhookProviderError, verify_webhook
+from tests.support.provider_servers import PAYLOADS
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+STAMP = str(int(NOW.timestamp()))
+KEY = "webhook-secret"
+RN_BODY = (PAYLOADS / "request_network" / "webhook_confirmed.json").read_bytes()
+SH_BODY = (PAYLOADS / "shkeeper" / "webhook_paid.json").read_bytes()
+
+
+def signed(message: bytes, key: str = KEY) -> str:
+    return hmac.new(key.encode(), message, hashlib.sha256).hexdigest()
+
+
+def sh_headers(stamp: str = STAMP, body: bytes = SH_BODY) -> dict[str, str]:
+    return {"X-Shkeeper-Timestamp": stamp, "X-Shkeeper-Signature": signed(stamp.encode() + b"." + body)}
+
+
+@pytest.mark.parametrize("provider", ["request_network", "request.network", "Request-Network"])
+@pytest.mark.parametrize("header", ["x-request-network-signature", "X-Request-Network-Signature"])
+@pytest.mark.parametrize("secret", [KEY, KEY.encode(), Secret(KEY)])
+def test_a_request_network_signature_verifies(provider: str, header: str, secret: str | bytes | Secret) -> None:
+    assert verify_webhook(provider, {header: signed(RN_BODY)}, RN_BODY, secret)
+
+
+def test_a_signature_of_the_same_json_written_again_does_not_verify() -> None:
+    again = json.dumps(json.loads(RN_BODY)).encode()
+    assert not verify_webhook("request_network", {"x-request-network-signature": signed(RN_BODY)}, again, KEY)
+
+
+@pytest.mark.parametrize(
+    "signature", ["", "0" * 64, "ä" * 64, signed(RN_BODY)[:-1], signed(RN_BODY) + "0", signed(RN_BODY, "other")]
+)
+def test_a_wrong_signature_does_not_verify(signature: str) -> None:
+    assert not verify_webhook("request_network", {"x-request-network-signature": signature}, RN_BODY, KEY)
+
+
+def test_no_signature_and_no_secret_verify_nothing() -> None:
+    assert not verify_webhook("request_network", {}, RN_BODY, KEY)
+    assert not verify_webhook("request_network", {"x-request-network-signature": signed(RN_BODY, "")}, RN_BODY, "")
+    assert not verify_webhook("shkeeper", {"X-Shkeeper-Api-Key": KEY}, SH_BODY, KEY, now=NOW)
+
+
+def test_a_sh_keeper_signature_verifies() -> None:
+    assert verify_webhook("shkeeper", sh_headers(), SH_BODY, KEY, now=NOW)
+    assert not verify_webhook("shkeeper", sh_headers(), SH_BODY + b" ", KEY, now=NOW)
+    assert not verify_webhook(
+        "shkeeper", {**sh_headers(), "X-Shkeeper-Timestamp": str(int(STAMP) + 1)}, SH_BODY, KEY, now=NOW
+    )
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(-301, False), (-300, True), (0, True), (300, True), (301, False)])
+def test_a_sh_keeper_signature_is_good_for_five_minutes(seconds: int, expected: bool) -> None:
+    moment = NOW + timedelta(seconds=seconds)
+    assert verify_webhook("shkeeper", sh_headers(), SH_BODY, KEY, now=moment) is expected
+
+
+@pytest.mark.parametrize("stamp", ["", "abc", "-5", "1e9", "٣" * 10, "9" * 40])
+def test_a_timestamp_that_is_none_does_not_verify(stamp: str) -> None:
+    assert not verify_webhook("shkeeper", sh_headers(stamp), SH_BODY, KEY, now=NOW)
+
+
+def test_without_a_time_the_present_counts() -> None:
+    stamp = str(int(datetime.now(UTC).timestamp()))
+    assert verify_webhook("shkeeper", sh_headers(stamp), SH_BODY, KEY)
+
+
+def test_an_unknown_provider_is_refused_by_name() -> None:
+    with pytest.raises(UnknownWebhookProviderError, match="stripe"):
+        verify_webhook("stripe", {}, b"", KEY)

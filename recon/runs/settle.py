@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recon.core.model import Change, Plan
 from recon.core.values import same, value_at
 from recon.plans.file import is_picked
 from recon.runs.guard import ChangeReading, ReadyChange, RowClass, read_change
@@ -23,16 +24,9 @@ def settle_announced(writing: Writing, states: Mapping[str, ChangeState]) -> arr
     held = blocked_payments(writing.journal, but=writing.run)
     pending = array("I")
     for group in chunks(range(len(plan.changes)), READ_ROWS):
-        settled = _settled_rows(writing, [p for p in group if (s := states.get(plan.changes[p].id)) and s.is_open])
+        settled = _settled_rows(writing, [place for place in group if _is_open(states.get(plan.changes[place].id))])
         for place in group:
-            change, row = plan.changes[place], settled.get(place)
-            if row is None and (state := states.get(change.id)) is not None and state.result in FINAL:
-                row = row_result(change, state.result, reason=str(state.outcome.get("reason", "")))
-            elif row is None and not is_picked(plan, change):
-                row = row_result(change, Result.NOT_PICKED)
-            elif row is None and change.payment_id in held:
-                why = f"belongs to the unfinished run {held[change.payment_id]}"
-                row = row_result(change, Result.BLOCKED, reason=why)
+            row = settled.get(place) or _known_row(plan, plan.changes[place], states=states, held=held)
             if row is None or row.result is Result.NOT_REACHED:
                 pending.append(place)
             else:
@@ -40,6 +34,25 @@ def settle_announced(writing: Writing, states: Mapping[str, ChangeState]) -> arr
         notes = [(plan.changes[place], {**outcome_body(row), "settled": True}) for place, row in settled.items()]
         writing.append([writing.note("outcome", body, change=change) for change, body in notes])
     return pending
+
+
+def _is_open(state: ChangeState | None) -> bool:
+    return state is not None and state.is_open
+
+
+def _known_row(
+    plan: Plan, change: Change, *, states: Mapping[str, ChangeState], held: Mapping[str, str]
+) -> RowResult | None:
+    """What is certain of a row without reading its document; None for a row that is still to be written."""
+    state = states.get(change.id)
+    if state is not None and state.result in FINAL:
+        return row_result(change, state.result, reason=str(state.outcome.get("reason", "")))
+    if not is_picked(plan, change):
+        return row_result(change, Result.NOT_PICKED)
+    if change.payment_id in held:
+        why = f"belongs to the unfinished run {held[change.payment_id]}"
+        return row_result(change, Result.BLOCKED, reason=why)
+    return None
 
 
 def _settled_rows(writing: Writing, places: Sequence[int]) -> dict[int, RowResult]:

@@ -240,21 +240,22 @@ def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:
     stuck = sum(row["payments"] for row in counts.unresolved)
     whole = looked.problems.get("payments")
     note = f" Not all of them were read: {whole}" if whole else ""
-    first: State = "not_measured" if whole else "attention" if unknown else "ok"
+    first: State = "not_measured" if whole else _ok_unless(len(unknown))
+    duplicates, simulated = counts.duplicate_keys, counts.simulated
     return [
         Item(names[0], first, f"{counts.payments} payments by stored provider word: {words or 'none'}.{note}"),
         Item(
             names[1],
-            "attention" if counts.duplicate_keys else "ok",
-            f"{counts.duplicate_keys} provider keys are carried by more than one payment.",
+            _ok_unless(duplicates),
+            f"{duplicates} provider keys are carried by more than one payment.",
         ),
-        Item(names[2], "attention" if stuck else "ok", f"{stuck} payments are pending or processing for longer."),
-        Item(
-            names[3],
-            "attention" if counts.simulated else "ok",
-            f"{counts.simulated} payments carry a simulated hash, which proves nothing.",
-        ),
+        Item(names[2], _ok_unless(stuck), f"{stuck} payments are pending or processing for longer."),
+        Item(names[3], _ok_unless(simulated), f"{simulated} payments carry a simulated hash, which proves nothing."),
     ]
+
+
+def _ok_unless(count: int) -> State:
+    return "attention" if count else "ok"
 
 
 def webhook_counts(deliveries: Deliveries, *, now: datetime) -> tuple[Mapping[str, Any], ...]:

@@ -14,14 +14,15 @@ from recon.core.model import Change, Plan
 from recon.core.values import same, value_at
 from recon.plans.file import is_picked
 from recon.runs.guard import ChangeReading, ReadyChange, RowClass, read_change
+from recon.runs.notes import outcome_body
 from recon.runs.states import FINAL, ChangeState, Result, RowResult, blocked_payments, row_result
-from recon.runs.writing import READ_ROWS, Writing, chunks, outcome_body, read_again, row_of
+from recon.runs.writing import READ_ROWS, Writing, chunks, read_again, row_of
 
 
 def settle_announced(writing: Writing, states: Mapping[str, ChangeState]) -> array[int]:
     """Find out what became of announced writes, journal it, and give the places that are still to be written."""
     plan = writing.plan
-    held = blocked_payments(writing.journal, but=writing.run)
+    held = blocked_payments(writing.notes.journal, but=writing.run)
     pending = array("I")
     for group in chunks(range(len(plan.changes)), READ_ROWS):
         settled = _settled_rows(writing, [place for place in group if _is_open(states.get(plan.changes[place].id))])
@@ -32,7 +33,7 @@ def settle_announced(writing: Writing, states: Mapping[str, ChangeState]) -> arr
             else:
                 writing.rows.note(place, row)
         notes = [(plan.changes[place], {**outcome_body(row), "settled": True}) for place, row in settled.items()]
-        writing.append([writing.note("outcome", body, change=change) for change, body in notes])
+        writing.notes.append([writing.notes.note("outcome", body, change=change) for change, body in notes])
     return pending
 
 

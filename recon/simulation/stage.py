@@ -178,13 +178,8 @@ class Stage(Canvas):
 
     def movement(self, case: Case, leg: Leg, *, chain_id: int) -> Movement:
         """What a leg moves, and which contract tells of it."""
-        units = case.due_units * leg.of_due[0] // leg.of_due[1]
-        if leg.of_amount_ppm is not None:
-            units = case.amount_units * leg.of_amount_ppm // 1_000_000
         token = self._leg_token(case, leg, chain_id)
-        if chain_id != case.chain_id:
-            units = units * 10 ** (2 + token.decimals) // 10 ** (2 + case.token.decimals)
-        units = 2**256 - 1 if leg.token == "fake_max" else units + leg.plus_units  # noqa: S105
+        units = _leg_units(case, leg, token)
         escrow = self.ledger.registry.emitters_of(case.chain_id, kind="escrow")
         recipients = {
             "right": case.recipient,
@@ -201,11 +196,7 @@ class Stage(Canvas):
         )
         if (leg.via or ("proxy" if case.rail == RN else "plain")) == "plain":
             return plain
-        emitter = self.ledger.proxy(chain_id, old=leg.via == "old_proxy")
-        if leg.via == "escrow":
-            emitter = escrow[0].address
-        elif leg.via == "stranger_contract":
-            emitter = self.address()
+        emitter = self._emitter(case, leg, chain_id)
         fee_units, fee_recipient = self._fee(leg, units)
         return replace(
             plain,
@@ -214,6 +205,14 @@ class Stage(Canvas):
             fee_units=fee_units,
             fee_recipient=fee_recipient,
         )
+
+    def _emitter(self, case: Case, leg: Leg, chain_id: int) -> str:
+        """The contract that tells of a movement."""
+        if leg.via == "escrow":
+            return self.ledger.registry.emitters_of(case.chain_id, kind="escrow")[0].address
+        if leg.via == "stranger_contract":
+            return self.address()
+        return self.ledger.proxy(chain_id, old=leg.via == "old_proxy")
 
     def _leg_token(self, case: Case, leg: Leg, chain_id: int) -> Token:
         if leg.token in ("fake", "fake_max"):
@@ -260,6 +259,18 @@ class Stage(Canvas):
             reference=self.hex(8),
         )
         return self.ledger.write(chain_id, self.ledger.block_at(chain_id, time_ms), movements=(movement,))[0]
+
+
+def _leg_units(case: Case, leg: Leg, token: Token) -> int:
+    """How much a leg moves, in the base units of the token that it moves."""
+    if leg.token == "fake_max":  # noqa: S105 - a word, not a secret
+        return 2**256 - 1
+    units = case.due_units * leg.of_due[0] // leg.of_due[1]
+    if leg.of_amount_ppm is not None:
+        units = case.amount_units * leg.of_amount_ppm // 1_000_000
+    if token.chain_id != case.chain_id:
+        units = units * 10 ** (2 + token.decimals) // 10 ** (2 + case.token.decimals)
+    return units + leg.plus_units
 
 
 def effect_of(case: Case, effect: Effect) -> dict[str, Any]:

@@ -70,7 +70,8 @@ CLAIMS: Final[Schema] = {
     "reference": "text",
     "reference_topic": "text",
     "external_id": "text",
-    "state": "text",  # one of model.CLAIM_STATES, null when outcome is not found
+    # unpaid, partial, paid, overpaid, processing, failed, cancelled, refunded, unknown; null when not found
+    "state": "text",
     "state_raw": "text",
     "paid_units": "units",  # what the provider says came in, in base units of token on chain_id
     "token": "text",

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 State = Literal["ok", "attention", "alarm", "not_measured"]
 
 WEBHOOK_HOURS: Final = 24
-EXAMPLES_MAX: Final = 5
 DUPLICATES_SHOWN: Final = 20
 _PLACEHOLDER: Final = re.compile(
     r"(?:change[-_ ]?me|replace[-_ ]?me|example|placeholder|your[-_ ].*|x{3,}|<.*>|secret|test)\Z", re.IGNORECASE

@@ -10,6 +10,7 @@ from typing import Any, Final
 from recon.core.ids import payment_id_text, payment_reference
 from recon.core.model import Verdict
 from recon.core.registry import Token
+from recon.core.values import ABSENT, value_at
 from recon.simulation import claims, documents
 from recon.simulation.canvas import Canvas
 from recon.simulation.case import SHKEEPER_CHAINS, Case, Sent
@@ -303,7 +304,5 @@ def effect_of(case: Case, effect: Effect) -> dict[str, Any]:
 
 
 def _at(document: dict[str, Any], path: str) -> Any:
-    value: Any = document
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
+    value = value_at(document, path)
+    return None if value is ABSENT else value

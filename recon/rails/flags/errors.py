@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from recon.core.errors import RefusedError, SourceError, StoppedError, UsageError
+from recon.core.errors import RefusedError, StoppedError, UsageError
 
 
 class FlagFileError(RefusedError):
@@ -185,10 +185,3 @@ class ProbeSettingError(UsageError):
 
     def __init__(self, *, name: str, why: str) -> None:
         super().__init__(f"Probe {name!r}: {why}. Correct it in recon.toml.")
-
-
-class BackendError(SourceError):
-    """The running backend did not show the flags that were written."""
-
-    def __init__(self, *, what: str) -> None:
-        super().__init__(f"The file holds the new flags, but {what}. Restart the backend and look again.")

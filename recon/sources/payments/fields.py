@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from recon.core.errors import ConfigError
+from recon.core.values import ABSENT, value_along
 
 PATHS_MAX: Final = 24
 """Most candidates one field may have."""
@@ -234,15 +235,8 @@ def _outermost(paths: Iterable[str]) -> list[str]:
 
 def stored_at(document: Any, parts: Sequence[str]) -> Any:
     """What is stored at a path, or None when nothing is (null and missing look the same here)."""
-    value = document
-    for part in parts:
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, list) and part.isdigit():
-            value = value[int(part)] if int(part) < len(value) else None
-        else:
-            return None
-    return value
+    value = value_along(document, parts, is_indexed=True)
+    return None if value is ABSENT else value
 
 
 def project(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:

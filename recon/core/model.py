@@ -107,7 +107,7 @@ TIER_TEXT: Final[dict[Tier, str]] = {
 
 
 class Severity(StrEnum):
-    """How soon somebody must look."""
+    """How soon a person must look."""
 
     INFO = "info"
     LOW = "low"

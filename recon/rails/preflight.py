@@ -162,7 +162,7 @@ class RowCounter:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was looked at; None is what nobody could look at, and ``problems`` says why.
+    """What was looked at; None is what could not be looked at, and ``problems`` says why.
 
     Args:
         secrets: Names that must be set, with whether each is present; nothing else of them is known here.
@@ -203,7 +203,7 @@ def judge_preflight(looked: Looked, *, now: datetime, stuck_after: timedelta) ->
 
 
 def is_present(value: str | None) -> bool:
-    """Whether a secret is really set: there, not empty, and no placeholder that somebody forgot to fill in."""
+    """Whether a secret is really set: there, not empty, and no placeholder that was never filled in."""
     text = (value or "").strip()
     return bool(text) and not _PLACEHOLDER.match(text)
 

@@ -509,7 +509,7 @@ def _close(writing: Writing, report: RunReport, *, cause: StoppedError | None) -
 
 
 def _moved_since(writing: Writing) -> tuple[str, ...]:
-    """Read again what was written: payments that somebody else has written to since."""
+    """Read again what was written: payments that another writer has written to since."""
     off = writing.read_back(writing.rows.places(Result.APPLIED))
     return tuple(sorted(writing.plan.changes[place].payment_id for place in off))
 

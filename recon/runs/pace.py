@@ -1,4 +1,4 @@
-"""How a run goes about its writes, and what a test puts in the place of time."""
+"""How a run goes about its writes, and what a test replaces in it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What became of announced writes of an interrupted run: read off the stamp in each document, and journalled.
 
-A value alone proves nothing, for somebody else may have written the same one: after-values without the run's stamp are
+A value alone proves nothing, for another writer may have written the same one: after-values without the run's stamp are
 left to a person.
 """
 
@@ -68,7 +68,7 @@ def _settled_rows(writing: Writing, places: Sequence[int]) -> dict[int, RowResul
 def _settled_row(
     each: ReadyChange, reading: ChangeReading, document: Mapping[str, Any] | None, *, stamp: str
 ) -> RowResult:
-    """By the stamp, never by the value alone: somebody else may have written the same value."""
+    """By the stamp, never by the value alone: another writer may have written the same value."""
     if document is not None and reading.stamp == stamp:
         return row_result(each.change, Result.APPLIED, moved=reading.moved)
     if reading.row in (RowClass.PRISTINE, RowClass.GONE):

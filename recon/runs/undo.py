@@ -2,7 +2,7 @@
 
 What a run set over an existing field goes back to the old value in its old place; what it added goes away, and so does
 an object that it created, if nothing else is in it by then. The stamp stays, because it tells the undo's own write from
-anybody else's; :func:`recon.runs.guard.without_marks` is the sense in which documents come back.
+another writer's; :func:`recon.runs.guard.without_marks` is the sense in which documents come back.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """One run at work: groups of rows re-read, their intents journalled, written under guard, their outcomes journalled.
 
-Whatever ends a run early ends it before its next write: a stop file, a lost lease, a clock that jumps, too many
-refusals, a store or journal that fails. What was announced and not written is journalled as not reached; what nobody
-knows stays open, for ``--resume`` to settle by the stamp.
+A reason to stop (``recon.runs.stopping``) ends a run before its next write. What was announced and not written is
+journalled as not reached; a write of unknown outcome stays open, and ``--resume`` settles it by the stamp.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class Prepared:
 
 @dataclass(slots=True)
 class WritesUnderWay:
-    """An announced group whose writes were handed over: each gives its row, or why nobody knows."""
+    """An announced group whose writes were handed over: each gives its row, or why it is unknown."""
 
     group: Prepared
     found: list[Future[RowResult | StoppedError]]
@@ -142,7 +141,7 @@ class Writing:
             raise reason from error
 
     def _ahead(self, groups: Iterable[Sequence[int]], reader: ThreadPoolExecutor) -> Iterator[Prepared]:
-        """Give group after group; the next one is prepared while whoever asked is busy with this one."""
+        """Give group after group; the next one is prepared while the caller works on this one."""
         waiting: Future[Prepared] | None = None
         for group in groups:
             following = reader.submit(self._prepare, group)
@@ -179,7 +178,7 @@ class Writing:
         return begun
 
     def _finish(self, begun: WritesUnderWay) -> None:
-        """Wait for the writes of a group, and note once what became of those that somebody knows of."""
+        """Wait for the writes of a group, and note once what became of those whose outcome is known."""
         if begun.is_noted:
             return
         updates = begun.group.updates
@@ -254,7 +253,7 @@ class Writing:
         """Read the first rows again and judge them anew, before anything else is written.
 
         Raises:
-            CanaryError: The break that a row was written for is still there, another one is, or nobody could look.
+            CanaryError: The break that a row was written for is still there, another one is, or it could not be judged.
             TooManyRefusalsError: Too many of them have moved again by now.
         """
         if not written:

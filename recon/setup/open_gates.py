@@ -35,7 +35,7 @@ class NoPlanError(ConfigError):
 
 
 class SnapshotMissingError(ConfigError):
-    """The snapshot that a plan was made from is not at hand."""
+    """The snapshot that a plan was made from is missing."""
 
     def __init__(self, *, plan: str, snapshot: str) -> None:
         super().__init__(
@@ -45,7 +45,7 @@ class SnapshotMissingError(ConfigError):
 
 
 def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
-    """Delivery records in the form of a recorded world, or in whatever form somebody kept them, if all can be read.
+    """Delivery records in the form of a recorded world, or in any other known form, if all can be read.
 
     Raises:
         EvidenceFileError: A record cannot be read, or one has no time or no provider: it could be the failure.
@@ -145,7 +145,7 @@ def sample_candidates(
     for row in taken.table("payments").select(list(columns)).to_pylist():
         if row["provider"] == provider and not row["is_test"]:
             found.append(_candidate(row, breaks.pop(row["payment_id"], None)))
-    # What is left has no row of its own: money or a provider's object that nobody here knows.
+    # What is left has no row of its own: money or a provider's object that no row knows.
     found += [
         SampleCandidate(
             item.payment_id, item.verdict, item.value_units, item.decimals, item.symbol, item.reason, item.evidence

@@ -46,9 +46,9 @@ class IndexesError(SourceError):
 def measure_blast(
     settings: Settings, provider: str, *, now: datetime, plan: Plan | None = None
 ) -> tuple[dict[str, Any] | None, str]:
-    """What switching a rail off hits, from all its payments and the last plan; None and why where nobody can tell.
+    """What switching a rail off hits, from all its payments and the last plan; None and why if it is unknown.
 
-    In an incident the database may be what is down, and that must not keep anybody from rolling back.
+    In an incident the database itself may be down, and that must not keep people from rolling back.
     """
     tally = BlastTally(provider, now=now)
     try:

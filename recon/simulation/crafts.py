@@ -235,7 +235,7 @@ def address_paid_for_another(stage: Stage, plant: Plant) -> None:
 
 
 def orphan_transfer(stage: Stage, plant: Plant) -> None:
-    """Somebody sent tokens to one of our addresses; no row knows of it."""
+    """Tokens were sent to one of our addresses; no row knows of it."""
     case = stage.prepare(Situation(rails=(RN,)))
     movement = Movement(case.token.address, case.payer, stage.merchants[0], case.amount_units)
     block = stage.ledger.block_at(case.chain_id, case.created)

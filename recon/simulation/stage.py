@@ -36,7 +36,7 @@ FEE_RECIPIENTS: Final = ("0x" + "fee0" * 10, "0x" + "fee1" * 10)
 
 
 class Stage(Canvas):
-    """Where payments are planted: decides, moves money, records, and tells the truth of it."""
+    """Plants payments: decides, moves money, records the rows, and keeps the truth of them."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -50,7 +50,7 @@ class Stage(Canvas):
         return self.rng.choices([chain for chain, _ in listed], [weight for _, weight in listed])[0]
 
     def prepare(self, situation: Situation) -> Case:
-        """Decide everything about a payment that its situation leaves open; nothing is told to anybody yet."""
+        """Decide everything about a payment that its situation leaves open; no source shows it yet."""
         rng = self.rng
         rail = situation.rails[rng.randrange(len(situation.rails))]
         chains = situation.chains or (tuple(SHKEEPER_CHAINS) if rail == SK else ())

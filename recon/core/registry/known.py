@@ -78,7 +78,7 @@ class Registry:
     provider_aliases: Mapping[str, str]
 
     def chain_id(self, word: str | int | None) -> int | None:
-        """The chain id that a network word or number means, or None when nobody knows it."""
+        """The chain id that a network word or number means, or None for an unknown one."""
         if word is None:
             return None
         text = str(word).strip().lower()

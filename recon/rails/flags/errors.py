@@ -23,7 +23,7 @@ class FlagFileMovedError(RefusedError):
 
     def __init__(self, *, path: str, planned: str, found: str) -> None:
         super().__init__(
-            f"{path}: the file was {planned[:12]} when it was read and is {found[:12]} now, so somebody else "
+            f"{path}: the file was {planned[:12]} when it was read and is {found[:12]} now, so another process "
             'changed it; nothing was written. Look at it with "recon flags status" and plan again.'
         )
 

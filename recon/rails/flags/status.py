@@ -42,7 +42,7 @@ class FlagStatus:
 
     Args:
         rails: Rails that take new payments now, in the order of the list.
-        contradictions: Flags that cannot both be meant, or words nobody understands; one sentence each.
+        contradictions: Flags that cannot both be meant, or words that are not understood; one sentence each.
         alarms: What is dangerous whatever else is set; one sentence each.
     """
 

@@ -80,7 +80,7 @@ class FlagWords:
     extra_flags: Mapping[str, FlagKind] = field(default_factory=dict)
 
     def kind(self, flag: str) -> FlagKind | None:
-        """The kind of a flag, or None when nobody knows it."""
+        """The kind of a flag, or None for an unknown one."""
         if flag in FLAGS:
             return FLAGS[flag][0]
         if flag in self.rail_switches.values():

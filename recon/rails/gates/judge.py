@@ -4,7 +4,7 @@ Every function here is pure: it judges evidence that was measured elsewhere (``r
 against limits, at a time that is passed in. What was not measured is ``not_measurable``, never a pass; a limit that
 the runbooks leave open is ``not_measurable`` until it is set.
 
-A passed gate is one that stands in nobody's way. For a rollback criterion that means: no reason to roll back.
+A gate passes when it gives no reason to act. For a rollback criterion that means: no reason to roll back.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ def judge_enable(provider: str, evidence: GateEvidence, *, limits: GateLimits, n
 
 
 def judge_rollback(provider: str, evidence: GateEvidence, *, limits: GateLimits, now: datetime) -> GateReport:
-    """Judge whether a rail must be rolled back, or the matter escalated because nobody can tell.
+    """Judge whether a rail must be rolled back, or the matter escalated because the evidence does not tell.
 
     Blocked reconciliation escalates and does not roll back by itself, even where a criterion is over its limit as well:
-    whoever it is escalated to decides, with both on the table.
+    the person it is escalated to decides, knowing both.
     """
     case = GateCase(provider, evidence, limits, now)
     blocked = judge_blocked(case)

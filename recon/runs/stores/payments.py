@@ -200,7 +200,7 @@ class MongoWriter:
                 matched = self._retry.run(lambda: self._update_one(update), what="a guarded write", go_on=self.go_on)
                 return WriteResult(matched)
         except WriteConcernError as error:
-            # The update was carried out; that a majority has it is what nobody confirmed.
+            # The update was carried out; whether a majority has it is not confirmed.
             raise StoreGoneError(what="a guarded write", tried_s=0, cause=type(error).__name__) from error
         except PyMongoError as error:
             code = getattr(error, "code", None) or 0

@@ -1,7 +1,7 @@
 """A raw batch of Payment documents to rows of the payments table, column by column.
 
 The meaning of every field is that of :class:`recon.sources.payments.documents.DocumentReader`; this is only faster.
-Whatever is seldom (a status that is a number, a network stored as a double, a reference that must be derived) marks
+What is rare (a status that is a number, a network stored as a double, a reference that must be derived) marks
 its document as odd, and odd documents are read by that reader. A test holds both ways against each other on documents
 of every shape.
 """

@@ -1,7 +1,7 @@
 """Logical fields of a Payment document, each found through an ordered list of candidate paths.
 
-Nobody has seen every deployment's documents, so a logical field (``request_id``, ``reference``, ``recipient``, ...) is
-looked for in several places, in order, and the first value that can be used wins. A candidate is written as text:
+Deployments store the same thing in different places, so a logical field (``request_id``, ``reference``, ``recipient``,
+...) is looked for in several places, in order, and the first value that can be used wins. A candidate is text:
 
 ``metadata.requestId``
     take what is stored there; a number in a path is an index into an array (``requestIds.0``).
@@ -10,8 +10,8 @@ looked for in several places, in order, and the first value that can be used win
 ``request_network:providerPaymentId?``
     only when the value has the shape that the field normally has.
 
->>> Candidate.parse("request_network:providerPaymentId?")
-Candidate(path='providerPaymentId', provider='request_network', shaped=True)
+>>> FieldPlace.parse("request_network:providerPaymentId?")
+FieldPlace(path='providerPaymentId', provider='request_network', shaped=True)
 """
 
 from __future__ import annotations

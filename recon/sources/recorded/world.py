@@ -1,4 +1,4 @@
-"""A recorded world: a directory of what every source once said, answered again at the level of the wire.
+"""A recorded world: a directory of what every source once said, answered again over HTTP.
 
 The provider and chain sources run over it unchanged. Instead of a network they get one of the handlers made here,
 ``httpx.Request`` in and ``httpx.Response`` out (``httpx.MockTransport(handler)``), so paging, decoding, retries and
@@ -11,7 +11,7 @@ ranges are exercised as over the network. The files of the directory and their l
 ``shkeeper.ndjson``       ``{"crypto": [names]}``, ``{"invoice": …}``, ``{"transaction": …}``, ``{"payout": …}``
 ``chain-<id>.ndjson``     ``{"log": raw log}`` and ``{"receipt": raw receipt without its logs}``
 ``deliveries.ndjson``     ``{"delivery": row of recon.core.tables.DELIVERIES}``
-``faults.json``           what is sick on purpose, see :mod:`recon.sources.recorded.faults`
+``faults.json``           what fails on purpose, see :mod:`recon.sources.recorded.faults`
 ========================= ==========================================================================================
 
 A block has the time ``head_time - (head - n) * block_ms``; every hash of a block is derived from its number.

@@ -131,7 +131,7 @@ class ApplyOptions:
         accept_unhealthy: Why a plan that was not healthy may be applied all the same.
         author: Who made the plan, for the approval policy.
         backend_reconciliation: Whether the backend's own reconciliation is switched on; None is "not known".
-        hooks: What a test puts in the place of time and steps.
+        hooks: What a test replaces: steps and time.
     """
 
     target: Target
@@ -162,7 +162,7 @@ class RunReport:
 
     Args:
         run: Its name, or None when nothing was left to do and no run was opened.
-        rows: One result a change, in the plan's order.
+        rows: One result for each change, in the plan's order.
         remaining: Breaks of the written payments afterwards; None when nothing judged them again.
         head: Hash of the journal's last entry, to be kept for ``recon journal verify``.
     """

@@ -1,4 +1,4 @@
-"""Stored values, exactly: what a document holds, whether it is what was reviewed, and the filter that proves it.
+"""Whether a document is still what was reviewed, and the one update that writes to it only while it is.
 
 Everything here is pure. A value travels through plans and journals as canonical Extended JSON v2; a field that is not
 there is :data:`recon.core.model.MISSING`, in Python :data:`ABSENT`; null is a value of its own. Two values are the

@@ -12,7 +12,7 @@ Judge = Callable[[Sequence[str]], Mapping[str, str]]
 
 
 def no_run_progress(done: int, total: int) -> None:
-    """Take no notice."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class RunPace:
 
 
 def no_run_step(name: str) -> None:
-    """Take no notice."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

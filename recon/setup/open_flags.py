@@ -50,7 +50,7 @@ def flag_path(settings: Settings) -> Path:
 
 
 def flag_setup(settings: Settings) -> FlagSetup:
-    """What flag plans are made with. Raises ConfigError, ProbeSettingError or RecipeError for what cannot be meant."""
+    """What flag plans are made with. Raises ConfigError, ProbeSettingError or RecipeError for senseless settings."""
     return settings.values.flags.setup(defaults=default_probes(settings), secret_of=secret_of(settings))
 
 

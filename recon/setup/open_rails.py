@@ -1,4 +1,4 @@
-"""The door to flags, gates and rollout as a configuration means them; each module behind it opens one of them."""
+"""Opens the flags, gates and rollout of a configuration; each of its modules opens one of them."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The sources that a configuration means: the real ones, or a recorded world behind the very same classes.
+"""The sources of a configuration: the real ones, or a recorded world behind the very same classes.
 
 Nothing is asked of any source here; what is wrong with one shows when it is read or checked.
 """

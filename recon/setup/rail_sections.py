@@ -110,7 +110,7 @@ class FlagsSection(_Part):
             defaults: How rails are asked where this part does not say.
 
         Raises:
-            ConfigError, ProbeSettingError, RecipeError: A secret is missing, or a probe or recipe cannot be meant.
+            ConfigError, ProbeSettingError, RecipeError: A secret is missing, or a probe or recipe makes no sense.
         """
         own = {name: _probe(name, part, secret_of) for name, part in self.health.items()}
         return FlagSetup(

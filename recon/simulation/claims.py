@@ -23,7 +23,7 @@ def iso(milliseconds: int) -> str:
 
 
 def tell(canvas: Canvas, case: Case) -> None:
-    """Let the provider of a case know what it would know, or what the situation makes it say."""
+    """Give the provider of a case what it would know, or what the situation makes it say."""
     says = case.situation.says
     if says == "silent":
         return

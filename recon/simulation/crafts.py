@@ -149,7 +149,7 @@ def several_invoices(stage: Stage, plant: Plant) -> None:
 
 
 def raised_invoice(stage: Stage, plant: Plant) -> None:
-    """An invoice was made dearer after it had been paid: still PAID, with far too little."""
+    """The amount of an invoice was raised after it had been paid: still PAID, with far too little."""
     case, invoice = _invoiced(stage, plant)
     invoice["amount_fiat"] = claims.through_float(f"{5 * case.cents // 100}.{5 * case.cents % 100:02d}")
 
@@ -164,7 +164,7 @@ def float_noise(stage: Stage, plant: Plant) -> None:
 
 
 def stale_unconfirmed(stage: Stage, plant: Plant) -> None:
-    """A replaced transaction stays in the invoice, unconfirmed, for ever."""
+    """A replaced transaction stays in the invoice, unconfirmed, forever."""
     _, invoice = _invoiced(stage, plant)
     stale = {**invoice["txs"][0], "txid": "0x" + stage.hex(32), "status": "UNCONFIRMED"}
     invoice["txs"].append(stale)

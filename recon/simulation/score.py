@@ -1,4 +1,4 @@
-"""How right a judgement is: findings and planned changes beside the known truth of a simulated world.
+"""How right a judgement is: findings and planned changes compared with the known truth of a simulated world.
 
 Everything in the truth is judged. What is in sync, in transit, abandoned, a test or out of scope is counted in a plan
 and not listed, so a payment that no finding names was judged benign, which is right if its truth is. A finding about

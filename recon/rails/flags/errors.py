@@ -87,7 +87,7 @@ class ModeInProviderListError(UsageError):
 
 
 class RecipeError(UsageError):
-    """A recipe is unknown, or is written in a way that cannot be meant."""
+    """A recipe is unknown, or makes no sense as written."""
 
     def __init__(self, *, recipe: str, why: str) -> None:
         super().__init__(f"Recipe {recipe!r}: {why}. Nothing was changed.")
@@ -147,7 +147,7 @@ class OverrideError(RefusedError):
 
 
 class JournalBrokenError(RefusedError):
-    """The journal of flag changes does not hang together any more."""
+    """The chain of the journal of flag changes is broken."""
 
     def __init__(self, *, path: str, line: int, why: str) -> None:
         super().__init__(

@@ -1,9 +1,9 @@
-"""The manual sample: a few payments drawn so that anyone can draw them again, checked by two people, signed by each.
+"""The manual sample: a few payments, drawn in a way that can be repeated, checked and signed by two people.
 
 A sample is a sheet (a file named by its digest) and one file per sign-off beside it. The draw is seeded and stratified:
 every verdict and every size of payment that occurs is in it before a common kind comes twice.
 
->>> rows = [Candidate(f"p{n}", "in_sync", value_units=n * 10**6, decimals=6) for n in range(100)]
+>>> rows = [SampleCandidate(f"p{n}", "in_sync", value_units=n * 10**6, decimals=6) for n in range(100)]
 >>> [row.payment_id for row in draw_sample(rows, size=3, seed=7)]
 ['p5', 'p51', 'p8']
 """

@@ -30,7 +30,7 @@ class StoreGoneError(StoppedError):
 
 
 class ReadOnlyCredentialError(RefusedError):
-    """The credential may read but not write. ``said`` is what it may not, without what became of the run."""
+    """The credential may read but not write. ``said`` is what it may not do; it does not say how the run ended."""
 
     def __init__(self, *, collection: str, what: str) -> None:
         self.said = f"{collection}: the credential may not {what}"

@@ -117,7 +117,7 @@ def apply(plan: Plan | str | Path, *, digest: str, config: Config = None, operat
     from recon.plans.approvals import DecisionRecords
     from recon.plans.make import load_plan
     from recon.runs.apply import ApplyOptions, apply_plan
-    from recon.runs.writing import RunPace
+    from recon.runs.pace import RunPace
     from recon.setup.judge_again import judge_again
     from recon.setup.open_runs import open_ledger
 

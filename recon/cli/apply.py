@@ -273,7 +273,7 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, given: dict[str, An
     from recon.cli.progress import ShownProgress
     from recon.plans.approvals import DecisionRecords
     from recon.runs.apply import ApplyOptions
-    from recon.runs.writing import RunPace
+    from recon.runs.pace import RunPace
     from recon.setup.judge_again import judge_again
 
     records = DecisionRecords(settings.decisions_dir)

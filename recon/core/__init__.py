@@ -1,1 +1,1 @@
-"""The words of the house: exact money, ids, records, stored values and what is known of chains and tokens."""
+"""The words that every part uses: exact money, ids, records, stored values, and the facts of chains and tokens."""

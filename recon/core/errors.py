@@ -12,7 +12,7 @@ class ReconError(Exception):
 
 
 class UsageError(ReconError):
-    """The caller asked for something that cannot be meant (exit code 2)."""
+    """The caller asked for something impossible (exit code 2)."""
 
 
 class RefusedError(ReconError):

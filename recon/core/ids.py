@@ -18,10 +18,8 @@ from recon.core.errors import IdError
 
 Address = NewType("Address", str)
 TxHash = NewType("TxHash", str)
-Topic = NewType("Topic", str)
 Reference = NewType("Reference", str)
 PaymentId = NewType("PaymentId", str)
-ChainId = NewType("ChainId", int)
 
 _HEX = re.compile(r"(?:0x)?([0-9a-f]+)\Z")
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")

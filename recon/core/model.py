@@ -18,9 +18,6 @@ CLOSED: Final = ("failed", "cancelled", "refunded")
 ESCROW_STATES: Final = (
     "partial", "funded", "releasable", "releasing", "released", "refunded", "failed", "cancelled",
 )  # fmt: skip
-CLAIM_STATES: Final = (
-    "unpaid", "partial", "paid", "overpaid", "processing", "failed", "cancelled", "refunded", "unknown",
-)  # fmt: skip
 
 PROBLEMS: Final[dict[str, str]] = {
     "amount_missing": "no amount is stored",
@@ -110,7 +107,7 @@ TIER_TEXT: Final[dict[Tier, str]] = {
 
 
 class Severity(StrEnum):
-    """How soon somebody must look."""
+    """How soon a person must look."""
 
     INFO = "info"
     LOW = "low"

@@ -21,7 +21,7 @@ PAYMENTS: Final[Schema] = {
     "provider": "text",  # alias-normalised: request_network, shkeeper, or the raw word in lower case
     "provider_raw": "text",
     "direction": "text",  # in, out, refund (missing means in); any other word is kept
-    "status": "text",  # one of model.STATUSES, or null for a word nobody knows (problem status_unknown)
+    "status": "text",  # one of model.STATUSES, or null for an unknown word (problem status_unknown)
     "status_raw": "text",
     "escrow_state": "text",  # the stored word, or null when unset
     "disputed": "bool",  # disputed: true, or a disputeId is there
@@ -70,7 +70,8 @@ CLAIMS: Final[Schema] = {
     "reference": "text",
     "reference_topic": "text",
     "external_id": "text",
-    "state": "text",  # one of model.CLAIM_STATES, null when outcome is not found
+    # unpaid, partial, paid, overpaid, processing, failed, cancelled, refunded, unknown; null when not found
+    "state": "text",
     "state_raw": "text",
     "paid_units": "units",  # what the provider says came in, in base units of token on chain_id
     "token": "text",
@@ -115,7 +116,7 @@ TRANSFERS: Final[Schema] = {
     "recipient": "text",
     "amount_units": "units",  # null when over 37 digits: see amount_text
     "amount_text": "text",  # canonical uint256 text, only when amount_units is null
-    "fee_units": "units",  # null when none; a fee to the zero address was paid to nobody and is null
+    "fee_units": "units",  # null when none; a fee to the zero address pays no one and is null
     "fee_recipient": "text",
     "reference_topic": "text",  # topics[1] of a proxy log, null for a plain ERC-20 transfer
     "confirmations": "int",  # head - block + 1 at the time of reading
@@ -193,7 +194,7 @@ DOCUMENTS: Final[Schema] = {
 ORPHANS: Final[Schema] = {
     "kind": "text",  # transfer or claim
     "key": "text",  # chain_id:tx_hash:log_index, or provider:object:claim_id
-    "payment_id": "text",  # the row of the whole collection that knows it (null: nobody does)
+    "payment_id": "text",  # the row of the whole collection that knows it (null: none does)
     "known_by": "text",  # id, reference, request_id, external_id, tx_hash
 }
 

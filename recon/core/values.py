@@ -23,6 +23,7 @@ OBJECT: Final[dict[str, str]] = {"$recon": "object"}
 _INT32: Final = 2**31
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
+_OBJECTS: Final = (dict, Mapping)
 _PLAIN: Final = (str, bool, type(None))
 _FREQUENT_TYPES: Final[dict[type, str]] = {str: "string", bool: "bool", float: "double", dt.datetime: "date"}
 _NOT_ARRAY: Final[dict[str, Any]] = {"$type": "array"}
@@ -190,13 +191,27 @@ def _parts(path: str) -> tuple[str, ...]:
     return tuple(path.split("."))
 
 
-def value_at(document: Mapping[str, Any], path: str) -> Any:
+def value_at(document: Any, path: str) -> Any:
     """What stands at a dotted path, or :data:`ABSENT`; nothing is found inside what is no object."""
-    value: Any = document
-    for part in _parts(path):
-        if not isinstance(value, dict | Mapping) or part not in value:
+    return value_along(document, _parts(path))
+
+
+def value_along(document: Any, parts: Iterable[str], *, is_indexed: bool = False) -> Any:
+    """What stands at a path given in pieces, or :data:`ABSENT`.
+
+    Args:
+        is_indexed: A number in the path is an index into an array; otherwise nothing is found inside an array.
+    """
+    value = document
+    for part in parts:
+        if isinstance(value, _OBJECTS):
+            if part not in value:
+                return ABSENT
+            value = value[part]
+        elif is_indexed and isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
             return ABSENT
-        value = value[part]
     return value
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from recon.core.model import MISSING, Change, FieldChange, Finding, GuardTerm, Policy, Tier, Verdict
 from recon.core.registry.transitions import PATHS, allowed_sets
+from recon.core.values import ABSENT, value_at
 from recon.plans.file import change_id
 from recon.sources.payments.documents import DECIDING_KEYS
 from recon.sources.payments.fields import FieldPaths, stored_path
@@ -134,12 +135,8 @@ def change_for(
 
 def extended_at(document: Any, path: str) -> Any:
     """The Extended JSON value at a dotted path, or MISSING."""
-    value = document
-    for part in path.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return dict(MISSING)
-        value = value[part]
-    return value
+    value = value_at(document, path)
+    return dict(MISSING) if value is ABSENT else value
 
 
 def is_scalar(value: Any) -> bool:

@@ -31,7 +31,7 @@ class DrainError(SourceError):
 
 
 class DrainSettingError(UsageError):
-    """The watch was asked for in a way that cannot be meant."""
+    """The settings of a watch make no sense."""
 
     def __init__(self, *, what: str) -> None:
         super().__init__(f"{what}; nothing was counted.")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 State = Literal["ok", "attention", "alarm", "not_measured"]
 
 WEBHOOK_HOURS: Final = 24
-EXAMPLES_MAX: Final = 5
 DUPLICATES_SHOWN: Final = 20
 _PLACEHOLDER: Final = re.compile(
     r"(?:change[-_ ]?me|replace[-_ ]?me|example|placeholder|your[-_ ].*|x{3,}|<.*>|secret|test)\Z", re.IGNORECASE
@@ -163,7 +162,7 @@ class RowCounter:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was looked at; None is what nobody could look at, and ``problems`` says why.
+    """What was looked at; None is what could not be looked at, and ``problems`` says why.
 
     Args:
         secrets: Names that must be set, with whether each is present; nothing else of them is known here.
@@ -204,7 +203,7 @@ def judge_preflight(looked: Looked, *, now: datetime, stuck_after: timedelta) ->
 
 
 def is_present(value: str | None) -> bool:
-    """Whether a secret is really set: there, not empty, and no placeholder that somebody forgot to fill in."""
+    """Whether a secret is really set: there, not empty, and no placeholder that was never filled in."""
     text = (value or "").strip()
     return bool(text) and not _PLACEHOLDER.match(text)
 
@@ -240,21 +239,22 @@ def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:
     stuck = sum(row["payments"] for row in counts.unresolved)
     whole = looked.problems.get("payments")
     note = f" Not all of them were read: {whole}" if whole else ""
-    first: State = "not_measured" if whole else "attention" if unknown else "ok"
+    first: State = "not_measured" if whole else _ok_unless(len(unknown))
+    duplicates, simulated = counts.duplicate_keys, counts.simulated
     return [
         Item(names[0], first, f"{counts.payments} payments by stored provider word: {words or 'none'}.{note}"),
         Item(
             names[1],
-            "attention" if counts.duplicate_keys else "ok",
-            f"{counts.duplicate_keys} provider keys are carried by more than one payment.",
+            _ok_unless(duplicates),
+            f"{duplicates} provider keys are carried by more than one payment.",
         ),
-        Item(names[2], "attention" if stuck else "ok", f"{stuck} payments are pending or processing for longer."),
-        Item(
-            names[3],
-            "attention" if counts.simulated else "ok",
-            f"{counts.simulated} payments carry a simulated hash, which proves nothing.",
-        ),
+        Item(names[2], _ok_unless(stuck), f"{stuck} payments are pending or processing for longer."),
+        Item(names[3], _ok_unless(simulated), f"{simulated} payments carry a simulated hash, which proves nothing."),
     ]
+
+
+def _ok_unless(count: int) -> State:
+    return "attention" if count else "ok"
 
 
 def webhook_counts(deliveries: Deliveries, *, now: datetime) -> tuple[Mapping[str, Any], ...]:

@@ -17,7 +17,10 @@ from recon.core.model import Change, Plan, Target, Tier, Verdict
 from recon.plans.approvals import Approval, ApprovalPolicy, check_approvals
 from recon.plans.file import is_picked, seal_plan
 from recon.plans.limits import Limits, check_age, check_size, compared_rows
+from recon.runs.canary import BENIGN, further_findings
 from recon.runs.guard import RowClass, read_change
+from recon.runs.notes import RunNotes, outcome_body
+from recon.runs.pace import RunHooks, RunPace
 from recon.runs.settle import settle_announced
 from recon.runs.states import (
     Result,
@@ -29,21 +32,11 @@ from recon.runs.states import (
     row_result,
     runs_of_plan,
 )
+from recon.runs.stopping import RunInterruptedError, RunStops
 from recon.runs.stores.journal import LEASE_NAME, Journal
 from recon.runs.stores.lease import held_lease
 from recon.runs.stores.payments import PaymentWriter
-from recon.runs.writing import (
-    BENIGN,
-    READ_ROWS,
-    RunInterruptedError,
-    RunPace,
-    Writing,
-    chunks,
-    further_findings,
-    outcome_body,
-    read_again,
-    row_of,
-)
+from recon.runs.writing import READ_ROWS, Writing, chunks, read_again, row_of
 
 KINDS: Final = ("correction", "undo", "backfill")
 
@@ -138,12 +131,14 @@ class ApplyOptions:
         accept_unhealthy: Why a plan that was not healthy may be applied all the same.
         author: Who made the plan, for the approval policy.
         backend_reconciliation: Whether the backend's own reconciliation is switched on; None is "not known".
+        hooks: What a test replaces: steps and time.
     """
 
     target: Target
     operator: str = ""
     limits: Limits = field(default_factory=Limits)
     pace: RunPace = field(default_factory=RunPace)
+    hooks: RunHooks = field(default_factory=RunHooks)
     accept_unhealthy: str | None = None
     approvals: tuple[Approval, ...] = ()
     approval_policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
@@ -167,7 +162,7 @@ class RunReport:
 
     Args:
         run: Its name, or None when nothing was left to do and no run was opened.
-        rows: One result a change, in the plan's order.
+        rows: One result for each change, in the plan's order.
         remaining: Breaks of the written payments afterwards; None when nothing judged them again.
         head: Hash of the journal's last entry, to be kept for ``recon journal verify``.
     """
@@ -186,11 +181,6 @@ class RunReport:
     def counts(self) -> Mapping[Result, int]:
         """Rows by result."""
         return self.rows.counts()
-
-    @property
-    def nothing_left(self) -> bool:
-        """Whether the plan was already applied as far as it can be."""
-        return self.run is None
 
 
 def apply_plan(
@@ -218,21 +208,19 @@ def apply_plan(
     if not pending:
         return RunReport(None, plan.digest, plan.kind, rows, warnings)
     writer.check_writable()
-    pace = options.pace
+    pace, hooks = options.pace, options.hooks
     _check_evidence(plan, [plan.changes[place] for place in pending[: pace.canary_rows]], pace=pace)
-    pace.step("lease:before")
-    with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=pace.monotonic) as lease:
-        pace.step("lease:after")
+    hooks.step("lease:before")
+    with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=hooks.monotonic) as lease:
+        hooks.step("lease:after")
         if journal.refresh() != seen:
             # Another run ended between the survey and the lease; what it holds or did is looked at again.
             pending, rows = _to_write(plan, writer=writer, journal=journal, options=options)
         if not pending:
             return RunReport(None, plan.digest, plan.kind, rows, warnings)
         run = _run_name(journal, plan, clock())
-        writing = Writing(
-            run=run, plan=plan, writer=writer, journal=journal, lease=lease, clock=clock, limits=options.limits,
-            pace=pace, rows=rows, own_runs=runs_of_plan(journal, plan),
-        )  # fmt: skip
+        notes = RunNotes(run=run, journal=journal, lease=lease, clock=clock, step=hooks.step)
+        writing = _writing(notes, plan, writer=writer, rows=rows, options=options)
         opening = _opening(plan, options, rows=len(pending))
         return _carry_out(writing, pending, opening=opening, warnings=warnings)
 
@@ -284,19 +272,39 @@ def resume_run(
     _check_target(plan, writer=writer, options=options)
     warnings = _warnings(options)
     writer.check_writable()
-    pace = options.pace
-    with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=pace.monotonic) as lease:
+    pace, hooks = options.pace, options.hooks
+    with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=hooks.monotonic) as lease:
         journal.refresh()
         state = read_run(journal, run, with_intents=False)
-        writing = Writing(
-            run=run, plan=plan, writer=writer, journal=journal, lease=lease, clock=clock, limits=options.limits,
-            pace=pace, rows=RowResults(plan.changes), own_runs=runs_of_plan(journal, plan),
-        )  # fmt: skip
-        writing.append([writing.note("resume", {"operator": options.operator})])
+        notes = RunNotes(run=run, journal=journal, lease=lease, clock=clock, step=hooks.step)
+        writing = _writing(notes, plan, writer=writer, rows=RowResults(plan.changes), options=options)
+        writing.notes.append([writing.notes.note("resume", {"operator": options.operator})])
         pending = settle_announced(writing, state.changes)
         if pending:
             check_age(plan, now=clock(), limits=options.limits)
         return _carry_out(writing, pending, opening=None, warnings=warnings)
+
+
+def _writing(notes: RunNotes, plan: Plan, *, writer: PaymentWriter, rows: RowResults, options: ApplyOptions) -> Writing:
+    """A run that has its lease and has written nothing yet."""
+    own_runs = runs_of_plan(notes.journal, plan)
+    stops = RunStops(
+        lease=notes.lease,
+        clock=notes.clock,
+        monotonic=options.hooks.monotonic,
+        limits=options.limits,
+        stop_file=options.pace.stop_file,
+    )
+    return Writing(
+        plan=plan,
+        writer=writer,
+        rows=rows,
+        pace=options.pace,
+        hooks=options.hooks,
+        notes=notes,
+        stops=stops,
+        own_runs=own_runs,
+    )
 
 
 def _to_write(
@@ -455,7 +463,7 @@ def _carry_out(
     for place in pending:
         change = writing.plan.changes[place]
         if not writing.rows.is_noted(place):
-            is_open = change.id in writing.announced
+            is_open = change.id in writing.notes.announced
             writing.rows.note(place, row_result(change, Result.OPEN if is_open else Result.NOT_REACHED))
     report = RunReport(
         run=writing.run,
@@ -474,9 +482,9 @@ def _open(writing: Writing, opening: Mapping[str, Any]) -> None:
     """Open the run in the journal, with the rows that are left alone from the start and why."""
     rows, changes = writing.rows, writing.plan.changes
     known = [p for p in range(len(rows)) if rows.is_noted(p) and rows[p].result is not Result.NOT_PICKED]
-    writing.append([writing.note("run", opening)])
+    writing.notes.append([writing.notes.note("run", opening)])
     for group in chunks(known, READ_ROWS):
-        writing.append([writing.note("outcome", outcome_body(rows[p]), change=changes[p]) for p in group])
+        writing.notes.append([writing.notes.note("outcome", outcome_body(rows[p]), change=changes[p]) for p in group])
 
 
 def _close(writing: Writing, report: RunReport, *, cause: StoppedError | None) -> RunReport:
@@ -490,18 +498,18 @@ def _close(writing: Writing, report: RunReport, *, cause: StoppedError | None) -
         "remaining": [[each.payment_id, each.verdict, each.explained_by] for each in report.remaining or ()],
     }
     try:
-        writing.append([writing.note("end", body)])
+        writing.notes.append([writing.notes.note("end", body)])
     except StoppedError as error:
         # Without its end in the journal the run counts as open, which is what it is.
         cause = cause or error
-    report = replace(report, head=writing.head, stopped=None if cause is None else str(cause))
+    report = replace(report, head=writing.notes.head, stopped=None if cause is None else str(cause))
     if cause is not None:
         raise RunStoppedError(report=report) from cause
     return report
 
 
 def _moved_since(writing: Writing) -> tuple[str, ...]:
-    """Read again what was written: payments that somebody else has written to since."""
+    """Read again what was written: payments that another writer has written to since."""
     off = writing.read_back(writing.rows.places(Result.APPLIED))
     return tuple(sorted(writing.plan.changes[place].payment_id for place in off))
 

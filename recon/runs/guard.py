@@ -1,4 +1,4 @@
-"""Stored values, exactly: what a document holds, whether it is what was reviewed, and the filter that proves it.
+"""Whether a document is still what was reviewed, and the one update that writes to it only while it is.
 
 Everything here is pure. A value travels through plans and journals as canonical Extended JSON v2; a field that is not
 there is :data:`recon.core.model.MISSING`, in Python :data:`ABSENT`; null is a value of its own. Two values are the
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -227,23 +227,35 @@ def read_change(
     if as_desired:
         return ChangeReading(RowClass.OURS if ours else RowClass.ALREADY, stamp=stamp)
     expected = ready.after if ours else {**ready.guard, STAMP: ready.stamp_before}
-    moved = [
-        MovedField(path, to_extended(ready.guard.get(path, ABSENT)), _planned(ready, path), to_extended(now))
-        for path, value in sorted(expected.items())
-        if not same(now := value_at(document, path), value)
-    ]
-    for path in (UPDATED_AT, VERSION):
-        if isinstance(fence := value_at(document, path), Mapping | list):
-            moved.append(MovedField(path, "a single value", None, to_extended(fence)))
-    for path in ready.parents:
-        state = value_at(document, path)
-        if state is not ABSENT and not isinstance(state, Mapping):
-            moved.append(MovedField(path, "an object or nothing", None, to_extended(state)))
-    return ChangeReading(RowClass.MOVED if ours or moved else RowClass.PRISTINE, tuple(moved), stamp)
+    moved = (*_moved_values(ready, document, expected=expected), *_moved_shapes(ready, document))
+    return ChangeReading(RowClass.MOVED if ours or moved else RowClass.PRISTINE, moved, stamp)
+
+
+def _moved_values(
+    ready: ReadyChange, document: Mapping[str, Any], *, expected: Mapping[str, Any]
+) -> Iterator[MovedField]:
+    """The fields that do not hold what is expected of them."""
+    for path, value in sorted(expected.items()):
+        now = value_at(document, path)
+        if not same(now, value):
+            reviewed = to_extended(ready.guard.get(path, ABSENT))
+            yield MovedField(path, reviewed, _planned(ready, path), to_extended(now))
 
 
 def _planned(ready: ReadyChange, path: str) -> Any:
     return to_extended(ready.after[path]) if path in ready.after else None
+
+
+def _moved_shapes(ready: ReadyChange, document: Mapping[str, Any]) -> Iterator[MovedField]:
+    """Fences that are no single value, and parents that are no object: no filter can guard either."""
+    for path in (UPDATED_AT, VERSION):
+        fence = value_at(document, path)
+        if isinstance(fence, Mapping | list):
+            yield MovedField(path, "a single value", None, to_extended(fence))
+    for path in ready.parents:
+        parent = value_at(document, path)
+        if parent is not ABSENT and not isinstance(parent, Mapping):
+            yield MovedField(path, "an object or nothing", None, to_extended(parent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,31 +290,49 @@ def guarded_update(ready: ReadyChange, document: Mapping[str, Any], *, stamp: st
         ValueTextError: ``updatedAt`` or ``__v`` is an object or an array, which cannot be guarded.
     """
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
-    fences = {path: value_at(document, path) for path in (UPDATED_AT, VERSION)}
-    guard = {**ready.guard, **fences, STAMP: ready.stamp_before}
     emptied = _emptied(ready, document)
     parents = {path: value_at(document, path) is not ABSENT for path in ready.parents}
-    terms = {path: value_terms(path, value) for path, value in guard.items()}
-    terms |= {path: parent_terms(exists) for path, exists in parents.items()}
-    # A created object goes as a whole, so nothing but our own fields may be in it at that moment.
-    terms |= {path: {"$eq": value_at(document, path), **parent_terms(True)} for path in emptied}
-    covered = tuple(f"{path}." for path in emptied)
-    sets = {path: value for path, value in ready.after.items() if value is not ABSENT}
-    unsets = [p for p, value in ready.after.items() if value is ABSENT and ready.before[p] is not ABSENT]
-    sets |= {UPDATED_AT: at, STAMP: stamp}
-    leaves = [item for item in ready.change.sets if item.path in ready.before]
-    before = {item.path: item.before for item in leaves}
-    before |= {UPDATED_AT: to_extended(fences[UPDATED_AT]), STAMP: ready.change.stamp_before}
-    after = {**{item.path: item.after for item in leaves}, UPDATED_AT: to_extended(at), STAMP: stamp}
+    before, after = _images(ready, document, stamp=stamp, at=at)
     return GuardedUpdate(
         document_id=ready.document_id,
-        filter={"_id": {"$eq": ready.document_id}, **terms},
-        sets=sets,
-        unsets=tuple(sorted((*emptied, *(path for path in unsets if not path.startswith(covered))))),
+        filter=_filter(ready, document, parents=parents, emptied=emptied),
+        sets={**{p: value for p, value in ready.after.items() if value is not ABSENT}, UPDATED_AT: at, STAMP: stamp},
+        unsets=_unsets(ready, emptied),
         before=before,
         after=after,
         parents=parents,
     )
+
+
+def _filter(
+    ready: ReadyChange, document: Mapping[str, Any], *, parents: Mapping[str, bool], emptied: Collection[str]
+) -> dict[str, Any]:
+    """The conditions of the update: guarded values, fences and stamp, then parents, then emptied objects."""
+    fences = {path: value_at(document, path) for path in (UPDATED_AT, VERSION)}
+    guard = {**ready.guard, **fences, STAMP: ready.stamp_before}
+    terms: dict[str, Any] = {path: value_terms(path, value) for path, value in guard.items()}
+    terms |= {path: parent_terms(exists) for path, exists in parents.items()}
+    # A created object goes as a whole, so nothing but our own fields may be in it at that moment.
+    terms |= {path: {"$eq": value_at(document, path), **parent_terms(True)} for path in emptied}
+    return {"_id": {"$eq": ready.document_id}, **terms}
+
+
+def _unsets(ready: ReadyChange, emptied: Collection[str]) -> tuple[str, ...]:
+    """What the update takes away: emptied objects as a whole, and added fields that stand in none of them."""
+    covered = tuple(f"{path}." for path in emptied)
+    taken = [p for p, value in ready.after.items() if value is ABSENT and ready.before[p] is not ABSENT]
+    return tuple(sorted((*emptied, *(path for path in taken if not path.startswith(covered)))))
+
+
+def _images(
+    ready: ReadyChange, document: Mapping[str, Any], *, stamp: str, at: dt.datetime
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Every touched field before and after, ``updatedAt`` and the stamp included, as the journal keeps them."""
+    leaves = [item for item in ready.change.sets if item.path in ready.before]
+    updated_at = to_extended(value_at(document, UPDATED_AT))
+    before = {**{item.path: item.before for item in leaves}, UPDATED_AT: updated_at, STAMP: ready.change.stamp_before}
+    after = {**{item.path: item.after for item in leaves}, UPDATED_AT: to_extended(at), STAMP: stamp}
+    return before, after
 
 
 def _emptied(ready: ReadyChange, document: Mapping[str, Any]) -> tuple[str, ...]:

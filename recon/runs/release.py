@@ -1,7 +1,7 @@
-"""What the ledger says before a person says yes: which payments could not be released even after the correction.
+"""What the backend's ledger says before a plan is applied: which payments could not be released even then.
 
-The tool writes past the backend, so no pay-in is entered into a ledger by it. Where a ledger collection is configured,
-a payment that becomes funded and whose ledger lacks the pay-in is named, because its release will be refused.
+The tool writes past the backend and enters no pay-in into a ledger. Where a ledger collection is configured, a payment
+that becomes funded and whose ledger lacks the pay-in is named, because its release will be refused.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What became of announced writes of an interrupted run: read off the stamp in each document, and journalled.
 
-A value alone proves nothing, for somebody else may have written the same one: after-values without the run's stamp are
+A value alone proves nothing, for another writer may have written the same one: after-values without the run's stamp are
 left to a person.
 """
 
@@ -10,36 +10,50 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recon.core.model import Change, Plan
 from recon.core.values import same, value_at
 from recon.plans.file import is_picked
 from recon.runs.guard import ChangeReading, ReadyChange, RowClass, read_change
+from recon.runs.notes import outcome_body
 from recon.runs.states import FINAL, ChangeState, Result, RowResult, blocked_payments, row_result
-from recon.runs.writing import READ_ROWS, Writing, chunks, outcome_body, read_again, row_of
+from recon.runs.writing import READ_ROWS, Writing, chunks, read_again, row_of
 
 
 def settle_announced(writing: Writing, states: Mapping[str, ChangeState]) -> array[int]:
     """Find out what became of announced writes, journal it, and give the places that are still to be written."""
     plan = writing.plan
-    held = blocked_payments(writing.journal, but=writing.run)
+    held = blocked_payments(writing.notes.journal, but=writing.run)
     pending = array("I")
     for group in chunks(range(len(plan.changes)), READ_ROWS):
-        settled = _settled_rows(writing, [p for p in group if (s := states.get(plan.changes[p].id)) and s.is_open])
+        settled = _settled_rows(writing, [place for place in group if _is_open(states.get(plan.changes[place].id))])
         for place in group:
-            change, row = plan.changes[place], settled.get(place)
-            if row is None and (state := states.get(change.id)) is not None and state.result in FINAL:
-                row = row_result(change, state.result, reason=str(state.outcome.get("reason", "")))
-            elif row is None and not is_picked(plan, change):
-                row = row_result(change, Result.NOT_PICKED)
-            elif row is None and change.payment_id in held:
-                why = f"belongs to the unfinished run {held[change.payment_id]}"
-                row = row_result(change, Result.BLOCKED, reason=why)
+            row = settled.get(place) or _known_row(plan, plan.changes[place], states=states, held=held)
             if row is None or row.result is Result.NOT_REACHED:
                 pending.append(place)
             else:
                 writing.rows.note(place, row)
         notes = [(plan.changes[place], {**outcome_body(row), "settled": True}) for place, row in settled.items()]
-        writing.append([writing.note("outcome", body, change=change) for change, body in notes])
+        writing.notes.append([writing.notes.note("outcome", body, change=change) for change, body in notes])
     return pending
+
+
+def _is_open(state: ChangeState | None) -> bool:
+    return state is not None and state.is_open
+
+
+def _known_row(
+    plan: Plan, change: Change, *, states: Mapping[str, ChangeState], held: Mapping[str, str]
+) -> RowResult | None:
+    """What is certain of a row without reading its document; None for a row that is still to be written."""
+    state = states.get(change.id)
+    if state is not None and state.result in FINAL:
+        return row_result(change, state.result, reason=str(state.outcome.get("reason", "")))
+    if not is_picked(plan, change):
+        return row_result(change, Result.NOT_PICKED)
+    if change.payment_id in held:
+        why = f"belongs to the unfinished run {held[change.payment_id]}"
+        return row_result(change, Result.BLOCKED, reason=why)
+    return None
 
 
 def _settled_rows(writing: Writing, places: Sequence[int]) -> dict[int, RowResult]:
@@ -54,7 +68,7 @@ def _settled_rows(writing: Writing, places: Sequence[int]) -> dict[int, RowResul
 def _settled_row(
     each: ReadyChange, reading: ChangeReading, document: Mapping[str, Any] | None, *, stamp: str
 ) -> RowResult:
-    """By the stamp, never by the value alone: somebody else may have written the same value."""
+    """By the stamp, never by the value alone: another writer may have written the same value."""
     if document is not None and reading.stamp == stamp:
         return row_result(each.change, Result.APPLIED, moved=reading.moved)
     if reading.row in (RowClass.PRISTINE, RowClass.GONE):

@@ -1,4 +1,4 @@
-"""What became of runs, read back from the journal: per row, per run, and which payments nobody may touch meanwhile."""
+"""What became of runs, read back from the journal: per row, per run, and which payments other runs must leave."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ _RESULTS: Final = (Result.NOT_REACHED, *Result)
 
 
 class RowResults(Sequence[RowResult]):
-    """What became of each change of a plan, in the plan's order; what nobody noted yet was not reached.
+    """What became of each change of a plan, in the plan's order; a row without a note was not reached.
 
     A result takes one byte, so that a run of any length keeps its memory; only one that has more to say (fields that
     moved, an error, a reason of its own) is held whole.
@@ -133,7 +133,7 @@ class RowResults(Sequence[RowResult]):
             self._told.pop(place, None)
 
     def is_noted(self, place: int) -> bool:
-        """Whether somebody noted what became of the change there."""
+        """Whether it is noted what became of the change there."""
         return self._codes[place] != 0
 
     def places(self, result: Result) -> array[int]:
@@ -156,7 +156,7 @@ class RunSummary:
     Args:
         state: ``done``, ``stopped``, or ``open`` when nothing says that it ended (it runs, or it was interrupted).
         counts: Rows by result, as the last end of the run says.
-        unsettled: Rows that wait for a person, or whose write nobody followed up; None while the run is open.
+        unsettled: Rows that wait for a person, or whose write was never followed up; None while the run is open.
         undoes: The run that this one took back.
     """
 
@@ -294,7 +294,7 @@ def unsettled_changes(journal: Journal, *, run: str) -> Iterator[ChangeState]:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's word on an unsettled change: was it this run that wrote the values, or somebody else?"""
+    """A person's word on an unsettled change: did this run write the values, or another writer?"""
 
     who: str
     reason: str

@@ -2,7 +2,7 @@
 
 What a run set over an existing field goes back to the old value in its old place; what it added goes away, and so does
 an object that it created, if nothing else is in it by then. The stamp stays, because it tells the undo's own write from
-anybody else's; :func:`recon.runs.guard.without_marks` is the sense in which documents come back.
+another writer's; :func:`recon.runs.guard.without_marks` is the sense in which documents come back.
 """
 
 from __future__ import annotations
@@ -134,25 +134,17 @@ def leave_moved(plan: Plan, *, writer: PaymentWriter) -> Plan:
 
 def _reverse(state: ChangeState, *, run: str) -> Change:
     intent: Mapping[str, Any] = state.intent or {}
-    before, after = intent["before"], intent["after"]
-    paths = sorted(path for path in before if path not in (STAMP, UPDATED_AT))
-    added = [path for path in paths if after[path] != MISSING]
-    # What the stamp stands in stays with it, even if the run created it.
-    own = [path for path in parents_of(added) if not STAMP.startswith(f"{path}.")]
-    created = [path for path in own if intent["parents"].get(path) is False]
-    sets = [FieldChange(path, after[path], before[path]) for path in paths]
-    sets += [FieldChange(path, dict(OBJECT), dict(MISSING)) for path in created]
-    guard = {path: after[path] for path in paths}
+    sets = _reversed_sets(intent)
+    guard = {path: intent["after"][path] for path in intent["before"] if path not in (STAMP, UPDATED_AT)}
     # Whatever the run itself wrote, an escrow that has moved on since means that others have acted on the row.
     guard.setdefault("escrowState", intent["escrow_state"])
-    ordered = tuple(sorted(sets, key=lambda item: item.path))
     return Change(
-        id=change_id(state.payment_id, f"undo {run}", sets=ordered),
+        id=change_id(state.payment_id, f"undo {run}", sets=sets),
         payment_id=state.payment_id,
         document_id=intent["document_id"],
         verdict=_verdict(state),
         tier=Tier.AUTO,
-        sets=ordered,
+        sets=sets,
         guard=tuple(GuardTerm(path, value) for path, value in sorted(guard.items())),
         parents=parents_of((*guard, STAMP)),
         stamp_before=f"{run}/{state.change}",
@@ -164,6 +156,19 @@ def _reverse(state: ChangeState, *, run: str) -> Change:
         chain_id=intent["chain_id"],
         reason=f"Takes back what run {run} wrote.",
     )
+
+
+def _reversed_sets(intent: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+    """Every field back to what it held before, and the objects away that the run created around them."""
+    before, after = intent["before"], intent["after"]
+    paths = [path for path in before if path not in (STAMP, UPDATED_AT)]
+    added = [path for path in paths if after[path] != MISSING]
+    # What the stamp stands in stays with it, even if the run created it.
+    own = [path for path in parents_of(added) if not STAMP.startswith(f"{path}.")]
+    created = [path for path in own if intent["parents"].get(path) is False]
+    sets = [FieldChange(path, after[path], before[path]) for path in paths]
+    sets += [FieldChange(path, dict(OBJECT), dict(MISSING)) for path in created]
+    return tuple(sorted(sets, key=lambda item: item.path))
 
 
 def _is_wanted(state: ChangeState, payments: Collection[str], verdicts: Iterable[str]) -> bool:

@@ -1,6 +1,6 @@
-"""Can the job run: every source reached, of the right network and account, credentials there, clocks right.
+"""Checks whether a job can run: every source reached, the right network and account, credentials there, clocks right.
 
-Each check stands alone: what fails is named with the way out, and the others are made all the same.
+Each check stands alone: a failure is named with its remedy, and the other checks run all the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The configuration file: every key it may have, what each may be, and one sentence for whatever is wrong with it.
+"""The configuration file: every key it may have, what each may be, and one sentence on the first thing that is wrong.
 
 :mod:`recon.setup.settings` turns what is read here into :class:`~recon.setup.settings.Settings`.
 """
@@ -124,7 +124,7 @@ class Section(BaseModel):
 
 
 class TargetSection(Section):
-    """``[target]``: the name that plans carry, so that a clone of the database is told apart."""
+    """``[target]``: the name that plans carry, which tells a clone of the database from the original."""
 
     name: str = Field(default="", max_length=100)
 
@@ -197,7 +197,7 @@ class ChainSection(Section):
 class MerchantSection(Section):
     """``[merchant]``: the addresses that are ours; money to them that no row knows is ``missing_local``.
 
-    ``fee_recipients`` are where a payment's fee may go; a fee to anybody else is a ``fee_mismatch``.
+    ``fee_recipients`` are where a payment's fee may go; a fee to any other address is a ``fee_mismatch``.
     """
 
     recipients: tuple[AddressText, ...] = ()

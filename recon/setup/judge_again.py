@@ -10,7 +10,7 @@ from recon.setup.settings import Settings
 
 
 def judge_again(settings: Settings) -> Callable[[Sequence[str]], Mapping[str, str]]:
-    """A function that reads payments from every source and gives the verdict of each that needs somebody.
+    """A function that reads payments from every source and gives the verdict of each that needs attention.
 
     What it reads is not kept; the plan that was applied and the journal are the record. A payment that is in sync by
     now, or benign, is left out of the answer.

@@ -33,7 +33,7 @@ class JournalUnreadError(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Where corrections are written and journalled; a context manager that gives connections back.
+    """Where corrections are written and journalled; a context manager that closes its connections.
 
     Args:
         pay_ins: Asks the backend's own ledger which payments have a pay-in; None when none is configured.

@@ -1,4 +1,4 @@
-"""The sources that a configuration means: the real ones, or a recorded world behind the very same classes.
+"""The sources of a configuration: the real ones, or a recorded world behind the very same classes.
 
 Nothing is asked of any source here; what is wrong with one shows when it is read or checked.
 """
@@ -256,7 +256,7 @@ def mongo_client(uri: str, *, timeout_ms: int) -> MongoClient[dict[str, Any]]:
 
 
 class UnreadChain:
-    """A chain in scope that nobody can ask, because no endpoint is configured: its coverage says so."""
+    """A chain in scope that cannot be asked, because no endpoint is configured: its coverage says so."""
 
     def __init__(self, chain_id: int) -> None:
         self.chain_id = chain_id
@@ -360,4 +360,4 @@ def _transport(handler: Callable[[httpx.Request], httpx.Response]) -> httpx.Base
 
 
 def _no_sleep(seconds: float) -> None:
-    """A recorded world never makes anybody wait."""
+    """A recorded world never makes a caller wait."""

@@ -1,4 +1,4 @@
-"""The parts of ``recon.toml`` that are about flags and gates, as they stand at the door, and what they mean inside."""
+"""The sections of ``recon.toml`` about flags and gates: what may be written there, and what it means."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ProbeSection(_Part):
 
 
 class RecipeSection(_Part):
-    """A recipe of one's own: plain values, in which ``{sick}`` and ``{safe}`` stand for the two rails."""
+    """A recipe of the user's own: plain values, in which ``{sick}`` and ``{safe}`` stand for the two rails."""
 
     title: str = Field(default="", max_length=200)
     set: dict[str, str] = Field(min_length=1, max_length=50)
@@ -94,7 +94,7 @@ class FlagsSection(_Part):
         )
 
     def own_recipes(self) -> dict[str, Recipe]:
-        """The recipes of one's own. Raises RecipeError for a name that ships with recon."""
+        """The user's own recipes. Raises RecipeError for a name that ships with recon."""
         own = {
             name: recipe_of_settings(name, part.set, title=part.title, switches=part.switches_to_safe)
             for name, part in self.recipes.items()
@@ -110,7 +110,7 @@ class FlagsSection(_Part):
             defaults: How rails are asked where this part does not say.
 
         Raises:
-            ConfigError, ProbeSettingError, RecipeError: A secret is missing, or a probe or recipe cannot be meant.
+            ConfigError, ProbeSettingError, RecipeError: A secret is missing, or a probe or recipe makes no sense.
         """
         own = {name: _probe(name, part, secret_of) for name, part in self.health.items()}
         return FlagSetup(
@@ -133,7 +133,7 @@ class FlagsSection(_Part):
 
 
 class GatesSection(_Part):
-    """``[gates]``: thresholds. What is not set keeps the runbooks' value; two of them they leave open."""
+    """``[gates]``: thresholds. What is not set keeps the runbooks' value; they leave two of them open."""
 
     health_checks_min: Annotated[int, BeforeValidator(_whole), Field(ge=1)] = 2
     health_check_gap_s: Whole = 60
@@ -197,7 +197,7 @@ def _probe(name: str, part: ProbeSection, secret_of: SecretOf) -> Probe:
 def rail_probe(
     provider: str, base_url: str, *, health_path: str | None = None, api_key: str | None = None
 ) -> Mapping[str, Probe]:
-    """How a rail of the configuration is asked by default, as a mapping that is empty for one nobody knows."""
+    """How a rail of the configuration is asked by default, as a mapping that is empty for an unknown one."""
     headers = {"x-api-key": api_key} if api_key and provider == "request_network" else None
     probe = default_probe(provider, base_url, health_path=health_path, headers=headers)
     return {} if probe is None else {provider: probe}

@@ -43,7 +43,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Settings:
-    """Everything a command is told about its world, checked.
+    """What the configuration says, checked.
 
     Args:
         values: The sections, see :class:`recon.setup.file.SettingsFile`.
@@ -164,7 +164,7 @@ class Settings:
         """What is known of chains, tokens and contracts: the shipped registry with this file's additions.
 
         Raises:
-            WrongSettingError: A chain that nobody knows comes without a name.
+            WrongSettingError: An unknown chain comes without a name.
         """
         known = load_registry()
         return extend_registry(

@@ -1,4 +1,4 @@
-"""Everything a world will hold, and the one source of chance that decides it."""
+"""Everything a world will hold, and the one random number generator that decides it."""
 
 from __future__ import annotations
 

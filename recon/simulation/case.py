@@ -24,7 +24,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Case:
-    """One payment while it is being planted: what was decided, before it is told to anybody."""
+    """One payment while it is being planted: what was decided, before any source shows it."""
 
     situation: Situation
     rail: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.money import format_units
@@ -22,7 +23,7 @@ def iso(milliseconds: int) -> str:
 
 
 def tell(canvas: Canvas, case: Case) -> None:
-    """Let the provider of a case know what it would know, or what the situation makes it say."""
+    """Give the provider of a case what it would know, or what the situation makes it say."""
     says = case.situation.says
     if says == "silent":
         return
@@ -48,29 +49,37 @@ def _deliver(canvas: Canvas, case: Case) -> None:
     took = case.document.get("status") not in ("pending", "processing")
     lost = not took and canvas.rng.random() < 0.3
     for sent in [] if lost else _seen(case):
-        if case.rail == RN:
-            statuses = [200] if took else canvas.rng.choice(([404] * 4, [500, 200], [202]))
-        else:
-            statuses = [202] if took else [204, 204]
+        statuses = _answers(canvas, case, took=took)
         for attempt, status in enumerate(statuses):
-            canvas.deliveries.append(
-                {
-                    "delivery_id": "01K" + canvas.hex(12).upper()[:23],
-                    "provider": case.rail,
-                    "received_at": sent.at.time_ms + 4_000 + 5_000 * attempt,
-                    "attempt": attempt,
-                    "http_status": status,
-                    "event": "payment.confirmed" if case.rail == RN else "invoice",
-                    "request_id": case.request_id if case.rail == RN else None,
-                    "reference": case.reference if case.rail == RN else None,
-                    "external_id": None if case.rail == RN else case.external_id,
-                    "tx_hash": sent.at.tx_hash,
-                    "payload_digest": canvas.hex(32),
-                    "signature_valid": True,
-                    "dead_letter": status == 404 and attempt == len(statuses) - 1,
-                    "origin": "ingress",
-                }
-            )
+            row = _delivery_row(canvas, case, sent, attempt=attempt, status=status)
+            row["dead_letter"] = status == 404 and attempt == len(statuses) - 1
+            row["origin"] = "ingress"
+            canvas.deliveries.append(row)
+
+
+def _answers(canvas: Canvas, case: Case, *, took: bool) -> list[int]:
+    """How the backend answered each attempt to deliver."""
+    if case.rail == RN:
+        return [200] if took else canvas.rng.choice(([404] * 4, [500, 200], [202]))
+    return [202] if took else [204, 204]
+
+
+def _delivery_row(canvas: Canvas, case: Case, sent: Sent, *, attempt: int, status: int) -> dict[str, Any]:
+    is_rn = case.rail == RN
+    return {
+        "delivery_id": "01K" + canvas.hex(12).upper()[:23],
+        "provider": case.rail,
+        "received_at": sent.at.time_ms + 4_000 + 5_000 * attempt,
+        "attempt": attempt,
+        "http_status": status,
+        "event": "payment.confirmed" if is_rn else "invoice",
+        "request_id": case.request_id if is_rn else None,
+        "reference": case.reference if is_rn else None,
+        "external_id": None if is_rn else case.external_id,
+        "tx_hash": sent.at.tx_hash,
+        "payload_digest": canvas.hex(32),
+        "signature_valid": True,
+    }
 
 
 def _break_lookup(canvas: Canvas, case: Case) -> None:
@@ -96,53 +105,82 @@ def human(case: Case, units: int) -> str:
     return format_units(units, decimals=case.token.decimals)
 
 
-def _tell_request_network(canvas: Canvas, case: Case) -> None:
-    says = case.situation.says
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """What Request Network says that it knows of a request.
+
+    Args:
+        paid_units: What it counts as paid.
+        hashes: Transactions that it names, in the order of the legs it saw.
+        source: How it detected the payment.
+    """
+
+    status: str
+    is_paid: bool
+    paid_units: int
+    hashes: list[str]
+    source: str = "request-network"
+
+
+def _account(canvas: Canvas, case: Case) -> _Account:
+    """What it saw, or what the situation makes it say instead."""
     seen = _seen(case)
     paid = sum(sent.units for sent in seen)
     hashes = [sent.at.tx_hash for sent in seen]
-    is_paid = paid >= case.amount_units
-    status = "paid" if is_paid else "partially_paid" if paid else "pending"
-    source = "request-network"
-    if says in ("lifi", "paid"):
-        is_paid, status, paid = True, "paid", case.amount_units
-        if says == "lifi":
-            hashes, source = ["0x" + canvas.hex(32)], "lifi"
-    elif says == "refunded":
-        status = "refunded"
-        hashes = hashes or ["0x" + canvas.hex(32)]
-    canvas.requests.append(
-        {
-            "request": {
-                "requestId": case.request_id,
-                "paymentReference": "0x" + case.reference,
-                "hasBeenPaid": is_paid,
-                "isListening": not is_paid,
-                "txHash": hashes[-1] if hashes and is_paid else None,
-                "status": status,
-                "requestAmount": human(case, case.amount_units),
-                "paidAmount": human(case, paid),
-                "receivedAmount": human(case, paid),
-                "excessAmount": human(case, max(0, paid - case.amount_units)),
-                "detectionSource": source if paid else None,
-                "note": "Delivered by the bridge without a proxy call" if source == "lifi" else None,
-                "payerAddress": case.payer if paid else None,
-                "payments": [],
-                "customerInfo": None,
-                "reference": None,
-            }
-        }
-    )
-    times = [sent.at.time_ms for sent in seen] or [case.created + 300_000]
-    amounts = [sent.units for sent in seen] or [paid]
-    if says == "paid" and not hashes:
-        canvas.requests.append({"payment": _payment_row(canvas, case, (None, paid, times[0]), source)})
-    for tx_hash, units, time_ms in zip(hashes, amounts, times, strict=False):
-        row = _payment_row(canvas, case, (tx_hash, units, time_ms), source)
-        row["request"]["hasBeenPaid"] = is_paid
-        canvas.requests.append({"payment": row})
-    if says == "refunded":
+    match case.situation.says:
+        case "lifi":
+            return _Account("paid", True, case.amount_units, ["0x" + canvas.hex(32)], "lifi")
+        case "paid":
+            return _Account("paid", True, case.amount_units, hashes)
+        case "refunded":
+            return _Account("refunded", paid >= case.amount_units, paid, hashes or ["0x" + canvas.hex(32)])
+        case _:
+            status = "paid" if paid >= case.amount_units else "partially_paid" if paid else "pending"
+            return _Account(status, paid >= case.amount_units, paid, hashes)
+
+
+def _tell_request_network(canvas: Canvas, case: Case) -> None:
+    account = _account(canvas, case)
+    canvas.requests.append({"request": _request_row(case, account)})
+    _tell_payments(canvas, case, account)
+    if case.situation.says == "refunded":
         _tell_refund(canvas, case)
+
+
+def _request_row(case: Case, account: _Account) -> dict[str, Any]:
+    paid, hashes = account.paid_units, account.hashes
+    return {
+        "requestId": case.request_id,
+        "paymentReference": "0x" + case.reference,
+        "hasBeenPaid": account.is_paid,
+        "isListening": not account.is_paid,
+        "txHash": hashes[-1] if hashes and account.is_paid else None,
+        "status": account.status,
+        "requestAmount": human(case, case.amount_units),
+        "paidAmount": human(case, paid),
+        "receivedAmount": human(case, paid),
+        "excessAmount": human(case, max(0, paid - case.amount_units)),
+        "detectionSource": account.source if paid else None,
+        "note": "Delivered by the bridge without a proxy call" if account.source == "lifi" else None,
+        "payerAddress": case.payer if paid else None,
+        "payments": [],
+        "customerInfo": None,
+        "reference": None,
+    }
+
+
+def _tell_payments(canvas: Canvas, case: Case, account: _Account) -> None:
+    """One row for each transaction that it names; one without a transaction where it says "paid" and names none."""
+    seen = _seen(case)
+    times = [sent.at.time_ms for sent in seen] or [case.created + 300_000]
+    amounts = [sent.units for sent in seen] or [account.paid_units]
+    if case.situation.says == "paid" and not account.hashes:
+        moved = (None, account.paid_units, times[0])
+        canvas.requests.append({"payment": _payment_row(canvas, case, moved, account.source)})
+    for tx_hash, units, time_ms in zip(account.hashes, amounts, times, strict=False):
+        row = _payment_row(canvas, case, (tx_hash, units, time_ms), account.source)
+        row["request"]["hasBeenPaid"] = account.is_paid
+        canvas.requests.append({"payment": row})
 
 
 def _tell_refund(canvas: Canvas, case: Case) -> None:

@@ -149,7 +149,7 @@ def several_invoices(stage: Stage, plant: Plant) -> None:
 
 
 def raised_invoice(stage: Stage, plant: Plant) -> None:
-    """An invoice was made dearer after it had been paid: still PAID, with far too little."""
+    """The amount of an invoice was raised after it had been paid: still PAID, with far too little."""
     case, invoice = _invoiced(stage, plant)
     invoice["amount_fiat"] = claims.through_float(f"{5 * case.cents // 100}.{5 * case.cents % 100:02d}")
 
@@ -164,7 +164,7 @@ def float_noise(stage: Stage, plant: Plant) -> None:
 
 
 def stale_unconfirmed(stage: Stage, plant: Plant) -> None:
-    """A replaced transaction stays in the invoice, unconfirmed, for ever."""
+    """A replaced transaction stays in the invoice, unconfirmed, forever."""
     _, invoice = _invoiced(stage, plant)
     stale = {**invoice["txs"][0], "txid": "0x" + stage.hex(32), "status": "UNCONFIRMED"}
     invoice["txs"].append(stale)
@@ -235,7 +235,7 @@ def address_paid_for_another(stage: Stage, plant: Plant) -> None:
 
 
 def orphan_transfer(stage: Stage, plant: Plant) -> None:
-    """Somebody sent tokens to one of our addresses; no row knows of it."""
+    """Tokens were sent to one of our addresses; no row knows of it."""
     case = stage.prepare(Situation(rails=(RN,)))
     movement = Movement(case.token.address, case.payer, stage.merchants[0], case.amount_units)
     block = stage.ledger.block_at(case.chain_id, case.created)

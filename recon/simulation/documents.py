@@ -39,7 +39,7 @@ def object_id(rng: Random, milliseconds: int) -> ObjectId:
 
 
 def identity(rng: Random, milliseconds: int) -> object:
-    """An ``_id``: mostly ObjectId, else text, now and then text that looks like an ObjectId."""
+    """An ``_id``: mostly an ObjectId, else text, at times text that looks like an ObjectId."""
     kind = rng.random()
     if kind < 0.8:
         return object_id(rng, milliseconds)

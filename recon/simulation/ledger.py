@@ -27,7 +27,7 @@ HEADS: Final[Mapping[int, tuple[int, int, int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One transfer to be written: the token moves, and with a reference a proxy tells of it."""
+    """One transfer to be written: the token moves, and if it has a reference a proxy logs it."""
 
     token: str
     sender: str

@@ -13,7 +13,7 @@ _DAY_MS = 86_400_000
 
 
 def add_noise(stage: Stage, payments: int, *, hostile: bool) -> None:
-    """Add what a tool must not be moved by: a third as many foreign payments, and spam where ``hostile``."""
+    """Add what must not change any judgement: a third as many foreign payments, and spam where ``hostile``."""
     from recon.simulation.stage import NOW_MS
 
     rng = stage.rng

@@ -1,4 +1,4 @@
-"""How right a judgement is: findings and planned changes beside the known truth of a simulated world.
+"""How right a judgement is: findings and planned changes compared with the known truth of a simulated world.
 
 Everything in the truth is judged. What is in sync, in transit, abandoned, a test or out of scope is counted in a plan
 and not listed, so a payment that no finding names was judged benign, which is right if its truth is. A finding about
@@ -185,15 +185,7 @@ def score_json(found: Score) -> dict[str, Any]:
         "perfect": found.is_perfect,
         "judged": found.judged,
         "unproven_share": _decimals(found.not_proven_share),
-        "verdicts": {
-            verdict.value: {
-                "true": sum(count for (true, _), count in found.confusion.items() if true == verdict),
-                "found": sum(count for (_, given), count in found.confusion.items() if given == verdict),
-                "recall": _decimals(found.recall(verdict)),
-                "precision": _decimals(found.precision(verdict)),
-            }
-            for verdict in verdicts
-        },
+        "verdicts": {verdict.value: _verdict_shares(found, verdict) for verdict in verdicts},
         "confusion": [
             {"true": _word(true), "found": _word(given), "count": count}
             for (true, given), count in found.confusion.items()
@@ -203,16 +195,26 @@ def score_json(found: Score) -> dict[str, Any]:
         },
         "misjudged": [_row(row) for row in found.misjudged],
         "incomplete": [_row(row) for row in found.incomplete],
-        "wrong_writes": [
-            {
-                "payment_id": row.payment_id,
-                "kind": row.kind,
-                "expected": None if row.expected is None else dict(row.expected),
-                "planned": None if row.planned is None else dict(row.planned),
-                "planted": row.planted,
-            }
-            for row in found.wrong_writes
-        ],
+        "wrong_writes": [_write(row) for row in found.wrong_writes],
+    }
+
+
+def _verdict_shares(found: Score, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "true": sum(count for (true, _), count in found.confusion.items() if true == verdict),
+        "found": sum(count for (_, given), count in found.confusion.items() if given == verdict),
+        "recall": _decimals(found.recall(verdict)),
+        "precision": _decimals(found.precision(verdict)),
+    }
+
+
+def _write(row: WrongWrite) -> dict[str, Any]:
+    return {
+        "payment_id": row.payment_id,
+        "kind": row.kind,
+        "expected": None if row.expected is None else dict(row.expected),
+        "planned": None if row.planned is None else dict(row.planned),
+        "planted": row.planted,
     }
 
 

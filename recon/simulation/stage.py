@@ -10,6 +10,7 @@ from typing import Any, Final
 from recon.core.ids import payment_id_text, payment_reference
 from recon.core.model import Verdict
 from recon.core.registry import Token
+from recon.core.values import ABSENT, value_at
 from recon.simulation import claims, documents
 from recon.simulation.canvas import Canvas
 from recon.simulation.case import SHKEEPER_CHAINS, Case, Sent
@@ -35,7 +36,7 @@ FEE_RECIPIENTS: Final = ("0x" + "fee0" * 10, "0x" + "fee1" * 10)
 
 
 class Stage(Canvas):
-    """Where payments are planted: decides, moves money, records, and tells the truth of it."""
+    """Plants payments: decides, moves money, records the rows, and keeps the truth of them."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -49,7 +50,7 @@ class Stage(Canvas):
         return self.rng.choices([chain for chain, _ in listed], [weight for _, weight in listed])[0]
 
     def prepare(self, situation: Situation) -> Case:
-        """Decide everything about a payment that its situation leaves open; nothing is told to anybody yet."""
+        """Decide everything about a payment that its situation leaves open; no source shows it yet."""
         rng = self.rng
         rail = situation.rails[rng.randrange(len(situation.rails))]
         chains = situation.chains or (tuple(SHKEEPER_CHAINS) if rail == SK else ())
@@ -178,13 +179,8 @@ class Stage(Canvas):
 
     def movement(self, case: Case, leg: Leg, *, chain_id: int) -> Movement:
         """What a leg moves, and which contract tells of it."""
-        units = case.due_units * leg.of_due[0] // leg.of_due[1]
-        if leg.of_amount_ppm is not None:
-            units = case.amount_units * leg.of_amount_ppm // 1_000_000
         token = self._leg_token(case, leg, chain_id)
-        if chain_id != case.chain_id:
-            units = units * 10 ** (2 + token.decimals) // 10 ** (2 + case.token.decimals)
-        units = 2**256 - 1 if leg.token == "fake_max" else units + leg.plus_units  # noqa: S105
+        units = _leg_units(case, leg, token)
         escrow = self.ledger.registry.emitters_of(case.chain_id, kind="escrow")
         recipients = {
             "right": case.recipient,
@@ -201,11 +197,7 @@ class Stage(Canvas):
         )
         if (leg.via or ("proxy" if case.rail == RN else "plain")) == "plain":
             return plain
-        emitter = self.ledger.proxy(chain_id, old=leg.via == "old_proxy")
-        if leg.via == "escrow":
-            emitter = escrow[0].address
-        elif leg.via == "stranger_contract":
-            emitter = self.address()
+        emitter = self._emitter(case, leg, chain_id)
         fee_units, fee_recipient = self._fee(leg, units)
         return replace(
             plain,
@@ -214,6 +206,14 @@ class Stage(Canvas):
             fee_units=fee_units,
             fee_recipient=fee_recipient,
         )
+
+    def _emitter(self, case: Case, leg: Leg, chain_id: int) -> str:
+        """The contract that tells of a movement."""
+        if leg.via == "escrow":
+            return self.ledger.registry.emitters_of(case.chain_id, kind="escrow")[0].address
+        if leg.via == "stranger_contract":
+            return self.address()
+        return self.ledger.proxy(chain_id, old=leg.via == "old_proxy")
 
     def _leg_token(self, case: Case, leg: Leg, chain_id: int) -> Token:
         if leg.token in ("fake", "fake_max"):
@@ -262,6 +262,18 @@ class Stage(Canvas):
         return self.ledger.write(chain_id, self.ledger.block_at(chain_id, time_ms), movements=(movement,))[0]
 
 
+def _leg_units(case: Case, leg: Leg, token: Token) -> int:
+    """How much a leg moves, in the base units of the token that it moves."""
+    if leg.token == "fake_max":  # noqa: S105 - a word, not a secret
+        return 2**256 - 1
+    units = case.due_units * leg.of_due[0] // leg.of_due[1]
+    if leg.of_amount_ppm is not None:
+        units = case.amount_units * leg.of_amount_ppm // 1_000_000
+    if token.chain_id != case.chain_id:
+        units = units * 10 ** (2 + token.decimals) // 10 ** (2 + case.token.decimals)
+    return units + leg.plus_units
+
+
 def effect_of(case: Case, effect: Effect) -> dict[str, Any]:
     """The after-values that the table of DESIGN §4 gives for an effect, less what is stored already."""
     proof = case.proof
@@ -292,7 +304,5 @@ def effect_of(case: Case, effect: Effect) -> dict[str, Any]:
 
 
 def _at(document: dict[str, Any], path: str) -> Any:
-    value: Any = document
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
+    value = value_at(document, path)
+    return None if value is ABSENT else value

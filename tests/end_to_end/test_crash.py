@@ -64,7 +64,7 @@ def undone(world: World, run: str) -> None:
 def undisturbed(client: Client, group_size: int, in_flight: int) -> tuple[list[bytes], list[str]]:
     """What a run leaves that nobody disturbs, and the names of its steps."""
     steps, world = Steps(), a_case(client, "undisturbed")
-    report = world.apply(world.plan(), pace=pace(group_size, in_flight, steps))
+    report = world.apply(world.plan(), **pace(group_size, in_flight, steps))
     assert report.counts == {Result.APPLIED: ROWS}
     return values_of(world), steps.names
 

@@ -273,7 +273,7 @@ def test_a_finished_plan_again_leaves_every_byte_and_the_journal_alone(world: Wo
     first = world.apply(plan)
     before, entries = world.collection_hash(), world.database.recon_journal.count_documents({})
     again = world.apply(plan)
-    assert again.nothing_left
+    assert again.run is None
     assert again.counts == {Result.OURS: 20}
     resumed = world.resume(plan, str(first.run))
     assert resumed.counts == {Result.APPLIED: 20}

@@ -18,10 +18,10 @@ from recon.plans.file import change_id, seal_plan
 from recon.plans.limits import Limits
 from recon.runs.apply import ApplyOptions, RunReport, RunStoppedError, apply_plan, resume_run
 from recon.runs.guard import without_marks
+from recon.runs.pace import RunHooks, RunPace
 from recon.runs.states import RunSummary, list_runs
 from recon.runs.stores.journal import Journal, MongoJournal
 from recon.runs.stores.payments import MongoWriter, PaymentWriter
-from recon.runs.writing import RunPace
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -144,8 +144,9 @@ class World:
         return a_plan(self.target, [a_change(document) for document in self.before[only]], **given)
 
     def options(self, **given: Any) -> ApplyOptions:
-        pace = given.pop("pace", None) or RunPace(**{k: given.pop(k) for k in list(given) if k in RunPace.__slots__})
-        return ApplyOptions(**{"target": self.target, "limits": UNLIMITED, "pace": pace, **given})
+        pace = RunPace(**{k: given.pop(k) for k in list(given) if k in RunPace.__slots__})
+        hooks = RunHooks(**{k: given.pop(k) for k in list(given) if k in RunHooks.__slots__})
+        return ApplyOptions(**{"target": self.target, "limits": UNLIMITED, "pace": pace, "hooks": hooks, **given})
 
     def apply(self, plan: Plan, **given: Any) -> RunReport:
         clock = given.pop("clock", now)

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 from pymongo import MongoClient
 
-from recon.runs.writing import RunPace
 from tests.support.applying import World, connect, some_documents
 
 ROWS = 40
@@ -32,9 +32,9 @@ class Steps:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def pace(group_size: int, in_flight: int, steps: Steps) -> RunPace:
+def pace(group_size: int, in_flight: int, steps: Steps) -> dict[str, Any]:
     """With one write at a time the steps have the same order in every run; with more they have the same number."""
-    return RunPace(group_size=group_size, in_flight=in_flight, canary_rows=2, step=steps)
+    return {"group_size": group_size, "in_flight": in_flight, "canary_rows": 2, "step": steps}
 
 
 def world_of(client: MongoClient[dict[str, object]], name: str) -> World:
@@ -46,7 +46,7 @@ def apply_and_die(uri: str, name: str, *, group_size: int, in_flight: int, kill_
     """What the child does."""
     with MongoClient[dict[str, object]](uri, tz_aware=True) as client:
         world = world_of(client, name)
-        world.apply(world.plan(), pace=pace(group_size, in_flight, Steps(kill_at)))
+        world.apply(world.plan(), **pace(group_size, in_flight, Steps(kill_at)))
 
 
 class Nursery:

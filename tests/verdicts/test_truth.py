@@ -14,10 +14,10 @@ from recon.core.errors import UsageError, WrongSourceError
 from recon.core.ids import payment_id_text
 from recon.core.model import Verdict
 from recon.simulation import PLANTS, World, generate_world, plant_world
-from recon.simulation.faults import PASSING, make_sick
 from recon.simulation.score import BENIGN, NOT_PROVEN, Misjudged, Score, score
 from recon.simulation.stage import NOW
 from recon.sources.interface import Selection
+from tests.support.sick_worlds import PASSING, make_sick
 from tests.support.worlds import plan_of, said
 
 SEEDS = 50

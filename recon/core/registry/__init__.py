@@ -1,4 +1,4 @@
-"""What is known of the world before anything is asked: chains, tokens, contracts and words."""
+"""Known facts about chains, tokens, contracts and the words for them."""
 
 from recon.core.registry.known import (
     ERC20_TRANSFER,

@@ -1,4 +1,4 @@
-"""What is known of the world before anything is asked: chains, tokens, contracts, words. Data, no I/O beyond it.
+"""Known facts about chains, tokens, contracts and the words for them: data files, and no other I/O.
 
 The JSON files beside this module are the data; :func:`load_registry` gives them, :func:`extend_registry` adds to them.
 Deployment addresses come from npm ``@requestnetwork/smart-contracts`` 0.48.0 (MIT).
@@ -78,7 +78,7 @@ class Registry:
     provider_aliases: Mapping[str, str]
 
     def chain_id(self, word: str | int | None) -> int | None:
-        """The chain id that a network word or number means, or None when nobody knows it."""
+        """The chain id that a network word or number means, or None for an unknown one."""
         if word is None:
             return None
         text = str(word).strip().lower()

@@ -266,28 +266,44 @@ def undo_flag_run(run: str, ports: FlagPorts, *, request: Request) -> FlagPlan:
     intent = intents[-1]
     outcomes = [str(entry.body.get("outcome")) for entry in entries if entry.kind == "outcome"]
     seen = ports.place.read()
-    if outcomes and outcomes[-1] != "changed":
-        raise NoFlagRunToUndoError(run=run, why="it was refused and changed nothing")
-    if not outcomes and seen.digest != intent["after_digest"]:
-        raise NoFlagRunToUndoError(
-            run=run, why="it was interrupted before it changed anything, or others changed it since"
-        )
-    if str(seen.target) != intent["target"]:
-        raise NoFlagRunToUndoError(run=run, why=f"it changed {intent['target']} and the flags are in {seen.target} now")
+    if why := _not_undoable(intent, outcomes[-1] if outcomes else None, seen=seen):
+        raise NoFlagRunToUndoError(run=run, why=why)
     edits = tuple(Edit(**edit) for edit in intent["edits"])
-    if not edits:
-        raise NoFlagRunToUndoError(run=run, why="it had nothing to change")
     was = {key: str(intent[key]) for key in ("recipe", "sick", "safe", "before_digest", "after_digest")}
     plan = plan_flag_undo(edits, run=run, was=was, seen=seen, setup=ports.setup, request=request)
     ask_rails(plan.opened, setup=ports.setup, prober=ports.prober)
     return plan
 
 
+def _not_undoable(intent: Mapping[str, Any], outcome: str | None, *, seen: FlagFile) -> str | None:
+    """Why a run cannot be taken back; None if it can.
+
+    Args:
+        outcome: How it ended; None if it was interrupted.
+    """
+    if outcome not in (None, "changed"):
+        return "it was refused and changed nothing"
+    if outcome is None and seen.digest != intent["after_digest"]:
+        return "it was interrupted before it changed anything, or others changed it since"
+    if str(seen.target) != intent["target"]:
+        return f"it changed {intent['target']} and the flags are in {seen.target} now"
+    return None if intent["edits"] else "it had nothing to change"
+
+
 def read_back(plan: FlagPlan, ports: FlagPorts) -> tuple[ReadBack, ...]:
     """Look where it counts: the file, the running backend, and the checkout path of each rail that was closed."""
-    checks = [_file_check(plan, ports)]
     flags = {change.flag: change.after for change in plan.changes if change.after is not None}
     flags |= {confirm.flag: confirm.value for confirm in plan.confirms if confirm.value is not None}
+    return (
+        _file_check(plan, ports),
+        *_backend_checks(flags, ports),
+        *(_gone_check(rail, ports) for rail in plan.closed),
+    )
+
+
+def _backend_checks(flags: Mapping[str, str], ports: FlagPorts) -> list[ReadBack]:
+    """Ask every probe of the running backend, and hold what it shows against the flags."""
+    checks: list[ReadBack] = []
     shown: dict[str, str] = {}
     for probe in ports.readback:
         answer = ports.prober.ask(probe)
@@ -295,16 +311,16 @@ def read_back(plan: FlagPlan, ports: FlagPorts) -> tuple[ReadBack, ...]:
         shown |= answer.values if answer.is_up else {}
     if not ports.readback:
         checks.append(ReadBack("backend", "unconfirmed", "no probe of the running backend is configured"))
-    for flag, value in flags.items():
-        if flag not in shown:
-            checks.append(ReadBack(f"{flag} in the backend", "unconfirmed", "the backend does not show it"))
-        elif means_same(shown[flag], value):
-            checks.append(ReadBack(f"{flag} in the backend", "confirmed", f"it shows {shown[flag]}"))
-        else:
-            why = f"it still shows {shown[flag]} and not {value}; it may need a restart"
-            checks.append(ReadBack(f"{flag} in the backend", "contradicted", why))
-    checks.extend(_gone_check(rail, ports) for rail in plan.closed)
-    return tuple(checks)
+    return [*checks, *(_shown_check(flag, shown.get(flag), wanted=value) for flag, value in flags.items())]
+
+
+def _shown_check(flag: str, shown: str | None, *, wanted: str) -> ReadBack:
+    what = f"{flag} in the backend"
+    if shown is None:
+        return ReadBack(what, "unconfirmed", "the backend does not show it")
+    if means_same(shown, wanted):
+        return ReadBack(what, "confirmed", f"it shows {shown}")
+    return ReadBack(what, "contradicted", f"it still shows {shown} and not {wanted}; it may need a restart")
 
 
 def _file_check(plan: FlagPlan, ports: FlagPorts) -> ReadBack:

@@ -87,15 +87,19 @@ class BlastTally:
             if row.get("provider") != self.provider or row.get("is_test"):
                 continue
             self.rows += 1
-            direction = row.get("direction") or "in"
-            if row.get("disputed") or row.get("hold"):
-                self._disputes.add(row)
-            if row.get("escrow_state") == "releasing" or (direction == "out" and row.get("status") in OPEN):
-                self._releases.add(row)
-            if direction == "refund" and row.get("status") in OPEN:
-                self._refunds.add(row)
-            if direction == "in" and row.get("status") in OPEN:
-                self._add_open(row)
+            self._add_row(row)
+
+    def _add_row(self, row: Mapping[str, Any]) -> None:
+        """Put a payment of the rail on every pile that it belongs to."""
+        open_direction = (row.get("direction") or "in") if row.get("status") in OPEN else None
+        if row.get("disputed") or row.get("hold"):
+            self._disputes.add(row)
+        if row.get("escrow_state") == "releasing" or open_direction == "out":
+            self._releases.add(row)
+        if open_direction == "refund":
+            self._refunds.add(row)
+        if open_direction == "in":
+            self._add_open(row)
 
     def _add_open(self, row: Mapping[str, Any]) -> None:
         created, expires = row.get("created_at"), row.get("expires_at")

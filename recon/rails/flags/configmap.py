@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from recon.rails.flags.yamltext import (
 )
 
 if TYPE_CHECKING:
-    from yaml.nodes import Node
+    from yaml.nodes import MappingNode, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +58,39 @@ def patch_configmap(path: Path, wanted: Mapping[str, str], *, words: FlagWords, 
     """
     file = read_yaml_text(path)
     root = _find(file, words, name)
+    data = _plain_data(file, root)
+    parts = [part for flag, value in wanted.items() for part in _changed(file, data, flag, value)]
+    after = replace_stretches(file.text, parts)
+    _check(file, after, root, wanted)
+    return unified_patch(file.text, after, path=path.name)
+
+
+def _plain_data(file: YamlFile, root: Node) -> MappingNode:
+    """The data block that a patch may change."""
     immutable = scalar(child(root, "immutable"))
     if immutable is not None and immutable.value == "true":
         raise _refusal(file, f"ConfigMap {_name_of(root)} is immutable", "Make a new one under another name.")
     data = mapping(child(root, "data"))
     if data is None or data.flow_style or not data.value or id(data) in file.shared:
         raise _refusal(file, f"ConfigMap {_name_of(root)} has no plain data block", "Add one by hand.")
-    parts = []
-    for flag, value in wanted.items():
-        check_value(flag, value)
-        if keys(data).count(flag) > 1:
-            raise _refusal(file, f"it sets {flag} more than once", "Leave one of them.")
-        held = scalar(child(data, flag))
-        if flag in keys(data) and held is None:
-            raise _refusal(file, f"{flag} is no plain value", "Correct it first.")
-        if held is None:
-            parts.append(_added(file, data, flag, value))
-        elif str(held.value) != value or held.tag != "tag:yaml.org,2002:str":
-            start, end = held.start_mark.index, held.end_mark.index
-            if held.style in ("|", ">") or id(held) in file.shared or file.text[start:end].startswith(("&", "!")):
-                raise _refusal(file, f"{flag} is written as a block or shared through an anchor", "Change it by hand.")
-            parts.append(Replacement(start, end, spell_scalar(value, style=held.style)))
-    after = replace_stretches(file.text, parts)
-    _check(file, after, root, wanted)
-    return unified_patch(file.text, after, path=path.name)
+    return data
+
+
+def _changed(file: YamlFile, data: MappingNode, flag: str, value: str) -> Iterator[Replacement]:
+    """What gives one flag its value; nothing where it has it."""
+    check_value(flag, value)
+    if keys(data).count(flag) > 1:
+        raise _refusal(file, f"it sets {flag} more than once", "Leave one of them.")
+    held = scalar(child(data, flag))
+    if flag in keys(data) and held is None:
+        raise _refusal(file, f"{flag} is no plain value", "Correct it first.")
+    if held is None:
+        yield _added(file, data, flag, value)
+    elif str(held.value) != value or held.tag != "tag:yaml.org,2002:str":
+        start, end = held.start_mark.index, held.end_mark.index
+        if held.style in ("|", ">") or id(held) in file.shared or file.text[start:end].startswith(("&", "!")):
+            raise _refusal(file, f"{flag} is written as a block or shared through an anchor", "Change it by hand.")
+        yield Replacement(start, end, spell_scalar(value, style=held.style))
 
 
 def _find(file: YamlFile, words: FlagWords, name: str | None) -> Node:

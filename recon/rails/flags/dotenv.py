@@ -271,11 +271,20 @@ def _refuse_unclear(dotenv: Dotenv, statement: Statement, flag: str) -> None:
         raise _ambiguous(dotenv, flag, f"has a value over several lines from line {statement.line}")
     if "$" in written:
         raise _ambiguous(dotenv, flag, f"has an interpolated value on line {statement.line}")
-    if "\\" in written or "`" in written or (written[:1] not in ("'", '"') and re.search(r"[#'\"]", written)):
+    if _needs_reading(written):
         raise _ambiguous(dotenv, flag, f"has an escape, a quote or a # inside its value on line {statement.line}")
-    is_first = all(s.key is None for s in dotenv.statements if s.begin < statement.begin)
-    if dotenv.has_bom and is_first and not statement.source[: head.start(1)].strip():
+    if dotenv.has_bom and _is_first(dotenv, statement) and not statement.source[: head.start(1)].strip():
         raise _ambiguous(dotenv, flag, "comes right after a byte order mark")
+
+
+def _needs_reading(written: str) -> bool:
+    """Whether readers may differ over a value: an escape, a backtick, or a quote or ``#`` in a bare value."""
+    is_quoted = written[:1] in ("'", '"')
+    return "\\" in written or "`" in written or (not is_quoted and re.search(r"[#'\"]", written) is not None)
+
+
+def _is_first(dotenv: Dotenv, statement: Statement) -> bool:
+    return all(earlier.key is None for earlier in dotenv.statements if earlier.begin < statement.begin)
 
 
 def _refuse_unclosed(dotenv: Dotenv) -> None:
@@ -317,7 +326,7 @@ def apply_edits(dotenv: Dotenv, edits: Iterable[Edit]) -> bytes:
     added = ""
     for edit in edits:
         statement = statement_of(dotenv, edit.flag)
-        written = None if statement is None or statement.token is None else dotenv.text[slice(*statement.token)]
+        written = _written(dotenv, statement)
         if written != edit.before:
             raise FlagMovedError(path=dotenv.path, flag=edit.flag, planned=edit.before, found=written)
         if edit.after is None:
@@ -327,14 +336,23 @@ def apply_edits(dotenv: Dotenv, edits: Iterable[Edit]) -> bytes:
             added += f"{edit.lead}{edit.flag}={edit.after}{edit.newline}"
         else:
             replaced.append((*statement.token, edit.after))
-    text = dotenv.text
     if lead := next((edit.lead for edit in edits if edit.after is None and edit.lead), ""):
-        replaced = _without_lead(text, replaced, lead)
-    for start, end, new in sorted(replaced, reverse=True):
-        text = text[:start] + new + text[end:]
+        replaced = _without_lead(dotenv.text, replaced, lead)
+    text = _with_replaced(dotenv.text, replaced)
     data = ((_BOM if dotenv.has_bom else "") + text + added).encode("utf-8", "surrogateescape")
     _check_result(dotenv, read_dotenv(data, path=dotenv.path), edits)
     return data
+
+
+def _written(dotenv: Dotenv, statement: Statement | None) -> str | None:
+    """The value of a statement as written, quotes included; None where there is none."""
+    return None if statement is None or statement.token is None else dotenv.text[slice(*statement.token)]
+
+
+def _with_replaced(text: str, replaced: Iterable[tuple[int, int, str]]) -> str:
+    for start, end, new in sorted(replaced, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
 
 
 def _added_line(dotenv: Dotenv, statement: Statement, edit: Edit) -> tuple[int, int]:
@@ -366,6 +384,6 @@ def _check_result(before: Dotenv, after: Dotenv, edits: tuple[Edit, ...]) -> Non
         raise _ambiguous(before, ", ".join(sorted(touched)), "cannot be changed without changing another line")
     for edit in edits:
         found = statement_of(after, edit.flag)
-        written = None if found is None or found.token is None else after.text[slice(*found.token)]
+        written = _written(after, found)
         if written != edit.after:
             raise _ambiguous(before, edit.flag, f"would read {written!r} after the change instead of {edit.after!r}")

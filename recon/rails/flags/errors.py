@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from recon.core.errors import RefusedError, SourceError, StoppedError, UsageError
+from recon.core.errors import RefusedError, StoppedError, UsageError
 
 
 class FlagFileError(RefusedError):
@@ -23,7 +23,7 @@ class FlagFileMovedError(RefusedError):
 
     def __init__(self, *, path: str, planned: str, found: str) -> None:
         super().__init__(
-            f"{path}: the file was {planned[:12]} when it was read and is {found[:12]} now, so somebody else "
+            f"{path}: the file was {planned[:12]} when it was read and is {found[:12]} now, so another process "
             'changed it; nothing was written. Look at it with "recon flags status" and plan again.'
         )
 
@@ -87,7 +87,7 @@ class ModeInProviderListError(UsageError):
 
 
 class RecipeError(UsageError):
-    """A recipe is unknown, or is written in a way that cannot be meant."""
+    """A recipe is unknown, or makes no sense as written."""
 
     def __init__(self, *, recipe: str, why: str) -> None:
         super().__init__(f"Recipe {recipe!r}: {why}. Nothing was changed.")
@@ -147,7 +147,7 @@ class OverrideError(RefusedError):
 
 
 class JournalBrokenError(RefusedError):
-    """The journal of flag changes does not hang together any more."""
+    """The chain of the journal of flag changes is broken."""
 
     def __init__(self, *, path: str, line: int, why: str) -> None:
         super().__init__(
@@ -185,10 +185,3 @@ class ProbeSettingError(UsageError):
 
     def __init__(self, *, name: str, why: str) -> None:
         super().__init__(f"Probe {name!r}: {why}. Correct it in recon.toml.")
-
-
-class BackendError(SourceError):
-    """The running backend did not show the flags that were written."""
-
-    def __init__(self, *, what: str) -> None:
-        super().__init__(f"The file holds the new flags, but {what}. Restart the backend and look again.")

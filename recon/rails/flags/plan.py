@@ -155,7 +155,7 @@ def plan_recipe(
     The rail that payments go to, and every rail that begins to take payments, is asked first.
 
     Raises:
-        RailDownError, RailUnknownError: A rail that payments would go to is not well, or nobody can ask it.
+        RailDownError, RailUnknownError: A rail that payments would go to is not well, or cannot be asked.
         FlagValueError, ModeInProviderListError: The recipe gives a flag a value that it cannot have.
         AmbiguousFlagError, UnclosedQuoteError, FlagReferencedError, FlagFileError: The file cannot be changed safely.
     """
@@ -292,7 +292,7 @@ def ask_rails(rails: Iterable[str], *, setup: FlagSetup, prober: Prober) -> tupl
     """Ask each rail once whether it is well.
 
     Raises:
-        RailUnknownError: Nobody knows how to ask it.
+        RailUnknownError: No probe says how to ask it.
         RailDownError: It is not well.
     """
     answers = []

@@ -79,7 +79,7 @@ class ProbeAnswer:
 
 
 class Prober(Protocol):
-    """Whoever can ask."""
+    """Asks a probe, or an address that must be gone."""
 
     def ask(self, probe: Probe) -> ProbeAnswer:
         """Ask once; every failure is an answer, never an exception."""
@@ -195,7 +195,7 @@ def default_probe(
 ) -> Probe | None:
     """The usual liveness question of a rail: the list of coins for SHKeeper, a currency look-up for Request Network.
 
-    SHKeeper's needs no key; Request Network's gets the account's in ``headers``. None for a rail nobody knows.
+    SHKeeper's needs no key; Request Network's gets the account's in ``headers``. None for an unknown rail.
     """
     base, sent = base_url.rstrip("/"), dict(headers or {})
     if provider == "shkeeper":

@@ -11,7 +11,7 @@ works both ways round. What the two runbooks disagree on is settled here and now
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
@@ -281,12 +281,18 @@ def _providers(
     now = split_list(current or "")
     rails = [words.rail(word) for word in now]
     new = words.spell(rail, values)
-    if setting.act == "unless":
-        return new if roles.sick in rails else None
-    if setting.act == "without":
-        kept = [word for word, name in zip(now, rails, strict=True) if name != rail]
-        changed = ",".join(kept) or words.spell(roles.safe, values)
-        return current if rails and rail not in rails else changed
-    if setting.act == "with":
-        return current if rail in rails else ",".join((*now, new))
-    return current if rails == [rail] else new
+    match setting.act:
+        case "unless":
+            return new if roles.sick in rails else None
+        case "without":
+            if rails and rail not in rails:
+                return current
+            return _list_without(rail, now, words) or words.spell(roles.safe, values)
+        case "with":
+            return current if rail in rails else ",".join((*now, new))
+        case _:
+            return current if rails == [rail] else new
+
+
+def _list_without(rail: str, named: Iterable[str], words: FlagWords) -> str:
+    return ",".join(word for word in named if words.rail(word) != rail)

@@ -5,7 +5,7 @@ Pure: it looks only at the values it is given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from recon.rails.flags.words import (
@@ -42,7 +42,7 @@ class FlagStatus:
 
     Args:
         rails: Rails that take new payments now, in the order of the list.
-        contradictions: Flags that cannot both be meant, or words nobody understands; one sentence each.
+        contradictions: Flags that cannot both be meant, or words that are not understood; one sentence each.
         alarms: What is dangerous whatever else is set; one sentence each.
     """
 
@@ -93,20 +93,24 @@ def _view(flag: str, values: Mapping[str, str | None], words: FlagWords) -> Flag
     value = values.get(flag)
     if value is None or not value.strip():
         return FlagView(flag, value, f"not set, the backend's own default applies ({about})", True)
-    match words.kind(flag):
-        case "bool":
-            truth = bool_of(value)
-            said = None if truth is None else "yes" if truth else "no"
-        case "mode":
-            mode = mode_of(value)
-            said = MODE_TEXT[mode] if mode else None
-        case "provider" | "providers":
-            named = [words.rail(word) for word in split_list(value)]
-            said = None if None in named else ", ".join(str(name) for name in named)
-        case _:
-            said = "taken as it is"
+    said = _said(flag, value, words)
     means = f"{about}: {said}" if said else f"{about}: nobody knows the word {value[:60]!r}"
     return FlagView(flag, value, means, said is not None)
+
+
+def _said(flag: str, value: str, words: FlagWords) -> str | None:
+    """What a value means in words, or None if it cannot be understood."""
+    match words.kind(flag):
+        case "bool":
+            return {True: "yes", False: "no", None: None}[bool_of(value)]
+        case "mode":
+            mode = mode_of(value)
+            return MODE_TEXT[mode] if mode else None
+        case "provider" | "providers":
+            named = [words.rail(word) for word in split_list(value)]
+            return None if None in named else ", ".join(str(name) for name in named)
+        case _:
+            return "taken as it is"
 
 
 def _meaning(values: Mapping[str, str | None], rails: tuple[str, ...]) -> str:
@@ -122,27 +126,53 @@ def _meaning(values: Mapping[str, str | None], rails: tuple[str, ...]) -> str:
 
 
 def _contradictions(values: Mapping[str, str | None], words: FlagWords, views: tuple[FlagView, ...]) -> list[str]:
-    found = [f"{view.flag}: {view.means}." for view in views if not view.is_understood]
-    listed = [words.rail(word) for word in split_list(values.get(ENABLED_PROVIDERS) or "")]
-    for word in split_list(values.get(ENABLED_PROVIDERS) or ""):
+    listed_words = split_list(values.get(ENABLED_PROVIDERS) or "")
+    listed = [words.rail(word) for word in listed_words]
+    return [
+        *(f"{view.flag}: {view.means}." for view in views if not view.is_understood),
+        *_mode_words_listed(listed_words),
+        *_switches_against_list(values, words, listed),
+        *_named_against_list(values, words, listed),
+        *_modes_against_each_other(values),
+    ]
+
+
+def _mode_words_listed(listed_words: Sequence[str]) -> Iterator[str]:
+    for word in listed_words:
         if mode_of(word):
-            found.append(f"{ENABLED_PROVIDERS} holds the mode word {word!r}; {PROVIDER_MODE} was probably meant.")
+            yield f"{ENABLED_PROVIDERS} holds the mode word {word!r}; {PROVIDER_MODE} was probably meant."
+
+
+def _switches_against_list(
+    values: Mapping[str, str | None], words: FlagWords, listed: Sequence[str | None]
+) -> Iterator[str]:
+    """Rails that the list and their own switch disagree about."""
     for rail, switch in sorted(words.rail_switches.items()):
         state = bool_of(values.get(switch))
         if state is False and rail in listed:
-            found.append(f"{ENABLED_PROVIDERS} lists {rail} and {switch} switches it off.")
+            yield f"{ENABLED_PROVIDERS} lists {rail} and {switch} switches it off."
         if state is True and listed and rail not in listed:
-            found.append(f"{switch} switches {rail} on and {ENABLED_PROVIDERS} does not list it.")
+            yield f"{switch} switches {rail} on and {ENABLED_PROVIDERS} does not list it."
+
+
+def _named_against_list(
+    values: Mapping[str, str | None], words: FlagWords, listed: Sequence[str | None]
+) -> Iterator[str]:
+    """A default or fallback rail that takes no payments."""
     for flag, what in ((DEFAULT_PROVIDER, "the default"), (ROLLBACK_PROVIDER, "the rail to fall back to")):
         named = words.rail(values.get(flag) or "")
-        if named and listed and named not in listed:
-            found.append(f"{flag} names {named} as {what} and {ENABLED_PROVIDERS} does not list it.")
-        elif named and _is_off(named, values, words):
-            found.append(f"{flag} names {named} as {what} and {words.rail_switches[named]} switches it off.")
+        if not named:
+            continue
+        if listed and named not in listed:
+            yield f"{flag} names {named} as {what} and {ENABLED_PROVIDERS} does not list it."
+        elif _is_off(named, values, words):
+            yield f"{flag} names {named} as {what} and {words.rail_switches[named]} switches it off."
+
+
+def _modes_against_each_other(values: Mapping[str, str | None]) -> Iterator[str]:
     modes = [mode_of(values.get(flag)) for flag in (PROVIDER_MODE, PAYMENT_MODE)]
     if None not in modes and modes[0] != modes[1]:
-        found.append(f"{PROVIDER_MODE} says {values[PROVIDER_MODE]} and {PAYMENT_MODE} says {values[PAYMENT_MODE]}.")
-    return found
+        yield f"{PROVIDER_MODE} says {values[PROVIDER_MODE]} and {PAYMENT_MODE} says {values[PAYMENT_MODE]}."
 
 
 def _alarms(values: Mapping[str, str | None]) -> list[str]:

@@ -80,7 +80,7 @@ class FlagWords:
     extra_flags: Mapping[str, FlagKind] = field(default_factory=dict)
 
     def kind(self, flag: str) -> FlagKind | None:
-        """The kind of a flag, or None when nobody knows it."""
+        """The kind of a flag, or None for an unknown one."""
         if flag in FLAGS:
             return FLAGS[flag][0]
         if flag in self.rail_switches.values():
@@ -179,16 +179,8 @@ def check_flag_value(flag: str, value: str, *, words: FlagWords) -> None:
                 why="is no flag that is known",
                 remedy="Name it in [flags.extra_flags] of recon.toml if it is one.",
             )
-        case "bool":
-            if bool_of(value) is None:
-                raise FlagValueError(flag=flag, why=f"cannot be {value[:60]!r}", remedy="Use true or false.")
-        case "mode":
-            if mode_of(value) is None:
-                raise FlagValueError(
-                    flag=flag,
-                    why=f"cannot be {value[:60]!r}",
-                    remedy="Use live, read-only or dry-run, or standard or read_only where the backend says so.",
-                )
+        case "bool" | "mode":
+            _check_word(flag, value, is_mode=kind == "mode")
         case "provider":
             _check_providers(flag, split_list(value) or (value,), words)
             if len(split_list(value)) != 1:
@@ -207,6 +199,15 @@ def check_flag_value(flag: str, value: str, *, words: FlagWords) -> None:
             pass
         case _:
             assert_never(kind)
+
+
+def _check_word(flag: str, value: str, *, is_mode: bool) -> None:
+    """Refuse what is no mode word, or no truth value."""
+    if is_mode and mode_of(value) is None:
+        remedy = "Use live, read-only or dry-run, or standard or read_only where the backend says so."
+        raise FlagValueError(flag=flag, why=f"cannot be {value[:60]!r}", remedy=remedy)
+    if not is_mode and bool_of(value) is None:
+        raise FlagValueError(flag=flag, why=f"cannot be {value[:60]!r}", remedy="Use true or false.")
 
 
 def _check_providers(flag: str, named: Iterable[str], words: FlagWords) -> None:

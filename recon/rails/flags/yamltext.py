@@ -93,8 +93,6 @@ def parse_yaml_text(text: str, *, path: str) -> YamlFile:
 
 
 def _shared(roots: Sequence[Node], path: str) -> Iterable[int]:
-    from yaml.nodes import MappingNode, SequenceNode
-
     seen: Counter[int] = Counter()
     waiting = [(root, 0) for root in roots if root is not None]
     while waiting:
@@ -102,13 +100,18 @@ def _shared(roots: Sequence[Node], path: str) -> Iterable[int]:
         seen[id(node)] += 1
         if depth > DEPTH_MAX:
             raise ManifestError(path=path, why="it is nested too deeply", remedy="Name the right file.")
-        if seen[id(node)] > 1:
-            continue
-        if isinstance(node, MappingNode):
-            waiting.extend((child, depth + 1) for pair in node.value for child in pair)
-        elif isinstance(node, SequenceNode):
-            waiting.extend((child, depth + 1) for child in node.value)
+        if seen[id(node)] == 1:
+            waiting.extend((inner, depth + 1) for inner in _inner_nodes(node))
     return [identity for identity, count in seen.items() if count > 1]
+
+
+def _inner_nodes(node: Node) -> list[Node]:
+    """The keys and values of a mapping, the items of a list; none of a scalar."""
+    from yaml.nodes import MappingNode, SequenceNode
+
+    if isinstance(node, MappingNode):
+        return [inner for pair in node.value for inner in pair]
+    return list(node.value) if isinstance(node, SequenceNode) else []
 
 
 def child(node: Node | None, key: str) -> Node | None:

@@ -51,19 +51,27 @@ def _run_record(entry: Mapping[str, Any]) -> RunRecord | None:
     window = entry.get("window") or {}
     if at is None or not isinstance(window, Mapping):
         return None
-    breaks, health, blocking = entry.get("breaks"), entry.get("health") or {}, entry.get("blocking") or {}
+    breaks, blocking = entry.get("breaks"), entry.get("blocking") or {}
     return RunRecord(
         at=at,
         digest=str(entry.get("digest") or ""),
         covers_from=_moment(window.get("from")),
         covers_to=min(_moment(window.get("to")) or at, at),
-        providers=tuple(str(name) for name in window.get("providers") or ()),
+        providers=_texts(window.get("providers")),
         is_whole=is_whole_window(window),
         is_complete=entry.get("complete") is True,
-        is_healthy=isinstance(health, Mapping) and health.get("ok") is True,
+        is_healthy=_is_healthy(entry.get("health")),
         blocking={str(name): count for name, count in dict(blocking).items() if isinstance(count, int)},
         breaks=frozenset(map(str, breaks)) if isinstance(breaks, list) else None,
     )
+
+
+def _is_healthy(health: object) -> bool:
+    return isinstance(health, Mapping) and health.get("ok") is True
+
+
+def _texts(values: Iterable[object] | None) -> tuple[str, ...]:
+    return tuple(str(value) for value in values or ())
 
 
 def is_whole_window(window: Mapping[str, Any]) -> bool:
@@ -80,17 +88,21 @@ def dry_run_of(plan: Plan) -> DryRun:
     return DryRun(
         digest=plan.digest,
         at=at,
-        judged={str(rail): {str(name): int(count) for name, count in split.items()} for rail, split in judged.items()},
+        judged={str(rail): _counts(split) for rail, split in judged.items()},
         findings=tuple(
             GateFinding(item.payment_id, item.provider, item.verdict, item.tier, item.severity)
             for item in plan.findings
         ),
         is_healthy=health.get("ok") is True,
-        health_reasons=tuple(str(reason) for reason in health.get("reasons") or ()),
+        health_reasons=_texts(health.get("reasons")),
         incomplete=tuple(sorted({str(row["source"]) for row in plan.coverage if not row.get("complete", False)})),
-        providers=tuple(str(name) for name in plan.window.get("providers") or ()),
+        providers=_texts(plan.window.get("providers")),
         is_whole=is_whole_window(plan.window),
     )
+
+
+def _counts(split: Mapping[str, Any]) -> dict[str, int]:
+    return {str(name): int(count) for name, count in split.items()}
 
 
 def deliveries_of(rows: Iterable[Mapping[str, Any]], *, from_at: datetime, to_at: datetime, source: str) -> Deliveries:

@@ -4,7 +4,7 @@ Every function here is pure: it judges evidence that was measured elsewhere (``r
 against limits, at a time that is passed in. What was not measured is ``not_measurable``, never a pass; a limit that
 the runbooks leave open is ``not_measurable`` until it is set.
 
-A passed gate is one that stands in nobody's way. For a rollback criterion that means: no reason to roll back.
+A gate passes when it gives no reason to act. For a rollback criterion that means: no reason to roll back.
 """
 
 from __future__ import annotations
@@ -25,15 +25,13 @@ from recon.rails.gates.records import (
     HealthRecord,
     RunRecord,
 )
-from recon.rails.gates.sample import person_key
+from recon.rails.gates.sample import Sample, SignOff, person_key
 
 Outcome = Literal["pass", "fail", "not_measurable"]
 Decision = Literal["escalate", "roll_back", "stay", "unknown", "enable", "refuse"]
 
 EVIDENCE_MAX: Final = 20
 PPM: Final = 1_000_000
-MINUTE_MS: Final = 60_000
-HOUR_MS: Final = 3_600_000
 NOT_JUDGED: Final = frozenset({Verdict.UNPROVEN, Verdict.LOOKUP_FAILED, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE})
 """Verdicts of payments that were not judged with full coverage, or are none of the rail's: no samples."""
 CHAIN_MISMATCHES: Final = frozenset(
@@ -89,10 +87,10 @@ def judge_enable(provider: str, evidence: GateEvidence, *, limits: GateLimits, n
 
 
 def judge_rollback(provider: str, evidence: GateEvidence, *, limits: GateLimits, now: datetime) -> GateReport:
-    """Judge whether a rail must be rolled back, or the matter escalated because nobody can tell.
+    """Judge whether a rail must be rolled back, or the matter escalated because the evidence does not tell.
 
     Blocked reconciliation escalates and does not roll back by itself, even where a criterion is over its limit as well:
-    whoever it is escalated to decides, with both on the table.
+    the person it is escalated to decides, knowing both.
     """
     case = GateCase(provider, evidence, limits, now)
     blocked = judge_blocked(case)
@@ -126,14 +124,11 @@ def judge_blocked(case: GateCase) -> Gate:
     if not runs or case.now - runs[-1].at > gap:
         last = f"the last run was at {_time(runs[-1].at)}" if runs else "there is no run"
         return make(last, "not_measurable", f'{last}; run "recon plan" now')
-    longest, name, stretch = timedelta(-1), "", runs[-1:]
-    for outcome in sorted({word for run in runs for word in run.blocking}):
-        found = _stretch(runs, outcome, gap)
-        if found and found[-1].at - found[0].at > longest:
-            longest, name, stretch = found[-1].at - found[0].at, outcome, found
+    name, stretch = _longest_stretch(runs, gap)
     evidence = tuple(f"run {run.digest[:12]} at {_time(run.at)}: {run.blocking.get(name, 0)} {name}" for run in stretch)
     if not name:
         return make("none in the last run", "pass", "the last run met none of them", _last(evidence))
+    longest = stretch[-1].at - stretch[0].at
     measured = f"{name} in {len(stretch)} runs over {_minutes(longest)} min"
     if longest > timedelta(minutes=limit):
         why = f"{name} has blocked reconciliation for {_minutes(longest)} min, over {limit}"
@@ -142,6 +137,16 @@ def judge_blocked(case: GateCase) -> Gate:
         why = f'the last run is {_minutes(case.now - stretch[-1].at)} min old; one more "recon plan" tells'
         return make(measured, "not_measurable", why, _last(evidence))
     return make(measured, "pass", f"not for longer than {limit} min yet", _last(evidence))
+
+
+def _longest_stretch(runs: Sequence[RunRecord], gap: timedelta) -> tuple[str, Sequence[RunRecord]]:
+    """The outcome that has blocked for longest until now, with its runs; the last run alone if none blocks."""
+    longest, name, stretch = timedelta(-1), "", runs[-1:]
+    for outcome in sorted({word for run in runs for word in run.blocking}):
+        found = _stretch(runs, outcome, gap)
+        if found and found[-1].at - found[0].at > longest:
+            longest, name, stretch = found[-1].at - found[0].at, outcome, found
+    return name, stretch
 
 
 def _stretch(runs: Sequence[RunRecord], outcome: str, gap: timedelta) -> tuple[RunRecord, ...]:
@@ -202,8 +207,8 @@ def judge_chain_mismatch(case: GateCase) -> Gate:
     run = _fresh(case)
     if isinstance(run, str):
         return make("nothing", "not_measurable", run)
+    judged = _judged_rows(run, case.provider)
     counts = run.judged.get(case.provider, {})
-    judged = sum(count for verdict, count in counts.items() if verdict not in NOT_JUDGED)
     wrong = sum(count for verdict, count in counts.items() if verdict in CHAIN_MISMATCHES)
     measured = f"{wrong} of {judged} in plan {run.digest[:12]}"
     evidence = _last([f"{i.verdict} of {i.payment_id}" for i in run.findings if i.verdict in CHAIN_MISMATCHES])
@@ -227,12 +232,7 @@ def judge_health_checks(case: GateCase) -> Gate:
         return make(
             "none", "not_measurable", f'no health check is recorded; "recon gates check {case.provider}" makes one'
         )
-    row: list[HealthRecord] = []
-    for each in newest:
-        if not each.is_ok:
-            break
-        if not row or row[-1].at - each.at >= gap:
-            row.append(each)
+    row = _good_in_a_row(newest, gap)
     evidence = _last([f"{_time(each.at)}: {'well' if each.is_ok else 'NOT WELL'}, {each.why}" for each in newest[:5]])
     measured = f"{len(row)} in a row, the last at {_time(newest[0].at)}"
     if not newest[0].is_ok:
@@ -242,6 +242,17 @@ def judge_health_checks(case: GateCase) -> Gate:
     if case.now - newest[0].at > timedelta(minutes=case.limits.health_check_age_max_min):
         return make(measured, "not_measurable", "the last check is too old; make another", evidence)
     return make(measured, "pass", f"{len(row)} in a row were well", evidence)
+
+
+def _good_in_a_row(newest: Sequence[HealthRecord], gap: timedelta) -> list[HealthRecord]:
+    """The latest checks that were all well, newest first; of checks closer together than the gap one counts."""
+    row: list[HealthRecord] = []
+    for each in newest:
+        if not each.is_ok:
+            break
+        if not row or row[-1].at - each.at >= gap:
+            row.append(each)
+    return row
 
 
 def judge_webhook_verification(case: GateCase) -> Gate:
@@ -287,8 +298,7 @@ def judge_mismatch_rate(case: GateCase) -> Gate:
     run = _fresh(case)
     if isinstance(run, str):
         return make("nothing", "not_measurable", run)
-    counts = run.judged.get(case.provider, {})
-    samples = sum(count for verdict, count in counts.items() if verdict not in NOT_JUDGED)
+    samples = _judged_rows(run, case.provider)
     mine = [item for item in run.findings if item.provider == case.provider and item.verdict not in NOT_JUDGED]
     broken = [item for item in mine if item.tier not in (Tier.BENIGN, Tier.WAIT)]
     # What only the provider knows is no row of ours, yet it is a mismatch, so it counts on both sides.
@@ -300,6 +310,11 @@ def judge_mismatch_rate(case: GateCase) -> Gate:
     if samples < wanted:
         return make(measured, "fail", f"{samples} samples are not {wanted}: not satisfied", evidence)
     return make(measured, "pass", f"{len(broken)} of {samples} is below {_percent(limit)}", evidence)
+
+
+def _judged_rows(run: DryRun, provider: str) -> int:
+    """How many payments of a rail were judged with full coverage."""
+    return sum(count for verdict, count in run.judged.get(provider, {}).items() if verdict not in NOT_JUDGED)
 
 
 def judge_manual_sample(case: GateCase) -> Gate:
@@ -316,20 +331,28 @@ def judge_manual_sample(case: GateCase) -> Gate:
     if held.sample.provider != case.provider:
         return make("none", "not_measurable", f"the sample is of {held.sample.provider}")
     signs = [sign for sign in held.signs if sign.sample == held.sample.digest]
-    names = {person_key(sign.operator): sign.operator for sign in signs}
+    people_signed = len({person_key(sign.operator) for sign in signs})
     count = len({row.payment_id for row in held.sample.rows})
     evidence = (f"sample {held.sample.digest[:12]}", *(f"{sign.operator} at {sign.at}" for sign in signs))
+    measured = f"{count} rows, signed by {people_signed}"
+    if why := _sample_failing(case, held.sample, signs, rows=count, people=people_signed):
+        return make(measured, "fail", why, evidence)
+    return make(measured, "pass", f"{people_signed} operators found all {count} rows right", evidence)
+
+
+def _sample_failing(case: GateCase, sample: Sample, signs: Iterable[SignOff], *, rows: int, people: int) -> str | None:
+    """The first reason why a sample does not satisfy, or None."""
+    limits = case.limits
     wrong = sorted({key for sign in signs for key, word in sign.findings.items() if word == "wrong"})
-    age_max_h = case.limits.sample_age_max_h
-    failings = {
-        f"{len(wrong)} rows were found wrong, {wrong[0] if wrong else ''} first": bool(wrong),
-        f"{count} rows are fewer than {rows}": count < rows,
-        f"{len(names)} of {people} different operators have signed": len(names) < people,
-        f"it was drawn over {age_max_h} h ago; draw a new one": _is_older(held.sample.drawn_at, age_max_h, case.now),
-    }
-    why = next((reason for reason, holds in failings.items() if holds), "")
-    said = why or f"{len(names)} operators found all {count} rows right"
-    return make(f"{count} rows, signed by {len(names)}", "fail" if why else "pass", said, evidence)
+    if wrong:
+        return f"{len(wrong)} rows were found wrong, {wrong[0]} first"
+    if rows < limits.sample_rows_min:
+        return f"{rows} rows are fewer than {limits.sample_rows_min}"
+    if people < limits.sample_operators_min:
+        return f"{people} of {limits.sample_operators_min} different operators have signed"
+    if _is_older(sample.drawn_at, limits.sample_age_max_h, case.now):
+        return f"it was drawn over {limits.sample_age_max_h} h ago; draw a new one"
+    return None
 
 
 def judge_clean_windows(case: GateCase) -> Gate:
@@ -364,13 +387,19 @@ def _judge_window(case: GateCase, begin: datetime, end: datetime) -> tuple[Outco
     # Each run sees what its own window holds: together they must have looked at all payments of this one. The last
     # hours of the newest window need not be read yet; how old the last run may be is the dry run's gate.
     due = min(end, case.now - timedelta(hours=case.limits.dry_run_age_max_h))
+    reached = _read_until(runs, begin)
+    if reached < due:
+        return "not_measurable", f"no run has read the payments from {_time(reached)} on"
+    return "pass", "clean"
+
+
+def _read_until(runs: Iterable[RunRecord], begin: datetime) -> datetime:
+    """Until when runs after a moment have read all payments from that moment on, without a gap."""
     reached = begin
     for run in sorted(runs, key=lambda run: run.covers_from or _EVER):
         if run.at > begin and (run.covers_from or _EVER) <= reached:
             reached = max(reached, run.covers_to)
-    if reached < due:
-        return "not_measurable", f"no run has read the payments from {_time(reached)} on"
-    return "pass", "clean"
+    return reached
 
 
 def _judge_run(run: RunRecord, before: RunRecord | None) -> tuple[Outcome, str]:

@@ -1,9 +1,9 @@
-"""The manual sample: a few payments drawn so that anyone can draw them again, checked by two people, signed by each.
+"""The manual sample: a few payments, drawn in a way that can be repeated, checked and signed by two people.
 
 A sample is a sheet (a file named by its digest) and one file per sign-off beside it. The draw is seeded and stratified:
 every verdict and every size of payment that occurs is in it before a common kind comes twice.
 
->>> rows = [Candidate(f"p{n}", "in_sync", value_units=n * 10**6, decimals=6) for n in range(100)]
+>>> rows = [SampleCandidate(f"p{n}", "in_sync", value_units=n * 10**6, decimals=6) for n in range(100)]
 >>> [row.payment_id for row in draw_sample(rows, size=3, seed=7)]
 ['p5', 'p51', 'p8']
 """
@@ -14,7 +14,7 @@ import hashlib
 import json
 import random
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -231,13 +231,27 @@ def sign_sample(
         SignedTwiceError: That person signed it before.
         SignOffError: No name, a row without a finding, or a finding without a row.
     """
-    name = " ".join(operator.split())
-    if not person_key(name) or len(name) > NAME_MAX or not name.isprintable():
-        raise SignOffError(why=f"needs the name of who looked, in at most {NAME_MAX} characters")
+    name = _signer(operator)
     for sign in earlier:
         if sign.sample == sample.digest and person_key(sign.operator) == person_key(name):
             raise SignedTwiceError(operator=name, earlier=sign.operator)
     rows = {row.payment_id for row in sample.rows}
+    _check_findings(findings, rows=rows)
+    kept = {key: text[:NOTE_MAX] for key, text in sorted(notes.items()) if key in rows and text}
+    checked: dict[str, Finding] = {key: "right" if findings[key] == "right" else "wrong" for key in sorted(rows)}
+    return _sealed_sign(SignOff(sample.digest, name, _time(now), checked, kept))
+
+
+def _signer(operator: str) -> str:
+    """The name of a person as a sign-off holds it."""
+    name = " ".join(operator.split())
+    if not person_key(name) or len(name) > NAME_MAX or not name.isprintable():
+        raise SignOffError(why=f"needs the name of who looked, in at most {NAME_MAX} characters")
+    return name
+
+
+def _check_findings(findings: Mapping[str, str], *, rows: Set[str]) -> None:
+    """Refuse findings that leave out a row, name another one, or say neither right nor wrong."""
     if missing := sorted(rows - set(findings)):
         raise SignOffError(why=f"has no finding for {missing[0]} and {len(missing) - 1} more of {len(rows)} rows")
     if extra := sorted(set(findings) - rows):
@@ -245,9 +259,6 @@ def sign_sample(
     for payment_id, word in findings.items():
         if word not in ("right", "wrong"):
             raise SignOffError(why=f"says {word[:40]!r} of {payment_id}; it must be right or wrong")
-    kept = {key: text[:NOTE_MAX] for key, text in sorted(notes.items()) if key in rows and text}
-    checked: dict[str, Finding] = {key: "right" if findings[key] == "right" else "wrong" for key in sorted(rows)}
-    return _sealed_sign(SignOff(sample.digest, name, _time(now), checked, kept))
 
 
 def person_key(name: str) -> str:

@@ -2,7 +2,7 @@
 
 An entry is one line of canonical JSON; its hash is the sha256 of that line, which holds its number and the hash before
 it. In MongoDB the collection ``recon_journal`` is the authority, and the number is the ``_id``, so two writers can
-never append the same place: the one who is late learns that it lost its lease. The embedded store keeps the same lines
+never append at the same place: the later one learns that it lost its lease. The embedded store keeps the same lines
 in a file with fsync.
 
 Kinds: ``run`` and ``resume`` open, ``intent`` comes before a write and holds the touched fields before and after,
@@ -34,7 +34,7 @@ GENESIS: Final = "0" * 64
 JOURNAL_COLLECTION: Final = "recon_journal"
 LEASE_COLLECTION: Final = "recon_lease"
 LEASE_NAME: Final = "recon_journal"
-"""The one lease of a journal: whoever holds it may append, and so may write."""
+"""The one lease of a journal: its holder may append, and so may write."""
 
 _PAGE: Final = 1000
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")  # keys in one order, no spaces, UTF-8
@@ -43,7 +43,7 @@ _WAIT_S: Final = 0.05
 
 
 class JournalTakenError(StoppedError):
-    """Somebody else appended to the journal, so this writer no longer holds the lease."""
+    """Another writer appended to the journal, so this one no longer holds the lease."""
 
     def __init__(self, *, seq: int) -> None:
         super().__init__(
@@ -129,7 +129,7 @@ class Journal(Protocol):
         ...
 
     def refresh(self) -> int:
-        """Read the end of the chain again and give its number; called by whoever has just taken the lease."""
+        """Read the end of the chain again and give its number; called after taking the lease."""
         ...
 
 
@@ -237,7 +237,7 @@ class MongoJournal:
         """See :meth:`Journal.append`: one majority insert.
 
         Raises:
-            JournalTakenError: Somebody else has appended since.
+            JournalTakenError: Another writer has appended since.
             JournalFailedError: The server refuses the entries.
             StoreGoneError: The store does not answer.
         """

@@ -34,7 +34,7 @@ _LIVE: Final[set[str]] = set()  # nonces of the leases that this process is usin
 
 
 class LeaseHeldError(RefusedError):
-    """Somebody else is writing to this target."""
+    """Another run is writing to this target."""
 
     def __init__(self, *, target: str, holder: str, seconds: float | None) -> None:
         until = "until it ends" if seconds is None else f"for at most {max(0.0, seconds):.0f} s more"
@@ -55,7 +55,7 @@ class LeaseFileError(RefusedError):
 
 
 class LeaseLostError(StoppedError):
-    """The lease went to somebody else, or could not be renewed in time."""
+    """The lease went to another run, or could not be renewed in time."""
 
     def __init__(self, *, target: str, token: int) -> None:
         super().__init__(

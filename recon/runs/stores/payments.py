@@ -1,7 +1,7 @@
 """The only place that writes business records: one guarded update at a time, and nothing else.
 
 :class:`MongoWriter` is the real one. :class:`EmbeddedStore` gives the demo the same few calls over mongomock, saved to
-its directory; it refuses what mongomock gets wrong and is a proof of nothing.
+its directory; it refuses what mongomock gets wrong and proves nothing.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class UnknownCollectionError(RefusedError):
 
 
 class EmbeddedStoreError(RefusedError):
-    """The directory of the embedded store holds something else than payment documents."""
+    """The directory of the embedded store holds something other than payment documents."""
 
     def __init__(self, *, path: str, why: str) -> None:
         super().__init__(f'{path}: {why}; nothing was written. Make the world again with "recon simulate".')
@@ -200,7 +200,7 @@ class MongoWriter:
                 matched = self._retry.run(lambda: self._update_one(update), what="a guarded write", go_on=self.go_on)
                 return WriteResult(matched)
         except WriteConcernError as error:
-            # The update was carried out; that a majority has it is what nobody confirmed.
+            # The update was carried out; whether a majority has it is not confirmed.
             raise StoreGoneError(what="a guarded write", tried_s=0, cause=type(error).__name__) from error
         except PyMongoError as error:
             code = getattr(error, "code", None) or 0

@@ -30,7 +30,7 @@ class StoreGoneError(StoppedError):
 
 
 class ReadOnlyCredentialError(RefusedError):
-    """The credential may read but not write. ``said`` is what it may not, without what became of the run."""
+    """The credential may read but not write. ``said`` is what it may not do; it does not say how the run ended."""
 
     def __init__(self, *, collection: str, what: str) -> None:
         self.said = f"{collection}: the credential may not {what}"
@@ -53,7 +53,7 @@ class Retry:
         self._retry_s, self._sleep, self._monotonic = retry_s, sleep, monotonic
 
     def run(self, call: Callable[[], Answer], *, what: str, go_on: Callable[[], None] | None = None) -> Answer:
-        """Give what the call gives. The call must be safe to repeat when nobody knows whether it happened.
+        """Give what the call gives. The call must be safe to repeat when it is unknown whether it happened.
 
         Args:
             go_on: Asked before each repetition; raises StoppedError when there must be none.

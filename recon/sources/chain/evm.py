@@ -182,7 +182,7 @@ class EvmChain:
                 checked.failures.append(live.host)
         if not checked.hosts:
             pool.current()
-        if problems := self._token_problems(None):
+        if problems := self._token_problems():
             raise TokenFactsError(source=self.source, problems=problems)
         tokens = sum(1 for chain_id, _ in self.registry.tokens if chain_id == self.chain_id)
         failed = f"; not answering: {', '.join(checked.failures)}" if checked.failures else ""
@@ -204,29 +204,11 @@ class EvmChain:
         age_s = (self._clock.now_ms() - head.time_ms) // 1_000
         return f"{live.host} is at block {head.number}, {age_s} s old, {tag}"
 
-    def check_tokens(self, tokens: Iterable[str] | None = None) -> list[str]:
-        """Compare the registry's decimals with the token contracts.
-
-        Args:
-            tokens: Addresses; None means every token that the registry knows on this chain.
-
-        Returns:
-            One sentence per token that contradicts the registry or could not be asked; empty when all is right.
-        """
-        self._pool.begin(self.settings.deadline_s)
-        try:
-            return self._token_problems(tokens)
-        finally:
-            self.close()
-
-    def _token_problems(self, tokens: Iterable[str] | None) -> list[str]:
-        if tokens is None:
-            tokens = [address for chain_id, address in self.registry.tokens if chain_id == self.chain_id]
+    def _token_problems(self) -> list[str]:
+        """One sentence per token of this chain that contradicts the registry or could not be asked."""
         problems = []
-        for text in sorted({(normalise_address(token) or token) for token in tokens}):
-            token = self.registry.tokens.get((self.chain_id, text))
-            if token is None:
-                problems.append(f"{text} is no token that the registry knows on chain {self.chain_id}.")
+        for (chain_id, _), token in sorted(self.registry.tokens.items()):
+            if chain_id != self.chain_id:
                 continue
             found = self._decimals_of(token.address)
             if isinstance(found, str):

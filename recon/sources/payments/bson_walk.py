@@ -1,4 +1,4 @@
-"""A batch of BSON documents as the server sent it: decoded one by one where somebody looks, or walked by columns.
+"""A batch of BSON documents as the server sent it: decoded one by one when it is read, or walked by columns.
 
 The walk goes through all documents of a batch at once, by field headers (type byte and name). From some documents it
 learns in which order headers follow each other; then it takes header by header, compares it with the next one of every
@@ -70,7 +70,7 @@ _LENGTH = Struct("<i")
 
 
 class RawDocument(Mapping[str, Any]):
-    """One document as bytes; decoded when somebody looks into it."""
+    """One document as bytes; decoded when it is read."""
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw

@@ -1,7 +1,7 @@
 """A raw batch of Payment documents to rows of the payments table, column by column.
 
 The meaning of every field is that of :class:`recon.sources.payments.documents.DocumentReader`; this is only faster.
-Whatever is seldom (a status that is a number, a network stored as a double, a reference that must be derived) marks
+What is rare (a status that is a number, a network stored as a double, a reference that must be derived) marks
 its document as odd, and odd documents are read by that reader. A test holds both ways against each other on documents
 of every shape.
 """
@@ -266,7 +266,6 @@ class PaymentColumns:
         self.columns["tx_hash_raw"] = _mapped(junk, clear.quoted)
 
     def _read_asset(self) -> None:
-        import numpy as np
         import pyarrow as pa
 
         currency = self._found("currency", _same, only_text=True)
@@ -274,6 +273,23 @@ class PaymentColumns:
         address = self._found("token", _address)
         self.columns["currency"] = _mapped(currency, clear.quoted)
         self.columns["network_raw"] = _mapped(network, clear.quoted)
+        assets, where = self._assets(currency, network, address)
+        self.columns["chain_id"] = pa.array([asset.chain_id for asset in assets], pa.int64()).take(where)
+        self.columns["token"] = pa.array([asset.token for asset in assets], pa.string()).take(where)
+        self.columns["decimals"] = pa.array([asset.decimals for asset in assets], pa.int64()).take(where)
+        for code in ("network_missing", "network_unknown", "token_unknown"):
+            self._problem(code, pa.array([asset.problem == code for asset in assets]).take(where))
+        by_coin = _flags(pa.array([asset.chain_from_coin for asset in assets]).take(where))
+        by_symbol = _flags(pa.array([asset.by_symbol for asset in assets]).take(where))
+        self._note_asset_paths(by_coin=by_coin, by_symbol=by_symbol)
+
+    def _assets(
+        self, currency: pa.Array, network: pa.Array, address: pa.Array
+    ) -> tuple[list[clear.RowAsset], pa.Array]:
+        """Each combination of words judged once, and for each row the number of its combination."""
+        import numpy as np
+        import pyarrow as pa
+
         coded = [_codes(array) for array in (currency, network, address)]
         key = np.zeros(self.size, dtype=np.int64)
         for codes, words in coded:
@@ -284,17 +300,13 @@ class PaymentColumns:
             for row in first.tolist()
         ]
         assert len(assets) == len(unique)
-        where = pa.array(inverse.reshape(-1))
-        self.columns["chain_id"] = pa.array([asset.chain_id for asset in assets], pa.int64()).take(where)
-        self.columns["token"] = pa.array([asset.token for asset in assets], pa.string()).take(where)
-        self.columns["decimals"] = pa.array([asset.decimals for asset in assets], pa.int64()).take(where)
-        for code in ("network_missing", "network_unknown", "token_unknown"):
-            self._problem(code, pa.array([asset.problem == code for asset in assets]).take(where))
+        return assets, pa.array(inverse.reshape(-1))
+
+    def _note_asset_paths(self, *, by_coin: Bools, by_symbol: Bools) -> None:
+        """Which path gave a row its chain and its token; a coin's name may give both."""
         coin_path = self._fields.path("currency")
         known = _flags(self.columns["chain_id"].is_valid())
-        by_coin = _flags(pa.array([asset.chain_from_coin for asset in assets]).take(where))
         priced = _flags(self.columns["decimals"].is_valid())
-        by_symbol = _flags(pa.array([asset.by_symbol for asset in assets]).take(where))
         self._paths["network"] = [
             *((path, chosen & known) for path, chosen in self._paths["network"]), (coin_path, by_coin & known),
         ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Logical fields of a Payment document, each found through an ordered list of candidate paths.
 
-Nobody has seen every deployment's documents, so a logical field (``request_id``, ``reference``, ``recipient``, ...) is
-looked for in several places, in order, and the first value that can be used wins. A candidate is written as text:
+Deployments store the same thing in different places, so a logical field (``request_id``, ``reference``, ``recipient``,
+...) is looked for in several places, in order, and the first value that can be used wins. A candidate is text:
 
 ``metadata.requestId``
     take what is stored there; a number in a path is an index into an array (``requestIds.0``).
@@ -10,8 +10,8 @@ looked for in several places, in order, and the first value that can be used win
 ``request_network:providerPaymentId?``
     only when the value has the shape that the field normally has.
 
->>> Candidate.parse("request_network:providerPaymentId?")
-Candidate(path='providerPaymentId', provider='request_network', shaped=True)
+>>> FieldPlace.parse("request_network:providerPaymentId?")
+FieldPlace(path='providerPaymentId', provider='request_network', shaped=True)
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from recon.core.errors import ConfigError
+from recon.core.values import ABSENT, value_along
 
 PATHS_MAX: Final = 24
 """Most candidates one field may have."""
@@ -234,15 +235,8 @@ def _outermost(paths: Iterable[str]) -> list[str]:
 
 def stored_at(document: Any, parts: Sequence[str]) -> Any:
     """What is stored at a path, or None when nothing is (null and missing look the same here)."""
-    value = document
-    for part in parts:
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, list) and part.isdigit():
-            value = value[int(part)] if int(part) < len(value) else None
-        else:
-            return None
-    return value
+    value = value_along(document, parts, is_indexed=True)
+    return None if value is ABSENT else value
 
 
 def project(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:

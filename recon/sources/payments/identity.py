@@ -17,7 +17,7 @@ def identity_of(
     """Ask a server for hosts, set name and the UUID of a collection; the role ``read`` is enough.
 
     Args:
-        info: What ``listCollections`` says of the collection, where somebody has asked already.
+        info: What ``listCollections`` says of the collection, if it was asked already.
 
     Returns:
         The identity, or None when there is no such collection.

@@ -463,26 +463,31 @@ def after_id(last: object) -> dict[str, Any]:
 
 def selection_condition(selection: Selection, *, fields: FieldPaths, registry: Registry) -> dict[str, Any]:
     """The filter of a selection, its id list apart. A row whose date is none is in every window, to be reported."""
-    parts: list[dict[str, Any]] = []
-    window = {
-        operator: at for operator, at in (("$gte", selection.from_at), ("$lt", selection.to_at)) if at is not None
-    }
-    if window:
-        path = fields.path("created_at" if selection.date_field == "created" else "updated_at")
-        parts.append({"$or": [{path: window}, {path: None}, {path: {"$type": _NO_DATE}}]})
+    parts = [*_window_part(selection, fields)]
     if selection.statuses:
         parts.append({fields.path("status"): {"$in": list(selection.statuses)}})
     if selection.open_only:
         parts.append({fields.path("status"): {"$in": list(OPEN)}})
     if selection.providers:
-        words = sorted(
-            {word for word, name in registry.provider_aliases.items() if name in selection.providers}
-            | set(selection.providers)
-        )
-        spelled = re.compile(r"^\s*(" + "|".join(re.escape(word) for word in words) + r")\s*$", re.IGNORECASE)
-        paths = dict.fromkeys(stored_path(candidate.path) for candidate in fields.of("provider"))
-        parts.append({"$or": [{path: spelled} for path in paths]})
+        parts.append(_provider_part(selection.providers, fields=fields, registry=registry))
     return {"$and": parts} if len(parts) > 1 else parts[0] if parts else {}
+
+
+def _window_part(selection: Selection, fields: FieldPaths) -> Iterator[dict[str, Any]]:
+    bounds = (("$gte", selection.from_at), ("$lt", selection.to_at))
+    window = {operator: at for operator, at in bounds if at is not None}
+    if window:
+        path = fields.path("created_at" if selection.date_field == "created" else "updated_at")
+        yield {"$or": [{path: window}, {path: None}, {path: {"$type": _NO_DATE}}]}
+
+
+def _provider_part(providers: Iterable[str], *, fields: FieldPaths, registry: Registry) -> dict[str, Any]:
+    """Rows whose provider word is one of the providers' spellings, in any case and with blanks around it."""
+    names = set(providers)
+    words = sorted({word for word, name in registry.provider_aliases.items() if name in names} | names)
+    spelled = re.compile(r"^\s*(" + "|".join(re.escape(word) for word in words) + r")\s*$", re.IGNORECASE)
+    paths = dict.fromkeys(stored_path(candidate.path) for candidate in fields.of("provider"))
+    return {"$or": [{path: spelled} for path in paths]}
 
 
 def stored_claim_key(field: str, value: object) -> str | None:

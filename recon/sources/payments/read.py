@@ -261,11 +261,9 @@ class ListStore:
         date_path = self._fields.path("created_at" if selection.date_field == "created" else "updated_at").split(".")
         status_path = self._fields.path("status").split(".")
         for document in self.documents:
-            status = stored_at(document, status_path)
             if (
                 (not wanted or ids.payment_id_text(document.get("_id")) in wanted)
-                and (not selection.statuses or _is_one_of(status, selection.statuses))
-                and (not selection.open_only or _is_one_of(status, OPEN))
+                and _status_fits(stored_at(document, status_path), selection)
                 and _in_window(stored_at(document, date_path), selection.from_at, selection.to_at)
                 and (not selection.providers or self._provider_in(document, selection.providers))
             ):
@@ -274,6 +272,11 @@ class ListStore:
     def _provider_in(self, document: Mapping[str, Any], providers: tuple[str, ...]) -> bool:
         words = [value for c in self._fields.of("provider") for value in candidate_values(document, c)]
         return any(isinstance(word, str) and self._registry.provider(word) in providers for word in words)
+
+
+def _status_fits(status: object, selection: Selection) -> bool:
+    listed = not selection.statuses or _is_one_of(status, selection.statuses)
+    return listed and (not selection.open_only or _is_one_of(status, OPEN))
 
 
 def _is_one_of(value: object, words: tuple[str, ...]) -> bool:

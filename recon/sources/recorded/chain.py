@@ -75,11 +75,15 @@ def _answer(node: _Node, call: Any, rule: FaultRule | None) -> dict[str, Any]:
         return _error(call.get("id"), -32601, f"the method {call['method']} does not exist/is not available")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return _error(call.get("id"), -32602, "invalid params")
-    if rule is not None and rule.action == "repeat" and isinstance(result, list):
-        result = [*result, *result[:3]]
-    if rule is not None and rule.action == "chain" and call["method"] == "eth_chainId":
-        result = "0x1e240"
-    return {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
+    return {"jsonrpc": "2.0", "id": call.get("id"), "result": _distorted(result, rule, method=call["method"])}
+
+
+def _distorted(result: Any, rule: FaultRule | None, *, method: str) -> Any:
+    """An answer as a fault has it: rows twice, or another chain's id."""
+    action = None if rule is None else rule.action
+    if action == "repeat" and isinstance(result, list):
+        return [*result, *result[:3]]
+    return "0x1e240" if action == "chain" and method == "eth_chainId" else result
 
 
 def _error(call_id: Any, code: int, message: str) -> dict[str, Any]:
@@ -120,16 +124,13 @@ class _Node:
         """Answer one call; the newest ``hidden`` blocks are not there yet."""
         if method not in self._answers:
             raise NotImplementedError(method)
+        if not hidden:
+            return self._answers[method](params)
         seen = self._chain.head - hidden
-        if hidden and method == "eth_getBlockByNumber" and params[0] in ("latest", "pending"):
+        if method == "eth_getBlockByNumber" and params[0] in ("latest", "pending"):
             params = [hex(seen)]
         result = self._answers[method](params)
-        if hidden and method == "eth_blockNumber":
-            return hex(seen)
-        if hidden and isinstance(result, list):
-            return [row for row in result if int(row["blockNumber"], 16) <= seen]
-        late = isinstance(result, dict) and int(result.get("blockNumber") or result.get("number") or "0x0", 16) > seen
-        return None if hidden and late else result
+        return hex(seen) if method == "eth_blockNumber" else _until(result, seen)
 
     def range_of(self, question: Mapping[str, Any]) -> tuple[int, int]:
         """From and to block of a log question, the head at most."""
@@ -146,9 +147,9 @@ class _Node:
     def _get_logs(self, question: Mapping[str, Any]) -> list[dict[str, Any]]:
         first, last = self.range_of(question)
         wanted = question.get("address")
-        addresses = None if not wanted else {str(a).lower() for a in ([wanted] if isinstance(wanted, str) else wanted)}
+        addresses = {str(address).lower() for address in _listed(wanted)} if wanted else None
         topics = [
-            None if topic is None else {t.lower() for t in ([topic] if isinstance(topic, str) else topic)}
+            None if topic is None else {option.lower() for option in _listed(topic)}
             for topic in question.get("topics") or []
         ]
         found = self._logs[bisect_left(self._blocks, first) : bisect_right(self._blocks, last)]
@@ -201,6 +202,19 @@ class _Node:
         if token is not None and data.startswith("0x95d89b41"):
             return f"0x{32:064x}{len(token.symbol):064x}{token.symbol.encode().ljust(32, bytes(1)).hex()}"
         return "0x"
+
+
+def _until(result: Any, seen: int) -> Any:
+    """An answer of a node that has seen no block after one: later rows are left out, a later thing is not there."""
+    if isinstance(result, list):
+        return [row for row in result if int(row["blockNumber"], 16) <= seen]
+    if isinstance(result, dict) and int(result.get("blockNumber") or result.get("number") or "0x0", 16) > seen:
+        return None
+    return result
+
+
+def _listed(words: Any) -> Any:
+    return [words] if isinstance(words, str) else words
 
 
 def _topics_fit(found: Sequence[str], wanted: Sequence[set[str] | None]) -> bool:

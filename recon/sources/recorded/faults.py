@@ -1,4 +1,4 @@
-"""Sickness on purpose: rules that spoil some answers of a recorded world, always the same ones.
+"""Faults on purpose: rules that spoil some answers of a recorded world, always the same ones.
 
 A rule names a source and a path (a provider) or a JSON-RPC method (a chain); ``*`` at the end stands for anything. It
 hits the matching calls from ``calls[0]`` on, before ``calls[1]``, each with ``chance_ppm``; which ones follows from its

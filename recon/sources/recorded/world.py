@@ -1,4 +1,4 @@
-"""A recorded world: a directory of what every source once said, answered again at the level of the wire.
+"""A recorded world: a directory of what every source once said, answered again over HTTP.
 
 The provider and chain sources run over it unchanged. Instead of a network they get one of the handlers made here,
 ``httpx.Request`` in and ``httpx.Response`` out (``httpx.MockTransport(handler)``), so paging, decoding, retries and
@@ -11,7 +11,7 @@ ranges are exercised as over the network. The files of the directory and their l
 ``shkeeper.ndjson``       ``{"crypto": [names]}``, ``{"invoice": …}``, ``{"transaction": …}``, ``{"payout": …}``
 ``chain-<id>.ndjson``     ``{"log": raw log}`` and ``{"receipt": raw receipt without its logs}``
 ``deliveries.ndjson``     ``{"delivery": row of recon.core.tables.DELIVERIES}``
-``faults.json``           what is sick on purpose, see :mod:`recon.sources.recorded.faults`
+``faults.json``           what fails on purpose, see :mod:`recon.sources.recorded.faults`
 ========================= ==========================================================================================
 
 A block has the time ``head_time - (head - n) * block_ms``; every hash of a block is derived from its number.
@@ -235,26 +235,14 @@ class _RequestNetwork:
         return self._last[1]
 
     def _fits(self, row: Mapping[str, Any], params: Mapping[str, str]) -> bool:
-        asked = row.get("request") or {}
-        plain = {
-            "requestId": (params.get("requestId"), asked.get("requestId")),
-            "reference": (params.get("reference"), asked.get("reference")),
-            "type": (params.get("type"), row.get("type")),
-            "invoiceCurrency": (params.get("invoiceCurrency"), row.get("currency")),
-            "paymentCurrency": (params.get("paymentCurrency"), row.get("paymentCurrency")),
-        }
-        if any(wanted and str(found).lower() != wanted.lower() for wanted, found in plain.values()):
-            return False
-        if (wanted := params.get("paymentReference")) and _bare(wanted) != _bare(asked.get("paymentReference")):
-            return False
+        return _words_fit(row, params) and self._hashes_fit(row, params) and _date_fits(row, params)
+
+    def _hashes_fit(self, row: Mapping[str, Any], params: Mapping[str, str]) -> bool:
         hashes = {str(row.get(name)).lower() for name in ("sourceTxHash", "destinationTxHash") if row.get(name)}
-        if (wanted := params.get("txHash")) and wanted.lower() not in hashes:
+        tx_hash, wallet = params.get("txHash"), params.get("walletAddress")
+        if tx_hash and tx_hash.lower() not in hashes:
             return False
-        if (wanted := params.get("walletAddress")) and not hashes & self._hashes_of(wanted.lower()):
-            return False
-        at = _instant(row["timestamp"])
-        from_at, to_at = params.get("fromDate"), params.get("toDate")
-        return (not from_at or at >= _instant(from_at)) and (not to_at or at <= _instant(to_at))
+        return not wallet or bool(hashes & self._hashes_of(wallet.lower()))
 
     def _hashes_of(self, address: str) -> set[str]:
         """Transactions in which an address sent or received; the rows themselves carry no address."""
@@ -266,6 +254,30 @@ class _RequestNetwork:
                     for word in (*log["topics"][1:], str(log["data"])[66:130]):
                         self._wallets.setdefault("0x" + str(word)[-40:].lower(), set()).add(tx_hash)
         return self._wallets.get(address, set())
+
+
+def _words_fit(row: Mapping[str, Any], params: Mapping[str, str]) -> bool:
+    """Whether every id, type and currency that was asked for is the row's own, in any case."""
+    asked = row.get("request") or {}
+    plain = {
+        "requestId": asked.get("requestId"),
+        "reference": asked.get("reference"),
+        "type": row.get("type"),
+        "invoiceCurrency": row.get("currency"),
+        "paymentCurrency": row.get("paymentCurrency"),
+    }
+    for name, found in plain.items():
+        wanted = params.get(name)
+        if wanted and str(found).lower() != wanted.lower():
+            return False
+    reference = params.get("paymentReference")
+    return not reference or _bare(reference) == _bare(asked.get("paymentReference"))
+
+
+def _date_fits(row: Mapping[str, Any], params: Mapping[str, str]) -> bool:
+    at = _instant(row["timestamp"])
+    from_at, to_at = params.get("fromDate"), params.get("toDate")
+    return (not from_at or at >= _instant(from_at)) and (not to_at or at <= _instant(to_at))
 
 
 def _rn_error(status: int, message: str, error: str) -> httpx.Response:

@@ -16,6 +16,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from recon.runs.guard import MovedField
+from recon.runs.notes import outcome_body
 from recon.runs.states import Result, RowResult
 from recon.runs.stores.journal import (
     GENESIS,
@@ -38,7 +39,6 @@ from recon.runs.stores.lease import (
     held_lease,
     this_process,
 )
-from recon.runs.writing import outcome_body
 
 if TYPE_CHECKING:
     from pymongo.database import Database

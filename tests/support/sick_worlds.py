@@ -1,10 +1,4 @@
-"""Sick sources for a world: a schedule of faults drawn from a seed, which can be replayed.
-
->>> from recon.simulation import plant_world
->>> world = make_sick(plant_world("completed"), seed=1, kinds=("down",), sources=("shkeeper",))
->>> world.recorded.faults[0].source
-'shkeeper'
-"""
+"""Worlds whose sources are faulty: a schedule of faults drawn from a seed, which can be replayed."""
 
 from __future__ import annotations
 
@@ -121,7 +115,7 @@ def make_sick(
     Raises:
         FaultKindError: A kind is unknown.
     """
-    rng = Random(seed)  # noqa: S311 - a schedule has to be repeatable
+    rng = Random(seed)
     for kind in kinds:
         if kind not in KINDS:
             raise FaultKindError(kind=kind)

@@ -1,0 +1,177 @@
+"""Reads what gates are judged by, as a configuration names it: history, plans, deliveries, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from recon.core.errors import ConfigError, SourceError
+from recon.core.model import Finding, Plan
+from recon.plans.file import PlanFileError, load_plan
+from recon.plans.history import load_history
+from recon.rails.gates.evidence import (
+    EvidenceFileError,
+    deliveries_of,
+    dry_run_of,
+    load_deliveries,
+    load_health,
+    run_records,
+)
+from recon.rails.gates.records import Deliveries, DryRun, GateEvidence, SignedSample
+from recon.rails.gates.sample import SampleCandidate
+from recon.setup.settings import Settings
+from recon.snapshots.sealed import Snapshot, find_snapshot, open_snapshot
+
+DELIVERIES_NAME = "deliveries.ndjson"
+
+
+class NoPlanError(ConfigError):
+    """There is no plan that a sample could be drawn from."""
+
+    def __init__(self) -> None:
+        super().__init__('There is no plan to draw from; run "recon plan", or name one with --plan.')
+
+
+class SnapshotMissingError(ConfigError):
+    """The snapshot that a plan was made from is missing."""
+
+    def __init__(self, *, plan: str, snapshot: str) -> None:
+        super().__init__(
+            f"The snapshot {snapshot[:12]} that plan {plan[:12]} was made from is not there, so payments in sync "
+            "cannot be drawn; name its directory with --snapshot."
+        )
+
+
+def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
+    """Delivery records in the form of a recorded world, or in any other known form, if all can be read.
+
+    Raises:
+        EvidenceFileError: A record cannot be read, or one has no time or no provider: it could be the failure.
+    """
+    from recon.sources.deliveries import records as kept
+
+    try:
+        return load_deliveries(path, now=now)
+    except EvidenceFileError:
+        try:
+            found = kept.load_deliveries(path)
+        except SourceError:
+            found = kept.DeliveryFile(path.name, ())
+        since = found.since_ms
+        unclear = [each for each in found.deliveries if {"no_time", "no_provider"} & set(each.problems)]
+        if since is None or found.unreadable or found.problems or unclear:
+            raise
+    rows = [each.row() for each in found.deliveries if not each.is_test]
+    from_at = datetime.fromtimestamp(since / 1000, UTC)
+    return deliveries_of(rows, from_at=from_at, to_at=now, source=path.name)
+
+
+def recorded_deliveries(settings: Settings) -> Path | None:
+    """The delivery records that a recorded world brings, or None."""
+    path = settings.recorded_dir / DELIVERIES_NAME if settings.recorded_dir is not None else None
+    return path if path is not None and path.exists() else None
+
+
+def read_evidence(
+    settings: Settings,
+    *,
+    now: datetime,
+    plan: Plan | None = None,
+    deliveries: Path | None = None,
+    sample: SignedSample | None = None,
+) -> GateEvidence:
+    """Read what gates are judged by: the run history, the latest dry run, deliveries, health checks, the sample.
+
+    Args:
+        plan: The dry run to judge by; the latest one of the history that can still be read otherwise.
+        deliveries: A file of delivery records; a recorded world brings its own.
+
+    Raises:
+        EvidenceFileError: A file cannot be read whole.
+    """
+    history = load_history(settings.output_dir)
+    latest = dry_run_of(plan) if plan is not None else latest_dry_run(settings)
+    deliveries = deliveries or recorded_deliveries(settings)
+    return GateEvidence(
+        runs=run_records(history),
+        dry_run=latest,
+        deliveries=None if deliveries is None else read_deliveries(deliveries, now=now),
+        health=load_health(settings.output_dir),
+        sample=sample,
+    )
+
+
+def latest_plan(settings: Settings) -> Plan | None:
+    """The newest plan of corrections in the run history whose file is still there and whole; None without one."""
+    for entry in reversed(load_history(settings.output_dir).entries):
+        name = entry.get("plan")
+        if entry.get("kind", "correction") != "correction" or not isinstance(name, str):
+            continue
+        for path in (Path(name), settings.output_dir / name, settings.output_dir / Path(name).name):
+            try:
+                plan = load_plan(path)
+            except PlanFileError:
+                continue
+            if plan.digest == entry.get("digest"):
+                return plan
+    return None
+
+
+def latest_dry_run(settings: Settings) -> DryRun | None:
+    """:func:`latest_plan` as evidence."""
+    plan = latest_plan(settings)
+    return None if plan is None else dry_run_of(plan)
+
+
+def sample_candidates(
+    settings: Settings, provider: str, *, plan_path: Path | None = None, snapshot: Path | None = None
+) -> tuple[Plan, list[SampleCandidate]]:
+    """Every payment of a rail that a sample may draw, and the plan that judged them.
+
+    The plan knows its breaks; payments in sync come from its snapshot, which is looked for beside it.
+
+    Raises:
+        NoPlanError, SnapshotMissingError: There is no plan, or not the snapshot that it was made from.
+    """
+    plan = load_plan(plan_path) if plan_path is not None else latest_plan(settings)
+    if plan is None:
+        raise NoPlanError
+    breaks = {item.payment_id: item for item in plan.findings if item.provider == provider}
+    found: list[SampleCandidate] = []
+    taken = _snapshot_of(settings, plan, snapshot)
+    columns = ("payment_id", "provider", "is_test", "expected_units", "decimals", "currency", "tx_hash")
+    for row in taken.table("payments").select(list(columns)).to_pylist():
+        if row["provider"] == provider and not row["is_test"]:
+            found.append(_candidate(row, breaks.pop(row["payment_id"], None)))
+    # What is left has no row of its own: money or a provider's object that no row knows.
+    found += [
+        SampleCandidate(
+            item.payment_id, item.verdict, item.value_units, item.decimals, item.symbol, item.reason, item.evidence
+        )
+        for item in breaks.values()
+    ]
+    return plan, found
+
+
+def _candidate(row: Mapping[str, Any], finding: Finding | None) -> SampleCandidate:
+    recorded = (f"recorded hash {row['tx_hash']}",) if row["tx_hash"] else ()
+    units = row["expected_units"]
+    return SampleCandidate(
+        payment_id=row["payment_id"],
+        verdict=finding.verdict if finding else "no_break",
+        value_units=None if units is None else int(units),
+        decimals=row["decimals"],
+        symbol=row["currency"],
+        reason=finding.reason if finding else "nothing to do was found",
+        evidence=finding.evidence if finding else recorded,
+    )
+
+
+def _snapshot_of(settings: Settings, plan: Plan, path: Path | None) -> Snapshot:
+    """The snapshot that a plan was made from, found by its digest among those of the output directory."""
+    taken = find_snapshot(settings.output_dir, plan.snapshot) if path is None else open_snapshot(path)
+    if taken is None or taken.digest != plan.snapshot:
+        raise SnapshotMissingError(plan=plan.digest, snapshot=plan.snapshot)
+    return taken

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from recon.core.registry import Registry
     from recon.sources.deliveries.kept import KeptDeliveries
     from recon.sources.deliveries.records import DeliveryFile
+    from recon.sources.http import Secret
     from recon.sources.payments.fields import FieldPaths
-    from recon.sources.providers.http import Secret
     from recon.sources.recorded.format import RecordedWorld
 
 Source = TypeVar("Source")
@@ -216,7 +216,7 @@ class Opening:
         )
 
     def _key(self, variable: str, purpose: str) -> Secret:
-        from recon.sources.providers.http import Secret
+        from recon.sources.http import Secret
 
         if self.world is not None:
             return Secret("recorded")
@@ -229,7 +229,7 @@ class Opening:
         """How a provider is reached: over the network, or through a handler of the recorded world."""
         if self.world is None:
             return {"registry": self.registry}
-        from recon.sources.providers.http import Clock
+        from recon.sources.http import Clock
         from recon.sources.recorded import world as recorded
 
         transport = _transport(getattr(recorded, handler)(self.world))

@@ -106,7 +106,7 @@ def _told(row: Any) -> dict[str, Any]:
 
 
 def _never_waiting() -> Any:
-    from recon.sources.providers.http import Clock
+    from recon.sources.http import Clock
 
     seconds = [0.0]
 
@@ -181,7 +181,7 @@ def _keys() -> list[Any]:
 @about(answers)
 def request_network_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """Every key asked for gets a row, every table its schema."""
-    from recon.sources.providers.http import Secret
+    from recon.sources.http import Secret
     from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
     from recon.sources.recorded.world import request_network_handler
 
@@ -194,7 +194,7 @@ def request_network_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> Non
 @about(answers)
 def shkeeper_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """The same for SHKeeper."""
-    from recon.sources.providers.http import Secret
+    from recon.sources.http import Secret
     from recon.sources.providers.shkeeper.api import Shkeeper, ShkeeperSettings
     from recon.sources.recorded.world import shkeeper_handler
 
@@ -259,7 +259,7 @@ def complaints_of_nodes_are_understood(given: tuple[Any, ...]) -> None:
 @about(json_values)
 def error_bodies_give_a_clean_sentence(body: Any) -> None:
     """Whatever shape an error has, what is shown is one printable line."""
-    from recon.sources.providers.http import error_text
+    from recon.sources.providers.polite import error_text
 
     said = error_text(body, secrets=("hunter2",))
     assert said.isprintable()

@@ -21,10 +21,10 @@ from unittest.mock import patch
 import httpx
 
 from recon.core.errors import SourceError
+from recon.sources import http
 from recon.sources.chain import evm, rpc
 from recon.sources.interface import Selection
 from recon.sources.payments import read as payments
-from recon.sources.providers import http
 from recon.sources.providers.request_network import api as request_network
 from recon.sources.providers.shkeeper import api as shkeeper
 from recon.sources.recorded import world as recorded
@@ -507,7 +507,7 @@ def sickened(schedules: Sequence[Schedule]) -> Iterator[FakeClock]:
             ("recon.sources.recorded.world.rpc_handler",
              lambda world, chain_id: sick(f"chain:{chain_id}", makers["rpc_handler"](world, chain_id), world)),
             ("recon.sources.payments.read.ListStore", kind),
-            ("recon.sources.providers.http.Clock",
+            ("recon.sources.http.Clock",
              lambda now_ms, **_: true_http(now_ms, monotonic=clock.monotonic, sleep=clock.sleep)),
             ("recon.sources.chain.rpc.Clock",
              lambda now_ms, **_: true_rpc(monotonic=clock.monotonic, sleep=clock.sleep, now_ms=now_ms)),

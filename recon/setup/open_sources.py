@@ -143,7 +143,8 @@ class Opening:
     def chain(self, chain_id: int) -> ChainSource:
         """A chain. Raises ConfigError when an endpoint cannot be used."""
         from recon.sources.chain.evm import ChainSettings, EvmChain
-        from recon.sources.chain.rpc import Clock, Endpoint
+        from recon.sources.chain.rpc import Endpoint
+        from recon.sources.http import Clock
 
         section = self._section(chain_id)
         minimum = section.confirmations_min

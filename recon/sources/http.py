@@ -298,7 +298,7 @@ def _within(seconds: float, job: Callable[[], Reply | NoReply]) -> Reply | NoRep
         except BaseException as error:  # handed to the caller below, whatever it is
             failure.append(error)
 
-    thread = threading.Thread(target=run, daemon=True, name="recon-http")
+    thread = threading.Thread(target=run, daemon=True, name=f"{threading.current_thread().name} http")
     thread.start()
     thread.join(seconds + _GRACE_S)
     if failure:

@@ -208,7 +208,6 @@ def shkeeper_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
 def nodes_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """Every hash asked for gets a row; a wrong chain id is refused."""
     from recon.core.tables import arrow_schema
-    from recon.sources.chain import rpc
     from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
     from recon.sources.interface import ChainQuestion, no_progress
     from recon.sources.recorded.world import rpc_handler
@@ -221,7 +220,7 @@ def nodes_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
         ChainSettings(56, endpoints=(Endpoint("http://node.invalid"),), tries_max=2, deadline_s=60, rate_per_s=None),
         registry=load_registry(),
         transport=_spoiling(rpc_handler(recorded, 56), spoil),
-        clock=rpc.Clock(monotonic=clock.monotonic, sleep=clock.sleep, now_ms=clock.now_ms),
+        clock=clock,
     )
     since = chain.time_ms(chain.head - 2_000)
     with suppress(ReconError):

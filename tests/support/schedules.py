@@ -22,7 +22,7 @@ import httpx
 
 from recon.core.errors import SourceError
 from recon.sources import http
-from recon.sources.chain import evm, rpc
+from recon.sources.chain import evm
 from recon.sources.interface import Selection
 from recon.sources.payments import read as payments
 from recon.sources.providers.request_network import api as request_network
@@ -497,7 +497,7 @@ def sickened(schedules: Sequence[Schedule]) -> Iterator[FakeClock]:
 
     stored = by_source.get("payments")
     kind = type("SickStore", (SickStore,), {"kind": stored.kind, "seed": stored.seed}) if stored else payments.ListStore
-    true_http, true_rpc = http.Clock, rpc.Clock
+    true_clock = http.Clock
     with ExitStack() as stack:
         for target, replacement in (
             ("recon.sources.recorded.world.request_network_handler",
@@ -508,9 +508,7 @@ def sickened(schedules: Sequence[Schedule]) -> Iterator[FakeClock]:
              lambda world, chain_id: sick(f"chain:{chain_id}", makers["rpc_handler"](world, chain_id), world)),
             ("recon.sources.payments.read.ListStore", kind),
             ("recon.sources.http.Clock",
-             lambda now_ms, **_: true_http(now_ms, monotonic=clock.monotonic, sleep=clock.sleep)),
-            ("recon.sources.chain.rpc.Clock",
-             lambda now_ms, **_: true_rpc(monotonic=clock.monotonic, sleep=clock.sleep, now_ms=now_ms)),
+             lambda now_ms, **_: true_clock(now_ms, monotonic=clock.monotonic, sleep=clock.sleep)),
         ):  # fmt: skip
             stack.enter_context(patch(target, replacement))
         yield clock

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from recon.setup.settings import Settings
     from recon.snapshots.sealed import Snapshot
     from recon.sources.chain.logs import Transfer
+    from recon.sources.http import Secret
     from recon.sources.interface import Selection
-    from recon.sources.providers.http import Secret
 
 Config: TypeAlias = "str | Path | Settings | None"
 """A configuration file or its settings; None means ``RECON_CONFIG``, else ``recon.toml`` here."""

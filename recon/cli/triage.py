@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from recon.investigation.incident.replay import DeliveryTriage
     from recon.setup.settings import Settings
     from recon.sources.deliveries.records import DeliveryFile
-    from recon.sources.providers.http import Secret
+    from recon.sources.http import Secret
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -283,7 +283,7 @@ def _triaged(places: tuple[Path, ...], settings: Settings | None, given: dict[st
 def _secrets(settings: Settings | None) -> dict[str, tuple[Secret, ...]]:
     """The webhook secrets that are set, by provider."""
     from recon.setup.file import MissingSecretError
-    from recon.sources.providers.http import Secret
+    from recon.sources.http import Secret
 
     found: dict[str, tuple[Secret, ...]] = {}
     for provider, variables in SECRET_VARIABLES.items():

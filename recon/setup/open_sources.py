@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from recon.core.registry import Registry
     from recon.sources.deliveries.kept import KeptDeliveries
     from recon.sources.deliveries.records import DeliveryFile
+    from recon.sources.http import Secret
     from recon.sources.payments.fields import FieldPaths
-    from recon.sources.providers.http import Secret
     from recon.sources.recorded.format import RecordedWorld
 
 Source = TypeVar("Source")
@@ -143,7 +143,8 @@ class Opening:
     def chain(self, chain_id: int) -> ChainSource:
         """A chain. Raises ConfigError when an endpoint cannot be used."""
         from recon.sources.chain.evm import ChainSettings, EvmChain
-        from recon.sources.chain.rpc import Clock, Endpoint
+        from recon.sources.chain.rpc import Endpoint
+        from recon.sources.http import Clock
 
         section = self._section(chain_id)
         minimum = section.confirmations_min
@@ -216,7 +217,7 @@ class Opening:
         )
 
     def _key(self, variable: str, purpose: str) -> Secret:
-        from recon.sources.providers.http import Secret
+        from recon.sources.http import Secret
 
         if self.world is not None:
             return Secret("recorded")
@@ -229,7 +230,7 @@ class Opening:
         """How a provider is reached: over the network, or through a handler of the recorded world."""
         if self.world is None:
             return {"registry": self.registry}
-        from recon.sources.providers.http import Clock
+        from recon.sources.http import Clock
         from recon.sources.recorded import world as recorded
 
         transport = _transport(getattr(recorded, handler)(self.world))

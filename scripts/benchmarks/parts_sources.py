@@ -180,7 +180,7 @@ def scan(url: str, days: str, rounds: str) -> None:
 
     from recon.core.registry import load_registry
     from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
-    from recon.sources.chain.rpc import Clock
+    from recon.sources.http import Clock
     from recon.sources.interface import ChainQuestion
     from tests.support.chain_reading import NOW_MS
 

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 
 from recon.core.registry import load_registry
+from recon.sources.http import Clock, Secret
 from recon.sources.interface import ClaimKey, Coverage, Reading, no_progress
 from recon.sources.providers.claims import parse_ms
-from recon.sources.providers.http import Clock, Secret
 from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
 from tests.support.provider_servers import (
     FakeClock,

@@ -6,7 +6,7 @@ from typing import Any
 
 from recon.core.registry import load_registry
 from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
-from recon.sources.chain.rpc import Clock
+from recon.sources.http import Clock
 from recon.sources.interface import ChainQuestion, Coverage, Reading
 from tests.support import vendor_faults as vendor
 from tests.support.vendor_faults import NOW_S, FakeNode, address, by_host

@@ -106,7 +106,7 @@ def _told(row: Any) -> dict[str, Any]:
 
 
 def _never_waiting() -> Any:
-    from recon.sources.providers.http import Clock
+    from recon.sources.http import Clock
 
     seconds = [0.0]
 
@@ -181,7 +181,7 @@ def _keys() -> list[Any]:
 @about(answers)
 def request_network_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """Every key asked for gets a row, every table its schema."""
-    from recon.sources.providers.http import Secret
+    from recon.sources.http import Secret
     from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
     from recon.sources.recorded.world import request_network_handler
 
@@ -194,7 +194,7 @@ def request_network_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> Non
 @about(answers)
 def shkeeper_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """The same for SHKeeper."""
-    from recon.sources.providers.http import Secret
+    from recon.sources.http import Secret
     from recon.sources.providers.shkeeper.api import Shkeeper, ShkeeperSettings
     from recon.sources.recorded.world import shkeeper_handler
 
@@ -208,7 +208,6 @@ def shkeeper_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
 def nodes_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """Every hash asked for gets a row; a wrong chain id is refused."""
     from recon.core.tables import arrow_schema
-    from recon.sources.chain import rpc
     from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
     from recon.sources.interface import ChainQuestion, no_progress
     from recon.sources.recorded.world import rpc_handler
@@ -221,7 +220,7 @@ def nodes_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
         ChainSettings(56, endpoints=(Endpoint("http://node.invalid"),), tries_max=2, deadline_s=60, rate_per_s=None),
         registry=load_registry(),
         transport=_spoiling(rpc_handler(recorded, 56), spoil),
-        clock=rpc.Clock(monotonic=clock.monotonic, sleep=clock.sleep, now_ms=clock.now_ms),
+        clock=clock,
     )
     since = chain.time_ms(chain.head - 2_000)
     with suppress(ReconError):
@@ -259,7 +258,7 @@ def complaints_of_nodes_are_understood(given: tuple[Any, ...]) -> None:
 @about(json_values)
 def error_bodies_give_a_clean_sentence(body: Any) -> None:
     """Whatever shape an error has, what is shown is one printable line."""
-    from recon.sources.providers.http import error_text
+    from recon.sources.providers.polite import error_text
 
     said = error_text(body, secrets=("hunter2",))
     assert said.isprintable()

@@ -21,10 +21,10 @@ from unittest.mock import patch
 import httpx
 
 from recon.core.errors import SourceError
-from recon.sources.chain import evm, rpc
+from recon.sources import http
+from recon.sources.chain import evm
 from recon.sources.interface import Selection
 from recon.sources.payments import read as payments
-from recon.sources.providers import http
 from recon.sources.providers.request_network import api as request_network
 from recon.sources.providers.shkeeper import api as shkeeper
 from recon.sources.recorded import world as recorded
@@ -497,7 +497,7 @@ def sickened(schedules: Sequence[Schedule]) -> Iterator[FakeClock]:
 
     stored = by_source.get("payments")
     kind = type("SickStore", (SickStore,), {"kind": stored.kind, "seed": stored.seed}) if stored else payments.ListStore
-    true_http, true_rpc = http.Clock, rpc.Clock
+    true_clock = http.Clock
     with ExitStack() as stack:
         for target, replacement in (
             ("recon.sources.recorded.world.request_network_handler",
@@ -507,10 +507,8 @@ def sickened(schedules: Sequence[Schedule]) -> Iterator[FakeClock]:
             ("recon.sources.recorded.world.rpc_handler",
              lambda world, chain_id: sick(f"chain:{chain_id}", makers["rpc_handler"](world, chain_id), world)),
             ("recon.sources.payments.read.ListStore", kind),
-            ("recon.sources.providers.http.Clock",
-             lambda now_ms, **_: true_http(now_ms, monotonic=clock.monotonic, sleep=clock.sleep)),
-            ("recon.sources.chain.rpc.Clock",
-             lambda now_ms, **_: true_rpc(monotonic=clock.monotonic, sleep=clock.sleep, now_ms=now_ms)),
+            ("recon.sources.http.Clock",
+             lambda now_ms, **_: true_clock(now_ms, monotonic=clock.monotonic, sleep=clock.sleep)),
         ):  # fmt: skip
             stack.enter_context(patch(target, replacement))
         yield clock

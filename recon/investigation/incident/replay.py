@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from recon.investigation.incident.access_log import is_good
 from recon.sources.deliveries.records import Delivery, trigger_of
-from recon.sources.providers.http import Secret
+from recon.sources.http import Secret
 from recon.sources.providers.webhooks import UnknownWebhookProviderError, verify_webhook
 
 SUFFIXES: Final = (".client_id", ".checkout")

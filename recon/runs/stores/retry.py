@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from recon.core.errors import RefusedError, StoppedError
+from recon.core.tries import Backoff, Tries
 
 Answer = TypeVar("Answer")
 
@@ -15,8 +16,7 @@ _UNAUTHORIZED: Final = frozenset({13, 8000})
 _PASSING: Final = frozenset(
     {6, 7, 64, 89, 91, 112, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 50}
 )  # host or primary away, shutting down, stepping down, majority not reached in time, write conflict
-_FIRST_WAIT_S: Final = 0.05
-_WAIT_MAX_S: Final = 1.0
+_AGAIN: Final = Backoff(first_s=0.05, longest_s=1.0)
 
 
 class StoreGoneError(StoppedError):
@@ -63,24 +63,22 @@ class Retry:
         """
         from pymongo.errors import PyMongoError
 
-        began, wait = self._monotonic(), _FIRST_WAIT_S
+        tries = Tries(_AGAIN, sleep=self._sleep, monotonic=self._monotonic, ends_at=self._monotonic() + self._retry_s)
         while True:
             try:
                 return call()
             except PyMongoError as error:
                 if not is_passing(error):
                     raise
-                tried_s = self._monotonic() - began
-                gone = StoreGoneError(what=what, tried_s=tried_s, cause=type(error).__name__)
-                if tried_s + wait > self._retry_s:
+                has_next = tries.again()
+                gone = StoreGoneError(what=what, tried_s=tries.lasted_s, cause=type(error).__name__)
+                if not has_next:
                     raise gone from error
-            self._sleep(wait)
             if go_on is not None:
                 try:
                     go_on()
                 except StoppedError as stop:
                     raise gone from stop
-            wait = min(_WAIT_MAX_S, 2 * wait)
 
 
 def is_passing(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from recon.core.errors import SourceError
@@ -42,31 +43,62 @@ def start_block(pool: Pool, *, from_ms: int, floor: int) -> Block:
     return pool.ask(lambda live: _search(pool, live, from_ms, floor))
 
 
+@dataclass(slots=True)
+class _Between:
+    """Where the wanted block is: above ``lo``, which is older than the time, and at or below ``hi``, which is not.
+
+    Args:
+        lo: None while no older block has been seen.
+        low: The endpoint has no block of interest below this height.
+        block_ms: Time between blocks, as far as it is known by now.
+    """
+
+    hi: Block
+    low: int
+    block_ms: float
+    lo: Block | None = None
+
+    @property
+    def bottom(self) -> int:
+        """The highest block that is known to be too low."""
+        return self.lo.number if self.lo else self.low - 1
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether reading what is left costs less than searching on."""
+        return self.hi.number - self.bottom <= (NEAR_ENOUGH if self.lo else 1)
+
+    def aim(self, from_ms: int, *, halve: bool) -> int:
+        """The height to look at next."""
+        if self.lo and self.hi.time_ms > self.lo.time_ms:
+            self.block_ms = (self.hi.time_ms - self.lo.time_ms) / (self.hi.number - self.lo.number)
+        # Aim a little below the time, and once there is a block below, a little above: the two close in on it.
+        aside = NEAR_ENOUGH // 3 if self.lo else -(NEAR_ENOUGH // 3)
+        guess = self.hi.number - int((self.hi.time_ms - from_ms) / self.block_ms) + aside
+        if halve:
+            guess = (self.bottom + self.hi.number) // 2
+        return min(max(guess, self.bottom + 1), self.hi.number - 1)
+
+    def narrow(self, height: int, block: Block | None, *, from_ms: int) -> None:
+        """Take in what was found at a height."""
+        if block is None:
+            self.low, self.lo = height + 1, None
+        elif block.time_ms < from_ms:
+            self.lo = block
+        else:
+            self.hi = block
+
+
 def _search(pool: Pool, live: Live, from_ms: int, floor: int) -> Block:
     assert live.head is not None
-    hi, lo, low = live.head, None, min(floor, live.head.number)
-    if hi.time_ms < from_ms or hi.number <= low:
-        return hi
-    pace = float(pool.facts.block_ms)
+    between = _Between(live.head, low=min(floor, live.head.number), block_ms=float(pool.facts.block_ms))
+    if live.head.time_ms < from_ms or live.head.number <= between.low:
+        return live.head
     for probe in range(PROBES_MAX):
-        bottom = lo.number if lo else low - 1
-        if hi.number - bottom <= (NEAR_ENOUGH if lo else 1):
-            return lo or hi
-        if lo and hi.time_ms > lo.time_ms:
-            pace = (hi.time_ms - lo.time_ms) / (hi.number - lo.number)
-        # Aim a little below the time, and once there is a block below, a little above: the two close in on it.
-        aside = NEAR_ENOUGH // 3 if lo else -(NEAR_ENOUGH // 3)
-        guess = hi.number - int((hi.time_ms - from_ms) / pace) + aside
-        if probe % 3 == 2:
-            guess = (bottom + hi.number) // 2
-        block = pool.block_at(live, min(max(guess, bottom + 1), hi.number - 1))
-        if block is None:
-            low = min(max(guess, bottom + 1), hi.number - 1) + 1
-            lo = None
-        elif block.time_ms < from_ms:
-            lo = block
-        else:
-            hi = block
+        if between.is_narrow:
+            return between.lo or between.hi
+        height = between.aim(from_ms, halve=probe % 3 == 2)
+        between.narrow(height, pool.block_at(live, height), from_ms=from_ms)
     raise StartBlockError(source=pool.source, from_ms=from_ms)
 
 

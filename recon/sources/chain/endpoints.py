@@ -13,7 +13,8 @@ from typing import Final, TypeVar
 from recon.core.errors import SourceError, WrongSourceError
 from recon.core.registry import ChainFacts
 from recon.sources.chain.logs import BLOCK_ANSWER, TEXT_ANSWER, RawBlock, TransferLogError, parse_quantity
-from recon.sources.chain.rpc import Clock, Complaint, Fault, Meter, RpcClient, RpcError
+from recon.sources.chain.rpc import Complaint, Fault, RpcClient, RpcError
+from recon.sources.http import Clock, Meter
 
 T = TypeVar("T")
 

@@ -19,7 +19,8 @@ from recon.sources.chain.endpoints import Block, EndpointsDownError, Live, Pool
 from recon.sources.chain.forwarders import Forwarder, read_forwarders
 from recon.sources.chain.logs import TEXT_ANSWER
 from recon.sources.chain.reading import STALE_HEAD_MS, ReadingPlan, read_chain
-from recon.sources.chain.rpc import CallLimits, Clock, Endpoint, RpcClient, RpcError
+from recon.sources.chain.rpc import CallLimits, Endpoint, RpcClient, RpcError
+from recon.sources.http import Clock
 from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading, no_progress
 
 if TYPE_CHECKING:

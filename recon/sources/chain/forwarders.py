@@ -7,7 +7,7 @@ one payment at a time, this finds the address by the reference alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
@@ -74,23 +74,26 @@ def read_forwarders(
         "address": [address for address, _ in factories],
         "topics": [FORWARDER_CREATED, list(topics)],
     }
-    found: dict[str, Forwarder] = {}
+    made = (_forwarder(log, pool.facts.chain_id, topics) for log in _logs(pool, question, lo, head.number))
+    found = {one.address: one for one in made if one is not None}
+    return tuple(found[address] for address in sorted(found))
+
+
+def _logs(pool: Pool, question: dict[str, object], lo: int, last: int) -> Iterator[RawLog]:
+    """The logs of all blocks up to ``last``, asked for in stretches that the endpoints take."""
     size = pool.facts.range_blocks
     for _ in range(CALLS_MAX):
-        hi = min(lo + size - 1, head.number)
+        hi = min(lo + size - 1, last)
         logs = _ask(pool, question, lo, hi)
         if logs is None and hi > lo:
             size = max(1, (hi - lo + 1) // 2)
             continue
         if logs is None:
             raise ForwardersUnreadError(source=pool.source, block=lo, why="one block is too much for its endpoints")
-        for log in logs:
-            made = _forwarder(log, pool.facts.chain_id, topics)
-            if made is not None:
-                found[made.address] = made
+        yield from logs
         lo = hi + 1
-        if lo > head.number:
-            return tuple(found[address] for address in sorted(found))
+        if lo > last:
+            return
     raise ForwardersUnreadError(source=pool.source, block=lo, why=f"{CALLS_MAX} questions did not reach the head")
 
 

@@ -32,7 +32,7 @@ from recon.sources.chain.hex_columns import (
     text_array,
     unit_array,
 )
-from recon.sources.chain.rpc import Answer
+from recon.sources.chain.rpc import Envelope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,11 +88,11 @@ class RawReceipt(msgspec.Struct, rename="camel"):
     logs: list[RawLog] = []
 
 
-LOGS_ANSWER: Final = msgspec.json.Decoder(Answer[list[RawLog]])
-BLOCK_ANSWER: Final = msgspec.json.Decoder(Answer[RawBlock])
-RECEIPT_ANSWER: Final = msgspec.json.Decoder(Answer[RawReceipt])
-RECEIPTS_ANSWER: Final = msgspec.json.Decoder(Answer[list[RawReceipt]])
-TEXT_ANSWER: Final = msgspec.json.Decoder(Answer[str | int])
+LOGS_ANSWER: Final = msgspec.json.Decoder(Envelope[list[RawLog]])
+BLOCK_ANSWER: Final = msgspec.json.Decoder(Envelope[RawBlock])
+RECEIPT_ANSWER: Final = msgspec.json.Decoder(Envelope[RawReceipt])
+RECEIPTS_ANSWER: Final = msgspec.json.Decoder(Envelope[list[RawReceipt]])
+TEXT_ANSWER: Final = msgspec.json.Decoder(Envelope[str | int])
 
 
 class TransferLogError(ReconError):
@@ -170,10 +170,7 @@ def decode_transfer(log: Mapping[str, Any]) -> Transfer:
     """
     if log.get("removed"):
         raise TransferLogError(what="it was removed by a reorganisation")
-    listed = log.get("topics") or ()
-    if not isinstance(listed, Sequence) or isinstance(listed, str | bytes):
-        raise TransferLogError(what="its topics are no list")
-    topics = [_hex(topic, size=32, what="a topic") for topic in listed]
+    topics = _topics_of(log)
     signature = "0x" + topics[0] if topics else None
     data = _hex(log.get("data"), size=None, what="the data")
     place: dict[str, Any] = {
@@ -183,19 +180,7 @@ def decode_transfer(log: Mapping[str, Any]) -> Transfer:
         "emitter": "0x" + _hex(log.get("address"), size=20, what="address"),
     }
     if signature == TRANSFER_WITH_REFERENCE_AND_FEE and len(topics) == 2 and len(data) == 320:
-        words = [data[start : start + 64] for start in range(0, 320, 64)]
-        fee, fee_recipient = int(words[3], 16), _address_of(words[4], what="fee recipient")
-        fee_paid = fee > 0 and fee_recipient != _ZERO_ADDRESS
-        return Transfer(
-            **place,
-            token=_address_of(words[0], what="token"),
-            sender=None,
-            recipient=_address_of(words[1], what="recipient"),
-            amount_units=int(words[2], 16),
-            fee_units=fee if fee_paid else None,
-            fee_recipient=fee_recipient if fee_paid else None,
-            reference_topic="0x" + topics[1],
-        )
+        return Transfer(**place, **_proxy_fields(data), reference_topic="0x" + topics[1])
     if signature == ERC20_TRANSFER and len(topics) == 3 and len(data) == 64:
         return Transfer(
             **place,
@@ -205,6 +190,28 @@ def decode_transfer(log: Mapping[str, Any]) -> Transfer:
             amount_units=int(data, 16),
         )
     raise TransferLogError(what=f"{len(topics)} topics, {len(data) // 2} bytes of data, first topic {signature}")
+
+
+def _topics_of(log: Mapping[str, Any]) -> list[str]:
+    listed = log.get("topics") or ()
+    if not isinstance(listed, Sequence) or isinstance(listed, str | bytes):
+        raise TransferLogError(what="its topics are no list")
+    return [_hex(topic, size=32, what="a topic") for topic in listed]
+
+
+def _proxy_fields(data: str) -> dict[str, Any]:
+    """What the five words of a proxy log say."""
+    words = [data[start : start + 64] for start in range(0, 320, 64)]
+    fee, fee_recipient = int(words[3], 16), _address_of(words[4], what="fee recipient")
+    is_fee_paid = fee > 0 and fee_recipient != _ZERO_ADDRESS
+    return {
+        "token": _address_of(words[0], what="token"),
+        "sender": None,
+        "recipient": _address_of(words[1], what="recipient"),
+        "amount_units": int(words[2], 16),
+        "fee_units": fee if is_fee_paid else None,
+        "fee_recipient": fee_recipient if is_fee_paid else None,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,16 +306,7 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    size = len(logs)
-    first = ERC20_TRANSFER if expect.erc20 else TRANSFER_WITH_REFERENCE_AND_FEE
-    try:
-        topics = list(zip(*[log.topics for log in logs], strict=True))
-    except ValueError:
-        topics = []
-    if len(topics) != (3 if expect.erc20 else 2):
-        raise OddError("a log has another number of topics")
-    if topics[0].count(first) != size and {seen.lower() for seen in topics[0]} != {first}:
-        raise OddError("a log has another first topic")
+    topics = _topics(logs, expect)
     emitter = _emitters([log.address for log in logs])
     columns: dict[str, Any] = {
         "tx_hash": text_array(hex_matrix([log.transaction_hash for log in logs], 66, what="transactionHash")),
@@ -326,9 +324,23 @@ def _columns(logs: list[RawLog], expect: Expectation) -> pa.RecordBatch:
     empty = empty_columns().schema
     arrays = [columns.get(name) for name in COLUMNS]
     return pa.record_batch(
-        [pa.nulls(size, kind.type) if array is None else array for array, kind in zip(arrays, empty, strict=True)],
+        [pa.nulls(len(logs), kind.type) if array is None else array for array, kind in zip(arrays, empty, strict=True)],
         schema=empty,
     )
+
+
+def _topics(logs: list[RawLog], expect: Expectation) -> list[tuple[str, ...]]:
+    """The topics of all logs, column by column; all logs are of the event that was asked for."""
+    first, count = (ERC20_TRANSFER, 3) if expect.erc20 else (TRANSFER_WITH_REFERENCE_AND_FEE, 2)
+    try:
+        topics = list(zip(*[log.topics for log in logs], strict=True))
+    except ValueError:
+        topics = []
+    if len(topics) != count:
+        raise OddError("a log has another number of topics")
+    if topics[0].count(first) != len(logs) and {seen.lower() for seen in topics[0]} != {first}:
+        raise OddError("a log has another first topic")
+    return topics
 
 
 def _emitters(addresses: list[str]) -> pa.Array:

@@ -12,8 +12,8 @@ from recon.sources.chain.blocks import StartBlockError, bloom_may_hold, start_bl
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Finality, Pool
 from recon.sources.chain.logs import INT64_MAX, Expectation, empty_columns, sort_and_compare
 from recon.sources.chain.receipts import ReceiptReader, Receipts, Transaction
-from recon.sources.chain.rpc import Meter
 from recon.sources.chain.scan import Hole, LogQuery, Scan, Walker, join_scans, keys_of
+from recon.sources.http import Meter
 from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading
 
 if TYPE_CHECKING:
@@ -307,27 +307,34 @@ class _Reader:
     def _timed(self, table: pa.Table) -> pa.Table:
         """Fill in exact block times: as logs state them where a sample proves right, else from the blocks."""
         import pyarrow as pa
+
+        if table["block_time"].null_count < table.num_rows and self._times_lie(table):
+            table = _set_times(table, pa.nulls(table.num_rows, pa.int64()))
+        self._fetch_times(table)
+        return self._with_times(table) if table["block_time"].null_count else table
+
+    def _fetch_times(self, table: pa.Table) -> None:
+        """Read the blocks of rows without a time, and of the transactions that were looked up."""
         import pyarrow.compute as pc
 
         answers = self.state.receipts.transactions.values()
         wanted = {answer.block for answer in answers if answer.block is not None}
-        if table.num_rows and table["block_time"].null_count < table.num_rows and self._times_lie(table):
-            table = table.set_column(
-                table.schema.get_field_index("block_time"), "block_time", pa.nulls(table.num_rows, pa.int64())
-            )
         if table["block_time"].null_count:
             wanted |= set(pc.unique(table["block"].filter(pc.is_null(table["block_time"]))).to_pylist())
         wanted -= self.state.blocks.keys()
         if wanted:
             self.state.blocks |= try_blocks(self.pool, wanted, batch_max=self.plan.batch_max)
-        if not table["block_time"].null_count:
-            return table
-        times = [
-            time if time is not None else (block.time_ms if (block := self.state.blocks.get(number)) else None)
-            for number, time in zip(table["block"].to_pylist(), table["block_time"].to_pylist(), strict=True)
-        ]
-        self._leave_open({block for block, time in zip(table["block"].to_pylist(), times, strict=True) if time is None})
-        return table.set_column(table.schema.get_field_index("block_time"), "block_time", pa.array(times, pa.int64()))
+
+    def _with_times(self, table: pa.Table) -> pa.Table:
+        """The table with the times of the blocks that were read; a block whose time nobody gives is left open."""
+        import pyarrow as pa
+
+        numbers = table["block"].to_pylist()
+        stated = zip(numbers, table["block_time"].to_pylist(), strict=True)
+        known = {number: block.time_ms for number, block in self.state.blocks.items()}
+        times = [known.get(number) if time is None else time for number, time in stated]
+        self._leave_open({number for number, time in zip(numbers, times, strict=True) if time is None})
+        return _set_times(table, pa.array(times, pa.int64()))
 
     def _leave_open(self, blocks: Iterable[int]) -> None:
         """A transfer whose time nobody gives belongs to no payment that is found by time: its block is a hole."""
@@ -516,6 +523,10 @@ class _Reader:
             from_block=hole.lo,
             to_block=hole.hi,
         )
+
+
+def _set_times(table: pa.Table, times: pa.Array) -> pa.Table:
+    return table.set_column(table.schema.get_field_index("block_time"), "block_time", times)
 
 
 def replace_range(scan: Scan, again: Scan) -> None:

@@ -22,7 +22,7 @@ from recon.sources.chain.logs import (
     empty_columns,
     parse_quantity,
 )
-from recon.sources.chain.rpc import Answer, Fault, RpcError, clean
+from recon.sources.chain.rpc import Envelope, Fault, RpcError, clean
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +40,7 @@ class RawTransaction(msgspec.Struct, rename="camel"):
 ABSENT_PAUSE_S: Final = 0.3
 """Pause before a transaction that nobody knew is asked about once more."""
 
-TRANSACTION_ANSWER: Final = msgspec.json.Decoder(Answer[RawTransaction])
+TRANSACTION_ANSWER: Final = msgspec.json.Decoder(Envelope[RawTransaction])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,10 @@ class Receipts:
 
     transactions: dict[str, Transaction] = field(default_factory=dict)
     tables: list[pa.Table] = field(default_factory=list)
+
+    def absent(self, hashes: Sequence[str]) -> list[str]:
+        """Which of these nobody found so far."""
+        return [tx_hash for tx_hash in hashes if self.transactions[tx_hash].outcome == "not_found"]
 
     def table(self) -> pa.Table:
         """All transfers of all receipts."""
@@ -123,7 +127,7 @@ class ReceiptReader:
 
     def _ask_again(self, live: Live, chunk: list[str], result: Receipts) -> None:
         """A backend behind the head knows no new transaction, and the next call may reach another one."""
-        absent = [h for h in chunk if result.transactions[h].outcome == "not_found"]
+        absent = result.absent(chunk)
         if not absent:
             return
         self.pool.clock.sleep(ABSENT_PAUSE_S)
@@ -177,10 +181,8 @@ class ReceiptReader:
         if status not in (0, 1):
             raise TransferLogError(what=f"the status of a receipt is {status}")
         block_hash = raw.block_hash.lower()
-        for log in raw.logs:
-            same = (log.transaction_hash or "").lower() == tx_hash and (log.block_hash or "").lower() == block_hash
-            if not same or parse_quantity(log.block_number, what="the block of a log") != block:
-                raise TransferLogError(what="a log in the receipt belongs to another transaction or block")
+        if not all(_is_log_of(log, tx_hash, block, block_hash) for log in raw.logs):
+            raise TransferLogError(what="a log in the receipt belongs to another transaction or block")
         return Transaction(
             tx_hash, "success" if status else "reverted", block, block_hash, normalise_address(raw.sender or "")
         )
@@ -203,7 +205,7 @@ class ReceiptReader:
 
     def _look_in_pool(self, live: Live, chunk: list[str], result: Receipts) -> None:
         """A transaction without a receipt may wait to be mined; where nobody can tell, it stays "not found"."""
-        absent = [h for h in chunk if result.transactions[h].outcome == "not_found"]
+        absent = result.absent(chunk)
         if not absent or not live.transactions:
             return
         try:
@@ -214,6 +216,18 @@ class ReceiptReader:
             if isinstance(raw, RpcError):
                 live.transactions = live.transactions and raw.complaint.fault is not Fault.UNSUPPORTED
             elif raw is not None and (raw.hash or "").lower() == tx_hash:
-                mined = raw.block_number is not None
-                error = f"{live.host} knows this transaction and block, but gives no receipt." if mined else None
-                result.transactions[tx_hash] = Transaction(tx_hash, "failed" if mined else "pending", error=error)
+                result.transactions[tx_hash] = _without_receipt(raw, tx_hash, host=live.host)
+
+
+def _is_log_of(log: RawLog, tx_hash: str, block: int, block_hash: str) -> bool:
+    if (log.transaction_hash or "").lower() != tx_hash or (log.block_hash or "").lower() != block_hash:
+        return False
+    return parse_quantity(log.block_number, what="the block of a log") == block
+
+
+def _without_receipt(raw: RawTransaction, tx_hash: str, *, host: str) -> Transaction:
+    """A transaction that an endpoint knows and gives no receipt of: it waits, or the endpoint contradicts itself."""
+    if raw.block_number is None:
+        return Transaction(tx_hash, "pending")
+    error = f"{host} knows this transaction and block, but gives no receipt."
+    return Transaction(tx_hash, "failed", error=error)

@@ -1,4 +1,4 @@
-"""A small JSON-RPC client for one endpoint: rate limit, bounded retries, and what its error texts mean.
+"""JSON-RPC over the one HTTP client: ids, batches, bounded retries, and what the error texts of an endpoint mean.
 
 Providers signal the same things in many words and with codes that contradict each other, so the *text* decides
 before the code does: :data:`RULES` is that table, in the order in which it is searched. A complaint about the size
@@ -8,11 +8,8 @@ endpoint may hold a key in any part, so nothing here ever shows more of it than 
 
 from __future__ import annotations
 
-import logging
 import random
 import re
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -22,6 +19,18 @@ from urllib.parse import urlsplit
 import msgspec
 
 from recon.core.errors import ConfigError, SourceError
+from recon.core.tries import Backoff, Tries
+from recon.sources.http import (
+    BODY_BYTES_MAX,
+    Clock,
+    HttpClient,
+    Meter,
+    NoReply,
+    Pace,
+    Reply,
+    is_http_url,
+    retry_after_s,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -33,9 +42,6 @@ PAUSE_MAX_S: Final = 30.0
 
 RETRY_AFTER_MAX_S: Final = 300.0
 """Longest pause an endpoint may ask for."""
-
-BODY_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Largest answer that is read; a larger one counts as a question that was too big."""
 
 _TEXT_MAX = 200
 
@@ -49,6 +55,7 @@ class Fault(StrEnum):
     QUOTA = "quota"  # used up for longer than a run lasts
     RATE = "rate"  # slow down
     TRANSPORT = "transport"  # unreachable, or an answer nobody can read; try again
+    LATE = "late"  # no whole answer in time; ask for less, or another endpoint
     UNSUPPORTED = "unsupported"  # the method is not offered
     FATAL = "fatal"  # asking again will not help
 
@@ -207,8 +214,8 @@ def _plain(*texts: str) -> bool:
 
 def _pause(searched: str, data: object, retry_after: str | None) -> float | None:
     hint: float | None = None
-    if retry_after and re.fullmatch(r"\d{1,6}(\.\d{1,6})?", retry_after.strip()):
-        hint = float(retry_after)
+    if (named := retry_after_s(retry_after)) is not None:
+        hint = named
     elif found := _PAUSE_HINT.search(searched):
         hint = int(found[1]) / (1_000 if found[2] == "ms" else 1)
     elif isinstance(data, dict) and isinstance(rate := data.get("rate"), dict):
@@ -236,12 +243,7 @@ class Endpoint:
     range_blocks_max: int | None = None
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            usable = False
-        if not usable:
+        if not is_http_url(self.url):
             raise ConfigError("An RPC endpoint must be a URL that begins with http:// or https:// and names a host.")
 
     @property
@@ -264,7 +266,7 @@ class RpcError(SourceError):
         super().__init__(f"{host}: {method} was not answered{tried} ({complaint.fault}): {complaint.text}")
 
 
-class Answer(msgspec.Struct, Generic[T]):
+class Envelope(msgspec.Struct, Generic[T]):
     """The envelope of a JSON-RPC answer whose result has the type T."""
 
     id: Any = None
@@ -273,65 +275,22 @@ class Answer(msgspec.Struct, Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """Time as the client sees it, so that tests need not wait."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-
-
-class TokenBucket:
-    """Lets ``rate_per_s`` calls a second through, and as many at once after a pause; thread-safe."""
-
-    def __init__(self, rate_per_s: float | None, *, clock: Clock) -> None:
-        self._rate, self._clock, self._lock = rate_per_s, clock, threading.Lock()
-        self._tokens = max(1.0, rate_per_s or 1.0)
-        self._at = clock.monotonic()
-
-    def wait_s(self, calls: int = 1) -> float:
-        """Take tokens for ``calls`` calls and say how long to wait before making them."""
-        if self._rate is None:
-            return 0.0
-        with self._lock:
-            now = self._clock.monotonic()
-            self._tokens = min(max(1.0, self._rate), self._tokens + (now - self._at) * self._rate) - calls
-            self._at = now
-            return max(0.0, -self._tokens / self._rate)
-
-
-@dataclass(frozen=True, slots=True)
 class CallLimits:
-    """How patient a client is."""
+    """How patient a client is.
+
+    Args:
+        timeout_s: Longest silence of a connection.
+        answer_deadline_s: Longest time for one whole answer, however steadily it comes.
+        rate_per_s: Questions a second, each of a batch counted; None for no limit.
+        body_bytes_max: A larger answer counts as a question that was too big.
+    """
 
     timeout_s: float = 30.0
     tries_max: int = 6
     rate_per_s: float | None = 20.0
     pause_first_s: float = 0.25
-
-
-@dataclass(slots=True)
-class Meter:
-    """What the questions cost so far: HTTP requests and bytes on the wire."""
-
-    calls: int = 0
-    wire_bytes: int = 0
-
-
-class _HostOnly(logging.Filter):
-    """The HTTP library logs whole URLs; keys in them must not reach any log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(self._mask(value) for value in record.args)
-        return True
-
-    @staticmethod
-    def _mask(value: object) -> object:
-        return str(getattr(value, "host", "…")) if type(value).__name__ == "URL" else value
-
-
-_HOST_ONLY: Final = _HostOnly()
+    answer_deadline_s: float = 120.0
+    body_bytes_max: int = BODY_BYTES_MAX
 
 
 class RpcClient:
@@ -351,15 +310,18 @@ class RpcClient:
         clock: Clock | None = None,
         seed: int = 1,
     ) -> None:
-        logging.getLogger("httpx").addFilter(_HOST_ONLY)
-        self.endpoint, self.limits, self.meter = endpoint, limits, Meter()
+        self.endpoint, self.limits = endpoint, limits
         self.deadline = float("inf")
         self.batches = True
         self._clock = clock or Clock()
-        self._bucket = TokenBucket(limits.rate_per_s, clock=self._clock)
+        self._pace = Pace(limits.rate_per_s, clock=self._clock, burst=max(1.0, limits.rate_per_s or 1.0))
         self._random = random.Random(seed)  # noqa: S311 - jitter, not a secret
-        self._transport = transport
-        self._http: httpx.Client | None = None
+        self._http = HttpClient(
+            clock=self._clock,
+            timeout_s=limits.timeout_s,
+            body_bytes_max=limits.body_bytes_max,
+            transport=transport,
+        )
         self._id = 0
 
     @property
@@ -367,32 +329,28 @@ class RpcClient:
         """The part of the URL that may be shown."""
         return self.endpoint.host
 
+    @property
+    def meter(self) -> Meter:
+        """What the questions cost so far."""
+        return self._http.meter
+
     def close(self) -> None:
         """Let go of the connections; the next question opens them again."""
-        if self._http is not None:
-            self._http.close()
-            self._http = None
-
-    def _connected(self) -> httpx.Client:
-        import httpx
-
-        if self._http is None:
-            self._http = httpx.Client(timeout=httpx.Timeout(self.limits.timeout_s), transport=self._transport)
-        return self._http
+        self._http.close()
 
     def call(
         self,
         method: str,
         params: Sequence[object],
         *,
-        decoder: msgspec.json.Decoder[Answer[T]],
+        decoder: msgspec.json.Decoder[Envelope[T]],
         tries: int | None = None,
     ) -> T | None:
         """Ask once, with retries; the result may be null, which is for the caller to judge."""
         return self._retrying(method, lambda: self._call_once(method, params, decoder), tries or self.limits.tries_max)
 
     def batch(
-        self, method: str, params: Sequence[Sequence[object]], *, decoder: msgspec.json.Decoder[Answer[T]]
+        self, method: str, params: Sequence[Sequence[object]], *, decoder: msgspec.json.Decoder[Envelope[T]]
     ) -> list[T | RpcError | None]:
         """Ask the same method many times in one request, answers in the order of the questions.
 
@@ -421,21 +379,25 @@ class RpcClient:
         return [answers[index] for index in range(len(params))]
 
     def _retrying(self, method: str, attempt: Callable[[], T], tries_max: int) -> T:
-        for tried in range(1, tries_max + 1):
+        tries = Tries(
+            Backoff(self.limits.pause_first_s, PAUSE_MAX_S, share_min=0.0),
+            sleep=self._clock.sleep,
+            monotonic=self._clock.monotonic,
+            tries_max=tries_max,
+            ends_at=self.deadline,
+            draw=self._random.random,
+        )
+        while True:
             try:
                 return attempt()
             except RpcError as error:
                 complaint = error.complaint
-                if complaint.fault not in (Fault.RATE, Fault.TRANSPORT) or tried == tries_max:
+                is_passing = complaint.fault in (Fault.RATE, Fault.TRANSPORT)
+                if not is_passing or not tries.again(pause_s=complaint.pause_s):
+                    tried = tries.failures + (not is_passing)
                     raise RpcError(host=self.host, method=method, complaint=complaint, tries=tried) from error
-                backoff = min(PAUSE_MAX_S, self.limits.pause_first_s * 2 ** (tried - 1))
-                pause = self._random.uniform(0, backoff) if complaint.pause_s is None else complaint.pause_s
-                if self._clock.monotonic() + pause >= self.deadline:
-                    raise RpcError(host=self.host, method=method, complaint=complaint, tries=tried) from error
-                self._clock.sleep(pause)
-        raise AssertionError("the loop above returns or raises")
 
-    def _call_once(self, method: str, params: Sequence[object], decoder: msgspec.json.Decoder[Answer[T]]) -> T | None:
+    def _call_once(self, method: str, params: Sequence[object], decoder: msgspec.json.Decoder[Envelope[T]]) -> T | None:
         self._id += 1
         body = self._post(method, {"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
         try:
@@ -451,7 +413,7 @@ class RpcClient:
         return answer.result
 
     def _batch_once(
-        self, method: str, params: Sequence[Sequence[object]], decoder: msgspec.json.Decoder[Answer[T]]
+        self, method: str, params: Sequence[Sequence[object]], decoder: msgspec.json.Decoder[Envelope[T]]
     ) -> dict[int, T | None]:
         first = self._id + 1
         self._id += len(params)
@@ -479,54 +441,43 @@ class RpcClient:
         return answers
 
     def _post(self, method: str, question: object, *, calls: int = 1) -> bytes:
-        import httpx
-
-        if (wait := self._bucket.wait_s(calls)) > 0:
-            if self._clock.monotonic() + wait >= self.deadline:
-                raise self._error(method, Complaint(Fault.RATE, "the time allowed for this chain has run out"))
-            self._clock.sleep(wait)
-        if self._clock.monotonic() >= self.deadline:
+        wait = self._pace.wait_s(calls)
+        if self._clock.monotonic() + wait >= self.deadline:
             raise self._error(method, Complaint(Fault.RATE, "the time allowed for this chain has run out"))
-        self.meter.calls += 1
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        try:
-            with self._connected().stream(
-                "POST", self.endpoint.url, content=msgspec.json.encode(question), headers=headers
-            ) as response:
-                body = self._read(method, response)
-                self.meter.wire_bytes += response.num_bytes_downloaded or len(body)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
-            # Messages of the HTTP library may quote the URL, so only the kind of failure is passed on.
-            raise self._error(method, Complaint(Fault.TRANSPORT, _kind_of(error))) from None
-        if response.status_code != 200:
-            raise self._error(method, _http_complaint(response.status_code, body, response.headers.get("retry-after")))
-        return body
+        if wait > 0:
+            self._clock.sleep(wait)
+        ends_at = min(self.deadline, self._clock.monotonic() + self.limits.answer_deadline_s)
+        reply = self._http.post(self.endpoint.url, msgspec.json.encode(question), ends_at=ends_at)
+        if isinstance(reply, NoReply):
+            raise self._error(method, self._why_none(reply))
+        if reply.status != 200:
+            raise self._error(method, _http_complaint(reply))
+        return reply.body
 
-    def _read(self, method: str, response: httpx.Response) -> bytes:
-        pieces, size = [], 0
-        for piece in response.iter_bytes():
-            pieces.append(piece)
-            size += len(piece)
-            if size > BODY_BYTES_MAX:
-                raise self._error(method, Complaint(Fault.SIZE, f"the answer is larger than {BODY_BYTES_MAX} bytes"))
-        return b"".join(pieces) if len(pieces) != 1 else pieces[0]
+    def _why_none(self, reply: NoReply) -> Complaint:
+        """Messages of the HTTP library may quote the URL, so only the kind of failure is passed on."""
+        if reply.kind == "too_large":
+            return Complaint(Fault.SIZE, f"the answer is larger than {self.limits.body_bytes_max} bytes")
+        if reply.kind == "late":
+            return Complaint(Fault.LATE, f"no whole answer within {reply.after_s:.0f} s", may_be_outage=True)
+        said = _FAILURES.get(reply.error, f"the request failed ({reply.error})")
+        return Complaint(Fault.TRANSPORT, said)
 
     def _error(self, method: str, complaint: Complaint) -> RpcError:
         return RpcError(host=self.host, method=method, complaint=complaint)
 
 
-def _kind_of(error: Exception) -> str:
-    words = {
-        "ConnectError": "the host cannot be reached",
-        "ConnectTimeout": "the connection took too long",
-        "ReadTimeout": "the answer took too long",
-        "RemoteProtocolError": "the answer was cut off",
-        "ReadError": "the connection broke while reading",
-    }
-    return words.get(type(error).__name__, f"the request failed ({type(error).__name__})")
+_FAILURES: Final = {
+    "ConnectError": "the host cannot be reached",
+    "ConnectTimeout": "the connection took too long",
+    "ReadTimeout": "the answer took too long",
+    "RemoteProtocolError": "the answer was cut off",
+    "ReadError": "the connection broke while reading",
+}
 
 
-def _http_complaint(status: int, body: bytes, retry_after: str | None) -> Complaint:
+def _http_complaint(reply: Reply) -> Complaint:
+    status, body, retry_after = reply.status, reply.body, reply.headers.get("retry-after")
     error = _loose(body)
     error = error.get("error", error) if isinstance(error, dict) else error
     if isinstance(error, dict):

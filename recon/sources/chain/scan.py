@@ -145,6 +145,35 @@ class _Coming:
     answers: Future[_Answers]
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a range was not read. ``is_odd``: the answer came and is not believed."""
+
+    reason: str
+    is_odd: bool = False
+
+
+@dataclass(slots=True)
+class _Effort:
+    """What has been tried to read one range."""
+
+    tries_max: int
+    tries: int = 0
+    blocks_max: int = RANGE_BLOCKS_MAX
+    outages: int = 0
+
+    def goes_on(self, failure: _Failure, *, blocks: int) -> bool:
+        """Count a failure over some blocks; False when the range is to be given up."""
+        self.tries += 1
+        if self.tries < self.tries_max:
+            return True
+        if not failure.is_odd or blocks == 1:
+            return False
+        # One bad log must not cost a long stretch: close in on its block.
+        self.blocks_max, self.tries = blocks // 8 + 1, 0
+        return True
+
+
 class Walker:
     """Walks stretches of one chain over a pool of endpoints."""
 
@@ -207,46 +236,46 @@ class Walker:
 
     def _range(self, query: LogQuery, cursor: int, hi: int) -> tuple[int, LogPage | str]:
         """Read one range that begins at ``cursor``; gives its last block, and the page or why there is none."""
-        tries, blocks_max, outages = 0, RANGE_BLOCKS_MAX, 0
-        tries_max = 2 * len(self.pool.lives) + 1
+        effort = _Effort(tries_max=2 * len(self.pool.lives) + 1)
         while True:
             live = self.pool.current()
             assert live.head is not None
             if live.head.number < cursor:
-                if tries >= tries_max:
+                if effort.tries >= effort.tries_max:
                     return hi, f"{live.host} is at block {live.head.number} and has not reached block {cursor}"
-                tries += 1
-                self._wait_or_switch(live, tries)
+                effort.tries += 1
+                self._wait_or_switch(live, effort.tries)
                 continue
-            end = min(cursor + min(self._size(live), blocks_max) - 1, hi, live.head.number)
+            end = min(cursor + min(self._size(live), effort.blocks_max) - 1, hi, live.head.number)
             end = self._already_asked(live, query, cursor, end) or end
-            is_odd = False
-            try:
-                page = self._sure(live, query, cursor, end, is_walk=True)
-            except RpcError as error:
-                self._settle()
-                if error.complaint.fault is Fault.SIZE and cursor == end:
-                    receipts_page = self._by_receipts(live, query, cursor)
-                    if receipts_page is not None:
-                        return end, receipts_page
-                if self._is_free(live, error.complaint, cursor, end, halved=outages > 0):
-                    outages += error.complaint.may_be_outage
-                    continue
-                reason = str(error)
-            except _UnbelievableError as odd:
-                self._settle()
-                reason, is_odd = f"{live.host}: {odd}", True
-                if tries:
-                    self.pool.switch(live, reason)
-            else:
-                self._grow(live, page, end - cursor + 1)
-                return end, page
-            tries += 1
-            if tries >= tries_max or self.pool.is_late:
-                if not (is_odd and end > cursor) or self.pool.is_late:
-                    return end, reason
-                # One bad log must not cost a long stretch: close in on its block.
-                blocks_max, tries = (end - cursor + 1) // 8 + 1, 0
+            read = self._read_once(live, query, cursor, end, effort)
+            if isinstance(read, LogPage):
+                return end, read
+            if read is not None and (self.pool.is_late or not effort.goes_on(read, blocks=end - cursor + 1)):
+                return end, read.reason
+
+    def _read_once(self, live: Live, query: LogQuery, lo: int, hi: int, effort: _Effort) -> LogPage | _Failure | None:
+        """The page, why there is none, or None where less is asked at once, which is no failure."""
+        try:
+            page = self._sure(live, query, lo, hi, is_walk=True)
+        except RpcError as error:
+            self._settle()
+            if error.complaint.fault is Fault.SIZE and lo == hi:
+                receipts_page = self._by_receipts(live, query, lo)
+                if receipts_page is not None:
+                    return receipts_page
+            if self._is_free(live, error.complaint, lo, hi, halved=effort.outages > 0):
+                effort.outages += error.complaint.may_be_outage
+                return None
+            return _Failure(str(error))
+        except _UnbelievableError as odd:
+            self._settle()
+            failure = _Failure(f"{live.host}: {odd}", is_odd=True)
+            if effort.tries:
+                self.pool.switch(live, failure.reason)
+            return failure
+        self._grow(live, page, hi - lo + 1)
+        return page
 
     def _wait_or_switch(self, live: Live, tries: int) -> None:
         if tries % 2 == 0 and self.pool.switch(live, "it is behind"):
@@ -271,6 +300,10 @@ class Walker:
                 self.pool.clock.sleep(OUTAGE_PAUSE_S)
         elif complaint.fault is Fault.QUOTA:
             self.pool.drop(live, complaint)
+        elif complaint.fault is Fault.LATE and hi > lo:
+            # Too much for its line, or a node that drips: less is asked, and of another one where there is one.
+            self._shrink(live, complaint, lo, hi)
+            self.pool.switch(live, complaint)
         elif complaint.fault is Fault.LAG:
             self._wait_or_switch(live, 1)
         else:

@@ -23,6 +23,7 @@ from recon.core import ids
 from recon.core.errors import ConfigError, IdError, SourceError
 from recon.core.model import OPEN
 from recon.core.registry import Registry, load_registry
+from recon.core.tries import Backoff, Tries
 from recon.sources.interface import Selection, StoreIdentity
 from recon.sources.payments.bson_walk import RawBatch
 from recon.sources.payments.documents import candidate_values, codec, id_type, plain_text
@@ -48,6 +49,7 @@ _SKEW_MAX_S: Final = 30
 _LOGIN_CODES: Final = frozenset({18, 8000})
 _FORBIDDEN: Final = 13
 _TIME_LIMIT: Final = 50
+_AGAIN: Final = Backoff(first_s=0.4, longest_s=5.0)
 
 
 class StoreUriError(ConfigError):
@@ -356,7 +358,8 @@ class MongoStore:
         from pymongo.errors import AutoReconnect, CursorNotFound, PyMongoError, ServerSelectionTimeoutError
 
         last: list[Any] = []
-        done, failures = before, 0
+        done = before
+        tries = Tries(_AGAIN, sleep=self._sleep, monotonic=time.monotonic, tries_max=self.settings.retries_max + 1)
         while True:
             try:
                 for data in _ahead(self._raw_batches(condition, last)):
@@ -364,16 +367,15 @@ class MongoStore:
                     if not len(batch):
                         continue
                     yield batch
-                    done, failures, last = done + len(batch), 0, [batch[-1]["_id"]]
+                    done, last = done + len(batch), [batch[-1]["_id"]]
+                    tries.start_over()
             except (AutoReconnect, CursorNotFound) as error:
                 if isinstance(error, ServerSelectionTimeoutError) and done == before:
                     raise self._translate(error) from error
-                failures += 1
-                if failures > self.settings.retries_max:
+                if not tries.again():
                     raise StoreInterruptedError(
                         namespace=self.settings.namespace, documents=done, why=_why(error)
                     ) from error
-                self._sleep(min(5.0, 0.2 * 2**failures))
             except PyMongoError as error:
                 raise self._translate(error) from error
             else:

@@ -14,7 +14,7 @@ from typing import Final
 from recon.core.errors import UsageError
 from recon.core.registry import load_registry
 from recon.core.text import clean_text
-from recon.sources.providers.http import Secret
+from recon.sources.http import Secret
 
 SHKEEPER_WINDOW_S: Final = 300
 

@@ -30,7 +30,7 @@ from recon.investigation.incident.first_page import FirstPage, Health, IncidentE
 from recon.investigation.incident.replay import Window, core_event, replay_lines, triage_deliveries
 from recon.investigation.incident.write_up import KINDS, Incident, IncidentKindError, Moment, render_incident
 from recon.sources.deliveries.records import DeliveriesReadError, Delivery, deliveries_of, load_deliveries
-from recon.sources.providers.http import Secret
+from recon.sources.http import Secret
 from tests.support.triage_logs import CALLBACK, HOOK, START, caddy, nginx, write_big
 
 KEY = "whsec-for-tests"

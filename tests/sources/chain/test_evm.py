@@ -15,7 +15,7 @@ from recon.sources.chain.blocks import NEAR_ENOUGH
 from recon.sources.chain.endpoints import finality_of
 from recon.sources.chain.evm import ChainSettings, ClockSkewError, Endpoint, EvmChain, TokenFactsError
 from recon.sources.chain.logs import decode_transfer
-from recon.sources.chain.rpc import Clock
+from recon.sources.http import Clock
 from recon.sources.interface import ChainQuestion
 from tests.support import vendor_faults as vendor
 from tests.support.chain_reading import (

@@ -25,7 +25,7 @@ from recon.sources.chain.logs import (
     decode_transfer,
     parse_quantity,
 )
-from recon.sources.chain.rpc import Answer
+from recon.sources.chain.rpc import Envelope
 from tests.support.vendor_faults import FakeNode, address, digest, word
 
 PROXY, CONVERSION, TOKEN = address(0x51), address(0x52), address(0x70)
@@ -342,7 +342,7 @@ FIELDS = ["address", "topics", "data", "blockNumber", "blockHash", "transactionH
 def test_no_answer_makes_a_foreign_error(changes: dict[str, Any]) -> None:
     body = json.dumps({"id": 1, "result": [{**payment(), **changes}]}).encode()
     try:
-        answer: Answer[list[RawLog]] = LOGS_ANSWER.decode(body)
+        answer: Envelope[list[RawLog]] = LOGS_ANSWER.decode(body)
     except msgspec.ValidationError:
         return
     assert isinstance(answer.result, list)

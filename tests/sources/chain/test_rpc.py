@@ -14,22 +14,21 @@ import pytest
 
 from recon.core.errors import ConfigError
 from recon.sources.chain.rpc import (
-    Answer,
     CallLimits,
-    Clock,
     Endpoint,
+    Envelope,
     Fault,
     RpcClient,
     RpcError,
-    TokenBucket,
     classify_error,
     clean,
     complaint_of,
 )
+from recon.sources.http import Clock, Pace
 from tests.support import vendor_faults as vendor
 
-ANY: msgspec.json.Decoder[Answer[Any]] = msgspec.json.Decoder(Answer[Any])
-TEXT: msgspec.json.Decoder[Answer[str]] = msgspec.json.Decoder(Answer[str])
+ANY: msgspec.json.Decoder[Envelope[Any]] = msgspec.json.Decoder(Envelope[Any])
+TEXT: msgspec.json.Decoder[Envelope[str]] = msgspec.json.Decoder(Envelope[str])
 SECRET = "s3cr3tK3y0123456789abcdef"
 
 
@@ -331,7 +330,7 @@ def test_one_bad_element_does_not_lose_the_others() -> None:
 
 def test_the_bucket_lets_a_burst_through_and_then_the_rate() -> None:
     time = FakeTime()
-    bucket = TokenBucket(10, clock=time.clock())
+    bucket = Pace(10, clock=time.clock(), burst=10)
     assert [bucket.wait_s() for _ in range(10)] == [0.0] * 10
     assert bucket.wait_s() == pytest.approx(0.1)
     time.now = 100.0
@@ -384,9 +383,8 @@ def test_compressed_answers_are_read() -> None:
     assert client_of(packed).call("x", [1], decoder=ANY) == [1]
 
 
-def test_an_answer_larger_than_the_bound_is_a_question_that_was_too_big(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recon.sources.chain.rpc.BODY_BYTES_MAX", 1_000)
-    client = client_of(vendor.handler_of(lambda call: "x" * 5_000))
+def test_an_answer_larger_than_the_bound_is_a_question_that_was_too_big() -> None:
+    client = client_of(vendor.handler_of(lambda call: "x" * 5_000), body_bytes_max=1_000)
     with pytest.raises(RpcError) as caught:
         client.call("x", [], decoder=TEXT)
     assert caught.value.complaint.fault is Fault.SIZE

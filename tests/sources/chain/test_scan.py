@@ -15,8 +15,8 @@ from recon.sources.chain.blocks import bloom_may_hold
 from recon.sources.chain.evm import ChainSettings, Endpoint, EvmChain
 from recon.sources.chain.logs import empty_columns
 from recon.sources.chain.reading import replace_range
-from recon.sources.chain.rpc import Clock
 from recon.sources.chain.scan import Hole, Scan
+from recon.sources.http import Clock
 from recon.sources.interface import Reading
 from tests.support import vendor_faults as vendor
 from tests.support.chain_reading import (

@@ -9,8 +9,8 @@ import pytest
 
 from recon.core.errors import ConfigError
 from recon.core.registry import load_registry
+from recon.sources.http import Secret
 from recon.sources.providers.claims import CLAIM_PROBLEMS, parse_ms
-from recon.sources.providers.http import Secret
 from recon.sources.providers.request_network.api import RequestNetworkSettings
 from recon.sources.providers.request_network.claims import decide_state, read_amount, token_of
 from tests.support.asking_request_network import (

@@ -9,8 +9,9 @@ import pytest
 
 from recon.core.errors import WrongSourceError
 from recon.core.registry import load_registry
+from recon.sources.http import Secret
 from recon.sources.interface import ClaimKey, no_progress
-from recon.sources.providers.http import CredentialsRefusedError, ProviderUnusableError, Secret
+from recon.sources.providers.polite import CredentialsRefusedError, ProviderUnusableError
 from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
 from tests.support.asking_request_network import (
     FROM_MS,

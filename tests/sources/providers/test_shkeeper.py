@@ -10,9 +10,10 @@ import pytest
 
 from recon.core.errors import ConfigError
 from recon.core.registry import load_registry
+from recon.sources.http import Clock, Secret
 from recon.sources.interface import ClaimKey, Coverage, Reading, no_progress
 from recon.sources.providers.claims import CLAIM_PROBLEMS
-from recon.sources.providers.http import Clock, CredentialsRefusedError, ProviderUnusableError, Secret
+from recon.sources.providers.polite import CredentialsRefusedError, ProviderUnusableError
 from recon.sources.providers.shkeeper.api import Shkeeper, ShkeeperSettings
 from recon.sources.providers.shkeeper.claims import COINS, coin_of, coins_of, restore_units
 from tests.support.provider_servers import (

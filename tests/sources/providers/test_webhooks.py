@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recon.sources.providers.http import Secret
+from recon.sources.http import Secret
 from recon.sources.providers.webhooks import UnknownWebhookProviderError, verify_webhook
 from tests.support.provider_servers import PAYLOADS
 

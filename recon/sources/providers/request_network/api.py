@@ -20,6 +20,7 @@ from urllib.parse import quote
 from recon.core.errors import ConfigError, WrongSourceError
 from recon.core.ids import normalise_reference, normalise_request_id
 from recon.core.registry import Registry
+from recon.sources.http import Clock, Secret
 from recon.sources.interface import ClaimKey, Coverage, Gap, Progress, Reading
 from recon.sources.providers.claims import (
     Said,
@@ -32,15 +33,13 @@ from recon.sources.providers.claims import (
     reading_of,
     text_or_none,
 )
-from recon.sources.providers.http import (
+from recon.sources.providers.polite import (
     Answer,
-    Clock,
     CredentialsRefusedError,
     Manners,
     Phase,
     PoliteClient,
     ProviderUnusableError,
-    Secret,
     error_text,
 )
 from recon.sources.providers.request_network.claims import (

@@ -15,17 +15,16 @@ from urllib.parse import quote
 
 from recon.core.errors import ConfigError
 from recon.core.registry import Registry
+from recon.sources.http import Clock, Secret
 from recon.sources.interface import ClaimKey, Coverage, Gap, Progress, Reading
 from recon.sources.providers.claims import Said, dicts_of, failed_row, not_found_row, reading_of, text_or_none
-from recon.sources.providers.http import (
+from recon.sources.providers.polite import (
     Answer,
-    Clock,
     CredentialsRefusedError,
     Manners,
     Phase,
     PoliteClient,
     ProviderUnusableError,
-    Secret,
     error_text,
 )
 from recon.sources.providers.shkeeper.claims import (

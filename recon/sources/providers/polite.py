@@ -1,4 +1,4 @@
-"""The one polite HTTP client that providers are asked through: slow enough, bounded, and honest about bad answers.
+"""How a provider is asked: slowly enough, with bounded retries, and honest about bad answers.
 
 A call never raises because the world is sick: it gives an :class:`Answer` whose ``kind`` says what came back and whose
 ``problem`` is a sentence without secrets. Calls are paced, retried with jitter, paused for minutes when the provider
@@ -13,17 +13,26 @@ import hashlib
 import json
 import logging
 import random
-import re
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from recon.core.errors import ConfigError, SourceError
-from recon.core.text import clean_text
+from recon.core.tries import Backoff, Tries
+from recon.sources.http import (
+    BODY_BYTES_MAX,
+    Clock,
+    HttpClient,
+    NoReply,
+    Pace,
+    Reply,
+    clean_message,
+    is_http_url,
+    origin_of,
+    retry_after_s,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -37,32 +46,6 @@ an answer that ended early; ``late`` a deadline; ``stopped`` was not asked becau
 
 RETRIED: Final = frozenset({"slow_down", "sick", "empty", "garbage", "cut", "unreachable"})
 _log = logging.getLogger("recon.http")
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
-
-
-class Secret:
-    """A text that is used and never shown: its ``repr`` and ``str`` hide it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The text itself, for the one place that sends it."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(("Secret", self._value))
-
-    def __repr__(self) -> str:
-        return "Secret(***)" if self._value else "Secret(not set)"
 
 
 class UrlError(ConfigError):
@@ -93,15 +76,6 @@ class CredentialsRefusedError(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """Where time comes from: UTC milliseconds, a monotonic second counter, and sleeping. Tests pass their own."""
-
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True, slots=True)
 class Manners:
     """How politely and how long a provider is asked.
 
@@ -129,7 +103,7 @@ class Manners:
     pause_s: float = 310.0
     pauses_max: int = 2
     failures_max: int = 5
-    body_bytes_max: int = 256 * 1024 * 1024
+    body_bytes_max: int = BODY_BYTES_MAX
 
     def __post_init__(self) -> None:
         for name in ("rate_per_s", "timeout_s", "call_deadline_s", "deadline_s", "body_bytes_max", "failures_max"):
@@ -151,25 +125,6 @@ class Answer:
     problem: str | None = None
     digest: str | None = None
     retry_after_s: float | None = None
-
-
-def clean_message(text: object, *, secrets: tuple[str, ...] = ()) -> str:
-    """A message for people: the secrets gone, every URL cut down to its host, one bounded line."""
-    line = text if isinstance(text, str) else str(text)
-    for secret in secrets:
-        if secret:
-            line = line.replace(secret, "***")
-    return clean_text(_URL.sub(lambda found: origin_of(found[0]), line))
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL: no user, password, path or query, any of which may hold a key."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else "an unnamed host"
-    except ValueError:
-        return "an unnamed host"
 
 
 def error_text(body: Any, *, secrets: tuple[str, ...] = ()) -> str:
@@ -207,24 +162,6 @@ def parse_json(raw: bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-class Pace:
-    """Lets calls through evenly, ``rate_per_s`` a second, whichever phase or thread makes them."""
-
-    def __init__(self, rate_per_s: float, clock: Clock) -> None:
-        self._gap_s = 1.0 / rate_per_s
-        self._clock = clock
-        self._next_at = clock.monotonic()
-        self._lock = threading.Lock()
-
-    def delay_s(self) -> float:
-        """Take the next place and say how long to wait for it."""
-        with self._lock:
-            now = self._clock.monotonic()
-            at = max(now, self._next_at)
-            self._next_at = at + self._gap_s
-            return at - now
-
-
 @dataclass(frozen=True, slots=True)
 class PoliteClient:
     """Where a provider is and how it is asked; :meth:`phase` opens the connections.
@@ -246,17 +183,11 @@ class PoliteClient:
     pace: Pace = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.base_url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-            usable = usable and not parts.query and not parts.fragment
-        except ValueError:
-            usable = False
-        if not usable or not self.base_url.isprintable() or " " in self.base_url:
+        if not _is_base_url(self.base_url):
             raise UrlError(source=self.source, found=origin_of(self.base_url))
         if not all(value.isascii() and value.isprintable() for value in self.headers.values()):
             raise ConfigError(f"{self.source}: the API key holds characters that cannot be sent. Copy it again.")
-        object.__setattr__(self, "pace", Pace(self.manners.rate_per_s, self.clock))
+        object.__setattr__(self, "pace", Pace(self.manners.rate_per_s, clock=self.clock))
 
     @property
     def origin(self) -> str:
@@ -272,23 +203,24 @@ class PoliteClient:
     @contextmanager
     def phase(self) -> Iterator[Phase]:
         """Open connections for one piece of work with a deadline and counters of its own; closed at the end."""
-        import httpx
-
-        # SSL_CERT_FILE is heeded, so that a private authority works. Nothing else of the environment is: a proxy
-        # set for something else must not receive the key.
-        is_secure = self.transport is None and urlsplit(self.base_url).scheme == "https"
-        client = httpx.Client(
-            headers={**self.headers, "accept": "application/json", "user-agent": "recon"},
-            follow_redirects=False,
-            trust_env=False,
-            verify=httpx.create_ssl_context() if is_secure else False,  # plain http has no certificate
+        client = HttpClient(
+            clock=self.clock,
+            timeout_s=self.manners.timeout_s,
+            headers=self.headers,
+            body_bytes_max=self.manners.body_bytes_max,
             transport=self.transport,
-            limits=httpx.Limits(max_connections=16, keepalive_expiry=15),
         )
         try:
             yield Phase(self, client)
         finally:
             client.close()
+
+
+def _is_base_url(url: str) -> bool:
+    if not is_http_url(url) or not url.isprintable() or " " in url:
+        return False
+    parts = urlsplit(url)
+    return not parts.query and not parts.fragment
 
 
 class Phase:
@@ -297,9 +229,7 @@ class Phase:
     ``stopped`` is the reason why nothing more is asked, or None.
     """
 
-    def __init__(self, owner: PoliteClient, client: httpx.Client) -> None:
-        self.calls = 0
-        self.wire_bytes = 0
+    def __init__(self, owner: PoliteClient, client: HttpClient) -> None:
         self.stopped: str | None = None
         self._owner = owner
         self._client = client
@@ -308,6 +238,16 @@ class Phase:
         self._pauses = 0
         self._failures = 0
         self._random = random.Random(owner.seed)  # noqa: S311 - jitter, not a secret
+
+    @property
+    def calls(self) -> int:
+        """HTTP requests so far."""
+        return self._client.meter.calls
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes on the wire so far."""
+        return self._client.meter.wire_bytes
 
     def get(self, path: str, params: Mapping[str, str] | None = None, *, retries_max: int | None = None) -> Answer:
         """Ask once, with retries. Never raises for what the provider or the network does."""
@@ -327,37 +267,41 @@ class Phase:
 
     def _tries(self, path: str, params: Mapping[str, str] | None, retries_max: int) -> Answer:
         manners, clock = self._owner.manners, self._owner.clock
-        ends = clock.monotonic() + manners.call_deadline_s
+        tries = Tries(
+            Backoff(manners.backoff_s, manners.backoff_max_s, share_min=0.5, share_max=1.5),
+            sleep=clock.sleep,
+            monotonic=clock.monotonic,
+            tries_max=retries_max + 1,
+            ends_at=clock.monotonic() + manners.call_deadline_s,
+            draw=self._random.random,
+        )
         answer = Answer(kind="late", problem=self._say("was not asked: no time was left"))
-        for attempt in range(retries_max + 1):
-            if not self._wait(self._owner.pace.delay_s()):
+        pause_s: float | None = 0.0
+        while pause_s is not None:
+            if not self._wait(pause_s) or not self._wait(self._owner.pace.wait_s()):
                 return self._out_of_time(answer)
-            answer = self._once(path, params, min(ends, self._ends))
-            self._slow_downs = self._slow_downs + 1 if answer.kind == "slow_down" else 0
-            if answer.kind not in RETRIED or attempt == retries_max:
-                break
-            if self._slow_downs >= manners.slow_downs_max:
-                if self._pauses >= manners.pauses_max:
-                    break
-                self._pauses += 1
-                _log.warning("%s asks us to slow down; waiting %.0f s", self._owner.source, manners.pause_s)
-                if not self._wait(manners.pause_s):
-                    return self._out_of_time(answer)
-                ends = clock.monotonic() + manners.call_deadline_s
-                continue
-            pause_s = self._backoff_s(attempt, answer)
-            if clock.monotonic() + pause_s >= ends:
-                break
-            if not self._wait(pause_s):
-                return self._out_of_time(answer)
+            answer = self._once(path, params, min(tries.ends_at, self._ends))
+            pause_s = self._pause_s(answer, tries)
         if answer.kind == "slow_down":
             self.stopped = f"{answer.problem} It went on after {self._pauses} long pauses; no more was asked."
         return answer
 
-    def _backoff_s(self, attempt: int, answer: Answer) -> float:
+    def _pause_s(self, answer: Answer, tries: Tries) -> float | None:
+        """How long to wait before the next try, None where there is to be none."""
         manners = self._owner.manners
-        wanted: float = min(manners.backoff_max_s, manners.backoff_s * 2**attempt) * (0.5 + self._random.random())
-        return max(wanted, min(answer.retry_after_s or 0.0, manners.pause_s))
+        self._slow_downs = self._slow_downs + 1 if answer.kind == "slow_down" else 0
+        if answer.kind not in RETRIED:
+            return None
+        if self._slow_downs < manners.slow_downs_max:
+            asked_for_s = min(answer.retry_after_s or 0.0, manners.pause_s)
+            return tries.next_pause_s(pause_min_s=asked_for_s)
+        if tries.is_last or self._pauses >= manners.pauses_max:
+            return None
+        self._pauses += 1
+        _log.warning("%s asks us to slow down; waiting %.0f s", self._owner.source, manners.pause_s)
+        # The long pause is not counted: the call begins anew after it.
+        tries.ends_at = self._owner.clock.monotonic() + manners.pause_s + manners.call_deadline_s
+        return tries.next_pause_s(pause_s=manners.pause_s)
 
     def _wait(self, seconds: float) -> bool:
         """Sleep, unless the phase would be over before the end of it."""
@@ -379,61 +323,43 @@ class Phase:
     def _say(self, what: str) -> str:
         return f"{self._owner.source} at {self._owner.origin} {what}"
 
-    def _once(self, path: str, params: Mapping[str, str] | None, ends: float) -> Answer:
-        import httpx
+    def _once(self, path: str, params: Mapping[str, str] | None, ends_at: float) -> Answer:
+        url = self._owner.base_url.rstrip("/") + path
+        reply = self._client.get(url, params, ends_at=ends_at)
+        if isinstance(reply, Reply):
+            return self._judge(reply)
+        return Answer(
+            kind="unreachable" if reply.kind == "silent" else reply.kind,
+            status=reply.status,
+            problem=self._say(self._why_none(reply)),
+        )
 
-        self.calls += 1
-        left_s = max(0.01, ends - self._owner.clock.monotonic())
-        try:
-            return _within(left_s, lambda: self._exchange(path, params, left_s))
-        except _LateError:
-            return Answer(kind="late", problem=self._say(f"gave no whole answer within {left_s:.0f} s."))
-        except httpx.RemoteProtocolError:
-            return Answer(kind="cut", problem=self._say("broke off in the middle of its answer."))
-        except (httpx.TimeoutException, httpx.TransportError, httpx.DecodingError, httpx.InvalidURL, OSError) as error:
-            return Answer(kind="unreachable", problem=self._say(f"could not be reached: {self._reason(error)}."))
+    def _why_none(self, reply: NoReply) -> str:
+        manners = self._owner.manners
+        if reply.kind == "late":
+            return f"gave no whole answer within {reply.after_s:.0f} s."
+        if reply.kind == "cut":
+            return "broke off in the middle of its answer."
+        if reply.kind == "too_large":
+            return f"sent more than {manners.body_bytes_max} bytes (body_bytes_max)."
+        if reply.kind == "silent":
+            return f"could not be reached: no answer within {manners.timeout_s:g} s."
+        said = clean_message(reply.said, secrets=self._owner.secrets).rstrip(".")
+        return f"could not be reached: {said or reply.error}."
 
-    def _reason(self, error: Exception) -> str:
-        import httpx
-
-        if isinstance(error, httpx.TimeoutException):
-            return f"no answer within {self._owner.manners.timeout_s:g} s"
-        said = clean_message(error, secrets=self._owner.secrets).rstrip(".")
-        return said or type(error).__name__
-
-    def _exchange(self, path: str, params: Mapping[str, str] | None, left_s: float) -> Answer:
-        owner, url = self._owner, self._owner.base_url.rstrip("/") + path
-        ends = owner.clock.monotonic() + left_s
-        with self._client.stream(
-            "GET", url, params=dict(params) if params else None, timeout=min(owner.manners.timeout_s, left_s)
-        ) as response:
-            raw = bytearray()
-            try:
-                for piece in response.iter_bytes():
-                    raw += piece
-                    if len(raw) > owner.manners.body_bytes_max:
-                        problem = self._say(f"sent more than {owner.manners.body_bytes_max} bytes (body_bytes_max).")
-                        return Answer(kind="too_large", status=response.status_code, problem=problem)
-                    if owner.clock.monotonic() > ends:
-                        raise _LateError
-            finally:
-                # A transport in memory counts nothing; its body is what came over the wire.
-                self.wire_bytes += response.num_bytes_downloaded or len(raw)
-            return self._judge(response, bytes(raw))
-
-    def _judge(self, response: httpx.Response, raw: bytes) -> Answer:
-        status, body, readable = response.status_code, None, True
+    def _judge(self, reply: Reply) -> Answer:
+        status, raw, body, readable = reply.status, reply.body, None, True
         try:
             body = parse_json(raw) if raw.strip() else None
         except ValueError:
             readable = False
-        is_web_page = "html" in response.headers.get("content-type", "").lower() and not readable
+        is_web_page = "html" in reply.headers.get("content-type", "").lower() and not readable
         is_html = raw.lstrip()[:1] == b"<" or is_web_page
         said = error_text(body, secrets=self._owner.secrets)
         answered = f"answered {status}" + (f" ({said})" if said else "")
         kind, what = _kind_of(status, empty=not raw.strip(), readable=readable, is_html=is_html)
         if kind == "redirect":
-            target = origin_of(response.headers.get("location", ""))
+            target = origin_of(reply.headers.get("location", ""))
             target = self._owner.origin if target == "an unnamed host" else target
             what = f"a redirect to {target}, which was not followed: it may be a login page or the address may be wrong"
         problem = None if kind == "ok" else self._say(f"{answered}{': ' if what else ''}{what}.")
@@ -445,7 +371,7 @@ class Phase:
             body=body,
             problem=problem,
             digest=hashlib.sha256(raw).hexdigest(),
-            retry_after_s=_retry_after_s(response.headers.get("retry-after", "")),
+            retry_after_s=retry_after_s(reply.headers.get("retry-after")),
         )
 
 
@@ -471,35 +397,3 @@ def _kind_of(status: int, *, empty: bool, readable: bool, is_html: bool) -> tupl
     if not readable:
         return "garbage", "not whole JSON"
     return "ok", ""
-
-
-def _retry_after_s(text: str) -> float | None:
-    return float(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
-
-
-class _LateError(Exception):
-    """The deadline of one try is over."""
-
-
-def _within(seconds: float, job: Callable[[], Answer]) -> Answer:
-    """Run ``job`` in a thread and stop waiting after ``seconds``.
-
-    The timeouts of a connection count silence only: name resolution and headers that trickle byte by byte escape them.
-    """
-    result: list[Answer] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            result.append(job())
-        except BaseException as error:  # handed to the caller below, whatever it is
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True, name="recon-http")
-    thread.start()
-    thread.join(seconds + 0.25)
-    if failure:
-        raise failure[0]
-    if not result:
-        raise _LateError
-    return result[0]

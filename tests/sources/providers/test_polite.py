@@ -12,17 +12,8 @@ import pytest
 
 from recon.core.errors import ConfigError
 from recon.core.text import clean_text
-from recon.sources.providers.http import (
-    Answer,
-    Clock,
-    Manners,
-    PoliteClient,
-    Secret,
-    UrlError,
-    clean_message,
-    error_text,
-    parse_json,
-)
+from recon.sources.http import Clock, Secret, clean_message
+from recon.sources.providers.polite import Answer, Manners, PoliteClient, UrlError, error_text, parse_json
 from tests.support.provider_servers import FakeClock, Faults, Handler, in_memory, payload, serve, with_faults
 
 KEY = "sekret-key-0123456789"

@@ -20,7 +20,7 @@ from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import UsageError
 from recon.core.version import __version__
 from recon.files import is_waiting, make_folder, remove_waiting, replace_file
-from recon.snapshots.sealed import SnapshotExistsError, file_digest, is_sealed, read_table
+from recon.snapshots.sealed import MANIFEST, SnapshotExistsError, file_digest, is_sealed, read_table
 from recon.sources.interface import Coverage, Gap, Reading
 
 if TYPE_CHECKING:
@@ -96,7 +96,6 @@ class Unfinished:
                     raise OtherRunError(path=path, what=what)
             self._state = state
         make_folder(path / FOLDER)
-        remove_waiting(path / STATE)
         self._save()
 
     @property
@@ -158,6 +157,8 @@ class Unfinished:
     def clear(self) -> None:
         """Take away what only an unfinished snapshot holds; it is sealed now."""
         (self.path / STATE).unlink(missing_ok=True)
+        for name in (STATE, MANIFEST):
+            remove_waiting(self.path / name)
         shutil.rmtree(self.path / FOLDER, ignore_errors=True)
 
     def _save(self) -> None:

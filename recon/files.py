@@ -29,8 +29,7 @@ from typing import Any, Final
 from recon.core.errors import RefusedError, StoppedError
 
 FILE_MODE: Final = 0o600
-FOLDER_MODE: Final = 0o700
-"""Plans, snapshots, cases, reports and logs hold customer data: nobody but their owner reads them."""
+"""Plans, snapshots, cases, reports and logs hold customer data: their owner reads them, and a group that shares them."""
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 GENESIS: Final = "0" * 64
@@ -74,6 +73,26 @@ class LongLineError(RefusedError):
         )
 
 
+@dataclass(slots=True)
+class _Rights:
+    """The rights of new files, for the whole process, as its umask is."""
+
+    file_mode: int = FILE_MODE
+
+
+_rights = _Rights()
+
+
+def use_file_mode(mode: int) -> None:
+    """Give files and logs that are made from now on these rights; folders also let those in who may read."""
+    _rights.file_mode = mode
+
+
+def touch_private(path: Path) -> None:
+    """Make an empty file with the rights of new files, for another library to fill."""
+    path.touch(mode=_rights.file_mode)
+
+
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
     """Tell a full disk as :class:`NoRoomError`; any other failure of the system stays what it is."""
@@ -86,13 +105,14 @@ def room_for(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it that are missing, for their owner only; one that is there stays as it is."""
+    """Make a folder and those above it that are missing, as private as files; one that is there stays as it is."""
     missing = []
     while not path.exists():
         missing.append(path)
         path = path.parent
     for folder in reversed(missing):
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        # Who may read the files may enter the folder.
+        folder.mkdir(mode=_rights.file_mode | (_rights.file_mode & 0o444) >> 2, exist_ok=True)
         _sync_folder(folder.parent)
 
 
@@ -106,12 +126,12 @@ def check_free(path: Path) -> None:
         raise FileThereError(path=str(path))
 
 
-def save_new(path: Path, data: bytes | Iterable[bytes], *, mode: int = FILE_MODE) -> None:
+def save_new(path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None) -> None:
     """Write a file that is not there yet; no link is followed, and after a failure there is still none.
 
     Args:
         data: All of it, or piece by piece.
-        mode: The rights of the file, less those that the process takes away from every file.
+        mode: The rights of the file when not the usual ones, less those that the process takes away from every file.
 
     Raises:
         FileThereError: Something stands there; it is as it was.
@@ -119,7 +139,8 @@ def save_new(path: Path, data: bytes | Iterable[bytes], *, mode: int = FILE_MODE
         OSError: The folder is missing or closed.
     """
     check_free(path)
-    with room_for(path), _written_beside(path, data, mode=mode) as waiting:
+    rights = _rights.file_mode if mode is None else mode
+    with room_for(path), _written_beside(path, data, mode=rights) as waiting:
         _put_if_free(waiting, path)
         try:
             waiting.unlink(missing_ok=True)
@@ -141,7 +162,7 @@ def replace_file(
     """Put new content in place of a file's old one, or leave the old one; a link there is replaced, not followed.
 
     Args:
-        mode: The rights of the file; those of the old one, or the owner's alone, when not given.
+        mode: The rights of the file; those of the old one, else the usual ones, when not given.
         prepare: Called with the handle and the path of the new file before it is synced, to give it an owner.
         check: Called right before the new file takes its place; what it raises leaves the old one.
         on_step: Called with ``created``, ``written``, ``owned``, ``synced``, ``renamed`` once that is done.
@@ -160,10 +181,10 @@ def replace_file(
 
 
 def sync_file(path: Path) -> None:
-    """Make a file that another library has written last, and its owner's alone."""
+    """Make a file that another library has written last, and as private as others."""
     handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     try:
-        os.fchmod(handle, FILE_MODE)
+        os.fchmod(handle, _rights.file_mode)
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -227,8 +248,8 @@ def _rights_of(path: Path) -> int:
     try:
         facts = path.lstat()
     except FileNotFoundError:
-        return FILE_MODE
-    return stat.S_IMODE(facts.st_mode) if stat.S_ISREG(facts.st_mode) else FILE_MODE
+        return _rights.file_mode
+    return stat.S_IMODE(facts.st_mode) if stat.S_ISREG(facts.st_mode) else _rights.file_mode
 
 
 def _write_all(handle: int, pieces: Iterable[bytes]) -> None:
@@ -263,7 +284,7 @@ def _put_if_free(waiting: Path, path: Path) -> None:
 def _put_without_link(waiting: Path, path: Path) -> None:
     """On a file system without hard links: take the name with an empty file, then replace that."""
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _rights.file_mode))
     except FileExistsError as error:
         raise FileThereError(path=str(path)) from error
     try:
@@ -379,7 +400,7 @@ class ChainedLog:
             seal: Called under the lock; gives the lines, each with its end. What it raises leaves the log as it was.
         """
         make_folder(self.path.parent)
-        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, FILE_MODE)
+        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _rights.file_mode)
         try:
             _lock(handle)
             end = _end_of(handle, self.path)

@@ -19,6 +19,7 @@ import pytest
 
 from recon.core.errors import StoppedError
 from recon.files import (
+    FILE_MODE,
     GENESIS,
     ChainedLog,
     FileThereError,
@@ -32,6 +33,8 @@ from recon.files import (
     replace_file,
     save_new,
     sync_file,
+    touch_private,
+    use_file_mode,
 )
 
 Writer = Callable[[Path, bytes], None]
@@ -357,6 +360,20 @@ def test_folders_are_their_owners_alone_and_those_that_are_there_stay(tmp_path: 
     assert [mode_of(tmp_path / part) for part in ("open", "open/a", "open/a/b")] == [0o755, 0o700, 0o700]
     make_folder(tmp_path / "open")
     assert mode_of(tmp_path / "open") == 0o755
+
+
+def test_a_group_may_share_what_is_made(tmp_path: Path) -> None:
+    use_file_mode(0o640)
+    try:
+        make_folder(tmp_path / "shared")
+        save_new(tmp_path / "shared" / "plan.json", b"new")
+        replace_file(tmp_path / "shared" / "lease.json", b"new")
+        ChainedLog(tmp_path / "shared" / "history.ndjson").add({"n": 0})
+        touch_private(tmp_path / "shared" / "table.parquet")
+    finally:
+        use_file_mode(FILE_MODE)
+    assert mode_of(tmp_path / "shared") == 0o750
+    assert {mode_of(path) for path in (tmp_path / "shared").iterdir()} == {0o640}
 
 
 def test_a_file_of_another_library_is_synced_and_made_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError, StoppedError, UsageError
 from recon.core.model import Policy, Target
 from recon.core.tables import TABLES, Schema, schema_of, table_of
-from recon.files import FILE_MODE, NO_ROOM, NoRoomError, make_folder, save_new, sync_file
+from recon.files import NO_ROOM, NoRoomError, make_folder, save_new, sync_file, touch_private
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import Frame
 
@@ -240,7 +240,7 @@ class SnapshotWriter:
     def _private_file(self, name: str) -> Path:
         """Where a table is written, with rights for its owner only from its first byte on."""
         path = self.file(name)
-        path.touch(mode=FILE_MODE)
+        touch_private(path)
         return path
 
     def seal(

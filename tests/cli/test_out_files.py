@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from recon.cli import cli
 from recon.cli.lazy import STOPPED, leave
-from recon.files import NO_ROOM
+from recon.files import FILE_MODE, NO_ROOM, use_file_mode
 from recon.simulation import plant_world, write_world
 
 WRITING = [
@@ -74,6 +74,21 @@ def test_what_a_plan_leaves_is_its_owners_alone_and_no_planted_link_is_followed(
         expected = 0o700 if path.is_dir() else 0o444 if path.name.startswith("author-") else 0o600
         assert rights == expected, f"{path.relative_to(tmp_path)}: {rights:04o}"
     assert run("plan", "--config", config, "--engine", "polars", "--out", out).exit_code == 3
+
+
+def test_a_group_reads_what_the_configuration_lets_it_read(tmp_path: Path) -> None:
+    write_world(plant_world("webhook_lost", seed=4), tmp_path / "world")
+    config, out = tmp_path / "world" / "recon.toml", tmp_path / "plans" / "plan.json"
+    given = config.read_text()
+    try:
+        config.write_text(given + '\n[output]\nmode = "0640"\n')
+        assert run("plan", "--config", config, "--engine", "polars", "--out", out).exit_code == 1
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (out.parent, out)] == [0o750, 0o640]
+        config.write_text(given + '\n[output]\nmode = "0777"\n')
+        refused = run("plan", "--config", config, "--out", tmp_path / "other.json")
+        assert (refused.exit_code, '"output.mode" cannot be used' in refused.stderr) == (2, True)
+    finally:
+        use_file_mode(FILE_MODE)
 
 
 def test_the_list_of_what_to_replay_is_written_privately_and_once(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from typing import Any, Final
 from recon.core.errors import RefusedError, StoppedError
 
 FILE_MODE: Final = 0o600
-"""Plans, snapshots, cases, reports and logs hold customer data: their owner reads them, and a group that shares them."""
+"""Plans, snapshots, cases, reports and logs hold customer data, which nobody but their owner reads."""
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 GENESIS: Final = "0" * 64

@@ -359,6 +359,66 @@ def test_sources_never_write() -> None:
     )
 
 
+DURABLE = {"fsync", "fdatasync", "hardlink_to", "link_to", "renames", "NamedTemporaryFile", "mkstemp", "mktemp"}
+"""Calls that make a file last or appear, which is the business of files.py alone, whoever they are called on."""
+PUTS = {"replace", "rename", "link"}
+"""The same where they are called on ``os``, and with one argument, as on a path: text is replaced with two."""
+TEXT_WRITES = {"write_text", "write_bytes"}
+WRITES_ITSELF = {
+    "simulation/world.py": "writes a made-up world, which can be made again from its seed",
+}
+"""Files that may write others by themselves, with the reason; every other asks files.py."""
+
+
+def places_files(path: Path) -> Iterator[str]:
+    for node, name in calls(path):
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        on_os = isinstance(owner, ast.Name) and owner.id in ("os", "shutil")
+        on_path = owner is not None and len(node.args) == 1 and not node.keywords and name in ("replace", "rename")
+        # Frames of the columnar modules are renamed with one argument, too; no path is ever there.
+        is_columnar = path.relative_to(PACKAGE).as_posix() in COLUMNAR if path.is_relative_to(PACKAGE) else False
+        if (
+            name in DURABLE | TEXT_WRITES
+            or (name in PUTS | {"move", "copy"} and on_os)
+            or (on_path and not is_columnar)
+        ):
+            yield f"{where(path, node)} calls {name}"
+
+
+def test_only_files_py_puts_files_in_their_place() -> None:
+    assert len(list(places_files(PACKAGE / "files.py"))) > 4, "it looks for what files.py does"
+    none(
+        problem
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).as_posix() not in {"files.py", *WRITES_ITSELF}
+        for problem in places_files(path)
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.replace(waiting, path)",
+        "os.rename(waiting, path)",
+        "os.link(waiting, path)",
+        "waiting.replace(path)",
+        "waiting.rename(path.with_name('a'))",
+        "path.hardlink_to(waiting)",
+        "os.fsync(handle)",
+        "tempfile.NamedTemporaryFile()",
+        "shutil.move(waiting, path)",
+        "path.write_text(text)",
+    ],
+)
+def test_a_file_put_in_its_place_by_hand_is_noticed(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.py"
+    path.write_text(code)
+    assert list(places_files(path))
+    path.write_text("text.replace('a', 'b'); replace(plan, digest=''); moment.replace(tzinfo=UTC)")
+    tree_of.cache_clear()
+    assert list(places_files(path)) == []
+
+
 # The columnar code
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recon.cli.common import (
+    NewFilePath,
     config_option,
     format_option,
     note,
@@ -137,7 +138,7 @@ def runs(run: str | None, config_path: Path | None, output: str) -> None:
 @config_option
 @click.option("--payment", "payments", multiple=True, metavar="ID", help="Only this payment; repeatable.")
 @click.option("--verdict", "verdicts", multiple=True, metavar="NAME", help="Only payments of this verdict; repeatable.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Plan file to write.")
+@click.option("--out", type=NewFilePath(), help="Plan file to write.")
 @format_option
 @part_option
 def undo(*, run: str, config_path: Path | None, out: Path | None, output: str, part: str | None, **chosen: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from recon.core.errors import IdError, RefusedError, UsageError
+from recon.core.errors import IdError, UsageError
+from recon.files import check_free
 
 if TYPE_CHECKING:
     from recon.core.model import Plan
@@ -87,7 +89,6 @@ def resolve_moment(value: datetime | timedelta | None, *, now: datetime) -> date
 def operator_name() -> str:
     """Who acts: ``RECON_OPERATOR``, else the login name."""
     import getpass
-    import os
 
     try:
         return os.environ.get("RECON_OPERATOR", "").strip() or getpass.getuser()
@@ -239,14 +240,25 @@ def _payment_id(text: str) -> str:
 def free_path(path: Path) -> Path:
     """The path itself, or with ``-2``, ``-3`` and so on before its ending when something is there already."""
     candidate, number = path, 1
-    while candidate.exists():
+    while os.path.lexists(candidate):
         number += 1
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return candidate
 
 
-class FileThereError(RefusedError):
-    """A file that a command would write exists already."""
+class NewFilePath(click.Path):
+    """A file that a command will write: refused before anything is read if something stands there."""
 
-    def __init__(self, *, path: str) -> None:
-        super().__init__(f"{path} is there already and was left as it is; name another, or move it away.")
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it.
+
+        Raises:
+            FileThereError: Something stands there.
+        """
+        path = Path(str(super().convert(value, param, ctx)))
+        if ctx is None or not ctx.resilient_parsing:
+            check_free(path)
+        return path

@@ -180,4 +180,5 @@ author_may_approve = true
 [output]
 # Snapshots, plans and the run history.
 dir = "recon-out"
+mode = "0600"                            # rights of new files; "0640" lets a group read them
 """

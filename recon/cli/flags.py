@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recon.cli.common import (
+    NewFilePath,
     config_option,
     format_option,
     free_path,
@@ -70,7 +71,7 @@ def status(config_path: Path | None, output: str) -> None:
 @click.option("--recipe", required=True, metavar="NAME", help="incident, migration, merged, cutoff, read-only or own.")
 @click.option("--sick", default="request_network", show_default=True, help="The rail that misbehaves.")
 @click.option("--to", "safe", metavar="RAIL", help="The rail payments go to; the other of the two unless named.")
-@click.option("--out", type=_PLAN, help="Plan file to write.")
+@click.option("--out", type=NewFilePath(), help="Plan file to write.")
 @click.option("--plan", "evidence", type=_PLAN, help="Plan of corrections that says what is not credited.")
 @click.option("--no-blast", is_flag=True, help="Do not read the database to measure what the switch hits.")
 @format_option
@@ -101,7 +102,7 @@ def rollback(*, config_path: Path | None, recipe: str, sick: str, safe: str | No
 @flags.command()
 @click.argument("provider")
 @config_option
-@click.option("--out", type=_PLAN, help="Plan file to write.")
+@click.option("--out", type=NewFilePath(), help="Plan file to write.")
 @click.option("--plan", "evidence", type=_PLAN, help="Plan of corrections to judge by; the latest unless named.")
 @click.option("--deliveries", type=_PLAN, help="File of webhook delivery records, one JSON object a line.")
 @click.option("--sample", "sample_path", type=_PLAN, help="The signed manual sample.")
@@ -165,7 +166,7 @@ def apply_command(*, plan_path: Path, config_path: Path | None, output: str, **g
 @flags.command()
 @click.argument("run")
 @config_option
-@click.option("--out", type=_PLAN, help="Plan file to write.")
+@click.option("--out", type=NewFilePath(), help="Plan file to write.")
 @format_option
 @part_option
 def undo(*, run: str, config_path: Path | None, out: Path | None, output: str, part: str | None) -> None:

@@ -11,6 +11,7 @@ import click
 from recon.cli.common import (
     Command,
     MomentOption,
+    NewFilePath,
     config_option,
     format_option,
     note,
@@ -96,7 +97,7 @@ def inspect(name: str | None, config_path: Path | None, output: str, part: str |
 @click.argument("name", metavar="ID")
 @config_option
 @evidence_options
-@click.option("--out", type=_FILE, required=True, help="Case file to write.")
+@click.option("--out", type=NewFilePath(), required=True, help="Case file to write.")
 def case(
     *, name: str, config_path: Path | None, out: Path, deliveries: tuple[Path, ...], snapshot_path: Path | None
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import Any, Final
 import click
 
 from recon.core.errors import ReconError, RefusedError, SourceError, StoppedError, UsageError
+from recon.files import NO_ROOM
 
 DONE: Final = 0
 DIFFERENCES: Final = 1
@@ -20,7 +20,6 @@ USAGE: Final = 2
 REFUSED: Final = 3
 INCOMPLETE: Final = 4
 STOPPED: Final = 5
-NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 BUG: Final = 70
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
@@ -112,7 +111,7 @@ def _outcome(error: BaseException) -> tuple[int, str]:
     if isinstance(error, ReconError):
         return _code(error), str(error)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return USAGE, (
+        return STOPPED, (
             f"A file could not be written ({os.strerror(error.errno or 0)}), so what was under way is not finished. "
             "Make room, and run the same command again."
         )

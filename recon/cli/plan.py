@@ -15,6 +15,7 @@ import click
 from recon.cli.common import (
     Command,
     MomentOption,
+    NewFilePath,
     config_option,
     format_option,
     free_path,
@@ -151,7 +152,7 @@ def snapshot(
     "--memory-max-mb", type=click.IntRange(min=100), help="Memory of duckdb in MB; it spills to disk past it."
 )
 @click.option("--spark-master", metavar="ADDRESS", help="Spark cluster; without it Spark runs on this machine.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Plan file to write.")
+@click.option("--out", type=NewFilePath(), help="Plan file to write.")
 @click.option(
     "--new-only", is_flag=True, help="Leave with 1 only for breaks that the plan before had not (nightly job)."
 )

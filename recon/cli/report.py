@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recon.cli.common import config_option, note, settings_from, settings_if_there, write_stdout
+from recon.cli.common import NewFilePath, config_option, note, settings_from, settings_if_there, write_stdout
 from recon.cli.incident import incident
 from recon.core.errors import ConfigError, UsageError
 
@@ -61,7 +61,7 @@ def report() -> None:
 @report.command()
 @click.argument("artefact", metavar="ARTEFACT")
 @config_option
-@click.option("--html", "out", type=_PATH, required=True, help="HTML file to write; never over another file.")
+@click.option("--html", "out", type=NewFilePath(), required=True, help="HTML file to write; never over another file.")
 @click.option(
     "--snapshot",
     "snapshot_path",
@@ -80,10 +80,6 @@ def page(artefact: str, config_path: Path | None, out: Path, snapshot_path: Path
     """
     from recon.reports.pages.html import render_html
 
-    if out.exists():
-        from recon.cli.common import FileThereError
-
-        raise FileThereError(path=str(out))
     text = render_html(page_of(artefact, config_path=config_path, snapshot_path=snapshot_path))
     save_page(text, out)
     write_stdout(f"{out}\n")
@@ -97,12 +93,14 @@ def save_page(text: str, out: Path) -> None:
     """Write the file whole or not at all.
 
     Raises:
+        FileThereError: Something stands there already.
+        NoRoomError: The disk is full.
         UnwritableReportError: It cannot be written there.
     """
-    waiting = out.with_name(f"{out.name}.part")
+    from recon.files import save_new
+
     try:
-        waiting.write_text(text, encoding="utf-8")
-        waiting.replace(out)
+        save_new(out, text.encode())
     except OSError as error:
         raise UnwritableReportError(path=out, why=error.strerror or "unknown reason") from error
 

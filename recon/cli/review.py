@@ -11,6 +11,7 @@ import click
 
 from recon.cli.common import (
     MomentOption,
+    NewFilePath,
     config_option,
     format_option,
     note,
@@ -100,7 +101,7 @@ def show(artefact: Path, payment: str | None, page: int, output: str, part: str 
     "--payment", "payments", multiple=True, metavar="ID", help="Keep the change of this payment, of tier review too."
 )
 @click.option("--max-value", multiple=True, metavar="TOKEN=AMOUNT", help="Drop what is worth more; repeatable.")
-@click.option("--out", type=_PLAN, required=True, help="Plan file to write.")
+@click.option("--out", type=NewFilePath(), required=True, help="Plan file to write.")
 @config_option
 def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: tuple[str, ...]) -> None:
     """Derive a smaller plan with a digest of its own.
@@ -115,10 +116,6 @@ def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: tu
     from recon.plans.make import load_plan, save_plan
     from recon.reports import render_review
 
-    if out.exists():
-        from recon.cli.common import FileThereError
-
-        raise FileThereError(path=str(out))
     plan = load_plan(plan_path)
     settings = settings_if_there(config_path)
     smaller = _selected(plan, chosen["verdicts"], chosen["payments"], parse_amounts(chosen["max_value"]))

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from recon.cli.common import (
+    NewFilePath,
     config_option,
     format_option,
     free_path,
@@ -99,7 +100,7 @@ def backfill() -> None:
 
 @backfill.command()
 @config_option
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Plan file to write.")
+@click.option("--out", type=NewFilePath(), help="Plan file to write.")
 @format_option
 @part_option
 def shkeeper(*, config_path: Path | None, out: Path | None, output: str, part: str | None) -> None:

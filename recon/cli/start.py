@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from recon.cli.common import FileThereError, note, settings_from, write_stdout
+from recon.cli.common import note, settings_from, write_stdout
+from recon.files import FileThereError, save_new
 
 _DEMO_CONFIG = """\
 # The demo: a recorded marketplace stands in for every source, and what is made from it goes beside this file.
@@ -41,10 +42,7 @@ def init(out: Path) -> None:
     from recon.cli.example import EXAMPLE
 
     try:
-        with out.open("x", encoding="utf-8") as stream:
-            stream.write(EXAMPLE)
-    except FileExistsError as error:
-        raise FileThereError(path=str(out)) from error
+        save_new(out, EXAMPLE.encode(), mode=0o644)
     except OSError as error:
         raise click.FileError(str(out), error.strerror or "it cannot be written") from error
     note(f"Wrote {out}. Fill it in, set the secrets it names, then run: recon doctor --config {out}")
@@ -85,7 +83,7 @@ def demo(out: Path, payments: int, seed: int) -> None:
     made = make(settings, begun, snapshot_path=None, engine="polars", out=None)  # Starts faster; the plan is the same.
     report = made.path.with_name(made.path.name.replace("plan-", "report-")).with_suffix(".md")
     text = render_report(report_of(made, config=config, full=True), output="md")
-    report.write_text(text, encoding="utf-8")
+    save_new(report, text.encode())
     note(f"Report:   {report}")
     page = report.with_suffix(".html")
     save_page(render_html(page_of(str(made.path), config_path=config, snapshot_path=None)), page)
@@ -104,7 +102,7 @@ def _demo_world(out: Path, *, payments: int, seed: int) -> Path:
     from recon.simulation import generate_world, write_world
 
     write_world(generate_world(payments=payments, seed=seed), out / "world")
-    config.write_text(_DEMO_CONFIG, encoding="utf-8")
+    save_new(config, _DEMO_CONFIG.encode(), mode=0o644)
     return config
 
 

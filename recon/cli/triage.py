@@ -12,6 +12,7 @@ import click
 
 from recon.cli.common import (
     MomentOption,
+    NewFilePath,
     config_option,
     format_option,
     note,
@@ -97,7 +98,7 @@ def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, pa
 )
 @click.option("--until", type=MomentOption(), help="Replay only what came before this UTC time.")
 @click.option("--delivery", "delivery_ids", multiple=True, metavar="ID", help="Replay only this delivery; repeatable.")
-@click.option("--out", type=_FILE, help="File to write the replay list to, one JSON object a line.")
+@click.option("--out", type=NewFilePath(), help="File to write the replay list to, one JSON object a line.")
 @format_option
 @part_option
 def deliveries(
@@ -114,6 +115,7 @@ def deliveries(
     Examples: recon triage deliveries deliveries.ndjson dead-letters/ --since 6h --out replay.ndjson
               recon triage deliveries --collection webhook_deliveries --delivery 01J8Z...
     """
+    from recon.files import make_folder, save_new
     from recon.investigation.incident.replay import replay_lines
     from recon.reports.views.triage import render_delivery_triage
 
@@ -121,7 +123,8 @@ def deliveries(
     found = _triaged(places, settings, given)
     if given["out"] is not None:
         lines = "".join(json.dumps(line, sort_keys=True) + "\n" for line in replay_lines(found))
-        given["out"].write_text(lines, encoding="utf-8")
+        make_folder(given["out"].parent)
+        save_new(given["out"], lines.encode())
         note(f"Replay list: {given['out']} ({len(found.replay)} deliveries)")
     print_result(render_delivery_triage(found), output, part=part)
     if found.problems:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -17,11 +16,13 @@ from typing import Any, Final
 
 from recon.core.errors import RefusedError, UsageError
 from recon.core.model import Finding, Plan
+from recon.files import FileThereError, make_folder, save_new
 from recon.plans.file import is_picked, limit_of
 from recon.plans.limits import parse_time
 
 TEXT_MAX: Final = 2000
 _RECORD_MAX_BYTES: Final = 100_000
+_RECORD_MODE: Final = 0o444  # decided once, for others to read and nobody to change
 
 
 class MissingReasonError(UsageError):
@@ -182,20 +183,11 @@ class DecisionRecords:
     def _create(self, name: str, content: Mapping[str, Any], *, what: str, who: str) -> None:
         text = _canonical(content)
         data = f"{_hash(text)}\n{text}\n".encode()
-        self._directory.mkdir(parents=True, exist_ok=True)
-        waiting = self._directory / f".{name}.{os.getpid()}"
-        with waiting.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        waiting.chmod(0o444)
+        make_folder(self._directory)
         try:
-            # A hard link appears whole and only if the name is free, which a rename does not promise.
-            os.link(waiting, self._directory / name)
-        except FileExistsError as error:
+            save_new(self._directory / name, data, mode=_RECORD_MODE)
+        except FileThereError as error:
             raise RecordExistsError(what=what, who=who) from error
-        finally:
-            waiting.unlink()
 
     def _read(self, pattern: str) -> list[dict[str, Any]]:
         found = []

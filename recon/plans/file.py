@@ -33,6 +33,7 @@ from recon.core.model import (
     Tier,
     Verdict,
 )
+from recon.files import make_folder, save_new
 
 FORMAT: Final = 1
 SIZE_MAX_BYTES: Final = 2_000_000_000
@@ -139,13 +140,15 @@ def plan_bytes(plan: Plan) -> bytes:
 
 
 def save_plan(plan: Plan, path: Path) -> None:
-    """Write a sealed plan so that the file is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(path.name + ".part")
+    """Write a sealed plan so that the file is either whole or not there.
+
+    Raises:
+        FileThereError: Something stands at that path already.
+        NoRoomError: The disk is full.
+    """
     assert plan.digest, "only a sealed plan has a spelling"
-    with waiting.open("wb") as stream:
-        stream.writelines(_pieces(plan))
-    waiting.replace(path)
+    make_folder(path.parent)
+    save_new(path, _pieces(plan))
 
 
 def load_plan(path: Path) -> Plan:

@@ -1,12 +1,11 @@
 """The run history: one line per plan, so that "new since last night" and "for ten minutes" can be measured.
 
-The file only grows. A line that cannot be read is counted and passed over: history must never stop today's work.
+The file only grows, and each line names the one before it. A line that cannot be read is counted and passed over, and
+one that was changed is counted: history must never stop today's work.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from recon.core.model import Finding, Plan, Tier, Verdict
+from recon.files import ChainedLog
 from recon.plans.approvals import Ack, fingerprint, sort_breaks
 
 FORMAT: Final = 1
 FILE_NAME: Final = "history.ndjson"
 BREAKS_MAX: Final = 10_000
-LINE_MAX_CHARS: Final = 2_000_000
 BLOCKING: Final = (Verdict.LOOKUP_FAILED, Verdict.MISSING_REFERENCE, Verdict.COORDINATOR_BLOCKED)
 """Outcomes that, repeated for over ten minutes, mean escalation."""
 
@@ -29,10 +28,16 @@ _BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the file holds: its entries, oldest first, and how many lines could not be read."""
+    """What the file holds: its entries, oldest first, and how far it can be trusted.
+
+    Args:
+        unreadable: Lines that could not be read.
+        changed: Lines that do not name the line before them, which was changed or taken out since.
+    """
 
     entries: tuple[Mapping[str, Any], ...]
     unreadable: int = 0
+    changed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,39 +102,26 @@ def history_entry(plan: Plan, *, at: str, path: str, news: News | None = None) -
 
 
 def append_history(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Add one line, in one write, and make it last before returning."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE_NAME
-    line = (json.dumps(entry, sort_keys=True, separators=(",", ":")) + "\n").encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        if _lacks_newline(path):
-            line = b"\n" + line
-        os.write(descriptor, line)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Add one line, in one write, and make it last before returning.
+
+    Raises:
+        NoRoomError: The disk is full; the history is as it was.
+    """
+    ChainedLog(folder / FILE_NAME).add(entry)
 
 
 def load_history(folder: Path) -> History:
     """Read the history of a folder; a folder without one has an empty history."""
-    path = folder / FILE_NAME
-    if not path.exists():
-        return History(())
     entries: list[Mapping[str, Any]] = []
-    unreadable = 0
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        while line := stream.readline(LINE_MAX_CHARS):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line)
-                if not isinstance(entry, dict) or entry.get("format") != FORMAT or not isinstance(entry.get("at"), str):
-                    raise ValueError("not an entry of this format")
-                entries.append(entry)
-            except (ValueError, RecursionError):
-                unreadable += 1
-    return History(tuple(sorted(entries, key=lambda item: (str(item["at"]), str(item.get("digest"))))), unreadable)
+    unreadable = changed = 0
+    for line in ChainedLog(folder / FILE_NAME).entries():
+        changed += not line.follows
+        if line.body is not None and line.body.get("format") == FORMAT and isinstance(line.body.get("at"), str):
+            entries.append(line.body)
+        else:
+            unreadable += 1
+    entries.sort(key=lambda item: (str(item["at"]), str(item.get("digest"))))
+    return History(tuple(entries), unreadable, changed)
 
 
 def latest_entry(history: History, *, target: str) -> Mapping[str, Any] | None:
@@ -141,13 +133,3 @@ def new_breaks(entry: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> i
     """How many breaks an entry has that an earlier one had not; None where either list was too long to keep."""
     now, before = entry.get("breaks"), (earlier or {"breaks": []}).get("breaks")
     return None if now is None or before is None else len(set(now) - set(before))
-
-
-def _lacks_newline(path: Path) -> bool:
-    """Whether an interrupted write left half a line, which the next one must not run into."""
-    with path.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        if size == 0:
-            return False
-        stream.seek(size - 1)
-        return stream.read(1) != b"\n"

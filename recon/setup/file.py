@@ -287,9 +287,10 @@ class RecordedSection(Section):
 
 
 class OutputSection(Section):
-    """``[output]``: where snapshots, plans and the run history go."""
+    """``[output]``: where snapshots, plans and the run history go, and who may read them."""
 
     dir: str = "recon-out"
+    mode: Literal["0600", "0640", "0660", "0644", "0664"] = "0600"
 
 
 class SettingsFile(BaseSettings):

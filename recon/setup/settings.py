@@ -22,6 +22,7 @@ from recon.core.errors import MoneyError
 from recon.core.model import Policy
 from recon.core.money import parse_units
 from recon.core.registry import ChainFacts, Emitter, Registry, Token, extend_registry, load_registry
+from recon.files import use_file_mode
 from recon.plans.approvals import ApprovalPolicy
 from recon.plans.limits import Limits
 from recon.setup.file import (
@@ -301,6 +302,8 @@ class Settings:
 def load_settings(path: Path | None = None) -> Settings:
     """Read the configuration: ``path``, else ``RECON_CONFIG``, else ``recon.toml`` here.
 
+    Files that are made from here on have the rights of ``[output] mode``.
+
     Raises:
         ConfigError: One sentence on what is wrong and how to put it right; the first problem only.
     """
@@ -313,6 +316,7 @@ def load_settings(path: Path | None = None) -> Settings:
     settings.registry()
     settings.policy()
     settings.approval_policy()
+    use_file_mode(int(values.output.mode, 8))
     return settings
 
 

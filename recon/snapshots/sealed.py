@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 
 from recon.core.canonical import canonical_json, sha256_hex
-from recon.core.errors import RefusedError, UsageError
+from recon.core.errors import RefusedError, StoppedError, UsageError
 from recon.core.model import Policy, Target
 from recon.core.tables import TABLES, Schema, schema_of, table_of
+from recon.files import NO_ROOM, NoRoomError, make_folder, save_new, sync_file, touch_private
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import Frame
 
@@ -67,10 +68,21 @@ class SnapshotWriteError(UsageError):
     """A snapshot cannot be written to its directory."""
 
     def __init__(self, *, path: Path, why: str) -> None:
-        super().__init__(
-            f"{path.name}: the snapshot could not be written there ({why}); it was not finished and nothing was "
-            "judged. Make room or name another directory, and run the command again."
-        )
+        super().__init__(_unwritten(path, why))
+
+
+class SnapshotStoppedError(StoppedError):
+    """The disk became full while a snapshot was written."""
+
+    def __init__(self, *, path: Path, why: str) -> None:
+        super().__init__(_unwritten(path, why))
+
+
+def _unwritten(path: Path, why: str) -> str:
+    return (
+        f"{path.name}: the snapshot could not be written there ({why}); it was not finished and nothing was "
+        "judged. Make room or name another directory, and run the command again."
+    )
 
 
 @contextmanager
@@ -78,9 +90,12 @@ def writing_to(path: Path) -> Iterator[None]:
     """Turn a full disk, or one that cannot be written, into our error. Sources have errors of their own."""
     try:
         yield
+    except NoRoomError as error:
+        raise SnapshotStoppedError(path=path, why=error.why) from error
     except OSError as error:
         words = os.strerror(error.errno) if error.errno else "the file system refused it"
-        raise SnapshotWriteError(path=path, why=words) from error
+        kind = SnapshotStoppedError if error.errno in NO_ROOM else SnapshotWriteError
+        raise kind(path=path, why=words) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +185,7 @@ class SnapshotWriter:
     def __init__(self, path: Path, *, is_continued: bool = False) -> None:
         if not is_continued and path.exists() and any(path.iterdir()):
             raise SnapshotExistsError(path=path)
-        (path / "again").mkdir(parents=True, exist_ok=True)
+        make_folder(path / "again")
         self.path = path
         self._rows: dict[str, int] = {}
         self._stream: Any = None
@@ -181,7 +196,7 @@ class SnapshotWriter:
 
         if self._stream is None:
             self._stream = pq.ParquetWriter(
-                self.path / "payments.parquet", schema_of(TABLES["payments"]), compression="zstd"
+                self._private_file("payments"), schema_of(TABLES["payments"]), compression="zstd"
             )
         if batch.num_rows:
             self._stream.write_batch(batch)
@@ -199,7 +214,7 @@ class SnapshotWriter:
         """Write one table whole, cast to its schema."""
         import pyarrow.parquet as pq
 
-        pq.write_table(table, self.path / f"{name}.parquet", compression="zstd")
+        pq.write_table(table, self._private_file(name), compression="zstd")
         self._rows[name] = table.num_rows
 
     def rows(self, name: str) -> int:
@@ -221,6 +236,12 @@ class SnapshotWriter:
     def file(self, name: str) -> Path:
         """Where a table is written."""
         return self.path / f"{name}.parquet"
+
+    def _private_file(self, name: str) -> Path:
+        """Where a table is written, with rights for its owner only from its first byte on."""
+        path = self.file(name)
+        touch_private(path)
+        return path
 
     def seal(
         self, *, taken_at: datetime, target: Target, selection: Mapping[str, Any], policy: Policy, **noted: Any
@@ -244,9 +265,9 @@ class SnapshotWriter:
         }
         digest = sha256_hex(canonical_json(manifest))
         text = canonical_json({**manifest, "digest": digest})
-        waiting = self.path / f"{MANIFEST}.part"
-        waiting.write_text(text, encoding="utf-8")
-        waiting.replace(self.path / MANIFEST)
+        for name in tables:
+            sync_file(self.file(name))
+        save_new(self.path / MANIFEST, text.encode())
         return Snapshot(self.path, digest, json.loads(canonical_json(manifest)))
 
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import UsageError
 from recon.core.version import __version__
-from recon.snapshots.sealed import SnapshotExistsError, file_digest, is_sealed, read_table
+from recon.files import is_waiting, make_folder, remove_waiting, replace_file
+from recon.snapshots.sealed import MANIFEST, SnapshotExistsError, file_digest, is_sealed, read_table
 from recon.sources.interface import Coverage, Gap, Reading
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Unfinished:
             raise SnapshotExistsError(path=path)
         state = _load(path / STATE)
         if state is None:
-            if path.exists() and any(item.name not in (f"{STATE}.part", FOLDER) for item in path.iterdir()):
+            if path.exists() and not all(_is_ours(item.name) for item in path.iterdir()):
                 raise SnapshotExistsError(path=path)
             self._state = {"format": FORMAT, "identity": given, "now_ms": round(now.timestamp() * 1000), "parts": {}}
         else:
@@ -94,7 +95,7 @@ class Unfinished:
                 if given.get(what) != state["identity"].get(what):
                     raise OtherRunError(path=path, what=what)
             self._state = state
-        (path / FOLDER).mkdir(parents=True, exist_ok=True)
+        make_folder(path / FOLDER)
         self._save()
 
     @property
@@ -156,12 +157,17 @@ class Unfinished:
     def clear(self) -> None:
         """Take away what only an unfinished snapshot holds; it is sealed now."""
         (self.path / STATE).unlink(missing_ok=True)
+        for name in (STATE, MANIFEST):
+            remove_waiting(self.path / name)
         shutil.rmtree(self.path / FOLDER, ignore_errors=True)
 
     def _save(self) -> None:
-        waiting = self.path / f"{STATE}.part"
-        waiting.write_text(canonical_json(self._state), encoding="utf-8")
-        waiting.replace(self.path / STATE)
+        replace_file(self.path / STATE, canonical_json(self._state).encode())
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a run that was cut short may have left a file of that name; the last is that of earlier versions."""
+    return name == FOLDER or is_waiting(name) or name == f"{STATE}.part"
 
 
 def _load(path: Path) -> dict[str, Any] | None:

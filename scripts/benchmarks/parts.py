@@ -24,6 +24,7 @@ def plan(snapshot: str, out: str, engine: str, memory_mb: str) -> None:
     scratch = Path(f"{out}.scratch")
     taken = open_snapshot(Path(snapshot))
     made = make_plan(taken, policy=Policy(), engine=engine, memory_bytes=limit, scratch=scratch if limit else None)
+    Path(out).unlink(missing_ok=True)  # of the run before; a plan is never written over another
     save_plan(made, Path(out))
 
 

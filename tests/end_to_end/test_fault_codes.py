@@ -59,6 +59,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def plan(config: Path, folder: Path, *schedules: Schedule) -> Result:
     arguments = ["plan", "--config", str(config), "--engine", "polars", "--out", str(folder / "plan.json")]
+    (folder / "plan.json").unlink(missing_ok=True)
     with sickened(schedules):
         result = CliRunner().invoke(cli, [*arguments, "--format", "json"], prog_name="recon")
     assert "Traceback" not in result.output
@@ -133,6 +134,7 @@ class Live:
 
     def plan(self, name: str = "plan") -> Result:
         arguments = ["plan", "--config", str(self.folder / "recon.toml"), "--engine", "polars", "--format", "json"]
+        (self.folder / f"{name}.json").unlink(missing_ok=True)
         result = CliRunner().invoke(cli, [*arguments, "--out", str(self.folder / f"{name}.json")], prog_name="recon")
         assert "Traceback" not in result.output
         return result

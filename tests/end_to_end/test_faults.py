@@ -261,7 +261,7 @@ def test_a_full_disk_ends_the_snapshot_in_one_sentence_and_leaves_none(room_byte
         capture_output=True, text=True, timeout=DEADLINE_S, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, room_bytes)),
     )  # fmt: skip
-    assert ran.returncode == 2, ran.stderr
+    assert ran.returncode == 5, ran.stderr
     assert "could not be written there" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert not (out / "manifest.json").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.model import FieldChange, Plan, Tier, Verdict
+from recon.files import FileThereError
 from recon.plans.file import (
     EmptySelectionError,
     PlanFileError,
@@ -40,6 +42,17 @@ def plan() -> Plan:
 def test_a_plan_is_read_back_as_it_was_written(plan: Plan, tmp_path: Path) -> None:
     save_plan(plan, tmp_path / "plan.json")
     assert load_plan(tmp_path / "plan.json") == plan
+
+
+def test_a_plan_is_never_written_over_and_is_its_owners_alone(plan: Plan, tmp_path: Path) -> None:
+    path = tmp_path / "plans" / "plan.json"
+    save_plan(plan, path)
+    before = path.read_bytes()
+    with pytest.raises(FileThereError):
+        save_plan(seal_plan(replace(plan, changes=(AUTO,))), path)
+    assert path.read_bytes() == before
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path)] == [0o700, 0o600]
+    assert [each.name for each in path.parent.iterdir()] == ["plan.json"]
 
 
 def test_amounts_are_text_in_the_file(plan: Plan) -> None:

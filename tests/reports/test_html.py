@@ -19,6 +19,7 @@ from recon.cli import cli
 from recon.core.model import LeftAlone, Plan, Policy, Severity, Tier, Verdict
 from recon.core.registry import load_registry
 from recon.core.tables import table_of
+from recon.files import GENESIS
 from recon.reports import render_plan
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.pages.html import plan_page, render_html
@@ -28,7 +29,7 @@ from recon.reports.pages.rows import COLUMNS, plan_grid
 from recon.reports.pages.runpage import run_page
 from recon.reports.pages.whole import Whole
 from recon.runs.states import ChangeState, Result, RunState
-from recon.runs.stores.journal import GENESIS, JournalEntry, Note, make_entry
+from recon.runs.stores.journal import JournalEntry, Note, make_entry
 from recon.simulation import generate_world, write_world
 from tests.support import builders
 from tests.support.hostile import PAYLOAD, poisoned, poisoned_table

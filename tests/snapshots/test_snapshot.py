@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import stat
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,25 @@ def test_a_changed_manifest_and_a_missing_file_are_refused(folder: Path, tmp_pat
 def test_a_snapshot_is_never_written_over(folder: Path) -> None:
     with pytest.raises(SnapshotExistsError, match="never written over"):
         snapshot_of_directory(folder / "world", folder / "snapshot")
+
+
+def test_every_table_lasts_before_the_manifest_says_that_they_are_whole(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recon.files import sync_file
+
+    synced: list[str] = []
+
+    def noted(path: Path) -> None:
+        assert not (tmp_path / "again" / "manifest.json").exists()
+        synced.append(path.relative_to(tmp_path / "again").with_suffix("").as_posix())
+        sync_file(path)
+
+    monkeypatch.setattr("recon.snapshots.sealed.sync_file", noted)
+    taken = snapshot_of_directory(folder / "world", tmp_path / "again")
+    assert synced == sorted(taken.manifest["tables"])
+    rights = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "again").rglob("*.*")}
+    assert rights == {0o600}
 
 
 def test_a_run_that_ends_before_the_seal_leaves_no_snapshot(folder: Path, tmp_path: Path) -> None:

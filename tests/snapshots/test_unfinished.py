@@ -254,6 +254,21 @@ def test_a_part_whose_file_was_changed_or_lost_counts_as_never_read(tmp_path: Pa
     assert again.part("claims:p") is None
 
 
+def test_half_a_state_of_a_killed_run_neither_blocks_the_next_one_nor_stays(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    for name in (f".recon-new-{STATE}-0123abcd", ".recon-new-manifest.json-0123abcd", f"{STATE}.part"):
+        (tmp_path / "s").mkdir(exist_ok=True)
+        (tmp_path / "s" / name).write_text("{")
+    kept = Unfinished(tmp_path / "s", identity={"window": 1}, now=now)
+    kept.keep("claims:p", reading())
+    assert Unfinished(tmp_path / "s", identity={"window": 1}, now=now).part("claims:p") is not None
+    kept.clear()
+    assert [path.name for path in (tmp_path / "s").iterdir()] == [f"{STATE}.part"]
+    (tmp_path / "s" / f"{STATE}.part").rename(tmp_path / "s" / "something.else")
+    with pytest.raises(SnapshotExistsError):
+        Unfinished(tmp_path / "s", identity={"window": 1}, now=now)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format":2}', '{"format":1,"identity":{},"now_ms":1e99,"parts":{}}'])
 def test_a_state_nobody_can_read_is_no_beginning_and_is_not_written_over(tmp_path: Path, text: str) -> None:
     (tmp_path / STATE).write_text(text, encoding="utf-8")

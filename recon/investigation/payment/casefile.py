@@ -25,6 +25,7 @@ from recon.core.model import Policy
 from recon.core.registry import load_registry
 from recon.core.tables import TABLES
 from recon.core.text import clean_text
+from recon.files import save_new
 from recon.investigation.payment.dossier import KEPT, Dossier
 from recon.investigation.payment.inspect import Inspection, inspect_dossier
 
@@ -69,13 +70,13 @@ def save_case(found: Inspection, path: Path, *, made_at: datetime) -> None:
     """Write a case file, whole or not at all.
 
     Raises:
+        FileThereError: Something stands at that path already.
+        NoRoomError: The disk is full.
         CaseFileError: The file cannot be written.
     """
     text = json.dumps(case_json(found, made_at=made_at), ensure_ascii=True, indent=1, sort_keys=True)
-    waiting = path.with_name(f"{path.name}.part")
     try:
-        waiting.write_text(text + "\n", encoding="utf-8")
-        waiting.replace(path)
+        save_new(path, f"{text}\n".encode())
     except OSError as error:
         raise CaseFileError(path=path, why=f"it cannot be written ({error.strerror or 'unknown reason'})") from error
 

@@ -12,11 +12,12 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from recon.files import remove_waiting, replace_file
 from recon.rails.flags.dotenv import SIZE_MAX_BYTES
 from recon.rails.flags.errors import FlagFileError, FlagFileMovedError
 
@@ -189,45 +190,26 @@ def _check_unmoved(seen: FlagFile) -> None:
 
 def _replace(seen: FlagFile, data: bytes, on_step: OnStep) -> None:
     facts = seen.target.stat()
-    prefix = f".recon-new-{seen.target.name}-"
-    for left in sorted(seen.target.parent.glob(f"{prefix}*")):
-        left.unlink(missing_ok=True)
-    waiting = seen.target.with_name(f"{prefix}{os.getpid()}")
-    with _removed_on_failure(waiting):
-        handle = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            on_step("created")
-            left_over = memoryview(data)
-            while left_over:
-                left_over = left_over[os.write(handle, left_over) :]
-            on_step("written")
-            _keep_attributes(seen.target, waiting)
-            os.fchown(handle, facts.st_uid, facts.st_gid)
-            os.fchmod(handle, stat.S_IMODE(facts.st_mode))
-            on_step("owned")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        on_step("synced")
-        _check_unmoved(seen)
-        waiting.replace(seen.target)
-    on_step("renamed")
-    # From here on the new content counts, so a file system that cannot sync a folder is no reason to report a failure.
-    with contextlib.suppress(OSError):
-        folder = os.open(seen.target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    done: list[str] = []
 
+    def step_done(step: str) -> None:
+        done.append(step)
+        on_step(step)
 
-@contextlib.contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
+    def keep_owner(handle: int, waiting: Path) -> None:
+        _keep_attributes(seen.target, waiting)
+        os.fchown(handle, facts.st_uid, facts.st_gid)
+        os.fchmod(handle, stat.S_IMODE(facts.st_mode))
+
+    remove_waiting(seen.target)
     try:
-        yield
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+        replace_file(
+            seen.target, data, mode=0o600, prepare=keep_owner, check=lambda: _check_unmoved(seen), on_step=step_done
+        )
+    except OSError:
+        # Once renamed, the new content counts, so a folder that cannot be synced is no reason to report a failure.
+        if "renamed" not in done:
+            raise
 
 
 def _keep_attributes(source: Path, target: Path) -> None:

@@ -7,19 +7,19 @@ between is settled by comparing the file's digest with the two in the intent.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from recon.core.canonical import canonical_json, sha256_hex
+from recon.files import GENESIS, ChainedLog, LogEnd, make_folder
 from recon.rails.flags.errors import JournalBrokenError, JournalWriteError
 
 FORMAT: Final = 1
 FILE_NAME: Final = "flags-journal.ndjson"
-GENESIS: Final = "0" * 64
 LINE_MAX: Final = 1_000_000
 LINES_MAX: Final = 1_000_000
 LOCK_WAIT_S: Final = 10.0
@@ -37,11 +37,24 @@ class FlagEntry:
     digest: str
 
 
+@dataclass(slots=True)
+class _Place:
+    """How far the chain was checked: up to which byte and line, and what the next entry has to name."""
+
+    end: int = 0
+    lines: int = 0
+    seq: int = 0
+    last: str = GENESIS
+    torn: str = ""
+
+
 class FlagJournal:
     """The journal in one file; see the module."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._log = ChainedLog(path)
+        self._checked: _Place | None = None
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -53,7 +66,7 @@ class FlagJournal:
         from filelock import FileLock, Timeout
 
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             lock = FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=LOCK_WAIT_S, mode=0o600)
             lock.acquire()
         except Timeout as error:
@@ -73,38 +86,36 @@ class FlagJournal:
         Raises:
             JournalBrokenError: A line was changed, taken out, put in or moved; it names the first one.
         """
+        place = _Place()
         try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return ()
+            return tuple(self._entries(place))
         except OSError as error:
             raise JournalBrokenError(path=str(self.path), line=1, why=f"cannot be read ({_words(error)})") from error
-        return tuple(self._entries(data))
 
-    def _entries(self, data: bytes) -> Iterator[FlagEntry]:
-        lines = data.split(b"\n")
-        last, seq, torn = GENESIS, 0, ""
-        for number, line in enumerate(lines[:LINES_MAX], 1):
-            if not line:
-                continue
-            if (raw := _parse(line)) is None:
-                if torn:
+    def _entries(self, place: _Place) -> Iterator[FlagEntry]:
+        """The entries from a place on; the place moves along."""
+        is_whole, passed = True, place.lines
+        for line in islice(self._log.lines(start=place.end), LINES_MAX):
+            number, is_whole = passed + line.number, line.is_whole
+            if line.raw and (raw := _parse(line.raw)) is not None:
+                self._check(raw, number=number, place=place)
+                entry = FlagEntry(place.seq, raw["at"], raw["run"], raw["kind"], raw["body"], raw["digest"])
+                place.last, place.seq, place.torn = entry.digest, place.seq + 1, ""
+                yield entry
+            elif line.raw:
+                if place.torn:
                     raise JournalBrokenError(path=str(self.path), line=number, why="is no entry")
-                torn = sha256_hex(line)
-                continue
-            self._check(raw, number=number, seq=seq, last=last, torn=torn)
-            entry = FlagEntry(seq, raw["at"], raw["run"], raw["kind"], raw["body"], raw["digest"])
-            last, seq, torn = entry.digest, seq + 1, ""
-            yield entry
-        if torn and data.endswith(b"\n"):
-            raise JournalBrokenError(path=str(self.path), line=len(lines) - 1, why="is no entry")
+                place.torn = sha256_hex(line.raw)
+            place.lines, place.end = number, line.end
+        if place.torn and is_whole:
+            raise JournalBrokenError(path=str(self.path), line=place.lines, why="is no entry")
 
-    def _check(self, raw: Mapping[str, Any], *, number: int, seq: int, last: str, torn: str) -> None:
+    def _check(self, raw: Mapping[str, Any], *, number: int, place: _Place) -> None:
         rest = {key: value for key, value in raw.items() if key != "digest"}
         why = None
-        if raw["seq"] != seq or raw["prev"] != last:
-            why = f"does not follow the entry before it (number {raw['seq']} where {seq} was due)"
-        elif raw["torn"] != torn:
+        if raw["seq"] != place.seq or raw["prev"] != place.last:
+            why = f"does not follow the entry before it (number {raw['seq']} where {place.seq} was due)"
+        elif raw["torn"] != place.torn:
             why = "follows a line that is no entry"
         elif sha256_hex(canonical_json(rest)) != raw["digest"]:
             why = "was changed after it was written"
@@ -114,6 +125,8 @@ class FlagJournal:
     def append(self, *, at: str, run: str, kind: str, body: Mapping[str, Any], state: str) -> FlagEntry:
         """Add one entry and make it last before returning.
 
+        The chain is checked whole before the first entry that this object adds, and from there on for each later one.
+
         Args:
             state: What is true at this moment if the entry cannot be written, for the message.
 
@@ -121,34 +134,34 @@ class FlagJournal:
             JournalBrokenError: The journal does not hang together; nothing is added to a broken one.
             JournalWriteError: The disk is full, or the file may not be written.
         """
-        entries = self.read()
-        seq, prev = len(entries), entries[-1].digest if entries else GENESIS
-        tail = self._tail()
-        torn = sha256_hex(tail) if tail and _parse(tail) is None else ""
-        raw: dict[str, Any] = {"format": FORMAT, "seq": seq, "prev": prev, "torn": torn}
-        raw |= {"at": at, "run": run, "kind": kind, "body": dict(body)}
-        raw["digest"] = sha256_hex(canonical_json(raw))
-        line = (b"\n" if tail else b"") + canonical_json(raw).encode() + b"\n"
+        raw: dict[str, Any] = {"at": at, "run": run, "kind": kind, "body": dict(body)}
+
+        def seal(_end: LogEnd) -> bytes:
+            place = self._checked_end()
+            raw.update(format=FORMAT, seq=place.seq, prev=place.last, torn=place.torn)
+            raw["digest"] = sha256_hex(canonical_json(raw))
+            return canonical_json(raw).encode() + b"\n"
+
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                if os.write(handle, line) != len(line):
-                    raise OSError(28, "no space left on device")
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            self._log.append(seal)
         except OSError as error:
             raise self._failure(_words(error), state) from error
-        return FlagEntry(seq, at, run, kind, raw["body"], raw["digest"])
+        return FlagEntry(raw["seq"], at, run, kind, raw["body"], raw["digest"])
 
-    def _tail(self) -> bytes:
-        """What stands behind the last line end: nothing, unless a write was interrupted."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return b""
-        return b"" if data.endswith(b"\n") else data[data.rfind(b"\n") + 1 :]
+    def _checked_end(self) -> _Place:
+        """The place behind the last entry. What was checked before is not read again if what follows it fits."""
+        for start in (self._checked, None):
+            place = replace(start) if start else _Place()
+            try:
+                found = sum(1 for _ in self._entries(place))
+            except JournalBrokenError:
+                if start is None:
+                    raise
+                continue
+            if found:
+                break
+        self._checked = replace(place)
+        return place
 
     def _failure(self, why: str, state: str) -> JournalWriteError:
         return JournalWriteError(path=str(self.path), why=why, state=state)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from recon.core.canonical import sha256_hex
 from recon.core.version import __version__
+from recon.files import make_folder, save_new
 from recon.rails.flags.dotenv import Edit, apply_edits, edits_for, read_dotenv
 from recon.rails.flags.errors import FlagFileError, FlagPlanError, RailDownError, RailUnknownError
 from recon.rails.flags.files import FlagFile, check_swappable, sha256_of
@@ -326,12 +327,15 @@ def _render(plan: FlagPlan) -> bytes:
 
 
 def save_flag_plan(plan: FlagPlan, path: Path) -> None:
-    """Write a sealed plan so that the file is either whole or not there."""
+    """Write a sealed plan so that the file is either whole or not there.
+
+    Raises:
+        FileThereError: Something stands at that path already.
+        NoRoomError: The disk is full.
+    """
     assert plan.digest, "only a sealed plan is saved"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(path.name + ".part")
-    waiting.write_bytes(_render(plan))
-    waiting.replace(path)
+    make_folder(path.parent)
+    save_new(path, _render(plan))
 
 
 def load_flag_plan(path: Path) -> FlagPlan:

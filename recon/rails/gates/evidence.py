@@ -7,8 +7,7 @@ could let a gate pass, the file is refused.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from typing import Any, Final
 from recon.core.errors import RefusedError
 from recon.core.model import Plan
 from recon.core.registry import load_registry
+from recon.files import ChainedLog
 from recon.plans.history import History
 from recon.rails.flags.plan import FlagSetup
 from recon.rails.flags.probes import Probe, ProbeAnswer, Prober
@@ -183,8 +183,11 @@ def check_health(
 
 
 def append_health(folder: Path, record: HealthRecord) -> None:
-    """Add one health check to the file of them, in one write, and make it last."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Add one health check to the log of them, in one write, and make it last.
+
+    Raises:
+        NoRoomError: The disk is full; the log is as it was.
+    """
     body = {
         "format": FORMAT,
         "at": record.at.astimezone(UTC).isoformat(),
@@ -192,43 +195,46 @@ def append_health(folder: Path, record: HealthRecord) -> None:
         "ok": record.is_ok,
         "why": record.why,
     }
-    line = (json.dumps(body, sort_keys=True) + "\n").encode()
-    path = folder / HEALTH_FILE
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        size = os.fstat(handle).st_size
-        # Half a line of an interrupted write must not swallow this one.
-        if size and os.pread(handle, 1, size - 1) != b"\n":
-            line = b"\n" + line
-        os.write(handle, line)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    ChainedLog(folder / HEALTH_FILE).add(body)
 
 
 def load_health(folder: Path) -> tuple[HealthRecord, ...]:
-    """The health checks made so far. What cannot be read counts as a check of its rail that was not well.
+    """The health checks made so far. What cannot be read, or was changed, counts as a check that was not well.
 
-    An unreadable line may have been a bad check, and skipping it could make two good ones look like two in a row; it is
-    taken to be a bad check of every rail, made right after the line before it.
+    Such a line may have been a bad check, and skipping it could make two good ones look like two in a row; it is taken
+    to be a bad check of every rail, made right after the line before it.
+
+    Raises:
+        EvidenceFileError: The log cannot be read.
     """
-    path = folder / HEALTH_FILE
-    if not path.exists():
-        return ()
     records: list[HealthRecord] = []
-    for number, item in _lines(path, strict=False):
-        at = _moment(item.get("at"))
-        provider, is_ok = item.get("provider"), item.get("ok")
-        if item.get("format") == FORMAT and at and isinstance(provider, str) and isinstance(is_ok, bool):
-            records.append(HealthRecord(at, provider, is_ok, str(item.get("why") or "")[:1000]))
-            continue
-        after = records[-1].at + timedelta(milliseconds=1) if records else _EPOCH
-        rails = {record.provider for record in records}
-        records.extend(HealthRecord(after, rail, False, f"line {number} cannot be read") for rail in sorted(rails))
+    try:
+        for line in ChainedLog(folder / HEALTH_FILE).entries():
+            record = _health_record(line.body or {})
+            if not line.follows:
+                records.extend(_bad_checks(records, f"the line before line {line.number} was changed or taken out"))
+            records.extend([record] if record else _bad_checks(records, f"line {line.number} cannot be read"))
+    except OSError as error:
+        raise EvidenceFileError(
+            path=HEALTH_FILE, line=None, why=f"the file cannot be read ({error.strerror})"
+        ) from error
     return tuple(records)
 
 
-def _lines(path: Path, *, strict: bool = True) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _health_record(item: Mapping[str, Any]) -> HealthRecord | None:
+    at, provider, is_ok = _moment(item.get("at")), item.get("provider"), item.get("ok")
+    if item.get("format") == FORMAT and at and isinstance(provider, str) and isinstance(is_ok, bool):
+        return HealthRecord(at, provider, is_ok, str(item.get("why") or "")[:1000])
+    return None
+
+
+def _bad_checks(records: Sequence[HealthRecord], why: str) -> list[HealthRecord]:
+    """A bad check of every rail, right after the last record."""
+    after = records[-1].at + timedelta(milliseconds=1) if records else _EPOCH
+    return [HealthRecord(after, rail, False, why) for rail in sorted({record.provider for record in records})]
+
+
+def _lines(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
     try:
         with path.open(encoding="utf-8", errors="replace") as stream:
             for number in range(1, LINES_MAX + 1):
@@ -241,12 +247,9 @@ def _lines(path: Path, *, strict: bool = True) -> Iterable[tuple[int, Mapping[st
                     item = json.loads(line)
                 except (ValueError, RecursionError):
                     item = None
-                if isinstance(item, dict):
-                    yield number, item
-                elif strict:
+                if not isinstance(item, dict):
                     raise EvidenceFileError(path=path.name, line=number, why="this is no JSON object")
-                else:
-                    yield number, {}
+                yield number, item
             raise EvidenceFileError(path=path.name, line=LINES_MAX, why="the file is too long")
     except OSError as error:
         raise EvidenceFileError(path=path.name, line=None, why=f"the file cannot be read ({error.strerror})") from error

@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Final, Literal
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError, UsageError
 from recon.core.money import format_units
+from recon.files import FileThereError, make_folder, save_new
 
 FORMAT: Final = 1
 SIZE_MAX: Final = 1000
@@ -296,15 +297,11 @@ def save_sign_off(sign: SignOff, sample_path: Path) -> Path:
 
 
 def _save(content: Mapping[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(path.name + ".part")
-    waiting.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    make_folder(path.parent)
     try:
-        path.hardlink_to(waiting)
-    except FileExistsError as error:
+        save_new(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+    except FileThereError as error:
         raise SampleError(path=path.name, why="a file of that name is there already and is kept") from error
-    finally:
-        waiting.unlink()
 
 
 def load_sample(path: Path) -> Sample:

@@ -42,6 +42,8 @@ def render_history(history: History, *, limit: int | None = None) -> Report:
     facts = [Fact("plans", "plans", str(len(rows)), "count")]
     if history.unreadable:
         facts.append(Fact("unreadable", "lines that cannot be read", str(history.unreadable), "count", alarm=True))
+    if history.changed:
+        facts.append(Fact("changed", "lines changed or taken out", str(history.changed), "count", alarm=True))
     kept = tuple(reversed(rows))[:limit]
     table = Table("history", "Plans, newest first", _COLUMNS, kept, empty="no plan was made yet")
     return Report("history", "Run history", facts=tuple(facts), tables=(table,))

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from recon.core.errors import RefusedError, StoppedError
+from recon.files import GENESIS, ChainedLog, LogEnd, LogLine
 from recon.runs.stores.lease import FileLeases, LeaseStore, MongoLeases
 from recon.runs.stores.retry import Retry, read_only_refused
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 FORMAT: Final = 1
-GENESIS: Final = "0" * 64
 JOURNAL_COLLECTION: Final = "recon_journal"
 LEASE_COLLECTION: Final = "recon_lease"
 LEASE_NAME: Final = "recon_journal"
@@ -334,42 +334,39 @@ class FileJournal:
 
     directory: Path
     leases: LeaseStore = field(init=False)
+    _log: ChainedLog = field(init=False)
     _head: tuple[int, str] | None = None
     _size: int = 0
 
     def __post_init__(self) -> None:
         self.leases = FileLeases(self.directory)
-
-    @property
-    def _path(self) -> Path:
-        return self.directory / "journal.ndjson"
+        # Its holder of the lease is the only writer, so a torn line belongs to no run and is cut off.
+        self._log = ChainedLog(self.directory / "journal.ndjson", cuts_torn=True)
 
     def refresh(self) -> int:
         """See :meth:`Journal.refresh`. A torn last line was never acknowledged, so it does not count."""
         seq, prev, size = 0, GENESIS, 0
-        for raw in self._raw_lines():
-            seq, prev, size = seq + 1, raw[:64].decode("ascii", "replace"), size + len(raw)
+        for line in self._whole_lines():
+            seq, prev, size = seq + 1, line.raw[:64].decode("ascii", "replace"), line.end
         self._head, self._size = (seq, prev), size
         return seq
 
     def append(self, notes: Sequence[Note]) -> tuple[JournalEntry, ...]:
-        """See :meth:`Journal.append`. Whoever appends holds the lease, so a torn line is nobody's and is cut off."""
+        """See :meth:`Journal.append`."""
         if self._head is None:
             self.refresh()
         assert self._head is not None
-        made = _chain(notes, *self._head)
+        seq, prev = self._head
+        made = _chain(notes, seq, prev)
         data = "".join(f"{entry.hash} {entry.text}\n" for entry in made).encode()
+
+        def seal(end: LogEnd) -> bytes:
+            if end.size - len(end.torn) != self._size:
+                raise JournalTakenError(seq=seq + 1)
+            return data
+
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a+b") as file:
-                if (beyond := file.seek(0, os.SEEK_END) - self._size) != 0:
-                    file.seek(self._size)
-                    if beyond < 0 or b"\n" in file.read(beyond):
-                        raise JournalTakenError(seq=self._head[0] + 1)
-                    file.truncate(self._size)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            self._log.append(seal)
         except OSError as error:
             self._head = None
             raise JournalFailedError(why=os.strerror(error.errno or 0)) from error
@@ -387,17 +384,12 @@ class FileJournal:
 
     def lines(self) -> Iterator[tuple[int, str, str, Mapping[str, Any]]]:
         """See :meth:`Journal.lines`."""
-        for seq, raw in enumerate(self._raw_lines(), start=1):
-            stored_hash, _, text = raw.decode("utf-8", "replace").rstrip("\n").partition(" ")
-            yield seq, text, stored_hash, {}
+        for line in self._whole_lines():
+            stored_hash, _, text = line.raw.decode("utf-8", "replace").partition(" ")
+            yield line.number, text, stored_hash, {}
 
-    def _raw_lines(self) -> Iterator[bytes]:
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            for raw in file:
-                if raw.endswith(b"\n"):
-                    yield raw
+    def _whole_lines(self) -> Iterator[LogLine]:
+        return (line for line in self._log.lines() if line.is_whole)
 
 
 def _chain(notes: Iterable[Note], seq: int, prev: str) -> tuple[JournalEntry, ...]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.core.errors import RefusedError, StoppedError
+from recon.files import make_folder, remove_waiting, replace_file
 from recon.runs.stores.retry import Retry, StoreGoneError, read_only_refused
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class FileLeases:
 
         lock = FileLock(self._directory / "lease.lock")
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            make_folder(self._directory)
             lock.acquire(timeout=0)
             token = self._next_token(holder)
         except Timeout as error:
@@ -216,10 +217,9 @@ class FileLeases:
     def _next_token(self, holder: Holder) -> int:
         """Count on, in a file that is replaced whole, so that a full disk cannot set the count back."""
         state = self._directory / "lease.json"
-        waiting = state.with_name("lease.json.part")
         token = _file_token(state) + 1
-        waiting.write_text(json.dumps({"token": token, "holder": asdict(holder)}), encoding="utf-8")
-        waiting.replace(state)
+        remove_waiting(state)
+        replace_file(state, json.dumps({"token": token, "holder": asdict(holder)}).encode())
         return token
 
     def renew(self, target: str, *, token: int, lease_ms: int) -> bool:

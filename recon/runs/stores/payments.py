@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from recon.core.errors import RefusedError, StoppedError
 from recon.core.ids import payment_id_text
 from recon.core.values import STAMP, json_options, same, type_name, value_at
+from recon.files import replace_file
 from recon.runs.guard import GuardedUpdate
 from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, read_only_refused
 from recon.sources.interface import StoreIdentity
@@ -321,21 +322,6 @@ class EmbeddedStore:
                     self._lines = dict(self._saved)
                     raise StoreFileError(path=self._path.name, why=os.strerror(error.errno or 0)) from error
                 self._saved = dict(self._lines)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Put new content in place of a file's old one, whole and durable, or leave the old one."""
-    waiting = path.with_name(path.name + ".part")
-    with waiting.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    waiting.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _left_for_mongomock(update: GuardedUpdate, document: Mapping[str, Any]) -> dict[str, Any] | None:

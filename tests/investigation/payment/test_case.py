@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from recon.files import FileThereError
 from recon.investigation.payment import Inspection, inspect_payment
 from recon.investigation.payment.casefile import DROPPED, CaseFileError, Redactor, case_json, load_case, save_case
 from recon.reports import render_report
@@ -158,6 +160,14 @@ def test_a_case_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     found = looked_at(made, tmp_path)
     with pytest.raises(CaseFileError):
         save_case(found, tmp_path / "no" / "case.json", made_at=made.world.recorded.now)
+    path = tmp_path / "case.json"
+    path.write_text("another case")
+    with pytest.raises(FileThereError):
+        save_case(found, path, made_at=made.world.recorded.now)
+    assert path.read_text() == "another case"
+    path.unlink()
+    save_case(found, path, made_at=made.world.recorded.now)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_case_from_a_snapshot_is_the_same_as_one_from_the_sources(tmp_path: Path) -> None:

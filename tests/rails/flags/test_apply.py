@@ -314,7 +314,7 @@ def test_a_refused_swap_is_an_outcome_and_cannot_be_undone(tmp_path: Path, monke
     with serve(RAILS) as rails:
         ports = ports_for(tmp_path, rails)
         plan = plan_for(ports)
-        monkeypatch.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(28, "No space left")))
+        monkeypatch.setattr("recon.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
         with pytest.raises(ReconError, match="no space left"):
             apply(plan, ports)
         monkeypatch.undo()
@@ -334,7 +334,7 @@ def test_a_journal_that_cannot_be_written_stops_before_the_write(
         ports = ports_for(tmp_path, rails)
         plan = plan_for(ports)
         real = os.write
-        monkeypatch.setattr("recon.rails.flags.journal.os.write", lambda handle, data: real(handle, data[:5]))
+        monkeypatch.setattr("recon.files.os.write", lambda handle, data: real(handle, data[:5]))
         with pytest.raises(JournalWriteError, match="nothing was changed"):
             apply(plan, ports)
         monkeypatch.undo()

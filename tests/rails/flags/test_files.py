@@ -205,7 +205,7 @@ def test_a_full_disk_leaves_the_old_file(env: Path, monkeypatch: pytest.MonkeyPa
     def full(handle: int, data: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("recon.rails.flags.files.os.write", full)
+    monkeypatch.setattr("recon.files.os.write", full)
     with pytest.raises(FlagFileError, match="no space left on device"):
         swap_flag_file(read_flag_file(env), NEW)
     assert env.read_bytes() == OLD
@@ -213,10 +213,10 @@ def test_a_full_disk_leaves_the_old_file(env: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_bind_mounted_file_is_named_as_such(env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(self: Path, target: Path) -> Path:
+    def busy(source: Path, target: Path) -> None:
         raise OSError(16, "Device or resource busy")
 
-    monkeypatch.setattr(Path, "replace", busy)
+    monkeypatch.setattr("recon.files.os.replace", busy)
     with pytest.raises(FlagFileError, match="change it on the host"):
         swap_flag_file(read_flag_file(env), NEW)
     assert env.read_bytes() == OLD

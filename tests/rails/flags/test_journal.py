@@ -107,7 +107,7 @@ def test_junk_at_the_end_is_no_interrupted_write(tmp_path: Path) -> None:
 def test_a_full_disk_says_how_things_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = filled(tmp_path)
     real = __import__("os").write
-    monkeypatch.setattr("recon.rails.flags.journal.os.write", lambda handle, data: real(handle, data[:10]))
+    monkeypatch.setattr("recon.files.os.write", lambda handle, data: real(handle, data[:10]))
     with pytest.raises(JournalWriteError, match=r"no space left on device\); the flag file is as it was"):
         journal.append(at="t", run="r", kind="k", body={}, state="the flag file is as it was")
     monkeypatch.undo()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import stat
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from recon.files import FileThereError
 from recon.rails.flags.errors import FlagFileError, FlagPlanError, RailDownError, RailUnknownError
 from recon.rails.flags.plan import FlagSetup, load_flag_plan, save_flag_plan
 from tests.support.flagworld import ENV, HEALTHY, json_reply, plan_for, ports_for, serve
@@ -84,6 +86,9 @@ def test_a_plan_comes_back_equal_and_the_same_input_gives_the_same_bytes(tmp_pat
         again = plan_for(ports, blast={"in_flight": 3})
     save_flag_plan(plan, tmp_path / "a.json")
     save_flag_plan(again, tmp_path / "b.json")
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o600
+    with pytest.raises(FileThereError):
+        save_flag_plan(again, tmp_path / "a.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert load_flag_plan(tmp_path / "a.json") == plan
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo.errors import AutoReconnect
 
+from recon.files import GENESIS
 from recon.runs.guard import MovedField
 from recon.runs.notes import outcome_body
 from recon.runs.states import Result, RowResult
 from recon.runs.stores.journal import (
-    GENESIS,
     BrokenJournalError,
     FileJournal,
     Journal,
@@ -224,7 +225,7 @@ def test_a_full_disk_under_the_journal_stops_with_one_sentence_and_continues_onc
         raise OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("recon.runs.stores.journal.os.fsync", full)
+        patch.setattr("recon.files.os.fsync", full)
         with pytest.raises(JournalFailedError, match=r"No space left on device\); what it holds is whole"):
             journal.append(notes(3, first=2))
     assert verify_journal(FileJournal(tmp_path)).entries == 2
@@ -244,10 +245,13 @@ def test_a_disk_that_was_full_from_the_start_is_named(tmp_path: Path) -> None:
 def test_every_step_of_the_file_is_synchronised_before_it_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: list[int] = []
-    monkeypatch.setattr("recon.runs.stores.journal.os.fsync", synced.append)
-    FileJournal(tmp_path).append(notes(2))
-    assert len(synced) == 1
+    synced: list[bool] = []
+    monkeypatch.setattr("recon.files.os.fsync", lambda handle: synced.append(stat.S_ISDIR(os.fstat(handle).st_mode)))
+    journal = FileJournal(tmp_path)
+    journal.append(notes(2))
+    assert synced == [False, True], "a new file's name has to last as well"
+    journal.append(notes(1, first=2))
+    assert synced == [False, True, False]
 
 
 # The lease

@@ -349,16 +349,12 @@ def test_a_full_disk_under_the_lease_refuses_the_run_and_sets_no_token_back(
 ) -> None:
     world = an_embedded_world(tmp_path, some_documents(3))
     assert world.apply(world.plan(only=slice(1))).counts == {Result.APPLIED: 1}
-    write = Path.write_text
 
-    def full(path: Path, *given: Any, **options: Any) -> int:
-        if path.name.startswith("lease.json"):
-            path.write_bytes(b"")
-            raise OSError(errno.ENOSPC, "full")
-        return write(path, *given, **options)
+    def full(handle: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
+        patch.setattr("recon.files.os.write", full)
         with pytest.raises(LeaseFileError, match=r"lease cannot be written \(No space left on device\); nothing was"):
             world.apply(world.plan())
     assert world.apply(world.plan()).counts[Result.APPLIED] == 2

@@ -62,6 +62,11 @@ class PaymentsSince:
     out: Path
 
     def read(self, store: DocumentStore, *, rules: RowRules, progress: Progress) -> tuple[Reading, int] | None:
+        """Read what may have changed and write it with what is kept; how many rows there are with it.
+
+        None when a row has no id, something could not be read whole, reading all is no more work, or the database
+        holds another number of older rows.
+        """
         if self.tables.one(_NAMELESS):
             return None
         since_ms = self.taken_at_ms - max(PAYMENTS_OVERLAP_MS, self.skew_ms)

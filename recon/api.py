@@ -88,7 +88,8 @@ def plan(
         ConfigError: A setting is missing or wrong.
         SnapshotError: The snapshot was changed, or is none.
     """
-    from recon.plans.make import make_plan, save_plan
+    from recon.plans.file import save_plan
+    from recon.plans.make import make_plan
     from recon.snapshots.address import opened
 
     settings = _settings(config)
@@ -115,7 +116,7 @@ def apply(plan: Plan | str | Path, *, digest: str, config: Config = None, operat
         RunStoppedError: The run ended early; the command line resumes it.
     """
     from recon.plans.approvals import DecisionRecords
-    from recon.plans.make import load_plan
+    from recon.plans.file import load_plan
     from recon.runs.apply import ApplyOptions, apply_plan
     from recon.runs.pace import RunPace
     from recon.setup.judge_again import judge_again

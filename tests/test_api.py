@@ -8,7 +8,7 @@ import pytest
 
 import recon
 from recon.core.errors import ConfigError
-from recon.plans.make import load_plan, plan_bytes
+from recon.plans.file import load_plan, plan_bytes
 from recon.runs.apply import WrongDigestError
 from recon.runs.states import Result
 from recon.simulation import generate_world, write_world

@@ -81,7 +81,7 @@ def apply(*, plan_path: Path, config_path: Path | None, digest: str | None, resu
     Examples: recon apply recon-out/plan.json --digest 3f9c...
               recon apply recon-out/plan.json --resume RUN
     """
-    from recon.plans.make import load_plan
+    from recon.plans.file import load_plan
     from recon.runs.apply import RunStoppedError, apply_plan, check_digest, resume_run
     from recon.setup.open_runs import open_ledger
 
@@ -152,7 +152,7 @@ def undo(*, run: str, config_path: Path | None, out: Path | None, output: str, p
     """
     from recon.cli.common import free_path
     from recon.cli.plan import stamp
-    from recon.plans.make import save_plan
+    from recon.plans.file import save_plan
     from recon.reports import render_review
     from recon.runs.undo import leave_moved, plan_undo
     from recon.setup.open_runs import open_ledger

@@ -204,7 +204,7 @@ def _plan_and_print(
     ports, now = open_flags(settings), settings.now()
     about: dict[str, Any] = request or {"now": now}
     if request is None and not given["no_blast"]:
-        from recon.plans.make import load_plan
+        from recon.plans.file import load_plan
 
         evidence = load_plan(given["evidence"]) if given["evidence"] else None
         about["blast"], problem = measure_blast(settings, roles.sick, now=now, plan=evidence)

@@ -124,7 +124,7 @@ def check(provider: str, config_path: Path | None) -> None:
 
 def judged(settings: Settings, provider: str, *, question: str, now: datetime, given: Mapping[str, Any]) -> GateReport:
     """Read the evidence that the options name and judge one question by it."""
-    from recon.plans.make import load_plan
+    from recon.plans.file import load_plan
     from recon.rails.gates.judge import judge_enable, judge_rollback
     from recon.rails.gates.records import SignedSample
     from recon.rails.gates.sample import load_sample, load_sign_offs

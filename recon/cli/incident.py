@@ -58,7 +58,7 @@ def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     from recon.cli.triage import latest_plan, page_of
     from recon.investigation.incident.access_log import triage_access_log
     from recon.investigation.incident.write_up import incident_of, render_incident, with_plans
-    from recon.plans.make import load_plan
+    from recon.plans.file import load_plan
     from recon.snapshots.sealed import open_snapshot
 
     settings = settings_from(config_path)

@@ -273,8 +273,9 @@ def make(
 ) -> Made:
     """Snapshot (unless one is given), plan, save, and append to the history."""
     from recon.plans.approvals import DecisionRecords
+    from recon.plans.file import save_plan
     from recon.plans.history import append_history, history_entry, latest_entry, load_history, news_of
-    from recon.plans.make import make_plan, save_plan
+    from recon.plans.make import make_plan
     from recon.snapshots.address import opened
 
     now, folder = settings.now(), settings.output_dir
@@ -297,7 +298,7 @@ def make(
 
 def print_plan(made: Made, *, output: str, part: str | None = None, config: Path | None = None) -> None:
     """Print the plan as a report, or as the plan file itself for JSON."""
-    from recon.plans.make import plan_bytes
+    from recon.plans.file import plan_bytes
 
     if output == "json":
         write_stdout(plan_bytes(made.plan).decode())

@@ -132,7 +132,8 @@ def page_of(artefact: str, *, config_path: Path | None, snapshot_path: Path | No
 
 
 def _plan_page(path: Path, *, config_path: Path | None, snapshot_path: Path | None) -> Page:
-    from recon.plans.make import load_plan, policy_digest
+    from recon.plans.file import load_plan
+    from recon.plans.make import policy_digest
     from recon.reports import render_plan
     from recon.reports.pages.html import plan_page
     from recon.snapshots.sealed import find_snapshot, open_snapshot

@@ -113,7 +113,7 @@ def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: tu
     Examples: recon select plan.json --verdict missing_tx_hash --out small.json
               recon select plan.json --payment 665f1c2e9b1d8a0012345678 --out picked.json
     """
-    from recon.plans.make import load_plan, save_plan
+    from recon.plans.file import load_plan, save_plan
     from recon.reports import render_review
 
     plan = load_plan(plan_path)
@@ -140,7 +140,7 @@ def approve(plan_path: Path, config_path: Path | None, reason: str, ticket: str 
     Example: recon approve plan.json --reason "checked ten by hand" --ticket INC-12
     """
     from recon.plans.approvals import DecisionRecords
-    from recon.plans.make import load_plan
+    from recon.plans.file import load_plan
 
     settings, plan = settings_from(config_path), load_plan(plan_path)
     records = DecisionRecords(settings.decisions_dir)
@@ -170,7 +170,7 @@ def ack(
     Example: recon ack 665f1c2e9b1d8a0012345678 --reason "refund agreed" --until 2026-12-01
     """
     from recon.plans.approvals import DecisionRecords
-    from recon.plans.make import load_plan
+    from recon.plans.file import load_plan
     from recon.reports.views.plan import breaks_of
 
     settings = settings_from(config_path)
@@ -222,7 +222,7 @@ def _show_plan(path: Path, *, payment: str | None, page: int, output: str, part:
 
 def _selected(plan: Plan, verdicts: tuple[str, ...], payments: tuple[str, ...], values: dict[str, str]) -> Plan:
     """The selection; a value limit is in whole tokens, whose units differ from chain to chain."""
-    from recon.plans.make import select_changes
+    from recon.plans.file import select_changes
 
     whole = {symbol.upper(): Decimal(amount) for symbol, amount in values.items()}
     limits = {

@@ -113,7 +113,7 @@ def shkeeper(*, config_path: Path | None, out: Path | None, output: str, part: s
     \b
     Example: recon backfill shkeeper --out backfill.json
     """
-    from recon.plans.make import save_plan
+    from recon.plans.file import save_plan
     from recon.reports.views.operations import render_backfill
     from recon.setup.open_backfill import plan_backfill
 

@@ -75,7 +75,8 @@ def score(*, judged: Path, truth: Path, config_path: Path | None, output: str, p
     \b
     Example: recon score world/recon-out/plan.json --truth world/truth.ndjson
     """
-    from recon.plans.make import load_plan, make_plan
+    from recon.plans.file import load_plan
+    from recon.plans.make import make_plan
     from recon.reports.views.score import render_score
     from recon.simulation import load_truth
     from recon.simulation.score import score as score_plan

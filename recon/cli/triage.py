@@ -194,8 +194,8 @@ def page_of(
 
 def latest_plan(settings: Settings, path: Path | None) -> Plan | None:
     """The plan that is named, else the latest of the history; None when there is none."""
+    from recon.plans.file import load_plan
     from recon.plans.history import latest_entry, load_history
-    from recon.plans.make import load_plan
 
     if path is not None:
         return load_plan(path)

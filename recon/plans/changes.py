@@ -98,13 +98,7 @@ def change_for(
     paths = {PATHS[name]: value for name, value in wanted.items()}
     if why := _held(row) or _misplaced(wanted, places) or _unwritable(document, paths):
         return Refusal(why)
-    sets = []
-    for path, value in sorted(paths.items()):
-        before = extended_at(document, path)
-        is_count = path == PATHS["confirmations"]
-        after = _typed(value, before) if is_count else value
-        if before != after and not (is_count and _holds_as_many(before, value)):
-            sets.append(FieldChange(path, before, after))
+    sets = _field_changes(document, paths)
     if not sets:
         return None
     guard, unguardable = _guard(document, row, sets, holds=places.holds)
@@ -133,6 +127,18 @@ def change_for(
     )
 
 
+def _field_changes(document: Mapping[str, Any], paths: Mapping[str, Any]) -> list[FieldChange]:
+    """What is to be set and is not so already; a count that is as high already stays."""
+    sets = []
+    for path, value in sorted(paths.items()):
+        before = extended_at(document, path)
+        is_count = path == PATHS["confirmations"]
+        after = _typed(value, before) if is_count else value
+        if before != after and not (is_count and _holds_as_many(before, value)):
+            sets.append(FieldChange(path, before, after))
+    return sets
+
+
 def extended_at(document: Any, path: str) -> Any:
     """The Extended JSON value at a dotted path, or MISSING."""
     value = value_at(document, path)
@@ -148,26 +154,34 @@ def is_scalar(value: Any) -> bool:
 
 def _wanted(finding: Finding, row: Row, *, policy: Policy) -> dict[str, Any]:
     """What is to be set, by symbol: the verdict's cell, and with an automatic one those of every automatic finding."""
-    if finding.tier not in (Tier.AUTO, Tier.REVIEW):
-        return {}
-    verdicts = [finding.verdict]
-    if finding.tier is Tier.AUTO:
-        verdicts += [item for item in finding.findings if RULE[item].tier is Tier.AUTO and item is not finding.verdict]
-    threshold = policy.confirmations_of(row["chain_id"])
-    symbols = {"proof": row["proof_tx"], "refund": row["refund_tx"], "threshold": threshold}
     wanted: dict[str, Any] = {}
-    for verdict in verdicts:
-        cell = allowed_sets(
-            verdict=verdict, direction=row["direction"], status=row["status"], escrow=row["escrow_state"]
-        )
-        values = {name: symbols.get(value, value) if isinstance(value, str) else value for name, value in cell.items()}
+    for verdict in _planned(finding):
         if verdict is Verdict.REFUND_DRIFT and row["refund_tx"] is None:
             continue
-        if row["proof_tx"] is None and "proof" in cell.values():
-            values = {name: value for name, value in values.items() if name in ("status", "escrow")}
-        for name, value in values.items():
+        for name, value in _cell(verdict, row, policy=policy).items():
             wanted.setdefault(name, value)
     return wanted
+
+
+def _planned(finding: Finding) -> list[Verdict]:
+    """The verdicts of a finding whose cells are written together, its own first."""
+    if finding.tier is Tier.REVIEW:
+        return [finding.verdict]
+    if finding.tier is not Tier.AUTO:
+        return []
+    others = [item for item in finding.findings if RULE[item].tier is Tier.AUTO and item is not finding.verdict]
+    return [finding.verdict, *others]
+
+
+def _cell(verdict: Verdict, row: Row, *, policy: Policy) -> dict[str, Any]:
+    """What one verdict sets for this row: without a hash that proves it, only status and escrow."""
+    cell = allowed_sets(verdict=verdict, direction=row["direction"], status=row["status"], escrow=row["escrow_state"])
+    threshold = policy.confirmations_of(row["chain_id"])
+    symbols = {"proof": row["proof_tx"], "refund": row["refund_tx"], "threshold": threshold}
+    values = {name: symbols.get(value, value) if isinstance(value, str) else value for name, value in cell.items()}
+    if row["proof_tx"] is None and "proof" in cell.values():
+        return {name: value for name, value in values.items() if name in ("status", "escrow")}
+    return values
 
 
 def _held(row: Row) -> str | None:

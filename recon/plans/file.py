@@ -214,28 +214,40 @@ def select_changes(
     Raises:
         EmptySelectionError: Nothing is left.
     """
-    wanted, picked, limit = set(verdicts), set(payments), value_max or {}
-    known = {change.payment_id for change in plan.changes}
-    if unknown := sorted(picked - known):
-        raise EmptySelectionError(asked=f"payment {unknown[0]}")
-    kept = [change for change in plan.changes if _is_wanted(change, wanted, picked) and _is_within(change, limit)]
+    wanted, picked = set(verdicts), set(payments)
+    _check_known(plan, picked)
+    kept = [
+        change for change in plan.changes if _is_wanted(change, wanted, picked) and _is_within(change, value_max or {})
+    ]
     if not kept:
         raise EmptySelectionError(asked=", ".join(sorted(wanted | picked)) or "the given value limit")
-    kept_ids = {change.id for change in kept}
-    dropped = tuple(
-        LeftAlone(change.payment_id, change.verdict, "not selected from the parent plan")
-        for change in plan.changes
-        if change.id not in kept_ids
-    )
+    left_alone = (*plan.left_alone, *_dropped(plan, kept))
     return seal_plan(
         replace(
             plan,
             changes=tuple(kept),
-            left_alone=tuple(sorted((*plan.left_alone, *dropped), key=lambda item: item.payment_id)),
+            left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
             parent=plan.digest,
             picked=tuple(sorted({*plan.picked, *picked} & {change.payment_id for change in kept})),
         )
     )
+
+
+def _check_known(plan: Plan, payments: set[str]) -> None:
+    """Refuse a payment for which the plan has no change."""
+    known = {change.payment_id for change in plan.changes}
+    if unknown := sorted(payments - known):
+        raise EmptySelectionError(asked=f"payment {unknown[0]}")
+
+
+def _dropped(plan: Plan, kept: Iterable[Change]) -> list[LeftAlone]:
+    """The changes of a plan that are not kept."""
+    kept_ids = {change.id for change in kept}
+    return [
+        LeftAlone(change.payment_id, change.verdict, "not selected from the parent plan")
+        for change in plan.changes
+        if change.id not in kept_ids
+    ]
 
 
 def _is_wanted(change: Change, verdicts: set[str], payments: set[str]) -> bool:

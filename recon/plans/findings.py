@@ -11,7 +11,7 @@ from typing import Any, Final
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
-from recon.verdicts.rules import RULE, findings_of, tier_of
+from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
 
 Row = Mapping[str, Any]
 _V = Verdict
@@ -43,64 +43,77 @@ class Describer:
     Args:
         links: By payment, its rows of :data:`recon.verdicts.judge.LINKS`.
         now_ms: Ages count to here.
+        rules: Those by which the rows were judged.
     """
 
     registry: Registry
     policy: Policy
     links: Mapping[str, Sequence[Row]]
     now_ms: int
+    rules: RuleBook = RULE_BOOK
 
     def finding(self, row: Row) -> Finding:
         """The finding of one break."""
-        verdict = Verdict(row["verdict"])
-        links = self.links.get(row["payment_id"], ())
-        tier = tier_of(verdict, direction=row["direction"], is_due=bool(row["expired"] or not row["open"]))
+        rule = self.rules.by_verdict[row["verdict"]]
+        verdict = rule.verdict
+        is_due = bool(row["expired"] or not row["open"])
+        tier = tier_of(verdict, direction=row["direction"], is_due=is_due, rules=self.rules)
         age_s = None if row["created_at"] is None else max(0, (self.now_ms - row["created_at"]) // 1000)
-        found = findings_of(row["findings"])
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
+        symbol = token.symbol if token else None
         return Finding(
             payment_id=row["payment_id"],
             verdict=verdict,
-            findings=tuple(item for item in found if item is verdict or RULE[item].tier is not Tier.BENIGN),
+            findings=self._told(row, verdict),
             tier=tier,
             severity=severity_of(verdict, tier=tier, age_s=age_s, urgent_s=self.policy.urgent_after_ms // 1000),
-            reason=self._reason(row, verdict, age_s),
+            reason=self._reason(row, rule, age_s=age_s or 0, symbol=symbol),
             provider=_once(row["provider"]),
             chain_id=row["chain_id"],
             token=_once(row["token"]),
-            symbol=token.symbol if token else _once(row["currency"]),
+            symbol=symbol if token else _once(row["currency"]),
             decimals=row["decimals"],
             age_s=age_s,
             difference_units=_difference(row),
             value_units=value_at_risk(verdict, row),
-            fields=tuple(_field_views(row, links)),
-            evidence=tuple(_evidence(row, links)),
+            fields=tuple(_field_views(row, self.links.get(row["payment_id"], ()))),
+            evidence=tuple(_evidence(row, self.links.get(row["payment_id"], ()))),
         )
 
-    def _reason(self, row: Row, verdict: Verdict, age_s: int | None) -> str:
+    def _told(self, row: Row, verdict: Verdict) -> tuple[Verdict, ...]:
+        """The verdict and every other finding that is not benign."""
+        found = findings_of(row["findings"], rules=self.rules)
+        tiers = self.rules.by_verdict
+        return tuple(item for item in found if item is verdict or tiers[item].tier is not Tier.BENIGN)
+
+    def _reason(self, row: Row, rule: Rule, *, age_s: int, symbol: str | None) -> str:
         """The rule's sentence with this row's values in it."""
-        sentence = RULE[verdict].sentence
-        token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
+        received = row["received"] if rule.verdict is _V.UNDERPAID else row["received_final"]
         words = {
             "problem": "; ".join(PROBLEMS.get(code, code) for code in (row["problem"] or "").split()),
-            "provider": row["provider_raw"] or row["provider"] or "none",
-            "network": row["network_raw"] or "none",
-            "received": _amount(row["received"] if verdict is _V.UNDERPAID else row["received_final"], row),
+            "provider": _first_of(row, "provider_raw", "provider", otherwise="none"),
+            "network": _first_of(row, "network_raw", otherwise="none"),
+            "received": _amount(received, row),
             "expected": _amount(row["expected_units"], row),
-            "symbol": token.symbol if token else (row["currency"] or "units"),
-            "status": row["status_raw"] or "unset",
-            "escrow": row["escrow_state"] or "unset",
+            "symbol": _first_of(row, "currency", otherwise="units") if symbol is None else symbol,
+            "status": _first_of(row, "status_raw", otherwise="unset"),
+            "escrow": _first_of(row, "escrow_state", otherwise="unset"),
             "confirmations": row["confirmations"],
-            "provider_state": row["claim_state_raw"] or row["claim_state"] or "nothing",
+            "provider_state": _first_of(row, "claim_state_raw", "claim_state", otherwise="nothing"),
             "held_by": _holder(row),
             "who": _silent(row),
             "missing": _missing(row),
-            "age": _spelled(age_s or 0),
+            "age": _spelled(age_s),
             "what": "object",
         }
-        said = sentence.format(**words)
-        manual = verdict is _V.STUCK_PENDING and (age_s or 0) * 1000 >= self.policy.urgent_after_ms
+        said = rule.sentence.format(**words)
+        manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms
         return f"{said} It is over 24 h old: check it by hand against the provider." if manual else said
+
+
+def _first_of(row: Row, *names: str, otherwise: str) -> Any:
+    """The first of these columns that holds something."""
+    return next((row[name] for name in names if row[name]), otherwise)
 
 
 def links_by_payment(links: Iterable[Row]) -> dict[str, list[Row]]:
@@ -112,7 +125,7 @@ def links_by_payment(links: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def severity_of(verdict: Verdict, *, tier: Tier, age_s: int | None, urgent_s: int) -> Severity:
-    """How soon somebody must look: by what it is, and one step louder once it is old."""
+    """How soon a person must look: by what it is, and one step louder once it is old."""
     if tier is Tier.WAIT or tier is Tier.BENIGN:
         return Severity.INFO
     old = (age_s or 0) >= urgent_s
@@ -173,20 +186,10 @@ def _field_views(row: Row, links: Sequence[Row]) -> Iterable[FieldView]:
     """What each side says, field by field, wherever at least two sides have a word to say."""
     wrong = [link for link in links if not link["is_valid"] and not link["is_refund"]]
     other = wrong[0] if wrong and not row["valid_count"] else None
-    state = row["claim_state_raw"] or row["claim_state"]
-    yield _common_view("status", row["status_raw"], state, _chain_word(row))
+    yield _common_view("status", row["status_raw"], row["claim_state_raw"] or row["claim_state"], _chain_word(row))
     if row["expected_units"] is not None:
-        seen = row["received"] if row["valid_count"] else (other["t_amount"] if other else None)
-        claim = row["claim_paid"]
-        yield FieldView(
-            "amount",
-            _amount(row["expected_units"], row),
-            row["claim_balance"] if claim is None else _amount(claim, row),
-            None if seen is None else _amount(seen, row),
-        )
-    chain_hash = row["proof_tx"] or (other["t_tx"] if other else None)
-    if row["tx_hash"] or row["tx_hash_raw"] or row["claim_hashes"] or chain_hash:
-        yield FieldView("tx_hash", row["tx_hash"] or row["tx_hash_raw"], row["claim_hashes"], chain_hash)
+        yield _amount_view(row, other)
+    yield from _hash_view(row, other)
     yield _common_view("escrow_state", row["escrow_state"], None, None)
     if other is not None:
         yield FieldView("network", str(row["chain_id"]), None, str(other["t_chain"]))
@@ -195,6 +198,27 @@ def _field_views(row: Row, links: Sequence[Row]) -> Iterable[FieldView]:
         yield FieldView("reference", row["topic"], None, other["t_topic"])
     if row["confirmations"] is not None:
         yield _common_view("confirmations", str(row["confirmations"]), None, None)
+
+
+def _amount_view(row: Row, other: Row | None) -> FieldView:
+    """What was to come, what the provider says, and what came: if none of it is right, the amount that went astray."""
+    astray = other["t_amount"] if other else None
+    seen = row["received"] if row["valid_count"] else astray
+    claim = row["claim_paid"]
+    return FieldView(
+        "amount",
+        _amount(row["expected_units"], row),
+        row["claim_balance"] if claim is None else _amount(claim, row),
+        None if seen is None else _amount(seen, row),
+    )
+
+
+def _hash_view(row: Row, other: Row | None) -> Iterable[FieldView]:
+    """The hashes that the sides name, if any does."""
+    astray = other["t_tx"] if other else None
+    local, chain = row["tx_hash"] or row["tx_hash_raw"], row["proof_tx"] or astray
+    if local or row["claim_hashes"] or chain:
+        yield FieldView("tx_hash", local, row["claim_hashes"], chain)
 
 
 @lru_cache(maxsize=4_096)

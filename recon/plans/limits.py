@@ -20,13 +20,14 @@ AHEAD_MAX: Final = timedelta(minutes=5)
 
 
 class LimitError(RefusedError):
-    """A run would change more than one named limit allows."""
+    """A run would change more than one named limit allows; ``is_value`` tells limits on value from those on rows."""
 
     def __init__(self, *, limit: str, found: str, allowed: str, option: str) -> None:
         super().__init__(
             f"The limit on {limit} is {allowed} and this run has {found}; nothing was written. "
             f"Apply a smaller selection, or raise this one limit with {option}."
         )
+        self.is_value = limit.startswith("value")
 
 
 class PlanAgeError(RefusedError):
@@ -111,34 +112,46 @@ def check_age(plan: Plan, *, now: datetime, limits: Limits) -> None:
         raise PlanAgeError(limit=_spell(until - created), age=now - created, option="--plan-age-max")
 
 
-def check_size(plan: Plan, changes: Iterable[Change], *, limits: Limits) -> None:
-    """Refuse a run that would write too many rows, too large a share of them, or too much value.
+def limits_hit(plan: Plan, changes: Iterable[Change], *, limits: Limits) -> list[LimitError]:
+    """Every limit that a run of these changes would hit: of single payments, rows, their share, value altogether.
 
     Args:
         changes: The changes that would really be written now.
-
-    Raises:
-        LimitError: Names the limit and the option that raises it.
     """
-    rows = 0
-    totals: dict[tuple[str, str], tuple[int, Change]] = {}
-    for change in changes:
-        rows += 1
-        _check_value(change, change.value_units, limits.value_max_units_per_payment, per="payment")
-        key = (str(change.chain_id), change.token or change.symbol or "")
-        totals[key] = (totals.get(key, (0, change))[0] + change.value_units, change)
+    changes = list(changes)
+    return [
+        *_value_hit(changes, limits, per="payment"),
+        *_rows_hit(plan, len(changes), limits),
+        *_value_hit(changes, limits, per="run"),
+    ]
+
+
+def _rows_hit(plan: Plan, rows: int, limits: Limits) -> Iterable[LimitError]:
+    """The limits on rows and on their share that a run of so many rows would hit."""
     if rows > limits.changes_max:
-        raise LimitError(limit="rows", found=str(rows), allowed=str(limits.changes_max), option="--changes-max")
+        yield LimitError(limit="rows", found=str(rows), allowed=str(limits.changes_max), option="--changes-max")
     compared = compared_rows(plan)
     if compared >= limits.share_max_from_rows and rows * 100 > limits.share_max_percent * compared:
-        raise LimitError(
+        yield LimitError(
             limit="the share of compared rows",
             found=f"{rows} of {compared}",
             allowed=f"{limits.share_max_percent} %",
             option="--share-max",
         )
+
+
+def _value_hit(changes: Iterable[Change], limits: Limits, *, per: str) -> Iterable[LimitError]:
+    """The limits on value that the changes would hit, one by one or, of each token, together."""
+    if per == "payment":
+        for change in changes:
+            yield from _over(change, change.value_units, limits.value_max_units_per_payment, per=per)
+        return
+    totals: dict[tuple[str, str], tuple[int, Change]] = {}
+    for change in changes:
+        key = (str(change.chain_id), change.token or change.symbol or "")
+        totals[key] = (totals.get(key, (0, change))[0] + change.value_units, change)
     for units, change in totals.values():
-        _check_value(change, units, limits.value_max_units, per="run")
+        yield from _over(change, units, limits.value_max_units, per=per)
 
 
 def compared_rows(plan: Plan) -> int:
@@ -147,12 +160,12 @@ def compared_rows(plan: Plan) -> int:
     return payments if isinstance(payments, int) and not isinstance(payments, bool) else 0
 
 
-def _check_value(change: Change, units: int, limits: Mapping[str, int], *, per: str) -> None:
+def _over(change: Change, units: int, limits: Mapping[str, int], *, per: str) -> Iterable[LimitError]:
     allowed = limit_of(change, limits)
     if allowed is None or units <= allowed:
         return
     where = f" of {change.payment_id}" if per == "payment" else ""
-    raise LimitError(
+    yield LimitError(
         limit=f"value per {per}",
         found=f"{_amount(units, change)}{where}",
         allowed=_amount(allowed, change),

@@ -1,4 +1,4 @@
-"""Verdicts to the plan a person reviews: findings, changes, what is left alone, and the summary.
+"""Verdicts to the plan a person reviews: findings, changes, and what is left alone.
 
 :func:`make_plan` reads nothing but the snapshot: same snapshot, same policy, same bytes, whichever engine ran.
 """
@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,49 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError
-from recon.core.model import Change, Finding, LeftAlone, Plan, Policy, Severity, Tier, Verdict
+from recon.core.model import Change, Finding, LeftAlone, Plan, Policy, Tier
 from recon.core.registry import Registry, load_registry
 from recon.core.version import __version__
 from recon.plans.changes import Places, Refusal, change_for, parse_document, places_of
-from recon.plans.file import (
-    change_id,
-    load_plan,
-    many_objects,
-    parse_plan,
-    plan_bytes,
-    save_plan,
-    seal_plan,
-    select_changes,
-)
+from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, links_by_payment
-from recon.plans.limits import LimitError, Limits, check_size
+from recon.plans.limits import Limits, limits_hit
+from recon.plans.orphans import missing_local
+from recon.plans.summary import Summary
 from recon.sources.payments.fields import FieldPaths
 from recon.verdicts.engine import Engine, open_engine, usual_memory_bytes
 from recon.verdicts.judge import Judgement, horizon_of, judge, lost_rows
-from recon.verdicts.rules import RULE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from recon.snapshots.sealed import Snapshot
 
-__all__ = [
-    "canonical_json",
-    "change_id",
-    "load_plan",
-    "make_plan",
-    "parse_plan",
-    "plan_bytes",
-    "save_plan",
-    "seal_plan",
-    "select_changes",
-    "sha256_hex",
-]
-
 _ROWS_AT_ONCE = 5_000
-_NOT_IN_SCOPE = (Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
-_IDLE = (Verdict.IN_TRANSIT, Verdict.ABANDONED)
-_UNPROVEN = (Verdict.LOOKUP_FAILED, Verdict.UNPROVEN, Verdict.MISSING_REFERENCE)
 _PROVIDERS = ("request_network", "shkeeper")
 
 
@@ -122,7 +97,7 @@ def make_plan(
         snapshot=snapshot.digest,
         window=dict(snapshot.manifest["selection"]),
         coverage=tuple(coverage),
-        summary=_summary(judgement, findings, coverage, policy=policy),
+        summary=Summary(judgement, findings, coverage, policy, providers=_PROVIDERS).as_dict(),
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
@@ -135,39 +110,6 @@ def _check_policy(snapshot: Snapshot, policy: Policy) -> None:
     wanted = {name: list(pair) for name, pair in sorted(policy.tolerance_ppm.items())}
     if stored != wanted:
         raise PolicyError(taken=str(stored), now=str(wanted))
-
-
-def missing_local(transfers: pa.Table, claims: pa.Table, *, registry: Registry, now_ms: int) -> list[Finding]:
-    """Findings for the transfers and provider objects that no row of the whole collection knows.
-
-    Args:
-        transfers, claims: What :func:`recon.verdicts.judge.lost_rows` gives; a key that comes twice is one finding.
-        now_ms: Ages count to here.
-    """
-    found: dict[str, Finding] = {}
-    sides = (("chain", "transfer", "amount_units", transfers), ("provider", "claim", "paid_units", claims))
-    for side, what, units, table in sides:
-        for row in table.to_pylist():
-            name = f"{side}:{row['key']}"
-            token = registry.tokens.get((row["chain_id"], row["token"] or ""))
-            seen = row.get("block_time") or row.get("created_at")
-            found[name] = Finding(
-                payment_id=name,
-                verdict=Verdict.MISSING_LOCAL,
-                findings=(Verdict.MISSING_LOCAL,),
-                tier=Tier.REVIEW,
-                severity=Severity.HIGH,
-                reason=RULE[Verdict.MISSING_LOCAL].sentence.format(what=what),
-                provider=row.get("provider"),
-                chain_id=row["chain_id"],
-                token=row["token"],
-                symbol=token.symbol if token else None,
-                decimals=token.decimals if token else None,
-                age_s=None if seen is None else max(0, (now_ms - seen) // 1000),
-                value_units=int(row[units] or 0),
-                evidence=(f"{what} {row['key']}",),
-            )
-    return list(found.values())
 
 
 def _documents(snapshot: Snapshot, *, wanted: bool) -> pa.Table:
@@ -239,89 +181,13 @@ def _why_left(finding: Finding, refusal: Refusal | None) -> str:
     return "the table of allowed writes has no cell for this state"
 
 
-def _summary(
-    judgement: Judgement, findings: Sequence[Finding], coverage: Sequence[Mapping[str, Any]], *, policy: Policy
-) -> dict[str, Any]:
-    counts: Counter[str] = Counter()
-    by_provider: dict[str, Counter[str]] = defaultdict(Counter)
-    by_chain: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in judgement.counts.to_pylist():
-        counts[row["verdict"]] += row["rows"]
-        by_provider[row["provider"] or "none"][row["verdict"]] += row["rows"]
-        by_chain[str(row["chain_id"] or "none")][row["verdict"]] += row["rows"]
-    payments = sum(counts.values())
-    orphans = sum(finding.verdict is Verdict.MISSING_LOCAL for finding in findings)
-    if orphans:
-        counts[Verdict.MISSING_LOCAL] = orphans
-    scoped = payments - sum(counts[verdict] for verdict in _NOT_IN_SCOPE)
-    compared = scoped - sum(counts[verdict] for verdict in _IDLE)
-    unproven = sum(counts[verdict] for verdict in _UNPROVEN)
-    risk: Counter[str] = Counter()
-    for finding in findings:
-        if finding.value_units and finding.token:
-            risk[f"{finding.chain_id}:{finding.token}"] += finding.value_units
-    captured = {f"{row['chain_id']}:{row['token']}": str(int(row["units"])) for row in judgement.captured.to_pylist()}
-    return {
-        "payments": payments,
-        "payments_in_scope": scoped,
-        "payments_compared": compared,
-        "verdicts": {str(name): counts[name] for name in Verdict if counts[name]},
-        "by_provider": {name: dict(sorted(split.items())) for name, split in sorted(by_provider.items())},
-        "by_chain": {name: dict(sorted(split.items())) for name, split in sorted(by_chain.items())},
-        "auto_match_rate": _share(counts[Verdict.IN_SYNC], compared),
-        "unproven_share": _share(unproven, scoped),
-        "value_at_risk": {name: str(units) for name, units in sorted(risk.items())},
-        "captured_not_credited": dict(sorted(captured.items())),
-        "open_by_age": dict(judgement.open_by_age),
-        "health": _health(payments, scoped, unproven, coverage, policy=policy),
-        "provider_calls": sum(row["calls"] or 0 for row in coverage if row["source"] in _PROVIDERS),
-        "chain_calls": sum(row["calls"] or 0 for row in coverage if row["chain_id"] is not None),
-    }
-
-
-def _share(part: int, whole: int) -> str:
-    """A ratio as exact decimal text with four places, cut, never rounded up; an empty whole gives 0."""
-    places = part * 10_000 // whole if whole else 0
-    return f"{places // 10_000}.{places % 10_000:04d}"
-
-
-def _health(
-    payments: int, scoped: int, unproven: int, coverage: Sequence[Mapping[str, Any]], *, policy: Policy
-) -> dict[str, Any]:
-    reasons = []
-    if payments and not scoped:
-        reasons.append(f"none of the {payments} payments is in scope: no provider or chain of theirs is configured")
-    if unproven * 100 > policy.unproven_share_max_percent * scoped:
-        reasons.append(f"{unproven} of {scoped} payments are unproven, over {policy.unproven_share_max_percent} %")
-    if any(row["source"] == "payments" and not row["complete"] for row in coverage):
-        reasons.append("the payments themselves were not read completely")
-    return {"ok": not reasons, "reasons": reasons}
-
-
 def _with_limits(plan: Plan, *, policy: Policy) -> Plan:
-    """Name every limit that an apply of the whole plan would hit, with the option that raises it."""
-    limits, hit = Limits.of(policy), []
-    changes = [change for change in plan.changes if change.tier is Tier.AUTO]
-    checks: Iterable[Limits] = (
-        Limits(changes_max=limits.changes_max, share_max_percent=100),
-        Limits(
-            changes_max=len(changes),
-            share_max_percent=limits.share_max_percent,
-            share_max_from_rows=limits.share_max_from_rows,
-        ),
-        Limits(
-            changes_max=len(changes),
-            share_max_percent=100,
-            value_max_units=limits.value_max_units,
-            value_max_units_per_payment=limits.value_max_units_per_payment,
-        ),
-    )
-    for check in checks:
-        try:
-            check_size(plan, changes, limits=check)
-        except LimitError as error:
-            hit.append(str(error))
-    return replace(plan, summary={**plan.summary, "limits_hit": hit})
+    """Name every limit that an apply of the whole plan would hit, of those on value only the first."""
+    automatic = [change for change in plan.changes if change.tier is Tier.AUTO]
+    hit = limits_hit(plan, automatic, limits=Limits.of(policy))
+    on_size, on_value = ([error for error in hit if error.is_value is of_value] for of_value in (False, True))
+    told = [str(error) for error in (*on_size, *on_value[:1])]
+    return replace(plan, summary={**plan.summary, "limits_hit": told})
 
 
 def _coverage(snapshot: Snapshot) -> list[dict[str, Any]]:

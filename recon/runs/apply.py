@@ -16,7 +16,7 @@ from recon.core.errors import ReconError, RefusedError, StoppedError, UsageError
 from recon.core.model import Change, Plan, Target, Tier, Verdict
 from recon.plans.approvals import Approval, ApprovalPolicy, check_approvals
 from recon.plans.file import is_picked, seal_plan
-from recon.plans.limits import Limits, check_age, check_size, compared_rows
+from recon.plans.limits import Limits, check_age, compared_rows, limits_hit
 from recon.runs.canary import BENIGN, further_findings
 from recon.runs.guard import RowClass, read_change
 from recon.runs.notes import RunNotes, outcome_body
@@ -319,7 +319,8 @@ def _to_write(
     pending, rows = _survey(plan, writer=writer, journal=journal)
     if options.all_or_nothing:
         _check_all_pristine(rows)
-    check_size(plan, (plan.changes[place] for place in pending), limits=options.limits)
+    if hit := limits_hit(plan, (plan.changes[place] for place in pending), limits=options.limits):
+        raise hit[0]
     return pending, rows
 
 

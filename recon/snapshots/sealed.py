@@ -304,12 +304,7 @@ def read_manifest(text: str, *, path: Path) -> tuple[str, dict[str, Any]]:
     Raises:
         SnapshotError: It is no manifest, of another format, changed after the seal, or names what no snapshot holds.
     """
-    try:
-        manifest = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _no_manifest(path) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise SnapshotError(path=path, why=f"its manifest is not of format {FORMAT}, the one this version reads")
+    manifest = _parsed(text, path=path)
     try:
         bare = {key: value for key, value in manifest.items() if key != "digest"}
         digest = sha256_hex(canonical_json(bare))
@@ -317,13 +312,27 @@ def read_manifest(text: str, *, path: Path) -> tuple[str, dict[str, Any]]:
             raise SnapshotError(path=path, why="its manifest was changed after it was sealed")
         snapshot = Snapshot(path, digest, bare)
         assert snapshot.taken_at_ms and snapshot.target
-        # Names become paths: only our own are followed.
-        assert all(_TABLE.fullmatch(name) and facts["sha256"] for name, facts in bare["tables"].items())
-        parts = [part for listed in bare.get("parts", {}).values() for part in listed]
-        assert all(_PART.fullmatch(part["path"]) and part["sha256"] for part in parts)
+        assert _names_our_files_only(bare)
     except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
         raise _missing(path) from error
     return digest, bare
+
+
+def _parsed(text: str, *, path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _no_manifest(path) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise SnapshotError(path=path, why=f"its manifest is not of format {FORMAT}, the one this version reads")
+    return manifest
+
+
+def _names_our_files_only(manifest: Mapping[str, Any]) -> bool:
+    """Whether every table and part is named as we name them: names become paths, and only our own are followed."""
+    parts = [part for listed in manifest.get("parts", {}).values() for part in listed]
+    are_tables = all(_TABLE.fullmatch(name) and facts["sha256"] for name, facts in manifest["tables"].items())
+    return are_tables and all(_PART.fullmatch(part["path"]) and part["sha256"] for part in parts)
 
 
 def files_of(manifest: Mapping[str, Any], name: str, *, is_whole: bool) -> list[tuple[str, str]]:

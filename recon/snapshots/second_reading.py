@@ -1,4 +1,4 @@
-"""The second reading: what shows a break is asked for again before anybody hears of it.
+"""The second reading: what shows a break is asked for again before it is reported.
 
 The rows come from the primary, the providers are asked about each payment by itself, and every transaction behind the
 evidence is looked up anew. Rows elsewhere in the collection that carry a key of a break are fetched as context, so
@@ -16,6 +16,7 @@ from recon.core.errors import SourceError
 from recon.core.ids import payment_id_text
 from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
+from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table
 from recon.sources.interface import (
     ChainQuestion,
@@ -26,9 +27,8 @@ from recon.sources.interface import (
     DocumentStore,
     Progress,
     Reading,
-    Selection,
 )
-from recon.verdicts.judge import ORPHANS_MAX, Judgement
+from recon.verdicts.judge import Judgement
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _FETCHED_AT_ONCE: Final = 1_000
-_PLAIN: Final = "erc20"
-_KEY_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
-_RIVAL_FIELDS: Final = (*_KEY_FIELDS, "recipient", "order_id")
+_RIVAL_FIELDS: Final = (*KEY_FIELDS, "recipient", "order_id")
 """By what a row outside the window may contend with a break: a key, the same one-time address, or the same order."""
 
 
@@ -89,9 +87,15 @@ class SecondReading:
         _write_claims(writer, claimed)
         _write_chain(writer, chained)
         writer.write("context", context)
-        orphans = self._orphans(judgement) if with_orphans else []
-        writer.write_rows("orphans", orphans)
+        writer.write_rows("orphans", self._orphans(judgement) if with_orphans else [])
         return Reading(coverage=tuple(self._coverage))
+
+    def _orphans(self, judgement: Judgement) -> list[dict[str, Any]]:
+        """Look what the window does not know up in the whole collection."""
+        search = OrphanSearch(self._sources.store, self._rows_of, lambda hashes: self._ask_chains(hashes, ()))
+        rows, coverage = search.search(judgement)
+        self._coverage.extend(coverage)
+        return rows
 
     def _fetch(self, payment_ids: Sequence[str]) -> dict[str, Mapping[str, Any]] | None:
         """The documents of the breaks from the primary; None when the primary could not be read."""
@@ -200,177 +204,47 @@ class SecondReading:
         )
         return _rows_table(self._rows_of(found[payment_id] for payment_id in sorted(found)))
 
-    def _orphans(self, judgement: Judgement) -> list[dict[str, Any]]:
-        """Look what the window does not know up in the whole collection; give every candidate with who knows it."""
-        transfers: list[Row] = judgement.orphan_transfers.to_pylist()
-        claims: list[Row] = judgement.orphan_claims.to_pylist()
-        if not transfers and not claims:
-            return []
-        known: dict[tuple[str, str], str] = {}
-        problem: str | None = None
-        if max(len(transfers), len(claims)) >= ORPHANS_MAX:
-            problem = f"more than {ORPHANS_MAX} items are known to no row of the window; only so many were looked up"
-        wanted = {
-            "tx_hash": {row["tx_hash"] for row in transfers}
-            | {tx_hash for row in claims for tx_hash in (row["tx_hashes"] or "").split()},
-            "reference": {row["reference"] for row in claims if row["reference"]},
-            "request_id": {row["request_id"] for row in claims if row["request_id"]},
-            "external_id": {row["external_id"] for row in claims if row["external_id"]},
-        }
-        try:
-            holders: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-            for name, values in wanted.items():
-                for value, document in self._sources.store.find_claimants(name, sorted(values)):
-                    known[name, value] = payment_id_text(document["_id"])
-                    if name == "tx_hash":
-                        holders[value].append(document)
-            told = self._told_by_receipts(
-                row for row in transfers if (row["kind"] == _PLAIN) != (row["tx_hash"] in holders)
-            )
-            served = self._served(holders, told)
-            unknown = [row for row in transfers if not _is_explained(row, known, served)]
-            topics = {row["reference_topic"] for row in unknown} | {one for found in told.values() for one in found}
-            known.update(self._topics_known(topics - {None}))
-        except SourceError as error:
-            self._coverage.append(Coverage("payments", "orphans", complete=False, problem=str(error)))
-            return []
-        self._coverage.append(
-            Coverage("payments", "orphans", complete=problem is None, items=len(known), problem=problem)
-        )
-        certain = [row for row in transfers if _is_explained(row, known, served) or _is_told(row, told)]
-        return [*_orphan_transfers(certain, known, told, served), *_orphan_claims(claims, known)]
-
-    def _served(
-        self, holders: Mapping[str, Sequence[Mapping[str, Any]]], told: Mapping[tuple[int, str], set[str]]
-    ) -> set[tuple[int, str]]:
-        """Transactions of which every row that records them has a log of its own, so that it explains no other."""
-        found = set()
-        for chain_id, tx_hash in told:
-            topics = [
-                topic
-                for batch in self._rows_of(holders.get(tx_hash, ()))
-                for topic in batch.column("reference_topic").to_pylist()
-            ]
-            if topics and set(topics) <= told[chain_id, tx_hash]:
-                found.add((chain_id, tx_hash))
-        return found
-
-    def _told_by_receipts(self, transfers: Iterable[Row]) -> dict[tuple[int, str], set[str]]:
-        """The references in the whole receipts of transfers: the proxy's log of a plain one may have been in a gap.
-
-        A transaction that is not there any more, or about which nobody answered, is not in the result.
-        """
-        wanted: dict[int | None, set[str]] = defaultdict(set)
-        for row in transfers:
-            wanted[row["chain_id"]].add(row["tx_hash"])
-        told: dict[tuple[int, str], set[str]] = {}
-        for reading in self._ask_chains(wanted, ()):
-            for row in reading.tables["transactions"].to_pylist() if "transactions" in reading.tables else ():
-                if row["outcome"] == "success":
-                    told[row["chain_id"], row["tx_hash"]] = set()
-            for row in reading.tables["transfers"].to_pylist() if "transfers" in reading.tables else ():
-                key = (row["chain_id"], row["tx_hash"])
-                if key in told and row["reference_topic"]:
-                    told[key].add(row["reference_topic"])
-        return told
-
-    def _topics_known(self, topics: set[str]) -> dict[tuple[str, str], str]:
-        """Search the references of the whole collection for topics, which no index can look up."""
-        found: dict[tuple[str, str], str] = {}
-        if not topics:
-            return found
-        for documents in self._sources.store.scan(Selection()):
-            for batch in self._rows_of(documents):
-                pairs = zip(
-                    batch.column("reference_topic").to_pylist(), batch.column("payment_id").to_pylist(), strict=True
-                )
-                found.update({("topic", topic): payment_id for topic, payment_id in pairs if topic in topics})
-        return found
-
-
-def _is_explained(row: Row, known: Mapping[tuple[str, str], str], served: set[tuple[int, str]]) -> bool:
-    """Whether a row records this transfer's transaction, and has no other log in it that it may mean."""
-    by_hash = ("tx_hash", row["tx_hash"]) in known
-    return by_hash and (row["kind"] == _PLAIN or (row["chain_id"], row["tx_hash"]) not in served)
-
-
-def _is_told(row: Row, told: Mapping[tuple[int, str], set[str]]) -> bool:
-    return row["kind"] != _PLAIN or (row["chain_id"], row["tx_hash"]) in told
-
-
-def _orphan_transfers(
-    transfers: Sequence[Row],
-    known: Mapping[tuple[str, str], str],
-    told: Mapping[tuple[int, str], set[str]],
-    served: set[tuple[int, str]],
-) -> Iterator[dict[str, Any]]:
-    for row in transfers:
-        topics = {row["reference_topic"] or ""}
-        if row["kind"] == _PLAIN:
-            topics |= told.get((row["chain_id"], row["tx_hash"]), set())
-        by_hash = known.get(("tx_hash", row["tx_hash"])) if _is_explained(row, known, served) else None
-        by_topic = next((known["topic", topic] for topic in sorted(topics) if ("topic", topic) in known), None)
-        yield {
-            "kind": "transfer",
-            "key": f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}",
-            "payment_id": by_hash or by_topic,
-            "known_by": "tx_hash" if by_hash else "reference" if by_topic else None,
-        }
-
-
-def _orphan_claims(claims: Sequence[Row], known: Mapping[tuple[str, str], str]) -> Iterator[dict[str, Any]]:
-    for row in claims:
-        keys = [(name, row[name]) for name in _KEY_FIELDS[1:]]
-        keys += [("tx_hash", tx_hash) for tx_hash in (row["tx_hashes"] or "").split()]
-        holders = [(key[0], known[key]) for key in keys if key in known]
-        name, payment_id = holders[0] if holders else (None, None)
-        yield {
-            "kind": "claim",
-            "key": f"{row['provider']}:{row['object']}:{row['claim_id']}",
-            "payment_id": payment_id,
-            "known_by": name,
-        }
-
 
 def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Reading]) -> dict[int | None, set[str]]:
     """Every transaction that the evidence of the breaks rests on, by chain (None: any chain)."""
     hashes: dict[int | None, set[str]] = defaultdict(set)
     for row in breaks:
-        for name in ("tx_hash", "proof_tx", "refund_tx"):
-            if row[name]:
-                hashes[row["chain_id"]].add(row[name])
+        hashes[row["chain_id"]].update(row[name] for name in ("tx_hash", "proof_tx", "refund_tx") if row[name])
         # What the first reading named is not taken back by a second look-up that fails.
         hashes[row["chain_id"]].update((row["claim_hashes"] or "").split())
     for link in links:
         hashes[link["t_chain"]].add(link["t_tx"])
     for reading in claimed:
-        if "claim_txs" in reading.tables:
-            table = reading.tables["claim_txs"].select(["chain_id", "tx_hash"])
-            for chain_id, tx_hash in zip(*(column.to_pylist() for column in table.columns), strict=True):
-                if tx_hash:
-                    hashes[chain_id].add(tx_hash)
-        if "claims" in reading.tables:
-            # A provider may name a hash and fail to list the payment that it is of.
-            table = reading.tables["claims"].select(["chain_id", "tx_hashes"])
-            for chain_id, named in zip(*(column.to_pylist() for column in table.columns), strict=True):
-                hashes[chain_id].update((named or "").split())
+        for chain_id, named in _named_by_provider(reading):
+            hashes[chain_id].update(named)
     return hashes
+
+
+def _named_by_provider(reading: Reading) -> Iterator[tuple[int | None, list[str]]]:
+    """The transactions that a provider lists, and those that an object names without a payment it is of."""
+    for name, column in (("claim_txs", "tx_hash"), ("claims", "tx_hashes")):
+        if name in reading.tables:
+            for row in reading.tables[name].select(["chain_id", column]).to_pylist():
+                yield row["chain_id"], (row[column] or "").split()
 
 
 def _keys_of(
     breaks: Sequence[Row], hashes: Mapping[int | None, set[str]], again: pa.Table, said: Sequence[pa.Table]
 ) -> dict[str, set[str]]:
     """What nobody else in the collection may carry: keys of the breaks, of their rows read again, of their claims."""
-    deposits = again.filter(again["is_deposit"])
-    wanted: dict[str, set[str]] = {name: {row[name] for row in breaks if row[name]} for name in _KEY_FIELDS}
-    wanted["tx_hash"] |= {tx for part in hashes.values() for tx in part}
+    wanted: dict[str, set[str]] = {name: {row[name] for row in breaks if row[name]} for name in KEY_FIELDS}
+    wanted["tx_hash"].update(*hashes.values())
     for table in (again, *said):
-        for name in _KEY_FIELDS:
-            if name in table.column_names:
-                wanted[name] |= {value for value in table[name].to_pylist() if value}
-    for name, table in (("recipient", deposits), ("order_id", again)):
-        wanted[name] = {value for value in table[name].to_pylist() if value}
+        for name in KEY_FIELDS:
+            wanted[name] |= _values_of(table, name)
+    wanted["recipient"] = _values_of(again.filter(again["is_deposit"]), "recipient")
+    wanted["order_id"] = _values_of(again, "order_id")
     return wanted
+
+
+def _values_of(table: pa.Table, name: str) -> set[str]:
+    """What a column holds; nothing where there is no such column."""
+    return {value for value in table[name].to_pylist() if value} if name in table.column_names else set()
 
 
 def _write_claims(writer: SnapshotWriter, readings: Sequence[Reading]) -> None:

@@ -7,9 +7,9 @@ from typing import Final
 
 import narwhals as nw
 
-from recon.verdicts.links import Frame, claim_key
+from recon.verdicts.links import Frame, claim_key, is_true, one_if
 
-_CARRIED: Final = (
+CARRIED: Final = (
     "payment_id", "provider", "direction", "status", "status_raw", "escrow_state", "disputed", "hold", "is_test",
     "covered_from_units", "overpaid_from_units", "token", "chain_id", "recipient", "sender", "tx_hash", "tx_hash_raw",
     "simulated", "confirmations", "safety_status", "aml_blocked", "created_at", "updated_at", "expires_at", "problem",
@@ -25,17 +25,17 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
     """Payments of the window and their context, each with its mode and with counts of what its provider says."""
     rows = nw.concat(
         [
-            tables["payments"].select(*_CARRIED, *_KEYS, in_window=nw.lit(value=True)),
-            tables["context"].select(*_CARRIED, *_KEYS, in_window=nw.lit(value=False)),
+            tables["payments"].select(*CARRIED, *_KEYS, in_window=nw.lit(value=True)),
+            tables["context"].select(*CARRIED, *_KEYS, in_window=nw.lit(value=False)),
         ],
         how="vertical",
     ).with_columns(
-        disputed=nw.col("disputed").fill_null(value=False),
-        hold=nw.col("hold").fill_null(value=False),
-        is_test=nw.col("is_test").fill_null(value=False),
-        is_deposit=nw.col("is_deposit").fill_null(value=False),
-        simulated=nw.col("simulated").fill_null(value=False),
-        aml_blocked=nw.col("aml_blocked").fill_null(value=False),
+        disputed=is_true(nw.col("disputed")),
+        hold=is_true(nw.col("hold")),
+        is_test=is_true(nw.col("is_test")),
+        is_deposit=is_true(nw.col("is_deposit")),
+        simulated=is_true(nw.col("simulated")),
+        aml_blocked=is_true(nw.col("aml_blocked")),
         direction=nw.col("direction").fill_null("in"),
         claim_key=claim_key(
             paid_out=(nw.col("provider") == "shkeeper") & (nw.col("direction").fill_null("in") != "in")
@@ -63,24 +63,24 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
         "mode": mode,
         "claim_time": nw.coalesce("c_time", "r_time"),
     }
-    return joined.select(*_CARRIED, "in_window", "claim_key", **told, **counts)
+    return joined.select(*CARRIED, "in_window", "claim_key", **told, **counts)
 
 
 def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:
-    found = (nw.col("outcome") == "found").fill_null(value=False)
+    found = is_true(nw.col("outcome") == "found")
     state = nw.col("state").fill_null("unknown")
     flags = {
         "found": found,
-        "failed": (nw.col("outcome") == "failed").fill_null(value=False),
-        "not_found": (nw.col("outcome") == "not_found").fill_null(value=False),
+        "failed": is_true(nw.col("outcome") == "failed"),
+        "not_found": is_true(nw.col("outcome") == "not_found"),
         "paid": found & state.is_in(["paid", "overpaid"]),
         "partial": found & (state == "partial"),
         "unpaid": found & state.is_in(["unpaid", "processing", "failed", "cancelled"]),
         "refunded": found & (state == "refunded"),
         "unknown": found & (state == "unknown"),
-        "lifi": found & (nw.col("detection_source") == "lifi").fill_null(value=False),
+        "lifi": found & is_true(nw.col("detection_source") == "lifi"),
     }
-    columns = {name: nw.when(flag).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64) for name, flag in flags.items()}
+    columns = {name: one_if(flag) for name, flag in flags.items()}
     rows = claims.select(
         "reference_topic",
         "created_at",

@@ -10,10 +10,11 @@ import narwhals as nw
 
 from recon.core.model import Policy, Tier, Verdict
 from recon.core.tables import Schema
+from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
-from recon.verdicts.links import Frame, claim_key, shown_links
+from recon.verdicts.links import ONE, Frame, claim_key, is_true, shown_links
 from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
-from recon.verdicts.rules import RULES, classify
+from recon.verdicts.rules import RULE_BOOK, RuleBook
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +55,6 @@ COUNTS: Final[Schema] = {"verdict": "text", "provider": "text", "chain_id": "int
 CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units", "rows": "int"}
 OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
                     ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
-_BENIGN: Final = tuple(str(rule.verdict) for rule in RULES if rule.tier is Tier.BENIGN)
 _PROVES_NEITHER: Final = tuple(
     str(verdict) for verdict in (Verdict.DUPLICATE_PROVIDER_KEY, Verdict.DUPLICATE_TX_HASH, Verdict.AMBIGUOUS)
 )
@@ -97,39 +97,69 @@ def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str
 
     A scope that nobody read is not in the result, so nothing about it is ever proven absent.
     """
-    blind: dict[tuple[int, str], int] = {}
-    providers: dict[str, int] = {}
-    heads: dict[int, int] = {}
-    coverage = list(coverage)
-    for row in coverage:
-        if row["chain_id"] is not None and row["scope"] in ("proxy", "erc20"):
-            blind.setdefault((row["chain_id"], row["scope"]), 0)
-            if row.get("head_time") is not None:
-                heads[row["chain_id"]] = min(heads.get(row["chain_id"], now_ms), row["head_time"])
-        elif row["scope"] == "bulk" and row["asked_from"] is not None:
-            providers[row["source"]] = max(providers.get(row["source"], 0), row["asked_from"] - 1)
-            if not row["complete"]:
-                providers[row["source"]] = now_ms
-    gaps = list(gaps)
+    coverage, gaps = list(coverage), list(gaps)
+    scanned = [row for row in coverage if _is_scan(row)]
+    return Horizon(
+        blind_until=_blind_until(scanned, gaps, now_ms=now_ms),
+        provider_blind_until=_provider_blind_until(coverage, gaps, now_ms=now_ms),
+        now_ms=now_ms,
+        head_ms=_heads(scanned, now_ms=now_ms),
+    )
+
+
+def _is_scan(row: Mapping[str, Any]) -> bool:
+    """Whether a coverage or gap row is about the scan of a chain."""
+    return row["chain_id"] is not None and row["scope"] in ("proxy", "erc20")
+
+
+def _blind_until(
+    scanned: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], *, now_ms: int
+) -> dict[tuple[int, str], int]:
+    """By chain and scope, until when nothing is proven absent; a scan cut short without a gap proves nothing."""
     explained = {(gap["chain_id"], gap["scope"]) for gap in gaps}
-    for row in coverage:
+    blind: dict[tuple[int, str], int] = {}
+    for row in scanned:
         key = (row["chain_id"], row["scope"])
-        if key in blind and not row["complete"] and key not in explained:
-            blind[key] = now_ms
+        is_dark = not row["complete"] and key not in explained
+        blind[key] = max(blind.get(key, 0), now_ms if is_dark else 0)
+    for gap in filter(_is_scan, gaps):
+        key = (gap["chain_id"], gap["scope"])
+        blind[key] = max(blind.get(key, 0), gap["to_ms"])
+    return blind
+
+
+def _heads(scanned: Iterable[Mapping[str, Any]], *, now_ms: int) -> dict[int, int]:
+    """By chain, the time of the newest block that every scan of it saw."""
+    heads: dict[int, int] = {}
+    for row in scanned:
+        if row.get("head_time") is not None:
+            heads[row["chain_id"]] = min(heads.get(row["chain_id"], now_ms), row["head_time"])
+    return heads
+
+
+def _provider_blind_until(
+    coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], *, now_ms: int
+) -> dict[str, int]:
+    """By provider, until when its bulk window shows nothing for certain."""
+    blind: dict[str, int] = {}
+    for row in coverage:
+        if not _is_scan(row) and row["scope"] == "bulk" and row["asked_from"] is not None:
+            until = row["asked_from"] - 1 if row["complete"] else now_ms
+            blind[row["source"]] = max(blind.get(row["source"], 0), until)
     for gap in gaps:
-        if gap["chain_id"] is not None and gap["scope"] in ("proxy", "erc20"):
-            key = (gap["chain_id"], gap["scope"])
-            blind[key] = max(blind.get(key, 0), gap["to_ms"])
-        elif gap["scope"] == "bulk":
-            providers[gap["source"]] = max(providers.get(gap["source"], 0), gap["to_ms"])
-    return Horizon(blind_until=blind, provider_blind_until=providers, now_ms=now_ms, head_ms=heads)
+        if not _is_scan(gap) and gap["scope"] == "bulk":
+            blind[gap["source"]] = max(blind.get(gap["source"], 0), gap["to_ms"])
+    return blind
 
 
-def judge(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy) -> Judgement:
+def judge(
+    tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy, rules: RuleBook = RULE_BOOK
+) -> Judgement:
     """Match, classify and count; only breaks and counters leave the engine."""
+    benign = [str(rule.verdict) for rule in rules.rules if rule.tier is Tier.BENIGN]
     matched = match_payments(tables, horizon=horizon, policy=policy, keep=engine.keep)
-    judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy)))
-    breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(list(_BENIGN))).select("payment_id", *_DECIDED))
+    judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy, rules=rules)))
+    breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(benign)).select("payment_id", *_DECIDED))
     detailed = evidence_of(matched, matched.payments.join(breaks, on="payment_id", how="inner"))
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
@@ -187,7 +217,7 @@ def _with_details(breaks: Frame, tables: Mapping[str, Frame]) -> Frame:
 
 def _counts(judged: Frame) -> Frame:
     return (
-        judged.select("verdict", "provider", "chain_id", rows=nw.lit(1).cast(nw.Int64))
+        judged.select("verdict", "provider", "chain_id", rows=ONE)
         .group_by("verdict", "provider", "chain_id")
         .agg(nw.col("rows").sum())
     )
@@ -196,7 +226,7 @@ def _counts(judged: Frame) -> Frame:
 def _captured(judged: Frame) -> Frame:
     return (
         judged.filter(nw.col("is_owed"))
-        .select("chain_id", token=nw.col("owed_token"), units=nw.col("owed_units"), rows=nw.lit(1).cast(nw.Int64))
+        .select("chain_id", token=nw.col("owed_token"), units=nw.col("owed_units"), rows=ONE)
         .group_by("chain_id", "token")
         .agg(nw.col("units").sum(), nw.col("rows").sum())
     )
@@ -206,8 +236,8 @@ def _open_by_age(judged: Frame, engine: Engine) -> dict[str, int]:
     scoped = judged.filter(nw.col("is_waiting"))
     bucket: Any = nw.lit(OPEN_AGES[-1][0])
     for name, limit in reversed(OPEN_AGES[:-1]):
-        bucket = nw.when((nw.col("age_ms") < limit).fill_null(value=False)).then(nw.lit(name)).otherwise(bucket)
-    counted = scoped.select(bucket=bucket, rows=nw.lit(1).cast(nw.Int64)).group_by("bucket").agg(nw.col("rows").sum())
+        bucket = nw.when(is_true(nw.col("age_ms") < limit)).then(nw.lit(name)).otherwise(bucket)
+    counted = scoped.select(bucket=bucket, rows=ONE).group_by("bucket").agg(nw.col("rows").sum())
     table = engine.collect(counted, {"bucket": "text", "rows": "int"}, order=["bucket"])
     found = dict(zip(table["bucket"].to_pylist(), table["rows"].to_pylist(), strict=True))
     ages = {name: found.get(name, 0) for name, _ in OPEN_AGES}
@@ -260,8 +290,8 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
     """
     ours = tables["transfers"].filter(
         nw.col("recipient").is_in([*policy.merchant_recipients, ""])
-        & nw.col("token_known").fill_null(value=False)
-        & (nw.col("amount_units") > 0).fill_null(value=False)
+        & is_true(nw.col("token_known"))
+        & is_true(nw.col("amount_units") > 0)
     )
     logged = (
         tables["transfers"]
@@ -303,7 +333,7 @@ def _orphan_claims(tables: Mapping[str, Frame], engine: Engine) -> pa.Table:
     A bare outgoing transaction without any key of ours is no such object: gateways sweep their wallets.
     """
     keyed = ~nw.col("request_id").is_null() | ~nw.col("reference").is_null() | ~nw.col("external_id").is_null()
-    found = tables["claims"].filter((nw.col("outcome") == "found").fill_null(value=False) & keyed)
+    found = tables["claims"].filter(is_true(nw.col("outcome") == "found") & keyed)
     unknown = found.select(*ORPHAN_CLAIMS)
     own = ("request_id", "external_id")
     keys = (*own, "reference", "tx_hashes")

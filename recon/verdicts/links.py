@@ -18,6 +18,9 @@ Frame = nw.LazyFrame[Any]
 Keep = Callable[[Frame], Frame]
 """Materialises a frame that is used more than once; what an engine makes of it is its own business."""
 
+ONE: Final = nw.lit(1).cast(nw.Int64)
+"""What rows are counted by: no engine counts like another, and all sum alike."""
+
 DEPOSIT_KINDS: Final = "erc20"
 PAYING_EMITTER: Final = "fee_proxy"
 
@@ -67,14 +70,11 @@ def renamed_transfers(transfers: Frame) -> Frame:
         "fee_recipient": "t_fee_recipient", "token": "t_token", "token_known": "t_known", "kind": "t_kind",
         "reference_topic": "t_topic",
     }  # fmt: skip
-    return transfers.select(*_TRANSFER).rename(names).with_columns(t_final=nw.col("t_final").fill_null(value=False))
+    return transfers.select(*_TRANSFER).rename(names).with_columns(t_final=is_true(nw.col("t_final")))
 
 
 def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, released: nw.Expr) -> Frame:
     """State field by field what is right and wrong about each pair of a payment and a transfer."""
-
-    def is_true(condition: nw.Expr) -> nw.Expr:
-        return condition.fill_null(value=False)
 
     same_chain = is_true(nw.col("t_chain") == nw.col("chain_id"))
     same_token = is_true(nw.col("t_token") == nw.col("token"))
@@ -99,7 +99,7 @@ def links_by_reference(payments: Frame, transfers: Frame) -> Frame:
         t_reference=nw.col("t_topic")
     )
     escrows = (
-        logs.filter((nw.col("t_kind") == "escrow") & nw.col("t_known").fill_null(value=False))
+        logs.filter((nw.col("t_kind") == "escrow") & is_true(nw.col("t_known")))
         .select(
             e_topic=nw.col("t_topic"), e_chain=nw.col("t_chain"), e_token=nw.col("t_token"), e_block=nw.col("t_block")
         )
@@ -112,8 +112,8 @@ def links_by_reference(payments: Frame, transfers: Frame) -> Frame:
         .join(logs, left_on="topic", right_on="t_reference", how="inner")
         .join(escrows, left_on=["topic", "t_chain", "t_token"], right_on=["e_topic", "e_chain", "e_token"], how="left")
     )
-    after_escrow = (nw.col("t_block") >= nw.col("e_block")).fill_null(value=False)
-    paying = (nw.col("t_kind") == PAYING_EMITTER).fill_null(value=False)
+    after_escrow = is_true(nw.col("t_block") >= nw.col("e_block"))
+    paying = is_true(nw.col("t_kind") == PAYING_EMITTER)
     released = paying & after_escrow & nw.col("t_fee").is_null()
     return _judged(pairs, reference_right=nw.lit(value=True), paying=paying, released=released)
 
@@ -126,7 +126,7 @@ def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy) -> Fr
         payments.filter(nw.col("mode") == "deposit")
         .select(*_OWN)
         .join(coins, left_on="recipient", right_on="t_to", how="inner")
-        .filter((nw.col("t_time") >= since).fill_null(value=False))
+        .filter(is_true(nw.col("t_time") >= since))
     )
     nothing = nw.lit(value=False)
     return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), released=nothing)
@@ -138,9 +138,7 @@ def settled_deposits(payments: Frame, fits: Frame, *, keep: Keep) -> tuple[Frame
     Exactly one payment that records the hash has it, and it leaves the others' links; otherwise it fits them all
     equally and proves none. Gives the links that stay, and the payments for which the question stays open.
     """
-    deposits = payments.filter((nw.col("mode") == "deposit") & ~nw.col("is_test")).with_columns(
-        one=nw.lit(1).cast(nw.Int64)
-    )
+    deposits = payments.filter((nw.col("mode") == "deposit") & ~nw.col("is_test")).with_columns(one=ONE)
     crowded = (
         deposits.group_by("recipient")
         .agg(nw.col("one").sum().alias("rows"))
@@ -151,7 +149,7 @@ def settled_deposits(payments: Frame, fits: Frame, *, keep: Keep) -> tuple[Frame
     shared = keep(
         fits.filter(nw.col("is_valid"))
         .join(members.select("payment_id"), on="payment_id", how="inner")
-        .select("payment_id", "t_tx", "t_log", one=nw.lit(1).cast(nw.Int64), own=one_if(nw.col("own_hash")))
+        .select("payment_id", "t_tx", "t_log", one=ONE, own=one_if(nw.col("own_hash")))
     )
     contested = (
         shared.group_by("t_tx", "t_log")
@@ -162,7 +160,7 @@ def settled_deposits(payments: Frame, fits: Frame, *, keep: Keep) -> tuple[Frame
     lost = settled.filter((nw.col("claiming") == 1) & (nw.col("own") == 0))
     still_open = settled.filter(nw.col("claiming") != 1).select("payment_id").unique()
     links = fits.join(lost.select("payment_id", "t_tx", "t_log"), on=["payment_id", "t_tx", "t_log"], how="anti")
-    return links, still_open.with_columns(shared_deposit=nw.lit(1).cast(nw.Int64))
+    return links, still_open.with_columns(shared_deposit=ONE)
 
 
 def named_hashes(payments: Frame, claim_txs: Frame) -> Frame:
@@ -195,7 +193,7 @@ def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Fra
 
 def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame) -> Frame:
     """Transfers that lead from a payment's own hash or reference to money that is wrong in some way."""
-    nothing = (nw.col("t_amount") == 0).fill_null(value=False)
+    nothing = is_true(nw.col("t_amount") == 0)
     of_another = direct.filter(nw.col("is_valid") & (nw.col("t_kind") == DEPOSIT_KINDS)).select(
         "t_chain", "t_tx", "t_log"
     )
@@ -213,12 +211,12 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_tx
         .join(logged.with_columns(is_logged=nw.lit(value=True)), left_on="named", right_on="logged_tx", how="left")
     )
     coin = nw.col("t_kind") == DEPOSIT_KINDS
-    same_topic = (nw.col("t_topic") == nw.col("topic")).fill_null(value=False)
+    same_topic = is_true(nw.col("t_topic") == nw.col("topic"))
     by_reference = nw.col("mode") == "reference"
-    echo = by_reference & coin & nw.col("is_logged").fill_null(value=False)
-    known = nw.col("t_known").fill_null(value=False)
+    echo = by_reference & coin & is_true(nw.col("is_logged"))
+    known = is_true(nw.col("t_known"))
     wanted = ~echo & ~(by_reference & same_topic & known) & ~((nw.col("mode") == "deposit") & ~coin)
-    early = (nw.col("mode") == "deposit") & (nw.col("t_recipient") == nw.col("recipient")).fill_null(value=False)
+    early = (nw.col("mode") == "deposit") & is_true(nw.col("t_recipient") == nw.col("recipient"))
     by_hash = _judged(
         pairs.filter(wanted & ~early & ~((nw.col("mode") == "hash") & (nw.col("direction") == "in"))),
         reference_right=nw.col("mode") != "reference",
@@ -254,6 +252,11 @@ def closest_wrong(suspects: Frame) -> Frame:
         .group_by("payment_id")
         .agg(*[nw.col(name).max() for name in ("m_reference", "m_recipient", "m_token", "m_network")])
     )
+
+
+def is_true(condition: nw.Expr) -> nw.Expr:
+    """Whether a condition holds for certain: what is not known counts as no."""
+    return condition.fill_null(value=False)
 
 
 def one_if(condition: nw.Expr) -> nw.Expr:

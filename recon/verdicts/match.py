@@ -11,6 +11,19 @@ rule is decided here; the columns only state what is so. A worked example, one p
 Which transfers can belong to a payment depends on how the payment is found (``mode``): by *reference* (proxy logs whose
 topic is the hash of its reference), by one-time *deposit* address (ERC-20 transfers to it since it was made), or, for
 money going out, by the *hash* that the row or the provider names.
+
+Columns have a prefix where a join could confuse them:
+
+====== ================================================================================================
+``t_`` a transfer's own
+``b_`` a transfer's that came before, in the running sum of a payment that several transfers cover
+``e_`` the first deposit into an escrow, after which money that leaves it is a release
+``m_`` what is wrong with the transfers that come closest to a payment's, 1 or 0
+``x_`` what the chains said of a transaction that the row or its provider names, 1 or 0
+``c_`` what a provider says, found by its own key of the payment
+``r_`` what a provider says, found by the payment's reference; of siblings, what a refund's row says
+``h_`` another row's that holds the same transfer
+====== ================================================================================================
 """
 
 from __future__ import annotations
@@ -22,12 +35,14 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import COMPLETE, Policy
-from recon.verdicts.claims import with_claims
+from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
 from recon.verdicts.links import (
+    ONE,
     Frame,
     Keep,
     closest_wrong,
     concat_links,
+    is_true,
     links_by_deposit,
     links_by_hash,
     links_by_reference,
@@ -156,21 +171,21 @@ def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
     scope = nw.when(nw.col("mode") == "reference").then(nw.lit("proxy")).otherwise(nw.lit("erc20"))
     seen = nw.lit(value=False)
     for (chain_id, name), until in sorted(horizon.blind_until.items()):
-        seen = seen | ((nw.col("chain_id") == chain_id) & (scope == name) & (since > until)).fill_null(value=False)
+        seen = seen | is_true((nw.col("chain_id") == chain_id) & (scope == name) & (since > until))
     return seen & (nw.col("mode") != "hash")
 
 
 def _chain_is_read(horizon: Horizon) -> nw.Expr:
     """Whether anybody could ask the payment's chain about single transactions."""
     read = sorted({chain_id for (chain_id, _), until in horizon.blind_until.items() if until < horizon.now_ms})
-    return nw.col("chain_id").is_in([-1, *read]).fill_null(value=False)
+    return is_true(nw.col("chain_id").is_in([-1, *read]))
 
 
 def _head_time(horizon: Horizon) -> nw.Expr:
     """The time up to which the payment's chain was seen; a chain of which nothing is known was seen up to now."""
     until: nw.Expr = nw.lit(horizon.now_ms)
     for chain_id, head_ms in sorted(horizon.head_ms.items()):
-        here = (nw.col("chain_id") == chain_id).fill_null(value=False)
+        here = is_true(nw.col("chain_id") == chain_id)
         until = nw.when(here).then(nw.lit(min(head_ms, horizon.now_ms))).otherwise(until)
     return until.cast(nw.Int64)
 
@@ -191,7 +206,7 @@ def _received(direct: Frame) -> Frame:
     return (
         direct.filter(nw.col("is_valid"))
         .with_columns(
-            one=nw.lit(1).cast(nw.Int64),
+            one=ONE,
             final_one=one_if(final),
             final_units=nw.when(final).then(nw.col("t_amount")),
             final_tx=nw.when(final).then(nw.col("t_tx")),
@@ -220,7 +235,7 @@ def _proofs(payments: Frame, direct: Frame) -> Frame:
     """For payments with several final transfers: the one that completes the cover, and how many it took."""
     final = direct.filter(nw.col("is_valid") & nw.col("t_final"))
     several = (
-        final.select("payment_id", one=nw.lit(1).cast(nw.Int64))
+        final.select("payment_id", one=ONE)
         .group_by("payment_id")
         .agg(nw.col("one").sum())
         .filter(nw.col("one") > 1)
@@ -238,15 +253,15 @@ def _proofs(payments: Frame, direct: Frame) -> Frame:
         parts.with_columns(t_fee_recipient=nw.col("t_fee_recipient").fill_null(""))
         .join(earlier, on="payment_id", how="inner")
         .filter(not_later)
-        .with_columns(one=nw.lit(1).cast(nw.Int64))
+        .with_columns(one=ONE)
         .group_by(*keys)
         .agg(nw.col("b_amount").sum().alias("so_far"), nw.col("one").sum().alias("needed_many"))
     )
     wanted = payments.select("payment_id", "covered_from_units")
     return (
         running.join(wanted, on="payment_id", how="inner")
-        .filter((nw.col("so_far") >= nw.col("covered_from_units")).fill_null(value=False))
-        .with_columns(one=nw.lit(1).cast(nw.Int64))
+        .filter(is_true(nw.col("so_far") >= nw.col("covered_from_units")))
+        .with_columns(one=ONE)
         .with_columns(place=nw.col("one").cum_sum().over("payment_id", order_by=["t_block", "t_log"]))
         .filter(nw.col("place") == 1)
         .select(
@@ -261,12 +276,12 @@ def _proofs(payments: Frame, direct: Frame) -> Frame:
 
 
 def _cover(policy: Policy) -> dict[str, nw.Expr]:
-    enough = (nw.col("received_final") >= nw.col("covered_from_units")).fill_null(value=False)
-    by_chain = enough & (nw.col("final_count") > 0).fill_null(value=False)
+    enough = is_true(nw.col("received_final") >= nw.col("covered_from_units"))
+    by_chain = enough & is_true(nw.col("final_count") > 0)
     trusted = nw.lit(value=False)
     for rail in policy.provider_proves:
         provider, _, chain = rail.partition(":")
-        here = (nw.col("provider") == provider) & (nw.col("chain_id") == int(chain)).fill_null(value=False)
+        here = (nw.col("provider") == provider) & is_true(nw.col("chain_id") == int(chain))
         trusted = trusted | here
     one = by_chain & (nw.col("final_count") == 1)
     many = by_chain & (nw.col("final_count") > 1)
@@ -277,15 +292,15 @@ def _cover(policy: Policy) -> dict[str, nw.Expr]:
     return {
         "covered_by_chain": by_chain,
         "covered": by_chain | (trusted & (nw.col("paid") > 0)),
-        "seen_enough": (nw.col("received") >= nw.col("covered_from_units")).fill_null(value=False),
-        "seen_any": (nw.col("valid_count") > 0).fill_null(value=False),
-        "too_much": (nw.col("received") >= nw.col("overpaid_from_units")).fill_null(value=False),
+        "seen_enough": is_true(nw.col("received") >= nw.col("covered_from_units")),
+        "seen_any": is_true(nw.col("valid_count") > 0),
+        "too_much": is_true(nw.col("received") >= nw.col("overpaid_from_units")),
         "needed_count": nw.when(one).then(nw.lit(1)).otherwise(nw.when(many).then(nw.col("needed_many"))),
         "proof_tx": proof("tx"),
         "proof_log": proof("log"),
         "proof_time": proof("time"),
         "proof_fee_recipient": proof("fee_recipient"),
-        "own_hash_valid": (nw.col("own_valid") > 0).fill_null(value=False),
+        "own_hash_valid": is_true(nw.col("own_valid") > 0),
     }
 
 
@@ -293,7 +308,7 @@ def _refund_transfers(payments: Frame, direct: Frame) -> Frame:
     """Refunds on chain: that there are any, and by which transaction where they give the whole amount back."""
     given_back = (
         direct.filter(nw.col("is_refund") & nw.col("t_final"))
-        .with_columns(one=nw.lit(1).cast(nw.Int64))
+        .with_columns(one=ONE)
         .group_by("payment_id")
         .agg(
             nw.col("one").sum().alias("refund_count"),
@@ -302,7 +317,7 @@ def _refund_transfers(payments: Frame, direct: Frame) -> Frame:
         )
         .join(payments.select("payment_id", "covered_from_units"), on="payment_id", how="inner")
     )
-    whole = (nw.col("back") >= nw.col("covered_from_units")).fill_null(value=False)
+    whole = is_true(nw.col("back") >= nw.col("covered_from_units"))
     return given_back.select("payment_id", "refund_count", refund_log_tx=nw.when(whole).then(nw.col("last_tx")))
 
 
@@ -357,10 +372,7 @@ def _never_asked(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Fra
     )
     said = transactions.select("chain_id", named=nw.col("tx_hash"))
     return (
-        named.join(said, on=["chain_id", "named"], how="anti")
-        .select("payment_id")
-        .unique()
-        .with_columns(x_failed=nw.lit(1).cast(nw.Int64))
+        named.join(said, on=["chain_id", "named"], how="anti").select("payment_id").unique().with_columns(x_failed=ONE)
     )
 
 
@@ -384,7 +396,7 @@ def _shared_hashes(payments: Frame, unsettled: Frame, direct: Frame) -> Frame:
     both = nw.concat(
         [pairs.select(payment_id=nw.col("loose_id")), pairs.select(payment_id=nw.col("holder_id"))], how="vertical"
     )
-    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=nw.lit(1).cast(nw.Int64))
+    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=ONE)
 
 
 def _shared_payouts(payments: Frame, direct: Frame) -> Frame:
@@ -401,7 +413,7 @@ def _shared_payouts(payments: Frame, direct: Frame) -> Frame:
         .filter((nw.col("h_token") == nw.col("token")) & (nw.col("h_recipient") == nw.col("recipient")))
     )
     both = nw.concat([pairs.select("payment_id"), pairs.select(payment_id=nw.col("holder_id"))], how="vertical")
-    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=nw.lit(1).cast(nw.Int64))
+    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=ONE)
 
 
 def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame:
@@ -411,11 +423,7 @@ def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame
     for column in _DEAL:
         whole = whole.filter(~nw.col(column).is_null())
     shared = (
-        whole.with_columns(one=nw.lit(1).cast(nw.Int64))
-        .group_by(*_DEAL)
-        .agg(nw.col("one").sum())
-        .filter(nw.col("one") > 1)
-        .select(*_DEAL)
+        whole.with_columns(one=ONE).group_by(*_DEAL).agg(nw.col("one").sum()).filter(nw.col("one") > 1).select(*_DEAL)
     )
     crowded = keep(whole.join(shared, on=list(_DEAL), how="inner"))
     known = _real(payments).select(
@@ -443,16 +451,16 @@ def _siblings(deals: Frame, money: Frame) -> tuple[Frame, ...]:
         .select("payment_id", *_DEAL, "chain_id", "token", "covered_from_units")
         .join(refunds, on=list(_DEAL), how="inner")
     )
-    all_of_it = (
+    all_of_it = is_true(
         (nw.col("r_chain") == nw.col("chain_id"))
         & (nw.col("r_token") == nw.col("token"))
         & (nw.col("back") >= nw.col("covered_from_units"))
-    ).fill_null(value=False)
+    )
     return (
         _repeated(moneyed, *_DEAL, name="moneyed_rows"),
         given_back.select(
             "payment_id",
-            refund_rows=nw.lit(1).cast(nw.Int64),
+            refund_rows=ONE,
             refund_row_tx=nw.when(all_of_it).then(nw.col("proof_tx")),
         ),
     )
@@ -461,7 +469,7 @@ def _siblings(deals: Frame, money: Frame) -> tuple[Frame, ...]:
 def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
     """Payments that share a key with others of their direction, and how many they are."""
     by = [*keys, "direction"]
-    narrow = rows.select("payment_id", *by, one=nw.lit(1).cast(nw.Int64))
+    narrow = rows.select("payment_id", *by, one=ONE)
     crowds = narrow.group_by(*by).agg(nw.col("one").sum().alias(name)).filter(nw.col(name) > 1)
     return narrow.join(crowds, on=by, how="inner").select("payment_id", name)
 
@@ -472,6 +480,15 @@ _MARKS: Final = (
     "x_pending", "x_not_found", "x_failed", "shared_hash", "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
 )  # fmt: skip
 _HASH_MARKS: Final = ("refund_log_tx", "refund_row_tx")
+_MONEY: Final = (
+    "received", "received_final", "valid_count", "last_time", "covered_by_chain", "covered", "seen_enough", "seen_any",
+    "too_much", "needed_count", "proof_tx", "proof_log", "proof_time", "proof_fee_recipient", "own_hash_valid",
+)  # fmt: skip
+EVIDENCE: Final = (
+    *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_HASH_MARKS, "in_window", "claim_key", "topic", "has_reference",
+    "mode", "claim_time", "covered_by_scan", "chain_is_read", "head_time", "refund_tx", "reference_topic",
+)  # fmt: skip
+"""Every column of the evidence: what rules and conditions may rest on."""
 
 
 def _combined(*parts: Frame) -> Frame:

@@ -17,7 +17,8 @@ def make(folder: str, rows: str) -> None:
 def plan(snapshot: str, out: str, engine: str, memory_mb: str) -> None:
     """Snapshot directory to plan file: what ``recon plan --snapshot`` does between its settings and its report."""
     from recon.core.model import Policy
-    from recon.plans.make import make_plan, save_plan
+    from recon.plans.file import save_plan
+    from recon.plans.make import make_plan
     from recon.snapshots.sealed import open_snapshot
 
     limit = int(memory_mb) * 1_000_000 or None
@@ -50,7 +51,7 @@ def bare(snapshot: str, out: str, memory_mb: str) -> None:
 def page(snapshot: str, plan_file: str, out: str) -> None:
     """Plan and snapshot to one HTML file: what ``recon report PLAN --html`` does under the plan's own policy."""
     from recon.core.model import Policy
-    from recon.plans.make import load_plan
+    from recon.plans.file import load_plan
     from recon.reports.pages.html import plan_page, render_html
     from recon.snapshots.sealed import open_snapshot
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from recon.cli import cli
 from recon.investigation.payment.timeline import Event
-from recon.plans.make import load_plan
+from recon.plans.file import load_plan
 from recon.reports import render_plan
 from recon.reports.notebooks.formatters import (
     change_html,
@@ -123,7 +123,7 @@ def test_findings_and_changes_show_themselves_as_tables(demo: Path) -> None:
 def test_an_inspection_and_its_timeline_show_themselves_as_tables(demo: Path, tmp_path: Path) -> None:
     cells = [
         "import recon\nfrom pathlib import Path\nhome = Path('recon-demo')",
-        "from recon.plans.make import load_plan\nplan = load_plan(next(home.glob('plan-*.json')))",
+        "from recon.plans.file import load_plan\nplan = load_plan(next(home.glob('plan-*.json')))",
         "found = recon.inspect(plan.findings[0].payment_id, config=home / 'recon.toml')\nfound",
         "found.timeline",
     ]

@@ -23,7 +23,7 @@ from click.testing import CliRunner, Result
 
 from recon.cli import cli
 from recon.core.registry import load_registry
-from recon.plans.make import load_plan
+from recon.plans.file import load_plan
 from recon.rails.flags.plan import load_flag_plan
 from tests.support import backend_process, servers
 from tests.support.builders import PAYER, RECIPIENT, payment_id, reference

@@ -22,7 +22,7 @@ from recon.plans.backfill import (
     ReferenceTemplateError,
     completeness_json,
 )
-from recon.plans.make import load_plan, plan_bytes, save_plan
+from recon.plans.file import load_plan, plan_bytes, save_plan
 from recon.reports.views.operations import render_backfill
 from recon.runs.guard import without_marks
 from recon.runs.states import Result

@@ -404,7 +404,7 @@ def test_a_snapshot_that_is_not_the_plans_own_is_refused(judged: Path, tmp_path:
 
 
 def test_report_of_a_run_and_of_a_case(judged: Path, tmp_path: Path) -> None:
-    from recon.plans.make import load_plan
+    from recon.plans.file import load_plan
 
     [path] = (judged / "recon-out").glob("plan-*.json")
     plan = load_plan(path)

@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from recon.cli import cli
-from recon.plans.make import make_plan, plan_bytes
+from recon.plans.file import plan_bytes
+from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
 from recon.simulation import generate_world, write_world

@@ -28,7 +28,7 @@ from tests.support.earlier import Earlier
 @pytest.fixture(autouse=True)
 def many_objects_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small worlds would else be read whole, which is cheaper for them."""
-    monkeypatch.setattr("recon.snapshots.since.ASKED_MIN", 200)
+    monkeypatch.setattr("recon.snapshots.since.claims.ASKED_MIN", 200)
 
 
 def take(

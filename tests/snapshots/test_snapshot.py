@@ -13,7 +13,8 @@ import pytest
 
 from recon.core.errors import SourceError
 from recon.core.model import Verdict
-from recon.plans.make import make_plan, plan_bytes
+from recon.plans.file import plan_bytes
+from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
 from recon.simulation import World, generate_world

@@ -18,14 +18,19 @@ from recon.snapshots.take import take_snapshot
 from recon.sources.interface import Selection
 from recon.verdicts.engine import open_engine
 from recon.verdicts.judge import Judgement, horizon_of, judge
-from recon.verdicts.rules import findings_of
+from recon.verdicts.rules import RULE_BOOK, RuleBook, findings_of
 from tests.support.builders import NOW_MS, Row, full_coverage, tables
 
 JUDGED_TABLES = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
 
 
 def judgement_of(
-    rows: dict[str, Sequence[Row]], *, engine: str = "polars", policy: Policy | None = None, gaps: Sequence[Row] = ()
+    rows: dict[str, Sequence[Row]],
+    *,
+    engine: str = "polars",
+    policy: Policy | None = None,
+    gaps: Sequence[Row] = (),
+    rules: RuleBook = RULE_BOOK,
 ) -> Judgement:
     """Judge tables given as rows; every source is covered unless ``gaps`` or ``coverage`` say otherwise."""
     made = tables(**rows)
@@ -39,7 +44,7 @@ def judgement_of(
                 path = Path(folder) / f"{name}.parquet"
                 pq.write_table(made[name], path)
                 frames[name] = running.scan([path])
-            return judge(frames, running, horizon=horizon, policy=policy or Policy())
+            return judge(frames, running, horizon=horizon, policy=policy or Policy(), rules=rules)
         finally:
             running.close()
 

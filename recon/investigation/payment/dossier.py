@@ -106,8 +106,8 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
         return None
     import narwhals as nw
 
+    from recon.verdicts.classify import classify
     from recon.verdicts.match import match_payments
-    from recon.verdicts.rules import classify
 
     engine = PolarsEngine()
     frames = {name: _frame(name, dossier.rows(name)) for name in _JUDGED}

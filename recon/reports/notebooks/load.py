@@ -159,7 +159,7 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
         raise NoArtefactError(path=path, why="nothing is there")
     kind = artefact_kind(path)
     if kind == "plan":
-        from recon.plans.make import load_plan
+        from recon.plans.file import load_plan
 
         return _loaded(load_plan(path), known)
     if kind == "snapshot":

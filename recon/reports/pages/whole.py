@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Policy
+from recon.verdicts.classify import classify
 from recon.verdicts.engine import open_engine
 from recon.verdicts.judge import LINKS, horizon_of
 from recon.verdicts.match import match_payments
-from recon.verdicts.rules import classify
 
 if TYPE_CHECKING:
     import pyarrow as pa

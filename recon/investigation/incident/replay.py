@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -129,12 +129,11 @@ def triage_deliveries(
         settled: Payment identities that are credited already; they are not replayed.
     """
     chosen = window or Window()
-    checked = [_checked(each, secrets) for each in deliveries]
-    checked.sort(key=lambda each: (each.delivery.received_at or 0, each.delivery.attempt or 0, each.delivery.place))
-    done = {each.identity for each in checked if each.accepted and each.is_trusted and each.identity} | set(settled)
+    checked = sorted((_checked(each, secrets) for each in deliveries), key=_arrival)
+    done = {each.identity for each in checked if each.identity and _is_credited(each)} | set(settled)
     acted = list(_with_actions(checked, chosen, done))
-    replay = tuple(each for each in acted if each.action == "replay")
-    before = [each for each in acted if each.accepted and each.is_trusted]
+    replayed = tuple(each for each in acted if each.action == "replay")
+    before = [each for each in acted if _is_credited(each)]
     return DeliveryTriage(
         checked=tuple(acted),
         counts=_counts(acted),
@@ -142,11 +141,20 @@ def triage_deliveries(
         same_id=_same_id(acted),
         same_payment=_same_payment(acted),
         out_of_order=tuple(_out_of_order(acted)),
-        replay=replay,
+        replay=replayed,
         before=_totals(before),
-        after=_totals([*before, *replay]),
+        after=_totals([*before, *replayed]),
         problems=tuple(problems),
     )
+
+
+def _arrival(each: CheckedDelivery) -> tuple[int, int, str]:
+    return each.delivery.received_at or 0, each.delivery.attempt or 0, each.delivery.place
+
+
+def _is_credited(each: CheckedDelivery) -> bool:
+    """Whether the backend took a delivery that may be believed."""
+    return bool(each.accepted) and each.is_trusted
 
 
 def settlement_of(delivery: Delivery) -> Identity | None:
@@ -262,24 +270,44 @@ def _same_payment(checked: Iterable[CheckedDelivery]) -> tuple[tuple[Identity, t
     return tuple((key, tuple(ids)) for key, ids in sorted(told.items()) if len(ids) > 1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a delivery tells of its payment's course: the sum so far, by whose time, and which delivery it is."""
+
+    total: Decimal | None
+    happened: str
+    name: str
+
+    def contradiction(self, later: _Told) -> str | None:
+        """How a delivery that came later contradicts this one; None where it does not."""
+        if later.total is not None and self.total is not None and later.total < self.total:
+            return f"{later.name} tells of {later.total} in all after {self.name} told of {self.total}"
+        if later.happened and self.happened and later.happened < self.happened:
+            return f"{later.name} happened at {later.happened} and came after {self.name} of {self.happened}"
+        return None
+
+
+def _told(delivery: Delivery) -> _Told:
+    return _Told(
+        total=_decimal(delivery.payload.get("totalAmountPaid") or delivery.payload.get("balance_crypto")),
+        happened=str(delivery.payload.get("timestamp") or ""),
+        name=delivery.delivery_id or delivery.place,
+    )
+
+
 def _out_of_order(checked: Sequence[CheckedDelivery]) -> Iterator[str]:
     """Payments whose cumulative amount falls, or whose events' own times run backwards, in the order of arrival."""
-    last: dict[str, tuple[Decimal | None, str, str]] = {}
+    last: dict[str, _Told] = {}
     for each in checked:
-        delivery = each.delivery
-        key = delivery.request_id or delivery.external_id
-        if key is None or delivery.is_test or _is_variant(delivery):
+        key = each.delivery.request_id or each.delivery.external_id
+        if key is None or each.delivery.is_test or _is_variant(each.delivery):
             continue
-        total = _decimal(delivery.payload.get("totalAmountPaid") or delivery.payload.get("balance_crypto"))
-        happened = str(delivery.payload.get("timestamp") or "")
-        name = delivery.delivery_id or delivery.place
-        before = last.get(key)
+        told, before = _told(each.delivery), last.get(key)
         if before is not None:
-            if total is not None and before[0] is not None and total < before[0]:
-                yield f"{key}: {name} tells of {total} in all after {before[2]} told of {before[0]}"
-            elif happened and before[1] and happened < before[1]:
-                yield f"{key}: {name} happened at {happened} and came after {before[2]} of {before[1]}"
-        last[key] = (total if total is not None else before[0] if before else None, happened, name)
+            if said := before.contradiction(told):
+                yield f"{key}: {said}"
+            told = replace(told, total=before.total if told.total is None else told.total)
+        last[key] = told
 
 
 def _totals(checked: Iterable[CheckedDelivery]) -> Totals:

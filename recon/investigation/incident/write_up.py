@@ -111,27 +111,38 @@ def incident_of(
         plan: The latest plan; ``before`` one from before the repair.
         snapshot: The plan's snapshot, which knows how many buyers its breaks concern.
     """
-    moments = list(_log_moments(logs)) if logs is not None else []
-    for made, says in ((before, "plan before the repair"), (plan, "latest plan")):
+    moments = [] if logs is None else list(_log_moments(logs))
+    evidence: dict[str, str] = {}
+    for name, made, says in (("plan", plan, "latest plan"), ("plan before", before, "plan before the repair")):
         if made is not None:
-            at = datetime.fromisoformat(made.created_at.replace("Z", "+00:00"))
-            moments.append(Moment(at, f"{says} {made.digest[:12]}: {len(_breaks(made))} payments need somebody"))
-    named = {"plan": plan, "plan before": before}
-    evidence = {name: f"sha256 {made.digest}" for name, made in named.items() if made is not None}
+            moments.append(_made_moment(made, says))
+            evidence[name] = f"sha256 {made.digest}"
+    if snapshot is not None:
+        evidence["snapshot"] = f"sha256 {snapshot.digest}"
     broken = None if plan is None else _breaks(plan)
-    bursts = [burst.from_at for route in logs.routes for burst in route.bursts] if logs is not None else []
     return Incident(
         title=title,
         now=page.at,
-        started_at=min(bursts, default=None),
+        started_at=_first_burst(logs),
         page=page,
         summary=None if plan is None else plan.summary,
         before=None if before is None else before.summary,
         payments_affected=None if broken is None else len(broken),
         users_affected=None if broken is None or snapshot is None else _buyers(snapshot, broken),
         timeline=tuple(sorted(moments, key=lambda each: (each.at, each.says))),
-        evidence=evidence | ({"snapshot": f"sha256 {snapshot.digest}"} if snapshot is not None else {}),
+        evidence=evidence,
     )
+
+
+def _made_moment(plan: Plan, says: str) -> Moment:
+    at = datetime.fromisoformat(plan.created_at.replace("Z", "+00:00"))
+    return Moment(at, f"{says} {plan.digest[:12]}: {len(_breaks(plan))} payments need somebody")
+
+
+def _first_burst(logs: LogTriage | None) -> datetime | None:
+    """When webhooks first began to fail; None where no log shows it."""
+    routes = () if logs is None else logs.routes
+    return min((burst.from_at for route in routes for burst in route.bursts), default=None)
 
 
 def with_plans(incident: Incident, entries: Iterable[Mapping[str, Any]]) -> Incident:

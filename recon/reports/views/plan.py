@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from recon.core.errors import UsageError
 from recon.core.ids import parse_payment_id, payment_id_text
-from recon.core.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier, Verdict
+from recon.core.model import TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
 from recon.plans.history import News
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import age_text, amount_text, decimal_amount, shell_word, value_text, whole_tokens
@@ -102,28 +102,53 @@ def render_payment(plan: Plan, payment: str) -> Report:
     Raises:
         NotInPlanError: It says nothing of it.
     """
-    wanted = {payment, payment.strip().lower(), _canonical(payment)}
-    findings = [item for item in plan.findings if item.payment_id in wanted]
-    changes = [item for item in plan.changes if item.payment_id in wanted]
-    left = [item for item in plan.left_alone if item.payment_id in wanted]
-    if not (findings or changes or left):
-        raise NotInPlanError(payment=payment, digest=plan.digest)
-    name = (findings or changes or left)[0].payment_id
-    facts: list[Fact] = []
-    for item in findings:
-        facts += _finding_facts(item)
-    facts += [Fact("left_alone", "left alone because", item.reason) for item in left]
-    tables = [_field_table(item) for item in findings if item.fields]
-    for change in changes:
-        facts.append(Fact("change", "change", f"{change.id} ({TIER_TEXT[change.tier]})", "id"))
+    said = _said_of(plan, payment)
+    facts = [fact for item in said.findings for fact in _finding_facts(item)]
+    facts += [Fact("left_alone", "left alone because", item.reason) for item in said.left]
+    facts += [Fact("change", "change", f"{item.id} ({TIER_TEXT[item.tier]})", "id") for item in said.changes]
+    tables = [_field_table(item) for item in said.findings if item.fields]
+    for change in said.changes:
         tables += [_set_table(change), _guard_table(change)]
-    kept = [item.evidence for item in findings] + [change.evidence for change in changes]
-    evidence = dict.fromkeys(entry for entries in kept for entry in entries)
-    tables.append(_list_table("evidence", "Evidence", evidence, empty="none was kept"))
-    effects = dict.fromkeys(effect for change in changes for effect in change.side_effects)
-    if effects:
+    tables.append(_list_table("evidence", "Evidence", said.evidence(), empty="none was kept"))
+    if effects := said.effects():
         tables.append(_list_table("side_effects", "What the change makes possible, and what will not happen", effects))
-    return Report(name="payment", title=f"Payment {name}", facts=tuple(facts), tables=tuple(tables))
+    return Report(name="payment", title=f"Payment {said.name}", facts=tuple(facts), tables=tuple(tables))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a plan says of one payment, at least one thing."""
+
+    findings: Sequence[Finding]
+    changes: Sequence[Change]
+    left: Sequence[LeftAlone]
+
+    @property
+    def name(self) -> str:
+        """The payment's id as the plan spells it."""
+        items: list[Finding | Change | LeftAlone] = [*self.findings, *self.changes, *self.left]
+        return items[0].payment_id
+
+    def evidence(self) -> list[str]:
+        """Every piece of evidence once, that of the findings first."""
+        items: list[Finding | Change] = [*self.findings, *self.changes]
+        return list(dict.fromkeys(entry for item in items for entry in item.evidence))
+
+    def effects(self) -> list[str]:
+        """Every side effect of the changes once."""
+        return list(dict.fromkeys(effect for change in self.changes for effect in change.side_effects))
+
+
+def _said_of(plan: Plan, payment: str) -> _Said:
+    wanted = {payment, payment.strip().lower(), _canonical(payment)}
+    said = _Said(
+        findings=[item for item in plan.findings if item.payment_id in wanted],
+        changes=[item for item in plan.changes if item.payment_id in wanted],
+        left=[item for item in plan.left_alone if item.payment_id in wanted],
+    )
+    if not (said.findings or said.changes or said.left):
+        raise NotInPlanError(payment=payment, digest=plan.digest)
+    return said
 
 
 def money_text(amounts: Iterable[tuple[str | None, int | None, int]]) -> str:

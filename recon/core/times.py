@@ -10,7 +10,7 @@ MILLISECONDS_ABOVE: Final = 10**11
 
 
 def parse_iso(text: str, *, zone: tzinfo | None = UTC) -> datetime | None:
-    """Read an ISO 8601 time or date; None when it is no time.
+    """Read an ISO 8601 time or date as aware UTC; None when it is no time.
 
     >>> parse_iso("2026-11-20T08:30Z")
     datetime.datetime(2026, 11, 20, 8, 30, tzinfo=datetime.timezone.utc)
@@ -20,11 +20,11 @@ def parse_iso(text: str, *, zone: tzinfo | None = UTC) -> datetime | None:
     """
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+        if found.tzinfo is None:
+            return None if zone is None else found.replace(tzinfo=zone).astimezone(UTC)
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    if found.tzinfo is None:
-        return None if zone is None else found.replace(tzinfo=zone)
-    return found
 
 
 def parse_iso_ms(text: str) -> int | None:
@@ -48,9 +48,9 @@ def epoch_second(number: float) -> int | None:
     return int(second) if 0 < second < MILLISECONDS_ABOVE else None
 
 
-def second_text(moment: datetime) -> str:
-    """An aware UTC time to the second, as ``2026-11-20T08:30:00Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def second_text(moment: datetime | None) -> str:
+    """A UTC time to the second, as ``2026-11-20T08:30:00Z``; empty for none."""
+    return "" if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def millisecond_text(moment: datetime) -> str:

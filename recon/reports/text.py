@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from recon.core.model import MISSING
 from recon.core.money import format_units
+from recon.core.times import millisecond_text
 
 TEXT_MAX: Final = 2000
 UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
@@ -140,4 +141,4 @@ def _date_text(inner: Any) -> str:
         moment = datetime.fromtimestamp(int(str(number)) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return display_text(number)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return millisecond_text(moment)

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from recon.core.errors import ReconError, RefusedError, StoppedError
 from recon.core.model import Change, Plan, Verdict
+from recon.core.times import millisecond_text
 from recon.core.values import to_extended, value_at
 from recon.plans.limits import Limits
 from recon.runs.guard import (
@@ -31,7 +32,7 @@ from recon.runs.guard import (
     read_change,
     ready_change,
 )
-from recon.runs.states import Result, RowResult, RowResults, journal_time, row_result
+from recon.runs.states import Result, RowResult, RowResults, row_result
 from recon.runs.stores.journal import Journal, Note
 from recon.runs.stores.lease import Lease
 from recon.runs.stores.payments import PaymentWriter
@@ -209,7 +210,7 @@ class Writing:
     def note(self, kind: str, body: Mapping[str, Any], *, change: Change | None = None) -> Note:
         """A journal note of this run, at this moment."""
         name, payment = (None, None) if change is None else (change.id, change.payment_id)
-        return Note(self.run, kind, journal_time(self.clock()), body, self.lease.token, name, payment)
+        return Note(self.run, kind, millisecond_text(self.clock()), body, self.lease.token, name, payment)
 
     def append(self, notes: Sequence[Note]) -> None:
         """Append to the journal under the lease."""

@@ -13,6 +13,7 @@ from decimal import Context, Decimal
 from typing import Any, Final
 
 from recon.core.registry import Registry, load_registry
+from recon.core.times import second_text
 from recon.investigation.incident.access_log import LogTriage
 from recon.investigation.incident.replay import DeliveryTriage
 from recon.verdicts.judge import OPEN_AGES
@@ -165,7 +166,7 @@ def _last_good(e: IncidentEvidence) -> Line:
         return Line(question, None, "recon triage access-log FILE")
     said = []
     for route in e.logs.routes:
-        last = route.last_good.strftime("%Y-%m-%dT%H:%M:%SZ") if route.last_good else "never in these logs"
+        last = second_text(route.last_good) if route.last_good else "never in these logs"
         burst = f", burst of {route.bursts[0].failures} from {route.bursts[0].from_at:%H:%MZ}" if route.bursts else ""
         said.append(f"{route.provider}: last good {last}{burst}")
     return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from recon.core.errors import UsageError
 from recon.core.model import Plan, Tier
 from recon.core.text import clean_text
+from recon.core.times import parse_iso
 from recon.investigation.incident.access_log import LogTriage
 from recon.investigation.incident.first_page import FirstPage, token_sums_text
 
@@ -155,12 +156,11 @@ def with_plans(incident: Incident, entries: Iterable[Mapping[str, Any]]) -> Inci
 
 def _plan_moment(entry: Mapping[str, Any]) -> Moment | None:
     """A plan of the history as a moment; None where its time cannot be read."""
-    try:
-        at = datetime.fromisoformat(str(entry.get("at")).replace("Z", "+00:00"))
-    except ValueError:
+    at = parse_iso(str(entry.get("at")))
+    if at is None:
         return None
     counted = f"{entry.get('break_count')} breaks among {entry.get('payments')} payments"
-    return Moment(at.astimezone(UTC), f"plan {str(entry.get('digest'))[:12]}: {counted}")
+    return Moment(at, f"plan {str(entry.get('digest'))[:12]}: {counted}")
 
 
 def _breaks(plan: Plan) -> frozenset[str]:

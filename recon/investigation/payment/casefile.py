@@ -25,6 +25,7 @@ from recon.core.model import Policy
 from recon.core.registry import load_registry
 from recon.core.tables import TABLES
 from recon.core.text import clean_text
+from recon.core.times import second_text
 from recon.investigation.payment.dossier import KEPT, Dossier
 from recon.investigation.payment.inspect import Inspection, inspect_dossier
 
@@ -96,7 +97,7 @@ def case_json(found: Inspection, *, made_at: datetime, salt: bytes | None = None
     return {
         "kind": KIND,
         "format": FORMAT,
-        "made_at": made_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "made_at": second_text(made_at),
         "asked": redactor.text(dossier.asked),
         "payment_id": dossier.payment_id,
         "found_by": [redactor.text(text) for text in dossier.found_by],

@@ -14,11 +14,11 @@ from recon.core.errors import ReconError, SourceError, UsageError
 from recon.core.ids import payment_id_text, reference_topic
 from recon.core.model import OPEN
 from recon.core.text import clean_text
+from recon.core.times import ms_text
 from recon.investigation.payment.cut import cut_out
 from recon.investigation.payment.dossier import Dossier, Row, exact_row, forwarder_of, with_deliveries
 from recon.investigation.payment.identify import Name, names_of
 from recon.investigation.payment.neighbours import FIELDS, find_neighbours, with_owners
-from recon.investigation.payment.signs import ms_text
 from recon.sources.chain.forwarders import FindsForwarders
 from recon.sources.interface import (
     ChainQuestion,

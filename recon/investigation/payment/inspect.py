@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from recon.core.times import ms_text
 from recon.investigation.payment.causes import RankedCause, rank_causes
 from recon.investigation.payment.dossier import Dossier, Judged, judge_dossier
 from recon.investigation.payment.facts import Facts
 from recon.investigation.payment.gather import Asking, gather_afresh, gather_from_snapshot
-from recon.investigation.payment.signs import ms_text
 from recon.investigation.payment.timeline import Event, timeline_of
 
 if TYPE_CHECKING:

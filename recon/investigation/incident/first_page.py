@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
+from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.core.registry import Registry, load_registry
 from recon.core.times import second_text
 from recon.investigation.incident.access_log import LogTriage
 from recon.investigation.incident.replay import DeliveryTriage
 from recon.verdicts.judge import OPEN_AGES
 
-_EXACT: Final = Context(prec=100)
 STUCK_MIN: Final = 30
 """Minutes after which the runbooks call a pending payment stuck."""
 
@@ -120,23 +120,17 @@ def verdict_count(evidence: IncidentEvidence, *names: str) -> int:
 def token_sums_text(money: Mapping[str, Any], registry: Registry | None = None) -> str:
     """Sums by ``chain_id:token`` in base units as whole amounts per symbol, exact; unknown tokens in base units."""
     known = registry or load_registry()
-    sums: dict[str, Decimal] = {}
+    amounts: list[tuple[str, Decimal]] = []
     unknown: list[str] = []
     for name, units in sorted(money.items()):
         chain, _, address = name.partition(":")
         token = known.tokens.get((int(chain), address)) if chain.isdigit() else None
         if token is None:
             unknown.append(f"{units} base units of {name}")
-            continue
-        whole = Decimal(str(units)).scaleb(-token.decimals, Context(prec=100))
-        sums[token.symbol] = _EXACT.add(sums.get(token.symbol, Decimal(0)), whole)
-    said = [f"{_plain(amount)} {symbol}" for symbol, amount in sorted(sums.items()) if amount]
+        else:
+            amounts.append((token.symbol, whole_tokens(int(units), decimals=token.decimals)))
+    said = [f"{decimal_amount(amount, grouped=True)} {symbol}" for symbol, amount in sum_by_name(amounts)]
     return ", ".join([*said, *unknown]) or "none"
-
-
-def _plain(amount: Decimal) -> str:
-    text = format(amount, ",f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _pending(e: IncidentEvidence) -> Line:

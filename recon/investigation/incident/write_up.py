@@ -7,7 +7,6 @@ a payment's metadata cannot draw a picture or a link into an incident channel.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from recon.core.errors import UsageError
 from recon.core.model import Plan, Tier
-from recon.core.text import clean_text
+from recon.core.text import clean_text, escape_markdown
 from recon.core.times import parse_iso
 from recon.investigation.incident.access_log import LogTriage
 from recon.investigation.incident.first_page import FirstPage, token_sums_text
@@ -27,7 +26,7 @@ IncidentKind = Literal["notification", "update", "resolution", "post-mortem"]
 KINDS: Final[tuple[str, ...]] = get_args(IncidentKind)
 UPDATE_EVERY_MIN: Final = 15
 POST_MORTEM_DAYS: Final = 5
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|!~])")
+_SIGNS: Final = "\\`*_{}[]<>#|!~"
 _BLANK: Final = "not measured"
 
 
@@ -186,8 +185,7 @@ def _log_moments(logs: LogTriage) -> Iterator[Moment]:
 
 def escape_for_markdown(text: object) -> str:
     """Outside text that Markdown can do nothing with: one line, no markup, no links."""
-    cleaned = clean_text(text, limit=600)
-    return _SPECIAL.sub(r"\\\1", cleaned).replace("://", ":\u200b//")
+    return escape_markdown(clean_text(text, limit=600), signs=_SIGNS)
 
 
 def _notification(incident: Incident) -> Iterator[str]:

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Plan
+from recon.core.money import whole_tokens
 from recon.core.registry import Registry
 from recon.core.tables import TABLES
-from recon.reports.text import value_text, whole_tokens
+from recon.reports.text import value_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,10 @@ from typing import Any, Final
 from recon.core.errors import UsageError
 from recon.core.ids import parse_payment_id, payment_id_text
 from recon.core.model import TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
+from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.plans.history import News
 from recon.reports.model import Column, Fact, Report, Table
-from recon.reports.text import age_text, amount_text, decimal_amount, shell_word, value_text, whole_tokens
+from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.coverage import coverage_table
 
 BREAKS_SHOWN: Final = 20
@@ -157,12 +158,14 @@ def money_text(amounts: Iterable[tuple[str | None, int | None, int]]) -> str:
     Args:
         amounts: (symbol, decimals, base units). Units of an unknown token are summed by themselves.
     """
-    sums: dict[str, Decimal] = {}
-    for symbol, decimals, units in amounts:
-        name = f"base units of {symbol or 'an unknown token'}" if decimals is None else symbol or "?"
-        sums[name] = sums.get(name, Decimal(0)) + whole_tokens(units, decimals=decimals)
-    shown = [f"{decimal_amount(value)} {name}" for name, value in sorted(sums.items()) if value]
-    return ", ".join(shown) or "-"
+    named = (
+        (
+            f"base units of {symbol or 'an unknown token'}" if decimals is None else symbol or "?",
+            whole_tokens(units, decimals=decimals),
+        )
+        for symbol, decimals, units in amounts
+    )
+    return ", ".join(f"{decimal_amount(value)} {name}" for name, value in sum_by_name(named)) or "-"
 
 
 def _title(plan: Plan) -> str:

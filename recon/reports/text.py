@@ -1,7 +1,7 @@
 """Text for people and for spreadsheets: outside text made harmless, amounts, ages and stored values made readable.
 
 What comes from outside may hold control characters, terminal escapes and marks that turn the reading direction; on
-screen each becomes a visible sign, in the kept evidence it stays as it was.
+screen each becomes a visible sign; the kept evidence stays unchanged.
 """
 
 from __future__ import annotations

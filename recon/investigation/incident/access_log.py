@@ -1,11 +1,11 @@
-"""Web server logs → webhook deliveries per provider, status and minute, whatever else is in the files.
+"""Count webhook deliveries in web server logs, per provider, status and minute.
 
-A log is bytes: gigabytes of other routes, binary junk, half lines, several formats mixed. So nothing is decoded that is
-not a hit. The route is searched for in pieces of 8 MB; only pieces that hold it are looked into, combined-format lines
-by one expression over the whole piece, JSON lines one by one. The counts are kept by second; nothing else is.
+A log may hold gigabytes of other routes, binary junk, half lines and several formats. So only hits are decoded: the
+reader searches pieces of 8 MB for the routes, and parses a piece only if it holds one. One expression takes all lines
+of the combined format; JSON lines are parsed one by one. Only counts by second are kept.
 
-Read are the combined format of nginx (with anything before it on the line), JSON lines of Caddy, and JSON lines that
-nginx writes with its variables' own names; plain or gzip, rotated files in any order.
+The reader knows the combined format of nginx (with anything before it on the line), JSON lines of Caddy, and JSON lines
+that nginx writes with the names of its variables. Files may be plain or gzip, rotated files may come in any order.
 """
 
 from __future__ import annotations
@@ -145,17 +145,17 @@ class _Tally:
     to_second: int | None = None
 
     def reaches(self, second: int) -> None:
-        """A request of any route was seen at this second."""
+        """Note a request of any route at this second."""
         self.from_second = second if self.from_second is None else min(self.from_second, second)
         self.to_second = second if self.to_second is None else max(self.to_second, second)
 
     def reaches_its_hits(self) -> None:
-        """Every delivery that was counted is a request that was seen, too."""
+        """Note the times of the deliveries that were counted."""
         for _, _, _, second in self.seen:
             self.reaches(second)
 
     def silence(self, low: int) -> str | None:
-        """Why nothing may be concluded from no delivery after ``low``; None where silence means that none came."""
+        """Why the absence of deliveries after ``low`` proves nothing; None where it proves that none came."""
         if self.to_second is None:
             return "no request of any route could be read"
         if self.to_second < low:
@@ -164,7 +164,7 @@ class _Tally:
 
 
 def parse_routes(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """``provider=/path`` texts as routes by provider, the usual ones where none is given.
+    """Read ``provider=/path`` texts as routes by provider; without any, give the usual routes.
 
     Raises:
         RouteError: One is not of that form.
@@ -185,7 +185,7 @@ def triage_access_log(
     until: datetime | None = None,
     routes: Mapping[str, Sequence[str]] | None = None,
 ) -> LogTriage:
-    """Look through log files for webhook deliveries.
+    """Count the webhook deliveries in log files.
 
     A file that breaks off (a torn gzip) is counted as far as it goes and named in ``problems``.
 
@@ -537,7 +537,7 @@ def _kind_of(provider: str, status: int) -> str:
     if is_good(provider, status):
         return "good"
     if status in (401, 403, 404):
-        return "404" if status == 404 else "door"
+        return "404" if status == 404 else "denied"
     return "unaccepted" if 200 <= status < 400 else "failed"
 
 
@@ -571,7 +571,7 @@ _RULES: Final[Mapping[str, tuple[str, str]]] = {
         "404: a correlation or configuration bug",
         "Do not ask for a second paid probe. Find the captured deliveries and replay them once it is mended.",
     ),
-    "door": (
+    "denied": (
         "401 or 403: deliveries are turned away as not genuine",
         "Check the webhook secret and that the raw body is verified (003 §2.7).",
     ),

@@ -1,7 +1,7 @@
-"""The first ten minutes on one page: what runbook 000 §3.8 asks for, filled in, and the scenario of 003 §2 that fits.
+"""The first ten minutes of an incident on one page: answers to runbook 000 §3.8, and the scenario of 003 §2 that fits.
 
-Facts are what was measured, with where from. A guess is what they suggest, and says what would settle it. The two are
-kept apart, because under pressure a guess that is read as a fact becomes an action.
+A fact was measured and names its source. A guess says what the facts suggest and what would settle it. The page keeps
+the two apart, because under pressure people act on a guess that looks like a fact.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class IncidentEvidence:
-    """What the page is made from; what is None was not looked at and is said to be so.
+    """What the page is made from. None means that nobody looked, and the page says so.
 
     Args:
         summary: The ``summary`` of a plan, and ``findings`` by verdict: (count, oldest age in seconds).
@@ -62,7 +62,7 @@ class IncidentEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the page: the question of the runbook, the answer, and where it is from; None is not looked at."""
+    """One line of the page: the question of the runbook, the answer and its source; None means nobody looked."""
 
     question: str
     answer: str | None
@@ -71,7 +71,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What the facts suggest: a scenario of 003 §2, what speaks for it, what would settle it, and what to do first."""
+    """A scenario of 003 §2 that the facts suggest, with the reasons, what would settle it, and what to do first."""
 
     section: str
     scenario: str
@@ -280,9 +280,9 @@ def _admin_signals(e: IncidentEvidence) -> list[Signal]:
 
 def _key_signals(e: IncidentEvidence) -> list[Signal]:
     wrong = sum(not each.is_trusted for each in e.deliveries.checked) if e.deliveries else 0
-    door = [r.provider for r in e.logs.routes for s, n in r.statuses if s in (401, 403) and n] if e.logs else []
+    denied = [r.provider for r in e.logs.routes for s, n in r.statuses if s in (401, 403) and n] if e.logs else []
     return [(3 if wrong else 0, f"{wrong} deliveries with a wrong signature"),
-            (2 if door else 0, f"401 or 403 on the route of {', '.join(sorted(set(door)))}")]  # fmt: skip
+            (2 if denied else 0, f"401 or 403 on the route of {', '.join(sorted(set(denied)))}")]  # fmt: skip
 
 
 def _down(e: IncidentEvidence, *, is_chain: bool) -> list[Health]:

@@ -1,7 +1,7 @@
-"""What to make of deliveries: which are genuine, which repeat one payment, which came out of order, which to replay.
+"""Sort deliveries: which are genuine, which repeat a payment, which came out of order, which to replay.
 
-Nothing is sent. The replay list is for a tool that sends; the totals before and after it say what a replay would
-credit, each payment counted once, however many deliveries tell of it. A worked example, one settlement told thrice::
+Nothing is sent. Another tool sends the replay list; the totals before and after it show what a replay would credit.
+Each payment counts once, however many deliveries report it. A worked example, one settlement reported three times::
 
     01A  payment.confirmed            request r1  tx 0xf1  answered 404
     01B  payment.confirmed.client_id  request r1  tx 0xf1  answered 404
@@ -55,7 +55,7 @@ class CheckedDelivery:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether nothing speaks against its being genuine."""
+        """Whether nothing suggests that it is forged."""
         return self.signature not in ("invalid", "said_invalid")
 
 
@@ -95,14 +95,14 @@ class DeliveryTriage:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which deliveries may be replayed: by time of arrival, by delivery id, or both; empty is all."""
+    """Which deliveries may be replayed, by time of arrival, by delivery id or by both; an empty window holds all."""
 
     from_at: datetime | None = None
     to_at: datetime | None = None
     delivery_ids: frozenset[str] = field(default_factory=frozenset)
 
     def holds(self, delivery: Delivery) -> bool:
-        """Whether a delivery is in it; one without a time is only if no time is asked for."""
+        """Whether a delivery is in the window; one without a time is, unless the window has times."""
         if self.delivery_ids and delivery.delivery_id not in self.delivery_ids:
             return False
         if self.from_at is None and self.to_at is None:
@@ -158,7 +158,7 @@ def _is_credited(each: CheckedDelivery) -> bool:
 
 
 def settlement_of(delivery: Delivery) -> Identity | None:
-    """What payment a delivery tells of, so that one settlement told by several deliveries counts once.
+    """The payment that a delivery reports, so that a settlement reported by several deliveries counts once.
 
     Request Network: the request (or reference) and its transaction. SHKeeper: the order, the triggering transaction and
     the coin. Two payments of one request in one transaction look alike here; the amounts are kept apart by adding them.
@@ -272,7 +272,7 @@ def _same_payment(checked: Iterable[CheckedDelivery]) -> tuple[tuple[Identity, t
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What a delivery tells of its payment's course: the sum so far, by whose time, and which delivery it is."""
+    """What a delivery reports: the sum paid so far, when the event happened, and which delivery it is."""
 
     total: Decimal | None
     happened: str
@@ -326,7 +326,7 @@ def _totals(checked: Iterable[CheckedDelivery]) -> Totals:
 
 
 def _amount(delivery: Delivery) -> tuple[str, Decimal] | None:
-    """Currency and amount of this one payment, as the delivery tells it."""
+    """Currency and amount of this one payment, as the delivery reports them."""
     source: Mapping[str, Any] = trigger_of(delivery) if delivery.provider == "shkeeper" else delivery.payload
     amount = _decimal(source.get("amount_crypto") or source.get("amount"))
     currency = source.get("crypto") or delivery.payload.get("paymentCurrency") or delivery.payload.get("currency")
@@ -346,7 +346,7 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def replay_lines(found: DeliveryTriage) -> Iterator[dict[str, Any]]:
-    """The replay list, one record a delivery, for a tool that sends: what, where it is kept, and its digest."""
+    """The replay list for a tool that sends, one record per delivery: its ids, where it is kept, and its digest."""
     for number, each in enumerate(found.replay, 1):
         delivery = each.delivery
         yield {

@@ -1,8 +1,8 @@
-"""Incident texts, filled in: notification, update, resolution and post-mortem as Markdown.
+"""Write incident texts as Markdown: notification, update, resolution and post-mortem.
 
-What was measured stands under *Facts*, what it suggests under *Guesses*; neither is ever moved to the other side here.
-A figure nobody measured is written as "not measured", never as zero. Text from outside is cleaned and escaped, so that
-a payment's metadata cannot draw a picture or a link into an incident channel.
+Measurements appear under *Facts*, what they suggest under *Guesses*, and nothing moves between the two. A figure that
+was not measured reads "not measured", never zero. Text from outside is cleaned and escaped, so that a payment's
+metadata cannot put a picture or a link into an incident channel.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What an incident text is filled with; None is not known.
+    """What fills an incident text; None means not known.
 
     Args:
         title: A few words.
@@ -104,7 +104,7 @@ def incident_of(
     logs: LogTriage | None = None,
     snapshot: Snapshot | None = None,
 ) -> Incident:
-    """Fill an incident from what was measured; what is not given stays unknown.
+    """Fill an incident from measurements; what is not given stays unknown.
 
     Args:
         title: A few words.
@@ -136,7 +136,7 @@ def incident_of(
 
 def _made_moment(plan: Plan, says: str) -> Moment:
     at = datetime.fromisoformat(plan.created_at.replace("Z", "+00:00"))
-    return Moment(at, f"{says} {plan.digest[:12]}: {len(_breaks(plan))} payments need somebody")
+    return Moment(at, f"{says} {plan.digest[:12]}: {len(_breaks(plan))} payments need attention")
 
 
 def _first_burst(logs: LogTriage | None) -> datetime | None:
@@ -146,7 +146,7 @@ def _first_burst(logs: LogTriage | None) -> datetime | None:
 
 
 def with_plans(incident: Incident, entries: Iterable[Mapping[str, Any]]) -> Incident:
-    """The incident with further plans of the history in its timeline; those that it names already are left out."""
+    """Add further plans of the history to the timeline, except those that the incident names already."""
     told = " ".join(incident.evidence.values())
     found = [_plan_moment(entry) for entry in entries if str(entry.get("digest")) not in told]
     moments = (*incident.timeline, *(moment for moment in found if moment is not None))
@@ -163,7 +163,7 @@ def _plan_moment(entry: Mapping[str, Any]) -> Moment | None:
 
 
 def _breaks(plan: Plan) -> frozenset[str]:
-    """The payments of a plan that need somebody."""
+    """The payments of a plan that need attention."""
     return frozenset(item.payment_id for item in plan.findings if item.tier in (Tier.AUTO, Tier.REVIEW, Tier.NEVER))
 
 
@@ -184,7 +184,7 @@ def _log_moments(logs: LogTriage) -> Iterator[Moment]:
 
 
 def escape_for_markdown(text: object) -> str:
-    """Outside text that Markdown can do nothing with: one line, no markup, no links."""
+    """Outside text as one line without markup or links."""
     return escape_markdown(clean_text(text, limit=600), signs=_SIGNS)
 
 

@@ -1,10 +1,10 @@
 """Case files: one payment's documents, answers, deliveries and verdict in one redacted file that replays offline.
 
-Personal fields are replaced by stand-ins, the same value by the same stand-in everywhere in the file, so that equality,
-and with it the verdict, survives. What a person could be found by is personal: buyer and seller, names, mail, phone,
-postal and network addresses, free text. Chain addresses, hashes, amounts and provider ids are the evidence itself and
-stay. A secret never is: whatever is stored under a name that sounds like one is dropped, and of URLs all but the host.
-The stand-in is a hash with a salt that is not kept.
+A stand-in replaces each personal value, the same value everywhere by the same stand-in, so that equality and the
+verdict survive. Personal is what identifies a person: buyer and seller, names, mail, phone, postal and network
+addresses, free text. Chain addresses, hashes, amounts and provider ids are the evidence and stay. Secrets are dropped:
+everything stored under a name that sounds like one, and everything in a URL but its host. The stand-in is a hash with
+a salt that is not kept.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _LONG_KEY: Final = re.compile(r"\b(?:sk|pk|rk|key|tok)[-_][A-Za-z0-9_-]{12,}\b")
 
 
 class CaseFileError(UsageError):
-    """A file is no case file that this version reads."""
+    """A file is not a case file, or this version cannot read it."""
 
     def __init__(self, *, path: Path, why: str) -> None:
         super().__init__(f'{path.name}: {why}; nothing was judged. "recon case ID --out FILE" writes a case file.')
@@ -310,7 +310,7 @@ class Redactor:
 
 
 def _is_secret(name: str) -> bool:
-    """Whether what is stored under a name is never shown."""
+    """Whether a name marks a secret."""
     return bool(name) and SECRET.search(name) is not None and name not in _KEPT_NAMES
 
 

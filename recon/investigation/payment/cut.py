@@ -1,7 +1,7 @@
 """The rows of a snapshot that concern a few payments, found by widening a set of keys in named rounds.
 
 Each round looks for rows that carry a key which an earlier round found: payments lead to provider objects, both lead to
-transfers, transfers lead to further provider objects, and all of them to the payments that own them.
+transfers, transfers lead to further provider objects, and all of these to the payments that own them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def cut_out(
 
 
 class _Cut:
-    """What was found so far around some payments; each ``take_`` is one round and widens the keys for the next."""
+    """The rows found so far around some payments; each ``take_`` is one round and widens the keys for the next."""
 
     def __init__(
         self, snapshot: Snapshot, payment_ids: Sequence[str], *, names: Sequence[str], shared: Collection[str]

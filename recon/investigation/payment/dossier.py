@@ -1,8 +1,8 @@
-"""Everything known of one payment as rows, and the judgement of exactly those rows.
+"""Everything known about one payment as rows, and the judgement of exactly those rows.
 
-A dossier is cut out of a snapshot: the payment, the rows that share anything with it, what providers and chains say
-of them. It is judged by the same matching and the same rules as a whole window, so a case file replays to the same
-verdict without any source.
+A dossier is cut out of a snapshot: the payment, the rows related to it, and what providers and chains say about them.
+The same matching and rules judge a dossier and a whole window, so a case file replays to the same verdict without any
+source.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _CLAIMED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """What was asked and everything that was found of it.
+    """What was asked, and everything that was found.
 
     Args:
         asked: The text as it was given.
@@ -55,7 +55,7 @@ class Dossier:
         tables: Rows by table of :mod:`recon.core.tables`, those in :data:`KEPT`.
         documents: Documents by payment id, canonical Extended JSON.
         journal: What the reconciliation journal holds of the payment: ``at``, ``kind``, ``run``, ``says``.
-        delivery_sources: Where delivery records were looked for; none means that nobody could say what was delivered.
+        delivery_sources: Where delivery records were looked for; without any, what was delivered is unknown.
         forwarders: Those that a factory made for its reference: ``address``, and the ``tx_hash`` that made it.
         not_asked: What could not be asked, one sentence each.
         is_afresh: Whether the chains were asked about this payment's addresses, which a snapshot's window is not.
@@ -199,7 +199,7 @@ def forwarder_of(document: Mapping[str, Any] | None) -> str | None:
 
 
 def with_deliveries(dossier: Dossier, deliveries: Iterable[Row], *, sources: Sequence[str]) -> Dossier:
-    """The dossier with those delivery records that speak of its payment; ``sources`` names where they were sought."""
+    """Add the delivery records about the payment; ``sources`` names where they were sought."""
     payment = dossier.payment
     keys = _delivery_keys(dossier, payment)
     chosen = {

@@ -1,8 +1,7 @@
-"""What follows from a dossier and its judgement: the plain statements that causes are told apart by. Pure.
+"""Plain statements about a judged payment, by which causes are told apart. Pure.
 
-Everything here is read from rows and computed; nothing decides. A name says what is so, in the words of the rows. The
-statements about money and about the provider stand in modules of their own; these are about deliveries, the row and
-its reference.
+Everything here is computed from rows; nothing decides. Each name states a fact in the words of the rows. Statements
+about money and about the provider have modules of their own; these are about deliveries, the row and its reference.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Facts(ProviderFacts):
 
     @property
     def deliveries(self) -> tuple[Row, ...]:
-        """The deliveries that speak of the payment."""
+        """The deliveries about the payment."""
         return self.dossier.rows("deliveries")
 
     @property

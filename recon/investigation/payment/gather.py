@@ -1,4 +1,4 @@
-"""From a pasted text to a dossier: find what knows it, read all sides afresh (or open a snapshot), cut it out."""
+"""Turn a pasted text into a dossier: find the payment, read every source afresh or open a snapshot, and cut it out."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Asking:
 
     Args:
         deliveries: Delivery records (rows of ``recon.core.tables.DELIVERIES``) and ``delivery_sources``, where they are
-            from; no source means that nobody could say what was delivered.
+            from; without a source, what was delivered is unknown.
         journal: Gives the entries of the reconciliation journal; None when there is none.
     """
 
@@ -400,7 +400,7 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
     """Ask every chain what plain transfers reached the payment's own addresses, which a window never asks for.
 
     So a payment to the right address on another chain, past the proxy, or to a forwarder is seen. Merchant addresses
-    are left out: they receive everybody's money.
+    are left out: they receive money for many payments.
     """
     payment = dossier.payment
     if payment is None or payment["created_at"] is None:

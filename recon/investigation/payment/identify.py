@@ -1,7 +1,8 @@
-"""What a pasted text could name: a payment, a request, a reference, an order, a transaction, an address. Pure.
+"""Read a pasted text as every id it could be: payment, request, reference, order, transaction or address. Pure.
 
 People paste from chats, explorers and logs: with spaces, quotes and invisible marks, in any letter case, with or
-without ``0x``, or in the middle of a sentence. Every reading that fits is kept, most telling first; looking decides.
+without ``0x``, or in the middle of a sentence. Every reading that fits is kept, the most specific first; the
+search shows which one is right.
 
 >>> names_of(" 0X" + "AB" * 32 + " ")[0] == Name("tx_hash", "0x" + "ab" * 32)
 True
@@ -51,7 +52,7 @@ class Name:
 
 
 def names_of(text: str) -> tuple[Name, ...]:
-    """Every reading of a text, most telling first.
+    """Every reading of a text, the most specific first.
 
     Raises:
         NoIdError: Nothing is left of it, or it is far too long.

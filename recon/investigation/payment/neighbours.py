@@ -1,8 +1,8 @@
 """The payments beside a payment: those of the same purchase, and those whose money lies at the same address.
 
-A merchant wallet receives for everybody. Money there that another payment's hash, reference or provider object explains
-is that payment's, whoever paid about the same amount at about the same time; only what no row explains may be taken for
-money that missed its payment.
+A merchant wallet receives money for many payments. What another payment's hash, reference or provider object explains
+belongs to that payment, even if amount and time fit this one too. Only money that no row explains can have missed its
+payment.
 """
 
 from __future__ import annotations

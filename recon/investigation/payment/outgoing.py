@@ -1,7 +1,7 @@
-"""``recon inspect --outgoing``: releases, refunds and payouts since a time, unusual ones first (003 §2.6).
+"""List releases, refunds and payouts since a time, unusual ones first (003 §2.6).
 
-For the review after a compromised admin account: where the money went, what proves it, who approved it. A destination
-that no earlier payout had, an amount far above the usual, a missing approver or proof make a row unusual.
+This serves the review after an admin account was compromised: where the money went, what proves it, who approved it. A
+new destination, an amount far above the usual, and a missing approver or proof make a row unusual.
 """
 
 from __future__ import annotations

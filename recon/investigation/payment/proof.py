@@ -1,4 +1,4 @@
-"""``--verify-proof``: whether a transaction that a buyer shows proves a payment. Nothing is written.
+"""Check whether a transaction that a buyer shows proves a payment. Nothing is written.
 
 *accept* needs everything at once: success, the right token, recipient, network, reference and amount, depth, and no
 other payment that uses the same transfer. *wait* is for what time can still bring. Anything else is *suspicious* and
@@ -58,7 +58,7 @@ class ProofReport:
 
 
 def verify_proof(tx: str, dossier: Dossier, *, sources: SourceSet, asking: Asking) -> ProofReport:
-    """Hold a transaction against a payment.
+    """Check a transaction against a payment.
 
     Args:
         tx: A transaction hash, however it was pasted.

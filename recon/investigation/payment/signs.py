@@ -1,4 +1,4 @@
-"""The pieces of evidence that speak for or against a cause: when each holds, and the sentence it is told in. Pure."""
+"""The signs that support or contradict a cause: when each holds, and the sentence that states it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One payment as a page: what happened when and who says so, the money of each side, how deep its transfers lie."""
+"""One payment as a page: its timeline by source, the money of each side, and the depth of its transfers."""
 
 from __future__ import annotations
 

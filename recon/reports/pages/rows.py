@@ -1,4 +1,4 @@
-"""The grid of a plan: every payment of the snapshot with what is known of it, or the findings alone without one."""
+"""The grid of a plan: every payment of the snapshot, or without a snapshot the findings alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recon.reports.text import amount_text, display_text, value_text
 from recon.reports.views.plan import breaks_of, finding_row
 
 ROWS_MAX: Final = 300_000
-"""Most payments of one page. What needs somebody always comes first and is never left out."""
+"""Most payments of one page. Breaks come first and are never left out."""
 
 COLUMNS: Final = (
     GridColumn("severity", "severity", "severity", is_filter=True),
@@ -128,13 +128,15 @@ def _order(plan: Plan, stored: Mapping[str, Mapping[str, Any]]) -> tuple[list[st
     rest = sorted(
         (name for name in stored if name not in told), key=lambda name: (-(stored[name]["created_at"] or 0), name)
     )
-    room = max(0, ROWS_MAX - len(first))
+    rest_max = max(0, ROWS_MAX - len(first))
     if plan.kind != "correction":
         return first, ""
     if not stored:
-        return first, "Only what somebody must look at or wait for; the snapshot with all payments was not at hand."
-    note = f"The newest {room:,} of {len(rest):,} payments without a break are listed." if len(rest) > room else ""
-    return first + rest[:room], note
+        return first, "Only breaks and payments that wait; the snapshot with all payments was not available."
+    note = (
+        f"The newest {rest_max:,} of {len(rest):,} payments without a break are listed." if len(rest) > rest_max else ""
+    )
+    return first + rest[:rest_max], note
 
 
 def _cells(

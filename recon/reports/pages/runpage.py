@@ -1,4 +1,4 @@
-"""A run as a page: what became of every row, of how much money, when it was written, and which breaks remain."""
+"""A run as a page: the outcome of every row, the money, the course over time, and the breaks that remain."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _outcome_facts(
     return [
         Fact("written", "rows as the plan wanted them", f"{len(written)} of {len(rows)}"),
         Fact("value", "value of these rows", value, "amounts"),
-        Fact("trouble", "rows that need somebody", str(trouble), "count", alarm=bool(trouble)),
+        Fact("trouble", "rows that need attention", str(trouble), "count", alarm=bool(trouble)),
         Fact("remaining", "breaks of them afterwards", str(len(remaining)) if remaining else "none on record"),
         Fact("took", "took", _took(summary)),
     ]

@@ -17,7 +17,7 @@ _COLUMNS = (
 
 
 def render_history(history: History, *, limit: int | None = None) -> Report:
-    """The entries, newest first; ``new`` counts breaks that the entry before of the same target had not.
+    """The entries, newest first; ``new`` counts breaks that the target's previous entry did not have.
 
     The count made with the plan also leaves out what was acknowledged; an entry without one is counted here.
     """

@@ -25,7 +25,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
     facts = [Fact("asked", "asked about", dossier.asked)]
     if judged is None:
         facts.append(Fact("payment", "payment", "none: no row of the whole collection knows it", alarm=True))
-        tables = [_lines("known_by", "Who knows it", dossier.found_by, empty="nobody")]
+        tables = [_lines("known_by", "What knows it", dossier.found_by, empty="nothing")]
         return Report("inspection", "No payment", tuple(facts), (*tables, _gaps(found)), _orphan_steps())
     finding = judged.finding
     value = amount_text(int(judged.row["expected_units"] or 0), decimals=finding.decimals, symbol=finding.symbol)

@@ -1,4 +1,4 @@
-"""A plan as a report: the summary a payments lead reads first, or one payment with all its evidence."""
+"""A plan as a report: the summary that a payments lead reads first, or one payment with all its evidence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from recon.reports.views.coverage import coverage_table
 
 BREAKS_SHOWN: Final = 20
 BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
-"""Findings of these tiers are breaks: somebody is needed. What waits or is benign is counted only."""
+"""Findings of these tiers are breaks and need a person. What waits or is benign is only counted."""
 
 _REVIEW_FACTS: Final = ("health", "value_at_risk", "complete", "valid_until", "digest")
 _SEVERITIES: Final = list(Severity)
@@ -38,7 +38,7 @@ class NotInPlanError(UsageError):
 
 
 def breaks_of(plan: Plan) -> tuple[Finding, ...]:
-    """The findings that need somebody, worst first: severity, then value, then age, then id."""
+    """The findings that need a person, worst first: severity, then value, then age, then id."""
     return tuple(sorted((item for item in plan.findings if item.tier in BREAK_TIERS), key=_worst))
 
 
@@ -98,7 +98,7 @@ def render_review(
 
 
 def render_payment(plan: Plan, payment: str) -> Report:
-    """Everything the plan says of one payment.
+    """Everything the plan says about one payment.
 
     Raises:
         NotInPlanError: It says nothing of it.
@@ -347,7 +347,7 @@ def _open_table(plan: Plan) -> Table:
 
 
 def _split_table(plan: Plan, name: str, label: str) -> Table:
-    """Payments, those in sync, those that need somebody and those that could not be judged, per provider or chain."""
+    """Payments, those in sync, breaks and those that could not be judged, per provider or chain."""
     breaks = Counter(
         (item.provider or "none") if label == "provider" else str(item.chain_id or "none") for item in breaks_of(plan)
     )

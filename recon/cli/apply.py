@@ -103,9 +103,9 @@ def apply(*, plan_path: Path, config_path: Path | None, digest: str | None, resu
             _print_run(error.report, given["output"], config_path, plan_path)
             raise
     _print_run(report, given["output"], config_path, plan_path)
-    from recon.reports.views.run import needs_somebody
+    from recon.reports.views.run import needs_attention
 
-    sys.exit(DIFFERENCES if needs_somebody(report) else DONE)
+    sys.exit(DIFFERENCES if needs_attention(report) else DONE)
 
 
 @click.command()

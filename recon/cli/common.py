@@ -6,13 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from recon.core.errors import IdError, UsageError
+from recon.core.times import parse_iso
 from recon.files import check_free
 
 if TYPE_CHECKING:
@@ -72,13 +73,12 @@ class MomentOption(click.ParamType[Any]):
         text = str(value).strip()
         if found := _AGO.match(text):
             return timedelta(**{_AGO_UNITS[found[2]]: int(found[1])})
-        try:
-            moment = datetime.fromisoformat(text)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
+        moment = parse_iso(text)
+        if moment is None:
             self.fail(
                 f"{text[:40]!r} is no time; write 2026-11-20, 2026-11-20T08:30Z, or 24h for 24 hours ago.", param, ctx
             )
+        return moment
 
 
 def resolve_moment(value: datetime | timedelta | None, *, now: datetime) -> datetime | None:

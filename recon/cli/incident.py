@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from recon.cli.common import MomentOption, config_option, resolve_moment, settings_from, write_stdout
+from recon.core.times import second_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +105,7 @@ def _plans_since(settings: Settings, began: datetime | None) -> list[Mapping[str
 
     if began is None:
         return []
-    since = began.strftime("%Y-%m-%dT%H:%M:%SZ")
+    since = second_text(began)
     entries = load_history(settings.output_dir).entries
     mine = [each for each in entries if each.get("target") in (None, settings.target_name) and str(each["at"]) >= since]
     return mine[-PLANS_MAX:]

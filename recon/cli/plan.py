@@ -29,6 +29,7 @@ from recon.cli.common import (
     write_stdout,
 )
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
+from recon.core.times import second_text
 
 if TYPE_CHECKING:
     from recon.core.model import Plan
@@ -289,7 +290,7 @@ def make(
     records.note_author(plan, who=operator_name(), at=now)
     before = latest_entry(load_history(folder), target=plan.target.name)
     news = news_of(plan, acks=records.acks(), before=before, now=now)
-    entry = history_entry(plan, at=now.strftime("%Y-%m-%dT%H:%M:%SZ"), path=str(path), news=news)
+    entry = history_entry(plan, at=second_text(now), path=str(path), news=news)
     append_history(folder, entry)
     note(f"Snapshot: {place}")
     note(f"Plan:     {path}")

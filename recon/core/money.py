@@ -12,8 +12,10 @@ that text is what the writer meant: ``0.1`` is one tenth and not ``0.10000000000
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
+from typing import Final
 
 from recon.core.errors import MoneyError
 
@@ -21,6 +23,9 @@ UNITS_DIGITS_MAX = 37
 """Most digits an amount may have in a frame: ``Decimal(38, 0)`` less one, so that a sum of a few still fits."""
 
 UNITS_MAX = 10**UNITS_DIGITS_MAX - 1
+
+_EXACT: Final = Context(prec=200)
+"""Holds every sum of amounts whole; the default context would round to 28 digits."""
 
 _PLAIN = re.compile(r"-?[0-9]{1,78}(\.[0-9]{1,78})?\Z")
 
@@ -106,3 +111,26 @@ def format_units(units: int, *, decimals: int) -> str:
     digits = str(abs(units)).rjust(decimals + 1, "0")
     whole, fraction = digits[: len(digits) - decimals], digits[len(digits) - decimals :].rstrip("0")
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def whole_tokens(units: int, *, decimals: int | None) -> Decimal:
+    """The amount in whole tokens, exact, to compare and add what different chains count differently."""
+    return Decimal(units).scaleb(-(decimals or 0), _EXACT)
+
+
+def sum_by_name(amounts: Iterable[tuple[str, Decimal]]) -> list[tuple[str, Decimal]]:
+    """Amounts summed by name, exact, in the order of the names; sums of zero are left out.
+
+    >>> sum_by_name([("USDT", Decimal("1")), ("USDC", Decimal("2.5")), ("USDC", Decimal("0.000000000000000001"))])
+    [('USDC', Decimal('2.500000000000000001')), ('USDT', Decimal('1'))]
+    """
+    sums: dict[str, Decimal] = {}
+    for name, amount in amounts:
+        sums[name] = _EXACT.add(sums.get(name, Decimal(0)), amount)
+    return [(name, amount) for name, amount in sorted(sums.items()) if amount]
+
+
+def decimal_amount(value: Decimal, *, grouped: bool = False) -> str:
+    """Plain notation without a trailing zero; ``grouped`` sets thousands apart by commas."""
+    text = format(value, ",f" if grouped else "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

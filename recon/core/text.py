@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    pass
+from typing import Final
 
 TEXT_MAX: Final = 200
 
@@ -18,3 +15,13 @@ def clean_text(value: object, *, limit: int = TEXT_MAX) -> str:
     text = text[: limit * 4].encode("utf-8", "replace").decode("utf-8")
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def escape_markdown(text: str, *, signs: str) -> str:
+    """Clean text with a backslash before each of these signs, and no address that becomes a link.
+
+    >>> escape_markdown("a|b https://x.io", signs="|")
+    'a\\\\|b https:\\u200b//x.io'
+    """
+    escaped = "".join(f"\\{character}" if character in signs else character for character in text)
+    return escaped.replace("://", ":\u200b//")

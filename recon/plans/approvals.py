@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from recon.core.errors import RefusedError, UsageError
 from recon.core.model import Finding, Plan
+from recon.core.times import millisecond_text
 from recon.files import FileThereError, make_folder, save_new
 from recon.plans.file import is_picked, limit_of
 from recon.plans.limits import parse_time
@@ -129,7 +130,7 @@ class DecisionRecords:
             RecordExistsError: This person already approved these effects.
         """
         _named("An approval", who=who, reason=reason)
-        approval = Approval(who, _time(at), reason, plan.digest, plan.effects_digest, ticket)
+        approval = Approval(who, millisecond_text(at), reason, plan.digest, plan.effects_digest, ticket)
         name = f"approval-{plan.effects_digest[:32]}-{_hash(who)[:16]}.json"
         self._create(name, asdict(approval), what="an approval of these effects", who=who)
         return approval
@@ -147,7 +148,7 @@ class DecisionRecords:
     def note_author(self, plan: Plan, *, who: str, at: datetime) -> None:
         """Remember who made a plan first; later makers of the same bytes change nothing."""
         _named("An author", who=who, reason="-")
-        content = {"who": who, "at": _time(at), "digest": plan.digest}
+        content = {"who": who, "at": millisecond_text(at), "digest": plan.digest}
         try:
             self._create(f"author-{plan.digest[:32]}.json", content, what="", who=who)
         except RecordExistsError:
@@ -171,7 +172,9 @@ class DecisionRecords:
         if until <= at:
             raise MissingReasonError(what="An acknowledgement", missing="a date that is still to come")
         mark = fingerprint(finding)
-        ack = Ack(finding.payment_id, str(finding.verdict), mark, who, _time(at), reason, _time(until))
+        ack = Ack(
+            finding.payment_id, str(finding.verdict), mark, who, millisecond_text(at), reason, millisecond_text(until)
+        )
         name = f"ack-{mark[:32]}-{_hash(f'{who} {ack.until}')[:16]}.json"
         self._create(name, asdict(ack), what="an acknowledgement of this break until this date", who=who)
         return ack
@@ -285,10 +288,6 @@ def _named(what: str, *, who: str, reason: str) -> None:
         raise MissingReasonError(what=what, missing="the name of a person")
     if not reason.strip() or len(reason) > TEXT_MAX:
         raise MissingReasonError(what=what, missing="a reason")
-
-
-def _time(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _hash(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from recon.core.errors import ConfigError
 from recon.core.model import Change, FieldChange, GuardTerm, LeftAlone, Plan, Target, Tier, Verdict
+from recon.core.times import millisecond_text
 from recon.core.values import ABSENT, STAMP, parents_of, same, to_extended, value_at
 from recon.core.version import __version__
 from recon.plans.file import change_id, seal_plan
@@ -192,8 +193,8 @@ class BackfillPlanner:
         plan = Plan(
             kind="backfill",
             tool_version=__version__,
-            created_at=_time(now),
-            expires_at=_time(now + EXPIRES),
+            created_at=millisecond_text(now),
+            expires_at=millisecond_text(now + EXPIRES),
             target=target,
             policy_digest=policy_digest,
             snapshot="",
@@ -260,7 +261,3 @@ def _external_paths(row: Mapping[str, Any]) -> set[str]:
 def _kind_of(reason: str) -> str:
     """Reasons without the ids in them, for counting."""
     return "shares its SHKeeper id with another row" if reason.startswith("shares the SHKeeper id") else reason
-
-
-def _time(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

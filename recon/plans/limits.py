@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from recon.core.errors import RefusedError
 from recon.core.model import Change, Plan, Policy
 from recon.core.money import format_units
+from recon.core.times import parse_iso
 from recon.plans.file import limit_of
 
 AHEAD_MAX: Final = timedelta(minutes=5)
@@ -184,13 +185,10 @@ def parse_time(text: str, *, what: str) -> datetime:
     Raises:
         PlanTimeError: It is no time, or it names no zone.
     """
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise PlanTimeError(what=what, found=text) from error
-    if found.tzinfo is None:
+    found = parse_iso(text, zone=None)
+    if found is None:
         raise PlanTimeError(what=what, found=text)
-    return found.astimezone(UTC)
+    return found
 
 
 def _spell(span: timedelta) -> str:

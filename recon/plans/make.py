@@ -16,6 +16,7 @@ from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError
 from recon.core.model import Change, Finding, LeftAlone, Plan, Policy, Tier
 from recon.core.registry import Registry, load_registry
+from recon.core.times import millisecond_text
 from recon.core.version import __version__
 from recon.plans.changes import Places, Refusal, change_for, parse_document, places_of
 from recon.plans.file import many_objects, seal_plan
@@ -90,8 +91,8 @@ def make_plan(
     plan = Plan(
         kind="correction",
         tool_version=__version__,
-        created_at=_text(created),
-        expires_at=_text(created + timedelta(milliseconds=policy.plan_age_max_ms)),
+        created_at=millisecond_text(created),
+        expires_at=millisecond_text(created + timedelta(milliseconds=policy.plan_age_max_ms)),
         target=snapshot.target,
         policy_digest=policy_digest(policy),
         snapshot=snapshot.digest,
@@ -193,10 +194,6 @@ def _with_limits(plan: Plan, *, policy: Policy) -> Plan:
 def _coverage(snapshot: Snapshot) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = snapshot.table("coverage").to_pylist()
     return sorted(rows, key=lambda row: (row["source"], row["scope"], row["asked_from"] or 0, canonical_json(row)))
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def _jsonable(value: Any) -> Any:

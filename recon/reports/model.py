@@ -1,6 +1,6 @@
-"""What every output is made from: facts and tables of plain text, with how each column is to be read.
+"""The report that every output renders: facts and tables of plain text, with the kind of each column.
 
-A cell holds the exact value as text (``1234.5 USDC``, seconds, ISO times). Outputs for people dress it by the kind of
+A cell holds the exact value as text (``1234.5 USDC``, seconds, ISO times). Outputs for people format it by the kind of
 its column (``1,234.5 USDC``, ``3 d 2 h``); outputs for machines print it as it is. So the numbers cannot differ.
 """
 

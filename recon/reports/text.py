@@ -1,7 +1,7 @@
 """Text for people and for spreadsheets: outside text made harmless, amounts, ages and stored values made readable.
 
 What comes from outside may hold control characters, terminal escapes and marks that turn the reading direction; on
-screen each becomes a visible sign, in the kept evidence it stays as it was.
+screen each becomes a visible sign; the kept evidence stays unchanged.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from decimal import Context, Decimal
 from typing import Any, Final
 
 from recon.core.model import MISSING
 from recon.core.money import format_units
+from recon.core.times import millisecond_text
 
 TEXT_MAX: Final = 2000
 UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
-_EXACT = Context(prec=200)
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?\Z")
 _AMOUNT = re.compile(r"(-?)([0-9]+)(\.[0-9]+)?( .*)?\Z")
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -68,17 +67,6 @@ def amount_text(units: int, *, decimals: int | None, symbol: str | None) -> str:
     if decimals is None or not 0 <= decimals <= 77:
         return f"{units} base units" + (f" of {symbol}" if symbol else "")
     return f"{format_units(units, decimals=decimals)} {symbol or '?'}"
-
-
-def whole_tokens(units: int, *, decimals: int | None) -> Decimal:
-    """The amount in whole tokens, exact, to compare and add what different chains count differently."""
-    return Decimal(units).scaleb(-(decimals or 0), _EXACT)
-
-
-def decimal_amount(value: Decimal) -> str:
-    """Plain notation without a trailing zero."""
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def group_digits(text: str) -> str:
@@ -140,4 +128,4 @@ def _date_text(inner: Any) -> str:
         moment = datetime.fromtimestamp(int(str(number)) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return display_text(number)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return millisecond_text(moment)

@@ -9,7 +9,8 @@ from typing import Any
 
 from recon.core.errors import RefusedError
 from recon.core.model import Change
-from recon.runs.states import RowResult, journal_time
+from recon.core.times import millisecond_text
+from recon.runs.states import RowResult
 from recon.runs.stopping import CredentialLostError
 from recon.runs.stores.journal import Journal, Note
 from recon.runs.stores.lease import Lease
@@ -37,7 +38,7 @@ class RunNotes:
     def note(self, kind: str, body: Mapping[str, Any], *, change: Change | None = None) -> Note:
         """A journal note of this run, at this moment."""
         name, payment = (None, None) if change is None else (change.id, change.payment_id)
-        return Note(self.run, kind, journal_time(self.clock()), body, self.lease.token, name, payment)
+        return Note(self.run, kind, millisecond_text(self.clock()), body, self.lease.token, name, payment)
 
     def append(self, notes: Sequence[Note]) -> None:
         """Append to the journal under the lease.

@@ -12,6 +12,7 @@ from typing import Any, Final, overload
 
 from recon.core.errors import UsageError
 from recon.core.model import Change, Plan
+from recon.core.times import millisecond_text
 from recon.runs.guard import MovedField
 from recon.runs.stores.journal import LEASE_NAME, Journal, JournalEntry, Note
 from recon.runs.stores.lease import held_lease
@@ -315,12 +316,7 @@ def settle_change(journal: Journal, *, run: str, payment: str, decision: Decisio
             raise NotUnsettledError(run=run, payment=payment)
         result = Result.APPLIED if decision.written_by_run else Result.MOVED
         body = {"result": result.value, "who": decision.who, "reason": decision.reason}
-        at = journal_time(now)
+        at = millisecond_text(now)
         journal.append(
             [Note(run, "settle", at, body, lease.token, state.change, state.payment_id) for state in waiting]
         )
-
-
-def journal_time(at: datetime) -> str:
-    """A time as the journal spells it: UTC, milliseconds."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from recon.core.errors import RefusedError, UsageError
 from recon.core.model import MISSING, Change, FieldChange, GuardTerm, LeftAlone, Plan, Policy, Target, Tier, Verdict
+from recon.core.times import millisecond_text
 from recon.core.values import OBJECT, STAMP, UPDATED_AT, parents_of
 from recon.core.version import __version__
 from recon.plans.file import change_id, seal_plan
 from recon.runs.guard import MovedField, RowClass, read_change, ready_change
-from recon.runs.states import ChangeState, Result, RunState, journal_time, read_run
+from recon.runs.states import ChangeState, Result, RunState, read_run
 from recon.runs.stores.journal import Journal
 from recon.runs.stores.payments import PaymentWriter
 
@@ -84,8 +85,8 @@ def plan_undo(
         Plan(
             kind="undo",
             tool_version=__version__,
-            created_at=journal_time(now),
-            expires_at=journal_time(now + timedelta(milliseconds=Policy().plan_age_max_ms)),
+            created_at=millisecond_text(now),
+            expires_at=millisecond_text(now + timedelta(milliseconds=Policy().plan_age_max_ms)),
             target=target,
             policy_digest=str(state.opening.get("policy")),
             snapshot=str(state.opening.get("snapshot")),

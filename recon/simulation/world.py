@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from recon.core.errors import UsageError
 from recon.core.model import Verdict
+from recon.core.times import millisecond_text
 from recon.simulation.case import SHKEEPER_CHAINS
 from recon.simulation.catalogue import BREAKS, HEALTHY
 from recon.simulation.crafts import CRAFTS
@@ -203,7 +204,7 @@ def write_world(world: World, out: Path) -> None:
 def _meta(recorded: RecordedWorld) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "now": recorded.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "now": millisecond_text(recorded.now),
         "seed": recorded.seed,
         "database": recorded.database,
         "collection": recorded.collection,

@@ -432,7 +432,7 @@ def test_report_of_a_run_and_of_a_case(judged: Path, tmp_path: Path) -> None:
     assert int(written[1]) == int(re.search(r"applied *(\d+)", applied.output)[1])  # type: ignore[index]
 
 
-def test_every_result_of_a_run_is_counted_and_what_needs_somebody_comes_first() -> None:
+def test_every_result_of_a_run_is_counted_and_what_needs_attention_comes_first() -> None:
     entries, state = a_run()
     page = run_page(state, summary=None, entries=entries, registry=load_registry())
     charts = {chart.name: chart.data for chart in page.charts}

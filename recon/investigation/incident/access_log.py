@@ -1,11 +1,11 @@
-"""Web server logs → webhook deliveries per provider, status and minute, whatever else is in the files.
+"""Count webhook deliveries in web server logs, per provider, status and minute.
 
-A log is bytes: gigabytes of other routes, binary junk, half lines, several formats mixed. So nothing is decoded that is
-not a hit. The route is searched for in pieces of 8 MB; only pieces that hold it are looked into, combined-format lines
-by one expression over the whole piece, JSON lines one by one. The counts are kept by second; nothing else is.
+A log may hold gigabytes of other routes, binary junk, half lines and several formats. So only hits are decoded: the
+reader searches pieces of 8 MB for the routes, and parses a piece only if it holds one. One expression takes all lines
+of the combined format; JSON lines are parsed one by one. Only counts by second are kept.
 
-Read are the combined format of nginx (with anything before it on the line), JSON lines of Caddy, and JSON lines that
-nginx writes with its variables' own names; plain or gzip, rotated files in any order.
+The reader knows the combined format of nginx (with anything before it on the line), JSON lines of Caddy, and JSON lines
+that nginx writes with the names of its variables. Files may be plain or gzip, rotated files may come in any order.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, Final
 
 from recon.core.errors import SourceError, UsageError
 from recon.core.text import clean_text
+from recon.core.times import epoch_second, parse_iso, second_text
 
 PIECE_BYTES: Final = 8 * 1024 * 1024
 LINE_MAX_BYTES: Final = 1024 * 1024
@@ -144,21 +145,26 @@ class _Tally:
     to_second: int | None = None
 
     def reaches(self, second: int) -> None:
-        """A request of any route was seen at this second."""
+        """Note a request of any route at this second."""
         self.from_second = second if self.from_second is None else min(self.from_second, second)
         self.to_second = second if self.to_second is None else max(self.to_second, second)
 
+    def reaches_its_hits(self) -> None:
+        """Note the times of the deliveries that were counted."""
+        for _, _, _, second in self.seen:
+            self.reaches(second)
+
     def silence(self, low: int) -> str | None:
-        """Why nothing may be concluded from no delivery after ``low``; None where silence means that none came."""
+        """Why the absence of deliveries after ``low`` proves nothing; None where it proves that none came."""
         if self.to_second is None:
             return "no request of any route could be read"
         if self.to_second < low:
-            return f"the logs end at {_at(self.to_second):%Y-%m-%dT%H:%M:%SZ}, before the time that is asked about"
+            return f"the logs end at {second_text(_at(self.to_second))}, before the time that is asked about"
         return "not every file could be read" if self.problems else None
 
 
 def parse_routes(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """``provider=/path`` texts as routes by provider, the usual ones where none is given.
+    """Read ``provider=/path`` texts as routes by provider; without any, give the usual routes.
 
     Raises:
         RouteError: One is not of that form.
@@ -179,7 +185,7 @@ def triage_access_log(
     until: datetime | None = None,
     routes: Mapping[str, Sequence[str]] | None = None,
 ) -> LogTriage:
-    """Look through log files for webhook deliveries.
+    """Count the webhook deliveries in log files.
 
     A file that breaks off (a torn gzip) is counted as far as it goes and named in ``problems``.
 
@@ -196,8 +202,7 @@ def triage_access_log(
         reader.read(file)
     low, high = _bound(since, 0), _bound(until, 2**62)
     tally = reader.tally
-    for _, _, _, second in tally.seen:
-        tally.reaches(second)
+    tally.reaches_its_hits()
     chosen = {key: count for key, count in tally.seen.items() if low <= key[3] < high}
     silence = tally.silence(low)
     return LogTriage(
@@ -206,8 +211,8 @@ def triage_access_log(
         read_bytes=tally.read_bytes,
         unreadable=tally.unreadable,
         problems=tuple(tally.problems),
-        from_at=None if tally.from_second is None else _at(tally.from_second),
-        to_at=None if tally.to_second is None else _at(tally.to_second),
+        from_at=_at_or_none(tally.from_second),
+        to_at=_at_or_none(tally.to_second),
     )
 
 
@@ -397,7 +402,8 @@ def _stamp_second(stamp: bytes) -> int | None:
     """``20/Nov/2026:11:58:03 +0000`` (or an ISO time) as UNIX seconds, None when it is no time."""
     found = _STAMP.match(stamp)
     if found is None:
-        return _iso_second(stamp.decode("ascii", "replace"))
+        moment = parse_iso(stamp.decode("ascii", "replace").strip().replace("/", "-"))
+        return None if moment is None else int(moment.timestamp())
     day, month, year, hour, minute, second, sign, east_h, east_min = found.groups()
     offset = timedelta(hours=int(east_h), minutes=int(east_min))
     try:
@@ -405,14 +411,6 @@ def _stamp_second(stamp: bytes) -> int | None:
         parts = [int(part) for part in (year, b"%d" % _MONTHS[month], day, hour, minute, second)]
         return int(datetime(*parts[:5], min(parts[5], 59), tzinfo=zone).timestamp())  # type: ignore[misc,arg-type]
     except (ValueError, KeyError, OverflowError):
-        return None
-
-
-def _iso_second(text: str) -> int | None:
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("/", "-").replace("Z", "+00:00"))
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
         return None
 
 
@@ -452,8 +450,7 @@ def _json_second(row: Mapping[str, Any]) -> int | None:
         if isinstance(value, bool) or value is None:
             continue
         if isinstance(value, (int, float)):
-            scaled = value / 1000 if abs(value) > 1e11 else value
-            return int(scaled) if 0 < scaled < 1e11 else None
+            return epoch_second(value)
         if isinstance(value, str):
             if re.fullmatch(r"[0-9]{9,11}(\.[0-9]{1,9})?", value):
                 return int(float(value))
@@ -472,34 +469,43 @@ def _route(
     seen: Mapping[tuple[int, bool, int, int], int],
     silence: str | None,
 ) -> RouteTriage:
-    mine = {number for number, (name, _) in enumerate(flat) if name == provider}
-    posts = {(status, second): 0 for number, post, status, second in seen if number in mine and post}
-    for (number, post, status, second), count in seen.items():
-        if number in mine and post:
-            posts[status, second] += count
+    own = _of_provider(provider, flat, seen)
     minutes: Counter[tuple[int, int]] = Counter()
     statuses: Counter[int] = Counter()
-    for (status, second), count in posts.items():
+    posts = {key: count for key, count in own.items() if key[1]}
+    for (_, _, status, second), count in posts.items():
         minutes[second // 60, status] += count
         statuses[status] += count
-    good = [second for status, second in posts if is_good(provider, status)]
-    times = [second for _, second in posts]
+    times = [second for _, _, _, second in posts]
+    good = [second for _, _, status, second in posts if is_good(provider, status)]
     rule, advice = runbook_rule(provider, statuses, silence=silence)
     return RouteTriage(
         provider=provider,
-        deliveries=sum(statuses.values()),
+        deliveries=statuses.total(),
         statuses=tuple(sorted(statuses.items(), key=lambda item: (-item[1], item[0]))),
         minutes=tuple((_at(minute * 60), status, count) for (minute, status), count in sorted(minutes.items())),
-        first_at=_at(min(times)) if times else None,
-        last_at=_at(max(times)) if times else None,
-        first_good=_at(min(good)) if good else None,
-        last_good=_at(max(good)) if good else None,
+        first_at=_at_or_none(min(times, default=None)),
+        last_at=_at_or_none(max(times, default=None)),
+        first_good=_at_or_none(min(good, default=None)),
+        last_good=_at_or_none(max(good, default=None)),
         failures=sum(count for status, count in statuses.items() if not is_good(provider, status)),
-        other_methods=sum(n for (number, post, _, _), n in seen.items() if number in mine and not post),
+        other_methods=sum(own.values()) - statuses.total(),
         bursts=tuple(_bursts(provider, minutes)),
         rule=rule,
         advice=advice,
     )
+
+
+def _of_provider(
+    provider: str, flat: Sequence[tuple[str, bytes]], seen: Mapping[tuple[int, bool, int, int], int]
+) -> dict[tuple[int, bool, int, int], int]:
+    """The requests to the routes of one provider."""
+    numbers = {number for number, (name, _) in enumerate(flat) if name == provider}
+    return {key: count for key, count in seen.items() if key[0] in numbers}
+
+
+def _at_or_none(second: int | None) -> datetime | None:
+    return None if second is None else _at(second)
 
 
 def _at(second: int) -> datetime:
@@ -531,7 +537,7 @@ def _kind_of(provider: str, status: int) -> str:
     if is_good(provider, status):
         return "good"
     if status in (401, 403, 404):
-        return "404" if status == 404 else "door"
+        return "404" if status == 404 else "denied"
     return "unaccepted" if 200 <= status < 400 else "failed"
 
 
@@ -565,7 +571,7 @@ _RULES: Final[Mapping[str, tuple[str, str]]] = {
         "404: a correlation or configuration bug",
         "Do not ask for a second paid probe. Find the captured deliveries and replay them once it is mended.",
     ),
-    "door": (
+    "denied": (
         "401 or 403: deliveries are turned away as not genuine",
         "Check the webhook secret and that the raw body is verified (003 §2.7).",
     ),

@@ -1,7 +1,7 @@
-"""The first ten minutes on one page: what runbook 000 §3.8 asks for, filled in, and the scenario of 003 §2 that fits.
+"""The first ten minutes of an incident on one page: answers to runbook 000 §3.8, and the scenario of 003 §2 that fits.
 
-Facts are what was measured, with where from. A guess is what they suggest, and says what would settle it. The two are
-kept apart, because under pressure a guess that is read as a fact becomes an action.
+A fact was measured and names its source. A guess says what the facts suggest and what would settle it. The page keeps
+the two apart, because under pressure people act on a guess that looks like a fact.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
+from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.core.registry import Registry, load_registry
+from recon.core.times import second_text
 from recon.investigation.incident.access_log import LogTriage
 from recon.investigation.incident.replay import DeliveryTriage
 from recon.verdicts.judge import OPEN_AGES
 
-_EXACT: Final = Context(prec=100)
 STUCK_MIN: Final = 30
 """Minutes after which the runbooks call a pending payment stuck."""
 
@@ -38,7 +39,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class IncidentEvidence:
-    """What the page is made from; what is None was not looked at and is said to be so.
+    """What the page is made from. None means that nobody looked, and the page says so.
 
     Args:
         summary: The ``summary`` of a plan, and ``findings`` by verdict: (count, oldest age in seconds).
@@ -61,7 +62,7 @@ class IncidentEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the page: the question of the runbook, the answer, and where it is from; None is not looked at."""
+    """One line of the page: the question of the runbook, the answer and its source; None means nobody looked."""
 
     question: str
     answer: str | None
@@ -70,7 +71,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What the facts suggest: a scenario of 003 §2, what speaks for it, what would settle it, and what to do first."""
+    """A scenario of 003 §2 that the facts suggest, with the reasons, what would settle it, and what to do first."""
 
     section: str
     scenario: str
@@ -119,23 +120,17 @@ def verdict_count(evidence: IncidentEvidence, *names: str) -> int:
 def token_sums_text(money: Mapping[str, Any], registry: Registry | None = None) -> str:
     """Sums by ``chain_id:token`` in base units as whole amounts per symbol, exact; unknown tokens in base units."""
     known = registry or load_registry()
-    sums: dict[str, Decimal] = {}
+    amounts: list[tuple[str, Decimal]] = []
     unknown: list[str] = []
     for name, units in sorted(money.items()):
         chain, _, address = name.partition(":")
         token = known.tokens.get((int(chain), address)) if chain.isdigit() else None
         if token is None:
             unknown.append(f"{units} base units of {name}")
-            continue
-        whole = Decimal(str(units)).scaleb(-token.decimals, Context(prec=100))
-        sums[token.symbol] = _EXACT.add(sums.get(token.symbol, Decimal(0)), whole)
-    said = [f"{_plain(amount)} {symbol}" for symbol, amount in sorted(sums.items()) if amount]
+        else:
+            amounts.append((token.symbol, whole_tokens(int(units), decimals=token.decimals)))
+    said = [f"{decimal_amount(amount, grouped=True)} {symbol}" for symbol, amount in sum_by_name(amounts)]
     return ", ".join([*said, *unknown]) or "none"
-
-
-def _plain(amount: Decimal) -> str:
-    text = format(amount, ",f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _pending(e: IncidentEvidence) -> Line:
@@ -165,7 +160,7 @@ def _last_good(e: IncidentEvidence) -> Line:
         return Line(question, None, "recon triage access-log FILE")
     said = []
     for route in e.logs.routes:
-        last = route.last_good.strftime("%Y-%m-%dT%H:%M:%SZ") if route.last_good else "never in these logs"
+        last = second_text(route.last_good) if route.last_good else "never in these logs"
         burst = f", burst of {route.bursts[0].failures} from {route.bursts[0].from_at:%H:%MZ}" if route.bursts else ""
         said.append(f"{route.provider}: last good {last}{burst}")
     return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
@@ -285,9 +280,9 @@ def _admin_signals(e: IncidentEvidence) -> list[Signal]:
 
 def _key_signals(e: IncidentEvidence) -> list[Signal]:
     wrong = sum(not each.is_trusted for each in e.deliveries.checked) if e.deliveries else 0
-    door = [r.provider for r in e.logs.routes for s, n in r.statuses if s in (401, 403) and n] if e.logs else []
+    denied = [r.provider for r in e.logs.routes for s, n in r.statuses if s in (401, 403) and n] if e.logs else []
     return [(3 if wrong else 0, f"{wrong} deliveries with a wrong signature"),
-            (2 if door else 0, f"401 or 403 on the route of {', '.join(sorted(set(door)))}")]  # fmt: skip
+            (2 if denied else 0, f"401 or 403 on the route of {', '.join(sorted(set(denied)))}")]  # fmt: skip
 
 
 def _down(e: IncidentEvidence, *, is_chain: bool) -> list[Health]:

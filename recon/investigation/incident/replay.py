@@ -1,7 +1,7 @@
-"""What to make of deliveries: which are genuine, which repeat one payment, which came out of order, which to replay.
+"""Sort deliveries: which are genuine, which repeat a payment, which came out of order, which to replay.
 
-Nothing is sent. The replay list is for a tool that sends; the totals before and after it say what a replay would
-credit, each payment counted once, however many deliveries tell of it. A worked example, one settlement told thrice::
+Nothing is sent. Another tool sends the replay list; the totals before and after it show what a replay would credit.
+Each payment counts once, however many deliveries report it. A worked example, one settlement reported three times::
 
     01A  payment.confirmed            request r1  tx 0xf1  answered 404
     01B  payment.confirmed.client_id  request r1  tx 0xf1  answered 404
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -55,7 +55,7 @@ class CheckedDelivery:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether nothing speaks against its being genuine."""
+        """Whether nothing suggests that it is forged."""
         return self.signature not in ("invalid", "said_invalid")
 
 
@@ -95,14 +95,14 @@ class DeliveryTriage:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which deliveries may be replayed: by time of arrival, by delivery id, or both; empty is all."""
+    """Which deliveries may be replayed, by time of arrival, by delivery id or by both; an empty window holds all."""
 
     from_at: datetime | None = None
     to_at: datetime | None = None
     delivery_ids: frozenset[str] = field(default_factory=frozenset)
 
     def holds(self, delivery: Delivery) -> bool:
-        """Whether a delivery is in it; one without a time is only if no time is asked for."""
+        """Whether a delivery is in the window; one without a time is, unless the window has times."""
         if self.delivery_ids and delivery.delivery_id not in self.delivery_ids:
             return False
         if self.from_at is None and self.to_at is None:
@@ -129,12 +129,11 @@ def triage_deliveries(
         settled: Payment identities that are credited already; they are not replayed.
     """
     chosen = window or Window()
-    checked = [_checked(each, secrets) for each in deliveries]
-    checked.sort(key=lambda each: (each.delivery.received_at or 0, each.delivery.attempt or 0, each.delivery.place))
-    done = {each.identity for each in checked if each.accepted and each.is_trusted and each.identity} | set(settled)
+    checked = sorted((_checked(each, secrets) for each in deliveries), key=_arrival)
+    done = {each.identity for each in checked if each.identity and _is_credited(each)} | set(settled)
     acted = list(_with_actions(checked, chosen, done))
-    replay = tuple(each for each in acted if each.action == "replay")
-    before = [each for each in acted if each.accepted and each.is_trusted]
+    replayed = tuple(each for each in acted if each.action == "replay")
+    before = [each for each in acted if _is_credited(each)]
     return DeliveryTriage(
         checked=tuple(acted),
         counts=_counts(acted),
@@ -142,15 +141,24 @@ def triage_deliveries(
         same_id=_same_id(acted),
         same_payment=_same_payment(acted),
         out_of_order=tuple(_out_of_order(acted)),
-        replay=replay,
+        replay=replayed,
         before=_totals(before),
-        after=_totals([*before, *replay]),
+        after=_totals([*before, *replayed]),
         problems=tuple(problems),
     )
 
 
+def _arrival(each: CheckedDelivery) -> tuple[int, int, str]:
+    return each.delivery.received_at or 0, each.delivery.attempt or 0, each.delivery.place
+
+
+def _is_credited(each: CheckedDelivery) -> bool:
+    """Whether the backend took a delivery that may be believed."""
+    return bool(each.accepted) and each.is_trusted
+
+
 def settlement_of(delivery: Delivery) -> Identity | None:
-    """What payment a delivery tells of, so that one settlement told by several deliveries counts once.
+    """The payment that a delivery reports, so that a settlement reported by several deliveries counts once.
 
     Request Network: the request (or reference) and its transaction. SHKeeper: the order, the triggering transaction and
     the coin. Two payments of one request in one transaction look alike here; the amounts are kept apart by adding them.
@@ -262,24 +270,44 @@ def _same_payment(checked: Iterable[CheckedDelivery]) -> tuple[tuple[Identity, t
     return tuple((key, tuple(ids)) for key, ids in sorted(told.items()) if len(ids) > 1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a delivery reports: the sum paid so far, when the event happened, and which delivery it is."""
+
+    total: Decimal | None
+    happened: str
+    name: str
+
+    def contradiction(self, later: _Told) -> str | None:
+        """How a delivery that came later contradicts this one; None where it does not."""
+        if later.total is not None and self.total is not None and later.total < self.total:
+            return f"{later.name} tells of {later.total} in all after {self.name} told of {self.total}"
+        if later.happened and self.happened and later.happened < self.happened:
+            return f"{later.name} happened at {later.happened} and came after {self.name} of {self.happened}"
+        return None
+
+
+def _told(delivery: Delivery) -> _Told:
+    return _Told(
+        total=_decimal(delivery.payload.get("totalAmountPaid") or delivery.payload.get("balance_crypto")),
+        happened=str(delivery.payload.get("timestamp") or ""),
+        name=delivery.delivery_id or delivery.place,
+    )
+
+
 def _out_of_order(checked: Sequence[CheckedDelivery]) -> Iterator[str]:
     """Payments whose cumulative amount falls, or whose events' own times run backwards, in the order of arrival."""
-    last: dict[str, tuple[Decimal | None, str, str]] = {}
+    last: dict[str, _Told] = {}
     for each in checked:
-        delivery = each.delivery
-        key = delivery.request_id or delivery.external_id
-        if key is None or delivery.is_test or _is_variant(delivery):
+        key = each.delivery.request_id or each.delivery.external_id
+        if key is None or each.delivery.is_test or _is_variant(each.delivery):
             continue
-        total = _decimal(delivery.payload.get("totalAmountPaid") or delivery.payload.get("balance_crypto"))
-        happened = str(delivery.payload.get("timestamp") or "")
-        name = delivery.delivery_id or delivery.place
-        before = last.get(key)
+        told, before = _told(each.delivery), last.get(key)
         if before is not None:
-            if total is not None and before[0] is not None and total < before[0]:
-                yield f"{key}: {name} tells of {total} in all after {before[2]} told of {before[0]}"
-            elif happened and before[1] and happened < before[1]:
-                yield f"{key}: {name} happened at {happened} and came after {before[2]} of {before[1]}"
-        last[key] = (total if total is not None else before[0] if before else None, happened, name)
+            if said := before.contradiction(told):
+                yield f"{key}: {said}"
+            told = replace(told, total=before.total if told.total is None else told.total)
+        last[key] = told
 
 
 def _totals(checked: Iterable[CheckedDelivery]) -> Totals:
@@ -298,7 +326,7 @@ def _totals(checked: Iterable[CheckedDelivery]) -> Totals:
 
 
 def _amount(delivery: Delivery) -> tuple[str, Decimal] | None:
-    """Currency and amount of this one payment, as the delivery tells it."""
+    """Currency and amount of this one payment, as the delivery reports them."""
     source: Mapping[str, Any] = trigger_of(delivery) if delivery.provider == "shkeeper" else delivery.payload
     amount = _decimal(source.get("amount_crypto") or source.get("amount"))
     currency = source.get("crypto") or delivery.payload.get("paymentCurrency") or delivery.payload.get("currency")
@@ -318,7 +346,7 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def replay_lines(found: DeliveryTriage) -> Iterator[dict[str, Any]]:
-    """The replay list, one record a delivery, for a tool that sends: what, where it is kept, and its digest."""
+    """The replay list for a tool that sends, one record per delivery: its ids, where it is kept, and its digest."""
     for number, each in enumerate(found.replay, 1):
         delivery = each.delivery
         yield {

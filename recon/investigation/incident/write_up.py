@@ -1,13 +1,12 @@
-"""Incident texts, filled in: notification, update, resolution and post-mortem as Markdown.
+"""Write incident texts as Markdown: notification, update, resolution and post-mortem.
 
-What was measured stands under *Facts*, what it suggests under *Guesses*; neither is ever moved to the other side here.
-A figure nobody measured is written as "not measured", never as zero. Text from outside is cleaned and escaped, so that
-a payment's metadata cannot draw a picture or a link into an incident channel.
+Measurements appear under *Facts*, what they suggest under *Guesses*, and nothing moves between the two. A figure that
+was not measured reads "not measured", never zero. Text from outside is cleaned and escaped, so that a payment's
+metadata cannot put a picture or a link into an incident channel.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from recon.core.errors import UsageError
 from recon.core.model import Plan, Tier
-from recon.core.text import clean_text
+from recon.core.text import clean_text, escape_markdown
+from recon.core.times import parse_iso
 from recon.investigation.incident.access_log import LogTriage
 from recon.investigation.incident.first_page import FirstPage, token_sums_text
 
@@ -26,7 +26,7 @@ IncidentKind = Literal["notification", "update", "resolution", "post-mortem"]
 KINDS: Final[tuple[str, ...]] = get_args(IncidentKind)
 UPDATE_EVERY_MIN: Final = 15
 POST_MORTEM_DAYS: Final = 5
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|!~])")
+_SIGNS: Final = "\\`*_{}[]<>#|!~"
 _BLANK: Final = "not measured"
 
 
@@ -47,7 +47,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What an incident text is filled with; None is not known.
+    """What fills an incident text; None means not known.
 
     Args:
         title: A few words.
@@ -104,38 +104,49 @@ def incident_of(
     logs: LogTriage | None = None,
     snapshot: Snapshot | None = None,
 ) -> Incident:
-    """Fill an incident from what was measured; what is not given stays unknown.
+    """Fill an incident from measurements; what is not given stays unknown.
 
     Args:
         title: A few words.
         plan: The latest plan; ``before`` one from before the repair.
         snapshot: The plan's snapshot, which knows how many buyers its breaks concern.
     """
-    moments = list(_log_moments(logs)) if logs is not None else []
-    for made, says in ((before, "plan before the repair"), (plan, "latest plan")):
+    moments = [] if logs is None else list(_log_moments(logs))
+    evidence: dict[str, str] = {}
+    for name, made, says in (("plan", plan, "latest plan"), ("plan before", before, "plan before the repair")):
         if made is not None:
-            at = datetime.fromisoformat(made.created_at.replace("Z", "+00:00"))
-            moments.append(Moment(at, f"{says} {made.digest[:12]}: {len(_breaks(made))} payments need somebody"))
-    named = {"plan": plan, "plan before": before}
-    evidence = {name: f"sha256 {made.digest}" for name, made in named.items() if made is not None}
+            moments.append(_made_moment(made, says))
+            evidence[name] = f"sha256 {made.digest}"
+    if snapshot is not None:
+        evidence["snapshot"] = f"sha256 {snapshot.digest}"
     broken = None if plan is None else _breaks(plan)
-    bursts = [burst.from_at for route in logs.routes for burst in route.bursts] if logs is not None else []
     return Incident(
         title=title,
         now=page.at,
-        started_at=min(bursts, default=None),
+        started_at=_first_burst(logs),
         page=page,
         summary=None if plan is None else plan.summary,
         before=None if before is None else before.summary,
         payments_affected=None if broken is None else len(broken),
         users_affected=None if broken is None or snapshot is None else _buyers(snapshot, broken),
         timeline=tuple(sorted(moments, key=lambda each: (each.at, each.says))),
-        evidence=evidence | ({"snapshot": f"sha256 {snapshot.digest}"} if snapshot is not None else {}),
+        evidence=evidence,
     )
 
 
+def _made_moment(plan: Plan, says: str) -> Moment:
+    at = datetime.fromisoformat(plan.created_at.replace("Z", "+00:00"))
+    return Moment(at, f"{says} {plan.digest[:12]}: {len(_breaks(plan))} payments need attention")
+
+
+def _first_burst(logs: LogTriage | None) -> datetime | None:
+    """When webhooks first began to fail; None where no log shows it."""
+    routes = () if logs is None else logs.routes
+    return min((burst.from_at for route in routes for burst in route.bursts), default=None)
+
+
 def with_plans(incident: Incident, entries: Iterable[Mapping[str, Any]]) -> Incident:
-    """The incident with further plans of the history in its timeline; those that it names already are left out."""
+    """Add further plans of the history to the timeline, except those that the incident names already."""
     told = " ".join(incident.evidence.values())
     found = [_plan_moment(entry) for entry in entries if str(entry.get("digest")) not in told]
     moments = (*incident.timeline, *(moment for moment in found if moment is not None))
@@ -144,16 +155,15 @@ def with_plans(incident: Incident, entries: Iterable[Mapping[str, Any]]) -> Inci
 
 def _plan_moment(entry: Mapping[str, Any]) -> Moment | None:
     """A plan of the history as a moment; None where its time cannot be read."""
-    try:
-        at = datetime.fromisoformat(str(entry.get("at")).replace("Z", "+00:00"))
-    except ValueError:
+    at = parse_iso(str(entry.get("at")))
+    if at is None:
         return None
     counted = f"{entry.get('break_count')} breaks among {entry.get('payments')} payments"
-    return Moment(at.astimezone(UTC), f"plan {str(entry.get('digest'))[:12]}: {counted}")
+    return Moment(at, f"plan {str(entry.get('digest'))[:12]}: {counted}")
 
 
 def _breaks(plan: Plan) -> frozenset[str]:
-    """The payments of a plan that need somebody."""
+    """The payments of a plan that need attention."""
     return frozenset(item.payment_id for item in plan.findings if item.tier in (Tier.AUTO, Tier.REVIEW, Tier.NEVER))
 
 
@@ -174,9 +184,8 @@ def _log_moments(logs: LogTriage) -> Iterator[Moment]:
 
 
 def escape_for_markdown(text: object) -> str:
-    """Outside text that Markdown can do nothing with: one line, no markup, no links."""
-    cleaned = clean_text(text, limit=600)
-    return _SPECIAL.sub(r"\\\1", cleaned).replace("://", ":\u200b//")
+    """Outside text as one line without markup or links."""
+    return escape_markdown(clean_text(text, limit=600), signs=_SIGNS)
 
 
 def _notification(incident: Incident) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """Case files: one payment's documents, answers, deliveries and verdict in one redacted file that replays offline.
 
-Personal fields are replaced by stand-ins, the same value by the same stand-in everywhere in the file, so that equality,
-and with it the verdict, survives. What a person could be found by is personal: buyer and seller, names, mail, phone,
-postal and network addresses, free text. Chain addresses, hashes, amounts and provider ids are the evidence itself and
-stay. A secret never is: whatever is stored under a name that sounds like one is dropped, and of URLs all but the host.
-The stand-in is a hash with a salt that is not kept.
+A stand-in replaces each personal value, the same value everywhere by the same stand-in, so that equality and the
+verdict survive. Personal is what identifies a person: buyer and seller, names, mail, phone, postal and network
+addresses, free text. Chain addresses, hashes, amounts and provider ids are the evidence and stay. Secrets are dropped:
+everything stored under a name that sounds like one, and everything in a URL but its host. The stand-in is a hash with
+a salt that is not kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ from recon.core.model import Policy
 from recon.core.registry import load_registry
 from recon.core.tables import TABLES
 from recon.core.text import clean_text
+from recon.core.times import second_text
 from recon.files import save_new
 from recon.investigation.payment.dossier import KEPT, Dossier
 from recon.investigation.payment.inspect import Inspection, inspect_dossier
@@ -60,7 +61,7 @@ _LONG_KEY: Final = re.compile(r"\b(?:sk|pk|rk|key|tok)[-_][A-Za-z0-9_-]{12,}\b")
 
 
 class CaseFileError(UsageError):
-    """A file is no case file that this version reads."""
+    """A file is not a case file, or this version cannot read it."""
 
     def __init__(self, *, path: Path, why: str) -> None:
         super().__init__(f'{path.name}: {why}; nothing was judged. "recon case ID --out FILE" writes a case file.')
@@ -97,7 +98,7 @@ def case_json(found: Inspection, *, made_at: datetime, salt: bytes | None = None
     return {
         "kind": KIND,
         "format": FORMAT,
-        "made_at": made_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "made_at": second_text(made_at),
         "asked": redactor.text(dossier.asked),
         "payment_id": dossier.payment_id,
         "found_by": [redactor.text(text) for text in dossier.found_by],
@@ -158,7 +159,7 @@ def _dossier(case: Mapping[str, Any]) -> Dossier:
         asked=str(case["asked"]),
         payment_id=None if case["payment_id"] is None else str(case["payment_id"]),
         found_by=tuple(map(str, case["found_by"])),
-        now_ms=_cell(case["now_ms"], "int") or 0,
+        now_ms=_number(case["now_ms"]),
         policy=_policy(case["policy"]),
         tables=tables,
         documents=dict(case["documents"]),
@@ -173,18 +174,35 @@ def _dossier(case: Mapping[str, Any]) -> Dossier:
 
 
 def _cell(value: Any, kind: str) -> Any:
+    """A cell of a stored table, checked against the kind of its column."""
     if value is None:
         return None
-    if kind == "bool" and isinstance(value, bool):
-        return value
-    if kind == "int" and isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
-        return value
-    if kind == "units" and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,38}", value):
-        return int(value)
-    if kind == "text" and isinstance(value, str):
+    if not _CELLS[kind](value):
+        raise ValueError(f"a cell of kind {kind} holds {type(value).__name__}, or more than such a cell can hold")
+    return int(value) if kind == "units" else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _is_units(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,38}", value) is not None
+
+
+def _is_text(value: Any) -> bool:
+    if isinstance(value, str):
         value.encode()  # half a character, which no table takes, is a ValueError here
-        return value
-    raise ValueError(f"a cell of kind {kind} holds {type(value).__name__}, or more than such a cell can hold")
+    return isinstance(value, str)
+
+
+_CELLS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "bool": lambda value: isinstance(value, bool),
+    "int": _is_number,
+    "units": _is_units,
+    "text": _is_text,
+}
+"""What a cell may hold, by the kind of its column."""
 
 
 def _policy_json(policy: Policy) -> dict[str, Any]:
@@ -198,27 +216,41 @@ def _policy(stored: Mapping[str, Any]) -> Policy:
     default = Policy()
     given: dict[str, Any] = {}
     for each in fields(Policy):
-        value, known = stored.get(each.name), getattr(default, each.name)
-        if each.name not in stored or isinstance(known, Mapping):
-            continue
-        wanted: type = list if isinstance(known, tuple) else type(known)
-        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-            raise ValueError(f"policy.{each.name} is {type(value).__name__}")
-        kind = int if each.name == "chain_ids" else str
-        if isinstance(value, list) and not all(isinstance(item, kind) for item in value):
-            raise ValueError(f"policy.{each.name} holds something else")
-        given[each.name] = tuple(value) if isinstance(value, list) else _cell(value, "int" if wanted is int else "bool")
+        known = getattr(default, each.name)
+        if each.name in stored and not isinstance(known, Mapping):
+            given[each.name] = _policy_value(each.name, stored[each.name], known)
     if not all(_RAIL.fullmatch(rail) for rail in given.get("provider_proves", ())):
         raise ValueError("policy.provider_proves names no rail")
-    given["confirmations_min"] = {
-        int(key): _cell(value, "int") or 0 for key, value in stored["confirmations_min"].items()
-    }
+    given["confirmations_min"] = {int(key): _number(value) for key, value in stored["confirmations_min"].items()}
     given["tolerance_ppm"] = {
-        key: (_cell(low, "int") or 0, _cell(high, "int") or 0) for key, (low, high) in stored["tolerance_ppm"].items()
+        key: (_number(low), _number(high)) for key, (low, high) in stored["tolerance_ppm"].items()
     }
     for name in ("value_max_units", "value_max_units_per_payment"):
         given[name] = {str(key): int(value) for key, value in stored.get(name, {}).items()}
     return Policy(**given)
+
+
+def _number(value: Any) -> int:
+    return _cell(value, "int") or 0
+
+
+def _policy_value(name: str, value: Any, known: Any) -> Any:
+    """One stored value of a policy, of the same type as the default value of that name."""
+    if isinstance(known, tuple):
+        return _policy_list(name, value)
+    wanted = type(known)
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise ValueError(f"policy.{name} is {type(value).__name__}")
+    return _cell(value, "int" if wanted is int else "bool")
+
+
+def _policy_list(name: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"policy.{name} is {type(value).__name__}")
+    kind = int if name == "chain_ids" else str
+    if not all(isinstance(item, kind) for item in value):
+        raise ValueError(f"policy.{name} holds something else")
+    return tuple(value)
 
 
 class Redactor:
@@ -255,18 +287,20 @@ class Redactor:
 
     def value(self, value: Any, name: str = "", *, depth: int = 0) -> Any:
         """A stored value with everything below it."""
-        if depth > 40:
-            return DROPPED
-        if name and SECRET.search(name) and name not in _KEPT_NAMES:
+        if depth > 40 or _is_secret(name):
             return DROPPED
         if isinstance(value, Mapping):
-            if len(value) == 1 and next(iter(value)).startswith("$"):
-                ((kind, inner),) = value.items()
-                return {kind: self._leaf(inner, name)} if kind in ("$oid", "$symbol") else dict(value)
-            return {str(key): self.value(inner, str(key), depth=depth + 1) for key, inner in value.items()}
+            return self._mapping(value, name, depth=depth)
         if isinstance(value, Sequence) and not isinstance(value, str):
             return [self.value(inner, name, depth=depth + 1) for inner in value]
         return self._leaf(value, name)
+
+    def _mapping(self, value: Mapping[str, Any], name: str, *, depth: int) -> dict[str, Any]:
+        """A document, or one stored value in its Extended JSON form."""
+        if len(value) == 1 and next(iter(value)).startswith("$"):
+            ((kind, inner),) = value.items()
+            return {kind: self._leaf(inner, name)} if kind in ("$oid", "$symbol") else dict(value)
+        return {str(key): self.value(inner, str(key), depth=depth + 1) for key, inner in value.items()}
 
     def _leaf(self, value: Any, name: str) -> Any:
         if not isinstance(value, str):
@@ -274,6 +308,11 @@ class Redactor:
         if PERSONAL.search(name) and name not in _KEPT_NAMES and not _is_evidence(value):
             return self.stand_in(value)
         return self.text(value)
+
+
+def _is_secret(name: str) -> bool:
+    """Whether a name marks a secret."""
+    return bool(name) and SECRET.search(name) is not None and name not in _KEPT_NAMES
 
 
 def _is_evidence(value: str) -> bool:

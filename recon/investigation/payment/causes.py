@@ -1,8 +1,8 @@
-"""What can be the matter with a payment: one row of a table per cause, ranked by how strongly the evidence says so.
+"""What can be wrong with a payment: a table with one row per cause, ranked by the strength of the evidence.
 
-A cause is *proven* when the evidence leaves no other reading, *likely* when it fits best, *possible* when nothing
-speaks against it. Within one strength the order of the table decides: what stops the money itself comes before what
-only kept the row from following it. Adding a cause is adding a row here and its scenario in the tests.
+A cause is *proven* when the evidence allows no other reading, *likely* when it fits best, *possible* when nothing
+contradicts it. Between causes of one strength the order of the table decides: what stops the money comes before what
+only kept the row from following it. To add a cause, add a row here and a scenario in the tests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ V = Verdict
 
 
 class Strength(IntEnum):
-    """How strongly the evidence speaks for a cause."""
+    """How strongly the evidence supports a cause."""
 
     NONE = 0
     POSSIBLE = 1
@@ -41,7 +41,7 @@ class Cause:
         name: Stable name.
         title: What it is, in one sentence.
         weigh: How strongly the facts say so.
-        signs: What speaks for it and against it; each is told only where it holds.
+        signs: What supports and what contradicts it; only signs that hold are shown.
         next_step: What the runbook says to do.
         source: Where that stands.
     """
@@ -120,7 +120,7 @@ CAUSES: Final = (
     Cause("test_payment", "It is a test payment.", _when(lambda f: f.verdict is V.TEST_PAYMENT), (s.VERDICT,),
           "Nothing is owed.", "000 §3.4"),
     Cause("out_of_scope", "Its provider or chain is none that is configured.",
-          _when(lambda f: f.verdict is V.OUT_OF_SCOPE), (s.VERDICT,), "Configure the rail, or ask whoever runs it."),
+          _when(lambda f: f.verdict is V.OUT_OF_SCOPE), (s.VERDICT,), "Configure the rail, or ask its operator."),
     Cause("dispute_hold", "A dispute or a hold forbids every step.",
           _stages((PROVEN, lambda f: f.verdict is V.DISPUTE_HOLD),
                   (LIKELY, lambda f: bool(f.row["disputed"] or f.row["hold"]))),

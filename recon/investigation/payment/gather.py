@@ -1,10 +1,10 @@
-"""From a pasted text to a dossier: find what knows it, read all sides afresh (or open a snapshot), cut it out."""
+"""Turn a pasted text into a dossier: find the payment, read every source afresh or open a snapshot, and cut it out."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +14,11 @@ from recon.core.errors import ReconError, SourceError, UsageError
 from recon.core.ids import payment_id_text, reference_topic
 from recon.core.model import OPEN
 from recon.core.text import clean_text
-from recon.investigation.payment.dossier import Dossier, Row, cut_out, forwarder_of, with_deliveries
+from recon.core.times import ms_text
+from recon.investigation.payment.cut import cut_out
+from recon.investigation.payment.dossier import Dossier, Row, exact_row, forwarder_of, with_deliveries
 from recon.investigation.payment.identify import Name, names_of
 from recon.investigation.payment.neighbours import FIELDS, find_neighbours, with_owners
-from recon.investigation.payment.signs import ms_text
 from recon.sources.chain.forwarders import FindsForwarders
 from recon.sources.interface import (
     ChainQuestion,
@@ -48,7 +49,7 @@ _PROVIDER_KEYS: Final = {True: frozenset({"external_id"}), False: frozenset({"re
 
 
 class UnknownIdError(UsageError):
-    """Nobody knows a text, and everybody could be asked."""
+    """Nothing knows a text, and every source could be asked."""
 
     def __init__(self, *, text: str, asked: Sequence[str]) -> None:
         super().__init__(
@@ -58,7 +59,7 @@ class UnknownIdError(UsageError):
 
 
 class UnansweredIdError(SourceError):
-    """Nobody who answered knows a text, and somebody did not answer."""
+    """No source that answered knows a text, and one did not answer."""
 
     def __init__(self, *, text: str, why: Sequence[str]) -> None:
         super().__init__(
@@ -73,7 +74,7 @@ class Asking:
 
     Args:
         deliveries: Delivery records (rows of ``recon.core.tables.DELIVERIES``) and ``delivery_sources``, where they are
-            from; no source means that nobody could say what was delivered.
+            from; without a source, what was delivered is unknown.
         journal: Gives the entries of the reconciliation journal; None when there is none.
     """
 
@@ -107,7 +108,7 @@ def gather_afresh(text: str, sources: SourceSet, *, asking: Asking) -> Dossier:
 
     Raises:
         NoIdError: The text can be no id.
-        UnknownIdError: Nothing knows it. UnansweredIdError: the same, but somebody did not answer.
+        UnknownIdError: Nothing knows it. UnansweredIdError: the same, but a source did not answer.
         WrongSourceError: A source is not the one that was meant.
     """
     names = names_of(text)
@@ -141,17 +142,7 @@ def gather_from_snapshot(text: str, snapshot: Snapshot, *, asking: Asking) -> Do
     """
     names = names_of(text)
     found = _Search()
-    rows = snapshot.table("payments").select(["payment_id", *FIELDS, "recipient", "sender"])
-    values: dict[str, set[str]] = {}
-    for name in names:
-        values.setdefault(name.kind, set()).add(name.value)
-    columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
-    for index, payment_id in enumerate(columns["payment_id"]):
-        for kind, wanted in values.items():
-            held = ["recipient", "sender"] if kind == "address" else [kind]
-            hit = next((place for place in held if columns[place][index] in wanted), None)
-            if hit and len(found.payments) < PAYMENTS_MAX:
-                found.payments.setdefault(payment_id, f"payment {payment_id} has it as {hit}")
+    _among_payments(snapshot, found, names)
     for table, places in (
         ("claims", ("request_id", "reference", "external_id", "tx_hashes", "recipient")),
         ("transfers", ("tx_hash", "sender", "recipient")),
@@ -164,6 +155,21 @@ def gather_from_snapshot(text: str, snapshot: Snapshot, *, asking: Asking) -> Do
     main = _main_of(snapshot, found)
     dossier = _from_snapshot(text, snapshot, found, main=main, asking=asking, names=names)
     return _with_journal(replace(dossier, is_afresh=False), asking)
+
+
+def _among_payments(snapshot: Snapshot, found: _Search, names: Sequence[Name]) -> None:
+    """The payments that hold one of the names in a column of its kind; an address as recipient or as sender."""
+    rows = snapshot.table("payments").select(["payment_id", *FIELDS, "recipient", "sender"])
+    columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
+    wanted: dict[str, set[str]] = {}
+    for name in names:
+        wanted.setdefault(name.kind, set()).add(name.value)
+    for index, payment_id in enumerate(columns["payment_id"]):
+        for kind, values in wanted.items():
+            places = ("recipient", "sender") if kind == "address" else (kind,)
+            place = next((place for place in places if columns[place][index] in values), None)
+            if place and len(found.payments) < PAYMENTS_MAX:
+                found.payments.setdefault(payment_id, f"payment {payment_id} has it as {place}")
 
 
 def _main_of(snapshot: Snapshot, found: _Search) -> str | None:
@@ -291,7 +297,7 @@ def _at_providers(names: Sequence[Name], sources: SourceSet, found: _Search, ask
 def _on_chains(names: Sequence[Name], sources: SourceSet, found: _Search, asking: Asking) -> None:
     """A transaction that no row records: whose reference is in it, and where did its money go."""
     hashes = tuple(name.value for name in names if name.kind == "tx_hash")
-    topics: set[str] = set()
+    topics = {reference_topic(name.value) for name in names if name.kind == "reference"}
     for chain in sources.chains if hashes else ():
         question = ChainQuestion(from_ms=_ms(asking.now), tx_hashes=hashes, proxies=False)
         try:
@@ -299,21 +305,23 @@ def _on_chains(names: Sequence[Name], sources: SourceSet, found: _Search, asking
         except SourceError as error:
             found.failed.append(str(error))
             continue
-        for row in reading.tables["transactions"].to_pylist():
-            if row["outcome"] in ("success", "reverted", "pending"):
-                found.others.append(f"chain:{chain.chain_id} has transaction {row['tx_hash']} ({row['outcome']})")
-            elif row["outcome"] == "failed":
-                found.failed.append(f"chain:{chain.chain_id}: {row['error']}")
-        for row in reading.tables["transfers"].to_pylist():
-            if row["tx_hash"] not in hashes:  # a chain tells of our merchant wallets too, whatever it is asked
-                continue
-            found.others.append(
-                f"chain:{chain.chain_id}: transfer {row['tx_hash']}:{row['log_index']} to {row['recipient']}"
-            )
-            topics |= {row["reference_topic"]} - {None}
-    topics |= {reference_topic(name.value) for name in names if name.kind == "reference"}
+        topics |= _seen_on_chain(reading, chain_id=chain.chain_id, hashes=hashes, found=found)
     if topics:
         _by_topic(topics, sources, found, asking)
+
+
+def _seen_on_chain(reading: Reading, *, chain_id: int, hashes: Sequence[str], found: _Search) -> set[str]:
+    """Note what one chain says of the transactions; the topics of the references in them."""
+    for row in reading.tables["transactions"].to_pylist():
+        if row["outcome"] in ("success", "reverted", "pending"):
+            found.others.append(f"chain:{chain_id} has transaction {row['tx_hash']} ({row['outcome']})")
+        elif row["outcome"] == "failed":
+            found.failed.append(f"chain:{chain_id}: {row['error']}")
+    # A chain tells of our merchant wallets too, whatever it is asked.
+    transfers = [row for row in reading.tables["transfers"].to_pylist() if row["tx_hash"] in hashes]
+    for row in transfers:
+        found.others.append(f"chain:{chain_id}: transfer {row['tx_hash']}:{row['log_index']} to {row['recipient']}")
+    return {row["reference_topic"] for row in transfers if row["reference_topic"] is not None}
 
 
 def _by_topic(wanted: set[str], sources: SourceSet, found: _Search, asking: Asking) -> None:
@@ -392,17 +400,13 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
     """Ask every chain what plain transfers reached the payment's own addresses, which a window never asks for.
 
     So a payment to the right address on another chain, past the proxy, or to a forwarder is seen. Merchant addresses
-    are left out: they receive everybody's money.
+    are left out: they receive money for many payments.
     """
     payment = dossier.payment
     if payment is None or payment["created_at"] is None:
         return dossier
-    own = {payment["recipient"], forwarder_of(dossier.document), *(row["address"] for row in dossier.forwarders)}
-    own -= {None, *asking.policy.merchant_recipients}
-    hashes = {name.value for name in names if name.kind == "tx_hash"} | {
-        row["tx_hash"] for row in dossier.rows("deliveries") if row["tx_hash"]
-    }
-    hashes -= {row["tx_hash"] for row in dossier.rows("transactions")}
+    own = _own_addresses(dossier, payment, asking)
+    hashes = _unread_hashes(dossier, names)
     question = ChainQuestion(
         from_ms=payment["created_at"] - asking.policy.clock_skew_ms,
         recipients=tuple(sorted(own)),
@@ -416,26 +420,48 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
             readings.append(chain.read(question, progress=asking.progress))
         except SourceError as error:
             failed.append(f"plain transfers on chain {chain.chain_id} were not looked for: {error}")
-    tables = {**dossier.tables}
-    for name, keys in (("transfers", ("chain_id", "tx_hash", "log_index")), ("transactions", ("chain_id", "tx_hash"))):
-        rows = {tuple(row[key] for key in keys): row for row in dossier.rows(name)}
-        for reading in readings:
-            for row in reading.tables[name].to_pylist() if name in reading.tables else ():
-                whole = {key: int(value) if hasattr(value, "as_tuple") else value for key, value in row.items()}
-                if name == "transfers" and not (own & {row["recipient"]} or row["tx_hash"] in hashes):
-                    continue
-                rows.setdefault(tuple(row[key] for key in keys), whole)
-        tables[name] = tuple(rows.values())
+    transfers = [row for row in _rows_of(readings, "transfers") if row["recipient"] in own or row["tx_hash"] in hashes]
+    tables = {
+        **dossier.tables,
+        "transfers": _joined(dossier.rows("transfers"), transfers, key=("chain_id", "tx_hash", "log_index")),
+        "transactions": _joined(
+            dossier.rows("transactions"), _rows_of(readings, "transactions"), key=("chain_id", "tx_hash")
+        ),
+    }
     return replace(dossier, tables=tables, not_asked=(*dossier.not_asked, *failed))
+
+
+def _own_addresses(dossier: Dossier, payment: Row, asking: Asking) -> set[str]:
+    """The addresses that receive for this payment alone."""
+    known = {payment["recipient"], forwarder_of(dossier.document), *(row["address"] for row in dossier.forwarders)}
+    return known - {None, *asking.policy.merchant_recipients}
+
+
+def _unread_hashes(dossier: Dossier, names: Sequence[Name]) -> set[str]:
+    """The transactions that were asked for or delivered and that no chain has told of yet."""
+    asked = {name.value for name in names if name.kind == "tx_hash"}
+    delivered = {row["tx_hash"] for row in dossier.rows("deliveries") if row["tx_hash"]}
+    return (asked | delivered) - {row["tx_hash"] for row in dossier.rows("transactions")}
+
+
+def _rows_of(readings: Iterable[Reading], table: str) -> Iterator[Row]:
+    for reading in readings:
+        if table in reading.tables:
+            yield from map(exact_row, reading.tables[table].to_pylist())
+
+
+def _joined(known: Iterable[Row], new: Iterable[Row], *, key: Sequence[str]) -> tuple[Row, ...]:
+    """Both, each row once by its key; a known row stays as it is."""
+    rows = {tuple(row[name] for name in key): row for row in known}
+    for row in new:
+        rows.setdefault(tuple(row[name] for name in key), row)
+    return tuple(rows.values())
 
 
 def _forwarders(dossier: Dossier, sources: SourceSet, asking: Asking) -> Dossier:
     """The dossier with the forwarders made for its reference, where no money came by that reference itself."""
     payment = dossier.payment
-    topic = payment["reference_topic"] if payment else None
-    if payment is None or topic is None or payment["created_at"] is None or payment["direction"] != "in":
-        return dossier
-    if any(row["reference_topic"] == topic for row in dossier.rows("transfers")):
+    if payment is None or not _may_have_forwarder(dossier, payment):
         return dossier
     found: list[Row] = []
     failed: list[str] = []
@@ -443,11 +469,20 @@ def _forwarders(dossier: Dossier, sources: SourceSet, asking: Asking) -> Dossier
         if chain.chain_id != payment["chain_id"] or not isinstance(chain, FindsForwarders):
             continue
         try:
-            made = chain.find_forwarders([topic], from_ms=payment["created_at"] - asking.policy.clock_skew_ms)
+            since = payment["created_at"] - asking.policy.clock_skew_ms
+            made = chain.find_forwarders([payment["reference_topic"]], from_ms=since)
             found += [{"address": each.address, "tx_hash": each.tx_hash} for each in made]
         except SourceError as error:
             failed.append(f"forwarders were not looked for: {error}")
     return replace(dossier, forwarders=tuple(found), not_asked=(*dossier.not_asked, *failed))
+
+
+def _may_have_forwarder(dossier: Dossier, payment: Row) -> bool:
+    """Whether it is an incoming payment with a reference by which no money came."""
+    topic = payment["reference_topic"]
+    if topic is None or payment["created_at"] is None or payment["direction"] != "in":
+        return False
+    return all(row["reference_topic"] != topic for row in dossier.rows("transfers"))
 
 
 def _with_journal(dossier: Dossier, asking: Asking) -> Dossier:

@@ -1,7 +1,8 @@
-"""What a pasted text could name: a payment, a request, a reference, an order, a transaction, an address. Pure.
+"""Read a pasted text as every id it could be: payment, request, reference, order, transaction or address. Pure.
 
 People paste from chats, explorers and logs: with spaces, quotes and invisible marks, in any letter case, with or
-without ``0x``, or in the middle of a sentence. Every reading that fits is kept, most telling first; looking decides.
+without ``0x``, or in the middle of a sentence. Every reading that fits is kept, the most specific first; the
+search shows which one is right.
 
 >>> names_of(" 0X" + "AB" * 32 + " ")[0] == Name("tx_hash", "0x" + "ab" * 32)
 True
@@ -33,7 +34,7 @@ _URL_END = re.compile(r"https?://\S*/(?P<last>[^/?#\s]+)(?:[?#]\S*)?\Z", re.IGNO
 
 
 class NoIdError(UsageError):
-    """A text names nothing that anybody could look up."""
+    """A text names nothing that can be looked up."""
 
     def __init__(self, *, text: str) -> None:
         super().__init__(
@@ -51,7 +52,7 @@ class Name:
 
 
 def names_of(text: str) -> tuple[Name, ...]:
-    """Every reading of a text, most telling first.
+    """Every reading of a text, the most specific first.
 
     Raises:
         NoIdError: Nothing is left of it, or it is far too long.
@@ -61,16 +62,7 @@ def names_of(text: str) -> tuple[Name, ...]:
         raise NoIdError(text=text)
     joined = "".join(bare.split())
     lower = joined.lower()
-    found: list[Name] = []
-    request = normalise_request_id(lower)
-    if _REQUEST_ID.match(request):
-        found.append(Name("request_id", request))
-    if tx_hash := normalise_tx_hash(lower):
-        found.append(Name("tx_hash", tx_hash))
-    if address := normalise_address(lower):
-        found.append(Name("address", address))
-    if reference := normalise_reference(lower):
-        found.append(Name("reference", reference))
+    found = _chain_names(lower)
     inside: list[str] = [] if found else _INSIDE.findall(bare.lower())
     if len(set(inside)) == 1:
         return tuple(dict.fromkeys((*names_of(inside[0]), Name("external_id", bare))))
@@ -80,9 +72,21 @@ def names_of(text: str) -> tuple[Name, ...]:
         found += [Name("payment_id", each) for each in dict.fromkeys((bare, joined, lower))]
     spellings = dict.fromkeys((bare, joined, lower, joined.upper(), lower.removeprefix("0x")))
     found += [Name("external_id", each) for each in spellings][:4]
-    if joined.lower().startswith("req_"):
+    if lower.startswith("req_"):
         found.append(Name("request_id", joined))
     return tuple(dict.fromkeys(found))
+
+
+def _chain_names(lower: str) -> list[Name]:
+    """The readings of a text that its form alone tells: request id, hash, address and reference."""
+    request = normalise_request_id(lower)
+    readings: tuple[tuple[NameKind, str | None], ...] = (
+        ("request_id", request if _REQUEST_ID.match(request) else None),
+        ("tx_hash", normalise_tx_hash(lower)),
+        ("address", normalise_address(lower)),
+        ("reference", normalise_reference(lower)),
+    )
+    return [Name(kind, value) for kind, value in readings if value]
 
 
 def _stripped(text: str) -> str:

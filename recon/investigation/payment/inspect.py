@@ -1,15 +1,15 @@
-"""``recon.inspect``: one payment from question to cause."""
+"""Inspect one payment: find it, judge it, and rank the causes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from recon.core.times import ms_text
 from recon.investigation.payment.causes import RankedCause, rank_causes
 from recon.investigation.payment.dossier import Dossier, Judged, judge_dossier
 from recon.investigation.payment.facts import Facts
 from recon.investigation.payment.gather import Asking, gather_afresh, gather_from_snapshot
-from recon.investigation.payment.signs import ms_text
 from recon.investigation.payment.timeline import Event, timeline_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What is known of one payment and what is the matter with it.
+    """What is known about one payment, and what is wrong with it.
 
     Args:
         dossier: The evidence.
@@ -53,7 +53,7 @@ def inspect_payment(
 
     Raises:
         NoIdError: The text can be no id.
-        UnknownIdError: Nothing knows it. UnansweredIdError: the same, but somebody did not answer.
+        UnknownIdError: Nothing knows it. UnansweredIdError: the same, but a source did not answer.
         WrongSourceError: A source is not the one that was meant.
     """
     assert (sources is None) != (snapshot is None), "either the sources or a snapshot"

@@ -1,13 +1,13 @@
 """The payments beside a payment: those of the same purchase, and those whose money lies at the same address.
 
-A merchant wallet receives for everybody. Money there that another payment's hash, reference or provider object explains
-is that payment's, whoever paid about the same amount at about the same time; only what no row explains may be taken for
-money that missed its payment.
+A merchant wallet receives money for many payments. What another payment's hash, reference or provider object explains
+belongs to that payment, even if amount and time fit this one too. Only money that no row explains can have missed its
+payment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -51,30 +51,56 @@ def find_neighbours(
 ) -> Neighbours:
     """Look around a payment: by its keys in the whole collection, by purchase and address around its time."""
     found = Neighbours()
-
-    def rows_of(batch: Sequence[Mapping[str, Any]]) -> list[Row]:
-        return _rows(batch, sources, policy=policy, registry=registry)
-
-    own = rows_of([document])[0]
-    deal = tuple(own[name] for name in _DEAL)
+    around = _Around(sources, policy=policy, registry=registry)
+    own = around.rows([document])[0]
     near: list[str] = []
     try:
-        for name in FIELDS:
-            for _, other in sources.store.find_claimants(name, [own[name]]) if own[name] else ():
-                near.append(payment_id_text(other["_id"]))
-        if own["created_at"] is not None:
-            created, window = datetime.fromtimestamp(own["created_at"] / 1000, UTC), timedelta(days=RELATED_DAYS)
-            for batch in sources.store.scan(Selection(from_at=created - window, to_at=created + window)):
-                for row in rows_of(batch):
-                    if row["reference_topic"]:
-                        found.by_topic.setdefault(row["reference_topic"], row["payment_id"])
-                    is_deal = all(deal) and tuple(row[name] for name in _DEAL) == deal
-                    is_place = own["is_deposit"] and row["is_deposit"] and row["recipient"] == own["recipient"]
-                    near += [row["payment_id"]] if is_deal or is_place else []
+        near += _with_same_key(own, sources)
+        for row in around.time(own["created_at"]):
+            if row["reference_topic"]:
+                found.by_topic.setdefault(row["reference_topic"], row["payment_id"])
+            if _is_same_purchase(row, own) or _is_same_deposit(row, own):
+                near.append(row["payment_id"])
     except (SourceError, OverflowError, ValueError) as error:
         found.failed.append(f"other payments of this purchase were not looked for: {error}")
     found.related = list(dict.fromkeys(near))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """Reads payments of the store as rows."""
+
+    sources: SourceSet
+    policy: Policy
+    registry: Registry
+
+    def rows(self, batch: Iterable[Mapping[str, Any]]) -> list[Row]:
+        """Documents as rows."""
+        return _rows(batch, self.sources, policy=self.policy, registry=self.registry)
+
+    def time(self, created_ms: int | None) -> Iterator[Row]:
+        """The payments made within :data:`RELATED_DAYS` of a time; none where the time is not known."""
+        if created_ms is None:
+            return
+        created, window = datetime.fromtimestamp(created_ms / 1000, UTC), timedelta(days=RELATED_DAYS)
+        for batch in self.sources.store.scan(Selection(from_at=created - window, to_at=created + window)):
+            yield from self.rows(batch)
+
+
+def _with_same_key(own: Row, sources: SourceSet) -> Iterator[str]:
+    for name in FIELDS:
+        if own[name]:
+            for _, other in sources.store.find_claimants(name, [own[name]]):
+                yield payment_id_text(other["_id"])
+
+
+def _is_same_purchase(row: Row, own: Row) -> bool:
+    return all(own[name] and row[name] == own[name] for name in _DEAL)
+
+
+def _is_same_deposit(row: Row, own: Row) -> bool:
+    return bool(own["is_deposit"] and row["is_deposit"] and row["recipient"] == own["recipient"])
 
 
 def with_owners(

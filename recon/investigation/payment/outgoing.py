@@ -1,14 +1,14 @@
-"""``recon inspect --outgoing``: releases, refunds and payouts since a time, unusual ones first (003 §2.6).
+"""List releases, refunds and payouts since a time, unusual ones first (003 §2.6).
 
-For the review after a compromised admin account: where the money went, what proves it, who approved it. A destination
-that no earlier payout had, an amount far above the usual, a missing approver or proof make a row unusual.
+This serves the review after an admin account was compromised: where the money went, what proves it, who approved it. A
+new destination, an amount far above the usual, and a missing approver or proof make a row unusual.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median_low
 from typing import TYPE_CHECKING, Any, Final
@@ -73,30 +73,52 @@ def list_outgoing(
     Raises:
         SourceError: The payments cannot be read.
     """
+    history = _History(since_ms=round(since.timestamp() * 1000))
+    for row, document in _outgoing_rows(sources, known_since=known_since, asking=asking):
+        history.add(row, document)
+    approvers = {row["payment_id"]: tuple(_approvers(document, sources.fields)) for row, document in history.listed}
+    usual = history.usual(names_approvers=any(approvers.values()))
+    found = [_outgoing(row, approvers[row["payment_id"]], usual) for row, _ in history.listed]
+    return tuple(sorted(found, key=lambda each: (-len(each.unusual), -(each.units or 0), each.payment_id)))
+
+
+@dataclass(slots=True)
+class _History:
+    """What went out: the rows to list, and from all the others what is usual."""
+
+    since_ms: int
+    listed: list[tuple[Row, Mapping[str, Any]]] = field(default_factory=list)
+    destinations: Counter[str] = field(default_factory=Counter)
+    amounts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, row: Row, document: Mapping[str, Any]) -> None:
+        """Take one row: to be listed, or as an earlier payout whose destination is known."""
+        if row["expected_units"] is not None:
+            self.amounts[_token_of(row)].append(int(row["expected_units"]))
+        at = row["updated_at"] or row["created_at"]
+        if (at is None or at >= self.since_ms) and len(self.listed) < ROWS_MAX:
+            self.listed.append((row, document))
+        elif row["recipient"] and row["direction"] != "in":
+            self.destinations[row["recipient"]] += 1
+
+    def usual(self, *, names_approvers: bool) -> _Usual:
+        """What is usual by all rows that were taken; a token with a few amounts has no usual one."""
+        medians = {token: median_low(units) for token, units in self.amounts.items() if len(units) >= LARGE_TIMES}
+        return _Usual(self.destinations, medians, names_approvers)
+
+
+def _outgoing_rows(
+    sources: SourceSet, *, known_since: datetime | None, asking: Asking
+) -> Iterator[tuple[Row, Mapping[str, Any]]]:
     from recon.sources.payments.read import payment_rows
 
-    chosen: list[tuple[Row, Mapping[str, Any]]] = []
-    earlier: Counter[str] = Counter()
-    amounts: dict[str, list[int]] = defaultdict(list)
-    since_ms = round(since.timestamp() * 1000)
     for batch in sources.store.scan(Selection(from_at=known_since)):
         rows = payment_rows(batch, fields=sources.fields, registry=asking.registry, policy=asking.policy)
-        for row, document in zip(rows.to_pylist(), batch, strict=True):
-            if not _is_outgoing(row):
-                continue
-            at = row["updated_at"] or row["created_at"]
-            is_listed = at is None or at >= since_ms
-            if row["expected_units"] is not None:
-                amounts[f"{row['chain_id']}:{row['token']}"].append(int(row["expected_units"]))
-            if is_listed and len(chosen) < ROWS_MAX:
-                chosen.append((row, document))
-            elif row["recipient"] and row["direction"] != "in":
-                earlier[row["recipient"]] += 1
-    approvers = {row["payment_id"]: tuple(_approvers(document, sources.fields)) for row, document in chosen}
-    medians = {token: median_low(units) for token, units in amounts.items() if len(units) >= LARGE_TIMES}
-    usual = _Usual(earlier, medians, any(approvers.values()))
-    found = [_outgoing(row, approvers[row["payment_id"]], usual) for row, _ in chosen]
-    return tuple(sorted(found, key=lambda each: (-len(each.unusual), -(each.units or 0), each.payment_id)))
+        yield from (pair for pair in zip(rows.to_pylist(), batch, strict=True) if _is_outgoing(pair[0]))
+
+
+def _token_of(row: Row) -> str:
+    return f"{row['chain_id']}:{row['token']}"
 
 
 def _is_outgoing(row: Row) -> bool:
@@ -106,48 +128,65 @@ def _is_outgoing(row: Row) -> bool:
 
 def _outgoing(row: Row, approvers: tuple[tuple[str, str], ...], usual: _Usual) -> Outgoing:
     units = None if row["expected_units"] is None else int(row["expected_units"])
-    is_payout = row["direction"] != "in"
-    destination = row["recipient"] if is_payout else row["sender"]
-    symbol = row["currency"] or "?"
-    amount = (
-        "?" if units is None or row["decimals"] is None else f"{format_units(units, decimals=row['decimals'])} {symbol}"
-    )
-    reasons = list(_reasons(row, units, usual))
-    if is_payout and destination and usual.destinations and not usual.destinations[destination]:
-        reasons.append("no earlier payout went to this destination")
-    if is_payout and usual.names_approvers and not approvers:
-        reasons.append("no approver is stored, as others have one")
+    destination = row["sender"] if row["direction"] == "in" else row["recipient"]
     return Outgoing(
         payment_id=row["payment_id"],
         direction=row["direction"] or "in",
         provider=row["provider"] or "none",
         status=row["status_raw"] or "unset",
         escrow_state=row["escrow_state"] or "unset",
-        amount=amount,
+        amount=_amount_text(row, units),
         units=units,
         destination=destination or "none stored",
         proof=row["tx_hash"] or row["tx_hash_raw"] or "none",
         approvers=approvers,
         at_ms=row["updated_at"] or row["created_at"],
-        unusual=tuple(reasons),
+        unusual=(
+            *_row_reasons(row),
+            *_amount_reasons(row, units, usual),
+            *_proof_reasons(row),
+            *_payout_reasons(row, has_approver=bool(approvers), usual=usual),
+        ),
     )
 
 
-def _reasons(row: Row, units: int | None, usual: _Usual) -> Iterator[str]:
+def _amount_text(row: Row, units: int | None) -> str:
+    if units is None or row["decimals"] is None:
+        return "?"
+    return f"{format_units(units, decimals=row['decimals'])} {row['currency'] or '?'}"
+
+
+def _row_reasons(row: Row) -> Iterator[str]:
     if row["disputed"] or row["hold"]:
         yield "it is disputed or on hold"
     if row["simulated"]:
         yield "its hash is a simulation"
     if row["problem"]:
         yield f"the row cannot be read: {row['problem']}"
-    median = usual.medians.get(f"{row['chain_id']}:{row['token']}")
+
+
+def _amount_reasons(row: Row, units: int | None, usual: _Usual) -> Iterator[str]:
+    median = usual.medians.get(_token_of(row))
     if units is not None and median is not None and units >= LARGE_TIMES * median:
         yield f"over {LARGE_TIMES} times the usual amount of this token"
+
+
+def _proof_reasons(row: Row) -> Iterator[str]:
     is_done = row["escrow_state"] in ("released", "refunded") or row["status"] in ("completed", "refunded")
     if is_done and not row["tx_hash"]:
         yield "done, and no hash proves it"
-    if row["direction"] != "in" and not row["recipient"]:
+
+
+def _payout_reasons(row: Row, *, has_approver: bool, usual: _Usual) -> Iterator[str]:
+    """What is unusual about where a payout went and who approved it."""
+    if row["direction"] == "in":
+        return
+    if not row["recipient"]:
         yield "no destination is stored"
+    elif usual.destinations and not usual.destinations[row["recipient"]]:
+        yield "no earlier payout went to this destination"
+    if usual.names_approvers and not has_approver:
+        yield "no approver is stored, as others have one"
 
 
 def _approvers(document: Mapping[str, Any], fields: FieldPaths) -> Iterator[tuple[str, str]]:

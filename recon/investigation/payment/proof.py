@@ -1,4 +1,4 @@
-"""``--verify-proof``: whether a transaction that a buyer shows proves a payment. Nothing is written.
+"""Check whether a transaction that a buyer shows proves a payment. Nothing is written.
 
 *accept* needs everything at once: success, the right token, recipient, network, reference and amount, depth, and no
 other payment that uses the same transfer. *wait* is for what time can still bring. Anything else is *suspicious* and
@@ -28,7 +28,7 @@ Answer = Literal["accept", "wait", "suspicious"]
 
 @dataclass(frozen=True, slots=True)
 class ProofCheck:
-    """One thing a proof must show: ``state`` is right, wrong, open (time may bring it) or unknown (nobody answered)."""
+    """One thing a proof must show: ``state`` is right, wrong, open (time may bring it) or unknown (no answer)."""
 
     name: str
     state: Literal["right", "wrong", "open", "unknown"]
@@ -58,7 +58,7 @@ class ProofReport:
 
 
 def verify_proof(tx: str, dossier: Dossier, *, sources: SourceSet, asking: Asking) -> ProofReport:
-    """Hold a transaction against a payment.
+    """Check a transaction against a payment.
 
     Args:
         tx: A transaction hash, however it was pasted.
@@ -198,13 +198,19 @@ def _users(
     others = [payment_id for payment_id in holders if payment_id != dossier.payment_id]
     if not others:
         return [ProofCheck("unused", "right", "no other payment records it")]
-    payment = dossier.payment
-    topic = payment["reference_topic"] if payment else None
-    is_own = topic is not None and any(row["reference_topic"] == topic for row in transfers)
-    rivals = [each for each in others if holders[each] in (None, topic)]
-    if is_own and not rivals and payment is not None and not payment["is_deposit"]:
+    if _has_log_of_its_own(dossier.payment, [holders[each] for each in others], transfers):
         return [ProofCheck("unused", "right", f"payment {others[0]} records {tx_hash} too, each by a log of its own")]
     return [ProofCheck("unused", "wrong", f"payment {', '.join(others[:5])} records the same transaction already")]
+
+
+def _has_log_of_its_own(payment: Row | None, other_topics: Sequence[str | None], transfers: Sequence[Row]) -> bool:
+    """Whether a transfer carries the payment's reference, and each other payment has a reference that differs."""
+    if payment is None or payment["is_deposit"]:
+        return False
+    topic = payment["reference_topic"]
+    if topic is None or any(other in (None, topic) for other in other_topics):
+        return False
+    return any(row["reference_topic"] == topic for row in transfers)
 
 
 def _read(tx_hash: str, sources: SourceSet, asking: Asking) -> tuple[list[Row], list[Row], list[str]]:

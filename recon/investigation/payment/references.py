@@ -1,8 +1,8 @@
-"""Why a reference is not the one that was paid: recompute it from its parts until the seen one comes out. Pure.
+"""Explain why the paid reference is not the expected one, by recomputing it from other parts. Pure.
 
-A reference is the end of a hash over request id, salt and address as lower-case text, so a wrong one tells nothing by
-itself. Computed again with every request id, salt, address and spelling that the payment's own papers hold, the seen
-one names the part that was wrong.
+A reference is the end of a hash over request id, salt and address in lower case, so a wrong one says nothing by itself.
+Recomputed with every request id, salt, address and spelling that the payment's records hold, the paid reference shows
+which part was wrong.
 
 >>> parts = Parts("01" + "ab" * 32, "ea3bc7caf64110ca", "0x627306090abab3a6e1400e9345bc60c78a8bef57")
 >>> other = "0x" + "22" * 20
@@ -96,7 +96,7 @@ def _distance(combination: tuple[str, ...], own: tuple[str, ...]) -> int:
 
 
 def _spellings(request_id: str, salt: str, address: str) -> Iterator[tuple[str, str]]:
-    """The reference as it should be computed, and as it comes out when somebody forgets to lower the letters."""
+    """The reference as it should be computed, and as it comes out when the letters were not lowered."""
     yield "", payment_reference(request_id, salt, address)
     mixed = checksummed(address) if len(address) == 42 else address
     for spelling, text in (

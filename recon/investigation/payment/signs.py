@@ -1,13 +1,13 @@
-"""The pieces of evidence that speak for or against a cause: when each holds, and the sentence it is told in. Pure."""
+"""The signs that support or contradict a cause: when each holds, and the sentence that states it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from recon.core.money import format_units
+from recon.core.times import ms_text, parse_iso_ms
 from recon.investigation.payment.facts import INDEXER_LAG_MS, RETRIES_RN, Facts
 
 
@@ -18,16 +18,6 @@ class Sign:
     holds: Callable[[Facts], bool]
     says: Callable[[Facts], str]
     speaks_for: bool = True
-
-
-def ms_text(ms: int | None) -> str:
-    """UTC milliseconds as a time to the second; far-off numbers are shown as they are."""
-    if ms is None:
-        return "an unknown time"
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return f"{ms} ms"
 
 
 def came_late(f: Facts) -> bool:
@@ -59,10 +49,8 @@ def records_reach_back(f: Facts) -> bool:
 
 def _since(source: str) -> int:
     text = source.rpartition("whole since ")[2].rstrip(")")
-    try:
-        return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
-    except ValueError:
-        return 2**62
+    at_ms = parse_iso_ms(text)
+    return 2**62 if at_ms is None else at_ms
 
 
 def stray_elsewhere(f: Facts) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
+from recon.core.times import parse_iso_ms
 from recon.investigation.payment.dossier import Row
 from recon.investigation.payment.facts import Facts
 from recon.investigation.payment.signs import transfer_text
@@ -125,8 +125,6 @@ def _deliveries(facts: Facts) -> Iterator[Event]:
 
 def _journal(facts: Facts) -> Iterator[Event]:
     for entry in facts.dossier.journal:
-        try:
-            at_ms = round(datetime.fromisoformat(str(entry["at"]).replace("Z", "+00:00")).timestamp() * 1000)
-        except ValueError:
-            continue
-        yield Event(at_ms, "journal", f"run {entry['run']}: {entry['kind']} {entry['says']}".rstrip())
+        at_ms = parse_iso_ms(str(entry["at"]))
+        if at_ms is not None:
+            yield Event(at_ms, "journal", f"run {entry['run']}: {entry['kind']} {entry['says']}".rstrip())

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from recon.core.errors import ReconError, RefusedError
+from recon.core.times import millisecond_text
 from recon.rails.flags.dotenv import Edit, apply_edits, read_dotenv
 from recon.rails.flags.errors import (
     FlagFileMovedError,
@@ -160,7 +161,7 @@ class _Record:
     now: datetime
 
     def add(self, kind: str, body: Mapping[str, Any], *, state: str) -> None:
-        at = self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = millisecond_text(self.now)
         self.journal.append(at=at, run=self.run, kind=kind, body=body, state=state)
 
 

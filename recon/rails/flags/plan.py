@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from recon.core.canonical import sha256_hex
+from recon.core.times import millisecond_text
 from recon.core.version import __version__
 from recon.files import make_folder, save_new
 from recon.rails.flags.dotenv import Edit, apply_edits, edits_for, read_dotenv
@@ -238,8 +239,8 @@ def _plan_of(seen: FlagFile, data: bytes, edits: tuple[Edit, ...], *, setup: Fla
         sick="",
         safe="",
         author=request.author[:200],
-        created_at=_time_text(request.now),
-        expires_at=_time_text(request.now + setup.age_max),
+        created_at=millisecond_text(request.now),
+        expires_at=millisecond_text(request.now + setup.age_max),
         place=str(seen.path),
         target=str(seen.target),
         before_digest=seen.digest,
@@ -305,10 +306,6 @@ def ask_rails(rails: Iterable[str], *, setup: FlagSetup, prober: Prober) -> tupl
             raise RailDownError(provider=rail, answer=answer.why)
         answers.append(replace(answer, name=rail))
     return tuple(answers)
-
-
-def _time_text(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def plan_as_json(plan: FlagPlan) -> dict[str, Any]:

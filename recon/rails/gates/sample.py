@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Final, Literal
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError, UsageError
 from recon.core.money import format_units
+from recon.core.times import millisecond_text
 from recon.files import FileThereError, make_folder, save_new
 
 FORMAT: Final = 1
@@ -214,7 +215,7 @@ def make_sample(
     """
     rows = draw_sample(candidates, size=size, seed=seed)
     population = len({candidate.payment_id for candidate in candidates})
-    return _sealed(Sample(provider, seed, size, population, plan[0], plan[1], _time(now), rows))
+    return _sealed(Sample(provider, seed, size, population, plan[0], plan[1], millisecond_text(now), rows))
 
 
 def sign_sample(
@@ -240,7 +241,7 @@ def sign_sample(
     _check_findings(findings, rows=rows)
     kept = {key: text[:NOTE_MAX] for key, text in sorted(notes.items()) if key in rows and text}
     checked: dict[str, Finding] = {key: "right" if findings[key] == "right" else "wrong" for key in sorted(rows)}
-    return _sealed_sign(SignOff(sample.digest, name, _time(now), checked, kept))
+    return _sealed_sign(SignOff(sample.digest, name, millisecond_text(now), checked, kept))
 
 
 def _signer(operator: str) -> str:
@@ -342,7 +343,3 @@ def _load(path: Path, kind: type[Any]) -> Any:
         raise SampleError(path=path.name, why=f"the file cannot be read ({error.strerror})") from error
     except (ValidationError, ValueError, RecursionError) as error:
         raise SampleError(path=path.name, why="this is no file of that kind, or it was cut or changed") from error
-
-
-def _time(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -92,7 +92,7 @@ def report_html(report: Report, *, tables: Sequence[str] | None = None) -> str:
 
 def timeline_html(events: Iterable[Any]) -> str:
     """Events of one payment, oldest first, in UTC."""
-    from recon.investigation.payment.signs import ms_text
+    from recon.core.times import ms_text
 
     rows = [(ms_text(event.at_ms), event.source, event.says) for event in events]
     return html_table("Timeline", ("UTC", "source", "what happened"), rows=rows)

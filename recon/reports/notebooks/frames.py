@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Plan
+from recon.core.money import whole_tokens
 from recon.core.registry import Registry
 from recon.core.tables import TABLES
-from recon.reports.text import value_text, whole_tokens
+from recon.reports.text import value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -255,18 +256,26 @@ def _frame(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> pd.DataFram
     import pandas as pd
 
     listed = [tuple(row) for row in rows]
-    found: dict[str, Any] = {}
-    for number, column in enumerate(columns):
-        values = [row[number] for row in listed]
-        if all(isinstance(value, str) or value is None for value in values):
-            found[column] = pd.array(values, dtype="string")
-        elif column in _COUNTS and all(isinstance(value, int) or value is None for value in values):
-            found[column] = pd.array(values, dtype="Int64")
-        elif values and all(isinstance(value, bool) for value in values):
-            found[column] = pd.array(values, dtype="boolean")
-        else:
-            found[column] = _objects(values)
+    found = {column: _column(column, [row[number] for row in listed]) for number, column in enumerate(columns)}
     return pd.DataFrame(found, columns=list(columns))
+
+
+def _column(name: str, values: Sequence[Any]) -> Any:
+    """One column in the narrowest kind that keeps every value; an empty one is text."""
+    import pandas as pd
+
+    if _are_all(values, str):
+        return pd.array(list(values), dtype="string")
+    if name in _COUNTS and _are_all(values, int):
+        return pd.array(list(values), dtype="Int64")
+    if all(isinstance(value, bool) for value in values):
+        return pd.array(list(values), dtype="boolean")
+    return _objects(values)
+
+
+def _are_all(values: Sequence[Any], kind: type) -> bool:
+    """Whether each is of a kind or missing."""
+    return all(value is None or isinstance(value, kind) for value in values)
 
 
 _COUNTS: Final = ("payments", "breaks", "seq", "chain_id", "age", "at")

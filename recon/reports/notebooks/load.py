@@ -31,7 +31,7 @@ _DELIVERY_ENDINGS: Final = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 
 
 class NoArtefactError(UsageError):
-    """A path leads to nothing this tool has written."""
+    """A path holds nothing that this tool has written."""
 
     def __init__(self, *, path: Path, why: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Pictures for notebooks, from what :func:`recon.load` gives: ``recon.plot(loaded, "arrivals")``.
+"""Pictures for notebooks, drawn from what :func:`recon.load` gives: ``recon.plot(loaded, "arrivals")``.
 
 Bars are as long as a float allows; labels and frames keep the exact amounts. matplotlib is the optional extra
 ``notebook`` and loads when a picture is drawn.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
+from recon.core.text import escape_markdown
 from recon.reports.model import Report, Table, human_cell
 from recon.reports.text import display_text
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
+_SIGNS: Final = "\\`*_{}[]<>()#+!|~&"
 _RIGHT = ("count", "amount", "age")
 
 
@@ -27,8 +29,7 @@ def markdown_text(report: Report) -> str:
 
 def escape(text: str) -> str:
     """Outside text with every sign that Markdown or HTML could act on escaped; links do not become links."""
-    escaped = _SPECIAL.sub(r"\\\1", display_text(text)).replace("://", ":\u200b//")
-    return re.sub(r"(?i)\bwww\.", "www\u200b.", escaped)
+    return re.sub(r"(?i)\bwww\.", "www\u200b.", escape_markdown(display_text(text), signs=_SIGNS))
 
 
 def _table(table: Table) -> list[str]:

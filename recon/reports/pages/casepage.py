@@ -1,14 +1,15 @@
-"""One payment as a page: what happened when and who says so, the money of each side, how deep its transfers lie."""
+"""One payment as a page: its timeline by source, the money of each side, and the depth of its transfers."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from recon.core.money import decimal_amount, whole_tokens
 from recon.investigation.payment import Inspection
 from recon.investigation.payment.dossier import Judged, claims_of
 from recon.reports.pages.page import Chart, Page
 from recon.reports.pages.pictures import DEPTHS
-from recon.reports.text import amount_text, decimal_amount, display_text, group_digits, whole_tokens
+from recon.reports.text import amount_text, display_text, group_digits
 from recon.reports.views.inspection import render_inspection
 
 _CARDS: Final = ("cause", "next", "verdict", "amount")
@@ -45,22 +46,27 @@ def _money(found: Inspection, judged: Judged) -> Chart | None:
     decimals = finding.decimals
     if decimals is None or row["expected_units"] is None:
         return None
-    claims = claims_of(row, found.dossier.rows("claims"))
-    paid = max((int(claim["paid_units"]) for claim in claims if claim["paid_units"] is not None), default=None)
-    sums = [
-        ("due", row["expected_units"]), ("provider says", paid), ("came on chain", row["received"]),
+    symbol = display_text(finding.symbol or "?")
+    sums: list[tuple[str, int | None]] = [
+        ("due", row["expected_units"]),
+        ("provider says", _paid_units(found, judged)),
+        ("came on chain", row["received"]),
         ("final on chain", row["received_final"]),
-    ]  # fmt: skip
-    told = [(name, int(units or 0), units is None) for name, units in sums]
+    ]
     texts = [
-        "says nothing" if is_unknown else
-        group_digits(amount_text(units, decimals=decimals, symbol=display_text(finding.symbol or "?")))
-        for _, units, is_unknown in told
-    ]  # fmt: skip
-    values = [decimal_amount(whole_tokens(units, decimals=decimals)) for _, units, _ in told]
-    series = [{"name": display_text(finding.symbol or "?"), "values": values, "texts": texts, "colour": "accent"}]
-    data = {"categories": [name for name, _, _ in told], "series": series}
+        "says nothing" if units is None else group_digits(amount_text(int(units), decimals=decimals, symbol=symbol))
+        for _, units in sums
+    ]
+    values = [decimal_amount(whole_tokens(int(units or 0), decimals=decimals)) for _, units in sums]
+    series = [{"name": symbol, "values": values, "texts": texts, "colour": "accent"}]
+    data = {"categories": [name for name, _ in sums], "series": series}
     return Chart("money", "Due and paid", "money", data, "Only money that fits the payment is counted.")
+
+
+def _paid_units(found: Inspection, judged: Judged) -> int | None:
+    """The most that a provider object of the payment says was paid; None where none says anything."""
+    claims = claims_of(judged.row, found.dossier.rows("claims"))
+    return max((int(claim["paid_units"]) for claim in claims if claim["paid_units"] is not None), default=None)
 
 
 def _depth(found: Inspection, judged: Judged) -> Chart | None:

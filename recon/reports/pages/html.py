@@ -1,7 +1,7 @@
 """A report as one HTML file that needs no network: headline, pictures, and a table of every payment.
 
 The file carries its script, its styles and its data; a content security policy names the scripts by digest and forbids
-everything else, so that nothing from outside could run even if it stood there as markup. Text is put in escaped by the
+everything else, so that nothing from outside could run even if it were there as markup. Text is put in escaped by the
 template, or handed to the script as data, which sets it as text.
 """
 

@@ -1,4 +1,4 @@
-"""What an HTML page shows besides a report: charts, and the rows of a table that is filtered and opened in the browser.
+"""What an HTML page shows besides a report: charts, and a table that the browser filters and opens.
 
 Everything is plain data made here, so that the page's script only draws. Cells are cleaned for the screen when they are
 put in; the script sets them as text and never as markup.

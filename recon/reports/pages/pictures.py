@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final
 
 from recon.core.model import Finding, Plan, Policy, Severity, Verdict
+from recon.core.money import decimal_amount, whole_tokens
 from recon.core.registry import Registry
 from recon.reports.pages.page import Chart, counted
 from recon.reports.pages.whole import Whole
-from recon.reports.text import amount_text, decimal_amount, display_text, group_digits, whole_tokens
+from recon.reports.text import amount_text, display_text, group_digits
 from recon.reports.views.plan import breaks_of
 
 AGES: Final = (
@@ -22,14 +26,19 @@ BUCKETS_MAX: Final = 180
 
 _STEPS_MS: Final = tuple(minutes * 60_000 for minutes in (1, 5, 15, 60, 180, 360, 720, 1440, 10_080, 43_200))
 _FINE_MS: Final = (1_000, 5_000, *_STEPS_MS)
-_QUIET: Final = (Verdict.IN_SYNC, Verdict.IN_TRANSIT, Verdict.ABANDONED, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
+_QUIET: Final = frozenset(
+    verdict.value
+    for verdict in (
+        Verdict.IN_SYNC, Verdict.IN_TRANSIT, Verdict.ABANDONED, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE
+    )
+)  # fmt: skip
 _FLOW_MAX: Final = 8
 DEPTHS: Final = ("under the threshold", "deep enough, not final", "final")
 _BARS_MAX: Final = 14
 
 
 def plan_charts(plan: Plan, *, whole: Whole | None, policy: Policy | None, registry: Registry) -> tuple[Chart, ...]:
-    """The pictures that there is something to show in, in reading order."""
+    """The pictures with something to show, in reading order."""
     breaks = breaks_of(plan)
     charts = [
         _split(plan, "by_provider", "provider", "Verdicts by provider", registry),
@@ -99,70 +108,99 @@ def _axis(times: Sequence[int], steps: Sequence[int] = _STEPS_MS) -> tuple[int, 
 def chain_name(chain_id: object, registry: Registry) -> str:
     """A chain as people know it, with its number; ``none`` stays as it is."""
     text = str(chain_id)
-    facts = registry.chains.get(int(text)) if text.isdecimal() and len(text) < 20 else None
+    number = _chain_id(text)
+    facts = None if number is None else registry.chains.get(number)
     return f"{facts.name} ({text})" if facts else text
 
 
+def _chain_id(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 20 else None
+
+
 def _split(plan: Plan, name: str, column: str, title: str, registry: Registry) -> Chart | None:
-    """Stacked by provider or chain, the verdicts that somebody must look at or wait for."""
+    """Stacked by provider or chain, the verdicts that a person must look at or wait for."""
     parts: Mapping[str, Mapping[str, Any]] = plan.summary.get(name) or {}
-    quiet = {verdict.value for verdict in _QUIET}
-    totals: dict[str, int] = {}
-    for counts in parts.values():
-        for verdict, count in counts.items():
-            if verdict not in quiet:
-                totals[verdict] = totals.get(verdict, 0) + int(count)
-    if not totals:
+    totals = _verdict_totals(parts)
+    loud = {verdict: count for verdict, count in totals.items() if verdict not in _QUIET}
+    if not loud:
         return None
-    categories = sorted(totals, key=lambda verdict: (-totals[verdict], verdict))
+    categories = sorted(loud, key=lambda verdict: (-loud[verdict], verdict))
     shown, rest = categories[:_BARS_MAX], categories[_BARS_MAX:]
     series = [
         {
             "name": chain_name(part, registry) if column == "chain" else display_text(part),
-            "values": [int(parts[part].get(verdict, 0)) for verdict in shown]
-            + ([sum(int(parts[part].get(verdict, 0)) for verdict in rest)] if rest else []),
+            "values": _bar(parts[part], shown, rest),
         }
         for part in sorted(parts, key=lambda part: (-sum(map(int, parts[part].values())), part))
     ]
     series = [each for each in series if any(each["values"])]
-    calm = sum(int(count) for counts in parts.values() for verdict, count in counts.items() if verdict in quiet)
+    calm = sum(totals.values()) - sum(loud.values())
     note = f"{calm:,} more are in sync or nothing is due."
     data = {"categories": shown + ([f"{len(rest)} more verdicts"] if rest else []), "series": series}
     return Chart(name, title, "bars", data, note, ("verdict", column))
 
 
+def _verdict_totals(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for counts in parts.values():
+        for verdict, count in counts.items():
+            totals[verdict] = totals.get(verdict, 0) + int(count)
+    return totals
+
+
+def _bar(counts: Mapping[str, Any], shown: Sequence[str], rest: Sequence[str]) -> list[int]:
+    """The counts of the verdicts that are shown, and the sum of the rest where there is one."""
+    bar = [int(counts.get(verdict, 0)) for verdict in shown]
+    return [*bar, sum(int(counts.get(verdict, 0)) for verdict in rest)] if rest else bar
+
+
+@dataclass(frozen=True, slots=True)
+class _TokenMoney:
+    """Money of one token: at risk, and captured without being credited, in base units."""
+
+    label: str
+    symbol: str
+    decimals: int
+    units: tuple[int, int]
+
+    def whole(self, at: int) -> Decimal:
+        """One of the two in whole tokens."""
+        return whole_tokens(self.units[at], decimals=self.decimals)
+
+    def text(self, at: int) -> str:
+        """One of the two with its symbol."""
+        return group_digits(amount_text(self.units[at], decimals=self.decimals, symbol=self.symbol))
+
+
 def _money(plan: Plan, registry: Registry) -> Chart | None:
     """At risk, and captured without being credited, per chain and token."""
-    risk, captured = (plan.summary.get(name) or {} for name in ("value_at_risk", "captured_not_credited"))
-    decimals = {f"{item.chain_id}:{item.token}": (item.symbol, item.decimals) for item in plan.findings if item.token}
-    rows = []
-    for key in {*risk, *captured}:
-        chain, _, address = str(key).partition(":")
-        token = registry.tokens.get((int(chain), address)) if chain.isdecimal() and len(chain) < 20 else None
-        symbol, places = (token.symbol, token.decimals) if token else decimals.get(key, (None, None))
-        if places is None:
-            continue
-        pair = [int(part.get(key, 0)) for part in (risk, captured)]
-        label = f"{display_text(symbol or '?')} on {chain_name(chain, registry)}"
-        texts = [
-            group_digits(amount_text(units, decimals=places, symbol=display_text(symbol or "?"))) for units in pair
-        ]
-        rows.append((whole_tokens(pair[0], decimals=places), label, pair, texts, places))
+    rows = sorted(_token_money(plan, registry), key=lambda row: (-row.whole(0), row.label))
     if not rows:
         return None
-    rows.sort(key=lambda row: (-row[0], row[1]))
-    data = {
-        "categories": [row[1] for row in rows],
-        "series": [
-            {
-                "name": name,
-                "values": [decimal_amount(whole_tokens(row[2][at], decimals=row[4])) for row in rows],
-                "texts": [row[3][at] for row in rows],
-            }
-            for at, name in enumerate(("at risk", "captured, not credited"))
-        ],
-    }
+    series = [
+        {
+            "name": name,
+            "values": [decimal_amount(row.whole(at)) for row in rows],
+            "texts": [row.text(at) for row in rows],
+        }
+        for at, name in enumerate(("at risk", "captured, not credited"))
+    ]
+    data = {"categories": [row.label for row in rows], "series": series}
     return Chart("money", "Money at risk", "money", data, "In whole tokens; every token counted by itself.")
+
+
+def _token_money(plan: Plan, registry: Registry) -> Iterator[_TokenMoney]:
+    """The sums of a plan by token; tokens whose decimals are not known are left out."""
+    risk, captured = (plan.summary.get(name) or {} for name in ("value_at_risk", "captured_not_credited"))
+    named = {f"{item.chain_id}:{item.token}": (item.symbol, item.decimals) for item in plan.findings if item.token}
+    for key in {*risk, *captured}:
+        chain, _, address = str(key).partition(":")
+        token = registry.tokens.get((_chain_id(chain) or 0, address))
+        symbol, decimals = (token.symbol, token.decimals) if token else named.get(key, (None, None))
+        if decimals is not None:
+            shown = display_text(symbol or "?")
+            label = f"{shown} on {chain_name(chain, registry)}"
+            yield _TokenMoney(label, shown, decimals, (int(risk.get(key, 0)), int(captured.get(key, 0))))
 
 
 def _ages(breaks: Sequence[Finding]) -> Chart | None:
@@ -188,22 +226,14 @@ age_band = _age_name
 
 
 def _flow(breaks: Iterable[Finding]) -> Chart | None:
-    """What our record says, then the provider, then the chain, for the payments that somebody must look at."""
-    paths: dict[tuple[str, str, str], int] = {}
-    for item in breaks:
-        view = next((view for view in item.fields if view.field == "status"), None)
-        if view is not None:
-            local, provider, chain = (
-                display_text(word or NOTHING, length_max=40) for word in (view.local, view.provider, view.chain)
-            )
-            paths[local, provider, chain] = paths.get((local, provider, chain), 0) + 1
+    """What our record says, then the provider, then the chain, for the payments that a person must look at."""
+    paths = _paths(breaks)
     if not paths:
         return None
     kept = [_common(number, paths) for number in range(3)]
     links: dict[tuple[str, str], int] = {}
     for path, count in paths.items():
-        named = [f"{side}: {_kept(word, kept[n])}" for n, (side, word) in enumerate(zip(_SIDES, path, strict=True))]
-        for pair in ((named[0], named[1]), (named[1], named[2])):
+        for pair in pairwise(_named(path, kept)):
             links[pair] = links.get(pair, 0) + count
     nodes = sorted({name for pair in links for name in pair})
     data = {
@@ -213,6 +243,26 @@ def _flow(breaks: Iterable[Finding]) -> Chart | None:
     }
     note = f"The {sum(paths.values()):,} breaks that are about a payment of ours."
     return Chart("flow", "Our record, the provider, the chain", "flow", data, note)
+
+
+def _paths(breaks: Iterable[Finding]) -> dict[tuple[str, str, str], int]:
+    """What record, provider and chain say of the status, and how many breaks say so."""
+    paths: dict[tuple[str, str, str], int] = {}
+    for item in breaks:
+        view = next((view for view in item.fields if view.field == "status"), None)
+        if view is not None:
+            path = (_word(view.local), _word(view.provider), _word(view.chain))
+            paths[path] = paths.get(path, 0) + 1
+    return paths
+
+
+def _word(said: str | None) -> str:
+    return display_text(said or NOTHING, length_max=40)
+
+
+def _named(path: tuple[str, str, str], kept: Sequence[set[str]]) -> list[str]:
+    """The words of a path, each with the side that says it."""
+    return [f"{side}: {_kept(word, common)}" for side, word, common in zip(_SIDES, path, kept, strict=True)]
 
 
 _SIDES: Final = ("our record", "provider", "chain")
@@ -230,10 +280,10 @@ def _kept(word: str, common: set[str]) -> str:
 
 
 def _arrivals(whole: Whole) -> Chart | None:
-    """Payments made and transfers seen over time, and the stretches that nobody could read."""
-    made = [at for at in whole.payments["created_at"].to_pylist() if at is not None]
-    seen = [at for at in whole.transfers["block_time"].to_pylist() if at is not None]
-    told = [at for at in whole.deliveries["received_at"].to_pylist() if at is not None]
+    """Payments made and transfers seen over time, and the stretches that could not be read."""
+    made = _known_times(whole.payments["created_at"])
+    seen = _known_times(whole.transfers["block_time"])
+    told = _known_times(whole.deliveries["received_at"])
     if not made:
         return None
     start, step, size = _axis(made)
@@ -242,18 +292,28 @@ def _arrivals(whole: Whole) -> Chart | None:
         for name, times in (("payments made", made), ("transfers seen", seen), ("notifications", told))
         if times
     ]
-    gaps = [
-        {
-            "from": max(int(gap["from_ms"]), start),
-            "to": min(int(gap["to_ms"]), start + size * step),
-            "text": f"{display_text(gap['source'])} {display_text(gap['scope'])}: {display_text(gap['reason'] or '')}",
-        }
-        for gap in whole.gaps.to_pylist()
-        if gap["from_ms"] is not None and gap["to_ms"] is not None and gap["to_ms"] >= start
-    ]
+    gaps = _shaded(whole, start=start, end=start + size * step)
     data = {"start_ms": start, "step_ms": step, "series": series, "gaps": gaps[:200]}
     note = f"{len(gaps)} stretches could not be read and are shaded." if gaps else "No stretch of time was left unread."
     return Chart("arrivals", "Arrivals over time", "time", data, note)
+
+
+def _known_times(column: Any) -> list[int]:
+    return [at for at in column.to_pylist() if at is not None]
+
+
+def _shaded(whole: Whole, *, start: int, end: int) -> list[dict[str, Any]]:
+    """The stretches that could not be read, as far as they lie on the axis."""
+    bounded = [gap for gap in whole.gaps.to_pylist() if gap["from_ms"] is not None and gap["to_ms"] is not None]
+    return [
+        {
+            "from": max(int(gap["from_ms"]), start),
+            "to": min(int(gap["to_ms"]), end),
+            "text": f"{display_text(gap['source'])} {display_text(gap['scope'])}: {display_text(gap['reason'] or '')}",
+        }
+        for gap in bounded
+        if gap["to_ms"] >= start
+    ]
 
 
 def _histogram(times: Iterable[int], *, start: int, step: int, size: int) -> list[int]:

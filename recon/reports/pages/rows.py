@@ -1,15 +1,15 @@
-"""The grid of a plan: every payment of the snapshot with what is known of it, or the findings alone without one."""
+"""The grid of a plan: every payment of the snapshot, or without a snapshot the findings alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from recon.core.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.core.times import parse_iso_ms
 from recon.reports.pages.page import CELL_MAX, Grid, GridColumn
 from recon.reports.pages.pictures import age_band, chain_name
 from recon.reports.pages.whole import Whole
@@ -17,7 +17,7 @@ from recon.reports.text import amount_text, display_text, value_text
 from recon.reports.views.plan import breaks_of, finding_row
 
 ROWS_MAX: Final = 300_000
-"""Most payments of one page. What needs somebody always comes first and is never left out."""
+"""Most payments of one page. Breaks come first and are never left out."""
 
 COLUMNS: Final = (
     GridColumn("severity", "severity", "severity", is_filter=True),
@@ -64,15 +64,11 @@ class _Known:
 
 def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry) -> Grid:
     """The rows of a plan, worst first, then every other payment of the snapshot, newest first."""
-    known = _Known(
-        findings=_found(plan),
-        changes={item.payment_id: item for item in plan.changes},
-        left={item.payment_id: item.reason for item in plan.left_alone},
-    )
-    now_ms = whole.taken_at_ms if whole else _ms_of(plan.created_at)
+    known = _known(plan)
+    now_ms = whole.taken_at_ms if whole else parse_iso_ms(plan.created_at)
     stored = _stored(whole) if whole else {}
     order, note = _order(plan, stored)
-    rows = [_cells(name, known, stored.get(name), whole=whole, registry=registry, now_ms=now_ms) for name in order]
+    rows = [_cells(name, known, stored.get(name, {}), whole=whole, registry=registry, now_ms=now_ms) for name in order]
     cells = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in COLUMNS]
     numbers = {name: number for number, name in enumerate(order)}
     grid = Grid("Payments", COLUMNS, cells, note=note, now_ms=now_ms)
@@ -80,6 +76,14 @@ def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry) -> Grid:
     if whole is not None:
         grid.events = _events(whole, numbers, registry)
     return grid
+
+
+def _known(plan: Plan) -> _Known:
+    return _Known(
+        findings=_found(plan),
+        changes={item.payment_id: item for item in plan.changes},
+        left={item.payment_id: item.reason for item in plan.left_alone},
+    )
 
 
 def _found(plan: Plan) -> dict[str, Finding]:
@@ -124,51 +128,55 @@ def _order(plan: Plan, stored: Mapping[str, Mapping[str, Any]]) -> tuple[list[st
     rest = sorted(
         (name for name in stored if name not in told), key=lambda name: (-(stored[name]["created_at"] or 0), name)
     )
-    room = max(0, ROWS_MAX - len(first))
+    rest_max = max(0, ROWS_MAX - len(first))
     if plan.kind != "correction":
         return first, ""
     if not stored:
-        return first, "Only what somebody must look at or wait for; the snapshot with all payments was not at hand."
-    note = f"The newest {room:,} of {len(rest):,} payments without a break are listed." if len(rest) > room else ""
-    return first + rest[:room], note
+        return first, "Only breaks and payments that wait; the snapshot with all payments was not available."
+    note = (
+        f"The newest {rest_max:,} of {len(rest):,} payments without a break are listed." if len(rest) > rest_max else ""
+    )
+    return first + rest[:rest_max], note
 
 
 def _cells(
-    name: str, known: _Known, row: Mapping[str, Any] | None, *, whole: Whole | None, registry: Registry,
+    name: str, known: _Known, row: Mapping[str, Any], *, whole: Whole | None, registry: Registry,
     now_ms: int | None,
 ) -> list[Any]:  # fmt: skip
+    """One payment under :data:`COLUMNS`, from what the plan says of it and what is stored of it."""
     item = known.findings.get(name)
-    said = dict(zip(_FINDING_NAMES, finding_row(item), strict=True)) if item else {}
-    row = row or {}
-    created = row.get("created_at")
-    age_s = item.age_s if item else None if created is None or now_ms is None else max(0, (now_ms - created) // 1000)
+    said = _no_finding(name, whole) if item is None else dict(zip(_FINDING_NAMES, finding_row(item), strict=True))
+    age_s = _age_of(row, now_ms) if item is None else item.age_s
     chain_id = row.get("chain_id") if item is None or item.chain_id is None else item.chain_id
-    verdict = whole.verdicts.get(name, "no break") if whole and item is None else said.get("verdict", "")
     named = {
-        "severity": said.get("severity", "none"),
+        **said,
         "payment_id": name,
-        "verdict": verdict,
-        "tier": said.get("tier", "benign"),
-        "value": said.get("value", ""),
-        "difference": said.get("difference", ""),
         "expected": _expected(row),
-        "age_s": "" if age_s is None else str(age_s),
+        "age_s": age_s,
         "age_band": age_band(age_s),
-        "provider": said.get("provider") or row.get("provider"),
+        "provider": said["provider"] or row.get("provider"),
         "chain": "none" if chain_id is None else chain_name(chain_id, registry),
         "status": row.get("status_raw"),
-        "reason": said.get("reason", ""),
-        "findings": said.get("findings", ""),
         "tx_hash": row.get("tx_hash") or row.get("tx_hash_raw"),
     }
-    cells: list[Any] = []
-    for column in COLUMNS:
-        value = named[column.name] if column.name in named else row.get(column.name)
-        if column.kind == "ms":
-            cells.append(value)
-        else:
-            cells.append("" if value is None else display_text(value, length_max=CELL_MAX))
-    return cells
+    return [_cell(named.get(column.name, row.get(column.name)), column) for column in COLUMNS]
+
+
+def _cell(value: Any, column: GridColumn) -> Any:
+    if column.kind == "ms":
+        return value
+    return "" if value is None else display_text(value, length_max=CELL_MAX)
+
+
+def _no_finding(name: str, whole: Whole | None) -> dict[str, str]:
+    """What is said of a payment of which the plan says nothing."""
+    verdict = whole.verdicts.get(name, "no break") if whole else ""
+    return dict.fromkeys(_FINDING_NAMES, "") | {"severity": "none", "verdict": verdict, "tier": "benign"}
+
+
+def _age_of(row: Mapping[str, Any], now_ms: int | None) -> int | None:
+    created = row.get("created_at")
+    return None if created is None or now_ms is None else max(0, (now_ms - created) // 1000)
 
 
 _FINDING_NAMES: Final = (
@@ -278,11 +286,3 @@ def _claim_text(claim: Mapping[str, Any]) -> str:
 def _delivery_text(row: Mapping[str, Any]) -> str:
     status = "no status" if row["http_status"] is None else f"answered {row['http_status']}"
     return f"{row['event'] or 'notification'} attempt {row['attempt'] or '?'}: {status}"
-
-
-def _ms_of(text: str) -> int | None:
-    read: Callable[[str], datetime] = datetime.fromisoformat
-    try:
-        return round(read(text.replace("Z", "+00:00")).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None

@@ -1,27 +1,19 @@
-"""A run as a page: what became of every row, of how much money, when it was written, and which breaks remain."""
+"""A run as a page: the outcome of every row, the money, the course over time, and the breaks that remain."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
-from recon.core.money import format_units
+from recon.core.money import decimal_amount, format_units, whole_tokens
 from recon.core.registry import Registry
+from recon.core.times import parse_iso_ms
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.pages.page import CELL_MAX, Chart, Grid, GridColumn, Page, counted
 from recon.reports.pages.pictures import chain_name, time_chart
-from recon.reports.text import (
-    amount_text,
-    decimal_amount,
-    display_text,
-    group_digits,
-    shell_word,
-    value_text,
-    whole_tokens,
-)
+from recon.reports.text import amount_text, display_text, group_digits, shell_word, value_text
 from recon.reports.views.plan import money_text
 from recon.reports.views.run import TROUBLE, state_text
 from recon.runs.states import ChangeState, Result, RunState, RunSummary
@@ -61,7 +53,7 @@ class _Row:
         return self.state.result in WRITTEN
 
     @property
-    def needs_somebody(self) -> bool:
+    def needs_attention(self) -> bool:
         return self.state.result is None or self.state.result in TROUBLE
 
     @property
@@ -116,41 +108,55 @@ def _report(
     state: RunState, rows: Sequence[_Row], *, summary: RunSummary | None, remaining: Sequence[Sequence[str]]
 ) -> Report:
     written = [row for row in rows if row.is_written]
-    trouble = sum(row.needs_somebody for row in rows)
+    facts = [*_outcome_facts(rows, written, remaining, summary=summary), *_origin_facts(state, summary=summary)]
+    steps = (f"To take it back: recon undo {shell_word(state.run)}",) if written else ()
+    return Report("run", f"Run {state.run}", facts=tuple(fact for fact in facts if fact.value), next_steps=steps)
+
+
+def _outcome_facts(
+    rows: Sequence[_Row],
+    written: Sequence[_Row],
+    remaining: Sequence[Sequence[str]],
+    *,
+    summary: RunSummary | None,
+) -> list[Fact]:
+    """What became of the rows."""
+    trouble = sum(row.needs_attention for row in rows)
     value = money_text((row.intent.get("symbol"), row.intent.get("decimals"), row.units) for row in written)
-    counts = dict(summary.counts) if summary is not None else {}
-    facts = [
+    return [
         Fact("written", "rows as the plan wanted them", f"{len(written)} of {len(rows)}"),
         Fact("value", "value of these rows", value, "amounts"),
-        Fact("trouble", "rows that need somebody", str(trouble), "count", alarm=bool(trouble)),
+        Fact("trouble", "rows that need attention", str(trouble), "count", alarm=bool(trouble)),
         Fact("remaining", "breaks of them afterwards", str(len(remaining)) if remaining else "none on record"),
         Fact("took", "took", _took(summary)),
-        Fact("state", "state", summary.state if summary else "", alarm=summary is not None and summary.state != "done"),
-        Fact("kind", "kind", str(state.opening.get("kind", ""))),
-        Fact("operator", "by", str(state.opening.get("operator", ""))),
-        Fact("started_at", "started", summary.started_at if summary else "", "time"),
-        Fact("ended_at", "ended", (summary.ended_at if summary else None) or "", "time"),
-        Fact("counts", "all rows of the plan", ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))),
-        Fact("undoes", "takes back", str(state.opening.get("undoes") or ""), "id"),
+    ]
+
+
+def _origin_facts(state: RunState, *, summary: RunSummary | None) -> list[Fact]:
+    """Which run it is: its state, who began it and when, and its plan; a fact without a value says nothing."""
+    said = state.opening
+    facts = [Fact("kind", "kind", str(said.get("kind", ""))), Fact("operator", "by", str(said.get("operator", "")))]
+    if summary is not None:
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(summary.counts.items()))
+        facts = [
+            Fact("state", "state", summary.state, alarm=summary.state != "done"),
+            *facts,
+            Fact("started_at", "started", summary.started_at, "time"),
+            Fact("ended_at", "ended", summary.ended_at or "", "time"),
+            Fact("counts", "all rows of the plan", counts),
+        ]
+    return [
+        *facts,
+        Fact("undoes", "takes back", str(said.get("undoes") or ""), "id"),
         Fact("plan", "plan", state.plan, "id"),
     ]
-    steps = (f"To take it back: recon undo {shell_word(state.run)}",) if written else ()
-    kept = tuple(fact for fact in facts if fact.value)
-    return Report("run", f"Run {state.run}", facts=kept, next_steps=steps)
 
 
 def _took(summary: RunSummary | None) -> str:
     if summary is None or summary.ended_at is None:
         return "not ended"
-    start, end = (_ms(text) for text in (summary.started_at, summary.ended_at))
+    start, end = (parse_iso_ms(text) for text in (summary.started_at, summary.ended_at))
     return "unknown" if start is None or end is None else f"{max(0, end - start) / 1000:.1f} s"
-
-
-def _ms(text: str) -> int | None:
-    try:
-        return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _remaining(entries: Sequence[JournalEntry]) -> list[list[str]]:
@@ -175,36 +181,43 @@ def _results(rows: Sequence[_Row]) -> Chart | None:
 
 def _money(rows: Sequence[_Row], registry: Registry) -> Chart | None:
     """Value by token: of the rows that are as the plan wanted them, and of the others."""
-    sums: dict[tuple[Any, ...], list[int]] = {}
-    for row in rows:
-        intent = row.intent
-        if row.decimals is not None:
-            key = (intent.get("chain_id"), display_text(intent.get("symbol") or "?"), row.decimals)
-            sums.setdefault(key, [0, 0])[0 if row.is_written else 1] += row.units
+    sums = _sums(rows)
     kept = sorted(
-        (key for key in sums if any(sums[key])),
-        key=lambda key: (-whole_tokens(sum(sums[key]), decimals=key[2]), str(key)),
+        (token for token in sums if any(sums[token])),
+        key=lambda token: (-whole_tokens(sum(sums[token]), decimals=token[2]), str(token)),
     )
     if not kept:
         return None
     series = [
         {
             "name": name,
-            "values": [decimal_amount(whole_tokens(sums[key][at], decimals=key[2])) for key in kept],
-            "texts": [group_digits(amount_text(sums[key][at], decimals=key[2], symbol=key[1])) for key in kept],
-            "colour": ("good", "high")[at],
+            "values": [decimal_amount(whole_tokens(sums[token][at], decimals=token[2])) for token in kept],
+            "texts": [group_digits(amount_text(sums[token][at], decimals=token[2], symbol=token[1])) for token in kept],
+            "colour": colour,
         }
-        for at, name in enumerate(("as the plan wanted", "not"))
-        if any(sums[key][at] for key in kept)
+        for at, (name, colour) in enumerate((("as the plan wanted", "good"), ("not", "high")))
+        if any(sums[token][at] for token in kept)
     ]
-    data = {"categories": [f"{key[1]} on {chain_name(key[0], registry)}" for key in kept], "series": series}
+    data = {"categories": [f"{token[1]} on {chain_name(token[0], registry)}" for token in kept], "series": series}
     return Chart("money", "Value of the rows", "money", data, "In whole tokens; every token counted by itself.")
+
+
+def _sums(rows: Sequence[_Row]) -> dict[tuple[Any, str, int], list[int]]:
+    """By chain, symbol and decimals, the units of the rows that are as the plan wanted them, and of the others."""
+    sums: dict[tuple[Any, str, int], list[int]] = {}
+    for row in rows:
+        if row.decimals is not None:
+            token = (row.intent.get("chain_id"), display_text(row.intent.get("symbol") or "?"), row.decimals)
+            sums.setdefault(token, [0, 0])[0 if row.is_written else 1] += row.units
+    return sums
 
 
 def _over_time(entries: Sequence[JournalEntry]) -> Chart | None:
     """Outcomes over time; a run within a moment has no course to show."""
     seen = [
-        (_ms(entry.note.at), str(entry.note.body.get("result"))) for entry in entries if entry.note.kind == "outcome"
+        (parse_iso_ms(entry.note.at), str(entry.note.body.get("result")))
+        for entry in entries
+        if entry.note.kind == "outcome"
     ]
     known = [(at, word) for at, word in seen if at is not None]
     if len({at // 1000 for at, _ in known}) < 2:
@@ -224,7 +237,7 @@ def _left(remaining: Sequence[Sequence[str]]) -> Chart | None:
 
 
 def _grid(rows: Sequence[_Row], entries: Sequence[JournalEntry], registry: Registry) -> Grid:
-    ordered = sorted(rows, key=lambda row: (not row.needs_somebody, row.is_written, row.state.order))
+    ordered = sorted(rows, key=lambda row: (not row.needs_attention, row.is_written, row.state.order))
     cells: list[list[Any]] = [list(column) for column in zip(*(_cells(row, registry) for row in ordered), strict=True)]
     grid = Grid("Rows", _COLUMNS, cells or [[] for _ in _COLUMNS])
     grid.details = {
@@ -236,16 +249,22 @@ def _grid(rows: Sequence[_Row], entries: Sequence[JournalEntry], registry: Regis
         for number, row in enumerate(ordered)
         if row.sets
     }
-    numbers = {row.state.change: number for number, row in enumerate(ordered)}
-    grid.events = {name: [] for name in ("row", "at", "side", "text", "tx")}
+    grid.events = _events(entries, {row.state.change: number for number, row in enumerate(ordered)})
+    return grid
+
+
+def _events(entries: Sequence[JournalEntry], numbers: Mapping[str, int]) -> dict[str, list[Any]]:
+    """What the journal holds of each row, by columns."""
+    events: dict[str, list[Any]] = {name: [] for name in ("row", "at", "side", "text", "tx")}
     for entry in entries:
         number = numbers.get(entry.note.change or "")
         if number is not None:
-            said = str(entry.note.body.get("reason") or "") if entry.note.kind != "intent" else "announced"
-            happened = (number, _ms(entry.note.at), "our record", display_text(f"{entry.note.kind}: {said}"), "")
-            for name, value in zip(grid.events, happened, strict=True):
-                grid.events[name].append(value)
-    return grid
+            said = "announced" if entry.note.kind == "intent" else str(entry.note.body.get("reason") or "")
+            text = display_text(f"{entry.note.kind}: {said}")
+            happened = (number, parse_iso_ms(entry.note.at), "our record", text, "")
+            for name, value in zip(events, happened, strict=True):
+                events[name].append(value)
+    return events
 
 
 def _cells(row: _Row, registry: Registry) -> list[str]:
@@ -255,7 +274,7 @@ def _cells(row: _Row, registry: Registry) -> list[str]:
         value = f"{format_units(row.units, decimals=row.decimals)} {intent.get('symbol') or '?'}"
     moved = "; ".join(f"{path}: {before} to {after}" for path, before, after in row.sets)
     told = (
-        "high" if row.needs_somebody else "none" if row.is_written else "info", row.state.payment_id,
+        "high" if row.needs_attention else "none" if row.is_written else "info", row.state.payment_id,
         intent.get("verdict") or "unknown", row.result, value,
         "none" if chain_id is None else chain_name(chain_id, registry), state_text(row.state), moved, row.state.change,
     )  # fmt: skip

@@ -23,7 +23,7 @@ POLARS_UP_TO: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What a judgement says of every payment, the benign ones included.
+    """What a judgement says about every payment, the benign ones included.
 
     Args:
         payments: The payments table.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recon.core.times import ms_text
 from recon.reports.model import Column, Table
-from recon.reports.text import value_text
 
 
 def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> Table:
@@ -55,4 +55,4 @@ def _range_text(start: Any, end: Any, unit: str) -> str:
 
 def moment_text(value: Any) -> str:
     """UTC milliseconds as a time to the second; ``?`` for none."""
-    return "?" if value is None else value_text({"$date": {"$numberLong": str(value)}})[:19] + "Z"
+    return "?" if value is None else ms_text(int(value))

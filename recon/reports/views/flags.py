@@ -191,5 +191,5 @@ def render_flag_run(run: FlagRun, *, config: str | None) -> Report:
 
 
 def render_patch_note(place: str, notes: Iterable[str]) -> tuple[str, ...]:
-    """What is said beside a patch that a person applies by hand."""
+    """The note beside a patch that a person applies by hand."""
     return (*notes, f"Nothing has changed. To do it: apply the patch to {place}, then restart the backend.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from recon.plans.history import History, new_breaks
 from recon.reports.model import Column, Fact, Report, Table
 
@@ -14,7 +17,7 @@ _COLUMNS = (
 
 
 def render_history(history: History, *, limit: int | None = None) -> Report:
-    """The entries, newest first; ``new`` counts breaks that the entry before of the same target had not.
+    """The entries, newest first; ``new`` counts breaks that the target's previous entry did not have.
 
     The count made with the plan also leaves out what was acknowledged; an entry without one is counted here.
     """
@@ -22,23 +25,8 @@ def render_history(history: History, *, limit: int | None = None) -> Report:
     rows = []
     for entry in history.entries:
         target = str(entry.get("target") or "")
-        new = new_breaks(entry, before.get(target))
+        rows.append(_row(entry, new=new_breaks(entry, before.get(target))))
         before[target] = dict(entry)
-        blocking = entry.get("blocking") or {}
-        rows.append(
-            (
-                str(entry["at"]),
-                target,
-                str(entry.get("payments") or 0),
-                str(entry.get("break_count") or 0),
-                str((entry.get("news") or {}).get("new", "?" if new is None else new)),
-                "healthy" if (entry.get("health") or {}).get("ok") else "NOT HEALTHY",
-                "complete" if entry.get("complete") else "INCOMPLETE",
-                " ".join(f"{name}:{count}" for name, count in sorted(blocking.items()) if count),
-                str(entry.get("digest") or "")[:12],
-                str(entry.get("plan") or ""),
-            )
-        )
     facts = [Fact("plans", "plans", str(len(rows)), "count")]
     if history.unreadable:
         facts.append(Fact("unreadable", "lines that cannot be read", str(history.unreadable), "count", alarm=True))
@@ -47,3 +35,24 @@ def render_history(history: History, *, limit: int | None = None) -> Report:
     kept = tuple(reversed(rows))[:limit]
     table = Table("history", "Plans, newest first", _COLUMNS, kept, empty="no plan was made yet")
     return Report("history", "Run history", facts=tuple(facts), tables=(table,))
+
+
+def _row(entry: Mapping[str, Any], *, new: int | None) -> tuple[str, ...]:
+    """One plan of the history; ``new`` stands in where the entry does not count its new breaks itself."""
+    news, health = entry.get("news") or {}, entry.get("health") or {}
+    return (
+        str(entry["at"]),
+        str(entry.get("target") or ""),
+        str(entry.get("payments") or 0),
+        str(entry.get("break_count") or 0),
+        str(news.get("new", "?" if new is None else new)),
+        "healthy" if health.get("ok") else "NOT HEALTHY",
+        "complete" if entry.get("complete") else "INCOMPLETE",
+        _blocking_text(entry.get("blocking") or {}),
+        str(entry.get("digest") or "")[:12],
+        str(entry.get("plan") or ""),
+    )
+
+
+def _blocking_text(blocking: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}:{count}" for name, count in sorted(blocking.items()) if count)

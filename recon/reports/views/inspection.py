@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from recon.core.model import TIER_TEXT, FieldView, Finding, Tier
+from recon.core.times import ms_text, second_text
 from recon.investigation.payment import Inspection
 from recon.investigation.payment.causes import RankedCause
 from recon.investigation.payment.outgoing import Outgoing
 from recon.investigation.payment.proof import ProofReport
-from recon.investigation.payment.signs import ms_text
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import amount_text, shell_word
 
@@ -25,7 +25,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
     facts = [Fact("asked", "asked about", dossier.asked)]
     if judged is None:
         facts.append(Fact("payment", "payment", "none: no row of the whole collection knows it", alarm=True))
-        tables = [_lines("known_by", "Who knows it", dossier.found_by, empty="nobody")]
+        tables = [_lines("known_by", "What knows it", dossier.found_by, empty="nothing")]
         return Report("inspection", "No payment", tuple(facts), (*tables, _gaps(found)), _orphan_steps())
     finding = judged.finding
     value = amount_text(int(judged.row["expected_units"] or 0), decimals=finding.decimals, symbol=finding.symbol)
@@ -171,7 +171,7 @@ def render_outgoing(found: Sequence[Outgoing], *, since: datetime) -> Report:
     )
     odd = sum(bool(each.unusual) for each in found)
     facts = (
-        Fact("since", "since", since.strftime("%Y-%m-%dT%H:%M:%SZ"), "time"),
+        Fact("since", "since", second_text(since), "time"),
         Fact("outgoing", "releases, refunds and payouts", str(len(found)), "count"),
         Fact("unusual", "unusual", str(odd), "count", alarm=bool(odd)),
     )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from recon.core.model import Plan
+from recon.core.times import second_text
 from recon.plans.backfill import Completeness
 from recon.rails.drain import Drained, Progress
 from recon.rails.preflight import Preflight
@@ -66,9 +67,9 @@ def _cell(value: Any) -> str:
 def progress_line(progress: Progress) -> str:
     """One reading as one line: when, how many, how fast, how long still."""
     reading = progress.reading
-    line = f"{reading.at:%Y-%m-%dT%H:%M:%SZ}  stuck {reading.stuck}, open {reading.open}"
+    line = f"{second_text(reading.at)}  stuck {reading.stuck}, open {reading.open}"
     if reading.oldest_at is not None:
-        line += f", oldest {reading.oldest_at:%Y-%m-%dT%H:%M:%SZ}"
+        line += f", oldest {second_text(reading.oldest_at)}"
     if progress.per_hour_tenths is not None:
         line += f", {_rate(progress.per_hour_tenths)} an hour"
     if progress.left is not None and reading.stuck:
@@ -90,7 +91,7 @@ def render_drain(found: Drained) -> Report:
         Fact("left", "empty in about", _span(last.left) if last.left is not None and last.reading.stuck else ""),
     )
     columns = (Column("at", "when", "time"), Column("stuck", "stuck", "count"), Column("open", "open", "count"))
-    rows = tuple((f"{r.at:%Y-%m-%dT%H:%M:%SZ}", str(r.stuck), str(r.open)) for r in found.readings)
+    rows = tuple((second_text(r.at), str(r.stuck), str(r.open)) for r in found.readings)
     return Report("drain", f"Backlog of {found.provider}", facts, (Table("readings", "Readings", columns, rows),))
 
 

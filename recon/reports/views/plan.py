@@ -1,24 +1,25 @@
-"""A plan as a report: the summary a payments lead reads first, or one payment with all its evidence."""
+"""A plan as a report: the summary that a payments lead reads first, or one payment with all its evidence."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from recon.core.errors import UsageError
 from recon.core.ids import parse_payment_id, payment_id_text
-from recon.core.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier, Verdict
+from recon.core.model import TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
+from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.plans.history import News
 from recon.reports.model import Column, Fact, Report, Table
-from recon.reports.text import age_text, amount_text, decimal_amount, shell_word, value_text, whole_tokens
+from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.coverage import coverage_table
 
 BREAKS_SHOWN: Final = 20
 BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
-"""Findings of these tiers are breaks: somebody is needed. What waits or is benign is counted only."""
+"""Findings of these tiers are breaks and need a person. What waits or is benign is only counted."""
 
 _REVIEW_FACTS: Final = ("health", "value_at_risk", "complete", "valid_until", "digest")
 _SEVERITIES: Final = list(Severity)
@@ -37,7 +38,7 @@ class NotInPlanError(UsageError):
 
 
 def breaks_of(plan: Plan) -> tuple[Finding, ...]:
-    """The findings that need somebody, worst first: severity, then value, then age, then id."""
+    """The findings that need a person, worst first: severity, then value, then age, then id."""
     return tuple(sorted((item for item in plan.findings if item.tier in BREAK_TIERS), key=_worst))
 
 
@@ -97,33 +98,58 @@ def render_review(
 
 
 def render_payment(plan: Plan, payment: str) -> Report:
-    """Everything the plan says of one payment.
+    """Everything the plan says about one payment.
 
     Raises:
         NotInPlanError: It says nothing of it.
     """
-    wanted = {payment, payment.strip().lower(), _canonical(payment)}
-    findings = [item for item in plan.findings if item.payment_id in wanted]
-    changes = [item for item in plan.changes if item.payment_id in wanted]
-    left = [item for item in plan.left_alone if item.payment_id in wanted]
-    if not (findings or changes or left):
-        raise NotInPlanError(payment=payment, digest=plan.digest)
-    name = (findings or changes or left)[0].payment_id
-    facts: list[Fact] = []
-    for item in findings:
-        facts += _finding_facts(item)
-    facts += [Fact("left_alone", "left alone because", item.reason) for item in left]
-    tables = [_field_table(item) for item in findings if item.fields]
-    for change in changes:
-        facts.append(Fact("change", "change", f"{change.id} ({TIER_TEXT[change.tier]})", "id"))
+    said = _said_of(plan, payment)
+    facts = [fact for item in said.findings for fact in _finding_facts(item)]
+    facts += [Fact("left_alone", "left alone because", item.reason) for item in said.left]
+    facts += [Fact("change", "change", f"{item.id} ({TIER_TEXT[item.tier]})", "id") for item in said.changes]
+    tables = [_field_table(item) for item in said.findings if item.fields]
+    for change in said.changes:
         tables += [_set_table(change), _guard_table(change)]
-    kept = [item.evidence for item in findings] + [change.evidence for change in changes]
-    evidence = dict.fromkeys(entry for entries in kept for entry in entries)
-    tables.append(_list_table("evidence", "Evidence", evidence, empty="none was kept"))
-    effects = dict.fromkeys(effect for change in changes for effect in change.side_effects)
-    if effects:
+    tables.append(_list_table("evidence", "Evidence", said.evidence(), empty="none was kept"))
+    if effects := said.effects():
         tables.append(_list_table("side_effects", "What the change makes possible, and what will not happen", effects))
-    return Report(name="payment", title=f"Payment {name}", facts=tuple(facts), tables=tuple(tables))
+    return Report(name="payment", title=f"Payment {said.name}", facts=tuple(facts), tables=tuple(tables))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a plan says of one payment, at least one thing."""
+
+    findings: Sequence[Finding]
+    changes: Sequence[Change]
+    left: Sequence[LeftAlone]
+
+    @property
+    def name(self) -> str:
+        """The payment's id as the plan spells it."""
+        items: list[Finding | Change | LeftAlone] = [*self.findings, *self.changes, *self.left]
+        return items[0].payment_id
+
+    def evidence(self) -> list[str]:
+        """Every piece of evidence once, that of the findings first."""
+        items: list[Finding | Change] = [*self.findings, *self.changes]
+        return list(dict.fromkeys(entry for item in items for entry in item.evidence))
+
+    def effects(self) -> list[str]:
+        """Every side effect of the changes once."""
+        return list(dict.fromkeys(effect for change in self.changes for effect in change.side_effects))
+
+
+def _said_of(plan: Plan, payment: str) -> _Said:
+    wanted = {payment, payment.strip().lower(), _canonical(payment)}
+    said = _Said(
+        findings=[item for item in plan.findings if item.payment_id in wanted],
+        changes=[item for item in plan.changes if item.payment_id in wanted],
+        left=[item for item in plan.left_alone if item.payment_id in wanted],
+    )
+    if not (said.findings or said.changes or said.left):
+        raise NotInPlanError(payment=payment, digest=plan.digest)
+    return said
 
 
 def money_text(amounts: Iterable[tuple[str | None, int | None, int]]) -> str:
@@ -132,12 +158,14 @@ def money_text(amounts: Iterable[tuple[str | None, int | None, int]]) -> str:
     Args:
         amounts: (symbol, decimals, base units). Units of an unknown token are summed by themselves.
     """
-    sums: dict[str, Decimal] = {}
-    for symbol, decimals, units in amounts:
-        name = f"base units of {symbol or 'an unknown token'}" if decimals is None else symbol or "?"
-        sums[name] = sums.get(name, Decimal(0)) + whole_tokens(units, decimals=decimals)
-    shown = [f"{decimal_amount(value)} {name}" for name, value in sorted(sums.items()) if value]
-    return ", ".join(shown) or "-"
+    named = (
+        (
+            f"base units of {symbol or 'an unknown token'}" if decimals is None else symbol or "?",
+            whole_tokens(units, decimals=decimals),
+        )
+        for symbol, decimals, units in amounts
+    )
+    return ", ".join(f"{decimal_amount(value)} {name}" for name, value in sum_by_name(named)) or "-"
 
 
 def _title(plan: Plan) -> str:
@@ -319,7 +347,7 @@ def _open_table(plan: Plan) -> Table:
 
 
 def _split_table(plan: Plan, name: str, label: str) -> Table:
-    """Payments, those in sync, those that need somebody and those that could not be judged, per provider or chain."""
+    """Payments, those in sync, breaks and those that could not be judged, per provider or chain."""
     breaks = Counter(
         (item.provider or "none") if label == "provider" else str(item.chain_id or "none") for item in breaks_of(plan)
     )

@@ -12,19 +12,19 @@ from recon.runs.states import RESULT_TEXT, ChangeState, Result, RowResult, RunSt
 from recon.runs.stores.journal import JournalCheck
 
 TROUBLE = (Result.MOVED, Result.GONE, Result.REFUSED, Result.FAILED, Result.BLOCKED, Result.UNSETTLED)
-"""Results that need somebody."""
+"""Results that need attention."""
 
 _ROWS_SHOWN = 50
 
 
-def needs_somebody(report: RunReport) -> bool:
+def needs_attention(report: RunReport) -> bool:
     """Whether a row was not written, or a break is there that nothing explains."""
     left = any(row.result in TROUBLE for row in report.rows)
     return left or any(item.explained_by is None for item in report.remaining or ())
 
 
 def render_run(report: RunReport, *, next_steps: Sequence[str] = ()) -> Report:
-    """What an apply did: counts by result, every row that needs somebody, and what remains."""
+    """What an apply did: counts by result, every row that needs attention, and what remains."""
     facts = [Fact("run", "run", report.run or "none: nothing was left to do", "id")]
     facts += [
         Fact(result.value, result.value.replace("_", " "), str(report.counts[result]), "count", result in TROUBLE)
@@ -132,8 +132,8 @@ def _remaining_table(report: RunReport) -> Table:
     rows = tuple(
         (item.payment_id, item.verdict, item.explained_by or "NOTHING: look at it") for item in report.remaining or ()
     )
-    nobody = report.remaining is None and report.run is not None
+    is_unknown = report.remaining is None and report.run is not None
     return Table(
         "remaining", "Breaks of these payments afterwards", columns, rows,
-        empty="nobody judged them again" if nobody else "none",
+        empty="they were not judged again" if is_unknown else "none",
     )  # fmt: skip

@@ -60,7 +60,7 @@ def _gap_table(snapshot: Sealed) -> Table:
          str(gap["reason"] or ""))
         for gap in snapshot.table("gaps").to_pylist()
     )  # fmt: skip
-    return Table("gaps", "Stretches that nobody could read", columns, rows, empty="none")
+    return Table("gaps", "Stretches that could not be read", columns, rows, empty="none")
 
 
 def _row_table(snapshot: Sealed) -> Table:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
+from recon.core.times import second_text
 from recon.investigation.incident.access_log import LogTriage, RouteTriage
 from recon.investigation.incident.first_page import FirstPage
 from recon.investigation.incident.replay import DeliveryTriage, Totals
@@ -71,11 +71,6 @@ def _route_row(route: RouteTriage) -> tuple[str, ...]:
 
 def _statuses(statuses: tuple[tuple[int, int], ...]) -> str:
     return ", ".join(f"{count} x {status}" for status, count in statuses)
-
-
-def second_text(moment: datetime | None) -> str:
-    """A UTC time to the second, empty for none."""
-    return "" if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def render_delivery_triage(found: DeliveryTriage) -> Report:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from recon.core.errors import ConfigError, SourceError
 from recon.core.ids import normalise_address, normalise_tx_hash
 from recon.core.registry import Registry, forwarder_factories
+from recon.core.times import ms_text
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Live, Pool
 from recon.sources.chain.forwarders import Forwarder, read_forwarders
 from recon.sources.chain.logs import TEXT_ANSWER
@@ -196,7 +196,9 @@ class EvmChain:
         assert live.head is not None
         now = self._clock.now_ms()
         if not -SKEW_MAX_MS <= now - live.head.time_ms <= STALE_HEAD_MS:
-            raise ClockSkewError(source=self.source, host=live.host, head_at=_utc(live.head.time_ms), now=_utc(now))
+            raise ClockSkewError(
+                source=self.source, host=live.host, head_at=ms_text(live.head.time_ms), now=ms_text(now)
+            )
 
     def _describe(self, live: Live) -> str:
         head = live.head
@@ -280,10 +282,6 @@ class EvmChain:
 
 def _addresses(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({address for text in texts if (address := normalise_address(text))}))
-
-
-def _utc(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 __all__ = [

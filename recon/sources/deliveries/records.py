@@ -24,6 +24,7 @@ from recon.core.errors import SourceError
 from recon.core.ids import normalise_reference, normalise_request_id, normalise_tx_hash
 from recon.core.registry import load_registry
 from recon.core.text import clean_text
+from recon.core.times import epoch_ms, ms_text, parse_iso_ms
 
 RECORDS_MAX: Final = 5_000_000
 BODY_MAX_BYTES: Final = 2 * 1024 * 1024
@@ -134,8 +135,7 @@ class DeliveryFile:
         if since is None:
             is_dead = bool(self.deliveries) and all(each.dead_letter for each in self.deliveries)
             return f"{self.place} (dead letters only)" if is_dead else self.place
-        moment = datetime.fromtimestamp(since / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"{self.place} (whole since {moment})"
+        return f"{self.place} (whole since {ms_text(since)})"
 
 
 def load_deliveries(path: Path, *, bodies: bool = True) -> DeliveryFile:
@@ -405,9 +405,5 @@ def _ms(value: Any) -> int | None:
         return None
     if text.replace(".", "", 1).isdigit() and text.isascii() and len(text) <= 20:
         number = int(text.partition(".")[0])
-        return number if number > 10**11 else number * 1000
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
+        return epoch_ms(number)
+    return parse_iso_ms(text)

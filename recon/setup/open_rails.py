@@ -25,9 +25,9 @@ from recon.rails.flags.status import open_rails
 from recon.rails.flags.words import RECONCILIATION_ENABLED, bool_of
 from recon.rails.gates.evidence import (
     EvidenceFileError,
-    deliveries_of,
+    delivery_evidence_of,
     dry_run_of,
-    load_deliveries,
+    load_delivery_evidence,
     load_health,
     run_records,
 )
@@ -402,7 +402,7 @@ def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
     from recon.sources.deliveries import records as kept
 
     try:
-        return load_deliveries(path, now=now)
+        return load_delivery_evidence(path, now=now)
     except EvidenceFileError:
         try:
             found = kept.load_deliveries(path)
@@ -414,7 +414,7 @@ def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
             raise
     rows = [each.row() for each in found.deliveries if not each.is_test]
     from_at = datetime.fromtimestamp(since / 1000, UTC)
-    return deliveries_of(rows, from_at=from_at, to_at=now, source=path.name)
+    return delivery_evidence_of(rows, from_at=from_at, to_at=now, source=path.name)
 
 
 def _recorded_deliveries(settings: Settings) -> Path | None:

@@ -17,9 +17,11 @@ SLOW = {
     "tests/investigation/payment/test_inspect_live.py": "a real chain and a real mongod for each of many payments",
     "tests/reports/test_html.py": JOB,
     "tests/reports/test_loading.py": JOB,
-    "tests/runs/test_apply_properties.py": "hundreds of generated plans, applied and undone on a real mongod",
+    "tests/runs/test_apply_properties.py": "hundreds of generated plans on a real mongod",
     "tests/simulation/test_scenarios.py": "180 worlds are written, read and judged",
-    "tests/simulation/test_simulate.py::test_everything_that_can_be_planted": "everything of the catalogue is judged at once",
+    "tests/simulation/test_simulate.py::test_everything_that_can_be_planted": (
+        "everything of the catalogue is judged at once"
+    ),
     "tests/snapshots/test_rivals.py": JUDGED,
     "tests/snapshots/test_shared.py": JUDGED,
     "tests/snapshots/test_since.py": JUDGED,

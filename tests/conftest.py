@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import servers
+from tests.support import servers, slow
 from tests.support.onchain import Chain
 
 if TYPE_CHECKING:
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--update-golden``: write the scenarios and what is expected of them anew; the diff is reviewed like code."""
     parser.addoption("--update-golden", action="store_true", help="Write tests/scenarios anew instead of comparing.")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is listed as slow, before pytest chooses by marks."""
+    for item in items:
+        if (why := slow.reason(item.nodeid)) is not None:
+            item.add_marker(pytest.mark.slow(reason=why))
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support import complexity
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "recon"
 
@@ -70,19 +72,8 @@ COLUMN_OPERATIONS = {
 }  # fmt: skip
 """Operations seen to give the same on DuckDB, Polars, pandas and Spark."""
 PLAIN_METHODS = {
-    "append",
-    "extend",
-    "get",
-    "items",
-    "keys",
-    "names",
-    "values",
-    "join",
-    "partition",
-    "replace",
-    "split",
-    "update",
-}
+    "append", "extend", "get", "items", "join", "keys", "names", "partition", "replace", "split", "update", "values",
+}  # fmt: skip
 """Methods of lists, dictionaries and text, which never reach an engine."""
 AGGREGATES = {"alias", "cast", "col", "len", "max", "min", "n_unique", "sum"}
 WINDOWED = {"cum_sum", "len", "max", "min", "n_unique", "sum"}
@@ -92,6 +83,11 @@ FILE_LINES_MAX = 600
 POSITIONAL_MAX = 2
 ARGUMENTS_MAX = 6
 DOOR_NAMES_MAX = 10
+TWICE_PUBLIC = {
+    "Answer": "what a provider and what a node answered, until both go through one HTTP client",
+    "Clock": "the waiting of both clients, until there is one",
+}
+"""Public names of more than one place, with the reason; the list may only shrink."""
 GIVEN_SIGNATURES = {
     "convert": "click calls it",
     "settings_customise_sources": "pydantic calls it",
@@ -101,7 +97,6 @@ GIVEN_SIGNATURES = {
     "verify_webhook": "provider, headers, body, secret: the order that the design gives users",
 }
 """Functions whose positional arguments are not ours to choose, with the reason."""
-
 HEAVY = {"pandas", "web3", "duckdb", "pyarrow", "polars", "pymongo", "numpy", "narwhals", "mongomock"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -533,6 +528,37 @@ def test_public_functions_take_few_arguments(part: str) -> None:
             if count > POSITIONAL_MAX or (total > ARGUMENTS_MAX and function.name != "__init__"):
                 problems.append(f"{where(path, function)} {function.name}: {count} positional, {total} in all")
     none(problems)
+
+
+def test_no_function_is_more_complex_than_it_was() -> None:
+    """After a function was made simpler, ``.venv/bin/python -m tests.support.complexity`` writes the list anew."""
+    found, kept = complexity.found(complexity.COMPLEXITY_MAX), complexity.kept()
+    none(
+        f"{name}: complexity {found.get(name, 'fine')}; tests/too_complex.json says {kept.get(name, 'at most 12')}"
+        for name in {*found, *kept}
+        if found.get(name) != kept.get(name)
+    )
+
+
+def test_a_function_that_is_too_complex_is_noticed(tmp_path: Path) -> None:
+    branches = "\n".join(f"        if x == {number}: return {number}" for number in range(complexity.COMPLEXITY_MAX))
+    (tmp_path / "odd.py").write_text(f"class Odd:\n    def many(self, x):\n{branches}\n")
+    assert complexity.found(complexity.COMPLEXITY_MAX, package=tmp_path) == {f"{tmp_path.name}/odd.py: Odd.many": 13}
+
+
+def test_a_public_name_means_one_thing() -> None:
+    """A command and a function of ``api`` bear the name of what they call; nothing else is called as another thing."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in tree_of(path).body:
+            if not isinstance(node, ast.ClassDef | Function) or node.name.startswith("_"):
+                continue
+            if path == PACKAGE / "api.py" or (isinstance(node, Function) and is_command(node)):
+                continue
+            places.setdefault(node.name, []).append(where(path, node))
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    none(f"{name}: {', '.join(found)}" for name, found in twice.items() if name not in TWICE_PUBLIC)
+    none(f"{name} is one thing now: take it from TWICE_PUBLIC" for name in TWICE_PUBLIC if name not in twice)
 
 
 @pytest.mark.parametrize("part", parts())

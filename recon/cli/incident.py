@@ -56,7 +56,7 @@ def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     \b
     Example: recon report incident notification --title "webhooks refused" --severity 2 --access-log access.log
     """
-    from recon.cli.triage import latest_plan, page_of
+    from recon.cli.triage import first_page_of, named_or_latest_plan
     from recon.investigation.incident.access_log import triage_access_log
     from recon.investigation.incident.write_up import incident_of, render_incident, with_plans
     from recon.plans.file import load_plan
@@ -64,13 +64,13 @@ def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
 
     settings = settings_from(config_path)
     now = settings.now()
-    path, plan = given["snapshot_path"], latest_plan(settings, given["plan_path"])
+    path, plan = given["snapshot_path"], named_or_latest_plan(settings, given["plan_path"])
     own = None if plan is None or path is not None else _own_snapshot(settings, plan)
     began = resolve_moment(given["began"], now=now)
     logs = triage_access_log(given["logs"]) if given["logs"] else None
     made = incident_of(
         given["title"],
-        page=page_of(settings, plan=plan, logs=logs, places=given["places"], ask=given["ask"]),
+        page=first_page_of(settings, plan=plan, logs=logs, places=given["places"], ask=given["ask"]),
         plan=plan,
         before=load_plan(given["before_path"]) if given["before_path"] else None,
         logs=logs,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def evidence_options(command: Command) -> Command:
+def _look_options(command: Command) -> Command:
     """What may be looked at besides the sources."""
     for option in (
         click.option(
@@ -53,7 +53,7 @@ def evidence_options(command: Command) -> Command:
 @click.command()
 @click.argument("name", metavar="ID", required=False)
 @config_option
-@evidence_options
+@_look_options
 @click.option("--case", "case_path", type=_FILE, help="Replay a case file, offline.")
 @click.option("--verify-proof", "proof", metavar="TX", help="Hold a buyer's transaction against the payment.")
 @click.option("--outgoing", is_flag=True, help="List releases, refunds and payouts, unusual ones first.")
@@ -90,13 +90,13 @@ def inspect(name: str | None, config_path: Path | None, output: str, part: str |
     from recon.reports.views.inspection import render_inspection
 
     print_result(render_inspection(found), output, part=part)
-    sys.exit(exit_code(found))
+    sys.exit(_exit_code(found))
 
 
 @click.command()
 @click.argument("name", metavar="ID")
 @config_option
-@evidence_options
+@_look_options
 @click.option("--out", type=NewFilePath(), required=True, help="Case file to write.")
 def case(
     *, name: str, config_path: Path | None, out: Path, deliveries: tuple[Path, ...], snapshot_path: Path | None
@@ -156,7 +156,7 @@ def sources_complete(found: Inspection) -> bool:
     return all(row["complete"] for row in found.dossier.rows("coverage")) and not found.dossier.not_asked
 
 
-def exit_code(found: Inspection) -> int:
+def _exit_code(found: Inspection) -> int:
     """4 when a source was not read completely, 1 when somebody is needed, else 0."""
     if not sources_complete(found):
         return INCOMPLETE

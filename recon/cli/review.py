@@ -77,7 +77,7 @@ def show(artefact: Path, payment: str | None, page: int, output: str, part: str 
               recon show recon-out/plan.json --payment 665f1c2e9b1d8a0012345678
               recon show recon-out/plan.json --format csv --part left_alone
     """
-    kind = artefact_kind(artefact)
+    kind = _kind_of(artefact)
     if payment is not None and kind != "plan":
         raise click.UsageError("--payment is for plans.")
     if kind == "plan":
@@ -187,7 +187,7 @@ def ack(
         note(f"Recorded: {payment} ({breaks[payment].verdict}) is accepted until {until:%Y-%m-%d %H:%M} UTC.")
 
 
-def artefact_kind(path: Path) -> str:
+def _kind_of(path: Path) -> str:
     """Tell what a path holds: ``plan``, ``snapshot`` or ``history``.
 
     Raises:

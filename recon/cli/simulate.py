@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from recon.cli.common import (
     config_option,
@@ -18,7 +19,7 @@ from recon.cli.common import (
     write_stdout,
 )
 from recon.cli.lazy import DIFFERENCES, DONE
-from recon.core.errors import RefusedError
+from recon.core.errors import RefusedError, UsageError
 
 
 class WorldThereError(RefusedError):
@@ -28,14 +29,25 @@ class WorldThereError(RefusedError):
         super().__init__(f"{path} is there already and was left as it is; name another directory with --out.")
 
 
+class ScenarioAloneError(UsageError):
+    """A scenario was asked for together with options that describe another world."""
+
+    def __init__(self, *, options: list[str]) -> None:
+        super().__init__(
+            f"--scenario names a whole world and cannot be given with {' or '.join(options)}; leave either away. "
+            "Nothing was written."
+        )
+
+
 @click.command()
 @click.option("--payments", type=int, default=2000, show_default=True, help="How many payments the world has.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Which world; the same seed gives the same bytes.")
 @click.option(
     "--breaks", metavar="FILE|default|none", default="default", show_default=True, help="Which breaks, and how many."
 )
+@click.option("--scenario", metavar="NAME", help="One row of the catalogue instead, e.g. webhook_lost.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Directory to write to.")
-def simulate(payments: int, seed: int, breaks: str, out: Path) -> None:
+def simulate(*, payments: int, seed: int, breaks: str, scenario: str | None, out: Path) -> None:
     """Make a world of payments with known truth.
 
     Reads a file of breaks if one is named; writes one directory that every command can run on, offline. Its
@@ -43,16 +55,35 @@ def simulate(payments: int, seed: int, breaks: str, out: Path) -> None:
 
     \b
     Example: recon simulate --payments 5000 --seed 7 --out world
+             recon simulate --scenario webhook_lost --out world
              recon plan --config world/recon.toml
     """
     from recon.simulation import generate_world, load_breaks, write_world
+    from recon.simulation.scenarios import scenario_world
 
     if out.exists() and any(out.iterdir()):
         raise WorldThereError(path=str(out))
-    mixture = breaks if breaks in ("default", "none") else load_breaks(Path(breaks))
-    write_world(generate_world(payments=payments, seed=seed, breaks=mixture), out)  # type: ignore[arg-type]
+    if scenario is not None:
+        _refuse_mixture()
+        world = scenario_world(scenario)
+    else:
+        mixture = breaks if breaks in ("default", "none") else load_breaks(Path(breaks))
+        world = generate_world(payments=payments, seed=seed, breaks=mixture)  # type: ignore[arg-type]
+    write_world(world, out)
     write_stdout(f"{out}\n")
     note(f"To reconcile it: recon plan --config {out / 'recon.toml'}")
+
+
+def _refuse_mixture() -> None:
+    """Refuse the options of a generated world beside ``--scenario``."""
+    context = click.get_current_context()
+    given = [
+        f"--{name}"
+        for name in ("payments", "seed", "breaks")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise ScenarioAloneError(options=given)
 
 
 @click.command()

@@ -155,9 +155,9 @@ def summary(*, config_path: Path | None, plan_path: Path | None, output: str, pa
     from recon.reports.views.triage import render_page
 
     settings = settings_from(config_path)
-    page = page_of(
+    page = first_page_of(
         settings,
-        plan=latest_plan(settings, plan_path),
+        plan=named_or_latest_plan(settings, plan_path),
         logs=triage_access_log(given["logs"]) if given["logs"] else None,
         places=given["places"],
         ask=given["ask"],
@@ -166,7 +166,7 @@ def summary(*, config_path: Path | None, plan_path: Path | None, output: str, pa
     sys.exit(DIFFERENCES if page.guesses else DONE)
 
 
-def page_of(
+def first_page_of(
     settings: Settings, *, plan: Plan | None, logs: LogTriage | None, places: Sequence[Path], ask: bool = False
 ) -> Any:
     """The first page from a plan, triaged logs and delivery records; with ``ask`` also from what answers now."""
@@ -192,7 +192,7 @@ def page_of(
     )
 
 
-def latest_plan(settings: Settings, path: Path | None) -> Plan | None:
+def named_or_latest_plan(settings: Settings, path: Path | None) -> Plan | None:
     """The plan that is named, else the latest of the history; None when there is none."""
     from recon.plans.file import load_plan
     from recon.plans.history import latest_entry, load_history

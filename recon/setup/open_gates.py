@@ -13,9 +13,9 @@ from recon.plans.file import PlanFileError, load_plan
 from recon.plans.history import load_history
 from recon.rails.gates.evidence import (
     EvidenceFileError,
-    deliveries_of,
+    delivery_evidence_of,
     dry_run_of,
-    load_deliveries,
+    load_delivery_evidence,
     load_health,
     run_records,
 )
@@ -53,7 +53,7 @@ def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
     from recon.sources.deliveries import records as kept
 
     try:
-        return load_deliveries(path, now=now)
+        return load_delivery_evidence(path, now=now)
     except EvidenceFileError:
         try:
             found = kept.load_deliveries(path)
@@ -65,7 +65,7 @@ def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
             raise
     rows = [each.row() for each in found.deliveries if not each.is_test]
     from_at = datetime.fromtimestamp(since / 1000, UTC)
-    return deliveries_of(rows, from_at=from_at, to_at=now, source=path.name)
+    return delivery_evidence_of(rows, from_at=from_at, to_at=now, source=path.name)
 
 
 def recorded_deliveries(settings: Settings) -> Path | None:

@@ -436,6 +436,18 @@ def test_a_simulated_world_is_scored(tmp_path: Path) -> None:
     assert run("simulate", "--breaks", tmp_path / "none.toml", "--out", tmp_path / "w2").exit_code == 2
 
 
+def test_a_scenario_is_written_by_its_name(tmp_path: Path) -> None:
+    world, other = tmp_path / "world", tmp_path / "other"
+    run("simulate", "--scenario", "webhook_lost", "--out", world, code=0)
+    planned(world / "recon.toml", code=1)
+    run("score", plan_file(world / "recon.toml"), "--truth", world / "truth.ndjson", code=0)
+    assert "did you mean webhook_lost" in run("simulate", "--scenario", "webhok_lost", "--out", other, code=2).stderr
+    assert "in the catalogue" in run("simulate", "--scenario", "zzzz", "--out", other, code=2).stderr
+    both = run("simulate", "--scenario", "late", "--seed", "3", "--payments", "9", "--out", other, code=2)
+    assert "cannot be given with --payments or --seed" in both.stderr
+    assert not other.exists()
+
+
 # ------------------------------------------------------------------------------------------------ bad input
 
 

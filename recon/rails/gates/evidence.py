@@ -105,7 +105,9 @@ def _counts(split: Mapping[str, Any]) -> dict[str, int]:
     return {str(name): int(count) for name, count in split.items()}
 
 
-def deliveries_of(rows: Iterable[Mapping[str, Any]], *, from_at: datetime, to_at: datetime, source: str) -> Deliveries:
+def delivery_evidence_of(
+    rows: Iterable[Mapping[str, Any]], *, from_at: datetime, to_at: datetime, source: str
+) -> Deliveries:
     """Rows of :data:`recon.core.tables.DELIVERIES` as evidence; a row without a time is taken to be from right now.
 
     Args:
@@ -128,7 +130,7 @@ def deliveries_of(rows: Iterable[Mapping[str, Any]], *, from_at: datetime, to_at
     return Deliveries(tuple(sorted(records, key=lambda each: (each.at, each.delivery_id))), from_at, to_at, source)
 
 
-def load_deliveries(path: Path, *, now: datetime) -> Deliveries:
+def load_delivery_evidence(path: Path, *, now: datetime) -> Deliveries:
     """Read delivery records, one JSON object a line, as a recorded world holds them (``{"delivery": {...}}``) or bare.
 
     The file is taken to be whole from its first record to now, unless its first line says otherwise:
@@ -149,7 +151,7 @@ def load_deliveries(path: Path, *, now: datetime) -> Deliveries:
                 path=path.name, line=number, why="this is no delivery with provider and received_at"
             )
         rows.append(row)
-    found = deliveries_of(rows, from_at=from_at or now, to_at=to_at, source=path.name)
+    found = delivery_evidence_of(rows, from_at=from_at or now, to_at=to_at, source=path.name)
     if from_at is None and found.records:
         return Deliveries(found.records, found.records[0].at, to_at, path.name)
     return found

@@ -18,9 +18,9 @@ from recon.rails.gates.evidence import (
     EvidenceFileError,
     append_health,
     check_health,
-    deliveries_of,
+    delivery_evidence_of,
     dry_run_of,
-    load_deliveries,
+    load_delivery_evidence,
     load_health,
     run_records,
 )
@@ -98,19 +98,21 @@ ROW = {"provider": "request.network", "received_at": NOW_MS - 1000, "http_status
 
 
 def test_delivery_records_are_read_bare_and_as_a_recorded_world_holds_them(tmp_path: Path) -> None:
-    found = load_deliveries(lines(tmp_path / "d", {"delivery": ROW}, ROW | {"received_at": NOW_MS - 9000}, ""), now=NOW)
+    found = load_delivery_evidence(
+        lines(tmp_path / "d", {"delivery": ROW}, ROW | {"received_at": NOW_MS - 9000}, ""), now=NOW
+    )
     assert [record.provider for record in found.records] == ["request_network"] * 2
     assert (found.from_at, found.to_at) == (NOW - timedelta(seconds=9), NOW)
 
 
 def test_a_first_line_says_what_the_records_cover(tmp_path: Path) -> None:
     path = lines(tmp_path / "d", {"coverage": {"from": NOW_MS - 86_400_000, "to": NOW_MS + 5}})
-    found = load_deliveries(path, now=NOW)
+    found = load_delivery_evidence(path, now=NOW)
     assert (found.records, found.from_at, found.to_at) == ((), NOW - timedelta(days=1), NOW)
 
 
 def test_an_empty_file_covers_nothing(tmp_path: Path) -> None:
-    assert load_deliveries(lines(tmp_path / "d"), now=NOW).from_at == NOW
+    assert load_delivery_evidence(lines(tmp_path / "d"), now=NOW).from_at == NOW
 
 
 @pytest.mark.parametrize(
@@ -118,18 +120,18 @@ def test_an_empty_file_covers_nothing(tmp_path: Path) -> None:
 )
 def test_a_line_that_is_no_delivery_stops_because_it_could_be_the_failure(tmp_path: Path, bad: object) -> None:
     with pytest.raises(EvidenceFileError, match="line 2"):
-        load_deliveries(lines(tmp_path / "d", ROW, bad), now=NOW)
+        load_delivery_evidence(lines(tmp_path / "d", ROW, bad), now=NOW)
 
 
 def test_coverage_without_times_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EvidenceFileError, match="milliseconds"):
-        load_deliveries(lines(tmp_path / "d", {"coverage": {"from": "x"}}), now=NOW)
+        load_delivery_evidence(lines(tmp_path / "d", {"coverage": {"from": "x"}}), now=NOW)
     with pytest.raises(EvidenceFileError, match="cannot be read"):
-        load_deliveries(tmp_path / "none", now=NOW)
+        load_delivery_evidence(tmp_path / "none", now=NOW)
 
 
 def test_a_row_without_a_time_counts_as_from_right_now() -> None:
-    found = deliveries_of([{"provider": "rn", "http_status": True}], from_at=NOW, to_at=NOW, source="log")
+    found = delivery_evidence_of([{"provider": "rn", "http_status": True}], from_at=NOW, to_at=NOW, source="log")
     assert (found.records[0].at, found.records[0].http_status) == (NOW, None)
 
 

@@ -1,0 +1,40 @@
+"""What takes long, by measurement, and why; ``scripts/test --fast`` leaves it out. Everything else runs in 90 s.
+
+A name is the beginning of a test's id: a folder, a file, or one test of a file.
+"""
+
+from __future__ import annotations
+
+JOB = "whole jobs through the command line, about 5 s of a processor for each snapshot and plan"
+JUDGED = "several worlds are read and judged whole, about 5 s of a processor each"
+
+SLOW = {
+    "tests/end_to_end/": "whole jobs with real servers, real chains, processes killed, and notebooks",
+    "tests/cli/test_cli_apply.py": JOB,
+    "tests/cli/test_cli_runs.py": JOB,
+    "tests/cli/test_inspect_command.py": JOB,
+    "tests/investigation/incident/test_triage.py::test_an_incident": JOB,
+    "tests/investigation/payment/test_inspect_live.py": "a real chain and a real mongod for each of many payments",
+    "tests/reports/test_html.py": JOB,
+    "tests/reports/test_loading.py": JOB,
+    "tests/runs/test_apply_properties.py": "hundreds of generated plans on a real mongod",
+    "tests/simulation/test_scenarios.py": "180 worlds are written, read and judged",
+    "tests/simulation/test_simulate.py::test_everything_that_can_be_planted": (
+        "everything of the catalogue is judged at once"
+    ),
+    "tests/snapshots/test_rivals.py": JUDGED,
+    "tests/snapshots/test_shared.py": JUDGED,
+    "tests/snapshots/test_since.py": JUDGED,
+    "tests/snapshots/test_unfinished.py": "readings that are killed and go on, many times",
+    "tests/sources/providers/test_request_network.py::test_ten_thousand": "ten thousand payments are asked for",
+    "tests/support/test_dead_workers.py": "whole runs of pytest that wait for a worker to die",
+    "tests/test_api.py": JUDGED,
+    "tests/verdicts/test_engine.py": JUDGED,
+    "tests/verdicts/test_match.py::test_amounts_near_the_limit": "sums at the limit on every engine",
+    "tests/verdicts/test_truth.py": "eighty worlds are written, read and judged",
+}
+
+
+def reason(nodeid: str) -> str | None:
+    """Why a test is slow; None for a quick one."""
+    return next((why for name, why in SLOW.items() if nodeid.startswith(name)), None)

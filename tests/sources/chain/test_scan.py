@@ -272,6 +272,35 @@ def test_the_deadline_turns_what_is_open_into_a_gap() -> None:
     assert time.now < 200
 
 
+def late_for(time: FakeTime, *, blocks_max: int) -> tuple[vendor.Answerer, list[int]]:
+    """A node whose logs of more than ``blocks_max`` blocks take longer than any answer may; the ranges that did."""
+    node, late = node_with(), list[int]()
+
+    def answer(call: dict[str, Any]) -> Any:
+        if call["method"] == "eth_getLogs":
+            lo, hi = vendor.blocks_of(call)
+            if hi - lo + 1 > blocks_max:
+                late.append(hi - lo + 1)
+                time.now += 130.0
+        return node.answer(call)
+
+    return answer, late
+
+
+def test_an_answer_that_never_ends_is_asked_for_in_smaller_ranges() -> None:
+    time = FakeTime()
+    answer, late = late_for(time, blocks_max=1_500)
+    assert_whole(ask(chain_of(handler_of(answer), time=time)), 30)
+    assert late[0] == 2_000 and len(late) <= 3, "less was asked at once"
+
+
+def test_a_node_that_drips_is_left_for_the_next_one() -> None:
+    time = FakeTime()
+    answer, late = late_for(time, blocks_max=0)
+    assert_whole(ask(chain_of(handler_of(answer), handler_of(node_with().answer), time=time)), 30)
+    assert len(late) == 1 and time.now < 300
+
+
 # Answers that must not be believed (facts C6)
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
-SECRET_VARIABLES: Final = {
-    "request_network": ("RECON_REQUEST_NETWORK_WEBHOOK_SECRET", "RECON_REQUEST_NETWORK_WEBHOOK_SECRET_OLD"),
-    "shkeeper": ("RECON_SHKEEPER_API_KEY", "RECON_SHKEEPER_API_KEY_OLD"),
-}
-"""Where webhook secrets are looked for; the second of each is the one that is being replaced."""
 
 
 @click.group()
@@ -283,10 +278,11 @@ def _triaged(places: tuple[Path, ...], settings: Settings | None, given: dict[st
 def _secrets(settings: Settings | None) -> dict[str, tuple[Secret, ...]]:
     """The webhook secrets that are set, by provider."""
     from recon.setup.file import MissingSecretError
+    from recon.setup.plugins import webhook_secret_variables
     from recon.sources.providers.http import Secret
 
     found: dict[str, tuple[Secret, ...]] = {}
-    for provider, variables in SECRET_VARIABLES.items():
+    for provider, variables in webhook_secret_variables(settings).items():
         for variable in variables:
             text = os.environ.get(variable, "")
             if settings is not None:

@@ -32,6 +32,7 @@ from recon.plans.file import (
 from recon.plans.findings import Describer, links_by_payment
 from recon.plans.limits import LimitError, Limits, check_size
 from recon.sources.payments.fields import FieldPaths
+from recon.sources.providers.installed import providers
 from recon.verdicts.engine import Engine, open_engine, usual_memory_bytes
 from recon.verdicts.judge import Judgement, horizon_of, judge, lost_rows
 from recon.verdicts.rules import RULE
@@ -58,7 +59,6 @@ _ROWS_AT_ONCE = 5_000
 _NOT_IN_SCOPE = (Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
 _IDLE = (Verdict.IN_TRANSIT, Verdict.ABANDONED)
 _UNPROVEN = (Verdict.LOOKUP_FAILED, Verdict.UNPROVEN, Verdict.MISSING_REFERENCE)
-_PROVIDERS = ("request_network", "shkeeper")
 
 
 class PolicyError(RefusedError):
@@ -274,7 +274,7 @@ def _summary(
         "captured_not_credited": dict(sorted(captured.items())),
         "open_by_age": dict(judgement.open_by_age),
         "health": _health(payments, scoped, unproven, coverage, policy=policy),
-        "provider_calls": sum(row["calls"] or 0 for row in coverage if row["source"] in _PROVIDERS),
+        "provider_calls": sum(row["calls"] or 0 for row in coverage if row["source"] in providers()),
         "chain_calls": sum(row["calls"] or 0 for row in coverage if row["chain_id"] is not None),
     }
 

@@ -19,7 +19,7 @@ from recon.rails.flags.dotenv import read_dotenv, repeated_keys
 from recon.rails.flags.files import DotenvPlace, read_flag_file
 from recon.rails.flags.journal import FILE_NAME, FlagJournal
 from recon.rails.flags.plan import FlagSetup, ask_rails
-from recon.rails.flags.probes import HttpProber, Probe, ProbeAnswer, Prober
+from recon.rails.flags.probes import HttpProber, Probe, ProbeAnswer, Prober, default_probe
 from recon.rails.flags.recipes import Recipe, Roles, plan_values
 from recon.rails.flags.status import open_rails
 from recon.rails.flags.words import RECONCILIATION_ENABLED, bool_of
@@ -36,12 +36,13 @@ from recon.rails.gates.sample import SampleCandidate
 from recon.rails.preflight import Counts, Looked, RowCounter, is_present
 from recon.setup.file import MissingSecretError
 from recon.setup.open_sources import Opening
-from recon.setup.rail_sections import SecretOf, rail_probe
+from recon.setup.rail_sections import SecretOf
 from recon.setup.settings import Settings
 from recon.snapshots.sealed import Snapshot, find_snapshot, open_snapshot
 from recon.sources.interface import Reading as SourceReading
 from recon.sources.interface import Selection
 from recon.sources.payments.read import read_payments
+from recon.sources.providers.installed import providers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -173,17 +174,21 @@ def _secret_of(settings: Settings) -> SecretOf:
 def _default_probes(settings: Settings) -> dict[str, Probe]:
     if settings.world is not None:
         return {name: Probe(name, "http://recorded.invalid/") for name in settings.providers}
-    found: dict[str, Probe] = {}
-    network, shkeeper = settings.values.request_network, settings.values.shkeeper
-    if "request_network" in settings.providers:
-        try:
-            key = settings.secret(network.api_key_variable, purpose="Request Network").get_secret_value()
-        except MissingSecretError:
-            key = None
-        found |= rail_probe("request_network", network.base_url, api_key=key)
-    if "shkeeper" in settings.providers:
-        found |= rail_probe("shkeeper", shkeeper.base_url, health_path=shkeeper.health_path)
-    return found
+    found = {
+        name: default_probe(name, settings.section(name), key=_key_of(settings, name)) for name in settings.providers
+    }
+    return {name: probe for name, probe in found.items() if probe is not None}
+
+
+def _key_of(settings: Settings, provider: str) -> str | None:
+    """The key that a rail is asked with, where one is set."""
+    variable = getattr(settings.section(provider), "api_key_variable", None)
+    if variable is None:
+        return None
+    try:
+        return settings.secret(variable, purpose=providers()[provider].title).get_secret_value()
+    except MissingSecretError:
+        return None
 
 
 def read_flag_values(settings: Settings) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
@@ -358,12 +363,9 @@ def _secrets_present(settings: Settings, values: Mapping[str, str | None] | None
     if values is None:
         raise NoFlagFileError(source=settings.source)
     found = {name: is_present(values.get(name)) for name in settings.values.flags.secrets}
-    own = settings.values
     if settings.world is None:
-        named = {own.mongo.uri_variable: True}
-        named[own.request_network.api_key_variable] = "request_network" in settings.providers
-        named[own.shkeeper.api_key_variable] = "shkeeper" in settings.providers
-        for variable in (name for name, needed in named.items() if needed):
+        keys = [getattr(settings.section(name), "api_key_variable", None) for name in settings.providers]
+        for variable in (settings.values.mongo.uri_variable, *filter(None, keys)):
             try:
                 found[variable] = is_present(settings.secret(variable, purpose="preflight").get_secret_value())
             except MissingSecretError:

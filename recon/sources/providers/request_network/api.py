@@ -44,7 +44,6 @@ from recon.sources.providers.http import (
     error_text,
 )
 from recon.sources.providers.request_network.claims import (
-    STATE_WORDS,
     Piece,
     claim_of_payments,
     claim_of_request,
@@ -52,6 +51,7 @@ from recon.sources.providers.request_network.claims import (
     read_pieces,
     test_networks_only,
 )
+from recon.sources.providers.request_network.words import STATE_WORDS
 
 if TYPE_CHECKING:
     import httpx

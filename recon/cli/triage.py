@@ -215,7 +215,7 @@ def _health(settings: Settings) -> list[Health]:
     from recon.setup.doctor import check_sources
     from recon.setup.open_rails import backend_probes, open_prober
 
-    own = ("configuration", "output", "providers", "chains")
+    own = ("configuration", "output", "installed", "providers", "chains")
     checks = [check for check in check_sources(settings) if check.name not in own]
     found = [Health(check.name, is_up=check.state != "failed", says=check.says) for check in checks]
     try:

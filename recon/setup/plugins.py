@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from recon.core.installed import PROVIDERS, STORES, Installed, installed
+from recon.core.installed import PROVIDERS, Installed, installed
 from recon.core.version import __version__
 from recon.sources.providers.installed import providers
 
@@ -28,8 +28,7 @@ def webhook_secret_variables(settings: Settings | None) -> dict[str, tuple[str, 
     return found
 
 
-def installed_parts() -> Iterator[tuple[str, Installed, str]]:
-    """Every provider and store that is installed: its kind, the object, and where it comes from."""
-    for kind, group in (("provider", PROVIDERS), ("store", STORES)):
-        for each in installed(group).values():
-            yield kind, each, f"{each.distribution or f'recon {__version__}'} ({each.module})"
+def installed_providers() -> Iterator[tuple[Installed, str]]:
+    """Every provider that is installed, and where it comes from: distribution, version and module."""
+    for each in installed(PROVIDERS).values():
+        yield each, f"{each.distribution or f'recon {__version__}'} ({each.module})"

@@ -417,6 +417,64 @@ def test_a_file_put_in_its_place_by_hand_is_noticed(code: str, tmp_path: Path) -
     assert list(places_files(path)) == []
 
 
+# Providers
+
+
+PROVIDER_FOLDERS = sorted(
+    path.name for path in (PACKAGE / "sources" / "providers").iterdir() if (path / "provider.py").exists()
+)
+KNOW_PROVIDERS = ("simulation", "sources/recorded", "cli/example.py")
+"""What stands in for the world plays each provider by its name; the example file shows the built-in ones."""
+
+
+def plain_texts(path: Path) -> Iterator[ast.Constant]:
+    """The text constants of a file that are code: no docstrings, and no texts that are statements of their own."""
+    tree = tree_of(path)
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node
+
+
+def named_providers(path: Path) -> Iterator[str]:
+    own = path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else ""
+    for name in PROVIDER_FOLDERS:
+        if own.startswith(f"sources/providers/{name}/"):
+            continue
+        word = re.compile(rf"(?<![\w/-]){name}(?![\w/-]| §)")
+        for node in plain_texts(path):
+            if word.search(str(node.value)):
+                yield f"{where(path, node)} names {name}: {str(node.value)[:60]!r}"
+        for node, target in imports(path):
+            if target.startswith(f"recon.sources.providers.{name}"):
+                yield f"{where(path, node)} imports {target}"
+
+
+def test_a_provider_is_named_in_its_own_folder_only() -> None:
+    assert len(PROVIDER_FOLDERS) >= 2
+    none(
+        problem
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if not path.relative_to(PACKAGE).as_posix().startswith(KNOW_PROVIDERS)
+        for problem in named_providers(path)
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'good = provider == "shkeeper"',
+        'PATHS = ("shkeeper:metadata.externalId",)',
+        'hint = f"use request_network or {other}"',
+        "from recon.sources.providers.shkeeper.api import Shkeeper",
+    ],
+)
+def test_a_provider_named_elsewhere_is_noticed(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(code)
+    assert list(named_providers(path))
+
+
 # The columnar code
 
 

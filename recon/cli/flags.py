@@ -22,6 +22,7 @@ from recon.cli.common import (
     write_stdout,
 )
 from recon.cli.lazy import DIFFERENCES, DONE
+from recon.sources.providers.installed import first_provider
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,7 +70,7 @@ def status(config_path: Path | None, output: str) -> None:
 @flags.command()
 @config_option
 @click.option("--recipe", required=True, metavar="NAME", help="incident, migration, merged, cutoff, read-only or own.")
-@click.option("--sick", default="request_network", show_default=True, help="The rail that misbehaves.")
+@click.option("--sick", default=first_provider(), show_default=True, help="The rail that misbehaves.")
 @click.option("--to", "safe", metavar="RAIL", help="The rail payments go to; the other of the two unless named.")
 @click.option("--out", type=NewFilePath(), help="Plan file to write.")
 @click.option("--plan", "evidence", type=_PLAN, help="Plan of corrections that says what is not credited.")

@@ -20,6 +20,7 @@ from recon.cli.common import (
     settings_from,
 )
 from recon.cli.lazy import DONE, REFUSED
+from recon.sources.providers.installed import first_provider, providers
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,7 +50,7 @@ def gates() -> None:
 
 
 @gates.command()
-@click.argument("provider", default="request_network")
+@click.argument("provider", default=first_provider())
 @config_option
 @evidence_options
 @format_option
@@ -145,7 +146,7 @@ def judged(settings: Settings, provider: str, *, question: str, now: datetime, g
 def rail_of(settings: Settings, word: str) -> str:
     """Our name for a rail that a command names. Raises UsageError when there is none of that name."""
     if (rail := settings.values.flags.words().rail(word)) is None:
-        raise click.UsageError(f"{word[:60]!r} is no rail that is known; use request_network or shkeeper.")
+        raise click.UsageError(f"{word[:60]!r} is no rail that is known; use {' or '.join(providers())}.")
     return rail
 
 

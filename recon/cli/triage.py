@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
-SECRET_VARIABLES: Final = {
-    "request_network": ("RECON_REQUEST_NETWORK_WEBHOOK_SECRET", "RECON_REQUEST_NETWORK_WEBHOOK_SECRET_OLD"),
-    "shkeeper": ("RECON_SHKEEPER_API_KEY", "RECON_SHKEEPER_API_KEY_OLD"),
-}
-"""Where webhook secrets are looked for; the second of each is the one that is being replaced."""
 
 
 @click.group()
@@ -223,7 +218,7 @@ def _health(settings: Settings) -> list[Health]:
     from recon.setup.doctor import check_sources
     from recon.setup.open_rails import backend_probes, open_prober
 
-    own = ("configuration", "output", "providers", "chains")
+    own = ("configuration", "output", "installed", "providers", "chains")
     checks = [check for check in check_sources(settings) if check.name not in own]
     found = [Health(check.name, is_up=check.state != "failed", says=check.says) for check in checks]
     try:
@@ -286,10 +281,11 @@ def _triaged(places: tuple[Path, ...], settings: Settings | None, given: dict[st
 def _secrets(settings: Settings | None) -> dict[str, tuple[Secret, ...]]:
     """The webhook secrets that are set, by provider."""
     from recon.setup.file import MissingSecretError
+    from recon.setup.plugins import webhook_secret_variables
     from recon.sources.http import Secret
 
     found: dict[str, tuple[Secret, ...]] = {}
-    for provider, variables in SECRET_VARIABLES.items():
+    for provider, variables in webhook_secret_variables(settings).items():
         for variable in variables:
             text = os.environ.get(variable, "")
             if settings is not None:

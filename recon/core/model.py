@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from recon.core.installed import PROVIDERS, built_in
+
 STATUSES: Final = ("pending", "processing", "confirmed", "completed", "failed", "cancelled", "refunded")
 OPEN: Final = ("pending", "processing")
 COMPLETE: Final = ("completed", "confirmed")
@@ -244,12 +246,12 @@ class Policy:
     while it is empty, fees are not judged.
     """
 
-    providers: tuple[str, ...] = ("request_network", "shkeeper")
+    providers: tuple[str, ...] = field(default_factory=lambda: tuple(built_in(PROVIDERS)))
     chain_ids: tuple[int, ...] = (1, 56, 137, 8453, 42161)
     confirmations_min: Mapping[int, int] = field(default_factory=dict)
     confirmations_min_default: int = 12
     tolerance_ppm: Mapping[str, tuple[int, int]] = field(
-        default_factory=lambda: {"request_network": (0, 0), "shkeeper": (50_000, 50_000)}
+        default_factory=lambda: {name: each.tolerance_ppm for name, each in built_in(PROVIDERS).items()}
     )
     provider_proves: tuple[str, ...] = ()
     confirmed_means_completed: bool = True

@@ -22,9 +22,10 @@ from recon.core.values import ABSENT, STAMP, parents_of, same, to_extended, valu
 from recon.core.version import __version__
 from recon.plans.file import change_id, seal_plan
 from recon.sources.payments.documents import DocumentReader, plain_document
+from recon.sources.providers.installed import providers, rail_with_funds_accounts
 
-PROVIDER: Final = "shkeeper"
-BASE: Final = "metadata.providers.shkeeper"
+PROVIDER: Final = rail_with_funds_accounts()
+BASE: Final = f"metadata.providers.{PROVIDER}"
 REFERENCE_PATH: Final = f"{BASE}.fundsAccount"
 EXTERNAL_PATH: Final = f"{BASE}.externalId"
 NOTE_PATH: Final = f"{BASE}.note"
@@ -33,7 +34,7 @@ PARTS: Final = ("payment_id", "order_id", "offer_id", "buyer_id", "external_id",
 """What a reference may be made of: fields of the payments table."""
 
 DEFAULT_REFERENCE: Final = "funds:{order_id}:{currency}"
-DEFAULT_NOTE: Final = "legacy SHKeeper payment, mapped by recon backfill"
+DEFAULT_NOTE: Final = f"legacy {providers()[PROVIDER].title} payment, mapped by recon backfill"
 EXPIRES: Final = timedelta(hours=24)
 
 

@@ -25,6 +25,7 @@ from recon.plans.limits import Limits, limits_hit
 from recon.plans.orphans import missing_local
 from recon.plans.summary import Summary
 from recon.sources.payments.fields import FieldPaths
+from recon.sources.providers.installed import providers
 from recon.verdicts.engine import Engine, open_engine, usual_memory_bytes
 from recon.verdicts.judge import Judgement, horizon_of, judge, lost_rows
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from recon.snapshots.sealed import Snapshot
 
 _ROWS_AT_ONCE = 5_000
-_PROVIDERS = ("request_network", "shkeeper")
 
 
 class PolicyError(RefusedError):
@@ -98,7 +98,7 @@ def make_plan(
         snapshot=snapshot.digest,
         window=dict(snapshot.manifest["selection"]),
         coverage=tuple(coverage),
-        summary=Summary(judgement, findings, coverage, policy, providers=_PROVIDERS).as_dict(),
+        summary=Summary(judgement, findings, coverage, policy, providers=tuple(providers())).as_dict(),
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from recon.core.registry.transitions import PATHS
 from recon.rails.flags.words import FORCE_PAYOUT_DEMO, bool_of
 from recon.rails.gates.records import Deliveries, DeliveryRecord
+from recon.sources.providers.installed import providers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +31,7 @@ _PLACEHOLDER: Final = re.compile(
 _KEYS: Final = ("request_id", "reference", "external_id")
 _COLUMNS: Final = ("payment_id", "provider", "provider_raw", "status", "is_test", "simulated", "created_at", *_KEYS)
 
-BACKEND_SECRETS: Final = (
-    "REQUEST_NETWORK_API_KEY",
-    "REQUEST_NETWORK_WEBHOOK_SECRET",
-    "SHKEEPER_API_URL",
-    "SHKEEPER_API_KEY",
-    "SHKEEPER_WEBHOOK_SECRET",
-)
+BACKEND_SECRETS: Final = tuple(name for each in providers().values() for name in each.flags.secrets)
 """What the backend needs to reach its providers and to know their webhooks, by the usual names."""
 
 
@@ -235,7 +230,7 @@ def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:
     if counts is None:
         return [_unknown(name, looked, "payments") for name in names]
     words = ", ".join(f"{row['word'] or '(none)'}: {row['payments']}" for row in counts.legacy[:10])
-    unknown = [row for row in counts.legacy if row["provider"] not in ("request_network", "shkeeper", "test")]
+    unknown = [row for row in counts.legacy if row["provider"] not in (*providers(), "test")]
     stuck = sum(row["payments"] for row in counts.unresolved)
     whole = looked.problems.get("payments")
     note = f" Not all of them were read: {whole}" if whole else ""

@@ -13,6 +13,7 @@ from typing import Literal
 
 from recon.core.errors import ReconError, RefusedError, SourceError
 from recon.setup.open_sources import Opening
+from recon.setup.plugins import installed_providers
 from recon.setup.settings import Settings
 
 State = Literal["ok", "warning", "failed"]
@@ -44,6 +45,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     opening = Opening(settings)
     yield _configuration(settings)
     yield _output(settings)
+    yield _installed()
     yield _attempt("database", lambda: _store_says(settings, opening))
     for name in settings.providers:
         yield _attempt(name, lambda name=name: _says(opening.claim(name)))  # type: ignore[misc]
@@ -72,6 +74,11 @@ def _configuration(settings: Settings) -> Check:
     if missing:
         return Check("configuration", "warning", f"{settings.source} is sound, but has {'; '.join(missing)}.")
     return Check("configuration", "ok", f"{settings.source} is sound.")
+
+
+def _installed() -> Check:
+    listed = ", ".join(f"{each.name} from {origin}" for each, origin in installed_providers())
+    return Check("installed", "ok", f"Providers: {listed}.")
 
 
 def _output(settings: Settings) -> Check:

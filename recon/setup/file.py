@@ -12,24 +12,20 @@ import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from recon.core.errors import ConfigError, UsageError
 from recon.core.ids import normalise_address
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
+from recon.sources.providers.installed import providers
+from recon.sources.providers.sections import Seconds, Section, Whole, refuse_bool
 
 CONFIG_NAME = "recon.toml"
 FILE_MAX_BYTES = 1_000_000
 URI_VARIABLE = "RECON_MONGO_URI"
-_SECRET_KEYS = {
-    ("mongo", "uri"): URI_VARIABLE,
-    ("request_network", "api_key"): "RECON_REQUEST_NETWORK_API_KEY",
-    ("request_network", "webhook_secret"): "RECON_REQUEST_NETWORK_WEBHOOK_SECRET",
-    ("shkeeper", "api_key"): "RECON_SHKEEPER_API_KEY",
-}
 
 
 class ConfigFileError(ConfigError):
@@ -84,12 +80,6 @@ class WindowError(UsageError):
         )
 
 
-def _refuse_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("a whole number is wanted, not true or false")
-    return value
-
-
 def _address(value: str) -> str:
     if (address := normalise_address(value)) is None:
         raise ValueError(f"{value[:60]!r} is no address (0x and 40 hex digits)")
@@ -102,25 +92,9 @@ def _amount(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def web_url(value: str) -> str:
-    """The address without a slash at its end; ValueError when it is none."""
-    if not re.match(r"https?://[^/\s?#]+", value) or any(ch.isspace() for ch in value):
-        raise ValueError("an address that begins with http:// or https:// is wanted")
-    return value.rstrip("/")
-
-
-Whole = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)]
-Percent = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, le=100)]
+Percent = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=100)]
 AddressText = Annotated[str, AfterValidator(_address)]
 AmountText = Annotated[str, BeforeValidator(_amount), Field(pattern=r"^[0-9]{1,38}(\.[0-9]{1,38})?$")]
-WebUrl = Annotated[str, AfterValidator(web_url)]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are refused, and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class TargetSection(Section):
@@ -146,42 +120,10 @@ class WindowSection(Section):
     date: Literal["created", "updated"] = "created"
 
 
-class RequestNetworkSection(Section):
-    """``[request_network]``: the provider's API; naming the section puts it in scope unless ``enabled`` says no."""
-
-    enabled: bool | None = None
-    base_url: WebUrl = "https://api.request.network"
-    api_key_variable: str = "RECON_REQUEST_NETWORK_API_KEY"
-    webhook_secret_variable: str = "RECON_REQUEST_NETWORK_WEBHOOK_SECRET"  # noqa: S105 - a name, not the secret
-    account: str = Field(default="", max_length=200)
-    calls_per_s: float = Field(default=5.0, gt=0, le=1000)
-    timeout_s: Seconds = 20.0
-
-
-class CoinSection(Section):
-    """``[shkeeper.coins]``: which token on which chain one of the gateway's coin names means."""
-
-    chain_id: Whole
-    symbol: str = Field(min_length=1, max_length=20)
-
-
-class ShkeeperSection(Section):
-    """``[shkeeper]``: the self-hosted gateway; naming the section puts it in scope unless ``enabled`` says no."""
-
-    enabled: bool | None = None
-    base_url: WebUrl = "http://127.0.0.1:5000"
-    api_key_variable: str = "RECON_SHKEEPER_API_KEY"
-    health_path: str | None = Field(default=None, pattern=r"^/[^\s]*$", max_length=200)
-    account: str = Field(default="", max_length=200)
-    coins: dict[str, CoinSection] = Field(default_factory=dict)
-    calls_per_s: float = Field(default=5.0, gt=0, le=1000)
-    timeout_s: Seconds = 60.0
-
-
 class ChainSection(Section):
     """``[[chains]]``: one chain. Endpoints are asked in order; ``${NAME}`` in one stands for a secret."""
 
-    chain_id: Annotated[int, BeforeValidator(_refuse_bool), Field(gt=0)]
+    chain_id: Annotated[int, BeforeValidator(refuse_bool), Field(gt=0)]
     endpoints: tuple[SecretStr, ...] = Field(default=(), max_length=20)
     confirmations_min: Whole | None = None
     name: str | None = Field(default=None, max_length=60)
@@ -210,7 +152,7 @@ class TokenSection(Section):
     chain_id: Whole
     address: AddressText
     symbol: str = Field(min_length=1, max_length=20)
-    decimals: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, le=77)]
+    decimals: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=77)]
 
 
 class EmitterSection(Section):
@@ -259,7 +201,7 @@ class HealthSection(Section):
 class ApprovalsSection(Section):
     """``[approvals]``: how many people must have approved a plan before it is applied."""
 
-    approvals_min: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, le=2)] = 0
+    approvals_min: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=2)] = 0
     author_may_approve: bool = True
     two_person_above: dict[str, AmountText] = Field(default_factory=dict)
 
@@ -293,8 +235,8 @@ class OutputSection(Section):
     mode: Literal["0600", "0640", "0660", "0644", "0664"] = "0600"
 
 
-class SettingsFile(BaseSettings):
-    """The sections of ``recon.toml``; a ``RECON_SECTION__KEY`` variable beats what the file says."""
+class _Before(BaseSettings):
+    """What stands before the providers."""
 
     model_config = SettingsConfigDict(
         env_prefix="RECON_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
@@ -305,8 +247,22 @@ class SettingsFile(BaseSettings):
     mongo: MongoSection = MongoSection()
     fields: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     window: WindowSection = WindowSection()
-    request_network: RequestNetworkSection = RequestNetworkSection()
-    shkeeper: ShkeeperSection = ShkeeperSection()
+
+
+if TYPE_CHECKING:
+    _WithProviders = _Before
+else:
+    # Each provider that is installed has a section under its own name.
+    _WithProviders = create_model(
+        "_WithProviders",
+        __base__=_Before,
+        **{name: (each.section(), each.section()()) for name, each in providers().items()},
+    )
+
+
+class SettingsFile(_WithProviders):
+    """The sections of ``recon.toml``; a ``RECON_SECTION__KEY`` variable beats what the file says."""
+
     chains: tuple[ChainSection, ...] = ()
     merchant: MerchantSection = MerchantSection()
     tokens: tuple[TokenSection, ...] = ()
@@ -374,8 +330,18 @@ def parse_settings(content: Mapping[str, Any], *, name: str = CONFIG_NAME) -> Se
         raise _explain(error, name) from error
 
 
+def _secret_keys() -> dict[tuple[str, str], str]:
+    """Keys that would hold a secret, and the variable that holds it instead: for each ``x_variable`` the key ``x``."""
+    keys = {("mongo", "uri"): URI_VARIABLE}
+    for name, each in providers().items():
+        for setting, info in each.section().model_fields.items():
+            if setting.endswith("_variable"):
+                keys[name, setting.removesuffix("_variable")] = str(info.default)
+    return keys
+
+
 def _refuse_secrets(content: Mapping[str, Any], name: str) -> None:
-    for (section, key), variable in _SECRET_KEYS.items():
+    for (section, key), variable in _secret_keys().items():
         part = content.get(section)
         if isinstance(part, dict) and key in part:
             raise SecretInFileError(path=name, key=f"{section}.{key}", variable=variable)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from recon.rails.flags.probes import HttpProber, Probe, ProbeAnswer, Prober
+from recon.rails.flags.probes import HttpProber, Probe, ProbeAnswer, Prober, default_probe
 from recon.setup.file import MissingSecretError
-from recon.setup.rail_sections import SecretOf, rail_probe
+from recon.setup.rail_sections import SecretOf
 from recon.setup.settings import Settings
+from recon.sources.providers.installed import providers
 
 
 class RecordedProber:
@@ -45,14 +46,18 @@ def default_probes(settings: Settings) -> dict[str, Probe]:
     """How each configured rail is asked where the configuration names no probe of its own."""
     if settings.world is not None:
         return {name: Probe(name, "http://recorded.invalid/") for name in settings.providers}
-    found: dict[str, Probe] = {}
-    network, shkeeper = settings.values.request_network, settings.values.shkeeper
-    if "request_network" in settings.providers:
-        try:
-            key = settings.secret(network.api_key_variable, purpose="Request Network").get_secret_value()
-        except MissingSecretError:
-            key = None
-        found |= rail_probe("request_network", network.base_url, api_key=key)
-    if "shkeeper" in settings.providers:
-        found |= rail_probe("shkeeper", shkeeper.base_url, health_path=shkeeper.health_path)
-    return found
+    found = {
+        name: default_probe(name, settings.section(name), key=_key_of(settings, name)) for name in settings.providers
+    }
+    return {name: probe for name, probe in found.items() if probe is not None}
+
+
+def _key_of(settings: Settings, provider: str) -> str | None:
+    """The key that a rail is asked with, where one is set."""
+    variable = getattr(settings.section(provider), "api_key_variable", None)
+    if variable is None:
+        return None
+    try:
+        return settings.secret(variable, purpose=providers()[provider].title).get_secret_value()
+    except MissingSecretError:
+        return None

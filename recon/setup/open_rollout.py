@@ -159,12 +159,9 @@ def _secrets_present(settings: Settings, values: Mapping[str, str | None] | None
     if values is None:
         raise NoFlagFileError(source=settings.source)
     found = {name: is_present(values.get(name)) for name in settings.values.flags.secrets}
-    own = settings.values
     if settings.world is None:
-        named = {own.mongo.uri_variable: True}
-        named[own.request_network.api_key_variable] = "request_network" in settings.providers
-        named[own.shkeeper.api_key_variable] = "shkeeper" in settings.providers
-        for variable in (name for name, needed in named.items() if needed):
+        keys = [getattr(settings.section(name), "api_key_variable", None) for name in settings.providers]
+        for variable in (settings.values.mongo.uri_variable, *filter(None, keys)):
             try:
                 found[variable] = is_present(settings.secret(variable, purpose="preflight").get_secret_value())
             except MissingSecretError:

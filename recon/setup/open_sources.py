@@ -25,6 +25,8 @@ from recon.sources.interface import (
     Progress,
     Reading,
 )
+from recon.sources.providers.installed import providers
+from recon.sources.providers.provider import OpeningTerms, Provider
 
 if TYPE_CHECKING:
     import httpx
@@ -138,7 +140,17 @@ class Opening:
 
     def claim(self, name: str) -> ClaimSource:
         """A provider by its normalised name. Raises ConfigError when its key is missing."""
-        return {"request_network": self._request_network, "shkeeper": self._shkeeper}[name]()
+        provider, section = providers()[name], self.settings.section(name)
+        return provider.open(
+            OpeningTerms(
+                section=section,
+                secret=lambda variable: self._key(variable, provider.title),
+                registry=self.registry,
+                home=self.settings.home,
+                calls_per_s=self._rate(section.calls_per_s),
+                **self._manner(provider),
+            )
+        )
 
     def chain(self, chain_id: int) -> ChainSource:
         """A chain. Raises ConfigError when an endpoint cannot be used."""
@@ -175,9 +187,7 @@ class Opening:
 
     def accounts(self) -> tuple[str, ...]:
         """``provider:account`` of every provider in scope."""
-        values = self.settings.values
-        named = {"request_network": values.request_network.account, "shkeeper": values.shkeeper.account}
-        return tuple(f"{name}:{named[name]}" for name in sorted(self.settings.providers))
+        return tuple(f"{name}:{self.settings.section(name).account}" for name in sorted(self.settings.providers))
 
     def _section(self, chain_id: int) -> ChainSection:
         listed = {section.chain_id: section for section in self.settings.values.chains}
@@ -185,36 +195,6 @@ class Opening:
 
     def _now_ms(self) -> int:
         return int(self.settings.now().timestamp() * 1000)
-
-    def _request_network(self) -> ClaimSource:
-        from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
-
-        given = self.settings.values.request_network
-        return RequestNetwork(
-            RequestNetworkSettings(
-                api_key=self._key(given.api_key_variable, "Request Network"),
-                base_url=given.base_url,
-                rate_per_s=self._rate(given.calls_per_s),
-                timeout_s=given.timeout_s,
-            ),
-            **self._manner("request_network_handler"),
-        )
-
-    def _shkeeper(self) -> ClaimSource:
-        from recon.sources.providers.shkeeper.api import Shkeeper, ShkeeperSettings
-
-        given = self.settings.values.shkeeper
-        return Shkeeper(
-            ShkeeperSettings(
-                base_url=given.base_url,
-                api_key=self._key(given.api_key_variable, "SHKeeper"),
-                health_path=given.health_path,
-                coins={name: (coin.chain_id, coin.symbol) for name, coin in given.coins.items()},
-                rate_per_s=self._rate(given.calls_per_s),
-                timeout_s=given.timeout_s,
-            ),
-            **self._manner("shkeeper_handler"),
-        )
 
     def _key(self, variable: str, purpose: str) -> Secret:
         from recon.sources.http import Secret
@@ -226,15 +206,16 @@ class Opening:
     def _rate(self, calls_per_s: float) -> float:
         return calls_per_s if self.world is None else _RECORDED_RATE_PER_S
 
-    def _manner(self, handler: str) -> dict[str, Any]:
-        """How a provider is reached: over the network, or through a handler of the recorded world."""
-        if self.world is None:
-            return {"registry": self.registry}
+    def _manner(self, provider: Provider) -> dict[str, Any]:
+        """How a provider is reached: over the network, or as the recorded world answers for it."""
+        if self.world is None or provider.recorded is None:
+            return {}
         from recon.sources.http import Clock
-        from recon.sources.recorded import world as recorded
 
-        transport = _transport(getattr(recorded, handler)(self.world))
-        return {"registry": self.registry, "transport": transport, "clock": Clock(self._now_ms, sleep=_no_sleep)}
+        return {
+            "transport": _transport(provider.recorded(self.world)),
+            "clock": Clock(self._now_ms, sleep=_no_sleep),
+        }
 
 
 def mongo_uri(secret: SecretStr) -> str:

@@ -12,9 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from recon.plans.backfill import DEFAULT_NOTE, DEFAULT_REFERENCE
 from recon.rails.flags.plan import FlagSetup
-from recon.rails.flags.probes import Probe, default_probe
+from recon.rails.flags.probes import Probe
 from recon.rails.flags.recipes import Recipe, find_recipe, recipe_of_settings
-from recon.rails.flags.words import REQUEST_NETWORK_ENABLED, FlagKind, FlagWords
+from recon.rails.flags.words import FlagKind, FlagWords, rail_switches
 from recon.rails.gates.records import GateLimits
 from recon.rails.preflight import BACKEND_SECRETS
 
@@ -77,7 +77,7 @@ class FlagsSection(_Part):
     spellings: dict[str, str] = Field(default_factory=dict)
     extra_providers: tuple[str, ...] = ()
     extra_flags: dict[str, FlagKind] = Field(default_factory=dict)
-    rail_switches: dict[str, str] = Field(default_factory=lambda: {"request_network": REQUEST_NETWORK_ENABLED})
+    rail_switches: dict[str, str] = Field(default_factory=rail_switches)
     secrets: tuple[str, ...] = BACKEND_SECRETS
     health: dict[str, ProbeSection] = Field(default_factory=dict)
     readback: tuple[ProbeSection, ...] = ()
@@ -192,12 +192,3 @@ def _probe(name: str, part: ProbeSection, secret_of: SecretOf) -> Probe:
         timeout_s=part.timeout_s,
         wants_json=part.wants_json,
     )
-
-
-def rail_probe(
-    provider: str, base_url: str, *, health_path: str | None = None, api_key: str | None = None
-) -> Mapping[str, Probe]:
-    """How a rail of the configuration is asked by default, as a mapping that is empty for an unknown one."""
-    headers = {"x-api-key": api_key} if api_key and provider == "request_network" else None
-    probe = default_probe(provider, base_url, health_path=health_path, headers=headers)
-    return {} if probe is None else {provider: probe}

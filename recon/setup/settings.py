@@ -35,9 +35,10 @@ from recon.setup.file import (
     WrongSettingError,
     parse_settings,
     read_toml,
-    web_url,
 )
 from recon.sources.interface import Selection
+from recon.sources.providers.installed import providers
+from recon.sources.providers.sections import web_url
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -80,6 +81,10 @@ class Settings:
     def target_name(self) -> str:
         """The name the user gave this target; a recorded world brings its own."""
         return self.values.target.name or str((self.world or {}).get("target_name", ""))
+
+    def section(self, provider: str) -> Any:
+        """The section of an installed provider, of the model that it names."""
+        return getattr(self.values, provider)
 
     def now(self) -> datetime:
         """The time of this run: the clock, or the moment at which a recorded world stands still."""
@@ -139,10 +144,7 @@ class Settings:
         """The providers that are in scope; in a recorded world those whose answers were recorded."""
         names = {
             name: name in self.values.model_fields_set if section.enabled is None else section.enabled
-            for name, section in (
-                ("request_network", self.values.request_network),
-                ("shkeeper", self.values.shkeeper),
-            )
+            for name, section in ((name, self.section(name)) for name in providers())
         }
         folder = self.recorded_dir
         if folder is not None and not any(names.values()):
@@ -209,7 +211,11 @@ class Settings:
                 c.chain_id: c.confirmations_min for c in self.values.chains if c.confirmations_min is not None
             },
             confirmations_min_default=rules.confirmations_min_default,
-            tolerance_ppm={**default.tolerance_ppm, **rules.tolerance_ppm},
+            tolerance_ppm={
+                **default.tolerance_ppm,
+                **{name: providers()[name].tolerance_ppm for name in self.providers},
+                **rules.tolerance_ppm,
+            },
             provider_proves=rules.provider_proves,
             confirmed_means_completed=rules.confirmed_means_completed,
             stuck_after_ms=rules.stuck_after_min * 60_000,

@@ -7,6 +7,7 @@ from typing import Final
 
 import narwhals as nw
 
+from recon.sources.providers.installed import rails_that_pay_out
 from recon.verdicts.links import Frame, claim_key, is_true, one_if
 
 CARRIED: Final = (
@@ -38,7 +39,7 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
         aml_blocked=is_true(nw.col("aml_blocked")),
         direction=nw.col("direction").fill_null("in"),
         claim_key=claim_key(
-            paid_out=(nw.col("provider") == "shkeeper") & (nw.col("direction").fill_null("in") != "in")
+            paid_out=nw.col("provider").is_in(rails_that_pay_out()) & (nw.col("direction").fill_null("in") != "in")
         ),
     )
     unkeyed = rows.filter(nw.col("claim_key").is_null() & ~nw.col("reference_topic").is_null()).select(

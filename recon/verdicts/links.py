@@ -13,6 +13,7 @@ from typing import Any, Final
 import narwhals as nw
 
 from recon.core.model import Policy
+from recon.sources.providers.installed import rails_by_external_id
 
 Frame = nw.LazyFrame[Any]
 Keep = Callable[[Frame], Frame]
@@ -45,7 +46,11 @@ def claim_key(*, paid_out: nw.Expr) -> nw.Expr:
     Args:
         paid_out: Whether it is an object of money going out; a payout may have the key of an invoice.
     """
-    known = nw.when(nw.col("provider") == "shkeeper").then(nw.col("external_id")).otherwise(nw.col("request_id"))
+    known = (
+        nw.when(nw.col("provider").is_in(rails_by_external_id()))
+        .then(nw.col("external_id"))
+        .otherwise(nw.col("request_id"))
+    )
     prefix = nw.when(paid_out).then(nw.lit("payout|")).otherwise(nw.lit("pay|"))
     return nw.when(~known.is_null()).then(nw.concat_str([prefix, nw.col("provider"), nw.lit("|"), known]))
 

@@ -8,8 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from recon.rails.flags.errors import ProbeSettingError, RecipeError
+from recon.rails.flags.probes import default_probe
 from recon.rails.gates.records import GateLimits
-from recon.setup.rail_sections import FlagsSection, GatesSection, rail_probe
+from recon.setup.rail_sections import FlagsSection, GatesSection
+from recon.sources.providers.request_network.settings import RequestNetworkSection
 
 
 def secret(variable: str, purpose: str) -> str:
@@ -44,9 +46,10 @@ def test_a_probe_takes_its_secrets_from_the_environment_and_never_shows_them() -
         checkout={"request_network": {"url": "http://backend/api/payment/request-network/intents"}},  # type: ignore[dict-item]
         restart=("systemctl", "restart", "backend"),
     )
-    setup = section.setup(
-        defaults=rail_probe("request_network", "https://api.example", api_key="k3y"), secret_of=secret
-    )
+    network = RequestNetworkSection(base_url="https://api.example")
+    probe = default_probe("request_network", network, key="k3y")
+    assert probe is not None
+    setup = section.setup(defaults={"request_network": probe}, secret_of=secret)
     assert dict(setup.health["shkeeper"].headers) == {"x-key": "s3cret"}
     assert set(setup.health) == {"shkeeper", "request_network"}
     assert "s3cret" not in repr(setup)
@@ -71,4 +74,4 @@ def test_a_probe_that_cannot_work_is_refused() -> None:
 
 
 def test_nobody_knows_how_to_ask_an_unknown_rail() -> None:
-    assert rail_probe("paypal", "https://host") == {}
+    assert default_probe("paypal", None) is None

@@ -14,6 +14,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from recon.core.installed import PROVIDERS, installed
+
 TRANSFER_WITH_REFERENCE_AND_FEE = "0x9f16cbcc523c67a60c450e5ffe4f3b7b6dbe772e7abcadb2686ce029a9a0a2b6"
 """topic0 of ``TransferWithReferenceAndFee(address,address,uint256,bytes,uint256,address)``; four contracts emit it."""
 
@@ -127,7 +129,7 @@ def load_registry() -> Registry:
     }
     tokens = {(row["chain_id"], row["address"]): Token(**row) for row in _data("tokens.json")}
     emitters = {(row["chain_id"], row["address"]): Emitter(**row) for row in _data("emitters.json")}
-    providers = {alias: name for name, aliases in _data("providers.json").items() for alias in (name, *aliases)}
+    providers = {alias: name for name, each in installed(PROVIDERS).items() for alias in (name, *each.thing.aliases)}
     return _registry(chains, tokens, emitters, providers)
 
 

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Final
 from recon.core.errors import SourceError, UsageError
 from recon.core.text import clean_text
 from recon.core.times import epoch_second, parse_iso, second_text
+from recon.sources.providers.installed import providers, webhooks_of
 
 PIECE_BYTES: Final = 8 * 1024 * 1024
 LINE_MAX_BYTES: Final = 1024 * 1024
@@ -30,15 +31,6 @@ LINE_MAX_BYTES: Final = 1024 * 1024
 
 EXPANDED_MAX_BYTES: Final = 256 * 1024**3
 """Most bytes that one file may expand to."""
-
-ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
-    "request_network": ("/api/payment/request-network/webhook",),
-    "shkeeper": ("/api/payment/shkeeper/webhook", "/api/payment/shkeeper/callback"),
-}
-"""The backend's webhook routes by provider; a configuration may name others."""
-
-GOOD: Final[Mapping[str, tuple[int, ...]]] = {"shkeeper": (202,)}
-"""Statuses that a provider takes for success; for all others every 2xx is."""
 
 BURST_FAILURES_MIN: Final = 5
 """Failures in one minute from which it counts as part of a burst."""
@@ -64,7 +56,7 @@ class RouteError(UsageError):
     def __init__(self, *, text: str) -> None:
         super().__init__(
             f"{clean_text(text, limit=80)!r} is no route; write provider and path, for example "
-            "request_network=/api/payment/request-network/webhook."
+            f"{next(f'{name}={routes[0]}' for name, routes in webhook_routes().items())}."
         )
 
 
@@ -175,7 +167,7 @@ def parse_routes(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
         if not re.fullmatch(r"[\w.-]{1,40}", provider) or not re.fullmatch(r"/[\x21-\x7e]{1,200}", path):
             raise RouteError(text=text)
         routes[provider] = (*routes.get(provider, ()), path)
-    return routes or dict(ROUTES)
+    return routes or webhook_routes()
 
 
 def triage_access_log(
@@ -195,7 +187,7 @@ def triage_access_log(
     Raises:
         LogFileError: A file cannot be opened.
     """
-    named = routes or ROUTES
+    named = routes or webhook_routes()
     flat = [(provider, path.encode()) for provider, paths in sorted(named.items()) for path in paths]
     reader = _Reader([path for _, path in flat])
     for file in files:
@@ -458,9 +450,14 @@ def _json_second(row: Mapping[str, Any]) -> int | None:
     return None
 
 
+def webhook_routes() -> dict[str, tuple[str, ...]]:
+    """The backend's webhook routes by provider; a configuration may name others."""
+    return {name: each.webhooks.routes for name, each in providers().items() if each.webhooks.routes}
+
+
 def is_good(provider: str, status: int) -> bool:
-    """Whether a provider takes a status for success: SHKeeper only 202, all others any 2xx."""
-    return status in GOOD[provider] if provider in GOOD else 200 <= status < 300
+    """Whether a provider takes a status for success; one that is not installed takes any 2xx."""
+    return webhooks_of(provider).takes(status)
 
 
 def _route(

@@ -20,8 +20,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from recon.investigation.incident.access_log import is_good
-from recon.sources.deliveries.records import Delivery, trigger_of
+from recon.sources.deliveries.records import Delivery
 from recon.sources.http import Secret
+from recon.sources.providers.installed import rails_by_external_id, webhooks_of
 from recon.sources.providers.webhooks import UnknownWebhookProviderError, verify_webhook
 
 SUFFIXES: Final = (".client_id", ".checkout")
@@ -160,15 +161,18 @@ def _is_credited(each: CheckedDelivery) -> bool:
 def settlement_of(delivery: Delivery) -> Identity | None:
     """The payment that a delivery reports, so that a settlement reported by several deliveries counts once.
 
-    Request Network: the request (or reference) and its transaction. SHKeeper: the order, the triggering transaction and
-    the coin. Two payments of one request in one transaction look alike here; the amounts are kept apart by adding them.
+    The request (or reference, or external id) and its transaction; for a provider that tells the coin, the order, the
+    triggering transaction and the coin. Two payments of one request in one transaction look alike here; the amounts are
+    kept apart by adding them.
     """
     amount = _amount(delivery)
-    if delivery.provider == "shkeeper":
-        coin = str(trigger_of(delivery).get("crypto") or delivery.payload.get("crypto") or "")
+    webhooks = webhooks_of(delivery.provider)
+    if webhooks.tells_coin:
+        coin = str(webhooks.told(delivery.payload).get("crypto") or delivery.payload.get("crypto") or "")
         key = delivery.external_id
-        return None if key is None else ("shkeeper", key, delivery.tx_hash or "", coin)
-    key = delivery.request_id or delivery.reference
+        return None if key is None else (delivery.provider, key, delivery.tx_hash or "", coin)
+    key = delivery.external_id if delivery.provider in rails_by_external_id() else None
+    key = key or delivery.request_id or delivery.reference
     if key is None:
         return None
     part = "" if amount is None else format(amount[1].normalize(), "f")
@@ -204,9 +208,9 @@ def _verified(delivery: Delivery, body: bytes, keys: Sequence[Secret]) -> str:
             return "valid"
     except UnknownWebhookProviderError:
         return "no_secret"
-    stamp = delivery.headers.get("x-shkeeper-timestamp", "")
-    if stamp.isascii() and stamp.isdigit() and len(stamp) <= 12:
-        then = datetime.fromtimestamp(min(int(stamp), 253_402_300_799), UTC)
+    signed_at = webhooks_of(delivery.provider).signed_at(delivery.headers)
+    if signed_at is not None:
+        then = datetime.fromtimestamp(min(signed_at, 253_402_300_799), UTC)
         if any(verify_webhook(delivery.provider, delivery.headers, body, key, now=then) for key in keys):
             return "stale"
     return "invalid"
@@ -327,7 +331,7 @@ def _totals(checked: Iterable[CheckedDelivery]) -> Totals:
 
 def _amount(delivery: Delivery) -> tuple[str, Decimal] | None:
     """Currency and amount of this one payment, as the delivery reports them."""
-    source: Mapping[str, Any] = trigger_of(delivery) if delivery.provider == "shkeeper" else delivery.payload
+    source = webhooks_of(delivery.provider).told(delivery.payload)
     amount = _decimal(source.get("amount_crypto") or source.get("amount"))
     currency = source.get("crypto") or delivery.payload.get("paymentCurrency") or delivery.payload.get("currency")
     if amount is None or not isinstance(currency, str):

@@ -173,7 +173,7 @@ CAUSES: Final = (
           "Operator review: keep it pending. If the address is none of ours, the money is not ours.", "003 §2.10"),
     Cause("wrong_reference", "The money came with another reference, or past the proxy with none.",
           _stages((PROVEN, lambda f: f.verdict is V.REFERENCE_MISMATCH),
-                  (LIKELY, lambda f: not f.valid and bool(f.strays) and not f.is_shkeeper
+                  (LIKELY, lambda f: not f.valid and bool(f.strays) and not f.is_gateway
                    and not s.stray_elsewhere(f)),
                   (LIKELY, lambda f: not f.valid and f.verdict in (V.LOOKUP_FAILED, V.MISSING_REFERENCE)
                    and f.reference_story is not None)),
@@ -210,10 +210,10 @@ CAUSES: Final = (
           "Credit it from the chain's proof; have the gateway's invoice corrected by hand, it never will by itself.",
           "shkeeper §2.4 3"),
     Cause("second_transfer_dropped", "Two transfers came in one transaction and the gateway kept one.",
-          _when(lambda f: f.is_shkeeper and f.dropped_units > 0), (s.DROPPED, s.PROVIDER_SAYS, s.COVERED),
+          _when(lambda f: f.is_gateway and f.dropped_units > 0), (s.DROPPED, s.PROVIDER_SAYS, s.COVERED),
           "The chain counts both: reconcile from it.", "shkeeper §2.4 1"),
     Cause("lost_credit", "Simultaneous notifications made the gateway lose a credit.",
-          _when(lambda f: f.is_shkeeper and len(f.listed) > 1 and f.lost_credit_units > 0
+          _when(lambda f: f.is_gateway and len(f.listed) > 1 and f.lost_credit_units > 0
                 and (f.balance_units or 0) > 0),
           (s.LISTED, s.CLOSE_TOGETHER, s.PROVIDER_SAYS, s.COVERED), "The chain counts all: reconcile from it.",
           "shkeeper §2.4 4"),
@@ -250,7 +250,7 @@ CAUSES: Final = (
                                                                                  s.KEYS_STORED),
           "A correlation or configuration bug: compare the delivered ids with the stored ones. " + _REPLAY),
     Cause("callback_waits_for_202", "The gateway waits for HTTP 202 and repeats its callback every minute.",
-          _when(lambda f: f.is_shkeeper and f.is_open and bool(f.deliveries) and not f.was_accepted),
+          _when(lambda f: f.is_gateway and f.is_open and bool(f.deliveries) and not f.was_accepted),
           (s.DELIVERED_BAD, s.COVERED), "Make the callback route answer exactly 202; the next try then settles it.",
           "shkeeper §3"),
     Cause("retries_exhausted", "The provider has used up its tries and will never call again.",
@@ -258,7 +258,7 @@ CAUSES: Final = (
           "request-network §4 webhooks"),
     Cause("webhook_failed", "The webhook came and the backend answered with an error.",
           _when(lambda f: f.is_open and bool(f.deliveries) and not f.was_accepted and 404 not in f.answers
-                and not f.is_shkeeper),
+                and not f.is_gateway),
           (s.DELIVERED_BAD, s.COVERED), "See the backend's errors of that minute. " + _REPLAY, "003 §2.1"),
     Cause("accepted_not_applied", "The webhook was accepted and the row did not move.",
           _when(lambda f: f.is_open and f.is_incoming and f.was_accepted and f.is_covered and f.safety is None,

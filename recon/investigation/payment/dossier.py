@@ -17,6 +17,7 @@ from recon.core.model import Finding, Policy
 from recon.core.tables import DELIVERIES, table_of
 from recon.plans.findings import Describer
 from recon.sources.payments.fields import DEFAULT_CANDIDATES, stored_at
+from recon.sources.providers.installed import rails_by_external_id
 from recon.verdicts.engine import PolarsEngine
 from recon.verdicts.judge import BREAKS, LINKS, horizon_of
 
@@ -137,7 +138,7 @@ def claims_of(row: Row, claims: Iterable[Row]) -> list[Row]:
 
 def claim_key_of(claim: Row) -> str | None:
     """The key under which a provider object meets its payment; the same text as in :mod:`recon.verdicts.claims`."""
-    known = claim["external_id"] if claim["provider"] == "shkeeper" else claim["request_id"]
+    known = claim["external_id"] if claim["provider"] in rails_by_external_id() else claim["request_id"]
     prefix = "payout" if claim.get("object") == "payout" else "pay"
     return None if known is None else f"{prefix}|{claim['provider']}|{known}"
 

@@ -16,9 +16,7 @@ from recon.investigation.payment.dossier import Row
 from recon.investigation.payment.provider_facts import ProviderFacts
 from recon.investigation.payment.references import Parts, explain_reference, own_reference
 from recon.sources.payments.fields import DEFAULT_CANDIDATES, FieldPlace, stored_at
-
-RETRIES_RN: Final = 3
-"""Request Network tries three times after the first delivery, then never again."""
+from recon.sources.providers.installed import rails_with_one_time_addresses, webhooks_of
 
 INDEXER_LAG_MS: Final = 60 * 60_000
 """Indexers were seen 10 to 15 minutes behind; after an hour it is no longer lag."""
@@ -34,9 +32,9 @@ class Facts(ProviderFacts):
         return bool(self.row["direction"] == "in")
 
     @property
-    def is_shkeeper(self) -> bool:
-        """Whether SHKeeper handles it."""
-        return bool(self.row["provider"] == "shkeeper")
+    def is_gateway(self) -> bool:
+        """Whether its provider is a gateway that gives each payment an address of its own."""
+        return self.row["provider"] in rails_with_one_time_addresses()
 
     # Deliveries
 
@@ -58,16 +56,22 @@ class Facts(ProviderFacts):
     @property
     def was_accepted(self) -> bool:
         """Whether a delivery was answered in the way that its provider takes for success."""
-        good = (202,) if self.is_shkeeper else range(200, 300)
-        return any(answer in good for answer in self.answers if answer is not None)
+        takes = webhooks_of(self.row["provider"]).takes
+        return any(takes(answer) for answer in self.answers)
+
+    @property
+    def tries(self) -> int | None:
+        """After how many tries beyond the first its provider never sends again; None where it goes on."""
+        return webhooks_of(self.row["provider"]).gives_up_after
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether Request Network has used up its tries for a delivery without an answer it accepts."""
-        if self.is_shkeeper or not self.deliveries or self.was_accepted:
+        """Whether its provider has used up its tries for a delivery without an answer it accepts."""
+        tries = self.tries
+        if tries is None or not self.deliveries or self.was_accepted:
             return False
         attempts = [row["attempt"] for row in self.deliveries if row["attempt"] is not None]
-        return len(self.deliveries) > RETRIES_RN or max(attempts, default=0) >= RETRIES_RN
+        return len(self.deliveries) > tries or max(attempts, default=0) >= tries
 
     @property
     def answered_text(self) -> str:

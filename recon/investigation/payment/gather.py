@@ -29,6 +29,7 @@ from recon.sources.interface import (
     no_progress,
 )
 from recon.sources.payments.fields import stored_at
+from recon.sources.providers.installed import names_asked_by
 
 if TYPE_CHECKING:
     from recon.core.model import Policy
@@ -43,9 +44,6 @@ PAYMENTS_MAX: Final = 20
 
 SCAN_MAX: Final = 2_000_000
 """Most documents that are looked through for an address, which no index knows."""
-
-_PROVIDER_KEYS: Final = {True: frozenset({"external_id"}), False: frozenset({"request_id", "reference"})}
-"""What SHKeeper, and any other provider, can be asked by."""
 
 
 class UnknownIdError(UsageError):
@@ -274,7 +272,7 @@ def _at_addresses(names: Sequence[Name], sources: SourceSet, found: _Search, ask
 
 def _at_providers(names: Sequence[Name], sources: SourceSet, found: _Search, asking: Asking) -> None:
     for source in sources.claims:
-        kinds = _PROVIDER_KEYS[source.name == "shkeeper"]
+        kinds = names_asked_by(source.name)
         keys = [
             ClaimKey(payment_id="", **{name.kind: name.value})  # type: ignore[arg-type]
             for name in names
@@ -510,7 +508,7 @@ def _with_journal(dossier: Dossier, asking: Asking) -> Dossier:
 def _asked(names: Sequence[Name], sources: SourceSet) -> list[str]:
     """Who could be asked about these names: providers know their own keys, chains know hashes."""
     kinds = {name.kind for name in names}
-    claims = [source.name for source in sources.claims if kinds & _PROVIDER_KEYS[source.name == "shkeeper"]]
+    claims = [source.name for source in sources.claims if kinds & names_asked_by(source.name)]
     chains = [f"chain:{chain.chain_id}" for chain in sources.chains] if "tx_hash" in kinds else []
     return ["payments", *claims, *chains]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from recon.core.money import format_units
 from recon.core.times import ms_text, parse_iso_ms
-from recon.investigation.payment.facts import INDEXER_LAG_MS, RETRIES_RN, Facts
+from recon.investigation.payment.facts import INDEXER_LAG_MS, Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ TOO_MUCH: Final = Sign(
     lambda f: f"{f.amount(f.row['received'])} came, {f.amount(f.row['expected_units'])} were due",
 )
 FEE_ONLY: Final = Sign(
-    lambda f: f.is_shkeeper and 0 < int(f.row["received"] or 0) * 100 <= int(f.row["expected_units"] or 0) * 108,
+    lambda f: f.is_gateway and 0 < int(f.row["received"] or 0) * 100 <= int(f.row["expected_units"] or 0) * 108,
     lambda f: "SHKeeper adds its fee to what the payer is asked for, so part of it may be the fee",
     speaks_for=False,
 )
@@ -281,7 +281,7 @@ DELIVERED_BAD: Final = Sign(
 )
 SIGNATURE: Final = Sign(is_unverified, lambda f: "no delivery verified")
 RETRIES: Final = Sign(
-    lambda f: f.is_exhausted, lambda f: f"{RETRIES_RN} tries after the first within 21 s, then the event is dropped"
+    lambda f: f.is_exhausted, lambda f: f"{f.tries} tries after the first within 21 s, then the event is dropped"
 )
 KEYS_STORED: Final = Sign(
     lambda f: bool(f.payment["request_id"] or f.payment["external_id"]),

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from recon.rails.flags.errors import ProbeSettingError
+from recon.sources.providers.installed import providers
 
 BODY_MAX_BYTES: Final = 200_000
 TEXT_MAX: Final = 200
@@ -190,18 +191,10 @@ def _plain(value: Any) -> str | None:
     return value[:TEXT_MAX] if isinstance(value, str) else None
 
 
-def default_probe(
-    provider: str, base_url: str, *, health_path: str | None = None, headers: Mapping[str, str] | None = None
-) -> Probe | None:
-    """The usual liveness question of a rail: the list of coins for SHKeeper, a currency look-up for Request Network.
-
-    SHKeeper's needs no key; Request Network's gets the account's in ``headers``. None for an unknown rail.
-    """
-    base, sent = base_url.rstrip("/"), dict(headers or {})
-    if provider == "shkeeper":
-        usual = health_path in (None, "/api/v1/crypto")
-        expect = {"status": "success"} if usual else {}
-        return Probe("shkeeper", f"{base}{health_path or '/api/v1/crypto'}", expect=expect, headers=sent)
-    if provider == "request_network":
-        return Probe("request_network", f"{base}{health_path or '/v2/currencies?network=bsc'}", headers=sent)
-    return None
+def default_probe(provider: str, section: Any, *, key: str | None = None) -> Probe | None:
+    """The usual question to a rail whether it is up, by its section of the configuration; None where there is none."""
+    found = providers().get(provider)
+    asked = found.probe(section, key) if found is not None and found.probe is not None else None
+    if asked is None:
+        return None
+    return Probe(provider, asked.url, expect=dict(asked.expect), headers=dict(asked.headers))

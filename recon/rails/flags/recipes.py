@@ -31,6 +31,7 @@ from recon.rails.flags.words import (
     spell_mode,
     split_list,
 )
+from recon.sources.providers.installed import providers
 
 Act = Literal["switch", "only", "without", "with", "provider", "unless", "mode", "bool", "text"]
 
@@ -190,16 +191,20 @@ def roles_for(sick: str, *, words: FlagWords, safe: str | None = None) -> Roles:
         RecipeError: A name is no known rail, or both are the same.
     """
     names = []
-    for word in (
-        sick,
-        safe or {"request_network": "shkeeper", "shkeeper": "request_network"}.get(words.rail(sick) or ""),
-    ):
+    for word in (sick, safe or _other(words.rail(sick))):
         if word is None or (name := words.rail(word)) is None:
-            raise RecipeError(recipe=str(word)[:60], why="names no rail that is known; use request_network or shkeeper")
+            why = f"names no rail that is known; use {' or '.join(providers())}"
+            raise RecipeError(recipe=str(word)[:60], why=why)
         names.append(name)
     if names[0] == names[1]:
         raise RecipeError(recipe=names[0], why="payments cannot be moved from a rail to itself; name another with --to")
     return Roles(*names)
+
+
+def _other(rail: str | None) -> str | None:
+    """The other rail where there are two; with more, one must be named."""
+    others = [name for name in providers() if name != rail]
+    return others[0] if rail in providers() and len(others) == 1 else None
 
 
 def find_recipe(name: str, own: Mapping[str, Recipe]) -> Recipe:

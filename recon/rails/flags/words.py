@@ -19,11 +19,11 @@ from typing import Final, Literal, assert_never
 from recon.core.registry import load_registry
 from recon.rails.flags.dotenv import check_value
 from recon.rails.flags.errors import FlagValueError, ModeInProviderListError
+from recon.sources.providers.installed import provider_names, providers
 
 FlagKind = Literal["bool", "provider", "providers", "mode", "text"]
 Mode = Literal["live", "read_only", "dry_run"]
 
-REQUEST_NETWORK_ENABLED: Final = "REQUEST_NETWORK_ENABLED"
 ENABLED_PROVIDERS: Final = "PAYMENT_ENABLED_PROVIDERS"
 ROLLBACK_PROVIDER: Final = "PAYMENT_ROLLBACK_PROVIDER"
 DEFAULT_PROVIDER: Final = "PAYMENT_DEFAULT_PROVIDER"
@@ -33,7 +33,11 @@ RECONCILIATION_ENABLED: Final = "PAYMENT_RECONCILIATION_ENABLED"
 FORCE_PAYOUT_DEMO: Final = "SHKEEPER_FORCE_PAYOUT_DEMO"
 
 FLAGS: Final[dict[str, tuple[FlagKind, str]]] = {
-    REQUEST_NETWORK_ENABLED: ("bool", "whether Request Network may take new payments"),
+    **{
+        each.flags.switch: ("bool", f"whether {each.title} may take new payments")
+        for each in providers().values()
+        if each.flags.switch is not None
+    },
     ENABLED_PROVIDERS: ("providers", "which rails may take new payments"),
     ROLLBACK_PROVIDER: ("provider", "the rail that payments fall back to"),
     DEFAULT_PROVIDER: ("provider", "the rail that a new payment takes when nothing else is said"),
@@ -63,6 +67,11 @@ _BOOL_PAIRS: Final = (("true", "false"), ("1", "0"), ("yes", "no"), ("on", "off"
 _SECRET: Final = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE|MNEMONIC|CREDENTIAL|API_?KEY|_KEY\Z|_URI\Z|_URL\Z")
 
 
+def rail_switches() -> dict[str, str]:
+    """The flag of each rail that switches it on and off, where its provider names one."""
+    return {name: each.flags.switch for name, each in providers().items() if each.flags.switch is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class FlagWords:
     """What this installation's flags are called, beyond what the runbooks name.
@@ -74,7 +83,7 @@ class FlagWords:
         extra_flags: Further flags that recipes of the user's own may set, with their kind.
     """
 
-    rail_switches: Mapping[str, str] = field(default_factory=lambda: {"request_network": REQUEST_NETWORK_ENABLED})
+    rail_switches: Mapping[str, str] = field(default_factory=rail_switches)
     spellings: Mapping[str, str] = field(default_factory=dict)
     extra_providers: tuple[str, ...] = ()
     extra_flags: Mapping[str, FlagKind] = field(default_factory=dict)
@@ -94,7 +103,7 @@ class FlagWords:
     def rail(self, word: str) -> str | None:
         """Our name for a provider word of the flags, or None when it names no rail we know."""
         name = load_registry().provider(word)
-        known = {"request_network", "shkeeper", *self.extra_providers}
+        known = {*providers(), *self.extra_providers}
         for rail, spelling in self.spellings.items():
             if word.strip().lower() == spelling.lower():
                 return rail
@@ -218,5 +227,5 @@ def _check_providers(flag: str, named: Iterable[str], words: FlagWords) -> None:
             raise FlagValueError(
                 flag=flag,
                 why=f"names {word[:60]!r}, which is no provider that is known",
-                remedy="Known are request_network and shkeeper; name others in [flags] extra_providers.",
+                remedy=f"Known are {provider_names()}; name others in [flags] extra_providers.",
             )

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from recon.core.model import Severity, Tier, Verdict
 from recon.rails.gates.sample import Sample, SignOff
+from recon.sources.providers.installed import webhooks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,9 @@ class DeliveryRecord:
     def is_failed(self) -> bool:
         """Answered with an error, never answered, given up, or not signed rightly.
 
-        SHKeeper takes nothing but 202 for an answer and sends again; Request Network takes any 2xx.
+        A provider says which statuses it takes for an answer; it sends again until then.
         """
-        status = self.http_status
-        taken = status == 202 if self.provider == "shkeeper" else status is not None and 200 <= status < 300
+        taken = webhooks_of(self.provider).takes(self.http_status)
         return self.is_dead_letter or not taken or self.signature_valid is False
 
     @property

@@ -25,6 +25,7 @@ from recon.core.ids import normalise_reference, normalise_request_id, normalise_
 from recon.core.registry import load_registry
 from recon.core.text import clean_text
 from recon.core.times import epoch_ms, ms_text, parse_iso_ms
+from recon.sources.providers.installed import providers
 
 RECORDS_MAX: Final = 5_000_000
 BODY_MAX_BYTES: Final = 2 * 1024 * 1024
@@ -269,45 +270,72 @@ def parse_delivery(row: Mapping[str, Any], *, place: str) -> Delivery | None:
         row = inner
     headers = _headers(row.get("headers"))
     body, payload = _body(row)
-    found = {name: _first(row, names) for name, names in _NAMES.items()}
-    for name in ("event", "request_id", "reference", "external_id", "tx_hash"):
-        found[name] = found[name] if found[name] is not None else _first(payload, _NAMES[name])
-    provider = _provider(found["provider"], headers, payload)
-    given = headers.get("x-request-network-delivery") or found["delivery_id"]
-    problems = [
-        code
-        for code, missing in (
-            ("no_headers", not headers), ("no_raw_body", body is None), ("no_time", _ms(found["received_at"]) is None),
-            ("no_delivery_id", given is None), ("no_provider", provider == "unknown"),
-        )
-        if missing
-    ]  # fmt: skip
+    found = _found(row, payload)
     known = any(found[name] is not None for name in ("request_id", "reference", "external_id", "tx_hash", "event"))
     if not known and body is None and not headers:
         return None
-    tx_hash = _text(found["tx_hash"]) or _trigger(payload).get("txid")
+    provider = _provider(found["provider"], headers, payload)
+    more = _read_by_provider(provider, headers, payload, found)
+    given = more.get("delivery_id") or found["delivery_id"]
     return Delivery(
         delivery_id=_text(given),
         provider=provider,
         received_at=_ms(found["received_at"]),
         place=place,
-        attempt=_int(headers.get("x-request-network-retry-count") or found["attempt"]),
+        attempt=_int(more.get("attempt") or found["attempt"]),
         http_status=_int(found["http_status"]),
-        event=_text(found["event"]) or ("invoice" if provider == "shkeeper" and payload else None),
+        event=_text(found["event"]) or more.get("event"),
         request_id=normalise_request_id(request) if (request := _text(found["request_id"])) else None,
         reference=normalise_reference(reference) if (reference := _text(found["reference"])) else None,
         external_id=_text(found["external_id"]),
-        tx_hash=(normalise_tx_hash(str(tx_hash)) or clean_text(tx_hash, limit=120)) if tx_hash else None,
+        tx_hash=_hash(_text(found["tx_hash"]) or more.get("tx_hash")),
         payload_digest=hashlib.sha256(body).hexdigest() if body is not None else _text(found["payload_digest"]),
         signature_valid=_bool(found["signature_valid"]),
         dead_letter=bool(_bool(found["dead_letter"])),
-        is_test=headers.get("x-request-network-test", "").lower() == "true"
-        or str(found["request_id"] or "").startswith("req_test"),
+        is_test=bool(more.get("is_test")),
         body=body,
         headers=headers,
         payload=payload,
-        problems=tuple(problems),
+        problems=_problems(found, headers=headers, body=body, given=given, provider=provider),
     )
+
+
+def _found(row: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Each field under the first of its names: in the record, and what tells of the payment also in the body."""
+    found = {name: _first(row, names) for name, names in _NAMES.items()}
+    for name in ("event", "request_id", "reference", "external_id", "tx_hash"):
+        found[name] = found[name] if found[name] is not None else _first(payload, _NAMES[name])
+    return found
+
+
+def _read_by_provider(
+    provider: str, headers: Mapping[str, str], payload: Mapping[str, Any], found: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What only the provider's own reader finds; of a delivery from nobody knows whom, what any of them finds."""
+    known = providers()
+    more: dict[str, Any] = {}
+    for each in [known[provider]] if provider in known else known.values():
+        said = each.webhooks.read(headers, payload, found)
+        # That any body is an invoice is true at that provider only.
+        more |= {name: value for name, value in said.items() if value and (provider in known or name != "event")}
+    return more
+
+
+def _problems(
+    found: Mapping[str, Any], *, headers: Mapping[str, str], body: bytes | None, given: Any, provider: str
+) -> tuple[str, ...]:
+    missing = {
+        "no_headers": not headers,
+        "no_raw_body": body is None,
+        "no_time": _ms(found["received_at"]) is None,
+        "no_delivery_id": given is None,
+        "no_provider": provider == "unknown",
+    }
+    return tuple(code for code, applies in missing.items() if applies)
+
+
+def _hash(value: Any) -> str | None:
+    return (normalise_tx_hash(str(value)) or clean_text(value, limit=120)) if value else None
 
 
 def _headers(value: Any) -> dict[str, str]:
@@ -322,6 +350,14 @@ def _headers(value: Any) -> dict[str, str]:
 
 def _body(row: Mapping[str, Any]) -> tuple[bytes | None, Mapping[str, Any]]:
     """The raw bytes where they were kept, and what they say."""
+    body = _raw_body(row)
+    if body is not None and len(body) > BODY_MAX_BYTES:
+        return None, {}
+    parsed = _parsed(body) if body is not None else _parsed_body(row)
+    return body, parsed if isinstance(parsed, Mapping) else {}
+
+
+def _raw_body(row: Mapping[str, Any]) -> bytes | None:
     raw = row.get("_raw")
     body = raw if isinstance(raw, bytes) else None
     packed = row.get("body_base64") or row.get("bodyBase64") or row.get("rawBodyBase64")
@@ -330,45 +366,35 @@ def _body(row: Mapping[str, Any]) -> tuple[bytes | None, Mapping[str, Any]]:
             body = base64.b64decode(packed, validate=True)
         except (binascii.Error, ValueError):
             body = None
-    parsed: Any = None
+    return body if body is not None else _first_body(row)
+
+
+def _first_body(row: Mapping[str, Any]) -> bytes | None:
     for name in _BODIES:
         value = row.get(name)
-        if isinstance(value, bytes) and body is None:
-            body = value
-        elif isinstance(value, str) and body is None:
-            body = value.encode("utf-8", "surrogatepass") if value.isprintable() else value.encode("utf-8", "replace")
-        elif isinstance(value, Mapping) and parsed is None:
-            parsed = value
-    if body is not None and len(body) > BODY_MAX_BYTES:
-        return None, {}
-    if body is not None:
-        try:
-            parsed = json.loads(body, parse_float=str)
-        except (ValueError, RecursionError):
-            parsed = None
-    return body, parsed if isinstance(parsed, Mapping) else {}
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, str):
+            return value.encode("utf-8", "surrogatepass" if value.isprintable() else "replace")
+    return None
+
+
+def _parsed_body(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A body that was kept only as what it says."""
+    return next((value for name in _BODIES if isinstance(value := row.get(name), Mapping)), None)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body, parse_float=str)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _provider(value: Any, headers: Mapping[str, str], payload: Mapping[str, Any]) -> str:
     if isinstance(value, str) and value.strip():
         return load_registry().provider(clean_text(value, limit=40))
-    if any(name.startswith("x-request-network-") for name in headers) or "requestId" in payload:
-        return "request_network"
-    if any(name.startswith("x-shkeeper-") for name in headers) or "balance_crypto" in payload:
-        return "shkeeper"
-    return "unknown"
-
-
-def _trigger(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The transaction that a SHKeeper callback is about."""
-    listed = payload.get("transactions")
-    rows = [row for row in listed if isinstance(row, Mapping)] if isinstance(listed, list) else []
-    return next((row for row in rows if row.get("trigger") is True), payload if "txid" in payload else {})
-
-
-def trigger_of(delivery: Delivery) -> Mapping[str, Any]:
-    """The transaction that a SHKeeper callback is about; empty for other deliveries."""
-    return _trigger(delivery.payload) if delivery.provider == "shkeeper" else {}
+    return next((name for name, each in providers().items() if each.webhooks.sent(headers, payload)), "unknown")
 
 
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:

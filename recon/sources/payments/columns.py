@@ -35,6 +35,7 @@ from recon.sources.payments.bson_walk import (
     fixed_texts,
 )
 from recon.sources.payments.fields import FieldPaths, FieldPlace
+from recon.sources.providers.installed import rails_with_one_time_addresses
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,6 +129,14 @@ class PaymentColumns:
         import pyarrow.compute as pc
 
         return _flags(pc.equal(self.columns["provider"], name))
+
+    def _has_one_time_address(self) -> Bools:
+        import numpy as np
+
+        found: Bools = np.zeros(len(self.columns["provider"]), dtype=bool)
+        for name in rails_with_one_time_addresses():
+            found |= self._provider_is(name)
+        return found
 
     def _texts(self, path: str, kinds: Octets, *, ids_too: bool) -> Iterable[tuple[Ints, pa.Array, bool]]:
         """Rows with a text at a path, the texts, and whether they are plain; with ``ids_too`` also ids and numbers."""
@@ -340,7 +349,7 @@ class PaymentColumns:
         if not incoming.all():
             array = pc.coalesce(array, self._found("payout_recipient", _address, rows=~incoming))
             self._paths["recipient"] += self._paths["payout_recipient"]
-        deposits = incoming & self._provider_is("shkeeper")
+        deposits = incoming & self._has_one_time_address()
         self.columns["is_deposit"] = pa.array(deposits & _flags(array.is_valid()))
         merchant = self._reader.merchant
         if merchant is not None:

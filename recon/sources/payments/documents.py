@@ -23,6 +23,7 @@ from recon.core.model import ESCROW_STATES, STATUSES, Policy
 from recon.core.money import UNITS_MAX, decimal_text, parse_units
 from recon.core.registry import Registry, Token
 from recon.sources.payments.fields import FieldPaths, FieldPlace, stored_at
+from recon.sources.providers.installed import rails_with_one_time_addresses
 
 RAW_MAX: Final = 200
 """Longest piece of a stored word that is quoted on a row, in characters."""
@@ -403,7 +404,7 @@ class DocumentReader:
         incoming = row["direction"] == "in"
         field = "recipient" if incoming else "payout_recipient"
         recipient, path = self._find(document, field, row["provider"], address_of)
-        deposits = incoming and row["provider"] == "shkeeper"
+        deposits = incoming and row["provider"] in rails_with_one_time_addresses()
         row["is_deposit"] = deposits and recipient is not None
         if recipient is None and incoming and not deposits and self.merchant:
             recipient, path = self.merchant, "policy"

@@ -24,12 +24,16 @@ from typing import Any, Final
 
 from recon.core.errors import ConfigError
 from recon.core.values import ABSENT, value_along
+from recon.sources.providers.installed import providers
 
 PATHS_MAX: Final = 24
 """Most candidates one field may have."""
 
 _PATH = re.compile(r"[A-Za-z_][\w-]{0,63}(\.[\w-]{1,64}){0,7}\Z")
 _PROVIDER = re.compile(r"[a-z0-9_.-]{1,40}\Z")
+
+OWN: Final = "*"
+"""Where the places stand that each provider names for its own payments."""
 
 DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -53,19 +57,17 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "recipient": (
             "derivedDestination.address", "metadata.derivedDestination.address",
-            "metadata.requestNetwork.destination.address", "shkeeper:metadata.walletAddress",
-            "shkeeper:metadata.shkeeper.walletAddress", "shkeeper:walletAddress",
+            "metadata.requestNetwork.destination.address", OWN,
             "metadata.requestNetwork.destinationAddress", "metadata.requestNetwork.paymentAddress",
             "blockchain.receiver",
         ),
         "payout_recipient": (
             "metadata.payout.address", "metadata.payoutAddress", "metadata.recipientAddress",
-            "metadata.destinationAddress", "blockchain.receiver", "shkeeper:metadata.walletAddress",
+            "metadata.destinationAddress", "blockchain.receiver", OWN,
         ),
         "sender": ("blockchain.sender", "metadata.requestNetwork.payerAddress", "metadata.payerAddress"),
         "reference": (
-            "metadata.requestNetwork.paymentReference", "paymentReference", "metadata.paymentReference",
-            "request_network:providerReference", "request_network:metadata.providerReference",
+            "metadata.requestNetwork.paymentReference", "paymentReference", "metadata.paymentReference", OWN,
         ),
         "salt": ("metadata.requestNetwork.salt", "salt", "metadata.salt"),
         "approver": (
@@ -78,14 +80,9 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "request_id": (
             "metadata.requestNetwork.requestId", "requestId", "requestIds.0", "metadata.requestId",
-            "metadata.requestIds.0", "metadata.requestNetwork.requestIds.0", "request_network:providerPaymentId?",
-            "request_network:metadata.providerPaymentId?",
+            "metadata.requestIds.0", "metadata.requestNetwork.requestIds.0", OWN,
         ),
-        "external_id": (
-            "shkeeper:metadata.externalId", "shkeeper:metadata.shkeeperExternalId",
-            "shkeeper:metadata.shkeeper.externalId", "shkeeper:externalId", "shkeeper:providerPaymentId",
-            "shkeeper:metadata.providerPaymentId", "shkeeper:_id",
-        ),
+        "external_id": (OWN,),
         "tx_hash": (
             "blockchain.transactionHash", "transactionHash", "txHash", "metadata.transactionHash", "metadata.txHash",
         ),
@@ -173,8 +170,7 @@ class FieldPaths:
 
     candidates: Mapping[str, tuple[FieldPlace, ...]] = field(
         default_factory=lambda: {
-            name: tuple(FieldPlace.parse(text, name=name) for text in texts)
-            for name, texts in DEFAULT_CANDIDATES.items()
+            name: tuple(FieldPlace.parse(text, name=name) for text in texts) for name, texts in default_texts().items()
         }
     )
 
@@ -213,6 +209,15 @@ class FieldPaths:
         """What to ask the server for: every candidate once, no path inside another, sorted."""
         listed = [candidate.path for several in self.candidates.values() for candidate in several]
         return dict.fromkeys(_outermost([*listed, *WRITTEN]), 1)
+
+
+def default_texts() -> dict[str, list[str]]:
+    """The lists of :data:`DEFAULT_CANDIDATES`, with each provider's own places in them."""
+    listed: dict[str, list[str]] = {}
+    for name, texts in DEFAULT_CANDIDATES.items():
+        own = [f"{rail}:{path}" for rail, each in providers().items() for path in each.fields.get(name, ())]
+        listed[name] = [text for shared in texts for text in (own if shared == OWN else [shared])]
+    return listed
 
 
 def stored_path(path: str) -> str:

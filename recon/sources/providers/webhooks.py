@@ -5,18 +5,18 @@ Signatures are over the *raw* bytes: a body that was parsed and written again ha
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any
 
 from recon.core.errors import UsageError
 from recon.core.registry import load_registry
 from recon.core.text import clean_text
 from recon.sources.http import Secret
+from recon.sources.providers.installed import provider_names, providers
 
-SHKEEPER_WINDOW_S: Final = 300
+HeaderSource = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None
+"""Headers as frameworks hand them over: a mapping or pairs, text or bytes, also the variables of WSGI."""
 
 
 class UnknownWebhookProviderError(UsageError):
@@ -25,13 +25,14 @@ class UnknownWebhookProviderError(UsageError):
     def __init__(self, *, provider: str) -> None:
         super().__init__(
             f"Webhooks of {clean_text(provider, limit=60)!r} cannot be verified: the signature is known for "
-            "request_network and shkeeper only."
+            f"{provider_names()} only."
         )
 
 
 def verify_webhook(
-    provider: str, headers: Mapping[str, str], body: bytes, secret: str | bytes | Secret, *, now: datetime | None = None
-) -> bool:
+    provider: str, headers: HeaderSource, body: bytes | bytearray | memoryview | str, secret: str | bytes | Secret,
+    *, now: datetime | None = None,
+) -> bool:  # fmt: skip
     """Say whether a delivery carries its provider's signature, compared in constant time.
 
     Request Network signs the raw body and no time, so a replay verifies too: dedupe deliveries. SHKeeper signs
@@ -40,33 +41,45 @@ def verify_webhook(
 
     Args:
         provider: Any spelling that the registry knows.
-        headers: Header names in any case.
-        body: The bytes as received.
+        headers: Header names in any case, as a mapping or as pairs, in text or bytes, or a WSGI environment; None has
+            none. A header that stands there twice with different values counts as missing.
+        body: The bytes as received; text is taken as its UTF-8.
         secret: Webhook secret (Request Network) or API key (SHKeeper); an empty one verifies nothing.
         now: Aware UTC time; the present when not given. Only SHKeeper needs it.
 
     Raises:
-        UnknownWebhookProviderError: The provider is neither of the two.
+        UnknownWebhookProviderError: The provider is not installed, or signs nothing.
     """
-    name = load_registry().provider(provider)
-    lower = {key.lower(): value.strip() for key, value in headers.items()}
+    found = providers().get(load_registry().provider(provider))
+    if found is None or found.webhooks.verify is None:
+        raise UnknownWebhookProviderError(provider=provider)
     key = secret.reveal() if isinstance(secret, Secret) else secret
     key = key.encode() if isinstance(key, str) else key
-    if name == "request_network":
-        return _is_signed(lower.get("x-request-network-signature"), key, body)
-    if name == "shkeeper":
-        stamp = lower.get("x-shkeeper-timestamp", "")
-        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):
-            return False
-        at_s = (now or datetime.now(UTC)).timestamp()
-        if abs(at_s - int(stamp)) > SHKEEPER_WINDOW_S:
-            return False
-        return _is_signed(lower.get("x-shkeeper-signature"), key, stamp.encode() + b"." + body)
-    raise UnknownWebhookProviderError(provider=provider)
+    raw = body.encode("utf-8", "surrogateescape") if isinstance(body, str) else bytes(body)
+    return found.webhooks.verify(_headers_of(headers), raw, key, now or datetime.now(UTC))
 
 
-def _is_signed(signature: str | None, key: bytes, message: bytes) -> bool:
-    if not key or not signature:
-        return False
-    expected = hmac.new(key, message, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected.encode(), signature.lower().encode("utf-8", "replace"))
+def _headers_of(headers: HeaderSource) -> dict[str, str]:
+    """Lower-case names and plain values; what is no text is left out, and so is what stands there twice otherwise."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for pair in pairs:
+        name, value = _text(pair[0]), _text(pair[1])
+        if name is None or value is None:
+            continue
+        name = _header_name(name)
+        if found.setdefault(name, value.strip()) != value.strip():
+            twice.add(name)
+    return {name: value for name, value in found.items() if name not in twice}
+
+
+def _header_name(name: str) -> str:
+    """The name on the wire: WSGI and CGI write ``HTTP_X_SIGNATURE`` for ``X-Signature``."""
+    return (name[5:].replace("_", "-") if name.startswith("HTTP_") else name).strip().lower()
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("latin-1")
+    return value if isinstance(value, str) else None

@@ -8,6 +8,8 @@ import pytest
 
 from recon.rails.flags.errors import ProbeSettingError
 from recon.rails.flags.probes import HttpProber, Probe, default_probe, read_path, shown_address
+from recon.sources.providers.request_network.settings import RequestNetworkSection
+from recon.sources.providers.shkeeper.settings import ShkeeperSection
 from tests.support.flagworld import HEALTHY, json_reply, serve, slow
 
 ASK = HttpProber().ask
@@ -15,7 +17,7 @@ ASK = HttpProber().ask
 
 def test_a_healthy_answer_is_up() -> None:
     with serve({"/api/v1/crypto": HEALTHY}) as rails:
-        probe = default_probe("shkeeper", rails.url)
+        probe = default_probe("shkeeper", ShkeeperSection(base_url=rails.url))
         assert probe is not None
         answer = ASK(probe)
     assert answer.is_up
@@ -95,11 +97,13 @@ def test_whether_a_path_is_gone(reply: tuple[int, str, str], outcome: str) -> No
 def test_a_health_path_of_ones_own_and_plain_text_health() -> None:
     with serve({"/healthz": (200, "text/plain", "ok"), "/api/v1/healthcheck": json_reply({"ok": True})}) as rails:
         assert ASK(Probe("rail", f"{rails.url}/healthz", wants_json=False)).is_up
-        probe = default_probe("shkeeper", rails.url, health_path="/api/v1/healthcheck")
+        probe = default_probe("shkeeper", ShkeeperSection(base_url=rails.url, health_path="/api/v1/healthcheck"))
         assert probe is not None
         assert ASK(probe).is_up
-    assert default_probe("paypal", "http://127.0.0.1") is None
-    assert default_probe("request_network", "https://api.example/", headers={"x-api-key": "k"}).headers  # type: ignore[union-attr]
+    assert default_probe("paypal", None) is None
+    network = default_probe("request_network", RequestNetworkSection(base_url="https://api.example/"), key="k")
+    assert network is not None
+    assert network.headers == {"x-api-key": "k"}
 
 
 def test_a_probe_that_cannot_work_is_refused() -> None:

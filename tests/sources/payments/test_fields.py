@@ -14,6 +14,7 @@ from recon.sources.payments.fields import (
     FieldPathError,
     FieldPaths,
     FieldPlace,
+    default_texts,
     project,
     stored_at,
     stored_path,
@@ -21,9 +22,7 @@ from recon.sources.payments.fields import (
 
 
 def test_every_default_candidate_is_written_as_the_configuration_would_write_it() -> None:
-    assert (
-        FieldPaths.with_overrides({name: c for name, c in DEFAULT_CANDIDATES.items() if name != "id"}) == FieldPaths()
-    )
+    assert FieldPaths.with_overrides({name: c for name, c in default_texts().items() if name != "id"}) == FieldPaths()
 
 
 def test_a_candidate_names_path_provider_and_shape() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -80,3 +81,40 @@ def test_without_a_time_the_present_counts() -> None:
 def test_an_unknown_provider_is_refused_by_name() -> None:
     with pytest.raises(UnknownWebhookProviderError, match="stripe"):
         verify_webhook("stripe", {}, b"", KEY)
+
+
+def rn_signature() -> str:
+    return hmac.new(KEY.encode(), RN_BODY, hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("X-Request-Network-Signature", rn_signature())],
+        ((b"x-request-network-signature", rn_signature().encode()),),
+        {b"X-Request-Network-Signature": rn_signature().encode()},
+        {"HTTP_X_REQUEST_NETWORK_SIGNATURE": rn_signature(), "wsgi.input": object(), "CONTENT_LENGTH": 29},
+        iter([("Accept", "*/*"), ("x-request-network-signature", f" {rn_signature()} ")]),
+        {"X-Request-Network-Signature": rn_signature(), "x-request-network-signature": rn_signature()},
+    ],
+    ids=["pairs", "byte pairs", "byte mapping", "wsgi", "iterator", "the same twice"],
+)
+def test_headers_are_taken_as_frameworks_hand_them_over(headers: Any) -> None:
+    assert verify_webhook("request_network", headers, RN_BODY, KEY)
+
+
+@pytest.mark.parametrize("headers", [None, [], {}, {"x-request-network-signature": None}, {3: 4}, [(None, "x")]])
+def test_headers_without_a_signature_verify_nothing_and_raise_nothing(headers: Any) -> None:
+    assert verify_webhook("request_network", headers, RN_BODY, KEY) is False
+
+
+def test_two_different_signatures_verify_nothing() -> None:
+    pairs = [("X-Request-Network-Signature", rn_signature()), ("x-request-network-signature", "0" * 64)]
+    assert not verify_webhook("request_network", pairs, RN_BODY, KEY)
+    assert not verify_webhook("request_network", pairs[::-1], RN_BODY, KEY)
+
+
+@pytest.mark.parametrize("body", [RN_BODY, RN_BODY.decode(), bytearray(RN_BODY), memoryview(RN_BODY)])
+def test_a_body_is_taken_as_text_or_bytes(body: Any) -> None:
+    assert verify_webhook("request_network", {"x-request-network-signature": rn_signature()}, body, KEY)
+    assert not verify_webhook("request_network", {"x-request-network-signature": rn_signature()}, b"other", KEY)

@@ -43,7 +43,6 @@ from recon.sources.providers.polite import (
     error_text,
 )
 from recon.sources.providers.request_network.claims import (
-    STATE_WORDS,
     Piece,
     claim_of_payments,
     claim_of_request,
@@ -51,6 +50,7 @@ from recon.sources.providers.request_network.claims import (
     read_pieces,
     test_networks_only,
 )
+from recon.sources.providers.request_network.words import STATE_WORDS
 
 if TYPE_CHECKING:
     import httpx

@@ -31,35 +31,9 @@ from recon.core.money import parse_units
 from recon.core.registry import Registry, Token
 from recon.sources.interface import ClaimKey
 from recon.sources.providers.claims import Row, Said, digest_of, fits, parse_ms, problem_text, text_or_none
+from recon.sources.providers.request_network.words import NEUTRAL_WORDS, STATE_WORDS
 
 NAME: Final = "request_network"
-
-STATE_WORDS: Final[Mapping[str, str]] = {
-    "paid": "paid",
-    "fully_paid": "paid",
-    "completed": "paid",
-    "complete": "paid",
-    "confirmed": "paid",
-    "payment.confirmed": "paid",
-    "overpaid": "overpaid",
-    "partial": "partial",
-    "partially_paid": "partial",
-    "payment.partial": "partial",
-    "processing": "processing",
-    "payment.processing": "processing",
-    "unpaid": "unpaid",
-    "not_paid": "unpaid",
-    "failed": "failed",
-    "payment.failed": "failed",
-    "refunded": "refunded",
-    "payment.refunded": "refunded",
-    "canceled": "cancelled",
-    "cancelled": "cancelled",
-}
-"""Words of the free ``status`` text that say something about money, and the state they mean."""
-
-NEUTRAL_WORDS: Final = frozenset({"pending", "created", "accepted", "open", "listening", "active", "waiting"})
-"""Words about the life of the request, not about money: ``hasBeenPaid`` decides."""
 
 TOKEN_ALIASES: Final[Mapping[tuple[int, str], str]] = {
     (10, "USDT0"): "USDT",

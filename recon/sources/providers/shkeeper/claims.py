@@ -25,6 +25,7 @@ from recon.core.registry import Registry, Token
 from recon.core.text import clean_text
 from recon.sources.interface import ClaimKey
 from recon.sources.providers.claims import Row, Said, dicts_of, digest_of, fits, problem_text, text_or_none
+from recon.sources.providers.shkeeper.words import INVOICE_WORDS, PAYOUT_WORDS
 
 NAME: Final = "shkeeper"
 
@@ -33,16 +34,6 @@ COINS: Final[Mapping[str, tuple[int, str]]] = {
     f"{prefix}-{symbol}": (chain_id, symbol) for prefix, chain_id in _PREFIXES.items() for symbol in ("USDC", "USDT")
 }
 """Coin name to (chain id, token symbol). ``USDT`` alone is TRC-20 and not among them."""
-
-INVOICE_WORDS: Final[Mapping[str, str]] = {
-    "UNPAID": "unpaid",
-    "PARTIAL": "partial",
-    "PAID": "paid",
-    "OVERPAID": "overpaid",
-    "CANCELLED": "cancelled",
-    "REFUNDED": "refunded",
-}
-PAYOUT_WORDS: Final[Mapping[str, str]] = {"SUCCESS": "paid", "IN_PROGRESS": "processing", "FAIL": "failed"}
 
 FLOAT_DIGITS: Final = 15
 """Decimal digits that every double carries exactly."""

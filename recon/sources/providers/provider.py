@@ -1,0 +1,166 @@
+"""What a provider is: one object that says everything the rest of recon needs to know of one payment provider.
+
+It is cheap to import. What is heavy (an HTTP client, the settings' model) is imported inside the functions it names. A
+distribution of its own registers one in the entry-point group ``recon.providers``::
+
+    [project.entry-points."recon.providers"]
+    acmepay = "acmepay.provider:PROVIDER"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import httpx
+
+    from recon.core.registry import Registry
+    from recon.sources.http import Clock, Secret
+    from recon.sources.interface import ClaimSource
+    from recon.sources.providers.sections import ProviderSection
+
+Headers = Mapping[str, str]
+Payload = Mapping[str, Any]
+Identity = tuple[str, ...]
+"""What payment a delivery tells of, so that one settlement told by several deliveries counts once."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningTerms:
+    """What a provider is opened with.
+
+    Args:
+        section: Its section of the configuration, of the model that the provider names.
+        secret: Gives the secret that a variable holds; raises a ConfigError where there is none.
+        registry: What is known of chains and tokens.
+        home: The folder that relative paths of the configuration start at.
+        calls_per_s: How often it may be asked; a recorded world sets no pace.
+        transport, clock: What stands in for network and time in a recorded world; None means the real ones.
+    """
+
+    section: Any
+    secret: Callable[[str], Secret]
+    registry: Registry
+    home: Path
+    calls_per_s: float
+    transport: httpx.BaseTransport | None = None
+    clock: Clock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RailProbe:
+    """How it is asked whether a provider is up: one GET."""
+
+    url: str
+    expect: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _never(headers: Headers, payload: Payload) -> bool:
+    return False
+
+
+def _nothing(headers: Headers, payload: Payload, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {}
+
+
+def _no_time(headers: Headers) -> int | None:
+    return None
+
+
+def _whole(payload: Payload) -> Payload:
+    return payload
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """A provider's webhooks.
+
+    Args:
+        routes: The backend's routes for them.
+        accepted: The only statuses that it takes for success; empty means every 2xx.
+        secret_setting: The setting of its section that names the variable of the signing secret.
+        verify: Whether the raw body is signed: given headers (lower-case names), body, secret and the time
+            now; None where nothing is signed.
+        signed_at: When the signature says that it was made, UNIX seconds; None where it says no time.
+        sent: Whether headers and parsed body show a delivery of this provider.
+        read: More of a delivery than the usual names give: delivery_id, attempt, event, tx_hash, is_test.
+        told: The part of the body that tells of this one payment, with its amount and currency.
+        tells_coin: Whether two coins paid to one object are two payments.
+        gives_up_after: After how many tries it never sends again; None where it goes on until it is accepted.
+    """
+
+    routes: tuple[str, ...] = ()
+    accepted: tuple[int, ...] = ()
+    secret_setting: str | None = None
+    verify: Callable[[Headers, bytes, bytes, datetime], bool] | None = None
+    signed_at: Callable[[Headers], int | None] = _no_time
+    sent: Callable[[Headers, Payload], bool] = _never
+    read: Callable[[Headers, Payload, Mapping[str, Any]], Mapping[str, Any]] = _nothing
+    told: Callable[[Payload], Payload] = _whole
+    tells_coin: bool = False
+    gives_up_after: int | None = None
+
+    def takes(self, status: int | None) -> bool:
+        """Whether an answer with this status is success to the provider; no answer never is."""
+        if status is None:
+            return False
+        return status in self.accepted if self.accepted else 200 <= status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """How a backend's flags speak of a provider.
+
+    Args:
+        switch: The boolean flag that switches it on and off, None where there is none.
+        secrets: The variables under which a backend keeps what it needs to reach it.
+    """
+
+    switch: str | None = None
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One payment provider.
+
+    Args:
+        name: Lower case, as tables, selections and settings call it.
+        title: As people call it.
+        aliases: Other words that stored payments, flags and deliveries use for it, lower case.
+        section: Its settings: gives a subclass of :class:`~recon.sources.providers.sections.ProviderSection`.
+        open: Gives its source of claims; raises a ConfigError where a setting or a secret is missing.
+        key: The column by which its objects and our payments meet.
+        asked_by: Which kinds of names it can be asked by: external_id, request_id, reference.
+        pays_out: Whether money that goes out is an object of its own, with keys of its own.
+        has_one_time_addresses: Whether each payment has an address of its own, so that money to it belongs to it.
+        has_funds_accounts: Whether its legacy payments are mapped to funds accounts by a backfill.
+        tolerance_ppm: Millionths below and above the expected amount that still count as paid.
+        state_words: Its state words, lower case, and the state that each means.
+        fields: More places in a payment document where a logical field of its payments stands, in order.
+        probe: How to ask whether it is up, given its section and its key where one is set; None: cannot be asked.
+        recorded: How a recorded world answers for it, request by request; None where it is asked all the same.
+    """
+
+    name: str
+    title: str
+    section: Callable[[], type[ProviderSection]]
+    open: Callable[[OpeningTerms], ClaimSource]
+    key: Literal["external_id", "request_id"]
+    aliases: tuple[str, ...] = ()
+    asked_by: frozenset[str] = frozenset()
+    pays_out: bool = False
+    has_one_time_addresses: bool = False
+    has_funds_accounts: bool = False
+    tolerance_ppm: tuple[int, int] = (0, 0)
+    state_words: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    webhooks: Webhooks = Webhooks()
+    flags: Flags = Flags()
+    probe: Callable[[Any, str | None], RailProbe | None] | None = None
+    recorded: Callable[[Any], Callable[[httpx.Request], httpx.Response]] | None = None

@@ -1,0 +1,1 @@
+"""An example of a payment provider for recon."""

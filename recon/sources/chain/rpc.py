@@ -150,7 +150,7 @@ def classify_error(
 ) -> Complaint:
     """Tell what an error answer means: text first, then HTTP status and JSON-RPC code.
 
-    >>> classify("query exceeds max block range 100000", code=-32602).blocks_max
+    >>> classify_error("query exceeds max block range 100000", code=-32602).blocks_max
     100000
 
     Args:

@@ -18,7 +18,7 @@ from recon.core.money import format_units
 from recon.core.registry import Registry
 from recon.investigation.payment.dossier import Dossier, Judged, Row, claims_of, forwarder_of
 from recon.investigation.payment.references import Parts, explain_reference, own_reference
-from recon.sources.payments.fields import DEFAULT_CANDIDATES, FieldPlace, stored_at
+from recon.sources.payments.fields import FieldPlace, default_texts, stored_at
 from recon.sources.providers.installed import rails_with_one_time_addresses, webhooks_of
 
 INDEXER_LAG_MS: Final = 60 * 60_000
@@ -480,7 +480,7 @@ class Facts:
         }
 
     def _values(self, name: str) -> list[str]:
-        values = (self.plain(FieldPlace.parse(text).path) for text in DEFAULT_CANDIDATES[name])
+        values = (self.plain(FieldPlace.parse(text).path) for text in default_texts()[name])
         return list(dict.fromkeys(value for value in values if isinstance(value, str) and value))
 
     def plain(self, path: str) -> Any:

@@ -15,7 +15,7 @@ from recon.core.ids import normalise_address, normalise_request_id
 from recon.investigation.payment.dossier import Row
 from recon.investigation.payment.provider_facts import ProviderFacts
 from recon.investigation.payment.references import Parts, explain_reference, own_reference
-from recon.sources.payments.fields import DEFAULT_CANDIDATES, FieldPlace, stored_at
+from recon.sources.payments.fields import FieldPlace, default_texts, stored_at
 from recon.sources.providers.installed import rails_with_one_time_addresses, webhooks_of
 
 INDEXER_LAG_MS: Final = 60 * 60_000
@@ -163,7 +163,7 @@ class Facts(ProviderFacts):
         }
 
     def _values(self, name: str) -> list[str]:
-        values = (self.plain(FieldPlace.parse(text).path) for text in DEFAULT_CANDIDATES[name])
+        values = (self.plain(FieldPlace.parse(text).path) for text in default_texts()[name])
         return list(dict.fromkeys(value for value in values if isinstance(value, str) and value))
 
     def plain(self, path: str) -> Any:

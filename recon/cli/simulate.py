@@ -8,24 +8,8 @@ from pathlib import Path
 
 import click
 
-from recon.cli.common import (
-    config_option,
-    format_option,
-    note,
-    part_option,
-    print_result,
-    settings_from,
-    write_stdout,
-)
+from recon.cli.common import config_option, format_option, note, part_option, print_result, write_stdout
 from recon.cli.lazy import DIFFERENCES, DONE
-from recon.core.errors import RefusedError
-
-
-class WorldThereError(RefusedError):
-    """The directory for a new world holds something already."""
-
-    def __init__(self, *, path: str) -> None:
-        super().__init__(f"{path} is there already and was left as it is; name another directory with --out.")
 
 
 @click.command()
@@ -45,12 +29,9 @@ def simulate(payments: int, seed: int, breaks: str, out: Path) -> None:
     Example: recon simulate --payments 5000 --seed 7 --out world
              recon plan --config world/recon.toml
     """
-    from recon.simulation import generate_world, load_breaks, write_world
+    from recon.api.prove import simulate as make_world
 
-    if out.exists() and any(out.iterdir()):
-        raise WorldThereError(path=str(out))
-    mixture = breaks if breaks in ("default", "none") else load_breaks(Path(breaks))
-    write_world(generate_world(payments=payments, seed=seed, breaks=mixture), out)  # type: ignore[arg-type]
+    make_world(out, payments=payments, seed=seed, breaks=breaks)
     write_stdout(f"{out}\n")
     note(f"To reconcile it: recon plan --config {out / 'recon.toml'}")
 
@@ -75,20 +56,11 @@ def score(*, judged: Path, truth: Path, config_path: Path | None, output: str, p
     \b
     Example: recon score world/recon-out/plan.json --truth world/truth.ndjson
     """
-    from recon.plans.make import load_plan, make_plan
+    from recon.api.prove import score as score_of
     from recon.reports.views.score import render_score
-    from recon.simulation import load_truth
-    from recon.simulation.score import score as score_plan
     from recon.simulation.score import score_json
-    from recon.snapshots.take import open_snapshot
 
-    truths = load_truth(truth)
-    if judged.is_dir():
-        settings = settings_from(config_path)
-        plan = make_plan(open_snapshot(judged), policy=settings.policy(), registry=settings.registry())
-    else:
-        plan = load_plan(judged)
-    found = score_plan(plan, truths)
+    found = score_of(judged, truth=truth, config=config_path)
     if output == "json":
         write_stdout(json.dumps(score_json(found), indent=1) + "\n")
     else:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import recon
+from recon.api.choosing import UnknownFilterError
+from recon.cli import cli
 from recon.core.errors import ConfigError
+from recon.plans.approvals import DecisionRecords
 from recon.plans.file import load_plan, plan_bytes
-from recon.runs.apply import WrongDigestError
+from recon.runs.apply import RunStoppedError, WrongDigestError
 from recon.runs.states import Result
 from recon.simulation import generate_world, write_world
 from recon.sources.interface import Selection
@@ -64,10 +70,104 @@ def test_a_missing_configuration_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(recon.__all__) - {"__version__"}))
 def test_every_name_the_design_promises_is_there_and_callable(name: str) -> None:
-    assert callable(getattr(recon, name))
+    found = getattr(recon, name)
+    assert callable(found) or found.__name__ == f"recon.api.{name}", "a function, or a group of them"
     assert name in dir(recon)
 
 
 def test_a_name_nobody_promised_is_no_attribute() -> None:
     with pytest.raises(AttributeError):
         _ = recon.nothing_of_the_kind
+
+
+def test_a_selection_without_dates_stays_within_the_configured_window(config: Path, tmp_path: Path) -> None:
+    config.write_text(config.read_text(encoding="utf-8") + "\n[window]\nhours = 24\n", encoding="utf-8")
+    taken = recon.snapshot(config, selection=Selection(providers=("shkeeper",)), out=tmp_path / "snapshot")
+    by_option = recon.snapshot(config, providers=["sh-keeper"], out=tmp_path / "other")
+    assert taken.digest == by_option.digest
+    assert taken.digest != recon.snapshot(config, providers=["shkeeper"], from_at=ALL, out=tmp_path / "all").digest
+
+
+def test_a_plan_leaves_a_line_of_history_and_its_author(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECON_OPERATOR", "ada")
+    plan = recon.plan(config=config)
+    [entry] = recon.history(config).entries
+    assert entry["digest"] == plan.digest
+    assert plan_bytes(load_plan(Path(str(entry["plan"])))) == plan_bytes(plan)
+    assert DecisionRecords(config.parent / "recon-out" / "decisions").author(plan) == "ada"
+
+
+def test_apply_stops_at_the_stop_file_and_resumes(config: Path, tmp_path: Path) -> None:
+    plan = recon.plan(config=config)
+    stop, said = tmp_path / "stop", list[str]()
+    stop.touch()
+    with pytest.raises(RunStoppedError) as stopped:
+        recon.apply(plan, digest=plan.digest, config=config, stop_file=stop, backend_reconciles=True, say=said.append)
+    assert any("own reconciliation is switched on" in text for text in said)
+    stop.unlink()
+    assert stopped.value.report.run is not None
+    ran = recon.apply(plan, resume=stopped.value.report.run, config=config)
+    assert ran.counts[Result.APPLIED] > 0
+
+
+def test_an_offline_inspection_opens_no_database(config: Path, tmp_path: Path) -> None:
+    taken = recon.snapshot(config, out=tmp_path / "snapshot")
+    payment = recon.plan(taken, config=config).findings[0].payment_id
+    away = tmp_path / "away.toml"
+    away.write_text("[mongo]\ntimeout_s = 0.3\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECON_MONGO_URI", "mongodb://127.0.0.1:9/")
+        assert recon.inspect(payment, config=away, snapshot=taken).judged is not None
+
+
+ALL = timedelta(days=4000)
+WRONG_WORDS: list[tuple[str, dict[str, object], str]] = [
+    ("plan --provider shkeper", {"providers": ["shkeper"]}, "request_network, shkeeper"),
+    ("plan --provider shkeper", {"selection": Selection(providers=("shkeper",))}, "request_network, shkeeper"),
+    ("plan --status complete", {"statuses": ["complete"]}, "pending, processing"),
+    ("plan --status complete", {"selection": Selection(statuses=("complete",))}, "pending, processing"),
+    ("plan --date change", {"date_field": "change"}, "created, updated"),
+]
+
+
+@pytest.mark.parametrize(("line", "options", "known"), WRONG_WORDS)
+def test_a_filter_that_names_nothing_known_is_refused_by_name(
+    config: Path, line: str, options: dict[str, Any], known: str
+) -> None:
+    with pytest.raises(UnknownFilterError, match=known):
+        recon.plan(config=config, **options)
+    result = CliRunner().invoke(cli, [*line.split(), "--config", str(config)], prog_name="recon")
+    assert result.exit_code == 2
+    assert line.rsplit(maxsplit=1)[-1] in result.stderr
+    assert not (config.parent / "recon-out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [({"verdicts": ["local_behin"]}, "local_behin"), ({"max_value": {"USDX": "1"}}, "USDX")],
+)
+def test_a_selection_by_an_unknown_verdict_or_token_is_refused(
+    config: Path, tmp_path: Path, options: dict[str, Any], wrong: str
+) -> None:
+    plan = recon.plan(config=config, out=tmp_path / "plan.json")
+    with pytest.raises(UnknownFilterError, match=f"{wrong}.*known are"):
+        recon.select(plan, out=tmp_path / "small.json", config=config, **options)
+    option = ["--verdict", wrong] if "verdicts" in options else ["--max-value", f"{wrong}=1"]
+    line = ["select", str(tmp_path / "plan.json"), *option, "--out", str(tmp_path / "small.json")]
+    result = CliRunner().invoke(cli, [*line, "--config", str(config)], prog_name="recon")
+    assert result.exit_code == 2
+    assert f"There is no {'verdict' if 'verdicts' in options else 'token'} {wrong!r}; known are" in result.stderr
+    assert not (tmp_path / "small.json").exists()
+
+
+def test_an_undo_by_an_unknown_verdict_and_a_triage_by_an_unknown_name_are_refused(
+    config: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UnknownFilterError, match=r"local_behin.*known are.*local_behind"):
+        recon.undo("any", verdicts=["local_behin"], config=config)
+    records = config.parent / "deliveries.ndjson"
+    with pytest.raises(UnknownFilterError, match="nobody"):
+        recon.triage.deliveries([records], delivery_ids=["nobody"], config=config)
+    (tmp_path / "access.log").write_text("", encoding="utf-8")
+    with pytest.raises(UnknownFilterError, match=r"shkeper.*shkeeper"):
+        recon.triage.access_log([tmp_path / "access.log"], routes=["shkeper=/hook"])

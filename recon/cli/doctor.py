@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from recon.cli.common import config_option, format_option, print_result, settings_from
+from recon.cli.common import config_option, format_option, print_result
 from recon.cli.lazy import DONE, INCOMPLETE, REFUSED, USAGE
 
 
@@ -23,10 +23,10 @@ def doctor(config_path: Path | None, output: str) -> None:
     \b
     Example: recon doctor --config recon.toml
     """
+    from recon.api.start import doctor as check_all
     from recon.reports.views.checks import render_checks
-    from recon.setup.doctor import check_sources
 
-    checks = check_sources(settings_from(config_path))
+    checks = check_all(config_path)
     print_result(render_checks(checks), output)
     failures = {check.failure for check in checks}
     codes = (("unreachable", INCOMPLETE), ("refused", REFUSED), ("usage", USAGE))

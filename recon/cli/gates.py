@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from recon.cli.common import (
-    Command,
-    config_option,
-    format_option,
-    free_path,
-    note,
-    operator_name,
-    print_result,
-    settings_from,
-)
+from recon.cli.common import Command, config_option, format_option, note, print_result
 from recon.cli.lazy import DONE, REFUSED
-from recon.sources.providers.installed import first_provider, providers
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from recon.rails.gates.judge import GateReport
-    from recon.setup.settings import Settings
+from recon.sources.providers.installed import first_provider
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def evidence_options(command: Command) -> Command:
+def gate_evidence(command: Command) -> Command:
     """The options that name what gates are judged by."""
     for option in (
-        click.option("--sample", "sample_path", type=_FILE, help="The signed manual sample."),
+        click.option("--sample", type=_FILE, help="The signed manual sample."),
         click.option("--deliveries", type=_FILE, help="File of webhook delivery records, one JSON object a line."),
-        click.option(
-            "--plan", "evidence", type=_FILE, help="Plan to judge by; the latest of the history unless named."
-        ),
+        click.option("--plan", type=_FILE, help="Plan to judge by; the latest of the history unless named."),
     ):
         command = option(command)
     return command
@@ -52,7 +34,7 @@ def gates() -> None:
 @gates.command()
 @click.argument("provider", default=first_provider())
 @config_option
-@evidence_options
+@gate_evidence
 @format_option
 def rollback(provider: str, config_path: Path | None, output: str, **given: Any) -> None:
     """Judge the rollback criteria of a rail: roll back, escalate, stay, or cannot tell.
@@ -63,10 +45,10 @@ def rollback(provider: str, config_path: Path | None, output: str, **given: Any)
     \b
     Example: recon gates rollback request_network --deliveries deliveries.ndjson
     """
+    from recon.api.gates import rollback as judge
     from recon.reports.views.gates import render_gates
 
-    settings = settings_from(config_path)
-    report = judged(settings, provider, question="rollback", now=settings.now(), given=given)
+    report = judge(provider, config=config_path, **given)
     steps = [f"Nothing has changed. To do it: recon flags rollback --recipe incident --sick {report.provider}"]
     print_result(render_gates(report, next_steps=steps if report.decision == "roll_back" else ()), output)
     sys.exit(DONE if report.decision == "stay" else REFUSED)
@@ -75,7 +57,7 @@ def rollback(provider: str, config_path: Path | None, output: str, **given: Any)
 @gates.command()
 @click.argument("provider")
 @config_option
-@evidence_options
+@gate_evidence
 @format_option
 def enable(provider: str, config_path: Path | None, output: str, **given: Any) -> None:
     """Judge whether a rail may carry money again; "flags enable" acts on it.
@@ -86,10 +68,10 @@ def enable(provider: str, config_path: Path | None, output: str, **given: Any) -
     \b
     Example: recon gates enable request_network --deliveries deliveries.ndjson --sample sample.json
     """
+    from recon.api.gates import enable as judge
     from recon.reports.views.gates import render_gates
 
-    settings = settings_from(config_path)
-    report = judged(settings, provider, question="enable", now=settings.now(), given=given)
+    report = judge(provider, config=config_path, **given)
     steps = [f"Nothing has changed. To do it: recon flags enable {report.provider}"]
     print_result(render_gates(report, next_steps=steps if report.decision == "enable" else ()), output)
     sys.exit(DONE if report.decision == "enable" else REFUSED)
@@ -107,47 +89,11 @@ def check(provider: str, config_path: Path | None) -> None:
     \b
     Example: recon gates check request_network
     """
-    from recon.rails.gates.evidence import append_health, check_health
-    from recon.setup.open_rails import backend_probes, flag_setup, open_prober
+    from recon.api.gates import check as check_once
 
-    settings = settings_from(config_path)
-    record = check_health(
-        rail_of(settings, provider),
-        setup=flag_setup(settings),
-        prober=open_prober(settings),
-        backend=backend_probes(settings),
-        now=settings.now(),
-    )
-    append_health(settings.output_dir, record)
+    record = check_once(provider, config=config_path)
     note(f"{record.provider} is {'well' if record.is_ok else 'NOT WELL'}: {record.why}")
     sys.exit(DONE if record.is_ok else REFUSED)
-
-
-def judged(settings: Settings, provider: str, *, question: str, now: datetime, given: Mapping[str, Any]) -> GateReport:
-    """Read the evidence that the options name and judge one question by it."""
-    from recon.plans.file import load_plan
-    from recon.rails.gates.judge import judge_enable, judge_rollback
-    from recon.rails.gates.records import SignedSample
-    from recon.rails.gates.sample import load_sample, load_sign_offs
-    from recon.setup.open_rails import read_evidence
-
-    path, plan = given.get("sample_path"), given.get("evidence")
-    evidence = read_evidence(
-        settings,
-        now=now,
-        plan=load_plan(plan) if plan else None,
-        deliveries=given.get("deliveries"),
-        sample=SignedSample(load_sample(path), load_sign_offs(path)) if path else None,
-    )
-    judge = judge_enable if question == "enable" else judge_rollback
-    return judge(rail_of(settings, provider), evidence, limits=settings.values.gates.limits(), now=now)
-
-
-def rail_of(settings: Settings, word: str) -> str:
-    """Our name for a rail that a command names. Raises UsageError when there is none of that name."""
-    if (rail := settings.values.flags.words().rail(word)) is None:
-        raise click.UsageError(f"{word[:60]!r} is no rail that is known; use {' or '.join(providers())}.")
-    return rail
 
 
 @click.group(invoke_without_command=True)
@@ -155,14 +101,14 @@ def rail_of(settings: Settings, word: str) -> str:
 @click.option("--provider", help="The rail to sample.")
 @click.option("--size", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many payments.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed draws the same payments.")
-@click.option("--plan", "plan_path", type=_FILE, help="Plan whose judgements are checked; the latest unless named.")
-@click.option(
-    "--snapshot", "snapshot_path", type=click.Path(path_type=Path), help="Its snapshot, for payments in sync."
-)
+@click.option("--plan", type=_FILE, help="Plan whose judgements are checked; the latest unless named.")
+@click.option("--snapshot", type=click.Path(path_type=Path), help="Its snapshot, for payments in sync.")
 @click.option("--out", type=_FILE, help="Sample file to write.")
 @format_option
 @click.pass_context
-def sample(context: click.Context, /, *, config_path: Path | None, output: str, **given: Any) -> None:
+def sample(
+    context: click.Context, /, *, config_path: Path | None, provider: str | None, output: str, **given: Any
+) -> None:
     """Draw the manual sample that two people check, spread over verdicts and sizes.
 
     Reads a plan and its snapshot; writes one sample file, which each of the two signs with "sample sign".
@@ -172,21 +118,14 @@ def sample(context: click.Context, /, *, config_path: Path | None, output: str, 
     """
     if context.invoked_subcommand is not None:
         return
-    from recon.rails.gates.sample import make_sample, save_sample
+    from recon.api.sample import draw
     from recon.reports.views.gates import render_sample
-    from recon.setup.open_rails import sample_candidates
 
-    settings = settings_from(config_path)
-    if not given["provider"]:
+    if not provider:
         raise click.UsageError("Name the rail with --provider.")
-    rail, now = rail_of(settings, given["provider"]), settings.now()
-    plan, candidates = sample_candidates(settings, rail, plan_path=given["plan_path"], snapshot=given["snapshot_path"])
-    drawn = make_sample(
-        candidates, provider=rail, size=given["size"], seed=given["seed"], plan=(plan.digest, plan.created_at), now=now
-    )
-    path = given["out"] or free_path(settings.output_dir / f"sample-{rail}-{now:%Y%m%dT%H%M%SZ}.json")
-    save_sample(drawn, path)
-    print_result(render_sample(drawn, (), path=str(path)), output)
+    places: list[Path] = []
+    drawn = draw(provider, config=config_path, on_saved=places.append, **given)
+    print_result(render_sample(drawn, (), path=str(places[0])), output)
 
 
 @sample.command()
@@ -197,7 +136,15 @@ def sample(context: click.Context, /, *, config_path: Path | None, output: str, 
 @click.option("--note", "notes", multiple=True, metavar="ID=TEXT", help="What was seen; repeatable.")
 @click.option("--by", "operator", help="Who looked; the login name unless named.")
 @format_option
-def sign(*, path: Path, config_path: Path | None, output: str, operator: str | None, **given: Any) -> None:
+def sign(
+    *,
+    path: Path,
+    config_path: Path | None,
+    notes: tuple[str, ...],
+    operator: str | None,
+    output: str,
+    **given: Any,
+) -> None:
     """Record what one person found, for every row of a sample.
 
     Reads the sample and its sign-offs; writes one sign-off beside it. The same person cannot sign twice.
@@ -206,17 +153,9 @@ def sign(*, path: Path, config_path: Path | None, output: str, operator: str | N
     Examples: recon sample sign sample.json --right all --by "Ada Lovelace"
               recon sample sign sample.json --right all --wrong 64b0... --note "64b0...=paid on another chain"
     """
-    from recon.rails.gates.sample import load_sample, load_sign_offs, save_sign_off, sign_sample
+    from recon.api.sample import sign as sign_rows
     from recon.reports.views.gates import render_sample
 
-    settings, drawn = settings_from(config_path), load_sample(path)
-    findings = {row.payment_id: "right" for row in drawn.rows if "all" in given["right"]}
-    findings |= {name: "right" for name in given["right"] if name != "all"}
-    findings |= dict.fromkeys(given["wrong"], "wrong")
-    notes = dict(text.partition("=")[::2] for text in given["notes"])
-    signs = load_sign_offs(path)
-    made = sign_sample(
-        drawn, signs, operator=operator or operator_name(), findings=findings, notes=notes, now=settings.now()
-    )
-    save_sign_off(made, path)
-    print_result(render_sample(drawn, (*signs, made), path=str(path)), output)
+    seen = dict(text.partition("=")[::2] for text in notes)
+    drawn, signs = sign_rows(path, notes=seen, operator=operator, config=config_path, **given)
+    print_result(render_sample(drawn, signs, path=str(path)), output)

@@ -6,6 +6,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from recon.cli.common import note
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
@@ -19,8 +21,6 @@ class ShownProgress:
         self._bars: RichProgress | None = _bars() if sys.stderr.isatty() else None
 
     def __enter__(self) -> ShownProgress:
-        if self._bars is not None:
-            self._bars.start()
         return self
 
     def __exit__(
@@ -33,9 +33,16 @@ class ShownProgress:
         """Take notice of how far a source has come."""
         if self._bars is None:
             return
+        self._bars.start()
         if source not in self._tasks:
             self._tasks[source] = self._bars.add_task(source, total=total)
         self._bars.update(self._tasks[source], completed=done, total=total)
+
+    def note(self, sentence: str) -> None:
+        """Say a sentence on stderr, with the bars out of its way."""
+        if self._bars is not None:
+            self._bars.stop()
+        note(sentence)
 
 
 def _bars() -> RichProgress:

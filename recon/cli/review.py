@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from recon.api.common import plan_of
 from recon.cli.common import (
     MomentOption,
     NewFilePath,
     config_option,
     format_option,
     note,
-    note_author,
-    operator_name,
-    parse_amounts,
     part_option,
     print_result,
-    settings_from,
-    settings_if_there,
     write_stdout,
 )
-from recon.core.errors import UsageError
 
 if TYPE_CHECKING:
     from recon.core.model import Plan
 
 PAGE_ROWS: Final = 50
 _PLAN = click.Path(path_type=Path, dir_okay=False)
-
-
-class UnknownArtefactError(UsageError):
-    """A path leads to nothing this tool has written."""
-
-    def __init__(self, *, path: str, why: str) -> None:
-        super().__init__(f"{path}: {why}; recon show reads a plan file, a snapshot directory, or a run history.")
-
-
-class NoPlanYetError(UsageError):
-    """An acknowledgement needs a plan that shows the break."""
-
-    def __init__(self) -> None:
-        super().__init__('There is no plan in the run history; name one with --plan, or run "recon plan" first.')
-
-
-class NoSuchBreakError(UsageError):
-    """The plan has no break of a payment."""
-
-    def __init__(self, *, payment: str, plan: str) -> None:
-        super().__init__(f"{plan} shows no break of payment {payment[:80]!r}; nothing was recorded.")
 
 
 @click.command()
@@ -77,21 +49,26 @@ def show(artefact: Path, payment: str | None, page: int, output: str, part: str 
               recon show recon-out/plan.json --payment 665f1c2e9b1d8a0012345678
               recon show recon-out/plan.json --format csv --part left_alone
     """
-    kind = _kind_of(artefact)
-    if payment is not None and kind != "plan":
+    from recon.api.review import show as open_artefact
+    from recon.core.model import Plan
+    from recon.plans.file import many_objects
+    from recon.snapshots.sealed import Snapshot
+
+    with many_objects():
+        found = open_artefact(artefact)
+        if isinstance(found, Plan):
+            _show_plan(found, payment=payment, page=page, output=output, part=part, path=artefact)
+            return
+    if payment is not None:
         raise click.UsageError("--payment is for plans.")
-    if kind == "plan":
-        _show_plan(artefact, payment=payment, page=page, output=output, part=part)
-    elif kind == "history":
-        from recon.plans.history import load_history
-        from recon.reports.views.history import render_history
-
-        print_result(render_history(load_history(artefact.parent)), output, part=part)
-    else:
+    if isinstance(found, Snapshot):
         from recon.reports.views.snapshot import render_snapshot
-        from recon.snapshots.take import open_snapshot
 
-        print_result(render_snapshot(open_snapshot(artefact)), output, part=part)
+        print_result(render_snapshot(found), output, part=part)
+        return
+    from recon.reports.views.history import render_history
+
+    print_result(render_history(found), output, part=part)
 
 
 @click.command()
@@ -103,7 +80,7 @@ def show(artefact: Path, payment: str | None, page: int, output: str, part: str 
 @click.option("--max-value", multiple=True, metavar="TOKEN=AMOUNT", help="Drop what is worth more; repeatable.")
 @click.option("--out", type=NewFilePath(), required=True, help="Plan file to write.")
 @config_option
-def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: tuple[str, ...]) -> None:
+def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: Any) -> None:
     """Derive a smaller plan with a digest of its own.
 
     Reads a plan, offline; writes another one that names its parent, and records who made it where there is a
@@ -113,15 +90,10 @@ def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: tu
     Examples: recon select plan.json --verdict missing_tx_hash --out small.json
               recon select plan.json --payment 665f1c2e9b1d8a0012345678 --out picked.json
     """
-    from recon.plans.file import load_plan, save_plan
+    from recon.api.review import select as select_from
     from recon.reports import render_review
 
-    plan = load_plan(plan_path)
-    settings = settings_if_there(config_path)
-    smaller = _selected(plan, chosen["verdicts"], chosen["payments"], parse_amounts(chosen["max_value"]))
-    save_plan(smaller, out)
-    if settings is not None:
-        note_author(settings, smaller)
+    smaller = select_from(plan_path, out=out, config=config_path, **chosen)
     print_result(render_review(smaller, path=str(out), page_rows=PAGE_ROWS), "table")
 
 
@@ -139,12 +111,10 @@ def approve(plan_path: Path, config_path: Path | None, reason: str, ticket: str 
     \b
     Example: recon approve plan.json --reason "checked ten by hand" --ticket INC-12
     """
-    from recon.plans.approvals import DecisionRecords
-    from recon.plans.file import load_plan
+    from recon.api.review import approve as record_approval
 
-    settings, plan = settings_from(config_path), load_plan(plan_path)
-    records = DecisionRecords(settings.decisions_dir)
-    approval = records.approve(plan, who=operator_name(), at=settings.now(), reason=reason, ticket=ticket)
+    plan = plan_of(plan_path)
+    approval = record_approval(plan, reason=reason, ticket=ticket, config=config_path)
     note(f"Recorded: {approval.who} approved the effects {approval.effects_digest[:12]} of plan {plan.digest[:12]}.")
 
 
@@ -154,13 +124,7 @@ def approve(plan_path: Path, config_path: Path | None, reason: str, ticket: str 
 @click.option("--plan", "plan_path", type=_PLAN, help="The plan that shows the breaks; otherwise the newest one.")
 @click.option("--reason", required=True, help="Why the break may stay.")
 @click.option("--until", type=MomentOption(), required=True, help="UTC time at which it counts again.")
-def ack(
-    payments: tuple[str, ...],
-    config_path: Path | None,
-    plan_path: Path | None,
-    reason: str,
-    until: datetime | timedelta,
-) -> None:
+def ack(payments: tuple[str, ...], config_path: Path | None, plan_path: Path | None, reason: str, until: Any) -> None:
     """Accept known breaks until a date.
 
     Reads a plan; writes one record a break. An acknowledged break counts for no exit code until the date, or until it
@@ -169,74 +133,20 @@ def ack(
     \b
     Example: recon ack 665f1c2e9b1d8a0012345678 --reason "refund agreed" --until 2026-12-01
     """
-    from recon.plans.approvals import DecisionRecords
-    from recon.plans.file import load_plan
-    from recon.reports.views.plan import breaks_of
+    from recon.api.review import ack as accept
 
-    settings = settings_from(config_path)
-    if isinstance(until, timedelta):
-        raise click.UsageError("--until wants a time that is still to come, for example 2026-12-01.")
-    path = plan_path or _newest_plan(settings.output_dir)
-    breaks = {item.payment_id: item for item in breaks_of(load_plan(path))}
-    for payment in payments:
-        if payment not in breaks:
-            raise NoSuchBreakError(payment=payment, plan=path.name)
-    records = DecisionRecords(settings.decisions_dir)
-    for payment in payments:
-        records.acknowledge(breaks[payment], who=operator_name(), at=settings.now(), reason=reason, until=until)
-        note(f"Recorded: {payment} ({breaks[payment].verdict}) is accepted until {until:%Y-%m-%d %H:%M} UTC.")
+    accept(payments, reason=reason, until=until, plan=plan_path, config=config_path, say=note)
 
 
-def _kind_of(path: Path) -> str:
-    """Tell what a path holds: ``plan``, ``snapshot`` or ``history``.
-
-    Raises:
-        UnknownArtefactError: It holds none of them, or cannot be read.
-    """
-    from recon.plans.history import FILE_NAME
-
-    if path.is_dir():
-        if (path / "manifest.json").exists():
-            return "snapshot"
-        raise UnknownArtefactError(path=str(path), why="this directory holds no manifest.json")
-    if not path.exists():
-        raise UnknownArtefactError(path=str(path), why="nothing is there")
-    return "history" if path.name == FILE_NAME else "plan"
-
-
-def _show_plan(path: Path, *, payment: str | None, page: int, output: str, part: str | None) -> None:
-    from recon.plans.file import load_plan, many_objects, plan_bytes
+def _show_plan(plan: Plan, *, payment: str | None, page: int, output: str, part: str | None, path: Path) -> None:
+    from recon.plans.file import plan_bytes
     from recon.reports import render_payment, render_review
 
-    with many_objects():
-        plan = load_plan(path)
-        if payment is not None:
-            print_result(render_payment(plan, payment), output, part=part)
-        elif output == "json":
-            write_stdout(plan_bytes(plan).decode())
-        else:
-            rows = max(1, len(plan.changes)) if output == "csv" else PAGE_ROWS
-            report = render_review(plan, path=str(path), page=page, page_rows=rows)
-            print_result(report, output, part=part or ("changes" if output == "csv" else None))
-
-
-def _selected(plan: Plan, verdicts: tuple[str, ...], payments: tuple[str, ...], values: dict[str, str]) -> Plan:
-    """The selection; a value limit is in whole tokens, whose units differ from chain to chain."""
-    from recon.plans.file import select_changes
-
-    whole = {symbol.upper(): Decimal(amount) for symbol, amount in values.items()}
-    limits = {
-        f"{change.chain_id}:{change.token or change.symbol}": int(limit.scaleb(change.decimals or 0))
-        for change in plan.changes
-        if (limit := whole.get((change.symbol or "").upper())) is not None
-    }
-    return select_changes(plan, verdicts=verdicts, payments=payments, value_max=limits)
-
-
-def _newest_plan(folder: Path) -> Path:
-    from recon.plans.history import load_history
-
-    entries = load_history(folder).entries
-    if not entries:
-        raise NoPlanYetError
-    return Path(str(entries[-1]["plan"]))
+    if payment is not None:
+        print_result(render_payment(plan, payment), output, part=part)
+    elif output == "json":
+        write_stdout(plan_bytes(plan).decode())
+    else:
+        rows = max(1, len(plan.changes)) if output == "csv" else PAGE_ROWS
+        report = render_review(plan, path=str(path), page=page, page_rows=rows)
+        print_result(report, output, part=part or ("changes" if output == "csv" else None))

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
-from recon.cli.common import (
-    NewFilePath,
-    config_option,
-    format_option,
-    free_path,
-    note,
-    note_author,
-    part_option,
-    print_result,
-    settings_from,
-)
+from recon.cli.common import NewFilePath, config_option, format_option, note, part_option, print_result
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 
 
@@ -41,13 +30,10 @@ def preflight(*, config_path: Path | None, deliveries: Path | None, output: str,
     \b
     Example: recon preflight --deliveries deliveries.ndjson --format json
     """
-    from recon.rails.preflight import judge_preflight
+    from recon.api.rollout import preflight as look
     from recon.reports.views.operations import render_preflight
-    from recon.setup.open_rails import look_around
 
-    settings = settings_from(config_path)
-    stuck = timedelta(milliseconds=settings.policy().stuck_after_ms)
-    found = judge_preflight(look_around(settings, deliveries=deliveries), now=settings.now(), stuck_after=stuck)
+    found = look(config_path, deliveries=deliveries)
     print_result(render_preflight(found), output, part=part)
     sys.exit(DONE if found.is_clear else DIFFERENCES if found.is_measured else INCOMPLETE)
 
@@ -59,9 +45,7 @@ def preflight(*, config_path: Path | None, deliveries: Path | None, output: str,
 @click.option("--stalled-after", type=click.IntRange(1), default=15, show_default=True, help="Minutes without less.")
 @click.option("--at-most", type=click.IntRange(0), help="Minutes after which the watch ends; 0 counts once.")
 @format_option
-def drain(
-    *, config_path: Path | None, provider: str, every: int, stalled_after: int, at_most: int | None, output: str
-) -> None:
+def drain(*, config_path: Path | None, provider: str, output: str, **options: Any) -> None:
     """Watch the stuck payments of a rail become fewer, with a rate and an estimate.
 
     Reads the open payments of the rail again and again; writes nothing. Ends with 0 when none is stuck any more, with
@@ -71,24 +55,10 @@ def drain(
     Examples: recon drain --provider shkeeper
               recon drain --provider request_network --every 60 --at-most 0
     """
-    from recon.cli.gates import rail_of
-    from recon.rails.drain import Watch, watch_drain
+    from recon.api.rollout import drain as watch
     from recon.reports.views.operations import progress_line, render_drain
-    from recon.setup.open_rails import count_backlog
 
-    settings = settings_from(config_path)
-    rail = rail_of(settings, provider)
-    # In a recorded world time stands still, so a second count would be the first one again.
-    once = settings.world is not None
-    limit = timedelta(0) if once else None if at_most is None else timedelta(minutes=at_most)
-    watch = Watch(timedelta(seconds=every), timedelta(minutes=stalled_after), limit)
-    found = watch_drain(
-        rail,
-        count=lambda: count_backlog(settings, rail, now=settings.now()),
-        watch=watch,
-        sleep=time.sleep,
-        show=lambda progress: note(progress_line(progress)),
-    )
+    found = watch(provider, config=config_path, on_count=lambda progress: note(progress_line(progress)), **options)
     print_result(render_drain(found), output)
     sys.exit(DONE if found.end == "empty" else DIFFERENCES)
 
@@ -113,16 +83,11 @@ def shkeeper(*, config_path: Path | None, out: Path | None, output: str, part: s
     \b
     Example: recon backfill shkeeper --out backfill.json
     """
-    from recon.plans.file import save_plan
+    from recon.api.backfill import shkeeper as plan_backfill
     from recon.reports.views.operations import render_backfill
-    from recon.setup.open_backfill import plan_backfill
 
-    settings = settings_from(config_path)
-    now = settings.now()
-    plan, found = plan_backfill(settings, now=now)
-    path = out or free_path(settings.output_dir / f"backfill-{now:%Y%m%dT%H%M%SZ}.json")
-    save_plan(plan, path)
-    note_author(settings, plan)
+    places: list[Path] = []
+    plan, found = plan_backfill(config_path, out=out, on_saved=places.append)
     config = None if config_path is None else str(config_path)
-    print_result(render_backfill(plan, found, path=str(path), config=config), output, part=part)
+    print_result(render_backfill(plan, found, path=str(places[0]), config=config), output, part=part)
     sys.exit(INCOMPLETE if not found.read_wholly else DONE if found.is_complete else DIFFERENCES)

@@ -1,4 +1,4 @@
-"""``recon demo``, ``recon init`` and ``recon completion``: the commands that somebody runs first."""
+"""``recon demo``, ``recon init`` and ``recon completion``: the commands that are run first."""
 
 from __future__ import annotations
 
@@ -6,20 +6,7 @@ from pathlib import Path
 
 import click
 
-from recon.cli.common import note, settings_from, write_stdout
-from recon.files import FileThereError, save_new
-
-_DEMO_CONFIG = """\
-# The demo: a recorded marketplace stands in for every source, and what is made from it goes beside this file.
-[target]
-name = "demo"
-
-[recorded]
-path = "world"
-
-[output]
-dir = "."
-"""
+from recon.cli.common import note, write_stdout
 
 
 @click.command()
@@ -39,12 +26,9 @@ def init(out: Path) -> None:
     \b
     Example: recon init --out recon.toml
     """
-    from recon.cli.example import EXAMPLE
+    from recon.api.start import init as write_example
 
-    try:
-        save_new(out, EXAMPLE.encode(), mode=0o644)
-    except OSError as error:
-        raise click.FileError(str(out), error.strerror or "it cannot be written") from error
+    write_example(out)
     note(f"Wrote {out}. Fill it in, set the secrets it names, then run: recon doctor --config {out}")
 
 
@@ -72,38 +56,12 @@ def demo(out: Path, payments: int, seed: int) -> None:
     \b
     Example: recon demo --out recon-demo
     """
-    from recon.cli.plan import Begun, make, print_plan, report_of
-    from recon.cli.report import page_of, save_page
-    from recon.reports import render_report
-    from recon.reports.pages.html import render_html
+    from recon.api.start import CONFIG_NAME
+    from recon.api.start import demo as run_demo
+    from recon.cli.plan import print_plan
 
-    config = _demo_world(out, payments=payments, seed=seed)
-    settings = settings_from(config)
-    begun = Begun(settings.selection(), settings.now())
-    made = make(settings, begun, snapshot_path=None, engine="polars", out=None)  # Starts faster; the plan is the same.
-    report = made.path.with_name(made.path.name.replace("plan-", "report-")).with_suffix(".md")
-    text = render_report(report_of(made, config=config, full=True), output="md")
-    save_new(report, text.encode())
-    note(f"Report:   {report}")
-    page = report.with_suffix(".html")
-    save_page(render_html(page_of(str(made.path), config_path=config, snapshot_path=None)), page)
-    note(f"To look at in a browser: {page}")
-    print_plan(made, output="table", config=config)
-
-
-def _demo_world(out: Path, *, payments: int, seed: int) -> Path:
-    """Make the demo's world unless it is there; a directory that holds something else is left alone."""
-    config = out / "recon.toml"
-    if (out / "world" / "world.json").exists() and config.exists():
-        note(f"{out} is there already and is judged as it stands; remove it to begin anew.")
-        return config
-    if out.exists() and any(out.iterdir()):
-        raise FileThereError(path=str(out))
-    from recon.simulation import generate_world, write_world
-
-    write_world(generate_world(payments=payments, seed=seed), out / "world")
-    save_new(config, _DEMO_CONFIG.encode(), mode=0o644)
-    return config
+    made = run_demo(out, payments=payments, seed=seed, say=note)
+    print_plan(made, output="table", config=out / CONFIG_NAME)
 
 
 @click.command()

@@ -17,8 +17,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from recon.api.choosing import read_ids, resolve_moment
+from recon.api.common import free_path
 from recon.cli import COMMANDS, cli
-from recon.cli.common import MomentOption, free_path, read_ids, resolve_moment
+from recon.cli.common import MomentOption
 from recon.cli.progress import ShownProgress
 from recon.core.errors import IdError, MoneyError, RefusedError, SourceError, StoppedError, UsageError
 from recon.core.model import Tier
@@ -186,7 +188,7 @@ def test_init_writes_a_configuration_that_loads(tmp_path: Path) -> None:
 
 
 def test_every_setting_stands_in_the_commented_file() -> None:
-    from recon.cli.example import EXAMPLE
+    from recon.setup.example import EXAMPLE
     from recon.setup.file import SettingsFile, known_keys
 
     optional = {"timeout_s", "name", "aliases", "final_depth", "trusts_finalized_tag", "block_ms", "range_blocks",
@@ -199,7 +201,7 @@ def test_every_setting_stands_in_the_commented_file() -> None:
 def test_the_commented_lines_of_the_file_are_settings_too(tmp_path: Path) -> None:
     import re
 
-    from recon.cli.example import EXAMPLE
+    from recon.setup.example import EXAMPLE
     from recon.setup.settings import load_settings
 
     text = re.sub(r"(?m)^# ((?:[a-z_]+ = .*)|(?:\[.*\]))$", r"\1", EXAMPLE).replace('secrets_file = ".env"', "")

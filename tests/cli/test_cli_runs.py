@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
+from recon.api.choosing import Chosen, selection_of
 from recon.cli import cli
 from recon.cli.plan import plan as plan_command
-from recon.cli.plan import selection_of
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
 from recon.simulation import generate_world, plant_world, write_world
@@ -162,7 +162,8 @@ def chosen(config: Path, *arguments: object) -> int:
     settings = load_settings(config)
     context = plan_command.make_context("plan", [str(each) for each in arguments])
     with open_sources(settings) as sources:
-        selection = selection_of(settings, context.params)
+        options = {name: context.params[name] for name in Chosen.__annotations__}
+        selection = selection_of(settings, Chosen(**options))  # type: ignore[typeddict-item]
         return sum(len(batch) for batch in sources.store.scan(selection))
 
 

@@ -1,0 +1,49 @@
+"""``load`` and ``plot`` for notebooks, and the small exact functions that other programs want."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from recon.api.common import Place
+    from recon.core.model import Plan
+    from recon.core.registry import Registry
+    from recon.investigation.payment import Inspection
+    from recon.reports.notebooks.load import Loaded
+    from recon.snapshots.sealed import Snapshot
+    from recon.sources.chain.logs import Transfer
+    from recon.sources.http import Secret
+
+
+def load(source: Place | Plan | Snapshot | Inspection, *, registry: Registry | None = None) -> Loaded:
+    """Read any artefact into exact pandas frames; see :func:`recon.reports.notebooks.load.load`."""
+    from recon.reports.notebooks.load import load as read
+
+    return read(source, registry=registry)
+
+
+def plot(source: Loaded | Plan | Snapshot | Inspection, name: str, *, ax: Axes | None = None) -> Axes:
+    """Draw one picture of what was loaded; see :func:`recon.reports.notebooks.plot.plot`."""
+    from recon.reports.notebooks.plot import plot as draw
+
+    return draw(source, name, ax=ax)
+
+
+def decode_transfer(log: Mapping[str, Any]) -> Transfer:
+    """Decode one proxy or ERC-20 transfer log; see :func:`recon.sources.chain.logs.decode_transfer`."""
+    from recon.sources.chain.logs import decode_transfer as decode
+
+    return decode(log)
+
+
+def verify_webhook(
+    provider: str, headers: Mapping[str, str], body: bytes, secret: str | bytes | Secret, *, now: datetime | None = None
+) -> bool:
+    """Say whether a delivery is signed; see :func:`recon.sources.providers.webhooks.verify_webhook`."""
+    from recon.sources.providers.webhooks import verify_webhook as verify
+
+    return verify(provider, headers, body, secret, now=now)

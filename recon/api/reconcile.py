@@ -1,0 +1,262 @@
+"""``snapshot``, ``plan`` and ``history``: the main job, dry."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recon.api.choosing import Chosen, selection_of
+from recon.api.common import (
+    Config,
+    Place,
+    Say,
+    free_path,
+    operator_name,
+    path_of,
+    place_for,
+    settings_of,
+    stamp,
+    tell,
+)
+from recon.core.errors import UsageError
+from recon.core.times import second_text
+from recon.sources.interface import no_progress
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from recon.core.model import Plan
+    from recon.plans.history import History, News
+    from recon.setup.settings import Settings
+    from recon.snapshots.sealed import Snapshot
+    from recon.sources.interface import Progress, Selection
+    from recon.verdicts.engine import Engine
+
+
+class FinishedSnapshotError(UsageError):
+    """A directory to go on in holds a snapshot that is finished."""
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(f'{path} is a finished snapshot; to judge it: recon plan --snapshot "{path}".')
+
+
+class TwoFoldersError(UsageError):
+    """A snapshot is to be written to one directory and continued in another."""
+
+    def __init__(self) -> None:
+        super().__init__("The directory to go on in is the one to write to: give --resume or --out, not both.")
+
+
+class OwnWindowError(UsageError):
+    """A snapshot is to be judged, and payments are chosen besides."""
+
+    def __init__(self) -> None:
+        super().__init__("A snapshot holds its own window: leave out --from, --id and the like, or --snapshot.")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is read: which payments, as of when, into which directory.
+
+    Args:
+        folder: The directory named by the user, which may hold an interrupted snapshot; None for a new one.
+        since: The snapshot to build upon; None to read everything.
+        export: The address to write the snapshot to as well.
+    """
+
+    selection: Selection
+    now: datetime
+    folder: Path | None = None
+    since: Path | None = None
+    export: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan that was made and saved, and how much of it is new."""
+
+    plan: Plan
+    path: Path
+    news: News
+
+
+def snapshot(
+    config: Config = None,
+    *,
+    selection: Selection | None = None,
+    out: Place | None = None,
+    resume: Place | None = None,
+    since: Place | None = None,
+    export: str | None = None,
+    progress: Progress = no_progress,
+    say: Say = tell,
+    **chosen: Unpack[Chosen],
+) -> Snapshot:
+    """Read a window from every source and seal it; see ``recon snapshot``.
+
+    Args:
+        selection: Which payments, instead of ``from_at``, ``providers`` and the like; without dates of its own it is
+            one within the configured window.
+        out: The new directory, or one that holds an interrupted snapshot; one in the output directory otherwise.
+        resume: The directory of an interrupted snapshot; the other options have to be the same.
+        since: The snapshot to build upon.
+        export: An fsspec address to write the snapshot to as well.
+
+    Raises:
+        ConfigError: A setting is missing or wrong.
+        UnknownFilterError: A filter names something that is not known.
+        WrongSourceError: A source is not the one that was meant.
+        SnapshotExistsError: ``out`` is not empty.
+    """
+    if out is not None and resume is not None:
+        raise TwoFoldersError
+    settings = settings_of(config)
+    folder, now = _folder_and_moment(settings, resume or out)
+    chosen_here = selection_of(settings, chosen, selection=selection, now=now)
+    begun = Begun(chosen_here, now, folder, since=path_of(since), export=export)
+    return _taken(settings, begun, progress=progress, say=say)
+
+
+def plan(snapshot: Snapshot | Place | None = None, *, config: Config = None, **options: Unpack[PlanOptions]) -> Plan:
+    """Judge a snapshot, or the sources as they are now, and plan the corrections; see ``recon plan``.
+
+    The plan file is saved, its author noted, and a line of history written, as by the command.
+
+    Args:
+        snapshot: Judged offline, from a directory or an fsspec address; without one a new snapshot is taken first.
+        options: See :class:`PlanOptions`.
+
+    Raises:
+        ConfigError: A setting is missing or wrong.
+        UnknownFilterError: A filter names something that is not known.
+        SnapshotError: The snapshot was changed, or is none.
+    """
+    return plan_and_save(snapshot, config=config, **options).plan
+
+
+class PlanOptions(Chosen, total=False):
+    """The options of a plan.
+
+    ``selection``, ``resume`` and ``since`` are as for :func:`snapshot`, and only for a snapshot that is taken now.
+    ``engine`` joins the tables, DuckDB within ``memory_max_mb``, Spark at ``spark_master``. ``out`` is the plan file;
+    without it one in the output directory is written. ``operator`` made the plan.
+    """
+
+    selection: Selection | None
+    resume: Place | None
+    since: Place | None
+    engine: str
+    memory_max_mb: int | None
+    spark_master: str | None
+    out: Place | None
+    operator: str | None
+    progress: Progress
+    say: Say
+
+
+def plan_and_save(
+    snapshot: Snapshot | Place | None = None, *, config: Config = None, **options: Unpack[PlanOptions]
+) -> SavedPlan:
+    """As :func:`plan`, with the place of the plan file and how much of the plan is new."""
+    from recon.plans.file import save_plan
+    from recon.plans.make import make_plan
+    from recon.snapshots.address import opened
+
+    settings = settings_of(config)
+    name, say = options.pop("engine", "duckdb"), options.pop("say", tell)
+    engine = _engine(name, memory_max_mb=options.pop("memory_max_mb", None), master=options.pop("spark_master", None))
+    out, operator = options.pop("out", None), options.pop("operator", None)
+    progress = options.pop("progress", no_progress)
+    if snapshot is not None and any(options.values()):
+        raise OwnWindowError
+    taken: Snapshot | Place = _new_snapshot(settings, options, progress, say) if snapshot is None else snapshot
+    now = settings.now()
+    with opened(taken, engine=name) if isinstance(taken, str | Path) else nullcontext(taken) as judged:
+        made = make_plan(judged, policy=settings.policy(), registry=settings.registry(), engine=engine)
+        place = taken if isinstance(taken, str | Path) else taken.path
+    path = place_for(out, usual=settings.output_dir / f"plan-{stamp(now)}.json")
+    save_plan(made, path)
+    saved = SavedPlan(made, path, _recorded(settings, made, path=path, who=operator_name(operator), now=now))
+    say(f"Snapshot: {place}")
+    say(f"Plan:     {path}")
+    return saved
+
+
+def history(config: Config = None) -> History:
+    """The plans made so far, oldest first; see ``recon history``."""
+    from recon.plans.history import load_history
+
+    return load_history(settings_of(config).output_dir)
+
+
+def _new_snapshot(settings: Settings, options: PlanOptions, progress: Progress, say: Say) -> Snapshot:
+    selection, since = options.pop("selection", None), path_of(options.pop("since", None))
+    folder, now = _folder_and_moment(settings, options.pop("resume", None))
+    begun = Begun(selection_of(settings, options, selection=selection, now=now), now, folder, since=since)
+    return _taken(settings, begun, progress=progress, say=say)
+
+
+def _folder_and_moment(settings: Settings, place: Place | None) -> tuple[Path | None, datetime]:
+    """The directory that was named; where it holds an interrupted snapshot, as of the moment of its beginning."""
+    from recon.snapshots.sealed import is_sealed
+    from recon.snapshots.unfinished import unfinished_now
+
+    if place is None:
+        return None, settings.now()
+    folder = Path(place)
+    if is_sealed(folder):
+        raise FinishedSnapshotError(path=folder)
+    return folder, unfinished_now(folder) or settings.now()
+
+
+def _taken(settings: Settings, begun: Begun, *, progress: Progress, say: Say) -> Snapshot:
+    from recon.setup.open_sources import open_sources
+    from recon.snapshots.address import Export
+    from recon.snapshots.take import open_snapshot, take_snapshot
+    from recon.snapshots.unfinished import unfinished_now
+
+    export = None if begun.export is None else Export(begun.export)
+    base = None if begun.since is None else open_snapshot(begun.since)
+    target = begun.folder or free_path(settings.output_dir / f"snapshot-{stamp(begun.now)}")
+    try:
+        with open_sources(settings) as sources:
+            return take_snapshot(
+                sources,
+                selection=begun.selection,
+                policy=settings.policy(),
+                registry=settings.registry(),
+                now=begun.now,
+                out=target,
+                progress=progress,
+                since=base,
+                export=export,
+            )
+    except BaseException:
+        if begun.folder is None and unfinished_now(target) is not None:
+            say(f'What was read is kept. To go on, add to the same command: --resume "{target}"')
+        raise
+
+
+def _engine(name: str, *, memory_max_mb: int | None, master: str | None) -> str | Engine:
+    """The engine by name, opened here only when it needs more than a name."""
+    if memory_max_mb is None and name != "spark":
+        return name
+    from recon.verdicts.engine import open_engine
+
+    return open_engine(name, memory_bytes=(memory_max_mb or 0) * 1_000_000 or None, spark_master=master)
+
+
+def _recorded(settings: Settings, made: Plan, *, path: Path, who: str, now: datetime) -> News:
+    """Note the author, add the line of history, and tell what is new since the plan before."""
+    from recon.plans.approvals import DecisionRecords
+    from recon.plans.history import append_history, history_entry, latest_entry, load_history, news_of
+
+    folder, records = settings.output_dir, DecisionRecords(settings.decisions_dir)
+    records.note_author(made, who=who, at=now)
+    before = latest_entry(load_history(folder), target=made.target.name)
+    news = news_of(made, acks=records.acks(), before=before, now=now)
+    append_history(folder, history_entry(made, at=second_text(now), path=str(path), news=news))
+    return news

@@ -1,0 +1,284 @@
+"""``report page`` and ``report incident``: any artefact as one HTML file, and the texts of an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from recon.api.choosing import Moment, resolve_moment
+from recon.api.common import Config, Place, Say, path_of, settings_if_sound, settings_of, tell
+from recon.api.triage import incident_page, plan_to_count_by
+from recon.core.errors import UsageError
+from recon.core.times import second_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from typing import Unpack
+
+    from recon.core.model import Plan
+    from recon.reports.pages.page import Page
+    from recon.setup.settings import Settings
+    from recon.snapshots.sealed import Snapshot
+
+PLANS_MAX: Final = 50
+"""Most plans of the history in one timeline."""
+
+
+class UnwritableReportError(UsageError):
+    """The report cannot be written where it was wanted."""
+
+    def __init__(self, *, path: Path, why: str) -> None:
+        super().__init__(f"{path}: the report cannot be written ({why}); nothing was changed.")
+
+
+class OtherSnapshotError(UsageError):
+    """A snapshot is not the one a plan was made from."""
+
+    def __init__(self, *, plan: str, given: str) -> None:
+        super().__init__(
+            f"The plan was made from snapshot {plan[:12]} and the one given is {given[:12]}; nothing was written. Name "
+            "the plan's own snapshot, or leave it out."
+        )
+
+
+class NoPlanForSnapshotError(UsageError):
+    """A snapshot was named beside an artefact that is no plan."""
+
+    def __init__(self) -> None:
+        super().__init__("--snapshot is for plans.")
+
+
+def page(
+    artefact: Place, *, html: Place, snapshot: Place | None = None, config: Config = None, say: Say = tell
+) -> Path:
+    """Write one HTML file about an artefact or a run, never over another file; see ``recon report page``.
+
+    Raises:
+        FileThereError: Something is there.
+        OtherSnapshotError: The snapshot is not the plan's.
+        UnwritableReportError: It cannot be written there.
+    """
+    from recon.files import check_free
+    from recon.reports.pages.html import render_html
+
+    out = Path(html)
+    check_free(out)
+    save_page(render_html(artefact_page(artefact, config=config, snapshot=snapshot, say=say)), out)
+    return out
+
+
+def save_page(text: str, out: Path) -> None:
+    """Write the file whole or not at all.
+
+    Raises:
+        FileThereError: Something stands there already.
+        NoRoomError: The disk is full.
+        UnwritableReportError: It cannot be written there.
+    """
+    from recon.files import save_new
+
+    try:
+        save_new(out, text.encode())
+    except OSError as error:
+        raise UnwritableReportError(path=out, why=error.strerror or "unknown reason") from error
+
+
+def artefact_page(artefact: Place, *, config: Config = None, snapshot: Place | None = None, say: Say = tell) -> Page:
+    """The page of any artefact, before it is written; see :func:`page`."""
+    from recon.reports.notebooks.load import artefact_kind
+    from recon.reports.pages.page import page_of_report
+
+    path = Path(artefact)
+    kind = artefact_kind(path) if path.exists() else "run"
+    if kind == "plan":
+        return _plan_page(path, config=config, snapshot_path=path_of(snapshot), say=say)
+    if snapshot is not None:
+        raise NoPlanForSnapshotError
+    if kind == "snapshot":
+        return _snapshot_page(path, config, say=say)
+    if kind == "case":
+        from recon.investigation.payment.casefile import load_case
+        from recon.reports.pages.casepage import case_page
+
+        return case_page(load_case(path))
+    if kind == "history":
+        from recon.plans.history import load_history
+        from recon.reports.views.history import render_history
+
+        return page_of_report(render_history(load_history(path.parent)))
+    return _run_page(str(artefact), config)
+
+
+def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: Say) -> Page:
+    from recon.plans.file import load_plan
+    from recon.plans.make import policy_digest
+    from recon.reports import render_plan
+    from recon.reports.pages.html import plan_page
+
+    plan, settings = load_plan(path), settings_if_sound(config)
+    snapshot = _snapshot_of(plan, path, named=snapshot_path, settings=settings)
+    policy = settings.policy() if settings else None
+    if policy is not None and policy_digest(policy) != plan.policy_digest:
+        policy = None
+    if snapshot is None and plan.kind == "correction":
+        say(
+            "The plan's snapshot is neither beside it nor in the output directory: only what the plan names is in the "
+            "report (see --snapshot)."
+        )
+    elif policy is None and snapshot is not None:
+        say("Without the plan's own configuration (see --config) payments that need nobody are left without a verdict.")
+    named = str(config) if isinstance(config, str | Path) else None
+    return plan_page(
+        plan,
+        snapshot=snapshot,
+        policy=policy,
+        registry=settings.registry() if settings else None,
+        report=render_plan(plan, path=str(path), config=named, full=True),
+    )
+
+
+def _snapshot_of(plan: Plan, path: Path, *, named: Path | None, settings: Settings | None) -> Snapshot | None:
+    """The snapshot that a plan was made from: the one named, or one beside the plan or in the output directory.
+
+    Raises:
+        OtherSnapshotError: It is another one.
+    """
+    from recon.snapshots.sealed import find_snapshot, open_snapshot
+
+    if named is not None:
+        found: Snapshot | None = open_snapshot(named)
+    else:
+        folders = [path.parent, *([settings.output_dir] if settings is not None else [])]
+        there = (find_snapshot(folder, plan.snapshot) for folder in dict.fromkeys(folders))
+        found = next((each for each in there if each is not None), None)
+    if found is not None and found.digest != plan.snapshot:
+        raise OtherSnapshotError(plan=plan.snapshot, given=found.digest)
+    return found
+
+
+def _snapshot_page(path: Path, config: Config, *, say: Say) -> Page:
+    """A snapshot judged offline, under the configuration at hand or the default policy."""
+    from recon.core.model import Policy
+    from recon.plans.make import make_plan
+    from recon.reports import render_plan
+    from recon.reports.pages.html import plan_page
+    from recon.reports.views.snapshot import render_snapshot
+    from recon.snapshots.take import open_snapshot
+
+    snapshot, settings = open_snapshot(path), settings_if_sound(config)
+    policy = settings.policy() if settings else Policy(chain_ids=tuple(snapshot.target.chain_ids))
+    if settings is None:
+        say("No configuration was found: the snapshot is judged under the default policy (see --config).")
+    registry = settings.registry() if settings else None
+    plan = make_plan(snapshot, policy=policy, registry=registry)
+    own, judged = render_snapshot(snapshot), render_plan(plan, full=True)
+    names = {fact.name for fact in own.facts}
+    facts = (*(fact for fact in judged.facts if fact.name not in (*names, "valid_until", "digest")), *own.facts)
+    tables = (*judged.tables, *(table for table in own.tables if table.name != "coverage"))
+    whole = replace(own, facts=facts, tables=tables)
+    return plan_page(plan, snapshot=snapshot, policy=policy, registry=registry, report=whole)
+
+
+def _run_page(run: str, config: Config) -> Page:
+    from recon.reports.pages.runpage import run_page
+    from recon.runs.states import list_runs, read_run
+    from recon.setup.open_runs import open_ledger
+
+    settings = settings_of(config)
+    with open_ledger(settings) as ledger:
+        state = read_run(ledger.journal, run)
+        summary = next((each for each in list_runs(ledger.journal) if each.run == run), None)
+        entries = list(ledger.journal.entries(run=run, kinds=("intent", "outcome", "settle", "end")))
+    return run_page(state, summary=summary, entries=entries, registry=settings.registry())
+
+
+class IncidentOptions(TypedDict, total=False):
+    """The options of an incident's text, named as those of the command.
+
+    ``severity`` 1 is the worst. Times are aware UTC or ages: ``began``, ``noticed``, ``resolved``. ``actions`` were
+    done, ``open_items`` are left. ``plan`` is counted by (the latest of the history unless named), ``before`` is from
+    before the repair, ``snapshot`` counts users. ``access_log`` and ``deliveries`` are files; ``ask`` asks every source
+    and the backend.
+    """
+
+    severity: int
+    began: Moment | None
+    noticed: Moment | None
+    resolved: Moment | None
+    actions: Iterable[str]
+    open_items: Iterable[str]
+    plan: Place | None
+    before: Place | None
+    snapshot: Place | None
+    access_log: Iterable[Place]
+    deliveries: Iterable[Place]
+    ask: bool
+
+
+def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[IncidentOptions]) -> str:
+    """Fill an incident text with counts, money and timeline, as Markdown; see ``recon report incident``.
+
+    Args:
+        kind: ``notification``, ``update``, ``resolution`` or ``post-mortem``.
+        title: A few words for the headline.
+
+    Raises:
+        IncidentKindError: There is no such text.
+    """
+    from recon.investigation.incident.access_log import triage_access_log
+    from recon.investigation.incident.write_up import incident_of, render_incident, with_plans
+    from recon.plans.file import load_plan
+    from recon.snapshots.sealed import open_snapshot
+
+    settings = settings_of(config)
+    now, path, before = settings.now(), path_of(options.get("snapshot")), path_of(options.get("before"))
+    plan = plan_to_count_by(settings, path_of(options.get("plan")))
+    own = None if plan is None or path is not None else _own_snapshot(settings, plan)
+    began = resolve_moment(options.get("began"), now=now)
+    files = [Path(file) for file in options.get("access_log", ())]
+    logs = triage_access_log(files) if files else None
+    places = tuple(Path(place) for place in options.get("deliveries", ()))
+    made = incident_of(
+        title,
+        page=incident_page(settings, plan=plan, logs=logs, places=places, ask=options.get("ask", False)),
+        plan=plan,
+        before=load_plan(before) if before is not None else None,
+        logs=logs,
+        snapshot=open_snapshot(path) if path is not None else own,
+    )
+    filled = replace(
+        with_plans(made, _plans_since(settings, began)),
+        severity=options.get("severity", 2),
+        started_at=began or made.started_at,
+        detected_at=resolve_moment(options.get("noticed"), now=now),
+        resolved_at=resolve_moment(options.get("resolved"), now=now),
+        actions=tuple(options.get("actions", ())),
+        open_items=tuple(options.get("open_items", ())),
+    )
+    return render_incident(kind, filled)
+
+
+def _own_snapshot(settings: Settings, plan: Plan) -> Snapshot | None:
+    """The plan's snapshot; one that was changed since counts nobody, and the text says "not measured"."""
+    from recon.core.errors import ReconError
+    from recon.snapshots.sealed import find_snapshot
+
+    try:
+        return find_snapshot(settings.output_dir, plan.snapshot)
+    except ReconError:
+        return None
+
+
+def _plans_since(settings: Settings, began: datetime | None) -> list[Mapping[str, Any]]:
+    """The plans of this target since an incident began; none where nobody says when that was."""
+    from recon.plans.history import load_history
+
+    if began is None:
+        return []
+    since = second_text(began)
+    entries = load_history(settings.output_dir).entries
+    mine = [each for each in entries if each.get("target") in (None, settings.target_name) and str(each["at"]) >= since]
+    return mine[-PLANS_MAX:]

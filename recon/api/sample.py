@@ -1,0 +1,95 @@
+"""``sample``: the manual sample that two people check and sign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recon.api.common import (
+    Config,
+    OnSaved,
+    Place,
+    operator_name,
+    path_of,
+    place_for,
+    saved_unseen,
+    settings_of,
+    stamp,
+)
+from recon.api.gates import rail_of
+
+if TYPE_CHECKING:
+    from recon.rails.gates.sample import Sample, SignOff
+
+
+def draw(
+    provider: str,
+    *,
+    size: int = 10,
+    seed: int = 1,
+    plan: Place | None = None,
+    snapshot: Place | None = None,
+    out: Place | None = None,
+    config: Config = None,
+    on_saved: OnSaved = saved_unseen,
+) -> Sample:
+    """Draw a sample spread over verdicts and sizes, and save it; see ``recon sample``.
+
+    Args:
+        seed: The same seed draws the same payments.
+        plan: Whose judgements are checked; the latest when not given.
+        snapshot: The plan's snapshot, for payments in sync; looked for beside the plan when not given.
+        out: The sample file; one in the output directory when not given.
+
+    Raises:
+        UnknownRailError: There is no such rail.
+        NoPlanError, SnapshotMissingError: There is nothing to draw from.
+    """
+    from recon.rails.gates.sample import make_sample, save_sample
+    from recon.setup.open_rails import sample_candidates
+
+    settings = settings_of(config)
+    rail, now = rail_of(settings, provider), settings.now()
+    source, candidates = sample_candidates(settings, rail, plan_path=path_of(plan), snapshot=path_of(snapshot))
+    judged = (source.digest, source.created_at)
+    drawn = make_sample(candidates, provider=rail, size=size, seed=seed, plan=judged, now=now)
+    path = place_for(out, usual=settings.output_dir / f"sample-{rail}-{stamp(now)}.json")
+    save_sample(drawn, path)
+    on_saved(path)
+    return drawn
+
+
+def sign(
+    path: Place,
+    *,
+    right: Iterable[str] = (),
+    wrong: Iterable[str] = (),
+    notes: Mapping[str, str] | None = None,
+    operator: str | None = None,
+    config: Config = None,
+) -> tuple[Sample, tuple[SignOff, ...]]:
+    """Record what one person found, for every row of a sample; see ``recon sample sign``.
+
+    Args:
+        right: Payments that are judged rightly, or ``all``.
+        wrong: Payments that are judged wrongly.
+        notes: What was seen, by payment.
+        operator: Who looked.
+
+    Returns:
+        The sample with all its sign-offs, the new one last.
+    """
+    from recon.rails.gates.sample import load_sample, load_sign_offs, save_sign_off, sign_sample
+
+    place, well = Path(path), tuple(right)
+    settings, drawn = settings_of(config), load_sample(place)
+    findings = {row.payment_id: "right" for row in drawn.rows if "all" in well}
+    findings |= {name: "right" for name in well if name != "all"}
+    findings |= dict.fromkeys(wrong, "wrong")
+    signs = load_sign_offs(place)
+    made = sign_sample(
+        drawn, signs, operator=operator_name(operator), findings=findings, notes=notes or {}, now=settings.now()
+    )
+    save_sign_off(made, place)
+    return drawn, (*signs, made)

@@ -1,0 +1,289 @@
+"""``triage``: access logs, deliveries, and the first ten minutes of an incident on one page."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recon.api.choosing import Moment, UnknownFilterError, check_known, resolve_moment
+from recon.api.common import Config, Place, path_of, settings_if_there, settings_of
+from recon.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from recon.core.model import Plan
+    from recon.investigation.incident.access_log import LogTriage
+    from recon.investigation.incident.first_page import FirstPage, Health
+    from recon.investigation.incident.replay import DeliveryTriage
+    from recon.setup.settings import Settings
+    from recon.sources.deliveries.records import DeliveryFile
+    from recon.sources.http import Secret
+
+
+class NoRecordsNamedError(UsageError):
+    """There are no delivery records to look at."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Name files or directories of delivery records, a collection with --collection, or [deliveries] in "
+            "recon.toml."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsAsked:
+    """Which delivery records are read, and which of them may be replayed.
+
+    Args:
+        places: Files and directories.
+        collection: A collection of the configured database.
+        since, until: Only what came in this time is replayed.
+        delivery_ids: Only these are replayed.
+    """
+
+    places: tuple[Path, ...] = ()
+    collection: str | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    delivery_ids: tuple[str, ...] = ()
+
+
+def access_log(
+    files: Iterable[Place], *, since: Moment | None = None, until: Moment | None = None, routes: Iterable[str] = ()
+) -> LogTriage:
+    """Count webhook deliveries in web server logs; see ``recon triage access-log``.
+
+    Args:
+        routes: ``PROVIDER=PATH`` texts, the backend's own webhook routes; the usual ones when not given.
+
+    Raises:
+        UnknownFilterError: A route names a provider that is not known.
+        LogFileError: A file cannot be opened.
+    """
+    from recon.investigation.incident.access_log import parse_routes, triage_access_log
+    from recon.sources.providers.installed import providers
+
+    now, given = datetime.now(UTC), tuple(routes)
+    parsed = parse_routes(given)
+    check_known("provider", parsed, known=sorted(providers()))
+    return triage_access_log(
+        [Path(file) for file in files],
+        since=resolve_moment(since, now=now),
+        until=resolve_moment(until, now=now),
+        routes=parsed,
+    )
+
+
+def deliveries(
+    places: Iterable[Place] = (),
+    *,
+    collection: str | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    delivery_ids: Iterable[str] = (),
+    out: Place | None = None,
+    config: Config = None,
+) -> DeliveryTriage:
+    """Check delivery records and list what to replay; see ``recon triage deliveries``. Nothing is sent.
+
+    Args:
+        places: Files or directories, instead of those of the configuration.
+        collection: A collection of the configured database.
+        since, until, delivery_ids: What may be replayed.
+        out: A file for the replay list, one JSON object a line.
+
+    Raises:
+        NoRecordsNamedError: No records are named, and none configured.
+        UnknownFilterError: A delivery id is in none of the records.
+    """
+    from recon.files import make_folder, save_new
+    from recon.investigation.incident.replay import replay_lines
+
+    settings = settings_if_there(config) if collection is None else settings_of(config)
+    asked = RecordsAsked(tuple(Path(place) for place in places), collection, since, until, tuple(delivery_ids))
+    found = _triaged(asked, settings)
+    if (path := path_of(out)) is not None:
+        lines = "".join(json.dumps(line, sort_keys=True) + "\n" for line in replay_lines(found))
+        make_folder(path.parent)
+        save_new(path, lines.encode())
+    return found
+
+
+def summary(
+    config: Config = None,
+    *,
+    plan: Place | None = None,
+    access_log: Iterable[Place] = (),
+    deliveries: Iterable[Place] = (),
+    ask: bool = False,
+) -> FirstPage:
+    """Put the first ten minutes of an incident on one page; see ``recon triage summary``.
+
+    Args:
+        plan: The plan to count by; the latest of the history when not given.
+        access_log, deliveries: Web server logs and delivery records.
+        ask: Ask every source and the backend whether they answer.
+    """
+    from recon.investigation.incident.access_log import triage_access_log
+
+    settings, files = settings_of(config), [Path(file) for file in access_log]
+    return incident_page(
+        settings,
+        plan=plan_to_count_by(settings, path_of(plan)),
+        logs=triage_access_log(files) if files else None,
+        places=tuple(Path(place) for place in deliveries),
+        ask=ask,
+    )
+
+
+def incident_page(
+    settings: Settings, *, plan: Plan | None, logs: LogTriage | None, places: Sequence[Path], ask: bool = False
+) -> FirstPage:
+    """The first page from a plan, triaged logs and delivery records; with ``ask`` also from what answers now."""
+    from recon.investigation.incident.first_page import IncidentEvidence, first_page
+    from recon.setup.open_sources import kept_deliveries
+
+    problems = (
+        [f"{row['source']}: {row['problem']}" for row in plan.coverage if not row.get("complete")] if plan else []
+    )
+    asked = RecordsAsked(tuple(places))
+    return first_page(
+        IncidentEvidence(
+            now=settings.now(),
+            summary=None if plan is None else plan.summary,
+            plan_at=None if plan is None else plan.created_at,
+            logs=logs,
+            deliveries=_triaged(asked, settings) if places or kept_deliveries(settings) else None,
+            flags=_flags(settings),
+            health=_health(settings) if ask else None,
+            readings=None if plan is None else _readings(plan),
+            coverage_problems=tuple(problems),
+        )
+    )
+
+
+def plan_to_count_by(settings: Settings, path: Path | None) -> Plan | None:
+    """The plan that is named, else the latest of the history for this target; None when there is none."""
+    from recon.plans.file import load_plan
+    from recon.plans.history import latest_entry, load_history
+
+    if path is not None:
+        return load_plan(path)
+    entry = latest_entry(load_history(settings.output_dir), target=settings.target_name)
+    known = Path(str(entry["plan"])) if entry is not None and entry.get("plan") else None
+    return load_plan(known) if known is not None and known.exists() else None
+
+
+def _readings(plan: Plan) -> dict[str, str]:
+    """How the reading of each source went that a plan was made from."""
+    sources = sorted({str(row["source"]) for row in plan.coverage})
+    return {source: _reading([row for row in plan.coverage if row["source"] == source]) for source in sources}
+
+
+def _reading(rows: Sequence[Mapping[str, Any]]) -> str:
+    short = next((row for row in rows if not row.get("complete")), None)
+    if short is not None:
+        return f"NOT in full: {short.get('problem') or 'unknown why'}"
+    calls = sum(int(row.get("calls") or 0) for row in rows)
+    return f"in full ({calls} calls)" if calls else "in full"
+
+
+def _health(settings: Settings) -> list[Health]:
+    """What every source says now, and the backend where the configuration says how it is asked."""
+    from recon.core.errors import ReconError
+    from recon.investigation.incident.first_page import Health
+    from recon.setup.doctor import check_sources
+    from recon.setup.open_rails import backend_probes, open_prober
+
+    own = ("configuration", "output", "installed", "providers", "chains")
+    checks = [check for check in check_sources(settings) if check.name not in own]
+    found = [Health(check.name, is_up=check.state != "failed", says=check.says) for check in checks]
+    try:
+        prober = open_prober(settings)
+        for probe in backend_probes(settings):
+            answer = prober.ask(probe)
+            found.append(Health(probe.name, is_up=answer.is_up, says=answer.why))
+    except ReconError as error:
+        found.append(Health("backend", is_up=False, says=str(error)))
+    return found
+
+
+def _flags(settings: Settings) -> dict[str, str] | None:
+    """How the flags stand, or None when no place of flags is configured or readable."""
+    from recon.core.errors import ReconError
+    from recon.rails.flags.status import judge_flags
+    from recon.setup.open_rails import read_flag_values
+
+    try:
+        values, _ = read_flag_values(settings)
+        found = judge_flags(values, settings.values.flags.words())
+    except ReconError:
+        return None
+    return {view.flag: view.value or "(not set)" for view in found.flags}
+
+
+def _triaged(asked: RecordsAsked, settings: Settings | None) -> DeliveryTriage:
+    from recon.investigation.incident.replay import Window, triage_deliveries
+
+    files = _files(asked, settings)
+    records = [each for file in files for each in file.deliveries]
+    _check_ids(asked.delivery_ids, {each.delivery_id for each in records})
+    now = settings.now() if settings else datetime.now(UTC)
+    window = Window(
+        from_at=resolve_moment(asked.since, now=now),
+        to_at=resolve_moment(asked.until, now=now),
+        delivery_ids=frozenset(asked.delivery_ids),
+    )
+    problems = [text for file in files for text in file.problems]
+    problems += [f"{file.place}: {file.unreadable} records are no deliveries" for file in files if file.unreadable]
+    return triage_deliveries(records, secrets=_secrets(settings), window=window, problems=problems)
+
+
+def _files(asked: RecordsAsked, settings: Settings | None) -> list[DeliveryFile]:
+    """The records that were named; those of the configuration where none was."""
+    from recon.setup.open_sources import kept_deliveries, read_delivery_collection
+    from recon.sources.deliveries.records import load_deliveries
+
+    files: list[DeliveryFile] = [load_deliveries(place) for place in asked.places]
+    if asked.collection is not None and settings is not None:
+        files.append(read_delivery_collection(settings, asked.collection))
+    if not files and settings is not None and (kept := kept_deliveries(settings)) is not None:
+        files += kept.files()
+    if not files:
+        raise NoRecordsNamedError
+    return files
+
+
+def _check_ids(asked: Iterable[str], there: Collection[str | None]) -> None:
+    """Refuse a delivery id that no record has: replaying nothing would look like nothing to replay."""
+    for name in asked:
+        if name not in there:
+            examples = sorted(text for text in there if text)[:5]
+            more = f" and {len(there) - len(examples)} more" if len(there) > len(examples) else ""
+            raise UnknownFilterError(what="delivery", word=name, known=[", ".join(examples) + more])
+
+
+def _secrets(settings: Settings | None) -> dict[str, tuple[Secret, ...]]:
+    """The webhook secrets that are set, by provider."""
+    from recon.setup.file import MissingSecretError
+    from recon.setup.plugins import webhook_secret_variables
+    from recon.sources.http import Secret
+
+    found: dict[str, tuple[Secret, ...]] = {}
+    for provider, variables in webhook_secret_variables(settings).items():
+        for variable in variables:
+            text = os.environ.get(variable, "")
+            if settings is not None:
+                try:
+                    text = settings.secret(variable, purpose="webhooks").get_secret_value()
+                except MissingSecretError:
+                    text = ""
+            if text.strip():
+                found[provider] = (*found.get(provider, ()), Secret(text.strip()))
+    return found

@@ -25,6 +25,9 @@ ERC20_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523
 FORWARDER_CREATED = "0xb3f4a2fbcfdb092b801614aff3a3c369aa8b488724fc598488423b3f3aa999df"
 """topic0 of a factory's ``ERC20SingleRequestProxyCreated``; topic1 is the hash of the payment reference."""
 
+TEST_PROVIDER = "test"
+"""The provider word of rows that no money belongs to; nothing is asked about them."""
+
 _NUMBER = re.compile(r"(?:[0-9]{1,18}|0x[0-9a-f]{1,15})\Z")
 
 
@@ -130,6 +133,7 @@ def load_registry() -> Registry:
     tokens = {(row["chain_id"], row["address"]): Token(**row) for row in _data("tokens.json")}
     emitters = {(row["chain_id"], row["address"]): Emitter(**row) for row in _data("emitters.json")}
     providers = {alias: name for name, each in installed(PROVIDERS).items() for alias in (name, *each.thing.aliases)}
+    providers[TEST_PROVIDER] = TEST_PROVIDER
     return _registry(chains, tokens, emitters, providers)
 
 

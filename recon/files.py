@@ -1,7 +1,7 @@
 """Makes a file last: whole, synced to disk, private, and never over something that is there.
 
 A file is written beside its place under a name nobody can guess, synced, put in its place in one step, and its folder
-is synced. Whoever looks, at any moment and after any crash, sees the whole file or what stood there before.
+is synced. At any moment, and after any crash, a reader sees the whole file or what stood there before.
 
 A log is only added to. Each line names the sha256 of the line before it, so a line that was changed, taken out or moved
 shows. Adding reads the end of the file only:
@@ -372,7 +372,7 @@ def chain_line(body: Mapping[str, Any], end: LogEnd) -> bytes:
 class ChainedLog:
     """A file of lines that is only added to, by one process at a time.
 
-    Entries are chained by :func:`chain_line` unless the log has a form of its own: whoever adds gives a function from
+    Entries are chained by :func:`chain_line` unless the log has a form of its own: the caller gives a function from
     the end of the log to the bytes that follow it. A link to a log on another disk is followed.
 
     Args:

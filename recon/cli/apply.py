@@ -101,8 +101,8 @@ def runs(run: str | None, config_path: Path | None, output: str) -> None:
 def undo(*, run: str, config_path: Path | None, output: str, part: str | None, **chosen: Any) -> None:
     """Plan the way back from a run.
 
-    Reads the journal and the rows; writes a plan file, which is reviewed and applied like any other. Rows that somebody
-    has changed since are listed with their values and left alone.
+    Reads the journal and the rows; writes a plan file, which is reviewed and applied like any other. Rows that others
+    have changed since are listed with their values and left alone.
 
     \b
     Example: recon undo RUN --out undo.json

@@ -71,7 +71,7 @@ def inspect(
 
     ID is a payment id, request id, payment reference, external id, transaction hash, deposit or payer address, as it
     was pasted. Asks the database, the providers and the chains about that payment alone; writes nothing. Leaves with 1
-    when the payment needs somebody or a proof is not accepted, with 4 when a source was not read completely.
+    when the payment needs attention or a proof is not accepted, with 4 when a source was not read completely.
 
     \b
     Examples: recon inspect 665f1c2e9b1d8a0012345678
@@ -131,7 +131,7 @@ def sources_complete(found: Inspection) -> bool:
 
 
 def inspection_exit_code(found: Inspection) -> int:
-    """4 when a source was not read completely, 1 when somebody is needed, else 0."""
+    """4 when a source was not read completely, 1 when attention is needed, else 0."""
     if not sources_complete(found):
         return INCOMPLETE
     needed = found.judged is None or found.judged.finding.tier in ("auto", "review", "never")

@@ -94,7 +94,7 @@ def _loaded(group: str, point: metadata.EntryPoint) -> Installed:
     origin = "an unknown distribution" if point.dist is None else f"{point.dist.name} {point.dist.version}"
     try:
         thing = point.load()
-    except Exception as error:  # a plug-in is somebody else's code, and anything may come out of it
+    except Exception as error:  # a plug-in is not our code, and anything may come out of it
         raise PluginError(
             group=group, name=point.name, origin=origin, why=f"{type(error).__name__}: {error}"
         ) from error

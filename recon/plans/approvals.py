@@ -96,7 +96,7 @@ class ApprovalPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """A known break that somebody accepts until a date, as long as it stays what it is."""
+    """A known break that a person accepts until a date, as long as it stays what it is."""
 
     payment_id: str
     verdict: str

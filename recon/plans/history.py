@@ -46,7 +46,7 @@ class News:
 
     Args:
         known: Breaks that the plan before showed exactly as they are now.
-        acknowledged: Breaks that somebody accepted and that have not changed since.
+        acknowledged: Breaks that a person accepted and that have not changed since.
     """
 
     new: int

@@ -22,7 +22,7 @@ def iso(milliseconds: int) -> str:
     return at(milliseconds).strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
 
 
-def tell(canvas: Canvas, case: Case) -> None:
+def tell_claims(canvas: Canvas, case: Case) -> None:
     """Give the provider of a case what it would know, or what the situation makes it say."""
     says = case.situation.says
     if says == "silent":

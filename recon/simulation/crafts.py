@@ -276,7 +276,7 @@ def _paid_request(stage: Stage, recipient: str | None = None) -> Case:
         case.recipient = stage.address()
     case.reference = payment_reference(case.request_id, case.salt, case.recipient)
     stage.pay(case)
-    claims.tell(stage, case)
+    claims.tell_claims(stage, case)
     return case
 
 
@@ -302,7 +302,7 @@ def orphan_invoice(stage: Stage, plant: Plant) -> None:
     case = stage.prepare(Situation(rails=(SK,)))
     case.external_id = f"lost-{stage.hex(6)}"
     stage.pay(case)
-    claims.tell(stage, case)
+    claims.tell_claims(stage, case)
     stage.add_missing(f"provider:{SK}:invoice:{case.external_id}", plant.name)
 
 

@@ -103,7 +103,7 @@ class Stage(Canvas):
     def settle(self, case: Case, plant: Plant) -> Case:
         """Write the row, the claims and the truth of a case whose money has moved."""
         self.record(case)
-        claims.tell(self, case)
+        claims.tell_claims(self, case)
         self.add_truth(case, plant)
         return case
 

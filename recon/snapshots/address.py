@@ -8,7 +8,7 @@
     transfers/chain_id=56/day=2026-11-14/rows.parquet       transfers by the day of their block
 
 The manifest names every part with its digest, so one digest seals both forms and a plan made from either is the same,
-byte for byte. Whoever reads from the address holds every file against its digest first: DuckDB and Polars work on a
+byte for byte. A reader at the address holds every file against its digest first: DuckDB and Polars work on a
 copy, Spark reads from the address itself.
 """
 

@@ -161,7 +161,7 @@ class Snapshot:
     def frames(self, engine: Engine) -> dict[str, Frame]:
         """The tables that a judgement needs, lazy, with the second reading laid over the first.
 
-        Nothing is computed here: whoever uses a table reads only the columns it needs of both readings.
+        Nothing is computed here: a reader of a table loads only the columns it needs of both readings.
         """
         frames = {name: engine.scan(self.files(name)) for name in ("context", "orphans")}
         for name, keys in OVERLAID.items():

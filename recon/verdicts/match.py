@@ -176,7 +176,7 @@ def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
 
 
 def _chain_is_read(horizon: Horizon) -> nw.Expr:
-    """Whether anybody could ask the payment's chain about single transactions."""
+    """Whether the payment's chain could be asked about single transactions."""
     read = sorted({chain_id for (chain_id, _), until in horizon.blind_until.items() if until < horizon.now_ms})
     return is_true(nw.col("chain_id").is_in([-1, *read]))
 

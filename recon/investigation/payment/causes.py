@@ -166,7 +166,7 @@ CAUSES: Final = (
     Cause("forwarder_holds_it", "The money waits at the request's forwarder; nobody has triggered it.",
           _when(lambda f: not f.valid and bool(f.at_forwarder)),
           (s.AT_FORWARDER, s.FORWARDER_MADE, s.NO_PROXY_LOG, s.PROVIDER_DENIES),
-          "Have the forwarder triggered (anybody may); each trigger takes the fixed fee from the balance.",
+          "Have the forwarder triggered (any account may do it); each trigger takes the fixed fee from the balance.",
           "request-network §6 19"),
     Cause("paid_wrong_recipient", "The money went to an address that is not this payment's.",
           _when(lambda f: f.verdict is V.RECIPIENT_MISMATCH), (s.WRONG_MONEY, s.PROVIDER_DENIES),

@@ -1,7 +1,7 @@
 """The file that holds the flags: read once, replaced whole, never written in place.
 
 A replacement is a new file in the same folder, written, synced, given the old one's mode and owner, and renamed over it
-under a lock; whoever looks, at any moment and after any crash, sees the old file or the new one. Before the rename the
+under a lock; at any moment, and after any crash, a reader sees the old file or the new one. Before the rename the
 file is read again: if it is not the one that was read, nothing happens.
 """
 
@@ -128,7 +128,7 @@ def check_swappable(seen: FlagFile) -> None:
     """Refuse a file that could not be replaced with its mode and owner kept.
 
     Raises:
-        FlagFileError: It is marked read-only, has several names, belongs to somebody else, or its folder is closed.
+        FlagFileError: It is marked read-only, has several names, belongs to another user, or its folder is closed.
     """
     try:
         facts = seen.target.stat()

@@ -1,7 +1,7 @@
 """Forwarders: addresses that Request Network makes to pass money on for one reference.
 
 A factory makes a forwarder and logs it with the hash of the reference. What a payer sends there lies without any
-payment log until somebody triggers the forwarder, so neither a scan of proxies nor the provider tells of it. Asked for
+payment log until the forwarder is triggered, so neither a scan of proxies nor the provider tells of it. Asked for
 one payment at a time, this finds the address by the reference alone.
 """
 

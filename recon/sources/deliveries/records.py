@@ -1,4 +1,4 @@
-"""Webhook deliveries, dead letters and durable-ingress records, in whatever form somebody kept them, as records.
+"""Webhook deliveries, dead letters and durable-ingress records, in the forms that backends keep them in, as records.
 
 Read are NDJSON (plain or gzip), a directory of such files and of pairs ``NAME.body`` and ``NAME.headers``, and the
 documents of a MongoDB collection. Nobody agrees on names, so each field is looked for under several; a record without

@@ -83,10 +83,7 @@ FILE_LINES_MAX = 600
 POSITIONAL_MAX = 2
 ARGUMENTS_MAX = 6
 DOOR_NAMES_MAX = 10
-TWICE_PUBLIC = {
-    "Answer": "what a provider and what a node answered, until both go through one HTTP client",
-    "Clock": "the waiting of both clients, until there is one",
-}
+TWICE_PUBLIC: dict[str, str] = {}
 """Public names of more than one place, with the reason; the list may only shrink."""
 GIVEN_SIGNATURES = {
     "convert": "click calls it",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from recon.core import ids
 from recon.core.model import ESCROW_STATES, STATUSES
@@ -35,6 +35,17 @@ from recon.sources.payments.bson_walk import (
     fixed_texts,
 )
 from recon.sources.payments.fields import FieldPaths, FieldPlace
+from recon.sources.payments.text_columns import (
+    address_texts,
+    hash_texts,
+    payment_id_texts,
+    plain_texts,
+    reference_texts,
+    request_id_texts,
+    same_texts,
+    shaped_texts,
+    stored_texts,
+)
 from recon.sources.providers.installed import rails_with_one_time_addresses
 
 if TYPE_CHECKING:
@@ -46,13 +57,6 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
     Octets = npt.NDArray[np.uint8]
 
-_HASH: Final = "^0x[0-9a-f]{64}$"
-_ADDRESS: Final = "^0x[0-9a-f]{40}$"
-_REFERENCE: Final = "^[0-9a-f]{16}$"
-_REQUEST: Final = "^01[0-9a-f]{64}$"
-_PLAIN: Final = "^[!-~]{1,200}$"
-_PLAIN_ID: Final = "^[!#-z|~]([!-~]{5,22}|[!-~]{24,199})$"
-"""Text ids that are written as they are: no 24 characters, none of JSON's words, no quote or brace in front."""
 
 Convert = Callable[["pa.Array"], "pa.Array"]
 
@@ -167,7 +171,7 @@ class PaymentColumns:
                 self.odd |= ~np.isin(kinds, (MISSING, NULL, STRING))
             for here, texts, plain in self._texts(candidate.path, kinds, ids_too=ids_too):
                 array = texts if plain else convert(texts)
-                found.add(candidate.path, rows=here, array=_only(array, _REQUEST) if candidate.shaped else array)
+                found.add(candidate.path, rows=here, array=shaped_texts(array) if candidate.shaped else array)
         return found.column()
 
     def _any(self, name: str, truth: Callable[[object], bool]) -> Bools:
@@ -214,7 +218,7 @@ class PaymentColumns:
         self.odd |= ~np.isin(kinds, (STRING, OBJECT_ID))
         found = Found(self.size)
         for here, texts, plain in self._texts("_id", np.where(self.odd, MISSING, kinds), ids_too=True):
-            array = texts if plain else _patched(texts, texts, _PLAIN_ID, ids.payment_id_text)
+            array = texts if plain else payment_id_texts(texts)
             found.add("_id", rows=here, array=array)
         self.columns["payment_id"] = found.column()
         self.columns["id_type"] = pa.array(["string", "objectId"]).take(pa.array(np.where(kinds == OBJECT_ID, 1, 0)))
@@ -223,27 +227,27 @@ class PaymentColumns:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        provider = self._found("provider", _same, only_text=True)
+        provider = self._found("provider", same_texts, only_text=True)
         self.columns["provider_raw"] = _mapped(provider, clear.quoted)
         self.columns["provider"] = pc.fill_null(_mapped(provider, self._reader.provider_of), "")
-        status = self._found("status", _same, only_text=True)
+        status = self._found("status", same_texts, only_text=True)
         self.columns["status_raw"] = _mapped(status, clear.quoted)
         self.columns["status"] = _mapped(status, lambda word: word if word in STATUSES else None)
         self._problem("status_missing", status.is_null())
         self._problem("status_unknown", pc.and_(status.is_valid(), self.columns["status"].is_null()))
-        direction = pc.fill_null(self._found("direction", _same, only_text=True), "in")
+        direction = pc.fill_null(self._found("direction", same_texts, only_text=True), "in")
         self.columns["direction"] = _mapped(direction, clear.quoted)
         self._problem("direction_unknown", pc.invert(pc.is_in(direction, pa.array(clear.DIRECTIONS))))
-        escrow = self._found("escrow_state", _same, only_text=True)
+        escrow = self._found("escrow_state", same_texts, only_text=True)
         self.columns["escrow_state"] = _mapped(escrow, clear.quoted)
         self._problem(
             "escrow_unknown", pc.and_(escrow.is_valid(), pc.invert(pc.is_in(escrow, pa.array(ESCROW_STATES))))
         )
         for name in ("safety_status", "safety_reason"):
-            self.columns[name] = _mapped(self._found(name, _same, only_text=True), clear.quoted)
+            self.columns[name] = _mapped(self._found(name, same_texts, only_text=True), clear.quoted)
         self.columns["confirmations"] = self._first_numbers("confirmations", self._raw.whole_numbers)
         for name in ("buyer_id", "order_id", "offer_id"):
-            self.columns[name] = self._found(name, _plain, ids_too=True)
+            self.columns[name] = self._found(name, plain_texts, ids_too=True)
 
     def _first_numbers(self, name: str, read: Callable[[Octets, Ints], tuple[Ints, Bools]]) -> pa.Array:
         """The first number (or date) of a field that ``read`` can use."""
@@ -265,11 +269,11 @@ class PaymentColumns:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        self.columns["request_id"] = self._found("request_id", _request_id, ids_too=True)
-        self.columns["reference"] = self._found("reference", _reference)
-        self.columns["external_id"] = self._found("external_id", _plain, ids_too=True)
-        recorded = self._found("tx_hash", _stored, only_text=True)
-        hashes = _hash(recorded)
+        self.columns["request_id"] = self._found("request_id", request_id_texts, ids_too=True)
+        self.columns["reference"] = self._found("reference", reference_texts)
+        self.columns["external_id"] = self._found("external_id", plain_texts, ids_too=True)
+        recorded = self._found("tx_hash", stored_texts, only_text=True)
+        hashes = hash_texts(recorded)
         self.columns["tx_hash"] = hashes
         junk = pc.if_else(hashes.is_null(), recorded, pa.scalar(None, pa.string()))
         self.columns["tx_hash_raw"] = _mapped(junk, clear.quoted)
@@ -277,9 +281,9 @@ class PaymentColumns:
     def _read_asset(self) -> None:
         import pyarrow as pa
 
-        currency = self._found("currency", _same, only_text=True)
+        currency = self._found("currency", same_texts, only_text=True)
         network = self._networks()
-        address = self._found("token", _address)
+        address = self._found("token", address_texts)
         self.columns["currency"] = _mapped(currency, clear.quoted)
         self.columns["network_raw"] = _mapped(network, clear.quoted)
         assets, where = self._assets(currency, network, address)
@@ -337,7 +341,7 @@ class PaymentColumns:
             kinds = np.where(found.source < 0, stored, MISSING)
             self.odd |= ~np.isin(kinds, (MISSING, NULL, STRING, INT32, INT64))
             for here, texts, plain in self._texts(candidate.path, kinds, ids_too=True):
-                found.add(candidate.path, rows=here, array=texts if plain else _stored(texts))
+                found.add(candidate.path, rows=here, array=texts if plain else stored_texts(texts))
         return found.column()
 
     def _read_recipient(self) -> None:
@@ -345,9 +349,9 @@ class PaymentColumns:
         import pyarrow.compute as pc
 
         incoming = _flags(pc.equal(self.columns["direction"], "in"))
-        array = self._found("recipient", _address, rows=incoming)
+        array = self._found("recipient", address_texts, rows=incoming)
         if not incoming.all():
-            array = pc.coalesce(array, self._found("payout_recipient", _address, rows=~incoming))
+            array = pc.coalesce(array, self._found("payout_recipient", address_texts, rows=~incoming))
             self._paths["recipient"] += self._paths["payout_recipient"]
         deposits = incoming & self._has_one_time_address()
         self.columns["is_deposit"] = pa.array(deposits & _flags(array.is_valid()))
@@ -357,7 +361,7 @@ class PaymentColumns:
             array = pc.if_else(pa.array(last), merchant, array)
             self._paths["recipient"].append(("policy", last))
         self.columns["recipient"] = array
-        self.columns["sender"] = self._found("sender", _address)
+        self.columns["sender"] = self._found("sender", address_texts)
 
     def _derive_references(self) -> None:
         """Fill a missing reference from request id, salt and address, and give every reference its topic."""
@@ -367,7 +371,7 @@ class PaymentColumns:
 
         request_ids, recipients = self.columns["request_id"], self.columns["recipient"]
         derivable = pc.and_(self.columns["reference"].is_null(), pc.and_(request_ids.is_valid(), recipients.is_valid()))
-        salts = self._found("salt", _plain, rows=_flags(derivable), ids_too=True)
+        salts = self._found("salt", plain_texts, rows=_flags(derivable), ids_too=True)
         rows = np.flatnonzero(_flags(salts.is_valid()))
         if rows.size:
             parts = (column.take(pa.array(rows)).to_pylist() for column in (request_ids, salts, recipients))
@@ -468,68 +472,11 @@ class Found:
         return pa.concat_arrays(self._pieces).take(pa.array(self.source, mask=self.source < 0))
 
 
-def _same(array: pa.Array) -> pa.Array:
-    return array
-
-
 def _flags(array: Any) -> Bools:
     import pyarrow.compute as pc
 
     flags: Bools = pc.fill_null(array, False).to_numpy(zero_copy_only=False)
     return flags
-
-
-def _only(array: pa.Array, pattern: str) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.if_else(pc.match_substring_regex(array, pattern), array, pa.scalar(None, pa.string()))
-
-
-def _patched(given: pa.Array, good: pa.Array, pattern: str, read: Callable[[str], str | None]) -> pa.Array:
-    """``good`` where it has the pattern; elsewhere what ``read`` makes of the given text, value by value."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    doubtful = pc.fill_null(pc.invert(pc.match_substring_regex(good, pattern)), False)
-    if not pc.any(doubtful).as_py():
-        return good
-    read_again = pa.array([read(text) for text in given.filter(doubtful).to_pylist()], pa.string())
-    return pc.replace_with_mask(good, doubtful, read_again)
-
-
-def _hash(array: pa.Array) -> pa.Array:
-    import pyarrow.compute as pc
-
-    return _patched(array, pc.ascii_lower(array), _HASH, ids.normalise_tx_hash)
-
-
-def _address(array: pa.Array) -> pa.Array:
-    import pyarrow.compute as pc
-
-    return _patched(array, pc.ascii_lower(array), _ADDRESS, ids.normalise_address)
-
-
-def _reference(array: pa.Array) -> pa.Array:
-    import pyarrow.compute as pc
-
-    low = pc.ascii_lower(array)
-    bare = pc.if_else(pc.starts_with(low, "0x"), pc.utf8_slice_codeunits(low, 2), low)
-    return _patched(array, bare, _REFERENCE, ids.normalise_reference)
-
-
-def _request_id(array: pa.Array) -> pa.Array:
-    import pyarrow.compute as pc
-
-    return _patched(array, pc.ascii_lower(array), _REQUEST, clear.request_id_of)
-
-
-def _plain(array: pa.Array) -> pa.Array:
-    return _patched(array, array, _PLAIN, clear.plain_text)
-
-
-def _stored(array: pa.Array) -> pa.Array:
-    return _patched(array, array, _PLAIN, lambda text: text if text.strip() else None)
 
 
 def _codes(array: pa.Array) -> tuple[Ints, list[str]]:

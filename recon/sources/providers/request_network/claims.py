@@ -15,9 +15,9 @@ tokens. An integer is whole tokens if as base units it would be dust, base units
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from recon.core.errors import MoneyError
 from recon.core.ids import (
@@ -42,6 +42,7 @@ TOKEN_ALIASES: Final[Mapping[tuple[int, str], str]] = {
 }
 """Other names that the provider gives a token on a chain."""
 
+T = TypeVar("T")
 Style = Literal["whole", "base"]
 _TEST = re.compile(
     r"sepolia|goerli|rinkeby|mumbai|amoy|alfajores|holesky|hoodi|testnet|bsctest|ropsten|kovan|\bnile\b", re.IGNORECASE
@@ -68,6 +69,89 @@ class Piece:
     detection: str | None
     problems: tuple[str, ...]
     digest: str
+
+
+def the_one(values: Collection[T]) -> T | None:
+    """The single value; None where there is none, or more than one."""
+    return next(iter(values)) if len(values) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """The payments of one request together. A refund, and a payment that failed, is not among the counted ones."""
+
+    pieces: Sequence[Piece]
+
+    @property
+    def counted(self) -> list[Piece]:
+        """The payments whose money is summed up."""
+        return [piece for piece in self.pieces if _is_counted(piece) and not piece.is_refund]
+
+    @property
+    def tokens(self) -> set[Token | None]:
+        """In what the money came; None among them where a currency is unknown."""
+        return {piece.token for piece in self.counted}
+
+    @property
+    def token(self) -> Token | None:
+        """The one token of all the money."""
+        return the_one(self.tokens)
+
+    @property
+    def chains(self) -> set[int | None]:
+        """Where the money came in; None among them where a network is unknown."""
+        return {piece.chain_id for piece in self.counted}
+
+    @property
+    def chain_id(self) -> int | None:
+        """The one chain of all the money."""
+        return the_one(self.chains)
+
+    @property
+    def total(self) -> int | None:
+        """Base units of all the money; None where it is in several tokens, or one amount is unknown."""
+        amounts = [piece.units for piece in self.counted if piece.units is not None]
+        return sum(amounts) if self.token and len(amounts) == len(self.counted) else None
+
+    @property
+    def references(self) -> set[str]:
+        """Every payment reference that was named."""
+        return {piece.reference for piece in self.pieces if piece.reference}
+
+    @property
+    def reference(self) -> str | None:
+        """The one payment reference."""
+        return the_one(self.references)
+
+    @property
+    def hashes(self) -> set[str]:
+        """Every transaction hash that was named, of failed payments too."""
+        return {value for piece in self.pieces for value in piece.hashes}
+
+    @property
+    def detection(self) -> str | None:
+        """How the payments were detected; one without a proxy log is enough to explain why the chain shows none."""
+        found = {piece.detection for piece in self.pieces if piece.detection}
+        return "lifi" if "lifi" in found else min(found, default=None)
+
+    @property
+    def first_at_ms(self) -> int | None:
+        """When the first of them was made."""
+        return min((piece.at_ms for piece in self.pieces if piece.at_ms is not None), default=None)
+
+    @property
+    def problems(self) -> set[str]:
+        """The codes of the single payments, and of all of them together."""
+        codes = {code for piece in self.pieces for code in piece.problems}
+        if len(self.chains) > 1:
+            codes.add("several_networks")
+        elif len(self.tokens) > 1:
+            codes.add("several_tokens")
+        if len(self.references) > 1:
+            codes.add("reference_conflict")
+        if self.total is not None and not fits(self.total):
+            codes.add("amount_too_large")
+        return codes
 
 
 def read_pieces(
@@ -100,22 +184,15 @@ def _piece(
 ) -> Piece:
     request = row.get("request")
     request = request if isinstance(request, dict) else {}
-    request_id = text_or_none(request.get("requestId") or row.get("requestId"))
-    request_id = normalise_request_id(request_id) if request_id else None
-    reference = normalise_reference(text_or_none(request.get("paymentReference") or row.get("paymentReference")) or "")
+    request_id, reference = _names_of(row, request)
     paid = request.get("hasBeenPaid")
-    source, target = (text_or_none(row.get(name)) for name in ("sourceNetwork", "destinationNetwork"))
-    hashes = {name: _hash(row.get(name)) for name in ("destinationTxHash", "sourceTxHash", "txHash")}
-    # On one network the source hash is the payment itself; across networks only the destination proves it.
-    proof = hashes["destinationTxHash"] or hashes["txHash"]
-    if not proof and (not source or not target or source.lower() == target.lower()):
-        proof = hashes["sourceTxHash"]
-    given = [row.get(name) for name in hashes if row.get(name)]
-    if any(_hash(value) is None for value in given):
-        codes = (*codes, "hash_unreadable")
+    hashes = _hashes_of(row)
     is_refund = bool(_REFUND.search(text_or_none(row.get("note")) or ""))
-    codes = (*codes, "refund_noted") if is_refund else codes
-    codes = codes if request_id else (*codes, "request_missing")
+    marks = {
+        "hash_unreadable": hashes.has_unreadable,
+        "refund_noted": is_refund,
+        "request_missing": not request_id,
+    }
     fallback = f"reference:{reference}" if reference else f"payment:{key}"
     return Piece(
         group=request_id or fallback,
@@ -126,14 +203,46 @@ def _piece(
         chain_id=money[0],
         token=money[1],
         units=money[2],
-        proof=proof,
-        hashes=tuple(sorted({value for value in hashes.values() if value})),
+        proof=hashes.proof,
+        hashes=hashes.all,
         at_ms=parse_ms(row.get("timestamp")),
         is_refund=is_refund,
         detection=_detection(row.get("detectionSource")),
-        problems=codes,
+        problems=(*codes, *(code for code, applies in marks.items() if applies)),
         digest=digest_of(row),
     )
+
+
+def _names_of(row: Mapping[str, Any], request: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The request id and the payment reference of a payment, from its request or from itself."""
+    request_id = text_or_none(request.get("requestId") or row.get("requestId"))
+    reference = text_or_none(request.get("paymentReference") or row.get("paymentReference"))
+    return normalise_request_id(request_id) if request_id else None, normalise_reference(reference or "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashes:
+    """The transaction hashes of one payment; ``proof`` is the one on the destination network."""
+
+    proof: str | None
+    all: tuple[str, ...]
+    has_unreadable: bool
+
+
+def _hashes_of(row: Mapping[str, Any]) -> _Hashes:
+    names = ("destinationTxHash", "sourceTxHash", "txHash")
+    read = {name: _hash(row[name]) for name in names if row.get(name)}
+    proof = read.get("destinationTxHash") or read.get("txHash")
+    if not proof and _is_on_one_network(row):
+        proof = read.get("sourceTxHash")
+    usable = {value for value in read.values() if value}
+    return _Hashes(proof=proof, all=tuple(sorted(usable)), has_unreadable=None in read.values())
+
+
+def _is_on_one_network(row: Mapping[str, Any]) -> bool:
+    """Whether the source hash is the payment itself; across networks only the destination proves it."""
+    source, target = (text_or_none(row.get(name)) for name in ("sourceNetwork", "destinationNetwork"))
+    return not source or not target or source.lower() == target.lower()
 
 
 def _place(row: Mapping[str, Any], registry: Registry) -> tuple[int | None, Token | None, tuple[str, ...]]:
@@ -176,21 +285,33 @@ def read_amount(
     """Base units of an amount and the problem code, if any; see the module for which reading an integer gets."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     try:
-        units = parse_units(text, decimals=decimals)  # type: ignore[arg-type]
+        as_tokens = parse_units(text, decimals=decimals)  # type: ignore[arg-type]
     except MoneyError:
         return None, "amount_unreadable"
-    if units < 0:
+    if as_tokens < 0:
         return None, "amount_unreadable"
+    units: int | None = as_tokens
     code: str | None = None
     if "." not in str(text):
-        whole = int(str(text))
-        if style == "base" or (style is None and whole > plausible_max):
-            units, code = whole, "magnitude"
-        elif whole > plausible_max:
-            code = "magnitude"
-        elif style is None and whole >= 10 ** max(decimals - 2, 0):
-            return None, "magnitude"
-    return (units, code) if fits(units) else (None, "amount_too_large")
+        is_dust = int(str(text)) < 10 ** max(decimals - 2, 0)
+        units, code = _choose(
+            as_tokens, as_base=int(str(text)), style=style, plausible_max=plausible_max, is_dust=is_dust
+        )
+    return (units, code) if units is None or fits(units) else (None, "amount_too_large")
+
+
+def _choose(
+    as_tokens: int, *, as_base: int, style: Style | None, plausible_max: int, is_dust: bool
+) -> tuple[int | None, str | None]:
+    """Which of its two readings an integer gets, and the problem code: ``magnitude`` where that is open to doubt."""
+    is_absurd = as_base > plausible_max
+    if style == "base":
+        return as_base, "magnitude"
+    if style == "whole":
+        return as_tokens, "magnitude" if is_absurd else None
+    if is_absurd:
+        return as_base, "magnitude"
+    return (as_tokens, None) if is_dust else (None, "magnitude")
 
 
 def _style(amounts: Sequence[tuple[object, Token | None]], plausible_max: int) -> Style | None:
@@ -227,26 +348,37 @@ def decide_state(
         return "unknown", ("unknown_word",)
     if has_been_paid is None:
         return (meant, ()) if meant and meant != "unpaid" else ("unknown", ("state_missing",))
-    if has_been_paid:
-        if meant in ("unpaid", "partial", "failed", "cancelled"):
-            return "unknown", ("state_conflict",)
-        return ("refunded" if meant == "refunded" else "overpaid" if is_excess or meant == "overpaid" else "paid"), ()
+    state = _state_if_paid(meant, is_excess) if has_been_paid else _state_if_open(meant, is_money_seen)
+    return (state, ()) if state else ("unknown", ("state_conflict",))
+
+
+def _state_if_paid(meant: str | None, is_excess: bool) -> str | None:
+    """The state of a request that "has been paid"; None where the word contradicts that."""
+    if meant in ("unpaid", "partial", "failed", "cancelled"):
+        return None
+    if meant == "refunded":
+        return "refunded"
+    return "overpaid" if is_excess or meant == "overpaid" else "paid"
+
+
+def _state_if_open(meant: str | None, is_money_seen: bool) -> str | None:
+    """The state of a request that "has not been paid"; None where the word, or money, contradicts that."""
     if meant in ("paid", "overpaid") or (meant == "unpaid" and is_money_seen):
-        return "unknown", ("state_conflict",)
-    return meant or ("partial" if is_money_seen else "unpaid"), ()
+        return None
+    return meant or ("partial" if is_money_seen else "unpaid")
 
 
 def claim_of_payments(pieces: Sequence[Piece], *, at_ms: int) -> Said:
     """One claim of all payments of one request, from the bulk reading."""
     first = pieces[0]
     flags = {piece.has_been_paid for piece in pieces} - {None}
-    words = sorted({piece.word for piece in pieces if piece.word})
+    words = _words_of(pieces)
     # Pages are read one after the other: a request that was open on one and paid on a later one is paid.
     has_been_paid = True if True in flags else False if flags else None
     state, codes = decide_state(has_been_paid, _telling(words), is_money_seen=True, is_excess=False)
     state = "refunded" if any(piece.is_refund for piece in pieces) and state != "unknown" else state
     row = {
-        **_money_of(pieces, codes),
+        **_money_of(Payments(pieces), codes),
         "provider": NAME,
         "claim_id": first.group,
         "object": "request",
@@ -266,42 +398,47 @@ def claim_of_request(
     """One claim from a look-up by request id or reference, with the payments that were read for it.
 
     Args:
-        unread: The single payments were wanted and could not be had.
+        unread: The single payments were asked for and could not be read.
     """
     paid = body.get("hasBeenPaid")
-    word = text_or_none(body.get("status"), limit=60)
-    words = sorted({piece.word for piece in pieces if piece.word} | ({word} if word else set()))
+    has_been_paid = paid if isinstance(paid, bool) else None
+    words = _words_of(pieces, text_or_none(body.get("status"), limit=60))
     state, codes = decide_state(
-        paid if isinstance(paid, bool) else None,
+        has_been_paid,
         _telling(words),
         is_money_seen=bool(pieces) or is_money_named(body),
         is_excess=_is_positive(body.get("excessAmount")),
     )
-    codes = (*codes, "payments_unread") if unread else codes
-    row = _money_of(pieces, codes)
-    own = _hash(body.get("txHash"))
-    hashes = {*str(row.get("tx_hashes") or "").split(), *((own,) if own else ())}
-    reference = (
-        normalise_reference(text_or_none(body.get("paymentReference")) or "") or row["reference"] or key.reference
-    )
-    request_id = key.request_id
+    payments = Payments(pieces)
+    row = _money_of(payments, (*codes, "payments_unread") if unread else codes)
+    own_reference = normalise_reference(text_or_none(body.get("paymentReference")) or "")
+    reference = own_reference or payments.reference or key.reference
     row |= {
         "provider": NAME,
-        "claim_id": request_id or f"reference:{key.reference}",
+        "claim_id": key.request_id or f"reference:{key.reference}",
         "object": "request",
         "outcome": "found",
-        "request_id": request_id,
+        "request_id": key.request_id,
         "reference": reference,
-        "reference_topic": reference_topic(str(reference)) if reference else None,
+        "reference_topic": reference_topic(reference) if reference else None,
         "state": state,
-        "state_raw": _raw(paid if isinstance(paid, bool) else None, words),
+        "state_raw": _raw(has_been_paid, words),
         "recipient": normalise_address(text_or_none(body.get("payee")) or ""),
-        "tx_hashes": " ".join(sorted(hashes)) or None,
-        "detection_source": _detection(body.get("detectionSource")) or row["detection_source"],
+        "tx_hashes": _joined({*payments.hashes, _hash(body.get("txHash"))}),
+        "detection_source": _detection(body.get("detectionSource")) or payments.detection,
         "looked_up_at": at_ms,
         "digest": digest_of([body, sorted(piece.digest for piece in pieces)]),
     }
     return Said(row, _txs_of(row, pieces))
+
+
+def _words_of(pieces: Sequence[Piece], *more: str | None) -> list[str]:
+    """Every status word that was said, once each, in alphabetical order."""
+    return sorted({word for word in (*more, *(piece.word for piece in pieces)) if word})
+
+
+def _joined(hashes: Iterable[str | None]) -> str | None:
+    return " ".join(sorted({value for value in hashes if value})) or None
 
 
 def is_money_named(body: Mapping[str, Any]) -> bool:
@@ -330,39 +467,20 @@ def _raw(has_been_paid: bool | None, words: Sequence[str]) -> str | None:
     return " ".join([*flag, *words]) or None
 
 
-def _money_of(pieces: Sequence[Piece], codes: Sequence[str]) -> Row:
+def _money_of(payments: Payments, codes: Sequence[str]) -> Row:
     """The columns that sum up payments: exact units, token, chain, hashes, reference, time and problems."""
-    problems = {*codes, *(code for piece in pieces for code in piece.problems)}
-    counted = [piece for piece in pieces if _is_counted(piece) and not piece.is_refund]
-    tokens = {piece.token for piece in counted}
-    chains = {piece.chain_id for piece in counted}
-    references = sorted({piece.reference for piece in pieces if piece.reference})
-    if len(chains) > 1:
-        problems.add("several_networks")
-    elif len(tokens) > 1:
-        problems.add("several_tokens")
-    if len(references) > 1:
-        problems.add("reference_conflict")
-    token = next(iter(tokens)) if len(tokens) == 1 else None
-    units: int | None = None
-    if token and all(piece.units is not None for piece in counted):
-        units = sum(piece.units or 0 for piece in counted)
-        if not fits(units):
-            units = None
-            problems.add("amount_too_large")
-    detections = sorted({piece.detection for piece in pieces if piece.detection})
-    reference = references[0] if len(references) == 1 else None
+    token, reference = payments.token, payments.reference
+    total = payments.total
     return {
         "reference": reference,
         "reference_topic": reference_topic(reference) if reference else None,
-        "paid_units": units,
+        "paid_units": total if total is not None and fits(total) else None,
         "token": token.address if token else None,
-        "chain_id": next(iter(chains)) if len(chains) == 1 else None,
-        "tx_hashes": " ".join(sorted({value for piece in pieces for value in piece.hashes})) or None,
-        # One payment without a proxy log is enough to explain why the chain shows none.
-        "detection_source": "lifi" if "lifi" in detections else (detections[0] if detections else None),
-        "created_at": min((piece.at_ms for piece in pieces if piece.at_ms is not None), default=None),
-        "problem": problem_text(problems),
+        "chain_id": payments.chain_id,
+        "tx_hashes": _joined(payments.hashes),
+        "detection_source": payments.detection,
+        "created_at": payments.first_at_ms,
+        "problem": problem_text([*codes, *payments.problems]),
     }
 
 

@@ -93,6 +93,29 @@ class ShkeeperSettings:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What is asked, each thing once; ``nameless`` are the keys that have nothing to ask by."""
+
+    incoming: Mapping[str, ClaimKey]
+    payouts: list[ClaimKey]
+    nameless: Sequence[ClaimKey]
+
+
+def _questions_of(keys: Sequence[ClaimKey]) -> _Questions:
+    incoming: dict[str, ClaimKey] = {}
+    payouts: dict[tuple[str, int | None, str | None], ClaimKey] = {}
+    nameless = []
+    for key in keys:
+        if not key.external_id:
+            nameless.append(key)
+        elif key.direction == "in":
+            incoming[key.external_id] = key
+        else:
+            payouts[key.external_id, key.chain_id, key.token] = key
+    return _Questions(incoming=incoming, payouts=list(payouts.values()), nameless=nameless)
+
+
 class Shkeeper:
     """SHKeeper, read only; a :class:`~recon.sources.interface.ClaimSource`."""
 
@@ -184,37 +207,22 @@ class Shkeeper:
         Incoming payments are asked by external id, outgoing ones (``out``, ``refund``) by payout status, for which the
         coin must follow from the key's chain and token.
         """
-        incoming = {key.external_id: key for key in keys if key.direction == "in" and key.external_id}
-        others = [key for key in keys if key.direction != "in" or not key.external_id]
-        payouts = {(key.external_id, key.chain_id, key.token): key for key in others if key.external_id}
-        nameless = [key for key in others if not key.external_id]
-        said = [self._failed(key, "there is no external id to ask by") for key in nameless]
-        total, done = len(incoming) + len(payouts), 0
+        questions = _questions_of(keys)
+        said = [self._failed(key, "there is no external id to ask by") for key in questions.nameless]
+        singles = [*questions.incoming.values(), *questions.payouts]
+        total, limit = len(singles), self.settings.lookups_max
         with self._client.phase() as phase:
-            if len(incoming) >= self.settings.table_from:
-                said += self._from_table(phase, incoming)
-                done += len(incoming)
-                progress(NAME, done, total)
-                incoming = {}
-            for asked, key in enumerate([*incoming.values(), *payouts.values()]):
-                if asked >= self.settings.lookups_max:
-                    reason = f"not asked: more than {self.settings.lookups_max} look-ups (lookups_max)"
-                    said.append(self._failed(key, reason))
-                    continue
+            if len(questions.incoming) >= self.settings.table_from:
+                said += self._from_table(phase, questions.incoming)
+                singles = questions.payouts
+                progress(NAME, total - len(singles), total)
+            done = total - len(singles)
+            for number, key in enumerate(singles[:limit], start=1):
                 said += self._invoices(phase, key) if key.direction == "in" else [self._payout(phase, key)]
-                done += 1
-                progress(NAME, done, total)
-        failed = [str(one.claim["error"]) for one in said if one.claim["outcome"] == "failed"]
-        coverage = Coverage(
-            source=NAME,
-            scope="lookup",
-            complete=not failed,
-            calls=phase.calls,
-            wire_bytes=phase.wire_bytes,
-            items=len(said),
-            problem=f"{len(failed)} of {len(said)} look-ups failed; the first: {failed[0]}" if failed else None,
-        )
-        return reading_of(said, coverage=[coverage])
+                progress(NAME, done + number, total)
+            reason = f"not asked: more than {limit} look-ups (lookups_max)"
+            said += [self._failed(key, reason) for key in singles[limit:]]
+        return reading_of(said, coverage=[_lookup_coverage(said, phase)])
 
     def _get(
         self, phase: Phase, path: str, params: Mapping[str, str] | None = None, *, retries_max: int | None = None
@@ -308,19 +316,26 @@ class Shkeeper:
         body = answer.body if isinstance(answer.body, dict) else {}
         if answer.kind == "not_found" and body and body.get("status") != "Not Found":
             return self._not_found(key, "payout", coin)
-        wrong = answer.problem if answer.kind != "ok" else None
-        if not wrong and (body.get("status") in (None, "error") or not isinstance(body.get("status"), str)):
-            said = error_text(body, secrets=self._client.secrets)
-            wrong = f"{NAME} at {self._client.origin} gave no payout status{f': {said}' if said else ''}."
-        found = text_or_none(body.get("external_id"))
-        if not wrong and found is not None and found != key.external_id:
-            wrong = "the answer is about another external id"
-        if not wrong and not any(body.get(name) for name in ("external_id", "amount", "destination", "txid")):
-            # Every error of SHKeeper may come with HTTP 200 and a word of its own.
-            wrong = "the answer names no payout"
+        wrong = self._why_no_payout(answer, body, key=key)
         if wrong:
             return self._failed(key, wrong, coin)
         return payout_claim(body, key=key, coin=coin, coins=self._coins, at_ms=self._clock.now_ms())
+
+    def _why_no_payout(self, answer: Answer, body: Mapping[str, Any], *, key: ClaimKey) -> str | None:
+        """Why an answer tells nothing of the payout that was asked for; None where it does."""
+        if answer.kind != "ok" and answer.problem:
+            return answer.problem
+        status = body.get("status")
+        if not isinstance(status, str) or status == "error":
+            said = error_text(body, secrets=self._client.secrets)
+            return f"{NAME} at {self._client.origin} gave no payout status{f': {said}' if said else ''}."
+        found = text_or_none(body.get("external_id"))
+        if found is not None and found != key.external_id:
+            return "the answer is about another external id"
+        if not any(body.get(name) for name in ("external_id", "amount", "destination", "txid")):
+            # Every error of SHKeeper may come with HTTP 200 and a word of its own.
+            return "the answer names no payout"
+        return None
 
     def _failed(self, key: ClaimKey, reason: str, coin: str | None = None) -> Said:
         kind = "invoice" if key.direction == "in" else "payout"
@@ -337,6 +352,20 @@ def _coins_online(body: Any) -> str:
     listed = body.get("crypto") if isinstance(body, dict) else None
     names = sorted(text_or_none(name, limit=40) or "" for name in listed)[:50] if isinstance(listed, list) else []
     return f"; coins online: {', '.join(name for name in names if name)}" if any(names) else ""
+
+
+def _lookup_coverage(said: Sequence[Said], phase: Phase) -> Coverage:
+    """The account of a series of look-ups: whether each was answered, and why the first was not."""
+    failed = [str(one.claim["error"]) for one in said if one.claim["outcome"] == "failed"]
+    return Coverage(
+        source=NAME,
+        scope="lookup",
+        complete=not failed,
+        calls=phase.calls,
+        wire_bytes=phase.wire_bytes,
+        items=len(said),
+        problem=f"{len(failed)} of {len(said)} look-ups failed; the first: {failed[0]}" if failed else None,
+    )
 
 
 def _claim_id(key: ClaimKey, coin: str | None) -> str:

@@ -13,13 +13,14 @@ number cut short. What cannot be restored stays unknown (problem ``float_noise``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 from recon.core.errors import MoneyError
-from recon.core.ids import normalise_address, normalise_tx_hash
+from recon.core.ids import TxHash, normalise_address, normalise_tx_hash
 from recon.core.money import parse_units
 from recon.core.registry import Registry, Token
 from recon.core.text import clean_text
@@ -42,6 +43,8 @@ NOISE: Final = Decimal("1e-10")
 NOISE_RELATIVE: Final = Decimal("1e-15")
 LOWER_PERCENT: Final = 95
 UPPER_PERCENT: Final = 105
+_STATE_CODES: Final = {"unknown": "unknown_word", "processing": "in_progress_may_be_stale"}
+"""The problem code that the state of a payout brings along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +115,73 @@ class _Tx:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Invoice:
+    """An invoice as it was told, with its transactions read; ``digest`` does not depend on their order."""
+
+    row: Mapping[str, Any]
+    digest: str
+    external_id: str | None
+    txs: tuple[_Tx, ...]
+
+    @property
+    def name(self) -> str:
+        return self.external_id or f"nameless:{self.digest[:16]}"
+
+    @property
+    def word(self) -> str:
+        return _word(self.row.get("status"))
+
+    @property
+    def state(self) -> str:
+        return INVOICE_WORDS.get(self.word, "unknown")
+
+    @property
+    def confirmed(self) -> tuple[_Tx, ...]:
+        return tuple(tx for tx in self.txs if tx.is_confirmed)
+
+    @property
+    def tx_names(self) -> set[tuple[str, str]]:
+        """Coin and hash of each transaction, as they were written."""
+        return {(tx.coin, tx.raw_hash) for tx in self.txs}
+
+    @property
+    def places(self) -> set[tuple[int | None, Token | None]]:
+        """Chain and token of the money that came in; of the announced money where none is confirmed."""
+        return {(tx.chain_id, tx.token) for tx in (self.confirmed or self.txs)}
+
+    @property
+    def place(self) -> tuple[int | None, Token | None]:
+        """The one chain and token, or neither."""
+        return next(iter(self.places)) if len(self.places) == 1 else (None, None)
+
+
 def claims_of_invoices(rows: Sequence[Mapping[str, Any]], *, coins: Mapping[str, Coin], at_ms: int) -> list[Said]:
     """One claim for each invoice. Several with one external id are told apart by ``#1``, ``#2`` in a stable order."""
-    groups: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-    holders: dict[tuple[str, str], int] = {}
-    for row in rows:
-        external_id = text_or_none(row.get("external_id"))
-        digest = digest_of(_ordered(row))
-        groups.setdefault(external_id or f"nameless:{digest[:16]}", []).append((digest, row))
-        for pair in {(_word(tx.get("crypto")), str(tx.get("txid"))) for tx in dicts_of(row.get("txs"))}:
-            holders[pair] = holders.get(pair, 0) + 1
-    shared = {pair for pair, count in holders.items() if count > 1}
+    invoices = [_invoice(row, coins) for row in rows]
+    holders = Counter(name for invoice in invoices for name in invoice.tx_names)
+    shared = {name for name, count in holders.items() if count > 1}
+    groups: dict[str, list[_Invoice]] = {}
+    for invoice in invoices:
+        groups.setdefault(invoice.name, []).append(invoice)
     said = []
     for name in sorted(groups):
-        mine = sorted(groups[name], key=lambda entry: entry[0])
-        for number, (digest, row) in enumerate(mine, start=1):
-            claim_id = name if len(mine) == 1 else f"{name}#{number}"
-            while len(mine) > 1 and claim_id in groups:
-                claim_id += "#"
-            extra = ("several_invoices",) if len(mine) > 1 else ()
-            said.append(_invoice(row, claim_id, (digest, at_ms), coins=coins, shared=shared, extra=extra))
+        mine = sorted(groups[name], key=lambda invoice: invoice.digest)
+        extra = ["several_invoices"] if len(mine) > 1 else []
+        for claim_id, invoice in zip(_claim_ids(name, count=len(mine), taken=groups), mine, strict=True):
+            problems = [*extra, *_problems_of(invoice, shared)]
+            claim = _row_of(invoice, claim_id=claim_id, problem=problem_text(problems), at_ms=at_ms)
+            said.append(Said(claim, _tx_rows(invoice.txs, claim)))
     return said
+
+
+def _invoice(row: Mapping[str, Any], coins: Mapping[str, Coin]) -> _Invoice:
+    return _Invoice(
+        row=row,
+        digest=digest_of(_ordered(row)),
+        external_id=text_or_none(row.get("external_id")),
+        txs=tuple(_tx(tx, coins) for tx in dicts_of(row.get("txs"))),
+    )
 
 
 def _ordered(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,73 +189,101 @@ def _ordered(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "txs": sorted(txs, key=digest_of) if isinstance(txs, list) else txs}
 
 
-def _invoice(
-    row: Mapping[str, Any],
-    claim_id: str,
-    stamp: tuple[str, int],
-    *,
-    coins: Mapping[str, Coin],
-    shared: set[tuple[str, str]],
-    extra: tuple[str, ...],
-) -> Said:
-    external_id = text_or_none(row.get("external_id"))
-    txs = [_tx(tx, coins) for tx in dicts_of(row.get("txs"))]
-    word = _word(row.get("status"))
-    state = INVOICE_WORDS.get(word, "unknown")
-    confirmed = [tx for tx in txs if tx.is_confirmed]
-    problems = {*extra, *(code for tx in txs for code in tx.problems), *_money_codes(row, state, confirmed)}
-    if state == "unknown":
-        problems.add("unknown_word" if word else "state_missing")
-    if external_id is None:
+def _claim_ids(name: str, *, count: int, taken: Container[str]) -> list[str]:
+    """The claim ids of the invoices that share a name; none of them is the name of another invoice."""
+    if count == 1:
+        return [name]
+    claim_ids = []
+    for number in range(1, count + 1):
+        claim_id = f"{name}#{number}"
+        while claim_id in taken:
+            claim_id += "#"
+        claim_ids.append(claim_id)
+    return claim_ids
+
+
+def _problems_of(invoice: _Invoice, shared: set[tuple[str, str]]) -> set[str]:
+    """The codes of an invoice by itself, and ``shared_tx`` where another one has the same transaction."""
+    problems = {code for tx in invoice.txs for code in tx.problems} | set(_money_codes(invoice))
+    if invoice.state == "unknown":
+        problems.add("unknown_word" if invoice.word else "state_missing")
+    if invoice.external_id is None:
         problems.add("external_id_missing")
-    if any((tx.coin, tx.raw_hash) in shared for tx in txs):
+    if invoice.tx_names & shared:
         problems.add("shared_tx")
-    if confirmed and len(confirmed) < len(txs):
+    if 0 < len(invoice.confirmed) < len(invoice.txs):
         problems.add("stale_unconfirmed")
-    places = {(tx.chain_id, tx.token) for tx in (confirmed or txs)}
-    if len(places) > 1:
-        problems.add("several_networks" if len({chain for chain, _ in places}) > 1 else "several_tokens")
-    chain_id, token = next(iter(places)) if len(places) == 1 else (None, None)
-    units = None
-    if token and all(tx.units is not None for tx in confirmed):
-        units = sum(tx.units or 0 for tx in confirmed)
-    claim: Row = {
+    if len(invoice.places) > 1:
+        chains = {chain_id for chain_id, _ in invoice.places}
+        problems.add("several_networks" if len(chains) > 1 else "several_tokens")
+    return problems
+
+
+def _row_of(invoice: _Invoice, *, claim_id: str, problem: str | None, at_ms: int) -> Row:
+    row = invoice.row
+    chain_id, token = invoice.place
+    return {
         "provider": NAME,
         "claim_id": claim_id,
         "object": "invoice",
         "outcome": "found",
-        "external_id": external_id,
-        "state": state,
+        "external_id": invoice.external_id,
+        "state": invoice.state,
         "state_raw": text_or_none(row.get("status"), limit=60),
-        "paid_units": units if units is None or fits(units) else None,
+        "paid_units": _sum_of(invoice.confirmed) if token else None,
         "token": token.address if token else None,
         "chain_id": chain_id,
-        "recipient": min((tx.recipient for tx in txs if tx.recipient), default=None),
+        "recipient": _recipient_of(invoice.txs),
         "fiat": text_or_none(row.get("fiat"), limit=12),
         "amount_fiat": text_or_none(row.get("amount_fiat"), limit=60),
         "balance_fiat": text_or_none(row.get("balance_fiat"), limit=60),
-        "tx_hashes": " ".join(sorted({tx.tx_hash for tx in txs if tx.tx_hash})) or None,
-        "looked_up_at": stamp[1],
-        "problem": problem_text(problems),
-        "digest": stamp[0],
+        "tx_hashes": " ".join(sorted({tx.tx_hash for tx in invoice.txs if tx.tx_hash})) or None,
+        "looked_up_at": at_ms,
+        "problem": problem,
+        "digest": invoice.digest,
     }
-    return Said(claim, tuple(_tx_row(tx, claim) for tx in txs if tx.tx_hash))
 
 
-def _money_codes(row: Mapping[str, Any], state: str, confirmed: Sequence[_Tx]) -> list[str]:
+def _sum_of(txs: Sequence[_Tx]) -> int | None:
+    """Base units of all together; None where one of them is unknown, or the sum does not fit a frame."""
+    amounts = [tx.units for tx in txs if tx.units is not None]
+    if len(amounts) < len(txs):
+        return None
+    total = sum(amounts)
+    return total if fits(total) else None
+
+
+def _recipient_of(txs: Sequence[_Tx]) -> str | None:
+    """The first recipient in alphabetical order, so that the order of the transactions does not matter."""
+    return min((tx.recipient for tx in txs if tx.recipient), default=None)
+
+
+def _money_codes(invoice: _Invoice) -> list[str]:
     """What the fiat amounts of an invoice show beside its state; they are compared and never become units."""
-    amount, balance = (_fiat(row.get(name)) for name in ("amount_fiat", "balance_fiat"))
+    amount, balance = (_fiat(invoice.row.get(name)) for name in ("amount_fiat", "balance_fiat"))
     if amount is None or balance is None:
         return ["amount_unreadable"]
     codes = []
-    if any(not tx.is_zero for tx in confirmed) and (state == "unpaid" or balance == 0):
+    has_money = any(not tx.is_zero for tx in invoice.confirmed)
+    if has_money and (invoice.state == "unpaid" or balance == 0):
         codes.append("credit_lost")
-    short = balance * 100 < amount * LOWER_PERCENT - NOISE
-    over = balance * 100 > amount * UPPER_PERCENT + NOISE
-    # The limits are 95 and 105 unless the wallet says otherwise, so this is a hint and changes no state.
-    if (state == "paid" and (short or over)) or (state == "overpaid" and short) or (state == "unpaid" and balance > 0):
+    if _disagrees(invoice.state, amount=amount, balance=balance):
         codes.append("state_disagrees")
     return codes
+
+
+def _disagrees(state: str, *, amount: Decimal, balance: Decimal) -> bool:
+    """Whether a state does not follow from what was asked and what came.
+
+    The limits are 95 and 105 unless the wallet says otherwise, so this is a hint and changes no state.
+    """
+    is_short = balance * 100 < amount * LOWER_PERCENT - NOISE
+    is_over = balance * 100 > amount * UPPER_PERCENT + NOISE
+    if state == "paid":
+        return is_short or is_over
+    if state == "overpaid":
+        return is_short
+    return state == "unpaid" and balance > 0
 
 
 def _fiat(value: object) -> Decimal | None:
@@ -219,31 +296,45 @@ def _fiat(value: object) -> Decimal | None:
 
 
 def _tx(row: Mapping[str, Any], coins: Mapping[str, Coin]) -> _Tx:
-    name = text_or_none(row.get("crypto"), limit=40) or ""
-    coin = coins.get(name)
-    raw = clean_text(row.get("txid") or "", limit=120)
-    tx_hash = normalise_tx_hash(raw) if coin and raw else None
-    problems: list[str] = []
-    units, code = None, None
-    if coin and coin.token:
-        units, code = restore_units(row.get("amount"), decimals=coin.token.decimals)
-    else:
-        problems.append("coin_out_of_scope" if coin is None else "token_unknown")
-    if coin and tx_hash is None:
-        problems.append("hash_unreadable")
+    coin = coins.get(text_or_none(row.get("crypto"), limit=40) or "")
+    chain_id, token = (coin.chain_id, coin.token) if coin else (None, None)
+    tx_hash, hash_code = _tx_hash(row.get("txid"), coin)
+    units, amount_code = _units(row.get("amount"), coin)
     value = _fiat(row.get("amount"))
     return _Tx(
         coin=_word(row.get("crypto")),
-        chain_id=coin.chain_id if coin else None,
-        token=coin.token if coin else None,
+        chain_id=chain_id,
+        token=token,
         tx_hash=tx_hash,
         raw_hash=str(row.get("txid")),
         recipient=normalise_address(text_or_none(row.get("addr")) or ""),
         units=units,
         is_confirmed=_word(row.get("status")) == "CONFIRMED",
         is_zero=value is not None and value == 0,
-        problems=(*problems, code) if code else tuple(problems),
+        problems=tuple(code for code in (hash_code, amount_code) if code),
     )
+
+
+def _tx_hash(value: object, coin: Coin | None) -> tuple[str | None, str | None]:
+    """The hash of a transaction in a coin of ours, and the problem code where it is none; other chains have others."""
+    if coin is None:
+        return None, None
+    raw = clean_text(value or "", limit=120)
+    tx_hash = normalise_tx_hash(raw) if raw else None
+    return tx_hash, None if tx_hash else "hash_unreadable"
+
+
+def _units(amount: object, coin: Coin | None) -> tuple[int | None, str | None]:
+    """Base units of an amount of a coin, and the problem code where they cannot be known."""
+    if coin is None:
+        return None, "coin_out_of_scope"
+    if coin.token is None:
+        return None, "token_unknown"
+    return restore_units(amount, decimals=coin.token.decimals)
+
+
+def _tx_rows(txs: Sequence[_Tx], claim: Row) -> tuple[Row, ...]:
+    return tuple(_tx_row(tx, claim) for tx in txs if tx.tx_hash)
 
 
 def _tx_row(tx: _Tx, claim: Row) -> Row:
@@ -272,30 +363,34 @@ def claims_of_outgoing(
     for row in transactions:
         if _identity(row) not in received:
             groups.setdefault(_identity(row), []).append(row)
-    said = []
-    for (coin, txid), rows in sorted(groups.items()):
-        txs = [_tx(row, coins) for row in rows]
-        first = txs[0]
-        units = sum(tx.units or 0 for tx in txs) if all(tx.units is not None for tx in txs) else None
-        claim: Row = {
-            "provider": NAME,
-            "claim_id": clean_text(f"outgoing:{coin}:{txid}"),
-            "object": "payout",
-            "outcome": "found",
-            "external_id": None,
-            "state": "paid" if all(tx.is_confirmed for tx in txs) else "processing",
-            "state_raw": text_or_none(rows[0].get("status"), limit=60),
-            "paid_units": units if units is None or fits(units) else None,
-            "token": first.token.address if first.token else None,
-            "chain_id": first.chain_id,
-            "recipient": min((tx.recipient for tx in txs if tx.recipient), default=None),
-            "tx_hashes": first.tx_hash,
-            "looked_up_at": at_ms,
-            "problem": problem_text(["outgoing", *(code for tx in txs for code in tx.problems)]),
-            "digest": digest_of(sorted(digest_of(row) for row in rows)),
-        }
-        said.append(Said(claim, tuple(_tx_row(tx, claim) for tx in txs if tx.tx_hash)))
-    return said
+    return [
+        _outgoing(rows, f"outgoing:{coin}:{txid}", coins=coins, at_ms=at_ms)
+        for (coin, txid), rows in sorted(groups.items())
+    ]
+
+
+def _outgoing(rows: Sequence[Mapping[str, Any]], claim_id: str, *, coins: Mapping[str, Coin], at_ms: int) -> Said:
+    """One claim of the rows of one transaction that went out."""
+    txs = [_tx(row, coins) for row in rows]
+    first = txs[0]
+    claim: Row = {
+        "provider": NAME,
+        "claim_id": clean_text(claim_id),
+        "object": "payout",
+        "outcome": "found",
+        "external_id": None,
+        "state": "paid" if all(tx.is_confirmed for tx in txs) else "processing",
+        "state_raw": text_or_none(rows[0].get("status"), limit=60),
+        "paid_units": _sum_of(txs),
+        "token": first.token.address if first.token else None,
+        "chain_id": first.chain_id,
+        "recipient": _recipient_of(txs),
+        "tx_hashes": first.tx_hash,
+        "looked_up_at": at_ms,
+        "problem": problem_text(["outgoing", *(code for tx in txs for code in tx.problems)]),
+        "digest": digest_of(sorted(digest_of(row) for row in rows)),
+    }
+    return Said(claim, _tx_rows(txs, claim))
 
 
 def _identity(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -308,20 +403,10 @@ def payout_claim(body: Mapping[str, Any], *, key: ClaimKey, coin: str, coins: Ma
     An unfinished payout is marked: the answer has no age, and SHKeeper itself stops looking after a day.
     """
     known = coins[coin]
-    word = _word(body.get("status"))
-    state = PAYOUT_WORDS.get(word, "unknown")
-    problems = {"unknown_word"} if state == "unknown" else set()
-    if state == "processing":
-        problems.add("in_progress_may_be_stale")
-    units, code = (None, None)
-    if known.token:
-        units, code = restore_units(body.get("amount"), decimals=known.token.decimals)
-    problems |= {code} if code else set()
-    texts = (text_or_none(body.get("txid"), limit=2000) or "").replace(",", " ").split()
-    hashes = [normalise_tx_hash(text) for text in texts]
-    if not all(hashes):
-        problems.add("hash_unreadable")
-    found = sorted({value for value in hashes if value})
+    state = PAYOUT_WORDS.get(_word(body.get("status")), "unknown")
+    units, amount_code = _units(body.get("amount"), known) if known.token else (None, None)
+    found, hash_code = _payout_hashes(body.get("txid"))
+    codes = (_STATE_CODES.get(state), amount_code, hash_code)
     claim: Row = {
         "provider": NAME,
         "claim_id": f"{coin}:{key.external_id}",
@@ -336,7 +421,7 @@ def payout_claim(body: Mapping[str, Any], *, key: ClaimKey, coin: str, coins: Ma
         "recipient": normalise_address(text_or_none(body.get("destination")) or ""),
         "tx_hashes": " ".join(found) or None,
         "looked_up_at": at_ms,
-        "problem": problem_text(problems),
+        "problem": problem_text(code for code in codes if code),
         "digest": digest_of(body),
     }
     txs: list[Row] = [
@@ -353,6 +438,14 @@ def payout_claim(body: Mapping[str, Any], *, key: ClaimKey, coin: str, coins: Ma
         for tx_hash in found
     ]
     return Said(claim, tuple(txs))
+
+
+def _payout_hashes(value: object) -> tuple[list[TxHash], str | None]:
+    """The hashes that a payout names, sorted, and the problem code where one of them is none."""
+    texts = (text_or_none(value, limit=2000) or "").replace(",", " ").split()
+    hashes = [normalise_tx_hash(text) for text in texts]
+    found = sorted({tx_hash for tx_hash in hashes if tx_hash})
+    return found, None if all(hashes) else "hash_unreadable"
 
 
 def _word(value: object) -> str:

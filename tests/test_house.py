@@ -26,7 +26,7 @@ PACKAGE = ROOT / "recon"
 
 FOLDERS = (
     "core", "files", "sources", "verdicts", "snapshots", "plans", "runs", "rails", "investigation", "simulation",
-    "reports", "setup", "api", "cli", "__main__",
+    "reports", "setup", "testing", "api", "cli", "__main__",
 )  # fmt: skip
 """The house, in the order in which things are handed on: a file imports only from its own folder and those before."""
 
@@ -53,8 +53,8 @@ WRITERS = {
     "runs/stores/journal.py": "appends to the tool's own journal",
     "runs/stores/lease.py": "holds the tool's own lease",
 }
-STORE_USERS = ("runs", "setup")
-"""Folders that know the store: what writes, and what opens it."""
+STORE_USERS = ("runs", "setup", "testing")
+"""Folders that know the store: what writes, what opens it, and what checks its promises."""
 WRITES = {
     "insert_one", "insert_many", "update_one", "update_many", "replace_one", "delete_one", "delete_many", "bulk_write",
     "find_one_and_update", "find_one_and_replace", "find_one_and_delete", "drop_collection", "drop_database",

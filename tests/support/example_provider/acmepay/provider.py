@@ -25,8 +25,9 @@ def open_source(terms: OpeningTerms):
 
 
 def verify(headers: Mapping[str, str], body: bytes, key: bytes, now: datetime) -> bool:
-    wanted = hmac.new(key, body, hashlib.sha512).hexdigest()
-    return bool(key) and hmac.compare_digest(wanted, headers.get("x-acme-signature", ""))
+    wanted = hmac.new(key, body, hashlib.sha512).hexdigest().encode()
+    given = headers.get("x-acme-signature", "").encode("utf-8", "replace")
+    return bool(key) and hmac.compare_digest(wanted, given)
 
 
 def sent(headers: Mapping[str, str], payload: Mapping[str, object]) -> bool:

@@ -14,7 +14,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -285,8 +285,8 @@ def parse_delivery(row: Mapping[str, Any], *, place: str) -> Delivery | None:
         attempt=_int(more.get("attempt") or found["attempt"]),
         http_status=_int(found["http_status"]),
         event=_text(found["event"]) or more.get("event"),
-        request_id=normalise_request_id(request) if (request := _text(found["request_id"])) else None,
-        reference=normalise_reference(reference) if (reference := _text(found["reference"])) else None,
+        request_id=_normalised(found["request_id"], normalise_request_id),
+        reference=_normalised(found["reference"], normalise_reference),
         external_id=_text(found["external_id"]),
         tx_hash=_hash(_text(found["tx_hash"]) or more.get("tx_hash")),
         payload_digest=hashlib.sha256(body).hexdigest() if body is not None else _text(found["payload_digest"]),
@@ -332,6 +332,11 @@ def _problems(
         "no_provider": provider == "unknown",
     }
     return tuple(code for code, applies in missing.items() if applies)
+
+
+def _normalised(value: Any, normalise: Callable[[str], str | None]) -> str | None:
+    text = _text(value)
+    return normalise(text) if text else None
 
 
 def _hash(value: Any) -> str | None:

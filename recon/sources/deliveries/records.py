@@ -1,7 +1,7 @@
-"""Webhook deliveries, dead letters and durable-ingress records, in whatever form somebody kept them, as records.
+"""Webhook deliveries, dead letters and durable-ingress records, in whatever form they were kept, as records.
 
 Read are NDJSON (plain or gzip), a directory of such files and of pairs ``NAME.body`` and ``NAME.headers``, and the
-documents of a MongoDB collection. Nobody agrees on names, so each field is looked for under several; a record without
+documents of a MongoDB collection. The names differ, so each field is looked for under several; a record without
 headers, body or time is kept and says so. The body is kept as the bytes that came, where they were kept: a signature is
 over those, and a body that was parsed and written again has other number or escape formats.
 """
@@ -311,7 +311,7 @@ def _found(row: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]
 def _read_by_provider(
     provider: str, headers: Mapping[str, str], payload: Mapping[str, Any], found: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What only the provider's own reader finds; of a delivery from nobody knows whom, what any of them finds."""
+    """What only the provider's own reader finds; of a delivery of an unknown provider, what any of them finds."""
     known = providers()
     more: dict[str, Any] = {}
     for each in [known[provider]] if provider in known else known.values():

@@ -269,7 +269,7 @@ class RequestNetwork:
         """Read every payment of a closed window (both ends included) and group them by request.
 
         Raises:
-            WrongSourceError: There are payments and every one is on a test network that nobody configured.
+            WrongSourceError: There are payments and every one is on a test network that is not configured.
         """
         assert from_ms <= to_ms, "the window runs backwards"
         reading, rows = self._bulk(self._bulk_filters(), from_ms, to_ms, progress=progress)

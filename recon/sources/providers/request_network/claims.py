@@ -297,6 +297,7 @@ def read_amount(
 
 
 def _fitting(units: int | None, code: str | None) -> tuple[int | None, str | None]:
+    """What was read, or the problem code of an amount that does not fit a frame."""
     return (units, code) if units is None or fits(units) else (None, "amount_too_large")
 
 
@@ -341,7 +342,7 @@ def decide_state(
 ) -> tuple[str, tuple[str, ...]]:
     """The state that ``hasBeenPaid`` and the free status word mean together, and problem codes.
 
-    A word nobody knows, and a word that contradicts ``hasBeenPaid``, make the state ``unknown``: neither is folded
+    An unknown word, and a word that contradicts ``hasBeenPaid``, make the state ``unknown``: neither is folded
     into a word we know.
     """
     meant = STATE_WORDS.get((word or "").lower().replace(" ", "_").replace("-", "_"))

@@ -1,7 +1,7 @@
 """Webhook deliveries, dead letters and durable-ingress records, in the forms that backends keep them in, as records.
 
 Read are NDJSON (plain or gzip), a directory of such files and of pairs ``NAME.body`` and ``NAME.headers``, and the
-documents of a MongoDB collection. Nobody agrees on names, so each field is looked for under several; a record without
+documents of a MongoDB collection. The names differ, so each field is looked for under several; a record without
 headers, body or time is kept and says so. The body is kept as the bytes that came, where they were kept: a signature is
 over those, and a body that was parsed and written again has other number or escape formats.
 """
@@ -14,7 +14,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -285,8 +285,8 @@ def parse_delivery(row: Mapping[str, Any], *, place: str) -> Delivery | None:
         attempt=_int(more.get("attempt") or found["attempt"]),
         http_status=_int(found["http_status"]),
         event=_text(found["event"]) or more.get("event"),
-        request_id=normalise_request_id(request) if (request := _text(found["request_id"])) else None,
-        reference=normalise_reference(reference) if (reference := _text(found["reference"])) else None,
+        request_id=_normalised(found["request_id"], normalise_request_id),
+        reference=_normalised(found["reference"], normalise_reference),
         external_id=_text(found["external_id"]),
         tx_hash=_hash(_text(found["tx_hash"]) or more.get("tx_hash")),
         payload_digest=hashlib.sha256(body).hexdigest() if body is not None else _text(found["payload_digest"]),
@@ -311,7 +311,7 @@ def _found(row: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]
 def _read_by_provider(
     provider: str, headers: Mapping[str, str], payload: Mapping[str, Any], found: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What only the provider's own reader finds; of a delivery from nobody knows whom, what any of them finds."""
+    """What only the provider's own reader finds; of a delivery of an unknown provider, what any of them finds."""
     known = providers()
     more: dict[str, Any] = {}
     for each in [known[provider]] if provider in known else known.values():
@@ -332,6 +332,11 @@ def _problems(
         "no_provider": provider == "unknown",
     }
     return tuple(code for code, applies in missing.items() if applies)
+
+
+def _normalised(value: Any, normalise: Callable[[str], str | None]) -> str | None:
+    text = _text(value)
+    return normalise(text) if text else None
 
 
 def _hash(value: Any) -> str | None:

@@ -20,7 +20,7 @@ HeaderSource = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None
 
 
 class UnknownWebhookProviderError(UsageError):
-    """Nobody knows how this provider signs."""
+    """It is unknown how this provider signs."""
 
     def __init__(self, *, provider: str) -> None:
         super().__init__(

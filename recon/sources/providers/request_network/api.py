@@ -3,7 +3,7 @@
 A window is read in bulk through ``GET /v2/payments``. That call demands a filter, and the default pages each of the
 four values of ``type`` in turn: the type is on every payment and has four values, so together they give every payment
 the key can see, whatever wallet or currency it used. Filtering by merchant wallets misses sellers that are not listed,
-filtering by currency misses the currency nobody thought of; both can be chosen in the settings (``bulk_by``) where an
+filtering by currency misses a currency that is not listed; both can be chosen in the settings (``bulk_by``) where an
 account is too large. What has no payment is in no page: only :meth:`RequestNetwork.look_up` can say "unpaid".
 
 Neither order nor the longest page is documented, and pages shift when a payment arrives meanwhile: rows are kept once
@@ -125,6 +125,34 @@ class _Sweep:
     pages: int = 0
     moved: bool = False
     problem: str | None = None
+    offset: int = 0
+    total: int | None = None
+    stale_pages: int = 0
+
+    def turn(self, page: _Page) -> bool:
+        """Take the next page; says whether the sweep ends with it."""
+        self.pages += 1
+        new = self.take(page.rows)
+        self.offset += len(page.rows)
+        has_other_total = self.total is not None and page.total != self.total
+        self.moved |= has_other_total or new < len(page.rows)
+        self.total = page.total
+        self.stale_pages = 0 if new else self.stale_pages + 1
+        if page.unreadable:
+            self.problem = f"{page.unreadable} rows of a page of payments are no objects"
+        elif page.is_last(self.offset):
+            adds_up = self.total is None or len(self.rows) == self.total
+            self.moved |= not adds_up or page.has_more is True
+            return True
+        elif self.stale_pages > 1:
+            self.problem = "the same page came again and again: offset is not followed"
+        return self.problem is not None
+
+    def join(self, sweep: _Sweep) -> None:
+        """Add the pages and rows of another sweep."""
+        self.pages += sweep.pages
+        self.take(list(sweep.rows.values()))
+        self.changed |= sweep.changed
 
     def take(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Keep each row once by its payment id; says how many were new."""
@@ -145,6 +173,46 @@ class _Page:
     total: int | None
     has_more: bool | None
     unreadable: int
+
+    def is_last(self, offset: int) -> bool:
+        """Whether nothing comes after this page, which ends at the offset; where it does not tell, more may come."""
+        if not self.rows:
+            return True
+        if self.has_more is True:
+            return False
+        if self.total is None:
+            return self.has_more is False
+        return offset >= self.total
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A key to ask by, in the provider's spelling.
+
+    Args:
+        keys_done: How many of the given keys are done with once this one is asked.
+        rank: How many different things are asked up to here; keys without any name count as one thing.
+    """
+
+    key: ClaimKey
+    keys_done: int
+    rank: int
+
+
+def _questions_of(keys: Sequence[ClaimKey]) -> list[_Question]:
+    """Each thing to ask once, in the order of the keys; a key without any name stays, so that it gets its row."""
+    questions = []
+    seen: set[tuple[str | None, str | None]] = set()
+    for number, key in enumerate(keys, start=1):
+        request_id = normalise_request_id(key.request_id) if key.request_id else None
+        reference = normalise_reference(key.reference) if key.reference else None
+        has_name = bool(request_id or reference)
+        if has_name and (request_id, reference) in seen:
+            continue
+        seen.add((request_id, reference))
+        clean = replace(key, request_id=request_id, reference=reference)
+        questions.append(_Question(clean, keys_done=number, rank=len(seen)))
+    return questions
 
 
 class RequestNetwork:
@@ -201,7 +269,7 @@ class RequestNetwork:
         """Read every payment of a closed window (both ends included) and group them by request.
 
         Raises:
-            WrongSourceError: There are payments and every one is on a test network that nobody configured.
+            WrongSourceError: There are payments and every one is on a test network that is not configured.
         """
         assert from_ms <= to_ms, "the window runs backwards"
         reading, rows = self._bulk(self._bulk_filters(), from_ms, to_ms, progress=progress)
@@ -237,9 +305,7 @@ class RequestNetwork:
         with self._client.phase() as phase:
             for asked in filters:
                 got = self._settled(phase, {**asked, **dates}, progress=progress, before=everything)
-                everything.pages += got.pages
-                everything.take(list(got.rows.values()))
-                everything.changed |= got.changed
+                everything.join(got)
                 if got.problem:
                     by = " ".join(f"{name}={value}" for name, value in asked.items())
                     problems.append(f"{by}: {got.problem}")
@@ -268,38 +334,19 @@ class RequestNetwork:
     def look_up(self, keys: Sequence[ClaimKey], *, progress: Progress) -> Reading:
         """Ask about single payments; every key gets at least one row: found, not_found or failed.
 
-        A request id is asked at v2; without one, or when v2 does not know it, the reference is asked at v1.
+        A request id is asked at v2; without one, or where v2 does not know it, the reference is asked at v1.
         """
+        questions, limit = _questions_of(keys), self.settings.lookups_max
         said: list[Said] = []
-        seen: set[tuple[str | None, str | None]] = set()
-        failed: list[str] = []
         with self._client.phase() as phase:
-            for number, key in enumerate(keys):
-                request_id = normalise_request_id(key.request_id) if key.request_id else None
-                reference = normalise_reference(key.reference) if key.reference else None
-                if (request_id or reference) and (request_id, reference) in seen:
-                    continue
-                seen.add((request_id, reference))
-                clean = replace(key, request_id=request_id, reference=reference)
-                limit = self.settings.lookups_max
-                if len(seen) > limit:
-                    rows = [self._failed(clean, f"not asked: more than {limit} look-ups (lookups_max)")]
+            for question in questions:
+                if question.rank > limit:
+                    said.append(self._failed(question.key, f"not asked: more than {limit} look-ups (lookups_max)"))
                 else:
-                    rows = self._ask(phase, clean)
-                said.extend(rows)
-                failed.extend(str(row.claim["error"]) for row in rows if row.claim["outcome"] == "failed")
-                progress(NAME, number + 1, len(keys))
-        refused = [row for row in said if row.claim.get("problem") == "object_refused"]
-        coverage = Coverage(
-            source=NAME,
-            scope="lookup",
-            complete=not failed or (len(failed) == len(refused) and 2 * len(refused) < len(seen)),
-            calls=phase.calls,
-            wire_bytes=phase.wire_bytes,
-            items=len(said),
-            problem=f"{len(failed)} of {len(seen)} look-ups failed; the first: {failed[0]}" if failed else None,
-        )
-        return reading_of(said, coverage=[coverage])
+                    said += self._ask(phase, question.key)
+                progress(NAME, question.keys_done, len(keys))
+        asked = questions[-1].rank if questions else 0
+        return reading_of(said, coverage=[_lookup_coverage(said, phase, asked=asked)])
 
     def _demand_live(self, rows: Sequence[Mapping[str, Any]]) -> None:
         word = test_networks_only(rows, self._registry)
@@ -317,9 +364,7 @@ class RequestNetwork:
         together = _Sweep()
         for _ in range(self.settings.sweeps_max):
             sweep = self._sweep(phase, filters, progress=progress, before=len(before.rows))
-            together.pages += sweep.pages
-            together.take(list(sweep.rows.values()))
-            together.changed |= sweep.changed
+            together.join(sweep)
             together.problem = sweep.problem
             if sweep.problem or not sweep.moved:
                 return together
@@ -329,9 +374,8 @@ class RequestNetwork:
 
     def _sweep(self, phase: Phase, filters: Mapping[str, str], *, progress: Progress, before: int) -> _Sweep:
         sweep, limit = _Sweep(), self.settings.page_limit
-        offset, total, stale = 0, None, 0
         while sweep.pages < self.settings.pages_max:
-            answer = phase.get("/v2/payments", {**filters, "limit": str(limit), "offset": str(offset)})
+            answer = phase.get("/v2/payments", {**filters, "limit": str(limit), "offset": str(sweep.offset)})
             shorter = next((length for length in PAGE_LIMITS if length < limit), None)
             if answer.kind == "rejected" and shorter and not sweep.pages:
                 limit = shorter
@@ -340,22 +384,9 @@ class RequestNetwork:
             if isinstance(page, str):
                 sweep.problem = page
                 return sweep
-            sweep.pages += 1
-            new = sweep.take(page.rows)
-            offset += len(page.rows)
-            sweep.moved |= new < len(page.rows) or (total is not None and page.total != total)
-            total = page.total
-            progress(NAME, before + len(sweep.rows), None if total is None else before + total)
-            if page.unreadable:
-                sweep.problem = f"{page.unreadable} rows of a page of payments are no objects"
-                return sweep
-            has_rest = page.has_more is True or page.has_more is None or (total is not None and offset < total)
-            if not page.rows or not has_rest or (page.has_more is None and total is not None and offset >= total):
-                sweep.moved |= (total is not None and len(sweep.rows) != total) or page.has_more is True
-                return sweep
-            stale = 0 if new else stale + 1
-            if stale > 1:
-                sweep.problem = "the same page came again and again: offset is not followed"
+            is_over = sweep.turn(page)
+            progress(NAME, before + len(sweep.rows), None if sweep.total is None else before + sweep.total)
+            if is_over:
                 return sweep
         sweep.problem = f"there are more than {self.settings.pages_max} pages (pages_max); ask for a shorter window"
         return sweep
@@ -398,7 +429,7 @@ class RequestNetwork:
         return Said(failed_row(NAME, key, claim_id=_claim_id(key), reason=reason, at_ms=at_ms, kind="request"))
 
     def _ask(self, phase: Phase, key: ClaimKey) -> list[Said]:
-        """One look-up: by request id at v2, by reference at v1 where there is no id or nobody knows it."""
+        """One look-up: by request id at v2, by reference at v1 where there is no id or v2 does not know it."""
         if not key.request_id and not key.reference:
             return [self._failed(key, "there is neither a request id nor a payment reference to ask by")]
         if key.request_id:
@@ -430,20 +461,40 @@ class RequestNetwork:
             # A refusal of one object is that payment's finding; it does not make the source an incomplete one.
             return failed if answer.kind != "rejected" else Said({**failed.claim, "problem": "object_refused"})
         request_id = key.request_id or normalise_request_id(text_or_none(body.get("requestId")) or "")
-        listed = {str(number): row for number, row in enumerate(dicts_of(body.get("payments")))}
-        pieces = self._pieces(listed)
-        unread = False
-        if _has_money(body) and not (pieces and all(piece.token and piece.proof for piece in pieces)):
-            by = {"requestId": request_id} if request_id else {"paymentReference": f"0x{key.reference}"}
-            got = self._settled(phase, by, progress=lambda *_: None, before=_Sweep())
-            pieces = self._pieces(got.rows) or pieces
-            unread = bool(got.problem) or not got.rows
-        return claim_of_request(
-            body, pieces, key=replace(key, request_id=request_id or None), at_ms=self._clock.now_ms(), unread=unread
-        )
+        named = replace(key, request_id=request_id or None)
+        pieces, unread = self._payments_of(phase, body, named)
+        return claim_of_request(body, pieces, key=named, at_ms=self._clock.now_ms(), unread=unread)
+
+    def _payments_of(self, phase: Phase, body: Mapping[str, Any], key: ClaimKey) -> tuple[list[Piece], bool]:
+        """The payments of a request: those that its answer lists, or those that a call finds; and if that call failed.
+
+        The call is made where there is money and the list does not tell in which token and transaction it came.
+        """
+        listed = self._pieces({str(number): row for number, row in enumerate(dicts_of(body.get("payments")))})
+        is_told = bool(listed) and all(piece.token and piece.proof for piece in listed)
+        if is_told or not _has_money(body):
+            return listed, False
+        by = {"requestId": key.request_id} if key.request_id else {"paymentReference": f"0x{key.reference}"}
+        got = self._settled(phase, by, progress=lambda *_: None, before=_Sweep())
+        return self._pieces(got.rows) or listed, bool(got.problem) or not got.rows
 
     def _pieces(self, rows: Mapping[str, Mapping[str, Any]]) -> list[Piece]:
         return read_pieces(rows, registry=self._registry, plausible_max=self.settings.amount_plausible_max)
+
+
+def _lookup_coverage(said: Sequence[Said], phase: Phase, *, asked: int) -> Coverage:
+    """The account of a series of look-ups. A few objects that were refused do not make the source incomplete."""
+    failed = [str(one.claim["error"]) for one in said if one.claim["outcome"] == "failed"]
+    refused = [one for one in said if one.claim.get("problem") == "object_refused"]
+    return Coverage(
+        source=NAME,
+        scope="lookup",
+        complete=not failed or (len(failed) == len(refused) and 2 * len(refused) < asked),
+        calls=phase.calls,
+        wire_bytes=phase.wire_bytes,
+        items=len(said),
+        problem=f"{len(failed)} of {asked} look-ups failed; the first: {failed[0]}" if failed else None,
+    )
 
 
 def _claim_id(key: ClaimKey) -> str:

@@ -285,32 +285,35 @@ def read_amount(
     """Base units of an amount and the problem code, if any; see the module for which reading an integer gets."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     try:
-        as_tokens = parse_units(text, decimals=decimals)  # type: ignore[arg-type]
+        units = parse_units(text, decimals=decimals)  # type: ignore[arg-type]
     except MoneyError:
         return None, "amount_unreadable"
-    if as_tokens < 0:
+    if units < 0:
         return None, "amount_unreadable"
-    units: int | None = as_tokens
-    code: str | None = None
-    if "." not in str(text):
-        is_dust = int(str(text)) < 10 ** max(decimals - 2, 0)
-        units, code = _choose(
-            as_tokens, as_base=int(str(text)), style=style, plausible_max=plausible_max, is_dust=is_dust
-        )
+    if "." in str(text):
+        return _fitting(units, None)
+    whole = int(str(text))
+    return _fitting(*_read_integer(whole, decimals=decimals, style=style, plausible_max=plausible_max))
+
+
+def _fitting(units: int | None, code: str | None) -> tuple[int | None, str | None]:
+    """What was read, or the problem code of an amount that does not fit a frame."""
     return (units, code) if units is None or fits(units) else (None, "amount_too_large")
 
 
-def _choose(
-    as_tokens: int, *, as_base: int, style: Style | None, plausible_max: int, is_dust: bool
+def _read_integer(
+    whole: int, *, decimals: int, style: Style | None, plausible_max: int
 ) -> tuple[int | None, str | None]:
-    """Which of its two readings an integer gets, and the problem code: ``magnitude`` where that is open to doubt."""
-    is_absurd = as_base > plausible_max
+    """Base units of an amount without a point, and ``magnitude`` where its reading is open to doubt."""
+    as_tokens = whole * 10**decimals
+    is_absurd = whole > plausible_max
+    is_dust = whole < 10 ** max(decimals - 2, 0)
     if style == "base":
-        return as_base, "magnitude"
+        return whole, "magnitude"
     if style == "whole":
         return as_tokens, "magnitude" if is_absurd else None
     if is_absurd:
-        return as_base, "magnitude"
+        return whole, "magnitude"
     return (as_tokens, None) if is_dust else (None, "magnitude")
 
 
@@ -339,7 +342,7 @@ def decide_state(
 ) -> tuple[str, tuple[str, ...]]:
     """The state that ``hasBeenPaid`` and the free status word mean together, and problem codes.
 
-    A word nobody knows, and a word that contradicts ``hasBeenPaid``, make the state ``unknown``: neither is folded
+    An unknown word, and a word that contradicts ``hasBeenPaid``, make the state ``unknown``: neither is folded
     into a word we know.
     """
     meant = STATE_WORDS.get((word or "").lower().replace(" ", "_").replace("-", "_"))

@@ -19,9 +19,11 @@ from recon.core.errors import ConfigError
 from recon.core.text import clean_text
 
 PROVIDERS: Final = "recon.providers"
+STORES: Final = "recon.stores"
 
 _BUILT_IN: Final[Mapping[str, tuple[str, str, str]]] = {
     PROVIDERS: ("recon.sources.providers", "provider", "PROVIDER"),
+    STORES: ("recon.setup.stores", "store", "STORE"),
 }
 """For each group: the package whose folders are built in, the module of each folder, and its object."""
 
@@ -94,7 +96,7 @@ def _loaded(group: str, point: metadata.EntryPoint) -> Installed:
     origin = "an unknown distribution" if point.dist is None else f"{point.dist.name} {point.dist.version}"
     try:
         thing = point.load()
-    except Exception as error:  # a plug-in is somebody else's code, and anything may come out of it
+    except Exception as error:  # a plug-in is code of others, and anything may come out of it
         raise PluginError(
             group=group, name=point.name, origin=origin, why=f"{type(error).__name__}: {error}"
         ) from error

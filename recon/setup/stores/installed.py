@@ -45,8 +45,9 @@ def store_of(settings: Settings) -> Store:
         StoreUnclearError: It means none or several.
     """
     meant = [each for each in stores().values() if each.means(settings)]
-    others = [each for each in meant if not installed(STORES)[each.name].is_built_in]
-    chosen = others if others and settings.recorded_dir is None else [each for each in meant if each not in others]
+    own = [each for each in meant if installed(STORES)[each.name].is_built_in]
+    others = [each for each in meant if each not in own]
+    chosen = others if others and settings.recorded_dir is None else own
     if len(chosen) != 1:
         raise StoreUnclearError(names=tuple(each.name for each in chosen))
     return chosen[0]

@@ -19,9 +19,11 @@ from recon.core.errors import ConfigError
 from recon.core.text import clean_text
 
 PROVIDERS: Final = "recon.providers"
+STORES: Final = "recon.stores"
 
 _BUILT_IN: Final[Mapping[str, tuple[str, str, str]]] = {
     PROVIDERS: ("recon.sources.providers", "provider", "PROVIDER"),
+    STORES: ("recon.setup.stores", "store", "STORE"),
 }
 """For each group: the package whose folders are built in, the module of each folder, and its object."""
 

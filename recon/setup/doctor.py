@@ -6,14 +6,15 @@ Each check stands alone: a failure is named with its remedy, and the other check
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from recon.core.errors import ReconError, RefusedError, SourceError
+from recon.core.installed import Installed
 from recon.setup.open_sources import Opening
-from recon.setup.plugins import installed_providers
+from recon.setup.plugins import installed_providers, installed_stores
 from recon.setup.settings import Settings
 
 State = Literal["ok", "warning", "failed"]
@@ -77,8 +78,13 @@ def _configuration(settings: Settings) -> Check:
 
 
 def _installed() -> Check:
-    listed = ", ".join(f"{each.name} from {origin}" for each, origin in installed_providers())
-    return Check("installed", "ok", f"Providers: {listed}.")
+    listed = _listed(installed_providers())
+    stores = _listed(installed_stores())
+    return Check("installed", "ok", f"Providers: {listed}. Stores: {stores}.")
+
+
+def _listed(found: Iterable[tuple[Installed, str]]) -> str:
+    return ", ".join(f"{each.name} from {origin}" for each, origin in found)
 
 
 def _output(settings: Settings) -> Check:

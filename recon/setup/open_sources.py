@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from recon.core.errors import SourceError
 from recon.setup.file import ChainSection
 from recon.setup.settings import Settings
+from recon.setup.stores.installed import store_of
+from recon.setup.stores.mongo.store import mongo_client, mongo_uri
+from recon.setup.stores.store import StoreTerms
 from recon.sources.interface import (
     ChainQuestion,
     ChainSource,
@@ -30,8 +33,6 @@ from recon.sources.providers.provider import OpeningTerms, Provider
 
 if TYPE_CHECKING:
     import httpx
-    from pydantic import SecretStr
-    from pymongo import MongoClient
 
     from recon.core.registry import Registry
     from recon.sources.deliveries.kept import KeptDeliveries
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from recon.sources.recorded.format import RecordedWorld
 
 Source = TypeVar("Source")
-
-RECORDED_HOST: Final = "embedded"
-"""The host that a recorded world's database is said to have, the same as in the embedded store that writes to it."""
 
 _RECORDED_RATE_PER_S: Final = 1_000_000.0
 _RECORDED_URL: Final = "http://recorded.invalid"
@@ -116,27 +114,8 @@ class Opening:
 
     def store(self) -> DocumentStore:
         """The payment documents. Raises ConfigError when the address of the database is missing."""
-        mongo = self.settings.values.mongo
-        if self.world is not None:
-            from recon.sources.interface import StoreIdentity
-            from recon.sources.payments.read import ListStore
-
-            known = self.world
-            identity = StoreIdentity((RECORDED_HOST,), known.database, known.collection, known.collection_uuid)
-            return ListStore(known.payments, identity=identity, fields=self.fields, registry=self.registry)
-        from recon.sources.payments.mongo import MongoSettings, MongoStore
-
-        uri = mongo_uri(self.settings.secret(mongo.uri_variable, purpose="the database"))
-        return MongoStore(
-            MongoSettings(
-                uri=uri,
-                database=mongo.database,
-                collection=mongo.collection,
-                fields=self.fields,
-                registry=self.registry,
-                timeout_ms=int(mongo.timeout_s * 1000),
-            )
-        )
+        terms = StoreTerms(settings=self.settings, registry=self.registry, fields=lambda: self.fields, world=self.world)
+        return store_of(self.settings).open_source(terms)
 
     def claim(self, name: str) -> ClaimSource:
         """A provider by its normalised name. Raises ConfigError when its key is missing."""
@@ -216,25 +195,6 @@ class Opening:
             "transport": _transport(provider.recorded(self.world)),
             "clock": Clock(self._now_ms, sleep=_no_sleep),
         }
-
-
-def mongo_uri(secret: SecretStr) -> str:
-    """The address itself; anything else (a password in the wrong variable) must not reach a message as a host name."""
-    from recon.sources.payments.mongo import StoreUriError
-
-    uri = secret.get_secret_value()
-    if not uri.startswith(("mongodb://", "mongodb+srv://")):
-        raise StoreUriError
-    return uri
-
-
-def mongo_client(uri: str, *, timeout_ms: int) -> MongoClient[dict[str, Any]]:
-    """A client of the database; nothing is asked of the server yet."""
-    from pymongo import MongoClient
-
-    return MongoClient(
-        uri, tz_aware=True, appname="recon", serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms
-    )
 
 
 class UnreadChain:

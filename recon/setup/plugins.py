@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from recon.core.installed import PROVIDERS, Installed, installed
+from recon.core.installed import PROVIDERS, STORES, Installed, installed
 from recon.core.version import __version__
 from recon.sources.providers.installed import providers
 
@@ -30,5 +30,14 @@ def webhook_secret_variables(settings: Settings | None) -> dict[str, tuple[str, 
 
 def installed_providers() -> Iterator[tuple[Installed, str]]:
     """Every provider that is installed, and where it comes from: distribution, version and module."""
-    for each in installed(PROVIDERS).values():
+    return _with_origin(PROVIDERS)
+
+
+def installed_stores() -> Iterator[tuple[Installed, str]]:
+    """Every store that is installed, and where it comes from."""
+    return _with_origin(STORES)
+
+
+def _with_origin(group: str) -> Iterator[tuple[Installed, str]]:
+    for each in installed(group).values():
         yield each, f"{each.distribution or f'recon {__version__}'} ({each.module})"

@@ -373,7 +373,9 @@ def test_an_apply_says_what_the_flags_and_the_ledger_say(
 def test_payments_whose_release_will_be_refused_are_listed_before_consent(
     reviewed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recon.setup.open_runs._no_entries", lambda payments: dict.fromkeys(payments, False))
+    monkeypatch.setattr(
+        "recon.setup.stores.recorded.store._no_entries", lambda payments: dict.fromkeys(payments, False)
+    )
     monkeypatch.setenv("RECON_LEDGER__COLLECTION", "ledgerentries")
     plan = reviewed.parent / "plan.json"
     result = run("apply", plan, "--digest", digest_of(plan), "--config", reviewed, "--changes-max", "0", code=3)

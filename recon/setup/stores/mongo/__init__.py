@@ -1,0 +1,1 @@
+"""MongoDB, where the backend keeps its payments."""

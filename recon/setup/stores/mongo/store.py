@@ -1,0 +1,98 @@
+"""MongoDB as the rest of recon opens it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
+
+from recon.setup.stores.store import Ledger, Store, StoreTerms
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+    from pymongo import MongoClient
+    from pymongo.database import Database
+
+    from recon.runs.release import LedgerCheck
+    from recon.setup.file import LedgerSection
+    from recon.setup.settings import Settings
+    from recon.sources.interface import DocumentStore
+
+
+def mongo_uri(secret: SecretStr) -> str:
+    """The address itself; anything else (a password in the wrong variable) must not reach a message as a host name."""
+    from recon.sources.payments.mongo import StoreUriError
+
+    uri = secret.get_secret_value()
+    if not uri.startswith(("mongodb://", "mongodb+srv://")):
+        raise StoreUriError
+    return uri
+
+
+def mongo_client(uri: str, *, timeout_ms: int) -> MongoClient[dict[str, Any]]:
+    """A client of the database; nothing is asked of the server yet."""
+    from pymongo import MongoClient
+
+    return MongoClient(
+        uri, tz_aware=True, appname="recon", serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms
+    )
+
+
+def _open_source(terms: StoreTerms) -> DocumentStore:
+    from recon.sources.payments.mongo import MongoSettings, MongoStore
+
+    mongo = terms.settings.values.mongo
+    uri = mongo_uri(terms.settings.secret(mongo.uri_variable, purpose="the database"))
+    return MongoStore(
+        MongoSettings(
+            uri=uri,
+            database=mongo.database,
+            collection=mongo.collection,
+            fields=terms.fields(),
+            registry=terms.registry,
+            timeout_ms=int(mongo.timeout_s * 1000),
+        )
+    )
+
+
+def _open_writer(settings: Settings) -> Ledger:
+    from recon.runs.stores.journal import MongoJournal
+    from recon.runs.stores.payments import MongoWriter
+    from recon.sources.payments.mongo import MongoSettings, MongoStore
+
+    mongo = settings.values.mongo
+    with ExitStack() as stack:
+        uri = mongo_uri(settings.write_uri())
+        timeout_ms = int(mongo.timeout_s * 1000)
+        store = MongoStore(MongoSettings(uri, mongo.database, mongo.collection, timeout_ms=timeout_ms))
+        stack.callback(store.close)
+        # Says in one sentence of its own that the server is away or refuses the password.
+        store.identity()
+        client = mongo_client(uri, timeout_ms=timeout_ms)
+        stack.callback(client.close)
+        database = client[mongo.database]
+        pay_ins = _pay_ins(settings.values.ledger, database)
+        return Ledger(MongoWriter(database[mongo.collection]), MongoJournal(database), pay_ins, stack.pop_all())
+    raise AssertionError("an exit stack lets no exception pass")
+
+
+def _pay_ins(given: LedgerSection, database: Database[dict[str, Any]]) -> LedgerCheck | None:
+    if given.collection is None:
+        return None
+    from recon.runs.release import MongoLedger
+
+    return MongoLedger(
+        database[given.collection],
+        payment_field=given.payment_field,
+        kind_field=given.kind_field,
+        pay_in_kinds=given.pay_in_kinds,
+    )
+
+
+STORE: Final = Store(
+    name="mongo",
+    title="MongoDB",
+    means=lambda settings: settings.recorded_dir is None,
+    open_source=_open_source,
+    open_writer=_open_writer,
+)
+"""MongoDB: what a configuration means that names no recorded world."""

@@ -1,0 +1,85 @@
+"""What a store is: one object that opens both sides of it, the one that is read and the one that is written to.
+
+It is cheap to import. What is heavy (a driver) is imported inside the functions it names. A distribution of its own
+registers one in the entry-point group ``recon.stores``, and its tests run :func:`recon.testing.check_store` over it::
+
+    [project.entry-points."recon.stores"]
+    acmebase = "acmebase.store:STORE"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recon.core.registry import Registry
+    from recon.runs.release import LedgerCheck
+    from recon.runs.stores.journal import Journal
+    from recon.runs.stores.payments import PaymentWriter
+    from recon.setup.settings import Settings
+    from recon.sources.interface import DocumentStore
+    from recon.sources.payments.fields import FieldPaths
+    from recon.sources.recorded.format import RecordedWorld
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where corrections are written and journalled; a context manager that closes its connections.
+
+    Args:
+        pay_ins: Asks the backend's own ledger which payments have a pay-in; None when none is configured.
+    """
+
+    writer: PaymentWriter
+    journal: Journal
+    pay_ins: LedgerCheck | None = None
+    stack: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTerms:
+    """What the reading side of a store is opened with.
+
+    Args:
+        settings: The configuration, which also gives secrets.
+        registry: What is known of chains and tokens.
+        fields: Gives the places of logical fields in documents; raises a ConfigError for a path that cannot be one.
+        world: The recorded world that stands in for every source, or None.
+    """
+
+    settings: Settings
+    registry: Registry
+    fields: Callable[[], FieldPaths]
+    world: RecordedWorld | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One kind of store.
+
+    Args:
+        name: Lower case.
+        title: As people call it.
+        means: Whether a configuration means this store.
+        open_source: Gives the side that is read; raises a ConfigError where a secret or a setting is missing.
+        open_writer: Gives the side that is written to, with its journal; raises a ConfigError likewise, and a
+            SourceError when the store cannot be reached or refuses the credential.
+    """
+
+    name: str
+    title: str
+    means: Callable[[Settings], bool]
+    open_source: Callable[[StoreTerms], DocumentStore]
+    open_writer: Callable[[Settings], Ledger]

@@ -184,8 +184,8 @@ def test_the_commands_write_to_an_address_and_judge_from_it(folder: Path, tmp_pa
     )
     assert made.exit_code in (0, 4), made.output
     plans = []
-    for place in (address, str(tmp_path / "here")):
-        arguments = ["plan", "--config", config, "--snapshot", place, "--out", str(tmp_path / "plan.json")]
+    for number, place in enumerate((address, str(tmp_path / "here"))):
+        arguments = ["plan", "--config", config, "--snapshot", place, "--out", str(tmp_path / f"plan-{number}.json")]
         judged = run.invoke(cli, [*arguments, "--format", "json"], prog_name="recon")
         assert judged.exit_code == made.exit_code or judged.exit_code == 1, judged.output
         plans.append(judged.stdout)

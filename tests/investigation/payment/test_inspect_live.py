@@ -170,11 +170,11 @@ def hooks(mongo: servers.Mongod, folder: Path) -> Iterator[str]:
 
 
 def test_deliveries_of_a_collection_are_triaged_and_the_list_is_written(hooks: str, folder: Path, uri: str) -> None:
-    for named in ((), ("--collection", hooks)):
-        ran = recon(["triage", "deliveries", *named, "--out", "replay.ndjson"], folder=folder, uri=uri)
+    for number, named in enumerate(((), ("--collection", hooks))):
+        ran = recon(["triage", "deliveries", *named, "--out", f"replay-{number}.ndjson"], folder=folder, uri=uri)
         assert ran.returncode == 1, ran.stderr
         assert "4" in ran.stdout
-        (line,) = (folder / "replay.ndjson").read_text().splitlines()
+        (line,) = (folder / f"replay-{number}.ndjson").read_text().splitlines()
         assert json.loads(line)["delivery_id"] == "01LIVE020"
 
 

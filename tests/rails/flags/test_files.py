@@ -66,7 +66,7 @@ def test_sigkill_at_any_step_leaves_the_old_file_or_the_new_one(env: Path, step:
 def test_a_file_that_changed_since_it_was_read_is_left_alone(env: Path) -> None:
     seen = read_flag_file(env)
     env.write_bytes(OLD + b"MORE=1\n")
-    with pytest.raises(FlagFileMovedError, match="somebody else"):
+    with pytest.raises(FlagFileMovedError, match="another process"):
         swap_flag_file(seen, NEW)
     assert env.read_bytes() == OLD + b"MORE=1\n"
 

@@ -45,7 +45,6 @@ COLUMNS: Final = (
     GridColumn("recipient", "recipient", "id", is_hidden=True),
     GridColumn("findings", "all findings", is_hidden=True),
 )
-_NUMBER_OF: Final = {column.name: number for number, column in enumerate(COLUMNS)}
 _STORED: Final = (
     "payment_id", "provider", "chain_id", "status_raw", "expected_units", "decimals", "currency", "created_at",
     "updated_at", "expires_at", "direction", "escrow_state", "tx_hash", "tx_hash_raw", "request_id", "external_id",

@@ -232,8 +232,8 @@ def test_an_outage_from_the_first_failure_to_the_rail_enabled_again(incident: In
     assert "the backlog is empty" in run(*backlog).stdout
 
     # The way back is shut, and opens gate by gate.
-    enable = ("flags", "enable", "request_network", "--out", "enable.json")
-    assert "request_network may not be enabled" in run(*enable, *deliveries, code=3).stderr
+    enable = ("flags", "enable", "request_network", "--out")
+    assert "request_network may not be enabled" in run(*enable, "too-early.json", *deliveries, code=3).stderr
     every = {"health_checks", "webhook_verification", "dead_letters", "mismatch_rate", "manual_sample", "clean_windows"}
     assert incident.blocking() == every
     incident.plan(code=0)
@@ -261,7 +261,7 @@ def test_an_outage_from_the_first_failure_to_the_rail_enabled_again(incident: In
     assert incident.blocking("--sample", "sample.json", code=0) == set()
 
     # Enabled again, read back from the running backend.
-    run(*enable, *deliveries, "--sample", "sample.json")
+    run(*enable, "enable.json", *deliveries, "--sample", "sample.json")
     digest = load_flag_plan(incident.folder / "enable.json").digest
     assert "contradicted" not in run("flags", "apply", "enable.json", "--digest", digest, "--restart").stdout
     assert "New payments go to shkeeper and request_network" in run("flags", "status").stdout

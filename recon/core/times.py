@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 MILLISECONDS_ABOVE: Final = 10**11
 """A UNIX time above this counts milliseconds; as seconds it would lie after the year 5000."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_CALENDAR_END_MS: Final = 253_402_300_799_999
+
+
+def from_ms(ms: int) -> datetime:
+    """UTC milliseconds as a time; one before 1970 or after the year 9999 as the nearest that there is."""
+    return EPOCH + timedelta(milliseconds=min(max(ms, 0), _CALENDAR_END_MS))
+
+
+def to_ms(moment: datetime) -> int:
+    """An aware time as UTC milliseconds.
+
+    >>> to_ms(from_ms(1_763_640_000_123))
+    1763640000123
+    """
+    return round(moment.timestamp() * 1000)
 
 
 def parse_iso(text: str, *, zone: tzinfo | None = UTC) -> datetime | None:
@@ -30,7 +47,7 @@ def parse_iso(text: str, *, zone: tzinfo | None = UTC) -> datetime | None:
 def parse_iso_ms(text: str) -> int | None:
     """Read an ISO 8601 time as UTC milliseconds, one without a zone as UTC; None when it is no time."""
     found = parse_iso(text)
-    return None if found is None else round(found.timestamp() * 1000)
+    return None if found is None else to_ms(found)
 
 
 def epoch_ms(number: int) -> int:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from recon.core.errors import ConfigError, SourceError
 from recon.core.model import Finding, Plan
+from recon.core.times import from_ms, to_ms
 from recon.plans.file import PlanFileError, load_plan
 from recon.plans.history import load_history
 from recon.rails.gates.evidence import (
     EvidenceFileError,
     delivery_evidence_of,
     dry_run_of,
-    load_delivery_evidence,
     load_health,
     run_records,
 )
@@ -45,27 +45,32 @@ class SnapshotMissingError(ConfigError):
 
 
 def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
-    """Delivery records in the form of a recorded world, or in any other known form, if all can be read.
+    """Delivery records in any form that is known, if all of them can be read; deliveries that were a test are left out.
+
+    They are taken to be whole from the first of them to now, unless the file's first line says otherwise.
 
     Raises:
         EvidenceFileError: A record cannot be read, or one has no time or no provider: it could be the failure.
     """
-    from recon.sources.deliveries import records as kept
+    from recon.sources.deliveries.records import load_deliveries
 
     try:
-        return load_delivery_evidence(path, now=now)
-    except EvidenceFileError:
-        try:
-            found = kept.load_deliveries(path)
-        except SourceError:
-            found = kept.DeliveryFile(path.name, ())
-        since = found.since_ms
-        unclear = [each for each in found.deliveries if {"no_time", "no_provider"} & set(each.problems)]
-        if since is None or found.unreadable or found.problems or unclear:
-            raise
+        found = load_deliveries(path, bodies=False)
+    except SourceError as error:
+        raise EvidenceFileError(path=path.name, why="the file cannot be read") from error
+    if found.unreadable_at is not None:
+        raise EvidenceFileError(path=found.unreadable_at, why="this is no delivery with provider and received_at")
+    if found.problems:
+        raise EvidenceFileError(path=path.name, why=found.problems[0])
+    for each in found.deliveries:
+        if {"no_time", "no_provider"} & set(each.problems):
+            raise EvidenceFileError(path=each.place, why="this delivery has no time or no provider")
+    times = [each.received_at for each in found.deliveries if each.received_at is not None]
+    end = to_ms(now)
+    begin, end = found.covers or (min(times, default=end), end)
     rows = [each.row() for each in found.deliveries if not each.is_test]
-    from_at = datetime.fromtimestamp(since / 1000, UTC)
-    return delivery_evidence_of(rows, from_at=from_at, to_at=now, source=path.name)
+    to_at = min(from_ms(end), now)
+    return delivery_evidence_of(rows, from_at=min(from_ms(begin), to_at), to_at=to_at, source=path.name)
 
 
 def recorded_deliveries(settings: Settings) -> Path | None:

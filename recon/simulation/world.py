@@ -145,8 +145,7 @@ def _recorded(stage: Stage, seed: int) -> RecordedWorld:
         fee_recipients=FEE_RECIPIENTS,
         chains=stage.ledger.chains(),
         payments=stage.documents,
-        request_network=stage.requests,
-        shkeeper=[{"crypto": coins}, *stage.invoices],
+        said={"request_network": stage.requests, "shkeeper": [{"crypto": coins}, *stage.invoices]},
         deliveries=stage.deliveries,
         faults=tuple(stage.faults),
     )
@@ -185,8 +184,8 @@ def write_world(world: World, out: Path) -> None:
         (out / "world.json").write_text(json.dumps(_meta(recorded), indent=1) + "\n", encoding="utf-8")
         (out / "recon.toml").write_text(_CONFIG, encoding="utf-8")
         _write_lines(out / "payments.ndjson", [extended(document) for document in recorded.payments])
-        _write_lines(out / "request_network.ndjson", recorded.request_network)
-        _write_lines(out / "shkeeper.ndjson", recorded.shkeeper)
+        for provider, said in recorded.said.items():
+            _write_lines(out / f"{provider}.ndjson", said)
         _write_lines(out / "truth.ndjson", [_truth_line(truth) for truth in world.truths])
         _write_optional(out / "deliveries.ndjson", [{"delivery": row} for row in recorded.deliveries])
         for chain_id, chain in recorded.chains.items():

@@ -116,9 +116,10 @@ def test_the_account_of_a_test_environment_leaves_with_3_and_no_plan(tmp_path: P
         {"payment": {**line["payment"], "sourceNetwork": "sepolia", "destinationNetwork": "sepolia"}}
         if "payment" in line
         else line
-        for line in world.recorded.request_network
+        for line in world.recorded.said["request_network"]
     ]
-    write_world(replace(world, recorded=replace(world.recorded, request_network=lines)), tmp_path / "world")
+    said = {**world.recorded.said, "request_network": lines}
+    write_world(replace(world, recorded=replace(world.recorded, said=said)), tmp_path / "world")
     result = plan(tmp_path / "world" / "recon.toml", tmp_path)
     assert_refused(result, tmp_path, code=3, says="request_network .*the key of a test environment")
 

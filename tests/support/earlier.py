@@ -37,8 +37,10 @@ class Earlier:
             now=self.at,
             payments=self.payments(),
             chains={chain_id: self.chain(chain) for chain_id, chain in known.chains.items()},
-            request_network=[row for line in known.request_network if (row := self.request_line(line))],
-            shkeeper=self.shkeeper_lines(),
+            said={
+                "request_network": [row for line in known.said["request_network"] if (row := self.request_line(line))],
+                "shkeeper": self.shkeeper_lines(),
+            },
         )
 
     def payments(self) -> list[Document]:
@@ -93,7 +95,7 @@ class Earlier:
 
     def shkeeper_lines(self) -> list[Mapping[str, Any]]:
         late = {tx for chain in self.world.chains.values() for tx in _transactions_after(chain, self.at)}
-        lines = [line for line in self.world.shkeeper if line.get("transaction", {}).get("txid") not in late]
+        lines = [line for line in self.world.said["shkeeper"] if line.get("transaction", {}).get("txid") not in late]
         return [self.invoice_line(line, late) for line in lines]
 
     def invoice_line(self, line: Mapping[str, Any], late: set[str]) -> Mapping[str, Any]:

@@ -167,8 +167,8 @@ def _asked(source: Any, keys: Sequence[Any]) -> None:
 def _keys() -> list[Any]:
     from recon.sources.interface import ClaimKey
 
-    requests = [line["request"] for line in world().recorded.request_network if "request" in line][:2]
-    invoices = [line["invoice"] for line in world().recorded.shkeeper if "invoice" in line][:2]
+    requests = [line["request"] for line in world().recorded.said["request_network"] if "request" in line][:2]
+    invoices = [line["invoice"] for line in world().recorded.said["shkeeper"] if "invoice" in line][:2]
     return [
         *(ClaimKey("p", request_id=row["requestId"], reference=row["paymentReference"]) for row in requests),
         *(ClaimKey("q", external_id=str(row["external_id"]), chain_id=56) for row in invoices),
@@ -183,9 +183,9 @@ def request_network_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> Non
     """Every key asked for gets a row, every table its schema."""
     from recon.sources.http import Secret
     from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
-    from recon.sources.recorded.world import request_network_handler
+    from recon.sources.providers.request_network.recorded import handler
 
-    transport = _spoiling(request_network_handler(world().recorded), spoil)
+    transport = _spoiling(handler(world().recorded), spoil)
     settings = RequestNetworkSettings(api_key=Secret("k"), rate_per_s=1e6, pages_max=20, sweeps_max=2, deadline_s=60)
     source = RequestNetwork(settings, registry=load_registry(), transport=transport, clock=_never_waiting())
     _asked(source, [key for key in _keys() if key.request_id])
@@ -196,9 +196,9 @@ def shkeeper_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """The same for SHKeeper."""
     from recon.sources.http import Secret
     from recon.sources.providers.shkeeper.api import Shkeeper, ShkeeperSettings
-    from recon.sources.recorded.world import shkeeper_handler
+    from recon.sources.providers.shkeeper.recorded import handler
 
-    transport = _spoiling(shkeeper_handler(world().recorded), spoil)
+    transport = _spoiling(handler(world().recorded), spoil)
     settings = ShkeeperSettings(base_url="http://shkeeper.invalid", api_key=Secret("k"), rate_per_s=1e6)
     source = Shkeeper(settings, registry=load_registry(), transport=transport, clock=_never_waiting())
     _asked(source, [key for key in _keys() if key.external_id])

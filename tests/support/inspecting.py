@@ -90,8 +90,7 @@ class Scene:
         return replace(
             self.world.recorded,
             payments=self.documents,
-            request_network=self.requests,
-            shkeeper=self.invoices,
+            said={"request_network": self.requests, "shkeeper": self.invoices},
             chains=chains,
             deliveries=(),
         )
@@ -122,8 +121,8 @@ def scene(plant: str, *, rail: str | None = None, seed: int = 1) -> Scene:
     return Scene(
         world=world,
         documents=[dict(each) for each in recorded.payments],
-        requests=json.loads(json.dumps(list(recorded.request_network))),
-        invoices=json.loads(json.dumps(list(recorded.shkeeper))),
+        requests=json.loads(json.dumps(list(recorded.said["request_network"]))),
+        invoices=json.loads(json.dumps(list(recorded.said["shkeeper"]))),
         logs={chain_id: [dict(log) for log in chain.logs] for chain_id, chain in recorded.chains.items()},
     )
 

@@ -18,8 +18,10 @@ from typing import Any
 import httpx
 
 from recon.simulation import World
+from recon.sources.providers.request_network import recorded as request_network
+from recon.sources.providers.shkeeper import recorded as shkeeper
 from recon.sources.recorded.format import RecordedChain
-from recon.sources.recorded.world import request_network_handler, rpc_handler, shkeeper_handler
+from recon.sources.recorded.world import rpc_handler
 from tests.support.provider_servers import serve
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")
@@ -37,8 +39,7 @@ def moved(world: World, now: dt.datetime) -> World:
             recorded,
             now=recorded.now + by,
             payments=[_shifted(document, by) for document in recorded.payments],
-            request_network=[_shifted(line, by) for line in recorded.request_network],
-            shkeeper=[_shifted(line, by) for line in recorded.shkeeper],
+            said={name: [_shifted(line, by) for line in lines] for name, lines in recorded.said.items()},
             chains={chain_id: _chain(chain, by) for chain_id, chain in recorded.chains.items()},
         ),
     )
@@ -85,8 +86,8 @@ def serving(world: World) -> Iterator[Addresses]:
     recorded = world.recorded
     with contextlib.ExitStack() as stack:
         yield Addresses(
-            stack.enter_context(serve(request_network_handler(recorded))),
-            stack.enter_context(serve(shkeeper_handler(recorded))),
+            stack.enter_context(serve(request_network.handler(recorded))),
+            stack.enter_context(serve(shkeeper.handler(recorded))),
             {
                 chain_id: stack.enter_context(serve(_posted(rpc_handler(recorded, chain_id))))
                 for chain_id in recorded.chains

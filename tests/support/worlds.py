@@ -53,14 +53,15 @@ def merged(worlds: Iterable[RecordedWorld]) -> RecordedWorld:
         )
         for chain_id, chain in first.chains.items()
     }
-    coins = first.shkeeper[:1]
+    said = {name: [line for world in listed for line in world.said[name]] for name in first.said}
+    coins = first.said["shkeeper"][:1]
+    said["shkeeper"] = [*coins, *(line for line in said["shkeeper"] if "crypto" not in line)]
     return replace(
         first,
         merchant_recipients=tuple(sorted({one for world in listed for one in world.merchant_recipients})),
         chains=chains,
         payments=[document for world in listed for document in world.payments],
-        request_network=[line for world in listed for line in world.request_network],
-        shkeeper=[*coins, *(line for world in listed for line in world.shkeeper if "crypto" not in line)],
+        said=said,
         deliveries=[row for world in listed for row in world.deliveries],
         faults=tuple(rule for world in listed for rule in world.faults),
     )

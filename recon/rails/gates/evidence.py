@@ -6,7 +6,6 @@ could let a gate pass, the file is refused.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Final
 from recon.core.errors import RefusedError
 from recon.core.model import Plan
 from recon.core.registry import load_registry
+from recon.core.times import EPOCH, from_ms, parse_iso
 from recon.files import ChainedLog
 from recon.plans.history import History
 from recon.rails.flags.plan import FlagSetup
@@ -23,18 +23,13 @@ from recon.rails.gates.records import Deliveries, DeliveryRecord, DryRun, GateFi
 
 HEALTH_FILE: Final = "health-checks.ndjson"
 FORMAT: Final = 1
-LINE_MAX: Final = 200_000
-LINES_MAX: Final = 5_000_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_CALENDAR_END_MS: Final = 253_402_300_799_999
 
 
 class EvidenceFileError(RefusedError):
     """A file of evidence cannot be read whole, so no gate may rest on it."""
 
-    def __init__(self, *, path: str, line: int | None, why: str) -> None:
-        where = f", line {line}" if line is not None else ""
-        super().__init__(f"{path}{where}: {why}; no gate was judged by it. Correct the file or name another.")
+    def __init__(self, *, path: str, why: str) -> None:
+        super().__init__(f"{path}: {why}; no gate was judged by it. Correct the file or name another.")
 
 
 def run_records(history: History) -> tuple[RunRecord, ...]:
@@ -121,47 +116,13 @@ def delivery_evidence_of(
             DeliveryRecord(
                 delivery_id=str(row.get("delivery_id") or "?")[:100],
                 provider=registry.provider(str(row.get("provider") or "")),
-                at=_from_ms(int(ms)) if known and ms is not None else to_at,
+                at=from_ms(int(ms)) if known and ms is not None else to_at,
                 http_status=status if isinstance(status, int) and not isinstance(status, bool) else None,
                 signature_valid=valid if isinstance(valid, bool) else None,
                 is_dead_letter=row.get("dead_letter") is True,
             )
         )
     return Deliveries(tuple(sorted(records, key=lambda each: (each.at, each.delivery_id))), from_at, to_at, source)
-
-
-def load_delivery_evidence(path: Path, *, now: datetime) -> Deliveries:
-    """Read delivery records, one JSON object a line, as a recorded world holds them (``{"delivery": {...}}``) or bare.
-
-    The file is taken to be whole from its first record to now, unless its first line says otherwise:
-    ``{"coverage": {"from": ms, "to": ms}}``.
-
-    Raises:
-        EvidenceFileError: It cannot be read, or a line is no record: leaving one out could hide a failure.
-    """
-    rows: list[Mapping[str, Any]] = []
-    from_at, to_at = None, now
-    for number, item in _lines(path):
-        if number == 1 and isinstance(item.get("coverage"), dict):
-            from_at, to_at = _coverage(path, item["coverage"], now)
-            continue
-        row = item.get("delivery", item)
-        if not isinstance(row, dict) or not isinstance(row.get("received_at"), int) or "provider" not in row:
-            raise EvidenceFileError(
-                path=path.name, line=number, why="this is no delivery with provider and received_at"
-            )
-        rows.append(row)
-    found = delivery_evidence_of(rows, from_at=from_at or now, to_at=to_at, source=path.name)
-    if from_at is None and found.records:
-        return Deliveries(found.records, found.records[0].at, to_at, path.name)
-    return found
-
-
-def _coverage(path: Path, given: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
-    begin, end = given.get("from"), given.get("to")
-    if not isinstance(begin, int) or not isinstance(end, int):
-        raise EvidenceFileError(path=path.name, line=1, why="coverage needs from and to in milliseconds")
-    return _from_ms(begin), min(_from_ms(end), now)
 
 
 def check_health(
@@ -217,9 +178,7 @@ def load_health(folder: Path) -> tuple[HealthRecord, ...]:
                 records.extend(_bad_checks(records, f"the line before line {line.number} was changed or taken out"))
             records.extend([record] if record else _bad_checks(records, f"line {line.number} cannot be read"))
     except OSError as error:
-        raise EvidenceFileError(
-            path=HEALTH_FILE, line=None, why=f"the file cannot be read ({error.strerror})"
-        ) from error
+        raise EvidenceFileError(path=HEALTH_FILE, why=f"the file cannot be read ({error.strerror})") from error
     return tuple(records)
 
 
@@ -232,40 +191,9 @@ def _health_record(item: Mapping[str, Any]) -> HealthRecord | None:
 
 def _bad_checks(records: Sequence[HealthRecord], why: str) -> list[HealthRecord]:
     """A bad check of every rail, right after the last record."""
-    after = records[-1].at + timedelta(milliseconds=1) if records else _EPOCH
+    after = records[-1].at + timedelta(milliseconds=1) if records else EPOCH
     return [HealthRecord(after, rail, False, why) for rail in sorted({record.provider for record in records})]
 
 
-def _lines(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            for number in range(1, LINES_MAX + 1):
-                line = stream.readline(LINE_MAX)
-                if not line:
-                    return
-                if not line.strip():
-                    continue
-                try:
-                    item = json.loads(line)
-                except (ValueError, RecursionError):
-                    item = None
-                if not isinstance(item, dict):
-                    raise EvidenceFileError(path=path.name, line=number, why="this is no JSON object")
-                yield number, item
-            raise EvidenceFileError(path=path.name, line=LINES_MAX, why="the file is too long")
-    except OSError as error:
-        raise EvidenceFileError(path=path.name, line=None, why=f"the file cannot be read ({error.strerror})") from error
-
-
 def _moment(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _from_ms(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=min(max(ms, 0), _CALENDAR_END_MS))
+    return parse_iso(value) if isinstance(value, str) else None

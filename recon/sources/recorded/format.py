@@ -43,7 +43,11 @@ class RecordedChain:
 
 @dataclass(frozen=True, slots=True)
 class RecordedWorld:
-    """Everything the sources of one moment would say; see the module docstring."""
+    """Everything the sources of one moment would say.
+
+    Args:
+        said: By provider, the lines from which its own folder answers.
+    """
 
     now: datetime
     seed: int
@@ -55,8 +59,7 @@ class RecordedWorld:
     fee_recipients: tuple[str, ...] = ()
     chains: Mapping[int, RecordedChain] = field(default_factory=dict)
     payments: Sequence[Mapping[str, Any]] = ()
-    request_network: Sequence[Mapping[str, Any]] = ()
-    shkeeper: Sequence[Mapping[str, Any]] = ()
+    said: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     deliveries: Sequence[Mapping[str, Any]] = ()
     faults: tuple[FaultRule, ...] = ()
 

@@ -20,11 +20,11 @@ from recon.rails.gates.evidence import (
     check_health,
     delivery_evidence_of,
     dry_run_of,
-    load_delivery_evidence,
     load_health,
     run_records,
 )
 from recon.rails.gates.records import HealthRecord
+from recon.setup.open_gates import read_deliveries
 from tests.support.flagworld import HEALTHY, json_reply, serve
 from tests.support.plans import a_finding, a_plan
 
@@ -98,36 +98,34 @@ ROW = {"provider": "request.network", "received_at": NOW_MS - 1000, "http_status
 
 
 def test_delivery_records_are_read_bare_and_as_a_recorded_world_holds_them(tmp_path: Path) -> None:
-    found = load_delivery_evidence(
-        lines(tmp_path / "d", {"delivery": ROW}, ROW | {"received_at": NOW_MS - 9000}, ""), now=NOW
-    )
+    found = read_deliveries(lines(tmp_path / "d", {"delivery": ROW}, ROW | {"received_at": NOW_MS - 9000}, ""), now=NOW)
     assert [record.provider for record in found.records] == ["request_network"] * 2
     assert (found.from_at, found.to_at) == (NOW - timedelta(seconds=9), NOW)
 
 
 def test_a_first_line_says_what_the_records_cover(tmp_path: Path) -> None:
     path = lines(tmp_path / "d", {"coverage": {"from": NOW_MS - 86_400_000, "to": NOW_MS + 5}})
-    found = load_delivery_evidence(path, now=NOW)
+    found = read_deliveries(path, now=NOW)
     assert (found.records, found.from_at, found.to_at) == ((), NOW - timedelta(days=1), NOW)
 
 
 def test_an_empty_file_covers_nothing(tmp_path: Path) -> None:
-    assert load_delivery_evidence(lines(tmp_path / "d"), now=NOW).from_at == NOW
+    assert read_deliveries(lines(tmp_path / "d"), now=NOW).from_at == NOW
 
 
 @pytest.mark.parametrize(
     "bad", ["junk", "[1]", {"provider": "x"}, {"received_at": 1}, {"delivery": 3}, ROW | {"received_at": "now"}]
 )
 def test_a_line_that_is_no_delivery_stops_because_it_could_be_the_failure(tmp_path: Path, bad: object) -> None:
-    with pytest.raises(EvidenceFileError, match="line 2"):
-        load_delivery_evidence(lines(tmp_path / "d", ROW, bad), now=NOW)
+    with pytest.raises(EvidenceFileError, match="d:2: "):
+        read_deliveries(lines(tmp_path / "d", ROW, bad), now=NOW)
 
 
 def test_coverage_without_times_and_a_missing_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(EvidenceFileError, match="milliseconds"):
-        load_delivery_evidence(lines(tmp_path / "d", {"coverage": {"from": "x"}}), now=NOW)
+    with pytest.raises(EvidenceFileError, match="in milliseconds or as times"):
+        read_deliveries(lines(tmp_path / "d", {"coverage": {"from": "x"}}), now=NOW)
     with pytest.raises(EvidenceFileError, match="cannot be read"):
-        load_delivery_evidence(tmp_path / "none", now=NOW)
+        read_deliveries(tmp_path / "none", now=NOW)
 
 
 def test_a_row_without_a_time_counts_as_from_right_now() -> None:

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from recon.core.registry import TRANSFER_WITH_REFERENCE_AND_FEE, load_registry
 from recon.simulation import World, generate_world, plant_world, write_world
+from recon.sources.providers.request_network import recorded as request_network
+from recon.sources.providers.shkeeper import recorded as shkeeper
 from recon.sources.recorded.format import RecordedChain, RecordedWorld, block_hash
 from recon.sources.recorded.world import (
     FaultRule,
     RecordedWorldError,
     load_world,
-    request_network_handler,
     rpc_handler,
-    shkeeper_handler,
 )
 
 Ask = Callable[..., Any]
@@ -50,11 +50,11 @@ def rpc(handler: Any, method: str, *params: Any) -> Any:
 
 
 def requests_of(world: World) -> list[dict[str, Any]]:
-    return [line["request"] for line in world.recorded.request_network if "request" in line]
+    return [line["request"] for line in world.recorded.said["request_network"] if "request" in line]
 
 
 def payments_of(world: World) -> list[dict[str, Any]]:
-    return [line["payment"] for line in world.recorded.request_network if "payment" in line]
+    return [line["payment"] for line in world.recorded.said["request_network"] if "payment" in line]
 
 
 # ------------------------------------------------------------------------------------------------------ the directory
@@ -65,8 +65,9 @@ def test_what_is_written_is_read_back(world: World, tmp_path: Path) -> None:
     read = load_world(tmp_path)
     assert [dict(d) for d in read.payments] == [dict(d) for d in world.recorded.payments]
     assert read.now == world.recorded.now and read.faults == world.recorded.faults
-    assert list(read.request_network) == list(world.recorded.request_network)
-    assert list(read.shkeeper) == list(world.recorded.shkeeper)
+    assert {name: list(said) for name, said in read.said.items()} == {
+        name: list(said) for name, said in world.recorded.said.items()
+    }
     assert list(read.deliveries) == list(world.recorded.deliveries)
     assert read.merchant_recipients == world.recorded.merchant_recipients
     for chain_id, chain in world.recorded.chains.items():
@@ -126,7 +127,7 @@ def test_blocks_and_times_belong_together() -> None:
 
 
 def test_payments_are_paged_without_a_gap_or_a_repeat(world: World) -> None:
-    handler = request_network_handler(world.recorded)
+    handler = request_network.handler(world.recorded)
     seen: list[str] = []
     offset = 0
     while True:
@@ -141,20 +142,20 @@ def test_payments_are_paged_without_a_gap_or_a_repeat(world: World) -> None:
 
 
 def test_the_page_size_has_a_default_and_a_maximum(world: World) -> None:
-    handler = request_network_handler(world.recorded)
+    handler = request_network.handler(world.recorded)
     assert get(handler, "/v2/payments", type="direct").json()["pagination"]["limit"] == 20
     assert get(handler, "/v2/payments", type="direct", limit="5000").json()["pagination"]["limit"] == 100
 
 
 def test_payments_want_a_filter_and_whole_numbers(world: World) -> None:
-    handler = request_network_handler(world.recorded)
+    handler = request_network.handler(world.recorded)
     refused = get(handler, "/v2/payments", limit="10")
     assert refused.status_code == 400 and refused.json()["errors"][0]["field"]
     assert get(handler, "/v2/payments", type="direct", limit="ten").status_code == 400
 
 
 def test_payments_are_filtered_by_what_the_api_knows(world: World) -> None:
-    handler = request_network_handler(world.recorded)
+    handler = request_network.handler(world.recorded)
     row = next(row for row in payments_of(world) if row["sourceTxHash"])
     request_id = row["request"]["requestId"]
     by_id = get(handler, "/v2/payments", requestId=request_id).json()["payments"]
@@ -168,7 +169,7 @@ def test_payments_are_filtered_by_what_the_api_knows(world: World) -> None:
 
 def test_payments_are_found_by_the_wallet_that_was_paid() -> None:
     world = plant_world("webhook_lost", "webhook_lost", "webhook_lost", seed=4)
-    handler = request_network_handler(world.recorded)
+    handler = request_network.handler(world.recorded)
     row = next(row for row in payments_of(world))
     hashes = {log["transactionHash"]: log for chain in world.recorded.chains.values() for log in chain.logs}
     payee = (
@@ -182,7 +183,7 @@ def test_payments_are_found_by_the_wallet_that_was_paid() -> None:
 
 
 def test_the_window_of_payments_includes_both_its_ends(world: World) -> None:
-    handler = request_network_handler(world.recorded)
+    handler = request_network.handler(world.recorded)
     row = payments_of(world)[0]
     at = datetime.fromisoformat(row["timestamp"].replace("Z", "+00:00"))
     later = (at + timedelta(milliseconds=1)).astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -194,7 +195,7 @@ def test_the_window_of_payments_includes_both_its_ends(world: World) -> None:
 
 
 def test_a_request_is_found_by_id_and_in_the_older_api_by_reference(world: World) -> None:
-    handler = request_network_handler(world.recorded)
+    handler = request_network.handler(world.recorded)
     body = requests_of(world)[0]
     assert get(handler, f"/v2/request/{body['requestId']}").json() == body
     older = get(handler, f"/v1/request/{body['paymentReference'].removeprefix('0x')}").json()
@@ -210,8 +211,8 @@ def test_a_request_is_found_by_id_and_in_the_older_api_by_reference(world: World
 
 
 def test_the_gateway_answers_whole_tables_and_errors_with_200(world: World) -> None:
-    handler = shkeeper_handler(world.recorded)
-    invoices = [line["invoice"] for line in world.recorded.shkeeper if "invoice" in line]
+    handler = shkeeper.handler(world.recorded)
+    invoices = [line["invoice"] for line in world.recorded.said["shkeeper"] if "invoice" in line]
     assert get(handler, "/api/v1/invoices", KEY, page="2", limit="1").json()["invoices"] == invoices
     assert "BNB-USDT" in get(handler, "/api/v1/crypto").json()["crypto"]
     refused = get(handler, "/api/v1/invoices")
@@ -221,16 +222,16 @@ def test_the_gateway_answers_whole_tables_and_errors_with_200(world: World) -> N
 
 def test_an_unknown_order_number_is_an_empty_list_and_a_shared_one_several_invoices() -> None:
     world = plant_world("several_invoices", seed=2)
-    handler = shkeeper_handler(world.recorded)
-    external_id = next(line["invoice"]["external_id"] for line in world.recorded.shkeeper if "invoice" in line)
+    handler = shkeeper.handler(world.recorded)
+    external_id = next(line["invoice"]["external_id"] for line in world.recorded.said["shkeeper"] if "invoice" in line)
     assert len(get(handler, f"/api/v1/invoices/{external_id}", KEY).json()["invoices"]) == 2
     unknown = get(handler, "/api/v1/invoices/nobody", KEY)
     assert unknown.status_code == 200 and unknown.json() == {"status": "success", "invoices": []}
 
 
 def test_the_gateway_compares_addresses_by_letter_case(world: World) -> None:
-    handler = shkeeper_handler(world.recorded)
-    tx = next(line["transaction"] for line in world.recorded.shkeeper if "transaction" in line)
+    handler = shkeeper.handler(world.recorded)
+    tx = next(line["transaction"] for line in world.recorded.said["shkeeper"] if "transaction" in line)
     path = "/api/v1/transactions/{}/{}"
     assert tx in get(handler, path.format(tx["crypto"], tx["addr"]), KEY).json()["transactions"]
     other_case = "0x" + tx["addr"][2:].upper()
@@ -239,8 +240,8 @@ def test_the_gateway_compares_addresses_by_letter_case(world: World) -> None:
 
 
 def test_a_payout_has_real_status_codes(world: World) -> None:
-    handler = shkeeper_handler(world.recorded)
-    payout = next(line["payout"] for line in world.recorded.shkeeper if "payout" in line)
+    handler = shkeeper.handler(world.recorded)
+    payout = next(line["payout"] for line in world.recorded.said["shkeeper"] if "payout" in line)
     path = f"/api/v1/{payout['crypto']}/payout/status"
     assert get(handler, path, KEY, external_id=payout["external_id"]).json() == payout
     assert get(handler, path, KEY, external_id="nobody").status_code == 404
@@ -248,8 +249,8 @@ def test_a_payout_has_real_status_codes(world: World) -> None:
 
 
 def test_the_amount_of_a_transaction_is_told_by_order_number(world: World) -> None:
-    handler = shkeeper_handler(world.recorded)
-    invoice = next(line["invoice"] for line in world.recorded.shkeeper if line.get("invoice", {}).get("txs"))
+    handler = shkeeper.handler(world.recorded)
+    invoice = next(line["invoice"] for line in world.recorded.said["shkeeper"] if line.get("invoice", {}).get("txs"))
     tx = invoice["txs"][0]
     info = get(handler, f"/api/v1/tx-info/{tx['txid']}/{invoice['external_id']}", KEY).json()["info"]
     assert info == {"crypto": tx["crypto"], "amount": tx["amount"], "addr": tx["addr"]}
@@ -366,10 +367,10 @@ def test_a_rule_spoils_the_calls_it_names_and_no_others(world: World) -> None:
         FaultRule("shkeeper", "/api/v1/invoices", 200, text="<html>login</html>"),
     )
     recorded = replace(world.recorded, faults=rules)
-    handler = request_network_handler(recorded)
+    handler = request_network.handler(recorded)
     assert [get(handler, path).status_code for _ in range(3)] == [503, 503, 200]
-    assert get(shkeeper_handler(recorded), "/api/v1/invoices", KEY).text == "<html>login</html>"
-    assert get(shkeeper_handler(recorded), "/api/v1/crypto").json()["status"] == "success"
+    assert get(shkeeper.handler(recorded), "/api/v1/invoices", KEY).text == "<html>login</html>"
+    assert get(shkeeper.handler(recorded), "/api/v1/crypto").json()["status"] == "success"
 
 
 def test_a_rule_spoils_a_range_of_blocks_on_one_chain(world: World) -> None:
@@ -433,7 +434,7 @@ def test_a_node_answers_every_question_with_json(method: str, params: Any) -> No
 def provider(action: str, **given: Any) -> Any:
     world = plant_world("webhook_lost", "webhook_lost", "webhook_lost", "webhook_lost", seed=4)
     rule = FaultRule("request_network", "*", action=action, **given)  # type: ignore[arg-type]
-    return request_network_handler(replace(world.recorded, faults=(rule,)))
+    return request_network.handler(replace(world.recorded, faults=(rule,)))
 
 
 def test_a_connection_is_cut_or_stays_silent() -> None:

@@ -65,9 +65,9 @@ def _probe(section: Any, key: str | None) -> RailProbe:
 
 
 def _recorded(world: Any) -> Any:
-    from recon.sources.recorded import world as recorded
+    from recon.sources.providers.request_network.recorded import handler
 
-    return recorded.request_network_handler(world)
+    return handler(world)
 
 
 PROVIDER: Final = Provider(

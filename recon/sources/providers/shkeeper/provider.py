@@ -81,9 +81,9 @@ def _probe(section: Any, key: str | None) -> RailProbe:
 
 
 def _recorded(world: Any) -> Any:
-    from recon.sources.recorded import world as recorded
+    from recon.sources.providers.shkeeper.recorded import handler
 
-    return recorded.shkeeper_handler(world)
+    return handler(world)
 
 
 PROVIDER: Final = Provider(

@@ -141,14 +141,14 @@ class PlanOptions(Chosen, total=False):
     """The options of a plan.
 
     ``selection``, ``resume`` and ``since`` are as for :func:`snapshot`, and only for a snapshot that is taken now.
-    ``engine`` joins the tables, DuckDB within ``memory_max_mb``, Spark at ``spark_master``. ``out`` is the plan file;
-    without it one in the output directory is written. ``operator`` made the plan.
+    ``engine`` joins the tables (the usual one for their size when None), DuckDB within ``memory_max_mb``, Spark at
+    ``spark_master``. ``out`` is the plan file; without it one in the output directory is written. ``operator`` made it.
     """
 
     selection: Selection | None
     resume: Place | None
     since: Place | None
-    engine: str
+    engine: str | None
     memory_max_mb: int | None
     spark_master: str | None
     out: Place | None
@@ -166,7 +166,7 @@ def plan_and_save(
     from recon.snapshots.address import opened
 
     settings = settings_of(config)
-    name, say = options.pop("engine", "duckdb"), options.pop("say", tell)
+    name, say = options.pop("engine", None), options.pop("say", tell)
     engine = _engine(name, memory_max_mb=options.pop("memory_max_mb", None), master=options.pop("spark_master", None))
     out, operator = options.pop("out", None), options.pop("operator", None)
     progress = options.pop("progress", no_progress)
@@ -240,13 +240,13 @@ def _taken(settings: Settings, begun: Begun, *, progress: Progress, say: Say) ->
         raise
 
 
-def _engine(name: str, *, memory_max_mb: int | None, master: str | None) -> str | Engine:
-    """The engine by name, opened here only when it needs more than a name."""
+def _engine(name: str | None, *, memory_max_mb: int | None, master: str | None) -> str | Engine | None:
+    """The engine by name, opened here only when it needs more than a name; a limit of memory means DuckDB."""
     if memory_max_mb is None and name != "spark":
         return name
     from recon.verdicts.engine import open_engine
 
-    return open_engine(name, memory_bytes=(memory_max_mb or 0) * 1_000_000 or None, spark_master=master)
+    return open_engine(name or "duckdb", memory_bytes=(memory_max_mb or 0) * 1_000_000 or None, spark_master=master)
 
 
 def _recorded(settings: Settings, made: Plan, *, path: Path, who: str, now: datetime) -> News:

@@ -74,7 +74,7 @@ def demo(out: Place = DEMO_NAME, *, payments: int = 2000, seed: int = 1, say: Sa
     from recon.reports.pages.html import render_html
 
     config = _demo_world(Path(out), payments=payments, seed=seed, say=say)
-    made = plan_and_save(config=config, engine="polars", say=say)  # Starts faster; the plan is the same.
+    made = plan_and_save(config=config, say=say)
     report = made.path.with_name(made.path.name.replace("plan-", "report-")).with_suffix(".md")
     shown = render_plan(made.plan, path=str(made.path), config=str(config), full=True, news=made.news)
     save_new(report, render_report(shown, output="md").encode())

@@ -26,7 +26,7 @@ from recon.plans.orphans import missing_local
 from recon.plans.summary import Summary
 from recon.sources.payments.fields import FieldPaths
 from recon.sources.providers.installed import providers
-from recon.verdicts.engine import Engine, open_engine, usual_memory_bytes
+from recon.verdicts.engine import Engine, open_engine, usual_engine, usual_memory_bytes
 from recon.verdicts.judge import Judgement, horizon_of, judge, lost_rows
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def make_plan(
     *,
     policy: Policy,
     registry: Registry | None = None,
-    engine: str | Engine = "duckdb",
+    engine: str | Engine | None = None,
     memory_bytes: int | None = None,
     scratch: Path | None = None,
 ) -> Plan:
@@ -66,6 +66,7 @@ def make_plan(
     Args:
         registry: The shipped one unless a configuration adds to it.
         engine: ``duckdb``, ``polars`` or ``spark``, or an engine that is open; it is closed. The plan is the same.
+            None takes DuckDB where memory is limited, and the usual one for the number of payments otherwise.
         memory_bytes: Memory limit for DuckDB, which spills to ``scratch``; by the number of payments when None.
     """
     registry = registry or load_registry()
@@ -73,6 +74,7 @@ def make_plan(
     coverage = _coverage(snapshot)
     gaps = snapshot.table("gaps").to_pylist()
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
+    engine = engine or ("duckdb" if memory_bytes else usual_engine(snapshot.rows("payments")))
     memory_bytes = memory_bytes or usual_memory_bytes(snapshot.rows("payments"))
     running = open_engine(engine, memory_bytes=memory_bytes, scratch=scratch) if isinstance(engine, str) else engine
     try:

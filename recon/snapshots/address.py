@@ -174,7 +174,7 @@ class Export:
 
 
 @contextmanager
-def opened(place: Path | str, *, engine: str) -> Iterator[Snapshot]:
+def opened(place: Path | str, *, engine: str | None) -> Iterator[Snapshot]:
     """Open a sealed snapshot in a directory or at an address, every file held against its digest.
 
     Args:

@@ -36,7 +36,7 @@ from recon.sources.interface import (
     Selection,
     no_progress,
 )
-from recon.verdicts.engine import open_engine, usual_memory_bytes
+from recon.verdicts.engine import open_engine, usual_engine, usual_memory_bytes
 from recon.verdicts.judge import horizon_of, judge
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["Snapshot", "SourceSet", "open_snapshot", "take_snapshot"]
 
 _FOREVER_MS: Final = 2**53
-SMALL_ROWS: Final = 250_000
-"""Up to so many payments the first judgement runs in memory on Polars, which starts faster; past that on DuckDB."""
 
 _CHAIN_TABLES: Final = ("transfers", "transactions")
 _CLAIM_TABLES: Final = ("claims", "claim_txs")
@@ -310,8 +308,7 @@ class _Taking:
         gaps = [asdict(row) for reading in first for row in reading.gaps]
         horizon = horizon_of(coverage, gaps, now_ms=self.now_ms)
         rows = writer.rows("payments")
-        name = "polars" if rows <= SMALL_ROWS else "duckdb"
-        engine = open_engine(name, memory_bytes=usual_memory_bytes(rows))
+        engine = open_engine(usual_engine(rows), memory_bytes=usual_memory_bytes(rows))
         try:
             names = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
             frames = {name: engine.scan([writer.file(name)]) for name in names}

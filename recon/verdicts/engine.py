@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ENGINES: Final = ("duckdb", "polars", "pandas", "spark")
 
 
+SMALL_ROWS: Final = 50_000
+"""Up to so many payments are judged in memory; past that by an engine that spills."""
 MEMORY_LEAST_BYTES: Final = 1_000_000_000
 MEMORY_MOST_BYTES: Final = 2_000_000_000
 _MEMORY_PER_PAYMENT: Final = 250
@@ -85,6 +87,7 @@ def open_engine(
     """Start an engine by name.
 
     Args:
+        name: ``duckdb``, ``polars``, ``pandas`` or ``spark``; see :func:`usual_engine` for where nobody names one.
         memory_bytes: Limit that DuckDB keeps by spilling to ``scratch`` (a temporary directory when None); other
             engines have no such limit.
         spark_master: Address of a Spark cluster; an active session goes before it, and without both Spark runs here.
@@ -102,6 +105,14 @@ def open_engine(
     if name == "spark":
         return SparkEngine(master=spark_master)
     raise UnknownEngineError(name=name)
+
+
+def usual_engine(payments: int) -> str:
+    """The engine of a judgement for which nobody named one; each gives the same rows.
+
+    Polars starts in a tenth of the time that DuckDB plans for, and holds everything in memory; DuckDB spills to disk.
+    """
+    return "polars" if payments <= SMALL_ROWS else "duckdb"
 
 
 def usual_memory_bytes(payments: int) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from recon.core.model import Policy
 from recon.verdicts.classify import classify
-from recon.verdicts.engine import open_engine
+from recon.verdicts.engine import open_engine, usual_engine
 from recon.verdicts.judge import LINKS, horizon_of
 from recon.verdicts.match import match_payments
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from recon.snapshots.sealed import Snapshot
-
-POLARS_UP_TO: Final = 50_000
-"""Most payments that are judged by Polars, all in memory; more go to DuckDB, which spills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +66,7 @@ def _judged(snapshot: Snapshot, policy: Policy) -> tuple[dict[str, str], pa.Tabl
 
     coverage, gaps = snapshot.table("coverage").to_pylist(), snapshot.table("gaps").to_pylist()
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
-    # Both give the same rows; for a few payments it is DuckDB's planning that takes the time.
-    is_small = snapshot.rows("payments") <= POLARS_UP_TO
-    engine = open_engine("polars" if is_small else "duckdb")
+    engine = open_engine(usual_engine(snapshot.rows("payments")))
     try:
         matched = match_payments(snapshot.frames(engine), horizon=horizon, policy=policy, keep=engine.keep)
         judged = classify(matched.evidence, horizon=horizon, policy=policy).filter(nw.col("in_window"))

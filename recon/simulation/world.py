@@ -191,13 +191,17 @@ def write_world(world: World, out: Path) -> None:
         for chain_id, chain in recorded.chains.items():
             lines = [*({"log": log} for log in chain.logs), *({"receipt": row} for row in chain.receipts)]
             _write_optional(out / f"chain-{chain_id}.ndjson", lines)
-        rules = [
-            {name: getattr(rule, name) for name in rule.__slots__ if getattr(rule, name) is not None}
-            for rule in recorded.faults
-        ]
-        _write_optional(out / "faults.json", [{"format": FORMAT, "rules": rules}] if rules else [])
+        _write_optional(out / "faults.json", _fault_lines(recorded))
     except OSError as error:
         raise UsageError(f"{out}: the world cannot be written there ({error.strerror}).") from error
+
+
+def _fault_lines(recorded: RecordedWorld) -> list[dict[str, Any]]:
+    rules = [
+        {name: getattr(rule, name) for name in rule.__slots__ if getattr(rule, name) is not None}
+        for rule in recorded.faults
+    ]
+    return [{"format": FORMAT, "rules": rules}] if rules else []
 
 
 def _meta(recorded: RecordedWorld) -> dict[str, Any]:

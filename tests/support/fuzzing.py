@@ -183,9 +183,9 @@ def request_network_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> Non
     """Every key asked for gets a row, every table its schema."""
     from recon.sources.http import Secret
     from recon.sources.providers.request_network.api import RequestNetwork, RequestNetworkSettings
-    from recon.sources.providers.request_network.recorded import handler
+    from recon.sources.providers.request_network.recorded import request_network_handler
 
-    transport = _spoiling(handler(world().recorded), spoil)
+    transport = _spoiling(request_network_handler(world().recorded), spoil)
     settings = RequestNetworkSettings(api_key=Secret("k"), rate_per_s=1e6, pages_max=20, sweeps_max=2, deadline_s=60)
     source = RequestNetwork(settings, registry=load_registry(), transport=transport, clock=_never_waiting())
     _asked(source, [key for key in _keys() if key.request_id])
@@ -196,9 +196,9 @@ def shkeeper_answers_are_read_or_refused(spoil: Mapping[str, Any]) -> None:
     """The same for SHKeeper."""
     from recon.sources.http import Secret
     from recon.sources.providers.shkeeper.api import Shkeeper, ShkeeperSettings
-    from recon.sources.providers.shkeeper.recorded import handler
+    from recon.sources.providers.shkeeper.recorded import shkeeper_handler
 
-    transport = _spoiling(handler(world().recorded), spoil)
+    transport = _spoiling(shkeeper_handler(world().recorded), spoil)
     settings = ShkeeperSettings(base_url="http://shkeeper.invalid", api_key=Secret("k"), rate_per_s=1e6)
     source = Shkeeper(settings, registry=load_registry(), transport=transport, clock=_never_waiting())
     _asked(source, [key for key in _keys() if key.external_id])
@@ -416,7 +416,9 @@ def history_lines_are_counted(data: bytes) -> None:
 def recorded_worlds_are_loaded_or_refused(given: tuple[Any, ...]) -> None:
     """A recorded directory with one spoiled file."""
     from recon.simulation import load_truth
-    from recon.sources.recorded.world import load_world, request_network_handler, rpc_handler, shkeeper_handler
+    from recon.sources.providers.request_network.recorded import request_network_handler
+    from recon.sources.providers.shkeeper.recorded import shkeeper_handler
+    from recon.sources.recorded.world import load_world, rpc_handler
 
     name, at, value, raw = given
     with TemporaryDirectory(prefix="recon-fuzz-") as folder:

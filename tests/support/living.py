@@ -86,8 +86,8 @@ def serving(world: World) -> Iterator[Addresses]:
     recorded = world.recorded
     with contextlib.ExitStack() as stack:
         yield Addresses(
-            stack.enter_context(serve(request_network.handler(recorded))),
-            stack.enter_context(serve(shkeeper.handler(recorded))),
+            stack.enter_context(serve(request_network.request_network_handler(recorded))),
+            stack.enter_context(serve(shkeeper.shkeeper_handler(recorded))),
             {
                 chain_id: stack.enter_context(serve(_posted(rpc_handler(recorded, chain_id))))
                 for chain_id in recorded.chains

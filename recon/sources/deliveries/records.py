@@ -296,10 +296,7 @@ def parse_delivery(row: Mapping[str, Any], *, place: str) -> Delivery | None:
     headers = _headers(row.get("headers"))
     body, payload = _body(row)
     found = _found(row, payload)
-    known = any(found[name] is not None for name in ("request_id", "reference", "external_id", "tx_hash", "event"))
-    # A record of times and answers only, under the names of our own table, tells a gate enough.
-    known = known or ("provider" in row and _ms(row.get("received_at")) is not None)
-    if not known and body is None and not headers:
+    if body is None and not headers and not _says_something(row, found):
         return None
     provider = _provider(found["provider"], headers, payload)
     more = _read_by_provider(provider, headers, payload, found)
@@ -325,6 +322,12 @@ def parse_delivery(row: Mapping[str, Any], *, place: str) -> Delivery | None:
         payload=payload,
         problems=_problems(found, headers=headers, body=body, given=given, provider=provider),
     )
+
+
+def _says_something(row: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether a record names a payment, or a time under the names of our own table, which tells a gate enough."""
+    named = any(found[name] is not None for name in ("request_id", "reference", "external_id", "tx_hash", "event"))
+    return named or ("provider" in row and _ms(row.get("received_at")) is not None)
 
 
 def _found(row: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:

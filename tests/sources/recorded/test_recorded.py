@@ -127,7 +127,7 @@ def test_blocks_and_times_belong_together() -> None:
 
 
 def test_payments_are_paged_without_a_gap_or_a_repeat(world: World) -> None:
-    handler = request_network.handler(world.recorded)
+    handler = request_network.request_network_handler(world.recorded)
     seen: list[str] = []
     offset = 0
     while True:
@@ -142,20 +142,20 @@ def test_payments_are_paged_without_a_gap_or_a_repeat(world: World) -> None:
 
 
 def test_the_page_size_has_a_default_and_a_maximum(world: World) -> None:
-    handler = request_network.handler(world.recorded)
+    handler = request_network.request_network_handler(world.recorded)
     assert get(handler, "/v2/payments", type="direct").json()["pagination"]["limit"] == 20
     assert get(handler, "/v2/payments", type="direct", limit="5000").json()["pagination"]["limit"] == 100
 
 
 def test_payments_want_a_filter_and_whole_numbers(world: World) -> None:
-    handler = request_network.handler(world.recorded)
+    handler = request_network.request_network_handler(world.recorded)
     refused = get(handler, "/v2/payments", limit="10")
     assert refused.status_code == 400 and refused.json()["errors"][0]["field"]
     assert get(handler, "/v2/payments", type="direct", limit="ten").status_code == 400
 
 
 def test_payments_are_filtered_by_what_the_api_knows(world: World) -> None:
-    handler = request_network.handler(world.recorded)
+    handler = request_network.request_network_handler(world.recorded)
     row = next(row for row in payments_of(world) if row["sourceTxHash"])
     request_id = row["request"]["requestId"]
     by_id = get(handler, "/v2/payments", requestId=request_id).json()["payments"]
@@ -169,7 +169,7 @@ def test_payments_are_filtered_by_what_the_api_knows(world: World) -> None:
 
 def test_payments_are_found_by_the_wallet_that_was_paid() -> None:
     world = plant_world("webhook_lost", "webhook_lost", "webhook_lost", seed=4)
-    handler = request_network.handler(world.recorded)
+    handler = request_network.request_network_handler(world.recorded)
     row = next(row for row in payments_of(world))
     hashes = {log["transactionHash"]: log for chain in world.recorded.chains.values() for log in chain.logs}
     payee = (
@@ -183,7 +183,7 @@ def test_payments_are_found_by_the_wallet_that_was_paid() -> None:
 
 
 def test_the_window_of_payments_includes_both_its_ends(world: World) -> None:
-    handler = request_network.handler(world.recorded)
+    handler = request_network.request_network_handler(world.recorded)
     row = payments_of(world)[0]
     at = datetime.fromisoformat(row["timestamp"].replace("Z", "+00:00"))
     later = (at + timedelta(milliseconds=1)).astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -195,7 +195,7 @@ def test_the_window_of_payments_includes_both_its_ends(world: World) -> None:
 
 
 def test_a_request_is_found_by_id_and_in_the_older_api_by_reference(world: World) -> None:
-    handler = request_network.handler(world.recorded)
+    handler = request_network.request_network_handler(world.recorded)
     body = requests_of(world)[0]
     assert get(handler, f"/v2/request/{body['requestId']}").json() == body
     older = get(handler, f"/v1/request/{body['paymentReference'].removeprefix('0x')}").json()
@@ -211,7 +211,7 @@ def test_a_request_is_found_by_id_and_in_the_older_api_by_reference(world: World
 
 
 def test_the_gateway_answers_whole_tables_and_errors_with_200(world: World) -> None:
-    handler = shkeeper.handler(world.recorded)
+    handler = shkeeper.shkeeper_handler(world.recorded)
     invoices = [line["invoice"] for line in world.recorded.said["shkeeper"] if "invoice" in line]
     assert get(handler, "/api/v1/invoices", KEY, page="2", limit="1").json()["invoices"] == invoices
     assert "BNB-USDT" in get(handler, "/api/v1/crypto").json()["crypto"]
@@ -222,7 +222,7 @@ def test_the_gateway_answers_whole_tables_and_errors_with_200(world: World) -> N
 
 def test_an_unknown_order_number_is_an_empty_list_and_a_shared_one_several_invoices() -> None:
     world = plant_world("several_invoices", seed=2)
-    handler = shkeeper.handler(world.recorded)
+    handler = shkeeper.shkeeper_handler(world.recorded)
     external_id = next(line["invoice"]["external_id"] for line in world.recorded.said["shkeeper"] if "invoice" in line)
     assert len(get(handler, f"/api/v1/invoices/{external_id}", KEY).json()["invoices"]) == 2
     unknown = get(handler, "/api/v1/invoices/nobody", KEY)
@@ -230,7 +230,7 @@ def test_an_unknown_order_number_is_an_empty_list_and_a_shared_one_several_invoi
 
 
 def test_the_gateway_compares_addresses_by_letter_case(world: World) -> None:
-    handler = shkeeper.handler(world.recorded)
+    handler = shkeeper.shkeeper_handler(world.recorded)
     tx = next(line["transaction"] for line in world.recorded.said["shkeeper"] if "transaction" in line)
     path = "/api/v1/transactions/{}/{}"
     assert tx in get(handler, path.format(tx["crypto"], tx["addr"]), KEY).json()["transactions"]
@@ -240,7 +240,7 @@ def test_the_gateway_compares_addresses_by_letter_case(world: World) -> None:
 
 
 def test_a_payout_has_real_status_codes(world: World) -> None:
-    handler = shkeeper.handler(world.recorded)
+    handler = shkeeper.shkeeper_handler(world.recorded)
     payout = next(line["payout"] for line in world.recorded.said["shkeeper"] if "payout" in line)
     path = f"/api/v1/{payout['crypto']}/payout/status"
     assert get(handler, path, KEY, external_id=payout["external_id"]).json() == payout
@@ -249,7 +249,7 @@ def test_a_payout_has_real_status_codes(world: World) -> None:
 
 
 def test_the_amount_of_a_transaction_is_told_by_order_number(world: World) -> None:
-    handler = shkeeper.handler(world.recorded)
+    handler = shkeeper.shkeeper_handler(world.recorded)
     invoice = next(line["invoice"] for line in world.recorded.said["shkeeper"] if line.get("invoice", {}).get("txs"))
     tx = invoice["txs"][0]
     info = get(handler, f"/api/v1/tx-info/{tx['txid']}/{invoice['external_id']}", KEY).json()["info"]
@@ -367,10 +367,10 @@ def test_a_rule_spoils_the_calls_it_names_and_no_others(world: World) -> None:
         FaultRule("shkeeper", "/api/v1/invoices", 200, text="<html>login</html>"),
     )
     recorded = replace(world.recorded, faults=rules)
-    handler = request_network.handler(recorded)
+    handler = request_network.request_network_handler(recorded)
     assert [get(handler, path).status_code for _ in range(3)] == [503, 503, 200]
-    assert get(shkeeper.handler(recorded), "/api/v1/invoices", KEY).text == "<html>login</html>"
-    assert get(shkeeper.handler(recorded), "/api/v1/crypto").json()["status"] == "success"
+    assert get(shkeeper.shkeeper_handler(recorded), "/api/v1/invoices", KEY).text == "<html>login</html>"
+    assert get(shkeeper.shkeeper_handler(recorded), "/api/v1/crypto").json()["status"] == "success"
 
 
 def test_a_rule_spoils_a_range_of_blocks_on_one_chain(world: World) -> None:
@@ -434,7 +434,7 @@ def test_a_node_answers_every_question_with_json(method: str, params: Any) -> No
 def provider(action: str, **given: Any) -> Any:
     world = plant_world("webhook_lost", "webhook_lost", "webhook_lost", "webhook_lost", seed=4)
     rule = FaultRule("request_network", "*", action=action, **given)  # type: ignore[arg-type]
-    return request_network.handler(replace(world.recorded, faults=(rule,)))
+    return request_network.request_network_handler(replace(world.recorded, faults=(rule,)))
 
 
 def test_a_connection_is_cut_or_stays_silent() -> None:

@@ -65,9 +65,9 @@ def _probe(section: Any, key: str | None) -> RailProbe:
 
 
 def _recorded(world: Any) -> Any:
-    from recon.sources.providers.request_network.recorded import handler
+    from recon.sources.providers.request_network.recorded import request_network_handler
 
-    return handler(world)
+    return request_network_handler(world)
 
 
 PROVIDER: Final = Provider(

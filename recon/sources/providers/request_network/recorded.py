@@ -24,7 +24,7 @@ PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
 
 
-def handler(world: RecordedWorld) -> Handler:
+def request_network_handler(world: RecordedWorld) -> Handler:
     """Answer as in this world: ``/v2/payments``, ``/v2/request/{id}``, ``/v1/request/{reference}``."""
     with readable(f"{NAME}.ndjson"):
         api = _Api(world)

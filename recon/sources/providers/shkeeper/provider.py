@@ -81,9 +81,9 @@ def _probe(section: Any, key: str | None) -> RailProbe:
 
 
 def _recorded(world: Any) -> Any:
-    from recon.sources.providers.shkeeper.recorded import handler
+    from recon.sources.providers.shkeeper.recorded import shkeeper_handler
 
-    return handler(world)
+    return shkeeper_handler(world)
 
 
 PROVIDER: Final = Provider(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NAME: Final = "shkeeper"
 
 
-def handler(world: RecordedWorld) -> Handler:
+def shkeeper_handler(world: RecordedWorld) -> Handler:
     """Answer as in this world: whole tables, and errors with HTTP 200, as the real one does."""
     with readable(f"{NAME}.ndjson"):
         api = _Api(world)

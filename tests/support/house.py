@@ -1,0 +1,53 @@
+"""The source of the package as the rules of the house look at it: its files, imports, calls and functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "recon"
+COLUMNAR = (
+    "verdicts/links.py", "verdicts/claims.py", "verdicts/match.py", "verdicts/conditions.py", "verdicts/classify.py",
+)  # fmt: skip
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def files_of(part: str) -> list[Path]:
+    """The files of one folder or module of the package, named by its path in it."""
+    place = PACKAGE / part
+    if place.suffix == ".py":
+        return [place]
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+
+
+def parts() -> list[str]:
+    """Every module and folder of the package."""
+    found = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    return sorted(found - {"__init__"})
+
+
+def where(path: Path, node: ast.AST) -> str:
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
+    return f"{shown}:{getattr(node, 'lineno', 1)}"
+
+
+def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
+    """Every call with the last name of what is called."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                yield node, node.func.attr
+            elif isinstance(node.func, ast.Name):
+                yield node, node.func.id
+
+
+def none(problems: Iterable[str]) -> None:
+    found = sorted(problems)
+    assert not found, "\n" + "\n".join(found)

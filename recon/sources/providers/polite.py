@@ -15,7 +15,7 @@ import logging
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -104,6 +104,11 @@ class Manners:
     pauses_max: int = 2
     failures_max: int = 5
     body_bytes_max: int = BODY_BYTES_MAX
+
+    @classmethod
+    def of(cls, settings: object) -> Manners:
+        """What the settings of a provider say under the same names; the rest is as usual."""
+        return cls(**{each.name: getattr(settings, each.name) for each in fields(cls) if hasattr(settings, each.name)})
 
     def __post_init__(self) -> None:
         for name in ("rate_per_s", "timeout_s", "call_deadline_s", "deadline_s", "body_bytes_max", "failures_max"):

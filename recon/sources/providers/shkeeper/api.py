@@ -80,18 +80,6 @@ class ShkeeperSettings:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{NAME}: {name} should be 1 or more and is {getattr(self, name)}.")
 
-    @property
-    def manners(self) -> Manners:
-        """How politely, as the client wants it."""
-        return Manners(
-            rate_per_s=self.rate_per_s,
-            timeout_s=self.timeout_s,
-            call_deadline_s=self.call_deadline_s,
-            deadline_s=self.deadline_s,
-            retries_max=self.retries_max,
-            pause_s=self.pause_s,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class _Questions:
@@ -136,7 +124,7 @@ class Shkeeper:
             source=NAME,
             base_url=settings.base_url,
             headers={"X-Shkeeper-Api-Key": settings.api_key.reveal()},
-            manners=settings.manners,
+            manners=Manners.of(settings),
             clock=self._clock,
             transport=transport,
         )

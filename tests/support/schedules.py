@@ -26,7 +26,9 @@ from recon.sources.chain import evm
 from recon.sources.interface import Selection
 from recon.sources.payments import read as payments
 from recon.sources.providers.request_network import api as request_network
+from recon.sources.providers.request_network.recorded import request_network_handler
 from recon.sources.providers.shkeeper import api as shkeeper
+from recon.sources.providers.shkeeper.recorded import shkeeper_handler
 from recon.sources.recorded import world as recorded
 from recon.sources.recorded.format import RecordedWorld
 
@@ -487,9 +489,7 @@ def sickened(schedules: Sequence[Schedule]) -> Iterator[FakeClock]:
     """While inside, everything that opens a recorded world meets these sick sources, and waits on a fake clock."""
     clock = FakeClock()
     by_source = {schedule.source: schedule for schedule in schedules}
-    makers: dict[str, Any] = {
-        name: getattr(recorded, name) for name in ("request_network_handler", "shkeeper_handler", "rpc_handler")
-    }
+    sound_node = recorded.rpc_handler
 
     def sick(source: str, sound: Handler, world: RecordedWorld) -> Handler:
         schedule = by_source.get(source)
@@ -500,12 +500,12 @@ def sickened(schedules: Sequence[Schedule]) -> Iterator[FakeClock]:
     true_clock = http.Clock
     with ExitStack() as stack:
         for target, replacement in (
-            ("recon.sources.recorded.world.request_network_handler",
-             lambda world: sick("request_network", makers["request_network_handler"](world), world)),
-            ("recon.sources.recorded.world.shkeeper_handler",
-             lambda world: sick("shkeeper", makers["shkeeper_handler"](world), world)),
+            ("recon.sources.providers.request_network.recorded.request_network_handler",
+             lambda world: sick("request_network", request_network_handler(world), world)),
+            ("recon.sources.providers.shkeeper.recorded.shkeeper_handler",
+             lambda world: sick("shkeeper", shkeeper_handler(world), world)),
             ("recon.sources.recorded.world.rpc_handler",
-             lambda world, chain_id: sick(f"chain:{chain_id}", makers["rpc_handler"](world, chain_id), world)),
+             lambda world, chain_id: sick(f"chain:{chain_id}", sound_node(world, chain_id), world)),
             ("recon.sources.payments.read.ListStore", kind),
             ("recon.sources.http.Clock",
              lambda now_ms, **_: true_clock(now_ms, monotonic=clock.monotonic, sleep=clock.sleep)),

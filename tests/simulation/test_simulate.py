@@ -247,13 +247,13 @@ def test_invoices_are_judged_as_the_gateway_judges_them() -> None:
     }  # fmt: skip
     for name, word in words.items():
         world = plant_world(name, seed=3)
-        assert [line["invoice"]["status"] for line in world.recorded.shkeeper if "invoice" in line] == [word]
+        assert [line["invoice"]["status"] for line in world.recorded.said["shkeeper"] if "invoice" in line] == [word]
 
 
 def test_the_payer_of_an_invoice_pays_two_percent_more() -> None:
     for seed in range(40):
         world = plant_world("completed", seed=seed)
-        invoices = [line["invoice"] for line in world.recorded.shkeeper if "invoice" in line]
+        invoices = [line["invoice"] for line in world.recorded.said["shkeeper"] if "invoice" in line]
         if invoices:
             assert float(invoices[0]["balance_fiat"]) == pytest.approx(float(invoices[0]["amount_fiat"]) * 1.02)
             return

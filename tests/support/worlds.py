@@ -17,14 +17,14 @@ from recon.sources.interface import Selection
 from recon.sources.recorded.format import RecordedWorld
 
 
-def plan_of(world: World, folder: Path, *, engine: str = "duckdb", choice: Selection | None = None) -> Plan:
+def plan_of(world: World, folder: Path, *, engine: str | None = None, choice: Selection | None = None) -> Plan:
     """Run the main job on a world, offline, through the recorded source; ``folder`` must be empty."""
     write_world(world, folder / "world")
     return plan_of_directory(folder / "world", folder, engine=engine, choice=choice)
 
 
 def plan_of_directory(
-    directory: Path, folder: Path, *, engine: str = "duckdb", choice: Selection | None = None
+    directory: Path, folder: Path, *, engine: str | None = None, choice: Selection | None = None
 ) -> Plan:
     """The same for a world that is on disk already; the snapshot goes to ``folder``, ``choice`` narrows the window."""
     settings = load_settings(directory / "recon.toml")

@@ -38,6 +38,7 @@ from recon.sources.interface import (
 )
 from recon.verdicts.engine import open_engine, usual_engine, usual_memory_bytes
 from recon.verdicts.judge import horizon_of, judge
+from recon.verdicts.match import FOREVER_MS
 
 if TYPE_CHECKING:
     from recon.core.registry import Registry
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshot", "SourceSet", "open_snapshot", "take_snapshot"]
 
-_FOREVER_MS: Final = 2**53
 
 _CHAIN_TABLES: Final = ("transfers", "transactions")
 _CLAIM_TABLES: Final = ("claims", "claim_txs")
@@ -357,8 +357,9 @@ def _selection_json(selection: Selection) -> dict[str, Any]:
 
 def _unread(sources: SourceSet, needs: Needs, *, policy: Policy) -> Reading:
     """Account for chains in scope that carry payments of the window and that nobody can be asked about."""
-    trusted = {int(rail.partition(":")[2]) for rail in policy.provider_proves}
-    wanted = (needs.chain_ids & set(policy.chain_ids)) - {chain.chain_id for chain in sources.chains} - trusted
+    trusted = set(policy.provider_proves)
+    asked = {chain_id for provider, chain_id in needs.rails if f"{provider}:{chain_id}" not in trusted}
+    wanted = (asked & set(policy.chain_ids)) - {chain.chain_id for chain in sources.chains}
     said = "no endpoint is configured for this chain"
     return Reading(
         coverage=tuple(
@@ -366,7 +367,7 @@ def _unread(sources: SourceSet, needs: Needs, *, policy: Policy) -> Reading:
             for chain_id in sorted(wanted)
         ),
         gaps=tuple(
-            Gap(f"chain:{chain_id}", scope, needs.from_ms, _FOREVER_MS, said, chain_id=chain_id)
+            Gap(f"chain:{chain_id}", scope, needs.from_ms, FOREVER_MS, said, chain_id=chain_id)
             for chain_id in sorted(wanted)
             for scope in ("proxy", "erc20")
         ),

@@ -31,6 +31,7 @@ BREAKS: Final[Schema] = {
     "created_at": "int", "updated_at": "int", "expires_at": "int", "problem": "text", "claim_key": "text",
     "mode": "text", "received": "units", "received_final": "units", "valid_count": "int", "needed_count": "int",
     "proof_tx": "text", "proof_log": "int", "proof_time": "int", "refund_tx": "text", "covered": "bool",
+    "by_word": "bool",
     "covered_by_chain": "bool", "covered_by_scan": "bool", "expired": "bool", "complete": "bool", "open": "bool",
     "aml_hold": "bool", "aml_blocked": "bool", "unfinal": "bool", "safety_hold": "bool", "unasked": "bool",
     "chain_blind": "bool", "hash_unanswered": "bool", "found": "int", "failed": "int", "not_found": "int",
@@ -39,7 +40,7 @@ BREAKS: Final[Schema] = {
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
-    "claim_paid": "units", "claim_balance": "text", "claim_error": "text",
+    "claim_paid": "units", "claim_balance": "text", "claim_error": "text", "claims": "int", "claims_paid": "units",
 }  # fmt: skip
 """Everything a person, a plan or a case file needs of one break."""
 
@@ -196,23 +197,36 @@ def _narrowed(classified: Frame) -> Frame:
 def _with_details(breaks: Frame, tables: Mapping[str, Frame]) -> Frame:
     details = tables["payments"].select("payment_id", *_FROM_PAYMENTS)
     claims = tables["claims"].with_columns(claim_key=claim_key(paid_out=nw.col("object") == "payout"))
+    asked = breaks.filter(~nw.col("claim_key").is_null()).select("claim_key").unique()
+    mine = asked.join(claims, on="claim_key", how="inner").with_columns(
+        one=ONE, distance=_distance(), words=nw.col("claim_id").fill_null("")
+    )
+    summed = mine.group_by("claim_key").agg(
+        nw.col("one").sum().alias("claims"), nw.col("paid_units").sum().alias("claims_paid")
+    )
     told = (
-        breaks.filter(~nw.col("claim_key").is_null())
-        .select("claim_key")
-        .unique()
-        .join(claims, on="claim_key", how="inner")
-        .group_by("claim_key")
-        .agg(
-            nw.col("state").max().alias("claim_state"),
-            nw.col("state_raw").max().alias("claim_state_raw"),
-            nw.col("tx_hashes").max().alias("claim_hashes"),
-            nw.col("claim_id").max(),
-            nw.col("paid_units").max().alias("claim_paid"),
-            nw.col("balance_fiat").max().alias("claim_balance"),
-            nw.col("error").max().alias("claim_error"),
+        mine.with_columns(place=nw.col("one").cum_sum().over("claim_key", order_by=["distance", "words"]))
+        .filter(nw.col("place") == 1)
+        .select(
+            "claim_key",
+            "claim_id",
+            claim_state=nw.col("state"),
+            claim_state_raw=nw.col("state_raw"),
+            claim_hashes=nw.col("tx_hashes"),
+            claim_paid=nw.col("paid_units"),
+            claim_balance=nw.col("balance_fiat"),
+            claim_error=nw.col("error"),
         )
+        .join(summed, on="claim_key", how="inner")
     )
     return breaks.join(details, on="payment_id", how="left").join(told, on="claim_key", how="left")
+
+
+def _distance() -> nw.Expr:
+    """Of several objects of one payment the one that is shown: one that is paid, then one that was found at all."""
+    paid = is_true(nw.col("state").is_in(["paid", "overpaid"]))
+    found = is_true(nw.col("outcome") == "found")
+    return nw.when(paid).then(nw.lit(1)).when(found).then(nw.lit(2)).otherwise(nw.lit(3)).cast(nw.Int64)
 
 
 def _counts(judged: Frame) -> Frame:

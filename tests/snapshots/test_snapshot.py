@@ -7,19 +7,23 @@ import random
 import stat
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from recon.core.errors import SourceError
-from recon.core.model import Verdict
+from recon.core.model import Policy, Verdict
 from recon.plans.file import plan_bytes
 from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
 from recon.simulation import World, generate_world
+from recon.snapshots import take
+from recon.snapshots.needs import Needs
 from recon.snapshots.sealed import SnapshotError, SnapshotExistsError, open_snapshot
 from recon.sources.interface import Selection
+from recon.verdicts.match import FOREVER_MS
 from tests.support.judging import snapshot_of, snapshot_of_directory
 
 
@@ -284,3 +288,14 @@ def test_a_world_without_a_planted_difference_raises_none(seed: int, tmp_path: P
     plan = plan_of(tmp_path / "world", tmp_path / "snapshot")
     assert (plan.findings, plan.changes, plan.left_alone) == ((), (), ())
     assert plan.summary["health"] == {"ok": True, "reasons": []}
+
+
+def test_a_trusted_word_hides_the_gap_of_its_own_rail_only() -> None:
+    """Another rail's payments on the same chain still need an endpoint, and the run says so."""
+    policy = Policy(provider_proves=("shkeeper:137",))
+    nobody = SimpleNamespace(chains=())
+    for rails, gaps in (({("shkeeper", 137)}, 0), ({("shkeeper", 137), ("request_network", 137)}, 2)):
+        needs = Needs(0, recipients={}, hashes={}, rails=frozenset(rails))
+        reading = take._unread(nobody, needs, policy=policy)  # type: ignore[arg-type]
+        assert len(reading.gaps) == gaps
+        assert all(gap.to_ms == FOREVER_MS for gap in reading.gaps)

@@ -60,6 +60,7 @@ _PROVES_NEITHER: Final = tuple(
     str(verdict) for verdict in (Verdict.DUPLICATE_PROVIDER_KEY, Verdict.DUPLICATE_TX_HASH, Verdict.AMBIGUOUS)
 )
 """What several payments claim would be counted once for each of them."""
+_UNPAID: Final = (str(Verdict.IN_TRANSIT), str(Verdict.ABANDONED))
 _DECIDED: Final = (
     "verdict", "findings", "expired", "complete", "open", "aml_hold", "unfinal", "safety_hold", "unasked",
     "chain_blind", "hash_unanswered", "moves",
@@ -81,6 +82,8 @@ class Judgement:
         counts: Payments by verdict, provider and chain.
         captured: Money that is proven on chain and not credited, by chain and token.
         open_by_age: Open incoming payments in scope by age, oldest bucket last; ``over 30 min`` is the runbooks' count.
+        silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`BREAKS`; None
+            where they were not wanted.
         orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
     """
 
@@ -91,6 +94,7 @@ class Judgement:
     open_by_age: Mapping[str, int]
     orphan_transfers: pa.Table
     orphan_claims: pa.Table
+    silent: pa.Table | None = None
 
 
 def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], *, now_ms: int) -> Horizon:
@@ -154,14 +158,28 @@ def _provider_blind_until(
 
 
 def judge(
-    tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy, rules: RuleBook = RULE_BOOK
+    tables: Mapping[str, Frame],
+    engine: Engine,
+    *,
+    horizon: Horizon,
+    policy: Policy,
+    rules: RuleBook = RULE_BOOK,
+    silent_max: int = 0,
 ) -> Judgement:
-    """Match, classify and count; only breaks and counters leave the engine."""
+    """Match, classify and count; only breaks and counters leave the engine.
+
+    Args:
+        silent_max: Of how many payments, at the most, the details are given that rest on a bulk list's silence.
+    """
     benign = [str(rule.verdict) for rule in rules.rules if rule.tier is Tier.BENIGN]
     matched = match_payments(tables, horizon=horizon, policy=policy, keep=engine.keep)
     judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy, rules=rules)))
     breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(benign)).select("payment_id", *_DECIDED))
     detailed = evidence_of(matched, matched.payments.join(breaks, on="payment_id", how="inner"))
+    silent = None
+    if silent_max:
+        rows = evidence_of(matched, matched.payments.join(_silent(judged, silent_max), on="payment_id", how="inner"))
+        silent = engine.collect(_with_details(engine.keep(rows), tables), BREAKS, order=["payment_id"])
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
     return Judgement(
@@ -172,7 +190,15 @@ def judge(
         open_by_age=_open_by_age(judged, engine),
         orphan_transfers=_orphan_transfers(tables, matched, engine, policy=policy),
         orphan_claims=_orphan_claims(tables, engine),
+        silent=silent,
     )
+
+
+def _silent(judged: Frame, most: int) -> Frame:
+    """The newest payments that are called unpaid because a bulk list does not show them."""
+    quiet = judged.filter(nw.col("is_silent")).with_columns(one=ONE)
+    ranked = quiet.with_columns(place=nw.col("one").cum_sum().over("is_silent", order_by=["age_ms", "payment_id"]))
+    return ranked.filter(nw.col("place") <= most).select("payment_id", *_DECIDED)
 
 
 def _narrowed(classified: Frame) -> Frame:
@@ -187,6 +213,7 @@ def _narrowed(classified: Frame) -> Frame:
         "chain_id",
         "age_ms",
         *_DECIDED,
+        is_silent=nw.col("verdict").is_in(list(_UNPAID)) & nw.col("not_asked") & nw.col("is_named"),
         is_waiting=nw.col("open") & nw.col("incoming") & scoped,
         is_owed=is_owed,
         owed_token=nw.when(is_owed).then(nw.col("token")),

@@ -126,13 +126,16 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     reach = {
         "covered_by_scan": _covered_by_scan(horizon, policy),
         "chain_is_read": _chain_is_read(horizon),
+        "blind_elsewhere": _blind_elsewhere(horizon, policy),
         "by_word": ~nw.col("word_units").is_null() & _has_no_endpoint(horizon),
         "head_time": _head_time(horizon),
     }
     payments = keep(claimed.with_columns(**reach))
     transfers = renamed_transfers(tables["transfers"])
     deposits, shared_deposits = settled_deposits(
-        payments, keep(concat_links(links_by_deposit(payments, transfers, policy=policy))), keep=keep
+        payments,
+        keep(concat_links(links_by_deposit(payments, transfers, policy=policy, claim_txs=tables["claim_txs"]))),
+        keep=keep,
     )
     direct = keep(
         concat_links(
@@ -177,6 +180,17 @@ def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
     for (chain_id, name), until in sorted(horizon.blind_until.items()):
         seen = seen | is_true((nw.col("chain_id") == chain_id) & (scope == name) & (since > until))
     return seen & (nw.col("mode") != "hash")
+
+
+def _blind_elsewhere(horizon: Horizon, policy: Policy) -> nw.Expr:
+    """Whether the scan of another chain has a hole where money for this payment could lie: people mistake chains."""
+    since = nw.col("created_at") - policy.clock_skew_ms
+    scope = nw.when(nw.col("mode") == "reference").then(nw.lit("proxy")).otherwise(nw.lit("erc20"))
+    blind = nw.lit(value=False)
+    for (chain_id, name), until in sorted(horizon.blind_until.items()):
+        other = is_true(nw.col("chain_id") != chain_id) & (scope == name)
+        blind = blind | is_true(other & (since <= until))
+    return blind & (nw.col("mode") != "hash")
 
 
 def _chain_is_read(horizon: Horizon) -> nw.Expr:
@@ -495,7 +509,8 @@ _MONEY: Final = (
 )  # fmt: skip
 EVIDENCE: Final = (
     *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_HASH_MARKS, "in_window", "claim_key", "topic", "has_reference",
-    "mode", "by_word", "claim_time", "covered_by_scan", "chain_is_read", "head_time", "refund_tx", "reference_topic",
+    "mode", "by_word", "claim_time", "covered_by_scan", "chain_is_read", "blind_elsewhere",
+    "head_time", "refund_tx", "reference_topic",
 )  # fmt: skip
 """Every column of the evidence: what rules and conditions may rest on."""
 

@@ -27,6 +27,7 @@ from tests.verdicts.test_match import deposit_row, open_row
 
 ME = payment_id(1)
 MINUTE_MS = 60_000
+ADDRESS = str(deposit_row()["recipient"])
 UNPAID: dict[str, Any] = {"state": "unpaid", "state_raw": "unpaid", "tx_hashes": None}
 
 
@@ -406,3 +407,32 @@ def test_a_second_paid_invoice_is_a_finding_and_one_invoice_is_shown() -> None:
     [row] = judgement_of(rows).breaks.to_pylist()
     assert (row["claim_id"], row["claim_state_raw"], row["claim_paid"]) == ("a", "PAID", 7)
     assert (row["claims"], row["claims_paid"]) == (3, 16)
+
+
+# Absence and its premises
+
+
+def test_an_open_payment_is_not_called_unpaid_while_another_chain_is_blind() -> None:
+    """People mistake the network; a one-time address is the same on every chain."""
+    rows = {"payments": [deposit_row()], "claims": [claim_row(provider="x")]}
+    assert counts(rows) == {"in_transit": 1}
+    gaps = [gap_row("chain:137", "erc20", chain_id=137, to_ms=NOW_MS)]
+    assert verdicts(rows, gaps=gaps) == {ME: "unproven"}
+    paid = rows | {"transfers": [transfer_row(kind="erc20", reference_topic=None, recipient=ADDRESS)]}
+    assert verdicts(paid, gaps=gaps) == {ME: "local_behind"}, "money that covers needs no proof of absence"
+    closed = {"payments": [deposit_row(status="failed", status_raw="failed")]}
+    assert counts(closed, gaps=gaps) == {"in_sync": 1}
+
+
+def test_money_older_than_its_row_counts_where_row_and_provider_name_its_transaction() -> None:
+    """An import resets createdAt."""
+    early = transfer_row(
+        kind="erc20", reference_topic=None, recipient=ADDRESS, block_time=NOW_MS - 9 * HOUR_MS, tx_hash=tx_hash(5)
+    )
+    named = claim_tx_row(provider="shkeeper", external_id=ME, request_id=None, tx_hash=tx_hash(5))
+    row = deposit_row(created_at=NOW_MS - HOUR_MS, status="completed", status_raw="completed", escrow_state="funded",
+                      tx_hash=tx_hash(5), confirmations=12)  # fmt: skip
+    both = {"payments": [row], "claims": [invoice_row()], "transfers": [early], "claim_txs": [named]}
+    assert counts(both) == {"in_sync": 1}
+    assert verdicts(both | {"claim_txs": []}) == {ME: "provider_ahead"}
+    assert verdicts(both | {"payments": [row | {"tx_hash": None}]}) == {ME: "provider_ahead"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import stat
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -222,7 +223,11 @@ def test_a_chain_without_an_endpoint_is_named_and_its_payments_are_unproven(fold
     proven = {Verdict.LOCAL_BEHIND, Verdict.IN_SYNC, Verdict.UNDERPAID, Verdict.ABANDONED, Verdict.PROVIDER_AHEAD}
     assert sorted(proven & set(plan.summary["by_chain"]["56"])) == []
     for chain in ("1", "137", "8453", "42161"):
-        assert plan.summary["by_chain"].get(chain) == whole.summary["by_chain"].get(chain)
+        blind, seen = plan.summary["by_chain"].get(chain, {}), whole.summary["by_chain"].get(chain, {})
+        less = Counter(seen) - Counter(blind)
+        # An open payment without money may have been paid on the chain that nobody can ask.
+        assert set(less) <= {Verdict.PROVIDER_AHEAD, Verdict.IN_TRANSIT, Verdict.ABANDONED}
+        assert Counter(blind) - Counter(seen) == ({"unproven": less.total()} if less else {})
 
 
 def test_a_snapshot_is_not_judged_under_other_tolerances(folder: Path) -> None:

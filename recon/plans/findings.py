@@ -57,7 +57,8 @@ class Describer:
         rule = self.rules.by_verdict[row["verdict"]]
         verdict = rule.verdict
         is_due = bool(row["expired"] or not row["open"])
-        tier = tier_of(verdict, direction=row["direction"], is_due=is_due, rules=self.rules)
+        by_word = bool(row["by_word"]) and not row["covered_by_chain"]
+        tier = tier_of(verdict, direction=row["direction"], is_due=is_due, by_word=by_word, rules=self.rules)
         age_s = None if row["created_at"] is None else max(0, (self.now_ms - row["created_at"]) // 1000)
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
         symbol = token.symbol if token else None
@@ -88,7 +89,8 @@ class Describer:
 
     def _reason(self, row: Row, rule: Rule, *, age_s: int, symbol: str | None) -> str:
         """The rule's sentence with this row's values in it."""
-        received = row["received"] if rule.verdict is _V.UNDERPAID else row["received_final"]
+        is_final = rule.verdict is not _V.UNDERPAID and not row["by_word"]
+        received = row["received_final"] if is_final else row["received"]
         words = {
             "problem": "; ".join(PROBLEMS.get(code, code) for code in (row["problem"] or "").split()),
             "provider": _first_of(row, "provider_raw", "provider", otherwise="none"),
@@ -106,9 +108,21 @@ class Describer:
             "age": _spelled(age_s),
             "what": "object",
         }
-        said = rule.sentence.format(**words)
+        said = _sentence(row, rule).format(**words)
         manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms
         return f"{said} It is over 24 h old: check it by hand against the provider." if manual else said
+
+
+def _sentence(row: Row, rule: Rule) -> str:
+    """The rule's sentence; where a provider's word stands for the chain, one that says so."""
+    if not row["by_word"] or row["covered_by_chain"]:
+        return rule.sentence
+    if rule.verdict is _V.LOCAL_BEHIND:
+        return "{provider} says that {received} of {expected} {symbol} came, and the row is {status}; " + _NOT_ASKED
+    return rule.sentence + " This is {provider}'s word; " + _NOT_ASKED
+
+
+_NOT_ASKED: Final = "the chain was not asked, since it has no endpoint."
 
 
 def _first_of(row: Row, *names: str, otherwise: str) -> Any:
@@ -258,6 +272,9 @@ def _evidence(row: Row, links: Sequence[Row]) -> Iterable[str]:
         yield f"{kind} {link['t_chain']}:{link['t_tx']}:{link['t_log']}"
     if row["claim_id"]:
         yield f"claim {row['provider']}:{row['claim_id']}"
+    if (row["claims"] or 0) > 1:
+        came = f", {_amount(row['claims_paid'], row)} paid in all" if row["claims_paid"] else ""
+        yield f"{row['claims']} objects of the provider belong to this payment{came}"
     if row["claim_error"]:
         yield f"provider error: {row['claim_error']}"
     if row["paths"]:

@@ -57,13 +57,22 @@ def _checks(settings: Settings) -> Iterator[Check]:
         if opening.has_endpoints(chain_id):
             yield _attempt(label, lambda chain_id=chain_id: _says(opening.chain(chain_id)))  # type: ignore[misc]
         else:
-            yield Check(
-                label, "warning", "No endpoint is configured: its payments stay unproven. Add one to [[chains]]."
-            )
+            yield Check(label, "warning", _no_endpoint(settings, chain_id))
     if not settings.chain_ids:
         yield Check(
             "chains", "warning", "No chain is configured, so nothing can be proven. Add [[chains]] to the file."
         )
+
+
+def _no_endpoint(settings: Settings, chain_id: int) -> str:
+    by_word = [rail for rail in settings.rails_by_word() if rail.endswith(f":{chain_id}")]
+    if not by_word:
+        return "No endpoint is configured: its payments stay unproven. Add one to [[chains]]."
+    named = " and ".join(rail.partition(":")[0] for rail in by_word)
+    return (
+        f"No endpoint is configured: the word of {named} counts for its own payments there, to be picked by hand; all "
+        "others stay unproven. Add an endpoint to [[chains]]."
+    )
 
 
 def _configuration(settings: Settings) -> Check:

@@ -279,7 +279,7 @@ def read_delivery_collection(settings: Settings, name: str, *, bodies: bool = Tr
 
 
 def _chains(settings: Settings, opening: Opening) -> Iterator[ChainSource]:
-    proven_by_word = {rail.rpartition(":")[2] for rail in settings.values.policy.provider_proves}
+    proven_by_word = {rail.rpartition(":")[2] for rail in settings.rails_by_word()}
     for chain_id in settings.chain_ids:
         if opening.has_endpoints(chain_id):
             yield opening.chain(chain_id)

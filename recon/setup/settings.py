@@ -196,6 +196,22 @@ class Settings:
         }
         return replace(facts, aliases=(*facts.aliases, *chain.aliases), **given)
 
+    def rails_by_word(self) -> tuple[str, ...]:
+        """The rails on which a provider's word counts where no endpoint can be asked, as ``shkeeper:137``.
+
+        Raises:
+            WrongSettingError: One of them names no provider and chain in scope.
+        """
+        found = set()
+        for text in self.values.policy.provider_proves:
+            word, _, chain = text.partition(":")
+            rail = self.registry().provider(word)
+            if rail not in self.providers or not chain.isdecimal() or int(chain) not in self.chain_ids:
+                why = f"{text[:60]!r} is no rail in scope; write a provider and a chain id, such as shkeeper:137"
+                raise WrongSettingError(path=str(self.source), key="policy.provider_proves", why=why)
+            found.add(f"{rail}:{int(chain)}")
+        return tuple(sorted(found))
+
     def policy(self) -> Policy:
         """What a judgement depends on, in the units that the judging code uses.
 
@@ -216,7 +232,7 @@ class Settings:
                 **{name: providers()[name].tolerance_ppm for name in self.providers},
                 **rules.tolerance_ppm,
             },
-            provider_proves=rules.provider_proves,
+            provider_proves=self.rails_by_word(),
             confirmed_means_completed=rules.confirmed_means_completed,
             stuck_after_ms=rules.stuck_after_min * 60_000,
             urgent_after_ms=rules.urgent_after_h * 3_600_000,

@@ -17,13 +17,13 @@ class Needs:
         from_ms: The evidence begins here, UTC ms: the oldest payment or the window's start less clock skew.
         recipients: Addresses by chain whose incoming transfers are read.
         hashes: Recorded hashes by chain.
-        chain_ids: The chains that carry payments.
+        rails: The providers and chains that carry payments, in pairs.
     """
 
     from_ms: int
     recipients: Mapping[int, tuple[str, ...]]
     hashes: Mapping[int, tuple[str, ...]]
-    chain_ids: frozenset[int]
+    rails: frozenset[tuple[str, int]]
 
 
 def needs_of(payments: Path, *, now_ms: int, policy: Policy, window_from_ms: int | None = None) -> Needs:
@@ -40,7 +40,7 @@ def needs_of(payments: Path, *, now_ms: int, policy: Policy, window_from_ms: int
     found = scoped.aggregate("min(created_at)").fetchall()[0][0]
     deposits = rows.filter("is_deposit and recipient is not null").select("chain_id, recipient, status")
     hashes = rows.filter("tx_hash is not null").select("chain_id, tx_hash").distinct().fetchall()
-    chain_ids = frozenset(row[0] for row in rows.select("chain_id").distinct().fetchall())
+    rails = frozenset(rows.select("provider, chain_id").distinct().fetchall())
     own = deposits.select("chain_id, recipient").distinct().fetchall()
     waiting = deposits.filter("status in ('pending', 'processing')").select("recipient").distinct().fetchall()
     connection.close()
@@ -52,4 +52,4 @@ def needs_of(payments: Path, *, now_ms: int, policy: Policy, window_from_ms: int
     }
     named = {chain: tuple(sorted(tx for chain_id, tx in hashes if chain_id == chain)) for chain in policy.chain_ids}
     oldest = min(at for at in (found, window_from_ms, now_ms) if at is not None)
-    return Needs(oldest - policy.clock_skew_ms, recipients=recipients, hashes=named, chain_ids=chain_ids)
+    return Needs(oldest - policy.clock_skew_ms, recipients=recipients, hashes=named, rails=rails)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.core.errors import SourceError
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _FETCHED_AT_ONCE: Final = 1_000
+_MONEYED: Final = ("paid", "overpaid", "partial", "refunded", "unknown")
+"""What a provider may say of a payment for which money came, or may have come."""
+_OWN_KEYS: Final = ("request_id", "reference", "external_id")
 _RIVAL_FIELDS: Final = (*KEY_FIELDS, "recipient", "order_id")
 """By what a row outside the window may contend with a break: a key, the same one-time address, or the same order."""
 
@@ -69,8 +73,11 @@ class SecondReading:
     def read(self, writer: SnapshotWriter, judgement: Judgement, *, with_orphans: bool) -> Reading:
         """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that."""
         breaks: list[Row] = judgement.breaks.to_pylist()
-        documents = self._fetch([row["payment_id"] for row in breaks])
         claimed = self._ask_providers(breaks)
+        told, spoke = self._ask_silent(judgement)
+        claimed += told
+        breaks += spoke
+        documents = self._fetch([row["payment_id"] for row in breaks])
         again = _rows_table(self._rows_of((documents or {}).values()))
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
         for chain_id, tx_hash in zip(again["chain_id"].to_pylist(), again["tx_hash"].to_pylist(), strict=True):
@@ -167,6 +174,27 @@ class SecondReading:
             self._coverage.extend(reading.coverage)
             readings.append(reading)
         return readings
+
+    def _ask_silent(self, judgement: Judgement) -> tuple[list[Reading], list[Row]]:
+        """Ask one by one for open payments that a bulk list does not show; give the answers, and those with money.
+
+        A look-up that fails leaves the bulk list's silence as it was.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        rows: list[Row] = [] if judgement.silent is None else judgement.silent.to_pylist()
+        answered: list[Reading] = []
+        spoke: set[tuple[str, str]] = set()
+        for reading in self._ask_providers(rows):
+            claims = reading.tables.get("claims")
+            if claims is None:
+                continue
+            found = claims.filter(pc.not_equal(claims["outcome"], "failed"))
+            answered.append(replace(reading, tables={**reading.tables, "claims": found}))
+            for claim in found.filter(pc.is_in(found["state"], pa.array(_MONEYED))).to_pylist():
+                spoke.update((claim["provider"], claim[name]) for name in _OWN_KEYS if claim[name])
+        return answered, [row for row in rows if spoke & {(row["provider"], row[name]) for name in _OWN_KEYS}]
 
     def _ask_chains(self, hashes: Mapping[int | None, set[str]], breaks: Sequence[Row]) -> list[Reading]:
         """Look every transaction up again; one that its own chain does not show is asked of the others too."""

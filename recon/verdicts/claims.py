@@ -7,8 +7,9 @@ from typing import Final
 
 import narwhals as nw
 
+from recon.core.model import Policy
 from recon.sources.providers.installed import rails_that_pay_out
-from recon.verdicts.links import Frame, claim_key, is_true, one_if
+from recon.verdicts.links import ONE, Frame, claim_key, is_true, one_if
 
 CARRIED: Final = (
     "payment_id", "provider", "direction", "status", "status_raw", "escrow_state", "disputed", "hold", "is_test",
@@ -22,7 +23,7 @@ CLAIM_COUNTS: Final = (
 )  # fmt: skip
 
 
-def with_claims(tables: Mapping[str, Frame]) -> Frame:
+def with_claims(tables: Mapping[str, Frame], *, policy: Policy) -> Frame:
     """Payments of the window and their context, each with its mode and with counts of what its provider says."""
     rows = nw.concat(
         [
@@ -64,7 +65,52 @@ def with_claims(tables: Mapping[str, Frame]) -> Frame:
         "mode": mode,
         "claim_time": nw.coalesce("c_time", "r_time"),
     }
-    return joined.select(*CARRIED, "in_window", "claim_key", **told, **counts)
+    worded = joined.join(_words(rows, tables["claims"], policy=policy), on="payment_id", how="left")
+    return worded.select(*CARRIED, "in_window", "claim_key", "word_units", **told, **counts)
+
+
+def _words(rows: Frame, claims: Frame, *, policy: Policy) -> Frame:
+    """What the one clean claim of a payment says came, for rails whose word policy takes where no chain can be asked.
+
+    A word counts only when nothing about it is odd: one object alone, no problem, and where money came, the row's own
+    token, chain and address. "Unpaid" is the word for nothing at all.
+    """
+    trusted = nw.lit(value=False)
+    for rail in policy.provider_proves:
+        provider, _, chain_id = rail.partition(":")
+        trusted = trusted | ((nw.col("provider") == provider) & is_true(nw.col("chain_id") == int(chain_id)))
+    mine = rows.filter(trusted & (nw.col("direction") == "in") & ~nw.col("claim_key").is_null()).select(
+        "payment_id",
+        "claim_key",
+        w_token=nw.col("token"),
+        w_chain=nw.col("chain_id"),
+        w_recipient=nw.col("recipient"),
+    )
+    said = claims.select(
+        "token",
+        "chain_id",
+        "recipient",
+        "paid_units",
+        "state",
+        claim_key=claim_key(paid_out=nw.col("object") == "payout"),
+        is_clean=is_true(nw.col("outcome") == "found") & nw.col("problem").is_null(),
+    )
+    same = (
+        is_true(nw.col("token") == nw.col("w_token"))
+        & is_true(nw.col("chain_id") == nw.col("w_chain"))
+        & is_true(nw.col("recipient") == nw.col("w_recipient"))
+    )
+    came = is_true(nw.col("paid_units") > 0)
+    has_money = nw.col("is_clean") & same & came & is_true(nw.col("state").is_in(["paid", "overpaid", "partial"]))
+    has_none = nw.col("is_clean") & ~came & is_true(nw.col("state") == "unpaid")
+    return (
+        mine.join(said, on="claim_key", how="inner")
+        .with_columns(one=ONE, clear=one_if(has_money | has_none), units=nw.when(has_money).then(nw.col("paid_units")))
+        .group_by("payment_id")
+        .agg(nw.col("one").sum(), nw.col("clear").sum(), nw.col("units").max())
+        .filter((nw.col("one") == 1) & (nw.col("clear") == 1))
+        .select("payment_id", word_units=nw.col("units").fill_null(0))
+    )
 
 
 def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:

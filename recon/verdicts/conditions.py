@@ -145,7 +145,8 @@ _CHAIN: Final = (
     Condition("other_reference", lambda m_reference: m_reference > 0),
     Condition("suspicious", "any_wrong and not covered"),
     Condition("more_than_needed", lambda valid_count, needed_count: valid_count > needed_count),
-    Condition("further", "covered_by_chain and more_than_needed"),
+    Condition("several_paid", lambda paid: paid > 1),
+    Condition("further", "covered_by_chain and (more_than_needed or several_paid)"),
     Condition("fee_strange", _is_fee_strange),
     Condition(
         "refund_shown",
@@ -183,13 +184,18 @@ _ANSWERS: Final = (
     ),
     Condition("hash_too_new", "has_hash and row_too_new and head_lags"),
     Condition("outgoing_answered", "by_hash and not incoming and chain_is_read and not hash_failed"),
-    Condition("was_searched", "covered_by_scan or outgoing_answered"),
-    Condition("can_be_found", "covered_by_scan or by_hash"),
-    Condition("chain_blind", "undecided and has_key and (not was_searched or unseen or hash_too_new)"),
+    Condition("was_searched", "covered_by_scan or outgoing_answered or by_word"),
+    Condition("can_be_found", "covered_by_scan or by_hash or by_word"),
+    Condition("may_lie_elsewhere", "incoming and open and blind_elsewhere and not seen_any and not by_word"),
+    Condition(
+        "chain_blind",
+        "undecided and has_key and (not was_searched or unseen or hash_too_new or may_lie_elsewhere)",
+    ),
     Condition("hash_unanswered", "(undecided or hash_unknown) and hash_failed"),
     Condition(
         "absent",
-        "undecided and not seen_any and not unseen and not hash_too_new and (has_key or not incoming) and was_searched",
+        "undecided and not seen_any and not unseen and not hash_too_new and (has_key or not incoming) and was_searched"
+        " and not may_lie_elsewhere",
     ),
     Condition("unasked", "undecided and provider_silent"),
 )

@@ -31,6 +31,7 @@ BREAKS: Final[Schema] = {
     "created_at": "int", "updated_at": "int", "expires_at": "int", "problem": "text", "claim_key": "text",
     "mode": "text", "received": "units", "received_final": "units", "valid_count": "int", "needed_count": "int",
     "proof_tx": "text", "proof_log": "int", "proof_time": "int", "refund_tx": "text", "covered": "bool",
+    "by_word": "bool",
     "covered_by_chain": "bool", "covered_by_scan": "bool", "expired": "bool", "complete": "bool", "open": "bool",
     "aml_hold": "bool", "aml_blocked": "bool", "unfinal": "bool", "safety_hold": "bool", "unasked": "bool",
     "chain_blind": "bool", "hash_unanswered": "bool", "found": "int", "failed": "int", "not_found": "int",
@@ -39,7 +40,7 @@ BREAKS: Final[Schema] = {
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
-    "claim_paid": "units", "claim_balance": "text", "claim_error": "text",
+    "claim_paid": "units", "claim_balance": "text", "claim_error": "text", "claims": "int", "claims_paid": "units",
 }  # fmt: skip
 """Everything a person, a plan or a case file needs of one break."""
 
@@ -59,6 +60,7 @@ _PROVES_NEITHER: Final = tuple(
     str(verdict) for verdict in (Verdict.DUPLICATE_PROVIDER_KEY, Verdict.DUPLICATE_TX_HASH, Verdict.AMBIGUOUS)
 )
 """What several payments claim would be counted once for each of them."""
+_UNPAID: Final = (str(Verdict.IN_TRANSIT), str(Verdict.ABANDONED))
 _DECIDED: Final = (
     "verdict", "findings", "expired", "complete", "open", "aml_hold", "unfinal", "safety_hold", "unasked",
     "chain_blind", "hash_unanswered", "moves",
@@ -80,6 +82,8 @@ class Judgement:
         counts: Payments by verdict, provider and chain.
         captured: Money that is proven on chain and not credited, by chain and token.
         open_by_age: Open incoming payments in scope by age, oldest bucket last; ``over 30 min`` is the runbooks' count.
+        silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`BREAKS`; None
+            where they were not wanted.
         orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
     """
 
@@ -90,6 +94,7 @@ class Judgement:
     open_by_age: Mapping[str, int]
     orphan_transfers: pa.Table
     orphan_claims: pa.Table
+    silent: pa.Table | None = None
 
 
 def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], *, now_ms: int) -> Horizon:
@@ -153,14 +158,28 @@ def _provider_blind_until(
 
 
 def judge(
-    tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy, rules: RuleBook = RULE_BOOK
+    tables: Mapping[str, Frame],
+    engine: Engine,
+    *,
+    horizon: Horizon,
+    policy: Policy,
+    rules: RuleBook = RULE_BOOK,
+    silent_max: int = 0,
 ) -> Judgement:
-    """Match, classify and count; only breaks and counters leave the engine."""
+    """Match, classify and count; only breaks and counters leave the engine.
+
+    Args:
+        silent_max: Of how many payments, at the most, the details are given that rest on a bulk list's silence.
+    """
     benign = [str(rule.verdict) for rule in rules.rules if rule.tier is Tier.BENIGN]
     matched = match_payments(tables, horizon=horizon, policy=policy, keep=engine.keep)
     judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy, rules=rules)))
     breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(benign)).select("payment_id", *_DECIDED))
     detailed = evidence_of(matched, matched.payments.join(breaks, on="payment_id", how="inner"))
+    silent = None
+    if silent_max:
+        rows = evidence_of(matched, matched.payments.join(_silent(judged, silent_max), on="payment_id", how="inner"))
+        silent = engine.collect(_with_details(engine.keep(rows), tables), BREAKS, order=["payment_id"])
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
     return Judgement(
@@ -171,7 +190,15 @@ def judge(
         open_by_age=_open_by_age(judged, engine),
         orphan_transfers=_orphan_transfers(tables, matched, engine, policy=policy),
         orphan_claims=_orphan_claims(tables, engine),
+        silent=silent,
     )
+
+
+def _silent(judged: Frame, most: int) -> Frame:
+    """The newest payments that are called unpaid because a bulk list does not show them."""
+    quiet = judged.filter(nw.col("is_silent")).with_columns(one=ONE)
+    ranked = quiet.with_columns(place=nw.col("one").cum_sum().over("is_silent", order_by=["age_ms", "payment_id"]))
+    return ranked.filter(nw.col("place") <= most).select("payment_id", *_DECIDED)
 
 
 def _narrowed(classified: Frame) -> Frame:
@@ -186,6 +213,7 @@ def _narrowed(classified: Frame) -> Frame:
         "chain_id",
         "age_ms",
         *_DECIDED,
+        is_silent=nw.col("verdict").is_in(list(_UNPAID)) & nw.col("not_asked") & nw.col("is_named"),
         is_waiting=nw.col("open") & nw.col("incoming") & scoped,
         is_owed=is_owed,
         owed_token=nw.when(is_owed).then(nw.col("token")),
@@ -196,23 +224,36 @@ def _narrowed(classified: Frame) -> Frame:
 def _with_details(breaks: Frame, tables: Mapping[str, Frame]) -> Frame:
     details = tables["payments"].select("payment_id", *_FROM_PAYMENTS)
     claims = tables["claims"].with_columns(claim_key=claim_key(paid_out=nw.col("object") == "payout"))
+    asked = breaks.filter(~nw.col("claim_key").is_null()).select("claim_key").unique()
+    mine = asked.join(claims, on="claim_key", how="inner").with_columns(
+        one=ONE, distance=_distance(), words=nw.col("claim_id").fill_null("")
+    )
+    summed = mine.group_by("claim_key").agg(
+        nw.col("one").sum().alias("claims"), nw.col("paid_units").sum().alias("claims_paid")
+    )
     told = (
-        breaks.filter(~nw.col("claim_key").is_null())
-        .select("claim_key")
-        .unique()
-        .join(claims, on="claim_key", how="inner")
-        .group_by("claim_key")
-        .agg(
-            nw.col("state").max().alias("claim_state"),
-            nw.col("state_raw").max().alias("claim_state_raw"),
-            nw.col("tx_hashes").max().alias("claim_hashes"),
-            nw.col("claim_id").max(),
-            nw.col("paid_units").max().alias("claim_paid"),
-            nw.col("balance_fiat").max().alias("claim_balance"),
-            nw.col("error").max().alias("claim_error"),
+        mine.with_columns(place=nw.col("one").cum_sum().over("claim_key", order_by=["distance", "words"]))
+        .filter(nw.col("place") == 1)
+        .select(
+            "claim_key",
+            "claim_id",
+            claim_state=nw.col("state"),
+            claim_state_raw=nw.col("state_raw"),
+            claim_hashes=nw.col("tx_hashes"),
+            claim_paid=nw.col("paid_units"),
+            claim_balance=nw.col("balance_fiat"),
+            claim_error=nw.col("error"),
         )
+        .join(summed, on="claim_key", how="inner")
     )
     return breaks.join(details, on="payment_id", how="left").join(told, on="claim_key", how="left")
+
+
+def _distance() -> nw.Expr:
+    """Of several objects of one payment the one that is shown: one that is paid, then one that was found at all."""
+    paid = is_true(nw.col("state").is_in(["paid", "overpaid"]))
+    found = is_true(nw.col("outcome") == "found")
+    return nw.when(paid).then(nw.lit(1)).when(found).then(nw.lit(2)).otherwise(nw.lit(3)).cast(nw.Int64)
 
 
 def _counts(judged: Frame) -> Frame:

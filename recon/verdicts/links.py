@@ -123,15 +123,22 @@ def links_by_reference(payments: Frame, transfers: Frame) -> Frame:
     return _judged(pairs, reference_right=nw.lit(value=True), paying=paying, released=released)
 
 
-def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy) -> Frame:
-    """ERC-20 transfers, on any chain, to a one-time address since its payment was made (less clock skew)."""
+def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, claim_txs: Frame) -> Frame:
+    """ERC-20 transfers, on any chain, to a one-time address since its payment was made (less clock skew).
+
+    Money that came before counts where the row and its provider both name its transaction: dates of rows are reset by
+    imports, and the address alone could have served another payment then.
+    """
     coins = transfers.filter(nw.col("t_kind") == DEPOSIT_KINDS).with_columns(t_to=nw.col("t_recipient"))
     since = nw.col("created_at") - policy.clock_skew_ms
+    deposits = payments.filter(nw.col("mode") == "deposit")
+    named = told_hashes(deposits.filter(~nw.col("tx_hash").is_null()), claim_txs).with_columns(is_named=ONE)
+    own_and_named = is_true(nw.col("tx_hash") == nw.col("t_tx")) & is_true(nw.col("is_named") > 0)
     pairs = (
-        payments.filter(nw.col("mode") == "deposit")
-        .select(*_OWN)
+        deposits.select(*_OWN)
         .join(coins, left_on="recipient", right_on="t_to", how="inner")
-        .filter(is_true(nw.col("t_time") >= since))
+        .join(named, left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="left")
+        .filter(is_true(nw.col("t_time") >= since) | own_and_named)
     )
     nothing = nw.lit(value=False)
     return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), released=nothing)
@@ -171,6 +178,12 @@ def settled_deposits(payments: Frame, fits: Frame, *, keep: Keep) -> tuple[Frame
 def named_hashes(payments: Frame, claim_txs: Frame) -> Frame:
     """Every transaction that a row or its provider object names, once per payment."""
     recorded = payments.filter(~nw.col("tx_hash").is_null()).select("payment_id", named=nw.col("tx_hash"))
+    told = told_hashes(payments, claim_txs)
+    return nw.concat([recorded, told], how="vertical").unique(subset=["payment_id", "named"], keep="any")
+
+
+def told_hashes(payments: Frame, claim_txs: Frame) -> Frame:
+    """Every transaction that the provider object of a payment names, once per payment."""
     owned = claim_txs.filter(~nw.col("tx_hash").is_null())
     # A provider lists transactions without saying whether they paid in or out, so each is looked up as both.
     claimed = nw.concat(
@@ -178,9 +191,7 @@ def named_hashes(payments: Frame, claim_txs: Frame) -> Frame:
         how="vertical",
     ).filter(~nw.col("claim_key").is_null())
     told = payments.select("payment_id", "claim_key").join(claimed, on="claim_key", how="inner")
-    return nw.concat([recorded, told.select("payment_id", named=nw.col("tx_hash"))], how="vertical").unique(
-        subset=["payment_id", "named"], keep="any"
-    )
+    return told.select("payment_id", named=nw.col("tx_hash")).unique(subset=["payment_id", "named"], keep="any")
 
 
 def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Frame:

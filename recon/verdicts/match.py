@@ -54,6 +54,9 @@ from recon.verdicts.links import (
     suspect_links,
 )
 
+FOREVER_MS: Final = 9_007_199_254_740_992
+"""Until then a chain is blind that nobody can be asked about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
@@ -119,16 +122,20 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         policy: Skew and rails on which a provider's word counts.
         keep: Called on frames that are used more than once.
     """
-    claimed = with_claims(tables)
+    claimed = with_claims(tables, policy=policy)
     reach = {
         "covered_by_scan": _covered_by_scan(horizon, policy),
         "chain_is_read": _chain_is_read(horizon),
+        "blind_elsewhere": _blind_elsewhere(horizon, policy),
+        "by_word": ~nw.col("word_units").is_null() & _has_no_endpoint(horizon),
         "head_time": _head_time(horizon),
     }
     payments = keep(claimed.with_columns(**reach))
     transfers = renamed_transfers(tables["transfers"])
     deposits, shared_deposits = settled_deposits(
-        payments, keep(concat_links(links_by_deposit(payments, transfers, policy=policy))), keep=keep
+        payments,
+        keep(concat_links(links_by_deposit(payments, transfers, policy=policy, claim_txs=tables["claim_txs"]))),
+        keep=keep,
     )
     direct = keep(
         concat_links(
@@ -137,7 +144,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
             links_by_hash(payments, transfers, claim_txs=tables["claim_txs"]),
         )
     )
-    money = keep(_money(payments, direct, policy=policy))
+    money = keep(_money(payments, direct))
     outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
     in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & _names_hash())
     unsettled = keep(payments.join(outcome, on="payment_id", how="inner").filter(in_question))
@@ -175,10 +182,27 @@ def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
     return seen & (nw.col("mode") != "hash")
 
 
+def _blind_elsewhere(horizon: Horizon, policy: Policy) -> nw.Expr:
+    """Whether the scan of another chain has a hole where money for this payment could lie: people mistake chains."""
+    since = nw.col("created_at") - policy.clock_skew_ms
+    scope = nw.when(nw.col("mode") == "reference").then(nw.lit("proxy")).otherwise(nw.lit("erc20"))
+    blind = nw.lit(value=False)
+    for (chain_id, name), until in sorted(horizon.blind_until.items()):
+        other = is_true(nw.col("chain_id") != chain_id) & (scope == name)
+        blind = blind | is_true(other & (since <= until))
+    return blind & (nw.col("mode") != "hash")
+
+
 def _chain_is_read(horizon: Horizon) -> nw.Expr:
     """Whether the payment's chain could be asked about single transactions."""
     read = sorted({chain_id for (chain_id, _), until in horizon.blind_until.items() if until < horizon.now_ms})
     return is_true(nw.col("chain_id").is_in([-1, *read]))
+
+
+def _has_no_endpoint(horizon: Horizon) -> nw.Expr:
+    """Whether nobody can be asked about the payment's chain, which is another thing than an endpoint that failed."""
+    asked = sorted({chain_id for (chain_id, _), until in horizon.blind_until.items() if until < FOREVER_MS})
+    return ~is_true(nw.col("chain_id").is_in([-1, *asked]))
 
 
 def _head_time(horizon: Horizon) -> nw.Expr:
@@ -190,13 +214,15 @@ def _head_time(horizon: Horizon) -> nw.Expr:
     return until.cast(nw.Int64)
 
 
-def _money(payments: Frame, direct: Frame, *, policy: Policy) -> Frame:
+def _money(payments: Frame, direct: Frame) -> Frame:
     """One row per payment: what came for it, and whether that is enough."""
-    owed = payments.select("payment_id", "provider", "chain_id", "covered_from_units", "overpaid_from_units", "paid")
+    owed = payments.select("payment_id", "covered_from_units", "overpaid_from_units", "by_word", "word_units")
+    told = nw.when(nw.col("by_word") & nw.col("valid_count").is_null()).then(nw.col("word_units"))
     return (
         owed.join(_received(direct), on="payment_id", how="left")
         .join(_proofs(payments, direct), on="payment_id", how="left")
-        .select("payment_id", "received", "received_final", "valid_count", "last_time", **_cover(policy))
+        .with_columns(received=nw.coalesce(nw.col("received"), told))
+        .select("payment_id", "received", "received_final", "valid_count", "last_time", **_cover())
     )
 
 
@@ -275,14 +301,11 @@ def _proofs(payments: Frame, direct: Frame) -> Frame:
     )
 
 
-def _cover(policy: Policy) -> dict[str, nw.Expr]:
+def _cover() -> dict[str, nw.Expr]:
     enough = is_true(nw.col("received_final") >= nw.col("covered_from_units"))
     by_chain = enough & is_true(nw.col("final_count") > 0)
-    trusted = nw.lit(value=False)
-    for rail in policy.provider_proves:
-        provider, _, chain = rail.partition(":")
-        here = (nw.col("provider") == provider) & is_true(nw.col("chain_id") == int(chain))
-        trusted = trusted | here
+    told = nw.col("by_word") & is_true(nw.col("word_units") > 0)
+    told_enough = told & is_true(nw.col("word_units") >= nw.col("covered_from_units"))
     one = by_chain & (nw.col("final_count") == 1)
     many = by_chain & (nw.col("final_count") > 1)
 
@@ -291,9 +314,9 @@ def _cover(policy: Policy) -> dict[str, nw.Expr]:
 
     return {
         "covered_by_chain": by_chain,
-        "covered": by_chain | (trusted & (nw.col("paid") > 0)),
+        "covered": by_chain | told_enough,
         "seen_enough": is_true(nw.col("received") >= nw.col("covered_from_units")),
-        "seen_any": is_true(nw.col("valid_count") > 0),
+        "seen_any": is_true(nw.col("valid_count") > 0) | told,
         "too_much": is_true(nw.col("received") >= nw.col("overpaid_from_units")),
         "needed_count": nw.when(one).then(nw.lit(1)).otherwise(nw.when(many).then(nw.col("needed_many"))),
         "proof_tx": proof("tx"),
@@ -486,7 +509,8 @@ _MONEY: Final = (
 )  # fmt: skip
 EVIDENCE: Final = (
     *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_HASH_MARKS, "in_window", "claim_key", "topic", "has_reference",
-    "mode", "claim_time", "covered_by_scan", "chain_is_read", "head_time", "refund_tx", "reference_topic",
+    "mode", "by_word", "claim_time", "covered_by_scan", "chain_is_read", "blind_elsewhere",
+    "head_time", "refund_tx", "reference_topic",
 )  # fmt: skip
 """Every column of the evidence: what rules and conditions may rest on."""
 

@@ -179,12 +179,17 @@ def findings_of(mask: int, *, rules: RuleBook = RULE_BOOK) -> tuple[Verdict, ...
     return tuple(rule.verdict for rule in rules.rules if mask >> rule.number & 1)
 
 
-def tier_of(verdict: Verdict, *, direction: str, is_due: bool, rules: RuleBook = RULE_BOOK) -> Tier:
+def tier_of(
+    verdict: Verdict, *, direction: str, is_due: bool, by_word: bool = False, rules: RuleBook = RULE_BOOK
+) -> Tier:
     """The tier of a verdict where it depends on the row.
 
-    Outgoing rows are never corrected without being picked; an underpaid row waits until it is due.
+    Outgoing rows are never corrected without being picked, nor those that only a provider's word proves; an underpaid
+    row waits until it is due.
     """
     if verdict is Verdict.LOCAL_BEHIND and direction != "in":
+        return Tier.REVIEW
+    if by_word and rules.by_verdict[verdict].tier is Tier.AUTO:
         return Tier.REVIEW
     if verdict is Verdict.UNDERPAID and is_due:
         return Tier.REVIEW

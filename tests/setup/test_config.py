@@ -219,7 +219,7 @@ confirmations_min = 20
 recipients = ["{OURS}"]
 [policy]
 stuck_after_min = 10
-provider_proves = ["shkeeper:137"]
+provider_proves = ["request.network:56"]
 tolerance_ppm = {{ shkeeper = [10000, 20000] }}
 [health]
 unproven_share_max_percent = 9
@@ -230,6 +230,7 @@ unproven_share_max_percent = 9
     assert policy.confirmations_min == {56: 20}
     assert policy.merchant_recipients == (OURS,)
     assert policy.stuck_after_ms == 600_000
+    assert policy.provider_proves == ("request_network:56",)
     assert policy.tolerance_ppm == {"request_network": (0, 0), "shkeeper": (10_000, 20_000)}
     assert policy.unproven_share_max_percent == 9
 
@@ -287,3 +288,19 @@ def test_a_missing_file_points_to_init(tmp_path: Path) -> None:
 
 def test_an_unreadable_secrets_file_is_named(tmp_path: Path) -> None:
     assert '"secrets_file"' in refusal(tmp_path, "secrets_file = 'gone.env'")
+
+
+@pytest.mark.parametrize(
+    "rail", ["shkeeper", "shkeper:56", "request_network:1", "request_network:", ":56", "a:b:56", ""]
+)
+def test_a_word_is_taken_on_rails_in_scope_only(rail: str, tmp_path: Path) -> None:
+    text = f"""
+[request_network]
+enabled = true
+[[chains]]
+chain_id = 56
+[policy]
+provider_proves = ["{rail}"]
+"""
+    with pytest.raises(ConfigError, match=r"provider_proves.*no rail in scope"):
+        load_settings(written(tmp_path, text)).policy()

@@ -27,6 +27,7 @@ from tests.verdicts.test_match import deposit_row, open_row
 
 ME = payment_id(1)
 MINUTE_MS = 60_000
+ADDRESS = str(deposit_row()["recipient"])
 UNPAID: dict[str, Any] = {"state": "unpaid", "state_raw": "unpaid", "tx_hashes": None}
 
 
@@ -198,12 +199,12 @@ def test_paid_without_money_is_the_providers_word_and_the_rows_word_alone_is_wea
 
 
 def test_a_providers_word_completes_a_payment_only_on_a_rail_that_policy_names() -> None:
-    invoice = claim_row(provider="shkeeper", object="invoice", claim_id=ME, external_id=ME, request_id=None,
-                        reference=None, reference_topic=None)  # fmt: skip
-    rows = {"payments": [deposit_row()], "claims": [invoice]}
-    assert verdicts(rows) == {ME: "provider_ahead"}
-    assert verdicts(rows, policy=Policy(provider_proves=("shkeeper:56",))) == {ME: "local_behind"}
-    assert verdicts(rows, policy=Policy(provider_proves=("shkeeper:137",))) == {ME: "provider_ahead"}
+    rows = {"payments": [deposit_row()], "claims": [invoice_row()]}
+    blind = rows | {"coverage": full_coverage(1, 137, 8453, 42161)}
+    mine, other = Policy(provider_proves=("shkeeper:56",)), Policy(provider_proves=("shkeeper:137",))
+    assert verdicts(blind, policy=mine) == {ME: "local_behind"}
+    assert verdicts(blind, policy=other) == {ME: "unproven"}
+    assert verdicts(rows, policy=mine) == {ME: "provider_ahead"}, "a chain that was read beats the word"
 
 
 @pytest.mark.parametrize(("age_ms", "stuck"), [(30 * MINUTE_MS, False), (30 * MINUTE_MS + 1, True)])
@@ -321,3 +322,117 @@ def test_a_provider_without_a_time_is_not_called_ahead_of_a_node_that_is_a_minut
     coverage = [{**row, "head_time": NOW_MS - MINUTE_MS} for row in full_coverage()]
     rows = {"payments": [open_row()], "claims": [claim_row(created_at=None)], "coverage": coverage}
     assert verdicts(rows) == {ME: "unproven"}
+
+
+# A provider's word where the chain has no endpoint
+
+WORD = Policy(provider_proves=("shkeeper:56",))
+
+
+def invoice_row(number: int = 1, **given: Any) -> dict[str, Any]:
+    own = payment_id(number)
+    told: dict[str, Any] = {
+        "provider": "shkeeper", "object": "invoice", "claim_id": own, "external_id": own, "request_id": None,
+        "reference": None, "reference_topic": None, "recipient": deposit_row()["recipient"],
+    }  # fmt: skip
+    return claim_row(number, **told | given)
+
+
+def by_word(*claims: dict[str, Any], coverage: Any = None, **row: Any) -> dict[str, Any]:
+    seen = full_coverage(1, 137, 8453, 42161) if coverage is None else coverage
+    return {"payments": [deposit_row(**row)], "claims": list(claims), "coverage": seen}
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict"),
+    [
+        ({}, "local_behind"),
+        ({"paid_units": 5}, "underpaid"),
+        ({"token": "0x" + "d" * 40}, "unproven"),
+        ({"chain_id": 137}, "unproven"),
+        ({"recipient": "0x" + "e" * 40}, "unproven"),
+        ({"recipient": None}, "unproven"),
+        ({"paid_units": None}, "unproven"),
+        ({"problem": "several_invoices"}, "unproven"),
+        ({"state": "partial", "state_raw": "PARTIAL", "paid_units": 5}, "underpaid"),
+        ({"state": "overpaid", "state_raw": "OVERPAID", "paid_units": 10**30}, "local_behind"),
+        ({"state": "unpaid", "state_raw": "UNPAID", "paid_units": None, "problem": "credit_lost"}, "unproven"),
+    ],
+)
+def test_a_word_counts_only_when_everything_about_it_fits(told: dict[str, Any], verdict: str) -> None:
+    assert verdicts(by_word(invoice_row(**told)), policy=WORD) == {ME: verdict}
+
+
+def test_the_word_unpaid_is_an_answer_on_a_rail_that_policy_names() -> None:
+    rows = by_word(invoice_row(state="unpaid", state_raw="UNPAID", paid_units=None))
+    assert counts(rows, policy=WORD) == {"in_transit": 1}
+    assert verdicts(rows) == {ME: "unproven"}
+
+
+def test_a_word_is_more_than_enough_and_says_so() -> None:
+    rows = by_word(invoice_row(state="overpaid", paid_units=10**30))
+    assert Verdict.OVERPAID in findings(rows, ME, policy=WORD)
+
+
+def test_two_invoices_of_one_payment_prove_nothing_by_their_word() -> None:
+    rows = by_word(invoice_row(), invoice_row(claim_id="b"))
+    assert verdicts(rows, policy=WORD) == {ME: "unproven"}
+
+
+def test_an_endpoint_that_failed_is_not_made_up_for_by_a_word() -> None:
+    gaps = [gap_row("chain:56", scope, chain_id=56, to_ms=NOW_MS) for scope in ("proxy", "erc20")]
+    dark = by_word(invoice_row(), coverage=full_coverage(1, 56, 137, 8453, 42161))
+    assert verdicts(dark, policy=WORD, gaps=gaps) == {ME: "unproven"}
+
+
+def test_what_rests_on_a_word_is_never_automatic() -> None:
+    assert tier_of(Verdict.LOCAL_BEHIND, direction="in", is_due=False, by_word=True) is Tier.REVIEW
+    assert tier_of(Verdict.ESCROW_DRIFT, direction="in", is_due=False, by_word=True) is Tier.REVIEW
+    assert tier_of(Verdict.LOCAL_BEHIND, direction="in", is_due=False) is Tier.AUTO
+
+
+# Several objects of a provider that belong to one payment
+
+
+def test_a_second_paid_invoice_is_a_finding_and_one_invoice_is_shown() -> None:
+    first = invoice_row(claim_id="a", state="paid", state_raw="PAID", paid_units=7)
+    second = invoice_row(claim_id="b", state="overpaid", state_raw="OVERPAID", paid_units=9)
+    unpaid = invoice_row(claim_id="0", state="unpaid", state_raw="UNPAID", paid_units=None, tx_hashes="0x" + "f" * 64)
+    rows = {
+        "payments": [deposit_row()],
+        "claims": [first, second, unpaid],
+        "transfers": [transfer_row(kind="erc20", reference_topic=None, recipient=deposit_row()["recipient"])],
+    }
+    assert findings(rows, ME) == (Verdict.LOCAL_BEHIND, Verdict.MULTIPLE_TRANSFERS)
+    [row] = judgement_of(rows).breaks.to_pylist()
+    assert (row["claim_id"], row["claim_state_raw"], row["claim_paid"]) == ("a", "PAID", 7)
+    assert (row["claims"], row["claims_paid"]) == (3, 16)
+
+
+# Absence and its premises
+
+
+def test_an_open_payment_is_not_called_unpaid_while_another_chain_is_blind() -> None:
+    """People mistake the network; a one-time address is the same on every chain."""
+    rows = {"payments": [deposit_row()], "claims": [claim_row(provider="x")]}
+    assert counts(rows) == {"in_transit": 1}
+    gaps = [gap_row("chain:137", "erc20", chain_id=137, to_ms=NOW_MS)]
+    assert verdicts(rows, gaps=gaps) == {ME: "unproven"}
+    paid = rows | {"transfers": [transfer_row(kind="erc20", reference_topic=None, recipient=ADDRESS)]}
+    assert verdicts(paid, gaps=gaps) == {ME: "local_behind"}, "money that covers needs no proof of absence"
+    closed = {"payments": [deposit_row(status="failed", status_raw="failed")]}
+    assert counts(closed, gaps=gaps) == {"in_sync": 1}
+
+
+def test_money_older_than_its_row_counts_where_row_and_provider_name_its_transaction() -> None:
+    """An import resets createdAt."""
+    early = transfer_row(
+        kind="erc20", reference_topic=None, recipient=ADDRESS, block_time=NOW_MS - 9 * HOUR_MS, tx_hash=tx_hash(5)
+    )
+    named = claim_tx_row(provider="shkeeper", external_id=ME, request_id=None, tx_hash=tx_hash(5))
+    row = deposit_row(created_at=NOW_MS - HOUR_MS, status="completed", status_raw="completed", escrow_state="funded",
+                      tx_hash=tx_hash(5), confirmations=12)  # fmt: skip
+    both = {"payments": [row], "claims": [invoice_row()], "transfers": [early], "claim_txs": [named]}
+    assert counts(both) == {"in_sync": 1}
+    assert verdicts(both | {"claim_txs": []}) == {ME: "provider_ahead"}
+    assert verdicts(both | {"payments": [row | {"tx_hash": None}]}) == {ME: "provider_ahead"}

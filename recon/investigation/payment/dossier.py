@@ -41,6 +41,7 @@ _DETAILS: Final = (
 )  # fmt: skip
 _CLAIMED: Final = (
     "claim_state", "claim_state_raw", "claim_hashes", "claim_id", "claim_paid", "claim_balance", "claim_error",
+    "claims", "claims_paid",
 )  # fmt: skip
 
 
@@ -144,20 +145,27 @@ def claim_key_of(claim: Row) -> str | None:
 
 
 def _claimed(row: Row, claims: Iterable[Row]) -> dict[str, Any]:
-    own = claims_of(row, claims)
-
-    def most(name: str) -> Any:
-        return max((claim[name] for claim in own if claim[name] is not None), default=None)
-
+    """The object that is shown, chosen as in :mod:`recon.verdicts.judge`, and how many there are with what sum."""
+    own = sorted(claims_of(row, claims), key=lambda claim: (_distance(claim), str(claim["claim_id"] or "")))
+    shown: Row = own[0] if own else {}
+    paid = [claim["paid_units"] for claim in own if claim["paid_units"] is not None]
     return {
-        "claim_state": most("state"),
-        "claim_state_raw": most("state_raw"),
-        "claim_hashes": most("tx_hashes"),
-        "claim_id": most("claim_id"),
-        "claim_paid": most("paid_units"),
-        "claim_balance": most("balance_fiat"),
-        "claim_error": most("error"),
+        "claim_state": shown.get("state"),
+        "claim_state_raw": shown.get("state_raw"),
+        "claim_hashes": shown.get("tx_hashes"),
+        "claim_id": shown.get("claim_id"),
+        "claim_paid": shown.get("paid_units"),
+        "claim_balance": shown.get("balance_fiat"),
+        "claim_error": shown.get("error"),
+        "claims": len(own) or None,
+        "claims_paid": sum(paid) if own else None,
     }
+
+
+def _distance(claim: Row) -> int:
+    if claim["state"] in ("paid", "overpaid"):
+        return 1
+    return 2 if claim["outcome"] == "found" else 3
 
 
 def _frame(name: str, rows: Sequence[Row]) -> Frame:

@@ -18,7 +18,7 @@ from recon.core.errors import RefusedError, SourceError, StoppedError
 from recon.core.model import Change, Plan, ProofTerm, Verdict
 from recon.core.times import to_ms
 from recon.plans.changes import ASTRAY
-from recon.sources.interface import ChainQuestion, ChainSource, Reading, no_progress
+from recon.sources.interface import ChainQuestion, ChainSource, Coverage, Reading, no_progress
 
 HEAD_AGE_MAX_MS: Final = 15 * 60_000
 """A chain whose newest block is older says nothing of what was rolled back since."""
@@ -47,7 +47,7 @@ class ProofsLostError(RefusedError):
     """What the plan rests on is gone for more rows than a run may leave out, or for all of them."""
 
     def __init__(self, *, lost: Sequence[tuple[Change, str]], rows: int, allowed: int) -> None:
-        change, why = lost[0]
+        change, why = lost[-1]  # The last of them is usually the newest.
         most = f", and the limit on refusals is {allowed} (--refusals-max)" if len(lost) < rows else ""
         super().__init__(
             f"{change.payment_id} was {change.verdict} when the plan was made, and its proof no longer holds: {why}. "
@@ -95,10 +95,12 @@ class ProofReader:
     Args:
         chain: Opens the chain of an id.
         now: The time now, by which a chain that stands still is known.
+        heads: By chain, number and time (UTC ms) of the newest block that the plan saw.
     """
 
     chain: Callable[[int], ChainSource]
     now: Callable[[], datetime]
+    heads: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def __call__(self, terms: Sequence[ProofTerm]) -> ProofAnswer:
         """How it stands with each proof.
@@ -123,12 +125,31 @@ class ProofReader:
             reading = self.chain(chain_id).read(question, progress=no_progress)
         except SourceError as error:
             raise ProofUnansweredError(chain_id=chain_id, why=str(error)) from error
-        heads = [row.head_time for row in reading.coverage if row.head_time is not None]
-        if heads and now_ms - min(heads) > HEAD_AGE_MAX_MS:
-            raise ProofUnansweredError(
-                chain_id=chain_id, why=f"its newest block is {(now_ms - min(heads)) // 1000} s old"
-            )
+        for row in reading.coverage:
+            if (age_s := self._stands_still(row, chain_id, now_ms=now_ms)) is not None:
+                raise ProofUnansweredError(chain_id=chain_id, why=f"its newest block is {age_s} s old")
         return reading
+
+    def _stands_still(self, row: Coverage, chain_id: int, *, now_ms: int) -> int | None:
+        """The age in seconds of a newest block that is old and shows nothing since the plan; None where it does.
+
+        A head at the plan's height whose time is before that of the plan's is no old one: the chain has turned.
+        """
+        if row.head_time is None or now_ms - row.head_time <= HEAD_AGE_MAX_MS:
+            return None
+        height, time_ms = self.heads.get(chain_id, (0, 0))
+        has_turned = row.head is not None and row.head >= height and row.head_time < time_ms
+        return None if has_turned else (now_ms - row.head_time) // 1000
+
+
+def heads_of(plan: Plan) -> dict[int, tuple[int, int]]:
+    """By chain, number and time (UTC ms) of the newest block that a plan saw, as its coverage says."""
+    heads: dict[int, tuple[int, int]] = {}
+    for row in plan.coverage:
+        chain_id, head, time_ms = row.get("chain_id"), row.get("head"), row.get("head_time")
+        if chain_id is not None and head is not None and time_ms is not None:
+            heads[chain_id] = max(heads.get(chain_id, (0, 0)), (head, time_ms))
+    return heads
 
 
 def _lost_of(terms: Sequence[ProofTerm], reading: Reading, *, chain_id: int) -> dict[ProofTerm, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from recon.core.model import Plan
 from recon.setup.settings import Settings
 
 if TYPE_CHECKING:
@@ -11,9 +12,9 @@ if TYPE_CHECKING:
     from recon.sources.interface import ChainSource
 
 
-def ask_proof(settings: Settings) -> ProofReader:
-    """What asks the chains whether the transfers that changes rest on are still there."""
-    from recon.runs.proof import ProofReader
+def ask_proof(settings: Settings, plan: Plan) -> ProofReader:
+    """What asks the chains whether the transfers that a plan's changes rest on are still there."""
+    from recon.runs.proof import ProofReader, heads_of
     from recon.setup.open_sources import Opening, UnreadChain
 
     opening = Opening(settings)
@@ -25,4 +26,4 @@ def ask_proof(settings: Settings) -> ProofReader:
             opened[chain_id] = opening.chain(chain_id) if can_be_asked else UnreadChain(chain_id)
         return opened[chain_id]
 
-    return ProofReader(chain, settings.now)
+    return ProofReader(chain, settings.now, heads_of(plan))

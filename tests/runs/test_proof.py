@@ -273,7 +273,7 @@ class OneChain:
         row = {"chain_id": 56, "tx_hash": tx_hash, **self.transaction}
         moved = [{"chain_id": 56, "tx_hash": tx_hash, "log_index": log} for log in self.logs]
         head_ms = int(NOW.timestamp() * 1000) - self.head_age_s * 1000
-        coverage = Coverage("chain:56", "receipts", complete=True, head_time=head_ms, calls=1)
+        coverage = Coverage("chain:56", "receipts", complete=True, head=BLOCK + 40, head_time=head_ms, calls=1)
         return Reading(
             {"transactions": table_of("transactions", [row]), "transfers": table_of("transfers", moved)}, (coverage,)
         )
@@ -326,6 +326,18 @@ def test_what_was_not_final_when_it_was_planned_need_not_be_now() -> None:
 def test_a_chain_that_cannot_say_or_stands_still_is_no_answer(chain: OneChain) -> None:
     with pytest.raises(ProofUnansweredError, match=r"chain:56 could not be asked"):
         answer(chain)
+
+
+def test_a_chain_that_turned_is_believed_whatever_time_its_new_blocks_have() -> None:
+    chain = OneChain(WELL | {"outcome": "not_found"}, head_age_s=16 * 60)
+    now_ms = int(NOW.timestamp() * 1000)
+    turned = ProofReader(lambda _: chain, lambda: NOW, {56: (BLOCK, now_ms - 60_000)})
+    assert turned([term(1)]).lost.keys() == {term(1)}
+    frozen = ProofReader(lambda _: chain, lambda: NOW, {56: (BLOCK, now_ms - 16 * 60_000)})
+    behind = ProofReader(lambda _: chain, lambda: NOW, {56: (BLOCK + 2_000, now_ms - 60_000)})
+    for reader in (frozen, behind):
+        with pytest.raises(ProofUnansweredError, match="its newest block is 960 s old"):
+            reader([term(1)])
 
 
 def test_only_receipts_are_asked_for() -> None:

@@ -196,6 +196,7 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, choices: ApplyChoic
     from recon.plans.approvals import DecisionRecords
     from recon.runs.apply import ApplyOptions
     from recon.runs.pace import RunPace
+    from recon.setup.ask_proof import ask_proof
     from recon.setup.judge_again import judge_again
 
     records, usual = DecisionRecords(settings.decisions_dir), RunPace()
@@ -209,6 +210,7 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, choices: ApplyChoic
             in_flight=min(choices.get("in_flight", usual.in_flight), ledger.writer.in_flight_max),
             stop_file=path_of(choices.get("stop_file")),
             judge=judge_again(settings),
+            prove=ask_proof(settings, plan),
             progress=lambda done, total: progress("writes", done, total),
         ),
         accept_unhealthy=choices.get("accept_unhealthy"),

@@ -181,6 +181,24 @@ class GuardTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofTerm:
+    """One transfer that a change rests on, as the chain showed it when the plan was made.
+
+    Args:
+        log_index: None stands for the transaction as a whole.
+        block, block_hash: Where it lay; None is "not known".
+        is_final: Whether it was final then, and so must be final when the change is written.
+    """
+
+    chain_id: int
+    tx_hash: str
+    log_index: int | None = None
+    block: int | None = None
+    block_hash: str | None = None
+    is_final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Everything that would be written to one payment, and under which conditions.
 
@@ -192,6 +210,8 @@ class Change:
         parents: Paths that must be objects or missing, so that no array or text is written into.
         stamp_before: The value of ``metadata.recon.last`` as found, or MISSING.
         value_units: Amount the change is about, base units, for limits.
+        proof: The transfers it rests on, which must still be there when it is written; none where only a provider
+            says so.
     """
 
     id: str
@@ -212,6 +232,7 @@ class Change:
     chain_id: int | None = None
     age_s: int | None = None
     reason: str = ""
+    proof: tuple[ProofTerm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ carry the stamp, nothing is written and the reason is given.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final
 
-from recon.core.model import MISSING, Change, FieldChange, Finding, GuardTerm, Policy, Tier, Verdict
+from recon.core.model import MISSING, Change, FieldChange, Finding, GuardTerm, Policy, ProofTerm, Tier, Verdict
 from recon.core.registry.transitions import PATHS, allowed_sets
 from recon.core.values import ABSENT, value_at
 from recon.plans.file import change_id
@@ -36,6 +36,11 @@ WRITTEN_FIELDS: Final[Mapping[str, str]] = {
     "disputed": "disputed",
 }  # fmt: skip
 """The logical field behind each symbol of the table of allowed writes."""
+
+ASTRAY: Final = (
+    Verdict.NETWORK_MISMATCH, Verdict.TOKEN_MISMATCH, Verdict.RECIPIENT_MISMATCH, Verdict.REFERENCE_MISMATCH,
+)  # fmt: skip
+"""Verdicts that rest on money that came and is wrong in some way."""
 
 _INT32_MAX: Final = 2**31 - 1
 
@@ -125,6 +130,34 @@ def change_for(
         age_s=finding.age_s,
         reason=finding.reason,
     )
+
+
+def proof_of(verdict: Verdict, links: Sequence[Row]) -> tuple[ProofTerm, ...]:
+    """The transfers that a change rests on: the money that covers, a refund that went back, or what went astray.
+
+    Money that is seen and not final proves nothing yet, so a change never rests on it; what went astray is told of
+    as soon as it is seen.
+
+    Args:
+        links: The payment's transfers (:data:`recon.verdicts.judge.LINKS`).
+    """
+    if verdict in ASTRAY:
+        shown = [link for link in links if not link["is_valid"] and not link["is_refund"]]
+    else:
+        is_part = ("is_valid", "is_refund") if verdict is Verdict.REFUND_DRIFT else ("is_valid",)
+        shown = [link for link in links if link["t_final"] and any(link[name] for name in is_part)]
+    terms = {
+        ProofTerm(
+            chain_id=link["t_chain"],
+            tx_hash=link["t_tx"],
+            log_index=link["t_log"],
+            block=link["t_block"],
+            block_hash=link["t_block_hash"],
+            is_final=bool(link["t_final"]),
+        )
+        for link in shown
+    }
+    return tuple(sorted(terms, key=lambda term: (term.chain_id, term.tx_hash, term.log_index or 0)))
 
 
 def _field_changes(document: Mapping[str, Any], paths: Mapping[str, Any]) -> list[FieldChange]:

@@ -28,6 +28,7 @@ from recon.core.model import (
     GuardTerm,
     LeftAlone,
     Plan,
+    ProofTerm,
     Severity,
     Target,
     Tier,
@@ -320,6 +321,18 @@ def change_json(change: Change) -> dict[str, Any]:
         "chain_id": change.chain_id,
         "age_s": change.age_s,
         "reason": change.reason,
+        **({"proof": [_term_json(term) for term in change.proof]} if change.proof else {}),
+    }
+
+
+def _term_json(term: ProofTerm) -> dict[str, Any]:
+    return {
+        "chain_id": term.chain_id,
+        "tx_hash": term.tx_hash,
+        "log_index": term.log_index,
+        "block": term.block,
+        "block_hash": term.block_hash,
+        "final": term.is_final,
     }
 
 
@@ -430,4 +443,16 @@ def _change(item: Mapping[str, Any]) -> Change:
         chain_id=item["chain_id"],
         age_s=item["age_s"],
         reason=item["reason"],
+        proof=tuple([_term(term) for term in item.get("proof", ())]),
+    )
+
+
+def _term(item: Mapping[str, Any]) -> ProofTerm:
+    return ProofTerm(
+        chain_id=item["chain_id"],
+        tx_hash=item["tx_hash"],
+        log_index=item["log_index"],
+        block=item["block"],
+        block_hash=item["block_hash"],
+        is_final=item["final"],
     )

@@ -18,7 +18,7 @@ from recon.core.model import Change, Finding, LeftAlone, Plan, Policy, Tier
 from recon.core.registry import Registry, load_registry
 from recon.core.times import millisecond_text
 from recon.core.version import __version__
-from recon.plans.changes import Places, Refusal, change_for, parse_document, places_of
+from recon.plans.changes import Places, Refusal, change_for, parse_document, places_of, proof_of
 from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, links_by_payment
 from recon.plans.limits import Limits, limits_hit
@@ -148,7 +148,8 @@ def _written_up(
         texts = {row["payment_id"]: row["document"] for row in part("documents", first, last)}
         changed, left = _changes(found, rows, texts, policy=describer.policy, places=places)
         findings += found
-        changes += changed
+        proven = ((each, proof_of(each.verdict, told.links.get(each.payment_id, ()))) for each in changed)
+        changes += [replace(each, proof=proof) for each, proof in proven]
         left_alone += left
     return findings, changes, left_alone
 

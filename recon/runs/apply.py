@@ -1,7 +1,8 @@
 """Apply exactly the plan that was reviewed: checked whole before the first write, guarded row by row, journalled.
 
-The order never changes: digest, identity, age, health, approvals; every row re-read and classed; limits; lease; canary;
-groups; afterwards everything touched is read and judged again. Undo is a plan like any other and comes this way too.
+The order never changes: digest, identity, age, health, approvals; every row re-read and classed; limits; the proof of
+every planned write asked for again; lease; canary; groups, each with its proof; afterwards everything touched is read
+and judged again. Undo is a plan like any other and comes this way too, without proofs.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from recon.core.model import Change, Plan, Target, Tier, Verdict
 from recon.plans.approvals import Approval, ApprovalPolicy, check_approvals
 from recon.plans.file import is_picked, seal_plan
 from recon.plans.limits import Limits, check_age, compared_rows, limits_hit
-from recon.runs.canary import BENIGN, further_findings
+from recon.runs.canary import BENIGN, canary_places, check_evidence, further_findings
 from recon.runs.guard import RowClass, read_change
 from recon.runs.notes import RunNotes, outcome_body
 from recon.runs.pace import RunHooks, RunPace
+from recon.runs.proof import ProofsLostError, ProofWatch
 from recon.runs.settle import settle_announced
 from recon.runs.states import (
     Result,
@@ -31,6 +33,7 @@ from recon.runs.states import (
     read_run,
     row_result,
     runs_of_plan,
+    unproven_row,
 )
 from recon.runs.stopping import RunInterruptedError, RunStops
 from recon.runs.stores.journal import LEASE_NAME, Journal
@@ -39,6 +42,7 @@ from recon.runs.stores.payments import PaymentWriter
 from recon.runs.writing import READ_ROWS, Writing, chunks, read_again, row_of
 
 KINDS: Final = ("correction", "undo", "backfill")
+NOT_AS_REVIEWED: Final = (Result.MOVED, Result.GONE, Result.BLOCKED, Result.UNPROVEN)
 
 
 class WrongDigestError(RefusedError):
@@ -86,16 +90,6 @@ class RowsMovedError(RefusedError):
         super().__init__(
             f"{rows} rows are not as reviewed (the first is {first.payment_id}, which {first.reason}) and "
             '--all-or-nothing was given; nothing was written. Make a new plan with "recon plan".'
-        )
-
-
-class EvidenceMovedError(RefusedError):
-    """What a change rests on is no longer what the sources show."""
-
-    def __init__(self, *, payment: str, planned: str, found: str) -> None:
-        super().__init__(
-            f"{payment} was {planned} when the plan was made and the sources now say {found}; nothing was written. "
-            'Look at it with "recon inspect" and make a new plan with "recon plan".'
         )
 
 
@@ -164,6 +158,7 @@ class RunReport:
         run: Its name, or None when nothing was left to do and no run was opened.
         rows: One result for each change, in the plan's order.
         remaining: Breaks of the written payments afterwards; None when nothing judged them again.
+        proofs: How many proofs were asked for and in how many HTTP requests; None where none was.
         head: Hash of the journal's last entry, to be kept for ``recon journal verify``.
     """
 
@@ -176,6 +171,7 @@ class RunReport:
     moved_since: tuple[str, ...] = ()
     stopped: str | None = None
     head: str | None = None
+    proofs: tuple[int, int] | None = None
 
     @property
     def counts(self) -> Mapping[Result, int]:
@@ -209,44 +205,26 @@ def apply_plan(
         return RunReport(None, plan.digest, plan.kind, rows, warnings)
     writer.check_writable()
     pace, hooks = options.pace, options.hooks
-    _check_evidence(plan, [plan.changes[place] for place in pending[: pace.canary_rows]], pace=pace)
+    watch = ProofWatch(plan, pace.prove, pace.judge)
+    lost = _lost_proofs(watch, pending, limits=options.limits)
+    pending = _without_lost(plan, pending, rows=rows, lost=lost, options=options)
+    check_evidence(
+        plan, [plan.changes[place] for place in canary_places(plan, pending, rows=pace.canary_rows)], pace=pace
+    )
     hooks.step("lease:before")
     with held_lease(journal.leases, target=LEASE_NAME, lease_ms=pace.lease_ms, monotonic=hooks.monotonic) as lease:
         hooks.step("lease:after")
         if journal.refresh() != seen:
             # Another run ended between the survey and the lease; what it holds or did is looked at again.
             pending, rows = _to_write(plan, writer=writer, journal=journal, options=options)
+            pending = _without_lost(plan, pending, rows=rows, lost=lost, options=options)
         if not pending:
             return RunReport(None, plan.digest, plan.kind, rows, warnings)
         run = _run_name(journal, plan, clock())
         notes = RunNotes(run=run, journal=journal, lease=lease, clock=clock, step=hooks.step)
-        writing = _writing(notes, plan, writer=writer, rows=rows, options=options)
+        writing = _writing(notes, plan, writer=writer, rows=rows, options=options, watch=watch)
         opening = _opening(plan, options, rows=len(pending))
         return _carry_out(writing, pending, opening=opening, warnings=warnings)
-
-
-def _check_evidence(plan: Plan, first: Sequence[Change], *, pace: RunPace) -> None:
-    """Judge the first rows once more before anything is written: a chain may have turned since the plan was made.
-
-    Sources that cannot be asked now stop the run after its first rows, where they are judged again.
-
-    Raises:
-        EvidenceMovedError: One of them is another break by now.
-    """
-    if plan.kind != "correction" or pace.judge is None or not first:
-        return
-    try:
-        judged = pace.judge([change.payment_id for change in first])
-    except RefusedError:
-        raise
-    except ReconError:
-        return
-    further = further_findings(plan, [change.payment_id for change in first])
-    for change in first:
-        verdict = judged.get(change.payment_id)
-        if verdict in (None, change.verdict) or verdict in BENIGN or verdict in further.get(change.payment_id, ()):
-            continue
-        raise EvidenceMovedError(payment=change.payment_id, planned=str(change.verdict), found=str(verdict))
 
 
 def resume_run(
@@ -277,7 +255,8 @@ def resume_run(
         journal.refresh()
         state = read_run(journal, run, with_intents=False)
         notes = RunNotes(run=run, journal=journal, lease=lease, clock=clock, step=hooks.step)
-        writing = _writing(notes, plan, writer=writer, rows=RowResults(plan.changes), options=options)
+        watch = ProofWatch(plan, options.pace.prove, options.pace.judge)
+        writing = _writing(notes, plan, writer=writer, rows=RowResults(plan.changes), options=options, watch=watch)
         writing.notes.append([writing.notes.note("resume", {"operator": options.operator})])
         pending = settle_announced(writing, state.changes)
         if pending:
@@ -285,8 +264,44 @@ def resume_run(
         return _carry_out(writing, pending, opening=None, warnings=warnings)
 
 
-def _writing(notes: RunNotes, plan: Plan, *, writer: PaymentWriter, rows: RowResults, options: ApplyOptions) -> Writing:
-    """A run that has its lease and has written nothing yet."""
+def _lost_proofs(watch: ProofWatch, pending: Sequence[int], *, limits: Limits) -> dict[int, str]:
+    """Ask for the proof of everything that would be written: by place whose proof no longer holds, why.
+
+    Raises:
+        ProofsLostError: It is all of it, or more than a run may leave out.
+        SourceError: A source does not answer.
+    """
+    changes = [(place, watch.plan.changes[place]) for place in pending]
+    found = watch.lost([change for _, change in changes])
+    lost = [(change, found[change.id]) for _, change in changes if change.id in found]
+    allowed = limits.refusals_allowed(len(pending))
+    if lost and (len(lost) > allowed or len(lost) == len(pending)):
+        raise ProofsLostError(lost=lost, rows=len(pending), allowed=allowed)
+    return {place: found[change.id] for place, change in changes if change.id in found}
+
+
+def _without_lost(
+    plan: Plan, pending: array[int], *, rows: RowResults, lost: Mapping[int, str], options: ApplyOptions
+) -> array[int]:
+    """What is left to write without the rows whose proof is gone, each of which is noted with its reason."""
+    for place in pending:
+        if place in lost:
+            rows.note(place, unproven_row(plan.changes[place], lost[place]))
+    if options.all_or_nothing:
+        _check_all_pristine(rows)
+    return array("I", (place for place in pending if place not in lost))
+
+
+def _writing(
+    notes: RunNotes,
+    plan: Plan,
+    *,
+    writer: PaymentWriter,
+    rows: RowResults,
+    options: ApplyOptions,
+    watch: ProofWatch,
+) -> Writing:
+    """A run that has its lease and has written nothing yet; rows that lost their proof by now count as refusals."""
     own_runs = runs_of_plan(notes.journal, plan)
     stops = RunStops(
         lease=notes.lease,
@@ -295,6 +310,8 @@ def _writing(notes: RunNotes, plan: Plan, *, writer: PaymentWriter, rows: RowRes
         limits=options.limits,
         stop_file=options.pace.stop_file,
     )
+    for _ in rows.places(Result.UNPROVEN):
+        stops.count_refusal()
     return Writing(
         plan=plan,
         writer=writer,
@@ -303,6 +320,7 @@ def _writing(notes: RunNotes, plan: Plan, *, writer: PaymentWriter, rows: RowRes
         hooks=options.hooks,
         notes=notes,
         stops=stops,
+        watch=watch,
         own_runs=own_runs,
     )
 
@@ -346,7 +364,7 @@ def _survey(plan: Plan, *, writer: PaymentWriter, journal: Journal) -> tuple[arr
 
 
 def _check_all_pristine(rows: RowResults) -> None:
-    off = [place for result in (Result.MOVED, Result.GONE, Result.BLOCKED) for place in rows.places(result)]
+    off = [place for result in NOT_AS_REVIEWED for place in rows.places(result)]
     if off:
         raise RowsMovedError(rows=len(off), first=rows[min(off)])
 
@@ -445,7 +463,7 @@ def _carry_out(
     """Write the pending rows, look at the result, and close the run in the journal."""
     if opening is not None:
         _open(writing, opening)
-    first = writing.rows.places(Result.APPLIED)[: writing.pace.canary_rows]
+    first = canary_places(writing.plan, writing.rows.places(Result.APPLIED), rows=writing.pace.canary_rows)
     stopped: StoppedError | None = None
     remaining: tuple[Remaining, ...] | None = None
     moved_since: tuple[str, ...] = ()
@@ -453,6 +471,8 @@ def _carry_out(
         if pending:
             # A run that stopped at its canary is not continued past it unseen.
             writing.check_canary(first)
+        if opening is None:
+            pending = writing.still_proven(pending)
         writing.write_all(pending, canary=len(first) < writing.pace.canary_rows)
         moved_since = _moved_since(writing)
         remaining, unseen = _look_again(writing, moved_since)
@@ -475,6 +495,7 @@ def _carry_out(
         remaining=remaining,
         moved_since=moved_since,
         stopped=None if stopped is None else str(stopped),
+        proofs=(writing.watch.asked, writing.watch.calls) if writing.watch.asked else None,
     )
     return _close(writing, report, cause=stopped)
 
@@ -497,6 +518,7 @@ def _close(writing: Writing, report: RunReport, *, cause: StoppedError | None) -
         "counts": {result.value: count for result, count in sorted(counts.items())},
         "unsettled": counts.get(Result.OPEN, 0) + counts.get(Result.UNSETTLED, 0),
         "remaining": [[each.payment_id, each.verdict, each.explained_by] for each in report.remaining or ()],
+        **({} if report.proofs is None else {"proofs": dict(zip(("asked", "calls"), report.proofs, strict=True))}),
     }
     try:
         writing.notes.append([writing.notes.note("end", body)])

@@ -1,13 +1,14 @@
-"""The first rows of a run, judged anew before anything else is written."""
+"""The first rows of a run, oldest, newest and largest among them, judged anew before anything else is written."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
 from typing import Final
 
-from recon.core.errors import ReconError, StoppedError
+from recon.core.errors import ReconError, RefusedError, StoppedError
 from recon.core.model import Change, Plan, Verdict
-from recon.runs.pace import Judge
+from recon.runs.pace import Judge, RunPace
 
 BENIGN: Final = frozenset(
     {
@@ -22,6 +23,16 @@ def further_findings(plan: Plan, payments: Collection[str]) -> dict[str, set[Ver
     """Everything that a plan says of some payments: a further finding may be the verdict once the first is healed."""
     wanted = set(payments)
     return {each.payment_id: set(each.findings) for each in plan.findings if each.payment_id in wanted}
+
+
+class EvidenceMovedError(RefusedError):
+    """What a change rests on is no longer what the sources show."""
+
+    def __init__(self, *, payment: str, planned: str, found: str) -> None:
+        super().__init__(
+            f"{payment} was {planned} when the plan was made and the sources now say {found}; nothing was written. "
+            'Look at it with "recon inspect" and make a new plan with "recon plan".'
+        )
 
 
 class CanaryError(StoppedError):
@@ -68,3 +79,64 @@ def check_canary_verdict(change: Change, verdict: str | None, *, further: Collec
         raise CanaryError(payment=change.payment_id, why=f"is still {change.verdict} after it was written")
     if verdict not in BENIGN | {Verdict.PROVIDER_BEHIND} and verdict not in further:
         raise CanaryError(payment=change.payment_id, why=f"is {verdict} after it was written")
+
+
+def canary_places(plan: Plan, places: Sequence[int], *, rows: int) -> list[int]:
+    """Choose the rows that go first, in the order of the plan: the newest, the largest and the oldest are among them.
+
+    New money may be rolled back, much money costs much, and old rows have the most behind them. Amounts are compared in
+    whole tokens; then comes the largest of each other token, and what is left in the order of the plan.
+    """
+    if len(places) <= rows:
+        return list(places)
+    aged = [place for place in places if plan.changes[place].age_s is not None]
+    chosen = dict.fromkeys(
+        [
+            *([min(aged, key=lambda place: (_age(plan, place), place))] if aged else []),
+            max(places, key=lambda place: (_whole(plan, place), -place)),
+            *([max(aged, key=lambda place: (_age(plan, place), -place))] if aged else []),
+        ][:rows]
+    )
+    largest: dict[str, int] = {}
+    for place in places:
+        token = f"{plan.changes[place].chain_id}:{plan.changes[place].token}"
+        if token not in largest or _whole(plan, place) > _whole(plan, largest[token]):
+            largest[token] = place
+    for place in (*largest.values(), *places[: 2 * rows]):
+        if len(chosen) < rows:
+            chosen[place] = None
+    return sorted(chosen)
+
+
+def _age(plan: Plan, place: int) -> int:
+    return plan.changes[place].age_s or 0
+
+
+def _whole(plan: Plan, place: int) -> Fraction:
+    """How much a change is about, in whole tokens."""
+    change = plan.changes[place]
+    return Fraction(change.value_units, 10 ** (change.decimals or 0))
+
+
+def check_evidence(plan: Plan, first: Sequence[Change], *, pace: RunPace) -> None:
+    """Judge the first rows once more before anything is written: what speaks for them may have turned since the plan.
+
+    Sources that cannot be asked now stop the run after its first rows, where they are judged again.
+
+    Raises:
+        EvidenceMovedError: One of them is another break by now.
+    """
+    if plan.kind != "correction" or pace.judge is None or not first:
+        return
+    try:
+        judged = pace.judge([change.payment_id for change in first])
+    except RefusedError:
+        raise
+    except ReconError:
+        return
+    further = further_findings(plan, [change.payment_id for change in first])
+    for change in first:
+        verdict = judged.get(change.payment_id)
+        if verdict in (None, change.verdict) or verdict in BENIGN or verdict in further.get(change.payment_id, ()):
+            continue
+        raise EvidenceMovedError(payment=change.payment_id, planned=str(change.verdict), found=str(verdict))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recon.runs.proof import Prove
+
 Judge = Callable[[Sequence[str]], Mapping[str, str]]
 """Asks every source again about payments and gives the verdict of each."""
 
@@ -25,6 +27,7 @@ class RunPace:
         canary_rows: The first rows, which are written, read again and judged again before the rest.
         stop_file: Its presence ends the run before its next write.
         judge: Judges payments anew; None leaves that out and says so.
+        prove: Asks for the proof of changes again; None leaves that out.
         progress: Called with rows done and rows in all.
     """
 
@@ -33,6 +36,7 @@ class RunPace:
     canary_rows: int = 5
     stop_file: Path | None = None
     judge: Judge | None = None
+    prove: Prove | None = None
     lease_ms: int = 30_000
     progress: Callable[[int, int], None] = no_run_progress
 

@@ -29,6 +29,7 @@ class Result(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     BLOCKED = "blocked"
+    UNPROVEN = "unproven"
     UNSETTLED = "unsettled"
     NOT_PICKED = "not_picked"
     NOT_REACHED = "not_reached"
@@ -44,6 +45,7 @@ RESULT_TEXT: Final[dict[Result, str]] = {
     Result.REFUSED: "moved at the very moment of the write, left alone",
     Result.FAILED: "was refused by the store",
     Result.BLOCKED: "belongs to an unsettled run, left alone",
+    Result.UNPROVEN: "is no longer proven, left alone",
     Result.UNSETTLED: "shows our values without our stamp; a person must decide",
     Result.NOT_PICKED: "needs to be picked by payment",
     Result.NOT_REACHED: "was not reached before the run ended",
@@ -51,8 +53,11 @@ RESULT_TEXT: Final[dict[Result, str]] = {
 }
 
 FINAL: Final = frozenset(
-    {Result.APPLIED, Result.ALREADY, Result.MOVED, Result.GONE, Result.REFUSED, Result.FAILED, Result.UNSETTLED}
-)
+    {
+        Result.APPLIED, Result.ALREADY, Result.MOVED, Result.GONE, Result.REFUSED, Result.FAILED, Result.UNPROVEN,
+        Result.UNSETTLED,
+    }
+)  # fmt: skip
 """Results after which resuming does not take the row up again."""
 
 
@@ -94,6 +99,11 @@ def row_result(
     """What became of a change, in the words that go with it unless others are given."""
     words = reason or RESULT_TEXT[result]
     return RowResult(change.id, change.payment_id, str(change.verdict), result, words, moved, code)
+
+
+def unproven_row(change: Change, why: str) -> RowResult:
+    """A row that is left alone because what its change rests on no longer holds."""
+    return row_result(change, Result.UNPROVEN, reason=f"{RESULT_TEXT[Result.UNPROVEN]}: {why}")
 
 
 _CODES: Final = {result: number for number, result in enumerate(Result, start=1)}

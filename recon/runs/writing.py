@@ -6,6 +6,7 @@ journalled as not reached; a write of unknown outcome stays open, and ``--resume
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,10 +14,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from recon.core.errors import RefusedError, StoppedError
+from recon.core.errors import ReconError, RefusedError, StoppedError
 from recon.core.model import Change, Plan
 from recon.core.values import to_extended, value_at
-from recon.runs.canary import check_canary_verdict, further_findings, judge_canary
+from recon.runs.canary import canary_places, check_canary_verdict, further_findings, judge_canary
 from recon.runs.guard import (
     ChangeReading,
     GuardedUpdate,
@@ -28,7 +29,8 @@ from recon.runs.guard import (
 )
 from recon.runs.notes import RunNotes
 from recon.runs.pace import RunHooks, RunPace
-from recon.runs.states import Result, RowResult, RowResults, row_result
+from recon.runs.proof import ProofStoppedError, ProofWatch
+from recon.runs.states import Result, RowResult, RowResults, row_result, unproven_row
 from recon.runs.stopping import CredentialLostError, RunInterruptedError, RunStops
 from recon.runs.stores.journal import Note
 from recon.runs.stores.payments import PaymentWriter
@@ -67,6 +69,7 @@ class Writing:
     Args:
         notes: What the run tells the journal.
         stops: What may end the run early.
+        watch: Asks for the proof of each group before it is announced.
         own_runs: Earlier runs of the same plan, whose stamps count as this run's own.
     """
 
@@ -77,6 +80,7 @@ class Writing:
     hooks: RunHooks
     notes: RunNotes
     stops: RunStops
+    watch: ProofWatch
     own_runs: tuple[str, ...] = ()
     _done: tuple[int, int] = (0, 0)
 
@@ -96,7 +100,7 @@ class Writing:
             StoppedError: The run ended early; what is known by then is in the journal and in ``rows``.
         """
         self._done, self.stops.rows = (0, len(pending)), len(pending)
-        first = pending[: self.pace.canary_rows] if canary else pending[:0]
+        first = canary_places(self.plan, pending, rows=self.pace.canary_rows) if canary else []
         in_flight = max(1, min(self.pace.in_flight, self.writer.in_flight_max))
         try:
             with ExitStack() as stack:
@@ -110,7 +114,8 @@ class Writing:
                     self._write_groups(map(self._prepare, [first]), pool)
                     self.notes.append_outcomes()
                     self.check_canary([place for place in first if self.rows[place].result is Result.APPLIED])
-                rest = chunks(pending[len(first) :], self.pace.group_size)
+                ahead = set(first)
+                rest = chunks(array("I", (p for p in pending if p not in ahead)), self.pace.group_size)
                 self._write_groups(map(self._prepare, rest) if reader is None else self._ahead(rest, reader), pool)
         except StoppedError:
             with suppress(StoppedError):
@@ -122,7 +127,8 @@ class Writing:
         """Write group after group; while one is being written, the next is announced and queued behind it."""
         begun: deque[WritesUnderWay] = deque()
         try:
-            for group in groups:
+            for prepared in groups:
+                group = self._with_proof(prepared)
                 self.stops.may_write()
                 # What became of an earlier group goes into the same insert, ahead of what is announced now.
                 self.notes.append_outcomes(then=group.intents)
@@ -165,6 +171,57 @@ class Writing:
             else:
                 prepared.left_alone.append((place, row_of(each.change, reading)))
         return prepared
+
+    def _with_proof(self, group: Prepared) -> Prepared:
+        """The group without the rows whose proof no longer holds; asked at the last moment before it is announced.
+
+        Raises:
+            StoppedError: The proof could not be asked for.
+        """
+        lost = self._lost([each.change for _, each, _ in group.updates])
+        if not lost:
+            return group
+        kept = Prepared(left_alone=list(group.left_alone))
+        for (place, each, update), intent in zip(group.updates, group.intents, strict=True):
+            if each.id in lost:
+                self._leave_unproven(place, lost[each.id])
+                self._done = (self._done[0] + 1, self._done[1])
+            else:
+                kept.updates.append((place, each, update))
+                kept.intents.append(intent)
+        return kept
+
+    def _lost(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        try:
+            return self.watch.lost(changes)
+        except StoppedError:
+            raise
+        except ReconError as error:
+            raise ProofStoppedError(cause=error) from error
+
+    def _leave_unproven(self, place: int, why: str) -> None:
+        """Note a row whose proof is gone, at once: it stays known whatever ends the run."""
+        change = self.plan.changes[place]
+        row = self._surprise(unproven_row(change, why))
+        self.notes.keep_outcome(row, change=change)
+        self.rows.note(place, row)
+
+    def still_proven(self, pending: Sequence[int]) -> Sequence[int]:
+        """What is left to write of a run that is resumed: without the rows whose proof is gone, which are journalled.
+
+        Raises:
+            StoppedError: The proof could not be asked for, or it is gone for too many of them.
+        """
+        lost = self._lost([self.plan.changes[place] for place in pending])
+        for place in pending:
+            change = self.plan.changes[place]
+            if change.id in lost:
+                self._leave_unproven(place, lost[change.id])
+        self.notes.append_outcomes()
+        self.stops.rows = len(pending)
+        if lost:
+            self.stops.may_write()
+        return array("I", (place for place in pending if not self.rows.is_noted(place)))
 
     def _begin(self, group: Prepared, pool: ThreadPoolExecutor | None) -> WritesUnderWay:
         """Hand the announced writes over, to be carried out in order; without threads they are done at once."""
@@ -242,7 +299,7 @@ class Writing:
         return self._surprise(row_result(each.change, Result.REFUSED, reason="kept changing while it was written"))
 
     def _surprise(self, row: RowResult) -> RowResult:
-        if row.result in (Result.REFUSED, Result.FAILED, Result.GONE):
+        if row.result in (Result.REFUSED, Result.FAILED, Result.GONE, Result.UNPROVEN):
             self.stops.count_refusal()
         return row
 

@@ -179,6 +179,7 @@ class ChainQuestion:
         proxies: Whether the fee proxy logs are scanned.
         known_blocks: First and last block of a stretch whose logs the asker has already and that is final: it is not
             scanned. A source that cannot leave it out may scan it all the same.
+        receipts_only: Nothing is scanned, only the hashes are asked about; how it stands with them now, and no more.
     """
 
     from_ms: int
@@ -187,6 +188,7 @@ class ChainQuestion:
     tx_hashes: tuple[str, ...] = ()
     proxies: bool = True
     known_blocks: tuple[int, int] | None = None
+    receipts_only: bool = False
 
 
 class ChainSource(Protocol):

@@ -48,7 +48,7 @@ LINKS: Final[Schema] = {
     "payment_id": "text", "t_chain": "int", "t_tx": "text", "t_log": "int", "t_block": "int", "t_time": "int",
     "t_final": "bool", "t_amount": "units", "t_recipient": "text", "t_token": "text", "t_kind": "text",
     "t_topic": "text", "is_valid": "bool", "is_refund": "bool", "wrong_chain": "bool", "wrong_token": "bool",
-    "wrong_recipient": "bool", "wrong_reference": "bool", "own_hash": "bool",
+    "wrong_recipient": "bool", "wrong_reference": "bool", "own_hash": "bool", "t_block_hash": "text",
 }  # fmt: skip
 """The transfers that belong to, or lead away from, the breaks."""
 

@@ -29,11 +29,11 @@ LINK: Final = (
     "payment_id", "t_chain", "t_tx", "t_log", "t_kind", "t_block", "t_time", "t_final", "t_amount", "t_fee_recipient",
     "is_valid", "is_refund", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference", "is_spam", "own_hash",
 )  # fmt: skip
-_SHOWN: Final = ("t_recipient", "t_token", "t_topic")
-"""What only a person needs of a linked transfer; fetched by :func:`shown_links` for few of them."""
+_SHOWN: Final = ("t_recipient", "t_token", "t_topic", "t_block_hash")
+"""What only a person or a change needs of a linked transfer; fetched by :func:`shown_links` for few of them."""
 _TRANSFER: Final = (
     "chain_id", "tx_hash", "log_index", "block", "block_time", "final", "amount_units", "recipient", "fee_units",
-    "fee_recipient", "token", "token_known", "kind", "reference_topic",
+    "fee_recipient", "token", "token_known", "kind", "reference_topic", "block_hash",
 )  # fmt: skip
 _OWN: Final = (
     "payment_id", "direction", "mode", "topic", "chain_id", "token", "recipient", "sender", "tx_hash", "created_at",
@@ -73,7 +73,7 @@ def renamed_transfers(transfers: Frame) -> Frame:
         "chain_id": "t_chain", "tx_hash": "t_tx", "log_index": "t_log", "block": "t_block", "block_time": "t_time",
         "final": "t_final", "amount_units": "t_amount", "recipient": "t_recipient", "fee_units": "t_fee",
         "fee_recipient": "t_fee_recipient", "token": "t_token", "token_known": "t_known", "kind": "t_kind",
-        "reference_topic": "t_topic",
+        "reference_topic": "t_topic", "block_hash": "t_block_hash",
     }  # fmt: skip
     return transfers.select(*_TRANSFER).rename(names).with_columns(t_final=is_true(nw.col("t_final")))
 

@@ -15,7 +15,7 @@ from pymongo.read_concern import ReadConcern
 
 from recon.core.model import Verdict
 from recon.plans.limits import LimitError, PlanAgeError
-from recon.runs.apply import EvidenceMovedError
+from recon.runs.canary import EvidenceMovedError
 from recon.runs.guard import GuardedUpdate
 from recon.runs.states import Result, blocked_payments, list_runs
 from recon.runs.stores.payments import MongoWriter, ReadOnlyCredentialError, WriteResult

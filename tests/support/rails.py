@@ -179,6 +179,7 @@ def recon(
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
         "RECON_MONGO_URI": uri,
         "RECON_REQUEST_NETWORK_API_KEY": "rn-test-key",
         "RECON_SHKEEPER_API_KEY": "sh-test-key",

@@ -11,7 +11,9 @@ from recon.runs.guard import MovedField
 from recon.runs.states import RESULT_TEXT, ChangeState, Result, RowResult, RunState, RunSummary
 from recon.runs.stores.journal import JournalCheck
 
-TROUBLE = (Result.MOVED, Result.GONE, Result.REFUSED, Result.FAILED, Result.BLOCKED, Result.UNSETTLED)
+TROUBLE = (
+    Result.MOVED, Result.GONE, Result.REFUSED, Result.FAILED, Result.BLOCKED, Result.UNPROVEN, Result.UNSETTLED,
+)  # fmt: skip
 """Results that need attention."""
 
 _ROWS_SHOWN = 50
@@ -31,6 +33,9 @@ def render_run(report: RunReport, *, next_steps: Sequence[str] = ()) -> Report:
         for result in Result
         if report.counts.get(result)
     ]
+    if report.proofs:
+        asked, calls = report.proofs
+        facts.append(Fact("proofs", "proofs asked for again", f"{asked} in {calls} call{'s' * (calls != 1)}"))
     facts += [Fact("warning", "warning", text, alarm=True) for text in report.warnings]
     if report.stopped:
         facts.append(Fact("stopped", "stopped", report.stopped, alarm=True))

@@ -244,11 +244,12 @@ class EvmChain:
         Raises:
             WrongSourceError: An endpoint serves another chain; nothing that it said is used.
         """
+        wanted = (*question.recipients, *self.settings.merchant_recipients)
         plan = ReadingPlan(
             facts=self.facts,
             source=self.source,
             question=question,
-            recipients=_addresses((*question.recipients, *self.settings.merchant_recipients)),
+            recipients=() if question.receipts_only else _addresses(wanted),
             tokens=_addresses(question.tokens),
             tx_hashes=tuple(sorted({h for text in question.tx_hashes if (h := normalise_tx_hash(text))})),
             kinds={emitter.address: emitter.kind for emitter in self.registry.emitters_of(self.chain_id)},

@@ -47,7 +47,9 @@ class ReadingPlan:
 
     def queries(self) -> list[LogQuery]:
         """The scans that this reading makes."""
-        found = []
+        found: list[LogQuery] = []
+        if self.question.receipts_only:
+            return found
         if self.question.proxies and self.kinds:
             expect = Expectation(False, self.kinds, self.known_tokens, 0, INT64_MAX)
             found.append(
@@ -86,7 +88,9 @@ def read_chain(pool: Pool, plan: ReadingPlan, *, progress: Progress) -> Reading:
         assert head is not None
         floor = 0 if plan.recipients else plan.created_block
         # A head below the contracts' creation is a test chain, which the registry does not describe.
-        start = start_block(pool, from_ms=plan.question.from_ms, floor=floor if floor <= head.number else 0)
+        start = head
+        if not plan.question.receipts_only:
+            start = start_block(pool, from_ms=plan.question.from_ms, floor=floor if floor <= head.number else 0)
     except (EndpointsDownError, StartBlockError) as error:
         return _nothing(pool, plan, str(error))
     return _Reader(pool, plan, _State(head, start), progress).read()
@@ -140,7 +144,8 @@ class _Reader:
             state.costs[scope].add(before, self.pool.meter())
         self._read_receipts()
         table = self._compared()
-        table = self._timed(table)
+        if not self.plan.question.receipts_only:
+            table = self._timed(table)
         finality = self.pool.finality()
         return Reading(
             tables={"transfers": self._transfers(table, finality), "transactions": self._transactions(table, finality)},

@@ -53,6 +53,24 @@ def test_a_window_is_scanned_whole_and_says_so() -> None:
     assert row.calls > 0 and row.wire_bytes > 0 and row.pages > 0
 
 
+def test_receipts_alone_are_asked_for_in_one_call_and_nothing_is_scanned() -> None:
+    node, asked = node_with(50), []
+    hashes = tuple(digest(number, kind=0x7A) for number in range(50))
+
+    def count(body: Any) -> Any:
+        asked.append(body)
+        return node.answer(body)
+
+    reading = ask(chain_of(handler_of(count)), tx_hashes=hashes, receipts_only=True)
+    assert [row.scope for row in reading.coverage] == ["receipts"]
+    assert reading.coverage[0].calls == 1
+    rows = reading.tables["transactions"].to_pylist()
+    assert len(rows) == 50
+    assert {row["outcome"] for row in rows} == {"success"}
+    assert reading.tables["transfers"].num_rows >= 50
+    assert "eth_getLogs" not in str(asked)
+
+
 def test_the_tables_have_exactly_their_schemas_and_are_sorted() -> None:
     from recon.core.tables import arrow_schema
 

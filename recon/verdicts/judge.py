@@ -10,8 +10,10 @@ import narwhals as nw
 
 from recon.core.model import Policy, Tier, Verdict
 from recon.core.tables import Schema
+from recon.verdicts.claims import shown_claims
 from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
+from recon.verdicts.keys import further_keys
 from recon.verdicts.links import ONE, Frame, claim_key, is_true, shown_links
 from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
 from recon.verdicts.rules import RULE_BOOK, RuleBook
@@ -164,7 +166,7 @@ def judge(
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
     return Judgement(
-        breaks=engine.collect(_with_details(engine.keep(detailed), tables), BREAKS, order=["payment_id"]),
+        breaks=engine.collect(_with_details(engine.keep(detailed), tables["payments"], matched.claims), BREAKS, order=["payment_id"]),
         links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
         counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
         captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
@@ -193,26 +195,17 @@ def _narrowed(classified: Frame) -> Frame:
     )
 
 
-def _with_details(breaks: Frame, tables: Mapping[str, Frame]) -> Frame:
-    details = tables["payments"].select("payment_id", *_FROM_PAYMENTS)
-    claims = tables["claims"].with_columns(claim_key=claim_key(paid_out=nw.col("object") == "payout"))
+def _with_details(breaks: Frame, payments: Frame, claims: Frame) -> Frame:
+    details = payments.select("payment_id", *_FROM_PAYMENTS)
+    claims = claims.with_columns(claim_key=claim_key(paid_out=nw.col("object") == "payout"))
     told = (
         breaks.filter(~nw.col("claim_key").is_null())
         .select("claim_key")
         .unique()
         .join(claims, on="claim_key", how="inner")
-        .group_by("claim_key")
-        .agg(
-            nw.col("state").max().alias("claim_state"),
-            nw.col("state_raw").max().alias("claim_state_raw"),
-            nw.col("tx_hashes").max().alias("claim_hashes"),
-            nw.col("claim_id").max(),
-            nw.col("paid_units").max().alias("claim_paid"),
-            nw.col("balance_fiat").max().alias("claim_balance"),
-            nw.col("error").max().alias("claim_error"),
-        )
     )
-    return breaks.join(details, on="payment_id", how="left").join(told, on="claim_key", how="left")
+    shown = shown_claims(told)
+    return breaks.join(details, on="payment_id", how="left").join(shown, on="claim_key", how="left")
 
 
 def _counts(judged: Frame) -> Frame:
@@ -250,6 +243,9 @@ def _known(tables: Mapping[str, Frame], *columns: str) -> Frame:
     Values may come twice: this is only ever used to find what is not in it.
     """
     found = [tables[name].select(known=nw.col(column)) for name in ("payments", "context") for column in columns]
+    held = "reference_topic" if columns == ("reference_topic",) else "value"
+    if columns != ("tx_hash",):
+        found.append(further_keys(tables).select(known=nw.col(held)))
     return nw.concat(found, how="vertical").filter(~nw.col("known").is_null())
 
 
@@ -307,7 +303,8 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
         nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
     )
     keyed = candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
-    strange = keyed.join(_known(tables, "reference_topic"), left_on="topic_key", right_on="known", how="anti")
+    known_topics = nw.concat([_known(tables, "reference_topic"), matched.topics.select(known=nw.col("topic"))])
+    strange = keyed.join(known_topics, left_on="topic_key", right_on="known", how="anti")
     recorded = _known(tables, "tx_hash")
     served = matched.pairs.filter(nw.col("is_valid") & nw.col("own_hash")).select("payment_id", known=nw.col("t_tx"))
     loose = (

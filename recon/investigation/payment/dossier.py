@@ -17,7 +17,9 @@ from recon.core.model import Finding, Policy
 from recon.core.tables import DELIVERIES, table_of
 from recon.plans.findings import Describer
 from recon.sources.payments.fields import DEFAULT_CANDIDATES, stored_at
+from recon.snapshots.further_keys import COLUMN, keys_of
 from recon.sources.providers.installed import rails_by_external_id
+from recon.verdicts.claims import WEIGHT, WEIGHT_MAX
 from recon.verdicts.engine import PolarsEngine
 from recon.verdicts.judge import BREAKS, LINKS, horizon_of
 
@@ -111,6 +113,7 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
 
     engine = PolarsEngine()
     frames = {name: _frame(name, dossier.rows(name)) for name in _JUDGED}
+    frames["keys"] = _frame("keys", list(keys_of([*dossier.rows("payments"), *dossier.rows("context")])))
     horizon = horizon_of(dossier.rows("coverage"), dossier.rows("gaps"), now_ms=dossier.now_ms)
     matched = match_payments(frames, horizon=horizon, policy=dossier.policy, keep=engine.keep)
     mine = nw.col("payment_id") == dossier.payment_id
@@ -120,7 +123,8 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
     links = engine.collect(
         matched.links.filter(mine), LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]
     )
-    row = {**found[0], **{name: payment[name] for name in _DETAILS}, **_claimed(found[0], dossier.rows("claims"))}
+    row = {**found[0], **{name: payment[name] for name in _DETAILS}}
+    row |= _claimed({**row, COLUMN: payment.get(COLUMN)}, dossier.rows("claims"))
     whole = tuple(exact_row(link) for link in links.to_pylist())
     describer = Describer(
         registry=registry, policy=dossier.policy, links={payment["payment_id"]: whole}, now_ms=dossier.now_ms
@@ -130,9 +134,10 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
 
 
 def claims_of(row: Row, claims: Iterable[Row]) -> list[Row]:
-    """The provider objects that belong to a judged row, by key or, where it has none, by reference."""
+    """The provider objects that belong to a judged row, by its keys or, where it has none, by reference."""
     key, topic = row.get("claim_key"), row.get("reference_topic")
-    found = [claim for claim in claims if claim_key_of(claim) == key is not None]
+    further = {f"{key.rpartition('|')[0]}|{each['value']}" for each in keys_of([row])} if key else set()
+    found = [claim for claim in claims if key is not None and claim_key_of(claim) in {key, *further}]
     return found or [c for c in claims if key is None and topic and c["reference_topic"] == topic]
 
 
@@ -146,17 +151,18 @@ def claim_key_of(claim: Row) -> str | None:
 def _claimed(row: Row, claims: Iterable[Row]) -> dict[str, Any]:
     own = claims_of(row, claims)
 
-    def most(name: str) -> Any:
-        return max((claim[name] for claim in own if claim[name] is not None), default=None)
+    def place(claim: Row) -> tuple[int, str, str]:
+        return WEIGHT.get(claim["state"], WEIGHT_MAX), claim["claim_id"] or "", claim["outcome"] or ""
 
+    shown = min(own, key=place, default={})
     return {
-        "claim_state": most("state"),
-        "claim_state_raw": most("state_raw"),
-        "claim_hashes": most("tx_hashes"),
-        "claim_id": most("claim_id"),
-        "claim_paid": most("paid_units"),
-        "claim_balance": most("balance_fiat"),
-        "claim_error": most("error"),
+        "claim_state": shown.get("state"),
+        "claim_state_raw": shown.get("state_raw"),
+        "claim_hashes": shown.get("tx_hashes"),
+        "claim_id": shown.get("claim_id"),
+        "claim_paid": shown.get("paid_units"),
+        "claim_balance": shown.get("balance_fiat"),
+        "claim_error": max((claim["error"] for claim in own if claim["error"] is not None), default=None),
     }
 
 

@@ -53,7 +53,13 @@ def _resolved(row: dict[str, Any], asked: Mapping[tuple[str, str, str], set[str]
     units = fitting.pop()
     paths = " ".join([*(row["paths"] or "").split(), MARK])
     # The provider asked for exactly this, so its tolerance is counted from it and nothing else may be off.
-    return {**row, "expected_units": units, "covered_from_units": units, "overpaid_from_units": units + 1, "paths": paths}
+    return {
+        **row,
+        "expected_units": units,
+        "covered_from_units": units,
+        "overpaid_from_units": units + 1,
+        "paths": paths,
+    }
 
 
 def _units(text: str, decimals: int) -> int | None:

@@ -149,7 +149,9 @@ class Snapshot:
 
         if name in ADDED and name not in self.manifest["tables"]:
             return table_of(name, [])
-        tables = [with_every_column(read_table(Path(file)), name.removeprefix("again/")) for file in self.files(name)]
+        tables = [read_table(Path(file)) for file in self.files(name)]
+        if (kind := name.removeprefix("again/")) in TABLES:
+            tables = [with_every_column(table, kind) for table in tables]
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
     def table(self, name: str) -> pa.Table:
@@ -281,7 +283,7 @@ class SnapshotWriter:
 
 def _whole(frame: Frame, name: str) -> Frame:
     """A table as an older version wrote it, with the columns that it lacks; the sum of units is never one of them."""
-    kinds = {"text": nw.String, "int": nw.Int64, "bool": nw.Boolean}
+    kinds = {"text": nw.String(), "int": nw.Int64(), "bool": nw.Boolean()}
     lacking = set(TABLES[name]).difference(frame.collect_schema().names())
     if not lacking:
         return frame

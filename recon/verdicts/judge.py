@@ -166,7 +166,9 @@ def judge(
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
     return Judgement(
-        breaks=engine.collect(_with_details(engine.keep(detailed), tables["payments"], matched.claims), BREAKS, order=["payment_id"]),
+        breaks=engine.collect(
+            _with_details(engine.keep(detailed), tables["payments"], matched.claims), BREAKS, order=["payment_id"]
+        ),
         links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
         counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
         captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),

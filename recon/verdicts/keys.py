@@ -129,5 +129,3 @@ def with_further(payments: Frame, further: Frame, *, name: str) -> Frame:
         .filter(nw.col(name) != nw.col("own_key").fill_null(""))
     )
     return nw.concat([own, more.select(*columns)], how="vertical").filter(~nw.col(name).is_null())
-
-

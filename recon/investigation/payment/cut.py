@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.tables import TABLES
-from recon.snapshots.further_keys import keys_of
 from recon.investigation.payment.dossier import NEIGHBOURS_MAX, Row, exact_row, tx_hashes_of
+from recon.snapshots.further_keys import keys_of
 from recon.verdicts.engine import PolarsEngine
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from recon.core.ids import normalise_address
 from recon.core.model import Finding, Policy
 from recon.core.tables import DELIVERIES, table_of
 from recon.plans.findings import Describer
+from recon.snapshots.further_keys import keys_of
 from recon.sources.payments.fields import DEFAULT_CANDIDATES, stored_at
-from recon.snapshots.further_keys import COLUMN, keys_of
 from recon.sources.providers.installed import rails_by_external_id
 from recon.verdicts.claims import WEIGHT, WEIGHT_MAX
 from recon.verdicts.engine import PolarsEngine
@@ -39,7 +39,7 @@ NEIGHBOURS_MAX: Final = 500
 _JUDGED: Final = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
 _DETAILS: Final = (
     "expected_units", "covered_from_units", "overpaid_from_units", "request_id", "external_id", "decimals", "currency",
-    "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths",
+    "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths", "further_keys",
 )  # fmt: skip
 _CLAIMED: Final = (
     "claim_state", "claim_state_raw", "claim_hashes", "claim_id", "claim_paid", "claim_balance", "claim_error",
@@ -124,7 +124,7 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
         matched.links.filter(mine), LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]
     )
     row = {**found[0], **{name: payment[name] for name in _DETAILS}}
-    row |= _claimed({**row, COLUMN: payment.get(COLUMN)}, dossier.rows("claims"))
+    row |= _claimed(row, dossier.rows("claims"))
     whole = tuple(exact_row(link) for link in links.to_pylist())
     describer = Describer(
         registry=registry, policy=dossier.policy, links={payment["payment_id"]: whole}, now_ms=dossier.now_ms

@@ -1,7 +1,8 @@
 """Exact money: integer base units of a named asset, and the only ways in and out of text.
 
 No float ever enters arithmetic. A stored double becomes an amount through its shortest decimal text, because
-that text is what the writer meant: ``0.1`` is one tenth and not ``0.1000000000000000055``.
+that text is what the writer meant: ``0.1`` is one tenth and not ``0.1000000000000000055``. A double that was computed
+is right within 2 units in its last place, and :func:`meant_text` gives the shorter text within that tolerance.
 
 >>> Money.parse("12.5", Asset("USDC", decimals=6)).units
 12500000
@@ -15,6 +16,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from fractions import Fraction
+from math import ulp
 from typing import Final
 
 from recon.core.errors import MoneyError
@@ -26,6 +29,9 @@ UNITS_MAX = 10**UNITS_DIGITS_MAX - 1
 
 _EXACT: Final = Context(prec=200)
 """Holds every sum of amounts whole; the default context would round to 28 digits."""
+
+_NOISE: Final = Decimal("0.001")
+"""Parts of a base unit below which what a double adds to a whole number of them was never meant."""
 
 _PLAIN = re.compile(r"-?[0-9]{1,78}(\.[0-9]{1,78})?\Z")
 
@@ -80,6 +86,46 @@ def decimal_text(number: int | float | Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
+
+
+def meant_text(number: float) -> str:
+    """Give the decimal text that a stored double stands for: right within 2 units in its last place.
+
+    What is added or multiplied as doubles is off in its last digits. Fifteen digits are all that a double keeps for
+    certain, so where they are within that tolerance and spare at least two digits, they are what was meant.
+
+    >>> meant_text(0.1 + 0.2), meant_text(1234567.8900000001), meant_text(100 / 3), meant_text(9007199254.740993)
+    ('0.3', '1234567.89', '33.333333333333336', '9007199254.740993')
+
+    Raises:
+        MoneyError: As :func:`decimal_text`.
+    """
+    stored = decimal_text(number)
+    if "." not in stored:
+        return stored
+    short = decimal_text(Decimal(f"{number:.15g}"))
+    is_near = abs(Fraction(short) - Fraction(number)) <= 2 * Fraction(ulp(number))
+    return short if is_near and len(short) <= len(stored) - 2 else stored
+
+
+def slack_units(number: float, *, decimals: int) -> int:
+    """Whole base units within 2 units in the last place of a double: what no one can tell from it.
+
+    >>> slack_units(0.3, decimals=6), slack_units(0.3, decimals=18)
+    (0, 111)
+    """
+    return int(2 * Fraction(ulp(number)) * 10**decimals)
+
+
+def nearest_units(text: str, *, decimals: int) -> int | None:
+    """Base units of plain decimal text that is off a whole number of them by less than a thousandth; else None.
+
+    >>> nearest_units("20.999999999999964", decimals=6), nearest_units("57.0000001", decimals=6)
+    (21000000, None)
+    """
+    scaled = Decimal(text).scaleb(decimals, _EXACT)
+    units = int(scaled.to_integral_value(context=_EXACT))
+    return units if units and abs(_EXACT.subtract(scaled, Decimal(units))) < _NOISE else None
 
 
 def parse_units(text: str, *, decimals: int) -> int:

@@ -56,9 +56,17 @@ PAYMENTS: Final[Schema] = {
     "created_at": "int",
     "updated_at": "int",
     "expires_at": "int",
+    "further_keys": "text",  # JSON list of [field, value]: request ids, references, external ids besides the first
     "problem": "text",  # codes of what could not be read, see model.PROBLEMS; null when the row is whole
     "paths": "text",  # "field=path" pairs: which candidate path supplied each resolved field
     "digest": "text",  # sha256 of the projected document's canonical BSON
+}
+
+KEYS: Final[Schema] = {
+    "payment_id": "text",  # a row of payments or context with several keys of one kind
+    "field": "text",  # request_id, reference, external_id
+    "value": "text",  # a key besides the one that stands in the row's own column
+    "reference_topic": "text",  # keccak256 of the bytes of a reference
 }
 
 CLAIMS: Final[Schema] = {
@@ -73,6 +81,7 @@ CLAIMS: Final[Schema] = {
     # unpaid, partial, paid, overpaid, processing, failed, cancelled, refunded, unknown; null when not found
     "state": "text",
     "state_raw": "text",
+    "asked_amount": "text",  # what the provider says it asks for, plain decimal text in whole tokens, as it says it
     "paid_units": "units",  # what the provider says came in, in base units of token on chain_id
     "token": "text",
     "chain_id": "int",
@@ -209,6 +218,7 @@ TABLES: Final[dict[str, Schema]] = {
     "gaps": GAPS,
     "documents": DOCUMENTS,
     "orphans": ORPHANS,
+    "keys": KEYS,  # the further keys of payments and context; a snapshot without it has none
     "context": PAYMENTS,  # rows outside the window that share a key with a break: matched, not reported
 }
 
@@ -216,6 +226,20 @@ TABLES: Final[dict[str, Schema]] = {
 def arrow_schema(name: str) -> pa.Schema:
     """The Arrow schema of one of :data:`TABLES`; every engine's result is cast to it."""
     return schema_of(TABLES[name])
+
+
+def with_every_column(table: pa.Table, name: str) -> pa.Table:
+    """A table as an older version wrote it, with the columns that it lacks: nothing is known of them."""
+    import pyarrow as pa
+
+    schema = arrow_schema(name)
+    if table.schema.names == schema.names:
+        return table
+    known = set(table.column_names)
+    columns = [
+        table.column(field.name) if field.name in known else pa.nulls(table.num_rows, field.type) for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def schema_of(columns: Schema) -> pa.Schema:

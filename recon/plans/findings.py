@@ -85,7 +85,8 @@ class Describer:
         """The verdict and every other finding that is not benign."""
         found = findings_of(row["findings"], rules=self.rules)
         tiers = self.rules.by_verdict
-        return tuple(item for item in found if item is verdict or tiers[item].tier is not Tier.BENIGN)
+        told = tuple(item for item in found if item is verdict or tiers[item].tier is not Tier.BENIGN)
+        return (*told, _V.MALFORMED_RECORD) if _is_amount_asked(row) else told
 
     def _reason(self, row: Row, rule: Rule, *, age_s: int, symbol: str | None) -> str:
         """The rule's sentence with this row's values in it."""
@@ -109,6 +110,8 @@ class Describer:
             "what": "object",
         }
         said = _sentence(row, rule).format(**words)
+        if _is_amount_asked(row):
+            said = f"{said} {_ASKED.format(stored=row['amount_text'], asked=words['expected'], symbol=words['symbol'])}"
         manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms
         return f"{said} It is over 24 h old: check it by hand against the provider." if manual else said
 
@@ -123,6 +126,15 @@ def _sentence(row: Row, rule: Rule) -> str:
 
 
 _NOT_ASKED: Final = "the chain was not asked, since it has no endpoint."
+_ASKED: Final = (
+    "The stored amount {stored} is no whole number of the token's smallest units; the {asked} {symbol} that the "
+    "provider asked for were taken."
+)
+
+
+def _is_amount_asked(row: Row) -> bool:
+    """Whether the row's amount cannot be paid as it is stored, and the provider's was taken in its place."""
+    return row["problem"] == "amount_too_fine" and row["expected_units"] is not None
 
 
 def _first_of(row: Row, *names: str, otherwise: str) -> Any:

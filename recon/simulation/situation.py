@@ -38,7 +38,8 @@ class Leg:
     Args:
         of_due: Fraction of what the payer was asked for (SHKeeper: the amount and 2 % fee).
         of_amount_ppm: Instead, parts per million of the payment's own amount.
-        plus_units: Base units added to either.
+        plus_units: Added to either, in the least steps that can be told from the stored amount: base units, or more
+            where a double is less exact than that.
         via: Which contract's log shows it; ``plain`` is an ERC-20 transfer and no more.
         token, to, chain, reference: ``right``, or how it is wrong.
         when: When it happened.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from fractions import Fraction
+from math import ulp
 from typing import Any, Final
 
 from recon.core.ids import payment_id_text, payment_reference
@@ -271,7 +273,12 @@ def _leg_units(case: Case, leg: Leg, token: Token) -> int:
         units = case.amount_units * leg.of_amount_ppm // 1_000_000
     if token.chain_id != case.chain_id:
         units = units * 10 ** (2 + token.decimals) // 10 ** (2 + case.token.decimals)
-    return units + leg.plus_units
+    return units + leg.plus_units * _step_units(case)
+
+
+def _step_units(case: Case) -> int:
+    """The least that can be told from the amount of a row: one base unit, or more where a double cannot say it."""
+    return 1 + int(2 * Fraction(ulp(case.cents / 100)) * 10**case.token.decimals)
 
 
 def effect_of(case: Case, effect: Effect) -> dict[str, Any]:

@@ -177,10 +177,10 @@ class OrphanSearch:
             wanted[row["chain_id"]].add(row["tx_hash"])
         told: dict[Transaction, set[str]] = {}
         for reading in self.ask_chains(wanted):
-            for row in _rows_in(reading, "transactions"):
+            for row in rows_in(reading, "transactions"):
                 if row["outcome"] == "success":
                     told[row["chain_id"], row["tx_hash"]] = set()
-            for row in _rows_in(reading, "transfers"):
+            for row in rows_in(reading, "transfers"):
                 key = (row["chain_id"], row["tx_hash"])
                 if key in told and row["reference_topic"]:
                     told[key].add(row["reference_topic"])
@@ -200,6 +200,7 @@ class OrphanSearch:
         return found
 
 
-def _rows_in(reading: Reading, name: str) -> list[dict[str, Any]]:
+def rows_in(reading: Reading, name: str) -> list[dict[str, Any]]:
+    """The rows of one table of a reading; none where it has no such table."""
     rows: list[dict[str, Any]] = reading.tables[name].to_pylist() if name in reading.tables else []
     return rows

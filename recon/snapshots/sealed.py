@@ -27,7 +27,7 @@ import narwhals as nw
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError, StoppedError, UsageError
 from recon.core.model import Policy, Target
-from recon.core.tables import TABLES, Schema, schema_of, table_of
+from recon.core.tables import TABLES, Schema, schema_of, table_of, with_every_column
 from recon.files import NO_ROOM, NoRoomError, make_folder, save_new, sync_file, touch_private
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import Frame
@@ -39,12 +39,16 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 OVERLAID: Final[Mapping[str, tuple[str, ...]]] = {
     "payments": ("payment_id",),
+    "keys": ("payment_id",),
     "claims": ("provider", "object", "claim_id"),
     "claim_txs": ("provider", "claim_id"),
     "transfers": ("chain_id", "tx_hash"),
     "transactions": ("chain_id", "tx_hash"),
 }
 """Tables that the second reading replaces in part, and by which keys."""
+
+ADDED: Final = frozenset({"keys"})
+"""Tables that snapshots of older versions lack: nothing is known of what would stand in them."""
 
 _TABLE: Final = re.compile(r"(again/)?[a-z_]{1,40}")
 _PART: Final = re.compile(r"[a-z_]{1,40}(/[a-z_]{1,40}=[0-9a-z-]{1,40}){1,2}/rows\.parquet")
@@ -143,7 +147,11 @@ class Snapshot:
         """One table as it was read first; small tables only."""
         import pyarrow as pa
 
+        if name in ADDED and name not in self.manifest["tables"]:
+            return table_of(name, [])
         tables = [read_table(Path(file)) for file in self.files(name)]
+        if (kind := name.removeprefix("again/")) in TABLES:
+            tables = [with_every_column(table, kind) for table in tables]
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
     def table(self, name: str) -> pa.Table:
@@ -163,12 +171,14 @@ class Snapshot:
 
         Nothing is computed here: a reader of a table loads only the columns it needs of both readings.
         """
-        frames = {name: engine.scan(self.files(name)) for name in ("context", "orphans")}
+        frames = {name: _whole(engine.scan(self.files(name)), name) for name in ("context", "orphans")}
         for name, keys in OVERLAID.items():
-            base = engine.scan(self.files(name))
+            if name in ADDED and name not in self.manifest["tables"]:
+                continue
+            base = _whole(engine.scan(self.files(name)), name)
             if self.rows(f"again/{name}_keys"):
                 replaced = engine.scan(self.files(f"again/{name}_keys"))
-                again = engine.scan(self.files(f"again/{name}"))
+                again = _whole(engine.scan(self.files(f"again/{name}")), name)
                 kept = base.join(replaced, on=list(keys), how="anti")
                 base = nw.concat([kept.select(*TABLES[name]), again.select(*TABLES[name])], how="vertical")
             frames[name] = base
@@ -269,6 +279,15 @@ class SnapshotWriter:
             sync_file(self.file(name))
         save_new(self.path / MANIFEST, text.encode())
         return Snapshot(self.path, digest, json.loads(canonical_json(manifest)))
+
+
+def _whole(frame: Frame, name: str) -> Frame:
+    """A table as an older version wrote it, with the columns that it lacks; the sum of units is never one of them."""
+    kinds = {"text": nw.String(), "int": nw.Int64(), "bool": nw.Boolean()}
+    lacking = set(TABLES[name]).difference(frame.collect_schema().names())
+    if not lacking:
+        return frame
+    return frame.with_columns(**{each: nw.lit(None).cast(kinds[TABLES[name][each]]) for each in sorted(lacking)})
 
 
 def is_sealed(path: Path) -> bool:

@@ -17,8 +17,10 @@ from recon.core.errors import SourceError
 from recon.core.ids import payment_id_text
 from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
-from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch
-from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table
+from recon.snapshots.asked_amounts import with_asked_amounts
+from recon.snapshots.further_keys import keys_in
+from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in
+from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
 from recon.sources.interface import (
     ChainQuestion,
     ChainSource,
@@ -29,6 +31,7 @@ from recon.sources.interface import (
     Progress,
     Reading,
 )
+from recon.sources.providers.installed import names_asked_by
 from recon.verdicts.judge import Judgement
 
 if TYPE_CHECKING:
@@ -73,24 +76,31 @@ class SecondReading:
     def read(self, writer: SnapshotWriter, judgement: Judgement, *, with_orphans: bool) -> Reading:
         """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that."""
         breaks: list[Row] = judgement.breaks.to_pylist()
-        claimed = self._ask_providers(breaks)
-        told, spoke = self._ask_silent(judgement)
-        claimed += told
+        told, spoke = self._ask_silent(judgement, _keys_by_payment(_held_in(writer.file("keys"))))
+        asked = list(breaks)
         breaks += spoke
         documents = self._fetch([row["payment_id"] for row in breaks])
         again = _rows_table(self._rows_of((documents or {}).values()))
+        further = _keys_by_payment([*_held_in(writer.file("keys")), *keys_in(again)])
+        claimed = [*told, *self._ask_providers(asked, further)]
+        again = with_asked_amounts(again, [row for reading in claimed for row in rows_in(reading, "claims")])
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
         for chain_id, tx_hash in zip(again["chain_id"].to_pylist(), again["tx_hash"].to_pylist(), strict=True):
             if tx_hash:
                 hashes[chain_id].add(tx_hash)
         said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
-        context = self._context(_keys_of(breaks, hashes, again, said), known=_ids_in(writer.file("payments")))
+        wanted = _keys_of(breaks, hashes, again, said)
+        for row in breaks:
+            for name, value in further.get(row["payment_id"], ()):
+                wanted[name].add(value)
+        context = self._context(wanted, known=_ids_in(writer.file("payments")))
         for row in context.select(["direction", "chain_id", "tx_hash"]).to_pylist():
             # A refund or payout elsewhere in the collection counts only if its transaction shows it.
             if row["direction"] != "in" and row["tx_hash"]:
                 hashes[row["chain_id"]].add(row["tx_hash"])
         chained = self._ask_chains(hashes, breaks)
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
+        _write_keys(writer, again, context, gone=None if documents is None else breaks)
         _write_claims(writer, claimed)
         _write_chain(writer, chained)
         writer.write("context", context)
@@ -148,21 +158,17 @@ class SecondReading:
             ],
         )
 
-    def _ask_providers(self, breaks: Sequence[Row]) -> list[Reading]:
+    def _ask_providers(self, breaks: Sequence[Row], further: Mapping[str, Sequence[tuple[str, str]]]) -> list[Reading]:
+        """Look up every object that a break names: by its first keys together, and by each further one by itself."""
         keys: dict[str, list[ClaimKey]] = defaultdict(list)
         for row in breaks:
-            if row["request_id"] or row["reference"] or row["external_id"]:
-                keys[row["provider"]].append(
-                    ClaimKey(
-                        payment_id=row["payment_id"],
-                        request_id=row["request_id"],
-                        reference=row["reference"],
-                        external_id=row["external_id"],
-                        direction=row["direction"],
-                        chain_id=row["chain_id"],
-                        token=row["token"],
-                    )
-                )
+            own = {name: row[name] for name in KEY_FIELDS[1:]}
+            named = [own, *({name: value} for name, value in further.get(row["payment_id"], ()))]
+            about = {name: row[name] for name in ("payment_id", "direction", "chain_id", "token")}
+            asked_by = names_asked_by(row["provider"])
+            for one in named:
+                if any(one.values()) and (one is own or asked_by & one.keys()):
+                    keys[row["provider"]].append(ClaimKey(**about, **one))
         readings = []
         for source in self._sources.claims:
             if not keys.get(source.name):
@@ -175,7 +181,9 @@ class SecondReading:
             readings.append(reading)
         return readings
 
-    def _ask_silent(self, judgement: Judgement) -> tuple[list[Reading], list[Row]]:
+    def _ask_silent(
+        self, judgement: Judgement, further: Mapping[str, Sequence[tuple[str, str]]]
+    ) -> tuple[list[Reading], list[Row]]:
         """Ask one by one for open payments that a bulk list does not show; give the answers, and those with money.
 
         A look-up that fails leaves the bulk list's silence as it was.
@@ -186,7 +194,7 @@ class SecondReading:
         rows: list[Row] = [] if judgement.silent is None else judgement.silent.to_pylist()
         answered: list[Reading] = []
         spoke: set[tuple[str, str]] = set()
-        for reading in self._ask_providers(rows):
+        for reading in self._ask_providers(rows, further):
             claims = reading.tables.get("claims")
             if claims is None:
                 continue
@@ -231,6 +239,26 @@ class SecondReading:
             Coverage("payments", "claimants", complete=problem is None, items=len(found), problem=problem)
         )
         return _rows_table(self._rows_of(found[payment_id] for payment_id in sorted(found)))
+
+
+def _held_in(keys: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = read_table(keys).to_pylist()
+    return rows
+
+
+def _keys_by_payment(rows: Iterable[Row]) -> dict[str, list[tuple[str, str]]]:
+    """The further keys of payments: which field, and its value; each once."""
+    found: dict[str, dict[tuple[str, str], None]] = defaultdict(dict)
+    for row in rows:
+        found[row["payment_id"]][row["field"], row["value"]] = None
+    return {payment_id: list(keys) for payment_id, keys in found.items()}
+
+
+def _write_keys(writer: SnapshotWriter, again: pa.Table, context: pa.Table, *, gone: Sequence[Row] | None) -> None:
+    """The further keys of the rows that were read again, and of those beside them."""
+    writer.write("again/keys", table_of("keys", keys_in(again, context)))
+    ids = [row["payment_id"] for row in gone or ()]
+    writer.write("again/keys_keys", key_table("keys", [(each,) for each in (*ids, *context["payment_id"].to_pylist())]))
 
 
 def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Reading]) -> dict[int | None, set[str]]:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.core.errors import SourceError
 from recon.core.model import Policy, Target
-from recon.core.tables import table_of
+from recon.core.tables import table_of, with_every_column
 from recon.snapshots.address import Export
+from recon.snapshots.further_keys import keys_in_file
 from recon.snapshots.needs import Needs, needs_of
 from recon.snapshots.sealed import Snapshot, SnapshotWriter, empty_tables, open_snapshot, writing_to
 from recon.snapshots.second_reading import SecondReading
@@ -197,6 +198,7 @@ class _Taking:
         for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
             writer.write(name, _joined(name, first))
         empty_tables(writer, "context", "orphans", "documents")
+        writer.write_rows("keys", keys_in_file(writer.file("payments")))
         again = self._read_again(first)
         return writer, [*first, again]
 
@@ -314,7 +316,7 @@ class _Taking:
         rows = writer.rows("payments")
         engine = open_engine(usual_engine(rows), memory_bytes=usual_memory_bytes(rows))
         try:
-            names = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
+            names = ("payments", "keys", "context", "claims", "claim_txs", "transfers", "transactions")
             frames = {name: engine.scan([writer.file(name)]) for name in names}
             judgement = judge(frames, engine, horizon=horizon, policy=policy, silent_max=SILENT_MAX)
         finally:
@@ -382,7 +384,7 @@ def _joined(name: str, readings: Iterable[Reading]) -> Any:
     import pyarrow as pa
 
     tables = [reading.tables[name] for reading in readings if name in reading.tables]
-    return pa.concat_tables([table_of(name, []), *tables])
+    return pa.concat_tables([table_of(name, []), *(with_every_column(table, name) for table in tables)])
 
 
 def _coverage_order(row: Coverage) -> tuple[str, str, int]:

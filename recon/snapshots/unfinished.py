@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import UsageError
+from recon.core.tables import TABLES
 from recon.core.version import __version__
 from recon.files import is_waiting, make_folder, remove_waiting, replace_file
 from recon.snapshots.sealed import MANIFEST, SnapshotExistsError, file_digest, is_sealed, read_table
@@ -46,7 +47,7 @@ class OtherRunError(UsageError):
 def reading_basis(*, policy: Policy, registry: Registry, fields: FieldPaths) -> str:
     """The sha256 of everything that tables depend on besides the sources: rules, known contracts, field paths, tool."""
 
-    return sha256_hex(repr((__version__, _plain(policy), _plain(registry), _plain(fields))))
+    return sha256_hex(repr((__version__, TABLES, _plain(policy), _plain(registry), _plain(fields))))
 
 
 def _plain(value: Any) -> Any:

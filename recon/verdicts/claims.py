@@ -23,6 +23,49 @@ CLAIM_COUNTS: Final = (
 )  # fmt: skip
 
 
+WEIGHT: Final[Mapping[str, int]] = {
+    "paid": 0, "overpaid": 0, "refunded": 1, "partial": 2, "processing": 3, "unpaid": 4, "cancelled": 5, "failed": 5,
+}  # fmt: skip
+"""Of several objects of a payment, the one with the least weight is shown; one that was not found comes last."""
+
+WEIGHT_MAX: Final = 9
+
+
+def shown_claims(claims: Frame) -> Frame:
+    """One object for each ``claim_key``: the one that says most about money, of equals the last by its id.
+
+    Gives what a person sees of it, its columns named ``claim_...``; an error of any of them is kept, with
+    how many there are and what was paid for all.
+    """
+    weight: nw.Expr = nw.lit(WEIGHT_MAX)
+    for state, known in WEIGHT.items():
+        weight = nw.when(is_true(nw.col("state") == state)).then(nw.lit(known)).otherwise(weight)
+    together = (
+        claims.with_columns(one=ONE)
+        .group_by("claim_key")
+        .agg(
+            nw.col("error").max().alias("claim_error"),
+            nw.col("one").sum().alias("claims"),
+            nw.col("paid_units").sum().alias("claims_paid"),
+        )
+    )
+    best = (
+        claims.with_columns(weight=weight.cast(nw.Int64), one=ONE, sought=nw.col("claim_id").fill_null(""))
+        .with_columns(place=nw.col("one").cum_sum().over("claim_key", order_by=["weight", "sought", "outcome"]))
+        .filter(nw.col("place") == 1)
+        .select(
+            "claim_key",
+            "claim_id",
+            claim_state=nw.col("state"),
+            claim_state_raw=nw.col("state_raw"),
+            claim_hashes=nw.col("tx_hashes"),
+            claim_paid=nw.col("paid_units"),
+            claim_balance=nw.col("balance_fiat"),
+        )
+    )
+    return best.join(together, on="claim_key", how="left")
+
+
 def with_claims(tables: Mapping[str, Frame], *, policy: Policy) -> Frame:
     """Payments of the window and their context, each with its mode and with counts of what its provider says."""
     rows = nw.concat(

@@ -54,7 +54,11 @@ _SCOPE: Final = (
     Condition("is_foreign", "not known_provider or (not known_chain and not no_chain)"),
     Condition("has_problem", lambda problem: ~problem.is_null()),
     Condition("only_token_unknown", lambda problem: is_true(problem == "token_unknown")),
-    Condition("is_malformed", "has_problem and not (is_foreign and only_token_unknown)"),
+    Condition(
+        "amount_asked",
+        lambda problem, covered_from_units: is_true(problem == "amount_too_fine") & ~covered_from_units.is_null(),
+    ),
+    Condition("is_malformed", "has_problem and not amount_asked and not (is_foreign and only_token_unknown)"),
     Condition("incoming", lambda direction: direction == "in"),
     Condition("by_deposit", lambda mode: mode == "deposit"),
     Condition("by_hash", lambda mode: mode == "hash"),
@@ -129,7 +133,10 @@ _PROVIDER: Final = (
         ),
     ),
     Condition("provider_denies", "says_no or (known_silence and not_asked and has_claim_key)"),
-    Condition("provider_silent", "is_named and ((not_asked and not known_silence) or only_failures)"),
+    Condition("key_unasked", lambda keys_open: keys_open > 0),
+    Condition("key_unanswered", lambda keys_failed: keys_failed > 0),
+    Condition("some_unasked", "(not_asked or key_unasked) and not known_silence"),
+    Condition("provider_silent", "is_named and (some_unasked or only_failures or key_unanswered)"),
 )
 """What the provider says."""
 

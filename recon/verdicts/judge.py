@@ -10,8 +10,10 @@ import narwhals as nw
 
 from recon.core.model import Policy, Tier, Verdict
 from recon.core.tables import Schema
+from recon.verdicts.claims import shown_claims
 from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
+from recon.verdicts.keys import further_keys
 from recon.verdicts.links import ONE, Frame, claim_key, is_true, shown_links
 from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
 from recon.verdicts.rules import RULE_BOOK, RuleBook
@@ -179,11 +181,15 @@ def judge(
     silent = None
     if silent_max:
         rows = evidence_of(matched, matched.payments.join(_silent(judged, silent_max), on="payment_id", how="inner"))
-        silent = engine.collect(_with_details(engine.keep(rows), tables), BREAKS, order=["payment_id"])
+        silent = engine.collect(
+            _with_details(engine.keep(rows), tables["payments"], matched.claims), BREAKS, order=["payment_id"]
+        )
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
     return Judgement(
-        breaks=engine.collect(_with_details(engine.keep(detailed), tables), BREAKS, order=["payment_id"]),
+        breaks=engine.collect(
+            _with_details(engine.keep(detailed), tables["payments"], matched.claims), BREAKS, order=["payment_id"]
+        ),
         links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
         counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
         captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
@@ -221,39 +227,17 @@ def _narrowed(classified: Frame) -> Frame:
     )
 
 
-def _with_details(breaks: Frame, tables: Mapping[str, Frame]) -> Frame:
-    details = tables["payments"].select("payment_id", *_FROM_PAYMENTS)
-    claims = tables["claims"].with_columns(claim_key=claim_key(paid_out=nw.col("object") == "payout"))
-    asked = breaks.filter(~nw.col("claim_key").is_null()).select("claim_key").unique()
-    mine = asked.join(claims, on="claim_key", how="inner").with_columns(
-        one=ONE, distance=_distance(), words=nw.col("claim_id").fill_null("")
-    )
-    summed = mine.group_by("claim_key").agg(
-        nw.col("one").sum().alias("claims"), nw.col("paid_units").sum().alias("claims_paid")
-    )
+def _with_details(breaks: Frame, payments: Frame, claims: Frame) -> Frame:
+    details = payments.select("payment_id", *_FROM_PAYMENTS)
+    claims = claims.with_columns(claim_key=claim_key(paid_out=nw.col("object") == "payout"))
     told = (
-        mine.with_columns(place=nw.col("one").cum_sum().over("claim_key", order_by=["distance", "words"]))
-        .filter(nw.col("place") == 1)
-        .select(
-            "claim_key",
-            "claim_id",
-            claim_state=nw.col("state"),
-            claim_state_raw=nw.col("state_raw"),
-            claim_hashes=nw.col("tx_hashes"),
-            claim_paid=nw.col("paid_units"),
-            claim_balance=nw.col("balance_fiat"),
-            claim_error=nw.col("error"),
-        )
-        .join(summed, on="claim_key", how="inner")
+        breaks.filter(~nw.col("claim_key").is_null())
+        .select("claim_key")
+        .unique()
+        .join(claims, on="claim_key", how="inner")
     )
-    return breaks.join(details, on="payment_id", how="left").join(told, on="claim_key", how="left")
-
-
-def _distance() -> nw.Expr:
-    """Of several objects of one payment the one that is shown: one that is paid, then one that was found at all."""
-    paid = is_true(nw.col("state").is_in(["paid", "overpaid"]))
-    found = is_true(nw.col("outcome") == "found")
-    return nw.when(paid).then(nw.lit(1)).when(found).then(nw.lit(2)).otherwise(nw.lit(3)).cast(nw.Int64)
+    shown = shown_claims(told)
+    return breaks.join(details, on="payment_id", how="left").join(shown, on="claim_key", how="left")
 
 
 def _counts(judged: Frame) -> Frame:
@@ -291,6 +275,9 @@ def _known(tables: Mapping[str, Frame], *columns: str) -> Frame:
     Values may come twice: this is only ever used to find what is not in it.
     """
     found = [tables[name].select(known=nw.col(column)) for name in ("payments", "context") for column in columns]
+    held = "reference_topic" if columns == ("reference_topic",) else "value"
+    if columns != ("tx_hash",):
+        found.append(further_keys(tables).select(known=nw.col(held)))
     return nw.concat(found, how="vertical").filter(~nw.col("known").is_null())
 
 
@@ -348,7 +335,8 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
         nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
     )
     keyed = candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
-    strange = keyed.join(_known(tables, "reference_topic"), left_on="topic_key", right_on="known", how="anti")
+    known_topics = nw.concat([_known(tables, "reference_topic"), matched.topics.select(known=nw.col("topic"))])
+    strange = keyed.join(known_topics, left_on="topic_key", right_on="known", how="anti")
     recorded = _known(tables, "tx_hash")
     served = matched.pairs.filter(nw.col("is_valid") & nw.col("own_hash")).select("payment_id", known=nw.col("t_tx"))
     loose = (

@@ -98,8 +98,12 @@ def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, released
     )
 
 
-def links_by_reference(payments: Frame, transfers: Frame) -> Frame:
-    """Proxy logs, on any chain, that carry the reference of a payment; a release out of escrow is told apart."""
+def links_by_reference(payments: Frame, transfers: Frame, *, further: Frame) -> Frame:
+    """Proxy logs, on any chain, that carry the reference of a payment; a release out of escrow is told apart.
+
+    Args:
+        further: References of payments besides their own, ``payment_id`` and ``topic``.
+    """
     logs = transfers.filter((nw.col("t_kind") != DEPOSIT_KINDS) & ~nw.col("t_topic").is_null()).with_columns(
         t_reference=nw.col("t_topic")
     )
@@ -111,9 +115,16 @@ def links_by_reference(payments: Frame, transfers: Frame) -> Frame:
         .group_by("e_topic", "e_chain", "e_token")
         .agg(nw.col("e_block").min())
     )
-    pairs = (
-        payments.filter(nw.col("mode") == "reference")
+    by_reference = payments.filter(nw.col("mode") == "reference").select(*_OWN)
+    others = further.select("payment_id", other_topic=nw.col("topic"))
+    by_others = (
+        by_reference.join(others, on="payment_id", how="inner")
+        .filter(nw.col("other_topic") != nw.col("topic"))
+        .with_columns(topic=nw.col("other_topic"))
         .select(*_OWN)
+    )
+    pairs = (
+        nw.concat([by_reference, by_others], how="vertical")
         .join(logs, left_on="topic", right_on="t_reference", how="inner")
         .join(escrows, left_on=["topic", "t_chain", "t_token"], right_on=["e_topic", "e_chain", "e_token"], how="left")
     )
@@ -207,7 +218,7 @@ def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Fra
     return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), released=nothing)
 
 
-def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame) -> Frame:
+def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame, further: Frame) -> Frame:
     """Transfers that lead from a payment's own hash or reference to money that is wrong in some way."""
     nothing = is_true(nw.col("t_amount") == 0)
     of_another = direct.filter(nw.col("is_valid") & (nw.col("t_kind") == DEPOSIT_KINDS)).select(
@@ -225,9 +236,15 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_tx
         .join(named, on="payment_id", how="inner")
         .join(transfers.with_columns(named=nw.col("t_tx")), on="named", how="inner")
         .join(logged.with_columns(is_logged=nw.lit(value=True)), left_on="named", right_on="logged_tx", how="left")
+        .with_columns(found_topic=nw.col("t_topic").fill_null(""))
+        .join(
+            further.select("payment_id", found_topic=nw.col("topic"), is_further=nw.lit(value=True)),
+            on=["payment_id", "found_topic"],
+            how="left",
+        )
     )
     coin = nw.col("t_kind") == DEPOSIT_KINDS
-    same_topic = is_true(nw.col("t_topic") == nw.col("topic"))
+    same_topic = is_true(nw.col("t_topic") == nw.col("topic")) | is_true(nw.col("is_further"))
     by_reference = nw.col("mode") == "reference"
     echo = by_reference & coin & is_true(nw.col("is_logged"))
     known = is_true(nw.col("t_known"))

@@ -36,6 +36,7 @@ import narwhals as nw
 
 from recon.core.model import COMPLETE, Policy
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
+from recon.verdicts.keys import further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
     ONE,
     Frame,
@@ -87,6 +88,8 @@ class Matched:
         marks: One row per payment about which there is something unusual to say.
         pairs: Links of payments and transfers, without the columns that only a person needs.
         transfers: The transfers that the links point to.
+        claims: What providers say, of whichever key of a payment.
+        topics: References of payments besides their own.
     """
 
     payments: Frame
@@ -94,6 +97,8 @@ class Matched:
     marks: Frame
     pairs: Frame
     transfers: Frame
+    claims: Frame
+    topics: Frame
 
     @property
     def evidence(self) -> Frame:
@@ -117,11 +122,15 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
 
     Args:
         tables: ``payments``, ``context``, ``claims``, ``claim_txs``, ``transfers``, ``transactions`` by
-            ``recon.core.tables``, lazy.
+            ``recon.core.tables``, lazy, and ``keys`` where payments have several of one kind.
         horizon: How far absence can be proven.
         policy: Skew and rails on which a provider's word counts.
         keep: Called on frames that are used more than once.
     """
+    further = keyed(tables, keep=keep)
+    silent_keys = unanswered(tables, further)
+    topics = further_topics(tables, further, keep=keep)
+    tables = with_all_keys(tables, further)
     claimed = with_claims(tables, policy=policy)
     reach = {
         "covered_by_scan": _covered_by_scan(horizon, policy),
@@ -139,7 +148,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     )
     direct = keep(
         concat_links(
-            links_by_reference(payments, transfers),
+            links_by_reference(payments, transfers, further=topics),
             deposits,
             links_by_hash(payments, transfers, claim_txs=tables["claim_txs"]),
         )
@@ -148,7 +157,9 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
     in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & _names_hash())
     unsettled = keep(payments.join(outcome, on="payment_id", how="inner").filter(in_question))
-    suspects = keep(suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"]))
+    suspects = keep(
+        suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"], further=topics)
+    )
     marks = _combined(
         closest_wrong(suspects),
         _refund_transfers(payments, direct),
@@ -157,11 +168,20 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         _shared_hashes(payments, unsettled, direct),
         _shared_payouts(payments, direct),
         shared_deposits,
-        _repeated(_real(payments).filter(~nw.col("claim_key").is_null()), "claim_key", name="key_rows"),
-        _repeated(_real(payments).filter(~nw.col("topic").is_null()), "topic", name="topic_rows"),
+        silent_keys,
+        _repeated(with_further(_real(payments), further, name="claim_key"), "claim_key", name="key_rows"),
+        _repeated(with_further(_real(payments), topics, name="topic"), "topic", name="topic_rows"),
         *_siblings(_deals(payments, tables, keep=keep), money),
     )
-    return Matched(payments, money, keep(marks), concat_links(direct, suspects), tables["transfers"])
+    return Matched(
+        payments,
+        money,
+        keep(marks),
+        pairs=concat_links(direct, suspects),
+        transfers=tables["transfers"],
+        claims=tables["claims"],
+        topics=topics,
+    )
 
 
 def _names_hash() -> nw.Expr:
@@ -501,6 +521,7 @@ _DEAL: Final = ("buyer_id", "order_id", "offer_id")
 _MARKS: Final = (
     "m_reference", "m_recipient", "m_token", "m_network", "refund_count", "refund_rows", "x_success", "x_reverted",
     "x_pending", "x_not_found", "x_failed", "shared_hash", "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
+    "keys_open", "keys_failed",
 )  # fmt: skip
 _HASH_MARKS: Final = ("refund_log_tx", "refund_row_tx")
 _MONEY: Final = (

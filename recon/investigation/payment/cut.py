@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.tables import TABLES
 from recon.investigation.payment.dossier import NEIGHBOURS_MAX, Row, exact_row, tx_hashes_of
+from recon.snapshots.further_keys import keys_of
 from recon.verdicts.engine import PolarsEngine
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class _Cut:
         keys = ("tx_hash", "reference_topic", "request_id", "external_id")
         deposits = _values((row for row in own if row["is_deposit"]), "recipient")
         near = self._taken("payments", [*((name, _values(own, name)) for name in keys), ("recipient", deposits)])
+        near += self._by_further_keys(own)
         for row in own:
             near += self._same_purchase(row)
         unique = {row["payment_id"]: row for row in [*own, *near]}
@@ -97,12 +99,24 @@ class _Cut:
     def take_claims_of_payments(self) -> None:
         """The provider objects that carry a key of the payments, or a name that was asked for."""
         keys = ("request_id", "external_id", "reference", "reference_topic")
-        wanted = [(name, _values(self.payments, name) | self._names) for name in keys]
+        further = list(keys_of(self.payments))
+        wanted = [(name, _values(self.payments, name) | further_values(further, name) | self._names) for name in keys]
         deposits = _values((row for row in self.payments if row["is_deposit"]), "recipient")
         self.claims = self._taken("claims", [*wanted, ("recipient", deposits | self._names)])
         known = [*self.payments, *self.claims]
         self._hashes |= {tx for row in known for tx in tx_hashes_of(row)}
-        self._topics |= _values(known, "reference_topic")
+        self._topics |= _values(known, "reference_topic") | _values(further, "reference_topic")
+
+    def _by_further_keys(self, own: Sequence[Row]) -> list[Row]:
+        """The payments that hold a key of these among their further ones, or as their first a further one of these."""
+        names = ("request_id", "reference", "external_id")
+        further = list(keys_of(own))
+        held = set().union(*(_values(own, name) for name in names)) | {row["value"] for row in further}
+        sharing = []
+        if "keys" in self._frames and held:
+            sharing = self._taken("keys", [("value", held)], most=NEIGHBOURS_MAX * 4)
+        wanted: list[Wanted] = [(name, further_values(further, name)) for name in names]
+        return self._taken("payments", [*wanted, ("payment_id", _values(sharing, "payment_id"))])
 
     def take_transfers(self) -> None:
         """Transfers by hash and reference, all to an address of its own, to a shared one those of the right amount."""
@@ -205,6 +219,11 @@ def _every_payment(engine: PolarsEngine, frames: Mapping[str, Frame]) -> Frame:
 
     parts = [frames[name].select(*TABLES["payments"]) for name in ("payments", "context")]
     return engine.keep(nw.concat(parts, how="vertical").unique(subset=["payment_id"], keep="any"))
+
+
+def further_values(further: Iterable[Row], name: str) -> set[str]:
+    """The further keys of one kind."""
+    return {row["value"] for row in further if row["field"] == name}
 
 
 def _values(rows: Iterable[Row], name: str) -> set[Any]:

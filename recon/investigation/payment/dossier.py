@@ -16,8 +16,10 @@ from recon.core.ids import normalise_address
 from recon.core.model import Finding, Policy
 from recon.core.tables import DELIVERIES, table_of
 from recon.plans.findings import Describer
+from recon.snapshots.further_keys import keys_of
 from recon.sources.payments.fields import DEFAULT_CANDIDATES, stored_at
 from recon.sources.providers.installed import rails_by_external_id
+from recon.verdicts.claims import WEIGHT, WEIGHT_MAX
 from recon.verdicts.engine import PolarsEngine
 from recon.verdicts.judge import BREAKS, LINKS, horizon_of
 
@@ -37,7 +39,7 @@ NEIGHBOURS_MAX: Final = 500
 _JUDGED: Final = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
 _DETAILS: Final = (
     "expected_units", "covered_from_units", "overpaid_from_units", "request_id", "external_id", "decimals", "currency",
-    "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths",
+    "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths", "further_keys",
 )  # fmt: skip
 _CLAIMED: Final = (
     "claim_state", "claim_state_raw", "claim_hashes", "claim_id", "claim_paid", "claim_balance", "claim_error",
@@ -112,6 +114,7 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
 
     engine = PolarsEngine()
     frames = {name: _frame(name, dossier.rows(name)) for name in _JUDGED}
+    frames["keys"] = _frame("keys", list(keys_of([*dossier.rows("payments"), *dossier.rows("context")])))
     horizon = horizon_of(dossier.rows("coverage"), dossier.rows("gaps"), now_ms=dossier.now_ms)
     matched = match_payments(frames, horizon=horizon, policy=dossier.policy, keep=engine.keep)
     mine = nw.col("payment_id") == dossier.payment_id
@@ -121,7 +124,8 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
     links = engine.collect(
         matched.links.filter(mine), LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]
     )
-    row = {**found[0], **{name: payment[name] for name in _DETAILS}, **_claimed(found[0], dossier.rows("claims"))}
+    row = {**found[0], **{name: payment[name] for name in _DETAILS}}
+    row |= _claimed(row, dossier.rows("claims"))
     whole = tuple(exact_row(link) for link in links.to_pylist())
     describer = Describer(
         registry=registry, policy=dossier.policy, links={payment["payment_id"]: whole}, now_ms=dossier.now_ms
@@ -131,9 +135,10 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
 
 
 def claims_of(row: Row, claims: Iterable[Row]) -> list[Row]:
-    """The provider objects that belong to a judged row, by key or, where it has none, by reference."""
+    """The provider objects that belong to a judged row, by its keys or, where it has none, by reference."""
     key, topic = row.get("claim_key"), row.get("reference_topic")
-    found = [claim for claim in claims if claim_key_of(claim) == key is not None]
+    further = {f"{key.rpartition('|')[0]}|{each['value']}" for each in keys_of([row])} if key else set()
+    found = [claim for claim in claims if key is not None and claim_key_of(claim) in {key, *further}]
     return found or [c for c in claims if key is None and topic and c["reference_topic"] == topic]
 
 
@@ -145,10 +150,14 @@ def claim_key_of(claim: Row) -> str | None:
 
 
 def _claimed(row: Row, claims: Iterable[Row]) -> dict[str, Any]:
-    """The object that is shown, chosen as in :mod:`recon.verdicts.judge`, and how many there are with what sum."""
-    own = sorted(claims_of(row, claims), key=lambda claim: (_distance(claim), str(claim["claim_id"] or "")))
-    shown: Row = own[0] if own else {}
+    """The object that is shown, chosen as in :mod:`recon.verdicts.claims`, and how many there are with what sum."""
+    own = claims_of(row, claims)
     paid = [claim["paid_units"] for claim in own if claim["paid_units"] is not None]
+
+    def place(claim: Row) -> tuple[int, str, str]:
+        return WEIGHT.get(claim["state"], WEIGHT_MAX), claim["claim_id"] or "", claim["outcome"] or ""
+
+    shown = min(own, key=place, default={})
     return {
         "claim_state": shown.get("state"),
         "claim_state_raw": shown.get("state_raw"),
@@ -156,16 +165,10 @@ def _claimed(row: Row, claims: Iterable[Row]) -> dict[str, Any]:
         "claim_id": shown.get("claim_id"),
         "claim_paid": shown.get("paid_units"),
         "claim_balance": shown.get("balance_fiat"),
-        "claim_error": shown.get("error"),
+        "claim_error": max((claim["error"] for claim in own if claim["error"] is not None), default=None),
         "claims": len(own) or None,
         "claims_paid": sum(paid) if own else None,
     }
-
-
-def _distance(claim: Row) -> int:
-    if claim["state"] in ("paid", "overpaid"):
-        return 1
-    return 2 if claim["outcome"] == "found" else 3
 
 
 def _frame(name: str, rows: Sequence[Row]) -> Frame:

@@ -168,6 +168,9 @@ def _among_payments(snapshot: Snapshot, found: _Search, names: Sequence[Name]) -
             place = next((place for place in places if columns[place][index] in values), None)
             if place and len(found.payments) < PAYMENTS_MAX:
                 found.payments.setdefault(payment_id, f"payment {payment_id} has it as {place}")
+    for key in snapshot.table("keys").to_pylist():
+        if key["value"] in wanted.get(key["field"], ()) and len(found.payments) < PAYMENTS_MAX:
+            found.payments.setdefault(key["payment_id"], f"payment {key['payment_id']} has it as {key['field']}")
 
 
 def _main_of(snapshot: Snapshot, found: _Search) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from recon.core.tables import arrow_schema
+from recon.core.tables import arrow_schema, with_every_column
 from recon.snapshots.sealed import Snapshot
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class KeptTables:
         """A query as one of the tables, columns in order and cast."""
         wanted = arrow_schema(name)
         found: pa.Table = self.connection.sql(query, params=list(given)).to_arrow_table()
-        return found.select(wanted.names).cast(wanted)
+        return with_every_column(found, name).select(wanted.names).cast(wanted)
 
     def list_as(self, name: str, values: Iterable[str]) -> None:
         """Make a table of one column, ``name``."""

@@ -1,5 +1,6 @@
 """Stored amounts of a raw batch as exact base units, a column at a time.
 
+What an amount means is said in :mod:`recon.sources.payments.stored_amounts`; this is only faster.
 A double of few digits is a whole number of millionths, and dividing that number by a million gives the very double
 back: then the millionths are what its writer meant, exactly as its shortest decimal text says. Whole numbers, texts
 and Decimal128 of few digits go the same way, through the double nearest to them; everything else goes through its
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from recon.core.money import slack_units
 from recon.sources.payments.bson_walk import DECIMAL, DOUBLE, INT32, INT64, MISSING, NULL, STRING, Columns
-from recon.sources.payments.documents import amount_words, bounds, units_of
+from recon.sources.payments.stored_amounts import read_amount
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 MILLION: Final = 10**6
 MILLIONTHS_MAX: Final = 2**42
 """Below this a product with 1,050,000 fits 63 bits, and a decimal of so few digits is the shortest of its double."""
+
+EPSILON: Final = 2.0**-52
+"""The distance of doubles at 1; a distance divided by it is a double that far from the next."""
 
 DECIMALS_MAX: Final = 24
 """Up to here a power of ten above a millionth fits 63 bits."""
@@ -60,10 +65,14 @@ class Amounts:
         self._flag("amount_missing", missing)
         millionths, quick = self._millionths()
         quick &= (decimals == 6) | ((decimals >= 12) & (decimals <= DECIMALS_MAX)) | (decimals < 0)
+        is_double = self._kinds == DOUBLE
         for code, tolerance in enumerate(tolerances):
             mine = quick & (providers == code) & (decimals >= 0)
             for places in np.unique(decimals[mine]).tolist():
-                self._fill(np.flatnonzero(mine & (decimals == places)), millionths, int(places), tolerance)
+                rows = np.flatnonzero(mine & (decimals == places))
+                self._fill(rows, millionths, int(places), tolerance)
+                if not all(tolerance):
+                    self._widen(rows[is_double[rows]], int(places), tolerance)
         slow = np.flatnonzero(~missing & ~quick & ~self._odd)
         self._texts = pa.array(millionths / MILLION, mask=~quick).cast(pa.string())
         self._read_slowly(slow, decimals, [tolerances[code] for code in providers[slow].tolist()])
@@ -134,6 +143,26 @@ class Amounts:
         self._units["overpaid_from_units"][rows] = units
         self._known[rows] = True
 
+    def _widen(self, rows: Ints, decimals: int, tolerance: tuple[int, int]) -> None:
+        """Let a double be off by 2 units in its last place where nothing else is tolerated on that side."""
+        import numpy as np
+
+        exponents, which = np.unique(np.spacing(self._raw.double[self._places[rows]]), return_inverse=True)
+        slack = np.array([slack_units(spacing / EPSILON, decimals=decimals) for spacing in exponents.tolist()])
+        by = slack.astype(np.uint64)[which.reshape(-1)] if rows.size else np.zeros(0, dtype=np.uint64)
+        if not by.any():
+            return
+        if not tolerance[0]:
+            covered = self._units["covered_from_units"]
+            less = covered[rows, 0] - by
+            covered[rows, 1] -= less > covered[rows, 0]
+            covered[rows, 0] = less
+        if not tolerance[1]:
+            overpaid = self._units["overpaid_from_units"]
+            more = overpaid[rows, 0] + by
+            overpaid[rows, 1] += more < by
+            overpaid[rows, 0] = more
+
     def _read_slowly(self, rows: Ints, decimals: Ints, tolerances: list[tuple[int, int]]) -> None:
         import numpy as np
         import pyarrow as pa
@@ -147,7 +176,8 @@ class Amounts:
         for row, places, tolerance in zip(rows.tolist(), decimals[rows].tolist(), tolerances, strict=True):
             key = (self._stored(row), places, tolerance)
             if key not in known:
-                known[key] = _read_one(_value(key[0]), places, tolerance)
+                places_known = places if places >= 0 else None
+                known[key] = read_amount(_value(key[0]), decimals=places_known, tolerance=tolerance)
             text, problem, units = known[key]
             texts.append(text)
             if problem:
@@ -174,18 +204,6 @@ class Amounts:
 
     def _flag(self, code: str, flags: Bools) -> None:
         self.problems[code] = flags
-
-
-def _read_one(value: object, decimals: int, tolerance: tuple[int, int]) -> tuple[str | None, str | None, Any]:
-    text, problem = amount_words(value)
-    if text is None:
-        return None, problem, None
-    if text == "0" or text.startswith("-"):
-        return text, "amount_not_positive", None
-    if decimals < 0:
-        return text, None, None
-    units, problem = units_of(text, decimals)
-    return text, problem, None if units is None else (units, *bounds(units, tolerance))
 
 
 def _value(stored: bytes) -> object:

@@ -34,7 +34,7 @@ from recon.sources.payments.bson_walk import (
     RawBatch,
     fixed_texts,
 )
-from recon.sources.payments.fields import FieldPaths, FieldPlace
+from recon.sources.payments.fields import INDEXES_READ, KEYS, FieldPaths, FieldPlace, array_in
 from recon.sources.payments.text_columns import (
     address_texts,
     hash_texts,
@@ -62,8 +62,19 @@ Convert = Callable[["pa.Array"], "pa.Array"]
 
 
 def wanted(fields: FieldPaths) -> Node:
-    """The tree of every path that any field may be stored at."""
-    return Node.tree(candidate.path for several in fields.candidates.values() for candidate in several)
+    """The tree of every path that any field may be stored at; one element more than is read shows a longer array."""
+    places = (candidate for several in fields.candidates.values() for candidate in several)
+    keys = (each for name in KEYS for place in fields.of(name) for each in place.at_each(INDEXES_READ + 1))
+    return Node.tree(place.path for place in (*places, *keys, *_ends(fields)))
+
+
+def _ends(fields: FieldPaths) -> Iterable[FieldPlace]:
+    """Where the first element of each array of keys stands that is not read by columns."""
+    for name in KEYS:
+        for place in fields.of(name):
+            head, index, _ = array_in(place.parts)
+            if index is not None:
+                yield FieldPlace(".".join((*head, str(index + INDEXES_READ))))
 
 
 class PaymentColumns:
@@ -121,7 +132,10 @@ class PaymentColumns:
         """The candidates that any document has, each with the BSON types where it may be looked at."""
         import numpy as np
 
-        for candidate in self._fields.of(name):
+        several = self._fields.of(name)
+        if name in KEYS:
+            several = tuple(each for place in several for each in place.at_each(INDEXES_READ))
+        for candidate in several:
             if not self._raw.has(candidate.path):
                 continue
             kinds = self._raw.kinds(candidate.path)
@@ -269,14 +283,50 @@ class PaymentColumns:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        self.columns["request_id"] = self._found("request_id", request_id_texts, ids_too=True)
-        self.columns["reference"] = self._found("reference", reference_texts)
-        self.columns["external_id"] = self._found("external_id", plain_texts, ids_too=True)
+        for end in _ends(self._fields):
+            self.odd |= self._raw.kinds(end.path) != MISSING
+        further: dict[int, list[list[str]]] = {}
+        for name, convert, ids_too in (
+            ("request_id", request_id_texts, True),
+            ("reference", reference_texts, False),
+            ("external_id", plain_texts, True),
+        ):
+            self.columns[name] = self._keys(name, convert, ids_too=ids_too, further=further)
+        texts = {row: clear.further_text(keys) for row, keys in further.items()}
+        self.columns["further_keys"] = pa.array([texts.get(row) for row in range(self.size)], pa.string())
         recorded = self._found("tx_hash", stored_texts, only_text=True)
         hashes = hash_texts(recorded)
         self.columns["tx_hash"] = hashes
         junk = pc.if_else(hashes.is_null(), recorded, pa.scalar(None, pa.string()))
         self.columns["tx_hash_raw"] = _mapped(junk, clear.quoted)
+
+    def _keys(self, name: str, convert: Convert, *, ids_too: bool, further: dict[int, list[list[str]]]) -> pa.Array:
+        """The first usable text of a key; every other one goes into ``further``."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        found = Found(self.size)
+        self._paths[name] = found.paths
+        more: list[tuple[Ints, pa.Array]] = []
+        for candidate, kinds in self._present(name):
+            for here, texts, plain in self._texts(candidate.path, kinds, ids_too=ids_too):
+                array = texts if plain else convert(texts)
+                array = shaped_texts(array) if candidate.shaped else array
+                usable = _flags(array.is_valid())
+                first = usable & (found.source[here] < 0)
+                later = usable & ~first & (candidate.path != "_id")
+                found.add(candidate.path, rows=here[first], array=array.filter(pa.array(first)))
+                if later.any():
+                    more.append((here[later], array.filter(pa.array(later))))
+        column = found.column()
+        for rows, array in more:
+            other = np.flatnonzero(_flags(pc.not_equal(array, column.take(pa.array(rows)))))
+            for row, value in zip(rows[other].tolist(), array.take(pa.array(other)).to_pylist(), strict=True):
+                key = [name, value]
+                if key not in further.setdefault(row, []):
+                    further[row].append(key)
+        return column
 
     def _read_asset(self) -> None:
         import pyarrow as pa

@@ -11,18 +11,17 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
 from recon.core import ids
-from recon.core.errors import MoneyError
 from recon.core.model import ESCROW_STATES, STATUSES, Policy
-from recon.core.money import UNITS_MAX, decimal_text, parse_units
 from recon.core.registry import Registry, Token
-from recon.sources.payments.fields import FieldPaths, FieldPlace, stored_at
+from recon.sources.payments.fields import INDEXES_READ, FieldPaths, FieldPlace, array_in, stored_at
+from recon.sources.payments.stored_amounts import read_amount
 from recon.sources.providers.installed import rails_with_one_time_addresses
 
 RAW_MAX: Final = 200
@@ -32,7 +31,6 @@ DIRECTIONS: Final = ("in", "out", "refund")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _INT64 = 2**63
-_PPM = 1_000_000
 _NOT_HELD = frozenset({"", "none", "no", "false", "released", "cleared", "inactive", "off", "0"})
 _BLOCKED = frozenset(
     {"blocked", "block", "rejected", "reject", "denied", "deny", "sanctioned", "failed", "fail", "hit", "high_risk"}
@@ -164,39 +162,6 @@ def whole_number(value: object) -> int | None:
     return int(number) if isinstance(number, int) and -_INT64 <= number < _INT64 else None
 
 
-def amount_words(value: object) -> tuple[str | None, str | None]:
-    """The shortest decimal text of a stored amount, and the problem code when it has none."""
-    if value is None:
-        return None, "amount_missing"
-    number: object = value
-    if type(value).__name__ == "Decimal128":
-        number = value.to_decimal()  # type: ignore[attr-defined]
-    try:
-        if type(number) is str:
-            stripped = number.strip()
-            parse_units(stripped, decimals=78)
-            number = Decimal(stripped)
-        if isinstance(number, int | float | Decimal):
-            return decimal_text(int(number) if type(number).__name__ == "Int64" else number), None
-    except MoneyError as error:
-        large = "more digits" in str(error)
-        return None, "amount_too_large" if large else "amount_unreadable"
-    return None, "amount_unreadable"
-
-
-def bounds(units: int, tolerance: tuple[int, int]) -> tuple[int, int]:
-    """The least sum that covers an amount and the least that is too much, by parts per million below and above.
-
-    >>> bounds(1000, (50_000, 50_000))
-    (950, 1050)
-    >>> bounds(1000, (0, 0))
-    (1000, 1001)
-    """
-    below, above = tolerance
-    covered = max(1, -(-units * (_PPM - below) // _PPM))
-    return covered, units + 1 if above == 0 else -(-units * (_PPM + above) // _PPM)
-
-
 def is_set(value: object) -> bool:
     """Whether a mark (hold, test, demo, dispute) is on: true, a non-zero number, a word that does not deny it."""
     if type(value) is str:
@@ -316,6 +281,31 @@ class DocumentReader:
                 return value, candidate.path
         return None, None
 
+    def _all(
+        self,
+        document: Mapping[str, Any],
+        name: str,
+        provider: str | None,
+        read: Callable[[Any], Any],
+        shape: Callable[[Any], bool] | None,
+    ) -> dict[str, str]:
+        """Every usable value of a key, in the order of the candidates, with the path where it stands first."""
+        found: dict[str, str] = {}
+        for candidate, parts in self._candidates[name]:
+            if candidate.provider is not None and candidate.provider != provider:
+                continue
+            if found and candidate.path == "_id":
+                continue
+            head, index, _ = array_in(parts)
+            listed = stored_at(document, head) if index is not None else None
+            count = len(listed) if isinstance(listed, list) else INDEXES_READ
+            for place in candidate.at_each(max(count, 1)):
+                stored = stored_at(document, place.parts)
+                value = None if stored is None else read(stored)
+                if value is not None and (not candidate.shaped or shape is None or shape(value)):
+                    found.setdefault(value, place.path)
+        return found
+
     def _any(self, document: Mapping[str, Any], name: str, test: Callable[[Any], bool]) -> bool:
         return any(test(stored_at(document, parts)) for _, parts in self._candidates[name])
 
@@ -351,14 +341,18 @@ class DocumentReader:
 
     def _read_keys(self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str]) -> None:
         provider = row["provider"]
+        further: list[list[str]] = []
         for name, read, shape in (
             ("request_id", request_id_of, is_request_id),
             ("reference", reference_of, None),
             ("external_id", plain_text, None),
         ):
-            row[name], path = self._find(document, name, provider, read, shape)
-            if path:
-                paths[name] = path
+            found = self._all(document, name, provider, read, shape)
+            row[name] = next(iter(found), None)
+            if found:
+                paths[name] = found[row[name]]
+            further += [[name, value] for value in found if value != row[name]]
+        row["further_keys"] = further_text(further)
         recorded, path = self._find(document, "tx_hash", read=stored_value)
         row["tx_hash"] = ids.normalise_tx_hash(recorded) if type(recorded) is str else None
         row["tx_hash_raw"] = None if row["tx_hash"] else quoted(recorded)
@@ -423,15 +417,11 @@ class DocumentReader:
         row["reference_topic"] = ids.reference_topic(row["reference"]) if row["reference"] else None
 
     def _read_money(self, document: Mapping[str, Any], row: dict[str, Any], problems: set[str]) -> None:
-        row["expected_units"] = row["covered_from_units"] = row["overpaid_from_units"] = None
-        row["amount_text"], problem = amount_words(self._find(document, "amount")[0])
-        if problem is None and (row["amount_text"] == "0" or row["amount_text"].startswith("-")):
-            problem = "amount_not_positive"
-        if problem is None and row["decimals"] is not None:
-            units, problem = units_of(row["amount_text"], row["decimals"])
-            if units is not None:
-                row["expected_units"] = units
-                row["covered_from_units"], row["overpaid_from_units"] = bounds(units, self.tolerance(row["provider"]))
+        stored = self._find(document, "amount")[0]
+        row["amount_text"], problem, units = read_amount(
+            stored, decimals=row["decimals"], tolerance=self.tolerance(row["provider"])
+        )
+        row["expected_units"], row["covered_from_units"], row["overpaid_from_units"] = units or (None, None, None)
         if problem:
             problems.add(problem)
 
@@ -460,15 +450,6 @@ class DocumentReader:
             problems.add("date_unreadable")
 
 
-def units_of(text: str, decimals: int) -> tuple[int | None, str | None]:
-    """Base units of a plain decimal amount, or the problem code that says why there are none."""
-    try:
-        units = parse_units(text, decimals=decimals)
-    except MoneyError:
-        return None, "amount_too_fine"
-    return (None, "amount_too_large") if units > UNITS_MAX else (units, None)
-
-
 def split_coin(currency: str) -> tuple[str | None, str]:
     """SHKeeper names a coin by chain and symbol; a bare symbol has no chain.
 
@@ -493,6 +474,11 @@ def candidate_values(document: Mapping[str, Any], candidate: FieldPlace) -> list
             rest = parts[index + 1 :]
             return [stored_at(item, rest) for item in listed] if isinstance(listed, list) else []
     return [stored_at(document, parts)]
+
+
+def further_text(keys: Sequence[Sequence[str]]) -> str | None:
+    """Keys besides a row's first ones as :data:`recon.core.tables.PAYMENTS` holds them; None where there are none."""
+    return json.dumps(keys, ensure_ascii=False, separators=(",", ":")) if keys else None
 
 
 def request_id_of(value: object) -> str | None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -67,7 +67,9 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "sender": ("blockchain.sender", "metadata.requestNetwork.payerAddress", "metadata.payerAddress"),
         "reference": (
-            "metadata.requestNetwork.paymentReference", "paymentReference", "metadata.paymentReference", OWN,
+            "metadata.requestNetwork.paymentReference", "paymentReference", "metadata.paymentReference",
+            "paymentReferences.0", "metadata.paymentReferences.0", "metadata.requestNetwork.paymentReferences.0",
+            "metadata.requests.0.paymentReference", "metadata.attempts.0.paymentReference", OWN,
         ),
         "salt": ("metadata.requestNetwork.salt", "salt", "metadata.salt"),
         "approver": (
@@ -80,7 +82,8 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "request_id": (
             "metadata.requestNetwork.requestId", "requestId", "requestIds.0", "metadata.requestId",
-            "metadata.requestIds.0", "metadata.requestNetwork.requestIds.0", OWN,
+            "metadata.requestIds.0", "metadata.requestNetwork.requestIds.0", "metadata.requests.0.requestId",
+            "metadata.attempts.0.requestId", OWN,
         ),
         "external_id": (OWN,),
         "tx_hash": (
@@ -99,6 +102,12 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )  # fmt: skip
 """What is looked at when the configuration says nothing; requirements §2.4 is where the paths come from."""
+
+KEYS: Final = ("request_id", "reference", "external_id")
+"""Fields of which a row may have several values: every candidate counts, and an array with all its elements."""
+
+INDEXES_READ: Final = 3
+"""Elements of an array of keys that are read by columns; a document with more is read by itself."""
 
 SINGLE: Final = frozenset({"id", "status", "escrow_state", "created_at", "updated_at"})
 """Fields that windows, guards or writes are about: exactly one path each, never one of several."""
@@ -163,6 +172,17 @@ class FieldPlace:
         """The path in pieces."""
         return tuple(self.path.split("."))
 
+    def at_each(self, count: int) -> tuple[FieldPlace, ...]:
+        """The place at the first elements of the array that it looks into; itself where it looks into none.
+
+        >>> [place.path for place in FieldPlace("attempts.0.requestId").at_each(2)]
+        ['attempts.0.requestId', 'attempts.1.requestId']
+        """
+        head, index, rest = array_in(self.parts)
+        if index is None:
+            return (self,)
+        return tuple(replace(self, path=".".join((*head, str(n), *rest))) for n in range(index, index + count))
+
 
 @dataclass(frozen=True, slots=True)
 class FieldPaths:
@@ -220,13 +240,17 @@ def default_texts() -> dict[str, list[str]]:
     return listed
 
 
+def array_in(parts: Sequence[str]) -> tuple[Sequence[str], int | None, Sequence[str]]:
+    """What stands before the first array index of a path, the index, and what stands behind it."""
+    for at, part in enumerate(parts):
+        if part.isdigit():
+            return parts[:at], int(part), parts[at + 1 :]
+    return parts, None, ()
+
+
 def stored_path(path: str) -> str:
     """The path as a query or a projection may name it: cut before the first array index."""
-    parts = path.split(".")
-    for index, part in enumerate(parts):
-        if part.isdigit():
-            return ".".join(parts[:index])
-    return path
+    return ".".join(array_in(path.split("."))[0])
 
 
 def _outermost(paths: Iterable[str]) -> list[str]:

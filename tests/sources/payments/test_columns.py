@@ -83,7 +83,9 @@ def assert_equal(found: list[dict[str, Any]], expected: list[dict[str, Any]]) ->
 
 
 AMOUNTS = (
-    0, -0.0, 7, Int64(7), -7, Int64(2**40), Int64(-(2**63)), 10**12, 12.5, 0.1 + 0.2, "12.50", "012.5", "12.", ".5",
+    0, -0.0, 7, Int64(7), -7, Int64(2**40), Int64(-(2**63)), 10**12, 12.5, 0.1 + 0.2, 100 / 3, 57.0000001,
+    1234567.8900000001, 19.989999999999998, sum([0.1] * 300), 1e17 / 3, 5e-324, 1e21, 4398046.511103, "12.50",
+    "012.5", "12.", ".5",
     "0", "-1", "1e3", " 12.5 ", "12.5\n", "9999999.999999", "4398046.511104", "0.0000001", "1.2500000", "", "x",
     *map(Decimal128, ("12.50", "1.2500000", "0.000001", "0.0000001", "1E+3", "-1", "0", "NaN", "Infinity", "-0.00",
                       "4398046.511104", "9007199.254740993", "12345678901234567890.5", "1.0000000000000000001")),
@@ -98,6 +100,20 @@ def test_amounts_of_every_type_are_the_same_by_columns(currency: str) -> None:
     raws = [bson.encode(document) for document in documents]
     assert not odd_of(raws)
     assert rows_of_batch(RawBatch(b"".join(raws))) == rows_of(*map(RawDocument, raws))
+
+
+@pytest.mark.parametrize("tolerances", TOLERANCES)
+def test_doubles_that_were_computed_are_the_same_by_columns(tolerances: dict[str, tuple[int, int]]) -> None:
+    chance = random.Random(22)
+    made = [sum(round(chance.uniform(0, 10 ** (n % 9)), n % 7) for _ in range(1 + n % 4)) for n in range(300)]
+    documents = [
+        payment(_id=str(n), provider=("request.network", "shkeeper")[n % 2], amount={"amount": amount,
+                "currency": "USDT"}, blockchain={"network": ("bsc", "polygon")[n // 2 % 2]})
+        for n, amount in enumerate(made)
+    ]  # fmt: skip
+    raws = [bson.encode(document) for document in documents]
+    policy = replace(POLICY, tolerance_ppm=tolerances)
+    assert rows_of_batch(RawBatch(b"".join(raws)), policy) == rows_of(*map(RawDocument, raws), policy=policy)
 
 
 COUNTS = (

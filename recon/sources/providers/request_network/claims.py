@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeVar
 
 from recon.core.errors import MoneyError
@@ -27,7 +28,7 @@ from recon.core.ids import (
     normalise_tx_hash,
     reference_topic,
 )
-from recon.core.money import parse_units
+from recon.core.money import decimal_text, parse_units
 from recon.core.registry import Registry, Token
 from recon.sources.interface import ClaimKey
 from recon.sources.providers.claims import Row, Said, digest_of, fits, parse_ms, problem_text, text_or_none
@@ -427,12 +428,21 @@ def claim_of_request(
         "state": state,
         "state_raw": _raw(has_been_paid, words),
         "recipient": normalise_address(text_or_none(body.get("payee")) or ""),
+        "asked_amount": _plain_amount(body.get("requestAmount")),
         "tx_hashes": _joined({*payments.hashes, _hash(body.get("txHash"))}),
         "detection_source": _detection(body.get("detectionSource")) or payments.detection,
         "looked_up_at": at_ms,
         "digest": digest_of([body, sorted(piece.digest for piece in pieces)]),
     }
     return Said(row, _txs_of(row, pieces))
+
+
+def _plain_amount(value: object) -> str | None:
+    """An amount as plain decimal text without trailing zeros; None for what is none."""
+    try:
+        return decimal_text(Decimal(value)) if isinstance(value, str) and parse_units(value, decimals=78) else None
+    except (MoneyError, ArithmeticError):
+        return None
 
 
 def _words_of(pieces: Sequence[Piece], *more: str | None) -> list[str]:

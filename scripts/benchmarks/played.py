@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
@@ -55,16 +56,17 @@ def _blocks(request: Any) -> int:
 
 
 @contextmanager
-def played(tally: Tally, *, module: Any) -> Iterator[None]:
-    """Within it, every handler of a recorded world that ``module`` makes counts into ``tally``."""
+def played(tally: Tally, *, module: Any = None) -> Iterator[None]:
+    """Within it, every handler of a recorded world counts into ``tally``: where it is made, or as ``module`` has it."""
     with ExitStack() as stack:
-        for name, source in (
-            ("request_network_handler", "provider"),
-            ("shkeeper_handler", "provider"),
-            ("rpc_handler", "chain"),
+        for home, name, source in (
+            ("recon.sources.providers.request_network.recorded", "request_network_handler", "provider"),
+            ("recon.sources.providers.shkeeper.recorded", "shkeeper_handler", "provider"),
+            ("recon.sources.recorded.world", "rpc_handler", "chain"),
         ):
-            made = getattr(module, name)
-            stack.enter_context(patch.object(module, name, partial(_counting, made, tally, source)))
+            place = module or import_module(home)
+            made = getattr(place, name)
+            stack.enter_context(patch.object(place, name, partial(_counting, made, tally, source)))
         yield
 
 

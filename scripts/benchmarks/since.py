@@ -118,12 +118,11 @@ def _run(world: Path, uri: str, *, out: Path, selection: Any, since: Any = None)
     from recon.setup.settings import load_settings
     from recon.snapshots.take import take_snapshot
     from recon.sources.payments.mongo import MongoSettings, MongoStore
-    from recon.sources.recorded import world as recorded
 
     tally, settings = Tally(), load_settings(world / "recon.toml")
     rules = {"policy": settings.policy(), "registry": settings.registry()}
     store = MongoStore(MongoSettings(uri=uri))
-    with played(tally, module=recorded), open_sources(settings) as opened:
+    with played(tally), open_sources(settings) as opened:
         sources = replace(opened, store=_CountingStore(store, tally))
         began = time.process_time()
         taken = take_snapshot(sources, selection=selection, now=settings.now(), out=out, since=since, **rules)

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 
 from recon.simulation import World
-from recon.sources.providers.request_network import recorded as request_network
-from recon.sources.providers.shkeeper import recorded as shkeeper
+from recon.sources.providers.request_network.recorded import request_network_handler
+from recon.sources.providers.shkeeper.recorded import shkeeper_handler
 from recon.sources.recorded.format import RecordedChain
 from recon.sources.recorded.world import rpc_handler
 from tests.support.provider_servers import serve
@@ -86,8 +86,8 @@ def serving(world: World) -> Iterator[Addresses]:
     recorded = world.recorded
     with contextlib.ExitStack() as stack:
         yield Addresses(
-            stack.enter_context(serve(request_network.request_network_handler(recorded))),
-            stack.enter_context(serve(shkeeper.shkeeper_handler(recorded))),
+            stack.enter_context(serve(request_network_handler(recorded))),
+            stack.enter_context(serve(shkeeper_handler(recorded))),
             {
                 chain_id: stack.enter_context(serve(_posted(rpc_handler(recorded, chain_id))))
                 for chain_id in recorded.chains

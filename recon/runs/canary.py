@@ -68,7 +68,7 @@ def meant_verdicts(change: Change) -> frozenset[Verdict]:
     """What a row may be judged to be once its change is written, if nothing else is the matter with it.
 
     A correction heals its break. A dispute heals nothing: the money is as wrong as before, and the row is held until
-    somebody decides.
+    a person decides.
     """
     if any(item.path == PATHS["disputed"] for item in change.sets):
         return frozenset({change.verdict, Verdict.DISPUTE_HOLD})

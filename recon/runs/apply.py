@@ -82,7 +82,7 @@ class UnhealthyPlanError(RefusedError):
     def __init__(self, *, reasons: Sequence[str]) -> None:
         shown = "; ".join(reasons[:5]) or "it does not say that it is"
         super().__init__(
-            f"The plan's summary is not healthy ({shown}); nothing was written. Remove the cause and plan again, or "
+            f"The plan's evidence is incomplete ({shown}); nothing was written. Remove the cause and plan again, or "
             "name why it may be applied all the same with --accept-unhealthy REASON."
         )
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from recon.core.errors import ReconError, RefusedError, SourceError
 from recon.core.installed import Installed
+from recon.plans.history import load_history
 from recon.setup.open_sources import Opening
 from recon.setup.plugins import installed_providers, installed_stores
 from recon.setup.settings import Settings
@@ -60,10 +61,24 @@ def _checks(settings: Settings) -> Iterator[Check]:
             yield Check(
                 label, "warning", "No endpoint is configured: its payments stay unproven. Add one to [[chains]]."
             )
+    yield from _latest_evidence(settings)
     if not settings.chain_ids:
         yield Check(
             "chains", "warning", "No chain is configured, so nothing can be proven. Add [[chains]] to the file."
         )
+
+
+def _latest_evidence(settings: Settings) -> Iterator[Check]:
+    """What the latest plan found of its evidence: sources that answer may still know nothing of our payments."""
+    entries = [entry for entry in load_history(settings.output_dir).entries if entry.get("kind") == "correction"]
+    if not entries:
+        return
+    health, at = entries[-1].get("health") or {}, entries[-1].get("at") or "an unknown time"
+    if health.get("ok") is True:
+        yield Check("evidence", "ok", f"The latest plan ({at}) found its evidence complete.")
+    else:
+        reasons = "; ".join(map(str, health.get("reasons", ()))) or "it does not say why"
+        yield Check("evidence", "warning", f"The latest plan ({at}) found its evidence incomplete: {reasons}.")
 
 
 def _configuration(settings: Settings) -> Check:

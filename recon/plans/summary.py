@@ -115,22 +115,26 @@ class Summary:
         if any(row["source"] == "payments" and not row["complete"] for row in self.coverage):
             reasons.append("the payments themselves were not read completely")
         for provider in sorted(set(self.policy.providers) & self.answers.keys()):
-            reasons += self._doubts(provider, self.answers[provider])
+            mine = [row for row in self.coverage if row["source"] == provider]
+            reasons += [*_failed_often(provider, self.answers[provider], mine)]
+            reasons += [*_knows_none(provider, self.answers[provider], mine)]
         return {"ok": not reasons, "reasons": reasons}
 
-    def _doubts(self, provider: str, answers: Mapping[str, int]) -> Iterable[str]:
-        """Why what a provider answered is no good evidence, although it answered."""
-        mine = [row for row in self.coverage if row["source"] == provider]
-        failed = answers.get("failed", 0)
-        asked = max(failed, sum(row["items"] or 0 for row in mine if row["scope"] == "lookup"))
-        if failed >= FEW and failed * 100 > FAILED_SHARE_MAX_PERCENT * asked:
-            yield f"{failed} of {asked} look-ups at {provider} failed, over {FAILED_SHARE_MAX_PERCENT} %"
-        payments = answers.get("payments", 0)
-        has_answered = answers.get("not_found", 0) > 0 or any(row["complete"] for row in mine)
-        if payments >= FEW and not answers.get("known", 0) and has_answered:
-            yield (
-                f"{provider} knows none of our {payments} payments: it may be another account, or have lost its data"
-            )
+
+def _failed_often(provider: str, answers: Mapping[str, int], coverage: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Why what a provider did answer is not the whole, although it answered."""
+    failed = answers.get("failed", 0)
+    asked = max(failed, sum(row["items"] or 0 for row in coverage if row["scope"] == "lookup"))
+    if failed >= FEW and failed * 100 > FAILED_SHARE_MAX_PERCENT * asked:
+        yield f"{failed} of {asked} look-ups at {provider} failed, over {FAILED_SHARE_MAX_PERCENT} %"
+
+
+def _knows_none(provider: str, answers: Mapping[str, int], coverage: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Why "no such payment" is no evidence where a provider says it of every payment."""
+    payments = answers.get("payments", 0)
+    has_answered = answers.get("not_found", 0) > 0 or any(row["complete"] for row in coverage)
+    if payments >= FEW and not answers.get("known", 0) and has_answered:
+        yield f"{provider} knows none of our {payments} payments: it may be another account, or have lost its data"
 
 
 def answers_of(table: pa.Table) -> dict[str, dict[str, int]]:

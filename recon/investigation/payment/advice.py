@@ -1,6 +1,6 @@
 """What to do next about a cause, as it fits the payment: its direction, its state, and whether a plan would change it.
 
-Advice that does not fit costs money: a payout that is sent twice, dust that is "given back" to whoever sent it, a buyer
+Advice that does not fit costs money: a payout that is sent twice, dust that is "given back" to a poisoner, a buyer
 who is asked about money that we were to send. Pure; each function takes the facts and gives the sentence.
 """
 
@@ -72,7 +72,7 @@ def replay(f: Facts) -> str:
 
 
 def is_worthless(f: Facts, row: Mapping[str, Any]) -> bool:
-    """Whether a transfer is what anybody can send to look like a payment: nothing, dust, or an unknown token."""
+    """Whether a transfer is what any stranger can send to look like a payment: nothing, dust, or an unknown token."""
     if not row.get("token_known") or not row.get("amount_units"):
         return True
     return f.percent(row) < POISON_PERCENT
@@ -90,7 +90,7 @@ def astray(kept: str) -> Advice:
         if not f.is_incoming:
             return "Send nothing again. Find out at the provider's payout task what left and to whom."
         if rows and all(is_worthless(f, row) for row in rows):
-            return "Leave it: what came is worth next to nothing, and anybody can send it. Give nothing back."
+            return "Leave it: what came is worth next to nothing, and any stranger can send it. Give nothing back."
         return kept
 
     return advise
@@ -129,7 +129,7 @@ def too_much(f: Facts) -> str:
     further = sorted(f.valid, key=lambda link: link["t_time"] or 0)[1:]
     rows = [f.transfer(link) for link in further]
     if rows and all(is_worthless(f, row) for row in rows):
-        return f"{first}Leave the rest: it is next to nothing, and anybody can send it. Give nothing back."
+        return f"{first}Leave the rest: it is next to nothing, and any stranger can send it. Give nothing back."
     return f"{first}The excess is a review item of its own: agree with the buyer what becomes of it.".strip()
 
 
@@ -139,7 +139,7 @@ def part(f: Facts) -> str:
         return "Send nothing again. Find out at the provider's payout task why less left, and what is still owed."
     rows = [f.transfer(link) for link in f.valid]
     if rows and all(is_worthless(f, row) for row in rows):
-        return "Leave it: what came is next to nothing, and anybody can send it. Treat the payment as unpaid."
+        return "Leave it: what came is next to nothing, and any stranger can send it. Treat the payment as unpaid."
     if f.row["expired"] or not f.is_open:
         return "It has expired or is closed: agree with the buyer on the rest or a refund."
     return "Until it expires wait for the rest; then agree with the buyer on the rest or a refund."

@@ -23,9 +23,10 @@ from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, links_by_payment
 from recon.plans.limits import Limits, limits_hit
 from recon.plans.orphans import missing_local
-from recon.plans.summary import Summary
+from recon.plans.summary import Summary, answers_of
 from recon.sources.payments.fields import FieldPaths
 from recon.sources.providers.installed import providers
+from recon.verdicts.answers import provider_answers
 from recon.verdicts.engine import Engine, open_engine, usual_engine, usual_memory_bytes
 from recon.verdicts.judge import Judgement, horizon_of, judge, lost_rows
 
@@ -80,6 +81,7 @@ def make_plan(
     try:
         frames = snapshot.frames(running)
         judgement = judge(frames, running, horizon=horizon, policy=policy)
+        answers = provider_answers(frames, running)
         lost = lost_rows(frames, running) if snapshot.rows("orphans") else ()
     finally:
         running.close()
@@ -100,7 +102,9 @@ def make_plan(
         snapshot=snapshot.digest,
         window=dict(snapshot.manifest["selection"]),
         coverage=tuple(coverage),
-        summary=Summary(judgement, findings, coverage, policy, providers=tuple(providers())).as_dict(),
+        summary=Summary(
+            judgement, findings, coverage, policy, providers=tuple(providers()), answers=answers_of(answers)
+        ).as_dict(),
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Finding, Policy, Verdict
 from recon.verdicts.judge import Judgement
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FEW: Final = 3
+"""Fewer payments or failures than these tell nothing about a provider."""
+
+FAILED_SHARE_MAX_PERCENT: Final = 20
+"""More failed look-ups than this share, and what a provider did answer is not the whole."""
 
 _NOT_IN_SCOPE: Final = (Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
 _IDLE: Final = (Verdict.IN_TRANSIT, Verdict.ABANDONED)
@@ -25,6 +34,7 @@ class Summary:
         coverage: The coverage rows of the snapshot.
         policy: Which share of unproven payments is still sound.
         providers: Names of the sources that are providers.
+        answers: By provider, what it was asked and knew (:data:`recon.verdicts.answers.ANSWERS`).
     """
 
     judgement: Judgement
@@ -32,6 +42,7 @@ class Summary:
     coverage: Sequence[Mapping[str, Any]]
     policy: Policy
     providers: Sequence[str]
+    answers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def counts(self) -> Counter[str]:
@@ -94,7 +105,7 @@ class Summary:
         }
 
     def _health(self, payments: int, *, scoped: int, unproven: int) -> dict[str, Any]:
-        """Whether the numbers can be relied on, and why not."""
+        """Whether the evidence is complete enough to rely on the numbers, and why not."""
         most = self.policy.unproven_share_max_percent
         reasons = []
         if payments and not scoped:
@@ -103,7 +114,35 @@ class Summary:
             reasons.append(f"{unproven} of {scoped} payments are unproven, over {most} %")
         if any(row["source"] == "payments" and not row["complete"] for row in self.coverage):
             reasons.append("the payments themselves were not read completely")
+        for provider in sorted(set(self.policy.providers) & self.answers.keys()):
+            mine = [row for row in self.coverage if row["source"] == provider]
+            reasons += [*_failed_often(provider, self.answers[provider], mine)]
+            reasons += [*_knows_none(provider, self.answers[provider], mine)]
         return {"ok": not reasons, "reasons": reasons}
+
+
+def _failed_often(provider: str, answers: Mapping[str, int], coverage: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Why what a provider did answer is not the whole, although it answered."""
+    failed = answers.get("failed", 0)
+    asked = max(failed, sum(row["items"] or 0 for row in coverage if row["scope"] == "lookup"))
+    if failed >= FEW and failed * 100 > FAILED_SHARE_MAX_PERCENT * asked:
+        yield f"{failed} of {asked} look-ups at {provider} failed, over {FAILED_SHARE_MAX_PERCENT} %"
+
+
+def _knows_none(provider: str, answers: Mapping[str, int], coverage: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Why "no such payment" is no evidence where a provider says it of every payment."""
+    payments = answers.get("payments", 0)
+    has_answered = answers.get("not_found", 0) > 0 or any(row["complete"] for row in coverage)
+    if payments >= FEW and not answers.get("known", 0) and has_answered:
+        yield f"{provider} knows none of our {payments} payments: it may be another account, or have lost its data"
+
+
+def answers_of(table: pa.Table) -> dict[str, dict[str, int]]:
+    """Counts of :data:`recon.verdicts.answers.ANSWERS` by provider."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in table.to_pylist():
+        found[row["provider"]][row["what"]] = row["rows"]
+    return dict(found)
 
 
 def _sum(counts: Mapping[str, int], verdicts: Iterable[Verdict]) -> int:

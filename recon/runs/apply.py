@@ -18,7 +18,7 @@ from recon.core.model import Change, Plan, Target, Tier, Verdict
 from recon.plans.approvals import Approval, ApprovalPolicy, check_approvals
 from recon.plans.file import is_picked, seal_plan
 from recon.plans.limits import Limits, check_age, compared_rows, limits_hit
-from recon.runs.canary import BENIGN, canary_places, check_evidence, further_findings
+from recon.runs.canary import BENIGN, canary_places, check_evidence, further_findings, meant_verdicts
 from recon.runs.guard import RowClass, read_change
 from recon.runs.notes import RunNotes, outcome_body
 from recon.runs.pace import RunHooks, RunPace
@@ -42,6 +42,10 @@ from recon.runs.stores.payments import PaymentWriter
 from recon.runs.writing import READ_ROWS, Writing, chunks, read_again, row_of
 
 KINDS: Final = ("correction", "undo", "backfill")
+_HEALS_NOTHING: Final = {
+    "undo": "the correction of it was taken back",
+    "backfill": 'a backfill heals no break; "recon plan" judges this one',
+}
 NOT_AS_REVIEWED: Final = (Result.MOVED, Result.GONE, Result.BLOCKED, Result.UNPROVEN)
 
 
@@ -78,7 +82,7 @@ class UnhealthyPlanError(RefusedError):
     def __init__(self, *, reasons: Sequence[str]) -> None:
         shown = "; ".join(reasons[:5]) or "it does not say that it is"
         super().__init__(
-            f"The plan's summary is not healthy ({shown}); nothing was written. Remove the cause and plan again, or "
+            f"The plan's evidence is incomplete ({shown}); nothing was written. Remove the cause and plan again, or "
             "name why it may be applied all the same with --accept-unhealthy REASON."
         )
 
@@ -570,12 +574,12 @@ def _explain(
 ) -> str | None:
     if change.payment_id in moved:
         return "somebody wrote to the row after this run did"
-    if kind == "undo":
-        return "the correction of it was taken back"
-    if kind == "backfill":
-        return 'a backfill heals no break; "recon plan" judges this one'
+    if kind in _HEALS_NOTHING:
+        return _HEALS_NOTHING[kind]
     if verdict == Verdict.PROVIDER_BEHIND:
         return "the row is right now, and the provider does not say so yet"
+    if verdict in meant_verdicts(change):
+        return "the row is held until a person decides, as the change was meant to do"
     if verdict != change.verdict and verdict in named.get(change.payment_id, ()):
         return "the plan named it as a further finding"
     return None

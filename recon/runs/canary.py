@@ -8,6 +8,7 @@ from typing import Final
 
 from recon.core.errors import ReconError, RefusedError, StoppedError
 from recon.core.model import Change, Plan, Verdict
+from recon.core.registry.transitions import PATHS
 from recon.runs.pace import Judge, RunPace
 
 BENIGN: Final = frozenset(
@@ -63,21 +64,33 @@ def judge_canary(plan: Plan, changes: Sequence[Change], *, judge: Judge | None) 
         raise CanaryError(payment=payments[0], why=f"could not be judged again: {error}") from error
 
 
+def meant_verdicts(change: Change) -> frozenset[Verdict]:
+    """What a row may be judged to be once its change is written, if nothing else is the matter with it.
+
+    A correction heals its break. A dispute heals nothing: the money is as wrong as before, and the row is held until
+    a person decides.
+    """
+    if any(item.path == PATHS["disputed"] for item in change.sets):
+        return frozenset({change.verdict, Verdict.DISPUTE_HOLD})
+    return BENIGN | {Verdict.PROVIDER_BEHIND}
+
+
 def check_canary_verdict(change: Change, verdict: str | None, *, further: Collection[Verdict]) -> None:
-    """Refuse a written row whose break is still there, or that has another one by now.
+    """Refuse a written row that did not become what its change is meant to make of it.
 
     Args:
         verdict: What the row is judged to be now; None where it was not judged.
         further: What else the plan says of the payment, and what may show once the break is healed.
 
     Raises:
-        CanaryError: The row is not healed.
+        CanaryError: Its break is still there although it was to be healed, or it has another one by now.
     """
     if verdict is None:
         return
-    if verdict == change.verdict:
+    meant = meant_verdicts(change)
+    if verdict == change.verdict and verdict not in meant:
         raise CanaryError(payment=change.payment_id, why=f"is still {change.verdict} after it was written")
-    if verdict not in BENIGN | {Verdict.PROVIDER_BEHIND} and verdict not in further:
+    if verdict not in meant and verdict not in further:
         raise CanaryError(payment=change.payment_id, why=f"is {verdict} after it was written")
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from recon.core.errors import ReconError, RefusedError, SourceError
 from recon.core.installed import Installed
+from recon.plans.history import load_history
 from recon.setup.open_sources import Opening
 from recon.setup.plugins import installed_providers, installed_stores
 from recon.setup.settings import Settings
@@ -58,6 +59,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
             yield _attempt(label, lambda chain_id=chain_id: _says(opening.chain(chain_id)))  # type: ignore[misc]
         else:
             yield Check(label, "warning", _no_endpoint(settings, chain_id))
+    yield from _latest_evidence(settings)
     if not settings.chain_ids:
         yield Check(
             "chains", "warning", "No chain is configured, so nothing can be proven. Add [[chains]] to the file."
@@ -73,6 +75,19 @@ def _no_endpoint(settings: Settings, chain_id: int) -> str:
         f"No endpoint is configured: the word of {named} counts for its own payments there, to be picked by hand; all "
         "others stay unproven. Add an endpoint to [[chains]]."
     )
+
+
+def _latest_evidence(settings: Settings) -> Iterator[Check]:
+    """What the latest plan found of its evidence: sources that answer may still know nothing of our payments."""
+    entries = [entry for entry in load_history(settings.output_dir).entries if entry.get("kind") == "correction"]
+    if not entries:
+        return
+    health, at = entries[-1].get("health") or {}, entries[-1].get("at") or "an unknown time"
+    if health.get("ok") is True:
+        yield Check("evidence", "ok", f"The latest plan ({at}) found its evidence complete.")
+    else:
+        reasons = "; ".join(map(str, health.get("reasons", ()))) or "it does not say why"
+        yield Check("evidence", "warning", f"The latest plan ({at}) found its evidence incomplete: {reasons}.")
 
 
 def _configuration(settings: Settings) -> Check:

@@ -86,7 +86,7 @@ def generate_world(
         _plant(stage, stage.rng.choices(HEALTHY, [plant.rate for plant in HEALTHY])[0])
     add_noise(stage, payments, hostile=breaks != "none")
     stage.rng.shuffle(stage.documents)
-    return World(_recorded(stage, seed), tuple(sorted(stage.truths, key=lambda truth: truth.payment_id)))
+    return world_of(stage, seed=seed)
 
 
 def plant_world(*names: str, seed: int = 1) -> World:
@@ -101,7 +101,7 @@ def plant_world(*names: str, seed: int = 1) -> World:
         if name not in known:
             raise BreaksError(source="breaks", why=f"{name!r} is no known break")
         _plant(stage, known[name])
-    return World(_recorded(stage, seed), tuple(sorted(stage.truths, key=lambda truth: truth.payment_id)))
+    return world_of(stage, seed=seed)
 
 
 def _rates(breaks: Mapping[str, float] | Literal["default", "none"]) -> dict[str, float]:
@@ -133,6 +133,11 @@ def _plant(stage: Stage, plant: Plant) -> None:
         stage.plant(plant)
     else:
         CRAFTS[plant.craft](stage, plant)
+
+
+def world_of(stage: Stage, *, seed: int) -> World:
+    """What a stage holds by now as a world, with its truth."""
+    return World(_recorded(stage, seed), tuple(sorted(stage.truths, key=lambda truth: truth.payment_id)))
 
 
 def _recorded(stage: Stage, seed: int) -> RecordedWorld:

@@ -219,7 +219,7 @@ _HOLDS: Final = (
 _CHANGES: Final = (
     Condition("payable", "covered and not aml_hold and not refund_shown"),
     Condition("settled", "covered and complete"),
-    Condition("out_due", "not incoming and covered_by_chain and (releasing or open) and not released"),
+    Condition("out_due", "not incoming and covered_by_chain and (releasing or open) and not done_out"),
     Condition("behind", "(payable and incoming and open and unfunded) or out_due"),
     Condition("late", "payable and incoming and gave_up and came_late"),
     Condition(

@@ -35,7 +35,7 @@ def test_the_headline_says_what_a_payments_lead_asks_first() -> None:
     assert facts["payments"] == "2000"
     assert facts["breaks"] == "1"
     assert facts["breaks_auto"] == "1"
-    assert facts["health"] == "healthy"
+    assert facts["health"] == "complete"
     assert facts["value_at_risk"] == "1234567 USDC"
     assert facts["captured_not_credited"] == "1234567.5 USDC"
     assert facts["oldest_break"].startswith("2 h")
@@ -53,7 +53,7 @@ def test_money_of_one_symbol_with_other_decimals_on_two_chains_is_added_exactly(
 
 def test_an_unhealthy_summary_shouts_its_reasons() -> None:
     plan = with_summary(a_plan(), health={"ok": False, "reasons": ["8 % of payments are unproven"]})
-    assert facts_of(render_plan(plan))["health"] == "NOT HEALTHY: 8 % of payments are unproven"
+    assert facts_of(render_plan(plan))["health"] == "INCOMPLETE: 8 % of payments are unproven"
 
 
 def test_a_summary_with_nothing_in_it_still_makes_a_report() -> None:

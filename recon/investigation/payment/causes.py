@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Final
 
 from recon.core.model import Verdict
+from recon.investigation.payment import advice as a
 from recon.investigation.payment import signs as s
 from recon.investigation.payment.facts import Facts
 from recon.investigation.payment.signs import Sign
@@ -42,7 +43,7 @@ class Cause:
         title: What it is, in one sentence.
         weigh: How strongly the facts say so.
         signs: What supports and what contradicts it; only signs that hold are shown.
-        next_step: What the runbook says to do.
+        next_step: What the runbook says to do, or a function that fits it to the payment.
         source: Where that stands.
     """
 
@@ -50,7 +51,7 @@ class Cause:
     title: str
     weigh: Weigh
     signs: tuple[Sign, ...]
-    next_step: str
+    next_step: str | a.Advice
     source: str = "000 §3.8"
 
 
@@ -82,7 +83,7 @@ def rank_causes(facts: Facts) -> tuple[RankedCause, ...]:
                 strength=strength,
                 evidence_for=tuple(text for is_for, text in told if is_for),
                 evidence_against=tuple(text for is_for, text in told if not is_for),
-                next_step=cause.next_step,
+                next_step=a.said(cause.next_step, facts),
                 source=cause.source,
             )
         )
@@ -108,11 +109,6 @@ def _verdict(*verdicts: V) -> Weigh:
 
 
 _ASK: Final = "Take the same inspection again when the source answers; nothing is concluded before that."
-_REPLAY: Final = (
-    "Do not ask the buyer for a second payment. Find the captured delivery and replay it by delivery id; then see the "
-    "payment move, or reconcile it: recon plan --id, review, apply."
-)
-_RECONCILE: Final = "Reconcile the payment: recon plan --id, review, apply. The chain proves it."
 
 CAUSES: Final = (
     Cause("unreadable_row", "The stored row cannot be read.", _when(lambda f: f.verdict is V.MALFORMED_RECORD),
@@ -135,20 +131,19 @@ CAUSES: Final = (
                   (LIKELY, lambda f: not f.valid and f.is_open and bool(f.paid_siblings)),
                   (LIKELY, lambda f: f.has(V.COMPETING_PAYMENT))),
           (s.SIBLINGS, s.TWIN_CLAIM, s.NO_MONEY, s.COVERED),
-          "Find out which of the two the buyer meant; credit one, refund the other by hand.", "003 §2.2"),
+          a.TWINS, "003 §2.2"),
     Cause("shared_proof", "Another payment claims the same transfer or the same provider object.",
           _verdict(V.DUPLICATE_TX_HASH, V.DUPLICATE_PROVIDER_KEY, V.AMBIGUOUS), (s.VERDICT, s.COVERED),
-          "Freeze release of all payments that share it; decide by the buyer's proof which one it is.", "003 §2.2"),
+          a.SHARED, "003 §2.2"),
     Cause("release_unrecorded", "The release or refund is confirmed on chain and the row does not say so.",
           _when(lambda f: not f.is_incoming and f.verdict in (V.LOCAL_BEHIND, V.COORDINATOR_BLOCKED)),
-          (s.COVERED, s.ROW_STATE), "Pick the row in a plan and apply it; do not send the payout again.", "003 §2.4"),
+          (s.COVERED, s.ROW_STATE), a.unrecorded_release, "003 §2.4"),
     Cause("refund_disagrees", "Row and evidence disagree about a refund.", _verdict(V.REFUND_DRIFT),
-          (s.VERDICT, s.PROVIDER_SAYS), "Compare with the refund instruction; pick the row in a plan if it is proven.",
+          (s.VERDICT, s.PROVIDER_SAYS), a.refund,
           "003 §2.4"),
     Cause("release_stuck", "A release or refund was started and nothing on chain shows it.", _verdict(V.STUCK_RELEASE),
           (s.ROW_STATE, s.NO_MONEY, s.PROVIDER_SAYS),
-          "Check the payout task at the provider. If it failed, re-issue the instruction there; this tool sends "
-          "nothing.", "003 §2.4"),
+          a.release_again, "003 §2.4"),
     Cause("aml_hold", "Sanction or AML screening holds the payment.", _when(lambda f: f.has(V.AML_BLOCKED)),
           (s.AML, s.COVERED, s.MONEY_SEEN), "Leave it to compliance; a hit is never cleared by a tool.", "000 §3.8"),
     Cause("too_few_confirmations", "The money is there and not deep enough yet.",
@@ -159,9 +154,9 @@ CAUSES: Final = (
           _stages((PROVEN, lambda f: f.verdict is V.NETWORK_MISMATCH),
                   (LIKELY, lambda f: not f.valid and s.stray_elsewhere(f))),
           (s.WRONG_MONEY, s.STRAY, s.PROVIDER_DENIES),
-          "Operator review: never credit. Agree with the buyer on a refund on the chain it is on.", "003 §2.10"),
+          a.WRONG_CHAIN, "003 §2.10"),
     Cause("paid_wrong_token", "The money came in another token.", _when(lambda f: f.verdict is V.TOKEN_MISMATCH),
-          (s.WRONG_MONEY, s.PROVIDER_SAYS), "Operator review: never credit a token that was not asked for.",
+          (s.WRONG_MONEY, s.PROVIDER_SAYS), a.WRONG_TOKEN,
           "003 §2.10"),
     Cause("forwarder_holds_it", "The money waits at the request's forwarder; nobody has triggered it.",
           _when(lambda f: not f.valid and bool(f.at_forwarder)),
@@ -170,7 +165,7 @@ CAUSES: Final = (
           "request-network §6 19"),
     Cause("paid_wrong_recipient", "The money went to an address that is not this payment's.",
           _when(lambda f: f.verdict is V.RECIPIENT_MISMATCH), (s.WRONG_MONEY, s.PROVIDER_DENIES),
-          "Operator review: keep it pending. If the address is none of ours, the money is not ours.", "003 §2.10"),
+          a.WRONG_RECIPIENT, "003 §2.10"),
     Cause("wrong_reference", "The money came with another reference, or past the proxy with none.",
           _stages((PROVEN, lambda f: f.verdict is V.REFERENCE_MISMATCH),
                   (LIKELY, lambda f: not f.valid and bool(f.strays) and not f.is_gateway
@@ -178,13 +173,11 @@ CAUSES: Final = (
                   (LIKELY, lambda f: not f.valid and f.verdict in (V.LOOKUP_FAILED, V.MISSING_REFERENCE)
                    and f.reference_story is not None)),
           (s.REFERENCE, s.WRONG_MONEY, s.STRAY, s.PROVIDER_DENIES),
-          "Operator review. If the explained part shows that the money was meant for this payment, correct the stored "
-          "reference first; the credit follows from it.", "request-network §2"),
+          a.WRONG_REFERENCE, "request-network §2"),
     Cause("reverted_or_replaced", "The recorded transaction failed, was replaced, or is not on the chain.",
           _verdict(V.TX_REVERTED, V.REORGED, V.TX_NOT_FOUND, V.TX_HASH_MISMATCH),
           (s.RECORDED_FATE, s.VALID_ELSEWHERE, s.NO_MONEY),
-          "If another transfer proves the payment, plan the repair of the hash; otherwise ask the buyer for the "
-          "transaction that replaced it and run recon inspect --verify-proof on it.", "000 §3.4"),
+          a.recorded_hash, "000 §3.4"),
     Cause("lifi_settlement", "A bridge (LiFi) settled it: the provider is right and there is no proxy log.",
           _when(lambda f: not f.valid and f.provider_paid and bool(f.row["lifi"])),
           (s.PROVIDER_SAYS, s.NO_PROXY_LOG),
@@ -201,79 +194,78 @@ CAUSES: Final = (
                   (LIKELY, lambda f: f.safety is not None and f.is_open
                    and bool(f.valid or f.provider_paid) and not f.deliveries)),
           (s.SAFETY, s.SAFETY_UNMET, s.SAFETY_SATISFIED, s.DELIVERED_OK, s.DELIVERED_BAD),
-          "See which check holds it; once the evidence satisfies it, recon plan corrects the row.", "000 §3.8"),
+          a.then_correct("See which check holds it."), "000 §3.8"),
     Cause("rate_source_down", "The gateway stored the transaction and credited nothing (its rate source failed after "
           "the recalculation window, or the invoice has no amount).",
           _when(lambda f: "credit_lost" in f.provider_problems or (
               bool(f.listed_units) and f.claim is not None and f.claim["state"] == "unpaid")),
           (s.LISTED, s.COVERED, s.PROVIDER_SAYS),
-          "Credit it from the chain's proof; have the gateway's invoice corrected by hand, it never will by itself.",
+          a.then_correct("Have the gateway's invoice corrected by hand, it never will be by itself."),
           "shkeeper §2.4 3"),
     Cause("second_transfer_dropped", "Two transfers came in one transaction and the gateway kept one.",
           _when(lambda f: f.is_gateway and f.dropped_units > 0), (s.DROPPED, s.PROVIDER_SAYS, s.COVERED),
-          "The chain counts both: reconcile from it.", "shkeeper §2.4 1"),
+          a.then_correct("The chain counts both."), "shkeeper §2.4 1"),
     Cause("lost_credit", "Simultaneous notifications made the gateway lose a credit.",
           _when(lambda f: f.is_gateway and len(f.listed) > 1 and f.lost_credit_units > 0
                 and (f.balance_units or 0) > 0),
-          (s.LISTED, s.CLOSE_TOGETHER, s.PROVIDER_SAYS, s.COVERED), "The chain counts all: reconcile from it.",
+          (s.LISTED, s.CLOSE_TOGETHER, s.PROVIDER_SAYS, s.COVERED), a.then_correct("The chain counts all."),
           "shkeeper §2.4 4"),
     Cause("paid_other_contract", "It was paid through another version of the proxy, which the provider does not watch.",
           _stages((PROVEN, lambda f: f.other_contract is not None and not f.provider_paid),
                   (POSSIBLE, lambda f: f.other_contract is not None)),
-          (s.OTHER_CONTRACT, s.PROVIDER_DENIES, s.COVERED), _RECONCILE, "request-network §6 2"),
+          (s.OTHER_CONTRACT, s.PROVIDER_DENIES, s.COVERED), a.correct, "request-network §6 2"),
     Cause("indexer_behind", "The provider's indexer or node has not seen money that is on chain.",
           _stages((PROVEN, lambda f: f.provider_misses_money and not f.deliveries and not f.is_complete),
                   (LIKELY, lambda f: f.provider_misses_money)),
-          (s.PROVIDER_DENIES, s.MONEY_SEEN, s.RECENT, s.NOT_RECENT), "Wait an hour and ask the provider again; the "
-          "chain's proof stands by itself: recon plan --id.", "request-network §6 3"),
+          (s.PROVIDER_DENIES, s.MONEY_SEEN, s.RECENT, s.NOT_RECENT),
+          a.LAGGING, "request-network §6 3"),
     Cause("paid_late", "It was paid after it expired.",
           _stages((PROVEN, lambda f: f.verdict is V.LATE_PAYMENT),
                   (LIKELY, s.came_late)),
-          (s.LATE, s.ROW_STATE, s.COVERED), "Decide whether the order still stands: pick it in a plan, or refund.",
+          (s.LATE, s.ROW_STATE, s.COVERED), a.late,
           "003 §2.3"),
     Cause("closed_though_paid", "The money came in time, and from where the row stands no allowed step leads to paid.",
           _when(lambda f: f.is_incoming and f.verdict is V.COORDINATOR_BLOCKED), (s.ROW_STATE, s.COVERED),
-          "Pick it in a plan after looking at how the row came there (it was closed, or its escrow moved on).",
+          a.then_correct("Look at how the row came there (it was closed, or its escrow moved on)."),
           "000 §3.8"),
     Cause("paid_twice", "It was paid more than once.", _verdict(V.MULTIPLE_TRANSFERS), (s.SEVERAL, s.TOO_MUCH),
-          "Complete once; give the further transfer back by hand after asking the buyer.", "003 §2.2"),
+          a.too_much, "003 §2.2"),
     Cause("overpaid", "More than the amount came.", _verdict(V.OVERPAID), (s.TOO_MUCH, s.FEE_ONLY),
-          "Complete it; the excess is a review item of its own.", "003 §2.2"),
+          a.too_much, "003 §2.2"),
     Cause("paid_in_part", "Only a part of the amount came.", _verdict(V.UNDERPAID),
           (s.PART, s.PROVIDER_SAYS, s.EXPIRES),
-          "Until it expires wait for the rest; then agree with the buyer on the rest or a refund.", "003 §2.3"),
+          a.part, "003 §2.3"),
     Cause("signature_refused", "Deliveries came and were turned away as not genuine.",
           _when(lambda f: f.is_open and s.is_unverified(f)), (s.DELIVERED_BAD, s.SIGNATURE, s.COVERED),
           "Check the webhook secret and that the raw body is verified; then replay in dry run.", "003 §2.7"),
     Cause("webhook_refused", "The webhook came and was refused with 404: the backend found no payment to it.",
           _when(lambda f: f.is_open and 404 in f.answers and not f.was_accepted), (s.DELIVERED_BAD, s.COVERED,
                                                                                  s.KEYS_STORED),
-          "A correlation or configuration bug: compare the delivered ids with the stored ones. " + _REPLAY),
+          a.ids_then_replay),
     Cause("callback_waits_for_202", "The gateway waits for HTTP 202 and repeats its callback every minute.",
           _when(lambda f: f.is_gateway and f.is_open and bool(f.deliveries) and not f.was_accepted),
           (s.DELIVERED_BAD, s.COVERED), "Make the callback route answer exactly 202; the next try then settles it.",
           "shkeeper §3"),
     Cause("retries_exhausted", "The provider has used up its tries and will never call again.",
-          _when(lambda f: f.is_open and f.is_exhausted), (s.DELIVERED_BAD, s.RETRIES, s.COVERED), _REPLAY,
+          _when(lambda f: f.is_open and f.is_exhausted), (s.DELIVERED_BAD, s.RETRIES, s.COVERED), a.replay,
           "request-network §4 webhooks"),
     Cause("webhook_failed", "The webhook came and the backend answered with an error.",
           _when(lambda f: f.is_open and bool(f.deliveries) and not f.was_accepted and 404 not in f.answers
                 and not f.is_gateway),
-          (s.DELIVERED_BAD, s.COVERED), "See the backend's errors of that minute. " + _REPLAY, "003 §2.1"),
+          (s.DELIVERED_BAD, s.COVERED), a.errors_then_replay, "003 §2.1"),
     Cause("accepted_not_applied", "The webhook was accepted and the row did not move.",
           _when(lambda f: f.is_open and f.is_incoming and f.was_accepted and f.is_covered and f.safety is None,
                 LIKELY),
-          (s.DELIVERED_OK, s.COVERED, s.ROW_STATE), "See the backend's log for that delivery; then reconcile.",
+          (s.DELIVERED_OK, s.COVERED, s.ROW_STATE), a.then_correct("See the backend's log for that delivery."),
           "000 §3.8"),
     Cause("webhook_never_delivered", "No webhook for it ever came.",
           _stages((PROVEN, lambda f: s.is_undelivered(f) and s.records_reach_back(f)),
                   (LIKELY, s.is_undelivered)),
-          (s.NO_DELIVERY, s.RECORDS, s.COVERED, s.PROVIDER_MISSES), _REPLAY),
+          (s.NO_DELIVERY, s.RECORDS, s.COVERED, s.PROVIDER_MISSES), a.replay),
     Cause("delivery_unknown", "The money is there and the row did not follow; whether a webhook came is not known.",
           _when(lambda f: f.is_incoming and f.is_open and f.is_covered and not f.deliveries_known, LIKELY),
           (s.COVERED, s.ROW_STATE, s.NO_RECORDS),
-          "Name the delivery records with --deliveries, or read the access log: recon triage access-log. "
-          + _RECONCILE),
+          a.READ_RECORDS),
     Cause("could_not_ask", "A source gave no usable answer, so nothing can be concluded.",
           _verdict(V.LOOKUP_FAILED, V.UNPROVEN), (s.GAPS, s.VERDICT), _ASK, "003 §2.9"),
     Cause("nothing_to_look_up_by", "The row lacks what the payment must be looked up by.",
@@ -284,7 +276,7 @@ CAUSES: Final = (
           "Find out who completed it; release nothing before that.", "003 §2.6"),
     Cause("row_lags_in_detail", "The payment is settled; a detail of the row is behind.",
           _verdict(V.MISSING_TX_HASH, V.ESCROW_DRIFT, V.STATUS_DRIFT, V.CONFIRMATIONS_STALE),
-          (s.VERDICT, s.COVERED), "recon plan corrects it.", "000 §3.4"),
+          (s.VERDICT, s.COVERED), a.correct, "000 §3.4"),
     Cause("fee_elsewhere", "The fee went to an address that is none of ours.", _verdict(V.FEE_MISMATCH), (s.VERDICT,),
           "Compare with the request that was made.", "request-network §6 10"),
     Cause("never_paid", "Nobody has paid.",

@@ -10,7 +10,7 @@ from recon.reports.model import Column, Fact, Report, Table
 
 _COLUMNS = (
     Column("at", "when", "time"), Column("target", "target"), Column("payments", "payments", "count"),
-    Column("breaks", "breaks", "count"), Column("new", "new", "count"), Column("health", "health"),
+    Column("breaks", "breaks", "count"), Column("new", "new", "count"), Column("health", "evidence"),
     Column("complete", "evidence"), Column("blocking", "blocking"), Column("digest", "plan", "id"),
     Column("plan", "file", "id"),
 )  # fmt: skip
@@ -46,7 +46,7 @@ def _row(entry: Mapping[str, Any], *, new: int | None) -> tuple[str, ...]:
         str(entry.get("payments") or 0),
         str(entry.get("break_count") or 0),
         str(news.get("new", "?" if new is None else new)),
-        "healthy" if health.get("ok") else "NOT HEALTHY",
+        "complete" if health.get("ok") else "INCOMPLETE",
         "complete" if entry.get("complete") else "INCOMPLETE",
         _blocking_text(entry.get("blocking") or {}),
         str(entry.get("digest") or "")[:12],

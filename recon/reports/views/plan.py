@@ -215,7 +215,7 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
             for tier in BREAK_TIERS
         ),
         Fact("wait", f"waiting: {TIER_TEXT[Tier.WAIT]}, no break", str(tiers[Tier.WAIT]), "count"),
-        Fact("health", "health", "healthy" if healthy else f"NOT HEALTHY: {reasons or 'no reason given'}",
+        Fact("health", "evidence", "complete" if healthy else f"INCOMPLETE: {reasons or 'no reason given'}",
              alarm=not healthy),
         Fact("value_at_risk", "money at risk", _money(plan, "value_at_risk"), "amounts"),
         Fact("captured_not_credited", "captured, not credited", _money(plan, "captured_not_credited"), "amounts"),
@@ -226,7 +226,7 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
     if limits := summary.get("limits_hit"):
         facts.append(Fact("limits_hit", "an apply would stop at", " ".join(map(str, limits)), alarm=True))
     facts.append(Fact("window", "window", window_text(plan.window), "text"))
-    facts.append(Fact("complete", "evidence", "complete" if not has_gaps(plan) else
+    facts.append(Fact("complete", "coverage", "complete" if not has_gaps(plan) else
                       "INCOMPLETE: see what was not checked", alarm=has_gaps(plan)))  # fmt: skip
     facts.append(Fact("valid_until", "plan valid until", plan.expires_at, "time"))
     facts.append(Fact("digest", "digest", plan.digest, "id"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -28,6 +29,7 @@ RAW_MAX: Final = 200
 """Longest piece of a stored word that is quoted on a row, in characters."""
 
 DIRECTIONS: Final = ("in", "out", "refund")
+_CAIP_19 = re.compile(r"(eip155:[0-9]{1,18})/erc20:(0x[0-9a-fA-F]{40})\Z")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _INT64 = 2**63
@@ -258,6 +260,16 @@ class DocumentReader:
             self._chains[word] = self._registry.chain_id(word)
         return self._chains[word]
 
+    def _coin(self, currency: str) -> tuple[str | None, str]:
+        """Chain and symbol of a coin: ``BNB-USDT``, ``USDC-base`` or ``eip155:56/erc20:0x...``."""
+        caip = _CAIP_19.match(currency.strip())
+        if caip:
+            return caip[1], caip[2].lower()
+        chain, symbol = split_coin(currency)
+        if chain is not None and self.chain_of(chain) is None and self.chain_of(symbol) is not None:
+            return symbol, chain
+        return chain, symbol
+
     def tolerance(self, provider: str) -> tuple[int, int]:
         """Parts per million below and above the expected amount that a provider accepts."""
         return self._policy.tolerance_ppm.get(provider, (0, 0))
@@ -361,9 +373,8 @@ class DocumentReader:
 
     def asset(self, currency: object, *, network: object, address: str | None) -> RowAsset:
         """What a stored currency, network and token address mean together."""
-        chain_id, coin_chain, symbol = self.chain_of(network), None, None
-        if type(currency) is str:
-            coin_chain, symbol = split_coin(currency)
+        chain_id = self.chain_of(network)
+        coin_chain, symbol = self._coin(currency) if type(currency) is str else (None, None)
         from_coin = network is None and coin_chain is not None
         if from_coin:
             chain_id = self.chain_of(coin_chain)
@@ -371,7 +382,10 @@ class DocumentReader:
             return RowAsset(token=address, problem="network_missing" if network is None else "network_unknown")
         word = address
         if address is None and symbol is not None:
-            word = symbol if coin_chain is None or self.chain_of(coin_chain) == chain_id else str(currency)
+            is_here = coin_chain is None or self.chain_of(coin_chain) == chain_id
+            # A whole word that is known, such as a configured alias, goes before what its parts say.
+            whole = str(currency).strip()
+            word = symbol if is_here and self.token_of(chain_id, whole) is None else whole
         token = self.token_of(chain_id, word) if word else None
         if token is None:
             return RowAsset(chain_id, token=address_of(word), problem="token_unknown", chain_from_coin=from_coin)

@@ -61,6 +61,7 @@ class Dossier:
         delivery_sources: Where delivery records were looked for; without any, what was delivered is unknown.
         forwarders: Those that a factory made for its reference: ``address``, and the ``tx_hash`` that made it.
         not_asked: What could not be asked, one sentence each.
+        fields: Where each field of a row was looked for.
         is_afresh: Whether the chains were asked about this payment's addresses, which a snapshot's window is not.
     """
 
@@ -76,6 +77,7 @@ class Dossier:
     forwarders: tuple[Row, ...] = ()
     not_asked: tuple[str, ...] = ()
     is_afresh: bool = True
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def rows(self, name: str) -> tuple[Row, ...]:
         """The rows of one table."""
@@ -127,7 +129,11 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
     row |= _claimed(row, dossier.rows("claims"))
     whole = tuple(exact_row(link) for link in links.to_pylist())
     describer = Describer(
-        registry=registry, policy=dossier.policy, links={payment["payment_id"]: whole}, now_ms=dossier.now_ms
+        registry=registry,
+        policy=dossier.policy,
+        links={payment["payment_id"]: whole},
+        now_ms=dossier.now_ms,
+        fields=dossier.fields,
     )
     exact = exact_row(row)
     return Judged(exact, whole, describer.finding(exact))

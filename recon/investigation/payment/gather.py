@@ -372,6 +372,7 @@ def _from_snapshot(
         tables=tables,
         documents=documents,
         not_asked=tuple(found.failed),
+        fields=snapshot.manifest.get("fields", {}),
     )
     looked = [row for row in dossier.rows("coverage") if row["source"] == "deliveries"]
     kept = [_records_text(row) for row in looked if row["complete"] or row["done_from"] is not None]

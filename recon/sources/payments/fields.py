@@ -59,7 +59,8 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "derivedDestination.address", "metadata.derivedDestination.address",
             "metadata.requestNetwork.destination.address", OWN,
             "metadata.requestNetwork.destinationAddress", "metadata.requestNetwork.paymentAddress",
-            "blockchain.receiver",
+            "metadata.requestNetwork.payee", "metadata.destination.address", "destination.address",
+            "metadata.paymentAddress", "metadata.depositAddress", "metadata.payee", "blockchain.receiver",
         ),
         "payout_recipient": (
             "metadata.payout.address", "metadata.payoutAddress", "metadata.recipientAddress",

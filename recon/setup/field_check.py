@@ -16,7 +16,7 @@ from recon.core.ids import normalise_address, normalise_reference, normalise_tx_
 from recon.core.model import Policy
 from recon.core.registry import Registry
 from recon.sources.payments.documents import DocumentReader, is_request_id, plain_document
-from recon.sources.payments.fields import FieldPaths
+from recon.sources.payments.fields import PATHS_MAX, FieldPaths
 from recon.sources.providers.installed import names_asked_by
 
 Pair = tuple[Mapping[str, Any], Mapping[str, Any]]

@@ -222,6 +222,11 @@ class FieldPaths:
         """The first path of a field; the only one for the fields in :data:`SINGLE`."""
         return self.candidates[name][0].path
 
+    def array_ends(self) -> list[str]:
+        """Where the first element of each array of keys stands that is not read by columns."""
+        found = [array_in(place.parts) for name in KEYS for place in self.of(name)]
+        return [".".join((*head, str(index + INDEXES_READ))) for head, index, _ in found if index is not None]
+
     def texts(self) -> dict[str, list[str]]:
         """Every field's list as the configuration writes it: what :meth:`with_overrides` reads back."""
         return {name: [each.text for each in several] for name, several in self.candidates.items() if name != "id"}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recon.core.money import meant_text, nearest_units, slack_units
-from recon.sources.payments.stored_amounts import between_units, read_amount
+from recon.sources.payments.stored_amounts import between_units
 from tests.support.payment_documents import row_of
 
 
@@ -24,16 +24,16 @@ from tests.support.payment_documents import row_of
     ],
 )  # fmt: skip
 def test_noise_of_a_double_is_the_amount_that_was_meant(stored: float, units: int) -> None:
-    assert read_amount(stored, decimals=6)[1:] == (None, (units, units, units + 1))
+    assert exact_amount(stored, decimals=6)[1:] == (None, (units, units, units + 1))
 
 
 def test_a_double_that_holds_all_its_digits_keeps_them() -> None:
-    assert (read_amount(9007199254.740993, decimals=6)[2] or (0,))[0] == 9_007_199_254_740_993
+    assert (exact_amount(9007199254.740993, decimals=6)[2] or (0,))[0] == 9_007_199_254_740_993
 
 
 @pytest.mark.parametrize("stored", [100 / 3, 57.0000001, 5e-324, "0.30000000000000004", Decimal128("33.3333333")])
 def test_what_is_no_whole_number_of_units_stays_a_problem(stored: Any) -> None:
-    assert read_amount(stored, decimals=6)[1:] == ("amount_too_fine", None)
+    assert exact_amount(stored, decimals=6)[1:] == ("amount_too_fine", None)
 
 
 @pytest.mark.parametrize("network", ["bsc", "base"])
@@ -49,7 +49,7 @@ def test_a_few_wei_are_neither_too_little_nor_too_much(network: str) -> None:
 
 def test_text_and_decimals_are_exactly_what_they_say() -> None:
     for stored in ("0.3", Decimal128("0.3"), 3):
-        units, covered, overpaid = read_amount(stored, decimals=18)[2] or (0, 0, 0)
+        units, covered, overpaid = exact_amount(stored, decimals=18)[2] or (0, 0, 0)
         assert (covered, overpaid) == (units, units + 1)
 
 
@@ -61,7 +61,7 @@ def test_what_was_meant_is_within_two_units_in_the_last_place(number: float) -> 
 @given(st.integers(1, 10**12), st.integers(1, 10**12), st.integers(0, 6))
 def test_the_sum_of_two_amounts_means_their_exact_sum(one: int, other: int, places: int) -> None:
     exact = Fraction(one + other, 10**places)
-    units = read_amount(one / 10**places + other / 10**places, decimals=6)[2]
+    units = exact_amount(one / 10**places + other / 10**places, decimals=6)[2]
     assert units is not None
     assert abs(units[0] - exact * 10**6) <= slack_units(float(exact), decimals=6) + (exact * 10**6 > 10**15)
 

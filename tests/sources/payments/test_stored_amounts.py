@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recon.core.money import meant_text, nearest_units, slack_units
-from recon.sources.payments.stored_amounts import between_units
+from recon.sources.payments.stored_amounts import between_units, exact_amount
 from tests.support.payment_documents import row_of
 
 

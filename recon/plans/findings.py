@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.sources.payments.fields import FieldPlace
+from recon.sources.providers.installed import names_asked_by
 from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
 
 Row = Mapping[str, Any]
@@ -44,6 +46,7 @@ class Describer:
         links: By payment, its rows of :data:`recon.verdicts.judge.LINKS`.
         now_ms: Ages count to here.
         rules: Those by which the rows were judged.
+        fields: Where each field of a row was looked for, as a configuration writes it; empty where nobody knows.
     """
 
     registry: Registry
@@ -51,6 +54,7 @@ class Describer:
     links: Mapping[str, Sequence[Row]]
     now_ms: int
     rules: RuleBook = RULE_BOOK
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def finding(self, row: Row) -> Finding:
         """The finding of one break."""
@@ -105,7 +109,7 @@ class Describer:
             "provider_state": _first_of(row, "claim_state_raw", "claim_state", otherwise="nothing"),
             "held_by": _holder(row),
             "who": _silent(row),
-            "missing": _missing(row),
+            "missing": _missing(row, self.fields),
             "age": _spelled(age_s),
             "what": "object",
         }
@@ -203,9 +207,22 @@ def _silent(row: Row) -> str:
     return "The chain" if row["hash_unanswered"] and not row["unasked"] else f"Provider {row['provider']}"
 
 
-def _missing(row: Row) -> str:
-    names = [name for name in ("recipient", "reference", "request_id", "external_id") if not row[name]]
-    return ", ".join(names) + " not stored" if names else "a usable key"
+def _missing(row: Row, fields: Mapping[str, Sequence[str]]) -> str:
+    """What the row lacks of all that its provider is asked by, and the paths at which it was looked for."""
+    wanted = ("recipient", *sorted(names_asked_by(row["provider"]), reverse=True))
+    names = [name for name in wanted if not row[name]]
+    if not names:
+        return "a usable key"
+    looked = dict.fromkeys(path for name in names for path in _looked_at(fields.get(name, ()), row["provider"]))
+    return ", ".join(names) + " not stored" + (f"; looked at {', '.join(looked)}" if looked else "")
+
+
+def _looked_at(places: Sequence[str], provider: str | None) -> Iterator[str]:
+    """The paths among candidates that count for a provider."""
+    for text in places:
+        place = FieldPlace.parse(text)
+        if place.provider in (None, provider):
+            yield place.path
 
 
 def _field_views(row: Row, links: Sequence[Row]) -> Iterable[FieldView]:

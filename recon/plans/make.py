@@ -86,7 +86,8 @@ def make_plan(
     finally:
         running.close()
     searched = all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", "claimants"))
-    describer = Describer(registry=registry, policy=policy, links={}, now_ms=snapshot.taken_at_ms)
+    looked = snapshot.manifest.get("fields", {})
+    describer = Describer(registry=registry, policy=policy, links={}, now_ms=snapshot.taken_at_ms, fields=looked)
     with many_objects():
         written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
     findings, changes, left_alone = written

@@ -14,6 +14,7 @@ from typing import Literal
 from recon.core.errors import ReconError, RefusedError, SourceError
 from recon.core.installed import Installed
 from recon.plans.history import load_history
+from recon.setup.field_check import SAMPLE, fields_found
 from recon.setup.open_sources import Opening
 from recon.setup.plugins import installed_providers, installed_stores
 from recon.setup.settings import Settings
@@ -48,7 +49,10 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _configuration(settings)
     yield _output(settings)
     yield _installed()
-    yield _attempt("database", lambda: _store_says(settings, opening))
+    database = _attempt("database", lambda: _store_says(settings, opening))
+    yield database
+    if database.state != "failed":
+        yield from _fields(settings, opening)
     for name in settings.providers:
         yield _attempt(name, lambda name=name: _says(opening.claim(name)))  # type: ignore[misc]
     if not settings.providers:
@@ -141,6 +145,26 @@ def _store_says(settings: Settings, opening: Opening) -> str:
         return f"The recorded world {settings.target_name or identity.database} can be read."
     finally:
         _close(store)
+
+
+def _fields(settings: Settings, opening: Opening) -> Iterator[Check]:
+    """Whether the fields that payments are looked up by are found in the newest documents."""
+    store = opening.store()
+    sample = getattr(store, "sample", None)
+    try:
+        documents = [] if sample is None else sample(SAMPLE)
+    except ReconError as error:
+        yield Check("fields", "warning", f"No documents could be read to look for fields in them: {error}")
+        return
+    finally:
+        _close(store)
+    found = fields_found(documents, fields=opening.fields, registry=settings.registry(), policy=settings.policy())
+    missing = [each for each in found if each.is_missing]
+    for each in missing:
+        yield Check(f"field {each.name}", "warning", each.says)
+    if documents and not missing:
+        counts = ", ".join(f"{each.name} {each.found} of {each.of}" for each in found if each.of)
+        yield Check("fields", "ok", f"Found in the newest {len(documents)} payments: {counts or 'none in scope'}.")
 
 
 def _says(source: object) -> str:

@@ -76,6 +76,7 @@ fee_recipients = []
 # address = "0x0000000000000000000000000000000000000001"
 # symbol = "TST"
 # decimals = 18
+# aliases = ["TST-bsc"]  # other words for it in rows and at providers
 #
 # [[emitters]]
 # chain_id = 56

@@ -147,12 +147,16 @@ class MerchantSection(Section):
 
 
 class TokenSection(Section):
-    """``[[tokens]]``: a token contract the registry does not know, or knows otherwise."""
+    """``[[tokens]]``: a token contract the registry does not know, or knows otherwise.
+
+    ``aliases`` are other words for it that rows or providers use, such as ``USDC-matic``.
+    """
 
     chain_id: Whole
     address: AddressText
     symbol: str = Field(min_length=1, max_length=20)
     decimals: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=77)]
+    aliases: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = ()
 
 
 class EmitterSection(Section):

@@ -31,6 +31,7 @@ from recon.setup.file import (
     ChainSection,
     MissingSecretError,
     SettingsFile,
+    TokenSection,
     WindowError,
     WrongSettingError,
     parse_settings,
@@ -173,7 +174,9 @@ class Settings:
         return extend_registry(
             known,
             chains=tuple(self._chain_facts(known, chain) for chain in self.values.chains),
-            tokens=tuple(Token(t.chain_id, t.address, t.symbol, t.decimals) for t in self.values.tokens),
+            tokens=tuple(
+                Token(t.chain_id, t.address, t.symbol, t.decimals, _aliases(known, t)) for t in self.values.tokens
+            ),
             emitters=tuple(
                 Emitter(e.chain_id, e.address, e.kind, e.version, e.created_block) for e in self.values.emitters
             ),
@@ -374,3 +377,9 @@ def _read_world(folder: Path, name: str) -> dict[str, Any]:
         why = error.strerror if isinstance(error, OSError) else str(error) or type(error).__name__
         raise WrongSettingError(path=name, key="recorded.path", why=f"no recorded world is there ({why})") from error
     return world
+
+
+def _aliases(known: Registry, token: TokenSection) -> tuple[str, ...]:
+    """The words for a configured token: those that the configuration gives, and those that are known."""
+    shipped = known.tokens.get((token.chain_id, token.address))
+    return tuple(dict.fromkeys((*token.aliases, *(shipped.aliases if shipped else ()))))

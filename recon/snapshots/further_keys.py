@@ -4,7 +4,7 @@ It is made of ``payments.further_keys``, a cell for each payment, so that the ma
 version that did not read them has neither, and no payment in it has further keys.
 
 >>> rows = [{"payment_id": "p", "further_keys": '[["external_id","x"]]'}, {"payment_id": "q", "further_keys": None}]
->>> [(row["payment_id"], row["field"], row["value"]) for row in keys_of(rows)]
+>>> [(row["payment_id"], row["field"], row["value"]) for row in further_keys_of(rows)]
 [('p', 'external_id', 'x')]
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLUMN: Final = "further_keys"
 
 
-def keys_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def further_keys_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Rows of :data:`recon.core.tables.KEYS` for some payments."""
     for row in rows:
         for field, value in json.loads(row.get(COLUMN) or "[]"):
@@ -41,7 +41,7 @@ def keys_in(*tables: pa.Table) -> list[dict[str, Any]]:
     for table in tables:
         if COLUMN in table.column_names:
             held = table.select(["payment_id", COLUMN])
-            found += keys_of(held.filter(held[COLUMN].is_valid()).to_pylist())
+            found += further_keys_of(held.filter(held[COLUMN].is_valid()).to_pylist())
     return found
 
 
@@ -57,4 +57,4 @@ def keys_in_file(payments: Path) -> list[dict[str, Any]]:
         held = rows.filter(f"{COLUMN} is not null").select(f"payment_id, {COLUMN}").order("payment_id").fetchall()
     finally:
         connection.close()
-    return list(keys_of({"payment_id": payment_id, COLUMN: keys} for payment_id, keys in held))
+    return list(further_keys_of({"payment_id": payment_id, COLUMN: keys} for payment_id, keys in held))

@@ -19,7 +19,7 @@ from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.asked_amounts import with_asked_amounts
 from recon.snapshots.further_keys import keys_in
-from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in
+from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
 from recon.sources.interface import (
     ChainQuestion,
@@ -85,19 +85,13 @@ class SecondReading:
         claimed = [*told, *self._ask_providers(asked, further)]
         again = with_asked_amounts(again, [row for reading in claimed for row in rows_in(reading, "claims")])
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
-        for chain_id, tx_hash in zip(again["chain_id"].to_pylist(), again["tx_hash"].to_pylist(), strict=True):
-            if tx_hash:
-                hashes[chain_id].add(tx_hash)
+        _add_hashes(hashes, again, is_incoming=True)
         said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
         wanted = _keys_of(breaks, hashes, again, said)
-        for row in breaks:
-            for name, value in further.get(row["payment_id"], ()):
-                wanted[name].add(value)
+        _add_keys(wanted, breaks, further)
         context = self._context(wanted, known=_ids_in(writer.file("payments")))
-        for row in context.select(["direction", "chain_id", "tx_hash"]).to_pylist():
-            # A refund or payout elsewhere in the collection counts only if its transaction shows it.
-            if row["direction"] != "in" and row["tx_hash"]:
-                hashes[row["chain_id"]].add(row["tx_hash"])
+        # A refund or payout elsewhere in the collection counts only if its transaction shows it.
+        _add_hashes(hashes, context, is_incoming=False)
         chained = self._ask_chains(hashes, breaks)
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_keys(writer, again, context, gone=None if documents is None else breaks)
@@ -239,6 +233,21 @@ class SecondReading:
             Coverage("payments", "claimants", complete=problem is None, items=len(found), problem=problem)
         )
         return _rows_table(self._rows_of(found[payment_id] for payment_id in sorted(found)))
+
+
+def _add_keys(
+    wanted: dict[str, set[str]], breaks: Sequence[Row], further: Mapping[str, Sequence[tuple[str, str]]]
+) -> None:
+    for row in breaks:
+        for name, value in further.get(row["payment_id"], ()):
+            wanted[name].add(value)
+
+
+def _add_hashes(hashes: dict[int | None, set[str]], rows: pa.Table, *, is_incoming: bool) -> None:
+    """Add the transactions that rows record; those of incoming rows only where they are asked for."""
+    for row in rows.select(["direction", "chain_id", "tx_hash"]).to_pylist():
+        if row["tx_hash"] and (is_incoming or row["direction"] != "in"):
+            hashes[row["chain_id"]].add(row["tx_hash"])
 
 
 def _held_in(keys: Any) -> list[dict[str, Any]]:

@@ -133,3 +133,22 @@ def test_what_a_configuration_adds_replaces_what_has_the_same_key() -> None:
 
 def test_polygon_is_not_believed_about_finality() -> None:
     assert [chain_id for chain_id in MAIN_CHAINS if not registry.chains[chain_id].trusts_finalized_tag] == [137]
+
+
+@pytest.mark.parametrize(
+    ("word", "chain_id"),
+    [
+        ("eip155:56", 56), ("EIP155:8453", 8453), ("eip155:999999", None), ("polygon-mainnet", 137),
+        ("Polygon Mainnet", 137), ("ARBITRUM_ONE", 42161), ("arbitrum-mainnet", 42161), ("ethereum_mainnet", 1),
+        ("bnb-mainnet", 56), ("base-sepolia", None), ("-mainnet", None), ("solana:mainnet", None),
+    ],
+)  # fmt: skip
+def test_networks_have_many_names(word: str, chain_id: int | None) -> None:
+    assert registry.chain_id(word) == chain_id
+
+
+def test_a_token_is_known_by_its_aliases() -> None:
+    native = registry.token(137, "USDCn")
+    assert native is not None and native.symbol == "USDC"
+    named = replace(native, aliases=("USDC-pos",))
+    assert extend_registry(registry, tokens=(named,)).token(137, "usdc-POS") == named

@@ -21,7 +21,7 @@ from recon.verdicts.judge import Judgement, horizon_of, judge
 from recon.verdicts.rules import RULE_BOOK, RuleBook, findings_of
 from tests.support.builders import NOW_MS, Row, full_coverage, tables
 
-JUDGED_TABLES = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
+JUDGED_TABLES = ("payments", "keys", "context", "claims", "claim_txs", "transfers", "transactions")
 
 
 def judgement_of(

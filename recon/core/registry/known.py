@@ -28,17 +28,29 @@ FORWARDER_CREATED = "0xb3f4a2fbcfdb092b801614aff3a3c369aa8b488724fc598488423b3f3
 TEST_PROVIDER = "test"
 """The provider word of rows that no money belongs to; nothing is asked about them."""
 
+_CAIP_2 = re.compile(r"eip155:([0-9]{1,18})\Z")
+_NETWORK_WORDS = re.compile(r"[\s_-]+")
+_MAINNET = "-mainnet"
 _NUMBER = re.compile(r"(?:[0-9]{1,18}|0x[0-9a-f]{1,15})\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token contract on one chain. Decimals belong to (chain, address), never to the symbol."""
+    """A token contract on one chain. Decimals belong to (chain, address), never to the symbol.
+
+    Args:
+        aliases: Other words for it on its chain, such as a provider's own.
+    """
 
     chain_id: int
     address: str
     symbol: str
     decimals: int
+    aliases: tuple[str, ...] = ()
+
+    def is_called(self, word: str) -> bool:
+        """Whether a word means this token, whatever its case."""
+        return word.upper() in {name.upper() for name in (self.symbol, *self.aliases)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +95,29 @@ class Registry:
     provider_aliases: Mapping[str, str]
 
     def chain_id(self, word: str | int | None) -> int | None:
-        """The chain id that a network word or number means, or None for an unknown one."""
+        """The chain id that a network word, a CAIP-2 name or a number means, or None for an unknown one.
+
+        >>> [load_registry().chain_id(word) for word in ("eip155:56", "polygon-mainnet", "base-sepolia")]
+        [56, 137, None]
+        """
         if word is None:
             return None
         text = str(word).strip().lower()
-        if text in self.chain_aliases:
-            return self.chain_aliases[text]
+        plain = _NETWORK_WORDS.sub("-", text)
+        for known in (text, plain, plain.removesuffix(_MAINNET)):
+            if known in self.chain_aliases:
+                return self.chain_aliases[known]
+        caip = _CAIP_2.match(text)
+        text = caip[1] if caip else text
         if not _NUMBER.match(text):
             return None
         number = int(text, 16 if text.startswith("0x") else 10)
         return number if number in self.chains else None
 
     def token(self, chain_id: int, symbol: str) -> Token | None:
-        """The token a symbol means on a chain, or None when it is unknown or means several."""
-        wanted = symbol.strip().upper()
-        found = [t for (chain, _), t in self.tokens.items() if chain == chain_id and t.symbol.upper() == wanted]
+        """The token a symbol or an alias means on a chain, or None when it is unknown or means several."""
+        wanted = symbol.strip()
+        found = [token for (chain, _), token in self.tokens.items() if chain == chain_id and token.is_called(wanted)]
         return found[0] if len(found) == 1 else None
 
     def provider(self, word: str | None) -> str:
@@ -130,11 +150,15 @@ def load_registry() -> Registry:
         )
         for row in _data("chains.json")
     }
-    tokens = {(row["chain_id"], row["address"]): Token(**row) for row in _data("tokens.json")}
+    tokens = {(row["chain_id"], row["address"]): _token(row) for row in _data("tokens.json")}
     emitters = {(row["chain_id"], row["address"]): Emitter(**row) for row in _data("emitters.json")}
     providers = {alias: name for name, each in installed(PROVIDERS).items() for alias in (name, *each.thing.aliases)}
     providers[TEST_PROVIDER] = TEST_PROVIDER
     return _registry(chains, tokens, emitters, providers)
+
+
+def _token(row: Mapping[str, Any]) -> Token:
+    return Token(**{**row, "aliases": tuple(row.get("aliases", ()))})
 
 
 @cache

@@ -33,6 +33,16 @@ SETTLING: Final = (
 )  # fmt: skip
 """Events that can move a payment; telemetry and compliance events never settle anything."""
 
+OFFRAMP_EVENT: Final = "payment.processing"
+OFFRAMP_ENDS: Final = ("fiat_sent", "bounced", "retry_required", "failed")
+"""Sub-statuses with which the way of the fiat ends, or needs a person: the row has to follow."""
+
+IDLE_EVENTS: Final = (
+    OFFRAMP_EVENT, "request.recurring", "compliance.updated", "payment_detail.updated", "secure_payment.user_event",
+    "secure_payment.access_rejected", "client_id.linked", "kyt.screening.completed",
+)  # fmt: skip
+"""Events that are known to settle nothing."""
+
 Identity = tuple[str, ...]
 
 
@@ -236,12 +246,29 @@ def _is_variant(delivery: Delivery) -> bool:
     return (delivery.event or "").endswith(SUFFIXES)
 
 
+def _sub_status(delivery: Delivery) -> str:
+    return str(delivery.payload.get("subStatus") or "").lower()
+
+
+def _moves_row(delivery: Delivery) -> bool:
+    """Whether a row has to follow what a delivery tells: money that moved, or fiat that arrived or did not."""
+    event = core_event(delivery.event)
+    return event in SETTLING or (event == OFFRAMP_EVENT and _sub_status(delivery) in OFFRAMP_ENDS)
+
+
+def _why_idle(delivery: Delivery) -> str:
+    event, sub_status = core_event(delivery.event), _sub_status(delivery)
+    if event and event not in IDLE_EVENTS:
+        return "its event is not one that is read"
+    return f"its event settles nothing yet: {sub_status}" if sub_status else "its event settles nothing"
+
+
 def _action(each: CheckedDelivery, window: Window, done: Collection[Identity], *, is_taken: bool) -> str:
     delivery = each.delivery
     reasons = (
         (delivery.is_test, "a test delivery"),
         (not each.is_trusted, "its signature is wrong"),
-        (core_event(delivery.event) not in SETTLING, "its event settles nothing"),
+        (not _moves_row(delivery), _why_idle(delivery)),
         (bool(each.accepted), "it was accepted"),
         (each.identity is not None and each.identity in done, "the payment it tells of was accepted already"),
         (not window.holds(delivery), "outside the window"),

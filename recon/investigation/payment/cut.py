@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.tables import TABLES
 from recon.investigation.payment.dossier import NEIGHBOURS_MAX, Row, exact_row, tx_hashes_of
-from recon.snapshots.further_keys import keys_of
+from recon.snapshots.further_keys import further_keys_of
 from recon.verdicts.engine import PolarsEngine
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class _Cut:
     def take_claims_of_payments(self) -> None:
         """The provider objects that carry a key of the payments, or a name that was asked for."""
         keys = ("request_id", "external_id", "reference", "reference_topic")
-        further = list(keys_of(self.payments))
+        further = list(further_keys_of(self.payments))
         wanted = [(name, _values(self.payments, name) | further_values(further, name) | self._names) for name in keys]
         deposits = _values((row for row in self.payments if row["is_deposit"]), "recipient")
         self.claims = self._taken("claims", [*wanted, ("recipient", deposits | self._names)])
@@ -110,7 +110,7 @@ class _Cut:
     def _by_further_keys(self, own: Sequence[Row]) -> list[Row]:
         """The payments that hold a key of these among their further ones, or as their first a further one of these."""
         names = ("request_id", "reference", "external_id")
-        further = list(keys_of(own))
+        further = list(further_keys_of(own))
         held = set().union(*(_values(own, name) for name in names)) | {row["value"] for row in further}
         sharing = []
         if "keys" in self._frames and held:

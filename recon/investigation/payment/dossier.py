@@ -16,7 +16,7 @@ from recon.core.ids import normalise_address
 from recon.core.model import Finding, Policy
 from recon.core.tables import DELIVERIES, table_of
 from recon.plans.findings import Describer
-from recon.snapshots.further_keys import keys_of
+from recon.snapshots.further_keys import further_keys_of
 from recon.sources.payments.fields import DEFAULT_CANDIDATES, stored_at
 from recon.sources.providers.installed import rails_by_external_id
 from recon.verdicts.claims import WEIGHT, WEIGHT_MAX
@@ -62,6 +62,7 @@ class Dossier:
         delivery_sources: Where delivery records were looked for; without any, what was delivered is unknown.
         forwarders: Those that a factory made for its reference: ``address``, and the ``tx_hash`` that made it.
         not_asked: What could not be asked, one sentence each.
+        fields: Where each field of a row was looked for.
         is_afresh: Whether the chains were asked about this payment's addresses, which a snapshot's window is not.
     """
 
@@ -77,6 +78,7 @@ class Dossier:
     forwarders: tuple[Row, ...] = ()
     not_asked: tuple[str, ...] = ()
     is_afresh: bool = True
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def rows(self, name: str) -> tuple[Row, ...]:
         """The rows of one table."""
@@ -114,7 +116,7 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
 
     engine = PolarsEngine()
     frames = {name: _frame(name, dossier.rows(name)) for name in _JUDGED}
-    frames["keys"] = _frame("keys", list(keys_of([*dossier.rows("payments"), *dossier.rows("context")])))
+    frames["keys"] = _frame("keys", list(further_keys_of([*dossier.rows("payments"), *dossier.rows("context")])))
     horizon = horizon_of(dossier.rows("coverage"), dossier.rows("gaps"), now_ms=dossier.now_ms)
     matched = match_payments(frames, horizon=horizon, policy=dossier.policy, keep=engine.keep)
     mine = nw.col("payment_id") == dossier.payment_id
@@ -128,7 +130,11 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
     row |= _claimed(row, dossier.rows("claims"))
     whole = tuple(exact_row(link) for link in links.to_pylist())
     describer = Describer(
-        registry=registry, policy=dossier.policy, links={payment["payment_id"]: whole}, now_ms=dossier.now_ms
+        registry=registry,
+        policy=dossier.policy,
+        links={payment["payment_id"]: whole},
+        now_ms=dossier.now_ms,
+        fields=dossier.fields,
     )
     exact = exact_row(row)
     return Judged(exact, whole, describer.finding(exact))
@@ -137,7 +143,7 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
 def claims_of(row: Row, claims: Iterable[Row]) -> list[Row]:
     """The provider objects that belong to a judged row, by its keys or, where it has none, by reference."""
     key, topic = row.get("claim_key"), row.get("reference_topic")
-    further = {f"{key.rpartition('|')[0]}|{each['value']}" for each in keys_of([row])} if key else set()
+    further = {f"{key.rpartition('|')[0]}|{each['value']}" for each in further_keys_of([row])} if key else set()
     found = [claim for claim in claims if key is not None and claim_key_of(claim) in {key, *further}]
     return found or [c for c in claims if key is None and topic and c["reference_topic"] == topic]
 

@@ -168,6 +168,11 @@ def _among_payments(snapshot: Snapshot, found: _Search, names: Sequence[Name]) -
             place = next((place for place in places if columns[place][index] in values), None)
             if place and len(found.payments) < PAYMENTS_MAX:
                 found.payments.setdefault(payment_id, f"payment {payment_id} has it as {place}")
+    _among_further_keys(snapshot, found, wanted)
+
+
+def _among_further_keys(snapshot: Snapshot, found: _Search, wanted: Mapping[str, set[str]]) -> None:
+    """The payments that hold one of the names besides a first key of its kind."""
     for key in snapshot.table("keys").to_pylist():
         if key["value"] in wanted.get(key["field"], ()) and len(found.payments) < PAYMENTS_MAX:
             found.payments.setdefault(key["payment_id"], f"payment {key['payment_id']} has it as {key['field']}")
@@ -372,6 +377,7 @@ def _from_snapshot(
         tables=tables,
         documents=documents,
         not_asked=tuple(found.failed),
+        fields=snapshot.manifest.get("fields", {}),
     )
     looked = [row for row in dossier.rows("coverage") if row["source"] == "deliveries"]
     kept = [_records_text(row) for row in looked if row["complete"] or row["done_from"] is not None]

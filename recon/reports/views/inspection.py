@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from recon.core.model import TIER_TEXT, FieldView, Finding, Tier
 from recon.core.times import ms_text, second_text
@@ -28,7 +29,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
         tables = [_lines("known_by", "What knows it", dossier.found_by, empty="nothing")]
         return Report("inspection", "No payment", tuple(facts), (*tables, _gaps(found)), _orphan_steps())
     finding = judged.finding
-    value = amount_text(int(judged.row["expected_units"] or 0), decimals=finding.decimals, symbol=finding.symbol)
+    value = _due(judged.row, finding)
     facts += [
         Fact("payment", "payment", finding.payment_id, "id"),
         Fact("amount", "amount due", value, "amount"),
@@ -176,3 +177,10 @@ def render_outgoing(found: Sequence[Outgoing], *, since: datetime) -> Report:
         Fact("unusual", "unusual", str(odd), "count", alarm=bool(odd)),
     )
     return Report("outgoing", "What went out", facts, (Table("outgoing", "Outgoing", columns, rows),))
+
+
+def _due(row: Mapping[str, Any], finding: Finding) -> str:
+    """The amount due; where it is no number of base units, what is stored."""
+    if row["expected_units"] is None:
+        return f"{row['amount_text'] or 'nothing'} stored: no amount that can be paid"
+    return amount_text(int(row["expected_units"]), decimals=finding.decimals, symbol=finding.symbol)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.money import slack_units
 from recon.sources.payments.bson_walk import DECIMAL, DOUBLE, INT32, INT64, MISSING, NULL, STRING, Columns
-from recon.sources.payments.stored_amounts import read_amount
+from recon.sources.payments.stored_amounts import exact_amount
 
 if TYPE_CHECKING:
     import numpy as np
@@ -177,7 +177,7 @@ class Amounts:
             key = (self._stored(row), places, tolerance)
             if key not in known:
                 places_known = places if places >= 0 else None
-                known[key] = read_amount(_value(key[0]), decimals=places_known, tolerance=tolerance)
+                known[key] = exact_amount(_value(key[0]), decimals=places_known, tolerance=tolerance)
             text, problem, units = known[key]
             texts.append(text)
             if problem:

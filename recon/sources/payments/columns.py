@@ -34,7 +34,7 @@ from recon.sources.payments.bson_walk import (
     RawBatch,
     fixed_texts,
 )
-from recon.sources.payments.fields import INDEXES_READ, KEYS, FieldPaths, FieldPlace, array_in
+from recon.sources.payments.fields import INDEXES_READ, KEYS, FieldPaths, FieldPlace
 from recon.sources.payments.text_columns import (
     address_texts,
     hash_texts,
@@ -64,17 +64,8 @@ Convert = Callable[["pa.Array"], "pa.Array"]
 def wanted(fields: FieldPaths) -> Node:
     """The tree of every path that any field may be stored at; one element more than is read shows a longer array."""
     places = (candidate for several in fields.candidates.values() for candidate in several)
-    keys = (each for name in KEYS for place in fields.of(name) for each in place.at_each(INDEXES_READ + 1))
-    return Node.tree(place.path for place in (*places, *keys, *_ends(fields)))
-
-
-def _ends(fields: FieldPaths) -> Iterable[FieldPlace]:
-    """Where the first element of each array of keys stands that is not read by columns."""
-    for name in KEYS:
-        for place in fields.of(name):
-            head, index, _ = array_in(place.parts)
-            if index is not None:
-                yield FieldPlace(".".join((*head, str(index + INDEXES_READ))))
+    keys = (each for name in KEYS for place in fields.of(name) for each in place.at_each(INDEXES_READ))
+    return Node.tree([*(place.path for place in (*places, *keys)), *fields.array_ends()])
 
 
 class PaymentColumns:
@@ -283,8 +274,8 @@ class PaymentColumns:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        for end in _ends(self._fields):
-            self.odd |= self._raw.kinds(end.path) != MISSING
+        for end in self._fields.array_ends():
+            self.odd |= self._raw.kinds(end) != MISSING
         further: dict[int, list[list[str]]] = {}
         for name, convert, ids_too in (
             ("request_id", request_id_texts, True),

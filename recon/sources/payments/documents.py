@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,13 +22,14 @@ from recon.core import ids
 from recon.core.model import ESCROW_STATES, STATUSES, Policy
 from recon.core.registry import Registry, Token
 from recon.sources.payments.fields import INDEXES_READ, FieldPaths, FieldPlace, array_in, stored_at
-from recon.sources.payments.stored_amounts import read_amount
+from recon.sources.payments.stored_amounts import exact_amount
 from recon.sources.providers.installed import rails_with_one_time_addresses
 
 RAW_MAX: Final = 200
 """Longest piece of a stored word that is quoted on a row, in characters."""
 
 DIRECTIONS: Final = ("in", "out", "refund")
+_CAIP_19 = re.compile(r"(eip155:[0-9]{1,18})/erc20:(0x[0-9a-fA-F]{40})\Z")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _INT64 = 2**63
@@ -258,6 +260,20 @@ class DocumentReader:
             self._chains[word] = self._registry.chain_id(word)
         return self._chains[word]
 
+    def _token_word(self, chain_id: int, whole: str, symbol: str | None) -> str:
+        """What names the token: a whole word that is known, such as a configured alias, before the symbol in it."""
+        return whole if symbol is None or self.token_of(chain_id, whole) is not None else symbol
+
+    def _coin(self, currency: str) -> tuple[str | None, str]:
+        """Chain and symbol of a coin: ``BNB-USDT``, ``USDC-base`` or ``eip155:56/erc20:0x...``."""
+        caip = _CAIP_19.match(currency.strip())
+        if caip:
+            return caip[1], caip[2].lower()
+        chain, symbol = split_coin(currency)
+        if chain is not None and self.chain_of(chain) is None and self.chain_of(symbol) is not None:
+            return symbol, chain
+        return chain, symbol
+
     def tolerance(self, provider: str) -> tuple[int, int]:
         """Parts per million below and above the expected amount that a provider accepts."""
         return self._policy.tolerance_ppm.get(provider, (0, 0))
@@ -291,15 +307,10 @@ class DocumentReader:
     ) -> dict[str, str]:
         """Every usable value of a key, in the order of the candidates, with the path where it stands first."""
         found: dict[str, str] = {}
-        for candidate, parts in self._candidates[name]:
-            if candidate.provider is not None and candidate.provider != provider:
+        for candidate, _ in self._candidates[name]:
+            if candidate.provider not in (None, provider) or (found and candidate.path == "_id"):
                 continue
-            if found and candidate.path == "_id":
-                continue
-            head, index, _ = array_in(parts)
-            listed = stored_at(document, head) if index is not None else None
-            count = len(listed) if isinstance(listed, list) else INDEXES_READ
-            for place in candidate.at_each(max(count, 1)):
+            for place in _places_in(document, candidate):
                 stored = stored_at(document, place.parts)
                 value = None if stored is None else read(stored)
                 if value is not None and (not candidate.shaped or shape is None or shape(value)):
@@ -361,9 +372,8 @@ class DocumentReader:
 
     def asset(self, currency: object, *, network: object, address: str | None) -> RowAsset:
         """What a stored currency, network and token address mean together."""
-        chain_id, coin_chain, symbol = self.chain_of(network), None, None
-        if type(currency) is str:
-            coin_chain, symbol = split_coin(currency)
+        chain_id = self.chain_of(network)
+        coin_chain, symbol = self._coin(currency) if type(currency) is str else (None, None)
         from_coin = network is None and coin_chain is not None
         if from_coin:
             chain_id = self.chain_of(coin_chain)
@@ -371,7 +381,8 @@ class DocumentReader:
             return RowAsset(token=address, problem="network_missing" if network is None else "network_unknown")
         word = address
         if address is None and symbol is not None:
-            word = symbol if coin_chain is None or self.chain_of(coin_chain) == chain_id else str(currency)
+            is_here = coin_chain is None or self.chain_of(coin_chain) == chain_id
+            word = self._token_word(chain_id, str(currency).strip(), symbol if is_here else None)
         token = self.token_of(chain_id, word) if word else None
         if token is None:
             return RowAsset(chain_id, token=address_of(word), problem="token_unknown", chain_from_coin=from_coin)
@@ -418,7 +429,7 @@ class DocumentReader:
 
     def _read_money(self, document: Mapping[str, Any], row: dict[str, Any], problems: set[str]) -> None:
         stored = self._find(document, "amount")[0]
-        row["amount_text"], problem, units = read_amount(
+        row["amount_text"], problem, units = exact_amount(
             stored, decimals=row["decimals"], tolerance=self.tolerance(row["provider"])
         )
         row["expected_units"], row["covered_from_units"], row["overpaid_from_units"] = units or (None, None, None)
@@ -448,6 +459,13 @@ class DocumentReader:
             paths["expires_at"] = path
         if row["created_at"] is None:
             problems.add("date_unreadable")
+
+
+def _places_in(document: Mapping[str, Any], candidate: FieldPlace) -> tuple[FieldPlace, ...]:
+    """A place at every element of the array that a document holds there."""
+    head, index, _ = array_in(candidate.parts)
+    listed = None if index is None else stored_at(document, head)
+    return candidate.at_each(max(len(listed), 1) if isinstance(listed, list) else INDEXES_READ)
 
 
 def split_coin(currency: str) -> tuple[str | None, str]:

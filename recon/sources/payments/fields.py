@@ -59,7 +59,8 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "derivedDestination.address", "metadata.derivedDestination.address",
             "metadata.requestNetwork.destination.address", OWN,
             "metadata.requestNetwork.destinationAddress", "metadata.requestNetwork.paymentAddress",
-            "blockchain.receiver",
+            "metadata.requestNetwork.payee", "metadata.destination.address", "destination.address",
+            "metadata.paymentAddress", "metadata.depositAddress", "metadata.payee", "blockchain.receiver",
         ),
         "payout_recipient": (
             "metadata.payout.address", "metadata.payoutAddress", "metadata.recipientAddress",
@@ -220,6 +221,11 @@ class FieldPaths:
     def path(self, name: str) -> str:
         """The first path of a field; the only one for the fields in :data:`SINGLE`."""
         return self.candidates[name][0].path
+
+    def array_ends(self) -> list[str]:
+        """Where the first element of each array of keys stands that is not read by columns."""
+        found = [array_in(place.parts) for name in KEYS for place in self.of(name)]
+        return [".".join((*head, str(index + INDEXES_READ))) for head, index, _ in found if index is not None]
 
     def texts(self) -> dict[str, list[str]]:
         """Every field's list as the configuration writes it: what :meth:`with_overrides` reads back."""

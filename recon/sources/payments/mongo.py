@@ -250,6 +250,12 @@ class MongoStore:
                 done += len(batch)
                 yield batch
 
+    def sample(self, count: int) -> list[Mapping[str, Any]]:
+        """The newest documents by id, whole, at most so many."""
+        with self._translated():
+            found = self._collection().find({}, sort=[("_id", -1)], limit=count, max_time_ms=self.settings.query_ms)
+            return list(found)
+
     def fetch(self, payment_ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
         """Yield documents by id from the primary, cut to the projection; unknown ids are left out.
 

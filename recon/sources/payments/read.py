@@ -240,6 +240,10 @@ class ListStore:
         if batch:
             yield batch
 
+    def sample(self, count: int) -> list[Mapping[str, Any]]:
+        """The last documents that were given, whole, at most so many."""
+        return list(self.documents[-count:])
+
     def fetch(self, payment_ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
         """Yield projected documents by id, in the order in which they were given; unknown ids are left out."""
         wanted = set(payment_ids)

@@ -1,11 +1,11 @@
 """One stored amount as exact base units: what its value says, what covers it, and what is too much.
 
-Text and decimals say exactly what they say. A double is right within 2 units in its last place, whoever added or
-multiplied it: the text that it stands for (:func:`recon.core.money.meant_text`) is what is owed, and nothing within
+Text and decimals say exactly what they say. A double that was added or multiplied is right within 2 units in its
+last place: the text that it stands for (:func:`recon.core.money.meant_text`) is what is owed, and nothing within
 that tolerance of it is too little or too much. Where a double is off a whole number of base units by less than a
 thousandth, that number was meant. What is finer still is a problem of the row.
 
->>> read_amount(0.1 + 0.2, decimals=6)[::2], read_amount(100 / 3, decimals=6)[:2]
+>>> exact_amount(0.1 + 0.2, decimals=6)[::2], exact_amount(100 / 3, decimals=6)[:2]
 (('0.3', (300000, 300000, 300001)), ('33.333333333333336', 'amount_too_fine'))
 """
 
@@ -62,7 +62,7 @@ def bounds(units: int, tolerance: tuple[int, int], *, slack: int = 0) -> tuple[i
     return max(1, min(covered, units - slack)), max(overpaid, units + slack + 1)
 
 
-def read_amount(
+def exact_amount(
     value: object, *, decimals: int | None, tolerance: tuple[int, int] = (0, 0)
 ) -> tuple[str | None, str | None, Units | None]:
     """The text of a stored amount, the problem code if any, and its units where the token is known.

@@ -231,6 +231,14 @@ def test_an_id_given_as_text_is_looked_up_in_both_types(marketplace: Database[di
     assert {row["id_type"] for row in rows} == {"objectId", "string"}
 
 
+def test_a_sample_is_the_newest_documents_whole(marketplace: Database[dict[str, Any]], reader_uri: str) -> None:
+    insert(marketplace, [payment(_id=f"p{n}", payTo={"wallet": n}) for n in range(5)])
+    with store_of(reader_uri) as store:
+        assert [(each["_id"], each["payTo"]) for each in store.sample(2)] == [
+            ("p4", {"wallet": 4}), ("p3", {"wallet": 3}),
+        ]  # fmt: skip
+
+
 def test_fetch_reads_exactly_the_ids_from_the_primary_and_keeps_odd_parents(
     marketplace: Database[dict[str, Any]], reader_uri: str
 ) -> None:

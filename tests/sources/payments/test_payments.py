@@ -42,6 +42,8 @@ from tests.support.payment_documents import (
     rows_of,
 )
 
+USDC_POLYGON = "0x3c499c542cef5e3811e1192ce70d8cc03d5c3359"
+
 # --- one row ---------------------------------------------------------------------------------------------------------
 
 
@@ -439,3 +441,37 @@ def test_the_order_of_input_does_not_change_a_row() -> None:
     rows = {row["payment_id"]: row for row in rows_of(*documents)}
     random.Random(4).shuffle(documents)
     assert {row["payment_id"]: row for row in rows_of(*documents)} == rows
+
+
+@pytest.mark.parametrize(
+    ("currency", "network", "chain_id", "token"),
+    [
+        ("USDC", "eip155:8453", 8453, USDC_BASE), ("USDC-base", "base", 8453, USDC_BASE),
+        ("USDC-base", None, 8453, USDC_BASE), ("USDCn-matic", "polygon-mainnet", 137, USDC_POLYGON),
+        ("USDCn-matic", None, 137, USDC_POLYGON), ("USDT-bsc", "eip155:56", 56, USDT_BSC),
+        (f"eip155:56/erc20:{USDT_BSC}", None, 56, USDT_BSC), ("USDC-base", "bsc", 56, None),
+        ("USDT0-arbitrum-one", None, 42161, "0xfd086bc7cd5c481dcc9c85ebe478a1c0b69fcbb9"),
+    ],
+)  # fmt: skip
+def test_names_of_other_registries_are_understood(
+    currency: str, network: str | None, chain_id: int, token: str | None
+) -> None:
+    blockchain = {} if network is None else {"network": network}
+    row = row_of(amount__currency=currency, blockchain=blockchain)
+    assert (row["chain_id"], row["token"]) == (chain_id, token)
+    assert row["problem"] == (None if token else "token_unknown")
+
+
+def test_every_key_of_a_row_is_kept() -> None:
+    first, second, third = (f"01{n:064x}" for n in range(3))
+    many = [f"01{n:064x}" for n in range(3, 9)]
+    metadata = {"requestIds": [None, second, first], "attempts": [{"requestId": third}]}
+    metadata["paymentReference"] = "0x" + "0A" * 8
+    row = row_of(requestId=first, metadata=metadata, paymentReferences=["0b" * 8, "0a" * 8])
+    assert row["request_id"] == first
+    assert json.loads(row["further_keys"]) == [
+        ["request_id", second], ["request_id", third], ["reference", "0b" * 8],
+    ]  # fmt: skip
+    long = row_of(metadata={}, requestIds=many)
+    assert [value for _, value in json.loads(long["further_keys"])] == many[1:]
+    assert row_of(requestId=first, requestIds=[first], metadata={})["further_keys"] is None

@@ -367,3 +367,17 @@ def test_a_payment_without_a_request_is_kept_under_its_reference_or_id() -> None
 def test_a_request_paid_between_two_pages_is_paid() -> None:
     rows = [rn_payment(1, request={"hasBeenPaid": False}), {**rn_payment(2), "request": rn_payment(1)["request"]}]
     assert one(window(RequestNetworkWorld(payments=rows).handler))["state"] == "paid"
+
+
+@pytest.mark.parametrize(
+    ("paid", "word", "state"),
+    [
+        (False, "authorized", "processing"), (True, "captured", "paid"), (False, "partially_captured", "partial"),
+        (False, "voided", "cancelled"), (False, "expired", "cancelled"), (False, "invalidated", "cancelled"),
+        (False, "compliance_failed", "failed"), (False, "partially_settled", "partial"), (True, "fiat_sent", "paid"),
+        (False, "sending_fiat", "processing"), (False, "bounced", "failed"), (True, "bounced", "unknown"),
+        (False, "paused", "unpaid"), (False, "quantum", "unknown"),
+    ],
+)  # fmt: skip
+def test_words_of_off_ramp_commerce_and_secure_payments_have_a_reading(paid: bool, word: str, state: str) -> None:
+    assert decide_state(paid, word, is_money_seen=False, is_excess=False)[0] == state

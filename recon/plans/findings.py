@@ -105,6 +105,7 @@ class Describer:
             "missing": _missing(row),
             "age": _spelled(age_s),
             "what": "object",
+            "sharing": _sharing(row),
         }
         said = rule.sentence.format(**words)
         manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms
@@ -175,6 +176,16 @@ def _holder(row: Row) -> str:
 
 def _silent(row: Row) -> str:
     return "The chain" if row["hash_unanswered"] and not row["unasked"] else f"Provider {row['provider']}"
+
+
+def _sharing(row: Row) -> str:
+    """Whose transfer it is that this row names as well."""
+    if row["borrowed_hash"]:
+        return (
+            f"The recorded hash is of payment {row['rival_id']}: that payment's own reference or one-time address is "
+            "in the transaction, and nothing of this one."
+        )
+    return f"Payment {row['rival_id']} claims the same transfer, so it proves neither."
 
 
 def _missing(row: Row) -> str:
@@ -258,6 +269,8 @@ def _evidence(row: Row, links: Sequence[Row]) -> Iterable[str]:
         yield f"{kind} {link['t_chain']}:{link['t_tx']}:{link['t_log']}"
     if row["claim_id"]:
         yield f"claim {row['provider']}:{row['claim_id']}"
+    if row["rival_id"]:
+        yield f"same transfer claimed by payment {row['rival_id']}"
     if row["claim_error"]:
         yield f"provider error: {row['claim_error']}"
     if row["paths"]:

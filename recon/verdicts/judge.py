@@ -36,7 +36,7 @@ BREAKS: Final[Schema] = {
     "chain_blind": "bool", "hash_unanswered": "bool", "found": "int", "failed": "int", "not_found": "int",
     "paid": "int", "lifi": "int",
     "x_success": "int", "x_reverted": "int", "x_pending": "int", "x_not_found": "int", "x_failed": "int",
-    "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
+    "moves": "bool", "borrowed_hash": "int", "rival_id": "text", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
     "claim_paid": "units", "claim_balance": "text", "claim_error": "text",

@@ -53,6 +53,7 @@ from recon.verdicts.links import (
     shown_links,
     suspect_links,
 )
+from recon.verdicts.rivals import RIVAL_MARKS, names_hash, real, shared_hashes, shared_payouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     )
     money = keep(_money(payments, direct, policy=policy))
     outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
-    in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & _names_hash())
+    in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & names_hash())
     unsettled = keep(payments.join(outcome, on="payment_id", how="inner").filter(in_question))
     suspects = keep(suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"]))
     marks = _combined(
@@ -147,22 +148,14 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         _refund_transfers(payments, direct),
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
         _never_asked(unsettled, tables["transactions"], tables["claim_txs"]),
-        _shared_hashes(payments, unsettled, direct),
-        _shared_payouts(payments, direct),
+        shared_hashes(payments, unsettled, direct),
+        shared_payouts(payments, direct),
         shared_deposits,
-        _repeated(_real(payments).filter(~nw.col("claim_key").is_null()), "claim_key", name="key_rows"),
-        _repeated(_real(payments).filter(~nw.col("topic").is_null()), "topic", name="topic_rows"),
+        _repeated(real(payments).filter(~nw.col("claim_key").is_null()), "claim_key", name="key_rows"),
+        _repeated(real(payments).filter(~nw.col("topic").is_null()), "topic", name="topic_rows"),
         *_siblings(_deals(payments, tables, keep=keep), money),
     )
     return Matched(payments, money, keep(marks), concat_links(direct, suspects), tables["transfers"])
-
-
-def _names_hash() -> nw.Expr:
-    return ~nw.col("tx_hash").is_null()
-
-
-def _real(payments: Frame) -> Frame:
-    return payments.filter(~nw.col("is_test"))
 
 
 def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
@@ -376,46 +369,6 @@ def _never_asked(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Fra
     )
 
 
-def _shared_hashes(payments: Frame, unsettled: Frame, direct: Frame) -> Frame:
-    """Payments that record a hash another payment records or is paid by, unless each has its own log in it.
-
-    That a payment has no log of its own in the transaction is only known where its chain was searched.
-    """
-    taken = _real(payments).filter(_names_hash())
-    searched = nw.col("covered_by_scan") | ((nw.col("mode") == "hash") & nw.col("chain_is_read"))
-    strays = _real(unsettled).filter(_names_hash() & ~nw.col("own_hash_valid") & searched)
-    loose = strays.select(loose_id=nw.col("payment_id"), named=nw.col("tx_hash"))
-    holders = nw.concat(
-        [
-            taken.select(holder_id=nw.col("payment_id"), named=nw.col("tx_hash")),
-            direct.filter(nw.col("is_valid")).select(holder_id=nw.col("payment_id"), named=nw.col("t_tx")),
-        ],
-        how="vertical",
-    )
-    pairs = loose.join(holders, on="named", how="inner").filter(nw.col("loose_id") != nw.col("holder_id"))
-    both = nw.concat(
-        [pairs.select(payment_id=nw.col("loose_id")), pairs.select(payment_id=nw.col("holder_id"))], how="vertical"
-    )
-    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=ONE)
-
-
-def _shared_payouts(payments: Frame, direct: Frame) -> Frame:
-    """Outgoing payments found by nothing but a hash whose transfer is, in that transaction, another payment's too."""
-    real = _real(payments)
-    by_hash = real.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
-    money = direct.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx")
-    paid_out = by_hash.select("payment_id", "token", "recipient").join(money, on="payment_id", how="inner")
-    others = real.select(holder_id=nw.col("payment_id"), h_token=nw.col("token"), h_recipient=nw.col("recipient"))
-    pairs = (
-        paid_out.join(money.rename({"payment_id": "holder_id"}), on=["t_chain", "t_tx"], how="inner")
-        .filter(nw.col("payment_id") != nw.col("holder_id"))
-        .join(others, on="holder_id", how="inner")
-        .filter((nw.col("h_token") == nw.col("token")) & (nw.col("h_recipient") == nw.col("recipient")))
-    )
-    both = nw.concat([pairs.select("payment_id"), pairs.select(payment_id=nw.col("holder_id"))], how="vertical")
-    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=ONE)
-
-
 def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame:
     """Payments whose buyer, order and offer another payment has too; few, so the three ids need not be carried."""
     named = [tables[name].select("payment_id", *_DEAL) for name in ("payments", "context")]
@@ -426,7 +379,7 @@ def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame
         whole.with_columns(one=ONE).group_by(*_DEAL).agg(nw.col("one").sum()).filter(nw.col("one") > 1).select(*_DEAL)
     )
     crowded = keep(whole.join(shared, on=list(_DEAL), how="inner"))
-    known = _real(payments).select(
+    known = real(payments).select(
         "payment_id", "direction", "status", "paid", "chain_id", "token", "covered_from_units", "in_window"
     )
     return keep(crowded.join(known, on="payment_id", how="inner"))
@@ -477,15 +430,16 @@ def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
 _DEAL: Final = ("buyer_id", "order_id", "offer_id")
 _MARKS: Final = (
     "m_reference", "m_recipient", "m_token", "m_network", "refund_count", "refund_rows", "x_success", "x_reverted",
-    "x_pending", "x_not_found", "x_failed", "shared_hash", "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
+    "x_pending", "x_not_found", "x_failed", *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
 )  # fmt: skip
 _HASH_MARKS: Final = ("refund_log_tx", "refund_row_tx")
+_TEXT_MARKS: Final = (*_HASH_MARKS, "rival_id")
 _MONEY: Final = (
     "received", "received_final", "valid_count", "last_time", "covered_by_chain", "covered", "seen_enough", "seen_any",
     "too_much", "needed_count", "proof_tx", "proof_log", "proof_time", "proof_fee_recipient", "own_hash_valid",
 )  # fmt: skip
 EVIDENCE: Final = (
-    *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_HASH_MARKS, "in_window", "claim_key", "topic", "has_reference",
+    *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_TEXT_MARKS, "in_window", "claim_key", "topic", "has_reference",
     "mode", "claim_time", "covered_by_scan", "chain_is_read", "head_time", "refund_tx", "reference_topic",
 )  # fmt: skip
 """Every column of the evidence: what rules and conditions may rest on."""
@@ -500,13 +454,13 @@ def _combined(*parts: Frame) -> Frame:
             part.select(
                 "payment_id",
                 *[(nw.col(name) if name in has else nw.lit(0)).cast(nw.Int64).alias(name) for name in _MARKS],
-                *[nw.col(name) if name in has else nw.lit(None).cast(nw.String).alias(name) for name in _HASH_MARKS],
+                *[nw.col(name) if name in has else nw.lit(None).cast(nw.String).alias(name) for name in _TEXT_MARKS],
             )
         )
     return (
         nw.concat(padded, how="vertical")
         .group_by("payment_id")
-        .agg(*[nw.col(name).max() for name in (*_MARKS, *_HASH_MARKS)])
+        .agg(*[nw.col(name).max() for name in (*_MARKS, *_TEXT_MARKS)])
     )
 
 

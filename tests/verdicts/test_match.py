@@ -170,17 +170,69 @@ def test_rows_without_keys_are_not_joined_to_each_other() -> None:
         assert set(verdicts(rows, engine=engine).values()) == {"missing_reference"}
 
 
-def test_a_hash_on_two_rows_proves_neither() -> None:
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_a_hash_that_another_row_borrowed_stays_the_payments_whose_reference_is_in_it(engine: str) -> None:
     second = open_row(2, tx_hash=tx_hash(1))
-    found = verdicts(dict(together(dict(one_payment()), {"payments": [second]})))
-    assert found == {ME: "duplicate_tx_hash", payment_id(2): "duplicate_tx_hash"}
+    rows = dict(together(dict(one_payment()), {"payments": [second]}))
+    (taker,) = judgement_of(rows, engine=engine).breaks.to_pylist()
+    assert (taker["payment_id"], taker["verdict"]) == (payment_id(2), "duplicate_tx_hash")
+    assert (taker["rival_id"], taker["borrowed_hash"]) == (ME, 1)
 
 
-def test_a_hash_on_a_row_outside_the_window_counts_too() -> None:
+def test_a_hash_that_two_rows_record_and_no_mark_of_theirs_is_in_proves_neither() -> None:
+    rows = {
+        "payments": [open_row(number, tx_hash=tx_hash(9)) for number in (1, 2)],
+        "transactions": [transaction_row(9)],
+    }
+    breaks = judgement_of(rows).breaks.to_pylist()
+    assert [(row["verdict"], row["rival_id"], row["borrowed_hash"]) for row in breaks] == [
+        ("duplicate_tx_hash", payment_id(2), 0),
+        ("duplicate_tx_hash", ME, 0),
+    ]
+
+
+def test_a_hash_borrowed_by_a_row_outside_the_window_takes_nothing_from_the_payment() -> None:
     rows = together(
-        dict(one_payment(status="pending", status_raw="pending")), {"context": [payment_row(2, tx_hash=tx_hash(1))]}
+        dict(one_payment(status="pending", status_raw="pending", escrow_state=None)),
+        {"context": [payment_row(2, tx_hash=tx_hash(1))]},
     )
-    assert verdicts(dict(rows)) == {ME: "duplicate_tx_hash"}
+    assert verdicts(dict(rows)) == {ME: "local_behind"}
+
+
+def test_a_transfer_to_a_one_time_address_is_that_rows_whoever_else_records_its_hash() -> None:
+    rows = {"payments": [deposit_row(1), open_row(2, tx_hash=tx_hash(1))], "transfers": [plain_transfer_row(1)]}
+    assert verdicts(rows) == {ME: "local_behind", payment_id(2): "duplicate_tx_hash"}
+
+
+@pytest.mark.parametrize("status", ["pending", "completed"])
+def test_a_row_paid_otherwise_that_borrowed_a_hash_is_not_written_because_its_chain_was_read_in_part(
+    status: str,
+) -> None:
+    escrow = None if status == "pending" else "funded"
+    taker = open_row(1, status=status, status_raw=status, escrow_state=escrow, tx_hash=tx_hash(2))
+    rows = {
+        "payments": [taker, open_row(2)],
+        "transfers": [transfer_row(1), transfer_row(2)],
+        "transactions": [transaction_row(2)],
+    }
+    hole = {"source": "chain:56", "scope": "proxy", "chain_id": 56, "from_ms": 0, "to_ms": NOW_MS, "reason": "-"}
+    for gaps in ((), (hole,)):
+        assert verdicts(rows, gaps=gaps)[ME] == "duplicate_tx_hash"
+
+
+def test_a_payout_and_a_row_that_records_its_hash_prove_neither_however_little_was_read() -> None:
+    payout = open_row(
+        1, direction="out", status="completed", status_raw="completed", escrow_state="releasing", reference=None,
+        request_id=None, tx_hash=tx_hash(1), recipient=PAYER,
+    )  # fmt: skip
+    rows = {
+        "payments": [payout, open_row(2, tx_hash=tx_hash(1), chain_id=8453)],
+        "transfers": [plain_transfer_row(1, recipient=PAYER, sender=RECIPIENT)],
+        "transactions": [transaction_row(1)],
+    }
+    hole = {"source": "chain:8453", "scope": "proxy", "chain_id": 8453, "from_ms": 0, "to_ms": NOW_MS, "reason": "-"}
+    for gaps in ((), (hole,)):
+        assert verdicts(rows, gaps=gaps)[ME] == "duplicate_tx_hash"
 
 
 def test_two_payments_in_one_batch_transaction_are_both_in_sync() -> None:

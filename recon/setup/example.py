@@ -92,6 +92,8 @@ clock_skew_s = 300
 provider_proves = []                     # ["shkeeper:137"]: the provider's "paid" is proof on this rail
 # tolerance_ppm = { shkeeper = [50000, 50000] }    # millionths below and above the expected amount
 
+# dust = { USDT = "0.01", USDC = "0.01" }          # less than this is counted apart and is no break; 0.01 if not stated
+
 # What a person should know before agreeing to changes of a verdict.
 # [policy.side_effects]
 # local_behind = ["the buyer is not mailed", "no ledger entry is written"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.core.errors import SourceError
@@ -82,7 +83,7 @@ class SecondReading:
             # A refund or payout elsewhere in the collection counts only if its transaction shows it.
             if row["direction"] != "in" and row["tx_hash"]:
                 hashes[row["chain_id"]].add(row["tx_hash"])
-        chained = self._ask_chains(hashes, breaks)
+        chained = self._ask_chains(hashes, breaks, odd=_odd_tokens(judgement.links.to_pylist(), self._registry))
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_claims(writer, claimed)
         _write_chain(writer, chained)
@@ -168,7 +169,13 @@ class SecondReading:
             readings.append(reading)
         return readings
 
-    def _ask_chains(self, hashes: Mapping[int | None, set[str]], breaks: Sequence[Row]) -> list[Reading]:
+    def _ask_chains(
+        self,
+        hashes: Mapping[int | None, set[str]],
+        breaks: Sequence[Row],
+        *,
+        odd: Mapping[int, set[str]] = MappingProxyType({}),
+    ) -> list[Reading]:
         """Look every transaction up again; one that its own chain does not show is asked of the others too."""
         astray = {row["tx_hash"] for row in breaks if row["tx_hash"] and not row["covered_by_chain"]}
         readings = []
@@ -176,7 +183,12 @@ class SecondReading:
             wanted = hashes.get(chain.chain_id, set()) | hashes.get(None, set()) | astray
             if not wanted:
                 continue
-            question = ChainQuestion(from_ms=self._now_ms, tx_hashes=tuple(sorted(wanted)), proxies=False)
+            question = ChainQuestion(
+                from_ms=self._now_ms,
+                tx_hashes=tuple(sorted(wanted)),
+                proxies=False,
+                odd_tokens=tuple(sorted(odd.get(chain.chain_id, ()))),
+            )
             try:
                 reading = chain.read(question, progress=self._progress)
             except SourceError as error:
@@ -218,6 +230,15 @@ def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Re
         for chain_id, named in _named_by_provider(reading):
             hashes[chain_id].update(named)
     return hashes
+
+
+def _odd_tokens(links: Sequence[Row], registry: Registry) -> dict[int, set[str]]:
+    """By chain, the tokens that breaks were paid in and that no registry knows."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for link in links:
+        if link["wrong_token"] and link["t_token"] and (link["t_chain"], link["t_token"]) not in registry.tokens:
+            found[link["t_chain"]].add(link["t_token"])
+    return found
 
 
 def _named_by_provider(reading: Reading) -> Iterator[tuple[int | None, list[str]]]:

@@ -42,6 +42,7 @@ from recon.verdicts.links import (
     Keep,
     closest_wrong,
     concat_links,
+    indirect_marks,
     is_true,
     links_by_deposit,
     links_by_hash,
@@ -127,7 +128,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         "head_time": _head_time(horizon),
     }
     payments = keep(claimed.with_columns(**reach))
-    transfers = renamed_transfers(tables["transfers"])
+    transfers = renamed_transfers(tables["transfers"], policy=policy)
     deposits, shared_deposits = settled_deposits(
         payments, keep(concat_links(links_by_deposit(payments, transfers, policy=policy))), keep=keep
     )
@@ -145,6 +146,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     suspects = keep(suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"]))
     marks = _combined(
         closest_wrong(suspects),
+        indirect_marks(direct),
         _refund_transfers(payments, direct),
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
         _never_asked(unsettled, tables["transactions"], tables["claim_txs"]),
@@ -189,7 +191,16 @@ def _money(payments: Frame, direct: Frame, *, policy: Policy) -> Frame:
     return (
         owed.join(_received(direct), on="payment_id", how="left")
         .join(_proofs(payments, direct), on="payment_id", how="left")
-        .select("payment_id", "received", "received_final", "valid_count", "last_time", **_cover(policy))
+        .select(
+            "payment_id",
+            "received",
+            "received_final",
+            "valid_count",
+            "big_count",
+            "unread_count",
+            "last_time",
+            **_cover(policy),
+        )
     )
 
 
@@ -207,11 +218,17 @@ def _received(direct: Frame) -> Frame:
             final_time=nw.when(final).then(nw.col("t_time")),
             final_fee_recipient=nw.when(final).then(nw.col("t_fee_recipient")),
             own=one_if(nw.col("own_hash")),
+            unread=one_if(nw.col("t_unread")),
+            big=one_if(~nw.col("t_dust")),
+            big_units=nw.when(~nw.col("t_dust")).then(nw.col("t_amount")),
         )
         .group_by("payment_id")
         .agg(
             nw.col("one").sum().alias("valid_count"),
             nw.col("final_one").sum().alias("final_count"),
+            nw.col("unread").sum().alias("unread_count"),
+            nw.col("big").sum().alias("big_count"),
+            nw.col("big_units").sum().alias("big_received"),
             nw.col("t_amount").sum().alias("received"),
             nw.col("final_units").sum().alias("received_final"),
             nw.col("own").max().alias("own_valid"),
@@ -286,8 +303,8 @@ def _cover(policy: Policy) -> dict[str, nw.Expr]:
         "covered_by_chain": by_chain,
         "covered": by_chain | (trusted & (nw.col("paid") > 0)),
         "seen_enough": is_true(nw.col("received") >= nw.col("covered_from_units")),
-        "seen_any": is_true(nw.col("valid_count") > 0),
-        "too_much": is_true(nw.col("received") >= nw.col("overpaid_from_units")),
+        "seen_any": is_true(nw.col("big_count") > 0) | is_true(nw.col("received") >= nw.col("covered_from_units")),
+        "too_much": is_true(nw.col("big_received") >= nw.col("overpaid_from_units")),
         "needed_count": nw.when(one).then(nw.lit(1)).otherwise(nw.when(many).then(nw.col("needed_many"))),
         "proof_tx": proof("tx"),
         "proof_log": proof("log"),
@@ -429,13 +446,15 @@ def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
 
 _DEAL: Final = ("buyer_id", "order_id", "offer_id")
 _MARKS: Final = (
-    "m_reference", "m_recipient", "m_token", "m_network", "refund_count", "refund_rows", "x_success", "x_reverted",
-    "x_pending", "x_not_found", "x_failed", *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
+    "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", "x_success",
+    "x_reverted", "x_pending", "x_not_found", "x_failed", *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
+    "moneyed_rows",
 )  # fmt: skip
 _HASH_MARKS: Final = ("refund_log_tx", "refund_row_tx")
 _TEXT_MARKS: Final = (*_HASH_MARKS, "rival_id")
+_SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")
 _MONEY: Final = (
-    "received", "received_final", "valid_count", "last_time", "covered_by_chain", "covered", "seen_enough", "seen_any",
+    *_SUMS, "covered_by_chain", "covered", "seen_enough", "seen_any",
     "too_much", "needed_count", "proof_tx", "proof_log", "proof_time", "proof_fee_recipient", "own_hash_valid",
 )  # fmt: skip
 EVIDENCE: Final = (
@@ -466,7 +485,7 @@ def _combined(*parts: Frame) -> Frame:
 
 def _closed(evidence: Frame) -> Frame:
     """Close every count with zero, so that no condition over it can be null."""
-    counts = (*_MARKS, "valid_count", "needed_count")
+    counts = (*_MARKS, "valid_count", "big_count", "unread_count", "needed_count")
     return evidence.with_columns(
         *[nw.col(name).fill_null(0).cast(nw.Int64).alias(name) for name in counts],
         refund_tx=nw.coalesce(*_HASH_MARKS),

@@ -93,8 +93,16 @@ def test_a_recorded_hash_whose_log_carries_another_reference_is_a_reference_mism
     assert verdicts(rows) == {ME: "reference_mismatch"}
 
 
-def test_a_worthless_token_with_our_reference_is_no_money_and_no_alarm() -> None:
+def test_an_unknown_token_with_our_reference_is_told_and_never_credited() -> None:
     fake = transfer_row(token="0x" + "99" * 20, token_known=False, amount_units=None, amount_text=str(2**256 - 1))
+    claims = [claim_row(state="unpaid", state_raw="unpaid", tx_hashes=None)]
+    assert counts({"payments": [open_row()], "transfers": [fake], "claims": claims}) == {"token_mismatch": 1}
+
+
+def test_an_event_with_our_reference_of_which_the_token_knows_nothing_is_no_money_and_no_alarm() -> None:
+    fake = transfer_row(
+        token="0x" + "99" * 20, token_known=False, amount_units=None, amount_text=str(2**256 - 1), moved_units=0
+    )
     claims = [claim_row(state="unpaid", state_raw="unpaid", tx_hashes=None)]
     assert counts({"payments": [open_row()], "transfers": [fake], "claims": claims}) == {"in_transit": 1}
 
@@ -105,9 +113,8 @@ def test_a_worthless_token_that_the_row_itself_points_to_is_told() -> None:
     assert verdicts(rows) == {ME: "token_mismatch"}
 
 
-@pytest.mark.parametrize("kind", ["conversion_proxy", "escrow", "receivable", "unknown"])
-def test_only_a_fee_proxy_pays(kind: str) -> None:
-    found = verdicts({"payments": [open_row()], "transfers": [transfer_row(kind=kind)]})
+def test_a_contract_that_nobody_knows_does_not_pay() -> None:
+    found = verdicts({"payments": [open_row()], "transfers": [transfer_row(kind="unknown")]})
     assert found[ME] == "reference_mismatch"
 
 
@@ -116,12 +123,6 @@ def test_both_polygon_proxies_pay() -> None:
     row = open_row(chain_id=137, token=token, decimals=6)
     old = transfer_row(chain_id=137, token=token, emitter=OLD_POLYGON_PROXY)
     assert verdicts({"payments": [row], "transfers": [old]}) == {ME: "local_behind"}
-
-
-def test_an_escrow_release_is_not_a_payment() -> None:
-    deposit = transfer_row(kind="escrow", recipient="0x" + "ee" * 20, log_index=1)
-    release = transfer_row(tx_hash=tx_hash(8), block=deposit["block"] + 10, fee_units=None)  # type: ignore[operator]
-    assert verdicts({"payments": [open_row()], "transfers": [deposit, release]}) == {ME: "recipient_mismatch"}
 
 
 def test_an_escrow_deposit_by_a_stranger_does_not_void_a_payment_that_paid_its_fee() -> None:

@@ -33,12 +33,18 @@ _NUMBER = re.compile(r"(?:[0-9]{1,18}|0x[0-9a-f]{1,15})\Z")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token contract on one chain. Decimals belong to (chain, address), never to the symbol."""
+    """A token contract on one chain. Decimals belong to (chain, address), never to the symbol.
+
+    Args:
+        may_take_fee: Its contract can keep a part of what is sent, now or by a switch: how much came is then measured
+            in its own logs. False only where the contract is known to have no such thing.
+    """
 
     chain_id: int
     address: str
     symbol: str
     decimals: int
+    may_take_fee: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from recon.investigation.payment.dossier import Dossier, Row
 from recon.investigation.payment.gather import Asking
 from recon.investigation.payment.identify import NoIdError, names_of
 from recon.sources.interface import ChainQuestion
+from recon.verdicts.links import INDIRECT_EMITTERS
 
 if TYPE_CHECKING:
     from recon.core.registry import Registry
@@ -150,7 +151,9 @@ def _fields(row: Row, payment: Row) -> list[ProofCheck]:
     carried = row["reference_topic"] or "none"
     said = "it carries the payment's reference" if right else f"its reference is {carried}, not the payment's"
     checks.append(ProofCheck("reference", "right" if right else "wrong", said))
-    if right and row["kind"] != "fee_proxy":
+    # Other official contracts say whose it is; that it came, only the token's own log says.
+    is_paid = row["kind"] == "fee_proxy" or (row["kind"] in INDIRECT_EMITTERS and row["moved_units"])
+    if right and not is_paid:
         checks.append(ProofCheck("contract", "wrong", f"the log is of {row['emitter']}, which is no fee proxy"))
     return checks
 
@@ -160,7 +163,10 @@ def _amount(transfers: Sequence[Row], payment: Row, registry: Registry) -> Proof
         by_reference = payment["is_deposit"] or row["reference_topic"] == payment["reference_topic"]
         return bool(row["token"] == payment["token"] and row["recipient"] == payment["recipient"] and by_reference)
 
-    units = sum(int(row["amount_units"] or 0) for row in transfers if mine(row))
+    def came(row: Row) -> int:
+        return int((row["amount_units"] if row["moved_units"] is None else row["moved_units"]) or 0)
+
+    units = sum(came(row) for row in transfers if mine(row))
     needed, due = payment["covered_from_units"], payment["expected_units"]
     if needed is None:
         return ProofCheck("amount", "wrong", "the payment's own amount cannot be read")

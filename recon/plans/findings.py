@@ -221,7 +221,8 @@ def _measured(row: Row, links: Sequence[Row]) -> str:
     """What a payment contract states, where the token's own log shows that less came."""
     own = [link for link in links if not link["wrong_token"] and not link["wrong_chain"]]
     told = [link for link in own if None not in (link["t_stated"], link["t_amount"])]
-    less = [link for link in told if link["t_amount"] < link["t_stated"]]
+    once = {(link["t_chain"], link["t_tx"], link["t_log"]): link for link in told}
+    less = [link for link in once.values() if link["t_amount"] < link["t_stated"]]
     if not less:
         return ""
     stated, came = (sum(int(link[name]) for link in less) for name in ("t_stated", "t_amount"))

@@ -97,7 +97,7 @@ def test_an_unknown_token_at_a_one_time_address_is_a_mismatch_with_its_own_name(
     strange = plain_transfer_row(**STRANGE, token_symbol="USDX", token_decimals=6)
     found = judgement_of({"payments": [deposit_row()], "transfers": [strange]}, engine=engine)
     assert found.breaks["verdict"].to_pylist() == ["token_mismatch"]
-    assert (found.links["t_symbol"].to_pylist(), found.links["t_decimals"].to_pylist()) == (["USDX"], [6])
+    assert {(row["t_symbol"], row["t_decimals"]) for row in found.links.to_pylist()} == {("USDX", 6)}
 
 
 def test_an_unknown_token_at_an_address_that_is_no_payments_is_spam() -> None:
@@ -109,7 +109,7 @@ def test_an_unknown_token_beside_the_right_money_is_no_break() -> None:
     strange = plain_transfer_row(2, **STRANGE)
     row = deposit_row(status="completed", status_raw="completed", escrow_state="funded", tx_hash=tx_hash(1))
     rows = {"payments": [row], "transfers": [plain_transfer_row(1), strange]}
-    assert verdicts(rows).get(ME) in (None, "lookup_failed")
+    assert "token_mismatch" not in verdicts(rows).values()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

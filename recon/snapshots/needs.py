@@ -49,8 +49,7 @@ def needs_of(
     hashes = rows.filter("tx_hash is not null").select("chain_id, tx_hash").distinct().fetchall()
     chain_ids = frozenset(row[0] for row in rows.select("chain_id").distinct().fetchall())
     own = deposits.select("chain_id, recipient").distinct().fetchall()
-    named_by_reference = _by_reference(rows)
-    own += [(chain, to) for chain, token, to in named_by_reference if may_take_fee(registry, chain, token)]
+    own += _measured_recipients(rows, registry)
     waiting = deposits.filter("status in ('pending', 'processing')").select("recipient").distinct().fetchall()
     connection.close()
     merchants = set(policy.merchant_recipients)
@@ -64,17 +63,17 @@ def needs_of(
     return Needs(oldest - policy.clock_skew_ms, recipients=recipients, hashes=named, chain_ids=chain_ids)
 
 
-def may_take_fee(registry: Registry, chain_id: int, token: str) -> bool:
+def _may_take_fee(registry: Registry, *, chain_id: int, token: str) -> bool:
     """Whether a token may move less than it is told to; one that nobody knows may."""
     known = registry.tokens.get((chain_id, token))
     return known is None or known.may_take_fee
 
 
-def _by_reference(rows: Any) -> list[tuple[int, str, str]]:
-    """Chain, token and recipient of the payments that are found by a reference."""
+def _measured_recipients(rows: Any, registry: Registry) -> list[tuple[int, str]]:
+    """Chain and recipient of the payments by reference whose token can take a fee."""
     found = rows.filter(
         "not coalesce(is_deposit, false) and (reference_topic is not null or request_id is not null) "
         "and chain_id is not null and token is not null and recipient is not null"
     )
-    named: list[tuple[int, str, str]] = found.select("chain_id, token, recipient").distinct().fetchall()
-    return named
+    named = found.select("chain_id, token, recipient").distinct().fetchall()
+    return [(chain, to) for chain, token, to in named if _may_take_fee(registry, chain_id=chain, token=token)]

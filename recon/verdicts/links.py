@@ -250,7 +250,9 @@ def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Fra
 
 def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame) -> Frame:
     """Transfers that lead from a payment's own hash or reference to money that is wrong in some way."""
-    nothing = is_true(nw.col("t_amount") == 0) | nw.col("t_dust")
+    coin = nw.col("t_kind") == DEPOSIT_KINDS
+    # Everyone can send dust to an address; the payment's own reference is known to few.
+    nothing = is_true(nw.col("t_amount") == 0) | (nw.col("t_dust") & coin)
     of_another = direct.filter(nw.col("is_valid") & (nw.col("t_kind") == DEPOSIT_KINDS)).select(
         "t_chain", "t_tx", "t_log"
     )
@@ -272,7 +274,6 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_tx
         .join(transfers.with_columns(named=nw.col("t_tx")), on="named", how="inner")
         .join(logged.with_columns(is_logged=nw.lit(value=True)), left_on="named", right_on="logged_tx", how="left")
     )
-    coin = nw.col("t_kind") == DEPOSIT_KINDS
     same_topic = is_true(nw.col("t_topic") == nw.col("topic"))
     by_reference = nw.col("mode") == "reference"
     echo = by_reference & coin & is_true(nw.col("is_logged"))

@@ -150,7 +150,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         _refund_transfers(payments, direct),
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
         _never_asked(unsettled, tables["transactions"], tables["claim_txs"]),
-        shared_hashes(payments, unsettled, direct),
+        shared_hashes(payments, unsettled=unsettled, direct=direct),
         shared_payouts(payments, direct),
         shared_deposits,
         _repeated(real(payments).filter(~nw.col("claim_key").is_null()), "claim_key", name="key_rows"),

@@ -1,7 +1,8 @@
 """Payments that name a transfer which is another payment's, and who that other payment is. Pure and columnar.
 
-A hash in a row says where to look, never whose money it is. A log that carries a payment's own reference, or that went
-to its own one-time address, marks the transfer as that payment's, whoever else names its hash. A worked example::
+A hash in a row says where to look, never whose money it is. A log that carries a payment's own reference, or that
+went to its own one-time address, marks the transfer as that payment's, also where other rows name its hash. A worked
+example::
 
     p1  records 0xf1..  no log of its own in it      shared_hash 1  borrowed_hash 1  rival_id p2
     p2  records 0xf1..  its reference is in the log  nothing: the transfer is its own
@@ -31,12 +32,12 @@ def real(payments: Frame) -> Frame:
     return payments.filter(~nw.col("is_test"))
 
 
-def shared_hashes(payments: Frame, unsettled: Frame, direct: Frame) -> Frame:
+def shared_hashes(payments: Frame, *, unsettled: Frame, direct: Frame) -> Frame:
     """Payments that record a hash which another payment records or is paid by, without a log of their own in it.
 
     The other payment is in it too, unless the transfer bears its own mark. That a payment has no log of its own in the
     transaction is only known where its chain was searched, or where its money is proven to have come otherwise. A
-    transfer that is claimed by its hash alone is shared with whoever else records it, searched or not.
+    transfer that is claimed by its hash alone is shared with every row that records it, searched or not.
     """
     searched = nw.col("covered_by_scan") | ((nw.col("mode") == "hash") & nw.col("chain_is_read"))
     loose = (
@@ -108,7 +109,9 @@ def shared_payouts(payments: Frame, direct: Frame) -> Frame:
         borrowed_hash=one_if(nw.col("mode") != "hash"),
     )
     pairs = (
-        paid_out.join(money.rename({"payment_id": "holder_id"}), on=["t_chain", "t_tx"], how="inner")
+        paid_out.join(
+            money.select("t_chain", "t_tx", holder_id=nw.col("payment_id")), on=["t_chain", "t_tx"], how="inner"
+        )
         .filter(nw.col("payment_id") != nw.col("holder_id"))
         .join(others, on="holder_id", how="inner")
         .filter((nw.col("h_token") == nw.col("token")) & (nw.col("h_recipient") == nw.col("recipient")))

@@ -200,7 +200,7 @@ def test_a_hash_borrowed_by_a_row_outside_the_window_takes_nothing_from_the_paym
     assert verdicts(dict(rows)) == {ME: "local_behind"}
 
 
-def test_a_transfer_to_a_one_time_address_is_that_rows_whoever_else_records_its_hash() -> None:
+def test_a_transfer_to_a_one_time_address_is_that_rows_also_where_another_records_its_hash() -> None:
     rows = {"payments": [deposit_row(1), open_row(2, tx_hash=tx_hash(1))], "transfers": [plain_transfer_row(1)]}
     assert verdicts(rows) == {ME: "local_behind", payment_id(2): "duplicate_tx_hash"}
 

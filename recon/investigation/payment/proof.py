@@ -151,11 +151,14 @@ def _fields(row: Row, payment: Row) -> list[ProofCheck]:
     carried = row["reference_topic"] or "none"
     said = "it carries the payment's reference" if right else f"its reference is {carried}, not the payment's"
     checks.append(ProofCheck("reference", "right" if right else "wrong", said))
-    # Other official contracts say whose it is; that it came, only the token's own log says.
-    is_paid = row["kind"] == "fee_proxy" or (row["kind"] in INDIRECT_EMITTERS and row["moved_units"])
-    if right and not is_paid:
+    if right and not _pays(row):
         checks.append(ProofCheck("contract", "wrong", f"the log is of {row['emitter']}, which is no fee proxy"))
     return checks
+
+
+def _pays(row: Row) -> bool:
+    """Whether a log says that money came; of contracts other than the proxy, only the token's own log says it."""
+    return bool(row["kind"] == "fee_proxy" or (row["kind"] in INDIRECT_EMITTERS and row["moved_units"]))
 
 
 def _amount(transfers: Sequence[Row], payment: Row, registry: Registry) -> ProofCheck:

@@ -356,6 +356,11 @@ def test_real_payments_through_the_real_proxy_are_read_exactly(start_chain: Call
     paid = rows[plain, "fee_proxy"]
     assert (paid["amount_units"], paid["fee_units"], paid["fee_recipient"]) == (1_250_000, 12_500, fees)
     assert (paid["emitter"], paid["token"], paid["recipient"]) == (PROXY, USDT, shop)
+    # The first by its receipt, the others by the scan of the recipient's transfers.
+    measured = [rows[tx, "fee_proxy"] for tx in (plain, phantom, long)]
+    assert [(int(row["moved_units"]), row["stated_only"]) for row in measured] == [
+        (1_250_000, False), (7, False), (8, False),
+    ]  # fmt: skip
     assert paid["reference_topic"] == reference_topic("86dfbccad783599a")
     assert paid["block_time"] == chain.block_time(paid["block"]) * 1_000
     assert paid["confirmations"] == chain.head() - paid["block"] + 1 and paid["final"] is True

@@ -384,6 +384,29 @@ def test_a_token_that_lies_gives_amounts_that_enter_no_sum(start_chain: Callable
     assert (row["amount_units"], row["amount_text"], row["token_known"]) == (None, str(2**256 - 1), False)
 
 
+def test_a_token_that_moves_nothing_is_measured_as_nothing(start_chain: Callable[..., Chain]) -> None:
+    chain, shop = start_chain(56), address(0x5401)
+    fake = chain.deploy_fake_token(address(0xFA4E))
+    tx_hash = chain.pay(fake, shop, 55, reference="02" * 8, approve=False)
+    for given in ({"tx_hashes": (tx_hash,), "proxies": False}, {"recipients": (shop,)}):
+        (row,) = on_chain(chain).read(question_of(chain, **given)).tables["transfers"].to_pylist()
+        assert (int(row["amount_units"]), int(row["moved_units"]), row["stated_only"]) == (55, 0, False)
+    (row,) = on_chain(chain).read(question_of(chain)).tables["transfers"].to_pylist()
+    assert (row["moved_units"], row["stated_only"]) == (None, True)
+
+
+def test_a_token_that_nobody_knows_is_asked_for_its_name_where_that_is_wanted(
+    start_chain: Callable[..., Chain],
+) -> None:
+    chain, shop = start_chain(56), address(0x5401)
+    odd = chain.deploy_token(address(0x0DD1), symbol="USDX", decimals=9)
+    tx_hash = chain.transfer(odd, shop, 7)
+    silent = address(0x0DD2)
+    question = question_of(chain, tx_hashes=(tx_hash,), proxies=False, odd_tokens=(odd, silent))
+    (row,) = on_chain(chain).read(question).tables["transfers"].to_pylist()
+    assert (row["token"], row["token_symbol"], row["token_decimals"]) == (odd, "USDX", 9)
+
+
 def test_a_real_reorganisation_takes_its_payment_back(start_chain: Callable[..., Chain]) -> None:
     chain = start_chain(56)
     tx_hash = chain.pay(USDT, address(0x5401), 5, reference="03" * 8)

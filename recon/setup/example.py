@@ -76,6 +76,7 @@ fee_recipients = []
 # address = "0x0000000000000000000000000000000000000001"
 # symbol = "TST"
 # decimals = 18
+# may_take_fee = false                     # its contract cannot keep a part of what is sent: what came need not be measured
 #
 # [[emitters]]
 # chain_id = 56

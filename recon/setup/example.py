@@ -76,7 +76,7 @@ fee_recipients = []
 # address = "0x0000000000000000000000000000000000000001"
 # symbol = "TST"
 # decimals = 18
-# may_take_fee = false                     # its contract cannot keep a part of what is sent: what came need not be measured
+# may_take_fee = false                     # its contract cannot keep a part of what is sent: no need to measure
 #
 # [[emitters]]
 # chain_id = 56

@@ -264,7 +264,8 @@ class Policy:
 
     Times are milliseconds. ``provider_proves`` names rails (``shkeeper:137``) on which a provider's "paid" is accepted
     without chain proof, for chains without an RPC endpoint. ``fee_recipients`` are the fee addresses our requests name;
-    while it is empty, fees are not judged.
+    while it is empty, fees are not judged. ``dust_units`` is, by ``chain_id:token``, the least amount in base units
+    that matters: what comes below it is counted apart and is no break, though it enters every sum.
     """
 
     providers: tuple[str, ...] = field(default_factory=lambda: tuple(built_in(PROVIDERS)))
@@ -290,6 +291,7 @@ class Policy:
     value_max_units_per_payment: Mapping[str, int] = field(default_factory=dict)
     unproven_share_max_percent: int = 5
     side_effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dust_units: Mapping[str, int] = field(default_factory=dict)
 
     def confirmations_of(self, chain_id: int | None) -> int:
         """The backend's own minimum of confirmations on a chain."""

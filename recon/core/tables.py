@@ -125,6 +125,11 @@ TRANSFERS: Final[Schema] = {
     "recipient": "text",
     "amount_units": "units",  # null when over 37 digits: see amount_text
     "amount_text": "text",  # canonical uint256 text, only when amount_units is null
+    # of a proxy log: what the token's own logs of the transaction show of it, at most amount_units; null when not read
+    "moved_units": "units",
+    "token_symbol": "text",  # what the contract of a token that nobody knows says of itself, where it was asked
+    "token_decimals": "int",
+    "stated_only": "bool",  # a proxy log whose token can take a fee, and nobody read what the token itself logged
     "fee_units": "units",  # null when none; a fee to the zero address pays no one and is null
     "fee_recipient": "text",
     "reference_topic": "text",  # topics[1] of a proxy log, null for a plain ERC-20 transfer

@@ -81,7 +81,7 @@ class Describer:
             age_s=age_s,
             difference_units=_difference(row),
             value_units=value_at_risk(verdict, row),
-            fields=tuple(_field_views(row, self.links.get(row["payment_id"], ()))),
+            fields=tuple(_field_views(row, self.links.get(row["payment_id"], ()), self.registry)),
             evidence=tuple(_evidence(row, self.links.get(row["payment_id"], ()))),
         )
 
@@ -112,12 +112,37 @@ class Describer:
             "missing": _missing(row, self.fields),
             "age": _spelled(age_s),
             "what": "object",
+            "sharing": _sharing(row),
+            "astray": self._astray(row),
+            "gap": _gap(row, self.links.get(row["payment_id"], ())),
         }
-        said = _sentence(row, rule).format(**words)
+        links = self.links.get(row["payment_id"], ())
+        said = _sentence(row, rule).format(**words) + _measured(row, links) + _recorded_success(row, rule)
         if _is_amount_asked(row):
             said = f"{said} {_ASKED.format(stored=row['amount_text'], asked=words['expected'], symbol=words['symbol'])}"
         manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms
         return f"{said} It is over 24 h old: check it by hand against the provider." if manual else said
+
+    def _astray(self, row: Row) -> str:
+        """What came in another token, with the name that the token has or gives itself."""
+        links = self.links.get(row["payment_id"], ())
+        other = next((link for link in links if link["wrong_token"] and not link["is_valid"]), None)
+        if other is None:
+            return "see the evidence"
+        known = self.registry.tokens.get((other["t_chain"], other["t_token"] or ""))
+        amount = _other_amount(other, row, self.registry)
+        if known is not None:
+            return f"{amount} {known.symbol}"
+        named = f"that calls itself {other['t_symbol']}" if other["t_symbol"] else "that no registry knows"
+        return f"{amount} of a token {named}, {other['t_token']}"
+
+
+def _recorded_success(row: Row, rule: Rule) -> str:
+    """That the transaction which the row records succeeded and is of something else."""
+    ahead = rule.verdict in (_V.LOCAL_AHEAD, _V.PROVIDER_AHEAD)
+    if not ahead or not row["x_success"] or row["direction"] != "in":
+        return ""
+    return " The recorded transaction succeeded, and nothing in it is this payment's."
 
 
 def _sentence(row: Row, rule: Rule) -> str:
@@ -225,13 +250,67 @@ def _looked_at(places: Sequence[str], provider: str | None) -> Iterator[str]:
             yield place.path
 
 
-def _field_views(row: Row, links: Sequence[Row]) -> Iterable[FieldView]:
+def _sharing(row: Row) -> str:
+    """Whose transfer it is that this row names as well."""
+    if row["borrowed_hash"]:
+        return (
+            f"The recorded hash is of payment {row['rival_id']}: that payment's own reference or one-time address is "
+            "in the transaction, and nothing of this one."
+        )
+    return f"Payment {row['rival_id']} claims the same transfer, so it proves neither."
+
+
+def _other_amount(link: Row, row: Row, registry: Registry) -> str:
+    """The amount of a transfer in its own token: whole tokens where its decimals are known or told, else base units."""
+    known = registry.tokens.get((link["t_chain"], link["t_token"] or ""))
+    decimals = known.decimals if known is not None else link["t_decimals"]
+    if link["t_chain"] == row["chain_id"] and link["t_token"] == row["token"]:
+        decimals = row["decimals"]
+    if link["t_amount"] is None:
+        return "more than 10^37 base units"
+    units = int(link["t_amount"])
+    return f"{units} base units" if decimals is None else format_units(units, decimals=decimals)
+
+
+def _measured(row: Row, links: Sequence[Row]) -> str:
+    """What a payment contract states, where the token's own log shows that less came."""
+    own = [link for link in links if not link["wrong_token"] and not link["wrong_chain"]]
+    told = [link for link in own if None not in (link["t_stated"], link["t_amount"])]
+    once = {(link["t_chain"], link["t_tx"], link["t_log"]): link for link in told}
+    less = [link for link in once.values() if link["t_amount"] < link["t_stated"]]
+    if not less:
+        return ""
+    stated, came = (sum(int(link[name]) for link in less) for name in ("t_stated", "t_amount"))
+    return (
+        f" The payment contract states {_amount(stated, row)}, and the token's own log shows that "
+        f"{_amount(came, row)} came."
+    )
+
+
+def _gap(row: Row, links: Sequence[Row]) -> str:
+    """Why it cannot be told whether the money came."""
+    if row["unread_count"]:
+        return (
+            f"The payment contract states {_amount(row['received'], row)}; what the token itself logged, which is what "
+            "came, could not be read."
+        )
+    through = next((link for link in links if link["is_indirect"]), None)
+    if through is not None and not row["chain_blind"]:
+        kind = str(through["t_kind"]).replace("_", " ")
+        return (
+            f"An official contract ({kind}) logged {_amount(through['t_stated'], row)} with this payment's reference; "
+            "the token's own log does not show that it came to the recipient."
+        )
+    return "The scan has a gap where this payment's money could be."
+
+
+def _field_views(row: Row, links: Sequence[Row], registry: Registry) -> Iterable[FieldView]:
     """What each side says, field by field, wherever at least two sides have a word to say."""
     wrong = [link for link in links if not link["is_valid"] and not link["is_refund"]]
     other = wrong[0] if wrong and not row["valid_count"] else None
     yield _common_view("status", row["status_raw"], row["claim_state_raw"] or row["claim_state"], _chain_word(row))
     if row["expected_units"] is not None:
-        yield _amount_view(row, other)
+        yield _amount_view(row, None if other is None else _other_amount(other, row, registry))
     yield from _hash_view(row, other)
     yield _common_view("escrow_state", row["escrow_state"], None, None)
     if other is not None:
@@ -243,16 +322,15 @@ def _field_views(row: Row, links: Sequence[Row]) -> Iterable[FieldView]:
         yield _common_view("confirmations", str(row["confirmations"]), None, None)
 
 
-def _amount_view(row: Row, other: Row | None) -> FieldView:
+def _amount_view(row: Row, astray: str | None) -> FieldView:
     """What was to come, what the provider says, and what came: if none of it is right, the amount that went astray."""
-    astray = other["t_amount"] if other else None
-    seen = row["received"] if row["valid_count"] else astray
+    seen = _amount(row["received"], row) if row["valid_count"] else astray
     claim = row["claim_paid"]
     return FieldView(
         "amount",
         _amount(row["expected_units"], row),
         row["claim_balance"] if claim is None else _amount(claim, row),
-        None if seen is None else _amount(seen, row),
+        seen,
     )
 
 
@@ -304,6 +382,8 @@ def _evidence(row: Row, links: Sequence[Row]) -> Iterable[str]:
     if (row["claims"] or 0) > 1:
         came = f", {_amount(row['claims_paid'], row)} paid in all" if row["claims_paid"] else ""
         yield f"{row['claims']} objects of the provider belong to this payment{came}"
+    if row["rival_id"]:
+        yield f"same transfer claimed by payment {row['rival_id']}"
     if row["claim_error"]:
         yield f"provider error: {row['claim_error']}"
     if row["paths"]:

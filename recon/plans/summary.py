@@ -79,6 +79,18 @@ class Summary:
         rows = self.judgement.captured.to_pylist()
         return dict(sorted((f"{row['chain_id']}:{row['token']}", str(int(row["units"]))) for row in rows))
 
+    @property
+    def dust(self) -> dict[str, dict[str, str | int]]:
+        """Transfers too small to matter, by chain and token: how many, their base units, and the limit below which."""
+        return {
+            (key := f"{row['chain_id']}:{row['token']}"): {
+                "transfers": row["rows"],
+                "units": str(int(row["units"])),
+                "below": str(self.policy.dust_units[key]),
+            }
+            for row in self.judgement.dust.to_pylist()
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """The summary as it stands in the plan."""
         counts = self.counts
@@ -98,6 +110,7 @@ class Summary:
             "unproven_share": _share(unproven, scoped),
             "value_at_risk": self.value_at_risk,
             "captured_not_credited": self.captured_not_credited,
+            **({"dust": dust} if (dust := self.dust) else {}),
             "open_by_age": dict(self.judgement.open_by_age),
             "health": self._health(payments, scoped=scoped, unproven=unproven),
             "provider_calls": sum(row["calls"] or 0 for row in self.coverage if row["source"] in self.providers),

@@ -77,6 +77,7 @@ fee_recipients = []
 # symbol = "TST"
 # decimals = 18
 # aliases = ["TST-bsc"]  # other words for it in rows and at providers
+# may_take_fee = false                     # its contract cannot keep a part of what is sent: no need to measure
 #
 # [[emitters]]
 # chain_id = 56
@@ -92,6 +93,8 @@ abandoned_after_days = 30                # for open payments without an expiry d
 clock_skew_s = 300
 provider_proves = []                     # ["shkeeper:137"]: the provider's "paid" is proof on this rail
 # tolerance_ppm = { shkeeper = [50000, 50000] }    # millionths below and above the expected amount
+
+# dust = { USDT = "0.01", USDC = "0.01" }          # less than this is counted apart and is no break; 0.01 if not stated
 
 # What a person should know before agreeing to changes of a verdict.
 # [policy.side_effects]

@@ -157,6 +157,7 @@ class TokenSection(Section):
     symbol: str = Field(min_length=1, max_length=20)
     decimals: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=77)]
     aliases: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = ()
+    may_take_fee: bool = True
 
 
 class EmitterSection(Section):
@@ -181,6 +182,7 @@ class PolicySection(Section):
     provider_proves: tuple[str, ...] = ()
     tolerance_ppm: dict[str, tuple[Whole, Whole]] = Field(default_factory=dict)
     side_effects: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    dust: dict[str, AmountText] = Field(default_factory=dict)
 
 
 class LimitsSection(Section):

@@ -175,7 +175,8 @@ class Settings:
             known,
             chains=tuple(self._chain_facts(known, chain) for chain in self.values.chains),
             tokens=tuple(
-                Token(t.chain_id, t.address, t.symbol, t.decimals, _aliases(known, t)) for t in self.values.tokens
+                Token(t.chain_id, t.address, t.symbol, t.decimals, _aliases(known, t), t.may_take_fee)
+                for t in self.values.tokens
             ),
             emitters=tuple(
                 Emitter(e.chain_id, e.address, e.kind, e.version, e.created_block) for e in self.values.emitters
@@ -253,7 +254,13 @@ class Settings:
             ),
             unproven_share_max_percent=self.values.health.unproven_share_max_percent,
             side_effects=rules.side_effects,
+            dust_units={**self._usual_dust(), **self.units_by_token("policy.dust", rules.dust)},
         )
+
+    def _usual_dust(self) -> dict[str, int]:
+        """0.01 of each shipped token, which are all worth about a dollar; what a file adds may be worth anything."""
+        tokens = [token for token in load_registry().tokens.values() if token.chain_id in self.chain_ids]
+        return {f"{token.chain_id}:{token.address}": 10 ** (token.decimals - 2) for token in tokens}
 
     def units_by_token(self, key: str, amounts: Mapping[str, str]) -> dict[str, int]:
         """Whole tokens by symbol as base units by ``chain_id:token``, since decimals belong to the contract.

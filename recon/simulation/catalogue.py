@@ -255,9 +255,9 @@ WRONG: Final = (
     Plant("wrong_recipient", V.RECIPIENT_MISMATCH, waiting(
         rails=(RN,), legs=(Leg(to="stranger"),),
     ), effect="dispute"),
-    Plant("only_in_escrow", V.RECIPIENT_MISMATCH, waiting(
+    Plant("only_in_escrow", V.UNPROVEN, waiting(
         rails=(RN,), chains=(1, 137), legs=(Leg(via="escrow", to="escrow"),), says="unpaid",
-    ), effect="dispute", rate=0.0005),
+    ), rate=0.0005),
     Plant("wrong_recipient_completed", V.RECIPIENT_MISMATCH, Situation(
         legs=(Leg(to="stranger"),), recorded="leg", says="unpaid",
     )),
@@ -353,9 +353,9 @@ FURTHER: Final = (
 )  # fmt: skip
 
 TRAPS: Final = (
-    Plant("spoofed_token", V.ABANDONED, waiting(
+    Plant("spoofed_token", V.TOKEN_MISMATCH, waiting(
         rails=(RN,), legs=(Leg(token="fake"),), says="unpaid", expiry="past",  # noqa: S106
-    )),
+    ), effect="dispute"),
     Plant("spoofed_uint256", V.ABANDONED, waiting(
         rails=(RN,), legs=(Leg(token="fake_max"),), says="unpaid", expiry="past",  # noqa: S106
     )),

@@ -79,8 +79,8 @@ def one_invoice_two_rows(stage: Stage, plant: Plant) -> None:
 
 
 def one_transfer_two_rows(stage: Stage, plant: Plant) -> None:
-    """A second row carries the hash of a transfer that another row was completed with."""
-    first = stage.plant(_with(plant, Situation(rails=(RN,))))
+    """A second row carries the hash of a transfer that another row was rightly completed with."""
+    first = stage.plant(replace(_with(plant, Situation(rails=(RN,))), verdict=Verdict.IN_SYNC))
     second = stage.prepare(Situation(rails=(RN,), legs=(), says="unpaid", chains=(first.chain_id,)))
     second.recorded_as = first.proof
     stage.settle(second, plant)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recon.core.model import Policy
+from recon.core.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,13 @@ class Needs:
     rails: frozenset[tuple[str, int]]
 
 
-def needs_of(payments: Path, *, now_ms: int, policy: Policy, window_from_ms: int | None = None) -> Needs:
+def needs_of(
+    payments: Path, *, now_ms: int, policy: Policy, registry: Registry, window_from_ms: int | None = None
+) -> Needs:
     """Scan the few columns that say what to ask the chains for.
+
+    The recipients of payments by reference are asked about too where their token can take a fee: the proxy states what
+    was sent, and only the token's own logs say what came.
 
     Args:
         window_from_ms: Where the selected window begins: what came to nobody's row since then is looked for as well.
@@ -42,6 +49,7 @@ def needs_of(payments: Path, *, now_ms: int, policy: Policy, window_from_ms: int
     hashes = rows.filter("tx_hash is not null").select("chain_id, tx_hash").distinct().fetchall()
     rails = frozenset(rows.select("provider, chain_id").distinct().fetchall())
     own = deposits.select("chain_id, recipient").distinct().fetchall()
+    own += _measured_recipients(rows, registry)
     waiting = deposits.filter("status in ('pending', 'processing')").select("recipient").distinct().fetchall()
     connection.close()
     merchants = set(policy.merchant_recipients)
@@ -53,3 +61,19 @@ def needs_of(payments: Path, *, now_ms: int, policy: Policy, window_from_ms: int
     named = {chain: tuple(sorted(tx for chain_id, tx in hashes if chain_id == chain)) for chain in policy.chain_ids}
     oldest = min(at for at in (found, window_from_ms, now_ms) if at is not None)
     return Needs(oldest - policy.clock_skew_ms, recipients=recipients, hashes=named, rails=rails)
+
+
+def _may_take_fee(registry: Registry, *, chain_id: int, token: str) -> bool:
+    """Whether a token may move less than it is told to; one that nobody knows may."""
+    known = registry.tokens.get((chain_id, token))
+    return known is None or known.may_take_fee
+
+
+def _measured_recipients(rows: Any, registry: Registry) -> list[tuple[int, str]]:
+    """Chain and recipient of the payments by reference whose token can take a fee."""
+    found = rows.filter(
+        "not coalesce(is_deposit, false) and (reference_topic is not null or request_id is not null) "
+        "and chain_id is not null and token is not null and recipient is not null"
+    )
+    named = found.select("chain_id, token, recipient").distinct().fetchall()
+    return [(chain, to) for chain, token, to in named if _may_take_fee(registry, chain_id=chain, token=token)]

@@ -180,9 +180,25 @@ class Snapshot:
                 replaced = engine.scan(self.files(f"again/{name}_keys"))
                 again = _whole(engine.scan(self.files(f"again/{name}")), name)
                 kept = base.join(replaced, on=list(keys), how="anti")
-                base = nw.concat([kept.select(*TABLES[name]), again.select(*TABLES[name])], how="vertical")
-            frames[name] = base
+                base = nw.concat([_of_today(kept, name), _of_today(again, name)], how="vertical")
+            frames[name] = _of_today(base, name)
         return frames
+
+
+def _of_today(frame: Frame, name: str) -> Frame:
+    """The columns of a table; one that an older version did not write is null."""
+    has = set(frame.collect_schema().names())
+    kinds: Any = {"text": nw.String, "int": nw.Int64, "bool": nw.Boolean}
+    missing = {column: kind for column, kind in TABLES[name].items() if column not in has}
+    given: dict[str, nw.Expr] = {}
+    for column, kind in missing.items():
+        if kind == "units":
+            # A null of the type of a column that is there: engines spell decimals differently.
+            like = next(other for other, same in TABLES[name].items() if same == "units" and other in has)
+            given[column] = nw.when(nw.lit(value=False)).then(nw.col(like))
+        else:
+            given[column] = nw.lit(None).cast(kinds[kind])
+    return (frame.with_columns(**given) if given else frame).select(*TABLES[name])
 
 
 class SnapshotWriter:

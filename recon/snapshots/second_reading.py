@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.core.errors import SourceError
@@ -19,7 +20,7 @@ from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.asked_amounts import with_asked_amounts
 from recon.snapshots.further_keys import keys_in
-from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch
+from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
 from recon.sources.interface import (
     ChainQuestion,
@@ -92,7 +93,7 @@ class SecondReading:
         context = self._context(wanted, known=_ids_in(writer.file("payments")))
         # A refund or payout elsewhere in the collection counts only if its transaction shows it.
         _add_hashes(hashes, context, is_incoming=False)
-        chained = self._ask_chains(hashes, breaks)
+        chained = self._ask_chains(hashes, breaks, odd=_odd_tokens(judgement.links.to_pylist(), self._registry))
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_keys(writer, again, context, gone=None if documents is None else breaks)
         _write_claims(writer, claimed)
@@ -198,7 +199,13 @@ class SecondReading:
                 spoke.update((claim["provider"], claim[name]) for name in _OWN_KEYS if claim[name])
         return answered, [row for row in rows if spoke & {(row["provider"], row[name]) for name in _OWN_KEYS}]
 
-    def _ask_chains(self, hashes: Mapping[int | None, set[str]], breaks: Sequence[Row]) -> list[Reading]:
+    def _ask_chains(
+        self,
+        hashes: Mapping[int | None, set[str]],
+        breaks: Sequence[Row],
+        *,
+        odd: Mapping[int, set[str]] = MappingProxyType({}),
+    ) -> list[Reading]:
         """Look every transaction up again; one that its own chain does not show is asked of the others too."""
         astray = {row["tx_hash"] for row in breaks if row["tx_hash"] and not row["covered_by_chain"]}
         readings = []
@@ -206,7 +213,12 @@ class SecondReading:
             wanted = hashes.get(chain.chain_id, set()) | hashes.get(None, set()) | astray
             if not wanted:
                 continue
-            question = ChainQuestion(from_ms=self._now_ms, tx_hashes=tuple(sorted(wanted)), proxies=False)
+            question = ChainQuestion(
+                from_ms=self._now_ms,
+                tx_hashes=tuple(sorted(wanted)),
+                proxies=False,
+                odd_tokens=tuple(sorted(odd.get(chain.chain_id, ()))),
+            )
             try:
                 reading = chain.read(question, progress=self._progress)
             except SourceError as error:
@@ -283,6 +295,15 @@ def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Re
         for chain_id, named in _named_by_provider(reading):
             hashes[chain_id].update(named)
     return hashes
+
+
+def _odd_tokens(links: Sequence[Row], registry: Registry) -> dict[int, set[str]]:
+    """By chain, the tokens that breaks were paid in and that no registry knows."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for link in links:
+        if link["wrong_token"] and link["t_token"] and (link["t_chain"], link["t_token"]) not in registry.tokens:
+            found[link["t_chain"]].add(link["t_token"])
+    return found
 
 
 def _named_by_provider(reading: Reading) -> Iterator[tuple[int | None, list[str]]]:

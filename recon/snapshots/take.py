@@ -134,7 +134,9 @@ def take_snapshot(
     base = None
     if since is not None:
         identity["snapshot to build upon"] = since.digest
-        base = Base(since, basis=basis, target=target, policy=policy, now_ms=round(now.timestamp() * 1000))
+        base = Base(
+            since, basis=basis, target=target, policy=policy, registry=registry, now_ms=round(now.timestamp() * 1000)
+        )
     with writing_to(out):
         taking = _Taking(
             sources,
@@ -192,6 +194,7 @@ class _Taking:
             writer.file("payments"),
             now_ms=self.now_ms,
             policy=self.policy,
+            registry=self.rules["registry"],
             window_from_ms=None if from_at is None else round(from_at.timestamp() * 1000),
         )
         first = [paid, *self._read_all(needs), _unread(self.sources, needs, policy=self.policy)]

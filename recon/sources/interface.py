@@ -177,6 +177,7 @@ class ChainQuestion:
         tokens: Token contracts of those transfers; empty means any token.
         tx_hashes: Recorded and claimed hashes; each gets a row in ``transactions`` and the transfers in its receipt.
         proxies: Whether the fee proxy logs are scanned.
+        odd_tokens: Contracts of tokens nobody knows that are asked for their symbol and decimals, some tens at most.
         known_blocks: First and last block of a stretch whose logs the asker has already and that is final: it is not
             scanned. A source that cannot leave it out may scan it all the same.
         receipts_only: Nothing is scanned, only the hashes are asked about; how it stands with them now, and no more.
@@ -187,6 +188,7 @@ class ChainQuestion:
     tokens: tuple[str, ...] = ()
     tx_hashes: tuple[str, ...] = ()
     proxies: bool = True
+    odd_tokens: tuple[str, ...] = ()
     known_blocks: tuple[int, int] | None = None
     receipts_only: bool = False
 

@@ -151,7 +151,7 @@ _CHAIN: Final = (
     Condition("other_recipient", lambda m_recipient: m_recipient > 0),
     Condition("other_reference", lambda m_reference: m_reference > 0),
     Condition("suspicious", "any_wrong and not covered"),
-    Condition("more_than_needed", lambda valid_count, needed_count: valid_count > needed_count),
+    Condition("more_than_needed", lambda big_count, needed_count: big_count > needed_count),
     Condition("several_paid", lambda paid: paid > 1),
     Condition("further", "covered_by_chain and (more_than_needed or several_paid)"),
     Condition("fee_strange", _is_fee_strange),
@@ -205,11 +205,14 @@ _ANSWERS: Final = (
         " and not may_lie_elsewhere",
     ),
     Condition("unasked", "undecided and provider_silent"),
+    Condition("at_contract", lambda m_indirect, covered: (m_indirect > 0) & ~covered),
 )
 """Which missing answers could still change the outcome: only those about money that has not been proven."""
 
 _HOLDS: Final = (
-    Condition("unfinal", "undecided and seen_enough"),
+    Condition("only_stated", lambda unread_count: unread_count > 0),
+    Condition("unmeasured", "undecided and seen_enough and only_stated"),
+    Condition("unfinal", "undecided and seen_enough and not only_stated"),
     Condition("aml_hold", "aml_blocked and open and (seen_any or provider_paid)"),
     Condition("safety_hold", "safety_waits and open and undecided and (seen_enough or (provider_paid and absent))"),
     Condition("on_hold", "unfinal or aml_hold or safety_hold"),
@@ -259,7 +262,8 @@ _OUTCOMES: Final = (
     Condition("claims_nothing", "incoming or (not released and not releasing and not refunded_row)"),
     Condition(
         "nothing_owed",
-        "gave_up and absent and not suspicious and not provider_paid and not unasked and claims_nothing",
+        "gave_up and absent and not suspicious and not at_contract and not provider_paid and not unasked "
+        "and claims_nothing",
     ),
     Condition("equal", "quiet and (proven or refund_agrees or nothing_owed)"),
     Condition("short", "undone and seen_any and not seen_enough"),

@@ -14,7 +14,7 @@ from recon.verdicts.claims import shown_claims
 from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
 from recon.verdicts.keys import further_keys
-from recon.verdicts.links import ONE, Frame, claim_key, is_true, shown_links
+from recon.verdicts.links import ONE, Frame, claim_key, dust_below, is_true, shown_links
 from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 
@@ -39,6 +39,7 @@ BREAKS: Final[Schema] = {
     "chain_blind": "bool", "hash_unanswered": "bool", "found": "int", "failed": "int", "not_found": "int",
     "paid": "int", "lifi": "int",
     "x_success": "int", "x_reverted": "int", "x_pending": "int", "x_not_found": "int", "x_failed": "int",
+    "borrowed_hash": "int", "rival_id": "text", "m_indirect": "int", "unread_count": "int",
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
@@ -51,6 +52,8 @@ LINKS: Final[Schema] = {
     "t_final": "bool", "t_amount": "units", "t_recipient": "text", "t_token": "text", "t_kind": "text",
     "t_topic": "text", "is_valid": "bool", "is_refund": "bool", "wrong_chain": "bool", "wrong_token": "bool",
     "wrong_recipient": "bool", "wrong_reference": "bool", "own_hash": "bool", "t_block_hash": "text",
+    "t_stated": "units", "t_unread": "bool", "is_indirect": "bool", "is_spam": "bool", "t_dust": "bool",
+    "t_symbol": "text", "t_decimals": "int",
 }  # fmt: skip
 """The transfers that belong to, or lead away from, the breaks."""
 
@@ -82,6 +85,7 @@ class Judgement:
         breaks: One row of :data:`BREAKS` per payment whose verdict is not benign.
         links: Their transfers, :data:`LINKS`.
         counts: Payments by verdict, provider and chain.
+        dust: Transfers to our addresses that are too small to matter, by chain and token.
         captured: Money that is proven on chain and not credited, by chain and token.
         open_by_age: Open incoming payments in scope by age, oldest bucket last; ``over 30 min`` is the runbooks' count.
         silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`BREAKS`; None
@@ -93,6 +97,7 @@ class Judgement:
     links: pa.Table
     counts: pa.Table
     captured: pa.Table
+    dust: pa.Table
     open_by_age: Mapping[str, int]
     orphan_transfers: pa.Table
     orphan_claims: pa.Table
@@ -193,6 +198,7 @@ def judge(
         links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
         counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
         captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
+        dust=engine.collect(_dust(matched, policy), CAPTURED, order=["chain_id", "token"]),
         open_by_age=_open_by_age(judged, engine),
         orphan_transfers=_orphan_transfers(tables, matched, engine, policy=policy),
         orphan_claims=_orphan_claims(tables, engine),
@@ -252,6 +258,24 @@ def _captured(judged: Frame) -> Frame:
     return (
         judged.filter(nw.col("is_owed"))
         .select("chain_id", token=nw.col("owed_token"), units=nw.col("owed_units"), rows=ONE)
+        .group_by("chain_id", "token")
+        .agg(nw.col("units").sum(), nw.col("rows").sum())
+    )
+
+
+def _dust(matched: Matched, policy: Policy) -> Frame:
+    """Transfers too small to matter, to a payment's own address or reference or to one of our wallets."""
+    small = is_true(nw.col("amount_units") < dust_below(policy, "chain_id", "token"))
+    ours = is_true(nw.col("recipient").is_in([*policy.merchant_recipients, ""]))
+    key = ("chain_id", "tx_hash", "log_index")
+    tiny = matched.transfers.filter(small & is_true(nw.col("amount_units") > 0) & (nw.col("kind") == "erc20"))
+    linked = matched.pairs.filter(nw.col("t_dust") & is_true(nw.col("t_amount") > 0)).select(
+        chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")
+    )
+    keys = nw.concat([tiny.filter(ours).select(*key), linked.select(*key)], how="vertical").unique()
+    found = tiny.join(keys, on=list(key), how="semi")
+    return (
+        found.select("chain_id", "token", units=nw.col("amount_units"), rows=ONE)
         .group_by("chain_id", "token")
         .agg(nw.col("units").sum(), nw.col("rows").sum())
     )
@@ -320,6 +344,7 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
         nw.col("recipient").is_in([*policy.merchant_recipients, ""])
         & is_true(nw.col("token_known"))
         & is_true(nw.col("amount_units") > 0)
+        & ~is_true(nw.col("amount_units") < dust_below(policy, "chain_id", "token"))
     )
     logged = (
         tables["transfers"]

@@ -24,16 +24,24 @@ ONE: Final = nw.lit(1).cast(nw.Int64)
 
 DEPOSIT_KINDS: Final = "erc20"
 PAYING_EMITTER: Final = "fee_proxy"
+INDIRECT_EMITTERS: Final = ("conversion_proxy", "escrow", "receivable")
+"""Official contracts whose events do not say by themselves that the units came to the recipient."""
 
 LINK: Final = (
     "payment_id", "t_chain", "t_tx", "t_log", "t_kind", "t_block", "t_time", "t_final", "t_amount", "t_fee_recipient",
     "is_valid", "is_refund", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference", "is_spam", "own_hash",
+    "t_stated", "t_unread", "t_dust", "is_indirect",
 )  # fmt: skip
-_SHOWN: Final = ("t_recipient", "t_token", "t_topic", "t_block_hash")
+_SHOWN_ONLY: Final = ("t_recipient", "t_token", "t_topic", "t_block_hash", "t_symbol", "t_decimals")
+_SHOWN: Final = {
+    "t_chain": "chain_id", "t_tx": "tx_hash", "t_log": "log_index", "t_kind": "kind", "t_recipient": "recipient",
+    "t_token": "token", "t_topic": "reference_topic", "t_block_hash": "block_hash",
+    "t_symbol": "token_symbol", "t_decimals": "token_decimals",
+}  # fmt: skip
 """What only a person or a change needs of a linked transfer; fetched by :func:`shown_links` for few of them."""
 _TRANSFER: Final = (
     "chain_id", "tx_hash", "log_index", "block", "block_time", "final", "amount_units", "recipient", "fee_units",
-    "fee_recipient", "token", "token_known", "kind", "reference_topic", "block_hash",
+    "fee_recipient", "token", "token_known", "kind", "reference_topic", "moved_units", "stated_only",
 )  # fmt: skip
 _OWN: Final = (
     "payment_id", "direction", "mode", "topic", "chain_id", "token", "recipient", "sender", "tx_hash", "created_at",
@@ -58,8 +66,23 @@ def claim_key(*, paid_out: nw.Expr) -> nw.Expr:
 def shown_links(links: Frame, transfers: Frame) -> Frame:
     """Links with the columns of their transfers that only a person needs."""
     key = ("t_chain", "t_tx", "t_log", "t_kind")
-    shown = renamed_transfers(transfers).select(*key, *_SHOWN)
+    shown = transfers.select(**{name: nw.col(column) for name, column in _SHOWN.items()}).select(*key, *_SHOWN_ONLY)
     return links.join(shown, on=list(key), how="left")
+
+
+def dust_below(policy: Policy, *of: str) -> nw.Expr:
+    """The least amount that matters of a token; 0 where policy names none.
+
+    Args:
+        of: The columns that name its chain and its contract.
+    """
+    chain, token = of
+    least: nw.Expr = nw.lit(0)
+    key = nw.concat_str([nw.col(chain).cast(nw.String), nw.lit(":"), nw.col(token)])
+    for units in sorted(set(policy.dust_units.values())):
+        names = sorted(name for name, each in policy.dust_units.items() if each == units)
+        least = nw.when(is_true(key.is_in(names))).then(nw.lit(units)).otherwise(least)
+    return least
 
 
 def concat_links(*frames: Frame) -> Frame:
@@ -67,34 +90,58 @@ def concat_links(*frames: Frame) -> Frame:
     return nw.concat([frame.select(*LINK) for frame in frames], how="vertical")
 
 
-def renamed_transfers(transfers: Frame) -> Frame:
-    """Transfers with every column renamed ``t_...``, so that no join can confuse them with a payment's own."""
+def renamed_transfers(transfers: Frame, *, policy: Policy) -> Frame:
+    """Transfers with every column renamed ``t_...``, so that no join can confuse them with a payment's own.
+
+    ``t_amount`` is what moved: of a proxy log what the token's own log shows, where it was read, at most what the proxy
+    states (``t_stated``). Where it was not read although the token can take a fee (``t_unread``), it is never final.
+    """
     names = {
         "chain_id": "t_chain", "tx_hash": "t_tx", "log_index": "t_log", "block": "t_block", "block_time": "t_time",
         "final": "t_final", "amount_units": "t_amount", "recipient": "t_recipient", "fee_units": "t_fee",
         "fee_recipient": "t_fee_recipient", "token": "t_token", "token_known": "t_known", "kind": "t_kind",
-        "reference_topic": "t_topic", "block_hash": "t_block_hash",
+        "reference_topic": "t_topic", "moved_units": "t_moved", "stated_only": "t_unread",
     }  # fmt: skip
-    return transfers.select(*_TRANSFER).rename(names).with_columns(t_final=is_true(nw.col("t_final")))
+    less = ~nw.col("t_moved").is_null() & (
+        nw.col("t_amount").is_null() | is_true(nw.col("t_moved") < nw.col("t_amount"))
+    )
+    return (
+        transfers.select(*_TRANSFER)
+        .rename(names)
+        .with_columns(t_unread=is_true(nw.col("t_unread")), t_stated=nw.col("t_amount"))
+        .with_columns(
+            t_final=is_true(nw.col("t_final")) & ~nw.col("t_unread"),
+            t_amount=nw.when(less).then(nw.col("t_moved")).otherwise(nw.col("t_amount")),
+            t_came=is_true(nw.col("t_moved") > 0),
+        )
+        .with_columns(t_dust=is_true(nw.col("t_amount") < dust_below(policy, "t_chain", "t_token")))
+    )
 
 
-def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, released: nw.Expr) -> Frame:
-    """State field by field what is right and wrong about each pair of a payment and a transfer."""
+def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, indirect: nw.Expr) -> Frame:
+    """State field by field what is right and wrong about each pair of a payment and a transfer.
+
+    Args:
+        paying: The contract's event says that money came.
+        indirect: It is an official contract's log that says so only together with the token's own log, which was not
+            read or shows nothing.
+    """
 
     same_chain = is_true(nw.col("t_chain") == nw.col("chain_id"))
     same_token = is_true(nw.col("t_token") == nw.col("token"))
     to_us = is_true(nw.col("t_recipient") == nw.col("recipient"))
     to_payer = is_true(nw.col("t_recipient") == nw.col("sender")) & ~to_us
-    clean = paying & ~released
+    clean = paying & ~indirect
     return pairs.with_columns(
         is_valid=same_chain & same_token & to_us & reference_right & clean & is_true(nw.col("t_amount") > 0),
         is_refund=same_chain & same_token & to_payer & reference_right & paying & is_true(nw.col("t_amount") > 0),
         wrong_chain=~same_chain,
         wrong_token=same_chain & ~same_token,
-        wrong_recipient=(same_chain & same_token & ~to_us & ~to_payer & ~nw.col("recipient").is_null()) | released,
+        wrong_recipient=same_chain & same_token & ~to_us & ~to_payer & ~nw.col("recipient").is_null(),
         wrong_reference=same_chain & same_token & to_us & ~(reference_right & paying),
         is_spam=~is_true(nw.col("t_known")),
         own_hash=is_true(nw.col("tx_hash") == nw.col("t_tx")),
+        is_indirect=indirect & same_chain & same_token & ~(to_payer & paying) & ~is_true(nw.col("t_stated") == 0),
     )
 
 
@@ -129,9 +176,15 @@ def links_by_reference(payments: Frame, transfers: Frame, *, further: Frame) -> 
         .join(escrows, left_on=["topic", "t_chain", "t_token"], right_on=["e_topic", "e_chain", "e_token"], how="left")
     )
     after_escrow = is_true(nw.col("t_block") >= nw.col("e_block"))
-    paying = is_true(nw.col("t_kind") == PAYING_EMITTER)
-    released = paying & after_escrow & nw.col("t_fee").is_null()
-    return _judged(pairs, reference_right=nw.lit(value=True), paying=paying, released=released)
+    by_proxy = is_true(nw.col("t_kind") == PAYING_EMITTER)
+    official = nw.col("t_kind").fill_null("").is_in(list(INDIRECT_EMITTERS))
+    released = by_proxy & after_escrow & nw.col("t_fee").is_null()
+    return _judged(
+        pairs,
+        reference_right=nw.lit(value=True),
+        paying=by_proxy | official,
+        indirect=(official | released) & ~(nw.col("t_came") & is_true(nw.col("t_recipient") == nw.col("recipient"))),
+    )
 
 
 def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, claim_txs: Frame) -> Frame:
@@ -152,7 +205,7 @@ def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, claim
         .filter(is_true(nw.col("t_time") >= since) | own_and_named)
     )
     nothing = nw.lit(value=False)
-    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), released=nothing)
+    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), indirect=nothing)
 
 
 def settled_deposits(payments: Frame, fits: Frame, *, keep: Keep) -> tuple[Frame, Frame]:
@@ -215,18 +268,25 @@ def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Fra
         .join(coins.with_columns(named=nw.col("t_tx")), on="named", how="inner")
     )
     nothing = nw.lit(value=False)
-    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), released=nothing)
+    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), indirect=nothing)
 
 
 def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame, further: Frame) -> Frame:
     """Transfers that lead from a payment's own hash or reference to money that is wrong in some way."""
-    nothing = is_true(nw.col("t_amount") == 0)
+    coin = nw.col("t_kind") == DEPOSIT_KINDS
+    # Everyone can send dust to an address; the payment's own reference is known to few.
+    nothing = is_true(nw.col("t_amount") == 0) | (nw.col("t_dust") & coin)
     of_another = direct.filter(nw.col("is_valid") & (nw.col("t_kind") == DEPOSIT_KINDS)).select(
         "t_chain", "t_tx", "t_log"
     )
+    # A token that no registry knows is spam, unless it came by the payment's own reference or to its own address.
+    by_contract = ~nw.col("t_kind").is_in([DEPOSIT_KINDS, "unknown"])
+    pointed = ~nw.col("is_spam") | by_contract | (nw.col("mode") == "deposit")
+    wrong = ~nw.col("is_valid") & ~nw.col("is_refund") & ~nw.col("is_indirect") & ~nothing
     by_link = (
-        direct.filter(~nw.col("is_valid") & ~nw.col("is_refund") & ~nw.col("is_spam") & ~nothing)
-        .join(unsettled.select("payment_id"), on="payment_id", how="inner")
+        direct.filter(wrong)
+        .join(unsettled.select("payment_id", "mode"), on="payment_id", how="inner")
+        .filter(pointed)
         .join(of_another, on=["t_chain", "t_tx", "t_log"], how="anti")
     )
     logged = transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
@@ -243,21 +303,27 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_tx
             how="left",
         )
     )
-    coin = nw.col("t_kind") == DEPOSIT_KINDS
     same_topic = is_true(nw.col("t_topic") == nw.col("topic")) | is_true(nw.col("is_further"))
     by_reference = nw.col("mode") == "reference"
     echo = by_reference & coin & is_true(nw.col("is_logged"))
     known = is_true(nw.col("t_known"))
-    wanted = ~echo & ~(by_reference & same_topic & known) & ~((nw.col("mode") == "deposit") & ~coin)
+    direct_log = by_reference & same_topic & (known | is_true(nw.col("t_kind") != "unknown"))
+    wanted = ~echo & ~direct_log & ~((nw.col("mode") == "deposit") & ~coin)
     early = (nw.col("mode") == "deposit") & is_true(nw.col("t_recipient") == nw.col("recipient"))
     by_hash = _judged(
         pairs.filter(wanted & ~early & ~((nw.col("mode") == "hash") & (nw.col("direction") == "in"))),
         reference_right=nw.col("mode") != "reference",
         paying=nw.lit(value=True),
-        released=nw.lit(value=False),
+        indirect=nw.lit(value=False),
     )
     bridged = nw.col("wrong_reference") & (nw.col("lifi") > 0)
     return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
+
+
+def indirect_marks(direct: Frame) -> Frame:
+    """Payments for which an official contract logged money that is not shown to have come to the recipient."""
+    found = direct.filter(nw.col("is_indirect")).select("payment_id").unique()
+    return found.with_columns(m_indirect=ONE)
 
 
 def closest_wrong(suspects: Frame) -> Frame:

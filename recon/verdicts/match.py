@@ -43,6 +43,7 @@ from recon.verdicts.links import (
     Keep,
     closest_wrong,
     concat_links,
+    indirect_marks,
     is_true,
     links_by_deposit,
     links_by_hash,
@@ -54,6 +55,7 @@ from recon.verdicts.links import (
     shown_links,
     suspect_links,
 )
+from recon.verdicts.rivals import RIVAL_MARKS, names_hash, real, shared_hashes, shared_payouts
 
 FOREVER_MS: Final = 9_007_199_254_740_992
 """Until then a chain is blind that nobody can be asked about."""
@@ -140,7 +142,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         "head_time": _head_time(horizon),
     }
     payments = keep(claimed.with_columns(**reach))
-    transfers = renamed_transfers(tables["transfers"])
+    transfers = renamed_transfers(tables["transfers"], policy=policy)
     deposits, shared_deposits = settled_deposits(
         payments,
         keep(concat_links(links_by_deposit(payments, transfers, policy=policy, claim_txs=tables["claim_txs"]))),
@@ -155,22 +157,23 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     )
     money = keep(_money(payments, direct))
     outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
-    in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & _names_hash())
+    in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & names_hash())
     unsettled = keep(payments.join(outcome, on="payment_id", how="inner").filter(in_question))
     suspects = keep(
         suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"], further=topics)
     )
     marks = _combined(
         closest_wrong(suspects),
+        indirect_marks(direct),
         _refund_transfers(payments, direct),
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
         _never_asked(unsettled, tables["transactions"], tables["claim_txs"]),
-        _shared_hashes(payments, unsettled, direct),
-        _shared_payouts(payments, direct),
+        shared_hashes(payments, unsettled=unsettled, direct=direct),
+        shared_payouts(payments, direct),
         shared_deposits,
         silent_keys,
-        _repeated(with_further(_real(payments), further, name="claim_key"), "claim_key", name="key_rows"),
-        _repeated(with_further(_real(payments), topics, name="topic"), "topic", name="topic_rows"),
+        _repeated(with_further(real(payments), further, name="claim_key"), "claim_key", name="key_rows"),
+        _repeated(with_further(real(payments), topics, name="topic"), "topic", name="topic_rows"),
         *_siblings(_deals(payments, tables, keep=keep), money),
     )
     return Matched(
@@ -182,14 +185,6 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         claims=tables["claims"],
         topics=topics,
     )
-
-
-def _names_hash() -> nw.Expr:
-    return ~nw.col("tx_hash").is_null()
-
-
-def _real(payments: Frame) -> Frame:
-    return payments.filter(~nw.col("is_test"))
 
 
 def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
@@ -241,8 +236,10 @@ def _money(payments: Frame, direct: Frame) -> Frame:
     return (
         owed.join(_received(direct), on="payment_id", how="left")
         .join(_proofs(payments, direct), on="payment_id", how="left")
-        .with_columns(received=nw.coalesce(nw.col("received"), told))
-        .select("payment_id", "received", "received_final", "valid_count", "last_time", **_cover())
+        .with_columns(
+            received=nw.coalesce(nw.col("received"), told), big_received=nw.coalesce(nw.col("big_received"), told)
+        )
+        .select("payment_id", *_SUMS, **_cover())
     )
 
 
@@ -260,11 +257,17 @@ def _received(direct: Frame) -> Frame:
             final_time=nw.when(final).then(nw.col("t_time")),
             final_fee_recipient=nw.when(final).then(nw.col("t_fee_recipient")),
             own=one_if(nw.col("own_hash")),
+            unread=one_if(nw.col("t_unread")),
+            big=one_if(~nw.col("t_dust")),
+            big_units=nw.when(~nw.col("t_dust")).then(nw.col("t_amount")),
         )
         .group_by("payment_id")
         .agg(
             nw.col("one").sum().alias("valid_count"),
             nw.col("final_one").sum().alias("final_count"),
+            nw.col("unread").sum().alias("unread_count"),
+            nw.col("big").sum().alias("big_count"),
+            nw.col("big_units").sum().alias("big_received"),
             nw.col("t_amount").sum().alias("received"),
             nw.col("final_units").sum().alias("received_final"),
             nw.col("own").max().alias("own_valid"),
@@ -326,6 +329,7 @@ def _cover() -> dict[str, nw.Expr]:
     by_chain = enough & is_true(nw.col("final_count") > 0)
     told = nw.col("by_word") & is_true(nw.col("word_units") > 0)
     told_enough = told & is_true(nw.col("word_units") >= nw.col("covered_from_units"))
+    seen_enough = is_true(nw.col("received") >= nw.col("covered_from_units"))
     one = by_chain & (nw.col("final_count") == 1)
     many = by_chain & (nw.col("final_count") > 1)
 
@@ -335,9 +339,9 @@ def _cover() -> dict[str, nw.Expr]:
     return {
         "covered_by_chain": by_chain,
         "covered": by_chain | told_enough,
-        "seen_enough": is_true(nw.col("received") >= nw.col("covered_from_units")),
-        "seen_any": is_true(nw.col("valid_count") > 0) | told,
-        "too_much": is_true(nw.col("received") >= nw.col("overpaid_from_units")),
+        "seen_enough": seen_enough,
+        "seen_any": is_true(nw.col("big_count") > 0) | seen_enough | told,
+        "too_much": is_true(nw.col("big_received") >= nw.col("overpaid_from_units")),
         "needed_count": nw.when(one).then(nw.lit(1)).otherwise(nw.when(many).then(nw.col("needed_many"))),
         "proof_tx": proof("tx"),
         "proof_log": proof("log"),
@@ -419,46 +423,6 @@ def _never_asked(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Fra
     )
 
 
-def _shared_hashes(payments: Frame, unsettled: Frame, direct: Frame) -> Frame:
-    """Payments that record a hash another payment records or is paid by, unless each has its own log in it.
-
-    That a payment has no log of its own in the transaction is only known where its chain was searched.
-    """
-    taken = _real(payments).filter(_names_hash())
-    searched = nw.col("covered_by_scan") | ((nw.col("mode") == "hash") & nw.col("chain_is_read"))
-    strays = _real(unsettled).filter(_names_hash() & ~nw.col("own_hash_valid") & searched)
-    loose = strays.select(loose_id=nw.col("payment_id"), named=nw.col("tx_hash"))
-    holders = nw.concat(
-        [
-            taken.select(holder_id=nw.col("payment_id"), named=nw.col("tx_hash")),
-            direct.filter(nw.col("is_valid")).select(holder_id=nw.col("payment_id"), named=nw.col("t_tx")),
-        ],
-        how="vertical",
-    )
-    pairs = loose.join(holders, on="named", how="inner").filter(nw.col("loose_id") != nw.col("holder_id"))
-    both = nw.concat(
-        [pairs.select(payment_id=nw.col("loose_id")), pairs.select(payment_id=nw.col("holder_id"))], how="vertical"
-    )
-    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=ONE)
-
-
-def _shared_payouts(payments: Frame, direct: Frame) -> Frame:
-    """Outgoing payments found by nothing but a hash whose transfer is, in that transaction, another payment's too."""
-    real = _real(payments)
-    by_hash = real.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
-    money = direct.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx")
-    paid_out = by_hash.select("payment_id", "token", "recipient").join(money, on="payment_id", how="inner")
-    others = real.select(holder_id=nw.col("payment_id"), h_token=nw.col("token"), h_recipient=nw.col("recipient"))
-    pairs = (
-        paid_out.join(money.rename({"payment_id": "holder_id"}), on=["t_chain", "t_tx"], how="inner")
-        .filter(nw.col("payment_id") != nw.col("holder_id"))
-        .join(others, on="holder_id", how="inner")
-        .filter((nw.col("h_token") == nw.col("token")) & (nw.col("h_recipient") == nw.col("recipient")))
-    )
-    both = nw.concat([pairs.select("payment_id"), pairs.select(payment_id=nw.col("holder_id"))], how="vertical")
-    return both.unique(subset=["payment_id"], keep="any").with_columns(shared_hash=ONE)
-
-
 def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame:
     """Payments whose buyer, order and offer another payment has too; few, so the three ids need not be carried."""
     named = [tables[name].select("payment_id", *_DEAL) for name in ("payments", "context")]
@@ -469,7 +433,7 @@ def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame
         whole.with_columns(one=ONE).group_by(*_DEAL).agg(nw.col("one").sum()).filter(nw.col("one") > 1).select(*_DEAL)
     )
     crowded = keep(whole.join(shared, on=list(_DEAL), how="inner"))
-    known = _real(payments).select(
+    known = real(payments).select(
         "payment_id", "direction", "status", "paid", "chain_id", "token", "covered_from_units", "in_window"
     )
     return keep(crowded.join(known, on="payment_id", how="inner"))
@@ -519,17 +483,19 @@ def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
 
 _DEAL: Final = ("buyer_id", "order_id", "offer_id")
 _MARKS: Final = (
-    "m_reference", "m_recipient", "m_token", "m_network", "refund_count", "refund_rows", "x_success", "x_reverted",
-    "x_pending", "x_not_found", "x_failed", "shared_hash", "shared_deposit", "key_rows", "topic_rows", "moneyed_rows",
-    "keys_open", "keys_failed",
+    "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", "x_success",
+    "x_reverted", "x_pending", "x_not_found", "x_failed", *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
+    "moneyed_rows", "keys_open", "keys_failed",
 )  # fmt: skip
 _HASH_MARKS: Final = ("refund_log_tx", "refund_row_tx")
+_TEXT_MARKS: Final = (*_HASH_MARKS, "rival_id")
+_SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")
 _MONEY: Final = (
-    "received", "received_final", "valid_count", "last_time", "covered_by_chain", "covered", "seen_enough", "seen_any",
+    *_SUMS, "covered_by_chain", "covered", "seen_enough", "seen_any",
     "too_much", "needed_count", "proof_tx", "proof_log", "proof_time", "proof_fee_recipient", "own_hash_valid",
 )  # fmt: skip
 EVIDENCE: Final = (
-    *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_HASH_MARKS, "in_window", "claim_key", "topic", "has_reference",
+    *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_TEXT_MARKS, "in_window", "claim_key", "topic", "has_reference",
     "mode", "by_word", "claim_time", "covered_by_scan", "chain_is_read", "blind_elsewhere",
     "head_time", "refund_tx", "reference_topic",
 )  # fmt: skip
@@ -545,19 +511,19 @@ def _combined(*parts: Frame) -> Frame:
             part.select(
                 "payment_id",
                 *[(nw.col(name) if name in has else nw.lit(0)).cast(nw.Int64).alias(name) for name in _MARKS],
-                *[nw.col(name) if name in has else nw.lit(None).cast(nw.String).alias(name) for name in _HASH_MARKS],
+                *[nw.col(name) if name in has else nw.lit(None).cast(nw.String).alias(name) for name in _TEXT_MARKS],
             )
         )
     return (
         nw.concat(padded, how="vertical")
         .group_by("payment_id")
-        .agg(*[nw.col(name).max() for name in (*_MARKS, *_HASH_MARKS)])
+        .agg(*[nw.col(name).max() for name in (*_MARKS, *_TEXT_MARKS)])
     )
 
 
 def _closed(evidence: Frame) -> Frame:
     """Close every count with zero, so that no condition over it can be null."""
-    counts = (*_MARKS, "valid_count", "needed_count")
+    counts = (*_MARKS, "valid_count", "big_count", "unread_count", "needed_count")
     return evidence.with_columns(
         *[nw.col(name).fill_null(0).cast(nw.Int64).alias(name) for name in counts],
         refund_tx=nw.coalesce(*_HASH_MARKS),

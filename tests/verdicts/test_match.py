@@ -93,8 +93,16 @@ def test_a_recorded_hash_whose_log_carries_another_reference_is_a_reference_mism
     assert verdicts(rows) == {ME: "reference_mismatch"}
 
 
-def test_a_worthless_token_with_our_reference_is_no_money_and_no_alarm() -> None:
+def test_an_unknown_token_with_our_reference_is_told_and_never_credited() -> None:
     fake = transfer_row(token="0x" + "99" * 20, token_known=False, amount_units=None, amount_text=str(2**256 - 1))
+    claims = [claim_row(state="unpaid", state_raw="unpaid", tx_hashes=None)]
+    assert counts({"payments": [open_row()], "transfers": [fake], "claims": claims}) == {"token_mismatch": 1}
+
+
+def test_an_event_with_our_reference_of_which_the_token_knows_nothing_is_no_money_and_no_alarm() -> None:
+    fake = transfer_row(
+        token="0x" + "99" * 20, token_known=False, amount_units=None, amount_text=str(2**256 - 1), moved_units=0
+    )
     claims = [claim_row(state="unpaid", state_raw="unpaid", tx_hashes=None)]
     assert counts({"payments": [open_row()], "transfers": [fake], "claims": claims}) == {"in_transit": 1}
 
@@ -105,9 +113,8 @@ def test_a_worthless_token_that_the_row_itself_points_to_is_told() -> None:
     assert verdicts(rows) == {ME: "token_mismatch"}
 
 
-@pytest.mark.parametrize("kind", ["conversion_proxy", "escrow", "receivable", "unknown"])
-def test_only_a_fee_proxy_pays(kind: str) -> None:
-    found = verdicts({"payments": [open_row()], "transfers": [transfer_row(kind=kind)]})
+def test_a_contract_that_nobody_knows_does_not_pay() -> None:
+    found = verdicts({"payments": [open_row()], "transfers": [transfer_row(kind="unknown")]})
     assert found[ME] == "reference_mismatch"
 
 
@@ -116,12 +123,6 @@ def test_both_polygon_proxies_pay() -> None:
     row = open_row(chain_id=137, token=token, decimals=6)
     old = transfer_row(chain_id=137, token=token, emitter=OLD_POLYGON_PROXY)
     assert verdicts({"payments": [row], "transfers": [old]}) == {ME: "local_behind"}
-
-
-def test_an_escrow_release_is_not_a_payment() -> None:
-    deposit = transfer_row(kind="escrow", recipient="0x" + "ee" * 20, log_index=1)
-    release = transfer_row(tx_hash=tx_hash(8), block=deposit["block"] + 10, fee_units=None)  # type: ignore[operator]
-    assert verdicts({"payments": [open_row()], "transfers": [deposit, release]}) == {ME: "recipient_mismatch"}
 
 
 def test_an_escrow_deposit_by_a_stranger_does_not_void_a_payment_that_paid_its_fee() -> None:
@@ -170,17 +171,69 @@ def test_rows_without_keys_are_not_joined_to_each_other() -> None:
         assert set(verdicts(rows, engine=engine).values()) == {"missing_reference"}
 
 
-def test_a_hash_on_two_rows_proves_neither() -> None:
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_a_hash_that_another_row_borrowed_stays_the_payments_whose_reference_is_in_it(engine: str) -> None:
     second = open_row(2, tx_hash=tx_hash(1))
-    found = verdicts(dict(together(dict(one_payment()), {"payments": [second]})))
-    assert found == {ME: "duplicate_tx_hash", payment_id(2): "duplicate_tx_hash"}
+    rows = dict(together(dict(one_payment()), {"payments": [second]}))
+    (taker,) = judgement_of(rows, engine=engine).breaks.to_pylist()
+    assert (taker["payment_id"], taker["verdict"]) == (payment_id(2), "duplicate_tx_hash")
+    assert (taker["rival_id"], taker["borrowed_hash"]) == (ME, 1)
 
 
-def test_a_hash_on_a_row_outside_the_window_counts_too() -> None:
+def test_a_hash_that_two_rows_record_and_no_mark_of_theirs_is_in_proves_neither() -> None:
+    rows = {
+        "payments": [open_row(number, tx_hash=tx_hash(9)) for number in (1, 2)],
+        "transactions": [transaction_row(9)],
+    }
+    breaks = judgement_of(rows).breaks.to_pylist()
+    assert [(row["verdict"], row["rival_id"], row["borrowed_hash"]) for row in breaks] == [
+        ("duplicate_tx_hash", payment_id(2), 0),
+        ("duplicate_tx_hash", ME, 0),
+    ]
+
+
+def test_a_hash_borrowed_by_a_row_outside_the_window_takes_nothing_from_the_payment() -> None:
     rows = together(
-        dict(one_payment(status="pending", status_raw="pending")), {"context": [payment_row(2, tx_hash=tx_hash(1))]}
+        dict(one_payment(status="pending", status_raw="pending", escrow_state=None)),
+        {"context": [payment_row(2, tx_hash=tx_hash(1))]},
     )
-    assert verdicts(dict(rows)) == {ME: "duplicate_tx_hash"}
+    assert verdicts(dict(rows)) == {ME: "local_behind"}
+
+
+def test_a_transfer_to_a_one_time_address_is_that_rows_also_where_another_records_its_hash() -> None:
+    rows = {"payments": [deposit_row(1), open_row(2, tx_hash=tx_hash(1))], "transfers": [plain_transfer_row(1)]}
+    assert verdicts(rows) == {ME: "local_behind", payment_id(2): "duplicate_tx_hash"}
+
+
+@pytest.mark.parametrize("status", ["pending", "completed"])
+def test_a_row_paid_otherwise_that_borrowed_a_hash_is_not_written_because_its_chain_was_read_in_part(
+    status: str,
+) -> None:
+    escrow = None if status == "pending" else "funded"
+    taker = open_row(1, status=status, status_raw=status, escrow_state=escrow, tx_hash=tx_hash(2))
+    rows = {
+        "payments": [taker, open_row(2)],
+        "transfers": [transfer_row(1), transfer_row(2)],
+        "transactions": [transaction_row(2)],
+    }
+    hole = {"source": "chain:56", "scope": "proxy", "chain_id": 56, "from_ms": 0, "to_ms": NOW_MS, "reason": "-"}
+    for gaps in ((), (hole,)):
+        assert verdicts(rows, gaps=gaps)[ME] == "duplicate_tx_hash"
+
+
+def test_a_payout_and_a_row_that_records_its_hash_prove_neither_however_little_was_read() -> None:
+    payout = open_row(
+        1, direction="out", status="completed", status_raw="completed", escrow_state="releasing", reference=None,
+        request_id=None, tx_hash=tx_hash(1), recipient=PAYER,
+    )  # fmt: skip
+    rows = {
+        "payments": [payout, open_row(2, tx_hash=tx_hash(1), chain_id=8453)],
+        "transfers": [plain_transfer_row(1, recipient=PAYER, sender=RECIPIENT)],
+        "transactions": [transaction_row(1)],
+    }
+    hole = {"source": "chain:8453", "scope": "proxy", "chain_id": 8453, "from_ms": 0, "to_ms": NOW_MS, "reason": "-"}
+    for gaps in ((), (hole,)):
+        assert verdicts(rows, gaps=gaps)[ME] == "duplicate_tx_hash"
 
 
 def test_two_payments_in_one_batch_transaction_are_both_in_sync() -> None:

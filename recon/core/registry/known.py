@@ -40,6 +40,8 @@ class Token:
 
     Args:
         aliases: Other words for it on its chain, such as a provider's own.
+        may_take_fee: Its contract can keep a part of what is sent, now or by a switch: how much came is then measured
+            in its own logs. False only where the contract is known to have no such thing.
     """
 
     chain_id: int
@@ -47,6 +49,7 @@ class Token:
     symbol: str
     decimals: int
     aliases: tuple[str, ...] = ()
+    may_take_fee: bool = True
 
     def is_called(self, word: str) -> bool:
         """Whether a word means this token, whatever its case."""

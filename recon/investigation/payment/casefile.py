@@ -227,7 +227,7 @@ def _policy(stored: Mapping[str, Any]) -> Policy:
     given["tolerance_ppm"] = {
         key: (_number(low), _number(high)) for key, (low, high) in stored["tolerance_ppm"].items()
     }
-    for name in ("value_max_units", "value_max_units_per_payment"):
+    for name in ("value_max_units", "value_max_units_per_payment", "dust_units"):
         given[name] = {str(key): int(value) for key, value in stored.get(name, {}).items()}
     return Policy(**given)
 

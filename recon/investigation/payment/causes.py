@@ -132,6 +132,10 @@ CAUSES: Final = (
                   (LIKELY, lambda f: f.has(V.COMPETING_PAYMENT))),
           (s.SIBLINGS, s.TWIN_CLAIM, s.NO_MONEY, s.COVERED),
           a.TWINS, "003 §2.2"),
+    Cause("hash_of_another", "The row records the transaction that paid another payment.",
+          _when(lambda f: f.verdict is V.DUPLICATE_TX_HASH and bool(f.row["borrowed_hash"])), (s.VERDICT, s.COVERED),
+          "The other payment keeps its money. Ask this buyer for a transaction of his own, and find out who wrote the "
+          "hash here.", "003 §2.2"),
     Cause("shared_proof", "Another payment claims the same transfer or the same provider object.",
           _verdict(V.DUPLICATE_TX_HASH, V.DUPLICATE_PROVIDER_KEY, V.AMBIGUOUS), (s.VERDICT, s.COVERED),
           a.SHARED, "003 §2.2"),

@@ -70,7 +70,9 @@ class MoneyFacts:
     @cached_property
     def valid(self) -> list[Row]:
         """The transfers that are this payment's money."""
-        return [link for link in self.judged.links if link["is_valid"]]
+        found = [link for link in self.judged.links if link["is_valid"]]
+        # What is too small to matter is no money that a provider has yet to see.
+        return found if self.is_covered else [link for link in found if not link["t_dust"]]
 
     @cached_property
     def wrong(self) -> list[Row]:

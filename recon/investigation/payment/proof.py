@@ -18,6 +18,7 @@ from recon.investigation.payment.dossier import Dossier, Row
 from recon.investigation.payment.gather import Asking
 from recon.investigation.payment.identify import NoIdError, names_of
 from recon.sources.interface import ChainQuestion
+from recon.verdicts.links import INDIRECT_EMITTERS
 
 if TYPE_CHECKING:
     from recon.core.registry import Registry
@@ -150,9 +151,14 @@ def _fields(row: Row, payment: Row) -> list[ProofCheck]:
     carried = row["reference_topic"] or "none"
     said = "it carries the payment's reference" if right else f"its reference is {carried}, not the payment's"
     checks.append(ProofCheck("reference", "right" if right else "wrong", said))
-    if right and row["kind"] != "fee_proxy":
+    if right and not _pays(row):
         checks.append(ProofCheck("contract", "wrong", f"the log is of {row['emitter']}, which is no fee proxy"))
     return checks
+
+
+def _pays(row: Row) -> bool:
+    """Whether a log says that money came; of contracts other than the proxy, only the token's own log says it."""
+    return bool(row["kind"] == "fee_proxy" or (row["kind"] in INDIRECT_EMITTERS and row["moved_units"]))
 
 
 def _amount(transfers: Sequence[Row], payment: Row, registry: Registry) -> ProofCheck:
@@ -160,7 +166,10 @@ def _amount(transfers: Sequence[Row], payment: Row, registry: Registry) -> Proof
         by_reference = payment["is_deposit"] or row["reference_topic"] == payment["reference_topic"]
         return bool(row["token"] == payment["token"] and row["recipient"] == payment["recipient"] and by_reference)
 
-    units = sum(int(row["amount_units"] or 0) for row in transfers if mine(row))
+    def came(row: Row) -> int:
+        return int((row["amount_units"] if row["moved_units"] is None else row["moved_units"]) or 0)
+
+    units = sum(came(row) for row in transfers if mine(row))
     needed, due = payment["covered_from_units"], payment["expected_units"]
     if needed is None:
         return ProofCheck("amount", "wrong", "the payment's own amount cannot be read")

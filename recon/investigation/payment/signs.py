@@ -73,6 +73,11 @@ def transfer_text(f: Facts, row: Mapping[str, Any]) -> str:
         amount = f"{units} base units of {row['token']}"
     else:
         amount = f"{format_units(int(units), decimals=token.decimals)} {token.symbol}"
+    moved = row.get("moved_units")
+    if moved is not None and units is not None and moved < units:
+        came = int(moved)
+        said = f"{came} base units" if token is None else format_units(came, decimals=token.decimals)
+        amount += f" stated, {said} came,"
     return f"{amount} to {row['recipient']} on chain {row['chain_id']} in {row['tx_hash']}:{row['log_index']}"
 
 

@@ -222,6 +222,8 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
         Fact("oldest_break", "oldest break", f"{age_text(oldest.age_s)} ({oldest.payment_id}, {oldest.verdict})"
              if oldest and oldest.age_s is not None else "-"),
     ]  # fmt: skip
+    if dust := _dust(plan):
+        facts.append(Fact("dust", "dust, no break", dust))
     facts += _shares(summary)
     if limits := summary.get("limits_hit"):
         facts.append(Fact("limits_hit", "an apply would stop at", " ".join(map(str, limits)), alarm=True))
@@ -301,6 +303,16 @@ def _money_rows(plan: Plan) -> list[tuple[str, ...]]:
         cells = [amount_text(int(part.get(key, 0)), decimals=decimals, symbol=symbol) for part in (risk, captured)]
         rows.append((_chain_name(str(key).partition(":")[0]), cells[0], cells[1], str(key)))
     return rows
+
+
+def _dust(plan: Plan) -> str:
+    """How many transfers were too small to matter, and below which amount."""
+    known, told = _assets(plan), []
+    for key, found in (plan.summary.get("dust") or {}).items():
+        symbol, decimals = known.get(key, (key, None))
+        below = amount_text(int(found["below"]), decimals=decimals, symbol=symbol)
+        told.append(f"{found['transfers']} below {below}")
+    return ", ".join(told)
 
 
 def _money(plan: Plan, name: str) -> str:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import RefusedError
 from recon.core.model import Policy, Target
+from recon.core.registry import Registry
 from recon.snapshots.needs import needs_of
 from recon.snapshots.sealed import Snapshot
 from recon.snapshots.since.chain import ChainSince, EarlyAddresses
@@ -68,7 +69,9 @@ class Base:
         SinceError: It is of another target, was read under another configuration, or is newer than now.
     """
 
-    def __init__(self, snapshot: Snapshot, *, basis: str, target: Target, policy: Policy, now_ms: int) -> None:
+    def __init__(
+        self, snapshot: Snapshot, *, basis: str, target: Target, policy: Policy, registry: Registry, now_ms: int
+    ) -> None:
         if snapshot.target != target:
             raise SinceError(path=snapshot.path, why="it was taken of another target")
         if snapshot.manifest.get("basis") != basis:
@@ -77,7 +80,7 @@ class Base:
             raise SinceError(path=snapshot.path, why="it is newer than this run")
         self.snapshot, self.policy, self.now_ms = snapshot, policy, now_ms
         self.taken_at_ms = snapshot.taken_at_ms
-        self._needs = needs_of(snapshot.file("payments"), now_ms=self.taken_at_ms, policy=policy)
+        self._needs = needs_of(snapshot.file("payments"), now_ms=self.taken_at_ms, policy=policy, registry=registry)
         self._coverage: list[dict[str, Any]] = snapshot.table("coverage").to_pylist()
         self._gaps: list[dict[str, Any]] = snapshot.table("gaps").to_pylist()
 

@@ -8,7 +8,7 @@ could not be read is a gap. Nothing here decides whether a payment is paid.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from recon.core.errors import ConfigError, SourceError
@@ -20,6 +20,7 @@ from recon.sources.chain.forwarders import Forwarder, read_forwarders
 from recon.sources.chain.logs import TEXT_ANSWER
 from recon.sources.chain.reading import STALE_HEAD_MS, ReadingPlan, read_chain
 from recon.sources.chain.rpc import CallLimits, Endpoint, RpcClient, RpcError
+from recon.sources.chain.tokens import ask_tokens, with_token_facts
 from recon.sources.http import Clock
 from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading, no_progress
 
@@ -255,6 +256,11 @@ class EvmChain:
             kinds={emitter.address: emitter.kind for emitter in self.registry.emitters_of(self.chain_id)},
             created_block=min((one.created_block for one in self.registry.emitters_of(self.chain_id)), default=0),
             known_tokens=frozenset(token for chain_id, token in self.registry.tokens if chain_id == self.chain_id),
+            plain_tokens=frozenset(
+                token.address
+                for token in self.registry.tokens.values()
+                if token.chain_id == self.chain_id and not token.may_take_fee
+            ),
             confirmations_min=self.settings.confirmations_min,
             range_blocks_max=self.settings.range_blocks_max,
             batch_max=self.settings.batch_max,
@@ -263,7 +269,12 @@ class EvmChain:
         )
         self._pool.begin(self.settings.deadline_s)
         try:
-            return read_chain(self._pool, plan, progress=progress)
+            reading = read_chain(self._pool, plan, progress=progress)
+            if not question.odd_tokens:
+                return reading
+            facts = ask_tokens(self._pool, _addresses(question.odd_tokens))
+            told = with_token_facts(reading.tables["transfers"], facts)
+            return replace(reading, tables={**reading.tables, "transfers": told})
         finally:
             self.close()
 

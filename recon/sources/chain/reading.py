@@ -11,6 +11,7 @@ from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE,
 from recon.sources.chain.blocks import StartBlockError, bloom_may_hold, start_block, try_blocks
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Finality, Pool
 from recon.sources.chain.logs import INT64_MAX, Expectation, empty_columns, sort_and_compare
+from recon.sources.chain.measured import CoinsSeen, measured
 from recon.sources.chain.receipts import ReceiptReader, Receipts, Transaction
 from recon.sources.chain.scan import Hole, LogQuery, Scan, Walker, join_scans, keys_of
 from recon.sources.http import Meter
@@ -39,6 +40,7 @@ class ReadingPlan:
     kinds: Mapping[str, str]
     created_block: int
     known_tokens: frozenset[str]
+    plain_tokens: frozenset[str]
     confirmations_min: int
     range_blocks_max: int | None
     batch_max: int
@@ -382,12 +384,15 @@ class _Reader:
         final = pc.and_(
             pc.less_equal(table["block"], finality.block), pc.greater_equal(depth, self.plan.confirmations_min)
         )
+        seen = CoinsSeen(self.state.receipts.transactions, self.state.scans.get("erc20"), plan=self.plan)
         made = {
+            **measured(table, seen=seen, plain_tokens=self.plan.plain_tokens),
             "chain_id": pa.repeat(pa.scalar(self.plan.facts.chain_id, pa.int64()), table.num_rows),
             "confirmations": depth,
             "final": final,
         }
-        columns = [made[name] if name in made else table[name] for name in schema.names]
+        given = {**{name: table[name] for name in table.column_names}, **made}
+        columns = [given.get(field.name, pa.nulls(table.num_rows, field.type)) for field in schema]
         return pa.table(columns, schema=schema)
 
     def _transactions(self, table: pa.Table, finality: Finality) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -39,6 +40,12 @@ def answered(plant: str, *statuses: int | None, rail: str = "request_network") -
 def records_missing() -> Scene:
     made = scene("webhook_lost", rail="request_network")
     made.deliveries = None
+    return made
+
+
+def borrower() -> Scene:
+    made = scene("one_transfer_two_rows")
+    made.world = replace(made.world, truths=tuple(reversed(made.world.truths)))
     return made
 
 
@@ -155,7 +162,7 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "LiFi settlement": ("lifi_settlement", untouched("settled_by_bridge")),
     "release confirmed, not in the row": ("release_unrecorded", untouched("released_on_chain")),
     "release stuck": ("release_stuck", untouched("release_stuck")),
-    "two rows, one transfer": ("shared_proof", untouched("one_transfer_two_rows")),
+    "the hash of another payment": ("hash_of_another", borrower),
     "two rows, one request": ("shared_proof", untouched("one_request_two_rows")),
     "simulated hash": ("simulated_hash", untouched("simulated")),
     "closed though paid in time": ("closed_though_paid", untouched("failed_though_paid")),
@@ -226,8 +233,13 @@ def test_the_safety_check_is_named(tmp_path: Path) -> None:
     assert "the safety check waits on: missing_tx_hash" in found.causes[0].evidence_for
 
 
-def test_a_worthless_token_with_the_right_reference_is_told_and_pays_nothing(tmp_path: Path) -> None:
-    first = looked_at(scene("spoofed_token"), tmp_path).causes[0]
+def test_an_unknown_token_with_the_right_reference_is_told_and_pays_nothing(tmp_path: Path) -> None:
+    found = looked_at(scene("spoofed_token"), tmp_path)
+    assert (found.causes[0].name, found.causes[0].strength) == ("paid_wrong_token", Strength.PROVEN)
+
+
+def test_an_event_of_which_the_token_knows_nothing_is_told_and_pays_nothing(tmp_path: Path) -> None:
+    first = looked_at(scene("spoofed_uint256"), tmp_path).causes[0]
     assert first.name == "never_paid"
     assert any("is worth nothing" in text for text in first.evidence_for)
 

@@ -374,6 +374,11 @@ def test_real_payments_through_the_real_proxy_are_read_exactly(start_chain: Call
     paid = rows[plain, "fee_proxy"]
     assert (paid["amount_units"], paid["fee_units"], paid["fee_recipient"]) == (1_250_000, 12_500, fees)
     assert (paid["emitter"], paid["token"], paid["recipient"]) == (PROXY, USDT, shop)
+    # The first by its receipt, the others by the scan of the recipient's transfers.
+    measured = [rows[tx, "fee_proxy"] for tx in (plain, phantom, long)]
+    assert [(int(row["moved_units"]), row["stated_only"]) for row in measured] == [
+        (1_250_000, False), (7, False), (8, False),
+    ]  # fmt: skip
     assert paid["reference_topic"] == reference_topic("86dfbccad783599a")
     assert paid["block_time"] == chain.block_time(paid["block"]) * 1_000
     assert paid["confirmations"] == chain.head() - paid["block"] + 1 and paid["final"] is True
@@ -395,6 +400,29 @@ def test_a_token_that_lies_gives_amounts_that_enter_no_sum(start_chain: Callable
     chain.pay(fake, address(0x5401), huge, reference="02" * 8, fee_units=huge, fee_to=address(1), approve=False)
     (row,) = on_chain(chain).read(question_of(chain)).tables["transfers"].to_pylist()
     assert (row["amount_units"], row["amount_text"], row["token_known"]) == (None, str(2**256 - 1), False)
+
+
+def test_a_token_that_moves_nothing_is_measured_as_nothing(start_chain: Callable[..., Chain]) -> None:
+    chain, shop = start_chain(56), address(0x5401)
+    fake = chain.deploy_fake_token(address(0xFA4E))
+    tx_hash = chain.pay(fake, shop, 55, reference="02" * 8, approve=False)
+    for given in ({"tx_hashes": (tx_hash,), "proxies": False}, {"recipients": (shop,)}):
+        (row,) = on_chain(chain).read(question_of(chain, **given)).tables["transfers"].to_pylist()
+        assert (int(row["amount_units"]), int(row["moved_units"]), row["stated_only"]) == (55, 0, False)
+    (row,) = on_chain(chain).read(question_of(chain)).tables["transfers"].to_pylist()
+    assert (row["moved_units"], row["stated_only"]) == (None, True)
+
+
+def test_a_token_that_nobody_knows_is_asked_for_its_name_where_that_is_wanted(
+    start_chain: Callable[..., Chain],
+) -> None:
+    chain, shop = start_chain(56), address(0x5401)
+    odd = chain.deploy_token(address(0x0DD1), symbol="USDX", decimals=9)
+    tx_hash = chain.transfer(odd, shop, 7)
+    silent = address(0x0DD2)
+    question = question_of(chain, tx_hashes=(tx_hash,), proxies=False, odd_tokens=(odd, silent))
+    (row,) = on_chain(chain).read(question).tables["transfers"].to_pylist()
+    assert (row["token"], row["token_symbol"], row["token_decimals"]) == (odd, "USDX", 9)
 
 
 def test_a_real_reorganisation_takes_its_payment_back(start_chain: Callable[..., Chain]) -> None:

@@ -264,7 +264,16 @@ def test_the_columns_are_those_of_the_transfers_table() -> None:
     from recon.core.tables import TRANSFERS, arrow_schema
 
     table = page_of(payment()).table
-    assert set(TRANSFERS) - set(table.column_names) == {"chain_id", "confirmations", "final"}
+    of_the_reading = {
+        "chain_id",
+        "confirmations",
+        "final",
+        "moved_units",
+        "stated_only",
+        "token_symbol",
+        "token_decimals",
+    }
+    assert set(TRANSFERS) - set(table.column_names) == of_the_reading
     for field in table.schema:
         assert field.type == arrow_schema("transfers").field(field.name).type
     table.validate(full=True)

@@ -65,6 +65,7 @@ class Verdict(StrEnum):
     OVERPAID = "overpaid"
     FEE_MISMATCH = "fee_mismatch"
     PROVIDER_BEHIND = "provider_behind"
+    PARTLY_REFUNDED = "partly_refunded"
     IN_SYNC = "in_sync"
     STUCK_PENDING = "stuck_pending"
     INSUFFICIENT_CONFIRMATIONS = "insufficient_confirmations"
@@ -87,6 +88,7 @@ class Verdict(StrEnum):
     IN_TRANSIT = "in_transit"
     ABANDONED = "abandoned"
     MISSING_LOCAL = "missing_local"
+    UNEXPLAINED_OUTFLOW = "unexplained_outflow"
 
 
 class Tier(StrEnum):
@@ -137,7 +139,7 @@ class Finding:
     """What the tool says of one payment.
 
     Args:
-        payment_id: ``ids.payment_id_text``, or ``chain:...`` / ``provider:...`` for ``missing_local``.
+        payment_id: ``ids.payment_id_text``; for what has no payment ``chain:...``, ``provider:...`` or ``outflow:...``.
         findings: Every finding that shows, the verdict included, in order.
         difference_units: Received less expected, signed; None where nothing can be compared.
         value_units: Value at risk of this payment in base units of its token, never negative.

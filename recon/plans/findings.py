@@ -57,7 +57,8 @@ class Describer:
         rule = self.rules.by_verdict[row["verdict"]]
         verdict = rule.verdict
         is_due = bool(row["expired"] or not row["open"])
-        tier = tier_of(verdict, direction=row["direction"], is_due=is_due, rules=self.rules)
+        paid_out = is_paid_out(row)
+        tier = tier_of(verdict, direction=row["direction"], is_due=is_due, is_paid_out=paid_out, rules=self.rules)
         age_s = None if row["created_at"] is None else max(0, (self.now_ms - row["created_at"]) // 1000)
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
         symbol = token.symbol if token else None
@@ -105,10 +106,33 @@ class Describer:
             "missing": _missing(row),
             "age": _spelled(age_s),
             "what": "object",
+            "went_back": _went_back(row, symbol or row["currency"] or "units"),
         }
-        said = rule.sentence.format(**words)
+        said = f"{rule.sentence.format(**words)}{_paid_out_words(row)}"
         manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms
         return f"{said} It is over 24 h old: check it by hand against the provider." if manual else said
+
+
+def is_paid_out(row: Row) -> bool:
+    """Whether the money of a pay-in went on: it was released, a part went back, or its deal's seller is paid."""
+    went_on = row["escrow_state"] == "released" or row["refund_count"]
+    return bool(went_on or row["paid_out_by"] or row["paying_out_by"])
+
+
+def _went_back(row: Row, symbol: str) -> str:
+    """How much went back of how much; nothing where no refund is proven on chain."""
+    if not row["refund_count"]:
+        return ""
+    return f": {_amount(row['back'], row)} of {_amount(row['expected_units'], row)} {symbol} went back"
+
+
+def _paid_out_words(row: Row) -> str:
+    """What another row of the deal says of the seller's money; only a pay-in has such a row."""
+    if row["paid_out_by"]:
+        return f" The seller of this deal was already paid by {row['paid_out_by']}."
+    if row["paying_out_by"]:
+        return f" The seller of this deal may already be paid by {row['paying_out_by']}."
+    return ""
 
 
 def _first_of(row: Row, *names: str, otherwise: str) -> Any:
@@ -140,6 +164,8 @@ def severity_of(verdict: Verdict, *, tier: Tier, age_s: int | None, urgent_s: in
 
 def value_at_risk(verdict: Verdict, row: Row) -> int:
     """Base units at risk: the whole amount for status breaks, the absolute difference for amount breaks, else zero."""
+    if verdict is _V.REFUND_DRIFT and _is_short_refund(row):
+        return abs(_difference(row) or 0)
     if verdict in _WHOLE_AMOUNT:
         return int(row["expected_units"] or 0)
     if verdict in _DIFFERENCE:
@@ -147,7 +173,16 @@ def value_at_risk(verdict: Verdict, row: Row) -> int:
     return 0
 
 
+def _is_short_refund(row: Row) -> bool:
+    """Whether the row says refunded and a part went back."""
+    refunded = row["status"] == "refunded" or row["escrow_state"] == "refunded"
+    return bool(row["direction"] == "in" and refunded and row["refund_count"])
+
+
 def _difference(row: Row) -> int | None:
+    """Received less expected, or for a payment that is marked refunded, what went back less what was to go back."""
+    if _is_short_refund(row) and row["expected_units"] is not None:
+        return int(row["back"]) - int(row["expected_units"])
     if row["expected_units"] is None or not row["valid_count"]:
         return None
     return int(row["received"] or 0) - int(row["expected_units"])
@@ -189,6 +224,8 @@ def _field_views(row: Row, links: Sequence[Row]) -> Iterable[FieldView]:
     yield _common_view("status", row["status_raw"], row["claim_state_raw"] or row["claim_state"], _chain_word(row))
     if row["expected_units"] is not None:
         yield _amount_view(row, other)
+    if row["refund_count"]:
+        yield FieldView("went_back", None, None, _amount(row["back"], row))
     yield from _hash_view(row, other)
     yield _common_view("escrow_state", row["escrow_state"], None, None)
     if other is not None:

@@ -12,6 +12,7 @@ from recon.verdicts.judge import Judgement
 
 _NOT_IN_SCOPE: Final = (Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
 _IDLE: Final = (Verdict.IN_TRANSIT, Verdict.ABANDONED)
+_MATCHED: Final = (Verdict.IN_SYNC, Verdict.PARTLY_REFUNDED)
 _UNPROVEN: Final = (Verdict.LOOKUP_FAILED, Verdict.UNPROVEN, Verdict.MISSING_REFERENCE)
 
 
@@ -83,7 +84,7 @@ class Summary:
             "verdicts": {str(name): counts[name] for name in Verdict if counts[name]},
             "by_provider": self.split_by("provider"),
             "by_chain": self.split_by("chain_id"),
-            "auto_match_rate": _share(counts[Verdict.IN_SYNC], compared),
+            "auto_match_rate": _share(_sum(counts, _MATCHED), compared),
             "unproven_share": _share(unproven, scoped),
             "value_at_risk": self.value_at_risk,
             "captured_not_credited": self.captured_not_credited,

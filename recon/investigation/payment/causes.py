@@ -44,6 +44,8 @@ class Cause:
         signs: What supports and what contradicts it; only signs that hold are shown.
         next_step: What the runbook says to do.
         source: Where that stands.
+        is_a_step: Whether what to do is or ends in a correction; where the money is there and no correction exists for
+            the row as it stands, :data:`NO_STEP` is said instead.
     """
 
     name: str
@@ -52,6 +54,13 @@ class Cause:
     signs: tuple[Sign, ...]
     next_step: str
     source: str = "000 §3.8"
+    is_a_step: bool = False
+
+    def advice(self, facts: Facts) -> str:
+        """What to do, as far as it can be done."""
+        is_due = facts.is_covered and (not facts.is_complete or facts.verdict is V.REFUND_DRIFT)
+        in_vain = self.is_a_step and is_due and not facts.has_change
+        return NO_STEP if in_vain else self.next_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ def rank_causes(facts: Facts) -> tuple[RankedCause, ...]:
                 strength=strength,
                 evidence_for=tuple(text for is_for, text in told if is_for),
                 evidence_against=tuple(text for is_for, text in told if not is_for),
-                next_step=cause.next_step,
+                next_step=cause.advice(facts),
                 source=cause.source,
             )
         )
@@ -112,6 +121,11 @@ _REPLAY: Final = (
     "Do not ask the buyer for a second payment. Find the captured delivery and replay it by delivery id; then see the "
     "payment move, or reconcile it: recon plan --id, review, apply."
 )
+NO_STEP: Final = (
+    "No plan holds a step for the row as it stands. See how it came there, and have its owner put it right; replay no "
+    "webhook and release nothing before that."
+)
+"""What is to do where a correction would be due and none exists."""
 _RECONCILE: Final = "Reconcile the payment: recon plan --id, review, apply. The chain proves it."
 
 CAUSES: Final = (
@@ -141,10 +155,12 @@ CAUSES: Final = (
           "Freeze release of all payments that share it; decide by the buyer's proof which one it is.", "003 §2.2"),
     Cause("release_unrecorded", "The release or refund is confirmed on chain and the row does not say so.",
           _when(lambda f: not f.is_incoming and f.verdict in (V.LOCAL_BEHIND, V.COORDINATOR_BLOCKED)),
-          (s.COVERED, s.ROW_STATE), "Pick the row in a plan and apply it; do not send the payout again.", "003 §2.4"),
+          (s.COVERED, s.ROW_STATE), "Pick the row in a plan and apply it; do not send the payout again.", "003 §2.4",
+          is_a_step=True),
     Cause("refund_disagrees", "Row and evidence disagree about a refund.", _verdict(V.REFUND_DRIFT),
-          (s.VERDICT, s.PROVIDER_SAYS), "Compare with the refund instruction; pick the row in a plan if it is proven.",
-          "003 §2.4"),
+          (s.VERDICT, s.REFUNDED, s.PROVIDER_SAYS),
+          "Compare with the refund instruction; pick the row in a plan if it is proven.", "003 §2.4",
+          is_a_step=True),
     Cause("release_stuck", "A release or refund was started and nothing on chain shows it.", _verdict(V.STUCK_RELEASE),
           (s.ROW_STATE, s.NO_MONEY, s.PROVIDER_SAYS),
           "Check the payout task at the provider. If it failed, re-issue the instruction there; this tool sends "
@@ -201,40 +217,54 @@ CAUSES: Final = (
                   (LIKELY, lambda f: f.safety is not None and f.is_open
                    and bool(f.valid or f.provider_paid) and not f.deliveries)),
           (s.SAFETY, s.SAFETY_UNMET, s.SAFETY_SATISFIED, s.DELIVERED_OK, s.DELIVERED_BAD),
-          "See which check holds it; once the evidence satisfies it, recon plan corrects the row.", "000 §3.8"),
+          "See which check holds it; once the evidence satisfies it, recon plan corrects the row.", "000 §3.8",
+          is_a_step=True),
     Cause("rate_source_down", "The gateway stored the transaction and credited nothing (its rate source failed after "
           "the recalculation window, or the invoice has no amount).",
           _when(lambda f: "credit_lost" in f.provider_problems or (
               bool(f.listed_units) and f.claim is not None and f.claim["state"] == "unpaid")),
           (s.LISTED, s.COVERED, s.PROVIDER_SAYS),
           "Credit it from the chain's proof; have the gateway's invoice corrected by hand, it never will by itself.",
-          "shkeeper §2.4 3"),
+          "shkeeper §2.4 3",
+          is_a_step=True),
     Cause("second_transfer_dropped", "Two transfers came in one transaction and the gateway kept one.",
           _when(lambda f: f.is_gateway and f.dropped_units > 0), (s.DROPPED, s.PROVIDER_SAYS, s.COVERED),
-          "The chain counts both: reconcile from it.", "shkeeper §2.4 1"),
+          "The chain counts both: reconcile from it.", "shkeeper §2.4 1",
+          is_a_step=True),
     Cause("lost_credit", "Simultaneous notifications made the gateway lose a credit.",
           _when(lambda f: f.is_gateway and len(f.listed) > 1 and f.lost_credit_units > 0
                 and (f.balance_units or 0) > 0),
           (s.LISTED, s.CLOSE_TOGETHER, s.PROVIDER_SAYS, s.COVERED), "The chain counts all: reconcile from it.",
-          "shkeeper §2.4 4"),
+          "shkeeper §2.4 4",
+          is_a_step=True),
     Cause("paid_other_contract", "It was paid through another version of the proxy, which the provider does not watch.",
           _stages((PROVEN, lambda f: f.other_contract is not None and not f.provider_paid),
                   (POSSIBLE, lambda f: f.other_contract is not None)),
-          (s.OTHER_CONTRACT, s.PROVIDER_DENIES, s.COVERED), _RECONCILE, "request-network §6 2"),
+          (s.OTHER_CONTRACT, s.PROVIDER_DENIES, s.COVERED), _RECONCILE, "request-network §6 2",
+          is_a_step=True),
     Cause("indexer_behind", "The provider's indexer or node has not seen money that is on chain.",
           _stages((PROVEN, lambda f: f.provider_misses_money and not f.deliveries and not f.is_complete),
                   (LIKELY, lambda f: f.provider_misses_money)),
           (s.PROVIDER_DENIES, s.MONEY_SEEN, s.RECENT, s.NOT_RECENT), "Wait an hour and ask the provider again; the "
-          "chain's proof stands by itself: recon plan --id.", "request-network §6 3"),
+          "chain's proof stands by itself: recon plan --id.", "request-network §6 3",
+          is_a_step=True),
     Cause("paid_late", "It was paid after it expired.",
           _stages((PROVEN, lambda f: f.verdict is V.LATE_PAYMENT),
                   (LIKELY, s.came_late)),
           (s.LATE, s.ROW_STATE, s.COVERED), "Decide whether the order still stands: pick it in a plan, or refund.",
-          "003 §2.3"),
+          "003 §2.3",
+          is_a_step=True),
+    Cause("seller_already_paid", "The seller of this deal was paid, or is being paid, by another row.",
+          _when(lambda f: bool(f.is_incoming and (f.row["paid_out_by"] or f.row["paying_out_by"])
+                               and f.verdict is V.COORDINATOR_BLOCKED)),
+          (s.VERDICT, s.ROW_STATE, s.COVERED),
+          "Release nothing and replay nothing: either could pay the seller twice. Have the owner of the row bring it "
+          "to where the deal stands.", "003 §2.4"),
     Cause("closed_though_paid", "The money came in time, and from where the row stands no allowed step leads to paid.",
           _when(lambda f: f.is_incoming and f.verdict is V.COORDINATOR_BLOCKED), (s.ROW_STATE, s.COVERED),
           "Pick it in a plan after looking at how the row came there (it was closed, or its escrow moved on).",
-          "000 §3.8"),
+          "000 §3.8",
+          is_a_step=True),
     Cause("paid_twice", "It was paid more than once.", _verdict(V.MULTIPLE_TRANSFERS), (s.SEVERAL, s.TOO_MUCH),
           "Complete once; give the further transfer back by hand after asking the buyer.", "003 §2.2"),
     Cause("overpaid", "More than the amount came.", _verdict(V.OVERPAID), (s.TOO_MUCH, s.FEE_ONLY),
@@ -248,32 +278,38 @@ CAUSES: Final = (
     Cause("webhook_refused", "The webhook came and was refused with 404: the backend found no payment to it.",
           _when(lambda f: f.is_open and 404 in f.answers and not f.was_accepted), (s.DELIVERED_BAD, s.COVERED,
                                                                                  s.KEYS_STORED),
-          "A correlation or configuration bug: compare the delivered ids with the stored ones. " + _REPLAY),
+          "A correlation or configuration bug: compare the delivered ids with the stored ones. " + _REPLAY,
+          is_a_step=True),
     Cause("callback_waits_for_202", "The gateway waits for HTTP 202 and repeats its callback every minute.",
           _when(lambda f: f.is_gateway and f.is_open and bool(f.deliveries) and not f.was_accepted),
           (s.DELIVERED_BAD, s.COVERED), "Make the callback route answer exactly 202; the next try then settles it.",
           "shkeeper §3"),
     Cause("retries_exhausted", "The provider has used up its tries and will never call again.",
           _when(lambda f: f.is_open and f.is_exhausted), (s.DELIVERED_BAD, s.RETRIES, s.COVERED), _REPLAY,
-          "request-network §4 webhooks"),
+          "request-network §4 webhooks",
+          is_a_step=True),
     Cause("webhook_failed", "The webhook came and the backend answered with an error.",
           _when(lambda f: f.is_open and bool(f.deliveries) and not f.was_accepted and 404 not in f.answers
                 and not f.is_gateway),
-          (s.DELIVERED_BAD, s.COVERED), "See the backend's errors of that minute. " + _REPLAY, "003 §2.1"),
+          (s.DELIVERED_BAD, s.COVERED), "See the backend's errors of that minute. " + _REPLAY, "003 §2.1",
+          is_a_step=True),
     Cause("accepted_not_applied", "The webhook was accepted and the row did not move.",
           _when(lambda f: f.is_open and f.is_incoming and f.was_accepted and f.is_covered and f.safety is None,
                 LIKELY),
           (s.DELIVERED_OK, s.COVERED, s.ROW_STATE), "See the backend's log for that delivery; then reconcile.",
-          "000 §3.8"),
+          "000 §3.8",
+          is_a_step=True),
     Cause("webhook_never_delivered", "No webhook for it ever came.",
           _stages((PROVEN, lambda f: s.is_undelivered(f) and s.records_reach_back(f)),
                   (LIKELY, s.is_undelivered)),
-          (s.NO_DELIVERY, s.RECORDS, s.COVERED, s.PROVIDER_MISSES), _REPLAY),
+          (s.NO_DELIVERY, s.RECORDS, s.COVERED, s.PROVIDER_MISSES), _REPLAY,
+          is_a_step=True),
     Cause("delivery_unknown", "The money is there and the row did not follow; whether a webhook came is not known.",
           _when(lambda f: f.is_incoming and f.is_open and f.is_covered and not f.deliveries_known, LIKELY),
           (s.COVERED, s.ROW_STATE, s.NO_RECORDS),
           "Name the delivery records with --deliveries, or read the access log: recon triage access-log. "
-          + _RECONCILE),
+          + _RECONCILE,
+          is_a_step=True),
     Cause("could_not_ask", "A source gave no usable answer, so nothing can be concluded.",
           _verdict(V.LOOKUP_FAILED, V.UNPROVEN), (s.GAPS, s.VERDICT), _ASK, "003 §2.9"),
     Cause("nothing_to_look_up_by", "The row lacks what the payment must be looked up by.",
@@ -284,7 +320,8 @@ CAUSES: Final = (
           "Find out who completed it; release nothing before that.", "003 §2.6"),
     Cause("row_lags_in_detail", "The payment is settled; a detail of the row is behind.",
           _verdict(V.MISSING_TX_HASH, V.ESCROW_DRIFT, V.STATUS_DRIFT, V.CONFIRMATIONS_STALE),
-          (s.VERDICT, s.COVERED), "recon plan corrects it.", "000 §3.4"),
+          (s.VERDICT, s.COVERED), "recon plan corrects it.", "000 §3.4",
+          is_a_step=True),
     Cause("fee_elsewhere", "The fee went to an address that is none of ours.", _verdict(V.FEE_MISMATCH), (s.VERDICT,),
           "Compare with the request that was made.", "request-network §6 10"),
     Cause("never_paid", "Nobody has paid.",
@@ -300,6 +337,8 @@ CAUSES: Final = (
     Cause("only_the_provider_differs", "Row and chain agree; only the provider does not say so.",
           _when(lambda f: f.verdict is V.PROVIDER_BEHIND, LIKELY), (s.VERDICT, s.COVERED, s.PROVIDER_SAYS, s.GAPS),
           "Nothing to correct here. Ask the provider again, and have it put right there if it stays.", "000 §3.4"),
+    Cause("partly_refunded", "It is complete, and a part of it was refunded.", _verdict(V.PARTLY_REFUNDED),
+          (s.VERDICT, s.COVERED, s.REFUNDED), "Nothing to do.", "000 §3.8"),
     Cause("nothing_wrong", "All sides agree.",
           _when(lambda f: f.verdict is V.IN_SYNC and not s.is_closed_unpaid(f)),
           (s.VERDICT, s.COVERED), "Nothing to do.", "000 §3.8"),

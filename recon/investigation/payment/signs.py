@@ -141,6 +141,11 @@ def _paid_text(f: Facts) -> str:
     return f"final and valid on chain: {f.amount(f.row['received_final'])}{proof}"
 
 
+def _refund_text(f: Facts) -> str:
+    hashes = dict.fromkeys(link["t_tx"] for link in f.judged.links if link["is_refund"] and link["t_final"])
+    return f"{f.amount(f.row['back'])} of {f.amount(f.row['expected_units'])} went back in {', '.join(hashes)}"
+
+
 def _has_twin(f: Facts) -> bool:
     return bool(f.twin_claims)
 
@@ -264,6 +269,7 @@ FEE_ONLY: Final = Sign(
     lambda f: "SHKeeper adds its fee to what the payer is asked for, so part of it may be the fee",
     speaks_for=False,
 )
+REFUNDED: Final = Sign(lambda f: bool(f.row["refund_count"]), _refund_text)
 PART: Final = Sign(lambda f: bool(f.valid), _part_text)
 EXPIRES: Final = Sign(
     lambda f: f.row["expires_at"] is not None,

@@ -139,7 +139,7 @@ class Finding:
     """What the tool says of one payment.
 
     Args:
-        payment_id: ``ids.payment_id_text``; for what has no payment ``chain:...``, ``provider:...`` or ``outflow:...``.
+        payment_id: ``ids.payment_id_text``; for what has no payment ``chain:...`` or ``provider:...``.
         findings: Every finding that shows, the verdict included, in order.
         difference_units: Received less expected, signed; None where nothing can be compared.
         value_units: Value at risk of this payment in base units of its token, never negative.
@@ -245,7 +245,8 @@ class Policy:
 
     Times are milliseconds. ``provider_proves`` names rails (``shkeeper:137``) on which a provider's "paid" is accepted
     without chain proof, for chains without an RPC endpoint. ``fee_recipients`` are the fee addresses our requests name;
-    while it is empty, fees are not judged.
+    while it is empty, fees are not judged. ``payout_wallets`` are those that payouts leave from, besides those that
+    proven payouts came from.
     """
 
     providers: tuple[str, ...] = field(default_factory=lambda: tuple(built_in(PROVIDERS)))
@@ -263,6 +264,7 @@ class Policy:
     clock_skew_ms: int = 5 * 60_000
     merchant_recipients: tuple[str, ...] = ()
     fee_recipients: tuple[str, ...] = ()
+    payout_wallets: tuple[str, ...] = ()
     plan_age_max_ms: int = 4 * 3_600_000
     changes_max: int = 500
     share_max_percent: int = 30

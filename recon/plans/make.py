@@ -22,7 +22,7 @@ from recon.plans.changes import Places, Refusal, change_for, parse_document, pla
 from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, links_by_payment
 from recon.plans.limits import Limits, limits_hit
-from recon.plans.orphans import missing_local
+from recon.plans.orphans import missing_local, unexplained_outflows
 from recon.plans.summary import Summary
 from recon.sources.payments.fields import FieldPaths
 from recon.sources.providers.installed import providers
@@ -49,7 +49,15 @@ class PolicyError(RefusedError):
 
 def policy_digest(policy: Policy) -> str:
     """The sha256 of everything a judgement depends on besides the evidence."""
-    return sha256_hex(canonical_json(_jsonable(asdict(policy))))
+    return sha256_hex(canonical_json(_jsonable(policy_facts(policy))))
+
+
+def policy_facts(policy: Policy) -> dict[str, Any]:
+    """Everything that a policy says; what came to it later and is not used leaves older digests as they were."""
+    said = asdict(policy)
+    if not policy.payout_wallets:
+        del said["payout_wallets"]
+    return said
 
 
 def make_plan(
@@ -89,6 +97,8 @@ def make_plan(
         written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
     findings, changes, left_alone = written
     findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
+    if searched:
+        findings += unexplained_outflows(judgement.outflows, registry=registry, now_ms=snapshot.taken_at_ms)
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
         kind="correction",

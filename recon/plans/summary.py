@@ -55,6 +55,11 @@ class Summary:
         return sum(finding.verdict is Verdict.MISSING_LOCAL for finding in self.findings)
 
     @property
+    def unexplained(self) -> int:
+        """Findings about outgoing money that no row explains."""
+        return sum(finding.verdict is Verdict.UNEXPLAINED_OUTFLOW for finding in self.findings)
+
+    @property
     def value_at_risk(self) -> dict[str, str]:
         """Base units of all findings, by chain and token."""
         risk: Counter[str] = Counter()
@@ -77,6 +82,7 @@ class Summary:
         compared = scoped - _sum(counts, _IDLE)
         unproven = _sum(counts, _UNPROVEN)
         counts[Verdict.MISSING_LOCAL] += self.orphans
+        counts[Verdict.UNEXPLAINED_OUTFLOW] += self.unexplained
         return {
             "payments": payments,
             "payments_in_scope": scoped,

@@ -17,6 +17,7 @@ from recon.core.ids import payment_id_text
 from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch
+from recon.snapshots.outflows import Outflows, read_outflows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table
 from recon.sources.interface import (
     ChainQuestion,
@@ -66,8 +67,13 @@ class SecondReading:
         self._progress = progress
         self._coverage: list[Coverage] = []
 
-    def read(self, writer: SnapshotWriter, judgement: Judgement, *, with_orphans: bool) -> Reading:
-        """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that."""
+    def read(self, writer: SnapshotWriter, judgement: Judgement, *, from_ms: int, with_orphans: bool) -> Reading:
+        """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that.
+
+        Args:
+            from_ms: Where the evidence begins, UTC ms.
+            with_orphans: Whether money that no row of the window knows is looked for, in and out.
+        """
         breaks: list[Row] = judgement.breaks.to_pylist()
         documents = self._fetch([row["payment_id"] for row in breaks])
         claimed = self._ask_providers(breaks)
@@ -77,7 +83,8 @@ class SecondReading:
             if tx_hash:
                 hashes[chain_id].add(tx_hash)
         said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
-        context = self._context(_keys_of(breaks, hashes, again, said), known=_ids_in(writer.file("payments")))
+        out = self._outflows(writer, judgement, from_ms) if with_orphans else None
+        context = self._context(_keys_of(breaks, hashes, again, said), known=_ids_in(writer.file("payments")), out=out)
         for row in context.select(["direction", "chain_id", "tx_hash"]).to_pylist():
             # A refund or payout elsewhere in the collection counts only if its transaction shows it.
             if row["direction"] != "in" and row["tx_hash"]:
@@ -85,7 +92,7 @@ class SecondReading:
         chained = self._ask_chains(hashes, breaks)
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_claims(writer, claimed)
-        _write_chain(writer, chained)
+        _write_chain(writer, [*chained, *(out.looked_up if out else ())], moved=out.moved if out else None)
         writer.write("context", context)
         writer.write_rows("orphans", self._orphans(judgement) if with_orphans else [])
         return Reading(coverage=tuple(self._coverage))
@@ -187,8 +194,34 @@ class SecondReading:
             readings.append(reading)
         return readings
 
-    def _context(self, wanted: Mapping[str, set[str]], *, known: set[str]) -> pa.Table:
-        """Rows outside the window that carry a hash, reference, id, one-time address or order of a break."""
+    def _outflows(self, writer: SnapshotWriter, judgement: Judgement, from_ms: int) -> Outflows:
+        """What left payout wallets, for which a row that explains it is looked for with the context."""
+        out = read_outflows(
+            self._sources.chains,
+            writer,
+            judgement,
+            policy=self._policy,
+            span=(from_ms, self._now_ms),
+            progress=self._progress,
+        )
+        self._coverage.extend(out.coverage)
+        return out
+
+    def _explaining(self, out: Outflows) -> Iterator[Mapping[str, Any]]:
+        """Rows of the whole collection that record an outgoing transaction, or own a one-time address in it."""
+        for _, document in self._sources.store.find_claimants("tx_hash", sorted(out.hashes)):
+            yield document
+        owners = [document for _, document in self._sources.store.find_claimants("recipient", sorted(out.addresses))]
+        for part in _parts(owners, _FETCHED_AT_ONCE):
+            for batch in self._rows_of(part):
+                deposits = batch.column("is_deposit").to_pylist()
+                yield from (document for document, is_own in zip(part, deposits, strict=True) if is_own)
+
+    def _context(self, wanted: Mapping[str, set[str]], *, known: set[str], out: Outflows | None) -> pa.Table:
+        """Rows outside the window that carry a hash, reference, id, one-time address or order of a break.
+
+        With them come those that may explain outgoing money.
+        """
         found: dict[str, Mapping[str, Any]] = {}
         problem: str | None = None
         try:
@@ -197,6 +230,10 @@ class SecondReading:
                     payment_id = payment_id_text(document["_id"])
                     if payment_id not in known:
                         found[payment_id] = document
+            for document in self._explaining(out) if out else ():
+                payment_id = payment_id_text(document["_id"])
+                if payment_id not in known:
+                    found[payment_id] = document
         except SourceError as error:
             problem = str(error)
         self._coverage.append(
@@ -259,26 +296,63 @@ def _write_claims(writer: SnapshotWriter, readings: Sequence[Reading]) -> None:
         writer.write(f"again/{name}_keys", key_table(name, keys))
 
 
-def _write_chain(writer: SnapshotWriter, readings: Sequence[Reading]) -> None:
-    """What the chain says now replaces what it said; a transaction that could not be asked about keeps its old rows."""
-    transactions = _concat("transactions", readings)
+def _write_chain(writer: SnapshotWriter, readings: Sequence[Reading], *, moved: pa.Table | None = None) -> None:
+    """What the chain says now replaces what it said; a transaction that could not be asked about keeps its old rows.
+
+    Args:
+        moved: Transfers that stand beside those of the first reading.
+    """
+    transactions = _once(_concat("transactions", readings), "chain_id", "tx_hash")
     answered = [
         (row["chain_id"], row["tx_hash"])
         for row in transactions.select(["chain_id", "tx_hash", "outcome"]).to_pylist()
         if row["outcome"] != "failed"
     ]
-    transfers = _concat("transfers", readings)
+    transfers = _once(_concat("transfers", readings), "chain_id", "tx_hash", "log_index")
     keep = set(answered)
     mask = [(row["chain_id"], row["tx_hash"]) in keep for row in transfers.select(["chain_id", "tx_hash"]).to_pylist()]
     import pyarrow as pa
 
-    writer.write("again/transfers", transfers.filter(pa.array(mask, type=pa.bool_())))
-    writer.write("again/transfers_keys", key_table("transfers", answered))
+    beside, places = _beside(writer, moved, answered=keep)
+    writer.write("again/transfers", pa.concat_tables([transfers.filter(pa.array(mask, type=pa.bool_())), beside]))
+    writer.write("again/transfers_keys", key_table("transfers", [*answered, *places]))
     writer.write("again/transactions", transactions)
     writer.write(
         "again/transactions_keys",
         key_table("transactions", answered),
     )
+
+
+def _once(table: pa.Table, *keys: str) -> pa.Table:
+    """The first row of each key: a transaction may be asked about twice, for two reasons."""
+    import pyarrow as pa
+
+    seen: set[tuple[object, ...]] = set()
+    mask = []
+    for key in zip(*(table[name].to_pylist() for name in keys), strict=True):
+        mask.append(key not in seen)
+        seen.add(key)
+    return table.filter(pa.array(mask, type=pa.bool_()))
+
+
+def _beside(
+    writer: SnapshotWriter, moved: pa.Table | None, *, answered: set[tuple[int, str]]
+) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """Further transfers with those that the first reading has of the same transactions, and these transactions."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    nothing = table_of("transfers", [])
+    if moved is None or not moved.num_rows:
+        return nothing, []
+    pairs = zip(moved["chain_id"].to_pylist(), moved["tx_hash"].to_pylist(), strict=True)
+    places = sorted(set(pairs) - answered)
+    keys = key_table("transfers", places)
+    first = pq.read_table(writer.file("transfers"))
+    parts = [table.join(keys, keys=["chain_id", "tx_hash"], join_type="left semi") for table in (moved, first)]
+    return pa.concat_tables(
+        [nothing, *[part.select(nothing.column_names).cast(nothing.schema) for part in parts]]
+    ), places
 
 
 def _concat(name: str, readings: Sequence[Reading]) -> pa.Table:

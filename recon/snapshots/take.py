@@ -193,7 +193,7 @@ class _Taking:
         for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
             writer.write(name, _joined(name, first))
         empty_tables(writer, "context", "orphans", "documents")
-        again = self._read_again(first)
+        again = self._read_again(first, from_ms=needs.from_ms)
         return writer, [*first, again]
 
     def _payments(self) -> Reading:
@@ -301,7 +301,7 @@ class _Taking:
 
         return run
 
-    def _read_again(self, first: Sequence[Reading]) -> Reading:
+    def _read_again(self, first: Sequence[Reading], *, from_ms: int) -> Reading:
         """Judge the first reading, and read what shows a break once more."""
         writer, policy = self.writer, self.policy
         coverage = [asdict(row) for reading in first for row in reading.coverage]
@@ -320,7 +320,7 @@ class _Taking:
         )
         chosen = self.selection
         is_window = not (chosen.ids or chosen.statuses or chosen.open_only)
-        return second.read(writer, judgement, with_orphans=is_window)
+        return second.read(writer, judgement, from_ms=from_ms, with_orphans=is_window)
 
 
 def target_of(sources: SourceSet, *, policy: Policy, registry: Registry) -> Target:

@@ -14,6 +14,7 @@ from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import ONE, Frame, claim_key, is_true, shown_links
 from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
+from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, unexplained_outflows
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ LINKS: Final[Schema] = {
 
 COUNTS: Final[Schema] = {"verdict": "text", "provider": "text", "chain_id": "int", "rows": "int"}
 CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units", "rows": "int"}
+OUTFLOW_SCOPE: Final = "outflow"
+"""The scope of the coverage rows that say from when on outgoing money was looked for on a chain."""
 OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
                     ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
 _PROVES_NEITHER: Final = tuple(
@@ -82,6 +85,9 @@ class Judgement:
         captured: Money that is proven on chain and not credited, by chain and token.
         open_by_age: Open incoming payments in scope by age, oldest bucket last; ``over 30 min`` is the runbooks' count.
         orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
+        payout_wallets: Where proven payouts came from (:data:`recon.verdicts.outflows.PAYOUT_WALLETS`).
+        outflows: Outgoing money that no row explains (:data:`recon.verdicts.outflows.OUTFLOWS`), at most
+            :data:`ORPHANS_MAX`.
     """
 
     breaks: pa.Table
@@ -91,6 +97,8 @@ class Judgement:
     open_by_age: Mapping[str, int]
     orphan_transfers: pa.Table
     orphan_claims: pa.Table
+    payout_wallets: pa.Table
+    outflows: pa.Table
 
 
 def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], *, now_ms: int) -> Horizon:
@@ -105,6 +113,7 @@ def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str
         provider_blind_until=_provider_blind_until(coverage, gaps, now_ms=now_ms),
         now_ms=now_ms,
         head_ms=_heads(scanned, now_ms=now_ms),
+        outflow_from={row["chain_id"]: row["asked_from"] for row in coverage if row["scope"] == OUTFLOW_SCOPE},
     )
 
 
@@ -164,6 +173,10 @@ def judge(
     detailed = evidence_of(matched, matched.payments.join(breaks, on="payment_id", how="inner"))
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
+    wallets = engine.keep(
+        payout_wallets(matched.payments, matched.money, pairs=matched.pairs, transfers=matched.transfers)
+    )
+    left = unexplained_outflows(tables, matched.pairs, wallets=wallets, since=horizon.outflow_from, policy=policy)
     return Judgement(
         breaks=engine.collect(_with_details(engine.keep(detailed), tables), BREAKS, order=["payment_id"]),
         links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
@@ -172,6 +185,8 @@ def judge(
         open_by_age=_open_by_age(judged, engine),
         orphan_transfers=_orphan_transfers(tables, matched, engine, policy=policy),
         orphan_claims=_orphan_claims(tables, engine),
+        payout_wallets=engine.collect(wallets, PAYOUT_WALLETS, order=["chain_id", "wallet"]),
+        outflows=engine.collect(left.head(ORPHANS_MAX), OUTFLOWS, order=["chain_id", "tx_hash", "log_index"]),
     )
 
 

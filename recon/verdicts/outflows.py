@@ -1,0 +1,146 @@
+"""Money that left a wallet of ours and that no row explains. Pure and columnar.
+
+Payouts leave from a gateway's own wallets. A wallet is one of them when a proven payout of a row came from it, or when
+the configuration names it. A worked example, one payout row of 310 USDT that was sent twice::
+
+    transfers   0x70.. wallet -> seller 310     0x59.. wallet -> seller 310 (the row's hash)
+    outflows    0x70.. 310 to the seller: no row, payout or own address stands behind it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import narwhals as nw
+
+from recon.core.model import Policy
+from recon.core.tables import Schema
+from recon.verdicts.links import DEPOSIT_KINDS, Frame, concat_links, is_true
+
+PAYOUT_WALLETS: Final[Schema] = {"chain_id": "int", "wallet": "text"}
+OUTFLOWS: Final[Schema] = {
+    "chain_id": "int", "tx_hash": "text", "log_index": "int", "token": "text", "sender": "text", "recipient": "text",
+    "amount_units": "units", "block_time": "int", "listed_by": "text",
+}  # fmt: skip
+"""One transfer that no row explains; ``listed_by`` is the provider whose list of transactions has it, too."""
+
+
+def payout_wallets(payments: Frame, money: Frame, *, pairs: Frame, transfers: Frame) -> Frame:
+    """The wallets from which proven payouts of rows came, by chain (:data:`PAYOUT_WALLETS`)."""
+    proven = (
+        payments.filter((nw.col("direction") == "out") & ~nw.col("is_test"))
+        .select("payment_id", own_recipient=nw.col("recipient"), own_token=nw.col("token"))
+        .join(money.filter(nw.col("covered_by_chain")).select("payment_id"), on="payment_id", how="inner")
+    )
+    paid = pairs.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx").unique()
+    coins = transfers.filter((nw.col("kind") == DEPOSIT_KINDS) & ~nw.col("sender").is_null()).select(
+        "chain_id", "tx_hash", "token", "recipient", "sender"
+    )
+    came = (
+        proven.join(paid, on="payment_id", how="inner")
+        .join(coins, left_on=["t_chain", "t_tx"], right_on=["chain_id", "tx_hash"], how="inner")
+        .filter((nw.col("recipient") == nw.col("own_recipient")) & (nw.col("token") == nw.col("own_token")))
+    )
+    return came.select(chain_id=nw.col("t_chain"), wallet=nw.col("sender")).unique()
+
+
+def listed_outgoing(tables: Mapping[str, Frame]) -> Frame:
+    """Transactions that a provider lists as outgoing without a key of ours: ``listed_by``, chain, hash, recipient."""
+    keyless = nw.col("request_id").is_null() & nw.col("reference").is_null() & nw.col("external_id").is_null()
+    bare = (
+        tables["claims"]
+        .filter(is_true(nw.col("outcome") == "found") & is_true(nw.col("object") == "payout") & keyless)
+        .select("provider", "claim_id")
+        .unique()
+    )
+    named = tables["claim_txs"].filter(~nw.col("chain_id").is_null() & ~nw.col("tx_hash").is_null())
+    return (
+        named.select("provider", "claim_id", "chain_id", "tx_hash", "recipient")
+        .join(bare, on=["provider", "claim_id"], how="inner")
+        .select("chain_id", "tx_hash", "recipient", listed_by=nw.col("provider"))
+    )
+
+
+def unexplained_outflows(
+    tables: Mapping[str, Frame], pairs: Frame, *, wallets: Frame, since: Mapping[int, int], policy: Policy
+) -> Frame:
+    """Final transfers out of our wallets, or listed as outgoing, behind which no row stands (:data:`OUTFLOWS`).
+
+    Args:
+        pairs: Links of payments and transfers.
+        wallets: What :func:`payout_wallets` gives.
+        since: By chain, from when on outgoing money was looked for, UTC ms; where it was not, nothing is said.
+    """
+    flows = _moved(tables["transfers"], since)
+    named = (
+        listed_outgoing(tables)
+        .group_by("chain_id", "tx_hash", "recipient")
+        .agg(nw.col("listed_by").max())
+        .rename({"chain_id": "l_chain", "tx_hash": "l_tx", "recipient": "l_recipient"})
+    )
+    ours = wallets.select(w_chain=nw.col("chain_id"), w_sender=nw.col("wallet"), is_wallet=nw.lit(value=True))
+    told = flows.join(
+        named, left_on=["chain_id", "tx_hash", "recipient"], right_on=["l_chain", "l_tx", "l_recipient"], how="left"
+    ).join(ours, left_on=["chain_id", "sender"], right_on=["w_chain", "w_sender"], how="left")
+    is_ours = is_true(nw.col("is_wallet")) | nw.col("sender").is_in([*policy.payout_wallets, ""])
+    left = told.filter(is_ours | ~nw.col("listed_by").is_null())
+    for address in ("sender", "recipient"):
+        left = left.join(_deposits(tables), left_on=address, right_on="known", how="anti")
+    left = left.filter(~nw.col("recipient").is_in([*policy.payout_wallets, *policy.merchant_recipients, ""])).join(
+        ours.drop("is_wallet"), left_on=["chain_id", "recipient"], right_on=["w_chain", "w_sender"], how="anti"
+    )
+    return _without_reason(left, tables, pairs).select(*OUTFLOWS)
+
+
+def _moved(transfers: Frame, since: Mapping[int, int]) -> Frame:
+    """Final transfers of known tokens since outgoing money was looked for."""
+    within = nw.lit(value=False)
+    for chain_id, from_ms in sorted(since.items()):
+        within = within | ((nw.col("chain_id") == chain_id) & (nw.col("block_time") >= from_ms))
+    return transfers.filter(
+        (nw.col("kind") == DEPOSIT_KINDS)
+        & is_true(nw.col("token_known"))
+        & is_true(nw.col("final"))
+        & is_true(nw.col("amount_units") > 0)
+        & is_true(within)
+    ).with_columns(sender=nw.col("sender").fill_null(""), recipient=nw.col("recipient").fill_null(""))
+
+
+def _deposits(tables: Mapping[str, Frame]) -> Frame:
+    """The one-time addresses of all rows that are known: what comes from or goes to them is a gateway's own affair."""
+    rows = [
+        tables[name].filter(is_true(nw.col("is_deposit"))).select(known=nw.col("recipient"))
+        for name in ("payments", "context")
+    ]
+    return nw.concat(rows, how="vertical").filter(~nw.col("known").is_null()).unique()
+
+
+def _without_reason(flows: Frame, tables: Mapping[str, Frame], pairs: Frame) -> Frame:
+    """The flows behind which there is no linked payment, no proxy's log of one, no row's hash and no payout's."""
+    linked = concat_links(pairs.filter(nw.col("is_valid") | nw.col("is_refund")))
+    log = ["chain_id", "tx_hash", "log_index"]
+    explained = linked.select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")).unique()
+    proxied = (
+        linked.filter(nw.col("t_kind") != DEPOSIT_KINDS)
+        .select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"))
+        .unique()
+    )
+    left = flows.join(explained, on=log, how="anti").join(proxied, on=log[:2], how="anti")
+    # A row that records the transaction and has no log of its own in it says enough: it has a verdict of its own.
+    served = linked.filter(nw.col("own_hash")).select("payment_id", known=nw.col("t_tx"))
+    rows = nw.concat(
+        [tables[name].select("payment_id", known=nw.col("tx_hash")) for name in ("payments", "context")],
+        how="vertical",
+    ).filter(~nw.col("known").is_null())
+    loose = rows.join(served, on=["payment_id", "known"], how="anti").select("known").unique()
+    keyed = ~nw.col("external_id").is_null() | ~nw.col("request_id").is_null()
+    payouts = (
+        tables["claim_txs"]
+        .filter(keyed & ~nw.col("tx_hash").is_null() & ~nw.col("recipient").is_null())
+        .select("tx_hash", "recipient")
+        .unique()
+    )
+    return left.join(loose, left_on="tx_hash", right_on="known", how="anti").join(
+        payouts, on=["tx_hash", "recipient"], how="anti"
+    )

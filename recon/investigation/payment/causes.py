@@ -128,6 +128,8 @@ NO_STEP: Final = (
 """What is to do where a correction would be due and none exists."""
 _RECONCILE: Final = "Reconcile the payment: recon plan --id, review, apply. The chain proves it."
 
+_HASH_GONE: Final = (V.TX_REVERTED, V.REORGED, V.TX_NOT_FOUND, V.TX_HASH_MISMATCH)
+
 CAUSES: Final = (
     Cause("unreadable_row", "The stored row cannot be read.", _when(lambda f: f.verdict is V.MALFORMED_RECORD),
           (s.VERDICT,), "Have the row put right by its owner; nothing may be judged before.", "000 §3.8"),
@@ -161,10 +163,21 @@ CAUSES: Final = (
           (s.VERDICT, s.REFUNDED, s.PROVIDER_SAYS),
           "Compare with the refund instruction; pick the row in a plan if it is proven.", "003 §2.4",
           is_a_step=True),
-    Cause("release_stuck", "A release or refund was started and nothing on chain shows it.", _verdict(V.STUCK_RELEASE),
-          (s.ROW_STATE, s.NO_MONEY, s.PROVIDER_SAYS),
-          "Check the payout task at the provider. If it failed, re-issue the instruction there; this tool sends "
-          "nothing.", "003 §2.4"),
+    Cause("payout_sent_otherwise", "Another transfer of this amount went from the wallet to the payout's destination.",
+          _when(lambda f: bool(f.candidates), LIKELY),
+          (s.CANDIDATE, s.RECORDED, s.ROW_STATE, s.PROVIDER_SAYS),
+          "Do not send the payout again: this transfer may be it. Compare it with the payout task at the provider and "
+          "with the wallet's transactions; if it is, have its hash stored by the row's owner.", "003 §2.4"),
+    Cause("release_stuck", "A release or refund was started and nothing on chain shows it.",
+          lambda f: NONE if f.candidates else _verdict(V.STUCK_RELEASE)(f),
+          (s.ROW_STATE, s.NO_MONEY, s.PROVIDER_SAYS, s.NOT_AFRESH),
+          "Check the payout task at the provider. If it failed, and only then, re-issue the instruction there; this "
+          "tool sends nothing.", "003 §2.4"),
+    Cause("payout_hash_gone", "The payout's recorded transaction failed, was replaced, or is not on the chain.",
+          lambda f: NONE if f.is_incoming or f.candidates else _verdict(*_HASH_GONE)(f),
+          (s.RECORDED_FATE, s.VALID_ELSEWHERE, s.NO_MONEY, s.NOT_AFRESH),
+          "If another transfer proves it, plan the repair of the hash. Otherwise look at the payout task and at what "
+          "the wallet sent since: a transaction of the same nonce may have replaced it.", "003 §2.4"),
     Cause("aml_hold", "Sanction or AML screening holds the payment.", _when(lambda f: f.has(V.AML_BLOCKED)),
           (s.AML, s.COVERED, s.MONEY_SEEN), "Leave it to compliance; a hit is never cleared by a tool.", "000 §3.8"),
     Cause("too_few_confirmations", "The money is there and not deep enough yet.",
@@ -189,7 +202,7 @@ CAUSES: Final = (
           "Operator review: keep it pending. If the address is none of ours, the money is not ours.", "003 §2.10"),
     Cause("wrong_reference", "The money came with another reference, or past the proxy with none.",
           _stages((PROVEN, lambda f: f.verdict is V.REFERENCE_MISMATCH),
-                  (LIKELY, lambda f: not f.valid and bool(f.strays) and not f.is_gateway
+                  (LIKELY, lambda f: f.is_incoming and not f.valid and bool(f.strays) and not f.is_gateway
                    and not s.stray_elsewhere(f)),
                   (LIKELY, lambda f: not f.valid and f.verdict in (V.LOOKUP_FAILED, V.MISSING_REFERENCE)
                    and f.reference_story is not None)),
@@ -197,7 +210,7 @@ CAUSES: Final = (
           "Operator review. If the explained part shows that the money was meant for this payment, correct the stored "
           "reference first; the credit follows from it.", "request-network §2"),
     Cause("reverted_or_replaced", "The recorded transaction failed, was replaced, or is not on the chain.",
-          _verdict(V.TX_REVERTED, V.REORGED, V.TX_NOT_FOUND, V.TX_HASH_MISMATCH),
+          lambda f: _verdict(*_HASH_GONE)(f) if f.is_incoming else NONE,
           (s.RECORDED_FATE, s.VALID_ELSEWHERE, s.NO_MONEY),
           "If another transfer proves the payment, plan the repair of the hash; otherwise ask the buyer for the "
           "transaction that replaced it and run recon inspect --verify-proof on it.", "000 §3.4"),

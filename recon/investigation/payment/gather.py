@@ -415,7 +415,13 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
     failed: list[str] = []
     for chain in sources.chains if own or hashes else ():
         try:
-            readings.append(chain.read(question, progress=asking.progress))
+            reading = chain.read(question, progress=asking.progress)
+            readings.append(reading)
+            failed += [
+                f"plain transfers on chain {chain.chain_id} were not all looked for: {row.problem}"
+                for row in reading.coverage
+                if row.scope == "erc20" and not row.complete
+            ]
         except SourceError as error:
             failed.append(f"plain transfers on chain {chain.chain_id} were not looked for: {error}")
     transfers = [row for row in _rows_of(readings, "transfers") if row["recipient"] in own or row["tx_hash"] in hashes]

@@ -150,6 +150,14 @@ def _has_twin(f: Facts) -> bool:
     return bool(f.twin_claims)
 
 
+def _candidate_text(f: Facts) -> str:
+    more = f", and {len(f.candidates) - 1} more" if len(f.candidates) > 1 else ""
+    row = f.candidates[0]
+    wallet = "the row's own wallet" if f.payment["sender"] else "a wallet that the row does not name"
+    at = ms_text(row["block_time"])
+    return f"candidate: from {wallet} {row['sender']} at {at}, {transfer_text(f, row)}{more}; no row records it"
+
+
 VERDICT: Final = Sign(lambda f: True, lambda f: f.judged.finding.reason)
 DISPUTED: Final = Sign(
     lambda f: bool(f.row["disputed"] or f.row["hold"]),
@@ -204,6 +212,7 @@ STRAY: Final = Sign(
     lambda f: bool(f.strays),
     lambda f: "money of this size reached its recipient without its reference: " + transfer_text(f, f.strays[0]),
 )
+CANDIDATE: Final = Sign(lambda f: bool(f.candidates), _candidate_text)
 STRAY_AGAINST: Final = Sign(STRAY.holds, STRAY.says, speaks_for=False)
 AT_FORWARDER: Final = Sign(
     lambda f: bool(f.at_forwarder), lambda f: "at the forwarder: " + transfer_text(f, f.at_forwarder[0])

@@ -22,7 +22,7 @@ from recon.plans.changes import Places, Refusal, change_for, parse_document, pla
 from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, links_by_payment
 from recon.plans.limits import Limits, limits_hit
-from recon.plans.orphans import missing_local, unexplained_outflows
+from recon.plans.orphans import missing_local, outflow_findings
 from recon.plans.summary import Summary
 from recon.sources.payments.fields import FieldPaths
 from recon.sources.providers.installed import providers
@@ -98,7 +98,7 @@ def make_plan(
     findings, changes, left_alone = written
     findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
     if searched:
-        findings += unexplained_outflows(judgement.outflows, registry=registry, now_ms=snapshot.taken_at_ms)
+        findings += outflow_findings(judgement.outflows, registry=registry, now_ms=snapshot.taken_at_ms)
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
         kind="correction",

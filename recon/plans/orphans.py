@@ -46,7 +46,7 @@ def missing_local(transfers: pa.Table, claims: pa.Table, *, registry: Registry, 
     return list(found.values())
 
 
-def unexplained_outflows(outflows: pa.Table, *, registry: Registry, now_ms: int) -> list[Finding]:
+def outflow_findings(outflows: pa.Table, *, registry: Registry, now_ms: int) -> list[Finding]:
     """Findings for outgoing money that no row explains.
 
     Args:

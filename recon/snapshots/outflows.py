@@ -35,13 +35,13 @@ class Outflows:
     """What was read of outgoing money.
 
     Args:
-        moved: Transfers out of the wallets that the first reading does not have.
+        moved: Transfers out of the wallets that the first reading does not have; None where nobody looked.
         looked_up: Readings of the listed transactions; they replace what the first reading says of them.
         coverage: One row of :data:`recon.verdicts.judge.OUTFLOW_SCOPE` for each chain that was asked.
         hashes, addresses: By what a row of the whole collection might explain them.
     """
 
-    moved: pa.Table
+    moved: pa.Table | None
     looked_up: tuple[Reading, ...] = ()
     coverage: tuple[Coverage, ...] = ()
     hashes: frozenset[str] = frozenset()
@@ -57,44 +57,73 @@ class _Asked:
     problem: str | None = None
 
 
-def read_outflows(
-    chains: Sequence[ChainSource],
-    writer: SnapshotWriter,
-    judgement: Judgement,
-    *,
-    policy: Policy,
-    span: tuple[int, int],
-    progress: Progress,
-) -> Outflows:
-    """Read what left the wallets within ``span`` (from and until, UTC ms), and the listed transactions."""
-    asked: dict[int, _Asked] = defaultdict(_Asked)
-    for row in judgement.payout_wallets.to_pylist():
-        asked[row["chain_id"]].wallets.add(row["wallet"])
-    for chain_id, listed in _listed(writer):
-        found = asked[chain_id].listed
-        if len(found) < LISTED_MAX:
-            found.append(listed)
-        else:
-            asked[chain_id].problem = f"more than {LISTED_MAX} listed transactions; the others were not looked up"
-    for chain in chains if policy.payout_wallets else ():
-        asked[chain.chain_id].wallets.update(policy.payout_wallets)
-    scanned, looked_up, coverage = [], [], []
-    for chain in chains:
-        if chain.chain_id not in asked:
-            continue
-        of_chain = asked[chain.chain_id]
-        readings = list(_readings(chain, of_chain, from_ms=span[0], now_ms=span[1], progress=progress))
-        coverage.append(_account(chain.chain_id, readings, span=span, problem=of_chain.problem))
-        looked_up += [reading for reading, is_scan in readings if not is_scan]
-        scanned += [reading for reading, is_scan in readings if is_scan]
-    moved = _new(writer, scanned)
-    rows = moved.select(["tx_hash", "sender", "recipient"]).to_pylist()
-    for reading in looked_up:
-        if "transfers" in reading.tables:
-            rows += reading.tables["transfers"].select(["tx_hash", "sender", "recipient"]).to_pylist()
-    addresses = {row[name] for row in rows for name in ("sender", "recipient") if row[name]}
-    hashes = frozenset(row["tx_hash"] for row in rows)
-    return Outflows(moved, tuple(looked_up), tuple(coverage), hashes, frozenset(addresses))
+NO_OUTFLOWS: Final = Outflows(None)
+"""Where nobody looks for outgoing money."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutflowReader:
+    """Reads what left payout wallets.
+
+    Args:
+        span: From and until when, UTC ms.
+    """
+
+    chains: Sequence[ChainSource]
+    policy: Policy
+    span: tuple[int, int]
+    progress: Progress
+
+    def read(self, writer: SnapshotWriter, judgement: Judgement) -> Outflows:
+        """What left the wallets within the span, and the listed transactions that no row records."""
+        asked = self._asked(writer, judgement)
+        scanned: list[Reading] = []
+        looked_up: list[Reading] = []
+        coverage = []
+        for chain in self.chains:
+            if chain.chain_id in asked:
+                of_chain = asked[chain.chain_id]
+                readings = list(self._readings(chain, of_chain))
+                coverage.append(_account(chain.chain_id, readings, span=self.span, problem=of_chain.problem))
+                for reading, is_scan in readings:
+                    (scanned if is_scan else looked_up).append(reading)
+        moved = _new(writer, scanned)
+        rows = [row for table in (moved, *_transfers(looked_up)) for row in table.select(_NAMES).to_pylist()]
+        addresses = {row[name] for row in rows for name in ("sender", "recipient") if row[name]}
+        hashes = frozenset(row["tx_hash"] for row in rows)
+        return Outflows(moved, tuple(looked_up), tuple(coverage), hashes, frozenset(addresses))
+
+    def _asked(self, writer: SnapshotWriter, judgement: Judgement) -> dict[int, _Asked]:
+        """What is asked of which chain."""
+        asked: dict[int, _Asked] = defaultdict(_Asked)
+        for row in judgement.payout_wallets.to_pylist():
+            asked[row["chain_id"]].wallets.add(row["wallet"])
+        for chain in self.chains if self.policy.payout_wallets else ():
+            asked[chain.chain_id].wallets.update(self.policy.payout_wallets)
+        for chain_id, listed in _listed(writer):
+            of_chain = asked[chain_id]
+            if len(of_chain.listed) < LISTED_MAX:
+                of_chain.listed.append(listed)
+            else:
+                of_chain.problem = f"more than {LISTED_MAX} listed transactions; the others were not looked up"
+        return asked
+
+    def _readings(self, chain: ChainSource, asked: _Asked) -> Iterator[tuple[Reading, bool]]:
+        """What left the wallets of a chain (True), and its listed transactions; a chain that breaks off says so."""
+        questions = []
+        if asked.wallets:
+            wallets = tuple(sorted(asked.wallets))
+            questions.append(ChainQuestion(from_ms=self.span[0], senders=wallets, proxies=False))
+        if asked.listed:
+            questions.append(ChainQuestion(from_ms=self.span[1], tx_hashes=tuple(asked.listed), proxies=False))
+        for question in questions:
+            is_scan = bool(question.senders)
+            try:
+                yield chain.read(question, progress=self.progress), is_scan
+            except SourceError as error:
+                scope = "erc20" if is_scan else "receipts"
+                row = Coverage(f"chain:{chain.chain_id}", scope, complete=False, problem=str(error))
+                yield Reading(coverage=(row,)), is_scan
 
 
 def _listed(writer: SnapshotWriter) -> Iterator[tuple[int, str]]:
@@ -122,31 +151,12 @@ _LISTED: Final = """
 """
 
 
-def _readings(
-    chain: ChainSource, asked: _Asked, *, from_ms: int, now_ms: int, progress: Progress
-) -> Iterator[tuple[Reading, bool]]:
-    """What left the wallets of a chain, and its listed transactions; a chain that breaks off says so."""
-    questions = []
-    if asked.wallets:
-        questions.append(ChainQuestion(from_ms=from_ms, senders=tuple(sorted(asked.wallets)), proxies=False))
-    if asked.listed:
-        questions.append(ChainQuestion(from_ms=now_ms, tx_hashes=tuple(asked.listed), proxies=False))
-    for question in questions:
-        is_scan = bool(question.senders)
-        try:
-            reading = chain.read(question, progress=progress)
-        except SourceError as error:
-            row = Coverage(f"chain:{chain.chain_id}", "erc20", complete=False, problem=str(error))
-            reading = Reading(coverage=(row,))
-        wanted = "erc20" if is_scan else "receipts"
-        yield Reading(reading.tables, tuple(row for row in reading.coverage if row.scope in ("erc20", wanted))), is_scan
-
-
 def _account(
     chain_id: int, readings: Sequence[tuple[Reading, bool]], *, span: tuple[int, int], problem: str | None
 ) -> Coverage:
     """One coverage row for all that was asked of a chain about outgoing money."""
-    rows = [row for reading, is_scan in readings for row in reading.coverage if is_scan == (row.scope == "erc20")]
+    wanted = {True: "erc20", False: "receipts"}
+    rows = [row for reading, is_scan in readings for row in reading.coverage if row.scope == wanted[is_scan]]
     problems = [row.problem or "it was not read completely" for row in rows if not row.complete]
     said = "; ".join(dict.fromkeys([*problems, *([problem] if problem else [])])) or None
     return Coverage(
@@ -163,13 +173,18 @@ def _account(
     )
 
 
+_NAMES: Final = ["tx_hash", "sender", "recipient"]
+
+
+def _transfers(readings: Sequence[Reading]) -> list[pa.Table]:
+    return [reading.tables["transfers"] for reading in readings if "transfers" in reading.tables]
+
+
 def _new(writer: SnapshotWriter, readings: Sequence[Reading]) -> pa.Table:
     """The transfers of these readings that the first reading has not."""
     import pyarrow as pa
 
-    found = pa.concat_tables(
-        [table_of("transfers", []), *[item.tables["transfers"] for item in readings if "transfers" in item.tables]]
-    )
+    found = pa.concat_tables([table_of("transfers", []), *_transfers(readings)])
     if not found.num_rows:
         return found
     import pyarrow.parquet as pq

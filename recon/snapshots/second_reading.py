@@ -17,7 +17,7 @@ from recon.core.ids import payment_id_text
 from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch
-from recon.snapshots.outflows import Outflows, read_outflows
+from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table
 from recon.sources.interface import (
     ChainQuestion,
@@ -79,20 +79,15 @@ class SecondReading:
         claimed = self._ask_providers(breaks)
         again = _rows_table(self._rows_of((documents or {}).values()))
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
-        for chain_id, tx_hash in zip(again["chain_id"].to_pylist(), again["tx_hash"].to_pylist(), strict=True):
-            if tx_hash:
-                hashes[chain_id].add(tx_hash)
+        _add_recorded(hashes, again)
         said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
-        out = self._outflows(writer, judgement, from_ms) if with_orphans else None
+        out = self._outflows(writer, judgement, from_ms) if with_orphans else NO_OUTFLOWS
         context = self._context(_keys_of(breaks, hashes, again, said), known=_ids_in(writer.file("payments")), out=out)
-        for row in context.select(["direction", "chain_id", "tx_hash"]).to_pylist():
-            # A refund or payout elsewhere in the collection counts only if its transaction shows it.
-            if row["direction"] != "in" and row["tx_hash"]:
-                hashes[row["chain_id"]].add(row["tx_hash"])
+        _add_payouts(hashes, context)
         chained = self._ask_chains(hashes, breaks)
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_claims(writer, claimed)
-        _write_chain(writer, [*chained, *(out.looked_up if out else ())], moved=out.moved if out else None)
+        _write_chain(writer, [*chained, *out.looked_up], moved=out.moved)
         writer.write("context", context)
         writer.write_rows("orphans", self._orphans(judgement) if with_orphans else [])
         return Reading(coverage=tuple(self._coverage))
@@ -196,19 +191,16 @@ class SecondReading:
 
     def _outflows(self, writer: SnapshotWriter, judgement: Judgement, from_ms: int) -> Outflows:
         """What left payout wallets, for which a row that explains it is looked for with the context."""
-        out = read_outflows(
-            self._sources.chains,
-            writer,
-            judgement,
-            policy=self._policy,
-            span=(from_ms, self._now_ms),
-            progress=self._progress,
-        )
+        span = (from_ms, self._now_ms)
+        reader = OutflowReader(self._sources.chains, policy=self._policy, span=span, progress=self._progress)
+        out = reader.read(writer, judgement)
         self._coverage.extend(out.coverage)
         return out
 
     def _explaining(self, out: Outflows) -> Iterator[Mapping[str, Any]]:
         """Rows of the whole collection that record an outgoing transaction, or own a one-time address in it."""
+        if not out.hashes:
+            return
         for _, document in self._sources.store.find_claimants("tx_hash", sorted(out.hashes)):
             yield document
         owners = [document for _, document in self._sources.store.find_claimants("recipient", sorted(out.addresses))]
@@ -217,7 +209,7 @@ class SecondReading:
                 deposits = batch.column("is_deposit").to_pylist()
                 yield from (document for document, is_own in zip(part, deposits, strict=True) if is_own)
 
-    def _context(self, wanted: Mapping[str, set[str]], *, known: set[str], out: Outflows | None) -> pa.Table:
+    def _context(self, wanted: Mapping[str, set[str]], *, known: set[str], out: Outflows) -> pa.Table:
         """Rows outside the window that carry a hash, reference, id, one-time address or order of a break.
 
         With them come those that may explain outgoing money.
@@ -230,7 +222,7 @@ class SecondReading:
                     payment_id = payment_id_text(document["_id"])
                     if payment_id not in known:
                         found[payment_id] = document
-            for document in self._explaining(out) if out else ():
+            for document in self._explaining(out):
                 payment_id = payment_id_text(document["_id"])
                 if payment_id not in known:
                     found[payment_id] = document
@@ -240,6 +232,19 @@ class SecondReading:
             Coverage("payments", "claimants", complete=problem is None, items=len(found), problem=problem)
         )
         return _rows_table(self._rows_of(found[payment_id] for payment_id in sorted(found)))
+
+
+def _add_recorded(hashes: dict[int | None, set[str]], rows: pa.Table) -> None:
+    for chain_id, tx_hash in zip(rows["chain_id"].to_pylist(), rows["tx_hash"].to_pylist(), strict=True):
+        if tx_hash:
+            hashes[chain_id].add(tx_hash)
+
+
+def _add_payouts(hashes: dict[int | None, set[str]], context: pa.Table) -> None:
+    """A refund or payout elsewhere in the collection counts only if its transaction shows it."""
+    import pyarrow.compute as pc
+
+    _add_recorded(hashes, context.filter(pc.fill_null(pc.not_equal(context["direction"], "in"), True)))
 
 
 def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Reading]) -> dict[int | None, set[str]]:

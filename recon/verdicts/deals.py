@@ -162,8 +162,16 @@ def refund_links(deals: Frame, direct: Frame, *, keep: Keep) -> tuple[Frame, Fra
     marks = counted.group_by("payment_id").agg(*[nw.col(name).sum() for name in names])
     links = final.join(pairs.filter(nw.col("is_alike")), on="refund_id", how="inner")
     nothing = nw.lit(value=False)
-    wrong = dict.fromkeys(("is_valid", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference"), nothing)
-    told = links.with_columns(is_refund=nw.lit(value=True), own_hash=nothing, is_spam=nothing, **wrong).select(*LINK)
+    told = links.with_columns(
+        is_refund=nw.lit(value=True),
+        own_hash=nothing,
+        is_spam=nothing,
+        wrong_chain=nothing,
+        wrong_token=nothing,
+        wrong_recipient=nothing,
+        wrong_reference=nothing,
+        is_valid=nothing,
+    ).select(*LINK)
     return _once(told, direct.filter(nw.col("is_refund"))), marks
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recon import api
+from recon.api.investigate import outgoing
 from recon.core.model import Policy, Tier, Verdict
 from tests.support.builders import (
     NOW_MS,
@@ -110,7 +110,7 @@ def test_a_payout_that_left_twice_is_a_break_with_hash_and_destination(tmp_path:
 
 
 def test_the_list_of_what_went_out_marks_every_row_that_the_verdicts_mark() -> None:
-    listed = api.outgoing(WORLD / "recon.toml")
+    listed = outgoing(WORLD / "recon.toml")
     assert len(listed) == 4
     assert all(any("unexplained_outflow" in why or "competing" in why for why in each.unusual) for each in listed)
     assert payment_id(1) not in {each.payment_id for each in listed}

@@ -417,11 +417,7 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
         try:
             reading = chain.read(question, progress=asking.progress)
             readings.append(reading)
-            failed += [
-                f"plain transfers on chain {chain.chain_id} were not all looked for: {row.problem}"
-                for row in reading.coverage
-                if row.scope == "erc20" and not row.complete
-            ]
+            failed += _not_looked_for(reading, chain.chain_id)
         except SourceError as error:
             failed.append(f"plain transfers on chain {chain.chain_id} were not looked for: {error}")
     transfers = [row for row in _rows_of(readings, "transfers") if row["recipient"] in own or row["tx_hash"] in hashes]
@@ -433,6 +429,12 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
         ),
     }
     return replace(dossier, tables=tables, not_asked=(*dossier.not_asked, *failed))
+
+
+def _not_looked_for(reading: Reading, chain_id: int) -> Iterator[str]:
+    for row in reading.coverage:
+        if row.scope == "erc20" and not row.complete:
+            yield f"plain transfers on chain {chain_id} were not all looked for: {row.problem}"
 
 
 def _own_addresses(dossier: Dossier, payment: Row, asking: Asking) -> set[str]:

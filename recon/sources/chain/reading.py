@@ -178,7 +178,7 @@ class _Reader:
                 return self.walker.peek(other, query, lo=lo, hi=hi)
         blocks = try_blocks(self.pool, {lo, (lo + hi) // 2, hi}, batch_max=self.plan.batch_max)
         for block in blocks.values():
-            either = query.addresses or [f"0x{recipient[2:]:0>64}" for recipient in query.senders or query.recipients]
+            either = query.addresses or query.words
             if any(bloom_may_hold(block.bloom, query.topic, item) for item in either):
                 found = self.walker.peek(live, query, lo=block.number, hi=block.number)
                 if found is not None and found.num_rows:

@@ -60,13 +60,16 @@ class LogQuery:
     recipients: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> list[str]:
+        """The addresses that are asked for, as the topics of a log hold them."""
+        return ["0x" + "0" * 24 + address[2:] for address in self.senders or self.recipients]
+
     def params(self, lo: int, hi: int) -> list[object]:
         """The parameters of ``eth_getLogs``: numbers only, never a tag, and no topic that says nothing."""
         topics: list[object] = [self.topic]
-        if self.senders:
-            topics += [["0x" + "0" * 24 + sender[2:] for sender in self.senders]]
-        elif self.recipients:
-            topics += [None, ["0x" + "0" * 24 + recipient[2:] for recipient in self.recipients]]
+        if self.words:
+            topics += [self.words] if self.senders else [None, self.words]
         question: dict[str, object] = {"fromBlock": hex(lo), "toBlock": hex(hi), "topics": topics}
         if self.addresses:
             question["address"] = list(self.addresses)

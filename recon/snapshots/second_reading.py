@@ -307,7 +307,13 @@ def _write_chain(writer: SnapshotWriter, readings: Sequence[Reading], *, moved: 
     Args:
         moved: Transfers that stand beside those of the first reading.
     """
-    transactions = _once(_concat("transactions", readings), "chain_id", "tx_hash")
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    said = _concat("transactions", readings)
+    is_answer = pc.fill_null(pc.not_equal(said["outcome"], "failed"), fill_value=False)
+    ordered = pa.concat_tables([said.filter(is_answer), said.filter(pc.invert(is_answer))])
+    transactions = _once(ordered, "chain_id", "tx_hash")
     answered = [
         (row["chain_id"], row["tx_hash"])
         for row in transactions.select(["chain_id", "tx_hash", "outcome"]).to_pylist()
@@ -316,8 +322,6 @@ def _write_chain(writer: SnapshotWriter, readings: Sequence[Reading], *, moved: 
     transfers = _once(_concat("transfers", readings), "chain_id", "tx_hash", "log_index")
     keep = set(answered)
     mask = [(row["chain_id"], row["tx_hash"]) in keep for row in transfers.select(["chain_id", "tx_hash"]).to_pylist()]
-    import pyarrow as pa
-
     beside, places = _beside(writer, moved, answered=keep)
     writer.write("again/transfers", pa.concat_tables([transfers.filter(pa.array(mask, type=pa.bool_())), beside]))
     writer.write("again/transfers_keys", key_table("transfers", [*answered, *places]))

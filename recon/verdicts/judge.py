@@ -173,10 +173,8 @@ def judge(
     detailed = evidence_of(matched, matched.payments.join(breaks, on="payment_id", how="inner"))
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
-    wallets = engine.keep(
-        payout_wallets(matched.payments, matched.money, pairs=matched.pairs, transfers=matched.transfers)
-    )
-    left = unexplained_outflows(tables, matched.pairs, wallets=wallets, since=horizon.outflow_from, policy=policy)
+    wallets = engine.keep(payout_wallets(matched))
+    left = unexplained_outflows(tables, matched, wallets=wallets, since=horizon.outflow_from, policy=policy)
     return Judgement(
         breaks=engine.collect(_with_details(engine.keep(detailed), tables), BREAKS, order=["payment_id"]),
         links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),

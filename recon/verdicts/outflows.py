@@ -16,7 +16,8 @@ import narwhals as nw
 
 from recon.core.model import Policy
 from recon.core.tables import Schema
-from recon.verdicts.links import DEPOSIT_KINDS, Frame, concat_links, is_true
+from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER, Frame, concat_links, is_true, shown_links
+from recon.verdicts.match import Matched
 
 PAYOUT_WALLETS: Final[Schema] = {"chain_id": "int", "wallet": "text"}
 OUTFLOWS: Final[Schema] = {
@@ -26,8 +27,9 @@ OUTFLOWS: Final[Schema] = {
 """One transfer that no row explains; ``listed_by`` is the provider whose list of transactions has it, too."""
 
 
-def payout_wallets(payments: Frame, money: Frame, *, pairs: Frame, transfers: Frame) -> Frame:
+def payout_wallets(matched: Matched) -> Frame:
     """The wallets from which proven payouts of rows came, by chain (:data:`PAYOUT_WALLETS`)."""
+    payments, money, pairs, transfers = matched.payments, matched.money, matched.pairs, matched.transfers
     proven = (
         payments.filter((nw.col("direction") == "out") & ~nw.col("is_test"))
         .select("payment_id", own_recipient=nw.col("recipient"), own_token=nw.col("token"))
@@ -63,12 +65,12 @@ def listed_outgoing(tables: Mapping[str, Frame]) -> Frame:
 
 
 def unexplained_outflows(
-    tables: Mapping[str, Frame], pairs: Frame, *, wallets: Frame, since: Mapping[int, int], policy: Policy
+    tables: Mapping[str, Frame], matched: Matched, *, wallets: Frame, since: Mapping[int, int], policy: Policy
 ) -> Frame:
     """Final transfers out of our wallets, or listed as outgoing, behind which no row stands (:data:`OUTFLOWS`).
 
     Args:
-        pairs: Links of payments and transfers.
+        matched: The payments with their money and links.
         wallets: What :func:`payout_wallets` gives.
         since: By chain, from when on outgoing money was looked for, UTC ms; where it was not, nothing is said.
     """
@@ -90,7 +92,11 @@ def unexplained_outflows(
     left = left.filter(~nw.col("recipient").is_in([*policy.payout_wallets, *policy.merchant_recipients, ""])).join(
         ours.drop("is_wallet"), left_on=["chain_id", "recipient"], right_on=["w_chain", "w_sender"], how="anti"
     )
-    return _without_reason(left, tables, pairs).select(*OUTFLOWS)
+    settled = matched.money.filter(nw.col("covered_by_chain")).select("payment_id")
+    right = matched.pairs.filter(nw.col("is_valid") | nw.col("is_refund"))
+    astray = matched.pairs.join(settled, on="payment_id", how="anti")
+    named = _without_reason(left, tables, concat_links(right, astray))
+    return _without_waiting(named, matched, settled).select(*OUTFLOWS)
 
 
 def _moved(transfers: Frame, since: Mapping[int, int]) -> Frame:
@@ -116,19 +122,60 @@ def _deposits(tables: Mapping[str, Frame]) -> Frame:
     return nw.concat(rows, how="vertical").filter(~nw.col("known").is_null()).unique()
 
 
-def _without_reason(flows: Frame, tables: Mapping[str, Frame], pairs: Frame) -> Frame:
-    """The flows behind which there is no linked payment, no proxy's log of one, no row's hash and no payout's."""
-    linked = concat_links(pairs.filter(nw.col("is_valid") | nw.col("is_refund")))
-    log = ["chain_id", "tx_hash", "log_index"]
-    explained = linked.select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")).unique()
-    proxied = (
-        linked.filter(nw.col("t_kind") != DEPOSIT_KINDS)
-        .select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"))
+def _without_waiting(flows: Frame, matched: Matched, settled: Frame) -> Frame:
+    """The flows that no payout without proof is waiting for: of its amount, to its destination, since it was made.
+
+    Such a row has a verdict of its own and the flow is a candidate there. A row that was given up waits for nothing.
+    """
+    given_up = nw.col("status").fill_null("").is_in(["failed", "cancelled"])
+    waiting = (
+        matched.payments.filter((nw.col("direction") != "in") & ~nw.col("is_test") & ~given_up)
+        .join(settled, on="payment_id", how="anti")
+        .select(
+            w_chain=nw.col("chain_id"),
+            w_token=nw.col("token"),
+            w_recipient=nw.col("recipient"),
+            w_since=nw.col("created_at"),
+            w_least=nw.col("covered_from_units"),
+            w_most=nw.col("overpaid_from_units"),
+        )
+        .filter(~nw.col("w_chain").is_null() & ~nw.col("w_token").is_null() & ~nw.col("w_recipient").is_null())
+    )
+    place = ["chain_id", "token", "recipient"]
+    fits = (
+        flows.join(waiting, left_on=place, right_on=["w_chain", "w_token", "w_recipient"], how="inner")
+        .filter(
+            is_true(nw.col("amount_units") >= nw.col("w_least"))
+            & is_true(nw.col("amount_units") < nw.col("w_most"))
+            & is_true(nw.col("block_time") >= nw.col("w_since"))
+        )
+        .select("chain_id", "tx_hash", "log_index")
         .unique()
     )
-    left = flows.join(explained, on=log, how="anti").join(proxied, on=log[:2], how="anti")
+    return flows.join(fits, on=["chain_id", "tx_hash", "log_index"], how="anti")
+
+
+def _without_reason(flows: Frame, tables: Mapping[str, Frame], links: Frame) -> Frame:
+    """The flows behind which there is no payment's link, no proxy's log of one, no row's hash and no payout's.
+
+    A link that leads an uncovered payment to money that went wrong explains it, too: that payment has a verdict of its
+    own. One of a payment that has its money does not.
+    """
+    log = ["chain_id", "tx_hash", "log_index"]
+    explained = links.select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")).unique()
+    left = flows.join(explained, on=log, how="anti")
+    told = links.filter(nw.col("t_kind") != DEPOSIT_KINDS)
+    moved = shown_links(told.filter(nw.col("t_kind") == PAYING_EMITTER), tables["transfers"])
+    for recipient in ("t_recipient", "t_fee_recipient"):
+        echoes = moved.filter(~nw.col(recipient).is_null()).select(
+            chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), recipient=nw.col(recipient)
+        )
+        left = left.join(echoes.unique(), on=["chain_id", "tx_hash", "recipient"], how="anti")
+    # Other contracts swap or hold what they are given, so the transfer out of the wallet names them or a pool.
+    others = told.filter(nw.col("t_kind") != PAYING_EMITTER).select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"))
+    left = left.join(others.unique(), on=log[:2], how="anti")
     # A row that records the transaction and has no log of its own in it says enough: it has a verdict of its own.
-    served = linked.filter(nw.col("own_hash")).select("payment_id", known=nw.col("t_tx"))
+    served = links.filter(nw.col("own_hash") & nw.col("is_valid")).select("payment_id", known=nw.col("t_tx"))
     rows = nw.concat(
         [tables[name].select("payment_id", known=nw.col("tx_hash")) for name in ("payments", "context")],
         how="vertical",

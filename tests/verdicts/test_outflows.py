@@ -22,6 +22,7 @@ from tests.support.builders import (
     payment_id,
     payment_row,
     plain_transfer_row,
+    transfer_row,
     tx_hash,
 )
 from tests.support.judging import judgement_of, together
@@ -114,3 +115,34 @@ def test_the_list_of_what_went_out_marks_every_row_that_the_verdicts_mark() -> N
     assert len(listed) == 4
     assert all(any("unexplained_outflow" in why or "competing" in why for why in each.unusual) for each in listed)
     assert payment_id(1) not in {each.payment_id for each in listed}
+
+
+def test_money_that_went_astray_by_a_rows_reference_is_that_rows_affair_unless_it_has_its_money() -> None:
+    thief = "0x" + "66" * 20
+    row = payment_row(3, direction="out", status="processing", status_raw="processing", escrow_state="releasing",
+                      tx_hash=None, recipient=SELLER)  # fmt: skip
+    log = transfer_row(3, tx_hash=tx_hash(9), recipient=thief)
+    echo = left(9, recipient=thief, log_index=0)
+    assert outflows(log, echo, payments=[row]) == []
+    paid = {"transfers": [transfer_row(3, recipient=SELLER)]}
+    done = payment_row(3, direction="out", escrow_state="released", recipient=SELLER)
+    assert outflows(log, echo, *paid["transfers"], payments=[done]) == [tx_hash(9)]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, []),
+        ({"status": "failed", "status_raw": "failed"}, [tx_hash(9)]),
+        ({"recipient": "0x" + "66" * 20}, [tx_hash(9)]),
+        ({"expected_units": UNITS - 1}, [tx_hash(9)]),
+    ],
+)
+def test_a_payout_that_still_waits_for_its_proof_may_be_it_and_a_failed_one_is_not(
+    given: dict[str, Any], found: list[str]
+) -> None:
+    waiting: dict[str, Any] = {"status": "processing", "status_raw": "processing", "escrow_state": "releasing"}
+    row = payment_row(
+        3, **{"direction": "out", "tx_hash": None, "reference": None, "recipient": SELLER, **waiting, **given}
+    )
+    assert outflows(left(9), payments=[row]) == found

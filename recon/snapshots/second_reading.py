@@ -67,12 +67,14 @@ class SecondReading:
         self._progress = progress
         self._coverage: list[Coverage] = []
 
-    def read(self, writer: SnapshotWriter, judgement: Judgement, *, from_ms: int, with_orphans: bool) -> Reading:
+    def read(
+        self, writer: SnapshotWriter, judgement: Judgement, *, with_orphans: bool, from_ms: int | None = None
+    ) -> Reading:
         """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that.
 
         Args:
-            from_ms: Where the evidence begins, UTC ms.
             with_orphans: Whether money that no row of the window knows is looked for, in and out.
+            from_ms: Where the evidence begins, UTC ms; what went out is looked for from there on.
         """
         breaks: list[Row] = judgement.breaks.to_pylist()
         documents = self._fetch([row["payment_id"] for row in breaks])
@@ -81,7 +83,7 @@ class SecondReading:
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
         _add_recorded(hashes, again)
         said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
-        out = self._outflows(writer, judgement, from_ms) if with_orphans else NO_OUTFLOWS
+        out = NO_OUTFLOWS if from_ms is None or not with_orphans else self._outflows(writer, judgement, from_ms)
         context = self._context(_keys_of(breaks, hashes, again, said), known=_ids_in(writer.file("payments")), out=out)
         _add_payouts(hashes, context)
         chained = self._ask_chains(hashes, breaks)

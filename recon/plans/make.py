@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError
@@ -45,6 +45,10 @@ class PolicyError(RefusedError):
             f"The snapshot was taken with the tolerances {taken} and the configuration says {now}; nothing was judged. "
             'Take a new snapshot with "recon snapshot".'
         )
+
+
+_EXPLAINED: Final = ("payments", "outflows")
+"""The coverage of the search for rows that explain outgoing money: while it is not whole, none is unexplained."""
 
 
 def policy_digest(policy: Policy) -> str:
@@ -97,7 +101,7 @@ def make_plan(
         written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
     findings, changes, left_alone = written
     findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
-    if searched:
+    if searched and all(row["complete"] for row in coverage if (row["source"], row["scope"]) == _EXPLAINED):
         findings += outflow_findings(judgement.outflows, registry=registry, now_ms=snapshot.taken_at_ms)
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(

@@ -8,13 +8,14 @@ whole collection records one of them, or owns an address in them, is fetched as 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import SourceError
 from recon.core.tables import table_of
-from recon.sources.interface import ChainQuestion, ChainSource, Coverage, Progress, Reading
+from recon.sources.interface import ChainQuestion, ChainSource, Coverage, DocumentStore, Progress, Reading, Selection
 from recon.verdicts.judge import OUTFLOW_SCOPE
 
 if TYPE_CHECKING:
@@ -38,14 +39,19 @@ class Outflows:
         moved: Transfers out of the wallets that the first reading does not have; None where nobody looked.
         looked_up: Readings of the listed transactions; they replace what the first reading says of them.
         coverage: One row of :data:`recon.verdicts.judge.OUTFLOW_SCOPE` for each chain that was asked.
-        hashes, addresses: By what a row of the whole collection might explain them.
+        open_rows: What no row of the window explains at first sight: ``tx_hash``, ``sender``, ``recipient``.
+        topics: By transaction of these, the references in it that no row of the window has.
     """
 
     moved: pa.Table | None
     looked_up: tuple[Reading, ...] = ()
     coverage: tuple[Coverage, ...] = ()
-    hashes: frozenset[str] = frozenset()
-    addresses: frozenset[str] = frozenset()
+    open_rows: tuple[Row, ...] = ()
+    topics: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def addresses(self) -> list[str]:
+        """Every address in what is open."""
+        return sorted({row[name] for row in self.open_rows for name in ("sender", "recipient") if row[name]})
 
 
 @dataclass(slots=True)
@@ -66,12 +72,14 @@ class OutflowReader:
     """Reads what left payout wallets.
 
     Args:
-        span: From and until when, UTC ms.
+        span: From and until when money that left is looked at, UTC ms.
+        now_ms: When the evidence is taken.
     """
 
     chains: Sequence[ChainSource]
     policy: Policy
     span: tuple[int, int]
+    now_ms: int
     progress: Progress
 
     def read(self, writer: SnapshotWriter, judgement: Judgement) -> Outflows:
@@ -88,10 +96,9 @@ class OutflowReader:
                 for reading, is_scan in readings:
                     (scanned if is_scan else looked_up).append(reading)
         moved = _new(writer, scanned)
-        rows = [row for table in (moved, *_transfers(looked_up)) for row in table.select(_NAMES).to_pylist()]
-        addresses = {row[name] for row in rows for name in ("sender", "recipient") if row[name]}
-        hashes = frozenset(row["tx_hash"] for row in rows)
-        return Outflows(moved, tuple(looked_up), tuple(coverage), hashes, frozenset(addresses))
+        wallets = {(chain_id, wallet) for chain_id, each in asked.items() for wallet in each.wallets}
+        rows, topics = _open(writer, [moved, *_transfers(looked_up)], wallets=wallets, span=self.span)
+        return Outflows(moved, tuple(looked_up), tuple(coverage), rows, topics)
 
     def _asked(self, writer: SnapshotWriter, judgement: Judgement) -> dict[int, _Asked]:
         """What is asked of which chain."""
@@ -115,7 +122,7 @@ class OutflowReader:
             wallets = tuple(sorted(asked.wallets))
             questions.append(ChainQuestion(from_ms=self.span[0], senders=wallets, proxies=False))
         if asked.listed:
-            questions.append(ChainQuestion(from_ms=self.span[1], tx_hashes=tuple(asked.listed), proxies=False))
+            questions.append(ChainQuestion(from_ms=self.now_ms, tx_hashes=tuple(asked.listed), proxies=False))
         for question in questions:
             is_scan = bool(question.senders)
             try:
@@ -173,9 +180,6 @@ def _account(
     )
 
 
-_NAMES: Final = ["tx_hash", "sender", "recipient"]
-
-
 def _transfers(readings: Sequence[Reading]) -> list[pa.Table]:
     return [reading.tables["transfers"] for reading in readings if "transfers" in reading.tables]
 
@@ -192,3 +196,95 @@ def _new(writer: SnapshotWriter, readings: Sequence[Reading]) -> pa.Table:
     key = ["chain_id", "tx_hash", "log_index"]
     known = pq.read_table(writer.file("transfers"), columns=key)
     return found.join(known, keys=key, join_type="left anti").select(found.column_names)
+
+
+_OPEN: Final = """
+    with flows as (
+        select transfers.tx_hash, transfers.sender, transfers.recipient
+        from transfers join wallets using (chain_id, sender)
+        where kind = 'erc20' and block_time between $from_ms and $to_ms
+        union all select tx_hash, sender, recipient from further
+        where kind = 'erc20' and block_time between $from_ms and $to_ms
+    ),
+    told as (select tx_hash, count(*) as logs from flows group by tx_hash),
+    recorded as (select tx_hash, count(*) as records from payments where tx_hash is not null group by tx_hash)
+    select distinct flows.tx_hash, flows.sender, flows.recipient
+    from flows join told using (tx_hash) left join recorded using (tx_hash)
+    where coalesce(records, 0) < logs
+    order by all
+"""
+_TOPICS: Final = """
+    select distinct tx_hash, reference_topic from (
+        select tx_hash, reference_topic from transfers union all select tx_hash, reference_topic from further
+    ) semi join opened using (tx_hash)
+    where reference_topic is not null
+    and reference_topic not in (select reference_topic from payments where reference_topic is not null)
+    order by all
+"""
+
+
+def _open(
+    writer: SnapshotWriter, further: Sequence[pa.Table], *, wallets: set[tuple[int, str]], span: tuple[int, int]
+) -> tuple[tuple[Row, ...], dict[str, frozenset[str]]]:
+    """What left the wallets within the span in transactions with more logs than rows of the window record."""
+    import duckdb
+    import pyarrow as pa
+
+    connection = duckdb.connect()
+    for name in ("transfers", "payments"):
+        connection.read_parquet(str(writer.file(name))).create_view(name)
+    places = sorted(wallets)
+    columns = {"chain_id": [chain for chain, _ in places], "sender": [wallet for _, wallet in places]}
+    schema = pa.schema([("chain_id", pa.int64()), ("sender", pa.string())])
+    connection.register("wallets", pa.table(columns, schema=schema))
+    connection.register("further", pa.concat_tables([table_of("transfers", []), *further]))
+    found = connection.execute(_OPEN, {"from_ms": span[0], "to_ms": span[1]}).fetchall()
+    opened = sorted({row[0] for row in found})
+    connection.register("opened", pa.table({"tx_hash": pa.array(opened, pa.string())}))
+    topics: dict[str, set[str]] = defaultdict(set)
+    for tx_hash, topic in connection.execute(_TOPICS).fetchall():
+        topics[tx_hash].add(topic)
+    connection.close()
+    rows = tuple({"tx_hash": tx_hash, "sender": sender, "recipient": to} for tx_hash, sender, to in found)
+    return rows, {tx_hash: frozenset(each) for tx_hash, each in topics.items()}
+
+
+def explaining_rows(
+    out: Outflows, store: DocumentStore, *, rows_of: Callable[[Sequence[Row]], pa.RecordBatch]
+) -> Iterator[Row]:
+    """Documents of the whole collection that may explain what is open.
+
+    They record its transaction, own a one-time address in it, wait for a payout to its destination without a hash, or
+    have a reference in it; the collection is only read through for a reference that nothing else explains.
+
+    Args:
+        rows_of: Documents as rows of payments, at most :data:`PART_ROWS` at a time.
+    """
+    if not out.open_rows:
+        return
+    known: set[str] = set()
+    for tx_hash, document in store.find_claimants("tx_hash", sorted({row["tx_hash"] for row in out.open_rows})):
+        known.add(tx_hash)
+        yield document
+    yield from _matching(
+        (document for _, document in store.find_claimants("recipient", out.addresses())),
+        rows_of,
+        lambda row: bool(row["is_deposit"] or (row["direction"] != "in" and row["tx_hash"] is None)),
+    )
+    topics = {topic for tx_hash, each in out.topics.items() if tx_hash not in known for topic in each}
+    if topics:
+        everything = (document for batch in store.scan(Selection()) for document in batch)
+        yield from _matching(everything, rows_of, lambda row: row["reference_topic"] in topics)
+
+
+PART_ROWS: Final = 1_000
+
+
+def _matching(
+    documents: Iterable[Row], rows_of: Callable[[Sequence[Row]], pa.RecordBatch], wanted: Callable[[Row], bool]
+) -> Iterator[Row]:
+    """The documents whose rows are wanted."""
+    waiting = iter(documents)
+    while part := list(islice(waiting, PART_ROWS)):
+        rows = rows_of(part).select(["direction", "is_deposit", "tx_hash", "reference_topic"]).to_pylist()
+        yield from (document for document, row in zip(part, rows, strict=True) if wanted(row))

@@ -17,7 +17,7 @@ from recon.core.ids import payment_id_text
 from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch
-from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows
+from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table
 from recon.sources.interface import (
     ChainQuestion,
@@ -68,13 +68,18 @@ class SecondReading:
         self._coverage: list[Coverage] = []
 
     def read(
-        self, writer: SnapshotWriter, judgement: Judgement, *, with_orphans: bool, from_ms: int | None = None
+        self,
+        writer: SnapshotWriter,
+        judgement: Judgement,
+        *,
+        with_orphans: bool,
+        span: tuple[int, int] | None = None,
     ) -> Reading:
         """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that.
 
         Args:
             with_orphans: Whether money that no row of the window knows is looked for, in and out.
-            from_ms: Where the evidence begins, UTC ms; what went out is looked for from there on.
+            span: The window, UTC ms, within which outgoing money is looked for; None looks for none.
         """
         breaks: list[Row] = judgement.breaks.to_pylist()
         documents = self._fetch([row["payment_id"] for row in breaks])
@@ -83,14 +88,16 @@ class SecondReading:
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
         _add_recorded(hashes, again)
         said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
-        out = NO_OUTFLOWS if from_ms is None or not with_orphans else self._outflows(writer, judgement, from_ms)
-        context = self._context(_keys_of(breaks, hashes, again, said), known=_ids_in(writer.file("payments")), out=out)
+        out = NO_OUTFLOWS if span is None or not with_orphans else self._outflows(writer, judgement, span)
+        known = _ids_in(writer.file("payments"))
+        context = self._context(_keys_of(breaks, hashes, again, said), known=known)
         _add_payouts(hashes, context)
+        explaining = self._explaining(out, known={*known, *context["payment_id"].to_pylist()})
         chained = self._ask_chains(hashes, breaks)
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_claims(writer, claimed)
         _write_chain(writer, [*chained, *out.looked_up], moved=out.moved)
-        writer.write("context", context)
+        writer.write("context", _concat_rows(context, explaining))
         writer.write_rows("orphans", self._orphans(judgement) if with_orphans else [])
         return Reading(coverage=tuple(self._coverage))
 
@@ -191,31 +198,32 @@ class SecondReading:
             readings.append(reading)
         return readings
 
-    def _outflows(self, writer: SnapshotWriter, judgement: Judgement, from_ms: int) -> Outflows:
-        """What left payout wallets, for which a row that explains it is looked for with the context."""
-        span = (from_ms, self._now_ms)
-        reader = OutflowReader(self._sources.chains, policy=self._policy, span=span, progress=self._progress)
+    def _outflows(self, writer: SnapshotWriter, judgement: Judgement, span: tuple[int, int]) -> Outflows:
+        """What left payout wallets within a span."""
+        reader = OutflowReader(
+            self._sources.chains, policy=self._policy, span=span, now_ms=self._now_ms, progress=self._progress
+        )
         out = reader.read(writer, judgement)
         self._coverage.extend(out.coverage)
         return out
 
-    def _explaining(self, out: Outflows) -> Iterator[Mapping[str, Any]]:
-        """Rows of the whole collection that record an outgoing transaction, or own a one-time address in it."""
-        if not out.hashes:
-            return
-        for _, document in self._sources.store.find_claimants("tx_hash", sorted(out.hashes)):
-            yield document
-        owners = [document for _, document in self._sources.store.find_claimants("recipient", sorted(out.addresses))]
-        for part in _parts(owners, _FETCHED_AT_ONCE):
-            for batch in self._rows_of(part):
-                deposits = batch.column("is_deposit").to_pylist()
-                yield from (document for document, is_own in zip(part, deposits, strict=True) if is_own)
+    def _explaining(self, out: Outflows, *, known: set[str]) -> pa.Table:
+        """Rows outside the window that may explain outgoing money."""
+        found: dict[str, Mapping[str, Any]] = {}
+        problem: str | None = None
+        try:
+            for document in explaining_rows(out, self._sources.store, rows_of=lambda part: self._rows_of(part)[0]):
+                found[payment_id_text(document["_id"])] = document
+        except SourceError as error:
+            problem = str(error)
+        if out.open_rows:
+            self._coverage.append(
+                Coverage("payments", "outflows", complete=problem is None, items=len(found), problem=problem)
+            )
+        return _rows_table(self._rows_of(found[payment_id] for payment_id in sorted(found.keys() - known)))
 
-    def _context(self, wanted: Mapping[str, set[str]], *, known: set[str], out: Outflows) -> pa.Table:
-        """Rows outside the window that carry a hash, reference, id, one-time address or order of a break.
-
-        With them come those that may explain outgoing money.
-        """
+    def _context(self, wanted: Mapping[str, set[str]], *, known: set[str]) -> pa.Table:
+        """Rows outside the window that carry a hash, reference, id, one-time address or order of a break."""
         found: dict[str, Mapping[str, Any]] = {}
         problem: str | None = None
         try:
@@ -224,10 +232,6 @@ class SecondReading:
                     payment_id = payment_id_text(document["_id"])
                     if payment_id not in known:
                         found[payment_id] = document
-            for document in self._explaining(out):
-                payment_id = payment_id_text(document["_id"])
-                if payment_id not in known:
-                    found[payment_id] = document
         except SourceError as error:
             problem = str(error)
         self._coverage.append(
@@ -376,6 +380,12 @@ def _rows_table(batches: Sequence[pa.RecordBatch]) -> pa.Table:
     import pyarrow as pa
 
     return pa.Table.from_batches(list(batches), schema=schema_of(TABLES["payments"]))
+
+
+def _concat_rows(first: pa.Table, second: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.concat_tables([first, second]).sort_by("payment_id")
 
 
 def _ids_in(payments: Any) -> set[str]:

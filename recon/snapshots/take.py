@@ -301,6 +301,13 @@ class _Taking:
 
         return run
 
+    def _span(self, from_ms: int) -> tuple[int, int]:
+        """The window as times, UTC ms; one without a start begins where the evidence does."""
+        chosen = self.selection
+        start = from_ms if chosen.from_at is None else round(chosen.from_at.timestamp() * 1000)
+        end = self.now_ms if chosen.to_at is None else round(chosen.to_at.timestamp() * 1000)
+        return start, min(end, self.now_ms)
+
     def _read_again(self, first: Sequence[Reading], *, from_ms: int) -> Reading:
         """Judge the first reading, and read what shows a break once more."""
         writer, policy = self.writer, self.policy
@@ -320,7 +327,7 @@ class _Taking:
         )
         chosen = self.selection
         is_window = not (chosen.ids or chosen.statuses or chosen.open_only)
-        return second.read(writer, judgement, from_ms=from_ms, with_orphans=is_window)
+        return second.read(writer, judgement, span=self._span(from_ms), with_orphans=is_window)
 
 
 def target_of(sources: SourceSet, *, policy: Policy, registry: Registry) -> Target:

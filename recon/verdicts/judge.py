@@ -56,7 +56,7 @@ LINKS: Final[Schema] = {
 COUNTS: Final[Schema] = {"verdict": "text", "provider": "text", "chain_id": "int", "rows": "int"}
 CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units", "rows": "int"}
 OUTFLOW_SCOPE: Final = "outflow"
-"""The scope of the coverage rows that say from when on outgoing money was looked for on a chain."""
+"""The scope of the coverage rows that say within which outgoing money was looked for on a chain."""
 OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
                     ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
 _PROVES_NEITHER: Final = tuple(
@@ -113,7 +113,9 @@ def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str
         provider_blind_until=_provider_blind_until(coverage, gaps, now_ms=now_ms),
         now_ms=now_ms,
         head_ms=_heads(scanned, now_ms=now_ms),
-        outflow_from={row["chain_id"]: row["asked_from"] for row in coverage if row["scope"] == OUTFLOW_SCOPE},
+        outflow_spans={
+            row["chain_id"]: (row["asked_from"], row["asked_to"]) for row in coverage if row["scope"] == OUTFLOW_SCOPE
+        },
     )
 
 
@@ -174,7 +176,7 @@ def judge(
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
     wallets = engine.keep(payout_wallets(matched))
-    left = unexplained_outflows(tables, matched, wallets=wallets, since=horizon.outflow_from, policy=policy)
+    left = unexplained_outflows(tables, matched, wallets=wallets, spans=horizon.outflow_spans, policy=policy)
     return Judgement(
         breaks=engine.collect(_with_details(engine.keep(detailed), tables), BREAKS, order=["payment_id"]),
         links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),

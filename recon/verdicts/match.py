@@ -69,14 +69,14 @@ class Horizon:
             shows nothing, is one of which the provider knows no money.
         head_ms: Time of the newest block seen, by chain: money that moved later cannot have been seen.
         now_ms: When the evidence was taken.
-        outflow_from: From when on outgoing money was looked for, by chain.
+        outflow_spans: From and until when outgoing money was looked for, by chain, UTC ms.
     """
 
     blind_until: Mapping[tuple[int, str], int]
     provider_blind_until: Mapping[str, int]
     now_ms: int
     head_ms: Mapping[int, int] = field(default_factory=dict)
-    outflow_from: Mapping[int, int] = field(default_factory=dict)
+    outflow_spans: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

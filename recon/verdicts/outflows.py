@@ -65,16 +65,21 @@ def listed_outgoing(tables: Mapping[str, Frame]) -> Frame:
 
 
 def unexplained_outflows(
-    tables: Mapping[str, Frame], matched: Matched, *, wallets: Frame, since: Mapping[int, int], policy: Policy
+    tables: Mapping[str, Frame],
+    matched: Matched,
+    *,
+    wallets: Frame,
+    spans: Mapping[int, tuple[int, int]],
+    policy: Policy,
 ) -> Frame:
     """Final transfers out of our wallets, or listed as outgoing, behind which no row stands (:data:`OUTFLOWS`).
 
     Args:
         matched: The payments with their money and links.
         wallets: What :func:`payout_wallets` gives.
-        since: By chain, from when on outgoing money was looked for, UTC ms; where it was not, nothing is said.
+        spans: By chain, from and until when outgoing money was looked for, UTC ms; elsewhere nothing is said.
     """
-    flows = _moved(tables["transfers"], since)
+    flows = _moved(tables["transfers"], spans)
     named = (
         listed_outgoing(tables)
         .group_by("chain_id", "tx_hash", "recipient")
@@ -99,11 +104,12 @@ def unexplained_outflows(
     return _without_waiting(named, matched, settled).select(*OUTFLOWS)
 
 
-def _moved(transfers: Frame, since: Mapping[int, int]) -> Frame:
-    """Final transfers of known tokens since outgoing money was looked for."""
+def _moved(transfers: Frame, spans: Mapping[int, tuple[int, int]]) -> Frame:
+    """Final transfers of known tokens within the time in which outgoing money was looked for."""
     within = nw.lit(value=False)
-    for chain_id, from_ms in sorted(since.items()):
-        within = within | ((nw.col("chain_id") == chain_id) & (nw.col("block_time") >= from_ms))
+    for chain_id, (from_ms, to_ms) in sorted(spans.items()):
+        at = nw.col("block_time")
+        within = within | ((nw.col("chain_id") == chain_id) & (at >= from_ms) & (at <= to_ms))
     return transfers.filter(
         (nw.col("kind") == DEPOSIT_KINDS)
         & is_true(nw.col("token_known"))

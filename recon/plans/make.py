@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError
@@ -45,10 +45,6 @@ class PolicyError(RefusedError):
             f"The snapshot was taken with the tolerances {taken} and the configuration says {now}; nothing was judged. "
             'Take a new snapshot with "recon snapshot".'
         )
-
-
-_EXPLAINED: Final = ("payments", "outflows")
-"""The coverage of the search for rows that explain outgoing money: while it is not whole, none is unexplained."""
 
 
 def policy_digest(policy: Policy) -> str:
@@ -95,13 +91,13 @@ def make_plan(
         lost = lost_rows(frames, running) if snapshot.rows("orphans") else ()
     finally:
         running.close()
-    searched = all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", "claimants"))
+    searched = _is_whole(coverage, "claimants")
     describer = Describer(registry=registry, policy=policy, links={}, now_ms=snapshot.taken_at_ms)
     with many_objects():
         written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
     findings, changes, left_alone = written
     findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
-    if searched and all(row["complete"] for row in coverage if (row["source"], row["scope"]) == _EXPLAINED):
+    if searched and _is_whole(coverage, "outflows"):
         findings += outflow_findings(judgement.outflows, registry=registry, now_ms=snapshot.taken_at_ms)
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
@@ -120,6 +116,11 @@ def make_plan(
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
     )
     return seal_plan(_with_limits(plan, policy=policy))
+
+
+def _is_whole(coverage: Sequence[Mapping[str, Any]], search: str) -> bool:
+    """Whether a search of the whole collection was not cut short; one that was not needed is whole."""
+    return all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", search))
 
 
 def _check_policy(snapshot: Snapshot, policy: Policy) -> None:

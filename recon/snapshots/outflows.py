@@ -49,6 +49,14 @@ class Outflows:
     open_rows: tuple[Row, ...] = ()
     topics: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    def hashes(self) -> list[str]:
+        """Every transaction in what is open."""
+        return sorted({row["tx_hash"] for row in self.open_rows})
+
+    def topics_besides(self, known: set[str]) -> set[str]:
+        """The references in what is open, less those in transactions that are known."""
+        return {topic for tx_hash, each in self.topics.items() if tx_hash not in known for topic in each}
+
     def addresses(self) -> list[str]:
         """Every address in what is open."""
         return sorted({row[name] for row in self.open_rows for name in ("sender", "recipient") if row[name]})
@@ -263,18 +271,23 @@ def explaining_rows(
     if not out.open_rows:
         return
     known: set[str] = set()
-    for tx_hash, document in store.find_claimants("tx_hash", sorted({row["tx_hash"] for row in out.open_rows})):
+    for tx_hash, document in store.find_claimants("tx_hash", out.hashes()):
         known.add(tx_hash)
         yield document
     yield from _matching(
         (document for _, document in store.find_claimants("recipient", out.addresses())),
         rows_of,
-        lambda row: bool(row["is_deposit"] or (row["direction"] != "in" and row["tx_hash"] is None)),
+        _owns_or_waits,
     )
-    topics = {topic for tx_hash, each in out.topics.items() if tx_hash not in known for topic in each}
+    topics = out.topics_besides(known)
     if topics:
         everything = (document for batch in store.scan(Selection()) for document in batch)
         yield from _matching(everything, rows_of, lambda row: row["reference_topic"] in topics)
+
+
+def _owns_or_waits(row: Row) -> bool:
+    """Whether a row has an address for itself alone, or is one of money going out that records no transaction."""
+    return bool(row["is_deposit"] or (row["direction"] != "in" and row["tx_hash"] is None))
 
 
 PART_ROWS: Final = 1_000

@@ -30,7 +30,9 @@ from tests.support.worlds import plan_of_directory
 from tests.verdicts.test_deals import SELLER, out_row
 
 WORLD = Path(__file__).parents[1] / "cases" / "worlds" / "payout-twice"
-LOOKED = coverage_row("chain:56", "outflow", chain_id=56, unit="ms", asked_from=NOW_MS - 48 * 3_600_000)
+LOOKED = coverage_row(
+    "chain:56", "outflow", chain_id=56, unit="ms", asked_from=NOW_MS - 48 * 3_600_000, asked_to=NOW_MS
+)
 WALLET = RECIPIENT
 
 

@@ -76,14 +76,16 @@ def proof(name: str, *, tx: str, config: Config = None, deliveries: Iterable[Pla
 
 def outgoing(config: Config = None, *, since: Moment = OUTGOING_WITHIN) -> tuple[Outgoing, ...]:
     """Releases, refunds and payouts since a time, unusual ones first; see ``recon inspect --outgoing``."""
-    from recon.investigation.payment.outgoing import list_outgoing
+    from recon.investigation.payment.outgoing import judge_outgoing, list_outgoing
     from recon.setup.open_sources import open_sources
 
     settings = settings_of(config)
     start = resolve_moment(since, now=settings.now())
     assert start is not None, "only no moment resolves to none"
     with open_sources(settings) as sources:
-        return list_outgoing(sources, since=start, asking=_asking(settings, ()))
+        asking = _asking(settings, ())
+        judged = judge_outgoing(sources, since=start, asking=asking)
+        return list_outgoing(sources, since=start, asking=asking, judged=judged)
 
 
 def case(

@@ -65,6 +65,7 @@ class Verdict(StrEnum):
     OVERPAID = "overpaid"
     FEE_MISMATCH = "fee_mismatch"
     PROVIDER_BEHIND = "provider_behind"
+    PARTLY_REFUNDED = "partly_refunded"
     IN_SYNC = "in_sync"
     STUCK_PENDING = "stuck_pending"
     INSUFFICIENT_CONFIRMATIONS = "insufficient_confirmations"
@@ -87,6 +88,7 @@ class Verdict(StrEnum):
     IN_TRANSIT = "in_transit"
     ABANDONED = "abandoned"
     MISSING_LOCAL = "missing_local"
+    UNEXPLAINED_OUTFLOW = "unexplained_outflow"
 
 
 class Tier(StrEnum):
@@ -137,7 +139,7 @@ class Finding:
     """What the tool says of one payment.
 
     Args:
-        payment_id: ``ids.payment_id_text``, or ``chain:...`` / ``provider:...`` for ``missing_local``.
+        payment_id: ``ids.payment_id_text``; for what has no payment ``chain:...`` or ``provider:...``.
         findings: Every finding that shows, the verdict included, in order.
         difference_units: Received less expected, signed; None where nothing can be compared.
         value_units: Value at risk of this payment in base units of its token, never negative.
@@ -266,6 +268,7 @@ class Policy:
     without chain proof, for chains without an RPC endpoint. ``fee_recipients`` are the fee addresses our requests name;
     while it is empty, fees are not judged. ``dust_units`` is, by ``chain_id:token``, the least amount in base units
     that matters: what comes below it is counted apart and is no break, though it enters every sum.
+    ``payout_wallets`` are those that payouts leave from, besides those that proven payouts came from.
     """
 
     providers: tuple[str, ...] = field(default_factory=lambda: tuple(built_in(PROVIDERS)))
@@ -283,6 +286,7 @@ class Policy:
     clock_skew_ms: int = 5 * 60_000
     merchant_recipients: tuple[str, ...] = ()
     fee_recipients: tuple[str, ...] = ()
+    payout_wallets: tuple[str, ...] = ()
     plan_age_max_ms: int = 4 * 3_600_000
     changes_max: int = 500
     share_max_percent: int = 30

@@ -101,7 +101,7 @@ def change_for(
     if not wanted:
         return None
     paths = {PATHS[name]: value for name, value in wanted.items()}
-    if why := _held(row) or _misplaced(wanted, places) or _unwritable(document, paths):
+    if why := _held(row) or _releases_again(row, wanted) or _misplaced(wanted, places) or _unwritable(document, paths):
         return Refusal(why)
     sets = _field_changes(document, paths)
     if not sets:
@@ -160,6 +160,12 @@ def proof_of(verdict: Verdict, links: Sequence[Row]) -> tuple[ProofTerm, ...]:
     return tuple(sorted(terms, key=lambda term: (term.chain_id, term.tx_hash, term.log_index or 0)))
 
 
+def has_step(finding: Finding, row: Row, *, policy: Policy) -> bool:
+    """Whether a change fits the row as it stands, its document aside."""
+    wanted = _wanted(finding, row, policy=policy)
+    return bool(wanted) and not (_held(row) or _releases_again(row, wanted))
+
+
 def _field_changes(document: Mapping[str, Any], paths: Mapping[str, Any]) -> list[FieldChange]:
     """What is to be set and is not so already; a count that is as high already stays."""
     sets = []
@@ -198,10 +204,12 @@ def _wanted(finding: Finding, row: Row, *, policy: Policy) -> dict[str, Any]:
 
 def _planned(finding: Finding) -> list[Verdict]:
     """The verdicts of a finding whose cells are written together, its own first."""
-    if finding.tier is Tier.REVIEW:
-        return [finding.verdict]
-    if finding.tier is not Tier.AUTO:
+    if finding.tier not in (Tier.AUTO, Tier.REVIEW):
         return []
+    # What is automatic by its rule is written whole also where this row waits to be picked; a release stands alone.
+    is_whole = RULE[finding.verdict].tier is Tier.AUTO and finding.verdict is not Verdict.LOCAL_BEHIND
+    if finding.tier is Tier.REVIEW and not is_whole:
+        return [finding.verdict]
     others = [item for item in finding.findings if RULE[item].tier is Tier.AUTO and item is not finding.verdict]
     return [finding.verdict, *others]
 
@@ -222,6 +230,18 @@ def _held(row: Row) -> str | None:
         return "the payment is disputed or held; nothing may move it until that is decided"
     if row.get("aml_blocked"):
         return "screening holds this payment; nothing may move it until that is decided"
+    return None
+
+
+def _releases_again(row: Row, wanted: Mapping[str, Any]) -> str | None:
+    """Why a step that lets the money go to the seller is not planned: it went there, or may have."""
+    stays_released = row["escrow_state"] == "released" and "escrow" not in wanted
+    if stays_released or (wanted.get("status") != "completed" and wanted.get("escrow") != "funded"):
+        return None
+    if by := row.get("paid_out_by"):
+        return f"the seller of this deal was already paid by {by}; this step would make a second release possible"
+    if by := row.get("paying_out_by"):
+        return f"the seller of this deal may already be paid by {by}; this step would make a second release possible"
     return None
 
 

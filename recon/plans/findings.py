@@ -62,7 +62,13 @@ class Describer:
         verdict = rule.verdict
         is_due = bool(row["expired"] or not row["open"])
         by_word = bool(row["by_word"]) and not row["covered_by_chain"]
-        tier = tier_of(verdict, direction=row["direction"], is_due=is_due, by_word=by_word, rules=self.rules)
+        tier = tier_of(
+            verdict,
+            direction=row["direction"],
+            is_due=is_due,
+            needs_picking=by_word or is_paid_out(row),
+            rules=self.rules,
+        )
         age_s = None if row["created_at"] is None else max(0, (self.now_ms - row["created_at"]) // 1000)
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
         symbol = token.symbol if token else None
@@ -115,11 +121,18 @@ class Describer:
             "sharing": _sharing(row),
             "astray": self._astray(row),
             "gap": _gap(row, self.links.get(row["payment_id"], ())),
+            "went_back": _went_back(row, symbol or row["currency"] or "units"),
         }
         links = self.links.get(row["payment_id"], ())
-        said = _sentence(row, rule).format(**words) + _measured(row, links) + _recorded_success(row, rule)
-        if _is_amount_asked(row):
-            said = f"{said} {_ASKED.format(stored=row['amount_text'], asked=words['expected'], symbol=words['symbol'])}"
+        said = "".join(
+            (
+                _sentence(row, rule).format(**words),
+                _measured(row, links),
+                _recorded_success(row, rule),
+                _amount_asked(row, words),
+                _paid_out_words(row),
+            )
+        )
         manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms
         return f"{said} It is over 24 h old: check it by hand against the provider." if manual else said
 
@@ -166,6 +179,35 @@ def _is_amount_asked(row: Row) -> bool:
     return row["problem"] == "amount_too_fine" and row["expected_units"] is not None
 
 
+def _amount_asked(row: Row, words: Mapping[str, Any]) -> str:
+    """Which amount was taken where the stored one cannot be paid."""
+    if not _is_amount_asked(row):
+        return ""
+    return " " + _ASKED.format(stored=row["amount_text"], asked=words["expected"], symbol=words["symbol"])
+
+
+def is_paid_out(row: Row) -> bool:
+    """Whether the money of a pay-in went on: it was released, a part went back, or its deal's seller is paid."""
+    went_on = row["escrow_state"] == "released" or row["refund_count"]
+    return bool(went_on or row["paid_out_by"] or row["paying_out_by"])
+
+
+def _went_back(row: Row, symbol: str) -> str:
+    """How much went back of how much; nothing where no refund is proven on chain."""
+    if not row["refund_count"]:
+        return ""
+    return f": {_amount(row['back'], row)} of {_amount(row['expected_units'], row)} {symbol} went back"
+
+
+def _paid_out_words(row: Row) -> str:
+    """What another row of the deal says of the seller's money; only a pay-in has such a row."""
+    if row["paid_out_by"]:
+        return f" The seller of this deal was already paid by {row['paid_out_by']}."
+    if row["paying_out_by"]:
+        return f" The seller of this deal may already be paid by {row['paying_out_by']}."
+    return ""
+
+
 def _first_of(row: Row, *names: str, otherwise: str) -> Any:
     """The first of these columns that holds something."""
     return next((row[name] for name in names if row[name]), otherwise)
@@ -195,6 +237,8 @@ def severity_of(verdict: Verdict, *, tier: Tier, age_s: int | None, urgent_s: in
 
 def value_at_risk(verdict: Verdict, row: Row) -> int:
     """Base units at risk: the whole amount for status breaks, the absolute difference for amount breaks, else zero."""
+    if verdict is _V.REFUND_DRIFT and _is_short_refund(row):
+        return abs(_difference(row) or 0)
     if verdict in _WHOLE_AMOUNT:
         return int(row["expected_units"] or 0)
     if verdict in _DIFFERENCE:
@@ -202,7 +246,16 @@ def value_at_risk(verdict: Verdict, row: Row) -> int:
     return 0
 
 
+def _is_short_refund(row: Row) -> bool:
+    """Whether the row says refunded and a part went back."""
+    refunded = row["status"] == "refunded" or row["escrow_state"] == "refunded"
+    return bool(row["direction"] == "in" and refunded and row["refund_count"])
+
+
 def _difference(row: Row) -> int | None:
+    """Received less expected, or for a payment that is marked refunded, what went back less what was to go back."""
+    if _is_short_refund(row) and row["expected_units"] is not None:
+        return int(row["back"]) - int(row["expected_units"])
     if row["expected_units"] is None or not row["valid_count"]:
         return None
     return int(row["received"] or 0) - int(row["expected_units"])
@@ -311,6 +364,8 @@ def _field_views(row: Row, links: Sequence[Row], registry: Registry) -> Iterable
     yield _common_view("status", row["status_raw"], row["claim_state_raw"] or row["claim_state"], _chain_word(row))
     if row["expected_units"] is not None:
         yield _amount_view(row, None if other is None else _other_amount(other, row, registry))
+    if row["refund_count"]:
+        yield FieldView("went_back", None, None, _amount(row["back"], row))
     yield from _hash_view(row, other)
     yield _common_view("escrow_state", row["escrow_state"], None, None)
     if other is not None:

@@ -22,7 +22,7 @@ from recon.plans.changes import Places, Refusal, change_for, parse_document, pla
 from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, links_by_payment
 from recon.plans.limits import Limits, limits_hit
-from recon.plans.orphans import missing_local
+from recon.plans.orphans import missing_local, outflow_findings
 from recon.plans.summary import Summary, answers_of
 from recon.sources.payments.fields import FieldPaths
 from recon.sources.providers.installed import providers
@@ -50,7 +50,15 @@ class PolicyError(RefusedError):
 
 def policy_digest(policy: Policy) -> str:
     """The sha256 of everything a judgement depends on besides the evidence."""
-    return sha256_hex(canonical_json(_jsonable(asdict(policy))))
+    return sha256_hex(canonical_json(_jsonable(policy_facts(policy))))
+
+
+def policy_facts(policy: Policy) -> dict[str, Any]:
+    """Everything that a policy says; what came to it later and is not used leaves older digests as they were."""
+    said = asdict(policy)
+    if not policy.payout_wallets:
+        del said["payout_wallets"]
+    return said
 
 
 def make_plan(
@@ -85,13 +93,15 @@ def make_plan(
         lost = lost_rows(frames, running) if snapshot.rows("orphans") else ()
     finally:
         running.close()
-    searched = all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", "claimants"))
+    searched = _is_whole(coverage, "claimants")
     looked = snapshot.manifest.get("fields", {})
     describer = Describer(registry=registry, policy=policy, links={}, now_ms=snapshot.taken_at_ms, fields=looked)
     with many_objects():
         written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
     findings, changes, left_alone = written
     findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
+    if searched and _is_whole(coverage, "outflows"):
+        findings += outflow_findings(judgement.outflows, registry=registry, now_ms=snapshot.taken_at_ms)
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
         kind="correction",
@@ -111,6 +121,11 @@ def make_plan(
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
     )
     return seal_plan(_with_limits(plan, policy=policy))
+
+
+def _is_whole(coverage: Sequence[Mapping[str, Any]], search: str) -> bool:
+    """Whether a search of the whole collection was not cut short; one that was not needed is whole."""
+    return all(row["complete"] for row in coverage if (row["source"], row["scope"]) == ("payments", search))
 
 
 def _check_policy(snapshot: Snapshot, policy: Policy) -> None:

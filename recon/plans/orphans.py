@@ -1,10 +1,11 @@
-"""Findings for what no row of the whole collection knows: transfers on chain, and objects of a provider."""
+"""Findings for what no row knows: transfers to us, objects of a provider, and money that left us."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from recon.core.model import Finding, Severity, Tier, Verdict
+from recon.core.money import format_units
 from recon.core.registry import Registry
 from recon.verdicts.rules import RULE
 
@@ -43,3 +44,45 @@ def missing_local(transfers: pa.Table, claims: pa.Table, *, registry: Registry, 
                 evidence=(f"{what} {row['key']}",),
             )
     return list(found.values())
+
+
+def outflow_findings(outflows: pa.Table, *, registry: Registry, now_ms: int) -> list[Finding]:
+    """Findings for outgoing money that no row explains.
+
+    Args:
+        outflows: Rows of :data:`recon.verdicts.outflows.OUTFLOWS`.
+        now_ms: Ages count to here.
+    """
+    verdict = Verdict.UNEXPLAINED_OUTFLOW
+    found = []
+    for row in outflows.to_pylist():
+        key = f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}"
+        token = registry.tokens.get((row["chain_id"], row["token"] or ""))
+        units = int(row["amount_units"])
+        words = {
+            "amount": format_units(units, decimals=token.decimals) if token else str(units),
+            "symbol": token.symbol if token else "units",
+            "destination": row["recipient"],
+            "where": f"{row['tx_hash']} on chain {row['chain_id']}",
+        }
+        listed = f" {row['listed_by']} lists it as outgoing, for no payout of its own." if row["listed_by"] else ""
+        found.append(
+            Finding(
+                payment_id=f"chain:{key}",
+                verdict=verdict,
+                findings=(verdict,),
+                tier=Tier.NEVER,
+                severity=Severity.HIGH,
+                reason=f"{RULE[verdict].sentence.format(**words)}{listed}",
+                provider=row["listed_by"],
+                chain_id=row["chain_id"],
+                token=row["token"],
+                symbol=token.symbol if token else None,
+                decimals=token.decimals if token else None,
+                age_s=max(0, (now_ms - row["block_time"]) // 1000),
+                difference_units=units,
+                value_units=units,
+                evidence=(f"transfer {key}", f"from {row['sender']}", f"to {row['recipient']}"),
+            )
+        )
+    return found

@@ -21,6 +21,7 @@ FAILED_SHARE_MAX_PERCENT: Final = 20
 
 _NOT_IN_SCOPE: Final = (Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE)
 _IDLE: Final = (Verdict.IN_TRANSIT, Verdict.ABANDONED)
+_MATCHED: Final = (Verdict.IN_SYNC, Verdict.PARTLY_REFUNDED)
 _UNPROVEN: Final = (Verdict.LOOKUP_FAILED, Verdict.UNPROVEN, Verdict.MISSING_REFERENCE)
 
 
@@ -65,6 +66,11 @@ class Summary:
         return sum(finding.verdict is Verdict.MISSING_LOCAL for finding in self.findings)
 
     @property
+    def unexplained(self) -> int:
+        """Findings about outgoing money that no row explains."""
+        return sum(finding.verdict is Verdict.UNEXPLAINED_OUTFLOW for finding in self.findings)
+
+    @property
     def value_at_risk(self) -> dict[str, str]:
         """Base units of all findings, by chain and token."""
         risk: Counter[str] = Counter()
@@ -99,6 +105,7 @@ class Summary:
         compared = scoped - _sum(counts, _IDLE)
         unproven = _sum(counts, _UNPROVEN)
         counts[Verdict.MISSING_LOCAL] += self.orphans
+        counts[Verdict.UNEXPLAINED_OUTFLOW] += self.unexplained
         return {
             "payments": payments,
             "payments_in_scope": scoped,
@@ -106,7 +113,7 @@ class Summary:
             "verdicts": {str(name): counts[name] for name in Verdict if counts[name]},
             "by_provider": self.split_by("provider"),
             "by_chain": self.split_by("chain_id"),
-            "auto_match_rate": _share(counts[Verdict.IN_SYNC], compared),
+            "auto_match_rate": _share(_sum(counts, _MATCHED), compared),
             "unproven_share": _share(unproven, scoped),
             "value_at_risk": self.value_at_risk,
             "captured_not_credited": self.captured_not_credited,

@@ -13,7 +13,8 @@ from recon.runs.pace import Judge, RunPace
 
 BENIGN: Final = frozenset(
     {
-        Verdict.IN_SYNC, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE, Verdict.IN_TRANSIT, Verdict.ABANDONED,
+        Verdict.IN_SYNC, Verdict.PARTLY_REFUNDED, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE, Verdict.IN_TRANSIT,
+        Verdict.ABANDONED,
         Verdict.INSUFFICIENT_CONFIRMATIONS, Verdict.SAFETY_PENDING, Verdict.AML_BLOCKED,
     }
 )  # fmt: skip

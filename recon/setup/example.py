@@ -69,6 +69,9 @@ endpoints = []
 recipients = []
 # Where a payment's fee may go; while it is empty, fees are not judged.
 fee_recipients = []
+# Wallets that payouts leave from, besides those that proven payouts came from. Money that leaves them and that no row
+# explains is reported as unexplained_outflow.
+payout_wallets = []
 
 # Tokens and contracts the registry does not know. USDC and USDT on chains 1, 56, 137, 8453 and 42161 are known.
 # [[tokens]]

@@ -139,11 +139,14 @@ class ChainSection(Section):
 class MerchantSection(Section):
     """``[merchant]``: the addresses that are ours; money to them that no row knows is ``missing_local``.
 
-    ``fee_recipients`` are where a payment's fee may go; a fee to any other address is a ``fee_mismatch``.
+    ``fee_recipients`` are where a payment's fee may go; a fee to any other address is a ``fee_mismatch``. Money that
+    leaves ``payout_wallets``, or a wallet that a proven payout came from, and that no row explains is an
+    ``unexplained_outflow``.
     """
 
     recipients: tuple[AddressText, ...] = ()
     fee_recipients: tuple[AddressText, ...] = ()
+    payout_wallets: tuple[AddressText, ...] = ()
 
 
 class TokenSection(Section):

@@ -164,6 +164,11 @@ class Settings:
         own = self.values.merchant.fee_recipients or (self.world or {}).get("fee_recipients", ())
         return tuple(sorted({str(address).lower() for address in own}))
 
+    @property
+    def payout_wallets(self) -> tuple[str, ...]:
+        """Wallets that payouts leave from, lower case, sorted."""
+        return tuple(sorted({str(address).lower() for address in self.values.merchant.payout_wallets}))
+
     def registry(self) -> Registry:
         """What is known of chains, tokens and contracts: the shipped registry with this file's additions.
 
@@ -244,6 +249,7 @@ class Settings:
             clock_skew_ms=rules.clock_skew_s * 1000,
             merchant_recipients=self.recipients,
             fee_recipients=self.fee_recipients,
+            payout_wallets=self.payout_wallets,
             plan_age_max_ms=limits.plan_age_max_h * 3_600_000,
             changes_max=limits.changes_max,
             share_max_percent=limits.share_max_percent,

@@ -397,5 +397,23 @@ TRAPS: Final = (
     )), craft="second_dropped", source="R28"),
 )  # fmt: skip
 
-BREAKS: Final = {plant.name: plant for plant in (*ASIDE, *HELD, *CREDIT, *DRIFT, *WAITING, *WRONG, *FURTHER, *TRAPS)}
+DEALS: Final = (
+    Plant("refunded_in_part", V.PARTLY_REFUNDED, Situation(
+        rails=(RN,), legs=(FULL, Leg(of_due=(2, 5), to="payer", fee="none")),
+    ), rate=0, source="T10"),
+    Plant("refunded_less_than_said", V.REFUND_DRIFT, Situation(
+        rails=(RN,), statuses=("refunded",), escrows=("refunded",),
+        legs=(FULL, Leg(of_due=(2, 5), to="payer", fee="none")),
+    ), rate=0, source="T10"),
+    Plant("refunds_of_one_order", V.PARTLY_REFUNDED, craft="refunds_of_one_order", rate=0, source="T10"),
+    Plant("payout_sent_twice", V.UNEXPLAINED_OUTFLOW, outgoing(
+        rails=(SK,), statuses=("completed",), escrows=("released",), legs=PAID, recorded="proof",
+    ), craft="payout_sent_twice", rate=0, source="T9"),
+    Plant("payout_in_two_rows", V.COMPETING_PAYMENT, craft="payout_in_two_rows", rate=0, source="T9"),
+    Plant("pending_though_paid_out", V.COORDINATOR_BLOCKED, craft="pending_though_paid_out", rate=0, source="T8"),
+)  # fmt: skip
+"""What the rows of one deal say together. They are no part of the mixture but where it holds every row."""
+
+_ALL: Final = (*ASIDE, *HELD, *CREDIT, *DRIFT, *WAITING, *WRONG, *FURTHER, *TRAPS, *DEALS)
+BREAKS: Final = {plant.name: plant for plant in _ALL}
 """Everything that is planted at a rate, by name; pairs are added by :mod:`recon.simulation.pairs`."""

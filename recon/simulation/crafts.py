@@ -10,9 +10,9 @@ from recon.core.ids import payment_reference
 from recon.core.model import Verdict
 from recon.simulation import claims
 from recon.simulation.case import Case
-from recon.simulation.catalogue import waiting
+from recon.simulation.catalogue import outgoing, waiting
 from recon.simulation.ledger import Movement
-from recon.simulation.situation import RN, SK, Plant, Situation
+from recon.simulation.situation import PAID, RN, SK, Plant, Situation
 from recon.simulation.stage import MINUTE, Stage
 
 _ABANDONED: Final = Plant(
@@ -58,6 +58,57 @@ def cart(stage: Stage, plant: Plant) -> None:
     """Two offers of one order, both paid: nothing competes."""
     first, second = stage.plant(plant), stage.plant(plant)
     _same_buy(first, second, offer=False)
+
+
+def _row_of_deal(
+    stage: Stage, first: Case, situation: Situation, *, part: tuple[int, int], plant: Plant | None = None
+) -> None:
+    """A row that belongs to the deal of another and that moved a part of its amount, as it says."""
+    row = stage.prepare(replace(situation, chains=(first.chain_id,)))
+    row.token = first.token
+    row.cents = max(1, first.cents * part[0] // part[1])
+    row.amount_units = row.due_units = row.cents * (first.amount_units // first.cents)
+    row.created = first.created + 90 * MINUTE
+    stage.pay(row)
+    stage.settle(row, plant or Plant("healthy", Verdict.IN_SYNC, situation))
+    _same_buy(first, row)
+
+
+def refunds_of_one_order(stage: Stage, plant: Plant) -> None:
+    """A completed payment of which two refund rows gave parts back: nothing competes."""
+    first = stage.plant(_with(plant, Situation(rails=(RN,), age="late")))
+    back = outgoing(
+        rails=(RN,), direction="refund", statuses=("completed",), escrows=("refunded",), legs=PAID, recorded="proof"
+    )
+    for part in ((1, 4), (1, 5)):
+        _row_of_deal(stage, first, back, part=part)
+
+
+def pending_though_paid_out(stage: Stage, plant: Plant) -> None:
+    """A paid row that was set back to pending after its seller had been paid by another row of the deal."""
+    first = stage.plant(_with(plant, waiting(rails=(RN,), age="late", expiry="none")))
+    done = outgoing(rails=(RN,), statuses=("completed",), escrows=("released",), legs=PAID, recorded="proof")
+    _row_of_deal(stage, first, done, part=(19, 20))
+
+
+def payout_in_two_rows(stage: Stage, plant: Plant) -> None:
+    """A retried payout made a second row of the deal, and both were paid."""
+    done = outgoing(rails=(SK,), statuses=("completed",), escrows=("released",), legs=PAID, recorded="proof")
+    first = stage.plant(_with(plant, replace(done, age="late")))
+    _row_of_deal(stage, first, done, part=(1, 1), plant=plant)
+
+
+def payout_sent_twice(stage: Stage, plant: Plant) -> None:
+    """A payout that left its wallet twice; the row knows of one, and the gateway lists both."""
+    case = stage.plant(replace(plant, name="healthy", verdict=Verdict.IN_SYNC))
+    sent = case.sent[0]
+    again = Movement(case.token.address, case.payer, case.recipient, sent.units)
+    block = stage.ledger.block_at(case.chain_id, sent.at.time_ms + MINUTE)
+    written = stage.ledger.write(case.chain_id, block, movements=(again,))[0]
+    row = {"txid": written.tx_hash, "addr": case.recipient, "amount": claims.human(case, sent.units)}
+    stage.invoices.append({"transaction": {**row, "crypto": case.coin, "status": "CONFIRMED"}})
+    key = f"chain:{case.chain_id}:{written.tx_hash}:{written.log_index}"
+    stage.add_missing(key, plant.name, verdict=plant.verdict)
 
 
 def one_request_two_rows(stage: Stage, plant: Plant) -> None:
@@ -313,6 +364,7 @@ CRAFTS: Final[dict[str, Callable[[Stage, Plant], None]]] = {
         one_transfer_two_rows, two_invoices_one_address, batch_payment, equal_amounts, several_invoices,
         raised_invoice, float_noise, stale_unconfirmed, lost_credit, second_dropped, orphan_transfer,
         orphan_proxy_payment, orphan_in_a_batch, orphan_request, twin_request_paid, orphan_invoice, wrong_coin,
-        address_used_twice, address_paid_for_another,
+        address_used_twice, address_paid_for_another, refunds_of_one_order, pending_though_paid_out,
+        payout_in_two_rows, payout_sent_twice,
     )
 }  # fmt: skip

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from recon.simulation.situation import Truth
 
 BENIGN: Final = frozenset(
-    {Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE, Verdict.IN_SYNC, Verdict.IN_TRANSIT, Verdict.ABANDONED}
-)
+    {
+        Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE, Verdict.PARTLY_REFUNDED, Verdict.IN_SYNC, Verdict.IN_TRANSIT,
+        Verdict.ABANDONED,
+    }
+)  # fmt: skip
 """Verdicts that a plan counts and need not list."""
 
 NOT_PROVEN: Final = frozenset({Verdict.UNPROVEN, Verdict.LOOKUP_FAILED})

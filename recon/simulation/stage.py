@@ -131,9 +131,8 @@ class Stage(Canvas):
             )
         )
 
-    def add_missing(self, key: str, name: str) -> None:
+    def add_missing(self, key: str, name: str, *, verdict: Verdict = Verdict.MISSING_LOCAL) -> None:
         """Write down that money or a provider's object has no row."""
-        verdict = Verdict.MISSING_LOCAL
         self.truths.append(Truth(payment_id=key, verdict=verdict, findings=(verdict,), planted=name))
 
     def pay(self, case: Case) -> None:

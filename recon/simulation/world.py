@@ -122,7 +122,7 @@ def _draw(stage: Stage, payments: int, rates: Mapping[str, float], *, at_least_o
     plants: list[Plant] = []
     for name, rate in rates.items():
         wanted = rate * payments
-        count = int(wanted) + (stage.rng.random() < wanted - int(wanted))
+        count = int(wanted) + (rate > 0 and stage.rng.random() < wanted - int(wanted))
         plants += [PLANTS[name]] * max(count, 1 if at_least_one else 0)
     stage.rng.shuffle(plants)
     return plants

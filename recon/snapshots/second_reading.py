@@ -21,6 +21,7 @@ from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.asked_amounts import with_asked_amounts
 from recon.snapshots.further_keys import keys_in
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in
+from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
 from recon.sources.interface import (
     ChainQuestion,
@@ -74,8 +75,20 @@ class SecondReading:
         self._progress = progress
         self._coverage: list[Coverage] = []
 
-    def read(self, writer: SnapshotWriter, judgement: Judgement, *, with_orphans: bool) -> Reading:
-        """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that."""
+    def read(
+        self,
+        writer: SnapshotWriter,
+        judgement: Judgement,
+        *,
+        with_orphans: bool,
+        span: tuple[int, int] | None = None,
+    ) -> Reading:
+        """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that.
+
+        Args:
+            with_orphans: Whether money that no row of the window knows is looked for, in and out.
+            span: The window, UTC ms, within which outgoing money is looked for; None looks for none.
+        """
         breaks: list[Row] = judgement.breaks.to_pylist()
         told, spoke = self._ask_silent(judgement, _keys_by_payment(_held_in(writer.file("keys"))))
         asked = list(breaks)
@@ -88,17 +101,20 @@ class SecondReading:
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
         _add_hashes(hashes, again, is_incoming=True)
         said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
+        out = NO_OUTFLOWS if span is None or not with_orphans else self._outflows(writer, judgement, span)
         wanted = _keys_of(breaks, hashes, again, said)
         _add_keys(wanted, breaks, further)
-        context = self._context(wanted, known=_ids_in(writer.file("payments")))
+        known = _ids_in(writer.file("payments"))
+        context = self._context(wanted, known=known)
         # A refund or payout elsewhere in the collection counts only if its transaction shows it.
         _add_hashes(hashes, context, is_incoming=False)
+        explaining = self._explaining(out, known={*known, *context["payment_id"].to_pylist()})
         chained = self._ask_chains(hashes, breaks, odd=_odd_tokens(judgement.links.to_pylist(), self._registry))
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_keys(writer, again, context, gone=None if documents is None else breaks)
         _write_claims(writer, claimed)
-        _write_chain(writer, chained)
-        writer.write("context", context)
+        _write_chain(writer, [*chained, *out.looked_up], moved=out.moved)
+        writer.write("context", _concat_rows(context, explaining))
         writer.write_rows("orphans", self._orphans(judgement) if with_orphans else [])
         return Reading(coverage=tuple(self._coverage))
 
@@ -229,6 +245,30 @@ class SecondReading:
             readings.append(reading)
         return readings
 
+    def _outflows(self, writer: SnapshotWriter, judgement: Judgement, span: tuple[int, int]) -> Outflows:
+        """What left payout wallets within a span."""
+        reader = OutflowReader(
+            self._sources.chains, policy=self._policy, span=span, now_ms=self._now_ms, progress=self._progress
+        )
+        out = reader.read(writer, judgement)
+        self._coverage.extend(out.coverage)
+        return out
+
+    def _explaining(self, out: Outflows, *, known: set[str]) -> pa.Table:
+        """Rows outside the window that may explain outgoing money."""
+        found: dict[str, Mapping[str, Any]] = {}
+        problem: str | None = None
+        try:
+            for document in explaining_rows(out, self._sources.store, rows_of=lambda part: self._rows_of(part)[0]):
+                found[payment_id_text(document["_id"])] = document
+        except SourceError as error:
+            problem = str(error)
+        if out.open_rows:
+            self._coverage.append(
+                Coverage("payments", "outflows", complete=problem is None, items=len(found), problem=problem)
+            )
+        return _rows_table(self._rows_of(found[payment_id] for payment_id in sorted(found.keys() - known)))
+
     def _context(self, wanted: Mapping[str, set[str]], *, known: set[str]) -> pa.Table:
         """Rows outside the window that carry a hash, reference, id, one-time address or order of a break."""
         found: dict[str, Mapping[str, Any]] = {}
@@ -345,26 +385,67 @@ def _write_claims(writer: SnapshotWriter, readings: Sequence[Reading]) -> None:
         writer.write(f"again/{name}_keys", key_table(name, keys))
 
 
-def _write_chain(writer: SnapshotWriter, readings: Sequence[Reading]) -> None:
-    """What the chain says now replaces what it said; a transaction that could not be asked about keeps its old rows."""
-    transactions = _concat("transactions", readings)
+def _write_chain(writer: SnapshotWriter, readings: Sequence[Reading], *, moved: pa.Table | None = None) -> None:
+    """What the chain says now replaces what it said; a transaction that could not be asked about keeps its old rows.
+
+    Args:
+        moved: Transfers that stand beside those of the first reading.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    said = _concat("transactions", readings)
+    is_answer = pc.fill_null(pc.not_equal(said["outcome"], "failed"), fill_value=False)
+    ordered = pa.concat_tables([said.filter(is_answer), said.filter(pc.invert(is_answer))])
+    transactions = _once(ordered, "chain_id", "tx_hash")
     answered = [
         (row["chain_id"], row["tx_hash"])
         for row in transactions.select(["chain_id", "tx_hash", "outcome"]).to_pylist()
         if row["outcome"] != "failed"
     ]
-    transfers = _concat("transfers", readings)
+    transfers = _once(_concat("transfers", readings), "chain_id", "tx_hash", "log_index")
     keep = set(answered)
     mask = [(row["chain_id"], row["tx_hash"]) in keep for row in transfers.select(["chain_id", "tx_hash"]).to_pylist()]
-    import pyarrow as pa
-
-    writer.write("again/transfers", transfers.filter(pa.array(mask, type=pa.bool_())))
-    writer.write("again/transfers_keys", key_table("transfers", answered))
+    beside, places = _beside(writer, moved, answered=keep)
+    writer.write("again/transfers", pa.concat_tables([transfers.filter(pa.array(mask, type=pa.bool_())), beside]))
+    writer.write("again/transfers_keys", key_table("transfers", [*answered, *places]))
     writer.write("again/transactions", transactions)
     writer.write(
         "again/transactions_keys",
         key_table("transactions", answered),
     )
+
+
+def _once(table: pa.Table, *keys: str) -> pa.Table:
+    """The first row of each key: a transaction may be asked about twice, for two reasons."""
+    import pyarrow as pa
+
+    seen: set[tuple[object, ...]] = set()
+    mask = []
+    for key in zip(*(table[name].to_pylist() for name in keys), strict=True):
+        mask.append(key not in seen)
+        seen.add(key)
+    return table.filter(pa.array(mask, type=pa.bool_()))
+
+
+def _beside(
+    writer: SnapshotWriter, moved: pa.Table | None, *, answered: set[tuple[int, str]]
+) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """Further transfers with those that the first reading has of the same transactions, and these transactions."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    nothing = table_of("transfers", [])
+    if moved is None or not moved.num_rows:
+        return nothing, []
+    pairs = zip(moved["chain_id"].to_pylist(), moved["tx_hash"].to_pylist(), strict=True)
+    places = sorted(set(pairs) - answered)
+    keys = key_table("transfers", places)
+    first = pq.read_table(writer.file("transfers"))
+    parts = [table.join(keys, keys=["chain_id", "tx_hash"], join_type="left semi") for table in (moved, first)]
+    return pa.concat_tables(
+        [nothing, *[part.select(nothing.column_names).cast(nothing.schema) for part in parts]]
+    ), places
 
 
 def _concat(name: str, readings: Sequence[Reading]) -> pa.Table:
@@ -377,6 +458,12 @@ def _rows_table(batches: Sequence[pa.RecordBatch]) -> pa.Table:
     import pyarrow as pa
 
     return pa.Table.from_batches(list(batches), schema=schema_of(TABLES["payments"]))
+
+
+def _concat_rows(first: pa.Table, second: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.concat_tables([first, second]).sort_by("payment_id")
 
 
 def _ids_in(payments: Any) -> set[str]:

@@ -202,7 +202,7 @@ class _Taking:
             writer.write(name, _joined(name, first))
         empty_tables(writer, "context", "orphans", "documents")
         writer.write_rows("keys", keys_in_file(writer.file("payments")))
-        again = self._read_again(first)
+        again = self._read_again(first, from_ms=needs.from_ms)
         return writer, [*first, again]
 
     def _payments(self) -> Reading:
@@ -310,7 +310,14 @@ class _Taking:
 
         return run
 
-    def _read_again(self, first: Sequence[Reading]) -> Reading:
+    def _span(self, from_ms: int) -> tuple[int, int]:
+        """The window as times, UTC ms; one without a start begins where the evidence does."""
+        chosen = self.selection
+        start = from_ms if chosen.from_at is None else round(chosen.from_at.timestamp() * 1000)
+        end = self.now_ms if chosen.to_at is None else round(chosen.to_at.timestamp() * 1000)
+        return start, min(end, self.now_ms)
+
+    def _read_again(self, first: Sequence[Reading], *, from_ms: int) -> Reading:
         """Judge the first reading, and read what shows a break once more."""
         writer, policy = self.writer, self.policy
         coverage = [asdict(row) for reading in first for row in reading.coverage]
@@ -329,7 +336,7 @@ class _Taking:
         )
         chosen = self.selection
         is_window = not (chosen.ids or chosen.statuses or chosen.open_only)
-        return second.read(writer, judgement, with_orphans=is_window)
+        return second.read(writer, judgement, span=self._span(from_ms), with_orphans=is_window)
 
 
 def target_of(sources: SourceSet, *, policy: Policy, registry: Registry) -> Target:

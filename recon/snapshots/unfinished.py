@@ -50,6 +50,10 @@ def reading_basis(*, policy: Policy, registry: Registry, fields: FieldPaths) -> 
     return sha256_hex(repr((__version__, TABLES, _plain(policy), _plain(registry), _plain(fields))))
 
 
+_CAME_LATER: Final = ("payout_wallets",)
+"""Settings that earlier versions had not: while they are not used, what was read before can be built upon."""
+
+
 def _plain(value: Any) -> Any:
     """A value whose text is the same in every process: sets and mappings sorted, records as their fields."""
     if isinstance(value, Mapping):
@@ -59,7 +63,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     names = getattr(value, "__dataclass_fields__", None)
-    return value if names is None else [(name, _plain(getattr(value, name))) for name in sorted(names)]
+    if names is None:
+        return value
+    said = {name: getattr(value, name) for name in sorted(names)}
+    return [(name, _plain(each)) for name, each in said.items() if each or name not in _CAME_LATER]
 
 
 def unfinished_now(path: Path) -> datetime | None:

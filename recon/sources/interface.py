@@ -174,6 +174,7 @@ class ChainQuestion:
     Args:
         from_ms: Start of the evidence window, UTC ms; the scan runs from the block at or before it to the head.
         recipients: Addresses whose incoming ERC-20 transfers are read (deposit addresses, merchant wallets).
+        senders: Addresses whose outgoing ERC-20 transfers are read instead; no recipients are then looked for.
         tokens: Token contracts of those transfers; empty means any token.
         tx_hashes: Recorded and claimed hashes; each gets a row in ``transactions`` and the transfers in its receipt.
         proxies: Whether the fee proxy logs are scanned.
@@ -185,6 +186,7 @@ class ChainQuestion:
 
     from_ms: int
     recipients: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ()
     tx_hashes: tuple[str, ...] = ()
     proxies: bool = True

@@ -155,14 +155,16 @@ _CHAIN: Final = (
     Condition("several_paid", lambda paid: paid > 1),
     Condition("further", "covered_by_chain and (more_than_needed or several_paid)"),
     Condition("fee_strange", _is_fee_strange),
+    Condition("refund_claimed", lambda refunded: refunded > 0),
     Condition(
         "refund_shown",
         lambda refunded, refund_count, refund_rows: (refunded > 0) | (refund_count > 0) | (refund_rows > 0),
     ),
-    Condition(
-        "refund_proven",
-        lambda refunded, refund_tx, refund_rows: (refunded > 0) | ~refund_tx.is_null() | (refund_rows > 0),
-    ),
+    Condition("whole_back", lambda all_back: all_back > 0),
+    Condition("part_back", lambda refund_count, all_back: (refund_count > 0) & (all_back == 0)),
+    Condition("back_elsewhere", lambda refunds_elsewhere: refunds_elsewhere > 0),
+    Condition("refund_proven", "whole_back or (refund_claimed and not part_back)"),
+    Condition("refund_unread", lambda refunds_unread: refunds_unread > 0),
     Condition("hash_failed", lambda x_failed: x_failed > 0),
     Condition("hash_reverted", lambda x_reverted: x_reverted > 0),
     Condition("hash_not_found", lambda x_not_found: x_not_found > 0),
@@ -177,6 +179,13 @@ _SHARED: Final = (
     Condition("deposit_shared", lambda shared_deposit: shared_deposit > 0),
 )
 """What other payments contend for."""
+
+_DEAL: Final = (
+    Condition("seller_paid", lambda paid_out_by: ~paid_out_by.is_null()),
+    Condition("seller_may_be_paid", lambda paying_out_by: ~paying_out_by.is_null()),
+    Condition("deal_paid_out", "seller_paid or seller_may_be_paid"),
+)
+"""What the other rows of the same deal say."""
 
 _ANSWERS: Final = (
     Condition("head_lags", lambda head_time, horizon: head_time < horizon.now_ms - HEAD_AGE_MAX_MS),
@@ -220,15 +229,16 @@ _HOLDS: Final = (
 """The holds on money that has been seen."""
 
 _CHANGES: Final = (
-    Condition("payable", "covered and not aml_hold and not refund_shown"),
+    Condition("payable", "covered and not aml_hold and (not refund_shown or partly_back)"),
     Condition("settled", "covered and complete"),
     Condition("out_due", "not incoming and covered_by_chain and (releasing or open) and not done_out"),
-    Condition("behind", "(payable and incoming and open and unfunded) or out_due"),
-    Condition("late", "payable and incoming and gave_up and came_late"),
+    Condition("behind", "(payable and incoming and open and unfunded and not deal_paid_out) or out_due"),
+    Condition("late", "payable and incoming and gave_up and came_late and not deal_paid_out"),
     Condition(
         "no_step_in",
-        "(gave_up and not came_late) or (open and not unfunded) or (complete and escrow_cancelled)",
+        "(gave_up and not came_late) or (open and not unfunded) or (complete and escrow_cancelled) or funds_again",
     ),
+    Condition("funds_again", "deal_paid_out and unfunded and (open or gave_up or complete)"),
     Condition(
         "no_step_out",
         "not incoming and covered_by_chain and closed and not released and not releasing and not refund_done",
@@ -236,11 +246,14 @@ _CHANGES: Final = (
     Condition("blocked", "(payable and incoming and no_step_in) or no_step_out"),
     Condition("hash_wrong", "settled and covered_by_chain and has_hash and not own_hash_valid and not hash_unknown"),
     Condition("hash_missing", "settled and covered_by_chain and not has_hash"),
-    Condition("escrow_wrong", "settled and incoming and unfunded"),
+    Condition("escrow_wrong", "settled and incoming and unfunded and not deal_paid_out"),
     Condition("word_wrong", "settled and confirmed_is_wrong"),
     Condition("count_wrong", "settled and covered_by_chain and count_low"),
-    Condition("refund_untold", "refund_shown and not refunded_row and (covered or complete)"),
-    Condition("refund_unproven", "refunded_row and not refund_proven and (covered or absent) and not unasked"),
+    Condition("partly_back", "complete and part_back and not refund_claimed and not back_elsewhere"),
+    Condition("refund_untold", "refund_shown and not refunded_row and not partly_back and (covered or complete)"),
+    Condition("refund_open", "refunded_row and not refund_proven and (covered or absent) and not unasked"),
+    Condition("rest_unseen", "(part_back and not was_searched) or refund_unread"),
+    Condition("refund_unproven", "refund_open and not rest_unseen"),
     Condition("refund_wrong", "incoming and (refund_untold or refund_unproven)"),
     Condition("drifts", "hash_wrong or hash_missing or escrow_wrong or word_wrong or count_wrong"),
     Condition("change_due", "behind or late or blocked or refund_wrong or drifts"),
@@ -259,6 +272,8 @@ _OUTCOMES: Final = (
     Condition("quiet", "not change_due and not aml_hold and not hash_unknown and not stuck_in"),
     Condition("done_out", "not incoming and (released or refund_done)"),
     Condition("proven", "covered and (complete or done_out)"),
+    Condition("refunded_in_part", "incoming and settled and quiet and partly_back and not rest_unseen"),
+    Condition("refund_unseen", "incoming and refund_open and rest_unseen"),
     Condition("claims_nothing", "incoming or (not released and not releasing and not refunded_row)"),
     Condition(
         "nothing_owed",
@@ -280,5 +295,5 @@ _OUTCOMES: Final = (
 """What is left to say once it is known what came and what is due."""
 
 CONDITIONS: Final = (
-    *_SCOPE, *_TIMES, *_WORDS, *_PROVIDER, *_CHAIN, *_SHARED, *_ANSWERS, *_HOLDS, *_CHANGES, *_OUTCOMES,
+    *_SCOPE, *_TIMES, *_WORDS, *_PROVIDER, *_CHAIN, *_SHARED, *_DEAL, *_ANSWERS, *_HOLDS, *_CHANGES, *_OUTCOMES,
 )  # fmt: skip

@@ -16,6 +16,7 @@ from recon.verdicts.engine import Engine
 from recon.verdicts.keys import further_keys
 from recon.verdicts.links import ONE, Frame, claim_key, dust_below, is_true, shown_links
 from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
+from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, unexplained_outflows
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ BREAKS: Final[Schema] = {
     "external_id": "text", "tx_hash": "text", "tx_hash_raw": "text", "confirmations": "int", "safety_status": "text",
     "created_at": "int", "updated_at": "int", "expires_at": "int", "problem": "text", "claim_key": "text",
     "mode": "text", "received": "units", "received_final": "units", "valid_count": "int", "needed_count": "int",
-    "proof_tx": "text", "proof_log": "int", "proof_time": "int", "refund_tx": "text", "covered": "bool",
-    "by_word": "bool",
+    "proof_tx": "text", "proof_log": "int", "proof_time": "int", "refund_tx": "text", "back": "units",
+    "refund_count": "int", "paid_out_by": "text", "paying_out_by": "text", "covered": "bool", "by_word": "bool",
     "covered_by_chain": "bool", "covered_by_scan": "bool", "expired": "bool", "complete": "bool", "open": "bool",
     "aml_hold": "bool", "aml_blocked": "bool", "unfinal": "bool", "safety_hold": "bool", "unasked": "bool",
     "chain_blind": "bool", "hash_unanswered": "bool", "found": "int", "failed": "int", "not_found": "int",
@@ -59,6 +60,8 @@ LINKS: Final[Schema] = {
 
 COUNTS: Final[Schema] = {"verdict": "text", "provider": "text", "chain_id": "int", "rows": "int"}
 CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units", "rows": "int"}
+OUTFLOW_SCOPE: Final = "outflow"
+"""The scope of the coverage rows that say within which outgoing money was looked for on a chain."""
 OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
                     ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
 _PROVES_NEITHER: Final = tuple(
@@ -91,6 +94,9 @@ class Judgement:
         silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`BREAKS`; None
             where they were not wanted.
         orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
+        payout_wallets: Where proven payouts came from (:data:`recon.verdicts.outflows.PAYOUT_WALLETS`).
+        outflows: Outgoing money that no row explains (:data:`recon.verdicts.outflows.OUTFLOWS`), at most
+            :data:`ORPHANS_MAX`.
     """
 
     breaks: pa.Table
@@ -101,6 +107,8 @@ class Judgement:
     open_by_age: Mapping[str, int]
     orphan_transfers: pa.Table
     orphan_claims: pa.Table
+    payout_wallets: pa.Table
+    outflows: pa.Table
     silent: pa.Table | None = None
 
 
@@ -116,6 +124,9 @@ def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str
         provider_blind_until=_provider_blind_until(coverage, gaps, now_ms=now_ms),
         now_ms=now_ms,
         head_ms=_heads(scanned, now_ms=now_ms),
+        outflow_spans={
+            row["chain_id"]: (row["asked_from"], row["asked_to"]) for row in coverage if row["scope"] == OUTFLOW_SCOPE
+        },
     )
 
 
@@ -191,6 +202,8 @@ def judge(
         )
     own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
     shown = shown_links(own_pairs, matched.transfers)
+    wallets = engine.keep(payout_wallets(matched))
+    left = unexplained_outflows(tables, matched, wallets=wallets, spans=horizon.outflow_spans, policy=policy)
     return Judgement(
         breaks=engine.collect(
             _with_details(engine.keep(detailed), tables["payments"], matched.claims), BREAKS, order=["payment_id"]
@@ -202,6 +215,8 @@ def judge(
         open_by_age=_open_by_age(judged, engine),
         orphan_transfers=_orphan_transfers(tables, matched, engine, policy=policy),
         orphan_claims=_orphan_claims(tables, engine),
+        payout_wallets=engine.collect(wallets, PAYOUT_WALLETS, order=["chain_id", "wallet"]),
+        outflows=engine.collect(left.head(ORPHANS_MAX), OUTFLOWS, order=["chain_id", "tx_hash", "log_index"]),
         silent=silent,
     )
 

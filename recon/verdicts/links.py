@@ -353,6 +353,37 @@ def closest_wrong(suspects: Frame) -> Frame:
     )
 
 
+def completing_links(links: Frame, goals: Frame, *, carried: tuple[str, ...]) -> Frame:
+    """Per payment, the link that completes a sum: the first at which the amounts, in order of the chain, reach a goal.
+
+    Args:
+        links: Those whose amounts are summed, all of one payment on one chain.
+        goals: ``payment_id`` and the ``goal`` in base units; one that is not known is never reached.
+        carried: Columns of the link that are wanted besides ``payment_id`` and ``t_log``. ``needed_count`` is how many
+            it took.
+    """
+    keys = ["payment_id", "t_block", "t_log", *carried]
+    parts = links.select(*keys, "t_amount")
+    earlier = parts.select("payment_id", b_block=nw.col("t_block"), b_log=nw.col("t_log"), b_amount=nw.col("t_amount"))
+    not_later = (nw.col("b_block") < nw.col("t_block")) | (
+        (nw.col("b_block") == nw.col("t_block")) & (nw.col("b_log") <= nw.col("t_log"))
+    )
+    return (
+        parts.select(*keys)
+        .join(earlier, on="payment_id", how="inner")
+        .filter(not_later)
+        .with_columns(one=ONE)
+        .group_by(*keys)
+        .agg(nw.col("b_amount").sum().alias("so_far"), nw.col("one").sum().alias("needed_count"))
+        .join(goals, on="payment_id", how="inner")
+        .filter(is_true(nw.col("so_far") >= nw.col("goal")))
+        .with_columns(one=ONE)
+        .with_columns(place=nw.col("one").cum_sum().over("payment_id", order_by=["t_block", "t_log"]))
+        .filter(nw.col("place") == 1)
+        .select("payment_id", "needed_count", "t_log", *carried)
+    )
+
+
 def is_true(condition: nw.Expr) -> nw.Expr:
     """Whether a condition holds for certain: what is not known counts as no."""
     return condition.fill_null(value=False)

@@ -16,13 +16,14 @@ Columns have a prefix where a join could confuse them:
 
 ====== ================================================================================================
 ``t_`` a transfer's own
-``b_`` a transfer's that came before, in the running sum of a payment that several transfers cover
+``b_`` a transfer's that came before, in the running sum of several transfers
 ``e_`` the first deposit into an escrow, after which money that leaves it is a release
 ``m_`` what is wrong with the transfers that come closest to a payment's, 1 or 0
 ``x_`` what the chains said of a transaction that the row or its provider names, 1 or 0
 ``c_`` what a provider says, found by its own key of the payment
-``r_`` what a provider says, found by the payment's reference; of siblings, what a refund's row says
+``r_`` what a provider says, found by the payment's reference
 ``h_`` another row's that holds the same transfer
+``d_`` a deal's: sums over the rows of one buyer, order and offer
 ====== ================================================================================================
 """
 
@@ -34,14 +35,16 @@ from typing import Final
 
 import narwhals as nw
 
-from recon.core.model import COMPLETE, Policy
+from recon.core.model import Policy
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
+from recon.verdicts.deals import crowded_rows, deals_of, paid_sellers, refund_links, refund_sums
 from recon.verdicts.keys import further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
     ONE,
     Frame,
     Keep,
     closest_wrong,
+    completing_links,
     concat_links,
     indirect_marks,
     is_true,
@@ -72,12 +75,14 @@ class Horizon:
             shows nothing, is one of which the provider knows no money.
         head_ms: Time of the newest block seen, by chain: money that moved later cannot have been seen.
         now_ms: When the evidence was taken.
+        outflow_spans: From and until when outgoing money was looked for, by chain, UTC ms.
     """
 
     blind_until: Mapping[tuple[int, str], int]
     provider_blind_until: Mapping[str, int]
     now_ms: int
     head_ms: Mapping[int, int] = field(default_factory=dict)
+    outflow_spans: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +167,14 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     suspects = keep(
         suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"], further=topics)
     )
+    deals = deals_of(payments, tables, money=money, keep=keep)
+    refunds, refund_rows = refund_links(deals, direct, keep=keep)
+    sums = keep(refund_sums(payments, concat_links(direct, refunds), money=money))
     marks = _combined(
         closest_wrong(suspects),
         indirect_marks(direct),
-        _refund_transfers(payments, direct),
+        sums.drop("back"),
+        refund_rows,
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
         _never_asked(unsettled, tables["transactions"], tables["claim_txs"]),
         shared_hashes(payments, unsettled=unsettled, direct=direct),
@@ -174,13 +183,14 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         silent_keys,
         _repeated(with_further(real(payments), further, name="claim_key"), "claim_key", name="key_rows"),
         _repeated(with_further(real(payments), topics, name="topic"), "topic", name="topic_rows"),
-        *_siblings(_deals(payments, tables, keep=keep), money),
-    )
+        crowded_rows(deals),
+        paid_sellers(deals),
+    ).join(sums.select("payment_id", "back"), on="payment_id", how="left")
     return Matched(
         payments,
         money,
         keep(marks),
-        pairs=concat_links(direct, suspects),
+        pairs=concat_links(direct, suspects, refunds),
         transfers=tables["transfers"],
         claims=tables["claims"],
         topics=topics,
@@ -290,37 +300,18 @@ def _proofs(payments: Frame, direct: Frame) -> Frame:
         .filter(nw.col("one") > 1)
         .select("payment_id")
     )
-    parts = final.join(several, on="payment_id", how="inner").select(
-        "payment_id", "t_block", "t_log", "t_tx", "t_time", "t_amount", "t_fee_recipient"
+    parts = final.join(several, on="payment_id", how="inner").with_columns(
+        t_fee_recipient=nw.col("t_fee_recipient").fill_null("")
     )
-    earlier = parts.select("payment_id", b_block=nw.col("t_block"), b_log=nw.col("t_log"), b_amount=nw.col("t_amount"))
-    not_later = (nw.col("b_block") < nw.col("t_block")) | (
-        (nw.col("b_block") == nw.col("t_block")) & (nw.col("b_log") <= nw.col("t_log"))
-    )
-    keys = ["payment_id", "t_block", "t_log", "t_tx", "t_time", "t_fee_recipient"]
-    running = (
-        parts.with_columns(t_fee_recipient=nw.col("t_fee_recipient").fill_null(""))
-        .join(earlier, on="payment_id", how="inner")
-        .filter(not_later)
-        .with_columns(one=ONE)
-        .group_by(*keys)
-        .agg(nw.col("b_amount").sum().alias("so_far"), nw.col("one").sum().alias("needed_many"))
-    )
-    wanted = payments.select("payment_id", "covered_from_units")
-    return (
-        running.join(wanted, on="payment_id", how="inner")
-        .filter(is_true(nw.col("so_far") >= nw.col("covered_from_units")))
-        .with_columns(one=ONE)
-        .with_columns(place=nw.col("one").cum_sum().over("payment_id", order_by=["t_block", "t_log"]))
-        .filter(nw.col("place") == 1)
-        .select(
-            "payment_id",
-            "needed_many",
-            many_tx=nw.col("t_tx"),
-            many_log=nw.col("t_log"),
-            many_time=nw.col("t_time"),
-            many_fee_recipient=nw.col("t_fee_recipient"),
-        )
+    goals = payments.select("payment_id", goal=nw.col("covered_from_units"))
+    found = completing_links(parts, goals, carried=("t_tx", "t_time", "t_fee_recipient"))
+    return found.select(
+        "payment_id",
+        needed_many=nw.col("needed_count"),
+        many_tx=nw.col("t_tx"),
+        many_log=nw.col("t_log"),
+        many_time=nw.col("t_time"),
+        many_fee_recipient=nw.col("t_fee_recipient"),
     )
 
 
@@ -349,23 +340,6 @@ def _cover() -> dict[str, nw.Expr]:
         "proof_fee_recipient": proof("fee_recipient"),
         "own_hash_valid": is_true(nw.col("own_valid") > 0),
     }
-
-
-def _refund_transfers(payments: Frame, direct: Frame) -> Frame:
-    """Refunds on chain: that there are any, and by which transaction where they give the whole amount back."""
-    given_back = (
-        direct.filter(nw.col("is_refund") & nw.col("t_final"))
-        .with_columns(one=ONE)
-        .group_by("payment_id")
-        .agg(
-            nw.col("one").sum().alias("refund_count"),
-            nw.col("t_amount").sum().alias("back"),
-            nw.col("t_tx").max().alias("last_tx"),
-        )
-        .join(payments.select("payment_id", "covered_from_units"), on="payment_id", how="inner")
-    )
-    whole = is_true(nw.col("back") >= nw.col("covered_from_units"))
-    return given_back.select("payment_id", "refund_count", refund_log_tx=nw.when(whole).then(nw.col("last_tx")))
 
 
 def _recorded_hash(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
@@ -423,56 +397,6 @@ def _never_asked(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Fra
     )
 
 
-def _deals(payments: Frame, tables: Mapping[str, Frame], *, keep: Keep) -> Frame:
-    """Payments whose buyer, order and offer another payment has too; few, so the three ids need not be carried."""
-    named = [tables[name].select("payment_id", *_DEAL) for name in ("payments", "context")]
-    whole = nw.concat(named, how="vertical")
-    for column in _DEAL:
-        whole = whole.filter(~nw.col(column).is_null())
-    shared = (
-        whole.with_columns(one=ONE).group_by(*_DEAL).agg(nw.col("one").sum()).filter(nw.col("one") > 1).select(*_DEAL)
-    )
-    crowded = keep(whole.join(shared, on=list(_DEAL), how="inner"))
-    known = real(payments).select(
-        "payment_id", "direction", "status", "paid", "chain_id", "token", "covered_from_units", "in_window"
-    )
-    return keep(crowded.join(known, on="payment_id", how="inner"))
-
-
-def _siblings(deals: Frame, money: Frame) -> tuple[Frame, ...]:
-    """What other rows of the same buyer, order and offer say about a payment."""
-    seen = money.select("payment_id", "seen_any", "covered_by_chain", "proof_tx", "received_final")
-    whole = deals.join(seen, on="payment_id", how="inner")
-    # Nobody was asked about the money of a row outside the window, so there its own word counts.
-    said = ~nw.col("in_window") & nw.col("status").fill_null("").is_in(list(COMPLETE))
-    paid = nw.col("seen_any") | (nw.col("paid") > 0) | said
-    moneyed = whole.filter(paid & (nw.col("status").fill_null("") != "refunded"))
-    refunds = (
-        whole.filter((nw.col("direction") == "refund") & nw.col("covered_by_chain"))
-        .group_by(*_DEAL, "chain_id", "token")
-        .agg(nw.col("proof_tx").max(), nw.col("received_final").sum().alias("back"))
-        .rename({"chain_id": "r_chain", "token": "r_token"})
-    )
-    given_back = (
-        whole.filter(nw.col("direction") == "in")
-        .select("payment_id", *_DEAL, "chain_id", "token", "covered_from_units")
-        .join(refunds, on=list(_DEAL), how="inner")
-    )
-    all_of_it = is_true(
-        (nw.col("r_chain") == nw.col("chain_id"))
-        & (nw.col("r_token") == nw.col("token"))
-        & (nw.col("back") >= nw.col("covered_from_units"))
-    )
-    return (
-        _repeated(moneyed, *_DEAL, name="moneyed_rows"),
-        given_back.select(
-            "payment_id",
-            refund_rows=ONE,
-            refund_row_tx=nw.when(all_of_it).then(nw.col("proof_tx")),
-        ),
-    )
-
-
 def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
     """Payments that share a key with others of their direction, and how many they are."""
     by = [*keys, "direction"]
@@ -481,23 +405,21 @@ def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
     return narrow.join(crowds, on=by, how="inner").select("payment_id", name)
 
 
-_DEAL: Final = ("buyer_id", "order_id", "offer_id")
 _MARKS: Final = (
     "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", "x_success",
     "x_reverted", "x_pending", "x_not_found", "x_failed", *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
-    "moneyed_rows", "keys_open", "keys_failed",
+    "moneyed_rows", "keys_open", "keys_failed", "all_back", "refunds_elsewhere", "refunds_unread",
 )  # fmt: skip
-_HASH_MARKS: Final = ("refund_log_tx", "refund_row_tx")
-_TEXT_MARKS: Final = (*_HASH_MARKS, "rival_id")
+_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by")
 _SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")
 _MONEY: Final = (
     *_SUMS, "covered_by_chain", "covered", "seen_enough", "seen_any",
     "too_much", "needed_count", "proof_tx", "proof_log", "proof_time", "proof_fee_recipient", "own_hash_valid",
 )  # fmt: skip
 EVIDENCE: Final = (
-    *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_TEXT_MARKS, "in_window", "claim_key", "topic", "has_reference",
+    *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_TEXT_MARKS, "back", "in_window", "claim_key", "topic", "has_reference",
     "mode", "by_word", "claim_time", "covered_by_scan", "chain_is_read", "blind_elsewhere",
-    "head_time", "refund_tx", "reference_topic",
+    "head_time", "reference_topic",
 )  # fmt: skip
 """Every column of the evidence: what rules and conditions may rest on."""
 
@@ -526,6 +448,5 @@ def _closed(evidence: Frame) -> Frame:
     counts = (*_MARKS, "valid_count", "big_count", "unread_count", "needed_count")
     return evidence.with_columns(
         *[nw.col(name).fill_null(0).cast(nw.Int64).alias(name) for name in counts],
-        refund_tx=nw.coalesce(*_HASH_MARKS),
         reference_topic=nw.when(nw.col("has_reference")).then(nw.col("topic")),
     )

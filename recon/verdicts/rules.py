@@ -86,7 +86,7 @@ RULES: Final = (
     Rule(4, _V.SIMULATED_HASH, Tier.NEVER, when="simulated",
          sentence="The recorded hash is a simulation and proves nothing."),
     Rule(5, _V.COMPETING_PAYMENT, Tier.NEVER,
-         when="several_moneyed and (seen_any or provider_paid) and not status_refunded",
+         when="several_moneyed and (seen_any or provider_paid) and not (incoming and status_refunded)",
          sentence="Money is on more than one payment of this buyer, order and offer."),
     Rule(6, _V.DUPLICATE_PROVIDER_KEY, Tier.NEVER, when="key_shared",
          sentence="Another row claims the same provider object."),
@@ -101,7 +101,7 @@ RULES: Final = (
     Rule(11, _V.COORDINATOR_BLOCKED, Tier.REVIEW, when="blocked",
          sentence="The money is there, but no allowed step leads from status {status} and escrow {escrow} to paid."),
     Rule(12, _V.REFUND_DRIFT, Tier.REVIEW, when="refund_wrong",
-         sentence="Row and evidence disagree about a refund."),
+         sentence="Row and evidence disagree about a refund{went_back}."),
     Rule(13, _V.TX_HASH_MISMATCH, Tier.AUTO, when="hash_wrong",
          sentence="The recorded hash is not the transfer that proves the payment."),
     Rule(14, _V.MISSING_TX_HASH, Tier.AUTO, when="hash_missing",
@@ -120,6 +120,8 @@ RULES: Final = (
          sentence="The fee went to an address that is none of ours."),
     Rule(21, _V.PROVIDER_BEHIND, Tier.NEVER, when="covered and complete and provider_denies",
          sentence="The row is right and the provider says {provider_state}."),
+    Rule(44, _V.PARTLY_REFUNDED, Tier.BENIGN, when="refunded_in_part",
+         sentence="The payment is complete and a part of it was refunded{went_back}."),
     Rule(22, _V.IN_SYNC, Tier.BENIGN, when="equal",
          sentence="All sides agree."),
     Rule(23, _V.STUCK_PENDING, Tier.REVIEW, when="on_hold and held_too_long and open",
@@ -149,7 +151,8 @@ RULES: Final = (
     Rule(35, _V.LOOKUP_FAILED, Tier.NEVER,
          when="(undone and (unasked or hash_unanswered) and not unfinal) or hash_unknown",
          sentence="{who} gave no usable answer, and its answer could change the outcome."),
-    Rule(36, _V.UNPROVEN, Tier.NEVER, when="undone and ((chain_blind and not unfinal) or unmeasured or at_contract)",
+    Rule(36, _V.UNPROVEN, Tier.NEVER,
+         when="(undone and ((chain_blind and not unfinal) or unmeasured or at_contract)) or refund_unseen",
          sentence="{gap}"),
     Rule(37, _V.MISSING_REFERENCE, Tier.NEVER, when="undone and incoming and not has_key",
          sentence="The row lacks what the payment must be looked up by: {missing}."),
@@ -165,8 +168,11 @@ RULES: Final = (
          sentence="No money came before the payment expired."),
     Rule(43, _V.MISSING_LOCAL, Tier.REVIEW, when=None,
          sentence="No row of the whole collection knows this {what}."),
+    Rule(45, _V.UNEXPLAINED_OUTFLOW, Tier.NEVER, when=None,
+         sentence="{amount} {symbol} more went to {destination} than any row explains, in {where}."),
 )  # fmt: skip
-"""In the order in which verdicts are taken; ``missing_local`` is raised for what has no payment."""
+"""In the order in which verdicts are taken; ``missing_local`` and ``unexplained_outflow`` are raised for what has no
+payment. The next free number is 46."""
 
 RULE: Final[Mapping[Verdict, Rule]] = {rule.verdict: rule for rule in RULES}
 
@@ -180,16 +186,16 @@ def findings_of(mask: int, *, rules: RuleBook = RULE_BOOK) -> tuple[Verdict, ...
 
 
 def tier_of(
-    verdict: Verdict, *, direction: str, is_due: bool, by_word: bool = False, rules: RuleBook = RULE_BOOK
+    verdict: Verdict, *, direction: str, is_due: bool, needs_picking: bool = False, rules: RuleBook = RULE_BOOK
 ) -> Tier:
     """The tier of a verdict where it depends on the row.
 
-    Outgoing rows are never corrected without being picked, nor those that only a provider's word proves; an underpaid
-    row waits until it is due.
+    Outgoing rows are never corrected without being picked, nor are rows that only a provider's word proves or pay-ins
+    whose money went on (``needs_picking``); an underpaid row waits until it is due.
     """
     if verdict is Verdict.LOCAL_BEHIND and direction != "in":
         return Tier.REVIEW
-    if by_word and rules.by_verdict[verdict].tier is Tier.AUTO:
+    if needs_picking and rules.by_verdict[verdict].tier is Tier.AUTO:
         return Tier.REVIEW
     if verdict is Verdict.UNDERPAID and is_due:
         return Tier.REVIEW

@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "recon"
 COLUMNAR = (
-    "verdicts/links.py", "verdicts/keys.py", "verdicts/claims.py", "verdicts/match.py", "verdicts/conditions.py",
-    "verdicts/classify.py",
+    "verdicts/links.py", "verdicts/keys.py", "verdicts/claims.py", "verdicts/deals.py", "verdicts/outflows.py",
+    "verdicts/match.py", "verdicts/conditions.py", "verdicts/classify.py",
 )  # fmt: skip
 
 

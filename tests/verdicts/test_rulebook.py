@@ -27,7 +27,7 @@ class _Added(StrEnum):
 
 TWICE_SCREENED = cast("Verdict", _Added.TWICE_SCREENED)
 ROW = Rule(
-    44, TWICE_SCREENED, Tier.REVIEW, when="asks_twice and not gave_up",
+    60, TWICE_SCREENED, Tier.REVIEW, when="asks_twice and not gave_up",
     sentence="Screening asked twice about {expected} {symbol}.",
 )  # fmt: skip
 ASKS_TWICE = Condition("asks_twice", lambda safety_status: (safety_status == "again").fill_null(value=False))

@@ -184,6 +184,14 @@ SHARED: Final = if_incoming(
     ours="Freeze release of all payments that share it; decide by the buyer's proof which one it is.",
     outgoing="Send none of them again; decide by the provider's payout task which one it is.",
 )
+PAID_OUT: Final = (
+    "Release nothing and replay nothing: either could pay the seller twice. Have the owner of the row bring it to "
+    "where the deal stands."
+)
+SENT_OTHERWISE: Final = (
+    "Do not send the payout again: this transfer may be it. Compare it with the payout task at the provider and with "
+    "the wallet's transactions; if it is, have its hash stored by the row's owner."
+)
 WRONG_CHAIN: Final = astray("Operator review: never credit. Agree with the buyer on a refund on the chain it is on.")
 WRONG_TOKEN: Final = astray("Operator review: never credit a token that was not asked for.")
 WRONG_RECIPIENT: Final = astray(

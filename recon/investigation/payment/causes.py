@@ -110,6 +110,8 @@ def _verdict(*verdicts: V) -> Weigh:
 
 _ASK: Final = "Take the same inspection again when the source answers; nothing is concluded before that."
 
+_HASH_GONE: Final = (V.TX_REVERTED, V.REORGED, V.TX_NOT_FOUND, V.TX_HASH_MISMATCH)
+
 CAUSES: Final = (
     Cause("unreadable_row", "The stored row cannot be read.", _when(lambda f: f.verdict is V.MALFORMED_RECORD),
           (s.VERDICT,), "Have the row put right by its owner; nothing may be judged before.", "000 §3.8"),
@@ -143,11 +145,16 @@ CAUSES: Final = (
           _when(lambda f: not f.is_incoming and f.verdict in (V.LOCAL_BEHIND, V.COORDINATOR_BLOCKED)),
           (s.COVERED, s.ROW_STATE), a.unrecorded_release, "003 §2.4"),
     Cause("refund_disagrees", "Row and evidence disagree about a refund.", _verdict(V.REFUND_DRIFT),
-          (s.VERDICT, s.PROVIDER_SAYS), a.refund,
-          "003 §2.4"),
-    Cause("release_stuck", "A release or refund was started and nothing on chain shows it.", _verdict(V.STUCK_RELEASE),
-          (s.ROW_STATE, s.NO_MONEY, s.PROVIDER_SAYS),
-          a.release_again, "003 §2.4"),
+          (s.VERDICT, s.REFUNDED, s.PROVIDER_SAYS), a.refund, "003 §2.4"),
+    Cause("payout_sent_otherwise", "Another transfer of this amount went from the wallet to the payout's destination.",
+          _when(lambda f: bool(f.candidates), LIKELY),
+          (s.CANDIDATE, s.RECORDED, s.ROW_STATE, s.PROVIDER_SAYS), a.SENT_OTHERWISE, "003 §2.4"),
+    Cause("release_stuck", "A release or refund was started and nothing on chain shows it.",
+          lambda f: NONE if f.candidates else _verdict(V.STUCK_RELEASE)(f),
+          (s.ROW_STATE, s.NO_MONEY, s.PROVIDER_SAYS, s.NOT_AFRESH), a.release_again, "003 §2.4"),
+    Cause("payout_hash_gone", "The payout's recorded transaction failed, was replaced, or is not on the chain.",
+          lambda f: NONE if f.is_incoming or f.candidates else _verdict(*_HASH_GONE)(f),
+          (s.RECORDED_FATE, s.VALID_ELSEWHERE, s.NO_MONEY, s.NOT_AFRESH), a.recorded_hash, "003 §2.4"),
     Cause("aml_hold", "Sanction or AML screening holds the payment.", _when(lambda f: f.has(V.AML_BLOCKED)),
           (s.AML, s.COVERED, s.MONEY_SEEN), "Leave it to compliance; a hit is never cleared by a tool.", "000 §3.8"),
     Cause("too_few_confirmations", "The money is there and not deep enough yet.",
@@ -172,14 +179,14 @@ CAUSES: Final = (
           a.WRONG_RECIPIENT, "003 §2.10"),
     Cause("wrong_reference", "The money came with another reference, or past the proxy with none.",
           _stages((PROVEN, lambda f: f.verdict is V.REFERENCE_MISMATCH),
-                  (LIKELY, lambda f: not f.valid and bool(f.strays) and not f.is_gateway
+                  (LIKELY, lambda f: f.is_incoming and not f.valid and bool(f.strays) and not f.is_gateway
                    and not s.stray_elsewhere(f)),
                   (LIKELY, lambda f: not f.valid and f.verdict in (V.LOOKUP_FAILED, V.MISSING_REFERENCE)
                    and f.reference_story is not None)),
           (s.REFERENCE, s.WRONG_MONEY, s.STRAY, s.PROVIDER_DENIES),
           a.WRONG_REFERENCE, "request-network §2"),
     Cause("reverted_or_replaced", "The recorded transaction failed, was replaced, or is not on the chain.",
-          _verdict(V.TX_REVERTED, V.REORGED, V.TX_NOT_FOUND, V.TX_HASH_MISMATCH),
+          lambda f: _verdict(*_HASH_GONE)(f) if f.is_incoming else NONE,
           (s.RECORDED_FATE, s.VALID_ELSEWHERE, s.NO_MONEY),
           a.recorded_hash, "000 §3.4"),
     Cause("lifi_settlement", "A bridge (LiFi) settled it: the provider is right and there is no proxy log.",
@@ -228,6 +235,11 @@ CAUSES: Final = (
                   (LIKELY, s.came_late)),
           (s.LATE, s.ROW_STATE, s.COVERED), a.late,
           "003 §2.3"),
+    Cause("seller_already_paid", "The seller of this deal was paid, or is being paid, by another row.",
+          _when(lambda f: bool(f.is_incoming and (f.row["paid_out_by"] or f.row["paying_out_by"])
+                               and f.verdict is V.COORDINATOR_BLOCKED)),
+          (s.VERDICT, s.ROW_STATE, s.COVERED),
+          a.PAID_OUT, "003 §2.4"),
     Cause("closed_though_paid", "The money came in time, and from where the row stands no allowed step leads to paid.",
           _when(lambda f: f.is_incoming and f.verdict is V.COORDINATOR_BLOCKED), (s.ROW_STATE, s.COVERED),
           a.then_correct("Look at how the row came there (it was closed, or its escrow moved on)."),
@@ -296,6 +308,8 @@ CAUSES: Final = (
     Cause("only_the_provider_differs", "Row and chain agree; only the provider does not say so.",
           _when(lambda f: f.verdict is V.PROVIDER_BEHIND, LIKELY), (s.VERDICT, s.COVERED, s.PROVIDER_SAYS, s.GAPS),
           "Nothing to correct here. Ask the provider again, and have it put right there if it stays.", "000 §3.4"),
+    Cause("partly_refunded", "It is complete, and a part of it was refunded.", _verdict(V.PARTLY_REFUNDED),
+          (s.VERDICT, s.COVERED, s.REFUNDED), "Nothing to do.", "000 §3.8"),
     Cause("nothing_wrong", "All sides agree.",
           _when(lambda f: f.verdict is V.IN_SYNC and not s.is_closed_unpaid(f)),
           (s.VERDICT, s.COVERED), "Nothing to do.", "000 §3.8"),

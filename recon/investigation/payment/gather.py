@@ -424,7 +424,9 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
     failed: list[str] = []
     for chain in sources.chains if own or hashes else ():
         try:
-            readings.append(chain.read(question, progress=asking.progress))
+            reading = chain.read(question, progress=asking.progress)
+            readings.append(reading)
+            failed += _not_looked_for(reading, chain.chain_id)
         except SourceError as error:
             failed.append(f"plain transfers on chain {chain.chain_id} were not looked for: {error}")
     transfers = [row for row in _rows_of(readings, "transfers") if row["recipient"] in own or row["tx_hash"] in hashes]
@@ -436,6 +438,12 @@ def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name
         ),
     }
     return replace(dossier, tables=tables, not_asked=(*dossier.not_asked, *failed))
+
+
+def _not_looked_for(reading: Reading, chain_id: int) -> Iterator[str]:
+    for row in reading.coverage:
+        if row.scope == "erc20" and not row.complete:
+            yield f"plain transfers on chain {chain_id} were not all looked for: {row.problem}"
 
 
 def _own_addresses(dossier: Dossier, payment: Row, asking: Asking) -> set[str]:

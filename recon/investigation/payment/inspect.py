@@ -11,6 +11,7 @@ from recon.investigation.payment.dossier import Dossier, Judged, judge_dossier
 from recon.investigation.payment.facts import Facts
 from recon.investigation.payment.gather import Asking, gather_afresh, gather_from_snapshot
 from recon.investigation.payment.timeline import Event, timeline_of
+from recon.plans.changes import has_step
 
 if TYPE_CHECKING:
     from recon.core.registry import Registry
@@ -35,6 +36,12 @@ class Inspection:
     timeline: tuple[Event, ...] = ()
     causes: tuple[RankedCause, ...] = ()
     not_asked: tuple[str, ...] = ()
+
+    @property
+    def has_change(self) -> bool:
+        """Whether a plan would hold a correction of the row as it stands."""
+        judged = self.judged
+        return judged is not None and has_step(judged.finding, judged.row, policy=self.dossier.policy)
 
     @property
     def is_complete(self) -> bool:

@@ -97,6 +97,23 @@ class MoneyFacts:
         own = [row for row in found if row["recipient"] == self.payment["recipient"] and self._is_plausible(row)]
         return sorted(own, key=lambda row: (row["chain_id"] != self.payment["chain_id"], row["block_time"] or 0))
 
+    @cached_property
+    def candidates(self) -> list[Row]:
+        """For a payout without proof: transfers of its amount from its wallet to its destination since it was made.
+
+        Nothing says whose they are. Where the row names no wallet, any wallet will do.
+        """
+        own = self.payment
+        if own["direction"] == "in" or self.valid or own["expected_units"] is None:
+            return []
+        return [
+            row
+            for row in self.strays
+            if (row["chain_id"], row["token"]) == (own["chain_id"], own["token"])
+            and int(row["amount_units"]) == int(own["expected_units"])
+            and row["sender"] in (own["sender"] or row["sender"], None)
+        ]
+
     def _is_explained(self, key: tuple[int, str, int], row: Row) -> bool:
         """Whether a transfer is linked, an echo, another payment's, or of no token that is known."""
         if key in self._linked or not row["token_known"] or not row["amount_units"]:

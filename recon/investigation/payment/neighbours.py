@@ -56,6 +56,7 @@ def find_neighbours(
     near: list[str] = []
     try:
         near += _with_same_key(own, sources)
+        near += [row["payment_id"] for row in around.order(own) if _is_same_purchase(row, own)]
         for row in around.time(own["created_at"]):
             if row["reference_topic"]:
                 found.by_topic.setdefault(row["reference_topic"], row["payment_id"])
@@ -78,6 +79,12 @@ class _Around:
     def rows(self, batch: Iterable[Mapping[str, Any]]) -> list[Row]:
         """Documents as rows."""
         return _rows(batch, self.sources, policy=self.policy, registry=self.registry)
+
+    def order(self, own: Row) -> Iterator[Row]:
+        """The payments of an order, whenever they were made: a refund may come weeks later."""
+        if own["order_id"]:
+            found = self.sources.store.find_claimants("order_id", [own["order_id"]])
+            yield from self.rows([document for _, document in found])
 
     def time(self, created_ms: int | None) -> Iterator[Row]:
         """The payments made within :data:`RELATED_DAYS` of a time; none where the time is not known."""

@@ -1,18 +1,22 @@
 """List releases, refunds and payouts since a time, unusual ones first (003 §2.6).
 
 This serves the review after an admin account was compromised: where the money went, what proves it, who approved it. A
-new destination, an amount far above the usual, and a missing approver or proof make a row unusual.
+new destination, an amount far above the usual, and a missing approver or proof make a row unusual. So does a verdict
+that is a break, and money that went to its destination and that no row explains; such money is listed by itself, too.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from statistics import median_low
 from typing import TYPE_CHECKING, Any, Final
 
+from recon.core.model import Finding, Tier, Verdict
 from recon.core.money import format_units
 from recon.investigation.payment.dossier import Row
 from recon.investigation.payment.gather import Asking
@@ -62,13 +66,19 @@ class _Usual:
 
 
 def list_outgoing(
-    sources: SourceSet, *, since: datetime, asking: Asking, known_since: datetime | None = None
+    sources: SourceSet,
+    *,
+    since: datetime,
+    asking: Asking,
+    known_since: datetime | None = None,
+    judged: Sequence[Finding] = (),
 ) -> tuple[Outgoing, ...]:
     """List what went out since a time, unusual values first, then by amount and id.
 
     Args:
         since: What was changed at or after this time is listed.
         known_since: How far back destinations count as known; everything before ``since`` unless given.
+        judged: Findings of a plan over what was changed since; see :func:`judge_outgoing`.
 
     Raises:
         SourceError: The payments cannot be read.
@@ -78,8 +88,87 @@ def list_outgoing(
         history.add(row, document)
     approvers = {row["payment_id"]: tuple(_approvers(document, sources.fields)) for row, document in history.listed}
     usual = history.usual(names_approvers=any(approvers.values()))
-    found = [_outgoing(row, approvers[row["payment_id"]], usual) for row, _ in history.listed]
+    told = _Told.of(judged)
+    found = [_outgoing(row, approvers[row["payment_id"]], usual, told) for row, _ in history.listed]
+    oldest_s = (asking.now - since).total_seconds()
+    found += [_lost(each, now=asking.now) for each in told.outflows if (each.age_s or 0) <= oldest_s]
     return tuple(sorted(found, key=lambda each: (-len(each.unusual), -(each.units or 0), each.payment_id)))
+
+
+def judge_outgoing(sources: SourceSet, *, since: datetime, asking: Asking) -> tuple[Finding, ...]:
+    """The findings of a plan over everything that was changed since a time.
+
+    Raises:
+        SourceError: A source is not the one that was meant, or the payments cannot be read.
+    """
+    from recon.plans.make import make_plan
+    from recon.snapshots.take import take_snapshot
+
+    with tempfile.TemporaryDirectory(prefix="recon-outgoing-") as folder:
+        snapshot = take_snapshot(
+            sources,
+            selection=Selection(from_at=since, date_field="updated"),
+            policy=asking.policy,
+            registry=asking.registry,
+            now=asking.now,
+            out=Path(folder) / "snapshot",
+            progress=asking.progress,
+        )
+        return make_plan(snapshot, policy=asking.policy, registry=asking.registry).findings
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a plan says: breaks by payment, and outgoing money that no row explains, also by where it went."""
+
+    breaks: Mapping[str, Finding]
+    outflows: tuple[Finding, ...]
+    places: Mapping[tuple[int | None, str | None, str], tuple[Finding, ...]]
+
+    @classmethod
+    def of(cls, judged: Sequence[Finding]) -> _Told:
+        """Sort findings."""
+        outflows = tuple(each for each in judged if each.verdict is Verdict.UNEXPLAINED_OUTFLOW)
+        places: dict[tuple[int | None, str | None, str], tuple[Finding, ...]] = defaultdict(tuple)
+        for each in outflows:
+            places[each.chain_id, each.token, _destination(each)] += (each,)
+        quiet = (Tier.BENIGN, Tier.WAIT)
+        return cls({each.payment_id: each for each in judged if each.tier not in quiet}, outflows, places)
+
+    def reasons(self, row: Row) -> Iterator[str]:
+        """Why a row is unusual by what the plan says."""
+        own = self.breaks.get(row["payment_id"])
+        if own is not None:
+            yield f"{own.verdict}: {own.reason}"
+        if row["direction"] != "in":
+            for each in self.places.get((row["chain_id"], row["token"], row["recipient"] or ""), ()):
+                yield f"{each.verdict}: {each.reason}"
+
+
+def _destination(finding: Finding) -> str:
+    """Where unexplained money went, as its evidence says."""
+    return next((text.removeprefix("to ") for text in finding.evidence if text.startswith("to ")), "")
+
+
+def _lost(finding: Finding, *, now: datetime) -> Outgoing:
+    """Outgoing money without a row, as one line of the list."""
+    amount = "?"
+    if finding.decimals is not None:
+        amount = f"{format_units(finding.value_units, decimals=finding.decimals)} {finding.symbol or '?'}"
+    return Outgoing(
+        payment_id=finding.payment_id,
+        direction="out",
+        provider=finding.provider or "none",
+        status="no row",
+        escrow_state="none",
+        amount=amount,
+        units=finding.value_units,
+        destination=_destination(finding) or "none stored",
+        proof=finding.payment_id.split(":")[2],
+        approvers=(),
+        at_ms=round(now.timestamp() * 1000) - 1000 * (finding.age_s or 0),
+        unusual=(f"{finding.verdict}: {finding.reason}",),
+    )
 
 
 @dataclass(slots=True)
@@ -126,7 +215,7 @@ def _is_outgoing(row: Row) -> bool:
     return row["direction"] in ("out", "refund") or moved
 
 
-def _outgoing(row: Row, approvers: tuple[tuple[str, str], ...], usual: _Usual) -> Outgoing:
+def _outgoing(row: Row, approvers: tuple[tuple[str, str], ...], usual: _Usual, told: _Told) -> Outgoing:
     units = None if row["expected_units"] is None else int(row["expected_units"])
     destination = row["sender"] if row["direction"] == "in" else row["recipient"]
     return Outgoing(
@@ -142,6 +231,7 @@ def _outgoing(row: Row, approvers: tuple[tuple[str, str], ...], usual: _Usual) -
         approvers=approvers,
         at_ms=row["updated_at"] or row["created_at"],
         unusual=(
+            *told.reasons(row),
             *_row_reasons(row),
             *_amount_reasons(row, units, usual),
             *_proof_reasons(row),

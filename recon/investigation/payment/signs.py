@@ -146,8 +146,21 @@ def _paid_text(f: Facts) -> str:
     return f"final and valid on chain: {f.amount(f.row['received_final'])}{proof}"
 
 
+def _refund_text(f: Facts) -> str:
+    hashes = dict.fromkeys(link["t_tx"] for link in f.judged.links if link["is_refund"] and link["t_final"])
+    return f"{f.amount(f.row['back'])} of {f.amount(f.row['expected_units'])} went back in {', '.join(hashes)}"
+
+
 def _has_twin(f: Facts) -> bool:
     return bool(f.twin_claims)
+
+
+def _candidate_text(f: Facts) -> str:
+    more = f", and {len(f.candidates) - 1} more" if len(f.candidates) > 1 else ""
+    row = f.candidates[0]
+    wallet = "the row's own wallet" if f.payment["sender"] else "a wallet that the row does not name"
+    at = ms_text(row["block_time"])
+    return f"candidate: from {wallet} {row['sender']} at {at}, {transfer_text(f, row)}{more}; no row records it"
 
 
 VERDICT: Final = Sign(lambda f: True, lambda f: f.judged.finding.reason)
@@ -204,6 +217,7 @@ STRAY: Final = Sign(
     lambda f: bool(f.strays),
     lambda f: "money of this size reached its recipient without its reference: " + transfer_text(f, f.strays[0]),
 )
+CANDIDATE: Final = Sign(lambda f: bool(f.candidates), _candidate_text)
 STRAY_AGAINST: Final = Sign(STRAY.holds, STRAY.says, speaks_for=False)
 AT_FORWARDER: Final = Sign(
     lambda f: bool(f.at_forwarder), lambda f: "at the forwarder: " + transfer_text(f, f.at_forwarder[0])
@@ -269,6 +283,7 @@ FEE_ONLY: Final = Sign(
     lambda f: "SHKeeper adds its fee to what the payer is asked for, so part of it may be the fee",
     speaks_for=False,
 )
+REFUNDED: Final = Sign(lambda f: bool(f.row["refund_count"]), _refund_text)
 PART: Final = Sign(lambda f: bool(f.valid), _part_text)
 EXPIRES: Final = Sign(
     lambda f: f.row["expires_at"] is not None,

@@ -302,7 +302,7 @@ def judge_mismatch_rate(case: GateCase) -> Gate:
     mine = [item for item in run.findings if item.provider == case.provider and item.verdict not in NOT_JUDGED]
     broken = [item for item in mine if item.tier not in (Tier.BENIGN, Tier.WAIT)]
     # What only the provider knows is no row of ours, yet it is a mismatch, so it counts on both sides.
-    samples += sum(item.verdict is Verdict.MISSING_LOCAL for item in mine)
+    samples += sum(item.verdict in (Verdict.MISSING_LOCAL, Verdict.UNEXPLAINED_OUTFLOW) for item in mine)
     measured = f"{len(broken)} of {samples} in plan {run.digest[:12]}"
     evidence = _last([f"{item.verdict} of {item.payment_id}" for item in broken])
     if len(broken) * PPM >= limit * samples > 0:

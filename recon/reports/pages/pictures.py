@@ -29,7 +29,8 @@ _FINE_MS: Final = (1_000, 5_000, *_STEPS_MS)
 _QUIET: Final = frozenset(
     verdict.value
     for verdict in (
-        Verdict.IN_SYNC, Verdict.IN_TRANSIT, Verdict.ABANDONED, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE
+        Verdict.IN_SYNC, Verdict.PARTLY_REFUNDED, Verdict.IN_TRANSIT, Verdict.ABANDONED, Verdict.TEST_PAYMENT,
+        Verdict.OUT_OF_SCOPE,
     )
 )  # fmt: skip
 _FLOW_MAX: Final = 8

@@ -35,7 +35,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
         Fact("amount", "amount due", value, "amount"),
         Fact("provider", "provider", f"{finding.provider} on chain {finding.chain_id}"),
         Fact("verdict", "verdict", str(finding.verdict), "verdict"),
-        Fact("tier", "may be changed", f"{finding.tier}: {TIER_TEXT[finding.tier]}", "tier"),
+        Fact("tier", "may be changed", _may_be_changed(found), "tier"),
         Fact("reason", "because", finding.reason),
         Fact("findings", "everything that shows", " ".join(finding.findings)),
         Fact("age", "age", "" if finding.age_s is None else str(finding.age_s), "age"),
@@ -57,13 +57,22 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
     ]
     if related:
         tables.append(_lines("known_by", "How it was found, and what else knows it", dossier.found_by, empty="-"))
-    return Report("inspection", f"Payment {finding.payment_id}", tuple(facts), tuple(tables), _steps(finding))
+    return Report("inspection", f"Payment {finding.payment_id}", tuple(facts), tuple(tables), _steps(found, finding))
 
 
-def _steps(finding: Finding) -> tuple[str, ...]:
+def _may_be_changed(found: Inspection) -> str:
+    """The tier in words, and that there is nothing to pick where no correction fits the row."""
+    assert found.judged is not None
+    tier = found.judged.finding.tier
+    if tier is Tier.REVIEW and not found.has_change:
+        return f"{tier}: for a person to settle; no correction fits the row as it stands"
+    return f"{tier}: {TIER_TEXT[tier]}"
+
+
+def _steps(found: Inspection, finding: Finding) -> tuple[str, ...]:
     name = shell_word(finding.payment_id)
     steps = [f"Nothing has changed. To keep this as evidence: recon case {name} --out case.json"]
-    if finding.tier in (Tier.AUTO, Tier.REVIEW):
+    if finding.tier in (Tier.AUTO, Tier.REVIEW) and found.has_change:
         steps.append(f"To see what a correction would write: recon plan --id {name}")
     return tuple(steps)
 

@@ -366,7 +366,8 @@ def _split_table(plan: Plan, name: str, label: str) -> Table:
     rows = []
     for part, split in sorted((plan.summary.get(name) or {}).items()):
         unproven = sum(int(split.get(verdict, 0)) for verdict in (Verdict.UNPROVEN, Verdict.LOOKUP_FAILED))
-        counts = (sum(map(int, split.values())), int(split.get(Verdict.IN_SYNC, 0)), breaks[part], unproven)
+        matched = sum(int(split.get(verdict, 0)) for verdict in (Verdict.IN_SYNC, Verdict.PARTLY_REFUNDED))
+        counts = (sum(map(int, split.values())), matched, breaks[part], unproven)
         rows.append((part if label == "provider" else _chain_name(part), *map(str, counts)))
     columns = (Column(label, label), Column("payments", "payments", "count"), Column("in_sync", "in sync", "count"),
                Column("breaks", "breaks", "count"), Column("unproven", "not provable", "count"))  # fmt: skip

@@ -245,12 +245,13 @@ class EvmChain:
         Raises:
             WrongSourceError: An endpoint serves another chain; nothing that it said is used.
         """
-        wanted = (*question.recipients, *self.settings.merchant_recipients)
+        merchants = () if question.senders else self.settings.merchant_recipients
         plan = ReadingPlan(
             facts=self.facts,
             source=self.source,
             question=question,
-            recipients=() if question.receipts_only else _addresses(wanted),
+            recipients=() if question.receipts_only else _addresses((*question.recipients, *merchants)),
+            senders=_addresses(question.senders),
             tokens=_addresses(question.tokens),
             tx_hashes=tuple(sorted({h for text in question.tx_hashes if (h := normalise_tx_hash(text))})),
             kinds={emitter.address: emitter.kind for emitter in self.registry.emitters_of(self.chain_id)},

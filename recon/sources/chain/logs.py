@@ -223,6 +223,7 @@ class Expectation:
         kinds: Kind by emitter address. For proxy logs only these emitters were asked for, unless ``any_emitter``.
         known_tokens: Tokens that the registry knows on this chain.
         recipients: ERC-20 recipients that were asked for; None for any.
+        senders: ERC-20 senders that were asked for; None for any.
         tokens: ERC-20 contracts that were asked for; None for any.
         from_block, to_block: The range asked for, both included.
         any_emitter: Receipts hold whatever the transaction did, so no emitter is wrong.
@@ -234,6 +235,7 @@ class Expectation:
     from_block: int
     to_block: int
     recipients: frozenset[str] | None = None
+    senders: frozenset[str] | None = None
     tokens: frozenset[str] | None = None
     any_emitter: bool = False
 
@@ -397,11 +399,14 @@ def _erc20_columns(
     recipient = address_array(hex_bytes(topics[2], 66, what="topic"), 0, what="recipient")
     if expect.recipients is not None and not _all_in(recipient, expect.recipients):
         raise OddError("a log has a recipient that was not asked for")
+    sender = address_array(hex_bytes(topics[1], 66, what="topic"), 0, what="sender")
+    if expect.senders is not None and not _all_in(sender, expect.senders):
+        raise OddError("a log has a sender that was not asked for")
     amount, amount_text = amount_arrays(hex_bytes([log.data for log in logs], 66, what="data"), 0)
     return {
         "kind": pa.repeat(pa.scalar("erc20"), len(logs)),
         "token": emitter,
-        "sender": address_array(hex_bytes(topics[1], 66, what="topic"), 0, what="sender"),
+        "sender": sender,
         "recipient": recipient,
         "amount_units": amount,
         "amount_text": amount_text,

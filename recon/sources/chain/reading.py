@@ -35,6 +35,7 @@ class ReadingPlan:
     source: str
     question: ChainQuestion
     recipients: tuple[str, ...]
+    senders: tuple[str, ...]
     tokens: tuple[str, ...]
     tx_hashes: tuple[str, ...]
     kinds: Mapping[str, str]
@@ -57,7 +58,10 @@ class ReadingPlan:
             found.append(
                 LogQuery("proxy", TRANSFER_WITH_REFERENCE_AND_FEE, expect, addresses=tuple(sorted(self.kinds)))
             )
-        if self.recipients:
+        if self.senders:
+            expect = Expectation(True, self.kinds, self.known_tokens, 0, INT64_MAX)
+            found.append(LogQuery("erc20", ERC20_TRANSFER, expect, addresses=self.tokens, senders=self.senders))
+        elif self.recipients:
             expect = Expectation(True, self.kinds, self.known_tokens, 0, INT64_MAX)
             found.append(LogQuery("erc20", ERC20_TRANSFER, expect, addresses=self.tokens, recipients=self.recipients))
         return found
@@ -88,7 +92,7 @@ def read_chain(pool: Pool, plan: ReadingPlan, *, progress: Progress) -> Reading:
     try:
         head = pool.current().head
         assert head is not None
-        floor = 0 if plan.recipients else plan.created_block
+        floor = 0 if plan.recipients or plan.senders else plan.created_block
         # A head below the contracts' creation is a test chain, which the registry does not describe.
         start = head
         if not plan.question.receipts_only:
@@ -181,7 +185,7 @@ class _Reader:
                 return self.walker.peek(other, query, lo=lo, hi=hi)
         blocks = try_blocks(self.pool, {lo, (lo + hi) // 2, hi}, batch_max=self.plan.batch_max)
         for block in blocks.values():
-            either = query.addresses or [f"0x{recipient[2:]:0>64}" for recipient in query.recipients]
+            either = query.addresses or query.words
             if any(bloom_may_hold(block.bloom, query.topic, item) for item in either):
                 found = self.walker.peek(live, query, lo=block.number, hi=block.number)
                 if found is not None and found.num_rows:

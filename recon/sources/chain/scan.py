@@ -48,19 +48,28 @@ FAILURES_MAX: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Which logs: ``addresses`` empty means any contract, ``recipients`` empty means any second indexed address."""
+    """Which logs: ``addresses`` empty means any contract, ``recipients`` empty means any second indexed address.
+
+    With ``senders`` it is the first indexed address that is asked for.
+    """
 
     scope: str
     topic: str
     expect: Expectation
     addresses: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """The addresses that are asked for, as the topics of a log hold them."""
+        return ["0x" + "0" * 24 + address[2:] for address in self.senders or self.recipients]
 
     def params(self, lo: int, hi: int) -> list[object]:
         """The parameters of ``eth_getLogs``: numbers only, never a tag, and no topic that says nothing."""
         topics: list[object] = [self.topic]
-        if self.recipients:
-            topics += [None, ["0x" + "0" * 24 + recipient[2:] for recipient in self.recipients]]
+        if self.words:
+            topics += [self.words] if self.senders else [None, self.words]
         question: dict[str, object] = {"fromBlock": hex(lo), "toBlock": hex(hi), "topics": topics}
         if self.addresses:
             question["address"] = list(self.addresses)
@@ -69,14 +78,17 @@ class LogQuery:
     def parts(self, size: int) -> Iterator[LogQuery]:
         """The same question in pieces whose lists are no longer than ``size``."""
         for addresses in _chunks(self.addresses, size):
-            for recipients in _chunks(self.recipients, size):
-                yield replace(self, addresses=addresses, recipients=recipients)
+            for senders in _chunks(self.senders, size):
+                for recipients in _chunks(self.recipients, size):
+                    yield replace(self, addresses=addresses, recipients=recipients, senders=senders)
 
     def wants(self, log: RawLog) -> bool:
         """Whether a log taken from a receipt is one that this query asks for."""
         topics = [topic.lower() for topic in log.topics]
         if topics[:1] != [self.topic] or (self.addresses and log.address.lower() not in self.addresses):
             return False
+        if self.senders:
+            return len(topics) > 2 and "0x" + topics[1][26:] in self.senders
         return not self.recipients or (len(topics) > 2 and "0x" + topics[2][26:] in self.recipients)
 
 
@@ -391,7 +403,7 @@ class Walker:
             try:
                 logs = live.client.call("eth_getLogs", part.params(lo, hi), decoder=LOGS_ANSWER)
             except RpcError as error:
-                longest = max(len(part.addresses), len(part.recipients))
+                longest = max(len(part.addresses), len(part.recipients), len(part.senders))
                 if error.complaint.fault is not Fault.LIST or longest < 2:
                     raise
                 live.list_max = longest // 2
@@ -440,6 +452,8 @@ class Walker:
         expect = replace(query.expect, from_block=lo, to_block=hi)
         if query.recipients:
             expect = replace(expect, recipients=frozenset(query.recipients))
+        if query.senders:
+            expect = replace(expect, senders=frozenset(query.senders))
         if query.addresses and expect.erc20:
             expect = replace(expect, tokens=frozenset(query.addresses))
         return decode_page(logs, expect)

@@ -116,6 +116,25 @@ def at_forwarder() -> Scene:
     return made
 
 
+def with_unknown_hash(plant: str) -> Scene:
+    """A payout whose recorded hash no chain knows, and of which the gateway names no transaction."""
+    made = scene(plant, rail="shkeeper")
+    blockchain = {**made.document.get("blockchain", {}), "transactionHash": "0x" + "9e" * 32}
+    blockchain.pop("sender", None)
+    made.document["blockchain"] = blockchain
+    made.invoices = [each for each in made.invoices if "transaction" not in each]
+    for each in made.invoices:
+        if "payout" in each:
+            each["payout"] |= {"status": "IN_PROGRESS", "txid": None}
+    return made
+
+
+def paid_out_elsewhere() -> Scene:
+    """The pay-in of a deal whose seller another row paid."""
+    made = [scene("pending_though_paid_out", seed=seed) for seed in range(1, 9)]
+    return next(each for each in made if each.document.get("direction", "in") == "in")
+
+
 SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "never paid": ("never_paid", untouched("abandoned")),
     "not paid yet": ("never_paid", untouched("in_transit")),
@@ -177,6 +196,10 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "unreadable row": ("unreadable_row", untouched("malformed_amount_text")),
     "test payment": ("test_payment", untouched("test_provider")),
     "somebody else's rail": ("out_of_scope", untouched("other_provider")),
+    "another transfer may be the payout": ("payout_sent_otherwise", lambda: with_unknown_hash("released_on_chain")),
+    "a payout's hash is gone": ("payout_hash_gone", lambda: with_unknown_hash("release_stuck")),
+    "the seller was paid by another row": ("seller_already_paid", paid_out_elsewhere),
+    "refunded in part": ("partly_refunded", untouched("refunded_in_part")),
     "release just started": ("not_due_yet", untouched("release_just_started")),
     "all well": ("nothing_wrong", untouched("completed")),
 }

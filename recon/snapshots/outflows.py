@@ -1,0 +1,303 @@
+"""Money that left a payout wallet since the evidence begins, read before anyone says that no row explains it.
+
+The first judgement says which wallets proven payouts came from; their outgoing transfers are read from then on, and
+with them the transactions that a provider lists as outgoing and that no row of the window records. Whatever row of the
+whole collection records one of them, or owns an address in them, is fetched as context: it may explain them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from recon.core.errors import SourceError
+from recon.core.tables import table_of
+from recon.sources.interface import ChainQuestion, ChainSource, Coverage, DocumentStore, Progress, Reading, Selection
+from recon.verdicts.judge import OUTFLOW_SCOPE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from recon.core.model import Policy
+    from recon.snapshots.sealed import SnapshotWriter
+    from recon.verdicts.judge import Judgement
+
+LISTED_MAX: Final = 2_000
+"""Most transactions of a chain, listed as outgoing by a provider and recorded by no row, that one run looks up."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outflows:
+    """What was read of outgoing money.
+
+    Args:
+        moved: Transfers out of the wallets that the first reading does not have; None where nobody looked.
+        looked_up: Readings of the listed transactions; they replace what the first reading says of them.
+        coverage: One row of :data:`recon.verdicts.judge.OUTFLOW_SCOPE` for each chain that was asked.
+        open_rows: What no row of the window explains at first sight: ``tx_hash``, ``sender``, ``recipient``.
+        topics: By transaction of these, the references in it that no row of the window has.
+    """
+
+    moved: pa.Table | None
+    looked_up: tuple[Reading, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    open_rows: tuple[Row, ...] = ()
+    topics: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def hashes(self) -> list[str]:
+        """Every transaction in what is open."""
+        return sorted({row["tx_hash"] for row in self.open_rows})
+
+    def topics_besides(self, known: set[str]) -> set[str]:
+        """The references in what is open, less those in transactions that are known."""
+        return {topic for tx_hash, each in self.topics.items() if tx_hash not in known for topic in each}
+
+    def addresses(self) -> list[str]:
+        """Every address in what is open."""
+        return sorted({row[name] for row in self.open_rows for name in ("sender", "recipient") if row[name]})
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What one chain is asked."""
+
+    wallets: set[str] = field(default_factory=set)
+    listed: list[str] = field(default_factory=list)
+    problem: str | None = None
+
+
+NO_OUTFLOWS: Final = Outflows(None)
+"""Where nobody looks for outgoing money."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutflowReader:
+    """Reads what left payout wallets.
+
+    Args:
+        span: From and until when money that left is looked at, UTC ms.
+        now_ms: When the evidence is taken.
+    """
+
+    chains: Sequence[ChainSource]
+    policy: Policy
+    span: tuple[int, int]
+    now_ms: int
+    progress: Progress
+
+    def read(self, writer: SnapshotWriter, judgement: Judgement) -> Outflows:
+        """What left the wallets within the span, and the listed transactions that no row records."""
+        asked = self._asked(writer, judgement)
+        scanned: list[Reading] = []
+        looked_up: list[Reading] = []
+        coverage = []
+        for chain in self.chains:
+            if chain.chain_id in asked:
+                of_chain = asked[chain.chain_id]
+                readings = list(self._readings(chain, of_chain))
+                coverage.append(_account(chain.chain_id, readings, span=self.span, problem=of_chain.problem))
+                for reading, is_scan in readings:
+                    (scanned if is_scan else looked_up).append(reading)
+        moved = _new(writer, scanned)
+        wallets = {(chain_id, wallet) for chain_id, each in asked.items() for wallet in each.wallets}
+        rows, topics = _open(writer, [moved, *_transfers(looked_up)], wallets=wallets, span=self.span)
+        return Outflows(moved, tuple(looked_up), tuple(coverage), rows, topics)
+
+    def _asked(self, writer: SnapshotWriter, judgement: Judgement) -> dict[int, _Asked]:
+        """What is asked of which chain."""
+        asked: dict[int, _Asked] = defaultdict(_Asked)
+        for row in judgement.payout_wallets.to_pylist():
+            asked[row["chain_id"]].wallets.add(row["wallet"])
+        for chain in self.chains if self.policy.payout_wallets else ():
+            asked[chain.chain_id].wallets.update(self.policy.payout_wallets)
+        for chain_id, listed in _listed(writer):
+            of_chain = asked[chain_id]
+            if len(of_chain.listed) < LISTED_MAX:
+                of_chain.listed.append(listed)
+            else:
+                of_chain.problem = f"more than {LISTED_MAX} listed transactions; the others were not looked up"
+        return asked
+
+    def _readings(self, chain: ChainSource, asked: _Asked) -> Iterator[tuple[Reading, bool]]:
+        """What left the wallets of a chain (True), and its listed transactions; a chain that breaks off says so."""
+        questions = []
+        if asked.wallets:
+            wallets = tuple(sorted(asked.wallets))
+            questions.append(ChainQuestion(from_ms=self.span[0], senders=wallets, proxies=False))
+        if asked.listed:
+            questions.append(ChainQuestion(from_ms=self.now_ms, tx_hashes=tuple(asked.listed), proxies=False))
+        for question in questions:
+            is_scan = bool(question.senders)
+            try:
+                yield chain.read(question, progress=self.progress), is_scan
+            except SourceError as error:
+                scope = "erc20" if is_scan else "receipts"
+                row = Coverage(f"chain:{chain.chain_id}", scope, complete=False, problem=str(error))
+                yield Reading(coverage=(row,)), is_scan
+
+
+def _listed(writer: SnapshotWriter) -> Iterator[tuple[int, str]]:
+    """Chain and hash of the transactions that a provider lists as outgoing, and that no row of the window records."""
+    import duckdb
+
+    connection = duckdb.connect()
+    for name in ("claims", "claim_txs", "payments"):
+        connection.read_parquet(str(writer.file(name))).create_view(name)
+    found = connection.execute(_LISTED).fetchall()
+    connection.close()
+    yield from found
+
+
+_LISTED: Final = """
+    select distinct chain_id, tx_hash
+    from claim_txs semi join (
+        select provider, claim_id from claims
+        where object = 'payout' and outcome = 'found'
+        and external_id is null and request_id is null and reference is null
+    ) using (provider, claim_id)
+    where chain_id is not null and tx_hash is not null
+    and tx_hash not in (select tx_hash from payments where tx_hash is not null)
+    order by all
+"""
+
+
+def _account(
+    chain_id: int, readings: Sequence[tuple[Reading, bool]], *, span: tuple[int, int], problem: str | None
+) -> Coverage:
+    """One coverage row for all that was asked of a chain about outgoing money."""
+    wanted = {True: "erc20", False: "receipts"}
+    rows = [row for reading, is_scan in readings for row in reading.coverage if row.scope == wanted[is_scan]]
+    problems = [row.problem or "it was not read completely" for row in rows if not row.complete]
+    said = "; ".join(dict.fromkeys([*problems, *([problem] if problem else [])])) or None
+    return Coverage(
+        f"chain:{chain_id}",
+        OUTFLOW_SCOPE,
+        complete=said is None,
+        chain_id=chain_id,
+        asked_from=span[0],
+        asked_to=span[1],
+        calls=sum(row.calls for row in rows),
+        wire_bytes=sum(row.wire_bytes for row in rows),
+        items=sum(row.items for row in rows),
+        problem=said,
+    )
+
+
+def _transfers(readings: Sequence[Reading]) -> list[pa.Table]:
+    return [reading.tables["transfers"] for reading in readings if "transfers" in reading.tables]
+
+
+def _new(writer: SnapshotWriter, readings: Sequence[Reading]) -> pa.Table:
+    """The transfers of these readings that the first reading has not."""
+    import pyarrow as pa
+
+    found = pa.concat_tables([table_of("transfers", []), *_transfers(readings)])
+    if not found.num_rows:
+        return found
+    import pyarrow.parquet as pq
+
+    key = ["chain_id", "tx_hash", "log_index"]
+    known = pq.read_table(writer.file("transfers"), columns=key)
+    return found.join(known, keys=key, join_type="left anti").select(found.column_names)
+
+
+_OPEN: Final = """
+    with flows as (
+        select transfers.tx_hash, transfers.sender, transfers.recipient
+        from transfers join wallets using (chain_id, sender)
+        where kind = 'erc20' and block_time between $from_ms and $to_ms
+        union all select tx_hash, sender, recipient from further
+        where kind = 'erc20' and block_time between $from_ms and $to_ms
+    ),
+    told as (select tx_hash, count(*) as logs from flows group by tx_hash),
+    recorded as (select tx_hash, count(*) as records from payments where tx_hash is not null group by tx_hash)
+    select distinct flows.tx_hash, flows.sender, flows.recipient
+    from flows join told using (tx_hash) left join recorded using (tx_hash)
+    where coalesce(records, 0) < logs
+    order by all
+"""
+_TOPICS: Final = """
+    select distinct tx_hash, reference_topic from (
+        select tx_hash, reference_topic from transfers union all select tx_hash, reference_topic from further
+    ) semi join opened using (tx_hash)
+    where reference_topic is not null
+    and reference_topic not in (select reference_topic from payments where reference_topic is not null)
+    order by all
+"""
+
+
+def _open(
+    writer: SnapshotWriter, further: Sequence[pa.Table], *, wallets: set[tuple[int, str]], span: tuple[int, int]
+) -> tuple[tuple[Row, ...], dict[str, frozenset[str]]]:
+    """What left the wallets within the span in transactions with more logs than rows of the window record."""
+    import duckdb
+    import pyarrow as pa
+
+    connection = duckdb.connect()
+    for name in ("transfers", "payments"):
+        connection.read_parquet(str(writer.file(name))).create_view(name)
+    places = sorted(wallets)
+    columns = {"chain_id": [chain for chain, _ in places], "sender": [wallet for _, wallet in places]}
+    schema = pa.schema([("chain_id", pa.int64()), ("sender", pa.string())])
+    connection.register("wallets", pa.table(columns, schema=schema))
+    connection.register("further", pa.concat_tables([table_of("transfers", []), *further]))
+    found = connection.execute(_OPEN, {"from_ms": span[0], "to_ms": span[1]}).fetchall()
+    opened = sorted({row[0] for row in found})
+    connection.register("opened", pa.table({"tx_hash": pa.array(opened, pa.string())}))
+    topics: dict[str, set[str]] = defaultdict(set)
+    for tx_hash, topic in connection.execute(_TOPICS).fetchall():
+        topics[tx_hash].add(topic)
+    connection.close()
+    rows = tuple({"tx_hash": tx_hash, "sender": sender, "recipient": to} for tx_hash, sender, to in found)
+    return rows, {tx_hash: frozenset(each) for tx_hash, each in topics.items()}
+
+
+def explaining_rows(
+    out: Outflows, store: DocumentStore, *, rows_of: Callable[[Sequence[Row]], pa.RecordBatch]
+) -> Iterator[Row]:
+    """Documents of the whole collection that may explain what is open.
+
+    They record its transaction, own a one-time address in it, wait for a payout to its destination without a hash, or
+    have a reference in it; the collection is only read through for a reference that nothing else explains.
+
+    Args:
+        rows_of: Documents as rows of payments, at most :data:`PART_ROWS` at a time.
+    """
+    if not out.open_rows:
+        return
+    known: set[str] = set()
+    for tx_hash, document in store.find_claimants("tx_hash", out.hashes()):
+        known.add(tx_hash)
+        yield document
+    yield from _matching(
+        (document for _, document in store.find_claimants("recipient", out.addresses())),
+        rows_of,
+        _owns_or_waits,
+    )
+    topics = out.topics_besides(known)
+    if topics:
+        everything = (document for batch in store.scan(Selection()) for document in batch)
+        yield from _matching(everything, rows_of, lambda row: row["reference_topic"] in topics)
+
+
+def _owns_or_waits(row: Row) -> bool:
+    """Whether a row has an address for itself alone, or is one of money going out that records no transaction."""
+    return bool(row["is_deposit"] or (row["direction"] != "in" and row["tx_hash"] is None))
+
+
+PART_ROWS: Final = 1_000
+
+
+def _matching(
+    documents: Iterable[Row], rows_of: Callable[[Sequence[Row]], pa.RecordBatch], wanted: Callable[[Row], bool]
+) -> Iterator[Row]:
+    """The documents whose rows are wanted."""
+    waiting = iter(documents)
+    while part := list(islice(waiting, PART_ROWS)):
+        rows = rows_of(part).select(["direction", "is_deposit", "tx_hash", "reference_topic"]).to_pylist()
+        yield from (document for document, row in zip(part, rows, strict=True) if wanted(row))

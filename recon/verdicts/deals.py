@@ -1,0 +1,233 @@
+"""What the rows of one deal say together: the same buyer, order and offer, in every direction. Pure and columnar.
+
+A deal is one thing. Its sums decide: how much came in, how much went to the seller, how much went back. A worked
+example, a pay-in of 100 USDC that is marked refunded, with two refund rows of the same deal::
+
+    refunds   r1  40 USDC back in 0xc1.. (block 7)     r2  60 USDC back in 0xb2.. (block 9)
+    marks     back 100  refund_count 2  all_back 1  refund_tx 0xb2.. (it completes the sum)
+
+and with ``r1`` alone: back 40, all_back 0, no ``refund_tx``. Names with ``d_`` are a deal's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import narwhals as nw
+
+from recon.core.model import COMPLETE
+from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, Keep, completing_links, is_true, one_if
+
+DEAL: Final = ("buyer_id", "order_id", "offer_id")
+"""What the rows of one deal share; a row that lacks one of them belongs to no deal."""
+
+_OF_DEAL: Final = (
+    "payment_id", "direction", "status", "escrow_state", "paid", "chain_id", "token", "tx_hash", "covered_from_units",
+    "overpaid_from_units", "in_window", "is_unread",
+)  # fmt: skip
+
+
+def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep: Keep) -> Frame:
+    """Payments whose buyer, order and offer another payment has too, with what came for each.
+
+    They are few, so the three ids need not be carried through the matching. ``has_money`` says that money moved by
+    this row; ``moved`` is how much, by the row's own word where nobody was asked about its money.
+    """
+    named = [tables[name].select("payment_id", *DEAL) for name in ("payments", "context")]
+    whole = nw.concat(named, how="vertical")
+    for column in DEAL:
+        whole = whole.filter(~nw.col(column).is_null())
+    shared = (
+        whole.with_columns(one=ONE).group_by(*DEAL).agg(nw.col("one").sum()).filter(nw.col("one") > 1).select(*DEAL)
+    )
+    crowded = keep(whole.join(shared, on=list(DEAL), how="inner"))
+    by_hash = nw.col("mode") == "hash"
+    is_read = (by_hash & nw.col("chain_is_read")) | (~by_hash & nw.col("covered_by_scan"))
+    known = payments.filter(~nw.col("is_test")).with_columns(is_unread=~is_read).select(*_OF_DEAL)
+    seen = money.select("payment_id", "seen_any", "covered_by_chain", "proof_tx", "received")
+    found = crowded.join(known, on="payment_id", how="inner").join(seen, on="payment_id", how="inner")
+    status = nw.col("status").fill_null("")
+    # Nobody was asked about the money of a row outside the window, so there its own word counts.
+    said = ~nw.col("in_window") & status.is_in(list(COMPLETE))
+    paid = is_true(nw.col("seen_any")) | is_true(nw.col("paid") > 0) | said
+    moved = nw.when(is_true(nw.col("seen_any"))).then(nw.col("received")).otherwise(nw.col("covered_from_units"))
+    return keep(
+        found.with_columns(
+            status=status,
+            escrow=nw.col("escrow_state").fill_null(""),
+            has_money=paid,
+            moved=moved,
+            is_refunded=(status == "refunded") | is_true(nw.col("escrow_state") == "refunded"),
+        )
+    )
+
+
+def crowded_rows(deals: Frame) -> Frame:
+    """Rows of one direction by which more moved than was owed, and how many they are (``moneyed_rows``).
+
+    What is owed in is the largest amount of one row. What is owed out is what came in, where that is known in the same
+    token, else the largest amount of one row: partial refunds and payouts add up. Sums of several tokens, or of
+    amounts nobody knows, cannot be compared, so there two rows with money are always too many.
+    """
+    is_out = nw.col("direction") != "in"
+    moneyed = deals.filter(nw.col("has_money") & (is_out | (nw.col("status") != "refunded"))).with_columns(
+        one=ONE, unknown=one_if(nw.col("moved").is_null()), kind=_kind()
+    )
+    crowds = (
+        moneyed.group_by(*DEAL, "direction")
+        .agg(
+            nw.col("one").sum().alias("moneyed_rows"),
+            nw.col("unknown").sum(),
+            nw.col("moved").sum().alias("d_moved"),
+            nw.col("overpaid_from_units").max().alias("d_too_much"),
+            nw.col("kind").min().alias("d_kind"),
+            nw.col("kind").max().alias("d_other_kind"),
+        )
+        .filter(nw.col("moneyed_rows") > 1)
+        .join(_came_in(deals), on=[*DEAL, "d_kind"], how="left")
+    )
+    alike = is_true(nw.col("d_kind") == nw.col("d_other_kind")) & (nw.col("unknown") == 0)
+    owed = is_out & is_true(nw.col("d_came") > 0)
+    within = nw.when(owed).then(nw.col("d_moved") <= nw.col("d_came")).otherwise(
+        nw.col("d_moved") < nw.col("d_too_much")
+    )  # fmt: skip
+    too_many = crowds.filter(~(alike & is_true(within))).select(*DEAL, "direction", "moneyed_rows")
+    return moneyed.select("payment_id", *DEAL, "direction").join(too_many, on=[*DEAL, "direction"], how="inner").select(
+        "payment_id", "moneyed_rows"
+    )  # fmt: skip
+
+
+def _kind() -> nw.Expr:
+    """The chain and token that an amount is of, as one text."""
+    token = nw.col("token").fill_null("")
+    return nw.concat_str([nw.col("chain_id").fill_null(0).cast(nw.String), token], separator=":")
+
+
+def _came_in(deals: Frame) -> Frame:
+    """What came in for a deal, by chain and token: what was seen, or what a row says that was complete once."""
+    once = nw.col("has_money") | nw.col("is_refunded") | nw.col("status").is_in(list(COMPLETE))
+    return (
+        deals.filter((nw.col("direction") == "in") & once)
+        .with_columns(d_kind=_kind())
+        .group_by(*DEAL, "d_kind")
+        .agg(nw.col("moved").sum().alias("d_came"))
+    )
+
+
+def paid_sellers(deals: Frame) -> Frame:
+    """Pay-ins of deals whose seller was paid, or is being paid, by another row: who says so, with its hash.
+
+    ``paid_out_by`` names a payout that went out by its row or by the chain; ``paying_out_by`` one that may have: it is
+    under way, or it was given up and yet names a transaction.
+    """
+    hash_of = nw.coalesce("proof_tx", "tx_hash")
+    named = nw.concat_str([nw.lit("payment "), nw.col("payment_id"), nw.lit(" ("), hash_of, nw.lit(")")])
+    bare = nw.concat_str([nw.lit("payment "), nw.col("payment_id")])
+    who = nw.when(hash_of.is_null()).then(bare).otherwise(named)
+    done = nw.col("has_money") | (nw.col("escrow") == "released") | nw.col("status").is_in(list(COMPLETE))
+    given_up = nw.col("status").is_in(["failed", "cancelled"]) & nw.col("tx_hash").is_null()
+    proven = is_true(nw.col("covered_by_chain"))
+    out = deals.filter(nw.col("direction") == "out").with_columns(
+        by_proof=nw.when(proven).then(who),
+        by_word=nw.when(done).then(who),
+        under_way=nw.when(~given_up).then(who),
+    )
+    payouts = out.group_by(*DEAL).agg(nw.col("by_proof").max(), nw.col("by_word").max(), nw.col("under_way").max())
+    return (
+        deals.filter(nw.col("direction") == "in")
+        .select("payment_id", *DEAL)
+        .join(payouts, on=list(DEAL), how="inner")
+        .select("payment_id", paid_out_by=nw.coalesce("by_proof", "by_word"), paying_out_by=nw.col("under_way"))
+    )
+
+
+def refund_links(deals: Frame, direct: Frame, *, keep: Keep) -> tuple[Frame, Frame]:
+    """Refunds of payments by refund rows of their deals, as links, and what else is known of those rows.
+
+    The transfers of a refund row are refunds of the pay-ins of its deal that say they were refunded, and of all with
+    money where none says so. The second frame counts, per payment, the refund rows with money (``refund_rows``), those
+    in another token or on another chain (``refunds_elsewhere``), and those whose chain could not be asked
+    (``refunds_unread``).
+    """
+    pairs = keep(_with_refund_rows(deals))
+    final = direct.filter(nw.col("is_valid") & nw.col("t_final")).rename({"payment_id": "refund_id"})
+    gives = final.select("refund_id", gives=ONE).unique(subset=["refund_id"], keep="any")
+    counted = pairs.join(gives, on="refund_id", how="left").with_columns(
+        refund_rows=nw.col("gives").fill_null(0),
+        refunds_elsewhere=nw.when(nw.col("is_alike")).then(nw.lit(0)).otherwise(nw.col("gives").fill_null(0)),
+        refunds_unread=one_if(nw.col("gives").is_null() & nw.col("may_give")),
+    )
+    names = ("refund_rows", "refunds_elsewhere", "refunds_unread")
+    marks = counted.group_by("payment_id").agg(*[nw.col(name).sum() for name in names])
+    links = final.join(pairs.filter(nw.col("is_alike")), on="refund_id", how="inner")
+    nothing = nw.lit(value=False)
+    told = links.with_columns(
+        is_refund=nw.lit(value=True),
+        own_hash=nothing,
+        is_spam=nothing,
+        wrong_chain=nothing,
+        wrong_token=nothing,
+        wrong_recipient=nothing,
+        wrong_reference=nothing,
+        is_valid=nothing,
+    ).select(*LINK)
+    return _once(told, direct.filter(nw.col("is_refund"))), marks
+
+
+def _with_refund_rows(deals: Frame) -> Frame:
+    """Every pay-in with each refund row of its deal that may be about it."""
+    incoming = deals.filter(nw.col("direction") == "in").select(
+        "payment_id", *DEAL, "is_refunded", d_chain=nw.col("chain_id"), d_token=nw.col("token"),
+        is_moneyed=nw.col("has_money") | nw.col("status").is_in(list(COMPLETE)),
+    )  # fmt: skip
+    said = incoming.filter(nw.col("is_refunded")).select(*DEAL).unique()
+    others = incoming.filter(~nw.col("is_refunded") & nw.col("is_moneyed")).join(said, on=list(DEAL), how="anti")
+    targets = nw.concat([incoming.filter(nw.col("is_refunded")), others], how="vertical").drop(
+        "is_refunded", "is_moneyed"
+    )
+    given_up = nw.col("status").is_in(["failed", "cancelled"]) & nw.col("tx_hash").is_null()
+    refunds = deals.filter(nw.col("direction") == "refund").select(
+        *DEAL, "chain_id", "token", refund_id=nw.col("payment_id"), may_give=nw.col("is_unread") & ~given_up
+    )
+    same = is_true(nw.col("chain_id") == nw.col("d_chain")) & is_true(nw.col("token") == nw.col("d_token"))
+    pairs = targets.join(refunds, on=list(DEAL), how="inner")
+    return pairs.select("payment_id", "refund_id", "may_give", is_alike=same)
+
+
+def _once(told: Frame, own: Frame) -> Frame:
+    """Links without those for which another of the payment stands: the same log, or a proxy's beside a plain one."""
+    log = ["payment_id", "t_chain", "t_tx", "t_log"]
+    both = nw.concat([told.select(*LINK), own.select(*LINK)], how="vertical").filter(nw.col("t_kind") != DEPOSIT_KINDS)
+    proxied = both.select("payment_id", "t_chain", "t_tx").unique()
+    plain = told.filter(nw.col("t_kind") == DEPOSIT_KINDS).join(
+        proxied, on=["payment_id", "t_chain", "t_tx"], how="anti"
+    )
+    rest = nw.concat([told.filter(nw.col("t_kind") != DEPOSIT_KINDS), plain], how="vertical")
+    return rest.join(own.select(*log), on=log, how="anti").unique(subset=log, keep="any")
+
+
+def refund_sums(payments: Frame, links: Frame, *, money: Frame) -> Frame:
+    """How much of a pay-in went back: ``back``, ``refund_count``, ``all_back``, and the hash that completes the sum.
+
+    Owed back is what the payment is covered from, or what came where that is less.
+    """
+    final = links.filter(nw.col("is_refund") & nw.col("t_final"))
+    sums = (
+        final.with_columns(one=ONE)
+        .group_by("payment_id")
+        .agg(nw.col("one").sum().alias("refund_count"), nw.col("t_amount").sum().alias("back"))
+    )
+    came, due = nw.col("received_final"), nw.col("covered_from_units")
+    less = is_true(came > 0) & is_true(came < due)
+    owed = (
+        payments.filter(nw.col("direction") == "in")
+        .select("payment_id", "covered_from_units")
+        .join(money.select("payment_id", "received_final"), on="payment_id", how="inner")
+        .select("payment_id", owed_back=nw.when(less).then(came).otherwise(due))
+    )
+    told = sums.join(owed, on="payment_id", how="inner")
+    whole = completing_links(final, told.select("payment_id", goal=nw.col("owed_back")), carried=("t_tx",))
+    return told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left").select(
+        "payment_id", "refund_count", "back", "refund_tx", all_back=one_if(~nw.col("refund_tx").is_null())
+    )

@@ -1,0 +1,199 @@
+"""Money that left a wallet of ours and that no row explains. Pure and columnar.
+
+Payouts leave from a gateway's own wallets. A wallet is one of them when a proven payout of a row came from it, or when
+the configuration names it. A worked example, one payout row of 310 USDT that was sent twice::
+
+    transfers   0x70.. wallet -> seller 310     0x59.. wallet -> seller 310 (the row's hash)
+    outflows    0x70.. 310 to the seller: no row, payout or own address stands behind it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import narwhals as nw
+
+from recon.core.model import Policy
+from recon.core.tables import Schema
+from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER, Frame, concat_links, is_true, shown_links
+from recon.verdicts.match import Matched
+
+PAYOUT_WALLETS: Final[Schema] = {"chain_id": "int", "wallet": "text"}
+OUTFLOWS: Final[Schema] = {
+    "chain_id": "int", "tx_hash": "text", "log_index": "int", "token": "text", "sender": "text", "recipient": "text",
+    "amount_units": "units", "block_time": "int", "listed_by": "text",
+}  # fmt: skip
+"""One transfer that no row explains; ``listed_by`` is the provider whose list of transactions has it, too."""
+
+
+def payout_wallets(matched: Matched) -> Frame:
+    """The wallets from which proven payouts of rows came, by chain (:data:`PAYOUT_WALLETS`)."""
+    payments, money, pairs, transfers = matched.payments, matched.money, matched.pairs, matched.transfers
+    proven = (
+        payments.filter((nw.col("direction") == "out") & ~nw.col("is_test"))
+        .select("payment_id", own_recipient=nw.col("recipient"), own_token=nw.col("token"))
+        .join(money.filter(nw.col("covered_by_chain")).select("payment_id"), on="payment_id", how="inner")
+    )
+    paid = pairs.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx").unique()
+    coins = transfers.filter((nw.col("kind") == DEPOSIT_KINDS) & ~nw.col("sender").is_null()).select(
+        "chain_id", "tx_hash", "token", "recipient", "sender"
+    )
+    came = (
+        proven.join(paid, on="payment_id", how="inner")
+        .join(coins, left_on=["t_chain", "t_tx"], right_on=["chain_id", "tx_hash"], how="inner")
+        .filter((nw.col("recipient") == nw.col("own_recipient")) & (nw.col("token") == nw.col("own_token")))
+    )
+    return came.select(chain_id=nw.col("t_chain"), wallet=nw.col("sender")).unique()
+
+
+def listed_outgoing(tables: Mapping[str, Frame]) -> Frame:
+    """Transactions that a provider lists as outgoing without a key of ours: ``listed_by``, chain, hash, recipient."""
+    keyless = nw.col("request_id").is_null() & nw.col("reference").is_null() & nw.col("external_id").is_null()
+    bare = (
+        tables["claims"]
+        .filter(is_true(nw.col("outcome") == "found") & is_true(nw.col("object") == "payout") & keyless)
+        .select("provider", "claim_id")
+        .unique()
+    )
+    named = tables["claim_txs"].filter(~nw.col("chain_id").is_null() & ~nw.col("tx_hash").is_null())
+    return (
+        named.select("provider", "claim_id", "chain_id", "tx_hash", "recipient")
+        .join(bare, on=["provider", "claim_id"], how="inner")
+        .select("chain_id", "tx_hash", "recipient", listed_by=nw.col("provider"))
+    )
+
+
+def unexplained_outflows(
+    tables: Mapping[str, Frame],
+    matched: Matched,
+    *,
+    wallets: Frame,
+    spans: Mapping[int, tuple[int, int]],
+    policy: Policy,
+) -> Frame:
+    """Final transfers out of our wallets, or listed as outgoing, behind which no row stands (:data:`OUTFLOWS`).
+
+    Args:
+        matched: The payments with their money and links.
+        wallets: What :func:`payout_wallets` gives.
+        spans: By chain, from and until when outgoing money was looked for, UTC ms; elsewhere nothing is said.
+    """
+    flows = _moved(tables["transfers"], spans)
+    named = (
+        listed_outgoing(tables)
+        .group_by("chain_id", "tx_hash", "recipient")
+        .agg(nw.col("listed_by").max())
+        .rename({"chain_id": "l_chain", "tx_hash": "l_tx", "recipient": "l_recipient"})
+    )
+    ours = wallets.select(w_chain=nw.col("chain_id"), w_sender=nw.col("wallet"), is_wallet=nw.lit(value=True))
+    told = flows.join(
+        named, left_on=["chain_id", "tx_hash", "recipient"], right_on=["l_chain", "l_tx", "l_recipient"], how="left"
+    ).join(ours, left_on=["chain_id", "sender"], right_on=["w_chain", "w_sender"], how="left")
+    is_ours = is_true(nw.col("is_wallet")) | nw.col("sender").is_in([*policy.payout_wallets, ""])
+    left = told.filter(is_ours | ~nw.col("listed_by").is_null())
+    for address in ("sender", "recipient"):
+        left = left.join(_deposits(tables), left_on=address, right_on="known", how="anti")
+    left = left.filter(~nw.col("recipient").is_in([*policy.payout_wallets, *policy.merchant_recipients, ""])).join(
+        ours.drop("is_wallet"), left_on=["chain_id", "recipient"], right_on=["w_chain", "w_sender"], how="anti"
+    )
+    settled = matched.money.filter(nw.col("covered_by_chain")).select("payment_id")
+    right = matched.pairs.filter(nw.col("is_valid") | nw.col("is_refund"))
+    astray = matched.pairs.join(settled, on="payment_id", how="anti")
+    named = _without_reason(left, tables, concat_links(right, astray))
+    return _without_waiting(named, matched, settled).select(*OUTFLOWS)
+
+
+def _moved(transfers: Frame, spans: Mapping[int, tuple[int, int]]) -> Frame:
+    """Final transfers of known tokens within the time in which outgoing money was looked for."""
+    within = nw.lit(value=False)
+    for chain_id, (from_ms, to_ms) in sorted(spans.items()):
+        at = nw.col("block_time")
+        within = within | ((nw.col("chain_id") == chain_id) & (at >= from_ms) & (at <= to_ms))
+    return transfers.filter(
+        (nw.col("kind") == DEPOSIT_KINDS)
+        & is_true(nw.col("token_known"))
+        & is_true(nw.col("final"))
+        & is_true(nw.col("amount_units") > 0)
+        & is_true(within)
+    ).with_columns(sender=nw.col("sender").fill_null(""), recipient=nw.col("recipient").fill_null(""))
+
+
+def _deposits(tables: Mapping[str, Frame]) -> Frame:
+    """The one-time addresses of all rows that are known: what comes from or goes to them is a gateway's own affair."""
+    rows = [
+        tables[name].filter(is_true(nw.col("is_deposit"))).select(known=nw.col("recipient"))
+        for name in ("payments", "context")
+    ]
+    return nw.concat(rows, how="vertical").filter(~nw.col("known").is_null()).unique()
+
+
+def _without_waiting(flows: Frame, matched: Matched, settled: Frame) -> Frame:
+    """The flows that no payout without proof is waiting for: of its amount, to its destination, since it was made.
+
+    Such a row has a verdict of its own and the flow is a candidate there. A row that was given up waits for nothing.
+    """
+    given_up = nw.col("status").fill_null("").is_in(["failed", "cancelled"])
+    waiting = (
+        matched.payments.filter((nw.col("direction") != "in") & ~nw.col("is_test") & ~given_up)
+        .join(settled, on="payment_id", how="anti")
+        .select(
+            w_chain=nw.col("chain_id"),
+            w_token=nw.col("token"),
+            w_recipient=nw.col("recipient"),
+            w_since=nw.col("created_at"),
+            w_least=nw.col("covered_from_units"),
+            w_most=nw.col("overpaid_from_units"),
+        )
+        .filter(~nw.col("w_chain").is_null() & ~nw.col("w_token").is_null() & ~nw.col("w_recipient").is_null())
+    )
+    place = ["chain_id", "token", "recipient"]
+    fits = (
+        flows.join(waiting, left_on=place, right_on=["w_chain", "w_token", "w_recipient"], how="inner")
+        .filter(
+            is_true(nw.col("amount_units") >= nw.col("w_least"))
+            & is_true(nw.col("amount_units") < nw.col("w_most"))
+            & is_true(nw.col("block_time") >= nw.col("w_since"))
+        )
+        .select("chain_id", "tx_hash", "log_index")
+        .unique()
+    )
+    return flows.join(fits, on=["chain_id", "tx_hash", "log_index"], how="anti")
+
+
+def _without_reason(flows: Frame, tables: Mapping[str, Frame], links: Frame) -> Frame:
+    """The flows behind which there is no payment's link, no proxy's log of one, no row's hash and no payout's.
+
+    A link that leads an uncovered payment to money that went wrong explains it, too: that payment has a verdict of its
+    own. One of a payment that has its money does not.
+    """
+    log = ["chain_id", "tx_hash", "log_index"]
+    explained = links.select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")).unique()
+    left = flows.join(explained, on=log, how="anti")
+    told = links.filter(nw.col("t_kind") != DEPOSIT_KINDS)
+    moved = shown_links(told.filter(nw.col("t_kind") == PAYING_EMITTER), tables["transfers"])
+    for recipient in ("t_recipient", "t_fee_recipient"):
+        echoes = moved.filter(~nw.col(recipient).is_null()).select(
+            chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), recipient=nw.col(recipient)
+        )
+        left = left.join(echoes.unique(), on=["chain_id", "tx_hash", "recipient"], how="anti")
+    # Other contracts swap or hold what they are given, so the transfer out of the wallet names them or a pool.
+    others = told.filter(nw.col("t_kind") != PAYING_EMITTER).select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"))
+    left = left.join(others.unique(), on=log[:2], how="anti")
+    # A row that records the transaction and has no log of its own in it says enough: it has a verdict of its own.
+    served = links.filter(nw.col("own_hash") & nw.col("is_valid")).select("payment_id", known=nw.col("t_tx"))
+    rows = nw.concat(
+        [tables[name].select("payment_id", known=nw.col("tx_hash")) for name in ("payments", "context")],
+        how="vertical",
+    ).filter(~nw.col("known").is_null())
+    loose = rows.join(served, on=["payment_id", "known"], how="anti").select("known").unique()
+    keyed = ~nw.col("external_id").is_null() | ~nw.col("request_id").is_null()
+    payouts = (
+        tables["claim_txs"]
+        .filter(keyed & ~nw.col("tx_hash").is_null() & ~nw.col("recipient").is_null())
+        .select("tx_hash", "recipient")
+        .unique()
+    )
+    return left.join(loose, left_on="tx_hash", right_on="known", how="anti").join(
+        payouts, on=["tx_hash", "recipient"], how="anti"
+    )

@@ -1,0 +1,200 @@
+"""The rows of one deal: sums of refunds, payouts beside pay-ins, and when two rows compete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recon.core.model import Policy, Tier
+from recon.core.registry import load_registry
+from recon.plans.changes import Refusal, change_for
+from recon.plans.findings import Describer, links_by_payment
+from recon.verdicts.judge import Judgement
+from tests.support.builders import (
+    HEAD,
+    NOW_MS,
+    PAYER,
+    RECIPIENT,
+    UNITS,
+    USDT,
+    Row,
+    claim_row,
+    gap_row,
+    one_payment,
+    payment_document,
+    payment_id,
+    payment_row,
+    plain_transfer_row,
+    transfer_row,
+    tx_hash,
+)
+from tests.support.judging import counts, judgement_of, together, verdicts
+from tests.verdicts.test_match import open_row
+
+ME = payment_id(1)
+SELLER = "0x" + "5e" * 20
+DEAL = {name: payment_row(1)[name] for name in ("buyer_id", "order_id", "offer_id")}
+REFUNDED: dict[str, Any] = {"status": "refunded", "status_raw": "refunded", "escrow_state": "refunded", "sender": PAYER}
+
+
+def back_row(number: int, units: int, **given: Any) -> dict[str, list[Row]]:
+    """A refund row of the deal of payment 1, done, with its transfer on chain."""
+    row = payment_row(
+        number, direction="refund", escrow_state="refunded", recipient=PAYER, expected_units=units, reference=None,
+        request_id=None, **{**DEAL, **given},
+    )  # fmt: skip
+    block = HEAD - 4000 + number
+    moved = plain_transfer_row(number, recipient=PAYER, sender=RECIPIENT, amount_units=units, block=block)
+    return {"payments": [row], "transfers": [{**moved, "token": row["token"]}]}
+
+
+def out_row(number: int, units: int = UNITS, **given: Any) -> dict[str, list[Row]]:
+    """A payout row of the deal of payment 1, done, with its transfer on chain."""
+    done: dict[str, Any] = {"direction": "out", "escrow_state": "released", "recipient": SELLER, "request_id": None}
+    row = payment_row(number, expected_units=units, reference=None, **{**done, **DEAL, **given})
+    moved = plain_transfer_row(number, recipient=SELLER, sender=RECIPIENT, amount_units=units)
+    return {"payments": [row], "transfers": [moved]}
+
+
+def reference_back(units: int, number: int, *, block: int) -> Row:
+    """Money that went back to the payer by the reference of payment 1."""
+    return transfer_row(1, tx_hash=tx_hash(number), log_index=number, recipient=PAYER, amount_units=units, block=block)
+
+
+def described(judgement: Judgement, payment: str = ME) -> Any:
+    rows = {row["payment_id"]: row for row in judgement.breaks.to_pylist()}
+    links = links_by_payment(judgement.links.to_pylist())
+    describer = Describer(registry=load_registry(), policy=Policy(), links=links, now_ms=NOW_MS)
+    return describer.finding(rows[payment]), rows[payment]
+
+
+# Refunds
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+@pytest.mark.parametrize(
+    "back",
+    [
+        {"transfers": [reference_back(5 * 10**18, 40, block=HEAD - 900)]},
+        back_row(2, 5 * 10**18),
+        together(back_row(2, 2 * 10**18), back_row(3, 3 * 10**18)),
+    ],
+)
+def test_a_row_that_says_refunded_and_of_which_a_part_went_back_is_told_with_both_sums(
+    back: dict[str, list[Row]], engine: str
+) -> None:
+    found = judgement_of(together(one_payment(**REFUNDED), back), engine=engine)
+    finding, row = described(found)
+    assert finding.verdict == "refund_drift"
+    assert "5 of 12.5 USDC went back" in finding.reason
+    assert (finding.difference_units, finding.value_units) == (-75 * 10**17, 75 * 10**17)
+    assert row["refund_tx"] is None
+    told = [text for text in finding.evidence if text.startswith("refund ")]
+    assert len(told) == len(back["transfers"])
+
+
+def test_parts_that_add_up_are_a_whole_refund() -> None:
+    parts = [reference_back(5 * 10**18, 40, block=HEAD - 900), reference_back(75 * 10**17, 41, block=HEAD - 800)]
+    assert counts(together(one_payment(**REFUNDED), {"transfers": parts})) == {"in_sync": 1}
+
+
+def test_the_hash_of_a_refund_is_the_one_that_completes_the_sum() -> None:
+    hashes = sorted([tx_hash(40), tx_hash(41)])
+    early, late = hashes[1], hashes[0]
+    parts = [
+        {**reference_back(5 * 10**18, 40, block=HEAD - 900), "tx_hash": early},
+        {**reference_back(75 * 10**17, 41, block=HEAD - 800), "tx_hash": late},
+    ]
+    found = judgement_of(together(one_payment(sender=PAYER), {"transfers": parts}))
+    finding, row = described(found)
+    assert (finding.verdict, row["refund_tx"]) == ("refund_drift", late)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_a_completed_payment_of_which_a_part_went_back_is_partly_refunded(engine: str) -> None:
+    parts = together(back_row(2, 5 * 10**18), back_row(3, 2 * 10**18))
+    assert counts(together(one_payment(escrow_state="released"), parts), engine=engine) == {
+        "partly_refunded": 1, "in_sync": 2
+    }  # fmt: skip
+    by_reference = {"transfers": [reference_back(5 * 10**18, 40, block=HEAD - 900)]}
+    assert counts(together(one_payment(sender=PAYER), by_reference), engine=engine) == {"partly_refunded": 1}
+
+
+def test_a_refund_that_stands_in_a_row_and_carries_the_reference_counts_once() -> None:
+    moved = reference_back(5 * 10**18, 2, block=HEAD - 900)
+    echo = plain_transfer_row(2, recipient=PAYER, sender=RECIPIENT, amount_units=5 * 10**18, log_index=9)
+    row = back_row(2, 5 * 10**18)["payments"]
+    rows = together(one_payment(**REFUNDED), {"payments": row, "transfers": [moved, echo]})
+    assert "5 of 12.5 USDC went back" in described(judgement_of(rows))[0].reason
+
+
+def test_a_refund_in_another_token_does_not_prove_the_whole() -> None:
+    other = back_row(2, 10**16, token=USDT)
+    assert verdicts(together(one_payment(**REFUNDED), other)) == {ME: "refund_drift"}
+
+
+def test_that_only_a_part_went_back_is_not_said_where_the_rest_could_not_be_seen() -> None:
+    back = {"transfers": [reference_back(5 * 10**18, 40, block=HEAD - 900)]}
+    gap = gap_row(from_ms=NOW_MS - 3_600_000, to_ms=NOW_MS)
+    assert verdicts(together(one_payment(**REFUNDED), back), gaps=[gap]) == {ME: "unproven"}
+
+
+# Competing
+
+
+def test_refunds_compete_only_where_more_went_back_than_came() -> None:
+    within = together(one_payment(), back_row(2, 5 * 10**18), back_row(3, 75 * 10**17))
+    assert "competing_payment" not in verdicts(within).values()
+    beyond = together(one_payment(), back_row(2, 5 * 10**18), back_row(3, 10**19))
+    found = verdicts(beyond)
+    assert [found[payment_id(number)] for number in (2, 3)] == ["competing_payment"] * 2
+
+
+def test_payouts_compete_where_more_went_out_than_is_owed() -> None:
+    twice = verdicts(together(out_row(2), out_row(3)))
+    assert twice == {payment_id(2): "competing_payment", payment_id(3): "competing_payment"}
+    parts = together(one_payment(), out_row(2, 5 * 10**18), out_row(3, 75 * 10**17))
+    assert "competing_payment" not in verdicts(parts).values()
+
+
+# Payouts beside pay-ins
+
+
+def open_deal(**given: Any) -> dict[str, list[Row]]:
+    return {"payments": [open_row(1, **given)], "transfers": [transfer_row(1)], "claims": [claim_row(1)]}
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+@pytest.mark.parametrize("given", [{}, {"status": "failed", "status_raw": "failed"}])
+def test_a_pay_in_whose_seller_was_paid_is_not_corrected(given: dict[str, Any], engine: str) -> None:
+    found = judgement_of(together(open_deal(**given), out_row(2)), engine=engine)
+    finding, row = described(found)
+    assert (finding.verdict, finding.tier) == ("coordinator_blocked", Tier.REVIEW)
+    said = f"The seller of this deal was already paid by payment {payment_id(2)} ({tx_hash(2)})."
+    assert said in finding.reason
+    change = change_for(finding, row, document=payment_document(1), policy=Policy())
+    assert not given or (isinstance(change, Refusal) and "second release" in change.reason)
+    assert given or change is None
+
+
+def test_a_payout_that_only_may_have_gone_out_is_no_reason_to_act() -> None:
+    under_way = out_row(2, status="processing", status_raw="processing", escrow_state="releasing")
+    rows = together(open_deal(), {"payments": under_way["payments"]})
+    finding, _ = described(judgement_of(rows))
+    assert (finding.verdict, finding.tier) == ("coordinator_blocked", Tier.REVIEW)
+    assert "may already be paid" in finding.reason
+    given_up = out_row(2, status="failed", status_raw="failed", escrow_state="failed", tx_hash=None)
+    assert verdicts(together(open_deal(), {"payments": given_up["payments"]}))[ME] == "local_behind"
+
+
+def test_an_unset_escrow_is_not_funded_once_the_seller_was_paid() -> None:
+    found = verdicts(together(one_payment(escrow_state=None), out_row(2)))
+    assert found == {ME: "coordinator_blocked"}
+
+
+def test_a_released_pay_in_is_corrected_only_when_it_is_picked() -> None:
+    finding, _ = described(judgement_of(dict(one_payment(escrow_state="released", confirmations=3))))
+    assert (finding.verdict, finding.tier) == ("confirmations_stale", Tier.REVIEW)
+    finding, _ = described(judgement_of(dict(one_payment(confirmations=3))))
+    assert finding.tier is Tier.AUTO

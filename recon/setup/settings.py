@@ -216,7 +216,10 @@ class Settings:
             word, _, chain = text.partition(":")
             rail = self.registry().provider(word)
             if rail not in self.providers or not chain.isdecimal() or int(chain) not in self.chain_ids:
-                why = f"{text[:60]!r} is no rail in scope; write a provider and a chain id, such as shkeeper:137"
+                rails = ", ".join(
+                    f"{provider}:{chain_id}" for provider in self.providers for chain_id in self.chain_ids
+                )
+                why = f"{text[:60]!r} is no rail in scope; these are: {rails or 'none'}"
                 raise WrongSettingError(path=str(self.source), key="policy.provider_proves", why=why)
             found.add(f"{rail}:{int(chain)}")
         return tuple(sorted(found))

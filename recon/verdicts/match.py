@@ -138,15 +138,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     silent_keys = unanswered(tables, further)
     topics = further_topics(tables, further, keep=keep)
     tables = with_all_keys(tables, further)
-    claimed = with_claims(tables, policy=policy)
-    reach = {
-        "covered_by_scan": _covered_by_scan(horizon, policy),
-        "chain_is_read": _chain_is_read(horizon),
-        "blind_elsewhere": _blind_elsewhere(horizon, policy),
-        "by_word": ~nw.col("word_units").is_null() & _has_no_endpoint(horizon),
-        "head_time": _head_time(horizon),
-    }
-    payments = keep(claimed.with_columns(**reach))
+    payments = keep(with_claims(tables, policy=policy).with_columns(**_reach(horizon, policy)))
     transfers = renamed_transfers(tables["transfers"], policy=policy)
     deposits, shared_deposits = settled_deposits(
         payments,
@@ -195,6 +187,17 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         claims=tables["claims"],
         topics=topics,
     )
+
+
+def _reach(horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
+    """How far each payment's money could be seen, and whether only a provider's word is left."""
+    return {
+        "covered_by_scan": _covered_by_scan(horizon, policy),
+        "chain_is_read": _chain_is_read(horizon),
+        "blind_elsewhere": _blind_elsewhere(horizon, policy),
+        "by_word": ~nw.col("word_units").is_null() & _has_no_endpoint(horizon),
+        "head_time": _head_time(horizon),
+    }
 
 
 def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
@@ -418,7 +421,7 @@ _MONEY: Final = (
 )  # fmt: skip
 EVIDENCE: Final = (
     *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_TEXT_MARKS, "back", "in_window", "claim_key", "topic", "has_reference",
-    "mode", "by_word", "claim_time", "covered_by_scan", "chain_is_read", "blind_elsewhere",
+    "mode", "by_word", "word_units", "claim_time", "covered_by_scan", "chain_is_read", "blind_elsewhere",
     "head_time", "reference_topic",
 )  # fmt: skip
 """Every column of the evidence: what rules and conditions may rest on."""

@@ -386,8 +386,8 @@ def test_an_endpoint_that_failed_is_not_made_up_for_by_a_word() -> None:
 
 
 def test_what_rests_on_a_word_is_never_automatic() -> None:
-    assert tier_of(Verdict.LOCAL_BEHIND, direction="in", is_due=False, by_word=True) is Tier.REVIEW
-    assert tier_of(Verdict.ESCROW_DRIFT, direction="in", is_due=False, by_word=True) is Tier.REVIEW
+    assert tier_of(Verdict.LOCAL_BEHIND, direction="in", is_due=False, needs_picking=True) is Tier.REVIEW
+    assert tier_of(Verdict.ESCROW_DRIFT, direction="in", is_due=False, needs_picking=True) is Tier.REVIEW
     assert tier_of(Verdict.LOCAL_BEHIND, direction="in", is_due=False) is Tier.AUTO
 
 

@@ -18,7 +18,8 @@ from recon.core.times import ms_text
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Live, Pool
 from recon.sources.chain.forwarders import Forwarder, read_forwarders
 from recon.sources.chain.logs import TEXT_ANSWER
-from recon.sources.chain.reading import STALE_HEAD_MS, ReadingPlan, read_chain
+from recon.sources.chain.reading import STALE_HEAD_MS, read_chain
+from recon.sources.chain.reading_plan import ReadingPlan
 from recon.sources.chain.rpc import CallLimits, Endpoint, RpcClient, RpcError
 from recon.sources.chain.tokens import ask_tokens, with_token_facts
 from recon.sources.http import Clock
@@ -245,8 +246,21 @@ class EvmChain:
         Raises:
             WrongSourceError: An endpoint serves another chain; nothing that it said is used.
         """
+        plan = self._plan(question)
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            reading = read_chain(self._pool, plan, progress=progress)
+            if not question.odd_tokens:
+                return reading
+            facts = ask_tokens(self._pool, _addresses(question.odd_tokens))
+            told = with_token_facts(reading.tables["transfers"], facts)
+            return replace(reading, tables={**reading.tables, "transfers": told})
+        finally:
+            self.close()
+
+    def _plan(self, question: ChainQuestion) -> ReadingPlan:
         merchants = () if question.senders else self.settings.merchant_recipients
-        plan = ReadingPlan(
+        return ReadingPlan(
             facts=self.facts,
             source=self.source,
             question=question,
@@ -268,16 +282,6 @@ class EvmChain:
             head_margin_blocks=self.settings.head_margin_blocks,
             verify_blocks=self.settings.verify_blocks,
         )
-        self._pool.begin(self.settings.deadline_s)
-        try:
-            reading = read_chain(self._pool, plan, progress=progress)
-            if not question.odd_tokens:
-                return reading
-            facts = ask_tokens(self._pool, _addresses(question.odd_tokens))
-            told = with_token_facts(reading.tables["transfers"], facts)
-            return replace(reading, tables={**reading.tables, "transfers": told})
-        finally:
-            self.close()
 
     def find_forwarders(self, topics: Sequence[str], *, from_ms: int) -> tuple[Forwarder, ...]:
         """The forwarders made for these references since a time.

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE, ChainFacts
 from recon.sources.chain.blocks import StartBlockError, bloom_may_hold, start_block, try_blocks
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Finality, Pool
-from recon.sources.chain.logs import INT64_MAX, Expectation, empty_columns, sort_and_compare
+from recon.sources.chain.logs import empty_columns, sort_and_compare
 from recon.sources.chain.measured import CoinsSeen, measured
+from recon.sources.chain.reading_plan import ReadingPlan
 from recon.sources.chain.receipts import ReceiptReader, Receipts, Transaction
 from recon.sources.chain.scan import Hole, LogQuery, Scan, Walker, join_scans, keys_of
 from recon.sources.http import Meter
-from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading
+from recon.sources.interface import Coverage, Gap, Progress, Reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,46 +25,6 @@ STALE_HEAD_MS: Final = 15 * 60_000
 
 REDO_ROUNDS: Final = 2
 SPOT_CHECKS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingPlan:
-    """Everything a reading needs to know that is not on the chain; addresses and hashes are normalised."""
-
-    facts: ChainFacts
-    source: str
-    question: ChainQuestion
-    recipients: tuple[str, ...]
-    senders: tuple[str, ...]
-    tokens: tuple[str, ...]
-    tx_hashes: tuple[str, ...]
-    kinds: Mapping[str, str]
-    created_block: int
-    known_tokens: frozenset[str]
-    plain_tokens: frozenset[str]
-    confirmations_min: int
-    range_blocks_max: int | None
-    batch_max: int
-    head_margin_blocks: int
-    verify_blocks: int
-
-    def queries(self) -> list[LogQuery]:
-        """The scans that this reading makes."""
-        found: list[LogQuery] = []
-        if self.question.receipts_only:
-            return found
-        if self.question.proxies and self.kinds:
-            expect = Expectation(False, self.kinds, self.known_tokens, 0, INT64_MAX)
-            found.append(
-                LogQuery("proxy", TRANSFER_WITH_REFERENCE_AND_FEE, expect, addresses=tuple(sorted(self.kinds)))
-            )
-        if self.senders:
-            expect = Expectation(True, self.kinds, self.known_tokens, 0, INT64_MAX)
-            found.append(LogQuery("erc20", ERC20_TRANSFER, expect, addresses=self.tokens, senders=self.senders))
-        elif self.recipients:
-            expect = Expectation(True, self.kinds, self.known_tokens, 0, INT64_MAX)
-            found.append(LogQuery("erc20", ERC20_TRANSFER, expect, addresses=self.tokens, recipients=self.recipients))
-        return found
 
 
 @dataclass(slots=True)

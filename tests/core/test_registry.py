@@ -118,7 +118,7 @@ def test_a_symbol_that_means_two_tokens_means_none() -> None:
     twin = Token(chain_id=8453, address="0x" + "ab" * 20, symbol="usdc", decimals=18)
     assert extend_registry(registry, tokens=(twin,)).token(8453, "USDC") is None
     assert registry.token(8453, "usdc") is not None
-    assert registry.token(8453, "DAI") is None
+    assert registry.token(8453, "PAX") is None
 
 
 def test_what_a_configuration_adds_replaces_what_has_the_same_key() -> None:

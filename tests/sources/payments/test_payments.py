@@ -43,6 +43,7 @@ from tests.support.payment_documents import (
 )
 
 USDC_POLYGON = "0x3c499c542cef5e3811e1192ce70d8cc03d5c3359"
+USDCE_POLYGON = "0x2791bca1f2de4661ed88a30c99a7a9449aa84174"
 
 # --- one row ---------------------------------------------------------------------------------------------------------
 
@@ -448,7 +449,9 @@ def test_the_order_of_input_does_not_change_a_row() -> None:
     [
         ("USDC", "eip155:8453", 8453, USDC_BASE), ("USDC-base", "base", 8453, USDC_BASE),
         ("USDC-base", None, 8453, USDC_BASE), ("USDCn-matic", "polygon-mainnet", 137, USDC_POLYGON),
-        ("USDCn-matic", None, 137, USDC_POLYGON), ("USDT-bsc", "eip155:56", 56, USDT_BSC),
+        ("USDCn-matic", None, 137, USDC_POLYGON), ("USDC-matic", None, 137, USDCE_POLYGON),
+        ("USDC-optimism", None, 10, "0x7f5c764cbc14f9669b88837ca1490cca17c31607"),
+        ("USDT-bsc", "eip155:56", 56, USDT_BSC),
         (f"eip155:56/erc20:{USDT_BSC}", None, 56, USDT_BSC), ("USDC-base", "bsc", 56, None),
         ("USDT0-arbitrum-one", None, 42161, "0xfd086bc7cd5c481dcc9c85ebe478a1c0b69fcbb9"),
     ],

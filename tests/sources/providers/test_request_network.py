@@ -298,7 +298,9 @@ def test_an_amount_is_exact_or_unknown(text: Any, decimals: int, style: Any, exp
     ("chain_id", "word", "symbol"),
     [
         (8453, "USDC", "USDC"), (8453, "USDC-base", "USDC"), (42161, "USDC-arbitrum-one", "USDC"),
-        (137, "USDC-matic", "USDC"), (42161, "USDT0", "USDT"), (1, "USDT0", None), (8453, "USDC-bsc", None),
+        (137, "USDC-matic", "USDC.e"), (137, "USDCn-matic", "USDC"), (137, "USDC", "USDC"), (42161, "USDT0", "USDT"),
+        (10, "USDC-optimism", "USDC.e"), (10, "USDT0-optimism", "USDT0"), (43114, "USDCe-avalanche", "USDC.e"),
+        (100, "USDC-xdai", "USDC"), (42220, "USDT-celo", "USDT"), (1, "USDT0", None), (8453, "USDC-bsc", None),
         (56, USDC_BSC.upper().replace("0X", "0x"), "USDC"), (56, "WBNB", None), (1, None, None), (1, "", None),
     ],
 )  # fmt: skip

@@ -36,13 +36,6 @@ from recon.sources.providers.request_network.words import NEUTRAL_WORDS, STATE_W
 
 NAME: Final = "request_network"
 
-TOKEN_ALIASES: Final[Mapping[tuple[int, str], str]] = {
-    (10, "USDT0"): "USDT",
-    (137, "USDT0"): "USDT",
-    (42161, "USDT0"): "USDT",
-}
-"""Other names that the provider gives a token on a chain."""
-
 T = TypeVar("T")
 Style = Literal["whole", "base"]
 _TEST = re.compile(
@@ -274,10 +267,11 @@ def token_of(registry: Registry, *, chain_id: int, word: str | None) -> Token | 
     address = normalise_address(word)
     if address:
         return registry.tokens.get((chain_id, address))
+    whole = registry.token(chain_id, word)
     symbol, _, network = word.partition("-")
-    if network and registry.chain_id(network) != chain_id:
-        return None
-    return registry.token(chain_id, TOKEN_ALIASES.get((chain_id, symbol.upper()), symbol))
+    if whole is not None or (network and registry.chain_id(network) != chain_id):
+        return whole
+    return registry.token(chain_id, symbol)
 
 
 def read_amount(

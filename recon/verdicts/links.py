@@ -94,7 +94,7 @@ def renamed_transfers(transfers: Frame, *, policy: Policy) -> Frame:
     """Transfers with every column renamed ``t_...``, so that no join can confuse them with a payment's own.
 
     ``t_amount`` is what moved: of a proxy log what the token's own log shows, where it was read, at most what the proxy
-    states (``t_stated``). Where it was not read although the token can take a fee (``t_unread``), it is never final.
+    states (``t_stated``). Where it was not read although the token can take a fee (``t_unread``), it proves no payment.
     """
     names = {
         "chain_id": "t_chain", "tx_hash": "t_tx", "log_index": "t_log", "block": "t_block", "block_time": "t_time",
@@ -110,7 +110,7 @@ def renamed_transfers(transfers: Frame, *, policy: Policy) -> Frame:
         .rename(names)
         .with_columns(t_unread=is_true(nw.col("t_unread")), t_stated=nw.col("t_amount"))
         .with_columns(
-            t_final=is_true(nw.col("t_final")) & ~nw.col("t_unread"),
+            t_final=is_true(nw.col("t_final")),
             t_amount=nw.when(less).then(nw.col("t_moved")).otherwise(nw.col("t_amount")),
             t_came=is_true(nw.col("t_moved") > 0),
         )
@@ -133,6 +133,8 @@ def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, indirect
     to_payer = is_true(nw.col("t_recipient") == nw.col("sender")) & ~to_us
     clean = paying & ~indirect
     return pairs.with_columns(
+        # What went back to the payer is what the contract states: that is what left us, whatever the token kept.
+        t_final=nw.col("t_final") & (~nw.col("t_unread") | to_payer),
         is_valid=same_chain & same_token & to_us & reference_right & clean & is_true(nw.col("t_amount") > 0),
         is_refund=same_chain & same_token & to_payer & reference_right & paying & is_true(nw.col("t_amount") > 0),
         wrong_chain=~same_chain,

@@ -283,6 +283,7 @@ def test_rivals_are_searched_by_what_was_read_again_and_by_what_the_provider_nam
     judgement = judgement_of({"payments": [row], "claims": [claim_row(1)]})
     writer = SnapshotWriter(tmp_path / "snapshot")
     writer.write("payments", table_of("payments", [row]))
+    writer.write("keys", table_of("keys", []))
     second = SecondReading(sources, policy=Policy(), registry=load_registry(), now_ms=NOW_MS, progress=no_progress)
     second.read(writer, judgement, with_orphans=False)
     assert reference(1) in asked["reference"]

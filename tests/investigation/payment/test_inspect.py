@@ -14,7 +14,7 @@ from recon.core.ids import keccak256, payment_reference
 from recon.core.registry import load_registry
 from recon.investigation.payment import Inspection
 from recon.investigation.payment.causes import CAUSES, Strength
-from recon.investigation.payment.gather import UnknownIdError
+from recon.investigation.payment.gather import UnknownIdError, gather_afresh
 from recon.investigation.payment.identify import Name, NoIdError, names_of
 from recon.investigation.payment.references import checksummed
 from recon.reports import render_report
@@ -301,11 +301,9 @@ def test_reference_hash_address_and_order_number_lead_to_the_payment(tmp_path: P
             [document], fields=sources.fields, registry=settings.registry(), policy=settings.policy()
         ).to_pylist()[0]  # fmt: skip
         for name in ("reference", "tx_hash", "recipient", "request_id"):
-            from recon.investigation.payment import inspect_payment
-
             text = " 0x" + row[name].removeprefix("0x").upper()
-            found = inspect_payment(text, asking=asking_of(settings, []), sources=sources)
-            assert found.dossier.payment_id == made.payment_id, name
+            found = gather_afresh(text, sources, asking=asking_of(settings, []))
+            assert found.payment_id == made.payment_id, name
 
 
 def test_a_transaction_that_no_row_records_leads_to_the_payment_by_its_reference(tmp_path: Path) -> None:

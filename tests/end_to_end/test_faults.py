@@ -221,7 +221,7 @@ def test_a_sick_source_leaves_the_truth_or_nothing(schedules: list[Schedule], tm
         assert not plan.summary["health"]["ok"]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_several_sick_sources_leave_the_truth_or_nothing(seed: int, tmp_path: Path) -> None:
     rng = Random(seed)
     chosen = {schedule.source: replace(schedule, seed=seed) for schedule in rng.sample(ALL, 4)}
@@ -229,13 +229,10 @@ def test_several_sick_sources_leave_the_truth_or_nothing(seed: int, tmp_path: Pa
     checked(planned(chosen.values(), given, tmp_path), list(chosen.values()), given)
 
 
-@pytest.mark.parametrize(
-    "schedule",
-    [Schedule(source, "dies", 3) for source in (*PROVIDERS, *CHAINS)] + [Schedule("payments", "down")],
-    ids=lambda schedule: schedule.name,
-)
-def test_a_quiet_week_stays_quiet_while_a_source_dies(schedule: Schedule, tmp_path: Path) -> None:
-    plan = planned([schedule], written(73, is_quiet=True), tmp_path)
+@pytest.mark.parametrize("sources", [*zip(PROVIDERS, CHAINS, strict=True), ("payments",)], ids="+".join)
+def test_a_quiet_week_stays_quiet_while_a_source_dies(sources: tuple[str, ...], tmp_path: Path) -> None:
+    schedules = [Schedule(source, "down" if source == "payments" else "dies", 3) for source in sources]
+    plan = planned(schedules, written(73, is_quiet=True), tmp_path)
     assert {finding.verdict for finding in plan.findings} <= NOT_PROVEN | BENIGN
     assert plan.changes == ()
     assert has_gaps(plan)

@@ -22,6 +22,7 @@ SLOW = {
     "tests/investigation/payment/test_inspect.py::test_reference": SCENES,
     "tests/investigation/payment/test_inspect_proof.py": SCENES,
     "tests/investigation/payment/test_inspect_live.py": "a real chain and a real mongod for each of many payments",
+    "tests/rails/flags/test_apply.py::test_killed_at_any_step": "processes that are killed, a start of Python for each",
     "tests/reports/test_html.py": JOB,
     "tests/reports/test_loading.py": JOB,
     "tests/runs/test_apply_properties.py": "hundreds of generated plans on a real mongod",
@@ -35,12 +36,15 @@ SLOW = {
     "tests/snapshots/test_since.py": JUDGED,
     "tests/snapshots/test_unfinished.py": "readings that are killed and go on, many times",
     "tests/sources/providers/test_request_network.py::test_ten_thousand": "ten thousand payments are asked for",
+    "tests/sources/payments/test_columns.py::test_whatever_the_simulator": "four weeks of 2,000 payments each",
+    "tests/support/test_servers.py": "a mongod or a chain for each test, started, killed and started again",
     "tests/support/test_dead_workers.py": "whole runs of pytest that wait for a worker to die",
     "tests/test_api.py": JUDGED,
     "tests/test_one_program.py": JOB,
     "tests/verdicts/test_engine.py": JUDGED,
     "tests/verdicts/test_match.py::test_amounts_near_the_limit": "sums at the limit on every engine",
     "tests/verdicts/test_match.py::test_rows_without_keys": "the same on every engine",
+    "tests/verdicts/test_rulebook.py": JUDGED,
     "tests/verdicts/test_truth.py": "thirty worlds are written, read and judged",
 }
 

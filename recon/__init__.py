@@ -1,16 +1,21 @@
 """Payment reconciliation and rollback: which payments are truly paid, repaired exactly, and taken back if wrong."""
 
-from recon.api import backfill, flags, gates, journal, report, sample, triage
-from recon.api.artefacts import decode_transfer, load, plot, verify_webhook
-from recon.api.investigate import case, inspect, outgoing, proof, replay_case
-from recon.api.prove import score, simulate
-from recon.api.reconcile import history, plan, snapshot
-from recon.api.review import ack, approve, select, show
-from recon.api.rollout import drain, preflight
-from recon.api.runs import apply, undo
-from recon.api.start import demo, doctor, init
-from recon.core.ids import payment_reference, reference_topic
+from typing import TYPE_CHECKING
+
+from recon.core.door import names_from
 from recon.core.version import __version__
+
+if TYPE_CHECKING:
+    from recon.api import backfill, flags, gates, journal, report, sample, triage
+    from recon.api.artefacts import decode_transfer, load, plot, verify_webhook
+    from recon.api.investigate import case, inspect, outgoing, proof, replay_case
+    from recon.api.prove import score, simulate
+    from recon.api.reconcile import history, plan, snapshot
+    from recon.api.review import ack, approve, select, show
+    from recon.api.rollout import drain, preflight
+    from recon.api.runs import apply, undo
+    from recon.api.start import demo, doctor, init
+    from recon.core.ids import payment_reference, reference_topic
 
 __all__ = [
     "__version__",
@@ -49,3 +54,47 @@ __all__ = [
     "undo",
     "verify_webhook",
 ]
+
+__getattr__ = names_from(
+    {
+        "ack": "recon.api.review",
+        "apply": "recon.api.runs",
+        "approve": "recon.api.review",
+        "backfill": "recon.api",
+        "case": "recon.api.investigate",
+        "decode_transfer": "recon.api.artefacts",
+        "demo": "recon.api.start",
+        "doctor": "recon.api.start",
+        "drain": "recon.api.rollout",
+        "flags": "recon.api",
+        "gates": "recon.api",
+        "history": "recon.api.reconcile",
+        "init": "recon.api.start",
+        "inspect": "recon.api.investigate",
+        "journal": "recon.api",
+        "load": "recon.api.artefacts",
+        "outgoing": "recon.api.investigate",
+        "payment_reference": "recon.core.ids",
+        "plan": "recon.api.reconcile",
+        "plot": "recon.api.artefacts",
+        "preflight": "recon.api.rollout",
+        "proof": "recon.api.investigate",
+        "reference_topic": "recon.core.ids",
+        "replay_case": "recon.api.investigate",
+        "report": "recon.api",
+        "sample": "recon.api",
+        "score": "recon.api.prove",
+        "select": "recon.api.review",
+        "show": "recon.api.review",
+        "simulate": "recon.api.prove",
+        "snapshot": "recon.api.reconcile",
+        "triage": "recon.api",
+        "undo": "recon.api.runs",
+        "verify_webhook": "recon.api.artefacts",
+    }
+)
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they have been used yet or not."""
+    return __all__

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import COLUMNAR, PACKAGE, ROOT, calls, files_of, none, parts, tree_of, where
+from tests.support.house import COLUMNAR, PACKAGE, ROOT, calls, files_of, nodes_of, none, parts, tree_of, where
 
 FOLDERS = (
     "core", "files", "sources", "verdicts", "snapshots", "plans", "runs", "rails", "investigation", "simulation",
@@ -54,7 +54,7 @@ DOOR_NAMES_MAX = 10
 
 def imports(path: Path) -> Iterator[tuple[ast.AST, str]]:
     """Every imported module as a dotted name, wherever the import stands."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -80,7 +80,7 @@ def modules() -> dict[str, Path]:
 
 def imported(path: Path, names: Collection[str]) -> Iterator[tuple[ast.AST, str, str]]:
     """The modules of the package that a file imports, each with the name that is taken from it."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module and node.module.startswith("recon"):
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -289,6 +289,7 @@ def test_a_file_put_in_its_place_by_hand_is_noticed(code: str, tmp_path: Path) -
     assert list(places_files(path))
     path.write_text("text.replace('a', 'b'); replace(plan, digest=''); moment.replace(tzinfo=UTC)")
     tree_of.cache_clear()
+    nodes_of.cache_clear()
     assert list(places_files(path)) == []
 
 

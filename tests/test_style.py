@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.support import complexity
-from tests.support.house import COLUMNAR, PACKAGE, ROOT, calls, files_of, none, parts, tree_of, where
+from tests.support.house import COLUMNAR, PACKAGE, ROOT, calls, files_of, nodes_of, none, parts, tree_of, where
 
 COLUMN_OPERATIONS = {
     "alias", "all_horizontal", "agg", "any_horizontal", "cast", "coalesce", "col", "collect_schema", "concat",
@@ -95,7 +95,7 @@ def foreign_operations(path: Path) -> Iterator[str]:
 
 
 def inexact_arithmetic(path: Path) -> Iterator[str]:
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(
             node.op, ast.Mod | ast.Div | ast.FloorDiv | ast.Pow | ast.MatMult
         ):
@@ -320,7 +320,7 @@ def test_no_test_is_skipped_or_expected_to_fail() -> None:
     none(
         f"{where(path, node)} uses {node.attr}"
         for path in sorted((ROOT / "tests").rglob("*.py"))
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Attribute) and node.attr in words
     )
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 import click
 
 from recon.core.errors import ReconError, RefusedError, SourceError, StoppedError, UsageError
-from recon.files import NO_ROOM
 
 DONE: Final = 0
 DIFFERENCES: Final = 1
@@ -110,7 +109,7 @@ def _outcome(error: BaseException) -> tuple[int, str]:
         return USAGE, error.format_message() + hint
     if isinstance(error, ReconError):
         return _code(error), str(error)
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
+    if isinstance(error, OSError) and _is_full(error):
         return STOPPED, (
             f"A file could not be written ({os.strerror(error.errno or 0)}), so what was under way is not finished. "
             "Make room, and run the same command again."
@@ -119,6 +118,12 @@ def _outcome(error: BaseException) -> tuple[int, str]:
         f"This should not have happened ({type(error).__name__}); it is a mistake in recon, and a plan or a run that "
         f"was under way is as its files say. {DEBUG_VARIABLE}=1 shows where it happened."
     )
+
+
+def _is_full(error: OSError) -> bool:
+    from recon.files import NO_ROOM
+
+    return error.errno in NO_ROOM
 
 
 def _code(error: ReconError) -> int:

@@ -69,7 +69,9 @@ def test_help_starts_fast_and_imports_nothing_heavy() -> None:
         "try: cli.main(['--help'], prog_name='recon')\n"
         "except SystemExit: pass\n"
         "heavy = {'pandas', 'web3', 'duckdb', 'pyarrow', 'pymongo', 'pydantic', 'rich', 'narwhals', 'httpx'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "commands = {m for m in sys.modules if m.startswith('recon.') and m.split('.')[1] not in ('cli', 'core')}\n"
+        "assert not commands, commands"
     )
     fastest = 9.0
     for _ in range(3):

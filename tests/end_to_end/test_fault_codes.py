@@ -21,8 +21,9 @@ from tests.support.schedules import Schedule, sickened
 from tests.support.servers import Mongod
 
 DOWN = [
-    *(Schedule(source, kind) for source in ("request_network", "chain:56") for kind in ("down", "login_page", "dies")),
-    Schedule("shkeeper", "down"),
+    *(Schedule(source, "down") for source in ("request_network", "shkeeper", "chain:56")),
+    Schedule("request_network", "login_page"),
+    Schedule("chain:56", "dies"),
     Schedule("request_network", "page_gone", 1),
     Schedule("chain:8453", "mostly_failing", 5),
     Schedule("chain:56", "proxy_logs_gone"),

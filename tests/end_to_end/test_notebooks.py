@@ -6,6 +6,8 @@ import asyncio
 import json
 import re
 import warnings
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,12 @@ def executed(path: Path, folder: Path) -> Any:
     return notebook
 
 
+@pytest.fixture(scope="module")
+def ran(demo: Path) -> Callable[[int], Any]:
+    """A notebook with its outputs, by its place in the list; each is run once."""
+    return cache(lambda number: executed(NOTEBOOKS[number], demo))
+
+
 def outputs(notebook: Any, mime: str) -> list[str]:
     return [
         str(output["data"][mime])
@@ -102,9 +110,11 @@ def test_a_notebook_is_committed_without_outputs_and_holds_no_logic(path: Path) 
     assert notebook.cells[0].cell_type == "markdown"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom_and_shows_pictures_and_tables(path: Path, demo: Path) -> None:
-    notebook = executed(path, demo)
+@pytest.mark.parametrize("number", range(3), ids=lambda number: NOTEBOOKS[number].stem)
+def test_a_notebook_runs_from_top_to_bottom_and_shows_pictures_and_tables(
+    number: int, ran: Callable[[int], Any]
+) -> None:
+    notebook = ran(number)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             assert output.output_type != "error"
@@ -113,10 +123,10 @@ def test_a_notebook_runs_from_top_to_bottom_and_shows_pictures_and_tables(path: 
     assert len(outputs(notebook, "text/html")) >= 4
 
 
-def test_findings_and_changes_show_themselves_as_tables(demo: Path) -> None:
-    shown = outputs(executed(NOTEBOOKS[1], demo), "text/html")
+def test_findings_and_changes_show_themselves_as_tables(ran: Callable[[int], Any]) -> None:
+    shown = outputs(ran(1), "text/html")
     assert any("before" in html and "blockchain.transactionHash" in html and "completed" in html for html in shown)
-    first = outputs(executed(NOTEBOOKS[0], demo), "text/html")
+    first = outputs(ran(0), "text/html")
     assert any("What each side says" in html and "critical" in html for html in first)
 
 
@@ -136,9 +146,8 @@ def test_an_inspection_and_its_timeline_show_themselves_as_tables(demo: Path, tm
     assert "payment made" in shown[1]
 
 
-def test_the_incident_shows_the_outage_and_that_the_backlog_went(demo: Path) -> None:
-    notebook = executed(NOTEBOOKS[2], demo)
-    shown = outputs(notebook, "text/plain")
+def test_the_incident_shows_the_outage_and_that_the_backlog_went(demo: Path, ran: Callable[[int], Any]) -> None:
+    shown = outputs(ran(2), "text/plain")
     assert any("503" in text for text in shown)
     before, after = (load_plan(path) for path in sorted((demo / "recon-demo").glob("plan-*.json"), key=_made))
     assert len(after.findings) < len(before.findings)

@@ -8,41 +8,55 @@ from typing import Any
 
 import pytest
 
+from recon.core.ids import payment_id_text
 from recon.core.model import Plan, Verdict
 from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
-from recon.simulation import PLANTS, plant_world, write_world
+from recon.simulation import PLANTS, World, plant_world, write_world
 from recon.snapshots.take import take_snapshot
 from recon.sources.interface import Selection
 from recon.verdicts.rules import RULE, Tier
+from tests.support.worlds import merged
 
 OF_SEVERAL_ROWS = sorted(name for name, plant in PLANTS.items() if plant.craft is not None)
 
 
-def judged(home: Path, selection: Selection, *, name: str = "snapshot") -> Plan:
+def judged(home: Path, selection: Selection, *, out: Path) -> Plan:
     """A world on disk judged over a selection of its payments."""
     settings = load_settings(home / "recon.toml")
     rules: dict[str, Any] = {"policy": settings.policy(), "registry": settings.registry()}
     with open_sources(settings) as sources:
-        taken = take_snapshot(sources, selection=selection, now=settings.now(), out=home / name, **rules)
+        taken = take_snapshot(sources, selection=selection, now=settings.now(), out=out, **rules)
     return make_plan(taken, engine="polars", **rules)
 
 
-@pytest.mark.parametrize("planted", OF_SEVERAL_ROWS)
-def test_a_payment_judged_alone_is_never_corrected_against_the_truth(planted: str, tmp_path: Path) -> None:
-    world = plant_world(planted, seed=3)
-    write_world(world, tmp_path)
-    truths = {truth.payment_id: truth for truth in world.truths}
-    for number, document in enumerate(world.recorded.payments[:6]):
-        payment_id = str(document["_id"])
-        plan = judged(tmp_path, Selection(ids=(payment_id,)), name=f"alone-{number}")
-        told = {item.payment_id: item.verdict for item in plan.findings}
-        if payment_id in told and payment_id in truths:
-            assert told[payment_id] is truths[payment_id].verdict
-        for change in plan.changes:
-            assert truths[change.payment_id].verdict is change.verdict
-            assert RULE[change.verdict].tier in (Tier.AUTO, Tier.REVIEW)
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[World], Path]:
+    """Every situation of several rows, and the directory of a world that holds them all."""
+    folder = tmp_path_factory.mktemp("several")
+    worlds = [plant_world(name, seed=seed) for seed, name in enumerate(OF_SEVERAL_ROWS, start=3)]
+    write_world(World(merged(world.recorded for world in worlds), ()), folder)
+    return worlds, folder
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_a_payment_judged_alone_is_never_corrected_against_the_truth(
+    number: int, several: tuple[list[World], Path], tmp_path: Path
+) -> None:
+    """Of each situation one row is asked for, so that all its rivals are outside the window."""
+    worlds, folder = several
+    rows = [[payment_id_text(document["_id"]) for document in world.recorded.payments] for world in worlds]
+    assert max(map(len, rows)) == 2
+    truths = {truth.payment_id: truth for world in worlds for truth in world.truths}
+    chosen = {ids[number] for ids in rows if len(ids) > number}
+    plan = judged(folder, Selection(ids=tuple(chosen)), out=tmp_path / "alone")
+    for item in plan.findings:
+        if item.payment_id in chosen:
+            assert item.verdict is truths[item.payment_id].verdict
+    for change in plan.changes:
+        assert truths[change.payment_id].verdict is change.verdict
+        assert RULE[change.verdict].tier in (Tier.AUTO, Tier.REVIEW)
 
 
 @pytest.mark.parametrize("planted", ["two_rails_paid", "two_requests_paid"])
@@ -59,7 +73,7 @@ def test_money_on_two_rows_of_one_order_is_seen_when_only_the_open_row_is_in_the
     ]
     assert unpaid
     for payment_id in unpaid:
-        plan = judged(tmp_path, Selection(ids=(payment_id,)), name=payment_id)
+        plan = judged(tmp_path, Selection(ids=(payment_id,)), out=tmp_path / payment_id)
         assert [item.verdict for item in plan.findings if item.payment_id == payment_id] == [Verdict.COMPETING_PAYMENT]
         assert plan.changes == ()
 
@@ -72,7 +86,7 @@ def test_a_window_without_rows_still_names_money_that_no_row_knows(tmp_path: Pat
     known = {truth.payment_id for truth in world.truths if truth.verdict is Verdict.MISSING_LOCAL}
     assert known
     (tmp_path / "payments.ndjson").write_text("", encoding="utf-8")
-    plan = judged(tmp_path, Selection(from_at=settings.now() - timedelta(days=30)))
+    plan = judged(tmp_path, Selection(from_at=settings.now() - timedelta(days=30)), out=tmp_path / "snapshot")
     assert plan.summary["payments"] == 0
     assert known <= {item.payment_id for item in plan.findings}
     assert {item.verdict for item in plan.findings} == {Verdict.MISSING_LOCAL}
@@ -84,6 +98,6 @@ def test_a_row_outside_the_window_explains_only_its_own_log_of_a_batch(seed: int
     write_world(world, tmp_path)
     missing = {truth.payment_id for truth in world.truths if truth.verdict is Verdict.MISSING_LOCAL}
     created = world.recorded.payments[0]["createdAt"]
-    plan = judged(tmp_path, Selection(from_at=created + timedelta(seconds=1)))
+    plan = judged(tmp_path, Selection(from_at=created + timedelta(seconds=1)), out=tmp_path / "snapshot")
     assert plan.summary["payments"] == 0
     assert {item.payment_id for item in plan.findings} == missing

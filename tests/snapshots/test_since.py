@@ -31,18 +31,26 @@ def many_objects_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recon.snapshots.since.claims.ASKED_MIN", 200)
 
 
-def take(
+def read(
     folder: Path, out: Path, *, since: Snapshot | None = None, selection: Selection | None = None, **broken: Any
-) -> tuple[Snapshot, Plan]:
+) -> Snapshot:
     settings = load_settings(folder / "recon.toml")
     with open_sources(settings) as sources:
         for name, method in broken.items():
             setattr(sources.store, name, method)
-        taken = _take(sources, settings, out, since=since, selection=selection)
+        return _take(sources, settings, out, since=since, selection=selection)
+
+
+def take(folder: Path, out: Path, **given: Any) -> tuple[Snapshot, Plan]:
+    """What was read, and the plan made from it."""
+    settings = load_settings(folder / "recon.toml")
+    taken = read(folder, out, **given)
     return taken, make_plan(taken, policy=settings.policy(), registry=settings.registry(), engine="polars")
 
 
-def _take(sources: Sources, settings: Any, out: Path, *, since: Snapshot | None, selection: Selection | None) -> Any:
+def _take(
+    sources: Sources, settings: Any, out: Path, *, since: Snapshot | None, selection: Selection | None
+) -> Snapshot:
     return take_snapshot(
         sources,
         selection=selection or settings.selection(),
@@ -80,7 +88,8 @@ def kept_rows(plan: Plan) -> dict[str, int]:
     return {row["source"]: row["items"] for row in plan.coverage if row["scope"] == KEPT}
 
 
-CASES = [(11, 2.1, None), (12, 0.4, None), (13, 4.0, "broken"), (14, 1.3, "benign"), (15, 5.5, None), (16, 3.0, None)]
+CASES = [(12, 0.4, None), (13, 4.0, "broken"), (14, 1.3, "benign")]
+"""Little and much that changed, and either kind of row that vanishes."""
 
 
 @pytest.mark.parametrize(("seed", "days", "vanishing"), CASES)
@@ -89,7 +98,7 @@ def test_what_changed_since_gives_the_plan_of_a_whole_reading(
 ) -> None:
     whole = generate_world(payments=150, seed=seed).recorded
     earlier = Earlier(whole, NOW - timedelta(days=days), random.Random(seed), vanishing=vanishing).recorded()
-    base, _ = take(write(earlier, tmp_path / "earlier"), tmp_path / "base")
+    base = read(write(earlier, tmp_path / "earlier"), tmp_path / "base")
     now = write(whole, tmp_path / "now")
     everything, expected = take(now, tmp_path / "whole")
     changed, plan = take(now, tmp_path / "changed", since=base)
@@ -106,9 +115,9 @@ def test_what_changed_since_gives_the_plan_of_a_whole_reading(
 def test_a_chain_of_incremental_runs_stays_true(tmp_path: Path) -> None:
     whole = generate_world(payments=150, seed=21).recorded
     base: Snapshot | None = None
-    for number, days in enumerate((5.0, 3.5, 2.0, 0.8)):
+    for number, days in enumerate((5.5, 2.5, 0.8)):
         earlier = Earlier(whole, NOW - timedelta(days=days), random.Random(number)).recorded()
-        base, _ = take(write(earlier, tmp_path / f"world-{number}"), tmp_path / f"base-{number}", since=base)
+        base = read(write(earlier, tmp_path / f"world-{number}"), tmp_path / f"base-{number}", since=base)
     now = write(whole, tmp_path / "now")
     assert_same(take(now, tmp_path / "changed", since=base)[1], take(now, tmp_path / "whole")[1])
 
@@ -119,7 +128,7 @@ def two_days(tmp_path_factory: pytest.TempPathFactory) -> tuple[RecordedWorld, P
     folder = tmp_path_factory.mktemp("two-days")
     whole = generate_world(payments=120, seed=31).recorded
     earlier = Earlier(whole, NOW - timedelta(days=2), random.Random(1)).recorded()
-    base, _ = take(write(earlier, folder / "earlier"), folder / "base")
+    base = read(write(earlier, folder / "earlier"), folder / "base")
     return whole, write(whole, folder / "now"), base
 
 
@@ -178,7 +187,7 @@ def test_a_base_with_a_gap_is_not_believed_where_the_gap_is(two_days: Any, tmp_p
     def cut(selection: Selection) -> Any:
         raise SourceError("it broke off")
 
-    base, _ = take(write(earlier, tmp_path / "earlier"), tmp_path / "base", count=cut)
+    base = read(write(earlier, tmp_path / "earlier"), tmp_path / "base", count=cut)
     plan = take(now, tmp_path / "changed", since=base)[1]
     assert "payments" not in kept_rows(plan)
     assert_same(plan, take(now, tmp_path / "whole")[1])

@@ -121,7 +121,7 @@ def test_a_reading_that_dies_anywhere_goes_on_to_the_same_plan(world: Path, undi
     with dying(0, crash) as steps:
         assert same(plan_of(world, take(world, tmp_path / "whole").path), undisturbed)
     assert steps[0] > 40
-    for at in range(1, steps[0], 6):
+    for at in range(1, steps[0], 9):  # before a step and after one by turns
         out = tmp_path / f"died-{at}"
         with pytest.raises(DiedError), dying(at, crash):
             take(world, out)
@@ -140,12 +140,12 @@ def main(world: str, out: str) -> None:
 def test_a_reading_that_is_killed_again_and_again_gets_done(world: Path, undisturbed: Any, tmp_path: Path) -> None:
     out, killed = tmp_path / "snapshot", 0
     code = "import sys; from tests.snapshots.test_unfinished import main; main(*sys.argv[1:])"
-    for at in (4, 6, 5, 12, 22, 10_000):
+    for at in (4, 6, 22, 10_000):
         child = subprocess.run(
             [sys.executable, "-c", code, str(world), str(out)], env={**os.environ, DIE_AT: str(at)}, check=False
         )
         killed += child.returncode == -signal.SIGKILL
-    assert (killed, child.returncode) == (5, 0)
+    assert (killed, child.returncode) == (3, 0)
     assert same(plan_of(world, out), undisturbed)
     assert not (out / STATE).exists() and not (out / "unfinished").exists()
 

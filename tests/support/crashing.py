@@ -14,7 +14,8 @@ from pymongo import MongoClient
 
 from tests.support.applying import World, connect, some_documents
 
-ROWS = 40
+ROWS = 18
+"""Two first rows, two whole groups of seven and a part of one: every kind of step, at every place in a group."""
 
 
 @dataclass

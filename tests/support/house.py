@@ -20,6 +20,12 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file; many rules look at each."""
+    return tuple(ast.walk(tree_of(path)))
+
+
 def files_of(part: str) -> list[Path]:
     """The files of one folder or module of the package, named by its path in it."""
     place = PACKAGE / part
@@ -41,7 +47,7 @@ def where(path: Path, node: ast.AST) -> str:
 
 def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
     """Every call with the last name of what is called."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute):
                 yield node, node.func.attr

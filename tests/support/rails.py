@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,6 +25,7 @@ from tests.support.builders import (
     request_id,
     shkeeper_document,
 )
+from tests.support.forked import forker
 from tests.support.onchain import Chain
 from tests.support.provider_servers import (
     RequestNetworkWorld,
@@ -185,10 +185,7 @@ def recon(
         "RECON_SHKEEPER_API_KEY": "sh-test-key",
         **(secrets or {}),
     }
-    return subprocess.run(
-        [sys.executable, "-m", "recon", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False,
-    )  # fmt: skip
+    return forker().run(arguments, folder=folder, environment=environment, timeout_s=timeout_s)
 
 
 def verdicts_of(plan_text: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ A name is the beginning of a test's id: a folder, a file, or one test of a file.
 from __future__ import annotations
 
 JOB = "whole jobs through the command line, about 5 s of a processor for each snapshot and plan"
+SCENES = "dozens of scenes, each read and judged as a world of its own, about 1.3 s of a processor each"
 JUDGED = "several worlds are read and judged whole, about 5 s of a processor each"
 
 SLOW = {
@@ -13,8 +14,15 @@ SLOW = {
     "tests/cli/test_cli_apply.py": JOB,
     "tests/cli/test_cli_runs.py": JOB,
     "tests/cli/test_inspect_command.py": JOB,
+    "tests/cli/test_review.py": "small tables judged by three engines, up to 2 s of a processor each",
     "tests/investigation/incident/test_triage.py::test_an_incident": JOB,
+    "tests/investigation/payment/test_case.py": SCENES,
+    "tests/investigation/payment/test_inspect.py::test_every_cause": SCENES,
+    "tests/investigation/payment/test_inspect.py::test_a": SCENES,
+    "tests/investigation/payment/test_inspect.py::test_reference": SCENES,
+    "tests/investigation/payment/test_inspect_proof.py": SCENES,
     "tests/investigation/payment/test_inspect_live.py": "a real chain and a real mongod for each of many payments",
+    "tests/rails/flags/test_apply.py::test_killed_at_any_step": "processes that are killed, a start of Python for each",
     "tests/reports/test_html.py": JOB,
     "tests/reports/test_loading.py": JOB,
     "tests/runs/test_apply_properties.py": "hundreds of generated plans on a real mongod",
@@ -24,14 +32,20 @@ SLOW = {
     ),
     "tests/snapshots/test_rivals.py": JUDGED,
     "tests/snapshots/test_shared.py": JUDGED,
+    "tests/snapshots/test_snapshot.py": JUDGED,
     "tests/snapshots/test_since.py": JUDGED,
     "tests/snapshots/test_unfinished.py": "readings that are killed and go on, many times",
     "tests/sources/providers/test_request_network.py::test_ten_thousand": "ten thousand payments are asked for",
+    "tests/sources/payments/test_columns.py::test_whatever_the_simulator": "four weeks of 2,000 payments each",
+    "tests/support/test_servers.py": "a mongod or a chain for each test, started, killed and started again",
     "tests/support/test_dead_workers.py": "whole runs of pytest that wait for a worker to die",
     "tests/test_api.py": JUDGED,
+    "tests/test_one_program.py": JOB,
     "tests/verdicts/test_engine.py": JUDGED,
     "tests/verdicts/test_match.py::test_amounts_near_the_limit": "sums at the limit on every engine",
-    "tests/verdicts/test_truth.py": "eighty worlds are written, read and judged",
+    "tests/verdicts/test_match.py::test_rows_without_keys": "the same on every engine",
+    "tests/verdicts/test_rulebook.py": JUDGED,
+    "tests/verdicts/test_truth.py": "thirty worlds are written, read and judged",
 }
 
 

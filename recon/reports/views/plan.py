@@ -79,19 +79,19 @@ def render_review(
     plan: Plan, *, path: str = "PLAN", config: str | None = None, page: int = 1, page_rows: int = 50
 ) -> Report:
     """The plan as it is reviewed: its changes page by page, what is left alone, then coverage and breaks."""
-    table = change_table(plan, shown=None)
-    pages = max(1, -(-len(table.rows) // page_rows))
+    total = len(plan.changes)
+    pages = max(1, -(-total // page_rows))
     first = (min(page, pages) - 1) * page_rows
-    rows = table.rows[first : first + page_rows]
-    notes = [f"{first + 1} to {first + len(rows)} of {len(table.rows)}"] if pages > 1 else []
+    table = change_table(plan, shown=None, page=slice(first, first + page_rows))
+    notes = [f"{first + 1} to {first + len(table.rows)} of {total}"] if pages > 1 else []
     if page < pages:
         notes.append(f"the next: recon show {path} --page {page + 1}")
-    paged = replace(table, rows=rows, note="; ".join([*notes, table.note] if table.note else notes))
+    paged = replace(table, note="; ".join([*notes, table.note] if table.note else notes))
     facts = tuple(fact for fact in _headline(plan) if fact.name in _REVIEW_FACTS)
     return Report(
         name="review",
         title=_title(plan),
-        facts=(Fact("changes", "changes", str(len(table.rows)), "count"), *facts),
+        facts=(Fact("changes", "changes", str(total), "count"), *facts),
         tables=(paged, effect_table(plan), _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
         next_steps=_next_steps(plan, path=path, config=config),
     )
@@ -412,25 +412,13 @@ def finding_row(item: Finding) -> tuple[str, ...]:
     )
 
 
-def change_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
-    """The changes, oldest and largest first."""
+def change_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN, page: slice = slice(None)) -> Table:
+    """The changes, oldest and largest first; ``page`` are those that are in the table at all."""
     columns = (Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
                Column("tier", "tier", "tier"), Column("set", "before -> after", "prose"),
                Column("value", "value", "amount"), Column("age_s", "age", "age"), Column("reason", "reason", "prose"),
                Column("change_id", "change", "id", wide=True))  # fmt: skip
-    rows = tuple(
-        (
-            item.payment_id,
-            item.verdict.value,
-            item.tier.value,
-            "; ".join(f"{s.path}: {value_text(s.before)} -> {value_text(s.after)}" for s in item.sets),
-            amount_text(item.value_units, decimals=item.decimals, symbol=item.symbol) if item.value_units else "",
-            "" if item.age_s is None else str(item.age_s),
-            item.reason,
-            item.id,
-        )
-        for item in sorted(plan.changes, key=_oldest)
-    )
+    rows = tuple(_change_row(item) for item in sorted(plan.changes, key=_oldest)[page])
     review = sum(item.tier is Tier.REVIEW and item.payment_id not in plan.picked for item in plan.changes)
     notes = [f"the first {shown} of {len(rows)}"] if shown is not None and len(rows) > shown else []
     notes += [f"{review} of tier review are written only if picked by payment"] if review else []
@@ -438,6 +426,19 @@ def change_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
         "changes", "Changes, oldest and largest first", columns, rows,
         note="; ".join(notes), empty="the plan changes nothing", shown=shown,
     )  # fmt: skip
+
+
+def _change_row(item: Change) -> tuple[str, ...]:
+    return (
+        item.payment_id,
+        item.verdict.value,
+        item.tier.value,
+        "; ".join(f"{s.path}: {value_text(s.before)} -> {value_text(s.after)}" for s in item.sets),
+        amount_text(item.value_units, decimals=item.decimals, symbol=item.symbol) if item.value_units else "",
+        "" if item.age_s is None else str(item.age_s),
+        item.reason,
+        item.id,
+    )
 
 
 def effect_table(plan: Plan) -> Table:

@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from recon.core.ids import keccak256, payment_reference
 from recon.core.registry import load_registry
+from recon.investigation.payment import Inspection
 from recon.investigation.payment.causes import CAUSES, Strength
-from recon.investigation.payment.gather import UnknownIdError
+from recon.investigation.payment.gather import UnknownIdError, gather_afresh
 from recon.investigation.payment.identify import Name, NoIdError, names_of
 from recon.investigation.payment.references import checksummed
 from recon.reports import render_report
@@ -211,10 +213,16 @@ def told() -> Told:
     return {}
 
 
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Inspection]:
+    """The inspection of a scene by its name; each is looked at once."""
+    return cache(lambda name: looked_at(SCENES[name][1](), tmp_path_factory.mktemp("scene")))
+
+
 @pytest.mark.parametrize("name", SCENES)
-def test_every_cause_comes_out_first_in_its_scene(name: str, told: Told, tmp_path: Path) -> None:
-    expected, make = SCENES[name]
-    found = looked_at(make(), tmp_path)
+def test_every_cause_comes_out_first_in_its_scene(name: str, told: Told, seen: Callable[[str], Inspection]) -> None:
+    expected, _ = SCENES[name]
+    found = seen(name)
     told[name] = (expected, found.causes[0].name if found.causes else "none")
     assert [cause.name for cause in found.causes][:1] == [expected]
     first = found.causes[0]
@@ -234,26 +242,22 @@ def test_every_cause_of_the_table_has_a_scene() -> None:
     assert {cause.name for cause in CAUSES} == {expected for expected, _ in SCENES.values()}
 
 
-@pytest.mark.parametrize(
-    ("make", "part"),
-    [(by_other_request, "request id"), (by_other_salt, "salt"), (by_other_address, "address"),
-     (by_letter_case, "letter case")],
-)  # fmt: skip
+@pytest.mark.parametrize("part", ["request id", "salt", "address", "letter case"])
 def test_a_wrong_reference_is_explained_by_the_part_that_was_wrong(
-    make: Callable[[], Scene], part: str, tmp_path: Path
+    part: str, seen: Callable[[str], Inspection]
 ) -> None:
-    found = looked_at(make(), tmp_path)
-    assert any(f"(part: {part})" in text for text in found.causes[0].evidence_for), found.causes[0].evidence_for
+    first = seen(f"wrong reference: {part}").causes[0]
+    assert any(f"(part: {part})" in text for text in first.evidence_for), first.evidence_for
 
 
-def test_the_time_left_is_told_where_depth_is_missing(tmp_path: Path) -> None:
-    found = looked_at(scene("not_final_yet"), tmp_path)
-    assert any(re.search(r"about \d+ min \d+ s left", text) for text in found.causes[0].evidence_for)
+def test_the_time_left_is_told_where_depth_is_missing(seen: Callable[[str], Inspection]) -> None:
+    first = seen("too few confirmations").causes[0]
+    assert any(re.search(r"about \d+ min \d+ s left", text) for text in first.evidence_for)
 
 
-def test_the_safety_check_is_named(tmp_path: Path) -> None:
-    found = looked_at(scene("safety_without_hash"), tmp_path)
-    assert "the safety check waits on: missing_tx_hash" in found.causes[0].evidence_for
+def test_the_safety_check_is_named(seen: Callable[[str], Inspection]) -> None:
+    first = seen("held without a hash").causes[0]
+    assert "the safety check waits on: missing_tx_hash" in first.evidence_for
 
 
 def test_an_unknown_token_with_the_right_reference_is_told_and_pays_nothing(tmp_path: Path) -> None:
@@ -280,8 +284,8 @@ def test_an_invoice_in_another_currency_than_the_dollar_has_lost_nothing_by_that
     assert "lost_credit" not in {cause.name for cause in found.causes}
 
 
-def test_silence_of_delivery_records_is_told_and_concludes_nothing(tmp_path: Path) -> None:
-    found = looked_at(records_missing(), tmp_path)
+def test_silence_of_delivery_records_is_told_and_concludes_nothing(seen: Callable[[str], Inspection]) -> None:
+    found = seen("nobody kept deliveries")
     assert "webhook_never_delivered" not in {cause.name for cause in found.causes}
     assert any("no records were given" in text for text in found.not_asked)
 
@@ -309,11 +313,16 @@ def test_plain_money_to_the_right_address_on_another_chain_is_seen(tmp_path: Pat
     assert any("unexplained money" in event.says for event in found.timeline)
 
 
-@pytest.mark.parametrize("dress", [str.upper, "  {}\n".format, "\u202e{}\u200b".format, "`{}`".format, "0x{}".format])
-def test_an_id_is_found_however_it_was_pasted(dress: Callable[[str], str], tmp_path: Path) -> None:
+DRESSES = (str.upper, "  {}\n".format, "\u202e{}\u200b".format, "`{}`".format, "0x{}".format)
+
+
+def test_an_id_is_found_however_it_was_pasted(tmp_path: Path) -> None:
     made = scene("webhook_lost", rail="request_network")
     request_id = made.request["request"]["requestId"]
-    assert looked_at(made, tmp_path, text=dress(request_id)).dossier.payment_id == made.payment_id
+    for dress in DRESSES:
+        assert Name("request_id", request_id) in names_of(dress(request_id)), dress(request_id)
+    pasted = f"  `\u202e{request_id.upper()}\u200b`\n"
+    assert looked_at(made, tmp_path, text=pasted).dossier.payment_id == made.payment_id
 
 
 def test_reference_hash_address_and_order_number_lead_to_the_payment(tmp_path: Path) -> None:
@@ -327,11 +336,9 @@ def test_reference_hash_address_and_order_number_lead_to_the_payment(tmp_path: P
             [document], fields=sources.fields, registry=settings.registry(), policy=settings.policy()
         ).to_pylist()[0]  # fmt: skip
         for name in ("reference", "tx_hash", "recipient", "request_id"):
-            from recon.investigation.payment import inspect_payment
-
             text = " 0x" + row[name].removeprefix("0x").upper()
-            found = inspect_payment(text, asking=asking_of(settings, []), sources=sources)
-            assert found.dossier.payment_id == made.payment_id, name
+            found = gather_afresh(text, sources, asking=asking_of(settings, []))
+            assert found.payment_id == made.payment_id, name
 
 
 def test_a_transaction_that_no_row_records_leads_to_the_payment_by_its_reference(tmp_path: Path) -> None:

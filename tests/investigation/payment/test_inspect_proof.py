@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recon.investigation.payment import inspect_payment
+from recon.investigation.payment.gather import gather_afresh
 from recon.investigation.payment.identify import NoIdError
 from recon.investigation.payment.proof import ProofReport, verify_proof
 from recon.reports import render_report
@@ -25,8 +25,8 @@ def proven(made: Scene, folder: Path, *, tx: str | None = None, payment: str | N
     settings = written(made, folder)
     asking = asking_of(settings, [])
     with open_sources(settings) as sources:
-        found = inspect_payment(payment or made.payment_id, asking=asking, sources=sources)
-        return verify_proof(tx or transactions(made)[0], found.dossier, sources=sources, asking=asking)
+        dossier = gather_afresh(payment or made.payment_id, sources, asking=asking)
+        return verify_proof(tx or transactions(made)[0], dossier, sources=sources, asking=asking)
 
 
 def states(report: ProofReport) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -501,6 +502,7 @@ def test_chains_are_read_in_threads_at_the_same_time() -> None:
 # Fetching ahead
 
 
+@cache
 def dense_node(payments: int = 6_300) -> FakeNode:
     """About 900 logs in 1,800 blocks, so that answers are worth decoding aside."""
     return node_with(payments, spread=2)

@@ -66,7 +66,11 @@ def test_whatever_the_simulator_plants_is_read_by_columns_and_gives_the_same_row
 
 
 @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(mangled(st.sampled_from(simulated("default", 1)), BSON_HOSTILE), min_size=1, max_size=8))
+@given(
+    st.lists(
+        mangled(st.deferred(lambda: st.sampled_from(simulated("default", 1))), BSON_HOSTILE), min_size=1, max_size=8
+    )
+)
 def test_spoiled_documents_among_sound_ones_give_the_same_rows(documents: list[Any]) -> None:
     raws = [bson.encode(document) for document in simulated("default", 1)[:40]]
     for document in documents:

@@ -298,12 +298,20 @@ class SnapshotWriter:
 
 
 def _whole(frame: Frame, name: str) -> Frame:
-    """A table as an older version wrote it, with the columns that it lacks; the sum of units is never one of them."""
-    kinds = {"text": nw.String(), "int": nw.Int64(), "bool": nw.Boolean()}
-    lacking = set(TABLES[name]).difference(frame.collect_schema().names())
-    if not lacking:
-        return frame
-    return frame.with_columns(**{each: nw.lit(None).cast(kinds[TABLES[name][each]]) for each in sorted(lacking)})
+    """A table as an older version wrote it, with the columns that it lacks, empty."""
+    held = set(frame.collect_schema().names())
+    lacking = [column for column in sorted(TABLES[name]) if column not in held]
+    return frame.with_columns(**{column: _empty(name, column, held) for column in lacking}) if lacking else frame
+
+
+def _empty(name: str, column: str, held: set[str]) -> nw.Expr:
+    """A null of a column's type; of units that of another column, for engines spell decimals differently."""
+    kinds: dict[str, Any] = {"text": nw.String(), "int": nw.Int64(), "bool": nw.Boolean()}
+    kind = TABLES[name][column]
+    if kind != "units":
+        return nw.lit(None).cast(kinds[kind])
+    like = next(other for other, same in TABLES[name].items() if same == "units" and other in held)
+    return nw.when(nw.lit(value=False)).then(nw.col(like))
 
 
 def is_sealed(path: Path) -> bool:

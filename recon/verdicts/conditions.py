@@ -202,7 +202,10 @@ _ANSWERS: Final = (
     Condition("outgoing_answered", "by_hash and not incoming and chain_is_read and not hash_failed"),
     Condition("was_searched", "covered_by_scan or outgoing_answered or by_word"),
     Condition("can_be_found", "covered_by_scan or by_hash or by_word"),
-    Condition("may_lie_elsewhere", "incoming and open and blind_elsewhere and not seen_any and not by_word"),
+    Condition(
+        "may_lie_elsewhere",
+        "incoming and open and blind_elsewhere and not seen_any and not by_word and (past_due or provider_paid)",
+    ),
     Condition(
         "chain_blind",
         "undecided and has_key and (not was_searched or unseen or hash_too_new or may_lie_elsewhere)",

@@ -414,9 +414,11 @@ def test_a_second_paid_invoice_is_a_finding_and_one_invoice_is_shown() -> None:
 
 def test_an_open_payment_is_not_called_unpaid_while_another_chain_is_blind() -> None:
     """People mistake the network; a one-time address is the same on every chain."""
-    rows = {"payments": [deposit_row()], "claims": [claim_row(provider="x")]}
-    assert counts(rows) == {"in_transit": 1}
+    waiting = {"payments": [deposit_row()], "claims": [claim_row(provider="x")]}
     gaps = [gap_row("chain:137", "erc20", chain_id=137, to_ms=NOW_MS)]
+    assert counts(waiting, gaps=gaps) == {"in_transit": 1}, "nothing is concluded of what is not due yet"
+    rows = {"payments": [deposit_row(expires_at=NOW_MS - 1)], "claims": [claim_row(provider="x")]}
+    assert counts(rows) == {"abandoned": 1}
     assert verdicts(rows, gaps=gaps) == {ME: "unproven"}
     paid = rows | {"transfers": [transfer_row(kind="erc20", reference_topic=None, recipient=ADDRESS)]}
     assert verdicts(paid, gaps=gaps) == {ME: "local_behind"}, "money that covers needs no proof of absence"

@@ -157,8 +157,12 @@ class _Invoice:
 
 
 def claims_of_invoices(rows: Sequence[Mapping[str, Any]], *, coins: Mapping[str, Coin], at_ms: int) -> list[Said]:
-    """One claim for each invoice. Several with one external id are told apart by ``#1``, ``#2`` in a stable order."""
-    invoices = [_invoice(row, coins) for row in rows]
+    """One claim for each invoice. Several with one external id are told apart by ``#1``, ``#2`` in a stable order.
+
+    A list that shifts while it is read gives an invoice twice: what is equal in every field is one.
+    """
+    read = (_invoice(row, coins) for row in rows)
+    invoices = list({(invoice.name, invoice.digest): invoice for invoice in read}.values())
     holders = Counter(name for invoice in invoices for name in invoice.tx_names)
     shared = {name for name, count in holders.items() if count > 1}
     groups: dict[str, list[_Invoice]] = {}

@@ -89,9 +89,7 @@ def test_the_session_of_the_readme_applies_what_it_shows_and_takes_it_back(tmp_p
     assert late in first
     assert {verdict for _, verdict in first} >= APPLIED_KINDS
     left = {found for found in corrected if found[1] in APPLIED_KINDS}
-    assert left <= {found for found in first if found[0] not in changed}, (
-        "only what nobody picked and what no change fits is left"
-    )
+    assert left <= {found for found in first if found[0] not in changed}, "only what nobody picked or no change fits"
     assert late not in corrected
     assert taken_back == first
     written, again, undone = applied

@@ -9,6 +9,7 @@ from typing import Any
 
 from recon.core.model import Policy
 from recon.core.registry import Registry
+from recon.snapshots.watched import NOTHING_WATCHED, Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,13 @@ class Needs:
 
 
 def needs_of(
-    payments: Path, *, now_ms: int, policy: Policy, registry: Registry, window_from_ms: int | None = None
+    payments: Path,
+    *,
+    now_ms: int,
+    policy: Policy,
+    registry: Registry,
+    window_from_ms: int | None = None,
+    watched: Watched = NOTHING_WATCHED,
 ) -> Needs:
     """Scan the few columns that say what to ask the chains for.
 
@@ -38,6 +45,7 @@ def needs_of(
 
     Args:
         window_from_ms: Where the selected window begins: what came to nobody's row since then is looked for as well.
+        watched: One-time addresses of rows before the window.
     """
     import duckdb
 
@@ -55,7 +63,7 @@ def needs_of(
     merchants = set(policy.merchant_recipients)
     anywhere = merchants | {address for (address,) in waiting}
     recipients = {
-        chain: tuple(sorted(anywhere | {address for chain_id, address in own if chain_id == chain}))
+        chain: tuple(sorted(anywhere | watched.on(chain) | {address for chain_id, address in own if chain_id == chain}))
         for chain in policy.chain_ids
     }
     named = {chain: tuple(sorted(tx for chain_id, tx in hashes if chain_id == chain)) for chain in policy.chain_ids}

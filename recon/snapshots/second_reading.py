@@ -23,6 +23,7 @@ from recon.snapshots.further_keys import keys_in
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in
 from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
+from recon.snapshots.watched import NOTHING_WATCHED, Watched, gaps_before, limited, woken_by_reference
 from recon.sources.interface import (
     ChainQuestion,
     ChainSource,
@@ -62,6 +63,10 @@ class _Sources(Protocol):
     def chains(self) -> Sequence[ChainSource]: ...
 
 
+_UNJUDGED: Final = {"covered_by_chain": False, "proof_tx": None, "refund_tx": None, "claim_hashes": None}
+"""What a row that the first judgement did not see has in place of its evidence."""
+
+
 class SecondReading:
     """Reads the breaks of a first judgement again and writes what replaces the first reading."""
 
@@ -82,19 +87,27 @@ class SecondReading:
         *,
         with_orphans: bool,
         span: tuple[int, int] | None = None,
+        watched: Watched = NOTHING_WATCHED,
+        from_ms: int = 0,
     ) -> Reading:
         """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that.
 
         Args:
             with_orphans: Whether money that no row of the window knows is looked for, in and out.
             span: The window, UTC ms, within which outgoing money is looked for; None looks for none.
+            watched: One-time addresses of rows before the window.
+            from_ms: Where the scan of the chains begins, UTC ms.
         """
         breaks: list[Row] = judgement.breaks.to_pylist()
+        known = _ids_in(writer.file("payments"))
+        orphans = self._orphans(judgement) if with_orphans else []
+        woken = self._woken(writer, orphans, watched=watched, span=span, known=known) if with_orphans else ()
         told, spoke = self._ask_silent(judgement, _keys_by_payment(_held_in(writer.file("keys"))))
-        asked = list(breaks)
-        breaks += spoke
-        documents = self._fetch([row["payment_id"] for row in breaks])
+        documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *woken])
         again = _rows_table(self._rows_of((documents or {}).values()))
+        risen = [{**row, **_UNJUDGED} for row in again.to_pylist() if row["payment_id"] in woken]
+        asked = [*breaks, *risen]
+        breaks = [*breaks, *spoke, *risen]
         further = _keys_by_payment([*_held_in(writer.file("keys")), *keys_in(again)])
         claimed = [*told, *self._ask_providers(asked, further)]
         again = with_asked_amounts(again, [row for reading in claimed for row in rows_in(reading, "claims")])
@@ -104,7 +117,7 @@ class SecondReading:
         out = NO_OUTFLOWS if span is None or not with_orphans else self._outflows(writer, judgement, span)
         wanted = _keys_of(breaks, hashes, again, said)
         _add_keys(wanted, breaks, further)
-        known = _ids_in(writer.file("payments"))
+        known = known.union(woken)
         context = self._context(wanted, known=known)
         # A refund or payout elsewhere in the collection counts only if its transaction shows it.
         _add_hashes(hashes, context, is_incoming=False)
@@ -115,8 +128,26 @@ class SecondReading:
         _write_claims(writer, claimed)
         _write_chain(writer, [*chained, *out.looked_up], moved=out.moved)
         writer.write("context", _concat_rows(context, explaining))
-        writer.write_rows("orphans", self._orphans(judgement) if with_orphans else [])
-        return Reading(coverage=tuple(self._coverage))
+        writer.write_rows("orphans", orphans)
+        dark = gaps_before(risen, chain_ids=self._policy.chain_ids, from_ms=from_ms)
+        return Reading(coverage=tuple(self._coverage), gaps=dark)
+
+    def _woken(
+        self,
+        writer: SnapshotWriter,
+        orphans: Sequence[Row],
+        *,
+        watched: Watched,
+        span: tuple[int, int] | None,
+        known: set[str],
+    ) -> tuple[str, ...]:
+        """The payments before the window for which money came inside it."""
+        found = woken_by_reference(orphans, known=known)
+        if span is not None:
+            found |= watched.woken_by(writer.file("transfers"), span=span, policy=self._policy) - known
+        chosen, account = limited(found)
+        self._coverage.extend([] if account is None else [account])
+        return chosen
 
     def _orphans(self, judgement: Judgement) -> list[dict[str, Any]]:
         """Look what the window does not know up in the whole collection."""

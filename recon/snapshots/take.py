@@ -24,6 +24,7 @@ from recon.snapshots.sealed import Snapshot, SnapshotWriter, empty_tables, open_
 from recon.snapshots.second_reading import SecondReading
 from recon.snapshots.since import Base
 from recon.snapshots.unfinished import Unfinished, reading_basis
+from recon.snapshots.watched import NOTHING_WATCHED, watched_rows
 from recon.sources.interface import (
     ChainQuestion,
     ChainSource,
@@ -184,11 +185,20 @@ class _Taking:
         self.now = kept.now
         self.now_ms = round(self.now.timestamp() * 1000)
         self.writer = SnapshotWriter(kept.path, is_continued=True)
+        self.watched = NOTHING_WATCHED
+
+    @property
+    def is_window(self) -> bool:
+        """Whether the selection is a stretch of time, and not chosen payments."""
+        chosen = self.selection
+        return not (chosen.ids or chosen.statuses or chosen.open_only)
 
     def read(self) -> tuple[SnapshotWriter, list[Reading]]:
         """Both readings; every table is written but coverage and gaps."""
         writer = self.writer
         paid = self._payments()
+        if self.is_window:
+            self.watched = watched_rows(self.sources.store, selection=self.selection, rules=self.rules)
         from_at = self.selection.from_at
         needs = needs_of(
             writer.file("payments"),
@@ -196,8 +206,10 @@ class _Taking:
             policy=self.policy,
             registry=self.rules["registry"],
             window_from_ms=None if from_at is None else round(from_at.timestamp() * 1000),
+            watched=self.watched,
         )
-        first = [paid, *self._read_all(needs), _unread(self.sources, needs, policy=self.policy)]
+        watching = Reading(coverage=self.watched.coverage)
+        first = [paid, watching, *self._read_all(needs), _unread(self.sources, needs, policy=self.policy)]
         for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
             writer.write(name, _joined(name, first))
         empty_tables(writer, "context", "orphans", "documents")
@@ -334,9 +346,14 @@ class _Taking:
         second = SecondReading(
             self.sources, policy=policy, registry=self.rules["registry"], now_ms=self.now_ms, progress=self.progress
         )
-        chosen = self.selection
-        is_window = not (chosen.ids or chosen.statuses or chosen.open_only)
-        return second.read(writer, judgement, span=self._span(from_ms), with_orphans=is_window)
+        return second.read(
+            writer,
+            judgement,
+            span=self._span(from_ms),
+            with_orphans=self.is_window,
+            watched=self.watched,
+            from_ms=from_ms,
+        )
 
 
 def target_of(sources: SourceSet, *, policy: Policy, registry: Registry) -> Target:

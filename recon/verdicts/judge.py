@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -112,6 +112,10 @@ class Judgement:
     silent: pa.Table | None = None
 
 
+BEFORE: Final = "before"
+"""The scope of a gap over the time before every scan of a chain; it explains no scan that was cut short."""
+
+
 def horizon_of(coverage: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], *, now_ms: int) -> Horizon:
     """Turn coverage and gap rows into how far absence can be proven.
 
@@ -136,7 +140,7 @@ def _is_scan(row: Mapping[str, Any]) -> bool:
 
 
 def _blind_until(
-    scanned: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], *, now_ms: int
+    scanned: Iterable[Mapping[str, Any]], gaps: Collection[Mapping[str, Any]], *, now_ms: int
 ) -> dict[tuple[int, str], int]:
     """By chain and scope, until when nothing is proven absent; a scan cut short without a gap proves nothing."""
     explained = {(gap["chain_id"], gap["scope"]) for gap in gaps}
@@ -148,6 +152,9 @@ def _blind_until(
     for gap in filter(_is_scan, gaps):
         key = (gap["chain_id"], gap["scope"])
         blind[key] = max(blind.get(key, 0), gap["to_ms"])
+    for gap in gaps:
+        if gap["scope"] == BEFORE:
+            blind.update({key: max(to, gap["to_ms"]) for key, to in blind.items() if key[0] == gap["chain_id"]})
     return blind
 
 

@@ -1,0 +1,200 @@
+"""A window is of money as well as of rows: what came inside it may belong to a row that lies before it.
+
+A buyer pays a request of last week, or sends again to the one-time address of an order that is long done. So what leads
+from money to a row is *watched* for the rows of some months before: their one-time addresses are asked for along with
+those of the window, and their references are looked for in the logs that are read anyway. Older rows still are found
+by the search for what no row of the window knows. Rows for which money came so are *woken*: they are read,
+asked about and judged like those of the window. Nothing is ever concluded from what was not seen of them: their own
+time lies before the scan, which a gap says.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from recon.core.errors import SourceError
+from recon.core.model import COMPLETE, Policy
+from recon.core.times import to_ms
+from recon.sources.interface import Coverage, DocumentStore, Gap, Selection
+from recon.verdicts.judge import BEFORE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from recon.sources.payments.read import RowRules
+
+Row = Mapping[str, Any]
+
+WATCHED_DAYS: Final = 90
+"""Rows made in the days before the window whose one-time addresses are watched."""
+
+WATCHED_MAX: Final = 2_000
+"""At most so many addresses, the newest; a scan asks for about a thousand at once."""
+
+WOKEN_MAX: Final = 500
+"""At most so many older rows are judged with a window."""
+
+
+_DONE: Final = (*COMPLETE, "refunded")
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """The rows before a window that one address or reference leads to.
+
+    Args:
+        payment_ids: The rows.
+        hashes: The transactions that those of them record that are done: money that is settled already.
+    """
+
+    payment_ids: frozenset[str] = frozenset()
+    hashes: frozenset[str] = frozenset()
+
+    def and_row(self, row: Row) -> Older:
+        """With one row more."""
+        settled = {row["tx_hash"]} - {None} if row["status"] in _DONE else frozenset()
+        return Older(self.payment_ids | {row["payment_id"]}, self.hashes | settled)
+
+
+NOBODY: Final = Older()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What leads to rows before the window.
+
+    Args:
+        addresses: By chain and one-time address.
+        topics: By the hash of a reference, as logs of proxies carry it.
+        coverage: How far back rows were looked at.
+    """
+
+    addresses: Mapping[tuple[int, str], Older] = field(default_factory=dict)
+    topics: Mapping[str, Older] = field(default_factory=dict)
+    coverage: tuple[Coverage, ...] = ()
+
+    def on(self, chain_id: int) -> set[str]:
+        """The addresses of a chain."""
+        return {address for chain, address in self.addresses if chain == chain_id}
+
+    def woken_by(self, transfers: Path, *, span: tuple[int, int], policy: Policy) -> set[str]:
+        """The payments for which money came within a span that none of them has settled.
+
+        Args:
+            transfers: The table of transfers that was read, as Parquet.
+            span: UTC ms, from and to.
+        """
+        if not self.addresses and not self.topics:
+            return set()
+        found: set[str] = set()
+        for row in _money_in(transfers, span):
+            least = policy.dust_units.get(f"{row['chain_id']}:{row['token']}", 1)
+            if row["amount_units"] is not None and row["amount_units"] < least:
+                continue
+            older = self._older(row)
+            if row["tx_hash"] not in older.hashes:
+                found |= older.payment_ids
+        return found
+
+    def _older(self, row: Row) -> Older:
+        """Whose a transfer may be; an unknown token counts only by a reference, which is known to few."""
+        if row["kind"] != "erc20":
+            return self.topics.get(row["reference_topic"] or "", NOBODY)
+        return self.addresses.get((row["chain_id"], row["recipient"]), NOBODY) if row["token_known"] else NOBODY
+
+
+NOTHING_WATCHED: Final = Watched()
+
+
+def _money_in(transfers: Path, span: tuple[int, int]) -> list[Row]:
+    import pyarrow.compute as pc
+
+    from recon.snapshots.sealed import read_table
+
+    table = read_table(transfers).select(
+        ["chain_id", "recipient", "token", "token_known", "amount_units", "tx_hash", "kind", "reference_topic",
+         "block_time"]
+    )  # fmt: skip
+    at = table["block_time"]
+    inside = pc.and_(pc.greater_equal(at, span[0]), pc.less_equal(at, span[1]))
+    rows: list[Row] = table.filter(pc.fill_null(inside, False)).to_pylist()
+    return rows
+
+
+def watched_rows(store: DocumentStore, *, selection: Selection, rules: RowRules) -> Watched:
+    """What leads to the rows before a window; nothing where the window has no beginning.
+
+    Of the one-time addresses the newest :data:`WATCHED_MAX` are watched. A collection that cannot be read leaves all
+    unwatched, which the coverage says.
+    """
+    if selection.from_at is None:
+        return NOTHING_WATCHED
+    start = selection.from_at - timedelta(days=WATCHED_DAYS)
+    before = Selection(from_at=start, to_at=selection.from_at, providers=selection.providers)
+    asked = Coverage("payments", "watched", complete=True, asked_from=to_ms(start), asked_to=to_ms(selection.from_at))
+    topics: dict[str, Older] = {}
+    try:
+        newest = heapq.nlargest(
+            WATCHED_MAX, _deposits(_rows(store, before, rules), topics), key=lambda row: row["created_at"] or 0
+        )
+    except SourceError as error:
+        return Watched(coverage=(replace(asked, complete=False, problem=str(error)),))
+    addresses: dict[tuple[int, str], Older] = {}
+    for row in newest:
+        place = (row["chain_id"], row["recipient"])
+        addresses[place] = addresses.get(place, NOBODY).and_row(row)
+    return Watched(addresses, topics, (replace(asked, items=len(addresses) + len(topics)),))
+
+
+def _rows(store: DocumentStore, selection: Selection, rules: RowRules) -> Iterator[Row]:
+    """Rows as the payments table has them, of the columns that are needed here."""
+    from recon.sources.payments.read import payment_rows
+
+    names = ["payment_id", "status", "chain_id", "recipient", "tx_hash", "created_at", "is_deposit", "reference_topic"]
+    for documents in store.scan(selection):
+        yield from payment_rows(documents, **rules).select(names).to_pylist()
+
+
+def _deposits(rows: Iterable[Row], topics: dict[str, Older]) -> Iterator[Row]:
+    """The rows with a one-time address on a chain; what leads to the others is noted on the way."""
+    for row in rows:
+        if row["is_deposit"] and row["chain_id"] is not None and row["recipient"]:
+            yield row
+        elif row["reference_topic"]:
+            topics[row["reference_topic"]] = topics.get(row["reference_topic"], NOBODY).and_row(row)
+
+
+def woken_by_reference(orphans: Iterable[Row], *, known: set[str]) -> set[str]:
+    """The payments outside the window whose reference is in money that came inside it, and that no row records."""
+    return {
+        row["payment_id"]
+        for row in orphans
+        if row["kind"] == "transfer" and row["known_by"] == "reference" and row["payment_id"] not in known
+    }
+
+
+def limited(woken: set[str]) -> tuple[tuple[str, ...], Coverage | None]:
+    """At most :data:`WOKEN_MAX` of the woken payments, and how far they were judged."""
+    if not woken:
+        return (), None
+    chosen = tuple(sorted(woken)[:WOKEN_MAX])
+    problem = None
+    if len(chosen) < len(woken):
+        problem = f"money came for {len(woken)} rows before the window; {len(chosen)} of them were judged"
+    return chosen, Coverage("payments", "woken", complete=problem is None, items=len(chosen), problem=problem)
+
+
+def gaps_before(rows: Iterable[Row], *, chain_ids: Iterable[int], from_ms: int) -> tuple[Gap, ...]:
+    """What was not looked for of woken rows: money between their own time and the beginning of the scan, UTC ms."""
+    times = [row["created_at"] or 0 for row in rows]
+    if not times or min(times) >= from_ms:
+        return ()
+    said = "rows before the window were judged by the money inside it; what came for them earlier was not looked for"
+    return tuple(
+        Gap(f"chain:{chain_id}", BEFORE, min(times), from_ms - 1, said, chain_id=chain_id)
+        for chain_id in sorted(chain_ids)
+    )

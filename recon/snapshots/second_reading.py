@@ -23,7 +23,7 @@ from recon.snapshots.further_keys import keys_in
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in
 from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
-from recon.snapshots.watched import NOTHING_WATCHED, Watched, gaps_before, limited, woken_by_reference
+from recon.snapshots.watched import NOTHING_WATCHED, Watched, gaps_before, limited
 from recon.sources.interface import (
     ChainQuestion,
     ChainSource,
@@ -99,13 +99,11 @@ class SecondReading:
             from_ms: Where the scan of the chains begins, UTC ms.
         """
         breaks: list[Row] = judgement.breaks.to_pylist()
-        known = _ids_in(writer.file("payments"))
-        orphans = self._orphans(judgement) if with_orphans else []
-        woken = self._woken(writer, orphans, watched=watched, span=span, known=known) if with_orphans else ()
+        woken = self._woken(writer, watched, span=span)
         told, spoke = self._ask_silent(judgement, _keys_by_payment(_held_in(writer.file("keys"))))
         documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *woken])
         again = _rows_table(self._rows_of((documents or {}).values()))
-        risen = [{**row, **_UNJUDGED} for row in again.to_pylist() if row["payment_id"] in woken]
+        risen = _unjudged(again, woken)
         asked = [*breaks, *risen]
         breaks = [*breaks, *spoke, *risen]
         further = _keys_by_payment([*_held_in(writer.file("keys")), *keys_in(again)])
@@ -113,11 +111,11 @@ class SecondReading:
         again = with_asked_amounts(again, [row for reading in claimed for row in rows_in(reading, "claims")])
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
         _add_hashes(hashes, again, is_incoming=True)
-        said = [reading.tables["claims"] for reading in claimed if "claims" in reading.tables]
-        out = NO_OUTFLOWS if span is None or not with_orphans else self._outflows(writer, judgement, span)
+        said = _tables_of("claims", claimed)
+        out = self._outflows(writer, judgement, span if with_orphans else None)
         wanted = _keys_of(breaks, hashes, again, said)
         _add_keys(wanted, breaks, further)
-        known = known.union(woken)
+        known = _ids_in(writer.file("payments")).union(woken)
         context = self._context(wanted, known=known)
         # A refund or payout elsewhere in the collection counts only if its transaction shows it.
         _add_hashes(hashes, context, is_incoming=False)
@@ -128,24 +126,16 @@ class SecondReading:
         _write_claims(writer, claimed)
         _write_chain(writer, [*chained, *out.looked_up], moved=out.moved)
         writer.write("context", _concat_rows(context, explaining))
-        writer.write_rows("orphans", orphans)
+        writer.write_rows("orphans", self._orphans(judgement) if with_orphans else [])
         dark = gaps_before(risen, chain_ids=self._policy.chain_ids, from_ms=from_ms)
         return Reading(coverage=tuple(self._coverage), gaps=dark)
 
-    def _woken(
-        self,
-        writer: SnapshotWriter,
-        orphans: Sequence[Row],
-        *,
-        watched: Watched,
-        span: tuple[int, int] | None,
-        known: set[str],
-    ) -> tuple[str, ...]:
+    def _woken(self, writer: SnapshotWriter, watched: Watched, *, span: tuple[int, int] | None) -> tuple[str, ...]:
         """The payments before the window for which money came inside it."""
-        found = woken_by_reference(orphans, known=known)
-        if span is not None:
-            found |= watched.woken_by(writer.file("transfers"), span=span, policy=self._policy) - known
-        chosen, account = limited(found)
+        if span is None:
+            return ()
+        found = watched.woken_by(writer.file("transfers"), span=span, policy=self._policy)
+        chosen, account = limited(found - _ids_in(writer.file("payments")))
         self._coverage.extend([] if account is None else [account])
         return chosen
 
@@ -276,8 +266,10 @@ class SecondReading:
             readings.append(reading)
         return readings
 
-    def _outflows(self, writer: SnapshotWriter, judgement: Judgement, span: tuple[int, int]) -> Outflows:
-        """What left payout wallets within a span."""
+    def _outflows(self, writer: SnapshotWriter, judgement: Judgement, span: tuple[int, int] | None) -> Outflows:
+        """What left payout wallets within a span; nothing without one."""
+        if span is None:
+            return NO_OUTFLOWS
         reader = OutflowReader(
             self._sources.chains, policy=self._policy, span=span, now_ms=self._now_ms, progress=self._progress
         )
@@ -316,6 +308,16 @@ class SecondReading:
             Coverage("payments", "claimants", complete=problem is None, items=len(found), problem=problem)
         )
         return _rows_table(self._rows_of(found[payment_id] for payment_id in sorted(found)))
+
+
+def _unjudged(again: pa.Table, payment_ids: Sequence[str]) -> list[Row]:
+    """Rows that the first judgement did not see, in the form of its breaks."""
+    return [{**row, **_UNJUDGED} for row in again.to_pylist() if row["payment_id"] in payment_ids]
+
+
+def _tables_of(name: str, readings: Sequence[Reading]) -> list[pa.Table]:
+    """One table of several readings, of those that have it."""
+    return [reading.tables[name] for reading in readings if name in reading.tables]
 
 
 def _add_keys(

@@ -2,8 +2,8 @@
 
 A buyer pays a request of last week, or sends again to the one-time address of an order that is long done. So what leads
 from money to a row is *watched* for the rows of some months before: their one-time addresses are asked for along with
-those of the window, and their references are looked for in the logs that are read anyway. Older rows still are found
-by the search for what no row of the window knows. Rows for which money came so are *woken*: they are read,
+those of the window, and their references are looked for in the logs that are read anyway. Rows for which money came so
+are *woken*: they are read,
 asked about and judged like those of the window. Nothing is ever concluded from what was not seen of them: their own
 time lies before the scan, which a gap says.
 """
@@ -166,15 +166,6 @@ def _deposits(rows: Iterable[Row], topics: dict[str, Older]) -> Iterator[Row]:
             yield row
         elif row["reference_topic"]:
             topics[row["reference_topic"]] = topics.get(row["reference_topic"], NOBODY).and_row(row)
-
-
-def woken_by_reference(orphans: Iterable[Row], *, known: set[str]) -> set[str]:
-    """The payments outside the window whose reference is in money that came inside it, and that no row records."""
-    return {
-        row["payment_id"]
-        for row in orphans
-        if row["kind"] == "transfer" and row["known_by"] == "reference" and row["payment_id"] not in known
-    }
 
 
 def limited(woken: set[str]) -> tuple[tuple[str, ...], Coverage | None]:

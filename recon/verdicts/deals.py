@@ -66,19 +66,24 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep
 def crowded_rows(deals: Frame) -> Frame:
     """Rows of one direction by which more moved than was owed, and how many they are (``moneyed_rows``).
 
-    What is owed in is the largest amount of one row. What is owed out is what came in, where that is known in the same
-    token, else the largest amount of one row: partial refunds and payouts add up. Sums of several tokens, or of
-    amounts nobody knows, cannot be compared, so there two rows with money are always too many.
+    What is owed in is the largest amount of one row, and two rows that each have all of theirs are too many. What is
+    owed out is what came in, where that is known in the same token, else the largest amount of one row: partial refunds
+    and payouts add up. Sums of several tokens, or of amounts nobody knows, cannot be compared, so there two rows with
+    money are always too many.
     """
     is_out = nw.col("direction") != "in"
     moneyed = deals.filter(nw.col("has_money") & (is_out | (nw.col("status") != "refunded"))).with_columns(
-        one=ONE, unknown=one_if(nw.col("moved").is_null()), kind=_kind()
+        one=ONE,
+        unknown=one_if(nw.col("moved").is_null()),
+        whole=one_if(~is_out & is_true(nw.col("covered_by_chain"))),
+        kind=_kind(),
     )
     crowds = (
         moneyed.group_by(*DEAL, "direction")
         .agg(
             nw.col("one").sum().alias("moneyed_rows"),
             nw.col("unknown").sum(),
+            nw.col("whole").sum(),
             nw.col("moved").sum().alias("d_moved"),
             nw.col("overpaid_from_units").max().alias("d_too_much"),
             nw.col("kind").min().alias("d_kind"),
@@ -87,7 +92,7 @@ def crowded_rows(deals: Frame) -> Frame:
         .filter(nw.col("moneyed_rows") > 1)
         .join(_came_in(deals), on=[*DEAL, "d_kind"], how="left")
     )
-    alike = is_true(nw.col("d_kind") == nw.col("d_other_kind")) & (nw.col("unknown") == 0)
+    alike = is_true(nw.col("d_kind") == nw.col("d_other_kind")) & (nw.col("unknown") == 0) & (nw.col("whole") < 2)
     owed = is_out & is_true(nw.col("d_came") > 0)
     within = nw.when(owed).then(nw.col("d_moved") <= nw.col("d_came")).otherwise(
         nw.col("d_moved") < nw.col("d_too_much")

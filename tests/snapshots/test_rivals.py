@@ -40,14 +40,14 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[World], Path
     return worlds, folder
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(3))
 def test_a_payment_judged_alone_is_never_corrected_against_the_truth(
     number: int, several: tuple[list[World], Path], tmp_path: Path
 ) -> None:
     """Of each situation one row is asked for, so that all its rivals are outside the window."""
     worlds, folder = several
     rows = [[payment_id_text(document["_id"]) for document in world.recorded.payments] for world in worlds]
-    assert max(map(len, rows)) == 2
+    assert max(map(len, rows)) == 3
     truths = {truth.payment_id: truth for world in worlds for truth in world.truths}
     chosen = {ids[number] for ids in rows if len(ids) > number}
     plan = judged(folder, Selection(ids=tuple(chosen)), out=tmp_path / "alone")

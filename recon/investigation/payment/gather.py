@@ -301,9 +301,10 @@ def _at_providers(names: Sequence[Name], sources: SourceSet, found: _Search, ask
 
 
 def _on_chains(names: Sequence[Name], sources: SourceSet, found: _Search, asking: Asking) -> None:
-    """A transaction that no row records: whose reference is in it, and where did its money go."""
+    """A transaction that no row records: whose reference is in it, and to whose address did its money go."""
     hashes = tuple(name.value for name in names if name.kind == "tx_hash")
     topics = {reference_topic(name.value) for name in names if name.kind == "reference"}
+    reached: set[str] = set()
     for chain in sources.chains if hashes else ():
         question = ChainQuestion(from_ms=_ms(asking.now), tx_hashes=hashes, proxies=False)
         try:
@@ -311,23 +312,42 @@ def _on_chains(names: Sequence[Name], sources: SourceSet, found: _Search, asking
         except SourceError as error:
             found.failed.append(str(error))
             continue
-        topics |= _seen_on_chain(reading, chain_id=chain.chain_id, hashes=hashes, found=found)
-    if topics:
-        _by_topic(topics, sources, found, asking)
+        for row in _seen_on_chain(reading, chain_id=chain.chain_id, hashes=hashes, found=found):
+            topics.add(row["reference_topic"])
+            reached.add(row["recipient"])
+    if topics - {None}:
+        _by_topic(topics - {None}, sources, found, asking)
+    if not found.payments:
+        _by_recipient(reached - {None, *asking.policy.merchant_recipients}, sources, found, asking)
 
 
-def _seen_on_chain(reading: Reading, *, chain_id: int, hashes: Sequence[str], found: _Search) -> set[str]:
-    """Note what one chain says of the transactions; the topics of the references in them."""
+def _seen_on_chain(reading: Reading, *, chain_id: int, hashes: Sequence[str], found: _Search) -> list[Row]:
+    """Note what one chain says of the transactions, and give their transfers."""
     for row in reading.tables["transactions"].to_pylist():
         if row["outcome"] in ("success", "reverted", "pending"):
             found.others.append(f"chain:{chain_id} has transaction {row['tx_hash']} ({row['outcome']})")
         elif row["outcome"] == "failed":
             found.failed.append(f"chain:{chain_id}: {row['error']}")
     # A chain tells of our merchant wallets too, whatever it is asked.
-    transfers = [row for row in reading.tables["transfers"].to_pylist() if row["tx_hash"] in hashes]
+    transfers: list[Row] = [row for row in reading.tables["transfers"].to_pylist() if row["tx_hash"] in hashes]
     for row in transfers:
         found.others.append(f"chain:{chain_id}: transfer {row['tx_hash']}:{row['log_index']} to {row['recipient']}")
-    return {row["reference_topic"] for row in transfers if row["reference_topic"] is not None}
+    return transfers
+
+
+def _by_recipient(wanted: set[str], sources: SourceSet, found: _Search, asking: Asking) -> None:
+    """The rows whose own one-time address the money of a transaction went to, whenever they were made."""
+    from recon.sources.payments.read import payment_rows
+
+    try:
+        held = [document for _, document in sources.store.find_claimants("recipient", sorted(wanted))] if wanted else []
+        for document in held:
+            row = payment_rows([document], fields=sources.fields, registry=asking.registry, policy=asking.policy)
+            if row.column("is_deposit")[0].as_py():
+                payment_id = payment_id_text(document["_id"])
+                found.add(document, f"the transaction paid the one-time address of payment {payment_id}")
+    except SourceError as error:
+        found.failed.append(str(error))
 
 
 def _by_topic(wanted: set[str], sources: SourceSet, found: _Search, asking: Asking) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,6 +174,8 @@ def plan_and_save(
     progress = options.pop("progress", no_progress)
     if snapshot is not None and any(options.values()):
         raise OwnWindowError
+    if out is not None:
+        _make_room(Path(out))
     taken: Snapshot | Place = _new_snapshot(settings, options, progress, say) if snapshot is None else snapshot
     now = settings.now()
     with opened(taken, engine=name) if isinstance(taken, str | Path) else nullcontext(taken) as judged:
@@ -183,6 +187,16 @@ def plan_and_save(
     say(f"Snapshot: {place}")
     say(f"Plan:     {path}")
     return saved
+
+
+def _make_room(place: Path) -> None:
+    """Find out before minutes of reading whether a plan can be kept where it is wanted."""
+    from recon.files import check_free, make_folder
+
+    check_free(place)
+    make_folder(place.parent)
+    if not place.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place.parent))
 
 
 def history(config: Config = None) -> History:

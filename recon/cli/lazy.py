@@ -114,10 +114,19 @@ def _outcome(error: BaseException) -> tuple[int, str]:
             f"A file could not be written ({os.strerror(error.errno or 0)}), so what was under way is not finished. "
             "Make room, and run the same command again."
         )
+    if isinstance(error, _PLACES) and error.filename is not None:
+        return USAGE, (
+            f"{error.filename}: {error.strerror or 'it cannot be used'}. Name another place, or change the rights "
+            "there, and run the same command again."
+        )
     return BUG, (
         f"This should not have happened ({type(error).__name__}); it is a mistake in recon, and a plan or a run that "
         f"was under way is as its files say. {DEBUG_VARIABLE}=1 shows where it happened."
     )
+
+
+_PLACES: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+"""What the system says of a place that was named to us; anything else about a file is a mistake of ours."""
 
 
 def _is_full(error: OSError) -> bool:

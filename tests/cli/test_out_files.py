@@ -122,3 +122,16 @@ def test_a_full_disk_leaves_no_part_of_a_plan(tmp_path: Path, monkeypatch: pytes
     assert result.exit_code == STOPPED
     assert "plan.json: it could not be written (No space left on device)" in result.stderr
     assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["taken/plan.json", "/proc/nowhere/plan.json"])
+def test_a_plan_that_could_not_be_kept_is_refused_before_anything_is_read(place: str, tmp_path: Path) -> None:
+    write_world(plant_world("webhook_lost", seed=4), tmp_path / "world")
+    (tmp_path / "taken").write_bytes(b"a file")
+    config = tmp_path / "world" / "recon.toml"
+    ran = run("plan", "--config", config, "--out", tmp_path / place)
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith("recon: ")
+    assert "Name another place" in ran.stderr
+    assert "mistake in recon" not in ran.stderr
+    assert not (tmp_path / "world" / "recon-out").exists(), "no snapshot was begun"

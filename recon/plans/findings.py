@@ -11,6 +11,7 @@ from typing import Any, Final
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.plans.premises import premises
 from recon.sources.payments.fields import FieldPlace
 from recon.sources.providers.installed import names_asked_by
 from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
@@ -72,6 +73,7 @@ class Describer:
         age_s = None if row["created_at"] is None else max(0, (self.now_ms - row["created_at"]) // 1000)
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
         symbol = token.symbol if token else None
+        links = self.links.get(row["payment_id"], ())
         return Finding(
             payment_id=row["payment_id"],
             verdict=verdict,
@@ -87,8 +89,8 @@ class Describer:
             age_s=age_s,
             difference_units=_difference(row),
             value_units=value_at_risk(verdict, row),
-            fields=tuple(_field_views(row, self.links.get(row["payment_id"], ()), self.registry)),
-            evidence=tuple(_evidence(row, self.links.get(row["payment_id"], ()))),
+            fields=tuple(_field_views(row, links, self.registry)),
+            evidence=tuple(dict.fromkeys((*_evidence(row, links), *premises(row, policy=self.policy)))),
         )
 
     def _told(self, row: Row, verdict: Verdict) -> tuple[Verdict, ...]:

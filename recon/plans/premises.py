@@ -1,0 +1,63 @@
+"""What "no money" rests on: which chain, since when and up to when, which address or reference, which question.
+
+A worked example, an open payment that waits at a one-time address::
+
+    no money that fits: transfers of every token to 0x5b46.. on chain 137 from 2026-11-19T11:50:00Z to
+        2026-11-20T11:59:58Z, all read
+    no money that fits: shkeeper was asked and says UNPAID
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from recon.core.model import Policy
+from recon.core.times import from_ms, second_text
+
+Row = Mapping[str, Any]
+
+_WHERE: Final = {
+    "deposit": "transfers of every token to {recipient} on chain {chain_id}",
+    "reference": "logs of the payment contracts on chain {chain_id} with the payment's reference",
+    "hash": "the transactions that the row and its provider name on chain {chain_id}",
+}
+
+
+def premises(row: Row, *, policy: Policy) -> Iterator[str]:
+    """The premises of a break for which no money was found; nothing where money was.
+
+    Args:
+        row: One row of :data:`recon.verdicts.judge.BREAKS`.
+    """
+    if row["valid_count"] or row["covered"] or row["problem"]:
+        return
+    yield f"no money that fits: {_on_chain(row, policy)}"
+    yield f"no money that fits: {_by_provider(row)}"
+
+
+def _on_chain(row: Row, policy: Policy) -> str:
+    if row["chain_id"] is None:
+        return "no chain is known, so none was read for it"
+    where = _WHERE[row["mode"]].format(recipient=row["recipient"] or "an unknown address", chain_id=row["chain_id"])
+    if row["mode"] == "hash":
+        return f"{where}; a payment that is found by nothing else was not searched for"
+    since = "an unknown time" if row["created_at"] is None else _time(row["created_at"] - policy.clock_skew_ms)
+    until = "the head" if row["head_time"] is None else _time(row["head_time"])
+    said = "all read" if row["covered_by_scan"] else "NOT all read"
+    return f"{where} from {since} to {until}, {said}"
+
+
+def _by_provider(row: Row) -> str:
+    name = row["provider"] or "no provider"
+    if row["claim_state_raw"] or row["claim_state"]:
+        return f"{name} was asked and says {row['claim_state_raw'] or row['claim_state']}"
+    if row["failed"]:
+        return f"{name} was asked and gave no usable answer"
+    if row["not_found"]:
+        return f"{name} was asked and knows no such payment"
+    return f"{name} lists no such payment and was not asked about it"
+
+
+def _time(at_ms: int) -> str:
+    return second_text(from_ms(at_ms))

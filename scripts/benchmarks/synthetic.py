@@ -155,7 +155,11 @@ def _write_tables(connection: duckdb.DuckDBPyConnection, writer: SnapshotWriter,
     def copy(name: str, query: str, columns: Mapping[str, str]) -> None:
         kinds = {"text": "varchar", "int": "bigint", "bool": "boolean", "units": "decimal(38, 0)"}
         # DuckDB marks columns that it knows to be never null as required; every table of a snapshot is nullable.
-        wanted = ", ".join(f"if(there, {column}, null)::{kinds[kind]} as {column}" for column, kind in columns.items())
+        held = {row[0] for row in connection.execute(f"describe {query}").fetchall()}
+        wanted = ", ".join(
+            f"if(there, {column if column in held else 'null'}, null)::{kinds[kind]} as {column}"
+            for column, kind in columns.items()
+        )
         nullable = f"select {wanted} from ({query}), (select count(*) = 1 as there from range(1))"
         path = str(writer.file(name))
         written = connection.execute(f"copy ({nullable}) to '{path}' (format parquet, compression zstd)").fetchall()

@@ -281,7 +281,7 @@ def test_a_finalized_block_that_fell_is_not_trusted_alone() -> None:
 
 def healthy(**values: Any) -> FakeNode:
     node = node_with(0, **values)
-    node.decimals = {USDT: 18, USDC: 18}
+    node.decimals = {address: token.decimals for (chain, address), token in REGISTRY.tokens.items() if chain == 56}
     return node
 
 
@@ -464,7 +464,7 @@ def test_a_real_chain_behind_limits_duplicates_and_cuts_is_read_whole(start_chai
 
 def test_check_reads_the_decimals_of_real_contracts(start_chain: Callable[..., Chain]) -> None:
     chain = start_chain(56)
-    assert "the decimals of 2 known tokens are right" in on_chain(chain).check()
+    assert "the decimals of 4 known tokens are right" in on_chain(chain).check()
 
 
 def test_blocks_that_are_known_already_are_not_scanned_and_count_as_covered() -> None:

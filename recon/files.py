@@ -105,11 +105,17 @@ def room_for(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it that are missing, as private as files; one that is there stays as it is."""
+    """Make a folder and those above it that are missing, as private as files; one that is there stays as it is.
+
+    Raises:
+        NotADirectoryError: Something else stands there, or above it.
+    """
     missing = []
     while not path.exists():
         missing.append(path)
         path = path.parent
+    if not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     for folder in reversed(missing):
         # Who may read the files may enter the folder.
         folder.mkdir(mode=_rights.file_mode | (_rights.file_mode & 0o444) >> 2, exist_ok=True)

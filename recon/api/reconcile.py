@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -195,8 +193,6 @@ def _make_room(place: Path) -> None:
 
     check_free(place)
     make_folder(place.parent)
-    if not place.parent.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place.parent))
 
 
 def history(config: Config = None) -> History:

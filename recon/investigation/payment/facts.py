@@ -15,7 +15,6 @@ from recon.core.ids import normalise_address, normalise_request_id
 from recon.investigation.payment.dossier import Row
 from recon.investigation.payment.provider_facts import ProviderFacts
 from recon.investigation.payment.references import Parts, explain_reference, own_reference
-from recon.plans.changes import has_step
 from recon.sources.payments.fields import FieldPlace, default_texts, stored_at
 from recon.sources.providers.installed import rails_with_one_time_addresses, webhooks_of
 
@@ -80,11 +79,6 @@ class Facts(ProviderFacts):
         return ", ".join("no answer" if each is None else f"HTTP {each}" for each in self.answers)
 
     # The row
-
-    @property
-    def has_change(self) -> bool:
-        """Whether a plan would hold a correction of the row as it stands."""
-        return has_step(self.judged.finding, self.row, policy=self.dossier.policy)
 
     @property
     def is_open(self) -> bool:

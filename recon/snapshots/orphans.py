@@ -200,6 +200,11 @@ class OrphanSearch:
         return found
 
 
+def tables_in(readings: Iterable[Reading], name: str) -> list[pa.Table]:
+    """One table of several readings, of those that have it."""
+    return [reading.tables[name] for reading in readings if name in reading.tables]
+
+
 def rows_in(reading: Reading, name: str) -> list[dict[str, Any]]:
     """The rows of one table of a reading; none where it has no such table."""
     rows: list[dict[str, Any]] = reading.tables[name].to_pylist() if name in reading.tables else []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import SourceError
 from recon.core.tables import table_of
+from recon.snapshots.orphans import tables_in
 from recon.sources.interface import ChainQuestion, ChainSource, Coverage, DocumentStore, Progress, Reading, Selection
 from recon.verdicts.judge import OUTFLOW_SCOPE
 
@@ -105,7 +106,7 @@ class OutflowReader:
                     (scanned if is_scan else looked_up).append(reading)
         moved = _new(writer, scanned)
         wallets = {(chain_id, wallet) for chain_id, each in asked.items() for wallet in each.wallets}
-        rows, topics = _open(writer, [moved, *_transfers(looked_up)], wallets=wallets, span=self.span)
+        rows, topics = _open(writer, [moved, *tables_in(looked_up, "transfers")], wallets=wallets, span=self.span)
         return Outflows(moved, tuple(looked_up), tuple(coverage), rows, topics)
 
     def _asked(self, writer: SnapshotWriter, judgement: Judgement) -> dict[int, _Asked]:
@@ -188,15 +189,11 @@ def _account(
     )
 
 
-def _transfers(readings: Sequence[Reading]) -> list[pa.Table]:
-    return [reading.tables["transfers"] for reading in readings if "transfers" in reading.tables]
-
-
 def _new(writer: SnapshotWriter, readings: Sequence[Reading]) -> pa.Table:
     """The transfers of these readings that the first reading has not."""
     import pyarrow as pa
 
-    found = pa.concat_tables([table_of("transfers", []), *_transfers(readings)])
+    found = pa.concat_tables([table_of("transfers", []), *tables_in(readings, "transfers")])
     if not found.num_rows:
         return found
     import pyarrow.parquet as pq

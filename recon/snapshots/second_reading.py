@@ -20,7 +20,7 @@ from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.asked_amounts import with_asked_amounts
 from recon.snapshots.further_keys import keys_in
-from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in
+from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in, tables_in
 from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
 from recon.snapshots.watched import NOTHING_WATCHED, Watched, gaps_before, limited
@@ -99,23 +99,24 @@ class SecondReading:
             from_ms: Where the scan of the chains begins, UTC ms.
         """
         breaks: list[Row] = judgement.breaks.to_pylist()
-        woken = self._woken(writer, watched, span=span)
-        told, spoke = self._ask_silent(judgement, _keys_by_payment(_held_in(writer.file("keys"))))
-        documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *woken])
+        read, held = _ids_in(writer.file("payments")), _held_in(writer.file("keys"))
+        woken = self._woken(writer, watched, span=span, read=read)
+        told, spoke = self._ask_silent(judgement, _keys_by_payment(held))
+        documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *sorted(woken)])
         again = _rows_table(self._rows_of((documents or {}).values()))
         risen = _unjudged(again, woken)
         asked = [*breaks, *risen]
         breaks = [*breaks, *spoke, *risen]
-        further = _keys_by_payment([*_held_in(writer.file("keys")), *keys_in(again)])
+        further = _keys_by_payment([*held, *keys_in(again)])
         claimed = [*told, *self._ask_providers(asked, further)]
         again = with_asked_amounts(again, [row for reading in claimed for row in rows_in(reading, "claims")])
         hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
         _add_hashes(hashes, again, is_incoming=True)
-        said = _tables_of("claims", claimed)
+        said = tables_in(claimed, "claims")
         out = self._outflows(writer, judgement, span if with_orphans else None)
         wanted = _keys_of(breaks, hashes, again, said)
         _add_keys(wanted, breaks, further)
-        known = _ids_in(writer.file("payments")).union(woken)
+        known = read.union(woken)
         context = self._context(wanted, known=known)
         # A refund or payout elsewhere in the collection counts only if its transaction shows it.
         _add_hashes(hashes, context, is_incoming=False)
@@ -130,14 +131,16 @@ class SecondReading:
         dark = gaps_before(risen, chain_ids=self._policy.chain_ids, from_ms=from_ms)
         return Reading(coverage=tuple(self._coverage), gaps=dark)
 
-    def _woken(self, writer: SnapshotWriter, watched: Watched, *, span: tuple[int, int] | None) -> tuple[str, ...]:
-        """The payments before the window for which money came inside it."""
+    def _woken(
+        self, writer: SnapshotWriter, watched: Watched, *, span: tuple[int, int] | None, read: set[str]
+    ) -> frozenset[str]:
+        """The payments before the window for which money came inside it, less those that were read with it."""
         if span is None:
-            return ()
+            return frozenset()
         found = watched.woken_by(writer.file("transfers"), span=span, policy=self._policy)
-        chosen, account = limited(found - _ids_in(writer.file("payments")))
+        chosen, account = limited(found - read)
         self._coverage.extend([] if account is None else [account])
-        return chosen
+        return frozenset(chosen)
 
     def _orphans(self, judgement: Judgement) -> list[dict[str, Any]]:
         """Look what the window does not know up in the whole collection."""
@@ -310,14 +313,9 @@ class SecondReading:
         return _rows_table(self._rows_of(found[payment_id] for payment_id in sorted(found)))
 
 
-def _unjudged(again: pa.Table, payment_ids: Sequence[str]) -> list[Row]:
+def _unjudged(again: pa.Table, payment_ids: frozenset[str]) -> list[Row]:
     """Rows that the first judgement did not see, in the form of its breaks."""
     return [{**row, **_UNJUDGED} for row in again.to_pylist() if row["payment_id"] in payment_ids]
-
-
-def _tables_of(name: str, readings: Sequence[Reading]) -> list[pa.Table]:
-    """One table of several readings, of those that have it."""
-    return [reading.tables[name] for reading in readings if name in reading.tables]
 
 
 def _add_keys(
@@ -484,7 +482,7 @@ def _beside(
 def _concat(name: str, readings: Sequence[Reading]) -> pa.Table:
     import pyarrow as pa
 
-    return pa.concat_tables([table_of(name, []), *[item.tables[name] for item in readings if name in item.tables]])
+    return pa.concat_tables([table_of(name, []), *tables_in(readings, name)])
 
 
 def _rows_table(batches: Sequence[pa.RecordBatch]) -> pa.Table:

@@ -3,9 +3,8 @@
 A buyer pays a request of last week, or sends again to the one-time address of an order that is long done. So what leads
 from money to a row is *watched* for the rows of some months before: their one-time addresses are asked for along with
 those of the window, and their references are looked for in the logs that are read anyway. Rows for which money came so
-are *woken*: they are read,
-asked about and judged like those of the window. Nothing is ever concluded from what was not seen of them: their own
-time lies before the scan, which a gap says.
+are *woken*: they are read, asked about and judged like those of the window. Nothing is ever concluded from what was not
+seen of them: their own time lies before the scan, which a gap says.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ WATCHED_MAX: Final = 2_000
 
 WOKEN_MAX: Final = 500
 """At most so many older rows are judged with a window."""
-
 
 _DONE: Final = (*COMPLETE, "refunded")
 

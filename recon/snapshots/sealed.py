@@ -28,6 +28,7 @@ from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError, StoppedError, UsageError
 from recon.core.model import Policy, Target
 from recon.core.tables import TABLES, Schema, schema_of, table_of, with_every_column
+from recon.core.times import to_ms
 from recon.files import NO_ROOM, NoRoomError, make_folder, save_new, sync_file, touch_private
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import Frame
@@ -282,7 +283,7 @@ class SnapshotWriter:
         }
         manifest = {
             "format": FORMAT,
-            "taken_at_ms": round(taken_at.timestamp() * 1000),
+            "taken_at_ms": to_ms(taken_at),
             "selection": selection,
             "target": asdict(target),
             "tolerance_ppm": {name: list(pair) for name, pair in sorted(policy.tolerance_ppm.items())},

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from recon.core.errors import SourceError
 from recon.core.model import Policy, Target
 from recon.core.tables import table_of, with_every_column
+from recon.core.times import to_ms
 from recon.snapshots.address import Export
 from recon.snapshots.further_keys import keys_in_file
 from recon.snapshots.needs import Needs, needs_of
+from recon.snapshots.orphans import tables_in
 from recon.snapshots.sealed import Snapshot, SnapshotWriter, empty_tables, open_snapshot, writing_to
 from recon.snapshots.second_reading import SecondReading
 from recon.snapshots.since import Base
@@ -135,9 +137,7 @@ def take_snapshot(
     base = None
     if since is not None:
         identity["snapshot to build upon"] = since.digest
-        base = Base(
-            since, basis=basis, target=target, policy=policy, registry=registry, now_ms=round(now.timestamp() * 1000)
-        )
+        base = Base(since, basis=basis, target=target, policy=policy, registry=registry, now_ms=to_ms(now))
     with writing_to(out):
         taking = _Taking(
             sources,
@@ -183,7 +183,7 @@ class _Taking:
         self.selection, self.rules, self.progress = selection, rules, progress
         self.policy = rules["policy"]
         self.now = kept.now
-        self.now_ms = round(self.now.timestamp() * 1000)
+        self.now_ms = to_ms(self.now)
         self.writer = SnapshotWriter(kept.path, is_continued=True)
         self.watched = NOTHING_WATCHED
 
@@ -205,7 +205,7 @@ class _Taking:
             now_ms=self.now_ms,
             policy=self.policy,
             registry=self.rules["registry"],
-            window_from_ms=None if from_at is None else round(from_at.timestamp() * 1000),
+            window_from_ms=None if from_at is None else to_ms(from_at),
             watched=self.watched,
         )
         watching = Reading(coverage=self.watched.coverage)
@@ -325,8 +325,8 @@ class _Taking:
     def _span(self, from_ms: int) -> tuple[int, int]:
         """The window as times, UTC ms; one without a start begins where the evidence does."""
         chosen = self.selection
-        start = from_ms if chosen.from_at is None else round(chosen.from_at.timestamp() * 1000)
-        end = self.now_ms if chosen.to_at is None else round(chosen.to_at.timestamp() * 1000)
+        start = from_ms if chosen.from_at is None else to_ms(chosen.from_at)
+        end = self.now_ms if chosen.to_at is None else to_ms(chosen.to_at)
         return start, min(end, self.now_ms)
 
     def _read_again(self, first: Sequence[Reading], *, from_ms: int) -> Reading:
@@ -410,8 +410,8 @@ def _unread(sources: SourceSet, needs: Needs, *, policy: Policy) -> Reading:
 def _joined(name: str, readings: Iterable[Reading]) -> Any:
     import pyarrow as pa
 
-    tables = [reading.tables[name] for reading in readings if name in reading.tables]
-    return pa.concat_tables([table_of(name, []), *(with_every_column(table, name) for table in tables)])
+    tables = (with_every_column(table, name) for table in tables_in(readings, name))
+    return pa.concat_tables([table_of(name, []), *tables])
 
 
 def _coverage_order(row: Coverage) -> tuple[str, str, int]:

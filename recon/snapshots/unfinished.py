@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import UsageError
 from recon.core.tables import TABLES
+from recon.core.times import to_ms
 from recon.core.version import __version__
 from recon.files import is_waiting, make_folder, remove_waiting, replace_file
 from recon.snapshots.sealed import MANIFEST, SnapshotExistsError, file_digest, is_sealed, read_table
@@ -97,7 +98,7 @@ class Unfinished:
         if state is None:
             if path.exists() and not all(_is_ours(item.name) for item in path.iterdir()):
                 raise SnapshotExistsError(path=path)
-            self._state = {"format": FORMAT, "identity": given, "now_ms": round(now.timestamp() * 1000), "parts": {}}
+            self._state = {"format": FORMAT, "identity": given, "now_ms": to_ms(now), "parts": {}}
         else:
             for what in sorted({*given, *state["identity"]}, reverse=True):
                 if given.get(what) != state["identity"].get(what):

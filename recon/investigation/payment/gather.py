@@ -14,7 +14,7 @@ from recon.core.errors import ReconError, SourceError, UsageError
 from recon.core.ids import payment_id_text, reference_topic
 from recon.core.model import OPEN
 from recon.core.text import clean_text
-from recon.core.times import ms_text
+from recon.core.times import ms_text, to_ms
 from recon.investigation.payment.cut import cut_out
 from recon.investigation.payment.dossier import Dossier, Row, exact_row, forwarder_of, with_deliveries
 from recon.investigation.payment.identify import Name, names_of
@@ -306,7 +306,7 @@ def _on_chains(names: Sequence[Name], sources: SourceSet, found: _Search, asking
     topics = {reference_topic(name.value) for name in names if name.kind == "reference"}
     reached: set[str] = set()
     for chain in sources.chains if hashes else ():
-        question = ChainQuestion(from_ms=_ms(asking.now), tx_hashes=hashes, proxies=False)
+        question = ChainQuestion(from_ms=to_ms(asking.now), tx_hashes=hashes, proxies=False)
         try:
             reading = chain.read(question, progress=asking.progress)
         except SourceError as error:
@@ -415,7 +415,7 @@ def _unowned(text: str, names: Sequence[Name], found: _Search, asking: Asking) -
         asked=text[:1000],
         payment_id=None,
         found_by=tuple(dict.fromkeys(found.others))[:PAYMENTS_MAX],
-        now_ms=_ms(asking.now),
+        now_ms=to_ms(asking.now),
         policy=asking.policy,
         tables={},
         not_asked=tuple(found.failed),
@@ -554,7 +554,3 @@ def _extended(document: Mapping[str, Any]) -> Any:
     from recon.sources.payments.documents import document_text
 
     return json.loads(document_text(document))
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

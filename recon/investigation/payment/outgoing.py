@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Finding, Tier, Verdict
 from recon.core.money import format_units
+from recon.core.times import to_ms
 from recon.investigation.payment.dossier import Row
 from recon.investigation.payment.gather import Asking
 from recon.sources.interface import Selection
@@ -83,7 +84,7 @@ def list_outgoing(
     Raises:
         SourceError: The payments cannot be read.
     """
-    history = _History(since_ms=round(since.timestamp() * 1000))
+    history = _History(since_ms=to_ms(since))
     for row, document in _outgoing_rows(sources, known_since=known_since, asking=asking):
         history.add(row, document)
     approvers = {row["payment_id"]: tuple(_approvers(document, sources.fields)) for row, document in history.listed}
@@ -166,7 +167,7 @@ def _lost(finding: Finding, *, now: datetime) -> Outgoing:
         destination=_destination(finding) or "none stored",
         proof=finding.payment_id.split(":")[2],
         approvers=(),
-        at_ms=round(now.timestamp() * 1000) - 1000 * (finding.age_s or 0),
+        at_ms=to_ms(now) - 1000 * (finding.age_s or 0),
         unusual=(f"{finding.verdict}: {finding.reason}",),
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from recon.core.errors import SourceError
 from recon.core.ids import normalise_tx_hash
 from recon.core.money import format_units
+from recon.core.times import to_ms
 from recon.investigation.payment.dossier import Dossier, Row
 from recon.investigation.payment.gather import Asking
 from recon.investigation.payment.identify import NoIdError, names_of
@@ -226,7 +227,7 @@ def _read(tx_hash: str, sources: SourceSet, asking: Asking) -> tuple[list[Row], 
     transactions: list[Row] = []
     transfers: list[Row] = []
     failed: list[str] = []
-    now_ms = round(asking.now.timestamp() * 1000)
+    now_ms = to_ms(asking.now)
     for chain in sources.chains:
         question = ChainQuestion(from_ms=now_ms, tx_hashes=(tx_hash,), proxies=False)
         try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import UsageError
+from recon.core.times import to_ms
 from recon.reports.notebooks.load import Loaded, load
 from recon.reports.pages.page import Chart
 from recon.reports.text import display_text
@@ -91,7 +92,7 @@ def charts_of(loaded: Loaded) -> tuple[Chart, ...]:
         return snapshot_charts(read_whole(loaded.artefact, policy=None), policy=None, registry=load_registry())
     if loaded.kind == "deliveries":
         frame = loaded["deliveries"]
-        moments = ((None if at is None else round(at.timestamp() * 1000)) for at in _known(frame["received_at"]))
+        moments = ((None if at is None else to_ms(at)) for at in _known(frame["received_at"]))
         chart = delivery_chart(zip(moments, _known(frame["http_status"]), strict=True))
         return (chart,) if chart else ()
     return ()

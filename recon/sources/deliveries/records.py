@@ -24,7 +24,7 @@ from recon.core.errors import SourceError
 from recon.core.ids import normalise_reference, normalise_request_id, normalise_tx_hash
 from recon.core.registry import load_registry
 from recon.core.text import clean_text
-from recon.core.times import epoch_ms, ms_text, parse_iso_ms
+from recon.core.times import epoch_ms, ms_text, parse_iso_ms, to_ms
 from recon.sources.providers.installed import providers
 
 RECORDS_MAX: Final = 5_000_000
@@ -460,7 +460,7 @@ def _ms(value: Any) -> int | None:
         return _ms(value)
     if isinstance(value, datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1000)
+        return to_ms(moment)
     text = _text(value)
     if text is None:
         return None

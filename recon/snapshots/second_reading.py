@@ -473,7 +473,10 @@ def _beside(
     places = sorted(set(pairs) - answered)
     keys = key_table("transfers", places)
     first = pq.read_table(writer.file("transfers"))
-    parts = [table.join(keys, keys=["chain_id", "tx_hash"], join_type="left semi") for table in (moved, first)]
+    parts = [
+        table.join(keys, keys=["chain_id", "tx_hash"], join_type="left semi", use_threads=False)
+        for table in (moved, first)
+    ]
     return pa.concat_tables(
         [nothing, *[part.select(nothing.column_names).cast(nothing.schema) for part in parts]]
     ), places

@@ -31,7 +31,9 @@ from recon.sources.payments.fields import FieldPaths, FieldPlace, project, store
 from recon.sources.payments.identity import identity_of
 
 if TYPE_CHECKING:
+    from bson import Timestamp
     from pymongo import MongoClient
+    from pymongo.client_session import ClientSession
     from pymongo.collection import Collection
 
 IDS_PER_QUERY: Final = 10_000
@@ -49,6 +51,10 @@ _SKEW_MAX_S: Final = 30
 _LOGIN_CODES: Final = frozenset({18, 8000})
 _FORBIDDEN: Final = 13
 _TIME_LIMIT: Final = 50
+_LAG_MAX_S: Final = 90
+"""A secondary further behind than this is not read; it is the least that the driver knows to keep to."""
+_CATCH_UP_MS: Final = 10_000
+"""How long a secondary may take to catch up with the primary before the primary is read instead."""
 _AGAIN: Final = Backoff(first_s=0.4, longest_s=5.0)
 
 
@@ -157,6 +163,8 @@ class MongoStore:
     def __init__(self, settings: MongoSettings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings
         self._sleep = sleep
+        self._after: Timestamp | None = None
+        self._is_behind = False
 
     def close(self) -> None:
         """Give the connections back; the store opens new ones when it is used again."""
@@ -224,16 +232,50 @@ class MongoStore:
             raise self._missing(f"is not there; the database holds {', '.join(names)}" if names else "is not there")
         return info
 
+    def as_of_ms(self) -> int | None:
+        """The cluster's time now, UTC ms: every scan and count from here on shows all that was written before it.
+
+        A secondary waits until it has caught up with the primary; one that takes too long is not read. None where one
+        server stands alone: it has no other to lag behind.
+
+        Raises:
+            SourceError: No primary answers, so that nothing tells how old what a secondary says is.
+        """
+        from pymongo.errors import ExecutionTimeout, PyMongoError
+
+        self._after, self._is_behind = None, False
+        with self._translated(), self._client.start_session(causal_consistency=True) as session:
+            self._client.admin.command("ping", session=session)
+            self._after = session.operation_time
+        if self._after is None:
+            return None
+        try:
+            with self._in_order() as session:
+                self._collection().find_one({}, {"_id": 1}, session=session, max_time_ms=_CATCH_UP_MS)
+        except ExecutionTimeout:
+            self._is_behind = True
+        except PyMongoError:
+            pass  # the scan meets it too, and says what it means there
+        return self._after.time * 1000
+
+    @contextmanager
+    def _in_order(self) -> Iterator[ClientSession]:
+        """A session in which a secondary shows all that the primary had when :meth:`as_of_ms` asked it."""
+        with self._client.start_session(causal_consistency=True) as session:
+            if self._after is not None:
+                session.advance_operation_time(self._after)
+            yield session
+
     def count(self, selection: Selection) -> int:
         """How many documents the server has for a selection, by its own count.
 
         Raises:
             SourceError: The server cannot be reached, refuses or takes too long.
         """
-        with self._translated():
+        with self._translated(), self._in_order() as session:
             collection = self._collection()
             return sum(
-                collection.count_documents(condition, maxTimeMS=self.settings.query_ms)
+                collection.count_documents(condition, session=session, maxTimeMS=self.settings.query_ms)
                 for condition in self._conditions(selection)
             )
 
@@ -324,15 +366,18 @@ class MongoStore:
         return hosts_of(self.settings.uri)
 
     def _collection(self, preference: Any = None) -> Collection[dict[str, Any]]:
-        from pymongo import ReadPreference
         from pymongo.errors import InvalidName
         from pymongo.read_concern import ReadConcern
+        from pymongo.read_preferences import ReadPreference, SecondaryPreferred
+
+        if preference is None:
+            preference = ReadPreference.PRIMARY if self._is_behind else SecondaryPreferred(max_staleness=_LAG_MAX_S)
 
         try:
             return self._client[self.settings.database].get_collection(
                 self.settings.collection,
                 codec_options=codec(),
-                read_preference=preference or ReadPreference.SECONDARY_PREFERRED,
+                read_preference=preference,
                 read_concern=ReadConcern("majority"),
             )
         except InvalidName:
@@ -389,15 +434,17 @@ class MongoStore:
 
     def _raw_batches(self, condition: dict[str, Any], last: list[Any]) -> Iterator[bytes]:
         resumed = {"$and": [condition, after_id(last[0])]} if last else condition
-        cursor = self._collection().find_raw_batches(
-            resumed,
-            self.settings.fields.projection(),
-            sort=[("_id", 1)],
-            allow_disk_use=True,
-            max_time_ms=self.settings.query_ms,
-        )
-        with cursor:
-            yield from cursor
+        with self._in_order() as session:
+            cursor = self._collection().find_raw_batches(
+                resumed,
+                self.settings.fields.projection(),
+                session=session,
+                sort=[("_id", 1)],
+                allow_disk_use=True,
+                max_time_ms=self.settings.query_ms,
+            )
+            with cursor:
+                yield from cursor
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

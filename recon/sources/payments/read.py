@@ -33,7 +33,8 @@ from recon.sources.interface import (
 from recon.sources.payments.bson_walk import RawBatch, RawDocument
 from recon.sources.payments.documents import DocumentReader, candidate_values, document_text, milliseconds
 from recon.sources.payments.fields import FieldPaths, project, stored_at
-from recon.sources.payments.mongo import MongoSettings, MongoStore, claim_keys, id_values, stored_claim_key
+from recon.sources.payments.filters import claim_keys, id_values, stored_claim_key
+from recon.sources.payments.mongo import MongoSettings, MongoStore
 
 if TYPE_CHECKING:
     import pyarrow as pa

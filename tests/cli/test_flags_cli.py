@@ -89,7 +89,7 @@ def test_a_rollback_is_planned_applied_and_taken_back(home: Path) -> None:
     journal = FlagJournal(home / "recon-out" / FILE_NAME)
     assert journal.read()[0].body["by"] == "ada"
     name = journal.read()[0].run
-    assert name in run(home, "flags", "status", code=1).stdout
+    assert name in run(home, "flags", "status").stdout
     undone = run(home, "flags", "undo", name, "--out", str(home / "undo.json"))
     assert "Nothing has changed. To do it:" in undone.stdout
     run(home, "flags", "apply", str(home / "undo.json"), "--digest", load_flag_plan(home / "undo.json").digest, code=1)
@@ -105,7 +105,14 @@ def test_a_plan_as_json_is_the_plan_file(home: Path) -> None:
 
 
 def test_a_backend_that_shows_the_new_flags_ends_with_0(home: Path, world: Path) -> None:
-    shown = {"rn": "false", "list": "shkeeper", "rollback": "shkeeper", "reconciles": "false", "mode": "live"}
+    shown = {
+        "rn": "false",
+        "list": "shkeeper",
+        "rollback": "shkeeper",
+        "default": "shkeeper",
+        "reconciles": "false",
+        "mode": "live",
+    }
     with serve({"/config": json_reply(shown)}) as rails:
         flags = f"""file = ".env"
 restart = ["true"]
@@ -115,6 +122,7 @@ url = "{rails.url}/config"
 REQUEST_NETWORK_ENABLED = "rn"
 PAYMENT_ENABLED_PROVIDERS = "list"
 PAYMENT_ROLLBACK_PROVIDER = "rollback"
+PAYMENT_DEFAULT_PROVIDER = "default"
 PAYMENT_RECONCILIATION_ENABLED = "reconciles"
 PAYMENT_PROVIDER_MODE = "mode"
 [flags.checkout.request_network]
@@ -165,7 +173,7 @@ def test_a_compose_file_gives_a_patch_and_is_never_written(home: Path, world: Pa
     assert "-      REQUEST_NETWORK_ENABLED: 'true'\n+      REQUEST_NETWORK_ENABLED: 'false'\n" in result.stdout
     assert "Nothing has changed. To do it: apply the patch" in result.stderr
     assert (home / "compose.yaml").read_text() == COMPOSE
-    run(home, "flags", "status")
+    run(home, "flags", "status", code=4)
     assert "never writes" in run(home, "flags", "undo", "x", code=2).stderr
 
 

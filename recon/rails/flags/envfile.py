@@ -32,7 +32,19 @@ def read_envfile(path: Path, files: Files, *, flags: Iterable[str], reader: str 
     )
     said = {key: _said(dotenv, key, flags) for key in dotenv.values}
     notes = (*repeated_keys(dotenv, flags), *(refusing if any(flag in said for flag in flags) else ()))
+    if reader != "every":
+        notes += _otherwise(read_dotenv(files.data(path), path=str(path)), dotenv, flags)
     return FlagReading(said, looked=(str(path),), notes=notes)
+
+
+def _otherwise(every: Dotenv, meant: Dotenv, flags: Iterable[str]) -> tuple[str, ...]:
+    """Where other readers would read a flag differently from the one that is meant; one sentence each."""
+    found = []
+    for flag in flags:
+        others = {name: value for name, value in every.said(flag).items() if value != meant.values.get(flag)}
+        said = ", ".join(f"{name} {'has no value' if v is None else f'reads {v[:60]!r}'}" for name, v in others.items())
+        found += [f"{flag} is read as {meant.reader} reads it; {said}."] if others else []
+    return tuple(found)
 
 
 def _said(dotenv: Dotenv, key: str, flags: Iterable[str]) -> FlagSaid:

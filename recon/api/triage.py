@@ -217,15 +217,16 @@ def _health(settings: Settings) -> list[Health]:
 def _flags(settings: Settings) -> dict[str, str] | None:
     """How the flags stand, or None when no place of flags is configured or readable."""
     from recon.core.errors import ReconError
-    from recon.rails.flags.status import judge_flags
-    from recon.setup.open_rails import read_flag_values
+    from recon.setup.open_rails import flag_status
 
     try:
-        values, _ = read_flag_values(settings)
-        found = judge_flags(values, settings.values.flags.words())
+        found, reading = flag_status(settings)
     except ReconError:
         return None
-    return {view.flag: view.value or "(not set)" for view in found.flags}
+    doubts = reading.doubts(view.flag for view in found.flags)
+    return {
+        view.flag: view.value or ("(cannot tell)" if view.flag in doubts else "(not set here)") for view in found.flags
+    }
 
 
 def _triaged(asked: RecordsAsked, settings: Settings | None) -> DeliveryTriage:

@@ -55,16 +55,24 @@ class RecordsAsked:
 
 
 def access_log(
-    files: Iterable[Place], *, since: Moment | None = None, until: Moment | None = None, routes: Iterable[str] = ()
+    files: Iterable[Place],
+    *,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    routes: Iterable[str] = (),
+    log_format: str | None = None,
 ) -> LogTriage:
     """Count webhook deliveries in web server logs; see ``recon triage access-log``.
 
     Args:
         routes: ``PROVIDER=PATH`` texts, the backend's own webhook routes; the usual ones when not given.
+        log_format: The format of the lines, as the server's configuration has it.
 
     Raises:
         UnknownFilterError: A route names a provider that is not known.
         LogFileError: A file cannot be opened.
+        PackedLogError: A file is packed in a way that is not read.
+        LogFormatError: The format does not say where time, method, path and status stand.
     """
     from recon.investigation.incident.access_log import parse_routes, triage_access_log
     from recon.sources.providers.installed import providers
@@ -77,6 +85,7 @@ def access_log(
         since=resolve_moment(since, now=now),
         until=resolve_moment(until, now=now),
         routes=parsed,
+        log_format=log_format,
     )
 
 

@@ -30,17 +30,23 @@ def triage() -> None:
 @click.option(
     "--route", "routes", multiple=True, metavar="PROVIDER=PATH", help="A webhook route of the backend; repeatable."
 )
+@click.option(
+    "--log-format", metavar="FORMAT", help="Format of the lines, as in the configuration of nginx, Apache or HAProxy."
+)
 @format_option
 @part_option
 def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, part: str | None, **given: Any) -> None:
     """Count webhook deliveries in web server logs.
 
-    Reads nginx and Caddy logs, plain or gzip, in any order; writes nothing. Tells statuses by route and minute, bursts,
-    first and last good, and what the runbook says; silence counts only where the logs reach. Leaves with 1 when
-    deliveries failed or none came, with 4 when a file breaks off or is no access log.
+    Reads logs of nginx, ingress-nginx, Apache, Caddy, Traefik, HAProxy, Envoy, AWS, Google, Azure, IIS, pino and most
+    JSON, also in the wrapping of Docker, Kubernetes, journald or syslog; plain, gzip, bzip2, xz, zstd or lz4; in any
+    order. Writes nothing. Tells statuses by route and minute, bursts, first and last good, and what the runbook says;
+    silence counts only where the logs reach. Leaves with 1 when deliveries failed or none came, with 4 when a file
+    breaks off or is no access log, or when a line that names a route could not be read.
 
     \b
-    Example: recon triage access-log nginx/access.log nginx/access.log.1.gz --since 2h
+    Examples: recon triage access-log nginx/access.log nginx/access.log.1.gz --since 2h
+              recon triage access-log own.log --log-format '$time_iso8601 $request_method $uri $request_time $status'
     """
     from recon.api.triage import access_log as triage_logs
     from recon.reports.views.triage import render_log_triage
@@ -48,7 +54,8 @@ def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, pa
     found = triage_logs(files, routes=routes, **given)
     print_result(render_log_triage(found), output, part=part or ("minutes" if output == "csv" else None))
     bad = any(route.failures or not route.deliveries for route in found.routes)
-    sys.exit(INCOMPLETE if not found.is_complete else DIFFERENCES if bad else DONE)
+    unknown = not found.is_complete or any(route.rule.startswith("cannot tell") for route in found.routes)
+    sys.exit(INCOMPLETE if unknown else DIFFERENCES if bad else DONE)
 
 
 @triage.command()

@@ -23,11 +23,19 @@ def render_log_triage(found: LogTriage) -> Report:
         Fact("to_at", "requests to", second_text(found.to_at), "time"),
     ]
     for route in found.routes:
-        is_bad = bool(route.failures) or not route.deliveries
+        is_bad = bool(route.failures or route.unread) or not route.deliveries
         facts.append(Fact(f"rule_{route.provider}", route.provider, route.rule, alarm=is_bad))
         facts.append(Fact(f"advice_{route.provider}", "  to do", route.advice))
+        for why, count in route.unread:
+            facts.append(Fact(f"unread_{route.provider}", "  NOT READ", f"{count} lines: {why}", alarm=True))
+        for path, count in route.elsewhere:
+            facts.append(Fact(f"elsewhere_{route.provider}", "  elsewhere", f"{count} requests to {path}", alarm=True))
     if found.unreadable:
-        facts.append(Fact("unreadable", "lines with a route that could not be read", str(found.unreadable), "count"))
+        facts.append(
+            Fact("unreadable", "lines with a route that could not be read", str(found.unreadable), "count", alarm=True)
+        )
+    if found.zoneless:
+        facts.append(Fact("zoneless", "times without a zone, taken as UTC", str(found.zoneless), "count"))
     facts += [Fact("problem", "NOT READ", text, alarm=True) for text in found.problems]
     return Report("access_log", "Webhook deliveries in the access logs", tuple(facts), tuple(_log_tables(found)))
 
@@ -59,6 +67,7 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
     names = (Column("minute", "minute", "time"), Column("provider", "provider"), Column("status", "status"),
              Column("count", "deliveries", "count"))  # fmt: skip
     note = f"the last {_MINUTES_SHOWN} of {len(minutes)}; all of them with --format csv --part minutes"
+    note = note if len(minutes) > _MINUTES_SHOWN else ""
     newest = tuple(sorted(minutes, reverse=True))
     yield Table("minutes", "By minute, newest first", names, newest, note=note, shown=_MINUTES_SHOWN)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recon.investigation.incident.first_page import FirstPage, Health
     from recon.investigation.incident.replay import DeliveryTriage
     from recon.setup.settings import Settings
-    from recon.sources.deliveries.records import DeliveryFile
+    from recon.sources.deliveries.delivery import DeliveryFile
     from recon.sources.http import Secret
 
 
@@ -71,7 +71,7 @@ def access_log(
     Raises:
         UnknownFilterError: A route names a provider that is not known.
         LogFileError: A file cannot be opened.
-        PackedLogError: A file is packed in a way that is not read.
+        PackedFileError: A file is packed in a way that is not read.
         LogFormatError: The format does not say where time, method, path and status stand.
     """
     from recon.investigation.incident.access_log import parse_routes, triage_access_log
@@ -249,8 +249,7 @@ def _triaged(asked: RecordsAsked, settings: Settings | None) -> DeliveryTriage:
         to_at=resolve_moment(asked.until, now=now),
         delivery_ids=frozenset(asked.delivery_ids),
     )
-    problems = [text for file in files for text in file.problems]
-    problems += [f"{file.place}: {file.unreadable} records are no deliveries" for file in files if file.unreadable]
+    problems = [text for file in files for text in file.shortfalls]
     return triage_deliveries(records, secrets=_secrets(settings), window=window, problems=problems)
 
 
@@ -259,7 +258,8 @@ def _files(asked: RecordsAsked, settings: Settings | None) -> list[DeliveryFile]
     from recon.setup.open_sources import kept_deliveries, read_delivery_collection
     from recon.sources.deliveries.records import load_deliveries
 
-    files: list[DeliveryFile] = [load_deliveries(place) for place in asked.places]
+    names = None if settings is None else settings.values.deliveries.fields
+    files: list[DeliveryFile] = [load_deliveries(place, names=names) for place in asked.places]
     if asked.collection is not None and settings is not None:
         files.append(read_delivery_collection(settings, asked.collection))
     if not files and settings is not None and (kept := kept_deliveries(settings)) is not None:

@@ -97,7 +97,7 @@ def deliveries(
     if out is not None:
         note(f"Replay list: {out} ({len(found.replay)} deliveries)")
     print_result(render_delivery_triage(found), output, part=part)
-    if found.problems:
+    if not found.is_complete:
         sys.exit(INCOMPLETE)
     wrong = any(not each.is_trusted for each in found.checked)
     sys.exit(DIFFERENCES if found.replay or wrong else DONE)

@@ -6,9 +6,10 @@ that make objects are counted before anything is decoded.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
-MEMORY_MAX: Final = 512 * 1024 * 1024
+MEMORY_MAX: Final = 384 * 1024 * 1024
 """Most bytes of objects that one text may become."""
 
 _BYTES_A_SIGN: Final = 90
@@ -35,12 +36,36 @@ def decode_json(text: bytes, *, memory_max: int = MEMORY_MAX) -> Any:
         JsonTooLargeError: It would become too large.
         ValueError: It is no JSON, or nested too deep.
     """
-    import json
-
-    signs = sum(text.count(sign) for sign in (b",", b"[", b"{", b":"))
-    if signs * _BYTES_A_SIGN + 4 * len(text) > memory_max:
-        raise JsonTooLargeError(size=len(text))
+    _check(text, memory_max)
     try:
         return json.loads(text, parse_float=str)
     except (RecursionError, UnicodeDecodeError) as error:
         raise ValueError("it is no JSON, or nested too deep") from error
+
+
+def decode_many(text: bytes, *, memory_max: int = MEMORY_MAX) -> list[Any]:
+    """Decode JSON texts that stand behind each other, as jq and mongoexport write them; see :func:`decode_json`.
+
+    Raises:
+        JsonTooLargeError: They would become too large.
+        ValueError: One of them is no JSON, or nested too deep.
+    """
+    _check(text, memory_max)
+    decoder, values, position = json.JSONDecoder(parse_float=str), [], 0
+    try:
+        plain = text.decode()
+        while position < len(plain):
+            if plain[position].isspace():
+                position += 1
+                continue
+            value, position = decoder.raw_decode(plain, position)
+            values.append(value)
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise ValueError("it is no JSON, or nested too deep") from error
+    return values
+
+
+def _check(text: bytes, memory_max: int) -> None:
+    signs = sum(text.count(sign) for sign in (b",", b"[", b"{", b":"))
+    if signs * _BYTES_A_SIGN + 4 * len(text) > memory_max:
+        raise JsonTooLargeError(size=len(text))

@@ -148,7 +148,7 @@ def triage_access_log(
 
     Raises:
         LogFileError: A file cannot be opened.
-        PackedLogError: A file is packed in a way that is not read.
+        PackedFileError: A file is packed in a way that is not read.
         LogFormatError: The format does not say where time, method, path and status stand.
     """
     named = routes or webhook_routes()

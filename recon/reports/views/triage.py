@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from recon.core.text import clean_text
 from recon.core.times import second_text
 from recon.investigation.incident.access_log import LogTriage, RouteTriage
 from recon.investigation.incident.first_page import FirstPage
 from recon.investigation.incident.replay import DeliveryTriage, Totals
 from recon.reports.model import Column, Fact, Report, Table
+from recon.sources.deliveries.delivery import Delivery
 
 _MINUTES_SHOWN = 30
 _ROWS_SHOWN = 30
@@ -88,7 +90,7 @@ def render_delivery_triage(found: DeliveryTriage) -> Report:
     facts += [Fact("count", f"  {name}", str(count), "count") for name, count in found.counts.items()]
     facts += [
         Fact(f"signature_{name}", f"  signature {name.replace('_', ' ')}", str(count), "count",
-             alarm=name in ("invalid", "said_invalid", "stale"))
+             alarm=name in ("invalid", "said_invalid", "stale", "rewritten"))
         for name, count in found.signatures.items()
     ]  # fmt: skip
     facts += [
@@ -96,6 +98,7 @@ def render_delivery_triage(found: DeliveryTriage) -> Report:
         Fact("before", "accepted deliveries tell of", _totals(found.before)),
         Fact("after", "and with the replay", _totals(found.after)),
         *(Fact("problem", "NOT READ", text, alarm=True) for text in found.problems),
+        *(Fact("unread", "CANNOT TELL", text, alarm=True) for text in found.unread),
     ]
     tables = [_replay_table(found), _left_table(found)]
     repeated = tuple((name, str(count)) for name, count in found.same_id)
@@ -124,11 +127,19 @@ def _replay_table(found: DeliveryTriage) -> Table:
         delivery = each.delivery
         key = delivery.request_id or delivery.external_id or delivery.reference or ""
         answer = "nothing" if delivery.http_status is None else f"HTTP {delivery.http_status}"
-        rows.append((str(number), delivery.delivery_id or "", delivery.provider, delivery.event or "", key, answer,
+        rows.append((str(number), delivery.delivery_id or "", delivery.provider, _event(delivery), key, answer,
                      each.signature, delivery.place))  # fmt: skip
     note = "Sending stays outside: recon triage deliveries --out FILE writes this list for the tool that sends."
     title = "Replay list, oldest first"
     return Table("replay", title, columns, tuple(rows), note=note, empty="nothing", shown=_ROWS_SHOWN)
+
+
+def _event(delivery: Delivery) -> str:
+    """The event with the state that it tells; of a body that could not be read nothing is known."""
+    if not delivery.is_told:
+        return "not read"
+    state = delivery.payload.get("subStatus") or delivery.payload.get("status")
+    return clean_text(f"{delivery.event or ''} {state if isinstance(state, str) else ''}", limit=60).strip()
 
 
 def _left_table(found: DeliveryTriage) -> Table:

@@ -24,12 +24,13 @@ from recon.investigation.incident.access_log import (
     triage_access_log,
 )
 from recon.investigation.incident.first_page import FirstPage, Health, IncidentEvidence, first_page, token_sums_text
-from recon.investigation.incident.logs.packing import PIECE_BYTES
 from recon.investigation.incident.logs.reader import LINE_MAX_BYTES, LogFileError
 from recon.investigation.incident.replay import Window, core_event, replay_lines, triage_deliveries
 from recon.investigation.incident.write_up import KINDS, Incident, IncidentKindError, Moment, render_incident
-from recon.sources.deliveries.records import DeliveriesReadError, Delivery, deliveries_of, load_deliveries
+from recon.sources.deliveries.delivery import Delivery
+from recon.sources.deliveries.records import DeliveriesReadError, deliveries_of, load_deliveries
 from recon.sources.http import Secret
+from recon.sources.packing import PIECE_BYTES
 from tests.support.triage_logs import CALLBACK, HOOK, START, caddy, nginx, write_big
 
 KEY = "whsec-for-tests"

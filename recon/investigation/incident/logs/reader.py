@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from recon.core.errors import SourceError
 from recon.core.text import clean_text
-from recon.investigation.incident.logs.documents import batch_rows, whole_document
 from recon.investigation.incident.logs.formats import METHODS, NO_ANSWER, STATUSES, LineFormat
 from recon.investigation.incident.logs.lines import Asked, LineReader
-from recon.investigation.incident.logs.packing import Broken, unpacked
 from recon.investigation.incident.logs.tally import Tally
+from recon.sources.documents import batch_rows, whole_document
+from recon.sources.packing import Broken, unpacked
 
 LINE_MAX_BYTES: Final = 1024 * 1024
 """A longer line is junk and is stepped over."""
@@ -66,7 +66,7 @@ class LogReader:
 
         Raises:
             LogFileError: It cannot be opened.
-            PackedLogError: It is packed in a way that is not read.
+            PackedFileError: It is packed in a way that is not read.
         """
         broken = Broken()
         try:

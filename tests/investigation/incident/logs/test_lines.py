@@ -15,7 +15,7 @@ import pytest
 from recon.investigation.incident.access_log import LogTriage, RouteTriage, triage_access_log
 from recon.investigation.incident.logs.given import LogFormatError, parse_log_format
 from recon.investigation.incident.logs.lines import LineReader, target_path
-from recon.investigation.incident.logs.packing import PackedLogError
+from recon.sources.packing import PackedFileError
 from tests.investigation.incident.logs.samples import HOOK, SAMPLES
 
 AT = datetime(2026, 11, 20, 11, 58, 1, tzinfo=UTC)
@@ -72,13 +72,13 @@ def test_packed_members_behind_each_other_are_all_read(tmp_path: Path) -> None:
     ("head", "command"), [(b"PK\x03\x04", "unzip -p"), (b"7z\xbc\xaf\x27\x1c", "7z x"), (b"\x1f\x9d\x90", "zcat")]
 )
 def test_another_packing_is_refused_with_the_command_that_unpacks_it(head: bytes, command: str, tmp_path: Path) -> None:
-    with pytest.raises(PackedLogError, match=command):
+    with pytest.raises(PackedFileError, match=command):
         looked_at(tmp_path, head + b"x" * 600)
 
 
 def test_a_tar_inside_a_gzip_is_refused(tmp_path: Path) -> None:
     tar = b"access.log".ljust(257, b"\0") + b"ustar\x0000" + b"\0" * 247 + LINE
-    with pytest.raises(PackedLogError, match="tar -xOf"):
+    with pytest.raises(PackedFileError, match="tar -xOf"):
         looked_at(tmp_path, gzip.compress(tar))
 
 

@@ -1,4 +1,4 @@
-"""Opens a log as it lies there: plain or packed, in UTF-8 or UTF-16, as pieces of bytes in UTF-8.
+"""Opens a file as it lies there: plain or packed, in UTF-8 or UTF-16, as pieces of bytes in UTF-8.
 
 Read are gzip, bzip2, xz, zstd and lz4; every other packing is refused by name with the command that unpacks it.
 """
@@ -32,16 +32,16 @@ _REFUSED: Final[tuple[tuple[bytes, str, str], ...]] = (
     (b"LZIP", "packed by lzip", "lzip -dc"),
     (b"\x89LZO", "packed by lzop", "lzop -dc"),
     (b"SQLite format 3", "an SQLite database", "sqlite3"),
-    (b"PAR1", "a Parquet file", "duckdb -c \"copy (from '...') to 'log.json'\" with"),
+    (b"PAR1", "a Parquet file", "duckdb -c \"copy (from '...') to 'plain.json'\" with"),
 )
 
 
-class PackedLogError(SourceError):
+class PackedFileError(SourceError):
     """A file is packed in a way that is not read."""
 
     def __init__(self, *, name: str, what: str, command: str) -> None:
         shown = clean_text(name, limit=200)
-        super().__init__(f'{shown} is {what}, which is not read. Unpack it first: {command} "{shown}" > log.txt')
+        super().__init__(f'{shown} is {what}, which is not read. Unpack it first: {command} "{shown}" > plain.txt')
 
 
 class _Unpacker(Protocol):
@@ -64,13 +64,13 @@ def kind_of(head: bytes, *, name: str) -> str:
     """How a file is packed by its first bytes: a packing that is read, or ``plain``.
 
     Raises:
-        PackedLogError: It is packed in another way.
+        PackedFileError: It is packed in another way.
     """
     for magic, what, command in _REFUSED:
         if head.startswith(magic):
-            raise PackedLogError(name=name, what=what, command=command)
+            raise PackedFileError(name=name, what=what, command=command)
     if head[257:262] == b"ustar":
-        raise PackedLogError(name=name, what="a tar archive", command="tar -xOf")
+        raise PackedFileError(name=name, what="a tar archive", command="tar -xOf")
     if head[:4] in {bytes([n, 0x2A, 0x4D, 0x18]) for n in range(0x50, 0x60)}:
         return "zstd"
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "plain")
@@ -83,7 +83,7 @@ def unpacked(raw: BinaryIO, *, name: str, broken: Broken) -> Iterator[bytes]:
         broken: Takes the reason where it breaks off.
 
     Raises:
-        PackedLogError: It is packed in a way that is not read.
+        PackedFileError: It is packed in a way that is not read.
     """
     head = raw.read(512)
     raw.seek(0)
@@ -108,10 +108,10 @@ def kind_of_inner(piece: bytes, *, name: str) -> None:
     """Refuse an archive inside a packed file.
 
     Raises:
-        PackedLogError: It is one.
+        PackedFileError: It is one.
     """
     if piece[257:262] == b"ustar":
-        raise PackedLogError(name=name, what="a tar archive", command="tar -xOf")
+        raise PackedFileError(name=name, what="a tar archive", command="tar -xOf")
 
 
 def _plain(raw: BinaryIO) -> Iterator[bytes]:

@@ -107,6 +107,7 @@ def deliveries(
 @config_option
 @click.option("--plan", type=_FILE, help="Plan to count by; the latest of the history unless named.")
 @click.option("--access-log", multiple=True, type=_FILE, help="Web server log; repeatable.")
+@click.option("--log-format", metavar="FORMAT", help="Format of the log lines, as the server's configuration has it.")
 @click.option("--deliveries", multiple=True, type=_PATH, help="Delivery records; repeatable.")
 @click.option("--ask", is_flag=True, help="Ask every source and the backend whether they answer, as recon doctor does.")
 @format_option
@@ -116,7 +117,7 @@ def summary(*, config_path: Path | None, output: str, part: str | None, **given:
 
     Reads the latest plan, logs if named, and delivery records if named or configured; writes nothing. With --ask every
     source and the backend are asked one small question. Facts and guesses stand apart, and what nobody looked at is
-    listed with the command that would.
+    listed with the command that would. Leaves with 1 when there is a guess, with 4 when something could not be read.
 
     \b
     Example: recon triage summary --ask --access-log nginx/access.log --deliveries deliveries.ndjson
@@ -126,4 +127,4 @@ def summary(*, config_path: Path | None, output: str, part: str | None, **given:
 
     page = first_page_of(config_path, **given)
     print_result(render_page(page), output, part=part)
-    sys.exit(DIFFERENCES if page.guesses else DONE)
+    sys.exit(INCOMPLETE if not page.is_complete else DIFFERENCES if page.guesses else DONE)

@@ -171,11 +171,21 @@ def render_page(page: FirstPage) -> Report:
     if page.guesses:
         best = page.guesses[0]
         head.append(Fact("guess", "best guess, not confirmed", f"{best.section} {best.scenario}", alarm=True))
+    if page.unread:
+        head.append(Fact("unread", "CANNOT TELL", f"{len(page.unread)} things could not be read", alarm=True))
+    unread = tuple((text,) for text in page.unread)
     unknown = tuple((line.question, line.source) for line in page.unknown)
     ask = (Column("question", "question", "prose"), Column("source", "how to find out"))
     tables = (
         Table("measured", "Facts: measured", names, facts, empty="nothing was measured"),
         Table("guesses", "Guesses: what they suggest, not confirmed", guess_names, guesses, empty="none"),
+        Table(
+            "unread",
+            "Could not be read, so what it holds may change the rest",
+            (Column("says", "", "prose"),),
+            unread,
+            empty="everything that was looked at was read",
+        ),
         Table("unknown", "Not looked at", ask, unknown, empty="everything was looked at"),
     )
     return Report("summary", "The first ten minutes", tuple(head), tables)

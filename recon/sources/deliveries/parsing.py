@@ -159,9 +159,10 @@ def _has(layer: Mapping[str, Any], form: Form) -> bool:
 def _take(found: _Peeled, layer: Mapping[str, Any], names: Callable[[str], Sequence[str]]) -> None:
     """Take the fields of a layer; what lies further in beats what lies around it."""
     for name, read in _READERS.items():
-        value = next((told for path in names(name) if (told := read(_at(layer, path))) is not None), None)
-        if value is not None:
-            found.fields[name] = value
+        given = (value for path in names(name) if (value := _at(layer, path)) is not None)
+        told = next((value for each in given if (value := read(each)) is not None), None)
+        if told is not None:
+            found.fields[name] = told
     found.is_own |= "provider" in layer and _ms(layer.get("received_at")) is not None
     headers = next((told for path in names("headers") if (told := read_headers(_at(layer, path)))), {})
     found.headers.update(headers)
@@ -279,11 +280,12 @@ def _problems(found: _Peeled, fields: Mapping[str, Any], *, provider: str) -> tu
 
 def _at(row: Mapping[str, Any], path: str) -> Any:
     """The value at a name, or at a path of names; None where there is none."""
-    if path in row:
-        return row[path]
+    if path in row or "." not in path:
+        return row.get(path)
     value: Any = row
     for step in path.split("."):
-        value = value.get(step) if isinstance(value, Mapping) else None
+        if not isinstance(value, dict) or (value := value.get(step)) is None:
+            return None
     return value
 
 

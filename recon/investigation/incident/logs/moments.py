@@ -50,7 +50,8 @@ class LogClock:
         if text not in self._known:
             if len(self._known) > KNOWN_MAX:
                 self._known.clear()
-            self._known[text] = self.find(text)
+            whole = _CLF.fullmatch(text)
+            self._known[text] = self.find(text) if whole is None else _of_clf(whole)
         return self._known[text]
 
     def find(self, text: bytes) -> Stamp | None:

@@ -105,6 +105,8 @@ class DeliveryFile:
     def source_text(self) -> str:
         """How an inspection names it: the place and from when on it is whole, as far as its own times tell."""
         since = self.since_ms
+        if self.shortfalls:
+            return f"{self.place} (NOT read in full: {self.shortfalls[0]})"
         if since is None:
             is_dead = bool(self.deliveries) and all(each.dead_letter for each in self.deliveries)
             return f"{self.place} (dead letters only)" if is_dead else self.place

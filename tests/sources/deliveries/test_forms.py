@@ -155,3 +155,10 @@ def test_a_state_word_is_no_http_status(tmp_path: Path) -> None:
     row = {"status": 2, "receivedAt": AT, "headers": HEADERS, "body": TEXT}
     assert kept(tmp_path, row).deliveries[0].http_status is None
     assert kept(tmp_path, row | {"status": "404"}).deliveries[0].http_status == 404
+
+
+def test_a_file_that_was_not_read_in_full_is_not_called_whole(tmp_path: Path) -> None:
+    whole = kept(tmp_path, RECORD | {"rawBody": TEXT})
+    short = kept(tmp_path, json.dumps(RECORD | {"rawBody": TEXT}) + "\n{half", name="kept.ndjson")
+    assert "whole since" in whole.source_text
+    assert short.source_text.startswith("kept.ndjson (NOT read in full: kept.ndjson: 1 records are no deliveries")

@@ -249,17 +249,20 @@ def _flags(settings: Settings, unread: list[str]) -> dict[str, str] | None:
         unread: Takes why the flags could not be read where a place of them is configured.
     """
     from recon.core.errors import ReconError
-    from recon.rails.flags.status import judge_flags
-    from recon.setup.open_rails import read_flag_values
+    from recon.setup.open_rails import flag_status
 
     try:
-        values, _ = read_flag_values(settings)
-        found = judge_flags(values, settings.values.flags.words())
+        found, reading = flag_status(settings)
     except ReconError as error:
         if settings.values.flags.file:
             unread.append(f"the flags could not be read: {error}")
         return None
-    return {view.flag: view.value or "(not set)" for view in found.flags}
+    doubts = reading.doubts(view.flag for view in found.flags)
+    if doubts:
+        unread.append(f"what is set for {', '.join(sorted(doubts))} cannot be told from the flag files")
+    return {
+        view.flag: view.value or ("(cannot tell)" if view.flag in doubts else "(not set here)") for view in found.flags
+    }
 
 
 def _triaged(asked: RecordsAsked, settings: Settings | None) -> DeliveryTriage:

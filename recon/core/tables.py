@@ -53,7 +53,8 @@ PAYMENTS: Final[Schema] = {
     "buyer_id": "text",
     "order_id": "text",  # purchaseRequestId
     "offer_id": "text",  # sellerOfferId
-    "created_at": "int",
+    "created_at": "int",  # when it was made: the earlier of dated_at and the ObjectId's own time
+    "dated_at": "int",  # createdAt as it stands in the document
     "updated_at": "int",
     "expires_at": "int",
     "further_keys": "text",  # JSON list of [field, value]: request ids, references, external ids besides the first

@@ -200,7 +200,7 @@ def _new(writer: SnapshotWriter, readings: Sequence[Reading]) -> pa.Table:
 
     key = ["chain_id", "tx_hash", "log_index"]
     known = pq.read_table(writer.file("transfers"), columns=key)
-    return found.join(known, keys=key, join_type="left anti").select(found.column_names)
+    return found.join(known, keys=key, join_type="left anti", use_threads=False).select(found.column_names)
 
 
 _OPEN: Final = """

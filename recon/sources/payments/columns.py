@@ -34,6 +34,7 @@ from recon.sources.payments.bson_walk import (
     RawBatch,
     fixed_texts,
 )
+from recon.sources.payments.creation import creations
 from recon.sources.payments.fields import INDEXES_READ, KEYS, FieldPaths, FieldPlace
 from recon.sources.payments.text_columns import (
     address_texts,
@@ -460,7 +461,11 @@ class PaymentColumns:
     def _read_times(self) -> None:
         for name in ("created_at", "updated_at", "expires_at"):
             self.columns[name] = self._first_numbers(name, self._raw.dates)
-        self._problem("date_unreadable", self.columns["created_at"].is_null())
+        self.columns["dated_at"] = self.columns["created_at"]
+        self.columns["created_at"] = creations(
+            self.columns["payment_id"], id_types=self.columns["id_type"], dated_at=self.columns["dated_at"]
+        )
+        self._problem("date_unreadable", self.columns["dated_at"].is_null())
 
     def _problem(self, code: str, flags: Any) -> None:
         found = flags if hasattr(flags, "dtype") else _flags(flags)

@@ -21,6 +21,7 @@ from typing import Any, Final
 from recon.core import ids
 from recon.core.model import ESCROW_STATES, STATUSES, Policy
 from recon.core.registry import Registry, Token
+from recon.sources.payments.creation import creation_ms
 from recon.sources.payments.fields import INDEXES_READ, FieldPaths, FieldPlace, array_in, stored_at
 from recon.sources.payments.stored_amounts import exact_amount
 from recon.sources.providers.installed import rails_with_one_time_addresses
@@ -459,6 +460,8 @@ class DocumentReader:
             paths["expires_at"] = path
         if row["created_at"] is None:
             problems.add("date_unreadable")
+        row["dated_at"] = row["created_at"]
+        row["created_at"] = creation_ms(row["payment_id"], id_type=row["id_type"], dated_at=row["dated_at"])
 
 
 def _places_in(document: Mapping[str, Any], candidate: FieldPlace) -> tuple[FieldPlace, ...]:

@@ -185,6 +185,10 @@ author_may_approve = true
 # snapshot then holds those of its window, and inspections, timelines and triage look at them without being told to.
 # files = ["/var/lib/ingress/deliveries", "dead-letters.ndjson"]
 # collection = "webhook_deliveries"
+# [deliveries.fields]
+# Where a field stands in records of your own make, by name or by a path with points; tried before the usual names.
+# http_status = ["answer.code"]
+# raw_body = ["incoming.bytes"]
 
 # [recorded]
 # A recorded world instead of every source, offline.

@@ -44,7 +44,7 @@ class SnapshotMissingError(ConfigError):
         )
 
 
-def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
+def read_deliveries(path: Path, *, now: datetime, names: Mapping[str, tuple[str, ...]] | None = None) -> Deliveries:
     """Delivery records in any form that is known, if all of them can be read; deliveries that were a test are left out.
 
     They are taken to be whole from the first of them to now, unless the file's first line says otherwise.
@@ -55,7 +55,7 @@ def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
     from recon.sources.deliveries.records import load_deliveries
 
     try:
-        found = load_deliveries(path, bodies=False)
+        found = load_deliveries(path, bodies=False, names=names)
     except SourceError as error:
         raise EvidenceFileError(path=path.name, why="the file cannot be read") from error
     if found.unreadable_at is not None:
@@ -99,10 +99,11 @@ def read_evidence(
     history = load_history(settings.output_dir)
     latest = dry_run_of(plan) if plan is not None else latest_dry_run(settings)
     deliveries = deliveries or recorded_deliveries(settings)
+    names = settings.values.deliveries.fields
     return GateEvidence(
         runs=run_records(history),
         dry_run=latest,
-        deliveries=None if deliveries is None else read_deliveries(deliveries, now=now),
+        deliveries=None if deliveries is None else read_deliveries(deliveries, now=now, names=names),
         health=load_health(settings.output_dir),
         sample=sample,
         writes=written_runs(settings),

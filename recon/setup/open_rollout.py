@@ -142,7 +142,7 @@ def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked
         found = deliveries or recorded_deliveries(settings)
         if found is None:
             raise NoDeliveriesError
-        return read_deliveries(found, now=settings.now())
+        return read_deliveries(found, now=settings.now(), names=settings.values.deliveries.fields)
 
     reading = attempt("flags", flags)
     return Looked(

@@ -21,7 +21,7 @@ from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.asked_amounts import with_asked_amounts
 from recon.snapshots.further_keys import keys_in
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in, tables_in
-from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
+from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows, joined_in_order
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
 from recon.snapshots.watched import NOTHING_WATCHED, Watched, gaps_before, limited
 from recon.sources.interface import (
@@ -473,7 +473,7 @@ def _beside(
     places = sorted(set(pairs) - answered)
     keys = key_table("transfers", places)
     first = pq.read_table(writer.file("transfers"))
-    parts = [table.join(keys, keys=["chain_id", "tx_hash"], join_type="left semi") for table in (moved, first)]
+    parts = [joined_in_order(table, keys, keys=("chain_id", "tx_hash"), how="left semi") for table in (moved, first)]
     return pa.concat_tables(
         [nothing, *[part.select(nothing.column_names).cast(nothing.schema) for part in parts]]
     ), places

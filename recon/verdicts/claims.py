@@ -93,7 +93,7 @@ def with_claims(tables: Mapping[str, Frame], *, policy: Policy, keeper: Keeper) 
     )
     said = _claims_in_columns(tables["claims"])
     joined = rows.join(_claims_by_key(said), on="claim_key", how="left")
-    places = ("c",)
+    places: tuple[str, ...] = ("c",)
     if unkeyed is not None:
         by_topic = _claims_by_topic(said, topics=unkeyed.select("claim_topic_key").unique())
         late = unkeyed.join(by_topic, on="claim_topic_key", how="inner")

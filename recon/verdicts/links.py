@@ -138,36 +138,53 @@ def renamed_transfers(transfers: Frame, *, policy: Policy) -> Frame:
     )
 
 
-def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, indirect: nw.Expr) -> Frame:
-    """State field by field what is right and wrong about each pair of a payment and a transfer.
+PAIR: Final = (
+    *_OWN, "t_chain", "t_tx", "t_log", "t_kind", "t_block", "t_time", "t_final", "t_amount", "t_fee_recipient",
+    "t_recipient", "t_token", "t_known", "t_stated", "t_unread", "t_dust", "reference_right", "paying", "indirect",
+)  # fmt: skip
+"""What :func:`judged_pairs` needs of a payment and a transfer. ``reference_right``: the reference is the payment's own
+or need not be. ``paying``: the contract's event says that money came. ``indirect``: it is an official contract's log
+that says so only together with the token's own log, which was not read or shows nothing."""
 
-    Args:
-        paying: The contract's event says that money came.
-        indirect: It is an official contract's log that says so only together with the token's own log, which was not
-            read or shows nothing.
-    """
 
-    same_chain = is_true(nw.col("t_chain") == nw.col("chain_id"))
-    same_token = is_true(nw.col("t_token") == nw.col("token"))
-    to_us = is_true(nw.col("t_recipient") == nw.col("recipient"))
-    to_payer = is_true(nw.col("t_recipient") == nw.col("sender")) & ~to_us
-    clean = paying & ~indirect
-    return pairs.with_columns(
+def judged_pairs(*pairs: Frame) -> Frame:
+    """State field by field what is right and wrong about each pair of a payment and a transfer (:data:`LINK`)."""
+    told = [each.select(*PAIR) for each in pairs]
+    stated = (told[0] if len(told) == 1 else nw.concat(told, how="vertical")).with_columns(
+        same_chain=is_true(nw.col("t_chain") == nw.col("chain_id")),
+        same_token=is_true(nw.col("t_token") == nw.col("token")),
+        to_us=is_true(nw.col("t_recipient") == nw.col("recipient")),
+        to_sender=is_true(nw.col("t_recipient") == nw.col("sender")),
+        comes=is_true(nw.col("t_amount") > 0),
+    )
+    fits = stated.with_columns(
+        same_coin=nw.col("same_chain") & nw.col("same_token"),
+        to_payer=nw.col("to_sender") & ~nw.col("to_us"),
+        shown=nw.col("reference_right") & nw.col("paying"),
+    )
+    same_coin, to_us, to_payer, shown = (nw.col(name) for name in ("same_coin", "to_us", "to_payer", "shown"))
+    return fits.with_columns(
         # What went back to the payer is what the contract states: that is what left us, whatever the token kept.
         t_final=nw.col("t_final") & (~nw.col("t_unread") | to_payer),
-        is_valid=same_chain & same_token & to_us & reference_right & clean & is_true(nw.col("t_amount") > 0),
-        is_refund=same_chain & same_token & to_payer & reference_right & paying & is_true(nw.col("t_amount") > 0),
-        wrong_chain=~same_chain,
-        wrong_token=same_chain & ~same_token,
-        wrong_recipient=same_chain & same_token & ~to_us & ~to_payer & ~nw.col("recipient").is_null(),
-        wrong_reference=same_chain & same_token & to_us & ~(reference_right & paying),
+        is_valid=same_coin & to_us & shown & ~nw.col("indirect") & nw.col("comes"),
+        is_refund=same_coin & to_payer & shown & nw.col("comes"),
+        wrong_chain=~nw.col("same_chain"),
+        wrong_token=nw.col("same_chain") & ~nw.col("same_token"),
+        wrong_recipient=same_coin & ~to_us & ~to_payer & ~nw.col("recipient").is_null(),
+        wrong_reference=same_coin & to_us & ~shown,
         is_spam=~is_true(nw.col("t_known")),
         own_hash=is_true(nw.col("tx_hash") == nw.col("t_tx")),
-        is_indirect=indirect & same_chain & same_token & ~(to_payer & paying) & ~is_true(nw.col("t_stated") == 0),
+        is_indirect=nw.col("indirect") & same_coin & ~(to_payer & nw.col("paying")) & ~is_true(nw.col("t_stated") == 0),
     )
 
 
-def links_by_reference(payments: Frame, transfers: Frame, *, further: Frame | None) -> Frame:
+_BY_MONEY: Final = {
+    "reference_right": nw.lit(value=True), "paying": nw.lit(value=True), "indirect": nw.lit(value=False),
+}  # fmt: skip
+"""The token's own log is money, and needs no reference where the address or the hash is the payment's."""
+
+
+def pairs_by_reference(payments: Frame, transfers: Frame, *, further: Frame | None) -> Frame:
     """Proxy logs, on any chain, that carry the reference of a payment; a release out of escrow is told apart.
 
     Args:
@@ -194,8 +211,7 @@ def links_by_reference(payments: Frame, transfers: Frame, *, further: Frame | No
     by_proxy = is_true(nw.col("t_kind") == PAYING_EMITTER)
     official = nw.col("t_kind").fill_null("").is_in(list(INDIRECT_EMITTERS))
     released = by_proxy & after_escrow & nw.col("t_fee").is_null()
-    return _judged(
-        pairs,
+    return pairs.with_columns(
         reference_right=nw.lit(value=True),
         paying=by_proxy | official,
         indirect=(official | released) & ~(nw.col("t_came") & is_true(nw.col("t_recipient") == nw.col("recipient"))),
@@ -214,7 +230,7 @@ def _by_each_reference(payments: Frame, further: Frame) -> Frame:
     return nw.concat([payments, by_others], how="vertical")
 
 
-def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, told: Frame) -> Frame:
+def pairs_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, told: Frame) -> Frame:
     """ERC-20 transfers, on any chain, to a one-time address since its payment was made (less clock skew).
 
     Money that came before counts where the row and its provider both name its transaction: dates of rows are reset by
@@ -231,8 +247,7 @@ def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, told:
         .join(named, left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="left")
         .filter(is_true(nw.col("t_time") >= since) | own_and_named)
     )
-    nothing = nw.lit(value=False)
-    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), indirect=nothing)
+    return pairs.with_columns(**_BY_MONEY)
 
 
 def settled_deposits(payments: Frame, fits: Frame, *, keeper: Keeper) -> tuple[Frame, Frame | None]:
@@ -267,7 +282,7 @@ def settled_deposits(payments: Frame, fits: Frame, *, keeper: Keeper) -> tuple[F
     lost = settled.filter((nw.col("claiming") == 1) & (nw.col("own") == 0))
     still_open = settled.filter(nw.col("claiming") != 1).select("payment_id").unique()
     links = fits.join(lost.select("payment_id", "t_tx", "t_log"), on=["payment_id", "t_tx", "t_log"], how="anti")
-    return links, still_open.with_columns(shared_deposit=ONE)
+    return keeper.keep(links), still_open.with_columns(shared_deposit=ONE)
 
 
 def named_hashes(payments: Frame, told: Frame) -> Frame:
@@ -296,7 +311,7 @@ def told_hashes(payments: Frame, claim_txs: Frame, *, paid_out: bool) -> Frame:
     return told.select("payment_id", named=nw.col("tx_hash")).unique(subset=["payment_id", "named"], keep="any")
 
 
-def links_by_hash(payments: Frame, transfers: Frame, *, told: Frame) -> Frame:
+def pairs_by_hash(payments: Frame, transfers: Frame, *, told: Frame) -> Frame:
     """ERC-20 transfers in the transactions that an outgoing row or its provider names."""
     outgoing = payments.filter((nw.col("direction") != "in") & (nw.col("mode") == "hash"))
     coins = transfers.filter(nw.col("t_kind") == DEPOSIT_KINDS)
@@ -305,8 +320,7 @@ def links_by_hash(payments: Frame, transfers: Frame, *, told: Frame) -> Frame:
         .join(named_hashes(outgoing, told), on="payment_id", how="inner")
         .join(coins.with_columns(named=nw.col("t_tx")), on="named", how="inner")
     )
-    nothing = nw.lit(value=False)
-    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), indirect=nothing)
+    return pairs.with_columns(**_BY_MONEY)
 
 
 def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Frame, further: Frame | None) -> Frame:
@@ -329,7 +343,7 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Fr
     )
     logged = transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
     pairs = (
-        unsettled.select(*_OWN, "lifi")
+        unsettled.select(*_OWN)
         .join(named_hashes(unsettled, told), on="payment_id", how="inner")
         .join(transfers.with_columns(named=nw.col("t_tx")), on="named", how="inner")
         .join(logged.with_columns(is_logged=nw.lit(value=True)), left_on="named", right_on="logged_tx", how="left")
@@ -347,12 +361,14 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Fr
     direct_log = by_reference & same_topic & (known | is_true(nw.col("t_kind") != "unknown"))
     wanted = ~echo & ~direct_log & ~((nw.col("mode") == "deposit") & ~coin)
     early = (nw.col("mode") == "deposit") & is_true(nw.col("t_recipient") == nw.col("recipient"))
-    by_hash = _judged(
-        pairs.filter(wanted & ~early & ~((nw.col("mode") == "hash") & (nw.col("direction") == "in"))),
-        reference_right=nw.col("mode") != "reference",
-        paying=nw.lit(value=True),
-        indirect=nw.lit(value=False),
-    )
+    bare = (nw.col("mode") == "hash") & (nw.col("direction") == "in")
+    by_hash = judged_pairs(
+        pairs.filter(wanted & ~early & ~bare).with_columns(
+            reference_right=nw.col("mode") != "reference",
+            paying=nw.lit(value=True),
+            indirect=nw.lit(value=False),
+        )
+    ).join(unsettled.select("payment_id", "lifi"), on="payment_id", how="inner")
     bridged = nw.col("wrong_reference") & (nw.col("lifi") > 0)
     return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
 

@@ -41,6 +41,7 @@ from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
 from recon.verdicts.deals import crowded_rows, deals_of, paid_sellers, refund_links, refund_sums
 from recon.verdicts.keys import further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
+    LINK,
     ONE,
     Frame,
     Keeper,
@@ -49,11 +50,12 @@ from recon.verdicts.links import (
     concat_links,
     indirect_marks,
     is_true,
-    links_by_deposit,
-    links_by_hash,
-    links_by_reference,
+    judged_pairs,
     named_hashes,
     one_if,
+    pairs_by_deposit,
+    pairs_by_hash,
+    pairs_by_reference,
     renamed_transfers,
     settled_deposits,
     shown_links,
@@ -233,15 +235,14 @@ def _kinds_of(payments: Frame, keeper: Keeper) -> frozenset[tuple[str, str]]:
 
 def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None]:
     """The links of payments and transfers by their own marks, and the payments whose one-time address serves others."""
-    deposits = shared = by_hash = None
+    payments, transfers, told = known.payments, known.transfers, known.told
+    pairs = [pairs_by_reference(payments, transfers, further=known.topics)]
     if known.has_deposits:
-        found = links_by_deposit(known.payments, known.transfers, policy=policy, told=known.told)
-        fits = known.keeper.keep(concat_links(found))
-        deposits, shared = settled_deposits(known.payments, fits, keeper=known.keeper)
+        pairs.append(pairs_by_deposit(payments, transfers, policy=policy, told=told))
     if known.has_bare_payouts:
-        by_hash = links_by_hash(known.payments, known.transfers, told=known.told)
-    by_reference = links_by_reference(known.payments, known.transfers, further=known.topics)
-    return known.keeper.keep(concat_links(by_reference, deposits, by_hash)), shared
+        pairs.append(pairs_by_hash(payments, transfers, told=told))
+    links = known.keeper.keep(judged_pairs(*pairs).select(*LINK))
+    return settled_deposits(payments, links, keeper=known.keeper) if known.has_deposits else (links, None)
 
 
 def _unsettled(payments: Frame, money: Frame) -> Frame:
@@ -285,24 +286,37 @@ def _reach(horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     }
 
 
+def _blind_alike(horizon: Horizon) -> dict[tuple[str, int], list[int]]:
+    """The chains whose scan of a name is blind until the same moment, by name and moment: mostly they are alike."""
+    alike: dict[tuple[str, int], list[int]] = {}
+    for (chain_id, name), until in sorted(horizon.blind_until.items()):
+        alike.setdefault((name, until), []).append(chain_id)
+    return alike
+
+
+def _is_scanned_as(name: str) -> nw.Expr:
+    """Whether a payment's money is in the scan of that name."""
+    by_reference = nw.col("mode") == "reference"
+    return by_reference if name == "proxy" else ~by_reference
+
+
 def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
     """Whether the scan that would show this payment's money has no hole since the payment was made."""
     since = nw.col("created_at") - policy.clock_skew_ms
-    scope = nw.when(nw.col("mode") == "reference").then(nw.lit("proxy")).otherwise(nw.lit("erc20"))
     seen = nw.lit(value=False)
-    for (chain_id, name), until in sorted(horizon.blind_until.items()):
-        seen = seen | is_true((nw.col("chain_id") == chain_id) & (scope == name) & (since > until))
+    for (name, until), chain_ids in _blind_alike(horizon).items():
+        seen = seen | is_true(nw.col("chain_id").is_in(chain_ids) & _is_scanned_as(name) & (since > until))
     return seen & (nw.col("mode") != "hash")
 
 
 def _blind_elsewhere(horizon: Horizon, policy: Policy) -> nw.Expr:
     """Whether the scan of another chain has a hole where money for this payment could lie: people mistake chains."""
     since = nw.col("created_at") - policy.clock_skew_ms
-    scope = nw.when(nw.col("mode") == "reference").then(nw.lit("proxy")).otherwise(nw.lit("erc20"))
     blind = nw.lit(value=False)
-    for (chain_id, name), until in sorted(horizon.blind_until.items()):
-        other = is_true(nw.col("chain_id") != chain_id) & (scope == name)
-        blind = blind | is_true(other & (since <= until))
+    for (name, until), chain_ids in _blind_alike(horizon).items():
+        # Of several chains at least one is another than the payment's own.
+        other = ~nw.col("chain_id").is_null() if len(chain_ids) > 1 else nw.col("chain_id") != chain_ids[0]
+        blind = blind | is_true(other & _is_scanned_as(name) & (since <= until))
     return blind & (nw.col("mode") != "hash")
 
 
@@ -322,8 +336,9 @@ def _head_time(horizon: Horizon) -> nw.Expr:
     """The time up to which the payment's chain was seen; a chain of which nothing is known was seen up to now."""
     until: nw.Expr = nw.lit(horizon.now_ms)
     for chain_id, head_ms in sorted(horizon.head_ms.items()):
-        here = is_true(nw.col("chain_id") == chain_id)
-        until = nw.when(here).then(nw.lit(min(head_ms, horizon.now_ms))).otherwise(until)
+        if head_ms < horizon.now_ms:
+            here = is_true(nw.col("chain_id") == chain_id)
+            until = nw.when(here).then(nw.lit(head_ms)).otherwise(until)
     return until.cast(nw.Int64)
 
 
@@ -529,16 +544,16 @@ def _combined(*parts: Frame | None) -> tuple[Frame, frozenset[str]]:
     there = [(part, set(part.collect_schema().names())) for part in parts if part is not None]
     told = frozenset().union(*(has for _, has in there)) - {"payment_id"}
     counts, texts = ([name for name in names if name in told] for names in (_MARKS, _TEXT_MARKS))
+    zero, nothing = nw.lit(0).cast(nw.Int64), nw.lit(None).cast(nw.String)
     padded = [
-        part.select(
-            "payment_id",
-            *[(nw.col(name) if name in has else nw.lit(0)).cast(nw.Int64).alias(name) for name in counts],
-            *[nw.col(name) if name in has else nw.lit(None).cast(nw.String).alias(name) for name in texts],
-        )
+        part.with_columns(
+            *[nw.col(name).cast(nw.Int64) if name in has else zero.alias(name) for name in counts],
+            *[nothing.alias(name) for name in texts if name not in has],
+        ).select("payment_id", *counts, *texts)
         for part, has in there
     ]
     together = nw.concat(padded, how="vertical").group_by("payment_id")
-    return together.agg(*[nw.col(name).max() for name in (*counts, *texts)]), told
+    return together.agg(nw.col(*counts, *texts).max()), told
 
 
 def _closed(evidence: Frame, *, told: frozenset[str]) -> Frame:
@@ -550,7 +565,7 @@ def _closed(evidence: Frame, *, told: frozenset[str]) -> Frame:
         # A null of the type of a column that is there: engines spell decimals differently.
         nothing["back"] = nw.when(nw.lit(value=False)).then(nw.col("received"))
     return evidence.with_columns(
-        *[nw.col(name).fill_null(0).cast(nw.Int64).alias(name) for name in counts],
+        nw.col(*counts).fill_null(0).cast(nw.Int64),
         reference_topic=nw.when(nw.col("has_reference")).then(nw.col("topic")),
         **nothing,
     )

@@ -9,7 +9,8 @@ import narwhals as nw
 
 from recon.core.model import Policy
 from recon.sources.providers.installed import rails_that_pay_out
-from recon.verdicts.links import ONE, Frame, Keeper, claim_key, is_true, one_if
+from recon.verdicts.engine import Engine
+from recon.verdicts.links import ONE, Frame, claim_key, is_true, one_if
 
 CARRIED: Final = (
     "payment_id", "provider", "direction", "status", "status_raw", "escrow_state", "disputed", "hold", "is_test",
@@ -66,7 +67,7 @@ def shown_claims(claims: Frame) -> Frame:
     return best.join(together, on="claim_key", how="left")
 
 
-def with_claims(tables: Mapping[str, Frame], *, policy: Policy, keeper: Keeper) -> Frame:
+def with_claims(tables: Mapping[str, Frame], *, policy: Policy, engine: Engine) -> Frame:
     """Payments of the window and their context, each with its mode and with counts of what its provider says."""
     rows = nw.concat(
         [
@@ -86,7 +87,7 @@ def with_claims(tables: Mapping[str, Frame], *, policy: Policy, keeper: Keeper) 
             paid_out=nw.col("provider").is_in(rails_that_pay_out()) & (nw.col("direction").fill_null("in") != "in")
         ),
     )
-    unkeyed = keeper.keep_any(
+    unkeyed = engine.keep_any(
         rows.filter(nw.col("claim_key").is_null() & ~nw.col("reference_topic").is_null()).select(
             "payment_id", claim_topic_key=nw.col("reference_topic")
         )

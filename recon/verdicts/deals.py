@@ -17,7 +17,8 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import COMPLETE
-from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, Keeper, completing_links, is_true, one_if
+from recon.verdicts.engine import Engine
+from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, completing_links, is_true, one_if
 
 DEAL: Final = ("buyer_id", "order_id", "offer_id")
 """What the rows of one deal share; a row that lacks one of them belongs to no deal."""
@@ -28,7 +29,7 @@ _OF_DEAL: Final = (
 )  # fmt: skip
 
 
-def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keeper: Keeper) -> Frame | None:
+def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, engine: Engine) -> Frame | None:
     """Payments whose buyer, order and offer another payment has too, with what came for each; None without any.
 
     They are few, so the three ids need not be carried through the matching. ``has_money`` says that money moved by
@@ -41,7 +42,7 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep
     shared = (
         whole.with_columns(one=ONE).group_by(*DEAL).agg(nw.col("one").sum()).filter(nw.col("one") > 1).select(*DEAL)
     )
-    crowded = keeper.keep_any(whole.join(shared, on=list(DEAL), how="inner"))
+    crowded = engine.keep_any(whole.join(shared, on=list(DEAL), how="inner"))
     if crowded is None:
         return None
     by_hash = nw.col("mode") == "hash"
@@ -54,7 +55,7 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep
     said = ~nw.col("in_window") & status.is_in(list(COMPLETE))
     paid = is_true(nw.col("seen_any")) | is_true(nw.col("paid") > 0) | said
     moved = nw.when(is_true(nw.col("seen_any"))).then(nw.col("received")).otherwise(nw.col("covered_from_units"))
-    return keeper.keep_any(
+    return engine.keep_any(
         found.with_columns(
             status=status,
             escrow=nw.col("escrow_state").fill_null(""),
@@ -149,7 +150,7 @@ def paid_sellers(deals: Frame) -> Frame:
     )
 
 
-def refund_links(deals: Frame, direct: Frame, *, keeper: Keeper) -> tuple[Frame | None, Frame | None]:
+def refund_links(deals: Frame, direct: Frame, *, engine: Engine) -> tuple[Frame | None, Frame | None]:
     """Refunds of payments by refund rows of their deals, as links, and what else is known of those rows.
 
     The transfers of a refund row are refunds of the pay-ins of its deal that say they were refunded, and of all with
@@ -157,7 +158,7 @@ def refund_links(deals: Frame, direct: Frame, *, keeper: Keeper) -> tuple[Frame 
     in another token or on another chain (``refunds_elsewhere``), and those whose chain could not be asked
     (``refunds_unread``). Both are None where no deal has a refund row.
     """
-    pairs = keeper.keep_any(_with_refund_rows(deals))
+    pairs = engine.keep_any(_with_refund_rows(deals))
     if pairs is None:
         return None, None
     final = direct.filter(nw.col("is_valid") & nw.col("t_final")).rename({"payment_id": "refund_id"})
@@ -216,12 +217,12 @@ def _once(told: Frame, own: Frame) -> Frame:
     return rest.join(own.select(*log), on=log, how="anti").unique(subset=log, keep="any")
 
 
-def refund_sums(payments: Frame, links: Frame, *, money: Frame, keeper: Keeper) -> Frame | None:
+def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) -> Frame | None:
     """How much of a pay-in went back: ``back``, ``refund_count``, ``all_back``, and the hash that completes the sum.
 
     Owed back is what the payment is covered from, or what came where that is less. None where nothing went back.
     """
-    final = keeper.keep_any(links.filter(nw.col("is_refund") & nw.col("t_final")))
+    final = engine.keep_any(links.filter(nw.col("is_refund") & nw.col("t_final")))
     if final is None:
         return None
     sums = (
@@ -242,4 +243,4 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, keeper: Keeper) 
     found = told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left").select(
         "payment_id", "refund_count", "back", "refund_tx", all_back=one_if(~nw.col("refund_tx").is_null())
     )
-    return keeper.keep_any(found)
+    return engine.keep_any(found)

@@ -111,6 +111,13 @@ def open_engine(
     raise UnknownEngineError(name=name)
 
 
+def values_in(frame: Frame, engine: Engine, *names: str) -> frozenset[tuple[str, ...]]:
+    """What stands together in some columns of text, each once; for columns that hold few different values."""
+    columns: Schema = dict.fromkeys(names, "text")
+    found = engine.collect(frame.select(*names).unique(), columns, order=names)
+    return frozenset(zip(*(found[name].to_pylist() for name in names), strict=True))
+
+
 def usual_engine(payments: int) -> str:
     """The engine of a judgement for which nobody named one; each gives the same rows.
 

@@ -264,7 +264,7 @@ class _Found:
     ) -> _Found:
         """Match and classify."""
         benign = [str(rule.verdict) for rule in rules.rules if rule.tier is Tier.BENIGN]
-        matched = match_payments(tables, horizon=horizon, policy=policy, keeper=engine)
+        matched = match_payments(tables, horizon=horizon, policy=policy, engine=engine)
         judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy, rules=rules)))
         broken = engine.keep_any(judged.filter(~nw.col("verdict").is_in(benign)).select("payment_id", *_DECIDED))
         return cls(engine, tables["payments"], matched, judged, broken)
@@ -305,7 +305,7 @@ def _outflows(
 ) -> pa.Table:
     wallets = engine.keep_any(payout_wallets(matched)) if "out" in matched.directions else None
     left = unexplained_outflows(
-        tables, matched, wallets=wallets, spans=horizon.outflow_spans, policy=policy, keeper=engine
+        tables, matched, wallets=wallets, spans=horizon.outflow_spans, policy=policy, engine=engine
     )
     least = None if left is None else left.head(ORPHANS_MAX)
     return _collected(engine, least, OUTFLOWS, order=["chain_id", "tx_hash", "log_index"])

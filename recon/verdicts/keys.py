@@ -18,19 +18,20 @@ from typing import Final
 import narwhals as nw
 
 from recon.sources.providers.installed import rails_that_pay_out
-from recon.verdicts.links import Frame, Keeper, claim_key, is_true, one_if
+from recon.verdicts.engine import Engine
+from recon.verdicts.links import Frame, claim_key, is_true, one_if
 
 _OWN: Final = ("provider", "direction", "request_id", "external_id", "reference_topic")
 _SAID: Final = ("claims", "claim_txs")
 _PLACES: Final = ("request_id", "external_id")
 
 
-def further_keys(tables: Mapping[str, Frame], *, keeper: Keeper) -> Frame | None:
+def further_keys(tables: Mapping[str, Frame], *, engine: Engine) -> Frame | None:
     """The table of further keys, where any payment has one; an older snapshot has no such table."""
-    return keeper.keep_any(tables["keys"]) if "keys" in tables else None
+    return engine.keep_any(tables["keys"]) if "keys" in tables else None
 
 
-def keyed(tables: Mapping[str, Frame], held: Frame, *, keeper: Keeper) -> Frame | None:
+def keyed(tables: Mapping[str, Frame], held: Frame, *, engine: Engine) -> Frame | None:
     """Each further key by which a provider knows an object: ``payment_id``, its ``claim_key`` and the row's first.
 
     Args:
@@ -52,7 +53,7 @@ def keyed(tables: Mapping[str, Frame], held: Frame, *, keeper: Keeper) -> Frame 
     )
     wanted = named.filter(~nw.col("claim_key").is_null() & ~nw.col("first_key").is_null())
     firsts = first.select("payment_id", first_request=nw.col("request_id"), first_external=nw.col("external_id"))
-    return keeper.keep_any(
+    return engine.keep_any(
         wanted.select("payment_id", "claim_key", "direction", "first_key")
         .unique()
         .join(firsts, on="payment_id", how="inner")
@@ -76,7 +77,7 @@ def _laid_under_first(said: Frame, further: Frame, *, name: str) -> Frame:
     return nw.concat([said, more.select(*columns)], how="vertical")
 
 
-def further_topics(tables: Mapping[str, Frame], held: Frame, further: Frame | None, *, keeper: Keeper) -> Frame | None:
+def further_topics(tables: Mapping[str, Frame], held: Frame, *, further: Frame | None, engine: Engine) -> Frame | None:
     """The references by which a payment's money may come besides its own: ``payment_id`` and ``topic``.
 
     Those that the row holds itself, those of its further objects, and that of its first object where it is another.
@@ -85,7 +86,7 @@ def further_topics(tables: Mapping[str, Frame], held: Frame, further: Frame | No
     if further is not None:
         parts.append(_topics_told(tables, further))
     both = [part.select("payment_id", topic=nw.col("reference_topic")) for part in parts]
-    return keeper.keep_any(nw.concat(both, how="vertical").unique())
+    return engine.keep_any(nw.concat(both, how="vertical").unique())
 
 
 def _topics_told(tables: Mapping[str, Frame], further: Frame) -> Frame:

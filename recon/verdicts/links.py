@@ -7,36 +7,17 @@ provider names, for money going out and for what looks like money that went astr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
 from recon.core.model import Policy
-from recon.core.tables import Schema
 from recon.sources.providers.installed import rails_by_external_id
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from recon.verdicts.engine import Engine
 
 Frame = nw.LazyFrame[Any]
-
-
-class Keeper(Protocol):
-    """Materialises frames; what an engine makes of that is its own business."""
-
-    def keep(self, frame: Frame) -> Frame:
-        """Compute a frame once, for frames that are used more than once."""
-        ...
-
-    def keep_any(self, frame: Frame) -> Frame | None:
-        """The same; None where it has no row, so that what rests on it can be left out."""
-        ...
-
-    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
-        """Compute a small frame as Arrow."""
-        ...
-
 
 ONE: Final = nw.lit(1).cast(nw.Int64)
 """What rows are counted by: no engine counts like another, and all sum alike."""
@@ -250,7 +231,7 @@ def pairs_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, told:
     return pairs.with_columns(**_BY_MONEY)
 
 
-def settled_deposits(payments: Frame, fits: Frame, *, keeper: Keeper) -> tuple[Frame, Frame | None]:
+def settled_deposits(payments: Frame, fits: Frame, *, engine: Engine) -> tuple[Frame, Frame | None]:
     """Settle whose transfer it is where several payments share a deposit address.
 
     Exactly one payment that records the hash has it, and it leaves the others' links; otherwise it fits them all
@@ -264,7 +245,7 @@ def settled_deposits(payments: Frame, fits: Frame, *, keeper: Keeper) -> tuple[F
         .select("recipient")
     )
     members = deposits.select("payment_id", "recipient").join(crowded, on="recipient", how="inner")
-    shared = keeper.keep_any(
+    shared = engine.keep_any(
         fits.filter(nw.col("is_valid"))
         .join(members.select("payment_id"), on="payment_id", how="inner")
         .select("payment_id", "t_tx", "t_log", one=ONE, own=one_if(nw.col("own_hash")))
@@ -276,13 +257,13 @@ def settled_deposits(payments: Frame, fits: Frame, *, keeper: Keeper) -> tuple[F
         .agg(nw.col("one").sum().alias("fitting"), nw.col("own").sum().alias("claiming"))
         .filter(nw.col("fitting") > 1)
     )
-    settled = keeper.keep_any(shared.join(contested, on=["t_tx", "t_log"], how="inner"))
+    settled = engine.keep_any(shared.join(contested, on=["t_tx", "t_log"], how="inner"))
     if settled is None:
         return fits, None
     lost = settled.filter((nw.col("claiming") == 1) & (nw.col("own") == 0))
     still_open = settled.filter(nw.col("claiming") != 1).select("payment_id").unique()
     links = fits.join(lost.select("payment_id", "t_tx", "t_log"), on=["payment_id", "t_tx", "t_log"], how="anti")
-    return keeper.keep(links), still_open.with_columns(shared_deposit=ONE)
+    return engine.keep(links), still_open.with_columns(shared_deposit=ONE)
 
 
 def named_hashes(payments: Frame, told: Frame) -> Frame:

@@ -29,22 +29,22 @@ Columns have a prefix where a join could confuse them:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import narwhals as nw
 
 from recon.core.model import Policy
-from recon.core.tables import Schema
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
 from recon.verdicts.deals import crowded_rows, deals_of, paid_sellers, refund_links, refund_sums
+from recon.verdicts.engine import Engine, values_in
 from recon.verdicts.keys import further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
     LINK,
     ONE,
     Frame,
-    Keeper,
     closest_wrong,
     completing_links,
     concat_links,
@@ -134,7 +134,7 @@ def evidence_of(matched: Matched, payments: Frame) -> Frame:
     return _closed(found.join(matched.marks, on="payment_id", how="left"), told=matched.told_marks)
 
 
-def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, keeper: Keeper) -> Matched:
+def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, engine: Engine) -> Matched:
     """Give the evidence for every payment of ``payments`` and ``context``, and all links to transfers.
 
     Args:
@@ -142,34 +142,17 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
             ``recon.core.tables``, lazy, and ``keys`` where payments have several of one kind.
         horizon: How far absence can be proven.
         policy: Skew and rails on which a provider's word counts.
-        keeper: The engine. What a kind of rows needs that no payment or transfer is of is not computed at all.
+        engine: The engine. What a kind of rows needs that no payment or transfer is of is not computed at all.
     """
-    held = further_keys(tables, keeper=keeper)
-    further = None if held is None else keyed(tables, held, keeper=keeper)
-    topics = None if held is None else further_topics(tables, held, further, keeper=keeper)
-    silent_keys = None if further is None else unanswered(tables, further)
-    if further is not None:
-        tables = with_all_keys(tables, further)
-    payments = keeper.keep(with_claims(tables, policy=policy, keeper=keeper).with_columns(**_reach(horizon, policy)))
-    kinds = _kinds_of(payments, keeper)
-    paid_out = any(direction != "in" for _, direction in kinds)
-    known = _Known(
-        tables=tables,
-        payments=payments,
-        transfers=renamed_transfers(tables["transfers"], policy=policy),
-        told=keeper.keep(told_hashes(payments, tables["claim_txs"], paid_out=paid_out)),
-        further=further,
-        topics=topics,
-        kinds=kinds,
-        keeper=keeper,
-    )
+    known = _known_of(tables, horizon=horizon, policy=policy, engine=engine)
+    payments = known.payments
     direct, shared_deposits = _direct_links(known, policy=policy)
-    money = keeper.keep(_money(payments, direct, keeper=keeper))
-    unsettled = keeper.keep_any(_unsettled(payments, money))
-    suspects = None if unsettled is None else keeper.keep_any(_suspects(known, unsettled, direct))
-    deals = deals_of(payments, tables, money=money, keeper=keeper)
-    refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, keeper=keeper)
-    sums = refund_sums(payments, concat_links(direct, refunds), money=money, keeper=keeper)
+    money = engine.keep(_money(payments, direct, engine=engine))
+    unsettled = engine.keep_any(_unsettled(payments, money))
+    suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct))
+    deals = deals_of(payments, known.tables, money=money, engine=engine)
+    refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, engine=engine)
+    sums = refund_sums(payments, concat_links(direct, refunds), money=money, engine=engine)
     marks, told_marks = _combined(
         None if suspects is None else closest_wrong(suspects),
         indirect_marks(direct),
@@ -177,7 +160,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         refund_rows,
         *_hash_marks(known, unsettled, direct),
         shared_deposits,
-        silent_keys,
+        known.silent_keys,
         *_shared_keys(known),
         *(() if deals is None else (crowded_rows(deals), paid_sellers(deals))),
     )
@@ -187,14 +170,14 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     return Matched(
         payments,
         money,
-        keeper.keep(marks),
+        engine.keep(marks),
         told_marks,
         pairs=concat_links(direct, suspects, refunds),
-        transfers=tables["transfers"],
-        claims=tables["claims"],
-        held=held,
-        topics=topics,
-        directions=frozenset(direction for _, direction in kinds),
+        transfers=known.tables["transfers"],
+        claims=known.tables["claims"],
+        held=known.held,
+        topics=known.topics,
+        directions=frozenset(direction for _, direction in known.kinds),
     )
 
 
@@ -204,6 +187,7 @@ class _Known:
 
     Args:
         told: The transactions that providers name for payments, ``payment_id`` and ``named``.
+        silent_keys: What :func:`recon.verdicts.keys.unanswered` says of further keys.
         kinds: The modes and directions that payments have.
     """
 
@@ -211,10 +195,12 @@ class _Known:
     payments: Frame
     transfers: Frame
     told: Frame
+    held: Frame | None
     further: Frame | None
     topics: Frame | None
-    kinds: frozenset[tuple[str, str]]
-    keeper: Keeper
+    silent_keys: Frame | None
+    kinds: frozenset[tuple[str, ...]]
+    engine: Engine
 
     @property
     def has_deposits(self) -> bool:
@@ -227,10 +213,28 @@ class _Known:
         return any(mode == "hash" and direction != "in" for mode, direction in self.kinds)
 
 
-def _kinds_of(payments: Frame, keeper: Keeper) -> frozenset[tuple[str, str]]:
-    names: Schema = {"mode": "text", "direction": "text"}
-    found = keeper.collect(payments.select(*names).unique(), names, order=list(names))
-    return frozenset(zip(found["mode"].to_pylist(), found["direction"].to_pylist(), strict=True))
+def _known_of(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, engine: Engine) -> _Known:
+    held = further_keys(tables, engine=engine)
+    further = None if held is None else keyed(tables, held, engine=engine)
+    topics = None if held is None else further_topics(tables, held, further=further, engine=engine)
+    silent_keys = None if further is None else unanswered(tables, further)
+    if further is not None:
+        tables = with_all_keys(tables, further)
+    payments = engine.keep(with_claims(tables, policy=policy, engine=engine).with_columns(**_reach(horizon, policy)))
+    kinds = values_in(payments, engine, "mode", "direction")
+    paid_out = any(direction != "in" for _, direction in kinds)
+    return _Known(
+        tables=tables,
+        payments=payments,
+        transfers=renamed_transfers(tables["transfers"], policy=policy),
+        told=engine.keep(told_hashes(payments, tables["claim_txs"], paid_out=paid_out)),
+        held=held,
+        further=further,
+        topics=topics,
+        silent_keys=silent_keys,
+        kinds=kinds,
+        engine=engine,
+    )
 
 
 def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None]:
@@ -241,8 +245,8 @@ def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None
         pairs.append(pairs_by_deposit(payments, transfers, policy=policy, told=told))
     if known.has_bare_payouts:
         pairs.append(pairs_by_hash(payments, transfers, told=told))
-    links = known.keeper.keep(judged_pairs(*pairs).select(*LINK))
-    return settled_deposits(payments, links, keeper=known.keeper) if known.has_deposits else (links, None)
+    links = known.engine.keep(judged_pairs(*pairs).select(*LINK))
+    return settled_deposits(payments, links, engine=known.engine) if known.has_deposits else (links, None)
 
 
 def _unsettled(payments: Frame, money: Frame) -> Frame:
@@ -272,7 +276,7 @@ def _shared_keys(known: _Known) -> Iterator[Frame | None]:
     """Payments that share a provider's object or a reference with another."""
     rows = real(known.payments)
     for name, further, marked in (("claim_key", known.further, "key_rows"), ("topic", known.topics, "topic_rows")):
-        yield _repeated(with_further(rows, further, name=name), name, name=marked, keeper=known.keeper)
+        yield _repeated(with_further(rows, further, name=name), name, name=marked, engine=known.engine)
 
 
 def _reach(horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
@@ -288,9 +292,9 @@ def _reach(horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
 
 def _blind_alike(horizon: Horizon) -> dict[tuple[str, int], list[int]]:
     """The chains whose scan of a name is blind until the same moment, by name and moment: mostly they are alike."""
-    alike: dict[tuple[str, int], list[int]] = {}
+    alike: dict[tuple[str, int], list[int]] = defaultdict(list)
     for (chain_id, name), until in sorted(horizon.blind_until.items()):
-        alike.setdefault((name, until), []).append(chain_id)
+        alike[name, until].append(chain_id)
     return alike
 
 
@@ -342,14 +346,14 @@ def _head_time(horizon: Horizon) -> nw.Expr:
     return until.cast(nw.Int64)
 
 
-def _money(payments: Frame, direct: Frame, *, keeper: Keeper) -> Frame:
+def _money(payments: Frame, direct: Frame, *, engine: Engine) -> Frame:
     """One row per payment: what came for it, and whether that is enough."""
     owed = payments.select("payment_id", "covered_from_units", "overpaid_from_units", "by_word", "word_units")
     told = nw.when(nw.col("by_word") & nw.col("valid_count").is_null()).then(nw.col("word_units"))
     came = owed.join(_received(direct), on="payment_id", how="left").with_columns(
         received=nw.coalesce(nw.col("received"), told), big_received=nw.coalesce(nw.col("big_received"), told)
     )
-    several = keeper.keep_any(_several_final(direct))
+    several = engine.keep_any(_several_final(direct))
     if several is None:
         return came.select("payment_id", *_SUMS, **_cover(has_several=False))
     proofs = _proofs(payments, direct, several=several)
@@ -468,7 +472,7 @@ def _recorded_hash(known: _Known, unsettled: Frame, transactions: Frame) -> Fram
         outgoing = loose.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
         asked.append(_all_named(outgoing, known.told))
     said = transactions.select("outcome", x_chain=nw.col("chain_id"), named=nw.col("tx_hash"))
-    unanswered = known.keeper.keep_any(said.filter(nw.col("outcome") == "failed").select("named").unique())
+    unanswered = known.engine.keep_any(said.filter(nw.col("outcome") == "failed").select("named").unique())
     if unanswered is not None:
         open_rows = loose.filter((nw.col("mode") != "hash") & ~nw.col("covered_by_chain"))
         # What a provider names for money coming in says nothing while it is answered; the money itself is in the scan.
@@ -510,11 +514,11 @@ def _never_asked(unsettled: Frame, transactions: Frame, told: Frame) -> Frame:
     )
 
 
-def _repeated(rows: Frame, key: str, *, name: str, keeper: Keeper) -> Frame | None:
+def _repeated(rows: Frame, key: str, *, name: str, engine: Engine) -> Frame | None:
     """Payments that share a key with others of their direction, and how many they are; None where none does."""
     by = [key, "direction"]
     narrow = rows.select("payment_id", *by, one=ONE)
-    crowds = keeper.keep_any(narrow.group_by(*by).agg(nw.col("one").sum().alias(name)).filter(nw.col(name) > 1))
+    crowds = engine.keep_any(narrow.group_by(*by).agg(nw.col("one").sum().alias(name)).filter(nw.col(name) > 1))
     if crowds is None:
         return None
     return narrow.join(crowds, on=by, how="inner").select("payment_id", name)
@@ -542,18 +546,20 @@ EVIDENCE: Final = (
 def _combined(*parts: Frame | None) -> tuple[Frame, frozenset[str]]:
     """Lay small tables about a few payments over each other, one row per payment; and say which marks they tell."""
     there = [(part, set(part.collect_schema().names())) for part in parts if part is not None]
-    told = frozenset().union(*(has for _, has in there)) - {"payment_id"}
+    told = frozenset(name for _, has in there for name in has if name != "payment_id")
     counts, texts = ([name for name in names if name in told] for names in (_MARKS, _TEXT_MARKS))
-    zero, nothing = nw.lit(0).cast(nw.Int64), nw.lit(None).cast(nw.String)
-    padded = [
-        part.with_columns(
-            *[nw.col(name).cast(nw.Int64) if name in has else zero.alias(name) for name in counts],
-            *[nothing.alias(name) for name in texts if name not in has],
-        ).select("payment_id", *counts, *texts)
-        for part, has in there
-    ]
+    padded = [_padded(part, counts=counts, texts=texts, has=has) for part, has in there]
     together = nw.concat(padded, how="vertical").group_by("payment_id")
     return together.agg(nw.col(*counts, *texts).max()), told
+
+
+def _padded(part: Frame, *, counts: Sequence[str], texts: Sequence[str], has: Collection[str]) -> Frame:
+    """A small table with all of these marks; of those that it has not nothing is told."""
+    zero, nothing = nw.lit(0).cast(nw.Int64), nw.lit(None).cast(nw.String)
+    return part.with_columns(
+        *[nw.col(name).cast(nw.Int64) if name in has else zero.alias(name) for name in counts],
+        *[nothing.alias(name) for name in texts if name not in has],
+    ).select("payment_id", *counts, *texts)
 
 
 def _closed(evidence: Frame, *, told: frozenset[str]) -> Frame:

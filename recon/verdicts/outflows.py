@@ -16,7 +16,8 @@ import narwhals as nw
 
 from recon.core.model import Policy
 from recon.core.tables import Schema
-from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER, Frame, Keeper, concat_links, is_true, shown_links
+from recon.verdicts.engine import Engine
+from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER, Frame, concat_links, is_true, shown_links
 from recon.verdicts.match import Matched
 
 PAYOUT_WALLETS: Final[Schema] = {"chain_id": "int", "wallet": "text"}
@@ -71,7 +72,7 @@ def unexplained_outflows(
     wallets: Frame | None,
     spans: Mapping[int, tuple[int, int]],
     policy: Policy,
-    keeper: Keeper,
+    engine: Engine,
 ) -> Frame | None:
     """Final transfers out of our wallets, or listed as outgoing, behind which no row stands (:data:`OUTFLOWS`), if any.
 
@@ -82,15 +83,15 @@ def unexplained_outflows(
     """
     if not spans:
         return None
-    left = keeper.keep_any(_outgoing(tables, wallets=wallets, spans=spans, policy=policy))
+    left = engine.keep_any(_outgoing(tables, wallets=wallets, spans=spans, policy=policy))
     if left is None:
         return None
     settled = matched.money.filter(nw.col("covered_by_chain")).select("payment_id")
     right = matched.pairs.filter(nw.col("is_valid") | nw.col("is_refund"))
     astray = matched.pairs.join(settled, on="payment_id", how="anti")
-    links = keeper.keep(concat_links(right, astray))
-    named = keeper.keep_any(_without_reason(left, tables, links))
-    return None if named is None else keeper.keep_any(_without_waiting(named, matched, settled).select(*OUTFLOWS))
+    links = engine.keep(concat_links(right, astray))
+    named = engine.keep_any(_without_reason(left, tables, links))
+    return None if named is None else engine.keep_any(_without_waiting(named, matched, settled).select(*OUTFLOWS))
 
 
 def _outgoing(

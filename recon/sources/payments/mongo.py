@@ -514,18 +514,19 @@ def stored_claim_key(field: str, value: object) -> str | None:
 
 def claim_keys(document: Mapping[str, Any], field: str, *, fields: FieldPaths, registry: Registry) -> set[str]:
     """Every value of a claim field that a document carries at any candidate path that holds for its provider."""
-    held = [
-        (candidate.provider, key)
-        for candidate in fields.of(field)
+    candidates = fields.of(field)
+    provider = None
+    if any(candidate.provider is not None for candidate in candidates):
+        words = [value for c in fields.of("provider") for value in candidate_values(document, c)]
+        word = next((value for value in words if value is not None), None)
+        provider = registry.provider(word if isinstance(word, str) else None)
+    return {
+        key
+        for candidate in candidates
+        if candidate.provider in (None, provider)
         for value in candidate_values(document, candidate)
         if (key := stored_claim_key(field, value)) is not None
-    ]
-    if all(of is None for of, _ in held):
-        return {key for _, key in held}
-    words = [value for c in fields.of("provider") for value in candidate_values(document, c)]
-    word = next((value for value in words if value is not None), None)
-    provider = registry.provider(word if isinstance(word, str) else None)
-    return {key for of, key in held if of in (None, provider)}
+    }
 
 
 def claim_condition(field: str, *, candidates: Sequence[FieldPlace], wanted: Iterable[str]) -> dict[str, Any]:

@@ -348,3 +348,14 @@ def test_help_loads_nothing_heavy() -> None:
     loaded = loaded_after(code)
     assert "click" in loaded
     assert loaded & (HEAVY | {"pydantic", "rich", "httpx", "jinja2"}) == set()
+
+
+def test_joins_of_arrow_keep_one_order() -> None:
+    """Arrow's threads give the rows of a join in any order, and a snapshot's digest is of its bytes."""
+
+    def is_loose(node: ast.Call) -> bool:
+        given = {keyword.arg: keyword.value for keyword in node.keywords}
+        threads = given.get("use_threads")
+        return "join_type" in given and not (isinstance(threads, ast.Constant) and threads.value is False)
+
+    none(where(path, call) for path in files_of("") for call, name in calls(path) if name == "join" and is_loose(call))

@@ -189,21 +189,6 @@ def _account(
     )
 
 
-_LOG: Final = ("chain_id", "tx_hash", "log_index")
-
-
-def joined_in_order(rows: pa.Table, keyed: pa.Table, *, keys: Sequence[str], how: str) -> pa.Table:
-    """The rows that a join leaves, in the order in which they stood: Arrow's own join gives them in any.
-
-    Args:
-        how: ``left anti`` or ``left semi``.
-    """
-    import pyarrow as pa
-
-    placed = rows.select(list(keys)).append_column("place", pa.array(range(rows.num_rows), pa.int64()))
-    return rows.take(placed.join(keyed, keys=list(keys), join_type=how).sort_by("place")["place"])
-
-
 def _new(writer: SnapshotWriter, readings: Sequence[Reading]) -> pa.Table:
     """The transfers of these readings that the first reading has not."""
     import pyarrow as pa
@@ -213,8 +198,9 @@ def _new(writer: SnapshotWriter, readings: Sequence[Reading]) -> pa.Table:
         return found
     import pyarrow.parquet as pq
 
-    known = pq.read_table(writer.file("transfers"), columns=list(_LOG))
-    return joined_in_order(found, known, keys=_LOG, how="left anti")
+    key = ["chain_id", "tx_hash", "log_index"]
+    known = pq.read_table(writer.file("transfers"), columns=key)
+    return found.join(known, keys=key, join_type="left anti", use_threads=False).select(found.column_names)
 
 
 _OPEN: Final = """

@@ -164,7 +164,7 @@ class Snapshot:
             return base
         keys = list(OVERLAID[name])
         replaced = self.read(f"again/{name}_keys")
-        kept = base.join(replaced, keys=keys, join_type="left anti").select(base.column_names)
+        kept = base.join(replaced, keys=keys, join_type="left anti", use_threads=False).select(base.column_names)
         return pa.concat_tables([kept, self.read(f"again/{name}")])
 
     def frames(self, engine: Engine) -> dict[str, Frame]:

@@ -21,8 +21,9 @@ from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.asked_amounts import with_asked_amounts
 from recon.snapshots.further_keys import keys_in
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in, tables_in
-from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows, joined_in_order
+from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
+from recon.snapshots.standing import standing_still, unsaid
 from recon.snapshots.watched import NOTHING_WATCHED, Watched, gaps_before, limited
 from recon.sources.interface import (
     ChainQuestion,
@@ -109,6 +110,9 @@ class SecondReading:
         breaks = [*breaks, *spoke, *risen]
         further = _keys_by_payment([*held, *keys_in(again)])
         claimed = [*told, *self._ask_providers(asked, further)]
+        standing = standing_still(writer, claimed)
+        claimed = unsaid(writer, claimed, standing=standing)
+        self._coverage.extend(one.coverage() for one in standing)
         again = with_asked_amounts(again, [row for reading in claimed for row in rows_in(reading, "claims")])
         hashes = _hashes_of(breaks, leads.links.to_pylist(), claimed)
         _add_hashes(hashes, again, is_incoming=True)
@@ -129,7 +133,9 @@ class SecondReading:
         writer.write("context", _concat_rows(context, explaining))
         writer.write_rows("orphans", self._orphans(leads) if with_orphans else [])
         dark = gaps_before(risen, chain_ids=self._policy.chain_ids, from_ms=from_ms)
-        return Reading(coverage=tuple(self._coverage), gaps=dark)
+        return Reading(
+            coverage=tuple(self._coverage), gaps=(*dark, *(one.gap(now_ms=self._now_ms) for one in standing))
+        )
 
     def _woken(
         self, writer: SnapshotWriter, watched: Watched, *, span: tuple[int, int] | None, read: set[str]
@@ -473,7 +479,10 @@ def _beside(
     places = sorted(set(pairs) - answered)
     keys = key_table("transfers", places)
     first = pq.read_table(writer.file("transfers"))
-    parts = [joined_in_order(table, keys, keys=("chain_id", "tx_hash"), how="left semi") for table in (moved, first)]
+    parts = [
+        table.join(keys, keys=["chain_id", "tx_hash"], join_type="left semi", use_threads=False)
+        for table in (moved, first)
+    ]
     return pa.concat_tables(
         [nothing, *[part.select(nothing.column_names).cast(nothing.schema) for part in parts]]
     ), places

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX: Final = 256 * 1024 * 1024
 """Longest answer that is read, packed or unpacked."""
 
+CACHED_MAX_S: Final = 5 * 60
+"""An answer that says it has lain in a cache for longer than this says nothing about the present."""
+
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?")
 _GRACE_S: Final = 0.25
@@ -135,10 +138,10 @@ class NoReply:
     Args:
         said: What the HTTP library says, for the one who may show it: it can quote the URL.
         error: The name of its exception class, which quotes nothing.
-        after_s: The time that was given.
+        after_s: The time that was given; of a stale answer, how long a cache had kept it.
     """
 
-    kind: Literal["cut", "too_large", "unreachable", "silent", "late"]
+    kind: Literal["cut", "too_large", "unreachable", "silent", "late", "stale"]
     said: str = ""
     error: str = ""
     after_s: float = 0.0
@@ -184,7 +187,12 @@ class HttpClient:
         self.meter = Meter()
         self._clock, self._timeout_s, self._bytes_max, self._transport = clock, timeout_s, body_bytes_max, transport
         # Gzip alone is asked for, and unpacked here: its length is bounded while it grows.
-        own = {"accept": "application/json", "accept-encoding": "gzip", "user-agent": "recon"}
+        own = {
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            "cache-control": "no-cache",
+            "user-agent": "recon",
+        }
         self._headers = {**(headers or {}), **own}
         self._lock = threading.Lock()
         self._opened: httpx.Client | None = None
@@ -252,6 +260,10 @@ class HttpClient:
             finally:
                 # A transport in memory counts nothing; its body is what came over the wire.
                 self.meter.wire_bytes += response.num_bytes_downloaded or len(body)
+            # A cache tells how long it has kept an answer; what it kept is what the source said then.
+            age_s = seconds_of(response.headers.get("age")) or 0.0
+            if age_s > CACHED_MAX_S:
+                return NoReply("stale", after_s=age_s, status=response.status_code)
             return Reply(response.status_code, bytes(body), response.headers)
 
 
@@ -315,7 +327,7 @@ def is_http_url(url: str) -> bool:
         return False
 
 
-def retry_after_s(text: str | None) -> float | None:
-    """The seconds of a Retry-After header; its form as a date is not understood."""
+def seconds_of(text: str | None) -> float | None:
+    """The seconds of a Retry-After or Age header; Retry-After's form as a date is not understood."""
     text = (text or "").strip()
     return float(text) if text.isascii() and _SECONDS.fullmatch(text) else None

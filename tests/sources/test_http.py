@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from recon.sources.chain.rpc import CallLimits, Endpoint, Envelope, Fault, RpcClient, RpcError
-from recon.sources.http import Clock, HttpClient, NoReply, Pace, Reply, is_http_url, retry_after_s
+from recon.sources.http import Clock, HttpClient, NoReply, Pace, Reply, is_http_url, seconds_of
 from recon.sources.providers.polite import Manners, PoliteClient
 from tests.support.provider_servers import FakeClock, serve
 
@@ -201,6 +201,15 @@ def test_an_answer_too_large_is_refused_packed_or_not(ask: Asked, expected: str,
         assert ask(f"http://{address}") == expected
 
 
+@pytest.mark.parametrize(("age", "expected"), [("301", "stale"), ("864000", "stale"), ("300", "ok"), ("soon", "ok")])
+def test_an_answer_that_a_cache_kept_for_long_was_not_asked_for(age: str, expected: str) -> None:
+    with listening(answering(BODY, f"age: {age}")) as (url, seen):
+        assert provider(f"http://{url}") == expected
+        assert node(f"http://{url}") == ("transport" if expected == "stale" else "ok")
+    assert all(b"cache-control: no-cache" in asked.lower() for asked in seen)
+    assert len(seen) == 2
+
+
 def exchanged(serve_one: Callable[[socket.socket], None]) -> tuple[Reply | NoReply, HttpClient, bytes]:
     with listening(serve_one) as (address, seen):
         client = HttpClient(clock=Clock(), timeout_s=5)
@@ -284,7 +293,7 @@ def test_without_a_burst_calls_are_spaced_evenly_and_a_batch_takes_all_its_place
     ],
 )
 def test_retry_after_is_read_in_seconds_only(text: str | None, seconds: float | None) -> None:
-    assert retry_after_s(text) == seconds
+    assert seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize("url", ["", "x.test", "ftp://x", "https:///v2", "http://x:99999/", "http://[::1"])

@@ -161,6 +161,8 @@ class Mongod(Server):
     auth: bool = False
     replica_set: bool = True
     set_name: str = "rs0"
+    follows: bool = False
+    """Whether it waits to be taken into another one's set."""
 
     @property
     def uri(self) -> str:
@@ -194,12 +196,28 @@ class Mongod(Server):
                 self.end()
                 if attempt == STARTS_MAX - 1:
                     raise
+        if self.follows:
+            return self
         if is_first and self.replica_set:
             self._admin("replSetInitiate", {"_id": self.set_name, "members": [{"_id": 0, "host": self._host}]})
         self.wait_for(self._takes_writes, what="become writable")
         if is_first and self.auth:
             self._admin("createUser", ADMIN[0], pwd=ADMIN[1], roles=["root"])
         return self
+
+    def take_in(self, member: Mongod, **options: Any) -> None:
+        """Make another one a secondary of this set, without a vote, and wait until it holds what this one does."""
+        with self.client() as client:
+            config = client.admin.command("replSetGetConfig")["config"]
+            config["version"] += 1
+            config["members"].append({"_id": 1, "host": member._host, "priority": 0, "votes": 0, **options})
+            client.admin.command("replSetReconfig", config)
+        member.wait_for(lambda: bool((member._hello() or {}).get("secondary")), what="become a secondary")
+
+    def stop_replication(self) -> None:
+        """Let a secondary answer on, but with nothing that the primary writes from now on."""
+        with self.client(self._direct(), directConnection=True) as client:
+            client.admin.command("configureFailPoint", "rsSyncApplyStop", mode="alwaysOn")
 
     def kill(self) -> None:
         """SIGKILL, as a crash of the machine would; :meth:`start` brings it back on the same data."""
@@ -242,6 +260,8 @@ class Mongod(Server):
         command = [str(mongod_program()), "--dbpath", str(data), "--port", str(self.port), *_MONGOD]
         if self.replica_set:
             command += ["--replSet", self.set_name, "--oplogSize", "16"]
+        if self.follows:
+            command += ["--setParameter", "enableTestCommands=1"]
         if self.auth:
             command += ["--auth", *self._key_file()]
         return command

@@ -29,7 +29,7 @@ from recon.sources.http import (
     Pace,
     Reply,
     is_http_url,
-    retry_after_s,
+    seconds_of,
 )
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _plain(*texts: str) -> bool:
 
 def _pause(searched: str, data: object, retry_after: str | None) -> float | None:
     hint: float | None = None
-    if (named := retry_after_s(retry_after)) is not None:
+    if (named := seconds_of(retry_after)) is not None:
         hint = named
     elif found := _PAUSE_HINT.search(searched):
         hint = int(found[1]) / (1_000 if found[2] == "ms" else 1)
@@ -460,6 +460,8 @@ class RpcClient:
             return Complaint(Fault.SIZE, f"the answer is larger than {self.limits.body_bytes_max} bytes")
         if reply.kind == "late":
             return Complaint(Fault.LATE, f"no whole answer within {reply.after_s:.0f} s", may_be_outage=True)
+        if reply.kind == "stale":
+            return Complaint(Fault.TRANSPORT, f"a cache in front of it gave an answer {reply.after_s:.0f} s old")
         said = _FAILURES.get(reply.error, f"the request failed ({reply.error})")
         return Complaint(Fault.TRANSPORT, said)
 

@@ -20,35 +20,39 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core import ids
-from recon.core.errors import ConfigError, IdError, SourceError
-from recon.core.model import OPEN
+from recon.core.errors import ConfigError, SourceError
 from recon.core.registry import Registry, load_registry
 from recon.core.tries import Backoff, Tries
 from recon.sources.interface import Selection, StoreIdentity
 from recon.sources.payments.bson_walk import RawBatch
-from recon.sources.payments.documents import candidate_values, codec, id_type, plain_text
-from recon.sources.payments.fields import FieldPaths, FieldPlace, project, stored_path
+from recon.sources.payments.documents import codec
+from recon.sources.payments.fields import FieldPaths, project
+from recon.sources.payments.filters import (
+    after_id,
+    claim_condition,
+    claim_keys,
+    id_values,
+    selection_condition,
+    stored_claim_key,
+)
 from recon.sources.payments.identity import identity_of
 
 if TYPE_CHECKING:
+    from bson import Timestamp
     from pymongo import MongoClient
+    from pymongo.client_session import ClientSession
     from pymongo.collection import Collection
 
 IDS_PER_QUERY: Final = 10_000
 VALUES_PER_QUERY: Final = 10_000
-CLAIM_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id", "recipient", "order_id")
-_EXACT: Final = ("external_id", "order_id")
-"""Claim fields that are ids of any type, compared as they are written; the others are hex."""
-_ID_ORDER: Final = ("null", "number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
-_NUMBERS: Final = frozenset({"int", "long", "double", "decimal"})
-_NO_DATE: Final = [
-    "double", "string", "object", "array", "binData", "objectId", "bool", "regex", "dbPointer", "javascript", "symbol",
-    "int", "timestamp", "long", "decimal", "minKey", "maxKey",
-]  # fmt: skip
 _SKEW_MAX_S: Final = 30
 _LOGIN_CODES: Final = frozenset({18, 8000})
 _FORBIDDEN: Final = 13
 _TIME_LIMIT: Final = 50
+_LAG_MAX_S: Final = 90
+"""A secondary further behind than this is not read; it is the least that the driver knows to keep to."""
+_CATCH_UP_MS: Final = 10_000
+"""How long a secondary may take to catch up with the primary before the primary is read instead."""
 _AGAIN: Final = Backoff(first_s=0.4, longest_s=5.0)
 
 
@@ -157,6 +161,8 @@ class MongoStore:
     def __init__(self, settings: MongoSettings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings
         self._sleep = sleep
+        self._after: Timestamp | None = None
+        self._is_behind = False
 
     def close(self) -> None:
         """Give the connections back; the store opens new ones when it is used again."""
@@ -224,16 +230,50 @@ class MongoStore:
             raise self._missing(f"is not there; the database holds {', '.join(names)}" if names else "is not there")
         return info
 
+    def as_of_ms(self) -> int | None:
+        """The cluster's time now, UTC ms: every scan and count from here on shows all that was written before it.
+
+        A secondary waits until it has caught up with the primary; one that takes too long is not read. None where one
+        server stands alone: it has no other to lag behind.
+
+        Raises:
+            SourceError: No primary answers, so that nothing tells how old what a secondary says is.
+        """
+        from pymongo.errors import ExecutionTimeout, PyMongoError
+
+        self._after, self._is_behind = None, False
+        with self._translated(), self._client.start_session(causal_consistency=True) as session:
+            self._client.admin.command("ping", session=session)
+            self._after = session.operation_time
+        if self._after is None:
+            return None
+        try:
+            with self._in_order() as session:
+                self._collection().find_one({}, {"_id": 1}, session=session, max_time_ms=_CATCH_UP_MS)
+        except ExecutionTimeout:
+            self._is_behind = True
+        except PyMongoError:
+            pass  # the scan meets it too, and says what it means there
+        return self._after.time * 1000
+
+    @contextmanager
+    def _in_order(self) -> Iterator[ClientSession]:
+        """A session in which a secondary shows all that the primary had when :meth:`as_of_ms` asked it."""
+        with self._client.start_session(causal_consistency=True) as session:
+            if self._after is not None:
+                session.advance_operation_time(self._after)
+            yield session
+
     def count(self, selection: Selection) -> int:
         """How many documents the server has for a selection, by its own count.
 
         Raises:
             SourceError: The server cannot be reached, refuses or takes too long.
         """
-        with self._translated():
+        with self._translated(), self._in_order() as session:
             collection = self._collection()
             return sum(
-                collection.count_documents(condition, maxTimeMS=self.settings.query_ms)
+                collection.count_documents(condition, session=session, maxTimeMS=self.settings.query_ms)
                 for condition in self._conditions(selection)
             )
 
@@ -324,15 +364,18 @@ class MongoStore:
         return hosts_of(self.settings.uri)
 
     def _collection(self, preference: Any = None) -> Collection[dict[str, Any]]:
-        from pymongo import ReadPreference
         from pymongo.errors import InvalidName
         from pymongo.read_concern import ReadConcern
+        from pymongo.read_preferences import ReadPreference, SecondaryPreferred
+
+        if preference is None:
+            preference = ReadPreference.PRIMARY if self._is_behind else SecondaryPreferred(max_staleness=_LAG_MAX_S)
 
         try:
             return self._client[self.settings.database].get_collection(
                 self.settings.collection,
                 codec_options=codec(),
-                read_preference=preference or ReadPreference.SECONDARY_PREFERRED,
+                read_preference=preference,
                 read_concern=ReadConcern("majority"),
             )
         except InvalidName:
@@ -389,15 +432,17 @@ class MongoStore:
 
     def _raw_batches(self, condition: dict[str, Any], last: list[Any]) -> Iterator[bytes]:
         resumed = {"$and": [condition, after_id(last[0])]} if last else condition
-        cursor = self._collection().find_raw_batches(
-            resumed,
-            self.settings.fields.projection(),
-            sort=[("_id", 1)],
-            allow_disk_use=True,
-            max_time_ms=self.settings.query_ms,
-        )
-        with cursor:
-            yield from cursor
+        with self._in_order() as session:
+            cursor = self._collection().find_raw_batches(
+                resumed,
+                self.settings.fields.projection(),
+                session=session,
+                sort=[("_id", 1)],
+                allow_disk_use=True,
+                max_time_ms=self.settings.query_ms,
+            )
+            with cursor:
+                yield from cursor
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -442,107 +487,6 @@ def hosts_of(uri: str) -> str:
     rest = re.sub(r"\Amongodb(\+srv)?://", "", uri.strip())
     hosts = re.split(r"[/?]", rest.rpartition("@")[2], maxsplit=1)[0]
     return hosts if re.fullmatch(r"[\w.,:\[\]%-]{1,500}", hosts) else "the given hosts"
-
-
-def id_values(text: str) -> list[object]:
-    """Every ``_id`` that a text given by a person may mean: 24 hex digits are an ObjectId or a string.
-
-    Raises:
-        IdError: The text is empty or broken JSON.
-    """
-    text = text.strip()
-    exact = ids.parse_payment_id(text.lower() if re.fullmatch(r"[0-9a-fA-F]{24}", text) else text)
-    values = [exact]
-    if not isinstance(exact, str):
-        values += [text] if text[:1] not in ('"', "{") else []
-    elif text.isascii() and text.isdigit() and len(text) <= 18:
-        values.append(int(text))
-    return values
-
-
-def after_id(last: object) -> dict[str, Any]:
-    """The filter for every ``_id`` that sorts after one, of its own BSON type and of those behind it."""
-    kind = id_type(last)
-    bracket = "number" if kind in _NUMBERS else kind
-    later = list(_ID_ORDER[_ID_ORDER.index(bracket) + 1 :]) if bracket in _ID_ORDER else []
-    beyond = {"$gte": float("-inf")} if last != last else {"$gt": last}  # noqa: PLR0124 - NaN sorts first
-    return {"$or": [{"_id": beyond}, *([{"_id": {"$type": later}}] if later else [])]}
-
-
-def selection_condition(selection: Selection, *, fields: FieldPaths, registry: Registry) -> dict[str, Any]:
-    """The filter of a selection, its id list apart. A row whose date is none is in every window, to be reported."""
-    parts = [*_window_part(selection, fields)]
-    if selection.statuses:
-        parts.append({fields.path("status"): {"$in": list(selection.statuses)}})
-    if selection.open_only:
-        parts.append({fields.path("status"): {"$in": list(OPEN)}})
-    if selection.providers:
-        parts.append(_provider_part(selection.providers, fields=fields, registry=registry))
-    return {"$and": parts} if len(parts) > 1 else parts[0] if parts else {}
-
-
-def _window_part(selection: Selection, fields: FieldPaths) -> Iterator[dict[str, Any]]:
-    bounds = (("$gte", selection.from_at), ("$lt", selection.to_at))
-    window = {operator: at for operator, at in bounds if at is not None}
-    if window:
-        path = fields.path("created_at" if selection.date_field == "created" else "updated_at")
-        yield {"$or": [{path: window}, {path: None}, {path: {"$type": _NO_DATE}}]}
-
-
-def _provider_part(providers: Iterable[str], *, fields: FieldPaths, registry: Registry) -> dict[str, Any]:
-    """Rows whose provider word is one of the providers' spellings, in any case and with blanks around it."""
-    names = set(providers)
-    words = sorted({word for word, name in registry.provider_aliases.items() if name in names} | names)
-    spelled = re.compile(r"^\s*(" + "|".join(re.escape(word) for word in words) + r")\s*$", re.IGNORECASE)
-    paths = dict.fromkeys(stored_path(candidate.path) for candidate in fields.of("provider"))
-    return {"$or": [{path: spelled} for path in paths]}
-
-
-def stored_claim_key(field: str, value: object) -> str | None:
-    """One claimed value in the form in which rows are compared; None when it is no value of that field."""
-    text = plain_text(value)
-    if text is None or field not in CLAIM_FIELDS:
-        return None
-    if field == "tx_hash":
-        return ids.normalise_tx_hash(text)
-    if field == "reference":
-        return ids.normalise_reference(text)
-    if field == "recipient":
-        return ids.normalise_address(text)
-    return ids.normalise_request_id(text) if field == "request_id" else text
-
-
-def claim_keys(document: Mapping[str, Any], field: str, *, fields: FieldPaths, registry: Registry) -> set[str]:
-    """Every value of a claim field that a document carries at any candidate path that holds for its provider."""
-    candidates = fields.of(field)
-    provider = None
-    if any(candidate.provider is not None for candidate in candidates):
-        words = [value for c in fields.of("provider") for value in candidate_values(document, c)]
-        word = next((value for value in words if value is not None), None)
-        provider = registry.provider(word if isinstance(word, str) else None)
-    return {
-        key
-        for candidate in candidates
-        if candidate.provider in (None, provider)
-        for value in candidate_values(document, candidate)
-        if (key := stored_claim_key(field, value)) is not None
-    }
-
-
-def claim_condition(field: str, *, candidates: Sequence[FieldPlace], wanted: Iterable[str]) -> dict[str, Any]:
-    """The filter for rows that may carry one of the wanted keys, to be used with a case-blind collation."""
-    spelled: list[Any] = []
-    for key in wanted:
-        bare = key.removeprefix("0x")
-        spelled += [key] if field in _EXACT else [bare, f"0x{bare}"]
-    typed: list[Any] = list(spelled)
-    if field in _EXACT:
-        for key in spelled:
-            try:
-                typed += [value for value in id_values(key) if not isinstance(value, str)]
-            except IdError:
-                continue
-    return {"$or": [{stored_path(c.path): {"$in": typed}} for c in candidates]}
 
 
 def _chunks(values: Sequence[Any], size: int) -> Iterator[list[Any]]:

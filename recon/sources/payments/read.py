@@ -33,7 +33,8 @@ from recon.sources.interface import (
 from recon.sources.payments.bson_walk import RawBatch, RawDocument
 from recon.sources.payments.documents import DocumentReader, candidate_values, document_text, milliseconds
 from recon.sources.payments.fields import FieldPaths, project, stored_at
-from recon.sources.payments.mongo import MongoSettings, MongoStore, claim_keys, id_values, stored_claim_key
+from recon.sources.payments.filters import claim_keys, id_values, stored_claim_key
+from recon.sources.payments.mongo import MongoSettings, MongoStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -128,6 +129,7 @@ def read_payments(
     that gave fewer rows than are there each leave a gap over the whole window: ids are not in the order of time.
     """
     tally = _Tally()
+    tally.as_of_ms, unsure = _as_of(store)
     with ThreadPoolExecutor(1) as aside:
         counting = aside.submit(_count, store, selection)
         try:
@@ -141,7 +143,7 @@ def read_payments(
             tally.problem = str(error)
         expected, failed = counting.result()
     if tally.problem is None:
-        tally.problem = failed or _shortfall(store, selection, expected, tally.items)
+        tally.problem = unsure or failed or _shortfall(store, selection, expected, tally.items)
     return _account(selection, tally)
 
 
@@ -151,12 +153,24 @@ class _Tally:
     pages: int = 0
     wire_bytes: int = 0
     problem: str | None = None
+    as_of_ms: int | None = None
 
     def add(self, documents: Sequence[Mapping[str, Any]], rows: int) -> None:
         self.items += rows
         self.pages += 1
         if isinstance(documents, RawBatch):
             self.wire_bytes += len(documents.data)
+
+
+def _as_of(store: DocumentStore) -> tuple[int | None, str | None]:
+    """Until when the store shows everything, and why that is not known; nothing of both where it cannot lag."""
+    as_of = getattr(store, "as_of_ms", None)
+    if as_of is None:
+        return None, None
+    try:
+        return as_of(), None
+    except SourceError as error:
+        return None, f"Nothing shows how old the payments that were read are. {error}"
 
 
 def _count(store: DocumentStore, selection: Selection) -> tuple[int | None, str | None]:
@@ -191,6 +205,7 @@ def _account(selection: Selection, tally: _Tally) -> Reading:
         asked_to=asked_to,
         done_from=asked_from if complete else None,
         done_to=asked_to if complete else None,
+        head_time=tally.as_of_ms,
         calls=tally.pages,
         wire_bytes=tally.wire_bytes,
         pages=tally.pages,

@@ -31,7 +31,7 @@ from recon.sources.http import (
     clean_message,
     is_http_url,
     origin_of,
-    retry_after_s,
+    seconds_of,
 )
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "ok", "refused", "not_found", "rejected", "slow_down", "sick", "redirect", "html", "empty", "garbage", "cut",
-    "too_large", "unreachable", "late", "stopped",
+    "too_large", "unreachable", "late", "stale", "stopped",
 ]  # fmt: skip
 """What came back: ``ok`` is a 2xx with JSON; ``refused`` 401 or 403; ``rejected`` another 4xx; ``sick`` a 5xx; ``cut``
-an answer that ended early; ``late`` a deadline; ``stopped`` was not asked because the phase had given up."""
+an answer that ended early; ``late`` a deadline; ``stale`` one from a cache; ``stopped`` was not
+asked because the phase had given up."""
 
-RETRIED: Final = frozenset({"slow_down", "sick", "empty", "garbage", "cut", "unreachable"})
+RETRIED: Final = frozenset({"slow_down", "sick", "empty", "garbage", "cut", "unreachable", "stale"})
 _log = logging.getLogger("recon.http")
 
 
@@ -347,6 +348,8 @@ class Phase:
             return "broke off in the middle of its answer."
         if reply.kind == "too_large":
             return f"sent more than {manners.body_bytes_max} bytes (body_bytes_max)."
+        if reply.kind == "stale":
+            return f"was not asked: a cache in front of it gave an answer {reply.after_s:.0f} s old."
         if reply.kind == "silent":
             return f"could not be reached: no answer within {manners.timeout_s:g} s."
         said = clean_message(reply.said, secrets=self._owner.secrets).rstrip(".")
@@ -376,7 +379,7 @@ class Phase:
             body=body,
             problem=problem,
             digest=hashlib.sha256(raw).hexdigest(),
-            retry_after_s=retry_after_s(reply.headers.get("retry-after")),
+            retry_after_s=seconds_of(reply.headers.get("retry-after")),
         )
 
 

@@ -19,6 +19,7 @@ from recon.core.errors import ReconError, SourceError
 from recon.sources.interface import Selection
 from recon.sources.payments.documents import codec, document_text, milliseconds
 from recon.sources.payments.fields import FieldPaths
+from recon.sources.payments.filters import after_id
 from recon.sources.payments.mongo import (
     MongoSettings,
     MongoStore,
@@ -29,7 +30,6 @@ from recon.sources.payments.mongo import (
     StoreSlowError,
     StoreUnreachableError,
     StoreUriError,
-    after_id,
     hosts_of,
 )
 from recon.sources.payments.read import ListStore
@@ -429,3 +429,46 @@ def test_resuming_after_an_id_names_the_types_behind_it() -> None:
     assert after_id("x")["$or"][0] == {"_id": {"$gt": "x"}}
     assert after_id(float("nan"))["$or"][0] == {"_id": {"$gte": float("-inf")}}
     assert after_id(bson.Timestamp(1, 1))["$or"] == [{"_id": {"$gt": bson.Timestamp(1, 1)}}]
+
+
+@pytest.fixture(scope="module")
+def late_set() -> Iterator[servers.Mongod]:
+    """A set whose only secondary stands still, and may be read by anybody."""
+    primary = servers.start_mongod()
+    late = servers.Mongod(program="mongod", folder=primary.folder / "late", follows=True)
+    late.folder.mkdir()
+    try:
+        late.start()
+        with primary.client() as client:
+            client.shop.payments.insert_one({"_id": "early", "status": "pending"})
+        primary.take_in(late)
+        late.stop_replication()
+        with primary.client() as client:
+            client.shop.payments.insert_one({"_id": "new", "status": "pending"})
+        yield primary
+    finally:
+        late.stop()
+        primary.stop()
+
+
+def test_a_secondary_that_lags_is_not_believed(late_set: servers.Mongod, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recon.sources.payments.mongo._CATCH_UP_MS", 500)
+    with late_set.client(readPreference="secondary") as client:
+        assert [row["_id"] for row in client.shop.payments.find()] == ["early"], "a plain read meets this"
+    with MongoStore(MongoSettings(late_set.uri, database="shop")) as store:
+        reading, _ = read(store, Selection())
+        assert [row["_id"] for batch in store.scan(Selection()) for row in batch] == ["early", "new"]
+    (row,) = reading.coverage
+    assert (row.items, row.complete, row.problem) == (2, True, None)
+    assert row.head_time is not None
+    assert abs(row.head_time - milliseconds(dt.datetime.now(dt.UTC))) < 60_000
+
+
+def test_without_a_primary_nothing_shows_how_old_the_payments_are(late_set: servers.Mongod) -> None:
+    late_set.step_down(30)
+    with MongoStore(MongoSettings(late_set.uri, database="shop", timeout_ms=500)) as store:
+        reading, _ = read(store, Selection())
+    (row,) = reading.coverage
+    assert not row.complete
+    assert "Nothing shows how old the payments that were read are." in (row.problem or "")
+    assert reading.gaps

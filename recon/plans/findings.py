@@ -191,7 +191,7 @@ def _amount_asked(row: Row, words: Mapping[str, Any]) -> str:
 def is_paid_out(row: Row) -> bool:
     """Whether the money of a pay-in went on: it was released, a part went back, or its deal's seller is paid."""
     went_on = row["escrow_state"] == "released" or row["refund_count"]
-    return bool(went_on or row["paid_out_by"] or row["paying_out_by"])
+    return bool(went_on or row["paid_out_by"] or row["paying_out_by"] or row["going_out_by"])
 
 
 def _went_back(row: Row, symbol: str) -> str:
@@ -207,6 +207,8 @@ def _paid_out_words(row: Row) -> str:
         return f" The seller of this deal was already paid by {row['paid_out_by']}."
     if row["paying_out_by"]:
         return f" The seller of this deal may already be paid by {row['paying_out_by']}."
+    if row["going_out_by"]:
+        return f" Money of this order may have gone out, or be going out, by {row['going_out_by']}."
     return ""
 
 

@@ -183,7 +183,8 @@ _SHARED: Final = (
 _DEAL: Final = (
     Condition("seller_paid", lambda paid_out_by: ~paid_out_by.is_null()),
     Condition("seller_may_be_paid", lambda paying_out_by: ~paying_out_by.is_null()),
-    Condition("deal_paid_out", "seller_paid or seller_may_be_paid"),
+    Condition("may_go_out", lambda going_out_by: ~going_out_by.is_null()),
+    Condition("deal_paid_out", "seller_paid or seller_may_be_paid or may_go_out"),
 )
 """What the other rows of the same deal say."""
 

@@ -22,6 +22,9 @@ from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, Keep, completi
 DEAL: Final = ("buyer_id", "order_id", "offer_id")
 """What the rows of one deal share; a row that lacks one of them belongs to no deal."""
 
+_OF_ORDER: Final = ("order_id", "offer_id")
+"""What names a deal well enough for a warning; two offers of one order are two deals."""
+
 _OF_DEAL: Final = (
     "payment_id", "direction", "status", "escrow_state", "paid", "chain_id", "token", "tx_hash", "covered_from_units",
     "overpaid_from_units", "in_window", "is_unread",
@@ -120,16 +123,52 @@ def _came_in(deals: Frame) -> Frame:
     )
 
 
+def going_out(payments: Frame, tables: Mapping[str, Frame], *, deals: Frame, money: Frame) -> Frame:
+    """Pay-ins of whose money a row may be sending some away, that no sum of a deal knows: ``going_out_by`` names it.
+
+    Such a row is a payout or a refund that names the deal loosely (it shares the order or the offer, and the other of
+    the two does not contradict; the buyer may be missing or differ), one whose direction is a word that nobody knows,
+    or a refund of the deal that is not given up and that no chain shows.
+    """
+    known = ["in", "out", "refund"]
+    named = nw.concat([tables[name].select("payment_id", *_OF_ORDER) for name in ("payments", "context")])
+    unseen = money.filter(~nw.col("covered_by_chain")).select("payment_id")
+    # Rows whose direction is unknown belong to deals like all others, and yet to no sum.
+    summed = deals.filter(nw.col("direction").is_in(known)).select("payment_id").unique()
+    given_up = is_true(nw.col("status").is_in(["failed", "cancelled"])) & nw.col("tx_hash").is_null()
+    moving = payments.filter(~nw.col("is_test") & (nw.col("direction") != "in") & ~given_up).select(
+        "payment_id", "direction", who=_who(nw.col("tx_hash"))
+    )
+    loose = moving.join(summed, on="payment_id", how="anti")
+    refunds = moving.filter(nw.col("direction") == "refund").join(unseen, on="payment_id", how="inner")
+    going = nw.concat([loose, refunds], how="vertical").join(named, on="payment_id", how="inner")
+    going = going.select("who", *[nw.col(name).alias(f"d_{name}") for name in _OF_ORDER])
+    pay_ins = payments.filter((nw.col("direction") == "in") & ~nw.col("is_test")).select("payment_id")
+    rows = pay_ins.join(named, on="payment_id", how="inner")
+    found = []
+    for own, other in (_OF_ORDER, _OF_ORDER[::-1]):
+        pairs = rows.filter(~nw.col(own).is_null()).join(
+            going.filter(~nw.col(f"d_{own}").is_null()), left_on=own, right_on=f"d_{own}", how="inner"
+        )
+        agrees = (nw.col(other) == nw.col(f"d_{other}")).fill_null(value=True)
+        found.append(pairs.filter(agrees).select("payment_id", "who"))
+    return nw.concat(found, how="vertical").group_by("payment_id").agg(nw.col("who").max().alias("going_out_by"))
+
+
+def _who(hash_of: nw.Expr) -> nw.Expr:
+    """A payment by its id, with the transaction it names."""
+    named = nw.concat_str([nw.lit("payment "), nw.col("payment_id"), nw.lit(" ("), hash_of, nw.lit(")")])
+    bare = nw.concat_str([nw.lit("payment "), nw.col("payment_id")])
+    return nw.when(hash_of.is_null()).then(bare).otherwise(named)
+
+
 def paid_sellers(deals: Frame) -> Frame:
     """Pay-ins of deals whose seller was paid, or is being paid, by another row: who says so, with its hash.
 
     ``paid_out_by`` names a payout that went out by its row or by the chain; ``paying_out_by`` one that may have: it is
     under way, or it was given up and yet names a transaction.
     """
-    hash_of = nw.coalesce("proof_tx", "tx_hash")
-    named = nw.concat_str([nw.lit("payment "), nw.col("payment_id"), nw.lit(" ("), hash_of, nw.lit(")")])
-    bare = nw.concat_str([nw.lit("payment "), nw.col("payment_id")])
-    who = nw.when(hash_of.is_null()).then(bare).otherwise(named)
+    who = _who(nw.coalesce("proof_tx", "tx_hash"))
     done = nw.col("has_money") | (nw.col("escrow") == "released") | nw.col("status").is_in(list(COMPLETE))
     given_up = nw.col("status").is_in(["failed", "cancelled"]) & nw.col("tx_hash").is_null()
     proven = is_true(nw.col("covered_by_chain"))

@@ -37,7 +37,7 @@ import narwhals as nw
 
 from recon.core.model import Policy
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
-from recon.verdicts.deals import crowded_rows, deals_of, paid_sellers, refund_links, refund_sums
+from recon.verdicts.deals import crowded_rows, deals_of, going_out, paid_sellers, refund_links, refund_sums
 from recon.verdicts.keys import further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
     ONE,
@@ -177,6 +177,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         _repeated(with_further(real(payments), topics, name="topic"), "topic", name="topic_rows"),
         crowded_rows(deals),
         paid_sellers(deals),
+        going_out(payments, tables, deals=deals, money=money),
     ).join(sums.select("payment_id", "back"), on="payment_id", how="left")
     return Matched(
         payments,
@@ -413,7 +414,7 @@ _MARKS: Final = (
     "x_reverted", "x_pending", "x_not_found", "x_failed", *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
     "moneyed_rows", "keys_open", "keys_failed", "all_back", "refunds_elsewhere", "refunds_unread",
 )  # fmt: skip
-_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by")
+_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by")
 _SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")
 _MONEY: Final = (
     *_SUMS, "covered_by_chain", "covered", "seen_enough", "seen_any",

@@ -188,6 +188,47 @@ def test_a_payout_that_only_may_have_gone_out_is_no_reason_to_act() -> None:
     assert verdicts(together(open_deal(), {"payments": given_up["payments"]}))[ME] == "local_behind"
 
 
+@pytest.mark.parametrize(
+    ("named", "engine"),
+    [
+        ({"offer_id": None}, "duckdb"),
+        ({"buyer_id": None}, "pandas"),
+        ({"buyer_id": "somebody-else"}, "polars"),
+        ({"order_id": None}, "polars"),
+        ({"buyer_id": None, "offer_id": None}, "polars"),
+        ({"direction": "payout", "problem": "direction_unknown"}, "polars"),
+    ],
+)
+def test_a_payout_that_names_the_deal_loosely_keeps_a_pay_in_from_being_corrected(
+    named: dict[str, Any], engine: str
+) -> None:
+    finding, row = described(judgement_of(together(open_deal(), out_row(2, **named)), engine=engine))
+    assert (finding.verdict, finding.tier) == ("coordinator_blocked", Tier.REVIEW)
+    said = f"may have gone out, or be going out, by payment {payment_id(2)} ({tx_hash(2)})."
+    assert said in finding.reason
+    assert change_for(finding, row, document=payment_document(1), policy=Policy()) is None
+
+
+def test_another_offer_of_the_same_order_is_another_deal() -> None:
+    assert verdicts(together(open_deal(), out_row(2, offer_id="another")))[ME] == "local_behind"
+    assert verdicts(together(open_deal(), out_row(2, order_id="another")))[ME] == "local_behind"
+    given_up = out_row(2, buyer_id=None, status="failed", status_raw="failed", escrow_state="failed", tx_hash=None)
+    assert verdicts(together(open_deal(), {"payments": given_up["payments"]}))[ME] == "local_behind"
+
+
+@pytest.mark.parametrize("named", [{}, {"offer_id": None}])
+def test_a_pay_in_of_which_a_refund_is_under_way_is_not_corrected(named: dict[str, Any]) -> None:
+    under_way = {"status": "processing", "status_raw": "processing", "escrow_state": "releasing", "tx_hash": None}
+    rows = [{**row, **under_way, **named} for row in back_row(2, UNITS)["payments"]]
+    finding, _ = described(judgement_of(together(open_deal(), {"payments": rows}), engine="polars"))
+    assert (finding.verdict, finding.tier) == ("coordinator_blocked", Tier.REVIEW)
+    assert f"by payment {payment_id(2)}." in finding.reason
+
+
+def test_a_whole_refund_that_names_the_deal_loosely_keeps_its_pay_in_from_being_corrected() -> None:
+    assert verdicts(together(open_deal(), back_row(2, UNITS, offer_id=None)))[ME] == "coordinator_blocked"
+
+
 def test_an_unset_escrow_is_not_funded_once_the_seller_was_paid() -> None:
     found = verdicts(together(one_payment(escrow_state=None), out_row(2)))
     assert found == {ME: "coordinator_blocked"}

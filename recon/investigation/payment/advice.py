@@ -188,6 +188,10 @@ PAID_OUT: Final = (
     "Release nothing and replay nothing: either could pay the seller twice. Have the owner of the row bring it to "
     "where the deal stands."
 )
+GOING_OUT: Final = (
+    "Release nothing and replay nothing before it is known what the named row did: its money may be this payment's. "
+    "Have its owner settle that row first."
+)
 SENT_OTHERWISE: Final = (
     "Do not send the payout again: this transfer may be it. Compare it with the payout task at the provider and with "
     "the wallet's transactions; if it is, have its hash stored by the row's owner."

@@ -14,6 +14,7 @@ from recon.core.registry import Registry
 from recon.plans.premises import premises
 from recon.sources.payments.fields import FieldPlace
 from recon.sources.providers.installed import names_asked_by
+from recon.verdicts.links import PAYING_EMITTER
 from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
 
 Row = Mapping[str, Any]
@@ -130,6 +131,7 @@ class Describer:
             (
                 _sentence(row, rule).format(**words),
                 _measured(row, links),
+                _strayed(row, links, symbol=words["symbol"]),
                 _recorded_success(row, rule),
                 _amount_asked(row, words),
                 _paid_out_words(row),
@@ -198,7 +200,31 @@ def _went_back(row: Row, symbol: str) -> str:
     """How much went back of how much; nothing where no refund is proven on chain."""
     if not row["refund_count"]:
         return ""
-    return f": {_amount(row['back'], row)} of {_amount(row['expected_units'], row)} {symbol} went back"
+    return f": {_amount(row['back'], row)} of {_amount(_refundable(row), row)} {symbol} went back"
+
+
+def _refundable(row: Row) -> int | None:
+    """What the buyer has to get back of a refunded payment: the amount, or what came where more came."""
+    if row["expected_units"] is None or row["overpaid_from_units"] is None:
+        return None if row["expected_units"] is None else int(row["expected_units"])
+    came, due = int(row["received_final"] or 0), int(row["expected_units"])
+    return came if came >= int(row["overpaid_from_units"]) else due
+
+
+def _strayed(row: Row, links: Sequence[Row], *, symbol: str) -> str:
+    """What went by the payment's own reference to an address that its row does not name, after the money came."""
+    if not row["strayed"] or not row["covered_by_chain"]:
+        return ""
+    came = [link for link in links if link["is_valid"]]
+    since, own = min(link["t_block"] for link in came), {link["t_tx"] for link in came}
+    gone = [link for link in links if link["wrong_recipient"] and link["t_kind"] == PAYING_EMITTER]
+    gone = [link for link in gone if link["t_block"] >= since and link["t_tx"] not in own]
+    gone = [link for link in gone if not link["is_spam"] and not link["t_dust"]]
+    units, first = sum(int(link["t_amount"] or 0) for link in gone), gone[0]
+    return (
+        f" {_amount(units, row)} {symbol} went by its reference to {first['t_recipient']} in {first['t_tx']}, which is "
+        "neither the payee nor the payer that the row names: it may have gone back."
+    )
 
 
 def _paid_out_words(row: Row) -> str:
@@ -258,8 +284,9 @@ def _is_short_refund(row: Row) -> bool:
 
 def _difference(row: Row) -> int | None:
     """Received less expected, or for a payment that is marked refunded, what went back less what was to go back."""
-    if _is_short_refund(row) and row["expected_units"] is not None:
-        return int(row["back"]) - int(row["expected_units"])
+    owed = _refundable(row)
+    if _is_short_refund(row) and owed is not None:
+        return int(row["back"]) - owed
     if row["expected_units"] is None or not row["valid_count"]:
         return None
     return int(row["received"] or 0) - int(row["expected_units"])

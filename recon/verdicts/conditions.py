@@ -153,13 +153,19 @@ _CHAIN: Final = (
     Condition("suspicious", "any_wrong and not covered"),
     Condition("more_than_needed", lambda big_count, needed_count: big_count > needed_count),
     Condition("several_paid", lambda paid: paid > 1),
-    Condition("further", "covered_by_chain and (more_than_needed or several_paid)"),
+    Condition("further", "covered_by_chain and (more_than_needed or several_paid) and not settled_back"),
+    Condition("over", "too_much and not settled_back"),
     Condition("fee_strange", _is_fee_strange),
     Condition("refund_claimed", lambda refunded: refunded > 0),
     Condition(
         "refund_shown",
         lambda refunded, refund_count, refund_rows: (refunded > 0) | (refund_count > 0) | (refund_rows > 0),
     ),
+    Condition("surplus_returned", lambda surplus_back: surplus_back > 0),
+    Condition("settled_back", "surplus_returned or whole_back"),
+    Condition("only_surplus_back", "surplus_returned and not refund_claimed and not back_elsewhere"),
+    Condition("went_elsewhere", lambda strayed: strayed > 0),
+    Condition("maybe_back", "(refund_shown and not only_surplus_back) or went_elsewhere"),
     Condition("whole_back", lambda all_back: all_back > 0),
     Condition("part_back", lambda refund_count, all_back: (refund_count > 0) & (all_back == 0)),
     Condition("back_elsewhere", lambda refunds_elsewhere: refunds_elsewhere > 0),
@@ -233,7 +239,7 @@ _HOLDS: Final = (
 """The holds on money that has been seen."""
 
 _CHANGES: Final = (
-    Condition("payable", "covered and not aml_hold and (not refund_shown or partly_back)"),
+    Condition("payable", "covered and not aml_hold and (not maybe_back or partly_back)"),
     Condition("settled", "covered and complete"),
     Condition("out_due", "not incoming and covered_by_chain and (releasing or open) and not done_out"),
     Condition("behind", "(payable and incoming and open and unfunded and not deal_paid_out) or out_due"),
@@ -253,8 +259,12 @@ _CHANGES: Final = (
     Condition("escrow_wrong", "settled and incoming and unfunded and not deal_paid_out"),
     Condition("word_wrong", "settled and confirmed_is_wrong"),
     Condition("count_wrong", "settled and covered_by_chain and count_low"),
-    Condition("partly_back", "complete and part_back and not refund_claimed and not back_elsewhere"),
-    Condition("refund_untold", "refund_shown and not refunded_row and not partly_back and (covered or complete)"),
+    Condition(
+        "partly_back",
+        "complete and part_back and not surplus_returned and not refund_claimed and not back_elsewhere "
+        "and not went_elsewhere",
+    ),
+    Condition("refund_untold", "maybe_back and not refunded_row and not partly_back and (covered or complete)"),
     Condition("refund_open", "refunded_row and not refund_proven and (covered or absent) and not unasked"),
     Condition("rest_unseen", "(part_back and not was_searched) or refund_unread"),
     Condition("refund_unproven", "refund_open and not rest_unseen"),

@@ -251,10 +251,12 @@ def _once(told: Frame, own: Frame) -> Frame:
     return rest.join(own.select(*log), on=log, how="anti").unique(subset=log, keep="any")
 
 
-def refund_sums(payments: Frame, links: Frame, *, money: Frame) -> Frame:
+def refund_sums(payments: Frame, links: Frame, *, money: Frame, keep: Keep) -> Frame:
     """How much of a pay-in went back: ``back``, ``refund_count``, ``all_back``, and the hash that completes the sum.
 
-    Owed back is what the payment is covered from, or what came where that is less.
+    Owed back is what the payment is covered from, or what came where that is less; and what came beyond the amount, for
+    that is nobody's but the buyer's. Where no more than that surplus went back the payment is whole (``surplus_back``):
+    of 100 that were paid twice, 100 went back, and 100 are kept.
     """
     final = links.filter(nw.col("is_refund") & nw.col("t_final"))
     sums = (
@@ -262,16 +264,43 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame) -> Frame:
         .group_by("payment_id")
         .agg(nw.col("one").sum().alias("refund_count"), nw.col("t_amount").sum().alias("back"))
     )
-    came, due = nw.col("received_final"), nw.col("covered_from_units")
+    came, due, too_much = nw.col("received_final"), nw.col("covered_from_units"), nw.col("overpaid_from_units")
     less = is_true(came > 0) & is_true(came < due)
     owed = (
         payments.filter(nw.col("direction") == "in")
-        .select("payment_id", "covered_from_units")
+        .select("payment_id", "covered_from_units", "overpaid_from_units")
         .join(money.select("payment_id", "received_final"), on="payment_id", how="inner")
-        .select("payment_id", owed_back=nw.when(less).then(came).otherwise(due))
+        .with_columns(owed_back=nw.when(less).then(came).otherwise(due), is_more=is_true(came >= too_much))
     )
-    told = sums.join(owed, on="payment_id", how="inner")
-    whole = completing_links(final, told.select("payment_id", goal=nw.col("owed_back")), carried=("t_tx",))
-    return told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left").select(
-        "payment_id", "refund_count", "back", "refund_tx", all_back=one_if(~nw.col("refund_tx").is_null())
+    told = keep(sums.join(owed, on="payment_id", how="inner"))
+    more = told.filter(nw.col("is_more"))
+    # Back is due + came - too_much; what must not be subtracted stands on the other side, before the first refund.
+    goals = nw.concat(
+        [told.filter(~nw.col("is_more")).select("payment_id", goal=nw.col("owed_back")),
+         _added(more, "covered_from_units", "received_final", name="goal")], how="vertical",
+    )  # fmt: skip
+    nowhere = nw.lit(-1).cast(nw.Int64)
+    before = more.select("payment_id", t_block=nowhere, t_log=nowhere, t_tx=nw.lit(""), t_amount=too_much)
+    after = final.select("payment_id", "t_block", "t_log", "t_tx", "t_amount")
+    whole = completing_links(nw.concat([before, after], how="vertical"), goals, carried=("t_tx",))
+    kept = (
+        more.select("payment_id", "received_final")
+        .join(_added(more, "back", "covered_from_units", name="least"), on="payment_id", how="inner")
+        .join(_added(more, "back", "overpaid_from_units", name="most"), on="payment_id", how="inner")
+        .filter(is_true(came >= nw.col("least")) & is_true(came < nw.col("most")))
+        .select("payment_id", surplus_back=ONE)
     )
+    return (
+        told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left")
+        .join(kept, on="payment_id", how="left")
+        .select(
+            "payment_id", "refund_count", "back", "refund_tx", surplus_back=nw.col("surplus_back").fill_null(0),
+            all_back=one_if(~nw.col("refund_tx").is_null()),
+        )
+    )  # fmt: skip
+
+
+def _added(rows: Frame, *names: str, name: str) -> Frame:
+    """Amounts of each row added up: no engine adds two columns like another, and all sum alike."""
+    parts = [rows.select("payment_id", units=nw.col(each)) for each in names]
+    return nw.concat(parts, how="vertical").group_by("payment_id").agg(nw.col("units").sum().alias(name))

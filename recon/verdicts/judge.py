@@ -43,6 +43,7 @@ BREAKS: Final[Schema] = {
     "paid": "int", "lifi": "int",
     "x_success": "int", "x_reverted": "int", "x_pending": "int", "x_not_found": "int", "x_failed": "int",
     "borrowed_hash": "int", "rival_id": "text", "m_indirect": "int", "unread_count": "int",
+    "strayed": "int", "surplus_back": "int",
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",

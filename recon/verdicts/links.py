@@ -328,6 +328,27 @@ def indirect_marks(direct: Frame) -> Frame:
     return found.with_columns(m_indirect=ONE)
 
 
+def strayed_marks(direct: Frame) -> Frame:
+    """Payments whose money may have gone back to an address that their rows do not name: how many logs say so.
+
+    After the money came, a proxy moved its token by the payment's own reference to somebody else than the payee. A
+    proxy's log does not say who paid: a row that names no payer, or the relayer of a smart wallet, hides a refund.
+    """
+    came = direct.filter(nw.col("is_valid"))
+    first = came.group_by("payment_id").agg(nw.col("t_block").min().alias("first_block"))
+    moved = is_true(nw.col("t_amount") > 0) & ~nw.col("t_dust") & ~nw.col("is_spam") & nw.col("t_final")
+    return (
+        direct.filter(nw.col("wrong_recipient") & (nw.col("t_kind") == PAYING_EMITTER) & moved)
+        .join(first, on="payment_id", how="inner")
+        .filter(is_true(nw.col("t_block") >= nw.col("first_block")))
+        # One transaction may pay several, each by the same reference: a batch, with a fee to the house.
+        .join(came.select("payment_id", "t_chain", "t_tx").unique(), on=["payment_id", "t_chain", "t_tx"], how="anti")
+        .with_columns(one=ONE)
+        .group_by("payment_id")
+        .agg(nw.col("one").sum().alias("strayed"))
+    )
+
+
 def closest_wrong(suspects: Frame) -> Frame:
     """Keep, per payment, only the suspects with the fewest wrong fields, and say what is wrong with them."""
     order = (

@@ -56,6 +56,7 @@ from recon.verdicts.links import (
     renamed_transfers,
     settled_deposits,
     shown_links,
+    strayed_marks,
     suspect_links,
 )
 from recon.verdicts.rivals import RIVAL_MARKS, names_hash, real, shared_hashes, shared_payouts
@@ -161,10 +162,11 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     )
     deals = deals_of(payments, tables, money=money, keep=keep)
     refunds, refund_rows = refund_links(deals, direct, keep=keep)
-    sums = keep(refund_sums(payments, concat_links(direct, refunds), money=money))
+    sums = keep(refund_sums(payments, concat_links(direct, refunds), money=money, keep=keep))
     marks = _combined(
         closest_wrong(suspects),
         indirect_marks(direct),
+        strayed_marks(direct),
         sums.drop("back"),
         refund_rows,
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
@@ -412,7 +414,8 @@ def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
 _MARKS: Final = (
     "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", "x_success",
     "x_reverted", "x_pending", "x_not_found", "x_failed", *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
-    "moneyed_rows", "keys_open", "keys_failed", "all_back", "refunds_elsewhere", "refunds_unread",
+    "moneyed_rows", "keys_open", "keys_failed", "all_back", "surplus_back", "refunds_elsewhere",
+    "refunds_unread", "strayed",
 )  # fmt: skip
 _TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by")
 _SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")

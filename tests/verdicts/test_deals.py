@@ -140,6 +140,56 @@ def test_that_only_a_part_went_back_is_not_said_where_the_rest_could_not_be_seen
     assert verdicts(together(one_payment(**REFUNDED), back), gaps=[gap]) == {ME: "unproven"}
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_a_surplus_that_went_back_leaves_the_payment_whole(engine: str) -> None:
+    twice = {"transfers": [transfer_row(1, tx_hash=tx_hash(50), log_index=50, block=HEAD - 950)]}
+    back = {"transfers": [reference_back(UNITS, 40, block=HEAD - 900)]}
+    for given in ({}, {"escrow_state": "released"}):
+        rows = together(one_payment(sender=PAYER, **given), twice, back)
+        assert counts(rows, engine=engine) == {"in_sync": 1}
+
+
+def test_of_a_double_payment_both_halves_are_the_buyers_when_it_is_refunded() -> None:
+    twice = {"transfers": [transfer_row(1, tx_hash=tx_hash(50), log_index=50, block=HEAD - 950)]}
+    back = {"transfers": [reference_back(UNITS, 40, block=HEAD - 900)]}
+    finding, row = described(judgement_of(together(one_payment(**REFUNDED), twice, back), engine="polars"))
+    assert (finding.verdict, row["refund_tx"], finding.difference_units) == ("refund_drift", None, -UNITS)
+    assert "12.5 of 25 USDC went back" in finding.reason
+    rest = {"transfers": [reference_back(UNITS, 41, block=HEAD - 800)]}
+    assert counts(together(one_payment(**REFUNDED), twice, back, rest), engine="polars") == {"in_sync": 1}
+
+
+def test_an_open_payment_that_was_paid_twice_and_given_back_once_is_behind_and_to_be_picked() -> None:
+    twice = {"transfers": [transfer_row(1, tx_hash=tx_hash(50), log_index=50, block=HEAD - 950)]}
+    back = {"transfers": [reference_back(UNITS, 40, block=HEAD - 900)]}
+    finding, _ = described(judgement_of(together(open_deal(sender=PAYER), twice, back), engine="polars"))
+    assert (finding.verdict, finding.tier) == ("local_behind", Tier.REVIEW)
+
+
+STRANGER = "0x" + "77" * 20
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+@pytest.mark.parametrize("sender", [None, "0x" + "99" * 20])
+def test_money_that_went_by_the_reference_to_somebody_the_row_does_not_name_may_have_gone_back(
+    sender: str | None, engine: str
+) -> None:
+    gone = {"transfers": [{**reference_back(UNITS, 40, block=HEAD - 900), "recipient": STRANGER}]}
+    for rows in (one_payment(sender=sender), open_deal(sender=sender), one_payment(**{**REFUNDED, "sender": sender})):
+        finding, row = described(judgement_of(together(rows, gone), engine=engine))
+        assert (finding.verdict, finding.tier) == ("refund_drift", Tier.REVIEW)
+        assert f"12.5 USDC went by its reference to {STRANGER} in {tx_hash(40)}" in finding.reason
+        assert row["refund_tx"] is None
+
+
+def test_a_log_of_the_same_transaction_or_from_before_the_money_is_no_return() -> None:
+    own = transfer_row(1)
+    beside = {"transfers": [{**own, "log_index": own["log_index"] + 5, "recipient": STRANGER}]}
+    before = {"transfers": [{**reference_back(UNITS, 40, block=HEAD - 90_000), "recipient": STRANGER}]}
+    for gone in (beside, before):
+        assert counts(together(one_payment(sender=PAYER), gone), engine="polars") == {"in_sync": 1}
+
+
 # Competing
 
 

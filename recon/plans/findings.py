@@ -133,6 +133,7 @@ class Describer:
                 _measured(row, links),
                 _strayed(row, links, symbol=words["symbol"]),
                 _recorded_success(row, rule),
+                _recorded_elsewhere(row, rule),
                 _amount_asked(row, words),
                 _paid_out_words(row),
             )
@@ -160,6 +161,17 @@ def _recorded_success(row: Row, rule: Rule) -> str:
     if not ahead or not row["x_success"] or row["direction"] != "in":
         return ""
     return " The recorded transaction succeeded, and nothing in it is this payment's."
+
+
+def _recorded_elsewhere(row: Row, rule: Rule) -> str:
+    """That the transaction which the row records is on another chain, and not for this payment's address there."""
+    if not row["x_elsewhere"] or rule.verdict not in (_V.TX_NOT_FOUND, _V.PROVIDER_AHEAD, _V.LOCAL_AHEAD):
+        return ""
+    what = "It" if rule.verdict is _V.TX_NOT_FOUND else "The recorded transaction"
+    return (
+        f" {what} succeeded on another chain and moved nothing to this payment's address there: it may be the first "
+        "leg of a bridge."
+    )
 
 
 def _sentence(row: Row, rule: Rule) -> str:
@@ -215,16 +227,21 @@ def _strayed(row: Row, links: Sequence[Row], *, symbol: str) -> str:
     """What went by the payment's own reference to an address that its row does not name, after the money came."""
     if not row["strayed"] or not row["covered_by_chain"]:
         return ""
-    came = [link for link in links if link["is_valid"]]
-    since, own = min(link["t_block"] for link in came), {link["t_tx"] for link in came}
-    gone = [link for link in links if link["wrong_recipient"] and link["t_kind"] == PAYING_EMITTER]
-    gone = [link for link in gone if link["t_block"] >= since and link["t_tx"] not in own]
-    gone = [link for link in gone if not link["is_spam"] and not link["t_dust"]]
+    gone = _after_the_money(links)
     units, first = sum(int(link["t_amount"] or 0) for link in gone), gone[0]
     return (
         f" {_amount(units, row)} {symbol} went by its reference to {first['t_recipient']} in {first['t_tx']}, which is "
         "neither the payee nor the payer that the row names: it may have gone back."
     )
+
+
+def _after_the_money(links: Sequence[Row]) -> list[Row]:
+    """The proxy's logs that ``recon.verdicts.links.strayed_marks`` counts, in their order."""
+    came = [link for link in links if link["is_valid"]]
+    since, own = min(link["t_block"] for link in came), {link["t_tx"] for link in came}
+    paid = [link for link in links if link["wrong_recipient"] and link["t_kind"] == PAYING_EMITTER]
+    later = [link for link in paid if link["t_block"] >= since and link["t_tx"] not in own]
+    return [link for link in later if not link["is_spam"] and not link["t_dust"]]
 
 
 def _paid_out_words(row: Row) -> str:

@@ -174,6 +174,7 @@ _CHAIN: Final = (
     Condition("hash_failed", lambda x_failed: x_failed > 0),
     Condition("hash_reverted", lambda x_reverted: x_reverted > 0),
     Condition("hash_not_found", lambda x_not_found: x_not_found > 0),
+    Condition("hash_elsewhere", lambda x_elsewhere: x_elsewhere > 0),
     Condition("hash_unknown", "covered_by_chain and complete and has_hash and not own_hash_valid and hash_failed"),
 )
 """What the chain shows."""
@@ -298,7 +299,8 @@ _OUTCOMES: Final = (
     Condition("short", "undone and seen_any and not seen_enough"),
     Condition("astray", "undone and suspicious and not seen_any and can_be_found and not (incoming and refunded_row)"),
     Condition("recorded", "undone and not seen_any and can_be_found and not gave_up and not hash_too_new"),
-    Condition("vanished", "recorded and hash_not_found"),
+    Condition("vanished", "recorded and hash_not_found and not (hash_elsewhere and provider_paid)"),
+    Condition("was_there", "counts_any and not hash_elsewhere"),
     Condition("nothing", "undone and absent and not suspicious and not provider_paid"),
     Condition("idle", "nothing and incoming and open"),
     Condition(

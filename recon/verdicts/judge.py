@@ -42,6 +42,7 @@ BREAKS: Final[Schema] = {
     "chain_blind": "bool", "hash_unanswered": "bool", "found": "int", "failed": "int", "not_found": "int",
     "paid": "int", "lifi": "int",
     "x_success": "int", "x_reverted": "int", "x_pending": "int", "x_not_found": "int", "x_failed": "int",
+    "x_elsewhere": "int",
     "borrowed_hash": "int", "rival_id": "text", "m_indirect": "int", "unread_count": "int",
     "strayed": "int", "surplus_back": "int",
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",

@@ -318,7 +318,9 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_tx
         paying=nw.lit(value=True),
         indirect=nw.lit(value=False),
     )
-    bridged = nw.col("wrong_reference") & (nw.col("lifi") > 0)
+    # On another chain only money to the payment's own address went astray; else it is a bridge's first leg, or nothing.
+    elsewhere = nw.col("wrong_chain") & ~is_true(nw.col("t_recipient") == nw.col("recipient"))
+    bridged = elsewhere | (nw.col("wrong_reference") & (nw.col("lifi") > 0))
     return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
 
 
@@ -331,7 +333,7 @@ def indirect_marks(direct: Frame) -> Frame:
 def strayed_marks(direct: Frame) -> Frame:
     """Payments whose money may have gone back to an address that their rows do not name: how many logs say so.
 
-    After the money came, a proxy moved its token by the payment's own reference to somebody else than the payee. A
+    After the money came, a proxy moved its token by the payment's own reference to another address than the payee's. A
     proxy's log does not say who paid: a row that names no payer, or the relayer of a smart wallet, hides a refund.
     """
     came = direct.filter(nw.col("is_valid"))

@@ -380,9 +380,10 @@ def _recorded_hash(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> F
             x_pending=one_if(here & (nw.col("outcome") == "pending")),
             x_not_found=one_if(here & (nw.col("outcome") == "not_found")),
             x_failed=one_if(here & (nw.col("outcome") == "failed")),
+            x_elsewhere=one_if(is_true(nw.col("x_chain") != nw.col("chain_id")) & (nw.col("outcome") == "success")),
         )
         .group_by("payment_id")
-        .agg(*[nw.col(name).max() for name in ("x_success", "x_reverted", "x_pending", "x_not_found", "x_failed")])
+        .agg(*[nw.col(name).max() for name in _FATES])
     )
 
 
@@ -411,9 +412,11 @@ def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
     return narrow.join(crowds, on=by, how="inner").select("payment_id", name)
 
 
+_FATES: Final = ("x_success", "x_reverted", "x_pending", "x_not_found", "x_failed", "x_elsewhere")
+"""What the chains said of a recorded hash; ``x_elsewhere``: it succeeded on another chain than the payment's."""
 _MARKS: Final = (
-    "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", "x_success",
-    "x_reverted", "x_pending", "x_not_found", "x_failed", *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
+    "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", *_FATES,
+    *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
     "moneyed_rows", "keys_open", "keys_failed", "all_back", "surplus_back", "refunds_elsewhere",
     "refunds_unread", "strayed",
 )  # fmt: skip

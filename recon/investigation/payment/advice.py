@@ -173,6 +173,11 @@ def recorded_hash(f: Facts) -> str:
             "Do not send it again before the payout task at the provider says that it failed; ask there for the "
             "transaction that replaced it."
         )
+    if f.row["x_elsewhere"]:
+        return (
+            "It is a transaction of another chain: ask the buyer or the bridge for the one that delivers on the "
+            "payment's own chain. Give nothing back meanwhile, or the money may be paid twice."
+        )
     return "Ask the buyer for the transaction that replaced it, and run recon inspect --verify-proof on it."
 
 

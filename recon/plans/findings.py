@@ -11,6 +11,7 @@ from typing import Any, Final
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.plans.doubts import doubts
 from recon.plans.premises import premises
 from recon.sources.payments.fields import FieldPlace
 from recon.sources.providers.installed import names_asked_by
@@ -64,24 +65,25 @@ class Describer:
         verdict = rule.verdict
         is_due = bool(row["expired"] or not row["open"])
         by_word = bool(row["by_word"]) and not row["covered_by_chain"]
+        links = self.links.get(row["payment_id"], ())
+        doubtful = doubts(row, links, policy=self.policy) if rule.tier is Tier.AUTO else ()
         tier = tier_of(
             verdict,
             direction=row["direction"],
             is_due=is_due,
-            needs_picking=by_word or is_paid_out(row),
+            needs_picking=by_word or is_paid_out(row) or bool(doubtful),
             rules=self.rules,
         )
         age_s = None if row["created_at"] is None else max(0, (self.now_ms - row["created_at"]) // 1000)
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
         symbol = token.symbol if token else None
-        links = self.links.get(row["payment_id"], ())
         return Finding(
             payment_id=row["payment_id"],
             verdict=verdict,
             findings=self._told(row, verdict),
             tier=tier,
             severity=severity_of(verdict, tier=tier, age_s=age_s, urgent_s=self.policy.urgent_after_ms // 1000),
-            reason=self._reason(row, rule, age_s=age_s or 0, symbol=symbol),
+            reason=" ".join((self._reason(row, rule, age_s=age_s or 0, symbol=symbol), *doubtful)),
             provider=_once(row["provider"]),
             chain_id=row["chain_id"],
             token=_once(row["token"]),
@@ -239,9 +241,12 @@ def _after_the_money(links: Sequence[Row]) -> list[Row]:
     """The proxy's logs that ``recon.verdicts.links.strayed_marks`` counts, in their order."""
     came = [link for link in links if link["is_valid"]]
     since, own = min(link["t_block"] for link in came), {link["t_tx"] for link in came}
-    paid = [link for link in links if link["wrong_recipient"] and link["t_kind"] == PAYING_EMITTER]
-    later = [link for link in paid if link["t_block"] >= since and link["t_tx"] not in own]
-    return [link for link in later if not link["is_spam"] and not link["t_dust"]]
+
+    def is_later(link: Row) -> bool:
+        paid = link["wrong_recipient"] and link["t_kind"] == PAYING_EMITTER
+        return bool(paid and link["t_block"] >= since and link["t_tx"] not in own)
+
+    return [link for link in links if is_later(link) and not link["is_spam"] and not link["t_dust"]]
 
 
 def _paid_out_words(row: Row) -> str:

@@ -61,6 +61,7 @@ def shown_claims(claims: Frame) -> Frame:
             claim_hashes=nw.col("tx_hashes"),
             claim_paid=nw.col("paid_units"),
             claim_balance=nw.col("balance_fiat"),
+            claim_asked=nw.coalesce("asked_amount", nw.when(nw.col("fiat") == "USD").then(nw.col("amount_fiat"))),
         )
     )
     return best.join(together, on="claim_key", how="left")

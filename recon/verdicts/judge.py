@@ -48,7 +48,8 @@ BREAKS: Final[Schema] = {
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
-    "claim_paid": "units", "claim_balance": "text", "claim_error": "text", "claims": "int", "claims_paid": "units",
+    "claim_paid": "units", "claim_balance": "text", "claim_asked": "text",
+    "claim_error": "text", "claims": "int", "claims_paid": "units",
 }  # fmt: skip
 """Everything a person, a plan or a case file needs of one break."""
 
@@ -58,7 +59,7 @@ LINKS: Final[Schema] = {
     "t_topic": "text", "is_valid": "bool", "is_refund": "bool", "wrong_chain": "bool", "wrong_token": "bool",
     "wrong_recipient": "bool", "wrong_reference": "bool", "own_hash": "bool", "t_block_hash": "text",
     "t_stated": "units", "t_unread": "bool", "is_indirect": "bool", "is_spam": "bool", "t_dust": "bool",
-    "t_symbol": "text", "t_decimals": "int",
+    "t_symbol": "text", "t_decimals": "int", "t_sender": "text",
 }  # fmt: skip
 """The transfers that belong to, or lead away from, the breaks."""
 

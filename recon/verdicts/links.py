@@ -32,11 +32,11 @@ LINK: Final = (
     "is_valid", "is_refund", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference", "is_spam", "own_hash",
     "t_stated", "t_unread", "t_dust", "is_indirect",
 )  # fmt: skip
-_SHOWN_ONLY: Final = ("t_recipient", "t_token", "t_topic", "t_block_hash", "t_symbol", "t_decimals")
+_SHOWN_ONLY: Final = ("t_recipient", "t_token", "t_topic", "t_block_hash", "t_symbol", "t_decimals", "t_sender")
 _SHOWN: Final = {
     "t_chain": "chain_id", "t_tx": "tx_hash", "t_log": "log_index", "t_kind": "kind", "t_recipient": "recipient",
     "t_token": "token", "t_topic": "reference_topic", "t_block_hash": "block_hash",
-    "t_symbol": "token_symbol", "t_decimals": "token_decimals",
+    "t_symbol": "token_symbol", "t_decimals": "token_decimals", "t_sender": "sender",
 }  # fmt: skip
 """What only a person or a change needs of a linked transfer; fetched by :func:`shown_links` for few of them."""
 _TRANSFER: Final = (
@@ -105,8 +105,11 @@ def renamed_transfers(transfers: Frame, *, policy: Policy) -> Frame:
     less = ~nw.col("t_moved").is_null() & (
         nw.col("t_amount").is_null() | is_true(nw.col("t_moved") < nw.col("t_amount"))
     )
+    # What an address sends to itself has moved nothing.
+    to_itself = (nw.col("kind") == DEPOSIT_KINDS) & is_true(nw.col("sender") == nw.col("recipient"))
     return (
-        transfers.select(*_TRANSFER)
+        transfers.filter(~is_true(to_itself))
+        .select(*_TRANSFER)
         .rename(names)
         .with_columns(t_unread=is_true(nw.col("t_unread")), t_stated=nw.col("t_amount"))
         .with_columns(

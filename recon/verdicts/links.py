@@ -333,25 +333,40 @@ def indirect_marks(direct: Frame) -> Frame:
     return found.with_columns(m_indirect=ONE)
 
 
-def strayed_marks(direct: Frame) -> Frame:
+def strayed_marks(direct: Frame, payments: Frame, *, transfers: Frame) -> Frame:
     """Payments whose money may have gone back to an address that their rows do not name: how many logs say so.
 
     After the money came, a proxy moved its token by the payment's own reference to another address than the payee's. A
     proxy's log does not say who paid: a row that names no payer, or the relayer of a smart wallet, hides a refund.
+    Where the token's own logs, which are read of every break, show that the payer sent both, nothing went back.
     """
+    key = ["payment_id", "t_chain", "t_tx"]
     came = direct.filter(nw.col("is_valid"))
     first = came.group_by("payment_id").agg(nw.col("t_block").min().alias("first_block"))
     moved = is_true(nw.col("t_amount") > 0) & ~nw.col("t_dust") & ~nw.col("is_spam") & nw.col("t_final")
-    return (
+    gone = (
         direct.filter(nw.col("wrong_recipient") & (nw.col("t_kind") == PAYING_EMITTER) & moved)
         .join(first, on="payment_id", how="inner")
         .filter(is_true(nw.col("t_block") >= nw.col("first_block")))
         # One transaction may pay several, each by the same reference: a batch, with a fee to the house.
-        .join(came.select("payment_id", "t_chain", "t_tx").unique(), on=["payment_id", "t_chain", "t_tx"], how="anti")
-        .with_columns(one=ONE)
-        .group_by("payment_id")
-        .agg(nw.col("one").sum().alias("strayed"))
+        .join(came.select(*key).unique(), on=key, how="anti")
+        .select(*key)
     )
+    coins = transfers.filter((nw.col("kind") == DEPOSIT_KINDS) & ~nw.col("sender").is_null()).select(
+        "recipient", t_chain=nw.col("chain_id"), t_tx=nw.col("tx_hash"), payer=nw.col("sender")
+    )
+    payers = (
+        came.join(gone.select("payment_id").unique(), on="payment_id", how="semi")
+        .join(payments.select("payment_id", "recipient"), on="payment_id", how="inner")
+        .join(coins, on=["t_chain", "t_tx", "recipient"], how="inner")
+        .select("payment_id", "payer")
+        .unique()
+    )
+    by_payer = gone.join(coins, on=["t_chain", "t_tx"], how="inner").join(
+        payers, on=["payment_id", "payer"], how="semi"
+    )
+    left = gone.join(by_payer.select(*key).unique(), on=key, how="anti").with_columns(one=ONE)
+    return left.group_by("payment_id").agg(nw.col("one").sum().alias("strayed"))
 
 
 def closest_wrong(suspects: Frame) -> Frame:

@@ -166,7 +166,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     marks = _combined(
         closest_wrong(suspects),
         indirect_marks(direct),
-        strayed_marks(direct),
+        strayed_marks(direct, payments, transfers=tables["transfers"]),
         sums.drop("back"),
         refund_rows,
         _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),

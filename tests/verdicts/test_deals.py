@@ -182,6 +182,16 @@ def test_money_that_went_by_the_reference_to_somebody_the_row_does_not_name_may_
         assert row["refund_tx"] is None
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_what_the_payer_sent_elsewhere_by_the_reference_did_not_go_back(engine: str) -> None:
+    gone = {**reference_back(UNITS, 40, block=HEAD - 900), "recipient": STRANGER}
+    paid = plain_transfer_row(1, recipient=RECIPIENT, sender=PAYER, amount_units=UNITS, log_index=1)
+    for sender, expected in ((PAYER, "in_sync"), (RECIPIENT, "refund_drift")):
+        moved = plain_transfer_row(40, recipient=STRANGER, sender=sender, amount_units=UNITS, log_index=39)
+        rows = together(one_payment(sender=None), {"transfers": [gone, paid, {**moved, "tx_hash": tx_hash(40)}]})
+        assert counts(rows, engine=engine) == {expected: 1}
+
+
 def test_a_log_of_the_same_transaction_or_from_before_the_money_is_no_return() -> None:
     own = transfer_row(1)
     beside = {"transfers": [{**own, "log_index": own["log_index"] + 5, "recipient": STRANGER}]}

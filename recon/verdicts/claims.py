@@ -108,6 +108,7 @@ def with_claims(tables: Mapping[str, Frame], *, policy: Policy) -> Frame:
         "has_reference": ~nw.col("reference_topic").is_null(),
         "mode": mode,
         "claim_time": nw.coalesce("c_time", "r_time"),
+        "claim_topic": nw.when(nw.col("c_topic") != nw.col("reference_topic")).then(nw.col("c_topic")),
     }
     worded = joined.join(_words(rows, tables["claims"], policy=policy), on="payment_id", how="left")
     return worded.select(*CARRIED, "in_window", "claim_key", "word_units", **told, **counts)

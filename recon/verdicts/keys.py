@@ -99,6 +99,15 @@ def further_topics(tables: Mapping[str, Frame], further: Frame, *, keep: Keep) -
     return keep(nw.concat(both, how="vertical").unique())
 
 
+def all_topics(payments: Frame, topics: Frame) -> Frame:
+    """Further references, and the one that a payment's own object has at its provider where the row holds another.
+
+    A request that was made anew has a new reference, and a row may keep the old one beside the new request's id.
+    """
+    told = payments.filter(~nw.col("claim_topic").is_null()).select("payment_id", topic=nw.col("claim_topic"))
+    return nw.concat([topics, told], how="vertical").unique()
+
+
 def unanswered(tables: Mapping[str, Frame], further: Frame) -> Frame:
     """Payments of which a further key was not asked about (``keys_open``), or in vain (``keys_failed``)."""
     said = tables["claims"].select(

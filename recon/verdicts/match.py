@@ -38,7 +38,7 @@ import narwhals as nw
 from recon.core.model import Policy
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
 from recon.verdicts.deals import crowded_rows, deals_of, going_out, paid_sellers, refund_links, refund_sums
-from recon.verdicts.keys import further_topics, keyed, unanswered, with_all_keys, with_further
+from recon.verdicts.keys import all_topics, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
     ONE,
     Frame,
@@ -140,6 +140,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     topics = further_topics(tables, further, keep=keep)
     tables = with_all_keys(tables, further)
     payments = keep(with_claims(tables, policy=policy).with_columns(**_reach(horizon, policy)))
+    topics = keep(all_topics(payments, topics))
     transfers = renamed_transfers(tables["transfers"], policy=policy)
     deposits, shared_deposits = settled_deposits(
         payments,

@@ -123,7 +123,7 @@ def _came_in(deals: Frame) -> Frame:
     )
 
 
-def going_out(payments: Frame, tables: Mapping[str, Frame], *, deals: Frame, money: Frame) -> Frame:
+def going_out(payments: Frame, tables: Mapping[str, Frame], *, deals: Frame, money: Frame, keep: Keep) -> Frame:
     """Pay-ins of whose money a row may be sending some away, that no sum of a deal knows: ``going_out_by`` names it.
 
     Such a row is a payout or a refund that names the deal loosely (it shares the order or the offer, and the other of
@@ -142,17 +142,17 @@ def going_out(payments: Frame, tables: Mapping[str, Frame], *, deals: Frame, mon
     loose = moving.join(summed, on="payment_id", how="anti")
     refunds = moving.filter(nw.col("direction") == "refund").join(unseen, on="payment_id", how="inner")
     going = nw.concat([loose, refunds], how="vertical").join(named, on="payment_id", how="inner")
-    going = going.select("who", *[nw.col(name).alias(f"d_{name}") for name in _OF_ORDER])
+    going = keep(going.select("who", *[nw.col(name).alias(f"d_{name}") for name in _OF_ORDER]))
     pay_ins = payments.filter((nw.col("direction") == "in") & ~nw.col("is_test")).select("payment_id")
-    rows = pay_ins.join(named, on="payment_id", how="inner")
     found = []
     for own, other in (_OF_ORDER, _OF_ORDER[::-1]):
-        pairs = rows.filter(~nw.col(own).is_null()).join(
+        pairs = named.filter(~nw.col(own).is_null()).join(
             going.filter(~nw.col(f"d_{own}").is_null()), left_on=own, right_on=f"d_{own}", how="inner"
         )
         agrees = (nw.col(other) == nw.col(f"d_{other}")).fill_null(value=True)
         found.append(pairs.filter(agrees).select("payment_id", "who"))
-    return nw.concat(found, how="vertical").group_by("payment_id").agg(nw.col("who").max().alias("going_out_by"))
+    told = nw.concat(found, how="vertical").join(pay_ins, on="payment_id", how="semi")
+    return told.group_by("payment_id").agg(nw.col("who").max().alias("going_out_by"))
 
 
 def _who(hash_of: nw.Expr) -> nw.Expr:

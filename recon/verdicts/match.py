@@ -180,7 +180,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         _repeated(with_further(real(payments), topics, name="topic"), "topic", name="topic_rows"),
         crowded_rows(deals),
         paid_sellers(deals),
-        going_out(payments, tables, deals=deals, money=money),
+        going_out(payments, tables, deals=deals, money=money, keep=keep),
     ).join(sums.select("payment_id", "back"), on="payment_id", how="left")
     return Matched(
         payments,

@@ -22,8 +22,8 @@ from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, Keep, completi
 DEAL: Final = ("buyer_id", "order_id", "offer_id")
 """What the rows of one deal share; a row that lacks one of them belongs to no deal."""
 
-_OF_ORDER: Final = ("order_id", "offer_id")
-"""What names a deal well enough for a warning; two offers of one order are two deals."""
+OF_ORDER: Final = ("order_id", "offer_id")
+"""What names a deal well enough for a warning, with :func:`may_be_one_deal`."""
 
 _OF_DEAL: Final = (
     "payment_id", "direction", "status", "escrow_state", "paid", "chain_id", "token", "tx_hash", "covered_from_units",
@@ -123,6 +123,12 @@ def _came_in(deals: Frame) -> Frame:
     )
 
 
+def may_be_one_deal(row: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two rows of payments share the order or the offer and differ in neither: two offers are two deals."""
+    shared = [row[name] for name in OF_ORDER if row[name] and row[name] == other[name]]
+    return bool(shared) and all(row[name] in (other[name], None) or other[name] is None for name in OF_ORDER)
+
+
 def going_out(payments: Frame, tables: Mapping[str, Frame], *, deals: Frame, money: Frame, keep: Keep) -> Frame:
     """Pay-ins of whose money a row may be sending some away, that no sum of a deal knows: ``going_out_by`` names it.
 
@@ -131,7 +137,7 @@ def going_out(payments: Frame, tables: Mapping[str, Frame], *, deals: Frame, mon
     or a refund of the deal that is not given up and that no chain shows.
     """
     known = ["in", "out", "refund"]
-    named = nw.concat([tables[name].select("payment_id", *_OF_ORDER) for name in ("payments", "context")])
+    named = nw.concat([tables[name].select("payment_id", *OF_ORDER) for name in ("payments", "context")])
     unseen = money.filter(~nw.col("covered_by_chain")).select("payment_id")
     # Rows whose direction is unknown belong to deals like all others, and yet to no sum.
     summed = deals.filter(nw.col("direction").is_in(known)).select("payment_id").unique()
@@ -142,10 +148,10 @@ def going_out(payments: Frame, tables: Mapping[str, Frame], *, deals: Frame, mon
     loose = moving.join(summed, on="payment_id", how="anti")
     refunds = moving.filter(nw.col("direction") == "refund").join(unseen, on="payment_id", how="inner")
     going = nw.concat([loose, refunds], how="vertical").join(named, on="payment_id", how="inner")
-    going = keep(going.select("who", *[nw.col(name).alias(f"d_{name}") for name in _OF_ORDER]))
+    going = keep(going.select("who", *[nw.col(name).alias(f"d_{name}") for name in OF_ORDER]))
     pay_ins = payments.filter((nw.col("direction") == "in") & ~nw.col("is_test")).select("payment_id")
     found = []
-    for own, other in (_OF_ORDER, _OF_ORDER[::-1]):
+    for own, other in (OF_ORDER, OF_ORDER[::-1]):
         pairs = named.filter(~nw.col(own).is_null()).join(
             going.filter(~nw.col(f"d_{own}").is_null()), left_on=own, right_on=f"d_{own}", how="inner"
         )

@@ -10,6 +10,7 @@ from recon.core.model import Policy, Tier
 from recon.core.registry import load_registry
 from recon.plans.changes import Refusal, change_for
 from recon.plans.findings import Describer, links_by_payment
+from recon.verdicts.deals import may_be_one_deal
 from recon.verdicts.judge import Judgement
 from tests.support.builders import (
     HEAD,
@@ -299,3 +300,13 @@ def test_a_released_pay_in_is_corrected_only_when_it_is_picked() -> None:
     assert (finding.verdict, finding.tier) == ("confirmations_stale", Tier.REVIEW)
     finding, _ = described(judgement_of(dict(one_payment(confirmations=3))))
     assert finding.tier is Tier.AUTO
+
+
+def test_two_rows_may_be_of_one_deal_by_the_order_or_the_offer_and_never_against_either() -> None:
+    own = {"order_id": "o", "offer_id": "f"}
+    for other, expected in (
+        ({"order_id": "o", "offer_id": "f"}, True), ({"order_id": "o", "offer_id": None}, True),
+        ({"order_id": None, "offer_id": "f"}, True), ({"order_id": "o", "offer_id": "g"}, False),
+        ({"order_id": "p", "offer_id": "f"}, False), ({"order_id": None, "offer_id": None}, False),
+    ):  # fmt: skip
+        assert may_be_one_deal(own, other) is may_be_one_deal(other, own) is expected

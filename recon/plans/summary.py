@@ -137,6 +137,7 @@ class Summary:
         for provider in sorted(set(self.policy.providers) & self.answers.keys()):
             mine = [row for row in self.coverage if row["source"] == provider]
             reasons += [*_failed_often(provider, self.answers[provider], mine)]
+            reasons += [str(row["problem"]).rstrip(".") for row in mine if row["scope"] == "fresh"]
             reasons += [*_knows_none(provider, self.answers[provider], mine)]
         return {"ok": not reasons, "reasons": reasons}
 

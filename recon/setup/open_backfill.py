@@ -16,7 +16,7 @@ from recon.setup.settings import Settings
 from recon.snapshots.take import target_of
 from recon.sources.interface import Selection
 from recon.sources.payments.documents import DocumentReader, codec
-from recon.sources.payments.mongo import selection_condition
+from recon.sources.payments.filters import selection_condition
 
 
 class BackfillReadError(SourceError):

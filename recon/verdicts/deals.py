@@ -17,7 +17,8 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import COMPLETE
-from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, Keep, completing_links, is_true, one_if
+from recon.verdicts.engine import Engine
+from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, completing_links, is_true, one_if
 
 DEAL: Final = ("buyer_id", "order_id", "offer_id")
 """What the rows of one deal share; a row that lacks one of them belongs to no deal."""
@@ -31,8 +32,8 @@ _OF_DEAL: Final = (
 )  # fmt: skip
 
 
-def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep: Keep) -> Frame:
-    """Payments whose buyer, order and offer another payment has too, with what came for each.
+def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, engine: Engine) -> Frame | None:
+    """Payments whose buyer, order and offer another payment has too, with what came for each; None without any.
 
     They are few, so the three ids need not be carried through the matching. ``has_money`` says that money moved by
     this row; ``moved`` is how much, by the row's own word where nobody was asked about its money.
@@ -44,7 +45,9 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep
     shared = (
         whole.with_columns(one=ONE).group_by(*DEAL).agg(nw.col("one").sum()).filter(nw.col("one") > 1).select(*DEAL)
     )
-    crowded = keep(whole.join(shared, on=list(DEAL), how="inner"))
+    crowded = engine.keep_any(whole.join(shared, on=list(DEAL), how="inner"))
+    if crowded is None:
+        return None
     by_hash = nw.col("mode") == "hash"
     is_read = (by_hash & nw.col("chain_is_read")) | (~by_hash & nw.col("covered_by_scan"))
     known = payments.filter(~nw.col("is_test")).with_columns(is_unread=~is_read).select(*_OF_DEAL)
@@ -55,7 +58,7 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep
     said = ~nw.col("in_window") & status.is_in(list(COMPLETE))
     paid = is_true(nw.col("seen_any")) | is_true(nw.col("paid") > 0) | said
     moved = nw.when(is_true(nw.col("seen_any"))).then(nw.col("received")).otherwise(nw.col("covered_from_units"))
-    return keep(
+    return engine.keep_any(
         found.with_columns(
             status=status,
             escrow=nw.col("escrow_state").fill_null(""),
@@ -129,26 +132,31 @@ def may_be_one_deal(row: Mapping[str, object], other: Mapping[str, object]) -> b
     return bool(shared) and all(row[name] in (other[name], None) or other[name] is None for name in OF_ORDER)
 
 
-def going_out(payments: Frame, tables: Mapping[str, Frame], *, deals: Frame, money: Frame, keep: Keep) -> Frame:
+def going_out(
+    payments: Frame, tables: Mapping[str, Frame], *, deals: Frame | None, money: Frame, engine: Engine
+) -> Frame | None:
     """Pay-ins of whose money a row may be sending some away, that no sum of a deal knows: ``going_out_by`` names it.
 
     Such a row is a payout or a refund that names the deal loosely (it shares the order or the offer, and the other of
     the two does not contradict; the buyer may be missing or differ), one whose direction is a word that nobody knows,
-    or a refund of the deal that is not given up and that no chain shows.
+    or a refund of the deal that is not given up and that no chain shows. None without such rows.
     """
-    known = ["in", "out", "refund"]
     named = nw.concat([tables[name].select("payment_id", *OF_ORDER) for name in ("payments", "context")])
     unseen = money.filter(~nw.col("covered_by_chain")).select("payment_id")
-    # Rows whose direction is unknown belong to deals like all others, and yet to no sum.
-    summed = deals.filter(nw.col("direction").is_in(known)).select("payment_id").unique()
     given_up = is_true(nw.col("status").is_in(["failed", "cancelled"])) & nw.col("tx_hash").is_null()
     moving = payments.filter(~nw.col("is_test") & (nw.col("direction") != "in") & ~given_up).select(
         "payment_id", "direction", who=_who(nw.col("tx_hash"))
     )
-    loose = moving.join(summed, on="payment_id", how="anti")
+    loose = moving
+    if deals is not None:
+        # Rows whose direction is unknown belong to deals like all others, and yet to no sum.
+        summed = deals.filter(nw.col("direction").is_in(["in", "out", "refund"])).select("payment_id").unique()
+        loose = moving.join(summed, on="payment_id", how="anti")
     refunds = moving.filter(nw.col("direction") == "refund").join(unseen, on="payment_id", how="inner")
-    going = nw.concat([loose, refunds], how="vertical").join(named, on="payment_id", how="inner")
-    going = keep(going.select("who", *[nw.col(name).alias(f"d_{name}") for name in OF_ORDER]))
+    every = nw.concat([loose, refunds], how="vertical").join(named, on="payment_id", how="inner")
+    going = engine.keep_any(every.select("who", *[nw.col(name).alias(f"d_{name}") for name in OF_ORDER]))
+    if going is None:
+        return None
     pay_ins = payments.filter((nw.col("direction") == "in") & ~nw.col("is_test")).select("payment_id")
     found = []
     for own, other in (OF_ORDER, OF_ORDER[::-1]):
@@ -192,15 +200,17 @@ def paid_sellers(deals: Frame) -> Frame:
     )
 
 
-def refund_links(deals: Frame, direct: Frame, *, keep: Keep) -> tuple[Frame, Frame]:
+def refund_links(deals: Frame, direct: Frame, *, engine: Engine) -> tuple[Frame | None, Frame | None]:
     """Refunds of payments by refund rows of their deals, as links, and what else is known of those rows.
 
     The transfers of a refund row are refunds of the pay-ins of its deal that say they were refunded, and of all with
     money where none says so. The second frame counts, per payment, the refund rows with money (``refund_rows``), those
     in another token or on another chain (``refunds_elsewhere``), and those whose chain could not be asked
-    (``refunds_unread``).
+    (``refunds_unread``). Both are None where no deal has a refund row.
     """
-    pairs = keep(_with_refund_rows(deals))
+    pairs = engine.keep_any(_with_refund_rows(deals))
+    if pairs is None:
+        return None, None
     final = direct.filter(nw.col("is_valid") & nw.col("t_final")).rename({"payment_id": "refund_id"})
     gives = final.select("refund_id", gives=ONE).unique(subset=["refund_id"], keep="any")
     counted = pairs.join(gives, on="refund_id", how="left").with_columns(
@@ -257,14 +267,16 @@ def _once(told: Frame, own: Frame) -> Frame:
     return rest.join(own.select(*log), on=log, how="anti").unique(subset=log, keep="any")
 
 
-def refund_sums(payments: Frame, links: Frame, *, money: Frame, keep: Keep) -> Frame:
+def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) -> Frame | None:
     """How much of a pay-in went back: ``back``, ``refund_count``, ``all_back``, and the hash that completes the sum.
 
     Owed back is what the payment is covered from, or what came where that is less; and what came beyond the amount, for
     that is nobody's but the buyer's. Where no more than that surplus went back the payment is whole (``surplus_back``):
-    of 100 that were paid twice, 100 went back, and 100 are kept.
+    of 100 that were paid twice, 100 went back, and 100 are kept. None where nothing went back.
     """
-    final = links.filter(nw.col("is_refund") & nw.col("t_final"))
+    final = engine.keep_any(links.filter(nw.col("is_refund") & nw.col("t_final")))
+    if final is None:
+        return None
     sums = (
         final.with_columns(one=ONE)
         .group_by("payment_id")
@@ -278,7 +290,9 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, keep: Keep) -> F
         .join(money.select("payment_id", "received_final"), on="payment_id", how="inner")
         .with_columns(owed_back=nw.when(less).then(came).otherwise(due), is_more=is_true(came >= too_much))
     )
-    told = keep(sums.join(owed, on="payment_id", how="inner"))
+    told = engine.keep_any(sums.join(owed, on="payment_id", how="inner"))
+    if told is None:
+        return None
     more = told.filter(nw.col("is_more"))
     # Back is due + came - too_much; what must not be subtracted stands on the other side, before the first refund.
     goals = nw.concat(
@@ -296,7 +310,7 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, keep: Keep) -> F
         .filter(is_true(came >= nw.col("least")) & is_true(came < nw.col("most")))
         .select("payment_id", surplus_back=ONE)
     )
-    return (
+    found = (
         told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left")
         .join(kept, on="payment_id", how="left")
         .select(
@@ -304,6 +318,7 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, keep: Keep) -> F
             all_back=one_if(~nw.col("refund_tx").is_null()),
         )
     )  # fmt: skip
+    return engine.keep_any(found)
 
 
 def _added(rows: Frame, *names: str, name: str) -> Frame:

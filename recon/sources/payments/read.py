@@ -33,7 +33,8 @@ from recon.sources.interface import (
 from recon.sources.payments.bson_walk import RawBatch, RawDocument
 from recon.sources.payments.documents import DocumentReader, candidate_values, document_text, milliseconds
 from recon.sources.payments.fields import FieldPaths, project, stored_at
-from recon.sources.payments.mongo import MongoSettings, MongoStore, claim_keys, id_values, stored_claim_key
+from recon.sources.payments.filters import claim_keys, id_values, stored_claim_key
+from recon.sources.payments.mongo import MongoSettings, MongoStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -268,7 +269,7 @@ class ListStore:
     def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield ``(value, document)`` for every document that carries one of the values, in any spelling."""
         wanted = {key: value for value in sorted(set(values)) if (key := stored_claim_key(field, value)) is not None}
-        for document in self.documents:
+        for document in self.documents if wanted else ():
             for key in sorted(
                 claim_keys(document, field, fields=self._fields, registry=self._registry) & wanted.keys()
             ):

@@ -19,6 +19,7 @@ from recon.core.errors import ReconError, SourceError
 from recon.sources.interface import Selection
 from recon.sources.payments.documents import codec, document_text, milliseconds
 from recon.sources.payments.fields import FieldPaths
+from recon.sources.payments.filters import after_id
 from recon.sources.payments.mongo import (
     MongoSettings,
     MongoStore,
@@ -29,7 +30,6 @@ from recon.sources.payments.mongo import (
     StoreSlowError,
     StoreUnreachableError,
     StoreUriError,
-    after_id,
     hosts_of,
 )
 from recon.sources.payments.read import ListStore

@@ -28,9 +28,11 @@ from recon.core.errors import UsageError
 from recon.sources.interface import no_progress
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import Unpack
 
     from recon.core.model import Plan
+    from recon.plans.approvals import Backing
     from recon.plans.limits import Limits
     from recon.runs.apply import ApplyOptions, RunReport
     from recon.setup.open_runs import Ledger
@@ -98,7 +100,7 @@ def apply(
         RefusedError: Something is not as it must be; nothing was written.
         RunStoppedError: The run ended early; its report names the run to resume.
     """
-    from recon.runs.apply import apply_plan, check_digest, resume_run
+    from recon.runs.apply import RunStoppedError, apply_plan, check_digest, resume_run
     from recon.setup.open_runs import open_ledger
 
     if (digest is None) == (resume is None):
@@ -110,9 +112,16 @@ def apply(
         _before_consent(reviewed, ledger, say=choices.get("say", warn))
         options = _options(settings, reviewed, ledger, choices)
         parts: dict[str, Any] = {"writer": ledger.writer, "journal": ledger.journal, "clock": settings.now}
-        if resume is not None:
-            return resume_run(reviewed, run=resume, options=options, **parts)
-        return apply_plan(reviewed, digest=str(digest), options=options, **parts)
+        backing = _backing(reviewed, options, now=settings.now())
+        try:
+            if resume is not None:
+                report = resume_run(reviewed, run=resume, options=options, **parts)
+            else:
+                report = apply_plan(reviewed, digest=str(digest), options=options, **parts)
+        except RunStoppedError as error:
+            error.report = replace(error.report, backing=backing)
+            raise
+        return replace(report, backing=backing)
 
 
 def undo(
@@ -193,13 +202,13 @@ def _backend_reconciles(settings: Settings, *, said: bool, say: Say) -> bool | N
 
 
 def _options(settings: Settings, plan: Plan, ledger: Ledger, choices: ApplyChoices) -> ApplyOptions:
-    from recon.plans.approvals import DecisionRecords
     from recon.runs.apply import ApplyOptions
     from recon.runs.pace import RunPace
     from recon.setup.ask_proof import ask_proof
     from recon.setup.judge_again import judge_again
+    from recon.setup.open_decisions import open_decisions
 
-    records, usual = DecisionRecords(settings.decisions_dir), RunPace()
+    records, usual, now = open_decisions(settings), RunPace(), settings.now()
     progress = choices.get("progress", no_progress)
     return ApplyOptions(
         target=target_now(settings),
@@ -214,14 +223,20 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, choices: ApplyChoic
             progress=lambda done, total: progress("writes", done, total),
         ),
         accept_unhealthy=choices.get("accept_unhealthy"),
-        approvals=records.approvals(plan),
+        approvals=records.approvals(plan, now=now),
         approval_policy=settings.approval_policy(),
-        author=records.author(plan),
+        author=records.author(plan, now=now),
         all_or_nothing=choices.get("all_or_nothing", False),
         backend_reconciliation=_backend_reconciles(
             settings, said=choices.get("backend_reconciles", False), say=choices.get("say", warn)
         ),
     )
+
+
+def _backing(plan: Plan, options: ApplyOptions, *, now: datetime) -> Backing:
+    from recon.plans.approvals import backing_of
+
+    return backing_of(plan, options.approvals, policy=options.approval_policy, author=options.author, now=now)
 
 
 def _limits(settings: Settings, choices: ApplyChoices) -> Limits:

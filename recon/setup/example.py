@@ -121,6 +121,12 @@ unproven_share_max_percent = 5
 approvals_min = 0                        # 0, 1 or 2 people
 author_may_approve = true
 # two_person_above = { USDC = "10000" }
+valid_h = 24                             # how long an approval holds
+# With a file of allowed signers (git's format, as in gpg.ssh.allowedSignersFile) an approval, an acknowledgement, a
+# sign-off of a sample and the author of a plan count only if they are signed with an SSH key of that file.
+# allowed_signers = "allowed_signers"
+# revoked_signers = "revoked_keys"
+# signing_key = "~/.ssh/id_ed25519"      # or its .pub, where an agent or a hardware key has the private half
 
 # [flags]
 # Where the backend's own flags are, for "recon flags". A compose file or a ConfigMap is read, and its change printed.

@@ -12,6 +12,7 @@ from recon.rails.flags.status import FlagStatus
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import shell_word
 from recon.reports.views.gates import gate_table_of
+from recon.reports.views.people import OPERATORS
 
 _RUNS_SHOWN = 10
 
@@ -59,7 +60,9 @@ def _run_table(entries: Sequence[FlagEntry]) -> Table:
                     str(body.get("reason") or ""),
                 )
             )
-    return Table("runs", "Last runs, newest first", columns, tuple(rows[::-1][:_RUNS_SHOWN]), empty="no run yet")
+    return Table(
+        "runs", "Last runs, newest first", columns, tuple(rows[::-1][:_RUNS_SHOWN]), note=OPERATORS, empty="no run yet"
+    )
 
 
 def render_flag_plan(plan: FlagPlan, *, path: str, config: str | None) -> Report:
@@ -170,6 +173,7 @@ def render_flag_run(run: FlagRun, *, config: str | None) -> Report:
         "already": "nothing was left to do",
     }[run.outcome]
     facts = [Fact("run", "run", run.run, "id"), Fact("outcome", "outcome", said)]
+    facts += [Fact("behind", "stands behind it", line) for line in run.backing]
     if run.restart_code is not None:
         text = "the command ended well" if run.restart_code == 0 else f"the command ended with {run.restart_code}"
         facts.append(Fact("restart", "restart", text, alarm=run.restart_code != 0))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from recon.plans.approvals import Backing
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import value_text
+from recon.reports.views.people import OPERATORS, behind
 from recon.runs.apply import RunReport
 from recon.runs.guard import MovedField
 from recon.runs.states import RESULT_TEXT, ChangeState, Result, RowResult, RunState, RunSummary
@@ -36,6 +38,7 @@ def render_run(report: RunReport, *, next_steps: Sequence[str] = ()) -> Report:
     if report.proofs:
         asked, calls = report.proofs
         facts.append(Fact("proofs", "proofs asked for again", f"{asked} in {calls} call{'s' * (calls != 1)}"))
+    facts += _backing_facts(report.backing)
     facts += [Fact("warning", "warning", text, alarm=True) for text in report.warnings]
     if report.stopped:
         facts.append(Fact("stopped", "stopped", report.stopped, alarm=True))
@@ -48,6 +51,16 @@ def render_run(report: RunReport, *, next_steps: Sequence[str] = ()) -> Report:
         tables=(_row_table(report.rows), _remaining_table(report)),
         next_steps=tuple(next_steps),
     )
+
+
+def _backing_facts(backing: Backing | None) -> list[Fact]:
+    """Who stands behind the plan of a run, and what was left out."""
+    if backing is None:
+        return []
+    said = [*behind("approved by", backing.approved), *behind("plan made by", backing.made)]
+    facts = [each for place, each in enumerate(said) if each not in said[:place]]
+    facts += [Fact("left_out", "counts for nothing", reason, alarm=True) for reason in backing.left_out]
+    return facts
 
 
 def render_runs(runs: Iterable[RunSummary]) -> Report:
@@ -73,7 +86,7 @@ def render_runs(runs: Iterable[RunSummary]) -> Report:
         )
         for item in runs
     )
-    table = Table("runs", "Runs, newest first", columns, rows[::-1], empty="nothing was applied yet")
+    table = Table("runs", "Runs, newest first", columns, rows[::-1], note=OPERATORS, empty="nothing was applied yet")
     return Report("runs", "Runs", facts=(Fact("runs", "runs", str(len(rows)), "count"),), tables=(table,))
 
 
@@ -89,6 +102,7 @@ def render_run_state(state: RunState) -> Report:
         Fact("plan", "plan", state.plan, "id"),
         Fact("kind", "kind", str(state.opening.get("kind", ""))),
         Fact("operator", "by", str(state.opening.get("operator", ""))),
+        Fact("names", "names", OPERATORS),
         Fact("changes", "changes", str(len(rows)), "count"),
     )
     return Report("run", f"Run {state.run}", facts=facts, tables=(Table("rows", "Rows", columns, rows),))

@@ -258,7 +258,11 @@ STEPS = (
         "recon flags status",
         lambda s: "--format json",
         lambda s: recon.flags.status(s.config),
-        lambda r: shown(render_flag_status(r.status, place="HERE/backend.env", notes=r.notes, entries=r.entries)),
+        lambda r: shown(
+            render_flag_status(
+                r.status, place="HERE/backend.env", notes=r.notes, entries=r.entries, looked=r.looked, where=r.where
+            )
+        ),
     ),
     Step(
         "recon flags rollback",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from recon.api.gates import judged
 from recon.sources.providers.installed import first_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from recon.core.model import Plan
     from recon.rails.flags.apply import FlagRun
@@ -41,6 +41,8 @@ class FlagsSeen:
     Args:
         place: The file they are in.
         notes: What there is to know about that file.
+        looked: The places that were looked at, in order.
+        where: The place that sets each flag, by its name.
         entries: The journal of flags.
     """
 
@@ -48,11 +50,13 @@ class FlagsSeen:
     place: Path
     notes: tuple[str, ...]
     entries: Sequence[FlagEntry]
+    looked: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class FlagPatch:
-    """The change of a Compose file or a ConfigMap, which recon never writes; the patch is empty when all is so already.
+    """The change of a Compose file or a manifest, which recon never writes; the patch is empty when all is so already.
 
     Args:
         place: The file to patch.
@@ -71,13 +75,19 @@ def status(config: Config = None) -> FlagsSeen:
         NoFlagFileError: None is configured.
     """
     from recon.rails.flags.journal import FILE_NAME, FlagJournal
-    from recon.rails.flags.status import judge_flags
-    from recon.setup.open_rails import flag_path, read_flag_values
+    from recon.setup.open_rails import flag_path, flag_status
 
     settings = settings_of(config)
-    values, notes = read_flag_values(settings)
-    found = judge_flags(values, settings.values.flags.words())
-    return FlagsSeen(found, flag_path(settings), tuple(notes), FlagJournal(settings.output_dir / FILE_NAME).read())
+    found, reading = flag_status(settings)
+    names = {view.flag for view in found.flags}
+    return FlagsSeen(
+        found,
+        flag_path(settings),
+        tuple(reading.notes),
+        FlagJournal(settings.output_dir / FILE_NAME).read(),
+        looked=reading.looked,
+        where={flag: each.where for flag, each in reading.said.items() if flag in names},
+    )
 
 
 def rollback(
@@ -110,12 +120,12 @@ def rollback(
         RailDownError: The rail that payments would go to is down.
     """
     from recon.rails.flags.recipes import find_recipe, roles_for
-    from recon.setup.open_rails import flag_patch, flag_setup, measure_blast
+    from recon.setup.open_rails import flag_home, flag_patch, flag_setup, measure_blast
 
     settings = settings_of(config)
     setup = flag_setup(settings)
     chosen, roles = find_recipe(recipe, setup.recipes), roles_for(sick, words=setup.words, safe=safe)
-    if settings.values.flags.kind != "dotenv":
+    if flag_home(settings).real_kind() != "dotenv":
         return FlagPatch(*flag_patch(settings, chosen, roles=roles))
     request: dict[str, Any] = {"now": settings.now()}
     if not no_blast:

@@ -111,7 +111,7 @@ def _asking(settings: Settings, deliveries: Iterable[Place], *, offline: bool = 
     from recon.setup.open_runs import read_journal
     from recon.sources.deliveries.records import load_deliveries
 
-    files = [load_deliveries(Path(path), bodies=False) for path in deliveries]
+    files = [load_deliveries(Path(path), bodies=False, names=settings.values.deliveries.fields) for path in deliveries]
     return Asking(
         policy=settings.policy(),
         registry=settings.registry(),

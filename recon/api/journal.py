@@ -61,11 +61,12 @@ def settle(
         NotUnsettledError: The run left no such change open.
     """
     from recon.runs.states import Decision, settle_change
-    from recon.setup.open_runs import open_ledger
+    from recon.setup.open_runs import clock_of, open_ledger
 
     check_known("writer", [written_by], known=get_args(Writer))
     settings = settings_of(config)
     decision = Decision(who=operator_name(operator), reason=reason, written_by_run=written_by == "run")
     with open_ledger(settings) as ledger:
-        settle_change(ledger.journal, run=run, payment=payment, decision=decision, now=settings.now())
+        now = clock_of(ledger, settings)()
+        settle_change(ledger.journal, run=run, payment=payment, decision=decision, now=now)
     return decision

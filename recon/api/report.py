@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from recon.core.model import Plan
+    from recon.investigation.incident.write_up import IncidentText
     from recon.reports.pages.page import Page
     from recon.setup.settings import Settings
     from recon.snapshots.sealed import Snapshot
@@ -200,8 +201,8 @@ class IncidentOptions(TypedDict, total=False):
 
     ``severity`` 1 is the worst. Times are aware UTC or ages: ``began``, ``noticed``, ``resolved``. ``actions`` were
     done, ``open_items`` are left. ``plan`` is counted by (the latest of the history unless named), ``before`` is from
-    before the repair, ``snapshot`` counts users. ``access_log`` and ``deliveries`` are files; ``ask`` asks every source
-    and the backend.
+    before the repair, ``snapshot`` counts users. ``access_log`` (with ``log_format``) and ``deliveries`` are
+    files; ``ask`` asks every source and the backend.
     """
 
     severity: int
@@ -214,11 +215,12 @@ class IncidentOptions(TypedDict, total=False):
     before: Place | None
     snapshot: Place | None
     access_log: Iterable[Place]
+    log_format: str | None
     deliveries: Iterable[Place]
     ask: bool
 
 
-def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[IncidentOptions]) -> str:
+def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[IncidentOptions]) -> IncidentText:
     """Fill an incident text with counts, money and timeline, as Markdown; see ``recon report incident``.
 
     Args:
@@ -239,7 +241,7 @@ def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[
     own = None if plan is None or path is not None else _own_snapshot(settings, plan)
     began = resolve_moment(options.get("began"), now=now)
     files = [Path(file) for file in options.get("access_log", ())]
-    logs = triage_access_log(files) if files else None
+    logs = triage_access_log(files, log_format=options.get("log_format")) if files else None
     places = tuple(Path(place) for place in options.get("deliveries", ()))
     made = incident_of(
         title,

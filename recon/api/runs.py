@@ -101,7 +101,7 @@ def apply(
         RunStoppedError: The run ended early; its report names the run to resume.
     """
     from recon.runs.apply import RunStoppedError, apply_plan, check_digest, resume_run
-    from recon.setup.open_runs import open_ledger
+    from recon.setup.open_runs import clock_of, open_ledger
 
     if (digest is None) == (resume is None):
         raise NoConsentError
@@ -109,10 +109,11 @@ def apply(
     if digest is not None:
         check_digest(reviewed, digest)  # Nothing is asked and nothing said of a plan that was not reviewed.
     with open_ledger(settings) as ledger:
+        clock = clock_of(ledger, settings)
         _before_consent(reviewed, ledger, say=choices.get("say", warn))
-        options = _options(settings, reviewed, ledger, choices)
-        parts: dict[str, Any] = {"writer": ledger.writer, "journal": ledger.journal, "clock": settings.now}
-        backing = _backing(reviewed, options, now=settings.now())
+        options = _options(settings, reviewed, ledger, choices=choices, now=clock())
+        parts: dict[str, Any] = {"writer": ledger.writer, "journal": ledger.journal, "clock": clock}
+        backing = _backing(reviewed, options, now=clock())
         try:
             if resume is not None:
                 report = resume_run(reviewed, run=resume, options=options, **parts)
@@ -148,12 +149,12 @@ def undo(
     """
     from recon.plans.file import save_plan
     from recon.runs.undo import leave_moved, plan_undo
-    from recon.setup.open_runs import open_ledger
+    from recon.setup.open_runs import clock_of, open_ledger
 
     check_verdicts(verdicts)
     settings = settings_of(config)
-    now = settings.now()
     with open_ledger(settings) as ledger:
+        now = clock_of(ledger, settings)()
         made = plan_undo(
             ledger.journal, run=run, payments=payments, verdicts=verdicts, target=target_now(settings), now=now
         )
@@ -201,14 +202,14 @@ def _backend_reconciles(settings: Settings, *, said: bool, say: Say) -> bool | N
     return found
 
 
-def _options(settings: Settings, plan: Plan, ledger: Ledger, choices: ApplyChoices) -> ApplyOptions:
+def _options(settings: Settings, plan: Plan, ledger: Ledger, *, choices: ApplyChoices, now: datetime) -> ApplyOptions:
     from recon.runs.apply import ApplyOptions
     from recon.runs.pace import RunPace
     from recon.setup.ask_proof import ask_proof
     from recon.setup.judge_again import judge_again
     from recon.setup.open_decisions import open_decisions
 
-    records, usual, now = open_decisions(settings), RunPace(), settings.now()
+    records, usual = open_decisions(settings), RunPace()
     progress = choices.get("progress", no_progress)
     return ApplyOptions(
         target=target_now(settings),

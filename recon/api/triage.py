@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recon.investigation.incident.first_page import FirstPage, Health
     from recon.investigation.incident.replay import DeliveryTriage
     from recon.setup.settings import Settings
-    from recon.sources.deliveries.records import DeliveryFile
+    from recon.sources.deliveries.delivery import DeliveryFile
     from recon.sources.http import Secret
 
 
@@ -55,16 +55,24 @@ class RecordsAsked:
 
 
 def access_log(
-    files: Iterable[Place], *, since: Moment | None = None, until: Moment | None = None, routes: Iterable[str] = ()
+    files: Iterable[Place],
+    *,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    routes: Iterable[str] = (),
+    log_format: str | None = None,
 ) -> LogTriage:
     """Count webhook deliveries in web server logs; see ``recon triage access-log``.
 
     Args:
         routes: ``PROVIDER=PATH`` texts, the backend's own webhook routes; the usual ones when not given.
+        log_format: The format of the lines, as the server's configuration has it.
 
     Raises:
         UnknownFilterError: A route names a provider that is not known.
         LogFileError: A file cannot be opened.
+        PackedFileError: A file is packed in a way that is not read.
+        LogFormatError: The format does not say where time, method, path and status stand.
     """
     from recon.investigation.incident.access_log import parse_routes, triage_access_log
     from recon.sources.providers.installed import providers
@@ -77,6 +85,7 @@ def access_log(
         since=resolve_moment(since, now=now),
         until=resolve_moment(until, now=now),
         routes=parsed,
+        log_format=log_format,
     )
 
 
@@ -120,6 +129,7 @@ def summary(
     *,
     plan: Place | None = None,
     access_log: Iterable[Place] = (),
+    log_format: str | None = None,
     deliveries: Iterable[Place] = (),
     ask: bool = False,
 ) -> FirstPage:
@@ -128,6 +138,7 @@ def summary(
     Args:
         plan: The plan to count by; the latest of the history when not given.
         access_log, deliveries: Web server logs and delivery records.
+        log_format: The format of the logs, as the server's configuration has it.
         ask: Ask every source and the backend whether they answer.
     """
     from recon.investigation.incident.access_log import triage_access_log
@@ -136,7 +147,7 @@ def summary(
     return incident_page(
         settings,
         plan=plan_to_count_by(settings, path_of(plan)),
-        logs=triage_access_log(files) if files else None,
+        logs=triage_access_log(files, log_format=log_format) if files else None,
         places=tuple(Path(place) for place in deliveries),
         ask=ask,
     )
@@ -152,7 +163,11 @@ def incident_page(
     problems = (
         [f"{row['source']}: {row['problem']}" for row in plan.coverage if not row.get("complete")] if plan else []
     )
-    asked = RecordsAsked(tuple(places))
+    asked, unread = RecordsAsked(tuple(places)), list[str]()
+    if plan is None and (gone := _missing_plan(settings)) is not None:
+        unread.append(gone)
+    flags = _flags(settings, unread)
+    health = _health(settings, unread) if ask else None
     return first_page(
         IncidentEvidence(
             now=settings.now(),
@@ -160,12 +175,21 @@ def incident_page(
             plan_at=None if plan is None else plan.created_at,
             logs=logs,
             deliveries=_triaged(asked, settings) if places or kept_deliveries(settings) else None,
-            flags=_flags(settings),
-            health=_health(settings) if ask else None,
+            flags=flags,
+            health=health,
             readings=None if plan is None else _readings(plan),
             coverage_problems=tuple(problems),
+            unread=tuple(unread),
         )
     )
+
+
+def _missing_plan(settings: Settings) -> str | None:
+    """That the latest plan of the history is not where it was written; None where there is no history of plans."""
+    from recon.plans.history import latest_entry, load_history
+
+    entry = latest_entry(load_history(settings.output_dir), target=settings.target_name)
+    return None if entry is None else f"the latest plan of the history, {str(entry.get('plan'))[:200]}, is not there"
 
 
 def plan_to_count_by(settings: Settings, path: Path | None) -> Plan | None:
@@ -194,8 +218,12 @@ def _reading(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"in full ({calls} calls)" if calls else "in full"
 
 
-def _health(settings: Settings) -> list[Health]:
-    """What every source says now, and the backend where the configuration says how it is asked."""
+def _health(settings: Settings, unread: list[str]) -> list[Health]:
+    """What every source says now, and the backend where the configuration says how it is asked.
+
+    Args:
+        unread: Takes what could not be asked: that is no answer, and no sign that a service is down.
+    """
     from recon.core.errors import ReconError
     from recon.investigation.incident.first_page import Health
     from recon.setup.doctor import check_sources
@@ -210,22 +238,31 @@ def _health(settings: Settings) -> list[Health]:
             answer = prober.ask(probe)
             found.append(Health(probe.name, is_up=answer.is_up, says=answer.why))
     except ReconError as error:
-        found.append(Health("backend", is_up=False, says=str(error)))
+        unread.append(f"the backend could not be asked: {error}")
     return found
 
 
-def _flags(settings: Settings) -> dict[str, str] | None:
-    """How the flags stand, or None when no place of flags is configured or readable."""
+def _flags(settings: Settings, unread: list[str]) -> dict[str, str] | None:
+    """How the flags stand; None when no place of flags is configured or readable.
+
+    Args:
+        unread: Takes why the flags could not be read where a place of them is configured.
+    """
     from recon.core.errors import ReconError
-    from recon.rails.flags.status import judge_flags
-    from recon.setup.open_rails import read_flag_values
+    from recon.setup.open_rails import flag_status
 
     try:
-        values, _ = read_flag_values(settings)
-        found = judge_flags(values, settings.values.flags.words())
-    except ReconError:
+        found, reading = flag_status(settings)
+    except ReconError as error:
+        if settings.values.flags.file:
+            unread.append(f"the flags could not be read: {error}")
         return None
-    return {view.flag: view.value or "(not set)" for view in found.flags}
+    doubts = reading.doubts(view.flag for view in found.flags)
+    if doubts:
+        unread.append(f"what is set for {', '.join(sorted(doubts))} cannot be told from the flag files")
+    return {
+        view.flag: view.value or ("(cannot tell)" if view.flag in doubts else "(not set here)") for view in found.flags
+    }
 
 
 def _triaged(asked: RecordsAsked, settings: Settings | None) -> DeliveryTriage:
@@ -240,8 +277,7 @@ def _triaged(asked: RecordsAsked, settings: Settings | None) -> DeliveryTriage:
         to_at=resolve_moment(asked.until, now=now),
         delivery_ids=frozenset(asked.delivery_ids),
     )
-    problems = [text for file in files for text in file.problems]
-    problems += [f"{file.place}: {file.unreadable} records are no deliveries" for file in files if file.unreadable]
+    problems = [text for file in files for text in file.shortfalls]
     return triage_deliveries(records, secrets=_secrets(settings), window=window, problems=problems)
 
 
@@ -250,7 +286,8 @@ def _files(asked: RecordsAsked, settings: Settings | None) -> list[DeliveryFile]
     from recon.setup.open_sources import kept_deliveries, read_delivery_collection
     from recon.sources.deliveries.records import load_deliveries
 
-    files: list[DeliveryFile] = [load_deliveries(place) for place in asked.places]
+    names = None if settings is None else settings.values.deliveries.fields
+    files: list[DeliveryFile] = [load_deliveries(place, names=names) for place in asked.places]
     if asked.collection is not None and settings is not None:
         files.append(read_delivery_collection(settings, asked.collection))
     if not files and settings is not None and (kept := kept_deliveries(settings)) is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recon.cli.common import NewFilePath, config_option, format_option, note, part_option, print_result, write_stdout
-from recon.cli.lazy import DIFFERENCES, DONE
+from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 from recon.sources.providers.installed import first_provider
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def flags() -> None:
     """Look at the provider flags, roll a rail back, take it back, enable it again.
 
     Every change is a plan that is reviewed and applied by its digest. Only "flags apply" changes the flag file; a
-    Compose file or a ConfigMap is never changed, its patch is printed.
+    Compose file or a manifest is never changed, its patch is printed.
     """
 
 
@@ -35,7 +35,8 @@ def flags() -> None:
 def status(config_path: Path | None, output: str) -> None:
     """Show what is set, what it means together, and what contradicts.
 
-    Reads the flag file and the journal of flags; writes nothing. Leaves with 1 when something contradicts or alarms.
+    Reads the flag file, what it names, and the journal of flags; writes nothing. Leaves with 1 when something
+    contradicts or alarms, with 4 when it cannot be told which rails take new payments.
 
     \b
     Example: recon flags status --format json
@@ -44,9 +45,16 @@ def status(config_path: Path | None, output: str) -> None:
     from recon.reports.views.flags import render_flag_status
 
     seen = look(config_path)
-    report = render_flag_status(seen.status, place=str(seen.place), notes=seen.notes, entries=seen.entries)
+    report = render_flag_status(
+        seen.status,
+        place=str(seen.place),
+        notes=seen.notes,
+        entries=seen.entries,
+        looked=seen.looked,
+        where=seen.where,
+    )
     print_result(report, output)
-    sys.exit(DONE if seen.status.is_sound else DIFFERENCES)
+    sys.exit(INCOMPLETE if seen.status.unknown else DONE if seen.status.is_sound else DIFFERENCES)
 
 
 @flags.command()
@@ -63,7 +71,7 @@ def rollback(*, config_path: Path | None, output: str, part: str | None, **given
     """Plan how new payments stop on a rail, and what that hits.
 
     Reads the flag file and the open payments, asks the rail that payments would go to; writes one plan file. Refused
-    while that rail is down. For a Compose file or a ConfigMap the patch is printed instead.
+    while that rail is down. For a Compose file or a manifest the patch is printed instead.
 
     \b
     Examples: recon flags rollback --recipe incident --out rollback.json

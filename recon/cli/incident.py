@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from recon.cli.common import MomentOption, config_option, write_stdout
+from recon.cli.lazy import DONE, INCOMPLETE
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path)
@@ -31,17 +33,21 @@ _PATH = click.Path(path_type=Path)
     help="The plan's snapshot, to count users; otherwise it is looked for in the output directory.",
 )
 @click.option("--access-log", multiple=True, type=_FILE, help="Web server log; repeatable.")
+@click.option("--log-format", metavar="FORMAT", help="Format of the log lines, as the server's configuration has it.")
 @click.option("--deliveries", multiple=True, type=_PATH, help="Delivery records; repeatable.")
 @click.option("--ask", is_flag=True, help="Ask every source and the backend whether they answer, as recon doctor does.")
 def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     """Fill an incident text with counts, money and timeline.
 
     Reads the latest plan with its snapshot, the history of plans since it began, and logs and delivery records if
-    named; writes Markdown to stdout. Facts and guesses stand apart; what nobody measured is said to be so.
+    named; writes Markdown to stdout. Facts and guesses stand apart; what nobody measured is said to be so. Leaves with
+    4 when something could not be read; the text says what.
 
     \b
     Example: recon report incident notification --title "webhooks refused" --severity 2 --access-log access.log
     """
     from recon.api.report import incident as write_up
 
-    write_stdout(write_up(kind, config=config_path, **given))
+    text = write_up(kind, config=config_path, **given)
+    write_stdout(text)
+    sys.exit(INCOMPLETE if text.unread else DONE)

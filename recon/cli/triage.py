@@ -30,17 +30,23 @@ def triage() -> None:
 @click.option(
     "--route", "routes", multiple=True, metavar="PROVIDER=PATH", help="A webhook route of the backend; repeatable."
 )
+@click.option(
+    "--log-format", metavar="FORMAT", help="Format of the lines, as in the configuration of nginx, Apache or HAProxy."
+)
 @format_option
 @part_option
 def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, part: str | None, **given: Any) -> None:
     """Count webhook deliveries in web server logs.
 
-    Reads nginx and Caddy logs, plain or gzip, in any order; writes nothing. Tells statuses by route and minute, bursts,
-    first and last good, and what the runbook says; silence counts only where the logs reach. Leaves with 1 when
-    deliveries failed or none came, with 4 when a file breaks off or is no access log.
+    Reads logs of nginx, ingress-nginx, Apache, Caddy, Traefik, HAProxy, Envoy, AWS, Google, Azure, IIS, pino and most
+    JSON, also in the wrapping of Docker, Kubernetes, journald or syslog; plain, gzip, bzip2, xz, zstd or lz4; in any
+    order. Writes nothing. Tells statuses by route and minute, bursts, first and last good, and what the runbook says;
+    silence counts only where the logs reach. Leaves with 1 when deliveries failed or none came, with 4 when a file
+    breaks off or is no access log, or when a line that names a route could not be read.
 
     \b
-    Example: recon triage access-log nginx/access.log nginx/access.log.1.gz --since 2h
+    Examples: recon triage access-log nginx/access.log nginx/access.log.1.gz --since 2h
+              recon triage access-log own.log --log-format '$time_iso8601 $request_method $uri $request_time $status'
     """
     from recon.api.triage import access_log as triage_logs
     from recon.reports.views.triage import render_log_triage
@@ -48,7 +54,8 @@ def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, pa
     found = triage_logs(files, routes=routes, **given)
     print_result(render_log_triage(found), output, part=part or ("minutes" if output == "csv" else None))
     bad = any(route.failures or not route.deliveries for route in found.routes)
-    sys.exit(INCOMPLETE if not found.is_complete else DIFFERENCES if bad else DONE)
+    unknown = not found.is_complete or any(route.rule.startswith("cannot tell") for route in found.routes)
+    sys.exit(INCOMPLETE if unknown else DIFFERENCES if bad else DONE)
 
 
 @triage.command()
@@ -90,7 +97,7 @@ def deliveries(
     if out is not None:
         note(f"Replay list: {out} ({len(found.replay)} deliveries)")
     print_result(render_delivery_triage(found), output, part=part)
-    if found.problems:
+    if not found.is_complete:
         sys.exit(INCOMPLETE)
     wrong = any(not each.is_trusted for each in found.checked)
     sys.exit(DIFFERENCES if found.replay or wrong else DONE)
@@ -100,6 +107,7 @@ def deliveries(
 @config_option
 @click.option("--plan", type=_FILE, help="Plan to count by; the latest of the history unless named.")
 @click.option("--access-log", multiple=True, type=_FILE, help="Web server log; repeatable.")
+@click.option("--log-format", metavar="FORMAT", help="Format of the log lines, as the server's configuration has it.")
 @click.option("--deliveries", multiple=True, type=_PATH, help="Delivery records; repeatable.")
 @click.option("--ask", is_flag=True, help="Ask every source and the backend whether they answer, as recon doctor does.")
 @format_option
@@ -109,7 +117,7 @@ def summary(*, config_path: Path | None, output: str, part: str | None, **given:
 
     Reads the latest plan, logs if named, and delivery records if named or configured; writes nothing. With --ask every
     source and the backend are asked one small question. Facts and guesses stand apart, and what nobody looked at is
-    listed with the command that would.
+    listed with the command that would. Leaves with 1 when there is a guess, with 4 when something could not be read.
 
     \b
     Example: recon triage summary --ask --access-log nginx/access.log --deliveries deliveries.ndjson
@@ -119,4 +127,4 @@ def summary(*, config_path: Path | None, output: str, part: str | None, **given:
 
     page = first_page_of(config_path, **given)
     print_result(render_page(page), output, part=part)
-    sys.exit(DIFFERENCES if page.guesses else DONE)
+    sys.exit(INCOMPLETE if not page.is_complete else DIFFERENCES if page.guesses else DONE)

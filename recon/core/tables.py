@@ -53,7 +53,8 @@ PAYMENTS: Final[Schema] = {
     "buyer_id": "text",
     "order_id": "text",  # purchaseRequestId
     "offer_id": "text",  # sellerOfferId
-    "created_at": "int",
+    "created_at": "int",  # when it was made: the earlier of dated_at and the ObjectId's own time
+    "dated_at": "int",  # createdAt as it stands in the document
     "updated_at": "int",
     "expires_at": "int",
     "further_keys": "text",  # JSON list of [field, value]: request ids, references, external ids besides the first
@@ -253,6 +254,14 @@ def schema_of(columns: Schema) -> pa.Schema:
 
     kinds = {"text": pa.string(), "int": pa.int64(), "bool": pa.bool_(), "units": pa.decimal128(38, 0)}
     return pa.schema([pa.field(column, kinds[kind]) for column, kind in columns.items()])
+
+
+def table_without_rows(columns: Schema) -> pa.Table:
+    """A table without a row, of any set of columns given by kind."""
+    import pyarrow as pa
+
+    schema = schema_of(columns)
+    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def table_of(name: str, rows: list[dict[str, object]]) -> pa.Table:

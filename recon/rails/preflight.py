@@ -221,7 +221,10 @@ def _demo_item(looked: Looked) -> Item:
             "alarm",
             f"{FORCE_PAYOUT_DEMO} IS ON: NO PAYOUT IS REAL, and none of them may count as settled. Switch it off.",
         )
-    return Item("demo payouts", "ok", f"{FORCE_PAYOUT_DEMO} is off.")
+    if FORCE_PAYOUT_DEMO in looked.flags and looked.flags[FORCE_PAYOUT_DEMO] is None:
+        return Item("demo payouts", "not_measured", f"{FORCE_PAYOUT_DEMO} cannot be told; see recon flags status.")
+    said = "is off" if FORCE_PAYOUT_DEMO in looked.flags else "is not set here"
+    return Item("demo payouts", "ok", f"{FORCE_PAYOUT_DEMO} {said}.")
 
 
 def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:

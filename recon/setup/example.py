@@ -111,6 +111,7 @@ share_max_from_rows = 10
 refusals_max = 3                         # rows that moved at the moment of their write, or 2 % if that is more
 refusals_max_percent = 2
 plan_age_max_h = 4
+clock_off_max_s = 30                     # how far this machine's clock may be off the database server's
 # value_max = { USDC = "50000", USDT = "50000" }
 # value_max_per_payment = { USDC = "5000" }
 
@@ -129,9 +130,15 @@ valid_h = 24                             # how long an approval holds
 # signing_key = "~/.ssh/id_ed25519"      # or its .pub, where an agent or a hardware key has the private half
 
 # [flags]
-# Where the backend's own flags are, for "recon flags". A compose file or a ConfigMap is read, and its change printed.
-# kind = "dotenv"                        # or "compose", "configmap"
-# file = "/opt/backend/.env"
+# Where the backend's own flags are, for "recon flags". A dotenv file is written; of a Compose file, a manifest, a
+# kustomization or Helm values, which are read with all that they name, the change is printed as a patch.
+# kind = "auto"                          # or "dotenv", "compose", "kubernetes", "configmap", "kustomize", "helm"
+# file = "/opt/backend/.env"             # a file; for kustomize also the folder
+# overrides = ["compose.prod.yaml"]      # further Compose, manifest or values files, each laid over those before it
+# service = "backend"                    # the service, workload or container, where several set flags
+# configmap = "payments"                 # the ConfigMap, where several set flags
+# reader = "every"                       # whose reading of dotenv counts: "npm-dotenv", "python-dotenv", "compose",
+                                         # "docker"; "every" believes only what the first three agree on
 # restart = ["docker", "compose", "up", "-d", "backend"]
 # plan_age_max_h = 4
 # spellings = { request_network = "request.network" }   # how this backend writes a rail's name
@@ -185,6 +192,10 @@ valid_h = 24                             # how long an approval holds
 # snapshot then holds those of its window, and inspections, timelines and triage look at them without being told to.
 # files = ["/var/lib/ingress/deliveries", "dead-letters.ndjson"]
 # collection = "webhook_deliveries"
+# [deliveries.fields]
+# Where a field stands in records of your own make, by name or by a path with points; tried before the usual names.
+# http_status = ["answer.code"]
+# raw_body = ["incoming.bytes"]
 
 # [recorded]
 # A recorded world instead of every source, offline.

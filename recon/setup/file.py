@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from recon.core.errors import ConfigError, UsageError
 from recon.core.ids import normalise_address
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
+from recon.sources.deliveries.forms import FIELDS
 from recon.sources.providers.installed import providers
 from recon.sources.providers.sections import Seconds, Section, Whole, refuse_bool
 
@@ -197,6 +198,7 @@ class LimitsSection(Section):
     refusals_max: Whole = 3
     refusals_max_percent: Percent = 2
     plan_age_max_h: Whole = 4
+    clock_off_max_s: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=3600)] = 30
     value_max: dict[str, AmountText] = Field(default_factory=dict)
     value_max_per_payment: dict[str, AmountText] = Field(default_factory=dict)
 
@@ -232,11 +234,27 @@ class LedgerSection(Section):
     pay_in_kinds: tuple[str, ...] = Field(default=("gross_paid",), min_length=1, max_length=20)
 
 
+FieldPath = Annotated[str, Field(pattern=r"^[^\s$][^\s]*$", max_length=200)]
+
+
+def _known_fields(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    unknown = sorted(set(value) - set(FIELDS))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], FIELDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(FIELDS)}"
+        raise ValueError(f"{unknown[0][:60]!r} is no field of a delivery; {hint}")
+    return value
+
+
 class DeliveriesSection(Section):
-    """``[deliveries]``: where webhook deliveries are kept; a snapshot holds those of its window."""
+    """``[deliveries]``: where webhook deliveries are kept; a snapshot holds those of its window.
+
+    ``fields`` names where a field stands in records of a make of their own; those names are looked for first.
+    """
 
     files: tuple[str, ...] = Field(default=(), max_length=100)
     collection: str | None = Field(default=None, min_length=1, max_length=120)
+    fields: Annotated[dict[str, tuple[FieldPath, ...]], AfterValidator(_known_fields)] = Field(default_factory=dict)
 
 
 class RecordedSection(Section):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from recon.core.errors import ConfigError
 from recon.rails.flags.apply import FlagPorts
-from recon.rails.flags.dotenv import read_dotenv, repeated_keys
-from recon.rails.flags.files import DotenvPlace, read_flag_file
+from recon.rails.flags.errors import ManifestError
+from recon.rails.flags.files import DotenvPlace
 from recon.rails.flags.journal import FILE_NAME, FlagJournal
+from recon.rails.flags.places import KIND_NAMES, FlagHome
 from recon.rails.flags.plan import FlagSetup, ask_rails
+from recon.rails.flags.readings import FlagReading
 from recon.rails.flags.recipes import Recipe, Roles, plan_values
-from recon.rails.flags.status import open_rails
+from recon.rails.flags.status import FlagStatus, judge_flags, open_rails
 from recon.rails.flags.words import RECONCILIATION_ENABLED, bool_of
 from recon.setup.open_probes import backend_probes, default_probes, open_prober, secret_of
 from recon.setup.settings import Settings
@@ -62,8 +63,8 @@ def open_flags(settings: Settings) -> FlagPorts:
         ConfigError: A secret of a probe is missing.
     """
     given = settings.values.flags
-    if given.kind != "dotenv":
-        raise NotDotenvError(kind=given.kind)
+    if (kind := flag_home(settings).real_kind()) != "dotenv":
+        raise NotDotenvError(kind=KIND_NAMES[kind])
     return FlagPorts(
         place=DotenvPlace(flag_path(settings)),
         journal=FlagJournal(settings.output_dir / FILE_NAME),
@@ -74,26 +75,33 @@ def open_flags(settings: Settings) -> FlagPorts:
     )
 
 
-def read_flag_values(settings: Settings) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
-    """What the flags are, wherever they live, and what there is to know about that place.
+def flag_home(settings: Settings) -> FlagHome:
+    """Where the flags live. Raises NoFlagFileError where the configuration does not say it."""
+    given = settings.values.flags
+    return FlagHome(
+        flag_path(settings),
+        given.words(),
+        kind=given.kind,
+        overrides=tuple(settings.home / each for each in given.overrides),
+        service=given.service,
+        configmap=given.configmap,
+        reader=given.reader,
+    )
+
+
+def read_flags(settings: Settings) -> FlagReading:
+    """What the flags are, wherever they live, and how far that can be relied on.
 
     Raises:
         NoFlagFileError, FlagFileError, ManifestError: There is no such file, or it cannot be read.
     """
-    given, path, words = settings.values.flags, flag_path(settings), settings.values.flags.words()
-    if given.kind == "compose":
-        from recon.rails.flags.compose import read_compose
+    return flag_home(settings).read()
 
-        service = read_compose(path, words=words, service=given.service)
-        return service.values, service.notes
-    if given.kind == "configmap":
-        from recon.rails.flags.configmap import read_configmap
 
-        held = read_configmap(path, words=words, name=given.configmap)
-        return held.values, held.notes
-    seen = read_flag_file(path)
-    dotenv = read_dotenv(seen.data, path=str(path))
-    return dotenv.values, repeated_keys(dotenv, words.known_flags())
+def flag_status(settings: Settings) -> tuple[FlagStatus, FlagReading]:
+    """What the flags mean together, and the reading that says so. Raises as :func:`read_flags`."""
+    reading, words = read_flags(settings), settings.values.flags.words()
+    return judge_flags(reading.values, words, doubts=reading.doubts(words.known_flags())), reading
 
 
 def backend_reconciles(settings: Settings) -> bool | None:
@@ -104,27 +112,31 @@ def backend_reconciles(settings: Settings) -> bool | None:
     """
     if not settings.values.flags.file:
         return None
-    return bool_of(read_flag_values(settings)[0].get(RECONCILIATION_ENABLED))
+    return bool_of(read_flags(settings).values.get(RECONCILIATION_ENABLED))
 
 
 def flag_patch(settings: Settings, recipe: Recipe, *, roles: Roles) -> tuple[str, str, tuple[str, ...]]:
-    """The patch of a Compose file or a ConfigMap for a recipe, the file's name, and what to know about it.
+    """The patch of a Compose file or a manifest for a recipe, the file's name, and what to know about it.
 
     The rails that payments would go to are asked first.
 
     Raises:
         RailDownError, RailUnknownError, ManifestError, FlagValueError: See the classes; nothing was printed.
     """
-    given, path, setup = settings.values.flags, flag_path(settings), flag_setup(settings)
-    values, notes = read_flag_values(settings)
+    home, setup = flag_home(settings), flag_setup(settings)
+    reading = home.read()
+    values = reading.values
     wanted = plan_values(recipe, roles, values=values, words=setup.words)
+    doubts = reading.doubts(wanted)
+    for flag in wanted:
+        if flag in doubts and flag in reading.said:
+            held = reading.said[flag]
+            raise ManifestError(
+                path=held.file,
+                why=f"{flag} on line {held.line} cannot be told: {doubts[flag]}",
+                remedy="Settle it first.",
+            )
     opened = set(open_rails({**values, **wanted}, setup.words)) - set(open_rails(values, setup.words))
     asked = [roles.safe] if recipe.switches_to else []
     ask_rails((*asked, *sorted(opened)), setup=setup, prober=open_prober(settings))
-    if given.kind == "compose":
-        from recon.rails.flags.compose import patch_compose
-
-        return patch_compose(path, wanted, words=setup.words, service=given.service), str(path), notes
-    from recon.rails.flags.configmap import patch_configmap
-
-    return patch_configmap(path, wanted, words=setup.words, name=given.configmap), str(path), notes
+    return home.patch(wanted), str(home.path), reading.notes

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recon.core.errors import ConfigError, SourceError
+from recon.core.errors import ConfigError, RefusedError, SourceError
 from recon.core.model import Finding, Plan
-from recon.core.times import from_ms, to_ms
+from recon.core.times import from_ms, parse_iso, to_ms
 from recon.plans.file import PlanFileError, load_plan
 from recon.plans.history import load_history
 from recon.rails.gates.evidence import (
@@ -19,7 +19,7 @@ from recon.rails.gates.evidence import (
     load_health,
     run_records,
 )
-from recon.rails.gates.records import Deliveries, DryRun, GateEvidence, SignedSample
+from recon.rails.gates.records import Deliveries, DryRun, GateEvidence, SignedSample, WrittenRun
 from recon.rails.gates.sample import SampleCandidate
 from recon.setup.settings import Settings
 from recon.snapshots.sealed import Snapshot, find_snapshot, open_snapshot
@@ -44,7 +44,7 @@ class SnapshotMissingError(ConfigError):
         )
 
 
-def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
+def read_deliveries(path: Path, *, now: datetime, names: Mapping[str, tuple[str, ...]] | None = None) -> Deliveries:
     """Delivery records in any form that is known, if all of them can be read; deliveries that were a test are left out.
 
     They are taken to be whole from the first of them to now, unless the file's first line says otherwise.
@@ -55,7 +55,7 @@ def read_deliveries(path: Path, *, now: datetime) -> Deliveries:
     from recon.sources.deliveries.records import load_deliveries
 
     try:
-        found = load_deliveries(path, bodies=False)
+        found = load_deliveries(path, bodies=False, names=names)
     except SourceError as error:
         raise EvidenceFileError(path=path.name, why="the file cannot be read") from error
     if found.unreadable_at is not None:
@@ -99,13 +99,31 @@ def read_evidence(
     history = load_history(settings.output_dir)
     latest = dry_run_of(plan) if plan is not None else latest_dry_run(settings)
     deliveries = deliveries or recorded_deliveries(settings)
+    names = settings.values.deliveries.fields
     return GateEvidence(
         runs=run_records(history),
         dry_run=latest,
-        deliveries=None if deliveries is None else read_deliveries(deliveries, now=now),
+        deliveries=None if deliveries is None else read_deliveries(deliveries, now=now, names=names),
         health=load_health(settings.output_dir),
         sample=sample,
+        writes=written_runs(settings),
     )
+
+
+def written_runs(settings: Settings) -> tuple[WrittenRun, ...] | None:
+    """Runs that wrote to payments, each with its last write; None where the journal cannot be read."""
+    from recon.setup.open_runs import read_journal
+
+    try:
+        entries = read_journal(settings)
+    except (ConfigError, SourceError, RefusedError):
+        return None
+    found: dict[str, datetime] = {}
+    for each in entries:
+        at = parse_iso(each.note.at)
+        if each.note.kind == "outcome" and at is not None:
+            found[each.note.run] = max(at, found.get(each.note.run, at))
+    return tuple(WrittenRun(run, at) for run, at in sorted(found.items()))
 
 
 def latest_plan(settings: Settings) -> Plan | None:

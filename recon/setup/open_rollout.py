@@ -12,10 +12,11 @@ from recon.core.errors import ConfigError, ReconError, SourceError
 from recon.core.model import Plan
 from recon.rails import drain
 from recon.rails.flags.blast import BlastTally
+from recon.rails.flags.readings import FlagReading
 from recon.rails.gates.records import Deliveries
 from recon.rails.preflight import Counts, Looked, RowCounter, is_present
 from recon.setup.file import MissingSecretError
-from recon.setup.open_flags import NoFlagFileError, read_flag_values
+from recon.setup.open_flags import NoFlagFileError, read_flags
 from recon.setup.open_gates import latest_plan, read_deliveries, recorded_deliveries
 from recon.setup.open_sources import Opening
 from recon.setup.settings import Settings
@@ -126,8 +127,8 @@ def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked
             problems[part] = str(error)
             return None
 
-    def flags() -> Mapping[str, str | None]:
-        return read_flag_values(settings)[0]
+    def flags() -> FlagReading:
+        return read_flags(settings)
 
     def counts() -> Counts:
         counter = RowCounter()
@@ -141,12 +142,12 @@ def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked
         found = deliveries or recorded_deliveries(settings)
         if found is None:
             raise NoDeliveriesError
-        return read_deliveries(found, now=settings.now())
+        return read_deliveries(found, now=settings.now(), names=settings.values.deliveries.fields)
 
-    values = attempt("flags", flags)
+    reading = attempt("flags", flags)
     return Looked(
-        secrets=attempt("secrets", lambda: _secrets_present(settings, values)),
-        flags=values,
+        secrets=attempt("secrets", lambda: _secrets_present(settings, reading)),
+        flags=None if reading is None else reading.values,
         counts=attempt("payments", counts),
         deliveries=attempt("deliveries", records),
         indexes=attempt("indexes", lambda: read_indexes(settings)),
@@ -154,11 +155,11 @@ def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked
     )
 
 
-def _secrets_present(settings: Settings, values: Mapping[str, str | None] | None) -> dict[str, bool]:
+def _secrets_present(settings: Settings, reading: FlagReading | None) -> dict[str, bool]:
     """Which secrets of the backend and of recon itself are set; their values go no further than this function."""
-    if values is None:
+    if reading is None:
         raise NoFlagFileError(source=settings.source)
-    found = {name: is_present(values.get(name)) for name in settings.values.flags.secrets}
+    found = {name: is_present(reading.any_value(name)) for name in settings.values.flags.secrets}
     if settings.world is None:
         keys = [getattr(settings.section(name), "api_key_variable", None) for name in settings.providers]
         for variable in (settings.values.mongo.uri_variable, *filter(None, keys)):

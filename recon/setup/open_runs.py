@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from recon.core.errors import SourceError
+from recon.runs.clock import ServerClock
 from recon.setup.settings import Settings
 from recon.setup.stores.installed import store_of
 from recon.setup.stores.store import Ledger
@@ -12,7 +15,7 @@ from recon.setup.stores.store import Ledger
 if TYPE_CHECKING:
     from recon.runs.stores.journal import JournalEntry
 
-__all__ = ["JournalUnreadError", "Ledger", "open_ledger", "read_journal"]
+__all__ = ["JournalUnreadError", "Ledger", "clock_of", "open_ledger", "read_journal"]
 
 
 class JournalUnreadError(SourceError):
@@ -33,6 +36,18 @@ def open_ledger(settings: Settings) -> Ledger:
         SourceError: The database cannot be reached, or refuses the credential.
     """
     return store_of(settings).open_writer(settings)
+
+
+def clock_of(ledger: Ledger, settings: Settings) -> Callable[[], datetime]:
+    """The clock that a run goes by: the database server's, or where there is no server that of the settings.
+
+    Raises:
+        ClientClockError: This machine's clock is further off than the configuration allows.
+    """
+    if ledger.server_time is None:
+        return settings.now
+    off_max = timedelta(seconds=settings.values.limits.clock_off_max_s)
+    return ServerClock(ledger.server_time, local=settings.now, off_max=off_max)
 
 
 def read_journal(settings: Settings) -> list[JournalEntry]:

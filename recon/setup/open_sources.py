@@ -5,7 +5,7 @@ Nothing is asked of any source here; what is wrong with one shows when it is rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import httpx
 
     from recon.core.registry import Registry
+    from recon.sources.deliveries.delivery import DeliveryFile
     from recon.sources.deliveries.kept import KeptDeliveries
-    from recon.sources.deliveries.records import DeliveryFile
     from recon.sources.http import Secret
     from recon.sources.payments.fields import FieldPaths
     from recon.sources.recorded.format import RecordedWorld
@@ -244,17 +244,17 @@ def kept_deliveries(settings: Settings) -> KeptDeliveries | None:
     files = [settings.home / name for name in given.files]
     if folder is not None and (folder / "deliveries.ndjson").exists():
         files.append(folder / "deliveries.ndjson")
-    places = [(path.name, _file_reader(path)) for path in files]
+    places = [(path.name, _file_reader(path, given.fields)) for path in files]
     name = given.collection if folder is None else None
     if name is not None:
         places.append((name, lambda bodies: read_delivery_collection(settings, name, bodies=bodies)))
     return KeptDeliveries(places) if places else None
 
 
-def _file_reader(path: Path) -> Callable[[bool], DeliveryFile]:
+def _file_reader(path: Path, names: Mapping[str, tuple[str, ...]]) -> Callable[[bool], DeliveryFile]:
     from recon.sources.deliveries.records import load_deliveries
 
-    return lambda bodies: load_deliveries(path, bodies=bodies)
+    return lambda bodies: load_deliveries(path, bodies=bodies, names=names)
 
 
 def read_delivery_collection(settings: Settings, name: str, *, bodies: bool = True) -> DeliveryFile:
@@ -273,7 +273,7 @@ def read_delivery_collection(settings: Settings, name: str, *, bodies: bool = Tr
     try:
         with mongo_client(uri, timeout_ms=int(mongo.timeout_s * 1000)) as client:
             found = client[mongo.database][name].find({}).sort("_id", 1).limit(RECORDS_MAX)
-            return deliveries_of(found, place=name, bodies=bodies)
+            return deliveries_of(found, place=name, bodies=bodies, names=settings.values.deliveries.fields)
     except PyMongoError as error:
         raise DeliveriesReadError(place=name, why=type(error).__name__) from error
 

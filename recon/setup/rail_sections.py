@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from recon.plans.backfill import DEFAULT_NOTE, DEFAULT_REFERENCE
+from recon.rails.flags.dotenv_readers import DotenvReader
+from recon.rails.flags.places import PlaceKind
 from recon.rails.flags.plan import FlagSetup
 from recon.rails.flags.probes import Probe
 from recon.rails.flags.recipes import Recipe, find_recipe, recipe_of_settings
@@ -68,8 +70,10 @@ class RecipeSection(_Part):
 class FlagsSection(_Part):
     """``[flags]``: where the backend's flags are, how its rails are asked, and what else may be set."""
 
-    kind: Literal["dotenv", "compose", "configmap"] = "dotenv"
+    kind: PlaceKind = "auto"
     file: str = Field(default="", max_length=4000)
+    overrides: tuple[str, ...] = ()
+    reader: DotenvReader = "every"
     service: str | None = None
     configmap: str | None = None
     restart: tuple[str, ...] = ()
@@ -119,6 +123,7 @@ class FlagsSection(_Part):
             health={**defaults, **own},
             restart=self.restart,
             age_max=timedelta(hours=self.plan_age_max_h),
+            reader=self.reader,
         )
 
     def readback_probes(self, secret_of: SecretOf) -> tuple[Probe, ...]:

@@ -118,7 +118,9 @@ RULES: Final = (
          sentence="More than the expected amount came."),
     Rule(20, _V.FEE_MISMATCH, Tier.REVIEW, when="covered and fee_strange",
          sentence="The fee went to an address that is none of ours."),
-    Rule(21, _V.PROVIDER_BEHIND, Tier.NEVER, when="covered and complete and provider_denies",
+    # Of a row that is to be corrected it is a further finding: what will remain once the row is right.
+    Rule(21, _V.PROVIDER_BEHIND, Tier.NEVER,
+         when="covered and provider_denies and (complete or behind or late or blocked)",
          sentence="The row is right and the provider says {provider_state}."),
     Rule(44, _V.PARTLY_REFUNDED, Tier.BENIGN, when="refunded_in_part",
          sentence="The payment is complete and a part of it was refunded{went_back}."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_a_rollback_is_planned_applied_and_taken_back(home: Path) -> None:
     journal = FlagJournal(home / "recon-out" / FILE_NAME)
     assert journal.read()[0].body["by"] == "ada"
     name = journal.read()[0].run
-    assert name in run(home, "flags", "status", code=1).stdout
+    assert name in run(home, "flags", "status").stdout
     undone = run(home, "flags", "undo", name, "--out", str(home / "undo.json"))
     assert "Nothing has changed. To do it:" in undone.stdout
     run(home, "flags", "apply", str(home / "undo.json"), "--digest", load_flag_plan(home / "undo.json").digest, code=1)
@@ -105,7 +106,14 @@ def test_a_plan_as_json_is_the_plan_file(home: Path) -> None:
 
 
 def test_a_backend_that_shows_the_new_flags_ends_with_0(home: Path, world: Path) -> None:
-    shown = {"rn": "false", "list": "shkeeper", "rollback": "shkeeper", "reconciles": "false", "mode": "live"}
+    shown = {
+        "rn": "false",
+        "list": "shkeeper",
+        "rollback": "shkeeper",
+        "default": "shkeeper",
+        "reconciles": "false",
+        "mode": "live",
+    }
     with serve({"/config": json_reply(shown)}) as rails:
         flags = f"""file = ".env"
 restart = ["true"]
@@ -115,6 +123,7 @@ url = "{rails.url}/config"
 REQUEST_NETWORK_ENABLED = "rn"
 PAYMENT_ENABLED_PROVIDERS = "list"
 PAYMENT_ROLLBACK_PROVIDER = "rollback"
+PAYMENT_DEFAULT_PROVIDER = "default"
 PAYMENT_RECONCILIATION_ENABLED = "reconciles"
 PAYMENT_PROVIDER_MODE = "mode"
 [flags.checkout.request_network]
@@ -165,7 +174,7 @@ def test_a_compose_file_gives_a_patch_and_is_never_written(home: Path, world: Pa
     assert "-      REQUEST_NETWORK_ENABLED: 'true'\n+      REQUEST_NETWORK_ENABLED: 'false'\n" in result.stdout
     assert "Nothing has changed. To do it: apply the patch" in result.stderr
     assert (home / "compose.yaml").read_text() == COMPOSE
-    run(home, "flags", "status")
+    run(home, "flags", "status", code=4)
     assert "never writes" in run(home, "flags", "undo", "x", code=2).stderr
 
 
@@ -245,3 +254,106 @@ def test_the_database_may_be_down_when_a_rail_is_rolled_back(home: Path) -> None
     result = run(home, "flags", "rollback", "--recipe", "read-only")
     assert "The blast radius was not measured: RECON_MONGO_URI is not set" in result.stderr
     assert "not measured" in result.stdout
+
+
+BACKTICKS = """\
+NODE_ENV=production
+BANNER=`first
+"second" it's
+third`
+REQUEST_NETWORK_ENABLED=true
+PAYMENT_ENABLED_PROVIDERS=request_network,shkeeper
+PAYMENT_PROVIDER_MODE=live
+"""
+COLON = "NODE_ENV=production\nREQUEST_NETWORK_ENABLED: true\nPAYMENT_ENABLED_PROVIDERS: request_network,shkeeper\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ("NODE_ENV=production\n", 4, "PAYMENT_ENABLED_PROVIDERS is not set here"),
+        (COLON, 4, "npm-dotenv and compose read 'request_network,shkeeper', python-dotenv has no value"),
+        (BACKTICKS, 0, "New payments go to request_network and shkeeper"),
+    ],
+)
+def test_what_cannot_be_told_is_never_no_rail(home: Path, text: str, code: int, says: str) -> None:
+    (home / ".env").write_text(text)
+    result = run(home, "flags", "status", code=code)
+    assert says in " ".join(result.stdout.split())
+    assert "No rail takes new payments" not in result.stdout
+    if code:
+        assert f"looked at {home / '.env'}" in " ".join(result.stdout.split())
+        facts = as_json(run(home, "flags", "status", "--format", "json", code=4))["facts"]
+        assert facts["rails"] == "cannot tell"
+
+
+def test_the_named_reader_settles_it_and_the_difference_is_named(home: Path, world: Path) -> None:
+    (home / ".env").write_text(COLON)
+    configured(home, world, flags='file = ".env"\nreader = "npm-dotenv"')
+    said = " ".join(run(home, "flags", "status").stdout.split())
+    assert "New payments go to request_network and shkeeper" in said
+    assert "REQUEST_NETWORK_ENABLED is read as npm-dotenv reads it; python-dotenv has no value." in said
+
+
+def test_backticks_over_lines_hinder_no_rollback_and_nothing_stays_beside_the_file(home: Path) -> None:
+    (home / "flags").mkdir()
+    place = home / "flags" / "backend.env"
+    place.write_text(BACKTICKS)
+    place.chmod(0o640)
+    (home / "recon.toml").write_text((home / "recon.toml").read_text().replace('".env"', '"flags/backend.env"'))
+    run(home, "flags", "rollback", "--recipe", "incident", "--no-blast", "--out", str(home / "rb.json"))
+    digest = load_flag_plan(home / "rb.json").digest
+    run(home, "flags", "apply", str(home / "rb.json"), "--digest", digest, code=1)
+    assert "REQUEST_NETWORK_ENABLED=false\n" in place.read_text()
+    assert place.read_text().startswith(BACKTICKS.split("REQUEST", maxsplit=1)[0])
+    assert place.stat().st_mode & 0o777 == 0o640
+    assert [each.name for each in place.parent.iterdir()] == ["backend.env"]
+    name = FlagJournal(home / "recon-out" / FILE_NAME).read()[0].run
+    run(home, "flags", "undo", name, "--out", str(home / "undo.json"))
+    run(home, "flags", "apply", str(home / "undo.json"), "--digest", load_flag_plan(home / "undo.json").digest, code=1)
+    assert place.read_text() == BACKTICKS
+    assert [each.name for each in place.parent.iterdir()] == ["backend.env"]
+
+
+def test_what_a_restart_prints_leaves_the_result_whole_and_its_secrets_unkept(home: Path, world: Path) -> None:
+    noise = (
+        f"import sys; print('{{noise'); print(chr(27) + open('{home / '.env'}').read(), file=sys.stderr); sys.exit(3)"
+    )
+    configured(home, world, flags=f'file = ".env"\nrestart = ["{sys.executable}", "-c", "{noise}"]')
+    run(home, "flags", "rollback", "--recipe", "read-only", "--no-blast", "--out", str(home / "rb.json"))
+    plan = load_flag_plan(home / "rb.json")
+    arguments = ("flags", "apply", str(home / "rb.json"), "--digest", plan.digest, "--restart", "--format", "json")
+    result = as_json(run(home, *arguments, code=1))
+    assert result["facts"]["restart"].startswith("the command ended with 3 after")
+    body = next(e.body for e in FlagJournal(home / "recon-out" / FILE_NAME).read() if e.kind == "restart")
+    assert body["exit_code"] == 3
+    assert "{noise" in body["output"]
+    assert "REQUEST_NETWORK_API_KEY=(hidden)" in body["output"]
+    kept = (home / "recon-out" / FILE_NAME).read_text()
+    assert "k3y" not in kept
+    assert "pa55" not in kept
+
+
+@pytest.mark.parametrize("restart", ["", 'restart = ["no-such-program-here"]'])
+def test_a_restart_that_cannot_be_run_changes_nothing(home: Path, world: Path, restart: str) -> None:
+    before = (home / ".env").read_bytes()
+    configured(home, world, flags=f'file = ".env"\n{restart}')
+    run(home, "flags", "rollback", "--recipe", "read-only", "--no-blast", "--out", str(home / "rb.json"))
+    plan = load_flag_plan(home / "rb.json")
+    arguments = ("flags", "apply", str(home / "rb.json"), "--digest", plan.digest, "--restart")
+    assert "nothing was changed" in run(home, *arguments, code=3 if restart else 2).stderr
+    assert (home / ".env").read_bytes() == before
+
+
+SEALED = (
+    "REQUEST_NETWORK_ENABLED=ENC[AES256_GCM,data:AAAA,type:str]\nsops_mac=ENC[AES256_GCM,data:x]\nsops_version=3.9.0\n"
+)
+
+
+def test_a_file_sealed_by_sops_is_refused_by_name_and_stays(home: Path) -> None:
+    (home / ".env").write_text(SEALED)
+    assert "it is sealed by SOPS" in " ".join(run(home, "flags", "status", code=4).stdout.split())
+    said = run(home, "flags", "rollback", "--recipe", "incident", "--no-blast", code=3).stderr
+    assert "the file is sealed by SOPS" in said
+    assert "sops set " in said
+    assert (home / ".env").read_text() == SEALED

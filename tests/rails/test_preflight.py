@@ -89,7 +89,9 @@ def test_missing_secrets_are_named_and_no_value_can_be_shown() -> None:
     assert (found.state, found.says) == ("attention", "A_SECRET, B_KEY not set, or a placeholder.")
 
 
-@pytest.mark.parametrize(("value", "state"), [("true", "alarm"), ("1", "alarm"), ("false", "ok"), (None, "ok")])
+@pytest.mark.parametrize(
+    ("value", "state"), [("true", "alarm"), ("1", "alarm"), ("false", "ok"), (None, "not_measured")]
+)
 def test_the_demo_payout_flag_is_loud(value: str | None, state: str) -> None:
     found = item("demo payouts", flags={"SHKEEPER_FORCE_PAYOUT_DEMO": value})
     assert found.state == state

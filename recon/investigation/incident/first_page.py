@@ -6,7 +6,7 @@ the two apart, because under pressure people act on a guess that looks like a fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,6 +47,8 @@ class IncidentEvidence:
         flags: Flag names and their values as found; secrets never.
         health: What every source said when it was asked just now.
         readings: By source, how its reading for the plan went, in a few words.
+        coverage_problems: What the plan was made without, by source.
+        unread: What was looked at and could not be read, one sentence each.
     """
 
     now: datetime
@@ -58,6 +60,7 @@ class IncidentEvidence:
     health: Sequence[Health] | None = None
     readings: Mapping[str, str] | None = None
     coverage_problems: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,21 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """The first page: facts, guesses best first, and what was not looked at."""
+    """The first page: facts, guesses best first, what was not looked at, and what was and could not be read.
+
+    What could not be read makes every conclusion a "cannot tell": it may hold what would change it.
+    """
 
     at: datetime
     facts: tuple[Line, ...]
     guesses: tuple[Guess, ...]
     unknown: tuple[Line, ...]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was looked at could be read."""
+        return not self.unread
 
 
 Signal = tuple[int, str]
@@ -108,7 +120,23 @@ def first_page(evidence: IncidentEvidence) -> FirstPage:
         facts=tuple(line for line in lines if line.answer is not None),
         guesses=tuple(sorted(guesses, key=lambda guess: (-guess.score, guess.section))),
         unknown=tuple(line for line in lines if line.answer is None),
+        unread=tuple(_unread(evidence)),
     )
+
+
+def _unread(e: IncidentEvidence) -> Iterator[str]:
+    """What was looked at and could not be read, one sentence each."""
+    yield from e.unread
+    for text in e.coverage_problems:
+        yield f"the plan was made without {text}"
+    if e.logs is not None:
+        yield from e.logs.problems
+        for route in e.logs.routes:
+            if route.unread_lines:
+                yield f"{route.unread_lines} log lines that name the route of {route.provider}"
+    if e.deliveries is not None:
+        yield from e.deliveries.problems
+        yield from e.deliveries.unread
 
 
 def verdict_count(evidence: IncidentEvidence, *names: str) -> int:
@@ -149,8 +177,10 @@ def _webhooks(e: IncidentEvidence) -> Line:
         return Line(question, None, "recon triage access-log FILE")
     said = []
     for route in e.logs.routes:
-        statuses = ", ".join(f"{count} x {status}" for status, count in route.statuses) or "none in these logs"
-        said.append(f"{route.provider}: {statuses}")
+        statuses = ", ".join(f"{count} x {status}" for status, count in route.statuses)
+        if route.unread_lines:
+            statuses = f"{statuses or 'none that could be read'}, {route.unread_lines} lines NOT READ"
+        said.append(f"{route.provider}: {statuses or 'none in these logs'}")
     return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
 
 
@@ -229,7 +259,10 @@ def _replay(e: IncidentEvidence) -> Line:
     if e.deliveries is None:
         return Line(question, None, "recon triage deliveries FILE")
     before, after = e.deliveries.before.payments, e.deliveries.after.payments
-    return Line(question, f"{len(e.deliveries.replay)}; payments told of rise from {before} to {after}", "deliveries")
+    short = len((*e.deliveries.problems, *e.deliveries.unread))
+    more = f"; CANNOT TELL of all: {short} things could not be read" if short else ""
+    said = f"{len(e.deliveries.replay)}; payments told of rise from {before} to {after}{more}"
+    return Line(question, said, "deliveries")
 
 
 _QUESTIONS: Final = (

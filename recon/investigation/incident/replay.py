@@ -20,7 +20,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from recon.investigation.incident.access_log import is_good
-from recon.sources.deliveries.records import Delivery
+from recon.sources.deliveries.bodies import is_database_order, written_again
+from recon.sources.deliveries.delivery import Delivery
 from recon.sources.http import Secret
 from recon.sources.providers.installed import rails_by_external_id, webhooks_of
 from recon.sources.providers.webhooks import UnknownWebhookProviderError, verify_webhook
@@ -52,7 +53,8 @@ class CheckedDelivery:
 
     Args:
         signature: ``valid``, ``invalid``, ``stale`` (right, and its time is outside the window of its arrival),
-            ``unsigned``, ``no_body``, ``no_secret``, or what the record itself says: ``said_valid``, ``said_invalid``.
+            ``unsigned``, ``no_body``, ``no_secret``, ``rewritten`` (does not fit, but the body is not kept as it came),
+            or what the record itself says: ``said_valid``, ``said_invalid``.
         identity: What payment it tells of; None where it names none.
         accepted: Whether it was answered as its provider wants; None where no answer was kept.
         action: ``replay``, or why not.
@@ -90,6 +92,7 @@ class DeliveryTriage:
         out_of_order: One sentence for each payment whose events did not come in the order in which they happened.
         replay: What to send again, oldest first.
         before, after: What the accepted deliveries tell of, and what they and the replayed ones do together.
+        unread: What could not be told of deliveries that were read, one sentence each.
     """
 
     checked: tuple[CheckedDelivery, ...]
@@ -102,6 +105,12 @@ class DeliveryTriage:
     before: Totals
     after: Totals
     problems: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every record was read, and of every delivery what a conclusion needs."""
+        return not self.problems and not self.unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,23 @@ def triage_deliveries(
         before=_totals(before),
         after=_totals([*before, *replayed]),
         problems=tuple(problems),
+        unread=tuple(_untold(acted, chosen)),
     )
+
+
+def _untold(checked: Sequence[CheckedDelivery], window: Window) -> Iterator[str]:
+    """What the forms in which deliveries are kept leave open, one sentence each."""
+    silent = sum(not each.delivery.is_told and not each.accepted for each in checked)
+    if silent:
+        yield (
+            f"what {silent} refused deliveries tell of could not be read in the form in which they are kept; "
+            "where they may be replayed they are on the list"
+        )
+    if rewritten := sum(each.signature == "rewritten" for each in checked):
+        yield f"the signatures of {rewritten} deliveries cannot be checked: their bodies are not kept as they came"
+    timeless = sum(each.delivery.received_at is None and not each.accepted for each in checked)
+    if timeless and (window.from_at or window.to_at):
+        yield f"{timeless} refused deliveries are kept without a time, so nobody knows whether they are in the window"
 
 
 def _arrival(each: CheckedDelivery) -> tuple[int, int, str]:
@@ -203,12 +228,21 @@ def _checked(delivery: Delivery, secrets: Mapping[str, Sequence[Secret]]) -> Che
 
 def _signature(delivery: Delivery, secrets: Mapping[str, Sequence[Secret]]) -> str:
     keys = secrets.get(delivery.provider, ())
-    if delivery.body is None or not delivery.headers:
+    kept = delivery.body if delivery.body is not None else delivery.said
+    if kept is None or delivery.kept == "unread" or not delivery.headers:
         said = delivery.signature_valid
         return "no_body" if said is None else "said_valid" if said else "said_invalid"
     if not keys or not any(name.endswith("-signature") for name in delivery.headers):
         return "no_secret" if not keys else "unsigned"
-    return _verified(delivery, delivery.body, keys)
+    return _fitting(delivery, kept, keys)
+
+
+def _fitting(delivery: Delivery, kept: bytes, keys: Sequence[Secret]) -> str:
+    """Whether the signature fits the body as it was kept, or as it may have been before it was written again."""
+    for body in (kept, *written_again(kept)):
+        if (word := _verified(delivery, body, keys)) != "invalid":
+            return word
+    return "invalid" if delivery.kept == "raw" and not is_database_order(kept) else "rewritten"
 
 
 def _verified(delivery: Delivery, body: bytes, keys: Sequence[Secret]) -> str:
@@ -268,12 +302,13 @@ def _action(each: CheckedDelivery, window: Window, done: Collection[Identity], *
     reasons = (
         (delivery.is_test, "a test delivery"),
         (not each.is_trusted, "its signature is wrong"),
-        (not _moves_row(delivery), _why_idle(delivery)),
+        (not delivery.is_told and delivery.provider == "unknown", "nothing tells what it is or whose"),
+        (delivery.is_told and not _moves_row(delivery), _why_idle(delivery)),
         (bool(each.accepted), "it was accepted"),
         (each.identity is not None and each.identity in done, "the payment it tells of was accepted already"),
         (not window.holds(delivery), "outside the window"),
         (is_taken, "another delivery of the same payment is on the list"),
-        (delivery.body is None and delivery.delivery_id is None, "neither its id nor its body was kept"),
+        (delivery.kept in ("none", "unread") and delivery.delivery_id is None, "neither its id nor its body was kept"),
     )
     return next((reason for applies, reason in reasons if applies), "replay")
 
@@ -344,7 +379,7 @@ def _out_of_order(checked: Sequence[CheckedDelivery]) -> Iterator[str]:
 def _totals(checked: Iterable[CheckedDelivery]) -> Totals:
     counted: dict[Identity | str, tuple[str, Decimal] | None] = {}
     for each in checked:
-        if each.delivery.is_test or core_event(each.delivery.event) not in SETTLING:
+        if each.delivery.is_test or (each.delivery.is_told and core_event(each.delivery.event) not in SETTLING):
             continue
         key = each.identity or each.delivery.delivery_id or each.delivery.place
         counted.setdefault(key, _amount(each.delivery))

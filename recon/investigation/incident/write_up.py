@@ -37,6 +37,18 @@ class IncidentKindError(UsageError):
         super().__init__(f"{clean_text(kind, limit=40)!r} is no incident text; there are {', '.join(KINDS)}.")
 
 
+class IncidentText(str):
+    """An incident text that knows what could not be read when it was made."""
+
+    unread: tuple[str, ...]
+
+    def __new__(cls, text: str, unread: Iterable[str] = ()) -> IncidentText:
+        """The text with one sentence for each thing that could not be read."""
+        made = super().__new__(cls, text)
+        made.unread = tuple(unread)
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """One line of an incident's timeline."""
@@ -75,7 +87,7 @@ class Incident:
     evidence: Mapping[str, str] = field(default_factory=dict)
 
 
-def render_incident(kind: str, incident: Incident) -> str:
+def render_incident(kind: str, incident: Incident) -> IncidentText:
     """The text of one kind, as Markdown.
 
     Args:
@@ -92,7 +104,8 @@ def render_incident(kind: str, incident: Incident) -> str:
     }.get(kind)
     if parts is None:
         raise IncidentKindError(kind=kind)
-    return "\n".join(parts(incident)).rstrip("\n") + "\n"
+    unread = () if incident.page is None else incident.page.unread
+    return IncidentText("\n".join(parts(incident)).rstrip("\n") + "\n", unread)
 
 
 def incident_of(
@@ -260,6 +273,8 @@ def _head(incident: Incident) -> Iterator[str]:
 def _impact(incident: Incident) -> Iterator[str]:
     yield "## Impact"
     yield ""
+    if incident.page is not None and incident.page.unread:
+        yield "- Cannot tell whether these figures are whole: not everything could be read (see below)"
     yield f"- Payments affected: {_number(incident.payments_affected)}"
     yield f"- Users affected: {_number(incident.users_affected)}"
     for label, name in (("Money at risk", "value_at_risk"), ("Captured, not credited", "captured_not_credited")):
@@ -287,6 +302,8 @@ def _facts(incident: Incident) -> Iterator[str]:
     page = incident.page
     lines = [] if page is None else [f"{line.question} {line.answer} ({line.source})" for line in page.facts]
     yield from _list("Facts (measured)", lines, empty="nothing was measured")
+    if page is not None and page.unread:
+        yield from _list("Could not be read", page.unread, empty="")
     if page is not None and page.unknown:
         yield from _list("Not looked at", (f"{line.question} ({line.source})" for line in page.unknown), empty="")
 

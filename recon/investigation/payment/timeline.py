@@ -48,13 +48,15 @@ def _document(facts: Facts) -> Iterator[Event]:
     stored = dict(_dates(facts.dossier.document))
     state = f"status {row['status_raw'] or 'unset'}, escrowState {row['escrow_state'] or 'unset'}"
     for name, path, text in (
-        ("created_at", "createdAt", f"payment made, {expected} due, direction {row['direction']}"),
+        ("dated_at", "createdAt", f"payment made, {expected} due, direction {row['direction']}"),
         ("updated_at", "updatedAt", f"row last changed; {state}"),
         ("expires_at", "expiresAt", "payment expires"),
     ):
         stored.pop(path, None)
         if row[name] is not None:
             yield Event(row[name], "document", text)
+    if row["created_at"] is not None and row["created_at"] != row["dated_at"]:
+        yield Event(row["created_at"], "document", "its _id was made; the payment may be older than its createdAt")
     for path, at_ms in stored.items():
         yield Event(at_ms, "document", path)
 

@@ -6,8 +6,7 @@ asked for, read-back. Killed anywhere, the same command goes on: the file's dige
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -27,10 +26,8 @@ from recon.rails.flags.files import FlagFile, FlagPlace, OnStep, no_file_step, s
 from recon.rails.flags.journal import FlagEntry, FlagJournal
 from recon.rails.flags.plan import CLOCK_SKEW, FlagPlan, FlagSetup, Request, ask_rails, plan_flag_undo
 from recon.rails.flags.probes import Probe, Prober
-from recon.rails.flags.words import bool_of, mode_of, split_list
-
-RESTART_WAIT_S: Final = 300.0
-Restart = Callable[[Sequence[str]], int]
+from recon.rails.flags.restart import SECRET_LENGTH_MIN, Restart, Restarted, check_restart, run_restart
+from recon.rails.flags.words import bool_of, looks_secret, mode_of, split_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +39,6 @@ class ReadBack:
     why: str
 
 
-def run_command(command: Sequence[str]) -> int:
-    """Run a configured command without a shell, its output on ours; 124 when it took longer than five minutes."""
-    try:
-        return subprocess.run(list(command), check=False, timeout=RESTART_WAIT_S).returncode  # noqa: S603 - from config
-    except subprocess.TimeoutExpired:
-        return 124
-    except OSError:
-        return 127
-
-
 @dataclass(frozen=True, slots=True)
 class FlagPorts:
     """Everything outside that applying touches.
@@ -59,7 +46,7 @@ class FlagPorts:
     Args:
         readback: Probes of the running backend; those with ``values`` show flags, the others only health.
         gone: For each rail, an address on the checkout path that must no longer be served once it is closed.
-        run_restart: Runs the configured command and gives its exit code.
+        run_restart: Runs the configured command.
     """
 
     place: FlagPlace
@@ -68,7 +55,7 @@ class FlagPorts:
     setup: FlagSetup
     readback: tuple[Probe, ...] = ()
     gone: Mapping[str, Probe] = field(default_factory=dict)
-    run_restart: Restart = run_command
+    run_restart: Restart = run_restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +83,7 @@ class FlagRun:
     Args:
         outcome: ``changed``; ``settled`` when an earlier, interrupted run had changed the file; ``already`` when there
             was nothing to do.
-        restart_code: Exit code of the restart command; None when it was not run.
+        restart: How the restart command went; None when it was not run.
         backing: Who stands behind the plan: whose sign-offs its gates rest on, and who applied it.
     """
 
@@ -104,8 +91,13 @@ class FlagRun:
     plan: str
     outcome: Literal["changed", "settled", "already"]
     readback: tuple[ReadBack, ...] = ()
-    restart_code: int | None = None
+    restart: Restarted | None = None
     backing: tuple[str, ...] = ()
+
+    @property
+    def restart_code(self) -> int | None:
+        """Exit code of the restart command; None when it was not run."""
+        return None if self.restart is None else self.restart.code
 
     @property
     def unconfirmed(self) -> tuple[ReadBack, ...]:
@@ -123,6 +115,7 @@ def apply_flag_plan(
 
     Raises:
         FlagPlanError: Another digest than the plan's, or a plan that is too old.
+        NoRestartError, RestartMissingError: A restart is asked for and could not be run.
         GatesFailedError, OverrideError: Gates did not pass, and no right override was typed.
         FlagFileMovedError, FlagFileError and the ambiguities of ``recon.rails.flags.dotenv``: Nothing was changed.
         RailDownError: A rail that payments would go to is not well now.
@@ -130,6 +123,8 @@ def apply_flag_plan(
     """
     if consent.digest.strip().lower() != plan.digest:
         raise FlagPlanError(path="plan", why=f"its digest is {plan.digest} and not the one given")
+    if consent.restart:
+        check_restart(ports.setup.restart)
     with ports.journal.held():
         entries = ports.journal.read()
         open_run = unsettled_run(entries, plan.digest)
@@ -144,10 +139,10 @@ def apply_flag_plan(
             _write(plan, ports, consent=consent, record=record, seen=seen, on_step=on_step)
         elif open_run:
             record.add("outcome", {"outcome": "changed", "settled": True}, state=_CHANGED)
-        code = _restart(ports, consent, record) if consent.restart else None
+        restarted = _restart(ports, consent, record) if consent.restart else None
         checks = read_back(plan, ports)
         record.add("readback", {"checks": [asdict(item) for item in checks]}, state=_CHANGED)
-    return FlagRun(record.run, plan.digest, outcome, checks, code, _backing(plan, consent))
+    return FlagRun(record.run, plan.digest, outcome, checks, restarted, _backing(plan, consent))
 
 
 def _backing(plan: FlagPlan, consent: Consent) -> tuple[str, ...]:
@@ -195,7 +190,8 @@ def _write(
         raise FlagFileMovedError(path=plan.place, planned=plan.before_digest, found=seen.digest)
     rails = dict.fromkeys((*(answer.name for answer in plan.asked), *plan.opened))
     ask_rails(rails, setup=ports.setup, prober=ports.prober)
-    data = apply_edits(read_dotenv(seen.data, path=plan.place), [change.edit for change in plan.changes])
+    dotenv = read_dotenv(seen.data, path=plan.place, reader=ports.setup.reader)
+    data = apply_edits(dotenv, [change.edit for change in plan.changes])
     if sha256_of(data) != plan.after_digest:
         raise FlagPlanError(path="plan", why="its changes do not give the file that it names")
     record.add("intent", _intent(plan, consent), state=_UNCHANGED)
@@ -229,12 +225,29 @@ def _intent(plan: FlagPlan, consent: Consent) -> dict[str, Any]:
     }
 
 
-def _restart(ports: FlagPorts, consent: Consent, record: _Record) -> int | None:
-    if not ports.setup.restart:
-        return None
-    code = ports.run_restart(ports.setup.restart)
-    record.add("restart", {"exit_code": code, "by": consent.by[:200]}, state=_CHANGED)
-    return code
+def _restart(ports: FlagPorts, consent: Consent, record: _Record) -> Restarted:
+    went = ports.run_restart(ports.setup.restart, _secrets(ports))
+    body = {
+        "command": list(ports.setup.restart),
+        "exit_code": went.code,
+        "took_ms": went.took_ms,
+        "output": list(went.output),
+        "by": consent.by[:200],
+    }
+    record.add("restart", body, state=_CHANGED)
+    return went
+
+
+def _secrets(ports: FlagPorts) -> tuple[str, ...]:
+    """Every secret of the flag file, so that none of them is kept of what a command prints."""
+    dotenv = read_dotenv(ports.place.read().data, path=ports.place.name, reader=ports.setup.reader)
+    found = {
+        value
+        for view in dotenv.heard
+        for name, value in view.values.items()
+        if value and looks_secret(name) and len(value) >= SECRET_LENGTH_MIN
+    }
+    return tuple(sorted(found))
 
 
 def run_name(plan: FlagPlan, now: datetime) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recon.rails.flags.compose_model import environment_of, read_services
 from recon.rails.flags.dotenv import check_value
 from recon.rails.flags.errors import ManifestError
+from recon.rails.flags.patches import file_text, patched_text
+from recon.rails.flags.readings import Files, FlagReading, FlagSaid
 from recon.rails.flags.words import FlagWords
 from recon.rails.flags.yamltext import (
     Replacement,
     YamlFile,
-    child,
-    keys,
-    mapping,
+    member,
+    merged_items,
     parse_yaml_text,
-    read_yaml_text,
     replace_stretches,
     scalar,
     spell_scalar,
@@ -28,50 +28,149 @@ if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node, SequenceNode
 
 
-@dataclass(frozen=True, slots=True)
-class ComposeFlags:
-    """The environment of one service.
+def read_compose(
+    path: Path,
+    *,
+    words: FlagWords,
+    service: str | None = None,
+    overrides: Iterable[Path] = (),
+    files: Files | None = None,
+) -> FlagReading:
+    """Read the flags of a service; without a name, of the only service that sets any, or of several that agree.
 
     Args:
-        values: As written; None for a name without a value, which Compose takes from the shell.
-        notes: What else feeds the service's environment, or limits what a patch does.
-    """
-
-    path: str
-    service: str
-    values: Mapping[str, str | None]
-    notes: tuple[str, ...]
-
-
-def read_compose(path: Path, *, words: FlagWords, service: str | None = None) -> ComposeFlags:
-    """Read the flags of a service; without a name, of the only service that sets any.
+        overrides: Further Compose files, each laid over those before it.
 
     Raises:
         ManifestError: The file is no Compose file, or which service is meant is not clear.
+        FlagFileError: A file cannot be read.
     """
-    file = read_yaml_text(path)
-    name = _service_name(file, words, service)
-    body = child(child(file.roots[0], "services"), name)
-    environment = child(body, "environment")
-    notes = []
-    if child(body, "env_file") is not None:
+    files = files or Files()
+    paths = [path, *overrides] if overrides else [path, *_own_override(path, files)]
+    services = read_services(paths, files)
+    flags = words.known_flags()
+    found = {name: environment_of(each, files) for name, each in services.items()}
+    name, notes = _holder(path, found, flags, service)
+    if name is None:
+        unread = tuple(dict.fromkeys(sentence for _, missing in found.values() for sentence in missing))
+        return FlagReading({}, looked=_looked(files), unread=unread, notes=_shell_notes(paths[0], files))
+    said, unread = found[name]
+    notes += [f"Service {name} starts only with profile {' or '.join(services[name].profiles)}."] * bool(
+        services[name].profiles
+    )
+    notes += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in unread]
+    through = sorted({each.file for flag, each in said.items() if flag in flags and each.file != str(path)})
+    if services[name].env_files:
         notes.append(f"Service {name} also reads an env_file; what stands under environment wins over it.")
-    values: dict[str, str | None] = dict(_merged(environment))
-    if values:
-        notes.append(f"Some values of service {name} come through a merge; a patch writes its own beside it.")
-    values |= {key: value for key, value, _ in _entries(file, environment)}
-    return ComposeFlags(str(path), name, values, tuple(notes))
+    notes += [f"Some flags of service {name} stand in {', '.join(through)}."] * bool(through)
+    notes += _shell_notes(paths[0], files)
+    return FlagReading(said, f"service {name}", _looked(files), unread, tuple(notes))
 
 
-def patch_compose(path: Path, wanted: Mapping[str, str], *, words: FlagWords, service: str | None = None) -> str:
-    """The patch that gives the service these flags; the file itself is never written. Empty when it says so already.
+def _own_override(path: Path, files: Files) -> list[Path]:
+    """The override file that Compose reads by itself beside a file with one of its usual names."""
+    if path.name not in ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"):
+        return []
+    names = (f"{path.stem}.override.yaml", f"{path.stem}.override.yml")
+    return [path.with_name(name) for name in names if files.is_there(path.with_name(name))][:1]
+
+
+def _looked(files: Files) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(files.looked))
+
+
+def _shell_notes(path: Path, files: Files) -> tuple[str, ...]:
+    """What wins over everything read here and cannot be looked at."""
+    if "$" not in files.yaml(path).text:
+        return ()
+    return ("The shell that runs docker compose wins over the .env beside it; what it sets is not looked at.",)
+
+
+def _holder(
+    path: Path,
+    found: Mapping[str, tuple[dict[str, FlagSaid], tuple[str, ...]]],
+    flags: Iterable[str],
+    service: str | None,
+) -> tuple[str | None, list[str]]:
+    """The service whose flags are meant; None where none sets a flag."""
+    if service is not None:
+        if service not in found:
+            raise ManifestError(
+                path=str(path), why=f"it has no service {service!r}", remedy=f"It has {', '.join(found)[:200]}."
+            )
+        return service, []
+    wanted = set(flags)
+    setting = {name: {f: said[f].value for f in sorted(wanted & set(said))} for name, (said, _) in found.items()}
+    names = [name for name, values in setting.items() if values]
+    if not names:
+        return None, []
+    if any(setting[name] != setting[names[0]] for name in names):
+        raise ManifestError(
+            path=str(path),
+            why=f"services {', '.join(names)} set flags and differ",
+            remedy="Name the service in [flags] service.",
+        )
+    return names[0], [f"Services {', '.join(names)} set the flags alike; the first is shown."] * (len(names) > 1)
+
+
+def patch_compose(
+    path: Path,
+    wanted: Mapping[str, str],
+    *,
+    words: FlagWords,
+    service: str | None = None,
+    overrides: Iterable[Path] = (),
+) -> str:
+    """The patch that gives the service these flags; no file is ever written. Empty when all is so already.
+
+    A flag is changed in the file where it stands: an ``env_file``, a merged or extended service, an override. One that
+    is set nowhere goes where the others stand.
 
     Raises:
         ManifestError: A value is shared through an anchor, interpolated, set twice, or cannot be changed in its place.
     """
-    file = read_yaml_text(path)
-    name = _service_name(file, words, service)
-    environment = child(child(child(file.roots[0], "services"), name), "environment")
+    files, overrides = Files(), tuple(overrides)
+    reading = read_compose(path, words=words, service=service, overrides=overrides, files=files)
+    name = reading.holder.removeprefix("service ") or _service_name(files.yaml(path), service)
+    mine, elsewhere = _split(path, name, wanted, reading, files)
+    texts = {path: _own_patched(path, name, mine, files)} if mine else {}
+    for place, flags in elsewhere.items():
+        texts[place] = patched_text(place, flags, reading=reading, files=files)
+    _check_reading(path, name, wanted, texts, words=words, overrides=overrides)
+    root = path.parent
+    return "".join(
+        unified_patch(file_text(files, place), text, path=place.relative_to(root).as_posix())
+        if place.is_relative_to(root)
+        else unified_patch(file_text(files, place), text, path=place.as_posix())
+        for place, text in texts.items()
+    )
+
+
+def _split(
+    path: Path, name: str, wanted: Mapping[str, str], reading: FlagReading, files: Files
+) -> tuple[dict[str, str], dict[Path, dict[str, str]]]:
+    """Which flags are changed in the service's own environment of the first file, and which in what other file."""
+    body = member(member(files.yaml(path).roots[0], "services"), name)
+    own = {key for key, _, _ in _entries(files.yaml(path), member(body, "environment"))}
+    others = [each for flag, each in reading.said.items() if flag in wanted and each.file != str(path)]
+    mine: dict[str, str] = {}
+    elsewhere: dict[Path, dict[str, str]] = {}
+    for flag, value in wanted.items():
+        check_value(flag, value)
+        held = reading.said.get(flag)
+        if held is not None and held.file != str(path):
+            elsewhere.setdefault(Path(held.file), {})[flag] = value
+        elif held is None and not own and others:
+            elsewhere.setdefault(Path(others[0].file), {})[flag] = value
+        else:
+            mine[flag] = value
+    return mine, elsewhere
+
+
+def _own_patched(path: Path, name: str, wanted: Mapping[str, str], files: Files) -> str:
+    """The text of the first file with the service's own environment changed."""
+    file = files.yaml(path)
+    environment = member(member(member(file.roots[0], "services"), name), "environment")
     if environment is None:
         raise _refusal(file, f"service {name} has no environment of its own", "Add one by hand.")
     if id(environment) in file.shared:
@@ -81,7 +180,6 @@ def patch_compose(path: Path, wanted: Mapping[str, str], *, words: FlagWords, se
     found = _entries(file, environment)
     parts = []
     for flag, value in wanted.items():
-        check_value(flag, value)
         mine = [(old, node) for key, old, node in found if key == flag]
         if len(mine) > 1:
             raise _refusal(file, f"service {name} sets {flag} {len(mine)} times", "Leave one of them.")
@@ -90,27 +188,33 @@ def patch_compose(path: Path, wanted: Mapping[str, str], *, words: FlagWords, se
         parts.append(_changed(file, flag, value, mine[0]) if mine else _added(file, environment, flag, value))
     after = replace_stretches(file.text, parts)
     _check(file, after, name, wanted)
-    return unified_patch(file.text, after, path=path.name)
+    return after
 
 
-def _service_name(file: YamlFile, words: FlagWords, service: str | None) -> str:
-    services = child(file.roots[0], "services") if len(file.roots) == 1 else None
-    if mapping(services) is None:
-        raise _refusal(file, "it is no Compose file with services", "Name the Compose file of the backend.")
+def _check_reading(
+    path: Path,
+    name: str,
+    wanted: Mapping[str, str],
+    texts: Mapping[Path, str],
+    *,
+    words: FlagWords,
+    overrides: tuple[Path, ...],
+) -> None:
+    """Read everything again as it would be: the service has the wanted flags, and everything else is as it was."""
+    before, after = (
+        read_compose(path, words=words, service=name, overrides=overrides, files=Files(over)).values
+        for over in (None, texts)
+    )
+    if {**before, **wanted} != after:
+        raise ManifestError(
+            path=str(path), why="the change cannot be written without changing something else", remedy="Do it by hand."
+        )
+
+
+def _service_name(file: YamlFile, service: str | None) -> str:
     if service is not None:
-        if service not in keys(services):
-            raise _refusal(file, f"it has no service {service!r}", f"It has {', '.join(keys(services))[:200]}.")
         return service
-    flags = set(words.known_flags())
-    candidates = [
-        name
-        for name in dict.fromkeys(keys(services))
-        if flags & {key for key, _, _ in _entries(file, child(child(services, name), "environment"))}
-    ]
-    if len(candidates) != 1:
-        which = f"services {', '.join(candidates)} set flags" if candidates else "no service sets a flag"
-        raise _refusal(file, which, "Name the service in [flags] service.")
-    return candidates[0]
+    raise _refusal(file, "no service sets a flag", "Name the service in [flags] service.")
 
 
 def _entries(file: YamlFile, environment: Node | None) -> list[tuple[str, str | None, Node]]:
@@ -130,18 +234,6 @@ def _entries(file: YamlFile, environment: Node | None) -> list[tuple[str, str | 
     elif environment is not None:
         raise _refusal(file, "an environment is neither a mapping nor a list", "Correct it first.")
     return found
-
-
-def _merged(environment: Node | None) -> dict[str, str | None]:
-    """Values that reach a mapping through ``<<``; the mapping's own win, and the first of several merged ones."""
-    values: dict[str, str | None] = {}
-    source = child(environment, "<<")
-    for node in [source] if mapping(source) is not None else list(getattr(source, "value", None) or ()):
-        if (merged := mapping(node)) is not None:
-            for key, value in merged.value:
-                if (held := scalar(value)) is not None:
-                    values.setdefault(str(key.value), str(held.value))
-    return values
 
 
 def _changed(file: YamlFile, flag: str, value: str, held: tuple[str | None, Node]) -> Replacement:
@@ -189,17 +281,19 @@ def _added(file: YamlFile, environment: Node, flag: str, value: str) -> Replacem
 
 
 def _check(file: YamlFile, after: str, service: str, wanted: Mapping[str, str]) -> None:
-    """Read the result and make sure that exactly the wanted values differ, in this service and nowhere else."""
+    """Read the result: the wanted values differ in this service, and only in others that share its environment."""
     again = parse_yaml_text(after, path=file.path)
-    for name in dict.fromkeys(keys(child(file.roots[0], "services"))):
+    for name in merged_items(member(file.roots[0], "services")):
         was, now = (
             {
                 key: value
-                for key, value, _ in _entries(each, child(child(child(each.roots[0], "services"), name), "environment"))
+                for key, value, _ in _entries(
+                    each, member(member(member(each.roots[0], "services"), name), "environment")
+                )
             }
             for each in (file, again)
         )
-        if (was | dict(wanted) if name == service else was) != now:
+        if now not in (was, was | dict(wanted)) or (name == service and now != was | dict(wanted)):
             raise _refusal(file, "the change cannot be written without changing something else", "Do it by hand.")
 
 

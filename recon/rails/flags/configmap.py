@@ -1,9 +1,8 @@
-"""Flags in a Kubernetes ConfigMap manifest: read, and changed only as a patch to apply by hand."""
+"""The flags of a Kubernetes ConfigMap changed, only ever as a patch to apply by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,28 +25,6 @@ from recon.rails.flags.yamltext import (
 
 if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigMapFlags:
-    """The data of one ConfigMap."""
-
-    path: str
-    name: str
-    values: Mapping[str, str | None]
-    notes: tuple[str, ...]
-
-
-def read_configmap(path: Path, *, words: FlagWords, name: str | None = None) -> ConfigMapFlags:
-    """Read the flags of a ConfigMap; without a name, of the only one in the file that sets any.
-
-    Raises:
-        ManifestError: The file has no such ConfigMap, or which one is meant is not clear.
-    """
-    file = read_yaml_text(path)
-    root = _find(file, words, name)
-    notes = ("Pods read a ConfigMap's variables when they start: restart the rollout after the patch.",)
-    return ConfigMapFlags(str(path), _name_of(root), _values(root), notes)
 
 
 def patch_configmap(path: Path, wanted: Mapping[str, str], *, words: FlagWords, name: str | None = None) -> str:

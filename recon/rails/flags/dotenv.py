@@ -1,24 +1,26 @@
-"""Dotenv text: what it says, and an edit that changes exactly the flags asked for and no other byte.
+"""Dotenv text: what it says to the programs that read it, and an edit that changes exactly the flags asked for.
 
-Statements are found by python-dotenv's own parser, so that no second opinion of ours decides where a value ends; this
-module only adds where the value stands. A flag is edited only where all common readers (python-dotenv, Node, Compose, a
-shell) must agree on it: one plain ``NAME=value`` line, no interpolation, no multi-line quote, nothing hidden in another
-value. Everything else in the file may be as odd as it likes and is kept byte for byte.
+Where values end is decided by the readers themselves (``recon.rails.flags.dotenv_readers``), never by an opinion
+of ours. Without a reader named, a flag is believed, and edited, only where all of them agree on it; a reader that
+refuses the whole text is no reader of the backend's and has no say. With one named, that one decides. Every edit is
+proven by reading the result: the flags have their new values and nothing else has changed, for each reader.
+Everything else in the file may be as odd as it likes and is kept byte for byte.
 
->>> text = read_dotenv(b"A=1\\nREQUEST_NETWORK_ENABLED='true' # since May\\n")
+>>> text = read_dotenv(b"A=1\nREQUEST_NETWORK_ENABLED='true' # since May\n")
 >>> edits = edits_for(text, {"REQUEST_NETWORK_ENABLED": "false"})
 >>> apply_edits(text, edits)
-b"A=1\\nREQUEST_NETWORK_ENABLED='false' # since May\\n"
+b"A=1\nREQUEST_NETWORK_ENABLED='false' # since May\n"
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
+from recon.rails.flags.dotenv_readers import BOM, Binding, DotenvView, python_statements, views_of
 from recon.rails.flags.errors import (
     AmbiguousFlagError,
     FlagFileError,
@@ -30,62 +32,85 @@ from recon.rails.flags.errors import (
 
 SIZE_MAX_BYTES: Final = 1_000_000
 VALUE_MAX: Final = 500
-_BOM: Final = "\ufeff"
-_HEAD: Final = re.compile(r"\s*(?:export[^\S\r\n]+)?('[^']+'|[^=\#\s]+)[^\S\r\n]*(?:=([^\S\r\n]*))?")
-_QUOTED: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _OPENED: Final = re.compile(r"\s*(?:export[^\S\r\n]+)?[^=\#\s]+[^\S\r\n]*=[^\S\r\n]*(['\"`])")
+_QUOTED: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.,:/@+-]*\Z")
 _NEWLINE: Final = re.compile(r"\r\n|\n|\r")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\Z")
+_QUOTES: Final = ("'", '"', "`")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One piece of the text between two of python-dotenv's statement borders; comments and blank ends are pieces too.
-
-    Args:
-        key: None for a comment, a blank end or a piece that cannot be read.
-        value: As python-dotenv reads it, before interpolation; None when there is no ``=``.
-        line: Where the piece begins, counted from 1.
-        begin: Offset of the piece in :attr:`Dotenv.text`.
-        token: Offsets of the value as written, quotes included; None when there is no value to replace.
-        is_broken: The piece cannot be read as a statement.
-    """
-
-    key: str | None
-    value: str | None
-    line: int
-    begin: int
-    source: str
-    token: tuple[int, int] | None
-    is_broken: bool
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dotenv:
-    """A dotenv file's text in pieces that join to exactly the text.
+    """A dotenv file's text and what the meant readers make of it.
 
     Args:
         path: Name for messages.
         text: The text after the byte order mark; bytes that are no UTF-8 are kept as surrogates.
         newline: The line end that a new line gets: that of the last line.
+        reader: The reader that decides, or ``every``.
+        views: What each reader that was asked makes of it.
     """
 
     path: str
     text: str
     has_bom: bool
     newline: str
-    statements: tuple[Statement, ...]
+    reader: str
+    views: Mapping[str, DotenvView]
 
     @property
     def data(self) -> bytes:
         """The file's bytes."""
-        return ((_BOM if self.has_bom else "") + self.text).encode("utf-8", "surrogateescape")
+        return ((BOM if self.has_bom else "") + self.text).encode("utf-8", "surrogateescape")
+
+    @cached_property
+    def heard(self) -> tuple[DotenvView, ...]:
+        """The readers that have a say: those that do not refuse the text."""
+        return tuple(view for view in self.views.values() if not view.problem)
 
     @property
+    def problem(self) -> str:
+        """Why no meant reader reads the text; empty when one does."""
+        return "" if self.heard else "; ".join(f"{name} refuses it: {v.problem}" for name, v in self.views.items())
+
+    @cached_property
     def values(self) -> dict[str, str | None]:
-        """Values as written, before interpolation, the last of a repeated key winning."""
-        return {s.key: s.value for s in self.statements if s.key is not None}
+        """Every value that all readers agree on; None for a name without one, or that they differ about."""
+        found = {}
+        for key in dict.fromkeys(key for view in self.heard for key in view.values):
+            said = {view.values.get(key) for view in self.heard if key not in view.doubts}
+            is_agreed = len(said) == 1 and all(key in view.values and key not in view.doubts for view in self.heard)
+            found[key] = said.pop() if is_agreed else None
+        return found
+
+    def said(self, key: str) -> dict[str, str | None]:
+        """What each reader that has a say reads; None where it finds no value."""
+        return {view.reader: view.values.get(key) for view in self.heard}
+
+    def doubt(self, key: str) -> str:
+        """Why the value of a name cannot be told; empty where it can, also where the name is not set at all.
+
+        The sentence quotes the values, so the name must be a flag's and never a secret's.
+        """
+        if len(set(self.said(key).values())) == 1:
+            found = [view.doubts[key] for view in self.heard if key in view.doubts]
+            alone = any(each.value is None for view in self.heard for each in view.of(key)[-1:])
+            return found[0] if found else "it stands there without a value" if alone else ""
+        return f"{_by_reader(self, key)}; name the one your backend uses in [flags] reader"
+
+
+def _by_reader(dotenv: Dotenv, key: str) -> str:
+    """What the readers that differ make of a name, the same answers together."""
+    answers: dict[str | None, list[str]] = {}
+    for view in dotenv.heard:
+        answers.setdefault(view.values.get(key), []).append(view.reader)
+    return ", ".join(
+        f"{' and '.join(readers)} {'has' if len(readers) == 1 else 'have'} no value"
+        if value is None
+        else f"{' and '.join(readers)} read{'s' if len(readers) == 1 else ''} {value[:60]!r}"
+        for value, readers in sorted(answers.items(), key=lambda pair: pair[0] is None)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +134,11 @@ class Edit:
         return Edit(self.flag, self.after, self.before, self.lead, self.newline)
 
 
-def read_dotenv(data: bytes, *, path: str = ".env") -> Dotenv:
+def read_dotenv(data: bytes, *, path: str = ".env", reader: str = "every") -> Dotenv:
     """Read the bytes of a dotenv file.
+
+    Args:
+        reader: Whose reading counts; see :data:`recon.rails.flags.dotenv_readers.DotenvReader`.
 
     Raises:
         FlagFileError: It is too large, or holds NUL bytes as no text file does.
@@ -124,35 +152,10 @@ def read_dotenv(data: bytes, *, path: str = ".env") -> Dotenv:
             path=path, why="it holds NUL bytes, so it is no UTF-8 text file", remedy="Save it as UTF-8 text."
         )
     text = data.decode("utf-8", "surrogateescape")
-    has_bom = text.startswith(_BOM)
-    text = text.removeprefix(_BOM)
+    has_bom = text.startswith(BOM)
+    text = text.removeprefix(BOM)
     ends = _NEWLINE.findall(text)
-    return Dotenv(path, text, has_bom, ends[-1] if ends else "\n", tuple(_statements(text)))
-
-
-def _statements(text: str) -> Iterable[Statement]:
-    from dotenv.parser import parse_stream
-
-    # python-dotenv drops one mark at the very start; a text that still begins with one gets another, so that offsets
-    # stay those of the text.
-    begin = 0
-    given = _BOM + text if text.startswith(_BOM) else text
-    for binding in parse_stream(io.StringIO(given, newline="")):
-        source = binding.original.string
-        token = None if binding.error or binding.key is None else _token(source, begin, binding.value)
-        yield Statement(binding.key, binding.value, binding.original.line, begin, source, token, binding.error)
-        begin += len(source)
-
-
-def _token(source: str, begin: int, value: str | None) -> tuple[int, int] | None:
-    head = _HEAD.match(source)
-    if head is None or value is None:
-        return None
-    if quoted := _QUOTED.match(source, head.end()):
-        return begin + quoted.start(), begin + quoted.end()
-    # An empty value is written right after the equal sign: what stands behind it is blank space or a comment.
-    start = head.end() if value else head.end() - len(head[2] or "")
-    return begin + start, begin + start + len(value)
+    return Dotenv(path, text, has_bom, ends[-1] if ends else "\n", reader, views_of(text, reader))
 
 
 def check_name(flag: str) -> None:
@@ -200,18 +203,18 @@ def edits_for(dotenv: Dotenv, wanted: Mapping[str, str]) -> tuple[Edit, ...]:
     """
     edits: list[Edit] = []
     for flag, value in wanted.items():
-        statement = statement_of(dotenv, flag)
-        if statement is not None and statement.value == value:
+        held = statement_of(dotenv, flag)
+        if held is not None and dotenv.values.get(flag) == value:
             continue
         check_value(flag, value)
-        if statement is None:
+        if held is None:
             ends = not dotenv.text or dotenv.text.endswith(("\n", "\r"))
             lead = "" if ends or edits_add(edits) else dotenv.newline
             edits.append(Edit(flag, None, value, lead, dotenv.newline))
         else:
-            assert statement.token is not None, "a flag that can be changed has a place for its value"
-            before = dotenv.text[slice(*statement.token)]
-            quote = before[:1] if before[:1] in ("'", '"') else ""
+            assert held.token is not None, "a flag that can be changed has a place for its value"
+            before = dotenv.text[slice(*held.token)]
+            quote = before[:1] if before[:1] in _QUOTES and dotenv.reader != "docker" else ""
             edits.append(Edit(flag, before, f"{quote}{value}{quote}", "", dotenv.newline))
     return tuple(edits)
 
@@ -223,86 +226,86 @@ def edits_add(edits: Iterable[Edit]) -> bool:
 
 def repeated_keys(dotenv: Dotenv, keys: Iterable[str]) -> tuple[str, ...]:
     """One sentence for each of the keys that the text sets more than once."""
-    places: dict[str, list[int]] = {}
-    for statement in dotenv.statements:
-        if statement.key is not None:
-            places.setdefault(statement.key, []).append(statement.line + _blank_lines(statement))
+    found = {key: _lines_of(dotenv, key) for key in keys}
     return tuple(
         f"{key} is set {len(lines)} times, on lines {', '.join(map(str, lines))}; the last one is shown."
-        for key in keys
-        if len(lines := places.get(key, [])) > 1
+        for key, lines in found.items()
+        if len(lines) > 1
     )
 
 
-def statement_of(dotenv: Dotenv, flag: str) -> Statement | None:
-    """The one statement that sets the flag, or None when the file does not mention it.
+def _lines_of(dotenv: Dotenv, key: str) -> list[int]:
+    """The lines that set a name, for the reader that finds most of them."""
+    return max(([each.line for each in view.of(key)] for view in dotenv.heard), key=len, default=[])
+
+
+def statement_of(dotenv: Dotenv, flag: str) -> Binding | None:
+    """The one place that sets the flag, the same for every reader, or None when none of them finds it.
 
     Raises:
         AmbiguousFlagError, UnclosedQuoteError, FlagReferencedError: See the classes.
     """
     check_name(flag)
-    _refuse_unclosed(dotenv)
-    found = [s for s in dotenv.statements if s.key == flag]
-    lines = _lines_naming(dotenv.text, flag)
-    if len(found) > 1:
-        lines = [s.line + _blank_lines(s) for s in found]
-        raise _ambiguous(dotenv, flag, f"is set {len(found)} times, on lines {', '.join(map(str, lines))}")
-    if len(lines) > len(found):
+    if dotenv.problem:
+        raise FlagFileError(path=dotenv.path, why=dotenv.problem, remedy="Correct it first.")
+    if dotenv.reader == "every":
+        _refuse_unclosed(dotenv)
+    if len(lines := _lines_of(dotenv, flag)) > 1:
+        raise _ambiguous(dotenv, flag, f"is set {len(lines)} times, on lines {', '.join(map(str, lines))}")
+    _refuse_referenced(dotenv, flag)
+    places = [next(iter(view.of(flag)), None) for view in dotenv.heard]
+    held = next(filter(None, places), None)
+    if held is not None:
+        _refuse_unclear(dotenv, held, flag)
+    if len({each and (each.token, each.value) for each in places}) > 1:
+        raise _ambiguous(dotenv, flag, f"is read differently: {_by_reader(dotenv, flag)}")
+    named = _lines_naming(dotenv.text, flag) if dotenv.reader == "every" else []
+    if len(named) > (held is not None):
         raise _ambiguous(
-            dotenv, flag, f"also stands at the start of line {lines[-1]}, inside a quoted value or a broken line"
+            dotenv, flag, f"also stands at the start of line {named[-1]}, inside a quoted value or a broken line"
         )
-    for other in dotenv.statements:
-        if other.key not in (None, flag) and re.search(rf"\$\{{?{flag}(?![A-Za-z0-9_])", other.value or ""):
-            raise FlagReferencedError(path=dotenv.path, flag=flag, key=str(other.key)[:60])
-    if not found:
-        return None
-    _refuse_unclear(dotenv, found[0], flag)
-    return found[0]
+    return held
 
 
-def _refuse_unclear(dotenv: Dotenv, statement: Statement, flag: str) -> None:
-    head = _HEAD.match(statement.source)
-    if statement.token is None or head is None:
-        raise _ambiguous(dotenv, flag, f"stands on line {statement.line} without an equal sign")
-    written = dotenv.text[slice(*statement.token)]
-    if head[1].startswith("'"):
-        raise _ambiguous(dotenv, flag, f"has its name in quotes on line {statement.line}")
+def _refuse_referenced(dotenv: Dotenv, flag: str) -> None:
+    """Refuse a flag that another name takes its value from."""
+    pattern = re.compile(rf"\$\{{?{flag}(?![A-Za-z0-9_])")
+    for other in (each for view in dotenv.heard for each in view.bindings):
+        if other.key != flag and pattern.search(other.value or ""):
+            raise FlagReferencedError(path=dotenv.path, flag=flag, key=other.key[:60])
+
+
+def _refuse_unclear(dotenv: Dotenv, held: Binding, flag: str) -> None:
+    if held.token is None:
+        raise _ambiguous(dotenv, flag, f"stands on line {held.line} without an equal sign")
+    written = dotenv.text[slice(*held.token)]
+    if not written and dotenv.text[held.token[0] - 1] == ":":
+        raise _ambiguous(dotenv, flag, f"has nothing behind its colon on line {held.line}")
+    if "$" in written and dotenv.reader not in ("npm-dotenv", "docker"):
+        raise _ambiguous(dotenv, flag, f"has an interpolated value on line {held.line}")
+    if dotenv.reader != "every":
+        return
     if _NEWLINE.search(written):
-        raise _ambiguous(dotenv, flag, f"has a value over several lines from line {statement.line}")
-    if "$" in written:
-        raise _ambiguous(dotenv, flag, f"has an interpolated value on line {statement.line}")
-    if _needs_reading(written):
-        raise _ambiguous(dotenv, flag, f"has an escape, a quote or a # inside its value on line {statement.line}")
-    if dotenv.has_bom and _is_first(dotenv, statement) and not statement.source[: head.start(1)].strip():
+        raise _ambiguous(dotenv, flag, f"has a value over several lines from line {held.line}")
+    first = dotenv.text.lstrip()
+    if dotenv.has_bom and first.startswith((flag, "export")) and dotenv.text[: held.token[0]].strip() in first[:200]:
         raise _ambiguous(dotenv, flag, "comes right after a byte order mark")
 
 
-def _needs_reading(written: str) -> bool:
-    """Whether readers may differ over a value: an escape, a backtick, or a quote or ``#`` in a bare value."""
-    is_quoted = written[:1] in ("'", '"')
-    return "\\" in written or "`" in written or (not is_quoted and re.search(r"[#'\"]", written) is not None)
-
-
-def _is_first(dotenv: Dotenv, statement: Statement) -> bool:
-    return all(earlier.key is None for earlier in dotenv.statements if earlier.begin < statement.begin)
-
-
 def _refuse_unclosed(dotenv: Dotenv) -> None:
-    for statement in dotenv.statements:
-        opened = _OPENED.match(statement.source)
-        if opened is None:
+    """Refuse a quote that is never closed: what a shell and some readers make of all that follows is anyone's guess."""
+    closed_at = -1
+    for piece in python_statements(dotenv.text):
+        opened = _OPENED.match(piece.source)
+        if opened is None or piece.begin < closed_at:
             continue
-        rest = statement.source[opened.end() :]
+        line = piece.line + len(_NEWLINE.findall(piece.source[: len(piece.source) - len(piece.source.lstrip())]))
         if opened[1] == "`":
-            if "`" not in _NEWLINE.split(rest)[0]:
-                raise UnclosedQuoteError(path=dotenv.path, line=statement.line + _blank_lines(statement))
-        elif statement.is_broken and not _QUOTED.match(statement.source, opened.start(1)):
-            raise UnclosedQuoteError(path=dotenv.path, line=statement.line + _blank_lines(statement))
-
-
-def _blank_lines(statement: Statement) -> int:
-    lead = statement.source[: len(statement.source) - len(statement.source.lstrip())]
-    return len(_NEWLINE.findall(lead))
+            closed_at = dotenv.text.find("`", piece.begin + opened.end())
+            if closed_at < 0:
+                raise UnclosedQuoteError(path=dotenv.path, line=line)
+        elif piece.is_broken and not _QUOTED.match(piece.source, opened.start(1)):
+            raise UnclosedQuoteError(path=dotenv.path, line=line)
 
 
 def _lines_naming(text: str, flag: str) -> list[int]:
@@ -325,28 +328,28 @@ def apply_edits(dotenv: Dotenv, edits: Iterable[Edit]) -> bytes:
     replaced: list[tuple[int, int, str]] = []
     added = ""
     for edit in edits:
-        statement = statement_of(dotenv, edit.flag)
-        written = _written(dotenv, statement)
+        held = statement_of(dotenv, edit.flag)
+        written = _written(dotenv, held)
         if written != edit.before:
             raise FlagMovedError(path=dotenv.path, flag=edit.flag, planned=edit.before, found=written)
         if edit.after is None:
-            assert statement is not None, "only a line that is there can be taken out"
-            replaced.append((*_added_line(dotenv, statement, edit), ""))
-        elif statement is None or statement.token is None:
+            assert held is not None, "only a line that is there can be taken out"
+            replaced.append((*_added_line(dotenv, held, edit), ""))
+        elif held is None or held.token is None:
             added += f"{edit.lead}{edit.flag}={edit.after}{edit.newline}"
         else:
-            replaced.append((*statement.token, edit.after))
+            replaced.append((*held.token, edit.after))
     if lead := next((edit.lead for edit in edits if edit.after is None and edit.lead), ""):
         replaced = _without_lead(dotenv.text, replaced, lead)
     text = _with_replaced(dotenv.text, replaced)
-    data = ((_BOM if dotenv.has_bom else "") + text + added).encode("utf-8", "surrogateescape")
-    _check_result(dotenv, read_dotenv(data, path=dotenv.path), edits)
+    data = ((BOM if dotenv.has_bom else "") + text + added).encode("utf-8", "surrogateescape")
+    _check_result(dotenv, read_dotenv(data, path=dotenv.path, reader=dotenv.reader), edits)
     return data
 
 
-def _written(dotenv: Dotenv, statement: Statement | None) -> str | None:
-    """The value of a statement as written, quotes included; None where there is none."""
-    return None if statement is None or statement.token is None else dotenv.text[slice(*statement.token)]
+def _written(dotenv: Dotenv, held: Binding | None) -> str | None:
+    """The value as written, quotes included; None where there is none."""
+    return None if held is None or held.token is None else dotenv.text[slice(*held.token)]
 
 
 def _with_replaced(text: str, replaced: Iterable[tuple[int, int, str]]) -> str:
@@ -355,12 +358,15 @@ def _with_replaced(text: str, replaced: Iterable[tuple[int, int, str]]) -> str:
     return text
 
 
-def _added_line(dotenv: Dotenv, statement: Statement, edit: Edit) -> tuple[int, int]:
-    start = statement.begin + len(statement.source) - len(statement.source.lstrip())
-    end = statement.begin + len(statement.source)
+def _added_line(dotenv: Dotenv, held: Binding, edit: Edit) -> tuple[int, int]:
+    """Where the line stands that an edit added, if it is still that line and no more."""
+    assert held.token is not None, "an added line has a value"
+    start, end = held.token[0] - len(edit.flag) - 1, held.token[1] + len(edit.newline)
     added = f"{edit.flag}={edit.before}{edit.newline}"
-    if dotenv.text[start:end] != added:
-        raise FlagMovedError(path=dotenv.path, flag=edit.flag, planned=added, found=dotenv.text[start:end])
+    begins = max(dotenv.text.rfind("\n", 0, start), dotenv.text.rfind("\r", 0, start)) + 1
+    if start != begins or dotenv.text[start:end] != added:
+        rest = _NEWLINE.split(dotenv.text[begins:])[0]
+        raise FlagMovedError(path=dotenv.path, flag=edit.flag, planned=added.strip(), found=rest[:200])
     return start, end
 
 
@@ -378,12 +384,14 @@ def _without_lead(text: str, replaced: list[tuple[int, int, str]], lead: str) ->
 
 
 def _check_result(before: Dotenv, after: Dotenv, edits: tuple[Edit, ...]) -> None:
+    """Read the result with every reader that had a say: only the edited flags may differ, and they as they should."""
     touched = {edit.flag for edit in edits}
-    kept = [[(s.key, s.value) for s in text.statements if s.key not in (None, *touched)] for text in (before, after)]
-    if kept[0] != kept[1]:
-        raise _ambiguous(before, ", ".join(sorted(touched)), "cannot be changed without changing another line")
+    for view in before.heard:
+        again = after.views[view.reader]
+        kept = [[(b.key, b.value) for b in each.bindings if b.key not in touched] for each in (view, again)]
+        if again.problem or kept[0] != kept[1]:
+            raise _ambiguous(before, ", ".join(sorted(touched)), "cannot be changed without changing another line")
     for edit in edits:
-        found = statement_of(after, edit.flag)
-        written = _written(after, found)
+        written = _written(after, statement_of(after, edit.flag))
         if written != edit.after:
             raise _ambiguous(before, edit.flag, f"would read {written!r} after the change instead of {edit.after!r}")

@@ -34,7 +34,8 @@ class AmbiguousFlagError(RefusedError):
     def __init__(self, *, path: str, flag: str, why: str) -> None:
         super().__init__(
             f"{path}: {flag} {why}, and programs that read such files do not agree on what that means; "
-            f"the file is as it was. Leave one plain line {flag}=value and run the command again."
+            f"the file is as it was. Leave one plain line {flag}=value, or name the program that your backend reads it "
+            "with in [flags] reader, and run the command again."
         )
 
 

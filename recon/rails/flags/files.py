@@ -12,7 +12,8 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -20,8 +21,10 @@ from typing import Final, Protocol
 from recon.files import remove_waiting, replace_file
 from recon.rails.flags.dotenv import SIZE_MAX_BYTES
 from recon.rails.flags.errors import FlagFileError, FlagFileMovedError
+from recon.rails.flags.sealed import SealedFileError, has_sops_seal
 
 LOCK_WAIT_S: Final = 5.0
+LOCK_STEP_S: Final = 0.05
 LINKS_MAX: Final = 20
 STEPS: Final = ("locked", "checked", "created", "written", "owned", "synced", "renamed", "settled")
 """The steps of a replacement in order; the new content counts from ``renamed`` on."""
@@ -129,7 +132,10 @@ def check_swappable(seen: FlagFile) -> None:
 
     Raises:
         FlagFileError: It is marked read-only, has several names, belongs to another user, or its folder is closed.
+        SealedFileError: SOPS has sealed it, so only SOPS can change it.
     """
+    if has_sops_seal(seen.data):
+        raise SealedFileError(path=str(seen.path), wanted={})
     try:
         facts = seen.target.stat()
     except OSError as error:
@@ -158,17 +164,14 @@ def swap_flag_file(seen: FlagFile, data: bytes, *, on_step: OnStep = no_file_ste
         FlagFileMovedError: The content or the place is not what was seen.
         FlagFileError: The file could not be replaced; it is as it was.
     """
-    from filelock import FileLock, Timeout
-
     check_swappable(seen)
-    lock = FileLock(seen.target.with_name(f".recon-lock-{seen.target.name}"), timeout=LOCK_WAIT_S, mode=0o600)
     try:
-        with lock:
+        with _held(seen.target.parent):
             on_step("locked")
             _check_unmoved(seen)
             on_step("checked")
             _replace(seen, data, on_step)
-    except Timeout as error:
+    except TimeoutError as error:
         raise _refusal(seen.path, "is being changed by another run of recon", "Wait until it has ended.") from error
     except OSError as error:
         remedy = "Check the disk and the rights of the folder."
@@ -176,6 +179,32 @@ def swap_flag_file(seen: FlagFile, data: bytes, *, on_step: OnStep = no_file_ste
             remedy = "It is a mount of its own (a container's bind mount): change it on the host."
         raise _refusal(seen.path, f"could not be replaced ({_words(error)})", remedy) from error
     on_step("settled")
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep every other run out of a folder by a lock on the folder itself, so that no file of ours stays in it.
+
+    Raises:
+        TimeoutError: Another run holds it.
+    """
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        waited = 0.0
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if waited >= LOCK_WAIT_S:
+                    raise TimeoutError from None
+                time.sleep(LOCK_STEP_S)
+                waited += LOCK_STEP_S
+        yield
+    finally:
+        os.close(handle)
 
 
 def _check_unmoved(seen: FlagFile) -> None:

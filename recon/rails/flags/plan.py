@@ -23,7 +23,8 @@ from recon.rails.flags.errors import FlagFileError, FlagPlanError, RailDownError
 from recon.rails.flags.files import FlagFile, check_swappable, sha256_of
 from recon.rails.flags.probes import Probe, ProbeAnswer, Prober
 from recon.rails.flags.recipes import Recipe, Roles, plan_values
-from recon.rails.flags.status import judge_flags, open_rails
+from recon.rails.flags.sealed import SealedFileError, has_sops_seal
+from recon.rails.flags.status import judge_flags, open_rails, why_unknown
 from recon.rails.flags.words import FlagWords
 
 FORMAT: Final = 1
@@ -122,6 +123,7 @@ class FlagSetup:
     Args:
         health: For each rail, how it is asked whether it is well.
         restart: The command that makes the backend read its flags; shown, and run only when asked for.
+        reader: Whose reading of a dotenv file counts; ``every`` believes what all of them agree on.
     """
 
     words: FlagWords = field(default_factory=FlagWords)
@@ -129,6 +131,7 @@ class FlagSetup:
     health: Mapping[str, Probe] = field(default_factory=dict)
     restart: tuple[str, ...] = ()
     age_max: timedelta = AGE_MAX
+    reader: str = "every"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +164,12 @@ def plan_recipe(
         FlagValueError, ModeInProviderListError: The recipe gives a flag a value that it cannot have.
         AmbiguousFlagError, UnclosedQuoteError, FlagReferencedError, FlagFileError: The file cannot be changed safely.
     """
-    check_swappable(seen)
-    dotenv = read_dotenv(seen.data, path=str(seen.path))
+    dotenv = read_dotenv(seen.data, path=str(seen.path), reader=setup.reader)
     values = dotenv.values
     wanted = plan_values(recipe, roles, values=values, words=setup.words)
+    if has_sops_seal(seen.data):
+        raise SealedFileError(path=str(seen.path), wanted=wanted)
+    check_swappable(seen)
     edits = edits_for(dotenv, wanted)
     data = apply_edits(dotenv, edits)
     plan = _plan_of(seen, data, edits, setup=setup, request=request)
@@ -198,7 +203,7 @@ def plan_flag_undo(
         FlagFileError and the others of :func:`plan_recipe`: The file cannot be changed safely.
     """
     check_swappable(seen)
-    dotenv = read_dotenv(seen.data, path=str(seen.path))
+    dotenv = read_dotenv(seen.data, path=str(seen.path), reader=setup.reader)
     reverse = tuple(edit.reverse() for edit in reversed(tuple(edits)))
     data = apply_edits(dotenv, reverse)
     if seen.digest == was["after_digest"] and sha256_of(data) != was["before_digest"]:
@@ -228,8 +233,8 @@ def plan_flag_undo(
 
 
 def _plan_of(seen: FlagFile, data: bytes, edits: tuple[Edit, ...], *, setup: FlagSetup, request: Request) -> FlagPlan:
-    before = read_dotenv(seen.data, path=str(seen.path)).values
-    after = read_dotenv(data, path=str(seen.path)).values
+    before = read_dotenv(seen.data, path=str(seen.path), reader=setup.reader).values
+    after = read_dotenv(data, path=str(seen.path), reader=setup.reader).values
     status = judge_flags(after, setup.words)
     changes = tuple(FlagChange(edit.flag, before.get(edit.flag), after.get(edit.flag), edit) for edit in edits)
     return FlagPlan(
@@ -254,8 +259,13 @@ def _plan_of(seen: FlagFile, data: bytes, edits: tuple[Edit, ...], *, setup: Fla
         blast=None if request.blast is None else dict(request.blast),
         gates=tuple(dict(gate) for gate in request.gates),
         restart=setup.restart,
-        notes=_file_notes(seen),
+        notes=(*_rail_notes(before, setup.words), *_file_notes(seen)),
     )
+
+
+def _rail_notes(values: Mapping[str, str | None], words: FlagWords) -> tuple[str, ...]:
+    why = why_unknown(values, words, doubts={})
+    return (f"Cannot tell which rails take new payments now: {why}.",) if why else ()
 
 
 def _file_notes(seen: FlagFile) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Named sets of flag changes, as data: what a runbook sets, in its order, with the acts around it.
 
 A recipe speaks of roles: ``{sick}`` is the rail that misbehaves, ``{safe}`` the one that payments go to. So each recipe
-works both ways round. What the two runbooks disagree on is settled here and nowhere else:
+works both ways round. None leaves a contradiction of its own: what still names the sick rail moves with it. What the
+two runbooks disagree on is settled here and nowhere else:
 
 - ``incident`` switches the sick rail off and the backend's reconciliation too, until the investigation ends.
 - ``migration`` changes the default and the mode instead, and keeps reconciliation on, in dry passes.
@@ -86,6 +87,7 @@ RECIPES: Final[dict[str, Recipe]] = {
             Setting("{safe}", "switch", "true"),
             Setting(ENABLED_PROVIDERS, "only", "{safe}"),
             Setting(ROLLBACK_PROVIDER, "provider", "{safe}"),
+            Setting(DEFAULT_PROVIDER, "unless", "{safe}"),
             Setting(RECONCILIATION_ENABLED, "bool", "false"),
         ),
         confirm=(PROVIDER_MODE,),
@@ -97,8 +99,11 @@ RECIPES: Final[dict[str, Recipe]] = {
         title="route by default to {safe} and let the rails only read",
         settings=(
             Setting(ENABLED_PROVIDERS, "only", "{safe}"),
+            Setting("{safe}", "switch", "true", if_set=True),
             Setting(DEFAULT_PROVIDER, "provider", "{safe}"),
+            Setting(ROLLBACK_PROVIDER, "unless", "{safe}"),
             Setting(PROVIDER_MODE, "mode", "read_only"),
+            Setting(PAYMENT_MODE, "mode", "read_only", if_set=True),
             Setting(RECONCILIATION_ENABLED, "bool", "true"),
         ),
         after=(
@@ -126,9 +131,12 @@ RECIPES: Final[dict[str, Recipe]] = {
         name="cutoff",
         title="no new intents on {sick}; its webhooks go on in read-only until the open windows are reconciled",
         settings=(
+            Setting("{safe}", "switch", "true", if_set=True),
             Setting(ENABLED_PROVIDERS, "without", "{sick}"),
             Setting(DEFAULT_PROVIDER, "unless", "{safe}"),
+            Setting(ROLLBACK_PROVIDER, "unless", "{safe}"),
             Setting(PROVIDER_MODE, "mode", "read_only"),
+            Setting(PAYMENT_MODE, "mode", "read_only", if_set=True),
         ),
         after=(
             _KEEP_WEBHOOKS,
@@ -162,6 +170,7 @@ ENABLE: Final = Recipe(
         Setting("{safe}", "switch", "true"),
         Setting(ENABLED_PROVIDERS, "with", "{safe}"),
         Setting(PROVIDER_MODE, "mode", "live", if_set=True),
+        Setting(PAYMENT_MODE, "mode", "live", if_set=True),
     ),
     before=("Start with a first cohort of 10 to 15 % of payments where the backend can do that.",),
     after=(
@@ -294,9 +303,14 @@ def _providers(
                 return current
             return _list_without(rail, now, words) or words.spell(roles.safe, values)
         case "with":
-            return current if rail in rails else ",".join((*now, new))
+            return _list_with(new, current, is_there=rail in rails)
         case _:
             return current if rails == [rail] else new
+
+
+def _list_with(word: str, current: str | None, *, is_there: bool) -> str | None:
+    """The list with one rail more; a list that is not there may mean every rail, and one alone would shut them out."""
+    return current if is_there or current is None else ",".join((*split_list(current), word))
 
 
 def _list_without(rail: str, named: Iterable[str], words: FlagWords) -> str:

@@ -1,12 +1,14 @@
 """What a set of flags means together: which rails take new payments, what each flag says, and what contradicts.
 
-Pure: it looks only at the values it is given.
+Pure: it looks only at the values it is given. What is not among them is not known: a rail takes no new payments only
+where something says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from recon.rails.flags.words import (
     DEFAULT_PROVIDER,
@@ -44,6 +46,7 @@ class FlagStatus:
         rails: Rails that take new payments now, in the order of the list.
         contradictions: Flags that cannot both be meant, or words that are not understood; one sentence each.
         alarms: What is dangerous whatever else is set; one sentence each.
+        unknown: What cannot be told, and why; one sentence each. Nothing here means that the rails are known.
     """
 
     flags: tuple[FlagView, ...]
@@ -51,6 +54,7 @@ class FlagStatus:
     means: str
     contradictions: tuple[str, ...]
     alarms: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
     @property
     def is_sound(self) -> bool:
@@ -58,26 +62,69 @@ class FlagStatus:
         return not self.contradictions and not self.alarms
 
 
-def judge_flags(values: Mapping[str, str | None], words: FlagWords) -> FlagStatus:
+def judge_flags(
+    values: Mapping[str, str | None], words: FlagWords, *, doubts: Mapping[str, str] | None = None
+) -> FlagStatus:
     """Say what the flags mean, one by one and together.
 
     Args:
         values: Values by name as the file gives them; others than flags are not looked at.
+        doubts: Why the value of a flag cannot be told, by name.
     """
-    views = tuple(_view(flag, values, words) for flag in words.known_flags() if not looks_secret(flag))
+    doubts = doubts or {}
+    views = tuple(_view(flag, values, words, doubts) for flag in words.known_flags() if not looks_secret(flag))
     rails = open_rails(values, words)
+    why = why_unknown(values, words, doubts=doubts)
+    doubted = [f"{flag} cannot be told: {doubt}." for flag, doubt in doubts.items() if flag in words.known_flags()]
     return FlagStatus(
         flags=views,
-        rails=rails,
-        means=_meaning(values, rails),
+        rails=() if why else rails,
+        means=_meaning(values, rails, why, doubts),
         contradictions=tuple(_contradictions(values, words, views)),
         alarms=tuple(_alarms(values)),
+        unknown=(*([f"Cannot tell which rails take new payments: {why}."] if why else []), *doubted),
     )
+
+
+def why_unknown(values: Mapping[str, str | None], words: FlagWords, *, doubts: Mapping[str, str]) -> str:
+    """Why nobody can tell which rails take new payments; empty where the flags say it.
+
+    A list that is missing or empty may mean every rail to a backend, and a word that nobody knows may be one.
+    """
+    if _reads_only(values):
+        return ""
+    doubted = [flag for flag in (ENABLED_PROVIDERS, PROVIDER_MODE, PAYMENT_MODE) if flag in doubts]
+    listed = split_list(values.get(ENABLED_PROVIDERS) or "")
+    rails = [rail for rail in map(words.rail, listed) if rail]
+    if doubted:
+        return f"{doubted[0]}: {doubts[doubted[0]]}"
+    if not listed:
+        return f"{ENABLED_PROVIDERS} is {_NO_LIST[values.get(ENABLED_PROVIDERS) is None]}"
+    if not rails:
+        return f"{ENABLED_PROVIDERS} names no rail that is known"
+    unclear = (_unclear_switch(words.rail_switches.get(rail), values, doubts) for rail in rails)
+    return next(filter(None, unclear), "")
+
+
+_NO_LIST: Final = {True: "not set here", False: "empty, which a backend may read as every rail"}
+
+
+def _unclear_switch(switch: str | None, values: Mapping[str, str | None], doubts: Mapping[str, str]) -> str:
+    """Why the switch of a rail does not tell whether it is on; empty where it does, or where there is none."""
+    if switch is not None and switch in doubts:
+        return f"{switch}: {doubts[switch]}"
+    said = values.get(switch or "")
+    return f"{switch} is neither on nor off" if said and bool_of(said) is None else ""
+
+
+def _reads_only(values: Mapping[str, str | None]) -> bool:
+    """Whether a mode is set in which no rail takes new payments."""
+    return "read_only" in (mode_of(values.get(PROVIDER_MODE)), mode_of(values.get(PAYMENT_MODE)))
 
 
 def open_rails(values: Mapping[str, str | None], words: FlagWords) -> tuple[str, ...]:
     """The rails that take new payments: listed, not switched off, and in no mode that only reads."""
-    if "read_only" in (mode_of(values.get(PROVIDER_MODE)), mode_of(values.get(PAYMENT_MODE))):
+    if _reads_only(values):
         return ()
     listed = [rail for word in split_list(values.get(ENABLED_PROVIDERS) or "") if (rail := words.rail(word))]
     return tuple(rail for rail in dict.fromkeys(listed) if not _is_off(rail, values, words))
@@ -88,11 +135,14 @@ def _is_off(rail: str, values: Mapping[str, str | None], words: FlagWords) -> bo
     return switch is not None and bool_of(values.get(switch)) is False
 
 
-def _view(flag: str, values: Mapping[str, str | None], words: FlagWords) -> FlagView:
+def _view(flag: str, values: Mapping[str, str | None], words: FlagWords, doubts: Mapping[str, str]) -> FlagView:
     about = FLAGS[flag][1] if flag in FLAGS else "a flag of this installation"
     value = values.get(flag)
+    if flag in doubts:
+        return FlagView(flag, None, f"cannot tell: {doubts[flag]} ({about})", True)
     if value is None or not value.strip():
-        return FlagView(flag, value, f"not set, the backend's own default applies ({about})", True)
+        how = "not set here" if value is None else "empty here"
+        return FlagView(flag, value, f"cannot tell: {how}, so the backend's own default applies ({about})", True)
     said = _said(flag, value, words)
     means = f"{about}: {said}" if said else f"{about}: nobody knows the word {value[:60]!r}"
     return FlagView(flag, value, means, said is not None)
@@ -113,16 +163,21 @@ def _said(flag: str, value: str, words: FlagWords) -> str | None:
             return "taken as it is"
 
 
-def _meaning(values: Mapping[str, str | None], rails: tuple[str, ...]) -> str:
+def _meaning(values: Mapping[str, str | None], rails: tuple[str, ...], why: str, doubts: Mapping[str, str]) -> str:
     mode = mode_of(values.get(PROVIDER_MODE))
     taken = f"New payments go to {' and '.join(rails)}" if rails else "No rail takes new payments"
+    if why:
+        taken = f"Cannot tell which rails take new payments: {why}"
+    said = "cannot be told" if PROVIDER_MODE in doubts else "is not set here"
     reconciles = bool_of(values.get(RECONCILIATION_ENABLED))
     by_itself = {
         True: "the backend reconciles by itself",
         False: "the backend does not reconcile by itself",
-        None: "whether the backend reconciles by itself is not set",
+        None: "whether the backend reconciles by itself is not set here",
     }[reconciles]
-    return f"{taken}; {MODE_TEXT[mode] if mode else 'the mode is not set'}; {by_itself}."
+    if RECONCILIATION_ENABLED in doubts:
+        by_itself = "whether the backend reconciles by itself cannot be told"
+    return f"{taken}; {MODE_TEXT[mode] if mode else f'the mode {said}'}; {by_itself}."
 
 
 def _contradictions(values: Mapping[str, str | None], words: FlagWords, views: tuple[FlagView, ...]) -> list[str]:
@@ -151,7 +206,8 @@ def _switches_against_list(
         state = bool_of(values.get(switch))
         if state is False and rail in listed:
             yield f"{ENABLED_PROVIDERS} lists {rail} and {switch} switches it off."
-        if state is True and listed and rail not in listed:
+        # In a mode that only reads, a rail may stay switched on for the webhooks of money that is on its way.
+        if state is True and listed and rail not in listed and not _reads_only(values):
             yield f"{switch} switches {rail} on and {ENABLED_PROVIDERS} does not list it."
 
 

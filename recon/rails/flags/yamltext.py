@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SIZE_MAX_BYTES: Final = 1_000_000
 DOCUMENTS_MAX: Final = 200
 DEPTH_MAX: Final = 60
+MERGED_MAX: Final = 50
 _PLAIN_SAFE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.,/@+-]*\Z")
 _WORDS: Final = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 
@@ -38,6 +39,21 @@ class YamlFile:
     text: str
     roots: tuple[Node, ...]
     shared: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """The characters of a YAML file that hold a value, and how they are spelled.
+
+    Args:
+        style: The quote or block sign of the scalar; None for a bare one.
+        prefix: What stands before the value within the same scalar, as ``NAME=`` in a list.
+    """
+
+    start: int
+    end: int
+    style: str | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +81,16 @@ def read_yaml_text(path: Path) -> YamlFile:
         ) from error
     if len(data) > SIZE_MAX_BYTES:
         raise ManifestError(path=name, why=f"it has more than {SIZE_MAX_BYTES} bytes", remedy="Name the right file.")
+    return parse_yaml_data(data, path=name)
+
+
+def parse_yaml_data(data: bytes, *, path: str) -> YamlFile:
+    """Read the bytes of a YAML file; see :func:`read_yaml_text`."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ManifestError(path=name, why="it is not UTF-8 text", remedy="Save it as UTF-8.") from error
-    return parse_yaml_text(text, path=name)
+        raise ManifestError(path=path, why="it is not UTF-8 text", remedy="Save it as UTF-8.") from error
+    return parse_yaml_text(text, path=path)
 
 
 def parse_yaml_text(text: str, *, path: str) -> YamlFile:
@@ -121,6 +142,69 @@ def child(node: Node | None, key: str) -> Node | None:
     if not isinstance(node, MappingNode):
         return None
     return next((value for name, value in reversed(node.value) if name.value == key), None)
+
+
+def merged_items(node: Node | None) -> dict[str, Node]:
+    """The keys of a mapping with what they hold, those that come through ``<<`` included.
+
+    A key of the mapping's own wins over a merged one, and the first of several merged mappings over the later ones.
+    """
+    return _merged_items(node, {}, depth=0)
+
+
+def _merged_items(node: Node | None, done: dict[int, dict[str, Node]], *, depth: int) -> dict[str, Node]:
+    """See :func:`merged_items`; each mapping is put together once, however often it is merged."""
+    from yaml.nodes import MappingNode, SequenceNode
+
+    if not isinstance(node, MappingNode) or depth > DEPTH_MAX:
+        return {}
+    if id(node) in done:
+        return done[id(node)]
+    own: dict[str, Node] = {}
+    merged: list[Node] = []
+    for key, value in node.value:
+        if key.value == "<<" and key.tag.endswith((":merge", ":str")):
+            merged += value.value if isinstance(value, SequenceNode) else [value]
+        elif scalar(key) is not None:
+            own[str(key.value)] = value
+    found: dict[str, Node] = {}
+    for each in merged[:MERGED_MAX]:
+        found = _merged_items(each, done, depth=depth + 1) | found
+    done[id(node)] = found | own
+    return done[id(node)]
+
+
+def member(node: Node | None, key: str) -> Node | None:
+    """The value of a key of a mapping, merged ones included; None without one."""
+    return merged_items(node).get(key)
+
+
+def items(node: Node | None) -> list[Node]:
+    """The items of a list; none of anything else."""
+    from yaml.nodes import SequenceNode
+
+    return list(node.value) if isinstance(node, SequenceNode) else []
+
+
+def text_of(node: Node | None) -> str | None:
+    """The text of a plain value; None for null, a mapping or a list."""
+    held = scalar(node)
+    return None if held is None or held.tag.endswith(":null") else str(held.value)
+
+
+def line_at(node: Node) -> int:
+    """The line a node begins on, counted from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def spot_of(node: Node, *, prefix: str = "") -> Spot | None:
+    """Where a plain value stands, if it can be replaced there: no block, no tag of its own, no anchor."""
+    held = scalar(node)
+    if held is None or held.style in ("|", ">"):
+        return None
+    start, end = held.start_mark.index, held.end_mark.index
+    opened = held.start_mark.buffer[held.start_mark.pointer] if held.start_mark.buffer is not None else ""
+    return None if opened in ("&", "!") else Spot(start, end, held.style, prefix)
 
 
 def keys(node: Node | None) -> tuple[str, ...]:

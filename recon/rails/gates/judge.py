@@ -34,6 +34,7 @@ Decision = Literal["escalate", "roll_back", "stay", "unknown", "enable", "refuse
 
 EVIDENCE_MAX: Final = 20
 UNCHECKED: Final = " (a name is a claim: nobody checked it)"
+RUNS_NAMED: Final = 3
 PPM: Final = 1_000_000
 NOT_JUDGED: Final = frozenset({Verdict.UNPROVEN, Verdict.LOOKUP_FAILED, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE})
 """Verdicts of payments that were not judged with full coverage, or are none of the rail's: no samples."""
@@ -444,7 +445,7 @@ def judge_dry_run(case: GateCase) -> Gate:
     run = _fresh(case)
     if isinstance(run, str):
         return make("nothing", "not_measurable", run)
-    measured, evidence = f"plan {run.digest[:12]} of {_time(run.at)}", (f"plan {run.digest}",)
+    measured, evidence = f"plan {run.digest[:12]} of {_time(run.at)}", (f"plan {run.digest}", _since(case))
     if not run.is_healthy:
         return make(measured, "fail", f"it is not healthy: {'; '.join(run.health_reasons)}", evidence)
     if run.incomplete:
@@ -465,7 +466,27 @@ def _fresh(case: GateCase) -> DryRun | str:
         return f'plan {run.digest[:12]} is over {hours} h old; run "recon plan"'
     if run.at > case.now:
         return f"plan {run.digest[:12]} is from the future"
-    return run
+    return _stale(case, run) or run
+
+
+def _since(case: GateCase) -> str:
+    """What the evidence of a plan that is not stale says of the time since."""
+    if case.evidence.writes is None:
+        return "whether a run wrote since then is not known: the journal of runs could not be read"
+    return "no run since then"
+
+
+def _stale(case: GateCase, run: DryRun) -> str:
+    """That the rail was read or written again since the plan was made, and by which runs; empty where it was not."""
+    since = case.since(run.at, but=run.digest)
+    if not since:
+        return ""
+    named = ", ".join(since[-RUNS_NAMED:])
+    more = f" and {len(since) - RUNS_NAMED} before them" if len(since) > RUNS_NAMED else ""
+    return (
+        f"plan {run.digest[:12]} of {_time(run.at)} is stale: since then {named}{more}; judge by the latest plan, or "
+        'run "recon plan" again'
+    )
 
 
 def _unwatched(case: GateCase, since: datetime) -> str:

@@ -153,6 +153,14 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenRun:
+    """A run that wrote to payments, and when it last did."""
+
+    run: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SignedSample:
     """A manual sample with its sign-offs, those that count for nothing too."""
 
@@ -162,13 +170,18 @@ class SignedSample:
 
 @dataclass(frozen=True, slots=True)
 class GateEvidence:
-    """Everything that was measured; what is None was not."""
+    """Everything that was measured; what is None was not.
+
+    Args:
+        writes: Runs that wrote to payments; None where the journal could not be read.
+    """
 
     runs: tuple[RunRecord, ...] = ()
     dry_run: DryRun | None = None
     deliveries: Deliveries | None = None
     health: tuple[HealthRecord, ...] = ()
     sample: SignedSample | None = None
+    writes: tuple[WrittenRun, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,16 @@ class GateCase:
         """The runs that read this rail whole, oldest first, none from the future."""
         mine = [run for run in self.evidence.runs if not run.providers or self.provider in run.providers]
         return tuple(sorted((run for run in mine if run.is_whole and run.at <= self.now), key=lambda run: run.at))
+
+    def since(self, moment: datetime, *, but: str) -> tuple[str, ...]:
+        """What happened to the rail after a moment, in words, oldest first: runs that read it, and runs that wrote.
+
+        Args:
+            but: The digest of a plan that is no news.
+        """
+        found = [(run.at, f"run {run.digest[:12]} read it at") for run in self.runs() if run.digest != but]
+        found += [(each.at, f"run {each.run} wrote at") for each in self.evidence.writes or () if each.at <= self.now]
+        return tuple(f"{said} {at:%Y-%m-%dT%H:%M:%SZ}" for at, said in sorted(found) if at > moment)
 
     def deliveries(self, since: datetime) -> list[DeliveryRecord]:
         """This rail's deliveries after a moment, up to now."""

@@ -8,7 +8,7 @@ from typing import Any
 from recon.rails.flags.apply import FlagRun
 from recon.rails.flags.journal import FlagEntry
 from recon.rails.flags.plan import FlagPlan
-from recon.rails.flags.status import FlagStatus
+from recon.rails.flags.status import FlagStatus, FlagView
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import shell_word
 from recon.reports.views.gates import gate_table_of
@@ -17,24 +17,51 @@ from recon.reports.views.people import OPERATORS
 _RUNS_SHOWN = 10
 
 
-def render_flag_status(status: FlagStatus, *, place: str, notes: Sequence[str], entries: Sequence[FlagEntry]) -> Report:
-    """What is set, what it means together, what contradicts, and the last runs."""
+def render_flag_status(
+    status: FlagStatus,
+    *,
+    place: str,
+    notes: Sequence[str],
+    entries: Sequence[FlagEntry],
+    looked: Sequence[str] = (),
+    where: Mapping[str, str] | None = None,
+) -> Report:
+    """What is set and where, what it means together, what contradicts, what cannot be told, and the last runs.
+
+    Args:
+        looked: The places that were looked at.
+        where: The place that sets each flag.
+    """
+    rails = " ".join(status.rails) or ("cannot tell" if status.unknown else "none")
     facts = [
         Fact("means", "means", status.means),
-        Fact("rails", "rails that take new payments", " ".join(status.rails) or "none"),
+        Fact("rails", "rails that take new payments", rails),
         Fact("place", "flags are in", place),
     ]
+    if status.unknown or len(looked) > 1:
+        facts.append(Fact("looked", "looked at", ", ".join(looked) or place))
     facts += [Fact("alarm", "ALARM", text, alarm=True) for text in status.alarms]
+    facts += [Fact("unknown", "cannot tell", text, alarm=True) for text in status.unknown]
     facts += [Fact("contradiction", "contradiction", text, alarm=True) for text in status.contradictions]
     facts += [Fact("note", "note", text) for text in notes]
-    columns = (Column("flag", "flag", "id"), Column("value", "value"), Column("means", "means", "prose"))
-    rows = tuple((view.flag, "(not set)" if view.value is None else view.value, view.means) for view in status.flags)
+    columns = (
+        Column("flag", "flag", "id"), Column("value", "value"), Column("means", "means", "prose"),
+        Column("where", "where", "prose", wide=True),
+    )  # fmt: skip
+    places = where or {}
+    rows = tuple((view.flag, _shown(view, places), view.means, places.get(view.flag, "")) for view in status.flags)
     return Report(
         "flags",
         "Provider flags",
         facts=tuple(facts),
         tables=(Table("flags", "Flags", columns, rows), _run_table(entries)),
     )
+
+
+def _shown(view: FlagView, places: Mapping[str, str]) -> str:
+    if view.value is not None:
+        return view.value
+    return "(cannot tell)" if view.flag in places else "(not set here)"
 
 
 def _run_table(entries: Sequence[FlagEntry]) -> Table:
@@ -71,8 +98,8 @@ def render_flag_plan(plan: FlagPlan, *, path: str, config: str | None) -> Report
         Fact("title", plan.kind, plan.title),
         Fact("digest", "digest", plan.digest, "id"),
         Fact("place", "file", plan.place),
-        Fact("rails_before", "rails that take new payments now", " ".join(plan.rails_before) or "none"),
-        Fact("rails_after", "and afterwards", " ".join(plan.rails_after) or "none"),
+        Fact("rails_before", "rails that take new payments now", " ".join(plan.rails_before) or _no_rail(plan.notes)),
+        Fact("rails_after", "and afterwards", " ".join(plan.rails_after) or _no_rail((plan.means_after,))),
         Fact("means_after", "afterwards", plan.means_after),
         Fact("expires_at", "may be applied until", plan.expires_at, "time"),
     ]
@@ -92,6 +119,10 @@ def render_flag_plan(plan: FlagPlan, *, path: str, config: str | None) -> Report
     return Report(
         f"flag_{plan.kind}", f"Flag plan: {plan.recipe}", tuple(facts), tuple(tables), _next(plan, path, config)
     )
+
+
+def _no_rail(sentences: Iterable[str]) -> str:
+    return "cannot tell" if any(text.startswith("Cannot tell which rails") for text in sentences) else "none"
 
 
 def _next(plan: FlagPlan, path: str, config: str | None) -> tuple[str, ...]:
@@ -174,9 +205,10 @@ def render_flag_run(run: FlagRun, *, config: str | None) -> Report:
     }[run.outcome]
     facts = [Fact("run", "run", run.run, "id"), Fact("outcome", "outcome", said)]
     facts += [Fact("behind", "stands behind it", line) for line in run.backing]
-    if run.restart_code is not None:
-        text = "the command ended well" if run.restart_code == 0 else f"the command ended with {run.restart_code}"
-        facts.append(Fact("restart", "restart", text, alarm=run.restart_code != 0))
+    if run.restart is not None:
+        how = "well" if run.restart.code == 0 else f"with {run.restart.code}"
+        text = f"the command ended {how} after {run.restart.took_ms / 1000:.1f} s"
+        facts.append(Fact("restart", "restart", text, alarm=run.restart.code != 0))
     columns = (Column("what", "what"), Column("outcome", "outcome", "severity"), Column("why", "why", "prose"))
     rows = tuple((item.what, item.outcome, item.why) for item in run.readback)
     settings = f" --config {shell_word(config)}" if config else ""
@@ -189,9 +221,16 @@ def render_flag_run(run: FlagRun, *, config: str | None) -> Report:
         "flag_run",
         f"Flags: {said}",
         facts=tuple(facts),
-        tables=(Table("readback", "Read back", columns, rows),),
+        tables=(Table("readback", "Read back", columns, rows), *_restart_tables(run)),
         next_steps=tuple(steps),
     )
+
+
+def _restart_tables(run: FlagRun) -> tuple[Table, ...]:
+    if run.restart is None or not run.restart.output:
+        return ()
+    rows = tuple((line,) for line in run.restart.output)
+    return (Table("restart_output", "What the restart command said", (Column("line", "", "prose"),), rows),)
 
 
 def render_patch_note(place: str, notes: Iterable[str]) -> tuple[str, ...]:

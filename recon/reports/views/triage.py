@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from recon.core.text import clean_text
 from recon.core.times import second_text
 from recon.investigation.incident.access_log import LogTriage, RouteTriage
 from recon.investigation.incident.first_page import FirstPage
 from recon.investigation.incident.replay import DeliveryTriage, Totals
 from recon.reports.model import Column, Fact, Report, Table
+from recon.sources.deliveries.delivery import Delivery
 
 _MINUTES_SHOWN = 30
 _ROWS_SHOWN = 30
@@ -23,11 +25,19 @@ def render_log_triage(found: LogTriage) -> Report:
         Fact("to_at", "requests to", second_text(found.to_at), "time"),
     ]
     for route in found.routes:
-        is_bad = bool(route.failures) or not route.deliveries
+        is_bad = bool(route.failures or route.unread) or not route.deliveries
         facts.append(Fact(f"rule_{route.provider}", route.provider, route.rule, alarm=is_bad))
         facts.append(Fact(f"advice_{route.provider}", "  to do", route.advice))
+        for why, count in route.unread:
+            facts.append(Fact(f"unread_{route.provider}", "  NOT READ", f"{count} lines: {why}", alarm=True))
+        for path, count in route.elsewhere:
+            facts.append(Fact(f"elsewhere_{route.provider}", "  elsewhere", f"{count} requests to {path}", alarm=True))
     if found.unreadable:
-        facts.append(Fact("unreadable", "lines with a route that could not be read", str(found.unreadable), "count"))
+        facts.append(
+            Fact("unreadable", "lines with a route that could not be read", str(found.unreadable), "count", alarm=True)
+        )
+    if found.zoneless:
+        facts.append(Fact("zoneless", "times without a zone, taken as UTC", str(found.zoneless), "count"))
     facts += [Fact("problem", "NOT READ", text, alarm=True) for text in found.problems]
     return Report("access_log", "Webhook deliveries in the access logs", tuple(facts), tuple(_log_tables(found)))
 
@@ -59,6 +69,7 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
     names = (Column("minute", "minute", "time"), Column("provider", "provider"), Column("status", "status"),
              Column("count", "deliveries", "count"))  # fmt: skip
     note = f"the last {_MINUTES_SHOWN} of {len(minutes)}; all of them with --format csv --part minutes"
+    note = note if len(minutes) > _MINUTES_SHOWN else ""
     newest = tuple(sorted(minutes, reverse=True))
     yield Table("minutes", "By minute, newest first", names, newest, note=note, shown=_MINUTES_SHOWN)
 
@@ -79,7 +90,7 @@ def render_delivery_triage(found: DeliveryTriage) -> Report:
     facts += [Fact("count", f"  {name}", str(count), "count") for name, count in found.counts.items()]
     facts += [
         Fact(f"signature_{name}", f"  signature {name.replace('_', ' ')}", str(count), "count",
-             alarm=name in ("invalid", "said_invalid", "stale"))
+             alarm=name in ("invalid", "said_invalid", "stale", "rewritten"))
         for name, count in found.signatures.items()
     ]  # fmt: skip
     facts += [
@@ -87,6 +98,7 @@ def render_delivery_triage(found: DeliveryTriage) -> Report:
         Fact("before", "accepted deliveries tell of", _totals(found.before)),
         Fact("after", "and with the replay", _totals(found.after)),
         *(Fact("problem", "NOT READ", text, alarm=True) for text in found.problems),
+        *(Fact("unread", "CANNOT TELL", text, alarm=True) for text in found.unread),
     ]
     tables = [_replay_table(found), _left_table(found)]
     repeated = tuple((name, str(count)) for name, count in found.same_id)
@@ -115,11 +127,19 @@ def _replay_table(found: DeliveryTriage) -> Table:
         delivery = each.delivery
         key = delivery.request_id or delivery.external_id or delivery.reference or ""
         answer = "nothing" if delivery.http_status is None else f"HTTP {delivery.http_status}"
-        rows.append((str(number), delivery.delivery_id or "", delivery.provider, delivery.event or "", key, answer,
+        rows.append((str(number), delivery.delivery_id or "", delivery.provider, _event(delivery), key, answer,
                      each.signature, delivery.place))  # fmt: skip
     note = "Sending stays outside: recon triage deliveries --out FILE writes this list for the tool that sends."
     title = "Replay list, oldest first"
     return Table("replay", title, columns, tuple(rows), note=note, empty="nothing", shown=_ROWS_SHOWN)
+
+
+def _event(delivery: Delivery) -> str:
+    """The event with the state that it tells; of a body that could not be read nothing is known."""
+    if not delivery.is_told:
+        return "not read"
+    state = delivery.payload.get("subStatus") or delivery.payload.get("status")
+    return clean_text(f"{delivery.event or ''} {state if isinstance(state, str) else ''}", limit=60).strip()
 
 
 def _left_table(found: DeliveryTriage) -> Table:
@@ -151,11 +171,21 @@ def render_page(page: FirstPage) -> Report:
     if page.guesses:
         best = page.guesses[0]
         head.append(Fact("guess", "best guess, not confirmed", f"{best.section} {best.scenario}", alarm=True))
+    if page.unread:
+        head.append(Fact("unread", "CANNOT TELL", f"{len(page.unread)} things could not be read", alarm=True))
+    unread = tuple((text,) for text in page.unread)
     unknown = tuple((line.question, line.source) for line in page.unknown)
     ask = (Column("question", "question", "prose"), Column("source", "how to find out"))
     tables = (
         Table("measured", "Facts: measured", names, facts, empty="nothing was measured"),
         Table("guesses", "Guesses: what they suggest, not confirmed", guess_names, guesses, empty="none"),
+        Table(
+            "unread",
+            "Could not be read, so what it holds may change the rest",
+            (Column("says", "", "prose"),),
+            unread,
+            empty="everything that was looked at was read",
+        ),
         Table("unknown", "Not looked at", ask, unknown, empty="everything was looked at"),
     )
     return Report("summary", "The first ten minutes", tuple(head), tables)

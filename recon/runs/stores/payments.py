@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -166,6 +167,18 @@ class MongoWriter:
         if found is None:
             raise UnknownCollectionError(collection=self._name)
         return found
+
+    def server_time(self) -> datetime:
+        """The primary's own time, aware UTC.
+
+        Raises:
+            StoreGoneError: No primary says it.
+        """
+        answer = self._retry.run(lambda: self._collection.database.client.admin.command("hello"), what="its time")
+        found = answer.get("localTime")
+        if not isinstance(found, datetime):
+            raise StoreGoneError(what="the question for its time", tried_s=0, cause="no time in its answer")
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
     def check_writable(self) -> None:
         """Ask for an update that matches nothing: the server checks the right to update before it looks."""

@@ -30,19 +30,19 @@ insert into changed select * from arriving where payment_id in (select name from
 """
 _KEPT_ROWS: Final = """
 create view kept as select * from payments
-where (created_at is null or (
-    (getvariable('from_ms') is null or created_at >= getvariable('from_ms'))
-    and (getvariable('to_ms') is null or created_at < getvariable('to_ms'))))
+where (dated_at is null or (
+    (getvariable('from_ms') is null or dated_at >= getvariable('from_ms'))
+    and (getvariable('to_ms') is null or dated_at < getvariable('to_ms'))))
 and payment_id not in (select payment_id from changed)
 and payment_id not in (select name from asked_again)
 """
 _WRITTEN_ROWS: Final = """
 select * from kept union all by name select * from changed
-where created_at is null or (
-    (getvariable('from_ms') is null or created_at >= getvariable('from_ms'))
-    and (getvariable('to_ms') is null or created_at < getvariable('to_ms')))
+where dated_at is null or (
+    (getvariable('from_ms') is null or dated_at >= getvariable('from_ms'))
+    and (getvariable('to_ms') is null or dated_at < getvariable('to_ms')))
 """
-_OLDER: Final = "select count(*) from read_parquet($1) where created_at is null or created_at < $2"
+_OLDER: Final = "select count(*) from read_parquet($1) where dated_at is null or dated_at < $2"
 
 
 @dataclass(frozen=True, slots=True)

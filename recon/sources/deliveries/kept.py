@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from recon.core.errors import SourceError
 from recon.core.tables import table_of
-from recon.sources.deliveries.records import DeliveryFile
+from recon.sources.deliveries.delivery import DeliveryFile
 from recon.sources.interface import Coverage, Progress, Reading
 
 NAME = "deliveries"
@@ -52,7 +52,7 @@ class KeptDeliveries:
                 if each.received_at is None or from_ms <= each.received_at <= to_ms
             ]
             rows += mine
-            problem = "; ".join(file.problems) or None
+            problem = "; ".join(file.shortfalls) or None
             coverage.append(_coverage(place, from_ms, to_ms, problem=problem, since_ms=file.since_ms, items=len(mine)))
         return Reading({"deliveries": table_of("deliveries", rows)}, coverage=tuple(coverage))
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 from recon.core import ids
 from recon.core.model import ESCROW_STATES, STATUSES, Policy
 from recon.core.registry import Registry, Token
+from recon.sources.payments.creation import creation_ms
 from recon.sources.payments.fields import INDEXES_READ, FieldPaths, FieldPlace, array_in, stored_at
 from recon.sources.payments.stored_amounts import exact_amount
 from recon.sources.providers.installed import rails_with_one_time_addresses
@@ -423,7 +424,9 @@ class DocumentReader:
         if row["reference"] is None and row["request_id"] and row["recipient"]:
             salt = self._find(document, "salt", read=plain_text)[0]
             if salt:
-                row["reference"] = ids.payment_reference(row["request_id"], salt, row["recipient"])
+                row["reference"] = reference_for(
+                    row["request_id"], salt, recipient=row["recipient"], chain_id=row["chain_id"]
+                )
                 paths["reference"] = "derived"
         row["reference_topic"] = ids.reference_topic(row["reference"]) if row["reference"] else None
 
@@ -459,6 +462,8 @@ class DocumentReader:
             paths["expires_at"] = path
         if row["created_at"] is None:
             problems.add("date_unreadable")
+        row["dated_at"] = row["created_at"]
+        row["created_at"] = creation_ms(row["payment_id"], id_type=row["id_type"], dated_at=row["dated_at"])
 
 
 def _places_in(document: Mapping[str, Any], candidate: FieldPlace) -> tuple[FieldPlace, ...]:
@@ -503,6 +508,11 @@ def request_id_of(value: object) -> str | None:
     """A stored request id, normalised; None for what is no text, ObjectId or number."""
     text = plain_text(value)
     return ids.normalise_request_id(text) if text else None
+
+
+def reference_for(request_id: str, salt: str, *, recipient: str, chain_id: int | None) -> str:
+    """The reference of a request, from its recipient as its chain writes it."""
+    return ids.payment_reference(request_id, salt, ids.written_address(recipient, chain_id=chain_id))
 
 
 def reference_of(value: object) -> str | None:

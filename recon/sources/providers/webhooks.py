@@ -5,8 +5,9 @@ Signatures are over the *raw* bytes: a body that was parsed and written again ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from recon.core.errors import UsageError
@@ -15,8 +16,11 @@ from recon.core.text import clean_text
 from recon.sources.http import Secret
 from recon.sources.providers.installed import provider_names, providers
 
-HeaderSource = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None
-"""Headers as frameworks hand them over: a mapping or pairs, text or bytes, also the variables of WSGI."""
+HeaderSource = Mapping[Any, Any] | Iterable[Any] | None
+"""Headers as frameworks hand them over: a mapping or pairs, text or bytes, variables of WSGI, a scope of ASGI."""
+
+HEADERS_MAX = 1_000
+"""Most headers that are looked at."""
 
 
 class UnknownWebhookProviderError(UsageError):
@@ -41,37 +45,61 @@ def verify_webhook(
 
     Args:
         provider: Any spelling that the registry knows.
-        headers: Header names in any case, as a mapping or as pairs, in text or bytes, or a WSGI environment; None has
-            none. A header that stands there twice with different values counts as missing.
-        body: The bytes as received; text is taken as its UTF-8.
+        headers: Header names in any case, as a mapping or as pairs, in text or bytes, with values alone or in lists; a
+            WSGI environment; an ASGI scope. A header that stands there twice with different values counts as missing.
+            What is none of these has no headers, and so verifies nothing.
+        body: The bytes as received; text is taken as its UTF-8. Anything else, such as a parsed body, verifies nothing.
         secret: Webhook secret (Request Network) or API key (SHKeeper); an empty one verifies nothing.
         now: Aware UTC time; the present when not given. Only SHKeeper needs it.
 
     Raises:
         UnknownWebhookProviderError: The provider is not installed, or signs nothing.
     """
-    found = providers().get(load_registry().provider(provider))
+    found = providers().get(load_registry().provider(provider)) if isinstance(provider, str) else None
     if found is None or found.webhooks.verify is None:
-        raise UnknownWebhookProviderError(provider=provider)
-    key = secret.reveal() if isinstance(secret, Secret) else secret
-    key = key.encode() if isinstance(key, str) else key
-    raw = body.encode("utf-8", "surrogateescape") if isinstance(body, str) else bytes(body)
+        raise UnknownWebhookProviderError(provider=str(provider))
+    raw, key = _bytes(body), _bytes(secret.reveal() if isinstance(secret, Secret) else secret)
+    if raw is None or not key:
+        return False
     return found.webhooks.verify(_headers_of(headers), raw, key, now or datetime.now(UTC))
+
+
+def _bytes(value: object) -> bytes | None:
+    """Bytes, or text as its UTF-8; None for everything else: a number would become that many zeros."""
+    if isinstance(value, str):
+        try:
+            return value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "surrogatepass")
+    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else None
 
 
 def _headers_of(headers: HeaderSource) -> dict[str, str]:
     """Lower-case names and plain values; what is no text is left out, and so is what stands there twice otherwise."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     found: dict[str, str] = {}
     twice: set[str] = set()
-    for pair in pairs:
-        name, value = _text(pair[0]), _text(pair[1])
-        if name is None or value is None:
-            continue
-        name = _header_name(name)
-        if found.setdefault(name, value.strip()) != value.strip():
-            twice.add(name)
+    for pair in islice(_pairs(headers), HEADERS_MAX):
+        name, values = _text(pair[0]), pair[1] if isinstance(pair[1], list | tuple) else (pair[1],)
+        for text in map(_text, values[:HEADERS_MAX]):
+            if name is None or text is None:
+                continue
+            plain = _header_name(name)
+            if found.setdefault(plain, text.strip()) != text.strip():
+                twice.add(plain)
     return {name: value for name, value in found.items() if name not in twice}
+
+
+def _pairs(headers: object) -> Iterator[tuple[Any, Any]]:
+    """The pairs of a mapping, of an ASGI scope, of an object with items, or of a list."""
+    if isinstance(headers, Mapping) and isinstance(headers.get("headers"), list | tuple):
+        headers = headers["headers"]
+    items = getattr(headers, "items", None)
+    try:
+        for each in items() if callable(items) else iter(headers):  # type: ignore[call-overload]
+            if isinstance(each, list | tuple) and len(each) == 2:
+                yield each[0], each[1]
+    except TypeError:
+        return
 
 
 def _header_name(name: str) -> str:
@@ -80,6 +108,6 @@ def _header_name(name: str) -> str:
 
 
 def _text(value: object) -> str | None:
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).decode("latin-1")
     return value if isinstance(value, str) else None

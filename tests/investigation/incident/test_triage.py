@@ -17,9 +17,6 @@ from typing import Any
 import pytest
 
 from recon.investigation.incident.access_log import (
-    LINE_MAX_BYTES,
-    PIECE_BYTES,
-    LogFileError,
     RouteError,
     RouteTriage,
     parse_routes,
@@ -27,10 +24,13 @@ from recon.investigation.incident.access_log import (
     triage_access_log,
 )
 from recon.investigation.incident.first_page import FirstPage, Health, IncidentEvidence, first_page, token_sums_text
+from recon.investigation.incident.logs.reader import LINE_MAX_BYTES, LogFileError
 from recon.investigation.incident.replay import Window, core_event, replay_lines, triage_deliveries
 from recon.investigation.incident.write_up import KINDS, Incident, IncidentKindError, Moment, render_incident
-from recon.sources.deliveries.records import DeliveriesReadError, Delivery, deliveries_of, load_deliveries
+from recon.sources.deliveries.delivery import Delivery
+from recon.sources.deliveries.records import DeliveriesReadError, deliveries_of, load_deliveries
 from recon.sources.http import Secret
+from recon.sources.packing import PIECE_BYTES
 from tests.support.triage_logs import CALLBACK, HOOK, START, caddy, nginx, write_big
 
 KEY = "whsec-for-tests"
@@ -149,9 +149,9 @@ def test_bursts_are_minutes_in_a_row_with_many_failures(tmp_path: Path) -> None:
         ("request_network", {}, "nothing came: delivery"),
         ("request_network", {404: 3, 200: 9}, "correlation or configuration bug"),
         ("request_network", {200: 3}, "safety check"),
-        ("request_network", {500: 3, 404: 1}, "fails on deliveries (4xx or 5xx); 404"),
+        ("request_network", {500: 3, 404: 1}, "3 x 500: the backend fails on deliveries; 1 x 404: a correlation"),
         ("request_network", {401: 3}, "not genuine"),
-        ("shkeeper", {200: 3}, "not with the status that the provider waits for"),
+        ("shkeeper", {200: 3}, "not with a status that the provider takes for success"),
         ("shkeeper", {202: 3}, "accepted"),
     ],
 )
@@ -410,7 +410,7 @@ def test_silence_is_no_delivery_only_where_the_logs_reach_and_could_be_read(tmp_
     (tmp_path / "other.log").write_bytes(b"Nov 20 host kernel: something else\n" * 9)
     other = triage_access_log([tmp_path / "other.log"])
     assert other.routes[0].rule.startswith("cannot tell")
-    assert "holds no request in a format that is read" in other.problems[0]
+    assert "holds no request in a format that is known" in other.problems[0]
     caddy_line = {"ts": START.timestamp(), "status": 200, "request": {"method": "GET", "uri": "/x"}}
     (tmp_path / "caddy.log").write_text(json.dumps(caddy_line) + "\n", encoding="utf-8")
     assert rule(tmp_path / "caddy.log") == "nothing came: delivery"

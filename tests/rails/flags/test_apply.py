@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recon.core.errors import ReconError
-from recon.rails.flags.apply import FlagPorts, apply_flag_plan, means_same, run_command, undo_flag_run, unsettled_run
+from recon.rails.flags.apply import FlagPorts, apply_flag_plan, means_same, undo_flag_run, unsettled_run
 from recon.rails.flags.errors import (
     FlagFileMovedError,
     FlagMovedError,
@@ -31,6 +31,7 @@ from recon.rails.flags.errors import (
 )
 from recon.rails.flags.plan import FlagPlan, Request
 from recon.rails.flags.probes import Probe, ProbeAnswer
+from recon.rails.flags.restart import NoRestartError, Restarted, RestartMissingError
 from tests.support.flagworld import ENV, HEALTHY, NOW, consent_to, json_reply, plan_for, ports_for, serve
 
 RAILS = {"/api/v1/crypto": HEALTHY, "/v2/currencies": json_reply([])}
@@ -38,6 +39,7 @@ AFTER = (
     ENV.replace("ENABLED=true # since", "ENABLED=false # since")
     .replace("'request.network,shkeeper'", "'shkeeper'")
     .replace("RECONCILIATION_ENABLED=true", "RECONCILIATION_ENABLED=false")
+    .replace("DEFAULT_PROVIDER=request.network", "DEFAULT_PROVIDER=shkeeper")
     + "PAYMENT_ROLLBACK_PROVIDER=shkeeper\n"
 )
 
@@ -188,27 +190,42 @@ def test_a_plan_whose_gates_failed_needs_its_own_phrase_and_a_reason(tmp_path: P
 def test_restart_runs_only_when_asked_and_only_the_configured_command(tmp_path: Path) -> None:
     ran: list[tuple[str, ...]] = []
 
-    def restart(command: Any) -> int:
+    def restart(command: Any, hide: Any) -> Restarted:
         ran.append(tuple(command))
-        return 7
+        assert any("pa55" in each for each in hide)
+        return Restarted(7, 1234, ("it said",))
 
     with serve(RAILS) as rails:
-        ports = ports_for(tmp_path, rails, restart=("systemctl", "restart", "backend"), run_restart=restart)
+        ports = ports_for(tmp_path, rails, restart=("true", "backend"), run_restart=restart)
         plan = plan_for(ports)
-        assert any("systemctl restart backend" in step for step in plan.steps)
+        assert any("true backend" in step for step in plan.steps)
         assert apply(plan, ports).restart_code is None
         assert ran == []
         assert apply(plan, ports, restart=True).restart_code == 7
-        assert ran == [("systemctl", "restart", "backend")]
-        silent = replace(ports, setup=replace(ports.setup, restart=()))
-        assert apply(plan, silent, restart=True).restart_code is None
+        assert ran == [("true", "backend")]
+        entry = next(each for each in ports.journal.read() if each.kind == "restart")
+        assert (entry.body["exit_code"], entry.body["took_ms"], entry.body["output"]) == (7, 1234, ["it said"])
 
 
-def test_a_command_runs_without_a_shell_and_its_failures_are_codes(tmp_path: Path) -> None:
-    marker = tmp_path / "made;touch x"
-    assert run_command(["touch", str(marker)]) == 0
-    assert marker.exists()
-    assert run_command([str(tmp_path / "no-such-command")]) == 127
+@pytest.mark.parametrize(
+    ("command", "error", "says"),
+    [
+        ((), NoRestartError, "no command is configured in [flags] restart; nothing was changed"),
+        (("no-such-program", "x"), RestartMissingError, "'no-such-program', which is no program on this machine"),
+    ],
+)
+def test_a_restart_that_cannot_be_run_is_refused_before_anything_is_written(
+    tmp_path: Path, command: tuple[str, ...], error: type[ReconError], says: str
+) -> None:
+    with serve(RAILS) as rails:
+        ports = ports_for(tmp_path, rails, restart=command)
+        plan = plan_for(ports)
+        with pytest.raises(error) as caught:
+            apply(plan, ports, restart=True)
+        assert says in str(caught.value)
+        assert text_of(tmp_path) == ENV
+        assert ports.journal.read() == ()
+        assert apply(plan, ports).outcome == "changed"
 
 
 def outcomes(run: Any) -> dict[str, str]:
@@ -236,10 +253,11 @@ def test_the_readback_says_what_is_confirmed_contradicted_and_unconfirmed(tmp_pa
             "PAYMENT_ENABLED_PROVIDERS in the backend": "confirmed",
             "PAYMENT_RECONCILIATION_ENABLED in the backend": "contradicted",
             "PAYMENT_ROLLBACK_PROVIDER in the backend": "unconfirmed",
+            "PAYMENT_DEFAULT_PROVIDER in the backend": "unconfirmed",
             "PAYMENT_PROVIDER_MODE in the backend": "unconfirmed",
             "request_network gone from the checkout path": "confirmed",
         }
-        assert len(run.unconfirmed) == 3
+        assert len(run.unconfirmed) == 4
         rails.routes["/api/payment/request-network/intents"] = (405, "text/plain", "")
         rails.routes["/config"] = (200, "text/html", "<html>")
         again = outcomes(apply(plan_for(ports), ports, now=NOW + timedelta(minutes=5)))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from recon.rails.flags.compose import patch_compose, read_compose
-from recon.rails.flags.errors import FlagValueError, ManifestError
+from recon.rails.flags.errors import FlagFileError, FlagValueError, ManifestError
 from recon.rails.flags.words import FlagWords
 
 WORDS = FlagWords()
@@ -60,7 +60,7 @@ def patched(path: Path, text: str, wanted: dict[str, str], **options: str) -> st
 def test_values_are_read_own_ones_before_merged_ones(compose: Path) -> None:
     compose.write_text(MAPPED)
     found = read_compose(compose, words=WORDS)
-    assert found.service == "backend"
+    assert found.holder == "service backend"
     assert found.values == {
         "LOG_LEVEL": "info",
         "PAYMENT_PROVIDER_MODE": "live",
@@ -71,7 +71,7 @@ def test_values_are_read_own_ones_before_merged_ones(compose: Path) -> None:
         "EMPTY": "",
     }
     assert any("env_file" in note for note in found.notes)
-    assert any("merge" in note for note in found.notes)
+    assert found.said["LOG_LEVEL"].line == 2
 
 
 def test_a_patch_changes_the_value_and_keeps_quotes_comments_and_everything_else(compose: Path) -> None:
@@ -126,7 +126,7 @@ services:
 @pytest.mark.parametrize(
     ("text", "service", "says"),
     [
-        (ANCHORED, None, "services a, b set flags"),
+        (ANCHORED, None, "shared through an anchor"),
         (ANCHORED, "a", "shared through an anchor"),
         (ANCHORED, "c", "no service 'c'"),
         ("services:\n  a:\n    environment: {REQUEST_NETWORK_ENABLED: &x 'true', B: *x}\n", None, "from an anchor"),
@@ -168,7 +168,7 @@ def test_a_value_that_would_need_quoting_and_a_missing_file_are_refused(compose:
     compose.write_text(MAPPED)
     with pytest.raises(FlagValueError, match="line break"):
         patch_compose(compose, {"PAYMENT_MODE": "a\nb"}, words=WORDS)
-    with pytest.raises(ManifestError, match="cannot be read"):
+    with pytest.raises(FlagFileError, match="cannot be read"):
         read_compose(compose.with_name("none"), words=WORDS)
     compose.write_bytes(b"a: \xff\n")
     with pytest.raises(ManifestError, match="UTF-8"):

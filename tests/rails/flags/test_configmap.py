@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recon.rails.flags.configmap import patch_configmap, read_configmap
+from recon.rails.flags.configmap import patch_configmap
 from recon.rails.flags.errors import ManifestError
+from recon.rails.flags.kubernetes import read_kubernetes
 from recon.rails.flags.words import FlagWords
 
 WORDS = FlagWords()
@@ -47,8 +48,8 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def test_the_map_with_the_flags_is_found_among_several_documents(manifest: Path) -> None:
-    found = read_configmap(manifest, words=WORDS)
-    assert found.name == "payments"
+    found = read_kubernetes([manifest], flags=WORDS.known_flags())
+    assert found.holder == "ConfigMap payments"
     assert found.values["REQUEST_NETWORK_ENABLED"] == "true"
     assert "restart the rollout" in found.notes[0]
 

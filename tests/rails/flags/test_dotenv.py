@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from recon.core.errors import ReconError
 from recon.rails.flags.dotenv import apply_edits, edits_for, read_dotenv, statement_of
+from recon.rails.flags.dotenv_readers import python_statements
 from recon.rails.flags.errors import (
     AmbiguousFlagError,
     FlagFileError,
@@ -45,7 +46,7 @@ def read_by_python_dotenv(data: bytes) -> dict[str, str | None]:
         (b"REQUEST_NETWORK_ENABLED='true' # it's\n", b"REQUEST_NETWORK_ENABLED='false' # it's\n"),
         (b'REQUEST_NETWORK_ENABLED="true"\n', b'REQUEST_NETWORK_ENABLED="false"\n'),
         (b"REQUEST_NETWORK_ENABLED=\nB=2\n", b"REQUEST_NETWORK_ENABLED=false\nB=2\n"),
-        (b"REQUEST_NETWORK_ENABLED= # none\n", b"REQUEST_NETWORK_ENABLED=false # none\n"),
+        (b'A=`x\n"y" it\'s\n`\nREQUEST_NETWORK_ENABLED=true\n', None),
         (b"# REQUEST_NETWORK_ENABLED=true\nREQUEST_NETWORK_ENABLED=true\n", None),
         (b'CERT="a\nb"\nREQUEST_NETWORK_ENABLED=true\n', b'CERT="a\nb"\nREQUEST_NETWORK_ENABLED=false\n'),
         (b"\xef\xbb\xbfA=1\nREQUEST_NETWORK_ENABLED=true\n", b"\xef\xbb\xbfA=1\nREQUEST_NETWORK_ENABLED=false\n"),
@@ -108,19 +109,25 @@ def test_what_is_already_so_needs_no_edit() -> None:
         (b"REQUEST_NETWORK_ENABLED=1\nA=2\nREQUEST_NETWORK_ENABLED=0\n", AmbiguousFlagError, "2 times, on lines 1, 3"),
         (b"\n\nREQUEST_NETWORK_ENABLED=1\n\nexport REQUEST_NETWORK_ENABLED=1\n", AmbiguousFlagError, "lines 3, 5"),
         (b"REQUEST_NETWORK_ENABLED\n", AmbiguousFlagError, "without an equal sign"),
-        (b"REQUEST_NETWORK_ENABLED: true\n", AmbiguousFlagError, "start of line 1"),
-        (b"'REQUEST_NETWORK_ENABLED'=true\n", AmbiguousFlagError, "name in quotes"),
+        (
+            b"REQUEST_NETWORK_ENABLED: true\n",
+            AmbiguousFlagError,
+            "npm-dotenv and compose read 'true', python-dotenv has",
+        ),
+        (b"'REQUEST_NETWORK_ENABLED'=true\n", AmbiguousFlagError, "python-dotenv reads 'true', npm-dotenv has no"),
         (b'REQUEST_NETWORK_ENABLED="tr\nue"\n', AmbiguousFlagError, "several lines"),
         (b"REQUEST_NETWORK_ENABLED=${ON}\n", AmbiguousFlagError, "interpolated"),
         (b"REQUEST_NETWORK_ENABLED=$ON\n", AmbiguousFlagError, "interpolated"),
-        (b"REQUEST_NETWORK_ENABLED=true#no\n", AmbiguousFlagError, "inside its value"),
-        (b'REQUEST_NETWORK_ENABLED="tr\\"ue"\n', AmbiguousFlagError, "inside its value"),
-        (b"REQUEST_NETWORK_ENABLED=`true`\n", AmbiguousFlagError, "inside its value"),
+        (b"REQUEST_NETWORK_ENABLED=true#no\n", AmbiguousFlagError, "npm-dotenv reads 'true', python-dotenv and"),
+        (b'REQUEST_NETWORK_ENABLED="tr\\"ue"\n', AmbiguousFlagError, "is read differently"),
+        (b"REQUEST_NETWORK_ENABLED= # none\n", AmbiguousFlagError, "compose reads '# none'"),
+        (b"REQUEST_NETWORK_ENABLED=`true`\n", AmbiguousFlagError, "is read differently"),
         (b'CERT="\nREQUEST_NETWORK_ENABLED=true\n"\n', AmbiguousFlagError, "start of line 2"),
-        (b"A='x\nREQUEST_NETWORK_ENABLED='true'\n", AmbiguousFlagError, "start of line 2"),
+        (b"A='x\nREQUEST_NETWORK_ENABLED='true'\n", AmbiguousFlagError, "npm-dotenv reads 'true'"),
         (b"\xef\xbb\xbfREQUEST_NETWORK_ENABLED=true\n", AmbiguousFlagError, "byte order mark"),
         (b"A='open\nREQUEST_NETWORK_ENABLED=true\n", UnclosedQuoteError, "line 1 opens a quote"),
-        (b"\nA=`open\nREQUEST_NETWORK_ENABLED=true\n`\n", UnclosedQuoteError, "line 2 opens a quote"),
+        (b"\nA=`open\nREQUEST_NETWORK_ENABLED=true\n`\n", AmbiguousFlagError, "npm-dotenv has no value"),
+        (b"\nA=`open\nREQUEST_NETWORK_ENABLED=true\n", UnclosedQuoteError, "line 2 opens a quote"),
         (b"REQUEST_NETWORK_ENABLED=true\nB=${REQUEST_NETWORK_ENABLED}\n", FlagReferencedError, "B takes its value"),
         (b"REQUEST_NETWORK_ENABLED=true\nB=$REQUEST_NETWORK_ENABLED\n", FlagReferencedError, "B takes its value"),
     ],
@@ -212,13 +219,14 @@ def test_any_file_edited_reads_the_same_but_for_the_flags_and_comes_back_byte_eq
 @settings(max_examples=200, deadline=None)
 @given(FILES)
 def test_statements_join_to_the_text_and_say_what_python_dotenv_says(text: str) -> None:
-    read = read_dotenv(text.encode())
-    assert "".join(s.source for s in read.statements) == read.text
+    read = read_dotenv(text.encode(), reader="python-dotenv")
+    assert "".join(s.source for s in python_statements(read.text)) == read.text
     plain = dotenv_values(stream=io.StringIO(text, newline=""), interpolate=False)
-    assert read.values == dict(plain)
-    for statement in read.statements:
-        if statement.token is not None and statement.value and read.text[statement.token[0]] not in "'\"":
-            assert read.text[slice(*statement.token)] == statement.value
+    view = read.views["python-dotenv"]
+    assert {each.key: each.value for each in view.bindings} == dict(plain)
+    for each in view.bindings:
+        if each.token is not None and each.value and read.text[each.token[0]] not in "'\"":
+            assert read.text[slice(*each.token)] == each.value
 
 
 PIECES = (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from recon.rails.flags.errors import FlagValueError, ModeInProviderListError, RecipeError
 from recon.rails.flags.recipes import ENABLE, RECIPES, Recipe, find_recipe, plan_values, recipe_of_settings, roles_for
+from recon.rails.flags.status import judge_flags
 from recon.rails.flags.words import FlagWords
 
 WORDS = FlagWords()
@@ -30,6 +33,7 @@ def test_incident_switches_request_network_off() -> None:
         "REQUEST_NETWORK_ENABLED": "false",
         "PAYMENT_ENABLED_PROVIDERS": "shkeeper",
         "PAYMENT_ROLLBACK_PROVIDER": "shkeeper",
+        "PAYMENT_DEFAULT_PROVIDER": "shkeeper",
         "PAYMENT_RECONCILIATION_ENABLED": "false",
     }
     assert RECIPES["incident"].confirm == ("PAYMENT_PROVIDER_MODE",)
@@ -103,8 +107,9 @@ def test_enable_lets_the_rail_in_beside_the_others_and_leaves_read_only() -> Non
 
 def test_the_spelling_of_the_configuration_is_used_where_the_file_shows_none() -> None:
     words = FlagWords(spellings={"request_network": "request.network"})
-    found = plan_values(ENABLE, roles_for("shkeeper", words=words), values={}, words=words)
-    assert found["PAYMENT_ENABLED_PROVIDERS"] == "request.network"
+    values = {"PAYMENT_ENABLED_PROVIDERS": "shkeeper"}
+    found = plan_values(ENABLE, roles_for("shkeeper", words=words), values=values, words=words)
+    assert found["PAYMENT_ENABLED_PROVIDERS"] == "shkeeper,request.network"
 
 
 def test_an_own_recipe_sets_plain_values_with_roles() -> None:
@@ -150,3 +155,31 @@ def test_unknown_recipes_rails_and_clashing_names_are_refused() -> None:
         roles_for("shkeeper", words=WORDS, safe="shkeeper")
     with pytest.raises(RecipeError, match="sets no flag"):
         recipe_of_settings("empty", {}, title="", switches=True)
+
+
+STATES = {
+    "REQUEST_NETWORK_ENABLED": ("true", "false", None),
+    "PAYMENT_ENABLED_PROVIDERS": ("request.network,shkeeper", "request.network", "shkeeper", None),
+    "PAYMENT_DEFAULT_PROVIDER": ("request.network", "shkeeper", None),
+    "PAYMENT_ROLLBACK_PROVIDER": ("request.network", "shkeeper", None),
+    "PAYMENT_PROVIDER_MODE": ("live", "standard", "read-only", None),
+    "PAYMENT_MODE": ("live", "read_only", None),
+}
+
+
+@pytest.mark.parametrize("sick", ["request_network", "shkeeper"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_recipe_leaves_a_contradiction_of_its_own(name: str, sick: str) -> None:
+    for values in product(*STATES.values()):
+        before = {flag: value for flag, value in zip(STATES, values, strict=True) if value is not None}
+        if not judge_flags(before, WORDS).is_sound:
+            continue
+        wanted = plan_values(RECIPES[name], roles_for(sick, words=WORDS), values=before, words=WORDS)
+        after = judge_flags({**before, **wanted}, WORDS)
+        assert after.contradictions == (), (before, wanted)
+
+
+def test_enabling_a_rail_where_no_list_is_set_makes_none_that_shuts_the_others_out() -> None:
+    before = {"REQUEST_NETWORK_ENABLED": "false", "PAYMENT_PROVIDER_MODE": "live"}
+    roles = roles_for("shkeeper", words=WORDS)
+    assert "PAYMENT_ENABLED_PROVIDERS" not in plan_values(ENABLE, roles, values=before, words=WORDS)

@@ -72,5 +72,36 @@ def test_open_rails(changed: dict[str, str], rails: tuple[str, ...]) -> None:
 def test_what_is_not_set_is_said_to_be_the_backends_default() -> None:
     status = judge_flags({}, WORDS)
     assert status.rails == ()
-    assert all("not set, the backend's own default" in view.means for view in status.flags)
+    assert all("cannot tell: not set here, so the backend's own default" in view.means for view in status.flags)
     assert status.is_sound
+    assert status.means.startswith(
+        "Cannot tell which rails take new payments: PAYMENT_ENABLED_PROVIDERS is not set here;"
+    )
+    assert len(status.unknown) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "doubts", "says"),
+    [
+        ({"PAYMENT_ENABLED_PROVIDERS": None}, {}, "PAYMENT_ENABLED_PROVIDERS is not set here"),
+        ({"PAYMENT_ENABLED_PROVIDERS": " , "}, {}, "is empty, which a backend may read as every rail"),
+        ({"PAYMENT_ENABLED_PROVIDERS": "paypal"}, {}, "names no rail that is known"),
+        ({"REQUEST_NETWORK_ENABLED": "maybe"}, {}, "REQUEST_NETWORK_ENABLED is neither on nor off"),
+        ({"PAYMENT_ENABLED_PROVIDERS": None}, {"PAYMENT_ENABLED_PROVIDERS": "two readers"}, "PROVIDERS: two readers"),
+        ({"PAYMENT_PROVIDER_MODE": None}, {"PAYMENT_PROVIDER_MODE": "two readers"}, "MODE: two readers"),
+        ({"REQUEST_NETWORK_ENABLED": None}, {"REQUEST_NETWORK_ENABLED": "a Secret"}, "ENABLED: a Secret"),
+    ],
+)
+def test_what_is_not_known_is_never_no_rail(changed: dict[str, str | None], doubts: dict[str, str], says: str) -> None:
+    values: dict[str, str | None] = {**SOUND, **changed}
+    status = judge_flags(values, WORDS, doubts=doubts)
+    assert status.rails == ()
+    assert "No rail takes new payments" not in status.means
+    assert says in status.means
+    assert any(says in sentence for sentence in status.unknown)
+
+
+def test_a_mode_that_only_reads_closes_every_rail_whatever_else_is_unknown() -> None:
+    status = judge_flags({"PAYMENT_MODE": "read_only"}, WORDS)
+    assert status.means.startswith("No rail takes new payments")
+    assert status.unknown == ()

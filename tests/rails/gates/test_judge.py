@@ -27,6 +27,7 @@ from recon.rails.gates.records import (
     HealthRecord,
     RunRecord,
     SignedSample,
+    WrittenRun,
 )
 from recon.rails.gates.sample import CheckedSign, SampleCandidate, make_sample, sign_sample
 from tests.support.plans import a_plan
@@ -104,6 +105,9 @@ def gate(name: str, limits: GateLimits = SET, **changed: Any) -> Gate:
 
 
 def rollback(limits: GateLimits = SET, **changed: Any) -> GateReport:
+    # The plan of the last run is the one to judge by.
+    latest = max((run.at for run in changed.get("runs", ())), default=WELL.dry_run.at if WELL.dry_run else NOW)
+    changed.setdefault("dry_run", dry_run(at=max(latest, ago(minutes=30))))
     return judge_rollback(RN, replace(WELL, **changed), limits=limits, now=NOW)
 
 
@@ -351,8 +355,33 @@ def test_how_many_clean_windows_is_a_setting() -> None:
     ],
 )
 def test_the_dry_run(changed: dict[str, Any], outcome: str, says: str) -> None:
-    found = gate("dry_run", dry_run=dry_run(None, **changed))
+    found = gate("dry_run", dry_run=dry_run(None, **changed), runs=())
     assert (found.outcome, says in found.why) == (outcome, True), found.why
+
+
+def test_evidence_that_is_older_than_the_last_run_is_called_stale_and_the_runs_are_named() -> None:
+    old = dry_run(at=ago(hours=2))
+    for name in ("dry_run", "mismatch_rate"):
+        found = gate(name, dry_run=old)
+        assert found.outcome == "not_measurable"
+        assert "is stale: since then run 000000000000 read it at 2026-11-20T11:00:00Z" in found.why
+    assert criterion("invariants", dry_run=old).outcome == "not_measurable"
+    assert enable(dry_run=old).decision == "refuse"
+    same = replace(WELL.runs[-1], digest=old.digest)
+    assert gate("dry_run", dry_run=old, runs=(same,)).outcome == "pass"
+    other = replace(WELL.runs[-1], providers=("shkeeper",))
+    assert gate("dry_run", dry_run=old, runs=(other,)).outcome == "pass"
+
+
+def test_a_run_that_wrote_since_the_plan_makes_it_stale_and_an_unread_journal_is_said() -> None:
+    wrote = WrittenRun("apply-7", ago(minutes=10))
+    assert "run apply-7 wrote at 2026-11-20T11:50:00Z" in gate("dry_run", writes=(wrote,)).why
+    assert gate("dry_run", writes=(WrittenRun("apply-6", ago(hours=3)),)).outcome == "pass"
+    assert gate("dry_run").evidence[-1] == "no run since then"
+    assert "not known" in gate("dry_run", writes=None).evidence[-1]
+    many = tuple(WrittenRun(f"apply-{n}", ago(minutes=n)) for n in range(1, 7))
+    assert gate("dry_run", writes=many).why.count("wrote at") == 3
+    assert "and 3 before them" in gate("dry_run", writes=many).why
 
 
 # Rollback

@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from recon.core.tables import PAYMENTS, arrow_schema
 from recon.sources.interface import Selection
 from recon.sources.payments.documents import document_text, milliseconds
 from recon.sources.payments.fields import FieldPaths
-from recon.sources.payments.read import ListStore, RowRules, payment_rows
+from recon.sources.payments.read import COLUMNS_FROM, ListStore, RowRules, payment_rows
 
 if TYPE_CHECKING:
     pass
@@ -83,6 +84,7 @@ def test_a_plain_payment_fills_the_row() -> None:
         "order_id": "65a0000000000000000000aa",
         "offer_id": "offer-1",
         "created_at": milliseconds(NOW),
+        "dated_at": milliseconds(NOW),
         "updated_at": milliseconds(NOW),
         "paths": "network=blockchain.network reference=metadata.paymentReference request_id=metadata.requestId "
         "token=amount.currency tx_hash=blockchain.transactionHash",
@@ -478,3 +480,22 @@ def test_every_key_of_a_row_is_kept() -> None:
     long = row_of(metadata={}, requestIds=many)
     assert [value for _, value in json.loads(long["further_keys"])] == many[1:]
     assert row_of(requestId=first, requestIds=[first], metadata={})["further_keys"] is None
+
+
+@pytest.mark.parametrize(
+    ("older", "creation"),
+    [
+        (timedelta(hours=9), timedelta(hours=9)),
+        (timedelta(days=89), timedelta(days=89)),
+        (timedelta(days=91), timedelta()),  # made for something else
+        (timedelta(), timedelta()),
+        (timedelta(days=-1), timedelta()),  # a copy with an id of its own
+    ],
+)
+def test_an_object_id_tells_when_a_payment_was_made_whose_date_was_reset(older: timedelta, creation: timedelta) -> None:
+    made = ObjectId.from_datetime(NOW - older)
+    documents = [payment(_id=made)] * COLUMNS_FROM
+    for rows in (rows_of(documents[0]), read(ListStore(documents))[1]):
+        assert {row["created_at"] for row in rows} == {milliseconds(NOW - creation)}
+        assert {row["dated_at"] for row in rows} == {milliseconds(NOW)}
+    assert rows_of(payment(_id=str(made)))[0]["created_at"] == milliseconds(NOW), "a text tells nothing"

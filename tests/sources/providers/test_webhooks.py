@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from typing import Any
 
 import pytest
@@ -87,6 +88,13 @@ def rn_signature() -> str:
     return hmac.new(KEY.encode(), RN_BODY, hashlib.sha256).hexdigest()
 
 
+def message_of(signature: str) -> Message:
+    """Headers as the standard library's server hands them over."""
+    message = Message()
+    message["X-Request-Network-Signature"] = signature
+    return message
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -96,14 +104,37 @@ def rn_signature() -> str:
         {"HTTP_X_REQUEST_NETWORK_SIGNATURE": rn_signature(), "wsgi.input": object(), "CONTENT_LENGTH": 29},
         iter([("Accept", "*/*"), ("x-request-network-signature", f" {rn_signature()} ")]),
         {"X-Request-Network-Signature": rn_signature(), "x-request-network-signature": rn_signature()},
+        {"X-Request-Network-Signature": [rn_signature()]},
+        {"type": "http", "headers": [(b"x-request-network-signature", rn_signature().encode())]},
+        [["X-Request-Network-Signature", rn_signature()], ("alone",), None, 7, "text"],
+        message_of(rn_signature()),
     ],
-    ids=["pairs", "byte pairs", "byte mapping", "wsgi", "iterator", "the same twice"],
+    ids=[
+        "pairs",
+        "byte pairs",
+        "byte mapping",
+        "wsgi",
+        "iterator",
+        "the same twice",
+        "lists",
+        "asgi scope",
+        "odd pairs",
+        "message",
+    ],
 )
 def test_headers_are_taken_as_frameworks_hand_them_over(headers: Any) -> None:
     assert verify_webhook("request_network", headers, RN_BODY, KEY)
 
 
-@pytest.mark.parametrize("headers", [None, [], {}, {"x-request-network-signature": None}, {3: 4}, [(None, "x")]])
+ODD: list[Any] = [
+    None, [], {}, {"x-request-network-signature": None}, {3: 4}, [(None, "x")], 7, 1.5, True, "text", b"bytes",
+    object(),
+    [1, 2], [[]], [[1, 2, 3]], {"headers": 3}, {"headers": [3]}, {"x-request-network-signature": {"a": 1}},
+    {"x-request-network-signature": [None, 7]}, {"x-request-network-signature": "\ud800"}, {"x": float("nan")},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", ODD)
 def test_headers_without_a_signature_verify_nothing_and_raise_nothing(headers: Any) -> None:
     assert verify_webhook("request_network", headers, RN_BODY, KEY) is False
 
@@ -118,3 +149,17 @@ def test_two_different_signatures_verify_nothing() -> None:
 def test_a_body_is_taken_as_text_or_bytes(body: Any) -> None:
     assert verify_webhook("request_network", {"x-request-network-signature": rn_signature()}, body, KEY)
     assert not verify_webhook("request_network", {"x-request-network-signature": rn_signature()}, b"other", KEY)
+
+
+@pytest.mark.parametrize("odd", [*(each for each in ODD if not isinstance(each, str | bytes)), 10**12, "\ud800"])
+@pytest.mark.parametrize("provider", ["request_network", "shkeeper"])
+def test_odd_bodies_and_secrets_verify_nothing_and_raise_nothing(provider: str, odd: Any) -> None:
+    headers = {"x-request-network-signature": rn_signature(), **sh_headers()}
+    assert verify_webhook(provider, headers, odd, KEY, now=NOW) is False
+    assert verify_webhook(provider, headers, RN_BODY, odd, now=NOW) is False
+
+
+@pytest.mark.parametrize("provider", [None, 7, b"request_network", ["x"], "", "\ud800"])
+def test_an_odd_provider_is_refused_by_name(provider: Any) -> None:
+    with pytest.raises(UnknownWebhookProviderError):
+        verify_webhook(provider, {}, b"", KEY)

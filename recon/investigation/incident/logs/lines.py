@@ -1,0 +1,326 @@
+"""Reads one log line, in whatever form it is, as the request that it tells of.
+
+A line may be wrapped: by Docker, Kubernetes, syslog, journald or a collector. It is tried, in this order, as one of the
+line formats, as JSON, as columns with a header, as ``key=value`` pairs, and as columns without. What cannot be told
+apart is not guessed: the line is unread, with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Final
+
+from recon.investigation.incident.logs.formats import (
+    CLOCK_NAMES,
+    COLUMNS_KNOWN,
+    DATE_NAMES,
+    LINE_FORMATS,
+    LINE_NAMES,
+    METHODS,
+    NAMES,
+    NO_ANSWER,
+    SKIPPED,
+    STATUSES,
+    LineFormat,
+)
+from recon.investigation.incident.logs.moments import LogClock, Stamp
+
+DEPTH_MAX: Final = 4
+LEAVES_MAX: Final = 400
+TEXT_MAX: Final = 64 * 1024
+URL_MAX: Final = 2000
+LINE_MIN: Final = 20
+COLUMNS_MIN: Final = 3
+NAMED: Final = sum(not each.is_guess for each in LINE_FORMATS)
+Leaf = tuple[str, str, Any]
+_REQUEST_LINE = re.compile(r"([A-Z]{3,8}) (\S+)(?: HTTP/[0-9.]{1,3})?\Z")
+_PAIR = re.compile(rb"([A-Za-z_][\w.@-]{0,60})[=:](\"(?:[^\"\\]|\\.)*\"|[^\s\",|]*)")
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
+_W3C = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[ \t][0-9]{2}:[0-9]{2}:[0-9]{2}[ \t]")
+_NAME = re.compile(r"[^a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a line tells of; what is None it does not tell.
+
+    Args:
+        stamp: When, and whether its zone was written.
+        path: Without query, host and closing slash.
+        status: :data:`~recon.investigation.incident.logs.formats.NO_ANSWER` where the log says that none was given.
+    """
+
+    stamp: Stamp | None = None
+    method: str | None = None
+    path: str | None = None
+    status: int | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is needed and not told."""
+        told = {"time": self.stamp, "method": self.method, "path": self.path, "status": self.status}
+        return tuple(name for name, value in told.items() if value is None)
+
+
+@dataclass(slots=True)
+class LineReader:
+    """Reads lines.
+
+    Args:
+        routes: The paths that are looked for; a JSON value that holds one may be the path whatever its name is.
+        given: The format that a user named; tried first.
+    """
+
+    routes: Sequence[str] = ()
+    given: LineFormat | None = None
+    clock: LogClock = field(default_factory=LogClock)
+
+    def read(self, line: bytes, *, columns: Sequence[str] = ()) -> Asked:
+        """The request of a line, as far as it is told.
+
+        Args:
+            columns: The columns of a W3C log, by its header.
+        """
+        if columns and not line.startswith(b"#"):
+            return self._columns(line, columns)
+        return self._read(line, depth=0)
+
+    def row(self, row: Mapping[str, Any]) -> Asked:
+        """The request of a JSON object that was decoded already."""
+        return self._row(row, depth=0)
+
+    def _read(self, line: bytes, *, depth: int) -> Asked:
+        named = LINE_FORMATS[:NAMED] if self.given is None else (self.given, *LINE_FORMATS[:NAMED])
+        found = self._text(line[:TEXT_MAX], named)
+        if found is not None and not found.missing:
+            return found
+        return self._json(line, depth=depth) or found or self._guessed(_COLOUR.sub(b"", line[:TEXT_MAX])) or Asked()
+
+    def _json(self, line: bytes, *, depth: int) -> Asked | None:
+        """The JSON of a line, with the time that stands before it where it has none."""
+        begin = line.find(b"{")
+        row = _json_row(line[begin:]) if begin >= 0 else None
+        if row is None or (told := self._row(row, depth=depth)).path is None:
+            return None
+        return _with_time(told, None if begin == 0 else self.clock.find(line[:begin]))
+
+    def _guessed(self, line: bytes) -> Asked | None:
+        """A line of no format that has a name."""
+        if _W3C.match(line) and (columns := _columns_by_count(line)):
+            return self._columns(line, columns)
+        return self._text(line, LINE_FORMATS[NAMED:]) or self._pairs(line) or self._separated(line)
+
+    def _text(self, line: bytes, formats: Sequence[LineFormat]) -> Asked | None:
+        """The first line format that fits."""
+        for each in formats:
+            if (match := each.pattern.search(line)) is None:
+                continue
+            groups = match.groupdict()
+            status = _status_of(groups["status"], is_guess=each.is_guess)
+            if each.is_guess and status is None:
+                continue
+            written = groups.get("time")
+            stamp = None if written is None else self.clock.read(written)
+            if stamp is None or not stamp.is_zoned:
+                stamp = self.clock.find(line) or stamp
+            return Asked(
+                stamp, groups["method"].decode(), target_path(groups["path"].decode("utf-8", "replace")), status
+            )
+        return None
+
+    def _row(self, row: Mapping[str, Any], *, depth: int) -> Asked:
+        leaves = list(islice(_leaves(row), LEAVES_MAX))
+        told = self._told(leaves)
+        if told.path is not None:
+            return told
+        for _, last, value in leaves:
+            if last in LINE_NAMES and isinstance(value, str) and depth < DEPTH_MAX and len(value) > LINE_MIN:
+                inner = self._read(value.encode("utf-8", "replace"), depth=depth + 1)
+                if inner.path is not None:
+                    return _with_time(inner, told.stamp)
+        return told
+
+    def _told(self, leaves: Sequence[Leaf]) -> Asked:
+        """What named values tell of a request."""
+        method, path = self._request(leaves)
+        if method is None:
+            method = next(iter(_of_name(leaves, "method", _as_method)), None)
+        if method is None:
+            method = next((value for _, _, value in leaves if isinstance(value, str) and value in METHODS), None)
+        statuses = list(_of_name(leaves, "status", _as_status))
+        status = next((each for each in statuses if each != NO_ANSWER), next(iter(statuses), None))
+        return Asked(self._stamp(leaves), method, self._path(leaves, path), status)
+
+    def _path(self, leaves: Sequence[Leaf], requested: str | None) -> str | None:
+        """The path: of several that are told the one that is looked for."""
+        paths = [*([requested] if requested else []), *_of_name(leaves, "path", _as_path)]
+        sought = next((each for each in paths if self._is_sought(each)), None)
+        return sought or next(iter(paths), None) or self._by_route(leaves)
+
+    def _is_sought(self, path: str) -> bool:
+        return any(path.endswith(route) for route in self.routes)
+
+    def _request(self, leaves: Sequence[Leaf]) -> tuple[str | None, str | None]:
+        """Method and path of a request line that stands in one value."""
+        for text in _of_name(leaves, "request", lambda value: value if isinstance(value, str) else None):
+            if (found := _REQUEST_LINE.match(text)) is not None:
+                return found[1], target_path(found[2])
+        return None, None
+
+    def _by_route(self, leaves: Sequence[Leaf]) -> str | None:
+        """A value that is a path that is looked for, under a name that nobody knows."""
+        for full, last, value in leaves:
+            if not isinstance(value, str) or "refer" in full or last in LINE_NAMES or len(value) > URL_MAX:
+                continue
+            found = _REQUEST_LINE.match(value)
+            path = target_path(found[2] if found else value)
+            if path is not None and self._is_sought(path):
+                return path
+        return None
+
+    def _stamp(self, leaves: Sequence[Leaf]) -> Stamp | None:
+        clocks = [value for _, last, value in leaves if last in CLOCK_NAMES and isinstance(value, str)]
+        dates = [value for _, last, value in leaves if last in DATE_NAMES and isinstance(value, str)]
+        for clock in clocks:
+            if dates and re.match(r"\d\d:\d\d:\d\d", clock):
+                return self.clock.read(f"{dates[0]} {clock.partition(' ')[0]}Z".encode())
+        return next(iter(_of_name(leaves, "time", self.clock.value)), None)
+
+    def _pairs(self, line: bytes) -> Asked | None:
+        """``key=value`` pairs, as Heroku, Loki and Go programs write them."""
+        found = [(name, value.strip(b'"')) for name, value in _PAIR.findall(line)[:LEAVES_MAX]]
+        leaves = [(*_names((name.decode(),)), value.decode("utf-8", "replace")) for name, value in found]
+        told = self._told(leaves)
+        return None if told.path is None or told.status is None else _with_time(told, self.clock.find(line))
+
+    def _columns(self, line: bytes, columns: Sequence[str]) -> Asked:
+        """A line of a W3C log; its times are UTC."""
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        values = text.split("\t") if "\t" in text else text.split(" ")
+        leaves = [(*_names((name,)), value) for name, value in zip(columns, values, strict=False)]
+        return self._told(leaves)
+
+    def _separated(self, line: bytes) -> Asked | None:
+        """Columns that nobody named: read only where one alone can be the status."""
+        text = line.decode("utf-8", "replace").strip()
+        sign = next((sign for sign in ("\t", "|", ";", "~", "^", ",", " ") if text.count(sign) >= COLUMNS_MIN), None)
+        if sign is None:
+            return None
+        values = [" ".join(value.replace('"', " ").split()).strip("'[]") for value in text.split(sign)]
+        method, path = _asked_in(values, self.routes)
+        if path is None:
+            return None
+        statuses = {int(value) for value in values if re.fullmatch(r"[1-5][0-9]{2}", value) and int(value) in STATUSES}
+        return Asked(self.clock.find(line), method, path, statuses.pop() if len(statuses) == 1 else None)
+
+
+def _asked_in(values: Sequence[str], routes: Sequence[str]) -> tuple[str | None, str | None]:
+    """Method and path among columns without names: in one request line, or each in its own."""
+    for value in values:
+        if (found := _REQUEST_LINE.match(value)) is not None and found[1] in METHODS:
+            return found[1], target_path(found[2])
+    method = next((value for value in values if value in METHODS), None)
+    return method, _only_route([value for value in values if value.startswith(("/", "http://", "https://"))], routes)
+
+
+def _with_time(told: Asked, other: Stamp | None) -> Asked:
+    """The time of a line, or of what it was wrapped in: the one with a zone."""
+    if other is None or (told.stamp is not None and (told.stamp.is_zoned or not other.is_zoned)):
+        return told
+    return replace(told, stamp=other)
+
+
+def target_path(text: str) -> str | None:
+    """The path of a request target: without scheme, host, query and closing slash, doubled slashes as one.
+
+    >>> target_path("https://amn.example:443//api/hook/?a=1")
+    '/api/hook'
+    """
+    text = re.sub(r"\Ahttps?://[^/?#]*", "", text, count=1, flags=re.IGNORECASE)
+    if text[:1] not in ("/", "?", ""):
+        return None
+    path = re.sub(r"/{2,}", "/", text.partition("?")[0].partition("#")[0])
+    return path.rstrip("/") or "/"
+
+
+def _columns_by_count(line: bytes) -> Sequence[str]:
+    """The columns of a W3C log whose header was cut off, by how many there are."""
+    count = len(line.rstrip().split(b"\t" if b"\t" in line else b" "))
+    return next((columns for columns in COLUMNS_KNOWN if len(columns) == count), ())
+
+
+def _only_route(paths: Sequence[str], routes: Sequence[str]) -> str | None:
+    """The path of a line whose columns have no names: the one that is looked for, or the first."""
+    found = [path for text in paths if (path := target_path(text)) is not None]
+    return next((path for path in found if any(path.endswith(route) for route in routes)), next(iter(found), None))
+
+
+def _status_of(text: bytes, *, is_guess: bool) -> int | None:
+    if text in (b"-", b"0", b"000", b"-1"):
+        return None if is_guess else NO_ANSWER
+    number = int(text)
+    return number if number in STATUSES else None
+
+
+def _as_status(value: Any) -> int | None:
+    if isinstance(value, str):
+        value = value.strip()
+        if not re.fullmatch(r"-?[0-9]{1,3}(\.0+)?|-", value):
+            return None
+        value = NO_ANSWER if value == "-" else int(float(value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return NO_ANSWER if value in (0, -1) else int(value) if value in STATUSES else None
+
+
+def _as_method(value: Any) -> str | None:
+    return value.upper() if isinstance(value, str) and value.upper() in METHODS else None
+
+
+def _as_path(value: Any) -> str | None:
+    if not isinstance(value, str) or not value.startswith(("/", "http://", "https://")):
+        found = _REQUEST_LINE.match(value) if isinstance(value, str) else None
+        return target_path(found[2]) if found else None
+    return target_path(value)
+
+
+def _of_name(leaves: Sequence[Leaf], field_name: str, read: Any) -> Iterator[Any]:
+    """What can be read under the names of a field, the best name first."""
+    wanted = NAMES[field_name]
+    ranked: list[tuple[int, int, Any]] = []
+    for number, (full, last, value) in enumerate(leaves):
+        name = full if full in wanted else last
+        if name in wanted and (told := read(value)) is not None:
+            ranked.append((wanted.index(name), number, told))
+    yield from (told for _, _, told in sorted(ranked, key=lambda each: each[:2]))
+
+
+def _names(path: Sequence[str]) -> tuple[str, str]:
+    """The whole path and its last part, in lower case without signs."""
+    parts = [part for text in path for part in text.split(".")]
+    plain = [_NAME.sub("", part.lower()) for part in parts]
+    return "".join(plain), plain[-1] if plain else ""
+
+
+def _leaves(row: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """Every plain value of a row with its names; headers tell nothing of the request."""
+    for name, value in row.items():
+        inner = (*path, str(name)[:80])
+        if isinstance(value, Mapping):
+            if len(inner) < DEPTH_MAX and _NAME.sub("", str(name).lower()) not in SKIPPED:
+                yield from _leaves(value, inner)
+        elif isinstance(value, str | int | float):
+            yield (*_names(inner), value)
+
+
+def _json_row(text: bytes) -> dict[str, Any] | None:
+    import msgspec
+
+    try:
+        row = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None

@@ -1,0 +1,255 @@
+"""Reads log files piece by piece into a tally.
+
+A log may hold gigabytes of other routes, binary junk, half lines and several formats. So only hits are decoded: pieces
+of 8 MB are searched for the routes, and a piece is parsed only if it holds one. One expression takes all lines of the
+combined format at once; every other line that names a route goes to the line reader.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from recon.core.errors import SourceError
+from recon.core.text import clean_text
+from recon.investigation.incident.logs.formats import METHODS, NO_ANSWER, STATUSES, LineFormat
+from recon.investigation.incident.logs.lines import Asked, LineReader
+from recon.investigation.incident.logs.tally import Tally
+from recon.sources.documents import batch_rows, whole_document
+from recon.sources.packing import Broken, unpacked
+
+LINE_MAX_BYTES: Final = 1024 * 1024
+"""A longer line is junk and is stepped over."""
+
+_ENDS_BYTES: Final = 256 * 1024
+_ENDS_LINES: Final = 300
+_HEADER = re.compile(rb"^#Fields:[ \t]*([^\r\n]{1,4000})", re.MULTILINE)
+
+
+class LogFileError(SourceError):
+    """A log file cannot be opened."""
+
+    def __init__(self, *, name: str, why: str) -> None:
+        super().__init__(f"{clean_text(name, limit=200)}: the log cannot be read ({clean_text(why, limit=120)}).")
+
+
+class LogReader:
+    """Reads log files into a tally.
+
+    Args:
+        paths: The routes, in the order of their numbers in the tally.
+        given: The format that a user named.
+    """
+
+    def __init__(self, paths: Sequence[bytes], *, tally: Tally, given: LineFormat | None = None) -> None:
+        self.tally = tally
+        self._paths = {path: number for number, path in enumerate(paths)}
+        self._escaped = [path.replace(b"/", b"\\/") for path in paths]
+        self._lines_of = LineReader(tuple(path.decode() for path in paths), given)
+        either = b"|".join(re.escape(path) for path in sorted(paths, key=len, reverse=True))
+        self._hit = re.compile(either)
+        form = rb"\[(%s[^\]\n]{20,32})\] \"(%s[A-Z]{3,7}) (%s" + either + rb")/?(?:[?#][^ \"\n]*)?"
+        form += rb"(?: HTTP/[0-9.]{1,3})?\" (%s[0-9]{3})(?![0-9])"
+        self._line = re.compile(form.replace(b"%s", b""))
+        self._whole = re.compile(form.replace(b"%s", b"?:"))
+        self._is_fast = given is None
+        self._columns: tuple[str, ...] = ()
+        self._decoder: Callable[[bytes], tuple[float, int, tuple[str, str]]] | None = None
+
+    def read(self, file: Path) -> None:
+        """Read one file to its end, or to where it breaks off.
+
+        Raises:
+            LogFileError: It cannot be opened.
+            PackedFileError: It is packed in a way that is not read.
+        """
+        broken = Broken()
+        try:
+            with file.open("rb") as raw:
+                self._lines_of.clock.written_at = file.stat().st_mtime
+                self._columns = ()
+                self._pieces(unpacked(raw, name=file.name, broken=broken), file.name)
+        except OSError as error:
+            raise LogFileError(name=file.name, why=error.strerror or "unknown reason") from error
+        if broken.why is not None:
+            self.tally.problems.append(f"{clean_text(file.name, limit=200)} breaks off ({broken.why})")
+
+    def _pieces(self, pieces: Iterator[bytes], name: str) -> None:
+        document, pieces = whole_document(pieces)
+        if document is not None:
+            self.tally.read_bytes += document.size
+            if document.problem is not None:
+                self.tally.problems.append(f"{clean_text(name, limit=200)} {document.problem}")
+            elif not sum([self._object(row) for row in document.rows]) and document.size:
+                self._no_request(name)
+            return
+        rest, has_request, total = b"", False, 0
+        for piece in pieces:
+            total += len(piece)
+            has_request |= self._look_at_times(piece)
+            end = piece.rfind(b"\n")
+            if end < 0:
+                rest = self._shortened(rest + piece)
+                continue
+            self._lines(rest + piece[: end + 1])
+            rest = self._shortened(piece[end + 1 :])
+        if rest:
+            self._lines(rest + b"\n")
+        self.tally.read_bytes += total
+        if total and not has_request:
+            self._no_request(name)
+
+    def _no_request(self, name: str) -> None:
+        self.tally.problems.append(
+            f"{clean_text(name, limit=200)} holds no request in a format that is known; name it with --log-format"
+        )
+
+    def _shortened(self, rest: bytes) -> bytes:
+        """A line over the limit is junk: its beginning is dropped, and counted where it names a route."""
+        if len(rest) <= LINE_MAX_BYTES:
+            return rest
+        for found in self._hit.findall(rest[:-LINE_MAX_BYTES]):
+            self.tally.miss(self._paths[found], reason=f"it stands in a line of over {LINE_MAX_BYTES >> 20} MB")
+        return rest[-LINE_MAX_BYTES:]
+
+    def _look_at_times(self, piece: bytes) -> bool:
+        """Take the times of the first and the last request of a piece; False when its ends hold none."""
+        self._header(piece[:_ENDS_BYTES])
+        seen = False
+        for lines in (piece[:_ENDS_BYTES].split(b"\n"), reversed(piece[-_ENDS_BYTES:].split(b"\n"))):
+            for _, line in zip(range(_ENDS_LINES), lines, strict=False):
+                found = self._lines_of.read(line, columns=self._columns) if line else Asked()
+                if found.stamp is not None and found.path is not None and found.status is not None:
+                    self.tally.reaches(found.stamp.second)
+                    seen = True
+                    break
+        return seen
+
+    def _header(self, text: bytes) -> None:
+        if not self._columns and (found := _HEADER.search(text)) is not None:
+            self._columns = tuple(found[1].decode("utf-8", "replace").split())
+
+    def _lines(self, text: bytes) -> None:
+        # A single byte is found many times faster than two, and most logs hold neither of these.
+        if b"\\" in text and any(path in text for path in self._escaped):
+            text = text.replace(b"\\/", b"/")
+        hits = sum(text.count(path) for path in self._paths)
+        headers = list(_HEADER.finditer(text)) if b"#" in text and b"#Fields:" in text else []
+        if hits:
+            taken = self._fast(text) if self._is_fast else 0
+            if taken < hits:
+                self._other_lines(text, headers)
+        if headers:
+            self._columns = tuple(headers[-1][1].decode("utf-8", "replace").split())
+
+    def _fast(self, text: bytes) -> int:
+        """Count all lines of the combined format; gives how many there were."""
+        found = self._whole.findall(text)
+        for whole, count in Counter(found).items():
+            parts = self._line.match(whole)
+            assert parts is not None, "both are the same expression"
+            written, method, path, status = parts.groups()
+            number, code = self._paths[path], int(status)
+            stamp = self._lines_of.clock.read(written)
+            if stamp is None or (code not in STATUSES and code != NO_ANSWER):
+                self.tally.miss(number, reason="no time found" if stamp is None else "no status found", count=count)
+                continue
+            self.tally.zoneless += 0 if stamp.is_zoned else count
+            self.tally.add((number, method == b"POST", code), second=stamp.second, count=count)
+        return len(found)
+
+    def _other_lines(self, text: bytes, headers: Sequence[re.Match[bytes]]) -> None:
+        """Lines that name a route and that the expression did not take."""
+        starts = [each.start() for each in headers]
+        position, size = 0, len(text)
+        while position < size:
+            hit = self._hit.search(text, position)
+            if hit is None:
+                return
+            start = text.rfind(b"\n", 0, hit.start()) + 1
+            end = text.find(b"\n", hit.end())
+            line, position = text[start:end], end + 1
+            if self._is_fast and self._line.search(line) is not None:
+                continue
+            before = bisect_right(starts, start)
+            columns = tuple(headers[before - 1][1].decode("utf-8", "replace").split()) if before else self._columns
+            self._one(line, self._paths[hit[0]], columns)
+
+    def _one(self, line: bytes, number: int, columns: Sequence[str]) -> None:
+        if line.startswith(b"{") and self._caddy(line):
+            return
+        found = self._lines_of.read(line, columns=columns)
+        rows = batch_rows(line) if found.path is None else ()
+        for row in rows:
+            self._object(row)
+        if not rows:
+            self._take(found, number)
+
+    def _object(self, row: Mapping[str, Any]) -> bool:
+        """Count one JSON object; gives whether it is a request of any route."""
+        found = self._lines_of.row(row)
+        if found.path is None:
+            hit = self._hit.search(json.dumps(dict(row)).encode())
+            if hit is not None:
+                self.tally.miss(self._paths[hit[0]], reason="no path found")
+            return False
+        if found.stamp is not None and found.status is not None:
+            self.tally.reaches(found.stamp.second)
+        route = next((each for each in self._paths if found.path.endswith(each.decode())), None)
+        if route is not None:
+            self._take(found, self._paths[route])
+        return found.status is not None
+
+    def _take(self, found: Asked, number: int) -> None:
+        """Count a request whose line names the route of this number."""
+        path = b"" if found.path is None else found.path.encode("utf-8", "replace")
+        if path and path not in self._paths:
+            if self._hit.search(path) and found.method in (None, "POST"):
+                self.tally.aside(number, path=clean_text(found.path, limit=120))
+            return
+        if found.stamp is not None and not self.tally.holds(found.stamp.second):
+            self.tally.reaches(found.stamp.second)
+        elif found.stamp is None or found.status is None or found.missing:
+            self.tally.miss(number, reason=f"no {' and no '.join(found.missing)} found")
+        else:
+            self.tally.zoneless += not found.stamp.is_zoned
+            self.tally.add((self._paths[path], found.method == "POST", found.status), second=found.stamp.second)
+
+    def _caddy(self, line: bytes) -> bool:
+        """Count a line of Caddy's own form, reading no more of it than is needed; False when it is none."""
+        if self._decoder is None:
+            self._decoder = _caddy_decoder()
+        try:
+            ts, status, (method, uri) = self._decoder(line)
+        except ValueError:
+            return False
+        path = uri.partition("?")[0].partition("#")[0].rstrip("/").encode("utf-8", "replace")
+        if path not in self._paths or method not in METHODS:
+            return False
+        self.tally.add((self._paths[path], method == "POST", status), second=int(ts))
+        return True
+
+
+def _caddy_decoder() -> Callable[[bytes], tuple[float, int, tuple[str, str]]]:
+    """A decoder that takes the four fields of a Caddy line; it raises ValueError for every other line."""
+    import msgspec
+
+    request = msgspec.defstruct("request", [("method", str), ("uri", str)])
+    line = msgspec.defstruct("line", [("ts", float), ("status", int), ("request", request)])
+    decoder = msgspec.json.Decoder(line)
+
+    def decode(text: bytes) -> tuple[float, int, tuple[str, str]]:
+        try:
+            row: Any = decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ValueError from error
+        if not (1e8 < row.ts < 1e11 and row.status in STATUSES):
+            raise ValueError
+        return row.ts, row.status, (row.request.method, row.request.uri)
+
+    return decode

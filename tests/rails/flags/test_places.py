@@ -1,0 +1,312 @@
+"""Every kind of place that flags live in: what is read from it, where it stands, and a patch that changes just that."""
+
+# ruff: noqa: E501 - a table of small files is read a case a line
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from recon.core.errors import ReconError
+from recon.rails.flags.places import FlagHome
+from recon.rails.flags.readings import FlagReading
+from recon.rails.flags.words import FlagWords
+
+WORDS = FlagWords()
+F, MODE, LIST = "REQUEST_NETWORK_ENABLED", "PAYMENT_PROVIDER_MODE", "PAYMENT_ENABLED_PROVIDERS"
+
+
+def laid(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder / next(iter(files))
+
+
+def reading(folder: Path, files: dict[str, str], **options: object) -> FlagReading:
+    return FlagHome(laid(folder, files), WORDS, **options).read()  # type: ignore[arg-type]
+
+
+def service(body: str, name: str = "backend") -> str:
+    return f"services:\n  {name}:\n    image: x\n" + "".join(f"    {line}\n" for line in body.splitlines())
+
+
+MAP = f"environment:\n  {F}: 'true'"
+DOUBT = "doubt"
+COMPOSE = {
+    "map": ({"compose.yaml": service(MAP)}, "true"),
+    "list": ({"compose.yaml": service(f"environment:\n- {F}=true")}, "true"),
+    "bare boolean": ({"compose.yaml": service(f"environment:\n  {F}: True")}, "true"),
+    "default of a name": ({"compose.yaml": service(f"environment:\n  {F}: ${{RN:-true}}")}, "true"),
+    "name in .env": ({"compose.yaml": service(f"environment:\n  {F}: ${{RN:-true}}"), ".env": "RN=false\n"}, "false"),
+    "empty name": ({"compose.yaml": service(f"environment:\n  {F}: ${{RN-true}}"), ".env": "RN=\n"}, ""),
+    "alternative": ({"compose.yaml": service(f"environment:\n  {F}: ${{RN:+true}}"), ".env": "RN=x\n"}, "true"),
+    "nested": ({"compose.yaml": service(f"environment:\n  {F}: ${{A:-${{B:-true}}}}")}, "true"),
+    "dollar": ({"compose.yaml": service(f"environment:\n  {F}: $$RN")}, "$RN"),
+    "only the shell": ({"compose.yaml": service(f"environment:\n  {F}: $RN")}, DOUBT),
+    "required": ({"compose.yaml": service(f"environment:\n  {F}: ${{RN:?no}}")}, DOUBT),
+    "passed on": ({"compose.yaml": service(f"environment:\n- {F}")}, DOUBT),
+    "passed on from .env": ({"compose.yaml": service(f"environment:\n- {F}"), ".env": f"{F}=true\n"}, "true"),
+    "env_file": ({"compose.yaml": service("env_file: a.env"), "a.env": f"{F}=true\n"}, "true"),
+    "env_files": ({"compose.yaml": service("env_file: [a.env, b.env]"), "a.env": f"{F}=1\n", "b.env": f"{F}=0\n"}, "0"),
+    "env_file long": ({"compose.yaml": service("env_file:\n- path: a.env\n  required: false"), "a.env": f"{F}=1"}, "1"),
+    "env_file raw": ({"compose.yaml": service("env_file:\n- path: a.env\n  format: raw"), "a.env": f"{F}='1'"}, "'1'"),
+    "env_file missing": ({"compose.yaml": service("env_file: a.env")}, DOUBT),
+    "env_file optional": ({"compose.yaml": service("env_file:\n- path: a.env\n  required: false")}, None),
+    "environment wins": ({"compose.yaml": service(f"env_file: a.env\n{MAP}"), "a.env": f"{F}=false\n"}, "true"),
+    "merge of a service": ({"compose.yaml": f"x-b: &b\n  {MAP.replace(chr(10), chr(10) + '  ')}\n" + service("<<: *b")}, "true"),
+    "merge of a map": ({"compose.yaml": f"x-e: &e\n  {F}: 'true'\n" + service("environment:\n  <<: *e\n  A: b")}, "true"),
+    "merge list": (
+        {"compose.yaml": f"x-e: &e {{{F}: a}}\nx-f: &f {{{F}: b}}\n" + service("environment:\n  <<: [*e, *f]")}, "a",
+    ),
+    "anchor": ({"compose.yaml": f"x-e: &e {{{F}: a}}\n" + service("environment: *e")}, "a"),
+    "extends": ({"compose.yaml": service("extends: base") + f"  base:\n    environment: {{{F}: a}}\n"}, "a"),
+    "extends file": (
+        {"compose.yaml": service("extends:\n  file: d/b.yaml\n  service: s"),
+         "d/b.yaml": service("env_file: e.env", "s"), "d/e.env": f"{F}=deep\n"}, "deep",
+    ),
+    "include": ({"compose.yaml": "include: [d/b.yaml]\n", "d/b.yaml": service(f"environment:\n  {F}: $RN"), "d/.env": "RN=1"}, "1"),
+    "include long": (
+        {"compose.yaml": "include:\n- path: d/b.yaml\n  env_file: x.env\n", "d/b.yaml": service(f"environment:\n  {F}: $RN"),
+         "x.env": "RN=2\n"}, "2",
+    ),
+    "override beside": ({"compose.yaml": service(MAP), "compose.override.yaml": service(f"environment:\n- {F}=0")}, "0"),
+    "reset of one": (
+        {"compose.yaml": service(MAP), "compose.override.yaml": service(f"environment:\n  {F}: !reset null")}, None,
+    ),
+    "reset of all": (
+        {"compose.yaml": service(MAP), "compose.override.yaml": service("environment: !reset null")}, None,
+    ),
+    "override of all": (
+        {"compose.yaml": service(MAP), "compose.override.yaml": service("environment: !override\n  A: b")}, None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", COMPOSE)
+def test_compose_reads_every_way_to_set_a_variable(tmp_path: Path, case: str) -> None:
+    files, expected = COMPOSE[case]
+    found = reading(tmp_path, files)
+    doubts = found.doubts([F])
+    assert (DOUBT if doubts else found.values.get(F)) == expected, (found.said.get(F), doubts)
+    assert str(tmp_path / "compose.yaml") in found.looked
+
+
+def test_compose_names_the_file_and_line_that_count_and_every_place_looked_at(tmp_path: Path) -> None:
+    files = {"compose.yaml": service("env_file: .env"), ".env": f"# head\n{F}=true\n"}
+    found = reading(tmp_path, files)
+    assert found.said[F].where == f"{tmp_path / '.env'}:2 env_file"
+    assert found.looked == (str(tmp_path / ".env"), str(tmp_path / "compose.yaml"))
+    assert found.holder == "service backend"
+
+
+def test_two_services_that_differ_need_a_name_and_a_profile_is_said(tmp_path: Path) -> None:
+    text = service(MAP) + f"  worker:\n    profiles: [jobs]\n    environment: {{{F}: 'false'}}\n"
+    with pytest.raises(ReconError, match="services backend, worker set flags and differ"):
+        reading(tmp_path, {"compose.yaml": text})
+    found = reading(tmp_path, {"compose.yaml": text}, service="worker")
+    assert found.values[F] == "false"
+    assert "Service worker starts only with profile jobs." in found.notes
+
+
+def test_further_compose_files_are_laid_over_in_their_order(tmp_path: Path) -> None:
+    files = {
+        "base.yaml": service(MAP),
+        "a.yaml": service(f"environment: [{F}=a]"),
+        "b.yaml": service(f"environment: [{F}=b]"),
+    }
+    assert reading(tmp_path, files, overrides=(tmp_path / "a.yaml", tmp_path / "b.yaml")).values[F] == "b"
+
+
+def cm(data: str, name: str = "payments", more: str = "") -> str:
+    body = "".join(f"  {line}\n" for line in data.splitlines())
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n{more}data:\n{body}"
+
+
+def pod(container: str, kind: str = "Deployment") -> str:
+    inner = "".join(f"      {line}\n" for line in container.splitlines())
+    head = f"kind: {kind}\nmetadata: {{name: backend}}\nspec:\n"
+    containers = f"containers:\n    - name: app\n{inner}"
+    if kind == "Pod":
+        return f"{head}  {containers}"
+    if kind == "CronJob":
+        nested = "".join(f"  {line}\n" for line in inner.splitlines())
+        return (
+            f"{head}  jobTemplate:\n   spec:\n    template:\n     spec:\n      containers:\n      - name: app\n{nested}"
+        )
+    return f"{head}  template:\n   spec:\n    {containers}"
+
+
+ENV = f"env:\n- name: {F}\n  value: 'true'"
+SELF = base64.b64encode(f"{F}=true\n".encode()).decode()
+KUBERNETES = {
+    "data": (cm(f"{F}: 'true'"), "true"),
+    "binaryData": (cm("x: y\nz: w", more=f"binaryData:\n  .env: {SELF}\n"), "true"),
+    "binaryData no text": (cm("x: y", more=f"binaryData:\n  {F}: '////'\n"), DOUBT),
+    "file .env": (cm(f".env: |\n  A=1\n  {F}=true"), "true"),
+    "file json": (cm(f'config.json: |\n  {{"payments": {{"{F}": true}}}}'), "true"),
+    "file yaml": (cm(f"config.yaml: |\n  payments:\n    {F}: 'true'"), "true"),
+    "file properties": (cm(f"app.properties: |\n  {F}=true"), "true"),
+    "a broken file": (cm("config.json: '{'"), DOUBT),
+    "list": ("kind: List\nitems:\n- kind: ConfigMap\n  metadata: {name: a}\n  data:\n    " + f"{F}: 'true'\n", "true"),
+    "second document": (cm("a: b", "other") + "---\n" + cm(f"{F}: 'true'"), "true"),
+    **{f"env of {kind}": (pod(ENV, kind), "true") for kind in ("Deployment", "StatefulSet", "Job", "Pod", "CronJob", "DaemonSet")},
+    "envFrom": (cm(f"{F}: 'true'") + "---\n" + pod("envFrom:\n- configMapRef: {name: payments}"), "true"),
+    "envFrom prefix": (
+        cm("NETWORK_ENABLED: 'true'") + "---\n" + pod("envFrom:\n- prefix: REQUEST_\n  configMapRef: {name: payments}"), "true",
+    ),
+    "env wins": (cm(f"{F}: '0'") + "---\n" + pod(f"envFrom:\n- configMapRef: {{name: payments}}\n{ENV}"), "true"),
+    "later envFrom wins": (
+        cm(f"{F}: a", "a") + "---\n" + cm(f"{F}: b", "b") + "---\n"
+        + pod("envFrom:\n- configMapRef: {name: a}\n- configMapRef: {name: b}"), "b",
+    ),
+    "key of a map": (
+        cm("rn: 'true'") + "---\n"
+        + pod(f"env:\n- name: {F}\n  valueFrom: {{configMapKeyRef: {{name: payments, key: rn}}}}"), "true",
+    ),
+    "map not here": (
+        pod(f"env:\n- name: {F}\n  valueFrom: {{configMapKeyRef: {{name: payments, key: rn}}}}"), DOUBT,
+    ),
+    "secret": (pod(f"env:\n- name: {F}\n  valueFrom: {{secretKeyRef: {{name: s, key: rn}}}}"), DOUBT),
+    "reference": (pod(f"env:\n- name: RN\n  value: 'yes'\n- name: {F}\n  value: $(RN)"), "yes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", KUBERNETES)
+def test_kubernetes_reads_every_form_a_backend_can_read(tmp_path: Path, case: str) -> None:
+    text, expected = KUBERNETES[case]
+    found = reading(tmp_path, {"app.yaml": text})
+    assert (DOUBT if found.doubts([F]) else found.values.get(F)) == expected, found
+
+
+KUSTOMIZE = {
+    "literals": ({"kustomization.yaml": f"configMapGenerator:\n- name: p\n  literals:\n  - {F}=true\n"}, "true"),
+    "quoted": ({"kustomization.yaml": f"configMapGenerator:\n- name: p\n  literals:\n  - {F}='true'\n"}, "true"),
+    "envs": ({"kustomization.yaml": "configMapGenerator:\n- name: p\n  envs: [p.env]\n", "p.env": f"{F}=true\n"}, "true"),
+    "files": ({"kustomization.yaml": "configMapGenerator:\n- name: p\n  files: [.env=x]\n", "x": f"{F}=true\n"}, "true"),
+    "resource": ({"kustomization.yaml": "resources: [map.yaml]\n", "map.yaml": cm(f"{F}: 'true'")}, "true"),
+    "merge over a base": (
+        {"kustomization.yaml": f"resources: [base]\nconfigMapGenerator:\n- name: p\n  behavior: merge\n  literals: [{F}=0]\n",
+         "base/kustomization.yaml": f"configMapGenerator:\n- name: p\n  literals: [{F}=1, A=b]\n"}, "0",
+    ),
+    "away": ({"kustomization.yaml": "resources: [https://example.com/x]\n"}, DOUBT),
+    "patched": ({"kustomization.yaml": f"patches:\n- patch: |\n    data: {{{F}: x}}\n"}, DOUBT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", KUSTOMIZE)
+def test_kustomize_reads_what_it_generates(tmp_path: Path, case: str) -> None:
+    files, expected = KUSTOMIZE[case]
+    laid(tmp_path, files)
+    found = FlagHome(tmp_path, WORDS).read()
+    assert (DOUBT if found.doubts([F]) else found.values.get(F)) == expected, found
+
+
+HELM = {
+    "map": (f"env:\n  {F}: true\n", "true"),
+    "named": (f"app:\n  extraEnv:\n  - name: {F}\n    value: 'true'\n", "true"),
+    "pair": (f"env:\n- {F}=true\n", "true"),
+    "secret": (f"env:\n- name: {F}\n  valueFrom: {{secretKeyRef: {{name: a, key: b}}}}\n", DOUBT),
+    "twice": (f"a: {{{F}: 'true'}}\nb: {{{F}: 'false'}}\n", DOUBT),
+    "template": (f"env:\n  {F}: '{{{{ .Values.x }}}}'\n", DOUBT),
+    "text": (f"dotenv:\n  .env: |\n    {F}=true\n", "true"),
+}
+
+
+@pytest.mark.parametrize("case", HELM)
+def test_helm_values_are_found_wherever_they_stand(tmp_path: Path, case: str) -> None:
+    text, expected = HELM[case]
+    found = reading(tmp_path, {"values.yaml": text})
+    assert (DOUBT if found.doubts([F]) else found.values.get(F)) == expected, found
+
+
+PATCHED = {
+    "own environment": ({"compose.yaml": service(MAP)}, "compose.yaml"),
+    "env_file": ({"compose.yaml": service("env_file: a.env"), "a.env": f"A=b # c\n{F}='true' # d\n"}, "a.env"),
+    "merged service": (COMPOSE["merge of a service"][0], "compose.yaml"),
+    "override": ({"compose.yaml": service("command: x"), "compose.override.yaml": service(MAP)}, "compose.override.yaml"),
+    "extended file": (
+        {"compose.yaml": service("extends: {file: b.yaml, service: s}"), "b.yaml": service(MAP, "s")}, "b.yaml",
+    ),
+    "map": ({"map.yaml": cm(f"{F}: 'true' # c")}, "map.yaml"),
+    "container": ({"app.yaml": pod(ENV)}, "app.yaml"),
+    "envFrom": ({"app.yaml": KUBERNETES["envFrom"][0]}, "app.yaml"),
+    "literals": ({"kustomization.yaml": f"configMapGenerator:\n- name: p\n  literals:\n  - \"{F}=true\"\n  - A=b\n"}, "kustomization.yaml"),
+    "envs": (KUSTOMIZE["envs"][0], "p.env"),
+    "helm": ({"values.yaml": f"env:\n  {F}: true # c\n  A: b\n"}, "values.yaml"),
+    "helm pair": ({"values.yaml": f"env:\n- {F}=true\n- A=b\n"}, "values.yaml"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PATCHED)
+def test_a_patch_changes_the_value_where_it_stands_and_nothing_else(tmp_path: Path, case: str) -> None:
+    files, changed = PATCHED[case]
+    home = FlagHome(laid(tmp_path, files), WORDS)
+    before = home.read().values
+    diff = home.patch({F: "false"})
+    assert {name: (tmp_path / name).read_text() for name in files} == files
+    subprocess.run(["git", "apply", "-"], input=diff, text=True, cwd=tmp_path, check=True, timeout=20)
+    assert home.read().values == {**before, F: "false"}
+    assert home.patch({F: "false"}) == ""
+    touched = [name for name, text in files.items() if (tmp_path / name).read_text() != text]
+    assert touched == [changed]
+    was, now = files[changed].splitlines(), (tmp_path / changed).read_text().splitlines()
+    assert sum(a != b for a, b in zip(was, now, strict=True)) == 1
+    subprocess.run(["git", "apply", "-R", "-"], input=diff, text=True, cwd=tmp_path, check=True, timeout=20)
+    assert {name: (tmp_path / name).read_text() for name in files} == files
+
+
+REFUSED = {
+    "interpolated": {"compose.yaml": service(f"environment:\n  {F}: ${{RN:-true}}")},
+    "file in data": {"map.yaml": cm(f".env: |\n  {F}=true")},
+    "template": {"values.yaml": HELM["template"][0]},
+    "not set": {"values.yaml": "a: b\n"},
+    "sealed": {"compose.yaml": service("env_file: a.env"), "a.env": f"{F}=ENC[AES256_GCM,data:x]\nsops_mac=ENC[y]\n"},
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_changed_in_its_place_is_refused_and_stays(tmp_path: Path, case: str) -> None:
+    files = REFUSED[case]
+    with pytest.raises(ReconError, match=r"as it was|nothing was changed"):
+        FlagHome(laid(tmp_path, files), WORDS).patch({F: "false"})
+    assert {name: (tmp_path / name).read_text() for name in files} == files
+
+
+BOMB = "\n".join(["a0: &a0 {x: y}"] + [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 25)])
+LISTS = "\n".join(["b0: &b0 [x]"] + [f"b{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]" for n in range(1, 25)])
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"compose.yaml": f"{BOMB}\n{service('<<: *a24')}"},
+        {"compose.yaml": service("extends: backend")},
+        {"compose.yaml": "include: [compose.yaml]\n"},
+        {"compose.yaml": service("environment: text")},
+        {"compose.yaml": service(f"environment:\n  {F}: " + "${A:-" * 5000)},
+        {"compose.yaml": service("env_file: /dev/zero")},
+        {"compose.yaml": service("env_file: [" + ", ".join(f"{n}.env" for n in range(900)) + "]")},
+        {"values.yaml": f"{LISTS}\n{F}: *b24\n"},
+        {"app.yaml": cm("config.json: '" + "[" * 100_000 + "'")},
+        {"app.yaml": f"{LISTS}\nkind: List\nitems: *b24\n"},
+        {"kustomization.yaml": "resources: [.]\n"},
+        {"kustomization.yaml": "configMapGenerator: [{name: x, envs: [/etc/shadow-none, /dev/zero]}]\n"},
+        {"compose.yaml": "services: 1\n"},
+        {"compose.yaml": ""},
+        {"values.yaml": "- 1\n- 2\n"},
+    ],
+    ids=range(15),
+)
+def test_hostile_files_end_in_an_answer_or_a_refusal_soon(tmp_path: Path, files: dict[str, str]) -> None:
+    began = time.monotonic()
+    try:
+        found = reading(tmp_path, files)
+        assert found.values.get(F) is None
+    except ReconError:
+        pass
+    assert time.monotonic() - began < 20

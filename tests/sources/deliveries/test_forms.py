@@ -1,0 +1,164 @@
+"""Deliveries are read from whatever keeps them; what is not read is told, and left off no list because of its form."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import gzip
+import json
+import lzma
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from recon.investigation.incident.replay import DeliveryTriage, triage_deliveries
+from recon.sources.deliveries.delivery import DeliveryFile
+from recon.sources.deliveries.records import load_deliveries
+from recon.sources.http import Secret
+from tests.sources.deliveries.exports import (
+    AT,
+    AT_MS,
+    BODY,
+    HEADERS,
+    KEY,
+    PAYLOAD,
+    RECORD,
+    ROUTE,
+    SIGNED,
+    TEXT,
+    written,
+)
+
+SECRETS = {"request_network": (Secret(KEY),), "shkeeper": (Secret(KEY),)}
+SHKEEPER = {
+    "external_id": "order-1", "crypto": "ETH-USDT", "addr": "0x" + "11" * 20, "fiat": "USD", "balance_fiat": "7.80",
+    "balance_crypto": "7.80000000", "paid": True, "status": "PAID", "fee_percent": "2", "overpaid_fiat": "0.00",
+    "transactions": [{"txid": "0x" + "22" * 32, "date": "2026-11-20 10:30:00", "amount_crypto": "7.80000000",
+                      "amount_fiat": "7.80", "trigger": True, "crypto": "ETH-USDT"}],
+}  # fmt: skip
+
+
+def kept(folder: Path, content: Any, *, name: str = "kept.json", **given: Any) -> DeliveryFile:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else written(content))
+    return load_deliveries(path, **given)
+
+
+def triaged(file: DeliveryFile) -> DeliveryTriage:
+    return triage_deliveries(file.deliveries, secrets=SECRETS, problems=file.shortfalls)
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_an_export_is_read_and_its_refused_payment_replayed(name: str, tmp_path: Path) -> None:
+    file, content = SIGNED[name]
+    found = kept(tmp_path, content, name=file)
+    assert found.shortfalls == ()
+    [delivery] = found.deliveries
+    assert (delivery.provider, delivery.event) == ("request_network", "payment.confirmed")
+    assert (delivery.delivery_id, delivery.request_id) == ("01JDELIVERY0001", PAYLOAD["requestId"])
+    assert delivery.received_at == AT_MS
+    assert delivery.http_status in (404, None)
+    result = triaged(found)
+    assert result.signatures == {"valid": 1}
+    assert [each.action for each in result.checked] == ["replay"]
+    assert result.is_complete
+
+
+@pytest.mark.parametrize("row", [RECORD | {"rawBody": TEXT}, RECORD | {"body": base64.b64encode(BODY).decode()},
+                                 RECORD | {"body": TEXT}])  # fmt: skip
+def test_a_forged_delivery_is_told_in_every_form(row: dict[str, Any], tmp_path: Path) -> None:
+    forged = row | {"headers": HEADERS | {"X-Request-Network-Signature": "0" * 64}}
+    result = triaged(kept(tmp_path, forged))
+    assert result.signatures == {"invalid": 1}
+    assert result.replay == ()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"payload": dict(reversed(PAYLOAD.items()))}, {"payload": json.dumps(PAYLOAD, indent=3, sort_keys=True)},
+     {"body": json.dumps(dict(sorted(PAYLOAD.items(), key=lambda each: (len(each[0]), each[0]))))}],
+)  # fmt: skip
+def test_a_body_that_was_written_again_is_not_called_forged_nor_left_off(form: dict[str, Any], tmp_path: Path) -> None:
+    result = triaged(kept(tmp_path, RECORD | form))
+    assert result.signatures == {"rewritten": 1}
+    assert len(result.replay) == 1
+    assert not result.is_complete
+    assert "1 deliveries cannot be checked: their bodies are not kept as they came" in result.unread[0]
+
+
+@pytest.mark.parametrize("body", ["v1:AES:0d3f/77", ["chunk one", "chunk two"], "<xml/>", [1, 2, 999]])
+def test_a_refused_delivery_whose_body_cannot_be_read_is_on_the_list_and_told(body: Any, tmp_path: Path) -> None:
+    result = triaged(kept(tmp_path, RECORD | {"rawBody": body}))
+    assert [each.delivery.delivery_id for each in result.replay] == ["01JDELIVERY0001"]
+    assert "what 1 refused deliveries tell of could not be read" in result.unread[0]
+    assert result.after.without_amount == 1
+
+
+def test_a_bare_callback_is_its_providers(tmp_path: Path) -> None:
+    for content in (SHKEEPER, [SHKEEPER], json.dumps(SHKEEPER) + "\n" + json.dumps(SHKEEPER)):
+        result = triaged(kept(tmp_path, content, name="callback.ndjson"))
+        first = result.checked[0].delivery
+        assert (first.provider, first.event, first.external_id) == ("shkeeper", "invoice", "order-1")
+        assert len(result.replay) == 1
+        assert result.after.money[0][0] == "ETH-USDT"
+
+
+def test_a_bare_webhook_has_the_time_of_its_event(tmp_path: Path) -> None:
+    [found] = kept(tmp_path, PAYLOAD).deliveries
+    assert (found.provider, found.received_at, found.delivery_id) == ("request_network", AT_MS, None)
+    assert len(triaged(kept(tmp_path, PAYLOAD)).replay) == 1
+
+
+def test_the_route_that_was_called_names_the_provider(tmp_path: Path) -> None:
+    row = {"url": f"https://amn.example{ROUTE}?x=1", "headers": {"x": "y"}, "body": '{"half": ', "receivedAt": AT}
+    assert kept(tmp_path, row).deliveries[0].provider == "request_network"
+
+
+def test_what_is_no_delivery_is_counted_with_the_fields_that_it_has(tmp_path: Path) -> None:
+    found = kept(tmp_path, [{"kunde": 1, "betrag": 2}, {"kunde": 2}])
+    assert found.unreadable == 2
+    assert "the first has the fields kunde, betrag" in found.shortfalls[0]
+    assert "[deliveries.fields]" in found.shortfalls[0]
+
+
+def test_fields_of_a_make_of_its_own_are_named_in_the_configuration(tmp_path: Path) -> None:
+    row = {"wann": AT, "antwort": {"code": 404}, "kopf": HEADERS, "roh": TEXT}
+    names = {"received_at": ("wann",), "http_status": ("antwort.code",), "headers": ("kopf",), "raw_body": ("roh",)}
+    result = triaged(kept(tmp_path, row, names=names))
+    assert result.counts == {"request_network, refused": 1}
+    assert result.signatures == {"valid": 1}
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress,
+                                  lambda text: pa.compress(text, codec="zstd", asbytes=True)])  # fmt: skip
+def test_packed_records_are_read(pack: Any, tmp_path: Path) -> None:
+    lines = b"\n".join(written(RECORD | {"rawBody": TEXT}) for _ in range(3))
+    assert len(kept(tmp_path, pack(lines), name="kept.ndjson.packed").deliveries) == 3
+
+
+def test_pretty_documents_behind_each_other_are_read(tmp_path: Path) -> None:
+    text = "\n".join(json.dumps(RECORD | {"rawBody": TEXT}, indent=2) for _ in range(3))
+    found = kept(tmp_path, text)
+    assert (len(found.deliveries), found.shortfalls) == (3, ())
+
+
+def test_a_queues_own_id_is_no_request(tmp_path: Path) -> None:
+    file, content = SIGNED["Hookdeck events"]
+    [delivery] = kept(tmp_path, content, name=file).deliveries
+    assert delivery.request_id == PAYLOAD["requestId"]
+    assert delivery.attempt == 3
+
+
+def test_a_state_word_is_no_http_status(tmp_path: Path) -> None:
+    row = {"status": 2, "receivedAt": AT, "headers": HEADERS, "body": TEXT}
+    assert kept(tmp_path, row).deliveries[0].http_status is None
+    assert kept(tmp_path, row | {"status": "404"}).deliveries[0].http_status == 404
+
+
+def test_a_file_that_was_not_read_in_full_is_not_called_whole(tmp_path: Path) -> None:
+    whole = kept(tmp_path, RECORD | {"rawBody": TEXT})
+    short = kept(tmp_path, json.dumps(RECORD | {"rawBody": TEXT}) + "\n{half", name="kept.ndjson")
+    assert "whole since" in whole.source_text
+    assert short.source_text.startswith("kept.ndjson (NOT read in full: kept.ndjson: 1 records are no deliveries")

@@ -126,6 +126,7 @@ def approve(
     reason: str,
     ticket: str | None = None,
     key: Place | None = None,
+    note_head: bool = False,
     config: Config = None,
     operator: str | None = None,
 ) -> Approval:
@@ -133,6 +134,7 @@ def approve(
 
     Args:
         key: The SSH key to sign with; that of the configuration when not given.
+        note_head: Ask the database for the journal's end and note it in the record.
 
     Raises:
         MissingReasonError: The reason says nothing.
@@ -140,9 +142,10 @@ def approve(
         RecordExistsError: You approved it already.
     """
     from recon.setup.open_decisions import open_decisions
+    from recon.setup.open_runs import head_if
 
     settings, seen = settings_of(config), plan_of(plan)
-    records = open_decisions(settings, key=path_of(key))
+    records = open_decisions(settings, key=path_of(key), head=head_if(settings, note_head))
     return records.approve(seen, who=operator_name(operator), at=settings.now(), reason=reason, ticket=ticket)
 
 
@@ -153,6 +156,7 @@ def ack(
     until: datetime,
     plan: Plan | Place | None = None,
     key: Place | None = None,
+    note_head: bool = False,
     config: Config = None,
     operator: str | None = None,
     say: Say = tell,
@@ -162,6 +166,7 @@ def ack(
     Args:
         plan: The plan that shows the breaks; the newest of the history when not given.
         key: The SSH key to sign with; that of the configuration when not given.
+        note_head: Ask the database for the journal's end and note it in the record.
 
     Raises:
         NoPlanYetError: There is none.
@@ -170,6 +175,7 @@ def ack(
     """
     from recon.reports.views.plan import breaks_of
     from recon.setup.open_decisions import open_decisions
+    from recon.setup.open_runs import head_if
 
     settings, named = settings_of(config), tuple(payments)
     if isinstance(until, timedelta):
@@ -181,7 +187,10 @@ def ack(
         if payment not in breaks:
             label = Path(source).name if isinstance(source, str | Path) else f"plan {source.digest[:12]}"
             raise NoSuchBreakError(payment=payment, plan=label)
-    records, who = open_decisions(settings, key=path_of(key)), operator_name(operator)
+    records, who = (
+        open_decisions(settings, key=path_of(key), head=head_if(settings, note_head)),
+        operator_name(operator),
+    )
     stated: dict[str, Any] = {"reason": reason, "until": until, "target": seen.target}
     recorded = []
     for payment in named:

@@ -121,7 +121,10 @@ def apply(
                 report = apply_plan(reviewed, digest=str(digest), options=options, **parts)
         except RunStoppedError as error:
             error.report = replace(error.report, backing=backing)
+            _note_end(settings, ledger, say=choices.get("say", warn))
             raise
+        if report.run is not None:
+            _note_end(settings, ledger, say=choices.get("say", warn))
         return replace(report, backing=backing)
 
 
@@ -146,8 +149,10 @@ def undo(
         UnknownRunError: The journal knows no such run.
         UnknownFilterError: A word is no verdict.
         NothingToUndoError: Nothing that was asked for is left to take back.
+        CutRunError: The journal has lost entries of it.
     """
     from recon.plans.file import save_plan
+    from recon.runs.ends import check_not_cut
     from recon.runs.undo import leave_moved, plan_undo
     from recon.setup.open_runs import clock_of, open_ledger
 
@@ -155,6 +160,7 @@ def undo(
     settings = settings_of(config)
     with open_ledger(settings) as ledger:
         now = clock_of(ledger, settings)()
+        check_not_cut(ledger.journal, run=run, writer=ledger.writer)
         made = plan_undo(
             ledger.journal, run=run, payments=payments, verdicts=verdicts, target=target_now(settings), now=now
         )
@@ -164,6 +170,8 @@ def undo(
     note_author(settings, left, operator=operator)
     on_saved(path)
     say(f"Plan:     {path}")
+    if unfinished := left.summary.get("unfinished"):
+        say(f"UNFINISHED: {unfinished}")
     for text in left.summary.get("cannot_be_undone", ()):
         say(f"Cannot be undone: {text}")
     return left
@@ -232,6 +240,18 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, *, choices: ApplyCh
             settings, said=choices.get("backend_reconciles", False), say=choices.get("say", warn)
         ),
     )
+
+
+def _note_end(settings: Settings, ledger: Ledger, *, say: Say) -> None:
+    """Note the journal's end outside the database; a run is what it is whether that succeeds or not."""
+    from recon.core.errors import ReconError
+    from recon.runs.ends import note_head
+    from recon.setup.open_runs import head_now
+
+    try:
+        note_head(settings.output_dir, head_now(ledger), at=settings.now())
+    except (ReconError, OSError) as error:
+        say(f'The journal\'s end was not noted ({error}); "recon journal head" does it.')
 
 
 def _backing(plan: Plan, options: ApplyOptions, *, now: datetime) -> Backing:

@@ -66,6 +66,7 @@ def sign(
     wrong: Iterable[str] = (),
     notes: Mapping[str, str] | None = None,
     key: Place | None = None,
+    note_head: bool = False,
     operator: str | None = None,
     config: Config = None,
 ) -> tuple[Sample, tuple[CheckedSign, ...]]:
@@ -76,6 +77,7 @@ def sign(
         wrong: Payments that are judged wrongly.
         notes: What was seen, by payment.
         key: The SSH key to sign with; that of the configuration when not given.
+        note_head: Ask the database for the journal's end and note it in the sign-off.
         operator: Who looked.
 
     Returns:
@@ -90,13 +92,14 @@ def sign(
         sign_sample,
     )
     from recon.setup.open_decisions import decision_terms
+    from recon.setup.open_runs import head_if
 
     place, well = Path(path), tuple(right)
     settings, drawn = settings_of(config), load_sample(place)
     findings = {row.payment_id: "right" for row in drawn.rows if "all" in well}
     findings |= {name: "right" for name in well if name != "all"}
     findings |= dict.fromkeys(wrong, "wrong")
-    now, terms = settings.now(), decision_terms(settings, key=path_of(key))
+    now, terms = settings.now(), decision_terms(settings, key=path_of(key), head=head_if(settings, note_head))
     signs = check_sign_offs(drawn, load_sign_offs(place), terms=terms, now=now)
     who = operator_name(operator)
     made = sign_sample(drawn, signs, operator=who, findings=findings, notes=notes or {}, now=now)

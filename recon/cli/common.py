@@ -44,7 +44,10 @@ class MomentOption(click.ParamType[Any]):
 
 
 def key_option(command: Command) -> Command:
-    """The option that names what a decision is signed with."""
+    """The options that name what a decision is signed with, and whether it notes the journal's end."""
+    command = click.option(
+        "--note-head", is_flag=True, help="Note the journal's end in the record; asks the database."
+    )(command)
     return click.option(
         "--key",
         type=click.Path(path_type=Path, dir_okay=False),

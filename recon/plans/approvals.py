@@ -377,7 +377,7 @@ class DecisionRecords:
         """Every head of a journal that a record noted, with the record's name."""
         found = []
         for name, content in self._contents("*.json"):
-            if (head := _head_of(content.get("journal_head"))) is not None:
+            if (head := head_of(content.get("journal_head"))) is not None:
                 found.append((name, head))
         return tuple(found)
 
@@ -448,7 +448,8 @@ def target_digest(target: Target) -> str:
     return _hash(_canonical([target.name, target.database, target.collection, target.collection_uuid]))
 
 
-def _head_of(found: object) -> JournalHead | None:
+def head_of(found: object) -> JournalHead | None:
+    """A noted end of a journal as it was written down; None for anything else."""
     if not isinstance(found, dict):
         return None
     seq, digest, journal = found.get("seq"), found.get("hash"), found.get("journal")

@@ -14,12 +14,12 @@ from typing import Literal
 from recon.core.errors import ReconError, RefusedError, SourceError
 from recon.core.installed import Installed
 from recon.plans.history import load_history
+from recon.setup.check_signing import State, signing_says
 from recon.setup.field_check import SAMPLE, fields_found
 from recon.setup.open_sources import Opening
 from recon.setup.plugins import installed_providers, installed_stores
 from recon.setup.settings import Settings
 
-State = Literal["ok", "warning", "failed"]
 Failure = Literal["", "usage", "refused", "unreachable"]
 
 
@@ -49,6 +49,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _configuration(settings)
     yield _output(settings)
     yield _installed()
+    for state, says in signing_says(settings):
+        yield Check("decisions", state, says, "usage" if state == "failed" else "")
     database = _attempt("database", lambda: _store_says(settings, opening))
     yield database
     if database.state != "failed":

@@ -98,12 +98,18 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class JournalCheck:
-    """What a verification found; ``broken_seq`` is the first entry that does not fit."""
+    """What a verification found; ``broken_seq`` is the first entry that does not fit.
+
+    Args:
+        noted: How many noted ends the chain was held against; ``noted_seq`` is the newest one's entry.
+    """
 
     entries: int
     head: str
     broken_seq: int | None = None
     why: str | None = None
+    noted: int = 0
+    noted_seq: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -167,22 +173,35 @@ def parse_entry(text: str, *, seq: int) -> JournalEntry:
     return JournalEntry(seq, prev, note, text, hashlib.sha256(text.encode()).hexdigest())
 
 
-def verify_journal(journal: Journal, *, head: str | None = None) -> JournalCheck:
+def verify_journal(
+    journal: Journal, *, head: str | None = None, noted: Iterable[tuple[str, int, str]] = ()
+) -> JournalCheck:
     """Check the whole chain: every line fits its hash, its number and the line before it.
 
     Args:
         head: A hash noted earlier (every run report names one); it must still be in the chain, which shows a cut end.
+        noted: Ends noted elsewhere: where, number and hash; each must still be in the chain.
     """
     prev, count, seen_head = GENESIS, 0, head is None or head == GENESIS
+    wanted = sorted(noted, key=lambda each: (-each[1], each[0]))
+    hashes = {0: GENESIS}
+    numbers = {number for _, number, _ in wanted}
     for seq, text, stored_hash, beside in journal.lines():
         why = _misfit((seq, text, stored_hash), beside, prev=prev, expected_seq=count + 1)
         if why:
             return JournalCheck(count, prev, count + 1, why)
         prev, count = stored_hash, count + 1
         seen_head = seen_head or stored_hash == head
+        if count in numbers:
+            hashes[count] = stored_hash
     if not seen_head:
         return JournalCheck(count, prev, count + 1, "the entry with the given hash is no longer there")
-    return JournalCheck(count, prev)
+    for where, number, digest in wanted:
+        if number > count:
+            return JournalCheck(count, prev, count + 1, f"its end is gone: {where} noted entry {number}")
+        if hashes[number] != digest:
+            return JournalCheck(number - 1, prev, number, f"it is another entry than {where} noted")
+    return JournalCheck(count, prev, noted=len(wanted), noted_seq=wanted[0][1] if wanted else 0)
 
 
 def _misfit(line: tuple[int, str, str], beside: Mapping[str, Any], *, prev: str, expected_seq: int) -> str | None:
@@ -232,6 +251,12 @@ class MongoJournal:
             )
         self._head = (int(last[0]["_id"]), str(last[0]["hash"])) if last else (0, GENESIS)
         return self._head[0]
+
+    def end(self) -> tuple[int, str]:
+        """The number of the last entry and its hash, read anew."""
+        self.refresh()
+        assert self._head is not None
+        return self._head
 
     def append(self, notes: Sequence[Note]) -> tuple[JournalEntry, ...]:
         """See :meth:`Journal.append`: one majority insert.
@@ -350,6 +375,12 @@ class FileJournal:
             seq, prev, size = seq + 1, line.raw[:64].decode("ascii", "replace"), line.end
         self._head, self._size = (seq, prev), size
         return seq
+
+    def end(self) -> tuple[int, str]:
+        """See :meth:`MongoJournal.end`."""
+        self.refresh()
+        assert self._head is not None
+        return self._head
 
     def append(self, notes: Sequence[Note]) -> tuple[JournalEntry, ...]:
         """See :meth:`Journal.append`."""

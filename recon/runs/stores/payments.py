@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -167,6 +169,18 @@ class MongoWriter:
             raise UnknownCollectionError(collection=self._name)
         return found
 
+    def server_time(self) -> datetime:
+        """The primary's own time, aware UTC.
+
+        Raises:
+            StoreGoneError: No primary says it.
+        """
+        answer = self._retry.run(lambda: self._collection.database.client.admin.command("hello"), what="its time")
+        found = answer.get("localTime")
+        if not isinstance(found, datetime):
+            raise StoreGoneError(what="the question for its time", tried_s=0, cause="no time in its answer")
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
     def check_writable(self) -> None:
         """Ask for an update that matches nothing: the server checks the right to update before it looks."""
         from bson import ObjectId
@@ -191,6 +205,25 @@ class MongoWriter:
                 raise StoreGoneError(what="a re-read", tried_s=0, cause=type(error).__name__) from error
             found.update((payment_id_text(document["_id"]), document) for document in documents)
         return found
+
+    def stamps(self, run: str | None) -> Iterator[tuple[str, str]]:
+        """Every row that carries a stamp of a run, or of any, with the stamp; the whole collection is looked through.
+
+        Raises:
+            StoreGoneError: The store does not answer.
+        """
+        from pymongo.errors import PyMongoError
+
+        wanted: dict[str, Any] = {"$type": "string"}
+        if run is not None:
+            wanted["$regex"] = f"^{re.escape(run)}/"
+        query, only = {STAMP: wanted}, {STAMP: 1}
+        try:
+            found = self._retry.run(lambda: list(self._collection.find(query, only)), what="a look for stamps")
+        except PyMongoError as error:
+            raise StoreGoneError(what="a look for stamps", tried_s=0, cause=type(error).__name__) from error
+        for document in found:
+            yield payment_id_text(document["_id"]), str(value_at(document, STAMP))
 
     def write(self, update: GuardedUpdate) -> WriteResult:
         """See :meth:`PaymentWriter.write`. Asking twice is safe: the guard names the stamp from before."""
@@ -286,6 +319,15 @@ class EmbeddedStore:
         with self._lock:
             keys = [key for key in map(payment_id_text, document_ids) if key in self._lines]
             return {key: _parse(self._lines[key]) for key in keys}
+
+    def stamps(self, run: str | None) -> Iterator[tuple[str, str]]:
+        """See :meth:`MongoWriter.stamps`."""
+        with self._lock:
+            lines = list(self._lines.items())
+        for key, line in lines:
+            stamp = value_at(_parse(line), STAMP) if STAMP.rpartition(".")[2] in line else None
+            if isinstance(stamp, str) and (run is None or stamp.startswith(f"{run}/")):
+                yield key, stamp
 
     def write(self, update: GuardedUpdate) -> WriteResult:
         """See :meth:`PaymentWriter.write`. What mongomock would not do exactly is refused, and none of it is kept."""

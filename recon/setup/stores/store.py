@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -32,12 +33,14 @@ class Ledger:
 
     Args:
         pay_ins: Asks the backend's own ledger which payments have a pay-in; None when none is configured.
+        server_time: Asks the store for its own time, aware UTC; None where it has none and the settings' clock counts.
     """
 
     writer: PaymentWriter
     journal: Journal
     pay_ins: LedgerCheck | None = None
     stack: ExitStack = field(default_factory=ExitStack, repr=False)
+    server_time: Callable[[], datetime] | None = None
 
     def __enter__(self) -> Ledger:
         return self

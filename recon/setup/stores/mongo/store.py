@@ -71,7 +71,8 @@ def _open_writer(settings: Settings) -> Ledger:
         stack.callback(client.close)
         database = client[mongo.database]
         pay_ins = _pay_ins(settings.values.ledger, database)
-        return Ledger(MongoWriter(database[mongo.collection]), MongoJournal(database), pay_ins, stack.pop_all())
+        writer, journal = MongoWriter(database[mongo.collection]), MongoJournal(database)
+        return Ledger(writer, journal, pay_ins, stack.pop_all(), server_time=writer.server_time)
     raise AssertionError("an exit stack lets no exception pass")
 
 

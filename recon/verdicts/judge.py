@@ -61,6 +61,7 @@ LINKS: Final[Schema] = {
 
 COUNTS: Final[Schema] = {"verdict": "text", "provider": "text", "chain_id": "int", "rows": "int"}
 CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units", "rows": "int"}
+OWED: Final[Schema] = {"payment_id": "text", "chain_id": "int", "token": "text", "units": "units"}
 OUTFLOW_SCOPE: Final = "outflow"
 """The scope of the coverage rows that say within which outgoing money was looked for on a chain."""
 OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
@@ -90,7 +91,7 @@ class Judgement:
         links: Their transfers, :data:`LINKS`.
         counts: Payments by verdict, provider and chain.
         dust: Transfers to our addresses that are too small to matter, by chain and token.
-        captured: Money that is proven on chain and not credited, by chain and token.
+        captured: Money that is proven on chain and not credited, by chain and token; ``owed`` the same by payment.
         open_by_age: Open incoming payments in scope by age, oldest bucket last; ``over 30 min`` is the runbooks' count.
         silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`BREAKS`; None
             where they were not wanted.
@@ -104,6 +105,7 @@ class Judgement:
     links: pa.Table
     counts: pa.Table
     captured: pa.Table
+    owed: pa.Table
     dust: pa.Table
     open_by_age: Mapping[str, int]
     orphan_transfers: pa.Table
@@ -219,6 +221,7 @@ def judge(
         links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
         counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
         captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
+        owed=engine.collect(_owed(judged), OWED, order=["payment_id"]),
         dust=engine.collect(_dust(matched, policy), CAPTURED, order=["chain_id", "token"]),
         open_by_age=_open_by_age(judged, engine),
         orphan_transfers=_orphan_transfers(tables, matched, engine, policy=policy),
@@ -274,6 +277,12 @@ def _counts(judged: Frame) -> Frame:
         judged.select("verdict", "provider", "chain_id", rows=ONE)
         .group_by("verdict", "provider", "chain_id")
         .agg(nw.col("rows").sum())
+    )
+
+
+def _owed(judged: Frame) -> Frame:
+    return judged.filter(nw.col("is_owed")).select(
+        "payment_id", "chain_id", token=nw.col("owed_token"), units=nw.col("owed_units")
     )
 
 

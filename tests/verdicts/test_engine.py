@@ -35,7 +35,7 @@ def judged(snapshot: Snapshot, engine: str) -> Judgement:
 def test_every_engine_gives_the_same_judgement(world: Snapshot, other: str) -> None:
     one, two = judged(world, "duckdb"), judged(world, other)
     assert one.breaks.num_rows > 100
-    for name in ("breaks", "links", "counts", "captured", "orphan_transfers", "orphan_claims"):
+    for name in ("breaks", "links", "counts", "captured", "owed", "orphan_transfers", "orphan_claims"):
         left, right = getattr(one, name), getattr(two, name)
         assert left.schema == right.schema
         assert left.equals(right), name

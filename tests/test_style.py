@@ -26,8 +26,9 @@ COLUMN_OPERATIONS = {
 """Operations seen to give the same on DuckDB, Polars, pandas and Spark."""
 PLAIN_METHODS = {
     "append", "extend", "get", "items", "join", "keys", "names", "partition", "replace", "split", "update", "values",
+    "is_polars", "keep", "keep_any",
 }  # fmt: skip
-"""Methods of lists, dictionaries and text, which never reach an engine."""
+"""Methods of lists, dictionaries and text, which never reach an engine; and what an engine is asked or told."""
 AGGREGATES = {"alias", "cast", "col", "len", "max", "min", "n_unique", "sum"}
 WINDOWED = {"cum_sum", "len", "max", "min", "n_unique", "sum"}
 CODE_LINES_MAX = 60

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from recon.investigation.incident.stated import Stated
     from recon.investigation.incident.timeline import Kept
     from recon.investigation.incident.timeline import Moment as TimelineMoment
+    from recon.rails.flags.journal import FlagEntry
     from recon.setup.settings import Settings
     from recon.sources.deliveries.delivery import Delivery
 
@@ -175,25 +176,24 @@ def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[
     if word not in KINDS:
         raise IncidentKindError(kind=kind)
     settings = settings_of(config)
-    desk = _Desk(settings, options, settings.now())
+    hide = _hiding(settings)
+    spoken = {*_TEXTS, *_LISTS, "events", "open_items"}
+    said_safely: Any = {name: _hidden(value, hide) if name in spoken else value for name, value in options.items()}
+    desk = _Desk(settings, said_safely, settings.now())
     said, rails = _stated(desk), providers_of(settings, options.get("rails", ()))
     made = _for_outside(desk, rails) if word in FOR_OUTSIDE else _for_team(word, desk, rails)
-    made = replace(made, title=title, severity=options.get("severity", 2), stated=said)
+    made = replace(made, title=hide(title), severity=options.get("severity", 2), stated=said)
     text = render_incident(word, made)
-    return IncidentText(_without_secrets(settings, text), text.unread)
+    return IncidentText(hide(text), text.unread)
 
 
 def _stated(desk: _Desk) -> Stated:
     """What people say, checked as far as it can be."""
-    from recon.investigation.incident.stated import RESOLVED, STATUS_WORDS, Stated, parse_action_item
+    from recon.investigation.incident.stated import Stated, parse_action_item
 
     options: Mapping[str, Any] = desk.options
     status, number = options.get("status") or "", options.get("number")
-    check_known("status", [status] if status else [], known=STATUS_WORDS)
-    if status not in ("", RESOLVED) and options.get("resolved") is not None:
-        raise IncidentStatusError(status=status)
-    if number is not None and number < 1:
-        raise UpdateNumberError(number=number)
+    _check_said(status, number, is_over=options.get("resolved") is not None)
     said: dict[str, Any] = {f"{name}_at": desk.at(name) for name in ("acknowledged", "mitigated", "verified", "closed")}
     said |= {name: str(options.get(name) or "") for name in _TEXTS}
     said |= {name: tuple(options.get(name) or ()) for name in _LISTS}
@@ -206,6 +206,16 @@ def _stated(desk: _Desk) -> Stated:
         items=tuple(parse_action_item(text) for text in options.get("open_items") or ()),
         **said,
     )
+
+
+def _check_said(status: str, number: int | None, *, is_over: bool) -> None:
+    from recon.investigation.incident.stated import RESOLVED, STATUS_WORDS
+
+    check_known("status", [status] if status else [], known=STATUS_WORDS)
+    if status not in ("", RESOLVED) and is_over:
+        raise IncidentStatusError(status=status)
+    if number is not None and number < 1:
+        raise UpdateNumberError(number=number)
 
 
 def _moments_said(desk: _Desk, bounds: Bounds) -> Iterator[TimelineMoment]:
@@ -348,11 +358,11 @@ def _impact(desk: _Desk, plan: Plan | None, bounds: Bounds) -> tuple[Impact, dic
     if before is not None:
         evidence["plan before"] = f"sha256 {before.digest}"
         past = _facts(desk, before, bounds, place=None)
-        earlier = fallen_in(before, bounds, past)
+        earlier = fallen_in(before, bounds, facts=past)
         has_buyers = has_buyers and past.has_rows
         short += [text for text in past.short if text not in short]
     found = Impact(
-        now=fallen_in(plan, bounds, facts),
+        now=fallen_in(plan, bounds, facts=facts),
         earlier=earlier,
         facts=facts,
         has_buyers=has_buyers,
@@ -385,7 +395,7 @@ def _facts(desk: _Desk, plan: Plan, bounds: Bounds, *, place: Path | None) -> Pl
             return PlanFacts(short=(f"{gone}, is not there",))
         if snapshot.digest != plan.snapshot:
             return PlanFacts(short=(f"{gone}, is another one than --snapshot names",))
-        return read_facts(snapshot, plan, bounds, policy=settings.policy())
+        return read_facts(snapshot, plan, bounds=bounds, policy=settings.policy())
     except ReconError as error:
         return PlanFacts(short=(f"{gone}: {error}",))
 
@@ -462,19 +472,28 @@ def _running(kept: Kept, plan: Plan | None, *, now: datetime) -> Iterator[str]:
             yield f"run {run.run} began at {run.started_at} and nothing says that it ended (recon apply --resume)"
         elif run.unsettled:
             yield f"run {run.run} left {run.unsettled} changes for a person to decide (recon journal settle)"
-    ended = {entry.run for entry in kept.flags if entry.kind == "outcome"}
-    for entry in kept.flags:
-        if entry.kind == "intent" and entry.run not in ended:
-            yield f"{entry.run} was to change flags and nothing says that it did (recon flags status)"
-    expires = None if plan is None else parse_iso(plan.expires_at)
-    is_valid = plan is not None and bool(plan.changes) and expires is not None and expires > now
-    if plan is not None and is_valid and all(run.plan != plan.digest for run in kept.runs):
+    yield from (f"{name} was to change flags and nothing says that it did" for name in _unfinished(kept.flags))
+    if plan is not None and _waits(plan, now) and all(run.plan != plan.digest for run in kept.runs):
         waits = f"waits for review, valid until {plan.expires_at}"
         yield f"plan {plan.digest[:12]} with {len(plan.changes)} changes, over all rails, {waits}"
 
 
-def _without_secrets(settings: Settings, text: str) -> str:
-    """A text without any secret that the configuration or the environment holds, as it is or escaped."""
+def _unfinished(entries: Iterable[FlagEntry]) -> Iterator[str]:
+    """Runs that were to change flags and have no outcome."""
+    states: dict[str, str] = {}
+    for entry in entries:
+        if entry.kind in ("intent", "outcome"):
+            states[entry.run] = entry.kind
+    return (name for name, kind in states.items() if kind == "intent")
+
+
+def _waits(plan: Plan, now: datetime) -> bool:
+    expires = parse_iso(plan.expires_at)
+    return bool(plan.changes) and expires is not None and expires > now
+
+
+def _hiding(settings: Settings) -> Callable[[str], str]:
+    """Takes out of a text every secret that the configuration or the environment holds, as it is or escaped."""
     from recon.investigation.incident.lines import escape_for_markdown
     from recon.rails.flags.words import looks_secret
 
@@ -484,7 +503,19 @@ def _without_secrets(settings: Settings, text: str) -> str:
         for name, value in os.environ.items()
         if looks_secret(name) or (name.startswith("RECON_") and name.endswith(("_URI", "_OLD")))
     }
-    for secret in sorted(found, key=len, reverse=True):
-        if len(secret) >= SECRET_MIN:
-            text = text.replace(secret, "***").replace(escape_for_markdown(secret), "***")
-    return text
+    spelled = {form for secret in found if len(secret) >= SECRET_MIN for form in (secret, escape_for_markdown(secret))}
+    longest_first = sorted(spelled, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        for form in longest_first:
+            text = text.replace(form, "***")
+        return text
+
+    return hide
+
+
+def _hidden(value: Any, hide: Callable[[str], str]) -> Any:
+    """An option without secrets; times, paths and numbers as they are."""
+    if isinstance(value, str):
+        return hide(value)
+    return tuple(_hidden(each, hide) for each in value) if isinstance(value, list | tuple) else value

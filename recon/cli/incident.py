@@ -19,7 +19,7 @@ _STATUSES: Final = ("investigating", "identified", "mitigating", "monitoring", "
 _TIMES: Final = (
     ("began", "When it began, UTC; otherwise the first burst in the logs."),
     ("noticed", "When it was noticed, UTC."),
-    ("acknowledged", "When somebody took it on, UTC."),
+    ("acknowledged", "When it was taken on, UTC."),
     ("mitigated", "When its effects stopped, UTC."),
     ("verified", "When that was verified, UTC."),
     ("resolved", "When it was over, UTC."),

@@ -10,6 +10,7 @@ taken for one (or for a quoted one) is written in JSON quotes, everything else a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import NewType
@@ -21,6 +22,12 @@ TxHash = NewType("TxHash", str)
 Reference = NewType("Reference", str)
 PaymentId = NewType("PaymentId", str)
 
+TRON_CHAINS = frozenset({728126428, 3448148188})
+"""Tron and its test chain Nile, whose addresses are the 20 bytes of other chains behind ``41``, written in base58."""
+
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_TRON = re.compile(r"T[1-9A-HJ-NP-Za-km-z]{33}\Z")
+_TRON_HEX = re.compile(r"(?:0x)?41[0-9a-fA-F]{40}\Z")
 _HEX = re.compile(r"(?:0x)?([0-9a-f]+)\Z")
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
 _REQUEST_ID = re.compile(r"01[0-9a-f]{64}\Z")
@@ -34,9 +41,48 @@ def normalise_hex(text: str, *, size: int) -> str | None:
 
 
 def normalise_address(text: str) -> Address | None:
-    """Lower-case 20-byte address with ``0x``, or None."""
-    value = normalise_hex(text, size=20)
+    """Lower-case 20-byte address with ``0x``, or None; Tron's own spellings of one are read as well.
+
+    >>> normalise_address("TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t")
+    '0xa614f803b6fd780986a42c78ec9c7f77e6ded13c'
+    """
+    value = normalise_hex(text, size=20) or _tron_hex(text.strip())
     return Address(value) if value else None
+
+
+def _tron_hex(text: str) -> str | None:
+    """The 20 bytes of a Tron address in base58 with its checksum, or in hex with its prefix ``41``."""
+    if _TRON_HEX.match(text):
+        return f"0x{text[-40:].lower()}"
+    if not _TRON.match(text):
+        return None
+    number = 0
+    for sign in text:
+        number = number * 58 + _BASE58.index(sign)
+    whole = number.to_bytes(25, "big") if number < 1 << 200 else b""
+    is_right = whole[:1] == b"\x41" and _checksum(whole[:21]) == whole[21:]
+    return f"0x{whole[1:21].hex()}" if is_right else None
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.sha256(hashlib.sha256(data).digest()).digest()[:4]
+
+
+def written_address(address: str, *, chain_id: int | None) -> str:
+    """An address as people of its chain write it: base58 on Tron, else as it is.
+
+    >>> written_address("0xa614f803b6fd780986a42c78ec9c7f77e6ded13c", chain_id=728126428)
+    'TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t'
+    """
+    value = normalise_hex(address, size=20)
+    if chain_id not in TRON_CHAINS or value is None:
+        return address
+    data = b"\x41" + bytes.fromhex(value[2:])
+    number, text = int.from_bytes(data + _checksum(data), "big"), ""
+    while number:
+        number, place = divmod(number, 58)
+        text = _BASE58[place] + text
+    return text
 
 
 def normalise_tx_hash(text: str) -> TxHash | None:
@@ -69,7 +115,8 @@ def payment_reference(request_id: str, salt: str, address: str) -> str:
     """Derive the payment reference of a Request Network request: 16 bare hex digits.
 
     The last 8 bytes of keccak256 over the lower-cased *text* ``request_id + salt + address``
-    (RequestNetwork/requestNetwork, ``payment-detection`` 0.59.0). The address keeps its ``0x``.
+    (RequestNetwork/requestNetwork, ``payment-detection`` 0.59.0). The address keeps its ``0x``; on Tron it is the
+    base58 text.
 
     Raises:
         IdError: One of the three is empty, or no text that can be encoded.

@@ -256,6 +256,14 @@ def schema_of(columns: Schema) -> pa.Schema:
     return pa.schema([pa.field(column, kinds[kind]) for column, kind in columns.items()])
 
 
+def table_without_rows(columns: Schema) -> pa.Table:
+    """A table without a row, of any set of columns given by kind."""
+    import pyarrow as pa
+
+    schema = schema_of(columns)
+    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+
+
 def table_of(name: str, rows: list[dict[str, object]]) -> pa.Table:
     """Build one of :data:`TABLES` from row dictionaries; a missing key is null.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import SourceError
 from recon.core.ids import payment_id_text
 from recon.sources.interface import Coverage, DocumentStore, Reading, Selection
-from recon.verdicts.judge import ORPHANS_MAX, Judgement
+from recon.verdicts.judge import ORPHANS_MAX, Leads
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +33,7 @@ _PLAIN: Final = "erc20"
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """The candidates of one judgement, and what was found out about them.
+    """The candidates among the leads, and what was found out about them.
 
     Args:
         transfers, claims: What no row of the window knows.
@@ -135,9 +135,9 @@ class OrphanSearch:
     rows_of: Callable[[Iterable[Mapping[str, Any]]], list[pa.RecordBatch]]
     ask_chains: Callable[[Mapping[int | None, set[str]]], list[Reading]]
 
-    def search(self, judgement: Judgement) -> tuple[list[dict[str, Any]], list[Coverage]]:
-        """Rows of ``orphans`` for every candidate of a judgement, and the coverage of the search."""
-        found = Orphans(judgement.orphan_transfers.to_pylist(), judgement.orphan_claims.to_pylist())
+    def search(self, leads: Leads) -> tuple[list[dict[str, Any]], list[Coverage]]:
+        """Rows of ``orphans`` for every candidate among the leads, and the coverage of the search."""
+        found = Orphans(leads.orphan_transfers.to_pylist(), leads.orphan_claims.to_pylist())
         if not found.transfers and not found.claims:
             return [], []
         try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from recon.core.model import Policy
     from recon.snapshots.sealed import SnapshotWriter
-    from recon.verdicts.judge import Judgement
+    from recon.verdicts.judge import Leads
 
 LISTED_MAX: Final = 2_000
 """Most transactions of a chain, listed as outgoing by a provider and recorded by no row, that one run looks up."""
@@ -91,9 +91,9 @@ class OutflowReader:
     now_ms: int
     progress: Progress
 
-    def read(self, writer: SnapshotWriter, judgement: Judgement) -> Outflows:
+    def read(self, writer: SnapshotWriter, leads: Leads) -> Outflows:
         """What left the wallets within the span, and the listed transactions that no row records."""
-        asked = self._asked(writer, judgement)
+        asked = self._asked(writer, leads)
         scanned: list[Reading] = []
         looked_up: list[Reading] = []
         coverage = []
@@ -109,10 +109,10 @@ class OutflowReader:
         rows, topics = _open(writer, [moved, *tables_in(looked_up, "transfers")], wallets=wallets, span=self.span)
         return Outflows(moved, tuple(looked_up), tuple(coverage), rows, topics)
 
-    def _asked(self, writer: SnapshotWriter, judgement: Judgement) -> dict[int, _Asked]:
+    def _asked(self, writer: SnapshotWriter, leads: Leads) -> dict[int, _Asked]:
         """What is asked of which chain."""
         asked: dict[int, _Asked] = defaultdict(_Asked)
-        for row in judgement.payout_wallets.to_pylist():
+        for row in leads.payout_wallets.to_pylist():
             asked[row["chain_id"]].wallets.add(row["wallet"])
         for chain in self.chains if self.policy.payout_wallets else ():
             asked[chain.chain_id].wallets.update(self.policy.payout_wallets)

@@ -36,7 +36,7 @@ from recon.sources.interface import (
     Reading,
 )
 from recon.sources.providers.installed import names_asked_by
-from recon.verdicts.judge import Judgement
+from recon.verdicts.judge import Leads
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,7 +84,7 @@ class SecondReading:
     def read(
         self,
         writer: SnapshotWriter,
-        judgement: Judgement,
+        leads: Leads,
         *,
         with_orphans: bool,
         span: tuple[int, int] | None = None,
@@ -99,10 +99,10 @@ class SecondReading:
             watched: One-time addresses of rows before the window.
             from_ms: Where the scan of the chains begins, UTC ms.
         """
-        breaks: list[Row] = judgement.breaks.to_pylist()
+        breaks: list[Row] = leads.breaks.to_pylist()
         read, held = _ids_in(writer.file("payments")), _held_in(writer.file("keys"))
         woken = self._woken(writer, watched, span=span, read=read)
-        told, spoke = self._ask_silent(judgement, _keys_by_payment(held))
+        told, spoke = self._ask_silent(leads, _keys_by_payment(held))
         documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *sorted(woken)])
         again = _rows_table(self._rows_of((documents or {}).values()))
         risen = _unjudged(again, woken)
@@ -114,10 +114,10 @@ class SecondReading:
         claimed = unsaid(writer, claimed, standing=standing)
         self._coverage.extend(one.coverage() for one in standing)
         again = with_asked_amounts(again, [row for reading in claimed for row in rows_in(reading, "claims")])
-        hashes = _hashes_of(breaks, judgement.links.to_pylist(), claimed)
+        hashes = _hashes_of(breaks, leads.links.to_pylist(), claimed)
         _add_hashes(hashes, again, is_incoming=True)
         said = tables_in(claimed, "claims")
-        out = self._outflows(writer, judgement, span if with_orphans else None)
+        out = self._outflows(writer, leads, span if with_orphans else None)
         wanted = _keys_of(breaks, hashes, again, said)
         _add_keys(wanted, breaks, further)
         known = read.union(woken)
@@ -125,13 +125,13 @@ class SecondReading:
         # A refund or payout elsewhere in the collection counts only if its transaction shows it.
         _add_hashes(hashes, context, is_incoming=False)
         explaining = self._explaining(out, known={*known, *context["payment_id"].to_pylist()})
-        chained = self._ask_chains(hashes, breaks, odd=_odd_tokens(judgement.links.to_pylist(), self._registry))
+        chained = self._ask_chains(hashes, breaks, odd=_odd_tokens(leads.links.to_pylist(), self._registry))
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         _write_keys(writer, again, context, gone=None if documents is None else breaks)
         _write_claims(writer, claimed)
         _write_chain(writer, [*chained, *out.looked_up], moved=out.moved)
         writer.write("context", _concat_rows(context, explaining))
-        writer.write_rows("orphans", self._orphans(judgement) if with_orphans else [])
+        writer.write_rows("orphans", self._orphans(leads) if with_orphans else [])
         dark = gaps_before(risen, chain_ids=self._policy.chain_ids, from_ms=from_ms)
         return Reading(
             coverage=tuple(self._coverage), gaps=(*dark, *(one.gap(now_ms=self._now_ms) for one in standing))
@@ -148,10 +148,10 @@ class SecondReading:
         self._coverage.extend([] if account is None else [account])
         return frozenset(chosen)
 
-    def _orphans(self, judgement: Judgement) -> list[dict[str, Any]]:
+    def _orphans(self, leads: Leads) -> list[dict[str, Any]]:
         """Look what the window does not know up in the whole collection."""
         search = OrphanSearch(self._sources.store, self._rows_of, lambda hashes: self._ask_chains(hashes, ()))
-        rows, coverage = search.search(judgement)
+        rows, coverage = search.search(leads)
         self._coverage.extend(coverage)
         return rows
 
@@ -223,7 +223,7 @@ class SecondReading:
         return readings
 
     def _ask_silent(
-        self, judgement: Judgement, further: Mapping[str, Sequence[tuple[str, str]]]
+        self, leads: Leads, further: Mapping[str, Sequence[tuple[str, str]]]
     ) -> tuple[list[Reading], list[Row]]:
         """Ask one by one for open payments that a bulk list does not show; give the answers, and those with money.
 
@@ -232,7 +232,7 @@ class SecondReading:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        rows: list[Row] = [] if judgement.silent is None else judgement.silent.to_pylist()
+        rows: list[Row] = leads.silent.to_pylist()
         answered: list[Reading] = []
         spoke: set[tuple[str, str]] = set()
         for reading in self._ask_providers(rows, further):
@@ -275,14 +275,14 @@ class SecondReading:
             readings.append(reading)
         return readings
 
-    def _outflows(self, writer: SnapshotWriter, judgement: Judgement, span: tuple[int, int] | None) -> Outflows:
+    def _outflows(self, writer: SnapshotWriter, leads: Leads, span: tuple[int, int] | None) -> Outflows:
         """What left payout wallets within a span; nothing without one."""
         if span is None:
             return NO_OUTFLOWS
         reader = OutflowReader(
             self._sources.chains, policy=self._policy, span=span, now_ms=self._now_ms, progress=self._progress
         )
-        out = reader.read(writer, judgement)
+        out = reader.read(writer, leads)
         self._coverage.extend(out.coverage)
         return out
 

@@ -41,7 +41,7 @@ from recon.sources.interface import (
     no_progress,
 )
 from recon.verdicts.engine import open_engine, usual_engine, usual_memory_bytes
-from recon.verdicts.judge import horizon_of, judge
+from recon.verdicts.judge import find_leads, horizon_of
 from recon.verdicts.match import FOREVER_MS
 
 if TYPE_CHECKING:
@@ -340,7 +340,7 @@ class _Taking:
         try:
             names = ("payments", "keys", "context", "claims", "claim_txs", "transfers", "transactions")
             frames = {name: engine.scan([writer.file(name)]) for name in names}
-            judgement = judge(frames, engine, horizon=horizon, policy=policy, silent_max=SILENT_MAX)
+            leads = find_leads(frames, engine, horizon=horizon, policy=policy, silent_max=SILENT_MAX)
         finally:
             engine.close()
         second = SecondReading(
@@ -348,7 +348,7 @@ class _Taking:
         )
         return second.read(
             writer,
-            judgement,
+            leads,
             span=self._span(from_ms),
             with_orphans=self.is_window,
             watched=self.watched,

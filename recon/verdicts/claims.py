@@ -9,6 +9,7 @@ import narwhals as nw
 
 from recon.core.model import Policy
 from recon.sources.providers.installed import rails_that_pay_out
+from recon.verdicts.engine import Engine
 from recon.verdicts.links import ONE, Frame, claim_key, is_true, one_if
 
 CARRIED: Final = (
@@ -66,7 +67,7 @@ def shown_claims(claims: Frame) -> Frame:
     return best.join(together, on="claim_key", how="left")
 
 
-def with_claims(tables: Mapping[str, Frame], *, policy: Policy) -> Frame:
+def with_claims(tables: Mapping[str, Frame], *, policy: Policy, engine: Engine) -> Frame:
     """Payments of the window and their context, each with its mode and with counts of what its provider says."""
     rows = nw.concat(
         [
@@ -86,14 +87,24 @@ def with_claims(tables: Mapping[str, Frame], *, policy: Policy) -> Frame:
             paid_out=nw.col("provider").is_in(rails_that_pay_out()) & (nw.col("direction").fill_null("in") != "in")
         ),
     )
-    unkeyed = rows.filter(nw.col("claim_key").is_null() & ~nw.col("reference_topic").is_null()).select(
-        "payment_id", claim_topic_key=nw.col("reference_topic")
+    unkeyed = engine.keep_any(
+        rows.filter(nw.col("claim_key").is_null() & ~nw.col("reference_topic").is_null()).select(
+            "payment_id", claim_topic_key=nw.col("reference_topic")
+        )
     )
-    by_key, by_topic = _claims_by_key(tables["claims"], topics=unkeyed.select("claim_topic_key").unique())
-    joined = rows.join(by_key, on="claim_key", how="left")
-    late = unkeyed.join(by_topic, on="claim_topic_key", how="inner")
-    joined = joined.join(late.drop("claim_topic_key"), on="payment_id", how="left")
-    counts = {name: nw.coalesce(f"c_{name}", f"r_{name}").fill_null(0).cast(nw.Int64) for name in CLAIM_COUNTS}
+    said = _claims_in_columns(tables["claims"])
+    joined = rows.join(_claims_by_key(said), on="claim_key", how="left")
+    places: tuple[str, ...] = ("c",)
+    if unkeyed is not None:
+        by_topic = _claims_by_topic(said, topics=unkeyed.select("claim_topic_key").unique())
+        late = unkeyed.join(by_topic, on="claim_topic_key", how="inner")
+        joined = joined.join(late.drop("claim_topic_key"), on="payment_id", how="left")
+        places = ("c", "r")
+
+    def told_as(name: str) -> nw.Expr:
+        return nw.coalesce(*(f"{place}_{name}" for place in places))
+
+    counts = {name: told_as(name).fill_null(0).cast(nw.Int64) for name in CLAIM_COUNTS}
     topic = nw.coalesce("reference_topic", "c_topic")
     mode = (
         nw.when(nw.col("is_deposit"))
@@ -106,10 +117,14 @@ def with_claims(tables: Mapping[str, Frame], *, policy: Policy) -> Frame:
         "topic": topic,
         "has_reference": ~nw.col("reference_topic").is_null(),
         "mode": mode,
-        "claim_time": nw.coalesce("c_time", "r_time"),
+        "claim_time": told_as("time"),
     }
-    worded = joined.join(_words(rows, tables["claims"], policy=policy), on="payment_id", how="left")
-    return worded.select(*CARRIED, "in_window", "claim_key", "word_units", **told, **counts)
+    if policy.provider_proves:
+        joined = joined.join(_words(rows, tables["claims"], policy=policy), on="payment_id", how="left")
+    else:
+        # A null of the type of a column that is there: engines spell decimals differently.
+        joined = joined.with_columns(word_units=nw.when(nw.lit(value=False)).then(nw.col("covered_from_units")))
+    return joined.select(*CARRIED, "in_window", "claim_key", "word_units", **told, **counts)
 
 
 def _words(rows: Frame, claims: Frame, *, policy: Policy) -> Frame:
@@ -156,7 +171,8 @@ def _words(rows: Frame, claims: Frame, *, policy: Policy) -> Frame:
     )
 
 
-def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:
+def _claims_in_columns(claims: Frame) -> Frame:
+    """What claims say, each word a column of 1 or 0."""
     found = is_true(nw.col("outcome") == "found")
     state = nw.col("state").fill_null("unknown")
     flags = {
@@ -171,14 +187,17 @@ def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:
         "lifi": found & is_true(nw.col("detection_source") == "lifi"),
     }
     columns = {name: one_if(flag) for name, flag in flags.items()}
-    rows = claims.select(
+    return claims.select(
         "reference_topic",
         "created_at",
         claim_key=claim_key(paid_out=nw.col("object") == "payout"),
         **columns,
     )
-    by_key = (
-        rows.filter(~nw.col("claim_key").is_null())
+
+
+def _claims_by_key(said: Frame) -> Frame:
+    return (
+        said.filter(~nw.col("claim_key").is_null())
         .group_by("claim_key")
         .agg(
             *[nw.col(name).sum().alias(f"c_{name}") for name in CLAIM_COUNTS],
@@ -186,8 +205,11 @@ def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:
             nw.col("created_at").max().alias("c_time"),
         )
     )
-    by_topic = (
-        rows.filter(~nw.col("reference_topic").is_null())
+
+
+def _claims_by_topic(said: Frame, *, topics: Frame) -> Frame:
+    return (
+        said.filter(~nw.col("reference_topic").is_null())
         .with_columns(claim_topic_key=nw.col("reference_topic"))
         .join(topics, on="claim_topic_key", how="inner")
         .group_by("claim_topic_key")
@@ -196,4 +218,3 @@ def _claims_by_key(claims: Frame, *, topics: Frame) -> tuple[Frame, Frame]:
             nw.col("created_at").max().alias("r_time"),
         )
     )
-    return by_key, by_topic

@@ -17,7 +17,8 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import COMPLETE
-from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, Keep, completing_links, is_true, one_if
+from recon.verdicts.engine import Engine
+from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, completing_links, is_true, one_if
 
 DEAL: Final = ("buyer_id", "order_id", "offer_id")
 """What the rows of one deal share; a row that lacks one of them belongs to no deal."""
@@ -28,8 +29,8 @@ _OF_DEAL: Final = (
 )  # fmt: skip
 
 
-def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep: Keep) -> Frame:
-    """Payments whose buyer, order and offer another payment has too, with what came for each.
+def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, engine: Engine) -> Frame | None:
+    """Payments whose buyer, order and offer another payment has too, with what came for each; None without any.
 
     They are few, so the three ids need not be carried through the matching. ``has_money`` says that money moved by
     this row; ``moved`` is how much, by the row's own word where nobody was asked about its money.
@@ -41,7 +42,9 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep
     shared = (
         whole.with_columns(one=ONE).group_by(*DEAL).agg(nw.col("one").sum()).filter(nw.col("one") > 1).select(*DEAL)
     )
-    crowded = keep(whole.join(shared, on=list(DEAL), how="inner"))
+    crowded = engine.keep_any(whole.join(shared, on=list(DEAL), how="inner"))
+    if crowded is None:
+        return None
     by_hash = nw.col("mode") == "hash"
     is_read = (by_hash & nw.col("chain_is_read")) | (~by_hash & nw.col("covered_by_scan"))
     known = payments.filter(~nw.col("is_test")).with_columns(is_unread=~is_read).select(*_OF_DEAL)
@@ -52,7 +55,7 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, keep
     said = ~nw.col("in_window") & status.is_in(list(COMPLETE))
     paid = is_true(nw.col("seen_any")) | is_true(nw.col("paid") > 0) | said
     moved = nw.when(is_true(nw.col("seen_any"))).then(nw.col("received")).otherwise(nw.col("covered_from_units"))
-    return keep(
+    return engine.keep_any(
         found.with_columns(
             status=status,
             escrow=nw.col("escrow_state").fill_null(""),
@@ -147,15 +150,17 @@ def paid_sellers(deals: Frame) -> Frame:
     )
 
 
-def refund_links(deals: Frame, direct: Frame, *, keep: Keep) -> tuple[Frame, Frame]:
+def refund_links(deals: Frame, direct: Frame, *, engine: Engine) -> tuple[Frame | None, Frame | None]:
     """Refunds of payments by refund rows of their deals, as links, and what else is known of those rows.
 
     The transfers of a refund row are refunds of the pay-ins of its deal that say they were refunded, and of all with
     money where none says so. The second frame counts, per payment, the refund rows with money (``refund_rows``), those
     in another token or on another chain (``refunds_elsewhere``), and those whose chain could not be asked
-    (``refunds_unread``).
+    (``refunds_unread``). Both are None where no deal has a refund row.
     """
-    pairs = keep(_with_refund_rows(deals))
+    pairs = engine.keep_any(_with_refund_rows(deals))
+    if pairs is None:
+        return None, None
     final = direct.filter(nw.col("is_valid") & nw.col("t_final")).rename({"payment_id": "refund_id"})
     gives = final.select("refund_id", gives=ONE).unique(subset=["refund_id"], keep="any")
     counted = pairs.join(gives, on="refund_id", how="left").with_columns(
@@ -212,12 +217,14 @@ def _once(told: Frame, own: Frame) -> Frame:
     return rest.join(own.select(*log), on=log, how="anti").unique(subset=log, keep="any")
 
 
-def refund_sums(payments: Frame, links: Frame, *, money: Frame) -> Frame:
+def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) -> Frame | None:
     """How much of a pay-in went back: ``back``, ``refund_count``, ``all_back``, and the hash that completes the sum.
 
-    Owed back is what the payment is covered from, or what came where that is less.
+    Owed back is what the payment is covered from, or what came where that is less. None where nothing went back.
     """
-    final = links.filter(nw.col("is_refund") & nw.col("t_final"))
+    final = engine.keep_any(links.filter(nw.col("is_refund") & nw.col("t_final")))
+    if final is None:
+        return None
     sums = (
         final.with_columns(one=ONE)
         .group_by("payment_id")
@@ -233,6 +240,7 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame) -> Frame:
     )
     told = sums.join(owed, on="payment_id", how="inner")
     whole = completing_links(final, told.select("payment_id", goal=nw.col("owed_back")), carried=("t_tx",))
-    return told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left").select(
+    found = told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left").select(
         "payment_id", "refund_count", "back", "refund_tx", all_back=one_if(~nw.col("refund_tx").is_null())
     )
+    return engine.keep_any(found)

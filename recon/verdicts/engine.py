@@ -72,6 +72,10 @@ class Engine(Protocol):
         """Compute a frame once, for frames that are used more than once."""
         ...
 
+    def keep_any(self, frame: Frame) -> Frame | None:
+        """Compute a frame once; None where it has no row, so that what rests on it can be left out."""
+        ...
+
     def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
         """Compute a frame as Arrow: exactly these columns, cast, sorted by ``order``."""
         ...
@@ -105,6 +109,13 @@ def open_engine(
     if name == "spark":
         return SparkEngine(master=spark_master)
     raise UnknownEngineError(name=name)
+
+
+def values_in(frame: Frame, engine: Engine, *names: str) -> frozenset[tuple[str, ...]]:
+    """What stands together in some columns of text, each once; for columns that hold few different values."""
+    columns: Schema = dict.fromkeys(names, "text")
+    found = engine.collect(frame.select(*names).unique(), columns, order=names)
+    return frozenset(zip(*(found[name].to_pylist() for name in names), strict=True))
 
 
 def usual_engine(payments: int) -> str:
@@ -166,11 +177,23 @@ class DuckDbEngine:
 
     def keep(self, frame: Frame) -> Frame:
         """Write the frame into a table of the in-memory database, which spills when it must."""
-        import narwhals as nw
+        return self._table(self._created(frame))
 
+    def keep_any(self, frame: Frame) -> Frame | None:
+        """The same, and a look at whether the table has a row."""
+        name = self._created(frame)
+        found = self._connection.table(name).limit(1).fetchall()
+        return self._table(name) if found else None
+
+    def _created(self, frame: Frame) -> str:
         name = f"kept_{self._kept}"
         self._kept += 1
         frame.to_native().create(name)
+        return name
+
+    def _table(self, name: str) -> Frame:
+        import narwhals as nw
+
         kept: Frame = nw.from_native(self._connection.table(name)).lazy()
         return kept
 
@@ -206,6 +229,14 @@ class PolarsEngine:
         kept: Frame = nw.from_native(frame.to_native().collect().lazy())
         return kept
 
+    def keep_any(self, frame: Frame) -> Frame | None:
+        """The same where there is a row."""
+        import narwhals as nw
+
+        found = frame.to_native().collect()
+        kept: Frame | None = nw.from_native(found.lazy()) if found.height else None
+        return kept
+
     def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
         """Compute a frame as Arrow."""
         return _cast(frame.select(*columns).to_native().collect().to_arrow(), columns, order)
@@ -232,6 +263,10 @@ class PandasEngine:
     def keep(self, frame: Frame) -> Frame:
         """pandas has computed it already."""
         return frame
+
+    def keep_any(self, frame: Frame) -> Frame | None:
+        """The frame, where it has a row."""
+        return frame if len(frame.collect()) else None
 
     def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
         """Hand the columns over as Arrow, without the index."""
@@ -285,6 +320,11 @@ class SparkEngine:
 
         kept: Frame = nw.from_native(frame.to_native().localCheckpoint())
         return kept
+
+    def keep_any(self, frame: Frame) -> Frame | None:
+        """The same where there is a row."""
+        kept = self.keep(frame)
+        return None if kept.to_native().isEmpty() else kept
 
     def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
         """Bring the columns to this process as Arrow."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
 from recon.core.model import Policy, Tier, Verdict
-from recon.core.tables import Schema
+from recon.core.tables import Schema, table_without_rows
 from recon.verdicts.claims import shown_claims
 from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
-from recon.verdicts.keys import further_keys
 from recon.verdicts.links import ONE, Frame, claim_key, dust_below, is_true, shown_links
 from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
 from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, unexplained_outflows
@@ -48,6 +47,15 @@ BREAKS: Final[Schema] = {
     "claim_paid": "units", "claim_balance": "text", "claim_error": "text", "claims": "int", "claims_paid": "units",
 }  # fmt: skip
 """Everything a person, a plan or a case file needs of one break."""
+
+LEAD: Final[Schema] = {
+    name: BREAKS[name]
+    for name in (
+        "payment_id", "provider", "direction", "chain_id", "token", "request_id", "reference", "external_id", "tx_hash",
+        "covered_by_chain", "proof_tx", "refund_tx", "claim_hashes",
+    )
+}  # fmt: skip
+"""What the second reading needs to know of one break."""
 
 LINKS: Final[Schema] = {
     "payment_id": "text", "t_chain": "int", "t_tx": "text", "t_log": "int", "t_block": "int", "t_time": "int",
@@ -84,19 +92,15 @@ _FROM_PAYMENTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one judgement gave; the Arrow tables are sorted by their ids.
+    """What one judgement gave for a plan; the Arrow tables are sorted by their ids.
 
     Args:
         breaks: One row of :data:`BREAKS` per payment whose verdict is not benign.
         links: Their transfers, :data:`LINKS`.
         counts: Payments by verdict, provider and chain.
         dust: Transfers to our addresses that are too small to matter, by chain and token.
-        captured: Money that is proven on chain and not credited, by chain and token; ``owed`` the same by payment.
+        captured: Money that is proven on chain and not credited, by chain and token.
         open_by_age: Open incoming payments in scope by age, oldest bucket last; ``over 30 min`` is the runbooks' count.
-        silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`BREAKS`; None
-            where they were not wanted.
-        orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
-        payout_wallets: Where proven payouts came from (:data:`recon.verdicts.outflows.PAYOUT_WALLETS`).
         outflows: Outgoing money that no row explains (:data:`recon.verdicts.outflows.OUTFLOWS`), at most
             :data:`ORPHANS_MAX`.
     """
@@ -105,14 +109,29 @@ class Judgement:
     links: pa.Table
     counts: pa.Table
     captured: pa.Table
-    owed: pa.Table
     dust: pa.Table
     open_by_age: Mapping[str, int]
+    outflows: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """What the judgement of a first reading says is to be read again; the Arrow tables are sorted by their ids.
+
+    Args:
+        breaks: One row of :data:`LEAD` per payment whose verdict is not benign.
+        links: Their transfers, :data:`LINKS`.
+        silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`LEAD`.
+        orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
+        payout_wallets: Where proven payouts came from (:data:`recon.verdicts.outflows.PAYOUT_WALLETS`).
+    """
+
+    breaks: pa.Table
+    links: pa.Table
+    silent: pa.Table
     orphan_transfers: pa.Table
     orphan_claims: pa.Table
     payout_wallets: pa.Table
-    outflows: pa.Table
-    silent: pa.Table | None = None
 
 
 BEFORE: Final = "before"
@@ -192,44 +211,111 @@ def judge(
     horizon: Horizon,
     policy: Policy,
     rules: RuleBook = RULE_BOOK,
-    silent_max: int = 0,
 ) -> Judgement:
-    """Match, classify and count; only breaks and counters leave the engine.
+    """Match, classify and count; only breaks and counters leave the engine."""
+    found = _Found.of(tables, engine, horizon=horizon, policy=policy, rules=rules)
+    return Judgement(
+        breaks=found.breaks(BREAKS),
+        links=found.links(),
+        counts=engine.collect(_counts(found.judged), COUNTS, order=["verdict", "provider", "chain_id"]),
+        captured=engine.collect(_captured(found.judged), CAPTURED, order=["chain_id", "token"]),
+        dust=_dust(found.matched, engine, policy),
+        open_by_age=_open_by_age(found.judged, engine),
+        outflows=_outflows(tables, found.matched, engine, horizon=horizon, policy=policy),
+    )
+
+
+def find_leads(
+    tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy, silent_max: int
+) -> Leads:
+    """Judge a first reading for what is to be read again; what only a plan needs is not computed.
 
     Args:
         silent_max: Of how many payments, at the most, the details are given that rest on a bulk list's silence.
     """
-    benign = [str(rule.verdict) for rule in rules.rules if rule.tier is Tier.BENIGN]
-    matched = match_payments(tables, horizon=horizon, policy=policy, keep=engine.keep)
-    judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy, rules=rules)))
-    breaks = engine.keep(judged.filter(~nw.col("verdict").is_in(benign)).select("payment_id", *_DECIDED))
-    detailed = evidence_of(matched, matched.payments.join(breaks, on="payment_id", how="inner"))
-    silent = None
-    if silent_max:
-        rows = evidence_of(matched, matched.payments.join(_silent(judged, silent_max), on="payment_id", how="inner"))
-        silent = engine.collect(
-            _with_details(engine.keep(rows), tables["payments"], matched.claims), BREAKS, order=["payment_id"]
-        )
-    own_pairs = engine.keep(matched.pairs.join(breaks.select("payment_id"), on="payment_id", how="inner"))
-    shown = shown_links(own_pairs, matched.transfers)
-    wallets = engine.keep(payout_wallets(matched))
-    left = unexplained_outflows(tables, matched, wallets=wallets, spans=horizon.outflow_spans, policy=policy)
-    return Judgement(
-        breaks=engine.collect(
-            _with_details(engine.keep(detailed), tables["payments"], matched.claims), BREAKS, order=["payment_id"]
-        ),
-        links=engine.collect(shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]),
-        counts=engine.collect(_counts(judged), COUNTS, order=["verdict", "provider", "chain_id"]),
-        captured=engine.collect(_captured(judged), CAPTURED, order=["chain_id", "token"]),
-        owed=engine.collect(_owed(judged), OWED, order=["payment_id"]),
-        dust=engine.collect(_dust(matched, policy), CAPTURED, order=["chain_id", "token"]),
-        open_by_age=_open_by_age(judged, engine),
-        orphan_transfers=_orphan_transfers(tables, matched, engine, policy=policy),
-        orphan_claims=_orphan_claims(tables, engine),
-        payout_wallets=engine.collect(wallets, PAYOUT_WALLETS, order=["chain_id", "wallet"]),
-        outflows=engine.collect(left.head(ORPHANS_MAX), OUTFLOWS, order=["chain_id", "tx_hash", "log_index"]),
-        silent=silent,
+    found = _Found.of(tables, engine, horizon=horizon, policy=policy, rules=RULE_BOOK)
+    wallets = None if "out" not in found.matched.directions else payout_wallets(found.matched)
+    return Leads(
+        breaks=found.breaks(LEAD),
+        links=found.links(),
+        silent=found.details(engine.keep_any(_silent(found.judged, silent_max)), LEAD),
+        orphan_transfers=_orphan_transfers(tables, found.matched, engine, policy=policy),
+        orphan_claims=_orphan_claims(tables, found.matched, engine),
+        payout_wallets=_collected(engine, wallets, PAYOUT_WALLETS, order=["chain_id", "wallet"]),
     )
+
+
+def find_owed(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy) -> pa.Table:
+    """Money that is proven on chain and not credited, by payment: the rows of :data:`OWED` behind ``captured``."""
+    found = _Found.of(tables, engine, horizon=horizon, policy=policy, rules=RULE_BOOK)
+    return engine.collect(_owed(found.judged), OWED, order=["payment_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The verdict of every payment, and which of them are breaks.
+
+    Args:
+        broken: The breaks with what the rules made of them; None without any.
+    """
+
+    engine: Engine
+    payments: Frame
+    matched: Matched
+    judged: Frame
+    broken: Frame | None
+
+    @classmethod
+    def of(
+        cls, tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy, rules: RuleBook
+    ) -> _Found:
+        """Match and classify."""
+        benign = [str(rule.verdict) for rule in rules.rules if rule.tier is Tier.BENIGN]
+        matched = match_payments(tables, horizon=horizon, policy=policy, engine=engine)
+        judged = engine.keep(_narrowed(classify(matched.evidence, horizon=horizon, policy=policy, rules=rules)))
+        broken = engine.keep_any(judged.filter(~nw.col("verdict").is_in(benign)).select("payment_id", *_DECIDED))
+        return cls(engine, tables["payments"], matched, judged, broken)
+
+    def breaks(self, columns: Schema) -> pa.Table:
+        """The breaks in detail."""
+        return self.details(self.broken, columns)
+
+    def details(self, chosen: Frame | None, columns: Schema) -> pa.Table:
+        """Some payments in detail.
+
+        Args:
+            chosen: Their ids and what the rules made of them.
+        """
+        if chosen is None:
+            return _collected(self.engine, None, columns, order=[])
+        evidence = evidence_of(self.matched, self.matched.payments.join(chosen, on="payment_id", how="inner"))
+        whole = _with_details(self.engine.keep(evidence), self.payments, self.matched.claims)
+        return self.engine.collect(whole, columns, order=["payment_id"])
+
+    def links(self) -> pa.Table:
+        """The transfers of the breaks."""
+        own = None
+        if self.broken is not None:
+            pairs = self.matched.pairs.join(self.broken.select("payment_id"), on="payment_id", how="inner")
+            own = self.engine.keep_any(pairs)
+        shown = None if own is None else shown_links(own, self.matched.transfers)
+        return _collected(self.engine, shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"])
+
+
+def _collected(engine: Engine, frame: Frame | None, columns: Schema, *, order: Sequence[str]) -> pa.Table:
+    """A frame as Arrow; no row where there is none."""
+    return table_without_rows(columns) if frame is None else engine.collect(frame, columns, order=order)
+
+
+def _outflows(
+    tables: Mapping[str, Frame], matched: Matched, engine: Engine, *, horizon: Horizon, policy: Policy
+) -> pa.Table:
+    wallets = engine.keep_any(payout_wallets(matched)) if "out" in matched.directions else None
+    left = unexplained_outflows(
+        tables, matched, wallets=wallets, spans=horizon.outflow_spans, policy=policy, engine=engine
+    )
+    least = None if left is None else left.head(ORPHANS_MAX)
+    return _collected(engine, least, OUTFLOWS, order=["chain_id", "tx_hash", "log_index"])
 
 
 def _silent(judged: Frame, most: int) -> Frame:
@@ -295,22 +381,29 @@ def _captured(judged: Frame) -> Frame:
     )
 
 
-def _dust(matched: Matched, policy: Policy) -> Frame:
+def _dust(matched: Matched, engine: Engine, policy: Policy) -> pa.Table:
     """Transfers too small to matter, to a payment's own address or reference or to one of our wallets."""
     small = is_true(nw.col("amount_units") < dust_below(policy, "chain_id", "token"))
     ours = is_true(nw.col("recipient").is_in([*policy.merchant_recipients, ""]))
     key = ("chain_id", "tx_hash", "log_index")
-    tiny = matched.transfers.filter(small & is_true(nw.col("amount_units") > 0) & (nw.col("kind") == "erc20"))
+    tiny = engine.keep_any(
+        matched.transfers.filter(small & is_true(nw.col("amount_units") > 0) & (nw.col("kind") == "erc20")).select(
+            *key, "token", "amount_units", "recipient"
+        )
+    )
+    if tiny is None:
+        return table_without_rows(CAPTURED)
     linked = matched.pairs.filter(nw.col("t_dust") & is_true(nw.col("t_amount") > 0)).select(
         chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")
     )
     keys = nw.concat([tiny.filter(ours).select(*key), linked.select(*key)], how="vertical").unique()
-    found = tiny.join(keys, on=list(key), how="semi")
-    return (
-        found.select("chain_id", "token", units=nw.col("amount_units"), rows=ONE)
+    sums = (
+        tiny.join(keys, on=list(key), how="semi")
+        .select("chain_id", "token", units=nw.col("amount_units"), rows=ONE)
         .group_by("chain_id", "token")
         .agg(nw.col("units").sum(), nw.col("rows").sum())
     )
+    return engine.collect(sums, CAPTURED, order=["chain_id", "token"])
 
 
 def _open_by_age(judged: Frame, engine: Engine) -> dict[str, int]:
@@ -325,15 +418,18 @@ def _open_by_age(judged: Frame, engine: Engine) -> dict[str, int]:
     return {**ages, "over 30 min": sum(ages.values()) - ages[OPEN_AGES[0][0]]}
 
 
-def _known(tables: Mapping[str, Frame], *columns: str) -> Frame:
+def _known(tables: Mapping[str, Frame], held: Frame | None, *columns: str) -> Frame:
     """Every value that a row of the window or its context holds in one of these columns; kinds of ids never collide.
 
     Values may come twice: this is only ever used to find what is not in it.
+
+    Args:
+        held: The further keys of payments, where there are any.
     """
     found = [tables[name].select(known=nw.col(column)) for name in ("payments", "context") for column in columns]
-    held = "reference_topic" if columns == ("reference_topic",) else "value"
-    if columns != ("tx_hash",):
-        found.append(further_keys(tables).select(known=nw.col(held)))
+    further = "reference_topic" if columns == ("reference_topic",) else "value"
+    if held is not None and columns != ("tx_hash",):
+        found.append(held.select(known=nw.col(further)))
     return nw.concat(found, how="vertical").filter(~nw.col("known").is_null())
 
 
@@ -392,9 +488,13 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
         nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
     )
     keyed = candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
-    known_topics = nw.concat([_known(tables, "reference_topic"), matched.topics.select(known=nw.col("topic"))])
-    strange = keyed.join(known_topics, left_on="topic_key", right_on="known", how="anti")
-    recorded = _known(tables, "tx_hash")
+    known_topics = _known(tables, matched.held, "reference_topic")
+    if matched.topics is not None:
+        known_topics = nw.concat([known_topics, matched.topics.select(known=nw.col("topic"))])
+    strange = engine.keep_any(keyed.join(known_topics, left_on="topic_key", right_on="known", how="anti"))
+    if strange is None:
+        return table_without_rows(ORPHAN_TRANSFERS)
+    recorded = _known(tables, matched.held, "tx_hash")
     served = matched.pairs.filter(nw.col("is_valid") & nw.col("own_hash")).select("payment_id", known=nw.col("t_tx"))
     loose = (
         matched.payments.filter(~nw.col("tx_hash").is_null())
@@ -413,7 +513,7 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
     return engine.collect(unknown, ORPHAN_TRANSFERS, order=["chain_id", "tx_hash", "log_index"])
 
 
-def _orphan_claims(tables: Mapping[str, Frame], engine: Engine) -> pa.Table:
+def _orphan_claims(tables: Mapping[str, Frame], matched: Matched, engine: Engine) -> pa.Table:
     """Objects of our provider account that no row of the window knows.
 
     A bare outgoing transaction without any key of ours is no such object: gateways sweep their wallets.
@@ -424,12 +524,14 @@ def _orphan_claims(tables: Mapping[str, Frame], engine: Engine) -> pa.Table:
     own = ("request_id", "external_id")
     keys = (*own, "reference", "tx_hashes")
     for column in own:
-        unknown = _without(unknown, column, _known(tables, column))
-    unknown = engine.keep(unknown)
-    known = _known(tables, "request_id", "reference", "external_id", "tx_hash")
+        unknown = _without(unknown, column, _known(tables, matched.held, column))
+    left = engine.keep_any(unknown)
+    if left is None:
+        return table_without_rows(ORPHAN_CLAIMS)
+    known = _known(tables, matched.held, "request_id", "reference", "external_id", "tx_hash")
     for column in keys:
-        unknown = _without(unknown, column, known)
-    return engine.collect(unknown.head(ORPHANS_MAX), ORPHAN_CLAIMS, order=["provider", "object", "claim_id"])
+        left = _without(left, column, known)
+    return engine.collect(left.head(ORPHANS_MAX), ORPHAN_CLAIMS, order=["provider", "object", "claim_id"])
 
 
 def _without(claims: Frame, column: str, known: Frame) -> Frame:

@@ -18,29 +18,27 @@ from typing import Final
 import narwhals as nw
 
 from recon.sources.providers.installed import rails_that_pay_out
-from recon.verdicts.links import Frame, Keep, claim_key, is_true, one_if
+from recon.verdicts.engine import Engine
+from recon.verdicts.links import Frame, claim_key, is_true, one_if
 
 _OWN: Final = ("provider", "direction", "request_id", "external_id", "reference_topic")
 _SAID: Final = ("claims", "claim_txs")
 _PLACES: Final = ("request_id", "external_id")
 
 
-def further_keys(tables: Mapping[str, Frame]) -> Frame:
-    """The table of further keys; an older snapshot has none, and so have all of its payments."""
-    if "keys" in tables:
-        return tables["keys"]
-    nothing = nw.lit(None).cast(nw.String)
-    return (
-        tables["payments"]
-        .filter(nw.col("payment_id").is_null())
-        .select("payment_id", field=nothing, value=nothing, reference_topic=nothing)
-    )
+def further_keys(tables: Mapping[str, Frame], *, engine: Engine) -> Frame | None:
+    """The table of further keys, where any payment has one; an older snapshot has no such table."""
+    return engine.keep_any(tables["keys"]) if "keys" in tables else None
 
 
-def keyed(tables: Mapping[str, Frame], *, keep: Keep) -> Frame:
-    """Each further key by which a provider knows an object: ``payment_id``, its ``claim_key`` and the row's first."""
+def keyed(tables: Mapping[str, Frame], held: Frame, *, engine: Engine) -> Frame | None:
+    """Each further key by which a provider knows an object: ``payment_id``, its ``claim_key`` and the row's first.
+
+    Args:
+        held: What :func:`further_keys` gives.
+    """
     rows = nw.concat([tables[name].select("payment_id", *_OWN) for name in ("payments", "context")], how="vertical")
-    further = further_keys(tables).filter(nw.col("field").is_in(list(_PLACES)))
+    further = held.filter(nw.col("field").is_in(list(_PLACES)))
     own = rows.join(further.select("payment_id").unique(), on="payment_id", how="semi").with_columns(
         paid_out=nw.col("provider").is_in(rails_that_pay_out()) & (nw.col("direction").fill_null("in") != "in")
     )
@@ -55,7 +53,7 @@ def keyed(tables: Mapping[str, Frame], *, keep: Keep) -> Frame:
     )
     wanted = named.filter(~nw.col("claim_key").is_null() & ~nw.col("first_key").is_null())
     firsts = first.select("payment_id", first_request=nw.col("request_id"), first_external=nw.col("external_id"))
-    return keep(
+    return engine.keep_any(
         wanted.select("payment_id", "claim_key", "direction", "first_key")
         .unique()
         .join(firsts, on="payment_id", how="inner")
@@ -79,12 +77,20 @@ def _laid_under_first(said: Frame, further: Frame, *, name: str) -> Frame:
     return nw.concat([said, more.select(*columns)], how="vertical")
 
 
-def further_topics(tables: Mapping[str, Frame], further: Frame, *, keep: Keep) -> Frame:
+def further_topics(tables: Mapping[str, Frame], held: Frame, *, further: Frame | None, engine: Engine) -> Frame | None:
     """The references by which a payment's money may come besides its own: ``payment_id`` and ``topic``.
 
     Those that the row holds itself, those of its further objects, and that of its first object where it is another.
     """
-    held = further_keys(tables).filter(~nw.col("reference_topic").is_null())
+    parts = [held.filter(~nw.col("reference_topic").is_null())]
+    if further is not None:
+        parts.append(_topics_told(tables, further))
+    both = [part.select("payment_id", topic=nw.col("reference_topic")) for part in parts]
+    return engine.keep_any(nw.concat(both, how="vertical").unique())
+
+
+def _topics_told(tables: Mapping[str, Frame], further: Frame) -> Frame:
+    """The references that a provider says of each object of payments with further keys."""
     told = tables["claims"].with_columns(claim_key=claim_key(paid_out=nw.col("object") == "payout"))
     told = told.filter(~nw.col("reference_topic").is_null() & ~nw.col("claim_key").is_null())
     named = nw.concat(
@@ -94,9 +100,7 @@ def further_topics(tables: Mapping[str, Frame], further: Frame, *, keep: Keep) -
         ],
         how="vertical",
     ).unique()
-    found = named.join(told.select("claim_key", "reference_topic"), on="claim_key", how="inner")
-    both = [part.select("payment_id", topic=nw.col("reference_topic")) for part in (held, found)]
-    return keep(nw.concat(both, how="vertical").unique())
+    return named.join(told.select("claim_key", "reference_topic"), on="claim_key", how="inner")
 
 
 def unanswered(tables: Mapping[str, Frame], further: Frame) -> Frame:
@@ -119,10 +123,12 @@ def unanswered(tables: Mapping[str, Frame], further: Frame) -> Frame:
     )
 
 
-def with_further(payments: Frame, further: Frame, *, name: str) -> Frame:
+def with_further(payments: Frame, further: Frame | None, *, name: str) -> Frame:
     """Payments by one of their keys, with a row for every further one; what several rows hold is then seen."""
     columns = ("payment_id", "direction", name)
     own = payments.select(*columns)
+    if further is None:
+        return own.filter(~nw.col(name).is_null())
     more = (
         own.rename({name: "own_key"})
         .join(further.select("payment_id", name).unique(), on="payment_id", how="inner")

@@ -7,17 +7,17 @@ provider names, for money going out and for what looks like money that went astr
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
 from recon.core.model import Policy
 from recon.sources.providers.installed import rails_by_external_id
 
+if TYPE_CHECKING:
+    from recon.verdicts.engine import Engine
+
 Frame = nw.LazyFrame[Any]
-Keep = Callable[[Frame], Frame]
-"""Materialises a frame that is used more than once; what an engine makes of it is its own business."""
 
 ONE: Final = nw.lit(1).cast(nw.Int64)
 """What rows are counted by: no engine counts like another, and all sum alike."""
@@ -85,9 +85,10 @@ def dust_below(policy: Policy, *of: str) -> nw.Expr:
     return least
 
 
-def concat_links(*frames: Frame) -> Frame:
-    """One frame of links out of several, with the columns of :data:`LINK`."""
-    return nw.concat([frame.select(*LINK) for frame in frames], how="vertical")
+def concat_links(*frames: Frame | None) -> Frame:
+    """One frame of links out of several, with the columns of :data:`LINK`; at least one of them is there."""
+    there = [frame.select(*LINK) for frame in frames if frame is not None]
+    return there[0] if len(there) == 1 else nw.concat(there, how="vertical")
 
 
 def renamed_transfers(transfers: Frame, *, policy: Policy) -> Frame:
@@ -118,40 +119,57 @@ def renamed_transfers(transfers: Frame, *, policy: Policy) -> Frame:
     )
 
 
-def _judged(pairs: Frame, *, reference_right: nw.Expr, paying: nw.Expr, indirect: nw.Expr) -> Frame:
-    """State field by field what is right and wrong about each pair of a payment and a transfer.
+PAIR: Final = (
+    *_OWN, "t_chain", "t_tx", "t_log", "t_kind", "t_block", "t_time", "t_final", "t_amount", "t_fee_recipient",
+    "t_recipient", "t_token", "t_known", "t_stated", "t_unread", "t_dust", "reference_right", "paying", "indirect",
+)  # fmt: skip
+"""What :func:`judged_pairs` needs of a payment and a transfer. ``reference_right``: the reference is the payment's own
+or need not be. ``paying``: the contract's event says that money came. ``indirect``: it is an official contract's log
+that says so only together with the token's own log, which was not read or shows nothing."""
 
-    Args:
-        paying: The contract's event says that money came.
-        indirect: It is an official contract's log that says so only together with the token's own log, which was not
-            read or shows nothing.
-    """
 
-    same_chain = is_true(nw.col("t_chain") == nw.col("chain_id"))
-    same_token = is_true(nw.col("t_token") == nw.col("token"))
-    to_us = is_true(nw.col("t_recipient") == nw.col("recipient"))
-    to_payer = is_true(nw.col("t_recipient") == nw.col("sender")) & ~to_us
-    clean = paying & ~indirect
-    return pairs.with_columns(
+def judged_pairs(*pairs: Frame) -> Frame:
+    """State field by field what is right and wrong about each pair of a payment and a transfer (:data:`LINK`)."""
+    told = [each.select(*PAIR) for each in pairs]
+    stated = (told[0] if len(told) == 1 else nw.concat(told, how="vertical")).with_columns(
+        same_chain=is_true(nw.col("t_chain") == nw.col("chain_id")),
+        same_token=is_true(nw.col("t_token") == nw.col("token")),
+        to_us=is_true(nw.col("t_recipient") == nw.col("recipient")),
+        to_sender=is_true(nw.col("t_recipient") == nw.col("sender")),
+        comes=is_true(nw.col("t_amount") > 0),
+    )
+    fits = stated.with_columns(
+        same_coin=nw.col("same_chain") & nw.col("same_token"),
+        to_payer=nw.col("to_sender") & ~nw.col("to_us"),
+        shown=nw.col("reference_right") & nw.col("paying"),
+    )
+    same_coin, to_us, to_payer, shown = (nw.col(name) for name in ("same_coin", "to_us", "to_payer", "shown"))
+    return fits.with_columns(
         # What went back to the payer is what the contract states: that is what left us, whatever the token kept.
         t_final=nw.col("t_final") & (~nw.col("t_unread") | to_payer),
-        is_valid=same_chain & same_token & to_us & reference_right & clean & is_true(nw.col("t_amount") > 0),
-        is_refund=same_chain & same_token & to_payer & reference_right & paying & is_true(nw.col("t_amount") > 0),
-        wrong_chain=~same_chain,
-        wrong_token=same_chain & ~same_token,
-        wrong_recipient=same_chain & same_token & ~to_us & ~to_payer & ~nw.col("recipient").is_null(),
-        wrong_reference=same_chain & same_token & to_us & ~(reference_right & paying),
+        is_valid=same_coin & to_us & shown & ~nw.col("indirect") & nw.col("comes"),
+        is_refund=same_coin & to_payer & shown & nw.col("comes"),
+        wrong_chain=~nw.col("same_chain"),
+        wrong_token=nw.col("same_chain") & ~nw.col("same_token"),
+        wrong_recipient=same_coin & ~to_us & ~to_payer & ~nw.col("recipient").is_null(),
+        wrong_reference=same_coin & to_us & ~shown,
         is_spam=~is_true(nw.col("t_known")),
         own_hash=is_true(nw.col("tx_hash") == nw.col("t_tx")),
-        is_indirect=indirect & same_chain & same_token & ~(to_payer & paying) & ~is_true(nw.col("t_stated") == 0),
+        is_indirect=nw.col("indirect") & same_coin & ~(to_payer & nw.col("paying")) & ~is_true(nw.col("t_stated") == 0),
     )
 
 
-def links_by_reference(payments: Frame, transfers: Frame, *, further: Frame) -> Frame:
+_BY_MONEY: Final = {
+    "reference_right": nw.lit(value=True), "paying": nw.lit(value=True), "indirect": nw.lit(value=False),
+}  # fmt: skip
+"""The token's own log is money, and needs no reference where the address or the hash is the payment's."""
+
+
+def pairs_by_reference(payments: Frame, transfers: Frame, *, further: Frame | None) -> Frame:
     """Proxy logs, on any chain, that carry the reference of a payment; a release out of escrow is told apart.
 
     Args:
-        further: References of payments besides their own, ``payment_id`` and ``topic``.
+        further: References of payments besides their own, ``payment_id`` and ``topic``, where there are any.
     """
     logs = transfers.filter((nw.col("t_kind") != DEPOSIT_KINDS) & ~nw.col("t_topic").is_null()).with_columns(
         t_reference=nw.col("t_topic")
@@ -165,15 +183,8 @@ def links_by_reference(payments: Frame, transfers: Frame, *, further: Frame) -> 
         .agg(nw.col("e_block").min())
     )
     by_reference = payments.filter(nw.col("mode") == "reference").select(*_OWN)
-    others = further.select("payment_id", other_topic=nw.col("topic"))
-    by_others = (
-        by_reference.join(others, on="payment_id", how="inner")
-        .filter(nw.col("other_topic") != nw.col("topic"))
-        .with_columns(topic=nw.col("other_topic"))
-        .select(*_OWN)
-    )
     pairs = (
-        nw.concat([by_reference, by_others], how="vertical")
+        (by_reference if further is None else _by_each_reference(by_reference, further))
         .join(logs, left_on="topic", right_on="t_reference", how="inner")
         .join(escrows, left_on=["topic", "t_chain", "t_token"], right_on=["e_topic", "e_chain", "e_token"], how="left")
     )
@@ -181,15 +192,26 @@ def links_by_reference(payments: Frame, transfers: Frame, *, further: Frame) -> 
     by_proxy = is_true(nw.col("t_kind") == PAYING_EMITTER)
     official = nw.col("t_kind").fill_null("").is_in(list(INDIRECT_EMITTERS))
     released = by_proxy & after_escrow & nw.col("t_fee").is_null()
-    return _judged(
-        pairs,
+    return pairs.with_columns(
         reference_right=nw.lit(value=True),
         paying=by_proxy | official,
         indirect=(official | released) & ~(nw.col("t_came") & is_true(nw.col("t_recipient") == nw.col("recipient"))),
     )
 
 
-def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, claim_txs: Frame) -> Frame:
+def _by_each_reference(payments: Frame, further: Frame) -> Frame:
+    """Payments once for each of their references."""
+    others = further.select("payment_id", other_topic=nw.col("topic"))
+    by_others = (
+        payments.join(others, on="payment_id", how="inner")
+        .filter(nw.col("other_topic") != nw.col("topic"))
+        .with_columns(topic=nw.col("other_topic"))
+        .select(*_OWN)
+    )
+    return nw.concat([payments, by_others], how="vertical")
+
+
+def pairs_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, told: Frame) -> Frame:
     """ERC-20 transfers, on any chain, to a one-time address since its payment was made (less clock skew).
 
     Money that came before counts where the row and its provider both name its transaction: dates of rows are reset by
@@ -198,7 +220,7 @@ def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, claim
     coins = transfers.filter(nw.col("t_kind") == DEPOSIT_KINDS).with_columns(t_to=nw.col("t_recipient"))
     since = nw.col("created_at") - policy.clock_skew_ms
     deposits = payments.filter(nw.col("mode") == "deposit")
-    named = told_hashes(deposits.filter(~nw.col("tx_hash").is_null()), claim_txs).with_columns(is_named=ONE)
+    named = told.with_columns(is_named=ONE)
     own_and_named = is_true(nw.col("tx_hash") == nw.col("t_tx")) & is_true(nw.col("is_named") > 0)
     pairs = (
         deposits.select(*_OWN)
@@ -206,15 +228,14 @@ def links_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, claim
         .join(named, left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="left")
         .filter(is_true(nw.col("t_time") >= since) | own_and_named)
     )
-    nothing = nw.lit(value=False)
-    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), indirect=nothing)
+    return pairs.with_columns(**_BY_MONEY)
 
 
-def settled_deposits(payments: Frame, fits: Frame, *, keep: Keep) -> tuple[Frame, Frame]:
+def settled_deposits(payments: Frame, fits: Frame, *, engine: Engine) -> tuple[Frame, Frame | None]:
     """Settle whose transfer it is where several payments share a deposit address.
 
     Exactly one payment that records the hash has it, and it leaves the others' links; otherwise it fits them all
-    equally and proves none. Gives the links that stay, and the payments for which the question stays open.
+    equally and proves none. Gives the links that stay, and the payments for which the question stays open, if any.
     """
     deposits = payments.filter((nw.col("mode") == "deposit") & ~nw.col("is_test")).with_columns(one=ONE)
     crowded = (
@@ -224,56 +245,66 @@ def settled_deposits(payments: Frame, fits: Frame, *, keep: Keep) -> tuple[Frame
         .select("recipient")
     )
     members = deposits.select("payment_id", "recipient").join(crowded, on="recipient", how="inner")
-    shared = keep(
+    shared = engine.keep_any(
         fits.filter(nw.col("is_valid"))
         .join(members.select("payment_id"), on="payment_id", how="inner")
         .select("payment_id", "t_tx", "t_log", one=ONE, own=one_if(nw.col("own_hash")))
     )
+    if shared is None:
+        return fits, None
     contested = (
         shared.group_by("t_tx", "t_log")
         .agg(nw.col("one").sum().alias("fitting"), nw.col("own").sum().alias("claiming"))
         .filter(nw.col("fitting") > 1)
     )
-    settled = keep(shared.join(contested, on=["t_tx", "t_log"], how="inner"))
+    settled = engine.keep_any(shared.join(contested, on=["t_tx", "t_log"], how="inner"))
+    if settled is None:
+        return fits, None
     lost = settled.filter((nw.col("claiming") == 1) & (nw.col("own") == 0))
     still_open = settled.filter(nw.col("claiming") != 1).select("payment_id").unique()
     links = fits.join(lost.select("payment_id", "t_tx", "t_log"), on=["payment_id", "t_tx", "t_log"], how="anti")
-    return links, still_open.with_columns(shared_deposit=ONE)
+    return engine.keep(links), still_open.with_columns(shared_deposit=ONE)
 
 
-def named_hashes(payments: Frame, claim_txs: Frame) -> Frame:
-    """Every transaction that a row or its provider object names, once per payment."""
+def named_hashes(payments: Frame, told: Frame) -> Frame:
+    """Every transaction that a row or its provider object names, once per payment.
+
+    Args:
+        told: What :func:`told_hashes` gives of these payments and others.
+    """
     recorded = payments.filter(~nw.col("tx_hash").is_null()).select("payment_id", named=nw.col("tx_hash"))
-    told = told_hashes(payments, claim_txs)
-    return nw.concat([recorded, told], how="vertical").unique(subset=["payment_id", "named"], keep="any")
+    theirs = told.join(payments.select("payment_id"), on="payment_id", how="semi")
+    return nw.concat([recorded, theirs], how="vertical").unique(subset=["payment_id", "named"], keep="any")
 
 
-def told_hashes(payments: Frame, claim_txs: Frame) -> Frame:
-    """Every transaction that the provider object of a payment names, once per payment."""
+def told_hashes(payments: Frame, claim_txs: Frame, *, paid_out: bool) -> Frame:
+    """Every transaction that the provider object of a payment names, once per payment: ``payment_id`` and ``named``.
+
+    Args:
+        paid_out: Whether any of the payments goes out.
+    """
     owned = claim_txs.filter(~nw.col("tx_hash").is_null())
     # A provider lists transactions without saying whether they paid in or out, so each is looked up as both.
-    claimed = nw.concat(
-        [owned.select("tx_hash", claim_key=claim_key(paid_out=nw.lit(value=out))) for out in (False, True)],
-        how="vertical",
-    ).filter(~nw.col("claim_key").is_null())
+    ways = (False, True) if paid_out else (False,)
+    listed = [owned.select("tx_hash", claim_key=claim_key(paid_out=nw.lit(value=out))) for out in ways]
+    claimed = (nw.concat(listed, how="vertical") if paid_out else listed[0]).filter(~nw.col("claim_key").is_null())
     told = payments.select("payment_id", "claim_key").join(claimed, on="claim_key", how="inner")
     return told.select("payment_id", named=nw.col("tx_hash")).unique(subset=["payment_id", "named"], keep="any")
 
 
-def links_by_hash(payments: Frame, transfers: Frame, *, claim_txs: Frame) -> Frame:
+def pairs_by_hash(payments: Frame, transfers: Frame, *, told: Frame) -> Frame:
     """ERC-20 transfers in the transactions that an outgoing row or its provider names."""
     outgoing = payments.filter((nw.col("direction") != "in") & (nw.col("mode") == "hash"))
     coins = transfers.filter(nw.col("t_kind") == DEPOSIT_KINDS)
     pairs = (
         outgoing.select(*_OWN)
-        .join(named_hashes(outgoing, claim_txs), on="payment_id", how="inner")
+        .join(named_hashes(outgoing, told), on="payment_id", how="inner")
         .join(coins.with_columns(named=nw.col("t_tx")), on="named", how="inner")
     )
-    nothing = nw.lit(value=False)
-    return _judged(pairs, reference_right=nw.lit(value=True), paying=nw.lit(value=True), indirect=nothing)
+    return pairs.with_columns(**_BY_MONEY)
 
 
-def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_txs: Frame, further: Frame) -> Frame:
+def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Frame, further: Frame | None) -> Frame:
     """Transfers that lead from a payment's own hash or reference to money that is wrong in some way."""
     coin = nw.col("t_kind") == DEPOSIT_KINDS
     # Everyone can send dust to an address; the payment's own reference is known to few.
@@ -292,32 +323,33 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, claim_tx
         .join(of_another, on=["t_chain", "t_tx", "t_log"], how="anti")
     )
     logged = transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
-    named = named_hashes(unsettled, claim_txs)
     pairs = (
-        unsettled.select(*_OWN, "lifi")
-        .join(named, on="payment_id", how="inner")
+        unsettled.select(*_OWN)
+        .join(named_hashes(unsettled, told), on="payment_id", how="inner")
         .join(transfers.with_columns(named=nw.col("t_tx")), on="named", how="inner")
         .join(logged.with_columns(is_logged=nw.lit(value=True)), left_on="named", right_on="logged_tx", how="left")
-        .with_columns(found_topic=nw.col("t_topic").fill_null(""))
-        .join(
-            further.select("payment_id", found_topic=nw.col("topic"), is_further=nw.lit(value=True)),
-            on=["payment_id", "found_topic"],
-            how="left",
-        )
     )
-    same_topic = is_true(nw.col("t_topic") == nw.col("topic")) | is_true(nw.col("is_further"))
+    same_topic = is_true(nw.col("t_topic") == nw.col("topic"))
+    if further is not None:
+        held = further.select("payment_id", found_topic=nw.col("topic"), is_further=nw.lit(value=True))
+        pairs = pairs.with_columns(found_topic=nw.col("t_topic").fill_null("")).join(
+            held, on=["payment_id", "found_topic"], how="left"
+        )
+        same_topic = same_topic | is_true(nw.col("is_further"))
     by_reference = nw.col("mode") == "reference"
     echo = by_reference & coin & is_true(nw.col("is_logged"))
     known = is_true(nw.col("t_known"))
     direct_log = by_reference & same_topic & (known | is_true(nw.col("t_kind") != "unknown"))
     wanted = ~echo & ~direct_log & ~((nw.col("mode") == "deposit") & ~coin)
     early = (nw.col("mode") == "deposit") & is_true(nw.col("t_recipient") == nw.col("recipient"))
-    by_hash = _judged(
-        pairs.filter(wanted & ~early & ~((nw.col("mode") == "hash") & (nw.col("direction") == "in"))),
-        reference_right=nw.col("mode") != "reference",
-        paying=nw.lit(value=True),
-        indirect=nw.lit(value=False),
-    )
+    bare = (nw.col("mode") == "hash") & (nw.col("direction") == "in")
+    by_hash = judged_pairs(
+        pairs.filter(wanted & ~early & ~bare).with_columns(
+            reference_right=nw.col("mode") != "reference",
+            paying=nw.lit(value=True),
+            indirect=nw.lit(value=False),
+        )
+    ).join(unsettled.select("payment_id", "lifi"), on="payment_id", how="inner")
     bridged = nw.col("wrong_reference") & (nw.col("lifi") > 0)
     return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
 

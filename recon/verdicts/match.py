@@ -29,7 +29,8 @@ Columns have a prefix where a join could confuse them:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,25 +39,28 @@ import narwhals as nw
 from recon.core.model import Policy
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
 from recon.verdicts.deals import crowded_rows, deals_of, paid_sellers, refund_links, refund_sums
-from recon.verdicts.keys import further_topics, keyed, unanswered, with_all_keys, with_further
+from recon.verdicts.engine import Engine, values_in
+from recon.verdicts.keys import further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
+    LINK,
     ONE,
     Frame,
-    Keep,
     closest_wrong,
     completing_links,
     concat_links,
     indirect_marks,
     is_true,
-    links_by_deposit,
-    links_by_hash,
-    links_by_reference,
+    judged_pairs,
     named_hashes,
     one_if,
+    pairs_by_deposit,
+    pairs_by_hash,
+    pairs_by_reference,
     renamed_transfers,
     settled_deposits,
     shown_links,
     suspect_links,
+    told_hashes,
 )
 from recon.verdicts.rivals import RIVAL_MARKS, names_hash, real, shared_hashes, shared_payouts
 
@@ -93,19 +97,25 @@ class Matched:
         payments: One row per payment of the window and its context, with what its provider says.
         money: One row per payment: what came in, whether it covers, and by which transfer.
         marks: One row per payment about which there is something unusual to say.
+        told_marks: The columns of ``marks``; every other mark is 0 or null of all payments.
         pairs: Links of payments and transfers, without the columns that only a person needs.
         transfers: The transfers that the links point to.
         claims: What providers say, of whichever key of a payment.
-        topics: References of payments besides their own.
+        held: The further keys of payments as their table has them, where there are any.
+        topics: References of payments besides their own, where there are any.
+        directions: The directions that payments have.
     """
 
     payments: Frame
     money: Frame
     marks: Frame
+    told_marks: frozenset[str]
     pairs: Frame
     transfers: Frame
     claims: Frame
-    topics: Frame
+    held: Frame | None
+    topics: Frame | None
+    directions: frozenset[str]
 
     @property
     def evidence(self) -> Frame:
@@ -121,10 +131,10 @@ class Matched:
 def evidence_of(matched: Matched, payments: Frame) -> Frame:
     """The evidence of some of the matched payments."""
     found = payments.join(matched.money, on="payment_id", how="left")
-    return _closed(found.join(matched.marks, on="payment_id", how="left"))
+    return _closed(found.join(matched.marks, on="payment_id", how="left"), told=matched.told_marks)
 
 
-def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, keep: Keep) -> Matched:
+def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, engine: Engine) -> Matched:
     """Give the evidence for every payment of ``payments`` and ``context``, and all links to transfers.
 
     Args:
@@ -132,61 +142,141 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
             ``recon.core.tables``, lazy, and ``keys`` where payments have several of one kind.
         horizon: How far absence can be proven.
         policy: Skew and rails on which a provider's word counts.
-        keep: Called on frames that are used more than once.
+        engine: The engine. What a kind of rows needs that no payment or transfer is of is not computed at all.
     """
-    further = keyed(tables, keep=keep)
-    silent_keys = unanswered(tables, further)
-    topics = further_topics(tables, further, keep=keep)
-    tables = with_all_keys(tables, further)
-    payments = keep(with_claims(tables, policy=policy).with_columns(**_reach(horizon, policy)))
-    transfers = renamed_transfers(tables["transfers"], policy=policy)
-    deposits, shared_deposits = settled_deposits(
-        payments,
-        keep(concat_links(links_by_deposit(payments, transfers, policy=policy, claim_txs=tables["claim_txs"]))),
-        keep=keep,
-    )
-    direct = keep(
-        concat_links(
-            links_by_reference(payments, transfers, further=topics),
-            deposits,
-            links_by_hash(payments, transfers, claim_txs=tables["claim_txs"]),
-        )
-    )
-    money = keep(_money(payments, direct))
-    outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
-    in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & names_hash())
-    unsettled = keep(payments.join(outcome, on="payment_id", how="inner").filter(in_question))
-    suspects = keep(
-        suspect_links(unsettled, direct, transfers=transfers, claim_txs=tables["claim_txs"], further=topics)
-    )
-    deals = deals_of(payments, tables, money=money, keep=keep)
-    refunds, refund_rows = refund_links(deals, direct, keep=keep)
-    sums = keep(refund_sums(payments, concat_links(direct, refunds), money=money))
-    marks = _combined(
-        closest_wrong(suspects),
+    known = _known_of(tables, horizon=horizon, policy=policy, engine=engine)
+    payments = known.payments
+    direct, shared_deposits = _direct_links(known, policy=policy)
+    money = engine.keep(_money(payments, direct, engine=engine))
+    unsettled = engine.keep_any(_unsettled(payments, money))
+    suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct))
+    deals = deals_of(payments, known.tables, money=money, engine=engine)
+    refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, engine=engine)
+    sums = refund_sums(payments, concat_links(direct, refunds), money=money, engine=engine)
+    marks, told_marks = _combined(
+        None if suspects is None else closest_wrong(suspects),
         indirect_marks(direct),
-        sums.drop("back"),
+        None if sums is None else sums.drop("back"),
         refund_rows,
-        _recorded_hash(unsettled, tables["transactions"], tables["claim_txs"]),
-        _never_asked(unsettled, tables["transactions"], tables["claim_txs"]),
-        shared_hashes(payments, unsettled=unsettled, direct=direct),
-        shared_payouts(payments, direct),
+        *_hash_marks(known, unsettled, direct),
         shared_deposits,
-        silent_keys,
-        _repeated(with_further(real(payments), further, name="claim_key"), "claim_key", name="key_rows"),
-        _repeated(with_further(real(payments), topics, name="topic"), "topic", name="topic_rows"),
-        crowded_rows(deals),
-        paid_sellers(deals),
-    ).join(sums.select("payment_id", "back"), on="payment_id", how="left")
+        known.silent_keys,
+        *_shared_keys(known),
+        *(() if deals is None else (crowded_rows(deals), paid_sellers(deals))),
+    )
+    if sums is not None:
+        marks = marks.join(sums.select("payment_id", "back"), on="payment_id", how="left")
+        told_marks |= {"back"}
     return Matched(
         payments,
         money,
-        keep(marks),
+        engine.keep(marks),
+        told_marks,
         pairs=concat_links(direct, suspects, refunds),
-        transfers=tables["transfers"],
-        claims=tables["claims"],
-        topics=topics,
+        transfers=known.tables["transfers"],
+        claims=known.tables["claims"],
+        held=known.held,
+        topics=known.topics,
+        directions=frozenset(direction for _, direction in known.kinds),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the steps of a matching share.
+
+    Args:
+        told: The transactions that providers name for payments, ``payment_id`` and ``named``.
+        silent_keys: What :func:`recon.verdicts.keys.unanswered` says of further keys.
+        kinds: The modes and directions that payments have.
+    """
+
+    tables: Mapping[str, Frame]
+    payments: Frame
+    transfers: Frame
+    told: Frame
+    held: Frame | None
+    further: Frame | None
+    topics: Frame | None
+    silent_keys: Frame | None
+    kinds: frozenset[tuple[str, ...]]
+    engine: Engine
+
+    @property
+    def has_deposits(self) -> bool:
+        """Whether any payment is found by its one-time address."""
+        return any(mode == "deposit" for mode, _ in self.kinds)
+
+    @property
+    def has_bare_payouts(self) -> bool:
+        """Whether any payment goes out and is found by nothing but a hash."""
+        return any(mode == "hash" and direction != "in" for mode, direction in self.kinds)
+
+
+def _known_of(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, engine: Engine) -> _Known:
+    held = further_keys(tables, engine=engine)
+    further = None if held is None else keyed(tables, held, engine=engine)
+    topics = None if held is None else further_topics(tables, held, further=further, engine=engine)
+    silent_keys = None if further is None else unanswered(tables, further)
+    if further is not None:
+        tables = with_all_keys(tables, further)
+    payments = engine.keep(with_claims(tables, policy=policy, engine=engine).with_columns(**_reach(horizon, policy)))
+    kinds = values_in(payments, engine, "mode", "direction")
+    paid_out = any(direction != "in" for _, direction in kinds)
+    return _Known(
+        tables=tables,
+        payments=payments,
+        transfers=renamed_transfers(tables["transfers"], policy=policy),
+        told=engine.keep(told_hashes(payments, tables["claim_txs"], paid_out=paid_out)),
+        held=held,
+        further=further,
+        topics=topics,
+        silent_keys=silent_keys,
+        kinds=kinds,
+        engine=engine,
+    )
+
+
+def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None]:
+    """The links of payments and transfers by their own marks, and the payments whose one-time address serves others."""
+    payments, transfers, told = known.payments, known.transfers, known.told
+    pairs = [pairs_by_reference(payments, transfers, further=known.topics)]
+    if known.has_deposits:
+        pairs.append(pairs_by_deposit(payments, transfers, policy=policy, told=told))
+    if known.has_bare_payouts:
+        pairs.append(pairs_by_hash(payments, transfers, told=told))
+    links = known.engine.keep(judged_pairs(*pairs).select(*LINK))
+    return settled_deposits(payments, links, engine=known.engine) if known.has_deposits else (links, None)
+
+
+def _unsettled(payments: Frame, money: Frame) -> Frame:
+    """Payments of which the chain does not prove all, or whose recorded hash is not among what proves them."""
+    outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
+    in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & names_hash())
+    return payments.join(outcome, on="payment_id", how="inner").filter(in_question)
+
+
+def _suspects(known: _Known, unsettled: Frame, direct: Frame) -> Frame:
+    return suspect_links(unsettled, direct, transfers=known.transfers, told=known.told, further=known.topics)
+
+
+def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame) -> Iterator[Frame]:
+    """What is said of the hashes that payments record, and of the payments that share one."""
+    if unsettled is not None:
+        transactions = known.tables["transactions"]
+        yield _recorded_hash(known, unsettled, transactions)
+        if known.has_bare_payouts:
+            yield _never_asked(unsettled, transactions, known.told)
+        yield shared_hashes(known.payments, unsettled=unsettled, direct=direct)
+    if known.has_bare_payouts:
+        yield shared_payouts(known.payments, direct)
+
+
+def _shared_keys(known: _Known) -> Iterator[Frame | None]:
+    """Payments that share a provider's object or a reference with another."""
+    rows = real(known.payments)
+    for name, further, marked in (("claim_key", known.further, "key_rows"), ("topic", known.topics, "topic_rows")):
+        yield _repeated(with_further(rows, further, name=name), name, name=marked, engine=known.engine)
 
 
 def _reach(horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
@@ -200,24 +290,37 @@ def _reach(horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     }
 
 
+def _blind_alike(horizon: Horizon) -> dict[tuple[str, int], list[int]]:
+    """The chains whose scan of a name is blind until the same moment, by name and moment: mostly they are alike."""
+    alike: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for (chain_id, name), until in sorted(horizon.blind_until.items()):
+        alike[name, until].append(chain_id)
+    return alike
+
+
+def _is_scanned_as(name: str) -> nw.Expr:
+    """Whether a payment's money is in the scan of that name."""
+    by_reference = nw.col("mode") == "reference"
+    return by_reference if name == "proxy" else ~by_reference
+
+
 def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
     """Whether the scan that would show this payment's money has no hole since the payment was made."""
     since = nw.col("created_at") - policy.clock_skew_ms
-    scope = nw.when(nw.col("mode") == "reference").then(nw.lit("proxy")).otherwise(nw.lit("erc20"))
     seen = nw.lit(value=False)
-    for (chain_id, name), until in sorted(horizon.blind_until.items()):
-        seen = seen | is_true((nw.col("chain_id") == chain_id) & (scope == name) & (since > until))
+    for (name, until), chain_ids in _blind_alike(horizon).items():
+        seen = seen | is_true(nw.col("chain_id").is_in(chain_ids) & _is_scanned_as(name) & (since > until))
     return seen & (nw.col("mode") != "hash")
 
 
 def _blind_elsewhere(horizon: Horizon, policy: Policy) -> nw.Expr:
     """Whether the scan of another chain has a hole where money for this payment could lie: people mistake chains."""
     since = nw.col("created_at") - policy.clock_skew_ms
-    scope = nw.when(nw.col("mode") == "reference").then(nw.lit("proxy")).otherwise(nw.lit("erc20"))
     blind = nw.lit(value=False)
-    for (chain_id, name), until in sorted(horizon.blind_until.items()):
-        other = is_true(nw.col("chain_id") != chain_id) & (scope == name)
-        blind = blind | is_true(other & (since <= until))
+    for (name, until), chain_ids in _blind_alike(horizon).items():
+        # Of several chains at least one is another than the payment's own.
+        other = ~nw.col("chain_id").is_null() if len(chain_ids) > 1 else nw.col("chain_id") != chain_ids[0]
+        blind = blind | is_true(other & _is_scanned_as(name) & (since <= until))
     return blind & (nw.col("mode") != "hash")
 
 
@@ -237,23 +340,24 @@ def _head_time(horizon: Horizon) -> nw.Expr:
     """The time up to which the payment's chain was seen; a chain of which nothing is known was seen up to now."""
     until: nw.Expr = nw.lit(horizon.now_ms)
     for chain_id, head_ms in sorted(horizon.head_ms.items()):
-        here = is_true(nw.col("chain_id") == chain_id)
-        until = nw.when(here).then(nw.lit(min(head_ms, horizon.now_ms))).otherwise(until)
+        if head_ms < horizon.now_ms:
+            here = is_true(nw.col("chain_id") == chain_id)
+            until = nw.when(here).then(nw.lit(head_ms)).otherwise(until)
     return until.cast(nw.Int64)
 
 
-def _money(payments: Frame, direct: Frame) -> Frame:
+def _money(payments: Frame, direct: Frame, *, engine: Engine) -> Frame:
     """One row per payment: what came for it, and whether that is enough."""
     owed = payments.select("payment_id", "covered_from_units", "overpaid_from_units", "by_word", "word_units")
     told = nw.when(nw.col("by_word") & nw.col("valid_count").is_null()).then(nw.col("word_units"))
-    return (
-        owed.join(_received(direct), on="payment_id", how="left")
-        .join(_proofs(payments, direct), on="payment_id", how="left")
-        .with_columns(
-            received=nw.coalesce(nw.col("received"), told), big_received=nw.coalesce(nw.col("big_received"), told)
-        )
-        .select("payment_id", *_SUMS, **_cover())
+    came = owed.join(_received(direct), on="payment_id", how="left").with_columns(
+        received=nw.coalesce(nw.col("received"), told), big_received=nw.coalesce(nw.col("big_received"), told)
     )
+    several = engine.keep_any(_several_final(direct))
+    if several is None:
+        return came.select("payment_id", *_SUMS, **_cover(has_several=False))
+    proofs = _proofs(payments, direct, several=several)
+    return came.join(proofs, on="payment_id", how="left").select("payment_id", *_SUMS, **_cover(has_several=True))
 
 
 def _received(direct: Frame) -> Frame:
@@ -293,16 +397,15 @@ def _received(direct: Frame) -> Frame:
     )
 
 
-def _proofs(payments: Frame, direct: Frame) -> Frame:
+def _several_final(direct: Frame) -> Frame:
+    """The payments for which several final transfers came."""
+    counted = direct.filter(nw.col("is_valid") & nw.col("t_final")).select("payment_id", one=ONE).group_by("payment_id")
+    return counted.agg(nw.col("one").sum()).filter(nw.col("one") > 1).select("payment_id")
+
+
+def _proofs(payments: Frame, direct: Frame, *, several: Frame) -> Frame:
     """For payments with several final transfers: the one that completes the cover, and how many it took."""
     final = direct.filter(nw.col("is_valid") & nw.col("t_final"))
-    several = (
-        final.select("payment_id", one=ONE)
-        .group_by("payment_id")
-        .agg(nw.col("one").sum())
-        .filter(nw.col("one") > 1)
-        .select("payment_id")
-    )
     parts = final.join(several, on="payment_id", how="inner").with_columns(
         t_fee_recipient=nw.col("t_fee_recipient").fill_null("")
     )
@@ -318,7 +421,13 @@ def _proofs(payments: Frame, direct: Frame) -> Frame:
     )
 
 
-def _cover() -> dict[str, nw.Expr]:
+def _cover(*, has_several: bool) -> dict[str, nw.Expr]:
+    """Whether the money is enough, and by which transfer.
+
+    Args:
+        has_several: Whether several final transfers came for any payment, so that there is a transfer that completes
+            a sum (``many_...``).
+    """
     enough = is_true(nw.col("received_final") >= nw.col("covered_from_units"))
     by_chain = enough & is_true(nw.col("final_count") > 0)
     told = nw.col("by_word") & is_true(nw.col("word_units") > 0)
@@ -328,7 +437,12 @@ def _cover() -> dict[str, nw.Expr]:
     many = by_chain & (nw.col("final_count") > 1)
 
     def proof(name: str) -> nw.Expr:
-        return nw.when(one).then(nw.col(f"single_{name}")).otherwise(nw.when(many).then(nw.col(f"many_{name}")))
+        return first(nw.col(f"single_{name}"), f"many_{name}")
+
+    def first(single: nw.Expr, of_many: str) -> nw.Expr:
+        if not has_several:
+            return nw.when(one).then(single)
+        return nw.when(one).then(single).otherwise(nw.when(many).then(nw.col(of_many)))
 
     return {
         "covered_by_chain": by_chain,
@@ -336,7 +450,7 @@ def _cover() -> dict[str, nw.Expr]:
         "seen_enough": seen_enough,
         "seen_any": is_true(nw.col("big_count") > 0) | seen_enough | told,
         "too_much": is_true(nw.col("big_received") >= nw.col("overpaid_from_units")),
-        "needed_count": nw.when(one).then(nw.lit(1)).otherwise(nw.when(many).then(nw.col("needed_many"))),
+        "needed_count": first(nw.lit(1), "needed_many"),
         "proof_tx": proof("tx"),
         "proof_log": proof("log"),
         "proof_time": proof("time"),
@@ -345,7 +459,7 @@ def _cover() -> dict[str, nw.Expr]:
     }
 
 
-def _recorded_hash(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
+def _recorded_hash(known: _Known, unsettled: Frame, transactions: Frame) -> Frame:
     """What the chains say of the hash that the row records, where it is not among its valid transfers.
 
     A row of money going out is found by nothing but hashes, so those that its provider names are looked at as well. Of
@@ -353,24 +467,21 @@ def _recorded_hash(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> F
     """
     loose = unsettled.filter(~nw.col("own_hash_valid"))
     recorded = loose.filter(~nw.col("tx_hash").is_null()).select("payment_id", "chain_id", named=nw.col("tx_hash"))
-    outgoing = loose.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
-    claimed = outgoing.select("payment_id", "chain_id").join(
-        named_hashes(outgoing, claim_txs), on="payment_id", how="inner"
-    )
-    known = transactions.select("outcome", x_chain=nw.col("chain_id"), named=nw.col("tx_hash"))
-    unanswered = known.filter(nw.col("outcome") == "failed").select(tx_hash=nw.col("named")).unique()
-    open_rows = loose.filter((nw.col("mode") != "hash") & ~nw.col("covered_by_chain"))
-    named_in_vain = open_rows.select("payment_id", "chain_id").join(
-        named_hashes(open_rows, claim_txs.join(unanswered, on="tx_hash", how="inner")), on="payment_id", how="inner"
-    )
-    # What a provider names for money coming in says nothing while it is answered; the money itself is in the scan.
-    in_vain = named_in_vain.join(unanswered, left_on="named", right_on="tx_hash", how="inner")
-    asked = nw.concat(
-        [one.select("payment_id", "chain_id", "named") for one in (recorded, claimed, in_vain)], how="vertical"
-    )
+    asked = [recorded]
+    if known.has_bare_payouts:
+        outgoing = loose.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
+        asked.append(_all_named(outgoing, known.told))
+    said = transactions.select("outcome", x_chain=nw.col("chain_id"), named=nw.col("tx_hash"))
+    unanswered = known.engine.keep_any(said.filter(nw.col("outcome") == "failed").select("named").unique())
+    if unanswered is not None:
+        open_rows = loose.filter((nw.col("mode") != "hash") & ~nw.col("covered_by_chain"))
+        # What a provider names for money coming in says nothing while it is answered; the money itself is in the scan.
+        asked.append(_all_named(open_rows, known.told).join(unanswered, on="named", how="inner"))
+    every = [one.select("payment_id", "chain_id", "named") for one in asked]
     here = nw.col("x_chain") == nw.col("chain_id")
     return (
-        asked.join(known, on="named", how="inner")
+        nw.concat(every, how="vertical")
+        .join(said, on="named", how="inner")
         .with_columns(
             x_success=one_if(here & (nw.col("outcome") == "success")),
             x_reverted=one_if(here & (nw.col("outcome") == "reverted")),
@@ -383,7 +494,12 @@ def _recorded_hash(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> F
     )
 
 
-def _never_asked(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Frame:
+def _all_named(payments: Frame, told: Frame) -> Frame:
+    """Every transaction that payments or their providers name, each with the payment's chain."""
+    return payments.select("payment_id", "chain_id").join(named_hashes(payments, told), on="payment_id", how="inner")
+
+
+def _never_asked(unsettled: Frame, transactions: Frame, told: Frame) -> Frame:
     """Outgoing payments with a named hash about which their chain, though it is read, said nothing at all."""
     outgoing = unsettled.filter(
         (nw.col("mode") == "hash")
@@ -391,20 +507,20 @@ def _never_asked(unsettled: Frame, transactions: Frame, claim_txs: Frame) -> Fra
         & nw.col("chain_is_read")
         & ~nw.col("covered_by_chain")
     )
-    named = outgoing.select("payment_id", "chain_id").join(
-        named_hashes(outgoing, claim_txs), on="payment_id", how="inner"
-    )
+    named = _all_named(outgoing, told)
     said = transactions.select("chain_id", named=nw.col("tx_hash"))
     return (
         named.join(said, on=["chain_id", "named"], how="anti").select("payment_id").unique().with_columns(x_failed=ONE)
     )
 
 
-def _repeated(rows: Frame, *keys: str, name: str) -> Frame:
-    """Payments that share a key with others of their direction, and how many they are."""
-    by = [*keys, "direction"]
+def _repeated(rows: Frame, key: str, *, name: str, engine: Engine) -> Frame | None:
+    """Payments that share a key with others of their direction, and how many they are; None where none does."""
+    by = [key, "direction"]
     narrow = rows.select("payment_id", *by, one=ONE)
-    crowds = narrow.group_by(*by).agg(nw.col("one").sum().alias(name)).filter(nw.col(name) > 1)
+    crowds = engine.keep_any(narrow.group_by(*by).agg(nw.col("one").sum().alias(name)).filter(nw.col(name) > 1))
+    if crowds is None:
+        return None
     return narrow.join(crowds, on=by, how="inner").select("payment_id", name)
 
 
@@ -427,29 +543,35 @@ EVIDENCE: Final = (
 """Every column of the evidence: what rules and conditions may rest on."""
 
 
-def _combined(*parts: Frame) -> Frame:
-    """Lay small tables about a few payments over each other, one row per payment."""
-    padded = []
-    for part in parts:
-        has = set(part.collect_schema().names())
-        padded.append(
-            part.select(
-                "payment_id",
-                *[(nw.col(name) if name in has else nw.lit(0)).cast(nw.Int64).alias(name) for name in _MARKS],
-                *[nw.col(name) if name in has else nw.lit(None).cast(nw.String).alias(name) for name in _TEXT_MARKS],
-            )
-        )
-    return (
-        nw.concat(padded, how="vertical")
-        .group_by("payment_id")
-        .agg(*[nw.col(name).max() for name in (*_MARKS, *_TEXT_MARKS)])
-    )
+def _combined(*parts: Frame | None) -> tuple[Frame, frozenset[str]]:
+    """Lay small tables about a few payments over each other, one row per payment; and say which marks they tell."""
+    there = [(part, set(part.collect_schema().names())) for part in parts if part is not None]
+    told = frozenset(name for _, has in there for name in has if name != "payment_id")
+    counts, texts = ([name for name in names if name in told] for names in (_MARKS, _TEXT_MARKS))
+    padded = [_padded(part, counts=counts, texts=texts, has=has) for part, has in there]
+    together = nw.concat(padded, how="vertical").group_by("payment_id")
+    return together.agg(nw.col(*counts, *texts).max()), told
 
 
-def _closed(evidence: Frame) -> Frame:
-    """Close every count with zero, so that no condition over it can be null."""
-    counts = (*_MARKS, "valid_count", "big_count", "unread_count", "needed_count")
+def _padded(part: Frame, *, counts: Sequence[str], texts: Sequence[str], has: Collection[str]) -> Frame:
+    """A small table with all of these marks; of those that it has not nothing is told."""
+    zero, nothing = nw.lit(0).cast(nw.Int64), nw.lit(None).cast(nw.String)
+    return part.with_columns(
+        *[nw.col(name).cast(nw.Int64) if name in has else zero.alias(name) for name in counts],
+        *[nothing.alias(name) for name in texts if name not in has],
+    ).select("payment_id", *counts, *texts)
+
+
+def _closed(evidence: Frame, *, told: frozenset[str]) -> Frame:
+    """Close every count with zero, so that no condition over it can be null; what nobody tells is nothing of any."""
+    counts = (*(name for name in _MARKS if name in told), "valid_count", "big_count", "unread_count", "needed_count")
+    nothing: dict[str, nw.Expr] = {name: nw.lit(0).cast(nw.Int64) for name in _MARKS if name not in told}
+    nothing |= {name: nw.lit(None).cast(nw.String) for name in _TEXT_MARKS if name not in told}
+    if "back" not in told:
+        # A null of the type of a column that is there: engines spell decimals differently.
+        nothing["back"] = nw.when(nw.lit(value=False)).then(nw.col("received"))
     return evidence.with_columns(
-        *[nw.col(name).fill_null(0).cast(nw.Int64).alias(name) for name in counts],
+        nw.col(*counts).fill_null(0).cast(nw.Int64),
         reference_topic=nw.when(nw.col("has_reference")).then(nw.col("topic")),
+        **nothing,
     )

@@ -16,6 +16,7 @@ import narwhals as nw
 
 from recon.core.model import Policy
 from recon.core.tables import Schema
+from recon.verdicts.engine import Engine
 from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER, Frame, concat_links, is_true, shown_links
 from recon.verdicts.match import Matched
 
@@ -68,17 +69,35 @@ def unexplained_outflows(
     tables: Mapping[str, Frame],
     matched: Matched,
     *,
-    wallets: Frame,
+    wallets: Frame | None,
     spans: Mapping[int, tuple[int, int]],
     policy: Policy,
-) -> Frame:
-    """Final transfers out of our wallets, or listed as outgoing, behind which no row stands (:data:`OUTFLOWS`).
+    engine: Engine,
+) -> Frame | None:
+    """Final transfers out of our wallets, or listed as outgoing, behind which no row stands (:data:`OUTFLOWS`), if any.
 
     Args:
         matched: The payments with their money and links.
-        wallets: What :func:`payout_wallets` gives.
+        wallets: What :func:`payout_wallets` gives, where it gives any.
         spans: By chain, from and until when outgoing money was looked for, UTC ms; elsewhere nothing is said.
     """
+    if not spans:
+        return None
+    left = engine.keep_any(_outgoing(tables, wallets=wallets, spans=spans, policy=policy))
+    if left is None:
+        return None
+    settled = matched.money.filter(nw.col("covered_by_chain")).select("payment_id")
+    right = matched.pairs.filter(nw.col("is_valid") | nw.col("is_refund"))
+    astray = matched.pairs.join(settled, on="payment_id", how="anti")
+    links = engine.keep(concat_links(right, astray))
+    named = engine.keep_any(_without_reason(left, tables, links))
+    return None if named is None else engine.keep_any(_without_waiting(named, matched, settled).select(*OUTFLOWS))
+
+
+def _outgoing(
+    tables: Mapping[str, Frame], *, wallets: Frame | None, spans: Mapping[int, tuple[int, int]], policy: Policy
+) -> Frame:
+    """Final transfers out of our wallets, or listed as outgoing, that went to nobody of ours."""
     flows = _moved(tables["transfers"], spans)
     named = (
         listed_outgoing(tables)
@@ -86,22 +105,23 @@ def unexplained_outflows(
         .agg(nw.col("listed_by").max())
         .rename({"chain_id": "l_chain", "tx_hash": "l_tx", "recipient": "l_recipient"})
     )
-    ours = wallets.select(w_chain=nw.col("chain_id"), w_sender=nw.col("wallet"), is_wallet=nw.lit(value=True))
     told = flows.join(
         named, left_on=["chain_id", "tx_hash", "recipient"], right_on=["l_chain", "l_tx", "l_recipient"], how="left"
-    ).join(ours, left_on=["chain_id", "sender"], right_on=["w_chain", "w_sender"], how="left")
-    is_ours = is_true(nw.col("is_wallet")) | nw.col("sender").is_in([*policy.payout_wallets, ""])
+    )
+    is_ours = nw.col("sender").is_in([*policy.payout_wallets, ""])
+    if wallets is not None:
+        ours = wallets.select(w_chain=nw.col("chain_id"), w_sender=nw.col("wallet"))
+        told = told.join(
+            ours.with_columns(is_wallet=nw.lit(value=True)),
+            left_on=["chain_id", "sender"],
+            right_on=["w_chain", "w_sender"],
+            how="left",
+        ).join(ours, left_on=["chain_id", "recipient"], right_on=["w_chain", "w_sender"], how="anti")
+        is_ours = is_ours | is_true(nw.col("is_wallet"))
     left = told.filter(is_ours | ~nw.col("listed_by").is_null())
     for address in ("sender", "recipient"):
         left = left.join(_deposits(tables), left_on=address, right_on="known", how="anti")
-    left = left.filter(~nw.col("recipient").is_in([*policy.payout_wallets, *policy.merchant_recipients, ""])).join(
-        ours.drop("is_wallet"), left_on=["chain_id", "recipient"], right_on=["w_chain", "w_sender"], how="anti"
-    )
-    settled = matched.money.filter(nw.col("covered_by_chain")).select("payment_id")
-    right = matched.pairs.filter(nw.col("is_valid") | nw.col("is_refund"))
-    astray = matched.pairs.join(settled, on="payment_id", how="anti")
-    named = _without_reason(left, tables, concat_links(right, astray))
-    return _without_waiting(named, matched, settled).select(*OUTFLOWS)
+    return left.filter(~nw.col("recipient").is_in([*policy.payout_wallets, *policy.merchant_recipients, ""]))
 
 
 def _moved(transfers: Frame, spans: Mapping[int, tuple[int, int]]) -> Frame:

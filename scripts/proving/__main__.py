@@ -1,5 +1,7 @@
 """``scripts/prove``: worlds with known truth through snapshot, plan and score until a number of payments is reached.
 
+With ``--relations`` the worlds are held against what must hold in every world (:mod:`proving.relations`).
+
 Every world is written to disk and read back through the same sources as over the network. The result is added to
 ``BENCHMARKS.md`` under "Proof of verdicts", dated. A wrong verdict or write is shrunk to the fewest plants that still
 show it and printed with the command that shows it again.
@@ -17,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from proving import relations
 from recon.core.model import Plan, Verdict
 from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
@@ -167,8 +170,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--world", type=int, default=WORLD, help="payments of one world")
     parser.add_argument("--seed-from", type=int, default=1_000, help="seed of the first world")
     parser.add_argument("--engine", default="duckdb", choices=["duckdb", "polars"])
+    parser.add_argument("--relations", nargs="*", metavar="NAME", help="hold worlds against relations instead")
     parser.add_argument("--no-note", action="store_true", help="leave BENCHMARKS.md as it is")
     chosen = parser.parse_args(arguments)
+    if chosen.relations is not None:
+        return relations.hold(
+            chosen.relations, payments=chosen.payments, world=min(chosen.world, relations.WORLD), seed=chosen.seed_from
+        )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)  # in the background too, what was reached is noted
     tally, seed, examples = Tally(), chosen.seed_from, 0

@@ -126,7 +126,9 @@ def test_a_wrong_password_is_called_that(mongo: servers.Mongod, uri: str, folder
 def test_a_dead_provider_makes_nothing_unpaid(market: Marketplace, uri: str, folder: Path) -> None:
     path = folder / "recon.toml"
     text = path.read_text()
-    path.write_text(text.replace(text.split('base_url = "')[1].split('"')[0], "http://127.0.0.1:9"))
+    dead = text.replace(text.split('base_url = "')[1].split('"')[0], "http://127.0.0.1:9")
+    # It is asked twice and then given up, so that the test need not wait out the usual four pauses of every call.
+    path.write_text(dead.replace("[request_network]\n", "[request_network]\nretries_max = 1\n"))
     ran = recon(["plan", "--format", "json"], folder=folder, uri=uri)
     assert ran.returncode == 4, ran.stderr
     found = verdicts_of(ran.stdout)

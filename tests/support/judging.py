@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from recon.simulation import World, write_world
 from recon.snapshots.sealed import Snapshot
 from recon.snapshots.take import take_snapshot
 from recon.sources.interface import Selection
-from recon.verdicts.engine import open_engine
-from recon.verdicts.judge import Judgement, horizon_of, judge
+from recon.verdicts.engine import Engine, open_engine
+from recon.verdicts.judge import Judgement, Leads, find_leads, horizon_of, judge
+from recon.verdicts.match import Horizon
 from recon.verdicts.rules import RULE_BOOK, RuleBook, findings_of
 from tests.support.builders import NOW_MS, Row, full_coverage, tables
 
@@ -33,6 +35,23 @@ def judgement_of(
     rules: RuleBook = RULE_BOOK,
 ) -> Judgement:
     """Judge tables given as rows; every source is covered unless ``gaps`` or ``coverage`` say otherwise."""
+    with judged_tables(rows, engine=engine, gaps=gaps) as (frames, running, horizon):
+        return judge(frames, running, horizon=horizon, policy=policy or Policy(), rules=rules)
+
+
+def leads_of(
+    rows: dict[str, Sequence[Row]], *, engine: str = "polars", policy: Policy | None = None, silent_max: int = 200
+) -> Leads:
+    """What a first reading of tables given as rows says is to be read again."""
+    with judged_tables(rows, engine=engine) as (frames, running, horizon):
+        return find_leads(frames, running, horizon=horizon, policy=policy or Policy(), silent_max=silent_max)
+
+
+@contextmanager
+def judged_tables(
+    rows: dict[str, Sequence[Row]], *, engine: str, gaps: Sequence[Row] = ()
+) -> Iterator[tuple[dict[str, Any], Engine, Horizon]]:
+    """Tables given as rows as an engine reads them, and how far absence is proven."""
     made = tables(**rows)
     coverage = rows.get("coverage", full_coverage(1, 56, 137, 8453, 42161))
     horizon = horizon_of(coverage, gaps, now_ms=NOW_MS)
@@ -44,7 +63,7 @@ def judgement_of(
                 path = Path(folder) / f"{name}.parquet"
                 pq.write_table(made[name], path)
                 frames[name] = running.scan([path])
-            return judge(frames, running, horizon=horizon, policy=policy or Policy(), rules=rules)
+            yield frames, running, horizon
         finally:
             running.close()
 

@@ -107,7 +107,8 @@ def write_live_config(folder: Path, world: World, addresses: Addresses, *, datab
     folder.mkdir(parents=True, exist_ok=True)
     recorded = world.recorded
     chains = "".join(
-        f'[[chains]]\nchain_id = {chain_id}\nendpoints = ["{url}"]\n' for chain_id, url in addresses.chains.items()
+        f'[[chains]]\nchain_id = {chain_id}\nendpoints = ["{url}"]\ncalls_per_s = 10000\n'
+        for chain_id, url in addresses.chains.items()
     )
     path = folder / "recon.toml"
     path.write_text(
@@ -123,6 +124,7 @@ base_url = "{addresses.request_network}"
 calls_per_s = 1000
 [shkeeper]
 base_url = "{addresses.shkeeper}"
+calls_per_s = 1000
 {chains}
 [merchant]
 recipients = {json.dumps(list(recorded.merchant_recipients))}

@@ -159,9 +159,11 @@ base_url = "{request_network}"
 calls_per_s = 1000
 [shkeeper]
 base_url = "{shkeeper}"
+calls_per_s = 1000
 [[chains]]
 chain_id = {CHAIN_ID}
 endpoints = ["{chain_url}"]
+calls_per_s = 10000
 [merchant]
 recipients = ["{RECIPIENT}"]
 [output]

@@ -29,7 +29,7 @@ from tests.support.builders import (
     transfer_row,
     tx_hash,
 )
-from tests.support.judging import judgement_of, snapshot_of_directory, verdicts
+from tests.support.judging import judgement_of, leads_of, snapshot_of_directory, verdicts
 from tests.support.worlds import plan_of_directory
 from tests.verdicts.test_match import open_row
 
@@ -92,9 +92,9 @@ def test_two_rows_that_hold_one_request_prove_neither() -> None:
 
 def test_only_what_is_used_is_known() -> None:
     policy = Policy(merchant_recipients=(RECIPIENT,))
-    found = judgement_of(paid_by_the_second(), policy=policy)
+    found = leads_of(paid_by_the_second(), policy=policy)
     assert (found.orphan_claims.num_rows, found.orphan_transfers.num_rows) == (0, 0)
-    alone = judgement_of({**one_payment(1), "claims": [claim_row(1), claim_row(7)],
+    alone = leads_of({**one_payment(1), "claims": [claim_row(1), claim_row(7)],
                           "transfers": [transfer_row(1), transfer_row(7)]}, policy=policy)  # fmt: skip
     assert (alone.orphan_claims.num_rows, alone.orphan_transfers.num_rows) == (1, 1)
 

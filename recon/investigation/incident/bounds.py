@@ -1,12 +1,12 @@
 """What belongs to an incident: the rails it was on and the time it lasted. Every figure of its texts is held to them.
 
-Somebody says both, or the bursts of failures in the access logs do. What nobody says stays open, and then nothing is
+The writer says both, or the bursts of failures in the access logs do. What nobody says stays open, and then nothing is
 counted as the incident's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,7 +35,7 @@ class Bounds:
     Args:
         rails: Normalised provider names; none means that nobody knows which.
         began_at: None means that nobody knows when.
-        resolved_at: None means that it goes on, so far as anybody says.
+        resolved_at: None means that it goes on, as far as is known.
         rails_from, began_from: Who says so.
     """
 
@@ -84,15 +84,11 @@ def bounds_of(
     Raises:
         IncidentTimesError: It would end before it begins, or begin in the future.
     """
-    end = resolved or now
-    seen = [burst for burst in _bursts(logs) if burst.from_at < end and (began is None or burst.to_at > began)]
+    seen = list(_bursts(logs, began, resolved or now))
     named = tuple(rails) or tuple(sorted({burst.provider for burst in seen}))
     own = [burst.from_at for burst in seen if burst.provider in named]
     start = began if began is not None else min(own, default=None)
-    if start is not None and resolved is not None and resolved <= start:
-        raise IncidentTimesError(began=start, other=resolved, what="be over at")
-    if start is not None and start > now:
-        raise IncidentTimesError(began=start, other=now, what="be written about at")
+    _check_times(start, resolved, now)
     return Bounds(
         now=now,
         rails=named,
@@ -103,5 +99,18 @@ def bounds_of(
     )
 
 
-def _bursts(logs: LogTriage | None) -> Iterable[Burst]:
-    return () if logs is None else (burst for route in logs.routes for burst in route.bursts)
+def _bursts(logs: LogTriage | None, began: datetime | None, end: datetime) -> Iterator[Burst]:
+    """The bursts that lie partly in a time."""
+    for route in () if logs is None else logs.routes:
+        for burst in route.bursts:
+            if burst.from_at < end and (began is None or burst.to_at > began):
+                yield burst
+
+
+def _check_times(began: datetime | None, resolved: datetime | None, now: datetime) -> None:
+    if began is None:
+        return
+    if resolved is not None and resolved <= began:
+        raise IncidentTimesError(began=began, other=resolved, what="be over at")
+    if began > now:
+        raise IncidentTimesError(began=began, other=now, what="be written about at")

@@ -12,7 +12,7 @@ from recon.investigation.incident.bounds import Bounds
 from recon.investigation.incident.impact import PlanFacts, RowTimes
 from recon.plans.make import policy_digest
 from recon.verdicts.engine import open_engine, usual_engine, usual_memory_bytes
-from recon.verdicts.judge import OPEN_AGES, horizon_of, judge
+from recon.verdicts.judge import OPEN_AGES, find_owed, horizon_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +23,7 @@ _MOVES: Final = ("transfer ", "other transfer ", "refund ")
 """How the evidence of a finding names the transfers of its payment."""
 
 
-def read_facts(snapshot: Snapshot, plan: Plan, bounds: Bounds, *, policy: Policy | None) -> PlanFacts:
+def read_facts(snapshot: Snapshot, plan: Plan, *, bounds: Bounds, policy: Policy | None) -> PlanFacts:
     """What a snapshot adds to its plan.
 
     Args:
@@ -100,7 +100,7 @@ def _owed(snapshot: Snapshot, policy: Policy) -> Mapping[str, tuple[int, str, in
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
     running = open_engine(usual_engine(payments), memory_bytes=usual_memory_bytes(payments))
     try:
-        owed = judge(snapshot.frames(running), running, horizon=horizon, policy=policy).owed
+        owed = find_owed(snapshot.frames(running), running, horizon=horizon, policy=policy)
     finally:
         running.close()
     return {row["payment_id"]: (row["chain_id"], row["token"], int(row["units"])) for row in owed.to_pylist()}

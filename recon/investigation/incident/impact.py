@@ -170,7 +170,7 @@ class Impact:
         return found
 
 
-def fallen_in(plan: Plan, bounds: Bounds, facts: PlanFacts) -> Fallen:
+def fallen_in(plan: Plan, bounds: Bounds, *, facts: PlanFacts) -> Fallen:
     """Tell the breaks of a plan that fell in an incident from the others."""
     inside: list[Finding] = []
     quiet: set[str] = set()
@@ -241,17 +241,22 @@ def why_uncounted(plan: Plan, bounds: Bounds) -> str | None:
 
 def shortfalls_of(plan: Plan, bounds: Bounds) -> Iterator[str]:
     """What of an incident a plan did not look at, one sentence each."""
-    window, began = plan.window, bounds.began_at
-    starts, ends = (parse_iso(str(window.get(name))) for name in ("from", "to"))
-    if starts is not None and began is not None and starts > began:
-        yield f"the plan looked at payments from {second_text(starts)} on, and the incident began before"
-    made = parse_iso(plan.created_at)
-    last = min((each for each in (ends, made) if each is not None), default=None)
-    if bounds.resolved_at is not None and last is not None and last < bounds.resolved_at:
-        yield f"the plan looked at payments until {second_text(last)}, and the incident lasted longer"
+    window = plan.window
+    yield from _untimely(plan, bounds)
     missing = sorted(set(bounds.rails) - set(window.get("providers") or bounds.rails))
     if missing:
         yield f"the plan did not look at {', '.join(missing)}"
     chosen = [name for name in ("statuses", "ids", "open_only") if window.get(name)]
     if chosen:
         yield f"the plan looked only at some payments, chosen by {', '.join(chosen)}"
+
+
+def _untimely(plan: Plan, bounds: Bounds) -> Iterator[str]:
+    starts, ends, made = (
+        parse_iso(str(text)) for text in (plan.window.get("from"), plan.window.get("to"), plan.created_at)
+    )
+    if starts is not None and bounds.began_at is not None and starts > bounds.began_at:
+        yield f"the plan looked at payments from {second_text(starts)} on, and the incident began before"
+    last = min((each for each in (ends, made) if each is not None), default=None)
+    if bounds.resolved_at is not None and last is not None and last < bounds.resolved_at:
+        yield f"the plan looked at payments until {second_text(last)}, and the incident lasted longer"

@@ -16,11 +16,15 @@ _LOGIN: Final = re.compile(r"(?<=://)[^\s/@]+@")
 _SATURDAY: Final = 5
 
 
+def unlinked_text(text: object) -> str:
+    """Outside text as one line without links, mentions of people, or the logins of addresses."""
+    known = escape_markdown(_LOGIN.sub("***@", clean_text(text, limit=TEXT_MAX_SIGNS)), signs="")
+    return _BECOMES_LINK.sub("\\1\u200b", known).replace("@", "@\u200b")
+
+
 def escape_for_markdown(text: object) -> str:
-    """Outside text as one line without markup, links, mentions of people, or the logins of addresses."""
-    known = _LOGIN.sub("***@", clean_text(text, limit=TEXT_MAX_SIGNS))
-    escaped = escape_markdown(known, signs=_SIGNS)
-    return _BECOMES_LINK.sub("\\1\u200b", escaped).replace("@", "@\u200b")
+    """Outside text as :func:`unlinked_text`, and without markup."""
+    return escape_markdown(unlinked_text(text), signs=_SIGNS)
 
 
 def blank(option: str, *, why: str = "nobody has said") -> str:
@@ -38,7 +42,7 @@ def field_line(label: str, value: object | None, *, otherwise: str) -> str:
     return f"- {label}: {said or otherwise}"
 
 
-def section(title: str, lines: Iterable[str], *, level: int = 2) -> Iterator[str]:
+def block(title: str, lines: Iterable[str], *, level: int = 2) -> Iterator[str]:
     """A heading, its lines as they are, and an empty line."""
     yield f"{'#' * level} {title}"
     yield ""
@@ -49,14 +53,14 @@ def section(title: str, lines: Iterable[str], *, level: int = 2) -> Iterator[str
 def list_of(title: str, texts: Iterable[object], *, empty: str, level: int = 2) -> Iterator[str]:
     """A section with one bullet for each text, made safe; ``empty`` where there is none."""
     rows = [f"- {escape_for_markdown(text)}" for text in texts]
-    yield from section(title, rows or [f"- {empty}"], level=level)
+    yield from block(title, rows or [f"- {empty}"], level=level)
 
 
-def table_of(title: str, names: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> Iterator[str]:
+def markdown_table(title: str, names: Sequence[str], *, rows: Iterable[Sequence[object]], empty: str) -> Iterator[str]:
     """A section with a table whose cells are made safe; ``empty`` where there is no row."""
     cells = [f"| {' | '.join(escape_for_markdown(cell) for cell in row)} |" for row in rows]
     head = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
-    yield from section(title, [*head, *cells] if cells else [f"- {empty}"])
+    yield from block(title, [*head, *cells] if cells else [f"- {empty}"])
 
 
 def time_text(moment: datetime) -> str:

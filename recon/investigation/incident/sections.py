@@ -10,12 +10,12 @@ from recon.investigation.incident.account import FIRST_ANSWER, UPDATE_EVERY_MIN,
 from recon.investigation.incident.first_page import token_sums_text
 from recon.investigation.incident.lines import (
     blank,
+    block,
     escape_for_markdown,
     field_line,
     list_of,
-    section,
+    markdown_table,
     span_text,
-    table_of,
     time_text,
 )
 from recon.investigation.incident.stated import RESOLVED
@@ -84,7 +84,7 @@ def impact(incident: Incident, *, level: int = 2) -> Iterator[str]:
     """What it did to users, features, requests and money, within its rails and its time."""
     lines = [*_whole(incident), *payments_lines(incident), users_line(incident)]
     lines += [field_line("Features", ", ".join(incident.stated.features), otherwise=blank("--feature"))]
-    yield from section("Impact", [*lines, *request_lines(incident), *money_lines(incident)], level=level)
+    yield from block("Impact", [*lines, *request_lines(incident), *money_lines(incident)], level=level)
 
 
 def _whole(incident: Incident) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _whole(incident: Incident) -> Iterator[str]:
 
 
 def payments_lines(incident: Incident) -> Iterator[str]:
-    """How many payments, of how many, and how many of them still need somebody."""
+    """How many payments, of how many, and how many of them still need attention."""
     found = incident.impact
     bounds = incident.bounds
     if found.now is None or bounds.began_at is None:
@@ -109,7 +109,7 @@ def payments_lines(incident: Incident) -> Iterator[str]:
     else:
         earlier = f"{len(found.earlier.inside):,} before the repair"
         yield f"- Payments affected: {found.affected:,} ({earlier}, {len(found.now.inside):,} now; {source})"
-        yield f"- Payments that still need somebody: {len(found.now.inside):,} ({how})"
+        yield f"- Payments that still need attention: {len(found.now.inside):,} ({how})"
     if found.facts.made is not None:
         yield f"- Payments made on these rails in this time: {found.facts.made:,}"
 
@@ -164,7 +164,7 @@ def change(incident: Incident) -> Iterator[str]:
     before, now = found.earlier.verdicts, found.now.verdicts
     moved = [name for name in sorted({*before, *now}) if before.get(name, 0) != now.get(name, 0)]
     lines = [f"- {escape_for_markdown(name)}: {before.get(name, 0)} before, {now.get(name, 0)} now" for name in moved]
-    yield from section("Before and now", lines or ["- no count has changed"])
+    yield from block("Before and now", lines or ["- no count has changed"])
 
 
 def facts(incident: Incident) -> Iterator[str]:
@@ -205,7 +205,7 @@ def whole_plan(incident: Incident) -> Iterator[str]:
     found = incident.impact
     if found.whole is None:
         return
-    yield from section("Open in the whole plan (not this incident's alone)", _whole_plan_lines(incident))
+    yield from block("Open in the whole plan (not this incident's alone)", _whole_plan_lines(incident))
 
 
 def _whole_plan_lines(incident: Incident) -> Iterator[str]:
@@ -213,12 +213,12 @@ def _whole_plan_lines(incident: Incident) -> Iterator[str]:
     yield f"- All rails and times, by the plan of {escape_for_markdown(found.plan_at)}"
     if found.now is None:
         count = whole.get("breaks", "not known")
-        yield f"- Payments that need somebody: {count}; which of them are this incident's cannot be told"
+        yield f"- Payments that need attention: {count}; which of them are this incident's cannot be told"
     else:
         outside = sum(found.now.outside.values())
         parts = ", ".join(f"{count:,} {where}" for where, count in found.now.outside.items())
         all_of_them = outside + len(found.now.inside)
-        yield f"- Payments that need somebody: {all_of_them:,}, of them outside this incident {outside:,}" + (
+        yield f"- Payments that need attention: {all_of_them:,}, of them outside this incident {outside:,}" + (
             f" ({parts})" if parts else ""
         )
     ages = whole.get("open_by_age")
@@ -236,7 +236,7 @@ def items_table(title: str, incident: Incident) -> Iterator[str]:
         for number, item in enumerate(incident.stated.items, 1)
     )
     names = ("#", "item", "owner", "due", "ticket")
-    yield from table_of(title, names, rows, empty=blank("--open", why="nobody has named any"))
+    yield from markdown_table(title, names, rows=rows, empty=blank("--open", why="nobody has named any"))
 
 
 def timeline(incident: Incident) -> Iterator[str]:
@@ -245,4 +245,4 @@ def timeline(incident: Incident) -> Iterator[str]:
         f"- {time_text(each.at)} {escape_for_markdown(each.says)} ({escape_for_markdown(each.source)})"
         for each in incident.timeline
     ]
-    yield from section("Timeline (UTC)", lines or ["- not known: nothing is recorded since it began"])
+    yield from block("Timeline (UTC)", lines or ["- not known: nothing is recorded since it began"])

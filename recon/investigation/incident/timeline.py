@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from recon.core.times import from_ms, parse_iso
-from recon.investigation.incident.access_log import LogTriage, RouteTriage, is_good
+from recon.investigation.incident.access_log import Burst, LogTriage, RouteTriage, is_good
 from recon.investigation.incident.bounds import SAID, Bounds
 from recon.investigation.incident.replay import CheckedDelivery, DeliveryTriage
 from recon.rails.flags.journal import FlagEntry
@@ -89,38 +89,49 @@ def _own(kept: Kept, bounds: Bounds) -> Iterator[Moment]:
 
 def _of_route(route: RouteTriage, bounds: Bounds, *, began: datetime) -> Iterator[Moment]:
     own = [burst for burst in route.bursts if bounds.overlaps(burst)]
-    for burst in own:
-        said = ", ".join(f"{count} x {status or 'no status'}" for status, count in burst.statuses)
-        yield Moment(burst.from_at, f"{route.provider}: webhooks begin to fail ({said})", LOGS)
-        yield Moment(burst.to_at, f"{route.provider}: this burst of failures ends", LOGS)
-    good = sorted(minute for minute, status, _ in route.minutes if is_good(route.provider, status))
+    yield from _of_bursts(own)
+    good = [minute for minute, status, _ in route.minutes if is_good(route.provider, status)]
     before = [minute for minute in good if minute < began]
-    last = max((burst.to_at for burst in own), default=None)
-    after = [] if last is None else [minute for minute in good if minute >= last]
     if before:
-        yield Moment(before[-1], f"{route.provider}: last minute before it with an accepted webhook", LOGS)
+        yield Moment(max(before), f"{route.provider}: last minute before it with an accepted webhook", LOGS)
+    after = [minute for minute in good if own and minute >= own[-1].to_at]
     if after:
-        yield Moment(after[0], f"{route.provider}: webhooks are accepted again", LOGS)
+        yield Moment(min(after), f"{route.provider}: webhooks are accepted again", LOGS)
+
+
+def _of_bursts(bursts: Iterable[Burst]) -> Iterator[Moment]:
+    for burst in bursts:
+        yield Moment(burst.from_at, f"{burst.provider}: webhooks begin to fail ({_statuses(burst)})", LOGS)
+        yield Moment(burst.to_at, f"{burst.provider}: this burst of failures ends", LOGS)
+
+
+def _statuses(burst: Burst) -> str:
+    return ", ".join(f"{count} x {status or 'no status'}" for status, count in burst.statuses)
 
 
 def _of_deliveries(checked: Iterable[CheckedDelivery], bounds: Bounds) -> Iterator[Moment]:
+    listed = list(checked)
     for rail in bounds.rails:
         timed = [
             (from_ms(each.delivery.received_at), each)
-            for each in checked
+            for each in listed
             if each.delivery.received_at is not None and each.delivery.provider == rail
         ]
-        refused = [(at, each) for at, each in timed if _is_refused(each) and bounds.has(at)]
-        if refused:
-            times = sorted(at for at, _ in refused)
-            dead = sum(each.delivery.dead_letter for _, each in refused)
-            more = f", {dead} of them dead letters" if dead else ""
-            yield Moment(times[0], f"{rail}: first of {len(times)} deliveries that were not accepted{more}", RECORDS)
-            if len(times) > 1:
-                yield Moment(times[-1], f"{rail}: last of {len(times)} deliveries that were not accepted", RECORDS)
-            later = sorted(at for at, each in timed if each.accepted and at > times[-1])
-            if later:
-                yield Moment(later[0], f"{rail}: a delivery is accepted again", RECORDS)
+        yield from _refusals(rail, timed, bounds)
+
+
+def _refusals(rail: str, timed: Sequence[tuple[datetime, CheckedDelivery]], bounds: Bounds) -> Iterator[Moment]:
+    """The first and the last refused delivery of a rail, and the first that was accepted after them."""
+    refused = [at for at, each in timed if _is_refused(each) and bounds.has(at)]
+    if not refused:
+        return
+    first, last, count = min(refused), max(refused), len(refused)
+    yield Moment(first, f"{rail}: first of {count} deliveries that were not accepted", RECORDS)
+    if count > 1:
+        yield Moment(last, f"{rail}: last of {count} deliveries that were not accepted", RECORDS)
+    later = [at for at, each in timed if each.accepted and at > last]
+    if later:
+        yield Moment(min(later), f"{rail}: a delivery is accepted again", RECORDS)
 
 
 def _is_refused(each: CheckedDelivery) -> bool:
@@ -133,7 +144,7 @@ def _of_plans(entries: Iterable[Mapping[str, Any]], fallen: Mapping[str, int]) -
         if at is not None:
             kind = "plan" if entry.get("kind", "correction") == "correction" else f"plan of {entry.get('kind')}"
             digest = str(entry.get("digest"))
-            counted = f": {fallen[digest]} payments of this incident need somebody" if digest in fallen else ""
+            counted = f": {fallen[digest]} payments of this incident need attention" if digest in fallen else ""
             yield Moment(at, f"{kind} {digest[:12]} is made{counted}", HISTORY)
 
 
@@ -161,21 +172,28 @@ def _flag_words(entry: FlagEntry) -> str:
     """What one entry of the journal of flags says; empty for a kind that says nothing of its own."""
     body = entry.body
     if entry.kind == "intent":
-        edits = ", ".join(_edit_words(each) for each in body.get("edits") or () if isinstance(each, Mapping))
-        recipe = f" by recipe {body['recipe']}" if body.get("recipe") else ""
-        over = f", over the gates {', '.join(map(str, body['blocked_by']))}" if body.get("blocked_by") else ""
-        who = f"{body.get('kind')}{recipe}, {body.get('by') or 'by nobody named'}{over}"
-        return f"flags are to be changed ({who}): {edits}"
+        return _intent_words(body)
     if entry.kind == "outcome":
         return f"flags: {body.get('outcome')}"
     if entry.kind == "restart":
         return f"the backend is restarted, exit code {body.get('exit_code')}"
     if entry.kind == "readback":
-        states = Counter(str(each.get("outcome")) for each in body.get("checks") or () if isinstance(each, Mapping))
-        return (
-            f"flags read back: {', '.join(f'{count} {state}' for state, count in sorted(states.items())) or 'nothing'}"
-        )
+        states = Counter(str(each.get("outcome")) for each in _rows(body, "checks"))
+        said = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        return f"flags read back: {said or 'nothing'}"
     return ""
+
+
+def _rows(body: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    return [each for each in body.get(name) or () if isinstance(each, Mapping)]
+
+
+def _intent_words(body: Mapping[str, Any]) -> str:
+    edits = ", ".join(_edit_words(each) for each in _rows(body, "edits"))
+    recipe = f" by recipe {body['recipe']}" if body.get("recipe") else ""
+    over = f", over the gates {', '.join(map(str, body['blocked_by']))}" if body.get("blocked_by") else ""
+    who = f"{body.get('kind')}{recipe}, {body.get('by') or 'by nobody named'}{over}"
+    return f"flags are to be changed ({who}): {edits}"
 
 
 def _edit_words(edit: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from recon.core.text import clean_text
 from recon.investigation.incident import sections
 from recon.investigation.incident.account import (
     POST_MORTEM_DAYS,
@@ -21,12 +20,13 @@ from recon.investigation.incident.account import (
 )
 from recon.investigation.incident.lines import (
     blank,
+    block,
     escape_for_markdown,
     field_line,
     list_of,
-    section,
     span_text,
     time_text,
+    unlinked_text,
     working_day_after,
 )
 from recon.investigation.incident.stated import RESOLVED, STATUS_WORDS
@@ -178,7 +178,7 @@ def _hand_over(incident: Incident) -> Iterator[str]:
     yield from list_of("Done so far", stated.actions, empty=blank("--action"))
     yield from sections.facts(incident)
     yield from sections.guesses(incident)
-    yield from section("Look again with", [f"- `{command}`" for command in _look_again(incident.bounds.rails)])
+    yield from block("Look again with", [f"- `{command}`" for command in _look_again(incident.bounds.rails)])
     yield from sections.timeline(incident)
     yield from sections.whole_plan(incident)
 
@@ -196,10 +196,10 @@ def _post_mortem(incident: Incident) -> Iterator[str]:
     stated = incident.stated
     yield from _front_matter(incident)
     yield from _headline(incident, "Post-mortem")
-    yield from section("Summary", [_said(stated.summary, "--summary")])
-    yield from section("Times", [*sections.time_lines(incident), *_phases(incident), *_post_mortem_lines(incident)])
+    yield from block("Summary", [_said(stated.summary, "--summary")])
+    yield from block("Times", [*sections.time_lines(incident), *_phases(incident), *_post_mortem_lines(incident)])
     yield from sections.impact(incident)
-    yield from section("Data", [*_data_lines(incident)])
+    yield from block("Data", [*_data_lines(incident)])
     yield from sections.change(incident)
     yield from sections.timeline(incident)
     causes = [
@@ -207,7 +207,7 @@ def _post_mortem(incident: Incident) -> Iterator[str]:
         f"- Underlying cause: {_said(stated.root_cause, '--root-cause')}",
         f"- Permanent fix: {_said(stated.fix, '--fix')}",
     ]
-    yield from section("Root cause", causes)
+    yield from block("Root cause", causes)
     yield from list_of("What was done", stated.actions, empty=blank("--action"))
     for title, said, option in (
         ("What went well", stated.well, "--well"),
@@ -233,14 +233,14 @@ def _front_matter(incident: Incident) -> Iterator[str]:
     """YAML that any reader of front matter takes: every value is a JSON text, a number or a list of texts."""
     stated, began = incident.stated, incident.bounds.began_at
     values: dict[str, object] = {
-        "title": clean_text(incident.title),
+        "title": unlinked_text(incident.title),
         "date": blank("--began") if began is None else time_text(began)[:10],
         "severity": incident.severity,
         "status": incident.status,
         "duration": sections.lasted_text(incident),
         "rails": list(incident.bounds.rails),
-        "authors": [clean_text(each) for each in stated.authors] or blank("--author"),
-        "tags": [clean_text(each) for each in stated.tags],
+        "authors": [unlinked_text(each) for each in stated.authors] or blank("--author"),
+        "tags": [unlinked_text(each) for each in stated.tags],
     }
     yield "---"
     yield from (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())

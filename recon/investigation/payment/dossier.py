@@ -118,7 +118,7 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
     frames = {name: _frame(name, dossier.rows(name)) for name in _JUDGED}
     frames["keys"] = _frame("keys", list(further_keys_of([*dossier.rows("payments"), *dossier.rows("context")])))
     horizon = horizon_of(dossier.rows("coverage"), dossier.rows("gaps"), now_ms=dossier.now_ms)
-    matched = match_payments(frames, horizon=horizon, policy=dossier.policy, keep=engine.keep)
+    matched = match_payments(frames, horizon=horizon, policy=dossier.policy, engine=engine)
     mine = nw.col("payment_id") == dossier.payment_id
     judged = classify(matched.evidence, horizon=horizon, policy=dossier.policy).filter(mine)
     columns = {name: kind for name, kind in BREAKS.items() if name not in (*_DETAILS, *_CLAIMED)}

@@ -62,7 +62,7 @@ def names_of(text: str) -> tuple[Name, ...]:
         raise NoIdError(text=text)
     joined = "".join(bare.split())
     lower = joined.lower()
-    found = _chain_names(lower)
+    found = _chain_names(lower, joined)
     inside: list[str] = [] if found else _INSIDE.findall(bare.lower())
     if len(set(inside)) == 1:
         return tuple(dict.fromkeys((*names_of(inside[0]), Name("external_id", bare))))
@@ -77,13 +77,13 @@ def names_of(text: str) -> tuple[Name, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _chain_names(lower: str) -> list[Name]:
+def _chain_names(lower: str, as_given: str) -> list[Name]:
     """The readings of a text that its form alone tells: request id, hash, address and reference."""
     request = normalise_request_id(lower)
     readings: tuple[tuple[NameKind, str | None], ...] = (
         ("request_id", request if _REQUEST_ID.match(request) else None),
         ("tx_hash", normalise_tx_hash(lower)),
-        ("address", normalise_address(lower)),
+        ("address", normalise_address(as_given)),
         ("reference", normalise_reference(lower)),
     )
     return [Name(kind, value) for kind, value in readings if value]

@@ -68,7 +68,7 @@ def _judged(snapshot: Snapshot, policy: Policy) -> tuple[dict[str, str], pa.Tabl
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
     engine = open_engine(usual_engine(snapshot.rows("payments")))
     try:
-        matched = match_payments(snapshot.frames(engine), horizon=horizon, policy=policy, keep=engine.keep)
+        matched = match_payments(snapshot.frames(engine), horizon=horizon, policy=policy, engine=engine)
         judged = classify(matched.evidence, horizon=horizon, policy=policy).filter(nw.col("in_window"))
         found = engine.collect(judged, {"payment_id": "text", "verdict": "text"}, order=["payment_id"])
         links = engine.collect(matched.links, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"])

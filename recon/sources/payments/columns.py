@@ -416,8 +416,10 @@ class PaymentColumns:
         salts = self._found("salt", plain_texts, rows=_flags(derivable), ids_too=True)
         rows = np.flatnonzero(_flags(salts.is_valid()))
         if rows.size:
-            parts = (column.take(pa.array(rows)).to_pylist() for column in (request_ids, salts, recipients))
-            derived = pa.array([ids.payment_reference(*three) for three in zip(*parts, strict=True)], pa.string())
+            columns = (request_ids, salts, recipients, self.columns["chain_id"])
+            parts = zip(*(column.take(pa.array(rows)).to_pylist() for column in columns), strict=True)
+            found = [clear.reference_for(key, salt, recipient=to, chain_id=chain) for key, salt, to, chain in parts]
+            derived = pa.array(found, pa.string())
             self.columns["reference"] = pc.replace_with_mask(self.columns["reference"], salts.is_valid(), derived)
             self._paths["reference"].append(("derived", _flags(salts.is_valid())))
         self.columns["reference_topic"] = _topics(self.columns["reference"])
@@ -461,11 +463,10 @@ class PaymentColumns:
     def _read_times(self) -> None:
         for name in ("created_at", "updated_at", "expires_at"):
             self.columns[name] = self._first_numbers(name, self._raw.dates)
-        self.columns["dated_at"] = self.columns["created_at"]
-        self.columns["created_at"] = creations(
-            self.columns["payment_id"], id_types=self.columns["id_type"], dated_at=self.columns["dated_at"]
-        )
-        self._problem("date_unreadable", self.columns["dated_at"].is_null())
+        dated = self.columns["dated_at"] = self.columns["created_at"]
+        id_types = self.columns["id_type"]
+        self.columns["created_at"] = creations(self.columns["payment_id"], id_types=id_types, dated_at=dated)
+        self._problem("date_unreadable", dated.is_null())
 
     def _problem(self, code: str, flags: Any) -> None:
         found = flags if hasattr(flags, "dtype") else _flags(flags)

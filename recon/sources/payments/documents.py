@@ -424,7 +424,9 @@ class DocumentReader:
         if row["reference"] is None and row["request_id"] and row["recipient"]:
             salt = self._find(document, "salt", read=plain_text)[0]
             if salt:
-                row["reference"] = ids.payment_reference(row["request_id"], salt, row["recipient"])
+                row["reference"] = reference_for(
+                    row["request_id"], salt, recipient=row["recipient"], chain_id=row["chain_id"]
+                )
                 paths["reference"] = "derived"
         row["reference_topic"] = ids.reference_topic(row["reference"]) if row["reference"] else None
 
@@ -506,6 +508,11 @@ def request_id_of(value: object) -> str | None:
     """A stored request id, normalised; None for what is no text, ObjectId or number."""
     text = plain_text(value)
     return ids.normalise_request_id(text) if text else None
+
+
+def reference_for(request_id: str, salt: str, *, recipient: str, chain_id: int | None) -> str:
+    """The reference of a request, from its recipient as its chain writes it."""
+    return ids.payment_reference(request_id, salt, ids.written_address(recipient, chain_id=chain_id))
 
 
 def reference_of(value: object) -> str | None:

@@ -98,12 +98,15 @@ def stored_claim_key(field: str, value: object) -> str | None:
 
 def claim_keys(document: Mapping[str, Any], field: str, *, fields: FieldPaths, registry: Registry) -> set[str]:
     """Every value of a claim field that a document carries at any candidate path that holds for its provider."""
-    words = [value for c in fields.of("provider") for value in candidate_values(document, c)]
-    word = next((value for value in words if value is not None), None)
-    provider = registry.provider(word if isinstance(word, str) else None)
+    candidates = fields.of(field)
+    provider = None
+    if any(candidate.provider is not None for candidate in candidates):
+        words = [value for c in fields.of("provider") for value in candidate_values(document, c)]
+        word = next((value for value in words if value is not None), None)
+        provider = registry.provider(word if isinstance(word, str) else None)
     return {
         key
-        for candidate in fields.of(field)
+        for candidate in candidates
         if candidate.provider in (None, provider)
         for value in candidate_values(document, candidate)
         if (key := stored_claim_key(field, value)) is not None

@@ -269,7 +269,7 @@ class ListStore:
     def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield ``(value, document)`` for every document that carries one of the values, in any spelling."""
         wanted = {key: value for value in sorted(set(values)) if (key := stored_claim_key(field, value)) is not None}
-        for document in self.documents:
+        for document in self.documents if wanted else ():
             for key in sorted(
                 claim_keys(document, field, fields=self._fields, registry=self._registry) & wanted.keys()
             ):

@@ -23,6 +23,8 @@ def web_url(value: str) -> str:
 
 
 Whole = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0)]
+Retries = Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=10)]
+"""Further tries of a call after the first."""
 WebUrl = Annotated[str, AfterValidator(web_url)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 

@@ -31,6 +31,7 @@ from tests.support.provider_servers import (
 )
 
 USDC_ETH = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"
+USDT_TRON = "0xa614f803b6fd780986a42c78ec9c7f77e6ded13c"
 USDT_BSC = "0x55d398326f99059ff775485246999027b3197955"
 
 
@@ -103,7 +104,8 @@ def table() -> dict[str, dict[str, Any]]:
         ("cut-1", "paid", None, "float_noise"),
         ("lost-1", "unpaid", 102 * 10**18, "credit_lost"),
         ("stale-1", "paid", 102 * 10**18, "stale_unconfirmed"),
-        ("trc-1", "paid", None, "coin_out_of_scope"),
+        ("trc-1", "paid", 102 * 10**6, None),
+        ("btc-1", "paid", None, "coin_out_of_scope"),
         ("word-1", "unknown", None, "unknown_word"),
         ("with/slash", "paid", 102 * 10**18, None),
     ],
@@ -144,7 +146,12 @@ def test_fiat_stays_text(table: dict[str, dict[str, Any]]) -> None:
 def test_the_coin_gives_chain_and_token(table: dict[str, dict[str, Any]]) -> None:
     assert (table["paid-1"]["chain_id"], table["paid-1"]["token"]) == (56, USDT_BSC)
     assert (table["partial-1"]["chain_id"], table["partial-1"]["token"]) == (1, USDC_ETH)
-    assert (table["trc-1"]["chain_id"], table["trc-1"]["tx_hashes"]) == (None, None)
+    assert (table["trc-1"]["chain_id"], table["trc-1"]["token"]) == (728126428, USDT_TRON)
+    assert (table["trc-1"]["recipient"], table["trc-1"]["tx_hashes"]) == (
+        "0x94f24e992ca04b49c6f2a2753076ef8938ed4daa",
+        "0x" + "f" * 64,
+    )
+    assert (table["btc-1"]["chain_id"], table["btc-1"]["tx_hashes"]) == (None, None)
 
 
 def test_each_transaction_is_a_row_of_its_own() -> None:
@@ -282,7 +289,7 @@ def test_what_sh_keeper_would_write_reads_back_the_same(units: int) -> None:
 def test_coins_resolve_through_the_registry_and_can_be_added() -> None:
     coins = coins_of({**COINS, "SHADY-USDC": (1, "USDC"), "DOGE": (1, "DOGE")}, load_registry())
     assert coins["DOGE"].token is None
-    assert "USDT" not in coins
+    assert coins["USDT"].token == load_registry().token(728126428, "USDT")
     assert coin_of(coins, chain_id=56, token=USDT_BSC.upper().replace("0X", "0x")) == "BNB-USDT"
     assert coin_of(coins, chain_id=1, token=None) is None
     assert coin_of(coins, chain_id=137, token=USDT_BSC) is None

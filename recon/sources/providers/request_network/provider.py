@@ -33,6 +33,7 @@ def _open(terms: OpeningTerms) -> ClaimSource:
             base_url=given.base_url,
             rate_per_s=terms.calls_per_s,
             timeout_s=given.timeout_s,
+            retries_max=given.retries_max,
         ),
         registry=terms.registry,
         transport=terms.transport,

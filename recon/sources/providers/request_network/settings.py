@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from recon.sources.providers.sections import ProviderSection, Seconds, WebUrl
+from recon.sources.providers.sections import ProviderSection, Retries, Seconds, WebUrl
 
 
 class RequestNetworkSection(ProviderSection):
@@ -17,3 +17,4 @@ class RequestNetworkSection(ProviderSection):
     account: str = Field(default="", max_length=200)
     calls_per_s: float = Field(default=5.0, gt=0, le=1000)
     timeout_s: Seconds = 20.0
+    retries_max: Retries = 4

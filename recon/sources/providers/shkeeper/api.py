@@ -54,7 +54,7 @@ class ShkeeperSettings:
         health_path: Path that shows it is up, e.g. ``/healthz`` on a fork. None asks ``/api/v1/crypto``, which every
             version has; ``/api/v1/healthcheck``, which some documents name, exists in none.
         coins: Coin name to (chain id, token symbol), exact and upper case as SHKeeper writes them. ``USDT`` alone is
-            TRC-20 and out of scope unless a setting says otherwise. Given coins are added to the usual ones.
+            Tron's. Given coins are added to the usual ones.
         lookups_max: Single look-ups of one call to ``look_up``; the rest is answered ``failed``.
         table_from: From so many incoming look-ups on, one reading of the whole table answers them.
         deadline_s: Longest time for one bulk reading or one series of look-ups.

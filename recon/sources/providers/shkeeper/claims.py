@@ -33,8 +33,8 @@ NAME: Final = "shkeeper"
 _PREFIXES: Final = {"ETH": 1, "BNB": 56, "POLYGON": 137, "MATIC": 137, "BASE": 8453, "ARB": 42161, "ARBITRUM": 42161}
 COINS: Final[Mapping[str, tuple[int, str]]] = {
     f"{prefix}-{symbol}": (chain_id, symbol) for prefix, chain_id in _PREFIXES.items() for symbol in ("USDC", "USDT")
-}
-"""Coin name to (chain id, token symbol). ``USDT`` alone is TRC-20 and not among them."""
+} | {"USDT": (728126428, "USDT")}
+"""Coin name to (chain id, token symbol). ``USDT`` alone is Tron's."""
 
 FLOAT_DIGITS: Final = 15
 """Decimal digits that every double carries exactly."""

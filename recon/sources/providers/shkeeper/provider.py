@@ -37,6 +37,7 @@ def _open(terms: OpeningTerms) -> ClaimSource:
             coins={name: (coin.chain_id, coin.symbol) for name, coin in given.coins.items()},
             rate_per_s=terms.calls_per_s,
             timeout_s=given.timeout_s,
+            retries_max=given.retries_max,
         ),
         registry=terms.registry,
         transport=terms.transport,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from recon.sources.providers.sections import ProviderSection, Seconds, Section, WebUrl, Whole
+from recon.sources.providers.sections import ProviderSection, Retries, Seconds, Section, WebUrl, Whole
 
 
 class CoinSection(Section):
@@ -25,3 +25,4 @@ class ShkeeperSection(ProviderSection):
     coins: dict[str, CoinSection] = Field(default_factory=dict)
     calls_per_s: float = Field(default=5.0, gt=0, le=1000)
     timeout_s: Seconds = 60.0
+    retries_max: Retries = 4

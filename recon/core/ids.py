@@ -29,6 +29,7 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _TRON = re.compile(r"T[1-9A-HJ-NP-Za-km-z]{33}\Z")
 _TRON_HEX = re.compile(r"(?:0x)?41[0-9a-fA-F]{40}\Z")
 _HEX = re.compile(r"(?:0x)?([0-9a-f]+)\Z")
+_EXPLORER = re.compile(r"https?://[^\s/?#]+/(?:[^\s?#]*/)?tx/(0x[0-9a-f]{64})(?:[/?#]\S*)?\Z")
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
 _REQUEST_ID = re.compile(r"01[0-9a-f]{64}\Z")
 _JSON_WORDS = ("true", "false", "null")
@@ -86,8 +87,13 @@ def written_address(address: str, *, chain_id: int | None) -> str:
 
 
 def normalise_tx_hash(text: str) -> TxHash | None:
-    """Lower-case 32-byte transaction hash with ``0x``, or None."""
-    value = normalise_hex(text, size=32)
+    """Lower-case 32-byte transaction hash with ``0x``, or None; the address of its page at an explorer is read, too.
+
+    >>> normalise_tx_hash("https://Polygonscan.com/tx/0x" + "AB" * 32 + "#eventlog") == "0x" + "ab" * 32
+    True
+    """
+    page = _EXPLORER.match(text.strip().lower())
+    value = page[1] if page else normalise_hex(text, size=32)
     return TxHash(value) if value else None
 
 

@@ -242,6 +242,8 @@ def _releases_again(row: Row, wanted: Mapping[str, Any]) -> str | None:
         return f"the seller of this deal was already paid by {by}; this step would make a second release possible"
     if by := row.get("paying_out_by"):
         return f"the seller of this deal may already be paid by {by}; this step would make a second release possible"
+    if by := row.get("going_out_by"):
+        return f"money of this order may have gone out by {by}; this step would make a second release possible"
     return None
 
 

@@ -11,9 +11,11 @@ from typing import Any, Final
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.plans.doubts import doubts
 from recon.plans.premises import premises
 from recon.sources.payments.fields import FieldPlace
 from recon.sources.providers.installed import names_asked_by
+from recon.verdicts.links import PAYING_EMITTER
 from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
 
 Row = Mapping[str, Any]
@@ -63,24 +65,25 @@ class Describer:
         verdict = rule.verdict
         is_due = bool(row["expired"] or not row["open"])
         by_word = bool(row["by_word"]) and not row["covered_by_chain"]
+        links = self.links.get(row["payment_id"], ())
+        doubtful = doubts(row, links, policy=self.policy) if rule.tier is Tier.AUTO else ()
         tier = tier_of(
             verdict,
             direction=row["direction"],
             is_due=is_due,
-            needs_picking=by_word or is_paid_out(row),
+            needs_picking=by_word or is_paid_out(row) or bool(doubtful),
             rules=self.rules,
         )
         age_s = None if row["created_at"] is None else max(0, (self.now_ms - row["created_at"]) // 1000)
         token = self.registry.tokens.get((row["chain_id"], row["token"] or ""))
         symbol = token.symbol if token else None
-        links = self.links.get(row["payment_id"], ())
         return Finding(
             payment_id=row["payment_id"],
             verdict=verdict,
             findings=self._told(row, verdict),
             tier=tier,
             severity=severity_of(verdict, tier=tier, age_s=age_s, urgent_s=self.policy.urgent_after_ms // 1000),
-            reason=self._reason(row, rule, age_s=age_s or 0, symbol=symbol),
+            reason=" ".join((self._reason(row, rule, age_s=age_s or 0, symbol=symbol), *doubtful)),
             provider=_once(row["provider"]),
             chain_id=row["chain_id"],
             token=_once(row["token"]),
@@ -130,7 +133,9 @@ class Describer:
             (
                 _sentence(row, rule).format(**words),
                 _measured(row, links),
+                _strayed(row, links, symbol=words["symbol"]),
                 _recorded_success(row, rule),
+                _recorded_elsewhere(row, rule),
                 _amount_asked(row, words),
                 _paid_out_words(row),
             )
@@ -158,6 +163,17 @@ def _recorded_success(row: Row, rule: Rule) -> str:
     if not ahead or not row["x_success"] or row["direction"] != "in":
         return ""
     return " The recorded transaction succeeded, and nothing in it is this payment's."
+
+
+def _recorded_elsewhere(row: Row, rule: Rule) -> str:
+    """That the transaction which the row records is on another chain, and not for this payment's address there."""
+    if not row["x_elsewhere"] or rule.verdict not in (_V.TX_NOT_FOUND, _V.PROVIDER_AHEAD, _V.LOCAL_AHEAD):
+        return ""
+    what = "It" if rule.verdict is _V.TX_NOT_FOUND else "The recorded transaction"
+    return (
+        f" {what} succeeded on another chain and moved nothing to this payment's address there: it may be the first "
+        "leg of a bridge."
+    )
 
 
 def _sentence(row: Row, rule: Rule) -> str:
@@ -191,14 +207,46 @@ def _amount_asked(row: Row, words: Mapping[str, Any]) -> str:
 def is_paid_out(row: Row) -> bool:
     """Whether the money of a pay-in went on: it was released, a part went back, or its deal's seller is paid."""
     went_on = row["escrow_state"] == "released" or row["refund_count"]
-    return bool(went_on or row["paid_out_by"] or row["paying_out_by"])
+    return bool(went_on or row["paid_out_by"] or row["paying_out_by"] or row["going_out_by"])
 
 
 def _went_back(row: Row, symbol: str) -> str:
     """How much went back of how much; nothing where no refund is proven on chain."""
     if not row["refund_count"]:
         return ""
-    return f": {_amount(row['back'], row)} of {_amount(row['expected_units'], row)} {symbol} went back"
+    return f": {_amount(row['back'], row)} of {_amount(_refundable(row), row)} {symbol} went back"
+
+
+def _refundable(row: Row) -> int | None:
+    """What the buyer has to get back of a refunded payment: the amount, or what came where more came."""
+    if row["expected_units"] is None or row["overpaid_from_units"] is None:
+        return None if row["expected_units"] is None else int(row["expected_units"])
+    came, due = int(row["received_final"] or 0), int(row["expected_units"])
+    return came if came >= int(row["overpaid_from_units"]) else due
+
+
+def _strayed(row: Row, links: Sequence[Row], *, symbol: str) -> str:
+    """What went by the payment's own reference to an address that its row does not name, after the money came."""
+    if not row["strayed"] or not row["covered_by_chain"]:
+        return ""
+    gone = _after_the_money(links)
+    units, first = sum(int(link["t_amount"] or 0) for link in gone), gone[0]
+    return (
+        f" {_amount(units, row)} {symbol} went by its reference to {first['t_recipient']} in {first['t_tx']}, which is "
+        "neither the payee nor the payer that the row names: it may have gone back."
+    )
+
+
+def _after_the_money(links: Sequence[Row]) -> list[Row]:
+    """The proxy's logs that ``recon.verdicts.links.strayed_marks`` counts, in their order."""
+    came = [link for link in links if link["is_valid"]]
+    since, own = min(link["t_block"] for link in came), {link["t_tx"] for link in came}
+
+    def is_later(link: Row) -> bool:
+        paid = link["wrong_recipient"] and link["t_kind"] == PAYING_EMITTER
+        return bool(paid and link["t_block"] >= since and link["t_tx"] not in own)
+
+    return [link for link in links if is_later(link) and not link["is_spam"] and not link["t_dust"]]
 
 
 def _paid_out_words(row: Row) -> str:
@@ -207,6 +255,8 @@ def _paid_out_words(row: Row) -> str:
         return f" The seller of this deal was already paid by {row['paid_out_by']}."
     if row["paying_out_by"]:
         return f" The seller of this deal may already be paid by {row['paying_out_by']}."
+    if row["going_out_by"]:
+        return f" Money of this order may have gone out, or be going out, by {row['going_out_by']}."
     return ""
 
 
@@ -256,8 +306,9 @@ def _is_short_refund(row: Row) -> bool:
 
 def _difference(row: Row) -> int | None:
     """Received less expected, or for a payment that is marked refunded, what went back less what was to go back."""
-    if _is_short_refund(row) and row["expected_units"] is not None:
-        return int(row["back"]) - int(row["expected_units"])
+    owed = _refundable(row)
+    if _is_short_refund(row) and owed is not None:
+        return int(row["back"]) - owed
     if row["expected_units"] is None or not row["valid_count"]:
         return None
     return int(row["received"] or 0) - int(row["expected_units"])

@@ -62,6 +62,7 @@ def shown_claims(claims: Frame) -> Frame:
             claim_hashes=nw.col("tx_hashes"),
             claim_paid=nw.col("paid_units"),
             claim_balance=nw.col("balance_fiat"),
+            claim_asked=nw.coalesce("asked_amount", nw.when(nw.col("fiat") == "USD").then(nw.col("amount_fiat"))),
         )
     )
     return best.join(together, on="claim_key", how="left")
@@ -118,6 +119,7 @@ def with_claims(tables: Mapping[str, Frame], *, policy: Policy, engine: Engine) 
         "has_reference": ~nw.col("reference_topic").is_null(),
         "mode": mode,
         "claim_time": told_as("time"),
+        "claim_topic": nw.when(nw.col("c_topic") != nw.col("reference_topic")).then(nw.col("c_topic")),
     }
     if policy.provider_proves:
         joined = joined.join(_words(rows, tables["claims"], policy=policy), on="payment_id", how="left")

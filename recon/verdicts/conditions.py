@@ -153,13 +153,19 @@ _CHAIN: Final = (
     Condition("suspicious", "any_wrong and not covered"),
     Condition("more_than_needed", lambda big_count, needed_count: big_count > needed_count),
     Condition("several_paid", lambda paid: paid > 1),
-    Condition("further", "covered_by_chain and (more_than_needed or several_paid)"),
+    Condition("further", "covered_by_chain and (more_than_needed or several_paid) and not settled_back"),
+    Condition("over", "too_much and not settled_back"),
     Condition("fee_strange", _is_fee_strange),
     Condition("refund_claimed", lambda refunded: refunded > 0),
     Condition(
         "refund_shown",
         lambda refunded, refund_count, refund_rows: (refunded > 0) | (refund_count > 0) | (refund_rows > 0),
     ),
+    Condition("surplus_returned", lambda surplus_back: surplus_back > 0),
+    Condition("settled_back", "surplus_returned or whole_back"),
+    Condition("only_surplus_back", "surplus_returned and not refund_claimed and not back_elsewhere"),
+    Condition("went_elsewhere", lambda strayed: strayed > 0),
+    Condition("maybe_back", "(refund_shown and not only_surplus_back) or went_elsewhere"),
     Condition("whole_back", lambda all_back: all_back > 0),
     Condition("part_back", lambda refund_count, all_back: (refund_count > 0) & (all_back == 0)),
     Condition("back_elsewhere", lambda refunds_elsewhere: refunds_elsewhere > 0),
@@ -168,6 +174,7 @@ _CHAIN: Final = (
     Condition("hash_failed", lambda x_failed: x_failed > 0),
     Condition("hash_reverted", lambda x_reverted: x_reverted > 0),
     Condition("hash_not_found", lambda x_not_found: x_not_found > 0),
+    Condition("hash_elsewhere", lambda x_elsewhere: x_elsewhere > 0),
     Condition("hash_unknown", "covered_by_chain and complete and has_hash and not own_hash_valid and hash_failed"),
 )
 """What the chain shows."""
@@ -183,7 +190,8 @@ _SHARED: Final = (
 _DEAL: Final = (
     Condition("seller_paid", lambda paid_out_by: ~paid_out_by.is_null()),
     Condition("seller_may_be_paid", lambda paying_out_by: ~paying_out_by.is_null()),
-    Condition("deal_paid_out", "seller_paid or seller_may_be_paid"),
+    Condition("may_go_out", lambda going_out_by: ~going_out_by.is_null()),
+    Condition("deal_paid_out", "seller_paid or seller_may_be_paid or may_go_out"),
 )
 """What the other rows of the same deal say."""
 
@@ -232,7 +240,7 @@ _HOLDS: Final = (
 """The holds on money that has been seen."""
 
 _CHANGES: Final = (
-    Condition("payable", "covered and not aml_hold and (not refund_shown or partly_back)"),
+    Condition("payable", "covered and not aml_hold and (not maybe_back or partly_back)"),
     Condition("settled", "covered and complete"),
     Condition("out_due", "not incoming and covered_by_chain and (releasing or open) and not done_out"),
     Condition("behind", "(payable and incoming and open and unfunded and not deal_paid_out) or out_due"),
@@ -252,8 +260,12 @@ _CHANGES: Final = (
     Condition("escrow_wrong", "settled and incoming and unfunded and not deal_paid_out"),
     Condition("word_wrong", "settled and confirmed_is_wrong"),
     Condition("count_wrong", "settled and covered_by_chain and count_low"),
-    Condition("partly_back", "complete and part_back and not refund_claimed and not back_elsewhere"),
-    Condition("refund_untold", "refund_shown and not refunded_row and not partly_back and (covered or complete)"),
+    Condition(
+        "partly_back",
+        "complete and part_back and not surplus_returned and not refund_claimed and not back_elsewhere "
+        "and not went_elsewhere",
+    ),
+    Condition("refund_untold", "maybe_back and not refunded_row and not partly_back and (covered or complete)"),
     Condition("refund_open", "refunded_row and not refund_proven and (covered or absent) and not unasked"),
     Condition("rest_unseen", "(part_back and not was_searched) or refund_unread"),
     Condition("refund_unproven", "refund_open and not rest_unseen"),
@@ -287,7 +299,8 @@ _OUTCOMES: Final = (
     Condition("short", "undone and seen_any and not seen_enough"),
     Condition("astray", "undone and suspicious and not seen_any and can_be_found and not (incoming and refunded_row)"),
     Condition("recorded", "undone and not seen_any and can_be_found and not gave_up and not hash_too_new"),
-    Condition("vanished", "recorded and hash_not_found"),
+    Condition("vanished", "recorded and hash_not_found and not (hash_elsewhere and provider_paid)"),
+    Condition("was_there", "counts_any and not hash_elsewhere"),
     Condition("nothing", "undone and absent and not suspicious and not provider_paid"),
     Condition("idle", "nothing and incoming and open"),
     Condition(

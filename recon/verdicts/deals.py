@@ -23,6 +23,9 @@ from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, completing_lin
 DEAL: Final = ("buyer_id", "order_id", "offer_id")
 """What the rows of one deal share; a row that lacks one of them belongs to no deal."""
 
+OF_ORDER: Final = ("order_id", "offer_id")
+"""What names a deal well enough for a warning, with :func:`may_be_one_deal`."""
+
 _OF_DEAL: Final = (
     "payment_id", "direction", "status", "escrow_state", "paid", "chain_id", "token", "tx_hash", "covered_from_units",
     "overpaid_from_units", "in_window", "is_unread",
@@ -123,16 +126,63 @@ def _came_in(deals: Frame) -> Frame:
     )
 
 
+def may_be_one_deal(row: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two rows of payments share the order or the offer and differ in neither: two offers are two deals."""
+    shared = [row[name] for name in OF_ORDER if row[name] and row[name] == other[name]]
+    return bool(shared) and all(row[name] in (other[name], None) or other[name] is None for name in OF_ORDER)
+
+
+def going_out(
+    payments: Frame, tables: Mapping[str, Frame], *, deals: Frame | None, money: Frame, engine: Engine
+) -> Frame | None:
+    """Pay-ins of whose money a row may be sending some away, that no sum of a deal knows: ``going_out_by`` names it.
+
+    Such a row is a payout or a refund that names the deal loosely (it shares the order or the offer, and the other of
+    the two does not contradict; the buyer may be missing or differ), one whose direction is a word that nobody knows,
+    or a refund of the deal that is not given up and that no chain shows. None without such rows.
+    """
+    named = nw.concat([tables[name].select("payment_id", *OF_ORDER) for name in ("payments", "context")])
+    unseen = money.filter(~nw.col("covered_by_chain")).select("payment_id")
+    given_up = is_true(nw.col("status").is_in(["failed", "cancelled"])) & nw.col("tx_hash").is_null()
+    moving = payments.filter(~nw.col("is_test") & (nw.col("direction") != "in") & ~given_up).select(
+        "payment_id", "direction", who=_who(nw.col("tx_hash"))
+    )
+    loose = moving
+    if deals is not None:
+        # Rows whose direction is unknown belong to deals like all others, and yet to no sum.
+        summed = deals.filter(nw.col("direction").is_in(["in", "out", "refund"])).select("payment_id").unique()
+        loose = moving.join(summed, on="payment_id", how="anti")
+    refunds = moving.filter(nw.col("direction") == "refund").join(unseen, on="payment_id", how="inner")
+    every = nw.concat([loose, refunds], how="vertical").join(named, on="payment_id", how="inner")
+    going = engine.keep_any(every.select("who", *[nw.col(name).alias(f"d_{name}") for name in OF_ORDER]))
+    if going is None:
+        return None
+    pay_ins = payments.filter((nw.col("direction") == "in") & ~nw.col("is_test")).select("payment_id")
+    found = []
+    for own, other in (OF_ORDER, OF_ORDER[::-1]):
+        pairs = named.filter(~nw.col(own).is_null()).join(
+            going.filter(~nw.col(f"d_{own}").is_null()), left_on=own, right_on=f"d_{own}", how="inner"
+        )
+        agrees = (nw.col(other) == nw.col(f"d_{other}")).fill_null(value=True)
+        found.append(pairs.filter(agrees).select("payment_id", "who"))
+    told = nw.concat(found, how="vertical").join(pay_ins, on="payment_id", how="semi")
+    return told.group_by("payment_id").agg(nw.col("who").max().alias("going_out_by"))
+
+
+def _who(hash_of: nw.Expr) -> nw.Expr:
+    """A payment by its id, with the transaction it names."""
+    named = nw.concat_str([nw.lit("payment "), nw.col("payment_id"), nw.lit(" ("), hash_of, nw.lit(")")])
+    bare = nw.concat_str([nw.lit("payment "), nw.col("payment_id")])
+    return nw.when(hash_of.is_null()).then(bare).otherwise(named)
+
+
 def paid_sellers(deals: Frame) -> Frame:
     """Pay-ins of deals whose seller was paid, or is being paid, by another row: who says so, with its hash.
 
     ``paid_out_by`` names a payout that went out by its row or by the chain; ``paying_out_by`` one that may have: it is
     under way, or it was given up and yet names a transaction.
     """
-    hash_of = nw.coalesce("proof_tx", "tx_hash")
-    named = nw.concat_str([nw.lit("payment "), nw.col("payment_id"), nw.lit(" ("), hash_of, nw.lit(")")])
-    bare = nw.concat_str([nw.lit("payment "), nw.col("payment_id")])
-    who = nw.when(hash_of.is_null()).then(bare).otherwise(named)
+    who = _who(nw.coalesce("proof_tx", "tx_hash"))
     done = nw.col("has_money") | (nw.col("escrow") == "released") | nw.col("status").is_in(list(COMPLETE))
     given_up = nw.col("status").is_in(["failed", "cancelled"]) & nw.col("tx_hash").is_null()
     proven = is_true(nw.col("covered_by_chain"))
@@ -220,7 +270,9 @@ def _once(told: Frame, own: Frame) -> Frame:
 def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) -> Frame | None:
     """How much of a pay-in went back: ``back``, ``refund_count``, ``all_back``, and the hash that completes the sum.
 
-    Owed back is what the payment is covered from, or what came where that is less. None where nothing went back.
+    Owed back is what the payment is covered from, or what came where that is less; and what came beyond the amount, for
+    that is nobody's but the buyer's. Where no more than that surplus went back the payment is whole (``surplus_back``):
+    of 100 that were paid twice, 100 went back, and 100 are kept. None where nothing went back.
     """
     final = engine.keep_any(links.filter(nw.col("is_refund") & nw.col("t_final")))
     if final is None:
@@ -230,17 +282,46 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) 
         .group_by("payment_id")
         .agg(nw.col("one").sum().alias("refund_count"), nw.col("t_amount").sum().alias("back"))
     )
-    came, due = nw.col("received_final"), nw.col("covered_from_units")
+    came, due, too_much = nw.col("received_final"), nw.col("covered_from_units"), nw.col("overpaid_from_units")
     less = is_true(came > 0) & is_true(came < due)
     owed = (
         payments.filter(nw.col("direction") == "in")
-        .select("payment_id", "covered_from_units")
+        .select("payment_id", "covered_from_units", "overpaid_from_units")
         .join(money.select("payment_id", "received_final"), on="payment_id", how="inner")
-        .select("payment_id", owed_back=nw.when(less).then(came).otherwise(due))
+        .with_columns(owed_back=nw.when(less).then(came).otherwise(due), is_more=is_true(came >= too_much))
     )
-    told = sums.join(owed, on="payment_id", how="inner")
-    whole = completing_links(final, told.select("payment_id", goal=nw.col("owed_back")), carried=("t_tx",))
-    found = told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left").select(
-        "payment_id", "refund_count", "back", "refund_tx", all_back=one_if(~nw.col("refund_tx").is_null())
+    told = engine.keep_any(sums.join(owed, on="payment_id", how="inner"))
+    if told is None:
+        return None
+    more = told.filter(nw.col("is_more"))
+    # Back is due + came - too_much; what must not be subtracted stands on the other side, before the first refund.
+    goals = nw.concat(
+        [told.filter(~nw.col("is_more")).select("payment_id", goal=nw.col("owed_back")),
+         _added(more, "covered_from_units", "received_final", name="goal")], how="vertical",
+    )  # fmt: skip
+    nowhere = nw.lit(-1).cast(nw.Int64)
+    before = more.select("payment_id", t_block=nowhere, t_log=nowhere, t_tx=nw.lit(""), t_amount=too_much)
+    after = final.select("payment_id", "t_block", "t_log", "t_tx", "t_amount")
+    whole = completing_links(nw.concat([before, after], how="vertical"), goals, carried=("t_tx",))
+    kept = (
+        more.select("payment_id", "received_final")
+        .join(_added(more, "back", "covered_from_units", name="least"), on="payment_id", how="inner")
+        .join(_added(more, "back", "overpaid_from_units", name="most"), on="payment_id", how="inner")
+        .filter(is_true(came >= nw.col("least")) & is_true(came < nw.col("most")))
+        .select("payment_id", surplus_back=ONE)
     )
+    found = (
+        told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left")
+        .join(kept, on="payment_id", how="left")
+        .select(
+            "payment_id", "refund_count", "back", "refund_tx", surplus_back=nw.col("surplus_back").fill_null(0),
+            all_back=one_if(~nw.col("refund_tx").is_null()),
+        )
+    )  # fmt: skip
     return engine.keep_any(found)
+
+
+def _added(rows: Frame, *names: str, name: str) -> Frame:
+    """Amounts of each row added up: no engine adds two columns like another, and all sum alike."""
+    parts = [rows.select("payment_id", units=nw.col(each)) for each in names]
+    return nw.concat(parts, how="vertical").group_by("payment_id").agg(nw.col("units").sum().alias(name))

@@ -34,17 +34,21 @@ BREAKS: Final[Schema] = {
     "mode": "text", "head_time": "int",
     "received": "units", "received_final": "units", "valid_count": "int", "needed_count": "int",
     "proof_tx": "text", "proof_log": "int", "proof_time": "int", "refund_tx": "text", "back": "units",
-    "refund_count": "int", "paid_out_by": "text", "paying_out_by": "text", "covered": "bool", "by_word": "bool",
+    "refund_count": "int", "paid_out_by": "text", "paying_out_by": "text", "going_out_by": "text",
+    "covered": "bool", "by_word": "bool",
     "covered_by_chain": "bool", "covered_by_scan": "bool", "expired": "bool", "complete": "bool", "open": "bool",
     "aml_hold": "bool", "aml_blocked": "bool", "unfinal": "bool", "safety_hold": "bool", "unasked": "bool",
     "chain_blind": "bool", "hash_unanswered": "bool", "found": "int", "failed": "int", "not_found": "int",
     "paid": "int", "lifi": "int",
     "x_success": "int", "x_reverted": "int", "x_pending": "int", "x_not_found": "int", "x_failed": "int",
+    "x_elsewhere": "int",
     "borrowed_hash": "int", "rival_id": "text", "m_indirect": "int", "unread_count": "int",
+    "strayed": "int", "surplus_back": "int",
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
-    "claim_paid": "units", "claim_balance": "text", "claim_error": "text", "claims": "int", "claims_paid": "units",
+    "claim_paid": "units", "claim_balance": "text", "claim_asked": "text",
+    "claim_error": "text", "claims": "int", "claims_paid": "units",
 }  # fmt: skip
 """Everything a person, a plan or a case file needs of one break."""
 
@@ -63,7 +67,7 @@ LINKS: Final[Schema] = {
     "t_topic": "text", "is_valid": "bool", "is_refund": "bool", "wrong_chain": "bool", "wrong_token": "bool",
     "wrong_recipient": "bool", "wrong_reference": "bool", "own_hash": "bool", "t_block_hash": "text",
     "t_stated": "units", "t_unread": "bool", "is_indirect": "bool", "is_spam": "bool", "t_dust": "bool",
-    "t_symbol": "text", "t_decimals": "int",
+    "t_symbol": "text", "t_decimals": "int", "t_sender": "text",
 }  # fmt: skip
 """The transfers that belong to, or lead away from, the breaks."""
 

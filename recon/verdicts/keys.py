@@ -103,6 +103,17 @@ def _topics_told(tables: Mapping[str, Frame], further: Frame) -> Frame:
     return named.join(told.select("claim_key", "reference_topic"), on="claim_key", how="inner")
 
 
+def all_topics(payments: Frame, topics: Frame | None, *, engine: Engine) -> Frame | None:
+    """Further references, and the one that a payment's own object has at its provider where the row holds another.
+
+    A request that was made anew has a new reference, and a row may keep the old one beside the new request's id.
+    """
+    told = engine.keep_any(payments.filter(~nw.col("claim_topic").is_null()).select("payment_id", topic="claim_topic"))
+    if told is None or topics is None:
+        return topics if told is None else told
+    return engine.keep(nw.concat([topics, told], how="vertical").unique())
+
+
 def unanswered(tables: Mapping[str, Frame], further: Frame) -> Frame:
     """Payments of which a further key was not asked about (``keys_open``), or in vain (``keys_failed``)."""
     said = tables["claims"].select(

@@ -32,11 +32,11 @@ LINK: Final = (
     "is_valid", "is_refund", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference", "is_spam", "own_hash",
     "t_stated", "t_unread", "t_dust", "is_indirect",
 )  # fmt: skip
-_SHOWN_ONLY: Final = ("t_recipient", "t_token", "t_topic", "t_block_hash", "t_symbol", "t_decimals")
+_SHOWN_ONLY: Final = ("t_recipient", "t_token", "t_topic", "t_block_hash", "t_symbol", "t_decimals", "t_sender")
 _SHOWN: Final = {
     "t_chain": "chain_id", "t_tx": "tx_hash", "t_log": "log_index", "t_kind": "kind", "t_recipient": "recipient",
     "t_token": "token", "t_topic": "reference_topic", "t_block_hash": "block_hash",
-    "t_symbol": "token_symbol", "t_decimals": "token_decimals",
+    "t_symbol": "token_symbol", "t_decimals": "token_decimals", "t_sender": "sender",
 }  # fmt: skip
 """What only a person or a change needs of a linked transfer; fetched by :func:`shown_links` for few of them."""
 _TRANSFER: Final = (
@@ -106,8 +106,11 @@ def renamed_transfers(transfers: Frame, *, policy: Policy) -> Frame:
     less = ~nw.col("t_moved").is_null() & (
         nw.col("t_amount").is_null() | is_true(nw.col("t_moved") < nw.col("t_amount"))
     )
+    # What an address sends to itself has moved nothing.
+    to_itself = (nw.col("kind") == DEPOSIT_KINDS) & is_true(nw.col("sender") == nw.col("recipient"))
     return (
-        transfers.select(*_TRANSFER)
+        transfers.filter(~is_true(to_itself))
+        .select(*_TRANSFER)
         .rename(names)
         .with_columns(t_unread=is_true(nw.col("t_unread")), t_stated=nw.col("t_amount"))
         .with_columns(
@@ -350,7 +353,9 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Fr
             indirect=nw.lit(value=False),
         )
     ).join(unsettled.select("payment_id", "lifi"), on="payment_id", how="inner")
-    bridged = nw.col("wrong_reference") & (nw.col("lifi") > 0)
+    # On another chain only money to the payment's own address went astray; else it is a bridge's first leg, or nothing.
+    elsewhere = nw.col("wrong_chain") & ~is_true(nw.col("t_recipient") == nw.col("recipient"))
+    bridged = elsewhere | (nw.col("wrong_reference") & (nw.col("lifi") > 0))
     return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
 
 
@@ -358,6 +363,44 @@ def indirect_marks(direct: Frame) -> Frame:
     """Payments for which an official contract logged money that is not shown to have come to the recipient."""
     found = direct.filter(nw.col("is_indirect")).select("payment_id").unique()
     return found.with_columns(m_indirect=ONE)
+
+
+def strayed_marks(direct: Frame, payments: Frame, *, transfers: Frame, engine: Engine) -> Frame | None:
+    """Payments whose money may have gone back to an address that their rows do not name: how many logs say so.
+
+    After the money came, a proxy moved its token by the payment's own reference to another address than the payee's. A
+    proxy's log does not say who paid: a row that names no payer, or the relayer of a smart wallet, hides a refund.
+    Where the token's own logs, which are read of every break, show that the payer sent both, nothing went back.
+    """
+    key = ["payment_id", "t_chain", "t_tx"]
+    came = direct.filter(nw.col("is_valid"))
+    first = came.group_by("payment_id").agg(nw.col("t_block").min().alias("first_block"))
+    moved = is_true(nw.col("t_amount") > 0) & ~nw.col("t_dust") & ~nw.col("is_spam") & nw.col("t_final")
+    gone = engine.keep_any(
+        direct.filter(nw.col("wrong_recipient") & (nw.col("t_kind") == PAYING_EMITTER) & moved)
+        .join(first, on="payment_id", how="inner")
+        .filter(is_true(nw.col("t_block") >= nw.col("first_block")))
+        # One transaction may pay several, each by the same reference: a batch, with a fee to the house.
+        .join(came.select(*key).unique(), on=key, how="anti")
+        .select(*key)
+    )
+    if gone is None:
+        return None
+    coins = transfers.filter((nw.col("kind") == DEPOSIT_KINDS) & ~nw.col("sender").is_null()).select(
+        "recipient", t_chain=nw.col("chain_id"), t_tx=nw.col("tx_hash"), payer=nw.col("sender")
+    )
+    payers = (
+        came.join(gone.select("payment_id").unique(), on="payment_id", how="semi")
+        .join(payments.select("payment_id", "recipient"), on="payment_id", how="inner")
+        .join(coins, on=["t_chain", "t_tx", "recipient"], how="inner")
+        .select("payment_id", "payer")
+        .unique()
+    )
+    by_payer = gone.join(coins, on=["t_chain", "t_tx"], how="inner").join(
+        payers, on=["payment_id", "payer"], how="semi"
+    )
+    left = gone.join(by_payer.select(*key).unique(), on=key, how="anti").with_columns(one=ONE)
+    return left.group_by("payment_id").agg(nw.col("one").sum().alias("strayed"))
 
 
 def closest_wrong(suspects: Frame) -> Frame:

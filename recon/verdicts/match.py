@@ -38,9 +38,9 @@ import narwhals as nw
 
 from recon.core.model import Policy
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
-from recon.verdicts.deals import crowded_rows, deals_of, paid_sellers, refund_links, refund_sums
+from recon.verdicts.deals import crowded_rows, deals_of, going_out, paid_sellers, refund_links, refund_sums
 from recon.verdicts.engine import Engine, values_in
-from recon.verdicts.keys import further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
+from recon.verdicts.keys import all_topics, further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
     LINK,
     ONE,
@@ -59,6 +59,7 @@ from recon.verdicts.links import (
     renamed_transfers,
     settled_deposits,
     shown_links,
+    strayed_marks,
     suspect_links,
     told_hashes,
 )
@@ -156,6 +157,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     marks, told_marks = _combined(
         None if suspects is None else closest_wrong(suspects),
         indirect_marks(direct),
+        strayed_marks(direct, payments, transfers=known.tables["transfers"], engine=engine),
         None if sums is None else sums.drop("back"),
         refund_rows,
         *_hash_marks(known, unsettled, direct),
@@ -163,6 +165,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         known.silent_keys,
         *_shared_keys(known),
         *(() if deals is None else (crowded_rows(deals), paid_sellers(deals))),
+        going_out(payments, known.tables, deals=deals, money=money, engine=engine) if known.has_outgoing else None,
     )
     if sums is not None:
         marks = marks.join(sums.select("payment_id", "back"), on="payment_id", how="left")
@@ -208,6 +211,11 @@ class _Known:
         return any(mode == "deposit" for mode, _ in self.kinds)
 
     @property
+    def has_outgoing(self) -> bool:
+        """Whether any payment goes out, or may."""
+        return any(direction != "in" for _, direction in self.kinds)
+
+    @property
     def has_bare_payouts(self) -> bool:
         """Whether any payment goes out and is found by nothing but a hash."""
         return any(mode == "hash" and direction != "in" for mode, direction in self.kinds)
@@ -230,7 +238,7 @@ def _known_of(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, 
         told=engine.keep(told_hashes(payments, tables["claim_txs"], paid_out=paid_out)),
         held=held,
         further=further,
-        topics=topics,
+        topics=all_topics(payments, topics, engine=engine),
         silent_keys=silent_keys,
         kinds=kinds,
         engine=engine,
@@ -488,9 +496,10 @@ def _recorded_hash(known: _Known, unsettled: Frame, transactions: Frame) -> Fram
             x_pending=one_if(here & (nw.col("outcome") == "pending")),
             x_not_found=one_if(here & (nw.col("outcome") == "not_found")),
             x_failed=one_if(here & (nw.col("outcome") == "failed")),
+            x_elsewhere=one_if(is_true(nw.col("x_chain") != nw.col("chain_id")) & (nw.col("outcome") == "success")),
         )
         .group_by("payment_id")
-        .agg(*[nw.col(name).max() for name in ("x_success", "x_reverted", "x_pending", "x_not_found", "x_failed")])
+        .agg(*[nw.col(name).max() for name in _FATES])
     )
 
 
@@ -524,12 +533,15 @@ def _repeated(rows: Frame, key: str, *, name: str, engine: Engine) -> Frame | No
     return narrow.join(crowds, on=by, how="inner").select("payment_id", name)
 
 
+_FATES: Final = ("x_success", "x_reverted", "x_pending", "x_not_found", "x_failed", "x_elsewhere")
+"""What the chains said of a recorded hash; ``x_elsewhere``: it succeeded on another chain than the payment's."""
 _MARKS: Final = (
-    "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", "x_success",
-    "x_reverted", "x_pending", "x_not_found", "x_failed", *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
-    "moneyed_rows", "keys_open", "keys_failed", "all_back", "refunds_elsewhere", "refunds_unread",
+    "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", *_FATES,
+    *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
+    "moneyed_rows", "keys_open", "keys_failed", "all_back", "surplus_back", "refunds_elsewhere",
+    "refunds_unread", "strayed",
 )  # fmt: skip
-_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by")
+_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by")
 _SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")
 _MONEY: Final = (
     *_SUMS, "covered_by_chain", "covered", "seen_enough", "seen_any",

@@ -109,6 +109,23 @@ def test_every_spelling_of_a_hash_is_one_hash(value: bytes, upper: bool, prefixe
     assert normalise_tx_hash(f" {'0x' if prefixed else ''}{digits}\n") == "0x" + value.hex()
 
 
+@pytest.mark.parametrize("page", [
+    "https://basescan.org/tx/{}", "HTTP://etherscan.io/tx/{}#eventlog", "https://blockscout.com/xdai/mainnet/tx/{}/logs",
+    " https://arbiscan.io/tx/{}?chain=42161\n",
+])  # fmt: skip
+def test_the_page_of_a_transaction_at_an_explorer_names_its_hash(page: str) -> None:
+    assert normalise_tx_hash(page.format("0x" + "AB" * 32)) == "0x" + "ab" * 32
+
+
+@pytest.mark.parametrize("page", [
+    "https://basescan.org/address/0x" + "ab" * 32, "https://basescan.org/tx/0x" + "ab" * 33,
+    "basescan.org/tx/0x" + "ab" * 32,
+    "https://basescan.org/tx/0x" + "ab" * 32 + " 0x" + "cd" * 32, "https://x/?tx/0x" + "ab" * 32,
+])  # fmt: skip
+def test_another_page_names_none(page: str) -> None:
+    assert normalise_tx_hash(page) is None
+
+
 @pytest.mark.parametrize(
     "text", ["", "0x", "0x12", "0x" + "g" * 64, "0x" + "a" * 63, "0x" + "a" * 66, "SIM_" + "a" * 60, "0x0x" + "a" * 62]
 )

@@ -10,6 +10,7 @@ from recon.core.model import Policy, Tier
 from recon.core.registry import load_registry
 from recon.plans.changes import Refusal, change_for
 from recon.plans.findings import Describer, links_by_payment
+from recon.verdicts.deals import may_be_one_deal
 from recon.verdicts.judge import Judgement
 from tests.support.builders import (
     HEAD,
@@ -140,6 +141,66 @@ def test_that_only_a_part_went_back_is_not_said_where_the_rest_could_not_be_seen
     assert verdicts(together(one_payment(**REFUNDED), back), gaps=[gap]) == {ME: "unproven"}
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_a_surplus_that_went_back_leaves_the_payment_whole(engine: str) -> None:
+    twice = {"transfers": [transfer_row(1, tx_hash=tx_hash(50), log_index=50, block=HEAD - 950)]}
+    back = {"transfers": [reference_back(UNITS, 40, block=HEAD - 900)]}
+    for given in ({}, {"escrow_state": "released"}):
+        rows = together(one_payment(sender=PAYER, **given), twice, back)
+        assert counts(rows, engine=engine) == {"in_sync": 1}
+
+
+def test_of_a_double_payment_both_halves_are_the_buyers_when_it_is_refunded() -> None:
+    twice = {"transfers": [transfer_row(1, tx_hash=tx_hash(50), log_index=50, block=HEAD - 950)]}
+    back = {"transfers": [reference_back(UNITS, 40, block=HEAD - 900)]}
+    finding, row = described(judgement_of(together(one_payment(**REFUNDED), twice, back), engine="polars"))
+    assert (finding.verdict, row["refund_tx"], finding.difference_units) == ("refund_drift", None, -UNITS)
+    assert "12.5 of 25 USDC went back" in finding.reason
+    rest = {"transfers": [reference_back(UNITS, 41, block=HEAD - 800)]}
+    assert counts(together(one_payment(**REFUNDED), twice, back, rest), engine="polars") == {"in_sync": 1}
+
+
+def test_an_open_payment_that_was_paid_twice_and_given_back_once_is_behind_and_to_be_picked() -> None:
+    twice = {"transfers": [transfer_row(1, tx_hash=tx_hash(50), log_index=50, block=HEAD - 950)]}
+    back = {"transfers": [reference_back(UNITS, 40, block=HEAD - 900)]}
+    finding, _ = described(judgement_of(together(open_deal(sender=PAYER), twice, back), engine="polars"))
+    assert (finding.verdict, finding.tier) == ("local_behind", Tier.REVIEW)
+
+
+STRANGER = "0x" + "77" * 20
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+@pytest.mark.parametrize("sender", [None, "0x" + "99" * 20])
+def test_money_that_went_by_the_reference_to_somebody_the_row_does_not_name_may_have_gone_back(
+    sender: str | None, engine: str
+) -> None:
+    gone = {"transfers": [{**reference_back(UNITS, 40, block=HEAD - 900), "recipient": STRANGER}]}
+    for rows in (one_payment(sender=sender), open_deal(sender=sender), one_payment(**{**REFUNDED, "sender": sender})):
+        finding, row = described(judgement_of(together(rows, gone), engine=engine))
+        assert (finding.verdict, finding.tier) == ("refund_drift", Tier.REVIEW)
+        assert f"12.5 USDC went by its reference to {STRANGER} in {tx_hash(40)}" in finding.reason
+        assert row["refund_tx"] is None
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_what_the_payer_sent_elsewhere_by_the_reference_did_not_go_back(engine: str) -> None:
+    gone = {**reference_back(UNITS, 40, block=HEAD - 900), "recipient": STRANGER}
+    paid = plain_transfer_row(1, recipient=RECIPIENT, sender=PAYER, amount_units=UNITS, log_index=1)
+    for sender, expected in ((PAYER, "in_sync"), (RECIPIENT, "refund_drift")):
+        moved = plain_transfer_row(40, recipient=STRANGER, sender=sender, amount_units=UNITS, log_index=39)
+        rows = together(one_payment(sender=None), {"transfers": [gone, paid, {**moved, "tx_hash": tx_hash(40)}]})
+        assert counts(rows, engine=engine) == {expected: 1}
+
+
+def test_a_log_of_the_same_transaction_or_from_before_the_money_is_no_return() -> None:
+    own = transfer_row(1)
+    beside = {"transfers": [{**own, "log_index": own["log_index"] + 5, "recipient": STRANGER}]}
+    before = {"transfers": [{**reference_back(UNITS, 40, block=HEAD - 90_000), "recipient": STRANGER}]}
+    for gone in (beside, before):
+        assert counts(together(one_payment(sender=PAYER), gone), engine="polars") == {"in_sync": 1}
+
+
 # Competing
 
 
@@ -188,6 +249,47 @@ def test_a_payout_that_only_may_have_gone_out_is_no_reason_to_act() -> None:
     assert verdicts(together(open_deal(), {"payments": given_up["payments"]}))[ME] == "local_behind"
 
 
+@pytest.mark.parametrize(
+    ("named", "engine"),
+    [
+        ({"offer_id": None}, "duckdb"),
+        ({"buyer_id": None}, "pandas"),
+        ({"buyer_id": "somebody-else"}, "polars"),
+        ({"order_id": None}, "polars"),
+        ({"buyer_id": None, "offer_id": None}, "polars"),
+        ({"direction": "payout", "problem": "direction_unknown"}, "polars"),
+    ],
+)
+def test_a_payout_that_names_the_deal_loosely_keeps_a_pay_in_from_being_corrected(
+    named: dict[str, Any], engine: str
+) -> None:
+    finding, row = described(judgement_of(together(open_deal(), out_row(2, **named)), engine=engine))
+    assert (finding.verdict, finding.tier) == ("coordinator_blocked", Tier.REVIEW)
+    said = f"may have gone out, or be going out, by payment {payment_id(2)} ({tx_hash(2)})."
+    assert said in finding.reason
+    assert change_for(finding, row, document=payment_document(1), policy=Policy()) is None
+
+
+def test_another_offer_of_the_same_order_is_another_deal() -> None:
+    assert verdicts(together(open_deal(), out_row(2, offer_id="another")))[ME] == "local_behind"
+    assert verdicts(together(open_deal(), out_row(2, order_id="another")))[ME] == "local_behind"
+    given_up = out_row(2, buyer_id=None, status="failed", status_raw="failed", escrow_state="failed", tx_hash=None)
+    assert verdicts(together(open_deal(), {"payments": given_up["payments"]}))[ME] == "local_behind"
+
+
+@pytest.mark.parametrize("named", [{}, {"offer_id": None}])
+def test_a_pay_in_of_which_a_refund_is_under_way_is_not_corrected(named: dict[str, Any]) -> None:
+    under_way = {"status": "processing", "status_raw": "processing", "escrow_state": "releasing", "tx_hash": None}
+    rows = [{**row, **under_way, **named} for row in back_row(2, UNITS)["payments"]]
+    finding, _ = described(judgement_of(together(open_deal(), {"payments": rows}), engine="polars"))
+    assert (finding.verdict, finding.tier) == ("coordinator_blocked", Tier.REVIEW)
+    assert f"by payment {payment_id(2)}." in finding.reason
+
+
+def test_a_whole_refund_that_names_the_deal_loosely_keeps_its_pay_in_from_being_corrected() -> None:
+    assert verdicts(together(open_deal(), back_row(2, UNITS, offer_id=None)))[ME] == "coordinator_blocked"
+
+
 def test_an_unset_escrow_is_not_funded_once_the_seller_was_paid() -> None:
     found = verdicts(together(one_payment(escrow_state=None), out_row(2)))
     assert found == {ME: "coordinator_blocked"}
@@ -198,3 +300,13 @@ def test_a_released_pay_in_is_corrected_only_when_it_is_picked() -> None:
     assert (finding.verdict, finding.tier) == ("confirmations_stale", Tier.REVIEW)
     finding, _ = described(judgement_of(dict(one_payment(confirmations=3))))
     assert finding.tier is Tier.AUTO
+
+
+def test_two_rows_may_be_of_one_deal_by_the_order_or_the_offer_and_never_against_either() -> None:
+    own = {"order_id": "o", "offer_id": "f"}
+    for other, expected in (
+        ({"order_id": "o", "offer_id": "f"}, True), ({"order_id": "o", "offer_id": None}, True),
+        ({"order_id": None, "offer_id": "f"}, True), ({"order_id": "o", "offer_id": "g"}, False),
+        ({"order_id": "p", "offer_id": "f"}, False), ({"order_id": None, "offer_id": None}, False),
+    ):  # fmt: skip
+        assert may_be_one_deal(own, other) is may_be_one_deal(other, own) is expected

@@ -93,6 +93,36 @@ def test_a_recorded_hash_whose_log_carries_another_reference_is_a_reference_mism
     assert verdicts(rows) == {ME: "reference_mismatch"}
 
 
+OTHER_CHAIN: dict[str, Any] = {"chain_id": 8453, "token": "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913"}
+
+
+def first_leg(**given: Any) -> dict[str, list[Any]]:
+    """A row that records a transaction of another chain, which moved money to a bridge there."""
+    moved = plain_transfer_row(1, recipient="0x" + "bb" * 20, amount_units=UNITS, **OTHER_CHAIN)
+    said = [transaction_row(chain_id=8453), transaction_row(outcome="not_found")]
+    row = open_row(tx_hash=tx_hash(1), confirmations=12, **given)
+    unpaid = claim_row(state="processing", state_raw="processing", tx_hashes=None)
+    return {"payments": [row], "transfers": [moved], "transactions": said, "claims": [unpaid]}
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_the_first_leg_of_a_bridge_is_no_money_on_the_wrong_network(engine: str) -> None:
+    found = judgement_of(first_leg(), engine=engine).breaks.to_pylist()
+    assert [(row["verdict"], row["x_elsewhere"]) for row in found] == [("tx_not_found", 1)]
+
+
+def test_money_at_the_payments_own_address_on_another_chain_is_on_the_wrong_network() -> None:
+    rows = first_leg()
+    rows["transfers"] = [{**rows["transfers"][0], "recipient": RECIPIENT}]
+    assert verdicts(rows) == {ME: "network_mismatch"}
+
+
+def test_what_a_bridge_delivered_is_not_held_against_a_row_that_records_its_first_leg() -> None:
+    rows = first_leg(status="completed", status_raw="completed", escrow_state="funded")
+    rows["claims"] = [claim_row(detection_source="lifi")]
+    assert verdicts(rows) == {ME: "provider_ahead"}
+
+
 def test_an_unknown_token_with_our_reference_is_told_and_never_credited() -> None:
     fake = transfer_row(token="0x" + "99" * 20, token_known=False, amount_units=None, amount_text=str(2**256 - 1))
     claims = [claim_row(state="unpaid", state_raw="unpaid", tx_hashes=None)]

@@ -44,7 +44,7 @@ def test_findings_are_read_back_from_their_mask_in_order() -> None:
 def test_the_verdict_is_the_first_finding() -> None:
     rows = {"payments": [open_row()], "transfers": [transfer_row(), transfer_row(tx_hash=tx_hash(4), block=9**8)]}
     assert verdicts(rows) == {ME: "local_behind"}
-    assert findings(rows, ME) == (Verdict.LOCAL_BEHIND, Verdict.MULTIPLE_TRANSFERS)
+    assert findings(rows, ME) == (Verdict.LOCAL_BEHIND, Verdict.MULTIPLE_TRANSFERS, Verdict.PROVIDER_BEHIND)
 
 
 def test_outgoing_corrections_wait_to_be_picked_and_an_underpaid_row_to_be_due() -> None:

@@ -156,3 +156,24 @@ def test_an_amount_that_the_provider_does_not_confirm_cannot_be_read(tmp_path: P
     said.write_text(said.read_text().replace('"requestAmount":"33.333333"', '"requestAmount":"33.34"'))
     plan = plan_of_directory(tmp_path / "other", tmp_path)
     assert sorted(row.verdict for row in plan.findings).count(Verdict.MALFORMED_RECORD) == 1
+
+
+def paid_by_the_providers_reference(**given: Any) -> Rows:
+    """A row whose stored reference is not the one that its request has at the provider, which was paid."""
+    made_anew = {"reference": reference(7), "reference_topic": reference_topic(reference(7))}
+    moved = transfer_row(1, reference_topic=reference_topic(reference(7)))
+    return {**one_payment(**given), "claims": [claim_row(1, **made_anew)], "transfers": [moved]}
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_what_came_by_the_reference_that_the_request_has_at_the_provider_is_the_rows(engine: str) -> None:
+    assert verdicts(paid_by_the_providers_reference(), engine=engine) == {}
+    waiting = {"status": "pending", "status_raw": "pending", "escrow_state": None, "tx_hash": None}
+    assert verdicts(paid_by_the_providers_reference(**waiting), engine=engine) == {ME: "local_behind"}
+
+
+def test_the_references_of_two_rows_that_hold_one_request_prove_neither() -> None:
+    rows = paid_by_the_providers_reference()
+    other = payment_row(7, request_id=request_id(1))
+    found = verdicts({**rows, "payments": [*rows["payments"], other]})
+    assert found == {ME: "duplicate_provider_key", payment_id(7): "duplicate_provider_key"}

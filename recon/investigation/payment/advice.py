@@ -173,6 +173,11 @@ def recorded_hash(f: Facts) -> str:
             "Do not send it again before the payout task at the provider says that it failed; ask there for the "
             "transaction that replaced it."
         )
+    if f.row["x_elsewhere"]:
+        return (
+            "It is a transaction of another chain: ask the buyer or the bridge for the one that delivers on the "
+            "payment's own chain. Give nothing back meanwhile, or the money may be paid twice."
+        )
     return "Ask the buyer for the transaction that replaced it, and run recon inspect --verify-proof on it."
 
 
@@ -187,6 +192,10 @@ SHARED: Final = if_incoming(
 PAID_OUT: Final = (
     "Release nothing and replay nothing: either could pay the seller twice. Have the owner of the row bring it to "
     "where the deal stands."
+)
+GOING_OUT: Final = (
+    "Release nothing and replay nothing before it is known what the named row did: its money may be this payment's. "
+    "Have its owner settle that row first."
 )
 SENT_OTHERWISE: Final = (
     "Do not send the payout again: this transfer may be it. Compare it with the payout task at the provider and with "

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Wanted = tuple[str, set[Any]]
 """A column and the values of it that are looked for."""
 
-_DEAL: Final = ("buyer_id", "order_id", "offer_id")
 _BEFORE_CREATION_MS: Final = 300_000
 """How long before a payment was made its money may move; clocks differ."""
 
@@ -170,15 +169,17 @@ class _Cut:
         return self._taken("transactions", [("tx_hash", self._hashes)])
 
     def _same_purchase(self, row: Row) -> list[Row]:
-        """The payments of the same buyer, order and offer; none where one of the three is not stored."""
+        """The payments that may be of the same deal, by their order or their offer."""
         import narwhals as nw
 
-        if not all(row[name] for name in _DEAL):
-            return []
-        is_same = nw.lit(value=True)
-        for name in _DEAL:
-            is_same = is_same & (nw.col(name) == row[name]).fill_null(value=False)
-        return self._chosen("payments", is_same)
+        from recon.verdicts.deals import OF_ORDER
+
+        shared, agrees = nw.lit(value=False), nw.lit(value=True)
+        for name in OF_ORDER:
+            if row[name]:
+                is_same = nw.col(name) == row[name]
+                shared, agrees = shared | is_same.fill_null(value=False), agrees & is_same.fill_null(value=True)
+        return self._chosen("payments", shared & agrees)
 
     def _of_about_the_amount(self, row: Row) -> list[Row]:
         """Transfers to a payment's shared address that may be its money, by amount and time."""

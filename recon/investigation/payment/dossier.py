@@ -42,7 +42,8 @@ _DETAILS: Final = (
     "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths", "further_keys",
 )  # fmt: skip
 _CLAIMED: Final = (
-    "claim_state", "claim_state_raw", "claim_hashes", "claim_id", "claim_paid", "claim_balance", "claim_error",
+    "claim_state", "claim_state_raw", "claim_hashes", "claim_id", "claim_paid", "claim_balance", "claim_asked",
+    "claim_error",
     "claims", "claims_paid",
 )  # fmt: skip
 
@@ -170,6 +171,7 @@ def _claimed(row: Row, claims: Iterable[Row]) -> dict[str, Any]:
         "claim_hashes": shown.get("tx_hashes"),
         "claim_id": shown.get("claim_id"),
         "claim_paid": shown.get("paid_units"),
+        "claim_asked": shown.get("asked_amount") or (shown.get("amount_fiat") if shown.get("fiat") == "USD" else None),
         "claim_balance": shown.get("balance_fiat"),
         "claim_error": max((claim["error"] for claim in own if claim["error"] is not None), default=None),
         "claims": len(own) or None,

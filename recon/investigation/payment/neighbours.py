@@ -28,8 +28,6 @@ RELATED_DAYS: Final = 7
 FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
 """Keys under which a payment is looked up in the whole collection."""
 
-_DEAL: Final = ("buyer_id", "order_id", "offer_id")
-
 
 @dataclass(slots=True)
 class Neighbours:
@@ -50,17 +48,19 @@ def find_neighbours(
     document: Mapping[str, Any], sources: SourceSet, *, policy: Policy, registry: Registry
 ) -> Neighbours:
     """Look around a payment: by its keys in the whole collection, by purchase and address around its time."""
+    from recon.verdicts.deals import may_be_one_deal
+
     found = Neighbours()
     around = _Around(sources, policy=policy, registry=registry)
     own = around.rows([document])[0]
     near: list[str] = []
     try:
         near += _with_same_key(own, sources)
-        near += [row["payment_id"] for row in around.order(own) if _is_same_purchase(row, own)]
+        near += [row["payment_id"] for row in around.order(own) if may_be_one_deal(row, own)]
         for row in around.time(own["created_at"]):
             if row["reference_topic"]:
                 found.by_topic.setdefault(row["reference_topic"], row["payment_id"])
-            if _is_same_purchase(row, own) or _is_same_deposit(row, own):
+            if may_be_one_deal(row, own) or _is_same_deposit(row, own):
                 near.append(row["payment_id"])
     except (SourceError, OverflowError, ValueError) as error:
         found.failed.append(f"other payments of this purchase were not looked for: {error}")
@@ -100,10 +100,6 @@ def _with_same_key(own: Row, sources: SourceSet) -> Iterator[str]:
         if own[name]:
             for _, other in sources.store.find_claimants(name, [own[name]]):
                 yield payment_id_text(other["_id"])
-
-
-def _is_same_purchase(row: Row, own: Row) -> bool:
-    return all(own[name] and row[name] == own[name] for name in _DEAL)
 
 
 def _is_same_deposit(row: Row, own: Row) -> bool:

@@ -137,6 +137,15 @@ def paid_out_elsewhere() -> Scene:
     return next(each for each in made if each.document.get("direction", "in") == "in")
 
 
+def paid_out_under_another_name() -> Scene:
+    """The same, but the payout's row does not say of which offer it is."""
+    made = paid_out_elsewhere()
+    for document in made.documents:
+        if document.get("direction") == "out":
+            document.pop("sellerOfferId")
+    return made
+
+
 SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "never paid": ("never_paid", untouched("abandoned")),
     "not paid yet": ("never_paid", untouched("in_transit")),
@@ -201,6 +210,7 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "another transfer may be the payout": ("payout_sent_otherwise", lambda: with_unknown_hash("released_on_chain")),
     "a payout's hash is gone": ("payout_hash_gone", lambda: with_unknown_hash("release_stuck")),
     "the seller was paid by another row": ("seller_already_paid", paid_out_elsewhere),
+    "a payout may be this deal's": ("money_going_out", paid_out_under_another_name),
     "refunded in part": ("partly_refunded", untouched("refunded_in_part")),
     "release just started": ("not_due_yet", untouched("release_just_started")),
     "all well": ("nothing_wrong", untouched("completed")),

@@ -1,0 +1,53 @@
+"""Why a correction that the evidence supports waits for a person all the same. Pure.
+
+A correction of the tier ``auto`` is applied with the whole plan. Where one of these is so the money came as the verdict
+says and yet may not be what it seems, so the correction has to be picked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from recon.core.errors import MoneyError
+from recon.core.model import Policy, Verdict
+from recon.core.money import parse_units
+
+Row = Mapping[str, Any]
+
+
+def doubts(row: Row, links: Sequence[Row], *, policy: Policy) -> tuple[str, ...]:
+    """Sentences on what is doubtful about a break of the tier ``auto``; each tells one doubt.
+
+    Args:
+        row: One of :data:`recon.verdicts.judge.BREAKS`.
+        links: Its rows of :data:`recon.verdicts.judge.LINKS`.
+        policy: Which wallets are ours.
+    """
+    return tuple(_found(row, links, policy)) if row["direction"] == "in" else ()
+
+
+def _found(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:
+    ours = {*policy.merchant_recipients, *policy.payout_wallets}
+    own = next((link["t_sender"] for link in links if link["is_valid"] and link["t_sender"] in ours), None)
+    if own is not None:
+        yield f"The money came from {own}, a wallet of ours: nobody else may have paid."
+    if row["mode"] == "deposit" and row["recipient"] in ours:
+        yield f"Its deposit address {row['recipient']} is a wallet of ours: not all that comes is this payment's."
+    if _asks_for_more(row):
+        yield f"The provider asks for {row['claim_asked']}, more than came, and does not say that it is paid."
+    if row["verdict"] == Verdict.TX_HASH_MISMATCH and row["escrow_state"] == "releasing":
+        yield "A release is under way, and the recorded transaction may be the release's own."
+
+
+def _asks_for_more(row: Row) -> bool:
+    """Whether the provider object, which is not paid, asks for more than came, by the tolerance that the row has."""
+    known = (row["claim_asked"], row["decimals"], row["expected_units"], row["covered_from_units"])
+    if row["claim_state"] not in ("unpaid", "partial") or None in known:
+        return False
+    try:
+        asked = parse_units(row["claim_asked"], decimals=row["decimals"])
+    except MoneyError:
+        return False
+    least, due, came = int(row["covered_from_units"]), int(row["expected_units"]), int(row["received_final"] or 0)
+    return asked * least > came * due

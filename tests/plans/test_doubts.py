@@ -1,0 +1,82 @@
+"""Corrections that the evidence supports and that wait for a person all the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recon.core.model import Policy, Tier
+from recon.core.registry import load_registry
+from recon.plans.findings import Describer, links_by_payment
+from tests.support.builders import (
+    NOW_MS,
+    PAYER,
+    Row,
+    claim_row,
+    deposit_address,
+    one_payment,
+    payment_id,
+    plain_transfer_row,
+    transfer_row,
+    tx_hash,
+)
+from tests.support.judging import counts, judgement_of
+from tests.verdicts.test_match import open_row
+
+ME = payment_id(1)
+OURS = "0x" + "0e" * 20
+AT_GATEWAY: dict[str, Any] = {"provider": "shkeeper", "external_id": "ord-1", "request_id": None, "reference": None}
+
+
+def told(rows: dict[str, list[Row]], policy: Policy) -> tuple[str, Tier, str]:
+    judgement = judgement_of(rows, engine="polars", policy=policy)
+    links = links_by_payment(judgement.links.to_pylist())
+    describer = Describer(registry=load_registry(), policy=policy, links=links, now_ms=NOW_MS)
+    found = next(row for row in judgement.breaks.to_pylist() if row["payment_id"] == ME)
+    finding = describer.finding(found)
+    return finding.verdict, finding.tier, finding.reason
+
+
+def at_deposit(**moved: Any) -> dict[str, list[Row]]:
+    row = open_row(1, **AT_GATEWAY, is_deposit=True, recipient=deposit_address(1), reference_topic=None)
+    return {"payments": [row], "transfers": [plain_transfer_row(1, **moved)]}
+
+
+def test_money_from_a_wallet_of_ours_is_credited_only_when_picked() -> None:
+    for policy in (Policy(payout_wallets=(OURS,)), Policy(merchant_recipients=(OURS,))):
+        verdict, tier, reason = told(at_deposit(sender=OURS), policy)
+        assert (verdict, tier) == ("local_behind", Tier.REVIEW)
+        assert f"The money came from {OURS}, a wallet of ours" in reason
+        assert told(at_deposit(sender=PAYER), policy)[1] is Tier.AUTO
+
+
+def test_money_to_the_shops_own_wallet_is_credited_only_when_picked() -> None:
+    verdict, tier, reason = told(at_deposit(), Policy(merchant_recipients=(deposit_address(1),)))
+    assert (verdict, tier) == ("local_behind", Tier.REVIEW)
+    assert f"Its deposit address {deposit_address(1)} is a wallet of ours" in reason
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_what_an_address_sends_to_itself_is_no_payment(engine: str) -> None:
+    assert "local_behind" not in counts(at_deposit(sender=deposit_address(1)), engine=engine)
+
+
+@pytest.mark.parametrize(("state", "asked", "tier"), [
+    ("partial", "125", Tier.REVIEW), ("unpaid", "12.500001", Tier.REVIEW), ("unpaid", "12.5", Tier.AUTO),
+    ("paid", "125", Tier.AUTO), ("partial", "many", Tier.AUTO), ("partial", None, Tier.AUTO),
+])  # fmt: skip
+def test_a_provider_that_asks_for_more_than_came_is_heard(state: str, asked: str | None, tier: Tier) -> None:
+    claim = claim_row(1, state=state, state_raw=state, asked_amount=asked, tx_hashes=None)
+    rows = {"payments": [open_row(1)], "transfers": [transfer_row(1)], "claims": [claim]}
+    verdict, found, reason = told(rows, Policy())
+    assert (verdict, found) == ("local_behind", tier)
+    assert (f"The provider asks for {asked}, more than came" in reason) == (tier is Tier.REVIEW)
+
+
+def test_a_hash_that_may_be_a_releases_is_replaced_only_when_picked() -> None:
+    for escrow, tier in (("releasing", Tier.REVIEW), ("funded", Tier.AUTO)):
+        rows = one_payment(escrow_state=escrow, tx_hash=tx_hash(9))
+        verdict, found, reason = told(dict(rows), Policy())
+        assert (verdict, found) == ("tx_hash_mismatch", tier)
+        assert ("may be the release's own" in reason) == (tier is Tier.REVIEW)

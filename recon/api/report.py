@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING
 
-from recon.api.choosing import Moment, resolve_moment
 from recon.api.common import Config, Place, Say, path_of, settings_if_sound, settings_of, tell
-from recon.api.triage import incident_page, plan_to_count_by
+from recon.api.incident import incident
 from recon.core.errors import UsageError
-from recon.core.times import second_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-    from typing import Unpack
-
     from recon.core.model import Plan
-    from recon.investigation.incident.write_up import IncidentText
     from recon.reports.pages.page import Page
     from recon.setup.settings import Settings
     from recon.snapshots.sealed import Snapshot
 
-PLANS_MAX: Final = 50
-"""Most plans of the history in one timeline."""
+__all__ = ["artefact_page", "incident", "page", "save_page"]
 
 
 class UnwritableReportError(UsageError):
@@ -194,93 +185,3 @@ def _run_page(run: str, config: Config) -> Page:
         summary = next((each for each in list_runs(ledger.journal) if each.run == run), None)
         entries = list(ledger.journal.entries(run=run, kinds=("intent", "outcome", "settle", "end")))
     return run_page(state, summary=summary, entries=entries, registry=settings.registry())
-
-
-class IncidentOptions(TypedDict, total=False):
-    """The options of an incident's text, named as those of the command.
-
-    ``severity`` 1 is the worst. Times are aware UTC or ages: ``began``, ``noticed``, ``resolved``. ``actions`` were
-    done, ``open_items`` are left. ``plan`` is counted by (the latest of the history unless named), ``before`` is from
-    before the repair, ``snapshot`` counts users. ``access_log`` (with ``log_format``) and ``deliveries`` are
-    files; ``ask`` asks every source and the backend.
-    """
-
-    severity: int
-    began: Moment | None
-    noticed: Moment | None
-    resolved: Moment | None
-    actions: Iterable[str]
-    open_items: Iterable[str]
-    plan: Place | None
-    before: Place | None
-    snapshot: Place | None
-    access_log: Iterable[Place]
-    log_format: str | None
-    deliveries: Iterable[Place]
-    ask: bool
-
-
-def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[IncidentOptions]) -> IncidentText:
-    """Fill an incident text with counts, money and timeline, as Markdown; see ``recon report incident``.
-
-    Args:
-        kind: ``notification``, ``update``, ``resolution`` or ``post-mortem``.
-        title: A few words for the headline.
-
-    Raises:
-        IncidentKindError: There is no such text.
-    """
-    from recon.investigation.incident.access_log import triage_access_log
-    from recon.investigation.incident.write_up import incident_of, render_incident, with_plans
-    from recon.plans.file import load_plan
-    from recon.snapshots.sealed import open_snapshot
-
-    settings = settings_of(config)
-    now, path, before = settings.now(), path_of(options.get("snapshot")), path_of(options.get("before"))
-    plan = plan_to_count_by(settings, path_of(options.get("plan")))
-    own = None if plan is None or path is not None else _own_snapshot(settings, plan)
-    began = resolve_moment(options.get("began"), now=now)
-    files = [Path(file) for file in options.get("access_log", ())]
-    logs = triage_access_log(files, log_format=options.get("log_format")) if files else None
-    places = tuple(Path(place) for place in options.get("deliveries", ()))
-    made = incident_of(
-        title,
-        page=incident_page(settings, plan=plan, logs=logs, places=places, ask=options.get("ask", False)),
-        plan=plan,
-        before=load_plan(before) if before is not None else None,
-        logs=logs,
-        snapshot=open_snapshot(path) if path is not None else own,
-    )
-    filled = replace(
-        with_plans(made, _plans_since(settings, began)),
-        severity=options.get("severity", 2),
-        started_at=began or made.started_at,
-        detected_at=resolve_moment(options.get("noticed"), now=now),
-        resolved_at=resolve_moment(options.get("resolved"), now=now),
-        actions=tuple(options.get("actions", ())),
-        open_items=tuple(options.get("open_items", ())),
-    )
-    return render_incident(kind, filled)
-
-
-def _own_snapshot(settings: Settings, plan: Plan) -> Snapshot | None:
-    """The plan's snapshot; one that was changed since counts nobody, and the text says "not measured"."""
-    from recon.core.errors import ReconError
-    from recon.snapshots.sealed import find_snapshot
-
-    try:
-        return find_snapshot(settings.output_dir, plan.snapshot)
-    except ReconError:
-        return None
-
-
-def _plans_since(settings: Settings, began: datetime | None) -> list[Mapping[str, Any]]:
-    """The plans of this target since an incident began; none where nobody says when that was."""
-    from recon.plans.history import load_history
-
-    if began is None:
-        return []
-    since = second_text(began)
-    entries = load_history(settings.output_dir).entries
-    mine = [each for each in entries if each.get("target") in (None, settings.target_name) and str(each["at"]) >= since]
-    return mine[-PLANS_MAX:]

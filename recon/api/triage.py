@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from recon.core.model import Plan
     from recon.investigation.incident.access_log import LogTriage
-    from recon.investigation.incident.first_page import FirstPage, Health
+    from recon.investigation.incident.first_page import FirstPage, Health, IncidentEvidence
     from recon.investigation.incident.replay import DeliveryTriage
     from recon.setup.settings import Settings
     from recon.sources.deliveries.delivery import DeliveryFile
@@ -157,49 +157,73 @@ def incident_page(
     settings: Settings, *, plan: Plan | None, logs: LogTriage | None, places: Sequence[Path], ask: bool = False
 ) -> FirstPage:
     """The first page from a plan, triaged logs and delivery records; with ``ask`` also from what answers now."""
-    from recon.investigation.incident.first_page import IncidentEvidence, first_page
-    from recon.setup.open_sources import kept_deliveries
+    from recon.investigation.incident.first_page import first_page
+
+    found = triage_kept(settings, RecordsAsked(tuple(places)))
+    return first_page(page_evidence(settings, plan=plan, logs=logs, deliveries=found, ask=ask))
+
+
+def page_evidence(
+    settings: Settings,
+    *,
+    plan: Plan | None,
+    logs: LogTriage | None,
+    deliveries: DeliveryTriage | None,
+    ask: bool = False,
+) -> IncidentEvidence:
+    """What the first page is made from: all that the plan, the logs and the records hold, and the flags."""
+    from recon.investigation.incident.first_page import IncidentEvidence
 
     problems = (
         [f"{row['source']}: {row['problem']}" for row in plan.coverage if not row.get("complete")] if plan else []
     )
-    asked, unread = RecordsAsked(tuple(places)), list[str]()
+    unread = list[str]()
     if plan is None and (gone := _missing_plan(settings)) is not None:
         unread.append(gone)
     flags = _flags(settings, unread)
     health = _health(settings, unread) if ask else None
-    return first_page(
-        IncidentEvidence(
-            now=settings.now(),
-            summary=None if plan is None else plan.summary,
-            plan_at=None if plan is None else plan.created_at,
-            logs=logs,
-            deliveries=_triaged(asked, settings) if places or kept_deliveries(settings) else None,
-            flags=flags,
-            health=health,
-            readings=None if plan is None else _readings(plan),
-            coverage_problems=tuple(problems),
-            unread=tuple(unread),
-        )
+    return IncidentEvidence(
+        now=settings.now(),
+        summary=None if plan is None else plan.summary,
+        plan_at=None if plan is None else plan.created_at,
+        logs=logs,
+        deliveries=deliveries,
+        flags=flags,
+        health=health,
+        readings=None if plan is None else _readings(plan),
+        coverage_problems=tuple(problems),
+        unread=tuple(unread),
     )
+
+
+def triage_kept(settings: Settings, asked: RecordsAsked) -> DeliveryTriage | None:
+    """The delivery records that are named, else those of the configuration; None where there are none."""
+    from recon.setup.open_sources import kept_deliveries
+
+    return _triaged(asked, settings) if asked.places or kept_deliveries(settings) else None
+
+
+def _latest_correction(settings: Settings) -> Mapping[str, Any] | None:
+    """The newest plan of corrections in this target's history; a plan that undoes or fills in counts nothing."""
+    from recon.plans.history import load_history
+
+    mine = [each for each in load_history(settings.output_dir).entries if each.get("target") == settings.target_name]
+    return next((each for each in reversed(mine) if each.get("kind", "correction") == "correction"), None)
 
 
 def _missing_plan(settings: Settings) -> str | None:
     """That the latest plan of the history is not where it was written; None where there is no history of plans."""
-    from recon.plans.history import latest_entry, load_history
-
-    entry = latest_entry(load_history(settings.output_dir), target=settings.target_name)
+    entry = _latest_correction(settings)
     return None if entry is None else f"the latest plan of the history, {str(entry.get('plan'))[:200]}, is not there"
 
 
 def plan_to_count_by(settings: Settings, path: Path | None) -> Plan | None:
     """The plan that is named, else the latest of the history for this target; None when there is none."""
     from recon.plans.file import load_plan
-    from recon.plans.history import latest_entry, load_history
 
     if path is not None:
         return load_plan(path)
-    entry = latest_entry(load_history(settings.output_dir), target=settings.target_name)
+    entry = _latest_correction(settings)
     known = Path(str(entry["plan"])) if entry is not None and entry.get("plan") else None
     return load_plan(known) if known is not None and known.exists() else None
 

@@ -120,7 +120,7 @@ def load_history(folder: Path) -> History:
             entries.append(line.body)
         else:
             unreadable += 1
-    entries.sort(key=lambda item: (str(item["at"]), str(item.get("digest"))))
+    entries.sort(key=lambda item: str(item["at"]))  # of one moment, the order in which they were written
     return History(tuple(entries), unreadable, changed)
 
 

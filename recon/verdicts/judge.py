@@ -73,6 +73,7 @@ LINKS: Final[Schema] = {
 
 COUNTS: Final[Schema] = {"verdict": "text", "provider": "text", "chain_id": "int", "rows": "int"}
 CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units", "rows": "int"}
+OWED: Final[Schema] = {"payment_id": "text", "chain_id": "int", "token": "text", "units": "units"}
 OUTFLOW_SCOPE: Final = "outflow"
 """The scope of the coverage rows that say within which outgoing money was looked for on a chain."""
 OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
@@ -248,6 +249,12 @@ def find_leads(
     )
 
 
+def find_owed(tables: Mapping[str, Frame], engine: Engine, *, horizon: Horizon, policy: Policy) -> pa.Table:
+    """Money that is proven on chain and not credited, by payment: the rows of :data:`OWED` behind ``captured``."""
+    found = _Found.of(tables, engine, horizon=horizon, policy=policy, rules=RULE_BOOK)
+    return engine.collect(_owed(found.judged), OWED, order=["payment_id"])
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     """The verdict of every payment, and which of them are breaks.
@@ -360,6 +367,12 @@ def _counts(judged: Frame) -> Frame:
         judged.select("verdict", "provider", "chain_id", rows=ONE)
         .group_by("verdict", "provider", "chain_id")
         .agg(nw.col("rows").sum())
+    )
+
+
+def _owed(judged: Frame) -> Frame:
+    return judged.filter(nw.col("is_owed")).select(
+        "payment_id", "chain_id", token=nw.col("owed_token"), units=nw.col("owed_units")
     )
 
 

@@ -98,6 +98,7 @@ class LogTriage:
             from their silence.
         from_at, to_at: From when to when the logs reach, by any of their requests; None where none could be read.
         zoneless: Requests to a route whose time has no zone; it was taken as UTC.
+        since, until: The time that was asked about; None where it is open.
     """
 
     files: tuple[str, ...]
@@ -108,6 +109,15 @@ class LogTriage:
     from_at: datetime | None = None
     to_at: datetime | None = None
     zoneless: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def time_text(self) -> str:
+        """The time that was asked about: ``in these logs``, or since and until when in them."""
+        since = f" since {second_text(self.since)}" if self.since else ""
+        until = f" until {second_text(self.until)}" if self.until else ""
+        return f"in these logs{since}{until}"
 
     @property
     def is_complete(self) -> bool:
@@ -169,6 +179,8 @@ def triage_access_log(
         from_at=_at_or_none(tally.from_second),
         to_at=_at_or_none(tally.to_second),
         zoneless=tally.zoneless,
+        since=since,
+        until=until,
     )
 
 

@@ -190,7 +190,7 @@ def _last_good(e: IncidentEvidence) -> Line:
         return Line(question, None, "recon triage access-log FILE")
     said = []
     for route in e.logs.routes:
-        last = second_text(route.last_good) if route.last_good else "never in these logs"
+        last = second_text(route.last_good) if route.last_good else f"never {e.logs.time_text}"
         burst = f", burst of {route.bursts[0].failures} from {route.bursts[0].from_at:%H:%MZ}" if route.bursts else ""
         said.append(f"{route.provider}: last good {last}{burst}")
     return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")

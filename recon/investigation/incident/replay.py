@@ -13,7 +13,7 @@ Three delivery ids, one payment identity: the list holds 01A, and the totals ris
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -152,6 +152,17 @@ def triage_deliveries(
     checked = sorted((_checked(each, secrets) for each in deliveries), key=_arrival)
     done = {each.identity for each in checked if each.identity and _is_credited(each)} | set(settled)
     acted = list(_with_actions(checked, chosen, done))
+    return _triaged(acted, problems=tuple(problems), unread=tuple(_untold(acted, chosen)))
+
+
+def part_of(found: DeliveryTriage, holds: Callable[[Delivery], bool]) -> DeliveryTriage:
+    """What was found of some of the deliveries alone; what the others say of them stays (one settled later is)."""
+    return _triaged(
+        [each for each in found.checked if holds(each.delivery)], problems=found.problems, unread=found.unread
+    )
+
+
+def _triaged(acted: list[CheckedDelivery], *, problems: tuple[str, ...], unread: tuple[str, ...]) -> DeliveryTriage:
     replayed = tuple(each for each in acted if each.action == "replay")
     before = [each for each in acted if _is_credited(each)]
     return DeliveryTriage(
@@ -164,8 +175,8 @@ def triage_deliveries(
         replay=replayed,
         before=_totals(before),
         after=_totals([*before, *replayed]),
-        problems=tuple(problems),
-        unread=tuple(_untold(acted, chosen)),
+        problems=problems,
+        unread=unread,
     )
 
 

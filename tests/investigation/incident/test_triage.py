@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import json
 import random
-import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +25,6 @@ from recon.investigation.incident.access_log import (
 from recon.investigation.incident.first_page import FirstPage, Health, IncidentEvidence, first_page, token_sums_text
 from recon.investigation.incident.logs.reader import LINE_MAX_BYTES, LogFileError
 from recon.investigation.incident.replay import Window, core_event, replay_lines, triage_deliveries
-from recon.investigation.incident.write_up import KINDS, Incident, IncidentKindError, Moment, render_incident
 from recon.sources.deliveries.delivery import Delivery
 from recon.sources.deliveries.records import DeliveriesReadError, deliveries_of, load_deliveries
 from recon.sources.http import Secret
@@ -487,114 +485,3 @@ def test_money_of_one_symbol_on_chains_with_other_decimals_adds_up() -> None:
     tokens = [registry.token(chain, "USDC") for chain in (56, 8453)]
     money = {f"{t.chain_id}:{t.address}": str(15 * 10**t.decimals // 10) for t in tokens if t}
     assert token_sums_text({**money, "56:0xdead": "7"}) == "3 USDC, 7 base units of 56:0xdead"
-
-
-# Incident texts
-
-
-def incident(**given: Any) -> Incident:
-    return Incident(title="Webhooks fail", now=T0, **given)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_text_holds_facts_or_says_that_nothing_was_measured(kind: str) -> None:
-    text = render_incident(kind, incident())
-    assert text.startswith("# ")
-    assert "Webhooks fail" in text
-    assert "not known" in text
-
-
-def test_counts_money_and_timeline_are_filled_in() -> None:
-    summary = {"verdicts": {"local_behind": 2}, "value_at_risk": {}, "captured_not_credited": {"56:0xdead": "12"}}
-    text = render_incident(
-        "post-mortem",
-        incident(
-            started_at=T0 - timedelta(hours=2), detected_at=T0 - timedelta(hours=1), resolved_at=T0,
-            payments_affected=1234, users_affected=7, summary=summary, before={"verdicts": {"local_behind": 40}},
-            timeline=(Moment(T0, "resolved"), Moment(T0 - timedelta(hours=2), "first 404")),
-            actions=("replayed 40 deliveries",), evidence={"plan": "sha256 ab12"},
-            page=page(summary=summary, plan_at="now"),
-        ),
-    )  # fmt: skip
-    for words in ("1,234", "Lasted: 2 h 0 min", "12 base units", "local\\_behind: 40 before, 2 now", "ab12",
-                  "Guesses (not confirmed)", "Facts (measured)"):  # fmt: skip
-        assert words in text, words
-    assert text.index("first 404") < text.index(" resolved")
-
-
-def test_what_nobody_measured_is_never_written_as_zero() -> None:
-    text = render_incident("notification", incident())
-    assert "Payments affected: not measured" in text
-    assert "Money at risk: not measured" in text
-
-
-def test_text_from_outside_draws_nothing_in_an_incident_channel() -> None:
-    text = render_incident("update", incident(actions=("![x](http://evil.example/a) <b>\x1b[2J\u202e*now*",)))
-    assert "![" not in text
-    assert "http://" not in text
-    assert "<b>" not in text
-    assert "\x1b" not in text
-    assert "\u202e" not in text
-
-
-def test_there_is_no_text_of_another_kind() -> None:
-    with pytest.raises(IncidentKindError, match="post-mortem"):
-        render_incident("poem", incident())
-
-
-def test_an_incident_is_filled_from_plan_snapshot_and_logs(tmp_path: Path) -> None:
-    from recon.core.model import Tier
-    from recon.investigation.incident.write_up import incident_of
-    from recon.simulation import plant_world
-    from recon.snapshots.take import open_snapshot
-    from tests.support.worlds import plan_of
-
-    plan = plan_of(plant_world("webhook_lost", "webhook_lost", "completed"), tmp_path)
-    path = logged(tmp_path, *(nginx(START + timedelta(seconds=n), HOOK, 404) for n in range(30)))
-    logs = triage_access_log([path])
-    made = incident_of(
-        "Webhooks fail", page=page(logs=logs, summary=plan.summary, plan_at="now"), plan=plan, logs=logs,
-        snapshot=open_snapshot(tmp_path / "snapshot"),
-    )  # fmt: skip
-    assert made.payments_affected == sum(f.tier in (Tier.AUTO, Tier.REVIEW, Tier.NEVER) for f in plan.findings) == 2
-    assert made.users_affected == 2
-    assert made.started_at == START
-    text = render_incident("post-mortem", made)
-    assert "webhooks begin to fail (30 x 404)" in text
-    assert plan.digest in text
-
-
-def test_the_incident_command_prints_markdown(tmp_path: Path) -> None:
-    from click.testing import CliRunner
-
-    from recon.cli.incident import incident as command
-    from recon.simulation import plant_world, write_world
-
-    write_world(plant_world("webhook_lost"), tmp_path / "world")
-    config = str(tmp_path / "world" / "recon.toml")
-    result = CliRunner().invoke(command, ["update", "--title", "x <b>", "--config", config, "--action", "isolated"])
-    assert result.exit_code == 0, result.output
-    assert result.output.startswith("# Update, SEV 2: x \\<b\\>")
-    assert "isolated" in result.output
-
-
-def test_an_incident_counts_buyers_and_shows_the_plans_since_it_began(tmp_path: Path) -> None:
-    from click.testing import CliRunner
-
-    from recon.cli import cli
-    from recon.simulation import generate_world, write_world
-
-    write_world(generate_world(payments=40, seed=3), tmp_path / "world")
-    config = ["--config", str(tmp_path / "world" / "recon.toml")]
-    for number, chosen in enumerate(([], ["--open-only"])):
-        made = CliRunner().invoke(cli, ["plan", *config, *chosen, "--out", str(tmp_path / f"plan-{number}.json")])
-        assert made.exit_code == 1, made.output
-    texts = {}
-    for began in ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"):
-        told = ["report", "incident", "post-mortem", "--title", "x", *config, "--began", began]
-        texts[began[:4]] = CliRunner().invoke(cli, told).stdout
-    assert re.search(r"Users affected: [1-9]", texts["2020"])
-    # Both plans are of one moment; which of them is the latest is decided by their digests.
-    assert len(re.findall(r"breaks among \d+ payments", texts["2020"])) == 1, "the latest plan stands there by itself"
-    assert "latest plan" in texts["2020"]
-    assert "breaks among" not in texts["2099"]

@@ -38,6 +38,7 @@ date = "created"                         # or "updated"
 enabled = true
 base_url = "https://api.request.network"
 calls_per_s = 5                          # your plan's limit; 5 is the usual one
+# retries_max = 4                        # how often a call that failed is tried again; of the gateway too
 # api_key_variable = "RECON_REQUEST_NETWORK_API_KEY"
 # account = "shop-1"                     # a name for the account, part of a plan's identity
 

@@ -232,11 +232,14 @@ class MongoJournal:
         retry: Retry | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        from pymongo import WriteConcern
+        from pymongo import ReadPreference, WriteConcern
         from pymongo.read_concern import ReadConcern
 
         self._collection = database.get_collection(
-            name, write_concern=WriteConcern(w="majority"), read_concern=ReadConcern("majority")
+            name,
+            write_concern=WriteConcern(w="majority"),
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
         )
         self._retry, self._sleep = retry or Retry(), sleep
         self._head: tuple[int, str] | None = None

@@ -104,11 +104,13 @@ class MongoLeases:
     """Leases in a collection, one document a target."""
 
     def __init__(self, collection: Collection[Any], *, retry: Retry | None = None) -> None:
-        from pymongo import WriteConcern
+        from pymongo import ReadPreference, WriteConcern
         from pymongo.read_concern import ReadConcern
 
         self._collection: Collection[Any] = collection.with_options(
-            write_concern=WriteConcern(w="majority"), read_concern=ReadConcern("majority")
+            write_concern=WriteConcern(w="majority"),
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
         )
         self._retry = retry or Retry()
 

@@ -40,6 +40,7 @@ from recon.runs.stopping import RunInterruptedError, RunStops
 from recon.runs.stores.journal import LEASE_NAME, Journal
 from recon.runs.stores.lease import held_lease
 from recon.runs.stores.payments import PaymentWriter
+from recon.runs.stores.retry import nothing_begun
 from recon.runs.writing import READ_ROWS, Writing, chunks, read_again, row_of
 
 KINDS: Final = ("correction", "undo", "backfill")
@@ -205,12 +206,14 @@ def apply_plan(
         RefusedError: Something is not as it must be; nothing was written.
         RunStoppedError: The run ended early; it can be resumed.
     """
-    warnings = _admit(plan, digest=digest, writer=writer, now=clock(), options=options)
-    seen = journal.refresh()
-    pending, rows = _to_write(plan, writer=writer, journal=journal, options=options)
+    with nothing_begun():
+        warnings = _admit(plan, digest=digest, writer=writer, now=clock(), options=options)
+        seen = journal.refresh()
+        pending, rows = _to_write(plan, writer=writer, journal=journal, options=options)
+        if pending:
+            writer.check_writable()
     if not pending:
         return RunReport(None, plan.digest, plan.kind, rows, warnings)
-    writer.check_writable()
     pace, hooks = options.pace, options.hooks
     watch = ProofWatch(plan, pace.prove, pace.judge)
     lost = _lost_proofs(watch, pending, limits=options.limits)

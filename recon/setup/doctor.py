@@ -19,6 +19,7 @@ from recon.setup.field_check import SAMPLE, fields_found
 from recon.setup.open_sources import Opening
 from recon.setup.plugins import installed_providers, installed_stores
 from recon.setup.settings import Settings
+from recon.setup.stores.installed import store_of
 
 Failure = Literal["", "usage", "refused", "unreachable"]
 
@@ -55,6 +56,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield database
     if database.state != "failed":
         yield from _fields(settings, opening)
+        yield from _privileges(settings)
     for name in settings.providers:
         yield _attempt(name, lambda name=name: _says(opening.claim(name)))  # type: ignore[misc]
     if not settings.providers:
@@ -70,6 +72,13 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield Check(
             "chains", "warning", "No chain is configured, so nothing can be proven. Add [[chains]] to the file."
         )
+
+
+def _privileges(settings: Settings) -> Iterator[Check]:
+    """What the logins of the store may do."""
+    audit = store_of(settings).audit
+    for state, says in () if audit is None else audit(settings):
+        yield Check("privileges", state, says, "refused" if state == "failed" else "")
 
 
 def _no_endpoint(settings: Settings, chain_id: int) -> str:

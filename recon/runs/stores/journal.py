@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from recon.core.errors import RefusedError, StoppedError
+from recon.core.errors import RefusedError, SourceError, StoppedError
 from recon.files import GENESIS, ChainedLog, LogEnd, LogLine
 from recon.runs.stores.lease import FileLeases, LeaseStore, MongoLeases
-from recon.runs.stores.retry import Retry, read_only_refused
+from recon.runs.stores.retry import Retry, asked, error_name, read_only_refused
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -232,11 +232,14 @@ class MongoJournal:
         retry: Retry | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        from pymongo import WriteConcern
+        from pymongo import ReadPreference, WriteConcern
         from pymongo.read_concern import ReadConcern
 
         self._collection = database.get_collection(
-            name, write_concern=WriteConcern(w="majority"), read_concern=ReadConcern("majority")
+            name,
+            write_concern=WriteConcern(w="majority"),
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
         )
         self._retry, self._sleep = retry or Retry(), sleep
         self._head: tuple[int, str] | None = None
@@ -245,7 +248,7 @@ class MongoJournal:
 
     def refresh(self) -> int:
         """See :meth:`Journal.refresh`."""
-        with read_only_refused(self._collection.full_name, what="read the journal"):
+        with asked(self._collection.full_name, what="read the journal"):
             last = self._retry.run(
                 lambda: list(self._collection.find({}, {"hash": 1}).sort("_id", -1).limit(1)), what="the journal's end"
             )
@@ -271,7 +274,10 @@ class MongoJournal:
 
         self._index()
         if self._head is None:
-            self.refresh()
+            try:
+                self.refresh()
+            except SourceError as error:
+                raise JournalFailedError(why=str(error)) from error
         assert self._head is not None
         made = _chain(notes, *self._head)
         rows = [
@@ -284,7 +290,7 @@ class MongoJournal:
                 self._retry.run(lambda: self._insert(rows), what="the journal")
         except PyMongoError as error:
             self._head = None
-            raise JournalFailedError(why=type(error).__name__) from error
+            raise JournalFailedError(why=error_name(error)) from error
         if made:
             self._head = (made[-1].seq, made[-1].hash)
         return made
@@ -317,7 +323,7 @@ class MongoJournal:
 
     def _index(self) -> None:
         if not self._is_indexed:
-            with read_only_refused(self._collection.full_name, what="write the journal"):
+            with asked(self._collection.full_name, what="write the journal"):
                 for keys in ([("run", 1), ("_id", 1)], [("kind", 1), ("_id", 1)]):
                     self._retry.run(lambda keys=keys: self._collection.create_index(keys), what="the journal")  # type: ignore[misc]
             self._is_indexed = True
@@ -340,7 +346,7 @@ class MongoJournal:
     def _pages(self, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         after = -1
         while True:
-            with read_only_refused(self._collection.full_name, what="read the journal"):
+            with asked(self._collection.full_name, what="read the journal"):
                 page = self._retry.run(
                     lambda after=after: list(  # type: ignore[misc]
                         self._collection.find({**query, "_id": {"$gt": after}}).sort("_id", 1).limit(_PAGE)

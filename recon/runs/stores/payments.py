@@ -21,7 +21,7 @@ from recon.core.ids import payment_id_text
 from recon.core.values import STAMP, json_options, same, type_name, value_at
 from recon.files import replace_file
 from recon.runs.guard import GuardedUpdate
-from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, read_only_refused
+from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, asked, error_name, read_only_refused
 from recon.sources.interface import StoreIdentity
 from recon.sources.payments.identity import identity_of
 
@@ -159,7 +159,8 @@ class MongoWriter:
             UnknownCollectionError: There is no such collection.
             StoreGoneError: The store does not answer.
         """
-        return self._retry.run(self._identity, what="the question who it is")
+        with asked(self._name, what="say who it is"):
+            return self._retry.run(self._identity, what="the question who it is")
 
     def _identity(self) -> StoreIdentity:
         database = self._collection.database
@@ -175,7 +176,8 @@ class MongoWriter:
         Raises:
             StoreGoneError: No primary says it.
         """
-        answer = self._retry.run(lambda: self._collection.database.client.admin.command("hello"), what="its time")
+        with asked(self._name, what="tell the time"):
+            answer = self._retry.run(lambda: self._collection.database.client.admin.command("hello"), what="its time")
         found = answer.get("localTime")
         if not isinstance(found, datetime):
             raise StoreGoneError(what="the question for its time", tried_s=0, cause="no time in its answer")
@@ -186,7 +188,7 @@ class MongoWriter:
         from bson import ObjectId
 
         impossible = {"_id": ObjectId(), "$nor": [{}]}
-        with read_only_refused(self._name, what="update records"):
+        with asked(self._name, what="update records"):
             self._retry.run(
                 lambda: self._collection.update_one(impossible, {"$set": {STAMP: "probe"}}),
                 what="a write that changes nothing",
@@ -202,7 +204,7 @@ class MongoWriter:
             try:
                 documents = self._retry.run(lambda query=query: list(self._collection.find(query)), what="a re-read")  # type: ignore[misc]
             except PyMongoError as error:
-                raise StoreGoneError(what="a re-read", tried_s=0, cause=type(error).__name__) from error
+                raise StoreGoneError(what="a re-read", tried_s=0, cause=error_name(error)) from error
             found.update((payment_id_text(document["_id"]), document) for document in documents)
         return found
 
@@ -212,16 +214,12 @@ class MongoWriter:
         Raises:
             StoreGoneError: The store does not answer.
         """
-        from pymongo.errors import PyMongoError
-
         wanted: dict[str, Any] = {"$type": "string"}
         if run is not None:
             wanted["$regex"] = f"^{re.escape(run)}/"
         query, only = {STAMP: wanted}, {STAMP: 1}
-        try:
+        with asked(self._name, what="look for stamps"):
             found = self._retry.run(lambda: list(self._collection.find(query, only)), what="a look for stamps")
-        except PyMongoError as error:
-            raise StoreGoneError(what="a look for stamps", tried_s=0, cause=type(error).__name__) from error
         for document in found:
             yield payment_id_text(document["_id"]), str(value_at(document, STAMP))
 
@@ -235,7 +233,7 @@ class MongoWriter:
                 return WriteResult(matched)
         except WriteConcernError as error:
             # The update was carried out; whether a majority has it is not confirmed.
-            raise StoreGoneError(what="a guarded write", tried_s=0, cause=type(error).__name__) from error
+            raise StoreGoneError(what="a guarded write", tried_s=0, cause=error_name(error)) from error
         except PyMongoError as error:
             code = getattr(error, "code", None) or 0
             return WriteResult(0, code, ROW_CODES.get(code, f"it answered {type(error).__name__} {code or ''}".strip()))

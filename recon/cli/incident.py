@@ -77,7 +77,7 @@ def _said(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("kind", metavar="TEXT", type=_KindOption(_KINDS, case_sensitive=False))
+@click.argument("kind", type=_KindOption(_KINDS, case_sensitive=False))
 @config_option
 @click.option("--title", required=True, help="A few words for the headline; texts for people outside leave it out.")
 @click.option("--severity", type=click.IntRange(1, 4), default=2, show_default=True, help="1 is the worst.")
@@ -99,12 +99,11 @@ def _said(command: Command) -> Command:
 def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     """Fill the text of an incident, every figure held to its rails and its time.
 
-    TEXT is notification, update, resolution, customer, status-page, hand-over or post-mortem. Reads the latest plan
-    with its snapshot, the history of plans, logs and delivery records if named, and for a resolution, a hand-over and
-    a post-mortem the journals of runs and flags; writes Markdown to stdout and changes nothing. Payments outside the
-    incident stand apart, and so do guesses; what nobody has said or measured reads "not known", with the option that
-    would fill it. The texts for customers and the status page carry no figure, cause or guess. Leaves with 4 when
-    something could not be read.
+    Reads the latest plan with its snapshot, the history of plans, logs and delivery records if named, and for a
+    resolution, a hand-over and a post-mortem the journals of runs and flags; writes Markdown to stdout and changes
+    nothing. Payments outside the incident stand apart, and so do guesses; what nobody has said or measured reads "not
+    known", with the option that would fill it. The texts for customers and the status page carry no figure, cause or
+    guess. Leaves with 4 when something could not be read.
 
     \b
     Examples: recon report incident notification --title "webhooks refused" --access-log access.log

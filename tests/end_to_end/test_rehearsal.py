@@ -206,6 +206,14 @@ def test_an_outage_from_the_first_failure_to_the_rail_enabled_again(incident: In
     assert "ROLL BACK" in judged.stdout
     assert "webhook_burst over the limit" in judged.stdout
 
+    # The first notification, with what was lost since and nothing else.
+    texts = ("report", "incident", "--title", "webhooks refused", "--began", "24h", *deliveries)
+    for rail, lost, refused, code in (("request.network", 3, 2, 4), ("shkeeper", 0, 0, 0)):
+        told = run(*texts[:2], "notification", *texts[2:], "--rail", rail, code=code).stdout
+        assert f"- Payments affected: {lost} (" in told
+        assert f"Which captured deliveries are to be replayed? {refused};" in told
+    assert "of them outside this incident 3 (3 on another rail)" in told
+
     # Roll back. While SHKeeper is down itself nothing may be switched to it.
     rollback = ("flags", "rollback", "--recipe", "merged", "--out", "rollback.json")
     market.shkeeper.login_redirect = True
@@ -239,6 +247,16 @@ def test_an_outage_from_the_first_failure_to_the_rail_enabled_again(incident: In
     assert incident.blocking() == every | {"dry_run"}
     incident.plan(code=0)
     assert incident.blocking() == every - {"mismatch_rate"}
+
+    # What was lost stays lost in the texts after the repair, and the timeline knows the flags and the run.
+    told = run(*texts[:2], "post-mortem", *texts[2:], "--rail", "request_network", code=4).stdout
+    assert "- Payments affected: 3 (3 before the repair, 0 now;" in told
+    timeline = told.split("## Timeline (UTC)")[1].split("##")[0]
+    for words in ("flags are to be changed (rollback by recipe merged", "flags: changed", "is restarted",
+                  "flags read back", "payments of this incident: 3 applied", "that were not accepted"):  # fmt: skip
+        assert words in timeline, words
+
+    # Time passes.
     incident.wait(timedelta(hours=3))
     incident.plan(code=0)
     assert incident.blocking() == every - {"mismatch_rate", "dead_letters"}

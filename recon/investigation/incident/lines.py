@@ -13,6 +13,7 @@ TEXT_MAX_SIGNS: Final = 600
 _SIGNS: Final = "\\`*_{}[]<>#|!~"
 _BECOMES_LINK: Final = re.compile(r"(?i)\b(www|mailto|xmpp|javascript|data)(?=[.:])")
 _LOGIN: Final = re.compile(r"(?<=://)[^\s/@]+@")
+_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,200}(:[0-9]{1,5})?(/[A-Za-z0-9._~:/?#%&=+,;!-]{0,300})?")
 _SATURDAY: Final = 5
 
 
@@ -25,6 +26,15 @@ def unlinked_text(text: object) -> str:
 def escape_for_markdown(text: object) -> str:
     """Outside text as :func:`unlinked_text`, and without markup."""
     return escape_markdown(unlinked_text(text), signs=_SIGNS)
+
+
+def link_or_text(text: str) -> str:
+    """An address that the writer gives, as a link that can be followed; anything else as outside text.
+
+    >>> link_or_text("https://wiki.example/pm-9"), link_or_text("PM_9")
+    ('<https://wiki.example/pm-9>', 'PM\\\\_9')
+    """
+    return f"<{text}>" if _ADDRESS.fullmatch(text) else escape_for_markdown(text)
 
 
 def blank(option: str, *, why: str = "nobody has said") -> str:
@@ -58,7 +68,7 @@ def list_of(title: str, texts: Iterable[object], *, empty: str, level: int = 2) 
 
 def markdown_table(title: str, names: Sequence[str], *, rows: Iterable[Sequence[object]], empty: str) -> Iterator[str]:
     """A section with a table whose cells are made safe; ``empty`` where there is no row."""
-    cells = [f"| {' | '.join(escape_for_markdown(cell) for cell in row)} |" for row in rows]
+    cells = [f"| {' | '.join(link_or_text(str(cell)) for cell in row)} |" for row in rows]
     head = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
     yield from block(title, [*head, *cells] if cells else [f"- {empty}"])
 

@@ -157,9 +157,8 @@ def triage_deliveries(
 
 def part_of(found: DeliveryTriage, holds: Callable[[Delivery], bool]) -> DeliveryTriage:
     """What was found of some of the deliveries alone; what the others say of them stays (one settled later is)."""
-    return _triaged(
-        [each for each in found.checked if holds(each.delivery)], problems=found.problems, unread=found.unread
-    )
+    own = [each for each in found.checked if holds(each.delivery)]
+    return _triaged(own, problems=found.problems, unread=tuple(_untold(own, Window())))
 
 
 def _triaged(acted: list[CheckedDelivery], *, problems: tuple[str, ...], unread: tuple[str, ...]) -> DeliveryTriage:

@@ -23,6 +23,7 @@ from recon.investigation.incident.lines import (
     block,
     escape_for_markdown,
     field_line,
+    link_or_text,
     list_of,
     span_text,
     time_text,
@@ -113,7 +114,8 @@ def _resolution(incident: Incident) -> Iterator[str]:
 
 
 def _post_mortem_lines(incident: Incident) -> Iterator[str]:
-    yield field_line("Post-mortem", incident.stated.post_mortem, otherwise=blank("--post-mortem"))
+    link = incident.stated.post_mortem
+    yield f"- Post-mortem: {link_or_text(link) if link else blank('--post-mortem')}"
     end = incident.bounds.resolved_at
     due = blank("--resolved", why="when it was over is not known") if end is None else _due(end)
     yield f"- Post-mortem due: within {POST_MORTEM_DAYS} working days, {due}"

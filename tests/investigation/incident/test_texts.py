@@ -30,7 +30,7 @@ from recon.investigation.incident.impact import (
     shortfalls_of,
     why_uncounted,
 )
-from recon.investigation.incident.lines import escape_for_markdown, working_day_after
+from recon.investigation.incident.lines import escape_for_markdown, link_or_text, working_day_after
 from recon.investigation.incident.stated import STATUS_WORDS, ActionItem, Stated, parse_action_item
 from recon.investigation.incident.timeline import Kept, Moment, log_shortfalls, moments_of
 from recon.investigation.incident.write_up import render_incident
@@ -413,6 +413,22 @@ def test_working_days_leave_out_the_end_of_the_week() -> None:
     friday = datetime(2026, 11, 20, 23, tzinfo=UTC)
     assert [working_day_after(friday, days) for days in (1, 5)] == ["2026-11-23", "2026-11-27"]
     assert working_day_after(friday + timedelta(days=1), 1) == "2026-11-23"
+
+
+def test_a_link_of_the_writer_can_be_followed_and_nothing_else_can() -> None:
+    for good in ("https://wiki.example/pm-9", "http://wiki.example:8080/a?b=c#d"):
+        assert link_or_text(good) == f"<{good}>"
+        assert f"- Post-mortem: <{good}>" in render_incident("resolution", incident(stated=Stated(post_mortem=good)))
+        item = Stated(items=(ActionItem("x", ticket=good),))
+        assert f"| <{good}> |" in render_incident("post-mortem", incident(stated=item))
+    for bad in (
+        "https://ada:key@wiki.example/",
+        "javascript:alert(1)",
+        "https://x.example/a> ![x](y)",
+        "https://x.example/a|b",
+    ):
+        assert "<" not in link_or_text(bad).replace("\\<", "")
+        assert "://x" not in link_or_text(bad)
 
 
 def test_a_person_can_paste_what_was_escaped() -> None:

@@ -57,7 +57,7 @@ class Keys:
         path.write_text(f"{self.public(key)}\n")
         return path
 
-    def certify(self, key: Path, *, by: Path, principals: str, valid: str = "+1h") -> Path:
+    def certify(self, key: Path, *, by: Path, principals: str, valid: str = "-4h:+1h") -> Path:
         ssh("ssh-keygen", "-q", "-s", by, "-I", key.name, "-n", principals, "-V", valid, f"{key}.pub")
         return key.with_name(f"{key.name}-cert.pub")
 

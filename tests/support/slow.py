@@ -15,7 +15,6 @@ SLOW = {
     "tests/cli/test_cli_runs.py": JOB,
     "tests/cli/test_inspect_command.py": JOB,
     "tests/cli/test_review.py": "small tables judged by three engines, up to 2 s of a processor each",
-    "tests/investigation/incident/test_triage.py::test_an_incident": JOB,
     "tests/investigation/payment/test_case.py": SCENES,
     "tests/investigation/payment/test_inspect.py::test_every_cause": SCENES,
     "tests/investigation/payment/test_inspect.py::test_a": SCENES,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -31,7 +31,7 @@ from recon.plans.ssh_keys import (
     WorthlessSignatureError,
 )
 
-Record = TypeVar("Record", "Approval", "Author", "Ack")
+Record = TypeVar("Record", bound="Decided")
 
 TEXT_MAX: Final = 2000
 _RECORD_MAX_BYTES: Final = 100_000
@@ -99,7 +99,32 @@ class JournalHead:
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
+class Decided:
+    """What every record of a person's decision has besides what it decides.
+
+    Args:
+        login: Whose login it was, beside the name that was given.
+        signature: Of the whole record but the signature; empty where nothing is signed.
+        signer: Who signed, as far as that was checked; never stored.
+        void: Why it counts for nothing; never stored.
+    """
+
+    who: str
+    at: str
+    _: KW_ONLY
+    login: str = ""
+    signature: str = ""
+    signer: Signer | None = None
+    void: str = ""
+
+    @property
+    def person(self) -> Person:
+        """Whose decision it is."""
+        return Person(self.who, self.signer)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval(Decided):
     """One person's yes to the effects of a plan.
 
     Args:
@@ -107,31 +132,16 @@ class Approval:
         effects_digest: What the yes is about.
         target: Digest of the target that the plan names, which the effects contain as well.
         expires_at: Until when the yes holds; None in records of before there was an end.
-        login: Whose login it was, beside the name that was given.
         journal_head: Number and hash of the journal's last entry as it was then, where it was noted.
-        signature: Of all of this but the signature; empty where nothing is signed.
-        signer: Who signed, as far as that was checked; never stored.
-        void: Why it counts for nothing; never stored.
     """
 
-    who: str
-    at: str
     reason: str
     digest: str
     effects_digest: str
     ticket: str | None = None
     target: str | None = None
     expires_at: str | None = None
-    login: str = ""
     journal_head: JournalHead | None = None
-    signature: str = ""
-    signer: Signer | None = None
-    void: str = ""
-
-    @property
-    def person(self) -> Person:
-        """Whose yes it is."""
-        return Person(self.who, self.signer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,45 +162,23 @@ class ApprovalPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
+class Author(Decided):
     """Who noted having made a plan."""
 
-    who: str
-    at: str
     digest: str
-    login: str = ""
-    signature: str = ""
-    signer: Signer | None = None
-    void: str = ""
-
-    @property
-    def person(self) -> Person:
-        """Who it was."""
-        return Person(self.who, self.signer)
 
 
 @dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(Decided):
     """A known break that a person accepts until a date, as long as it stays what it is; see :class:`Approval`."""
 
     payment_id: str
     verdict: str
     fingerprint: str
-    who: str
-    at: str
     reason: str
     until: str
     target: str | None = None
-    login: str = ""
     journal_head: JournalHead | None = None
-    signature: str = ""
-    signer: Signer | None = None
-    void: str = ""
-
-    @property
-    def person(self) -> Person:
-        """Who accepts it."""
-        return Person(self.who, self.signer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,13 +272,9 @@ class DecisionRecords:
         until = millisecond_text(at + self._terms.valid_for)
         approval = Approval(
             who, millisecond_text(at), reason, plan.digest, plan.effects_digest, ticket, target_digest(plan.target),
-            until, self._terms.login, self._terms.journal_head,
+            until, self._terms.journal_head, login=self._terms.login,
         )  # fmt: skip
-        content = self._terms.sealed(asdict(approval), namespace=APPROVES)
-        signer, void = self._terms.judged(content, who=who, namespace=APPROVES, now=at)
-        if void:
-            raise NotSignedError(why=void)
-        given = replace(approval, signature=content.get("signature", ""), signer=signer)
+        given, content = self._sealed(approval, namespace=APPROVES, at=at)
         _refuse_second(given, self.approvals(plan, now=at), what="an approval of these effects")
         self._create(f"approval-{plan.effects_digest[:32]}-{_hash(who)[:16]}", content)
         return given
@@ -315,7 +299,9 @@ class DecisionRecords:
 
         The author signs where there is a key; a plan that nobody signed is made by nobody known.
         """
-        author = Author(_named("An author", who=who, reason="-"), millisecond_text(at), plan.digest, self._terms.login)
+        author = Author(
+            _named("An author", who=who, reason="-"), millisecond_text(at), plan.digest, login=self._terms.login
+        )
         terms = self._terms if self._terms.key is not None else replace(self._terms, signers=None)
         content = terms.sealed(asdict(author), namespace=MADE)
         if not any(not each.void for each in self._authors(plan.digest, now=at)):
@@ -348,14 +334,10 @@ class DecisionRecords:
             raise MissingReasonError(what="An acknowledgement", missing="a date that is still to come")
         mark = fingerprint(finding)
         ack = Ack(
-            finding.payment_id, str(finding.verdict), mark, who, millisecond_text(at), reason, millisecond_text(until),
-            target_digest(target), self._terms.login, self._terms.journal_head,
+            who, millisecond_text(at), finding.payment_id, str(finding.verdict), mark, reason, millisecond_text(until),
+            target_digest(target), self._terms.journal_head, login=self._terms.login,
         )  # fmt: skip
-        content = self._terms.sealed(asdict(ack), namespace=ACCEPTS)
-        signer, void = self._terms.judged(content, who=who, namespace=ACCEPTS, now=at)
-        if void:
-            raise NotSignedError(why=void)
-        given = replace(ack, signature=content.get("signature", ""), signer=signer)
+        given, content = self._sealed(ack, namespace=ACCEPTS, at=at)
         earlier = [each for each in self.acks(target, now=at) if (each.fingerprint, each.until) == (mark, ack.until)]
         _refuse_second(given, earlier, what="an acknowledgement of this break until this date")
         self._create(f"ack-{mark[:32]}-{_hash(f'{who} {ack.until}')[:16]}", content)
@@ -380,6 +362,18 @@ class DecisionRecords:
             if (head := head_of(content.get("journal_head"))) is not None:
                 found.append((name, head))
         return tuple(found)
+
+    def _sealed(self, decision: Record, *, namespace: str, at: datetime) -> tuple[Record, dict[str, Any]]:
+        """A decision with its signer, and its record, signed where there is a key.
+
+        Raises:
+            NotSignedError: It must be signed and could not be, or would count for nothing.
+        """
+        content = self._terms.sealed(asdict(decision), namespace=namespace)
+        signer, void = self._terms.judged(content, who=decision.who, namespace=namespace, now=at)
+        if void:
+            raise NotSignedError(why=void)
+        return replace(decision, signature=content.get("signature", ""), signer=signer), content
 
     def _create(self, stem: str, content: Mapping[str, Any]) -> None:
         """Write a record under the first free name: what stands there already counts for nothing."""
@@ -427,7 +421,7 @@ class DecisionRecords:
             yield path.name, content
 
 
-def _refuse_second(given: Approval | Ack, earlier: Iterable[Approval | Ack], *, what: str) -> None:
+def _refuse_second(given: Decided, earlier: Iterable[Decided], *, what: str) -> None:
     """Refuse a decision that the same person has recorded and that still counts."""
     if any(not each.void and is_one_person(each.person, given.person) for each in earlier):
         raise RecordExistsError(what=what, who=str(given.person))

@@ -100,12 +100,15 @@ def told(of: Plan) -> dict[str, Any]:
 
 
 def _same(before: Plan, after: Plan) -> Differences:
-    one, other = told(before), told(after)
-    return {
-        key: (one.get(key), other.get(key))
-        for key in sorted(one.keys() | other.keys())
-        if one.get(key) != other.get(key)
-    }
+    return _differing(told(before), told(after))
+
+
+def _differing(
+    one: Mapping[str, Any], other: Mapping[str, Any], *, only: Callable[[str], bool] = lambda key: True
+) -> Differences:
+    """What the two say differently of a payment, as far as that counts."""
+    keys = sorted(filter(only, one.keys() | other.keys()))
+    return {key: (one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)}
 
 
 def _with_chains(recorded: RecordedWorld, change: Callable[[RecordedChain], RecordedChain]) -> RecordedWorld:
@@ -171,8 +174,8 @@ def _lonely(seed: int) -> Mapping[str, Any]:
 
 def _others_same(before: Plan, after: Plan) -> Differences:
     """One row more, and a longer window may show more that no row knows; everything else stays."""
-    one, other = told(before), told(after)
-    return {key: (one[key], other.get(key)) for key in sorted(one) if one[key] != other.get(key)}
+    one = told(before)
+    return _differing(one, told(after), only=one.__contains__)
 
 
 def _wider(recorded: RecordedWorld, rng: Random) -> Pair:
@@ -183,12 +186,8 @@ def _wider(recorded: RecordedWorld, rng: Random) -> Pair:
 
 def _no_verdict_moves(before: Plan, after: Plan) -> Differences:
     """What a narrow window shows, a wider one shows too; what it could not prove, the wider one may."""
-    one, other = _verdicts(before), _verdicts(after)
-    return {
-        key: (one[key], other.get(key, "nothing"))
-        for key in sorted(one)
-        if one[key] not in NOT_PROVEN and other.get(key) != one[key]
-    }
+    one = _verdicts(before)
+    return _differing(one, _verdicts(after), only=lambda key: key in one and one[key] not in NOT_PROVEN)
 
 
 def _verdicts(of: Plan) -> dict[str, Verdict]:
@@ -217,8 +216,8 @@ def _redated(recorded: RecordedWorld, rng: Random) -> Pair:
 
 def _proven_same(before: Plan, after: Plan) -> Differences:
     """What is proven stays; only money that was older than its row may become a row's that is dated earlier."""
-    one, other = _verdicts(before), _verdicts(after)
-    return {key: (one[key], other.get(key)) for key in sorted(one) if one[key] in PROVEN and other.get(key) != one[key]}
+    one = _verdicts(before)
+    return _differing(one, _verdicts(after), only=lambda key: one.get(key) in PROVEN)
 
 
 def _applied(recorded: RecordedWorld, rng: Random) -> Pair:
@@ -243,18 +242,11 @@ def _set(document: dict[str, Any], path: str, value: Any) -> None:
 
 def _settled(before: Plan, after: Plan) -> Differences:
     """What was applied is in sync, unless the first plan said what would remain; nothing else has changed."""
-    first = {finding.payment_id: finding for finding in before.findings}
+    further = {finding.payment_id: {*finding.findings} - {finding.verdict} for finding in before.findings}
     written = {change.payment_id for change in before.changes if change.tier == "auto"}
-    now = _verdicts(after)
-    wrong: Differences = {}
-    for key in sorted(first.keys() | now.keys()):
-        was, verdict = first.get(key), now.get(key)
-        remains = was.findings if was else ()
-        if (key not in written and (was.verdict if was else None) != verdict) or (
-            key in written and verdict is not None and verdict not in remains
-        ):
-            wrong[key] = (was and was.verdict, verdict)
-    return wrong
+    was, now = _verdicts(before), _verdicts(after)
+    unsaid = {key: (was[key], now[key]) for key in sorted(written & now.keys()) if now[key] not in further[key]}
+    return _differing(was, now, only=lambda key: key not in written) | unsaid
 
 
 def _without_gateway(name: str) -> Callable[[RecordedWorld, Random], Pair]:

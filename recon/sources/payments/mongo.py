@@ -250,10 +250,9 @@ class MongoStore:
         try:
             with self._in_order() as session:
                 self._collection().find_one({}, {"_id": 1}, session=session, max_time_ms=_CATCH_UP_MS)
-        except ExecutionTimeout:
-            self._is_behind = True
-        except PyMongoError:
-            pass  # the scan meets it too, and says what it means there
+        except PyMongoError as error:
+            # Whatever else is wrong, the scan meets it too, and says what it means there.
+            self._is_behind = isinstance(error, ExecutionTimeout)
         return self._after.time * 1000
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import recon
 from recon.api.choosing import UnknownFilterError
 from recon.cli import cli
 from recon.core.errors import ConfigError
+from recon.core.people import Person
 from recon.plans.approvals import DecisionRecords
 from recon.plans.file import load_plan, plan_bytes
 from recon.runs.apply import RunStoppedError, WrongDigestError
@@ -94,7 +95,9 @@ def test_a_plan_leaves_a_line_of_history_and_its_author(config: Path, monkeypatc
     [entry] = recon.history(config).entries
     assert entry["digest"] == plan.digest
     assert plan_bytes(load_plan(Path(str(entry["plan"])))) == plan_bytes(plan)
-    assert DecisionRecords(config.parent / "recon-out" / "decisions").author(plan) == "ada"
+    assert DecisionRecords(config.parent / "recon-out" / "decisions").author(plan, now=datetime.now(UTC)) == (
+        Person("ada"),
+    )
 
 
 def test_apply_stops_at_the_stop_file_and_resumes(config: Path, tmp_path: Path) -> None:

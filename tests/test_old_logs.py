@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recon.core.people import Person
 from recon.files import ChainedLog
 from recon.plans.approvals import DecisionRecords
 from recon.plans.history import append_history, load_history
@@ -169,8 +170,8 @@ def test_a_decision_is_read_and_written_as_ever(tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.mkdir()
     (old / f"author-{'d' * 32}.json").write_text(AUTHOR)
-    assert DecisionRecords(old).author(plan) == "Ann"
+    assert DecisionRecords(old).author(plan, now=NOON) == (Person("Ann"),)
     DecisionRecords(old).note_author(plan, who="Ben", at=NOON)
-    assert DecisionRecords(old).author(plan) == "Ann"
+    assert DecisionRecords(old).author(plan, now=NOON) == (Person("Ann"),)
     DecisionRecords(tmp_path / "new").note_author(plan, who="Ann", at=NOON)
     assert (tmp_path / "new" / f"author-{'d' * 32}.json").read_text() == AUTHOR

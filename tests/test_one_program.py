@@ -378,6 +378,12 @@ STEPS = (
         lambda r: shown(render_run_state(r)),
     ),
     Step(
+        "recon journal head",
+        lambda s: "--no-note",
+        lambda s: recon.journal.head(s.config, note=False),
+        lambda r: f"{r.hash}\n",
+    ),
+    Step(
         "recon journal verify",
         lambda s: "--format json",
         lambda s: recon.journal.verify(s.config),

@@ -82,18 +82,21 @@ def operator_name(given: str | None = None) -> str:
 
     Raises:
         NoOperatorError: None of them is there.
+        OddNameError: It may look like another person's.
     """
+    from recon.core.people import checked_name
+
     try:
-        return given or os.environ.get("RECON_OPERATOR", "").strip() or getpass.getuser()
+        return checked_name(given or os.environ.get("RECON_OPERATOR", "").strip() or getpass.getuser())
     except (KeyError, OSError) as error:
         raise NoOperatorError from error
 
 
 def note_author(settings: Settings, plan: Plan, *, operator: str | None = None) -> None:
     """Record who made a plan, for a policy that lets its author not approve it."""
-    from recon.plans.approvals import DecisionRecords
+    from recon.setup.open_decisions import open_decisions
 
-    DecisionRecords(settings.decisions_dir).note_author(plan, who=operator_name(operator), at=settings.now())
+    open_decisions(settings).note_author(plan, who=operator_name(operator), at=settings.now())
 
 
 def target_now(settings: Settings) -> Target:

@@ -92,16 +92,20 @@ def judged(
     """Read the evidence that was named and judge one question by it."""
     from recon.rails.gates.judge import judge_enable, judge_rollback
     from recon.rails.gates.records import SignedSample
-    from recon.rails.gates.sample import load_sample, load_sign_offs
+    from recon.rails.gates.sample import check_sign_offs, load_sample, load_sign_offs
+    from recon.setup.open_decisions import decision_terms
     from recon.setup.open_rails import read_evidence
 
-    now, path = settings.now(), None if sample is None else Path(sample)
+    now, signed = settings.now(), None
+    if sample is not None:
+        drawn, signs = load_sample(Path(sample)), load_sign_offs(Path(sample))
+        signed = SignedSample(drawn, check_sign_offs(drawn, signs, terms=decision_terms(settings), now=now))
     evidence = read_evidence(
         settings,
         now=now,
         plan=None if plan is None else plan_of(plan),
         deliveries=path_of(deliveries),
-        sample=None if path is None else SignedSample(load_sample(path), load_sign_offs(path)),
+        sample=signed,
     )
     judge = judge_enable if question == "enable" else judge_rollback
     return judge(rail_of(settings, provider), evidence, limits=settings.values.gates.limits(), now=now)

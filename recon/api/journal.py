@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from recon.api.choosing import check_known
 from recon.api.common import Config, operator_name, settings_of
 
 if TYPE_CHECKING:
+    from recon.plans.approvals import JournalHead
     from recon.runs.states import Decision, RunState, RunSummary
     from recon.runs.stores.journal import JournalCheck
 
@@ -15,34 +17,61 @@ Writer = Literal["run", "other"]
 
 
 def runs(config: Config = None) -> tuple[RunSummary, ...]:
-    """What was applied and taken back, newest first; see ``recon runs``."""
-    from recon.runs.states import list_runs
+    """What was applied and taken back, in the order in which it began; see ``recon runs``.
+
+    A run of which rows know more than the journal has ``lost`` rows; one that only rows know has the state ``lost``.
+    """
+    from recon.runs.ends import orphaned_rows, stamped_rows
+    from recon.runs.states import list_runs, lost_run
     from recon.setup.open_runs import open_ledger
 
     with open_ledger(settings_of(config)) as ledger:
-        return list_runs(ledger.journal)
+        found = list_runs(ledger.journal)
+        lost = orphaned_rows(ledger.journal, stamped_rows(ledger.writer))
+    known = tuple(replace(each, lost=len(lost.pop(each.run, ()))) for each in found)
+    return (*known, *(lost_run(run, rows=len(rows)) for run, rows in sorted(lost.items())))
 
 
 def run(name: str, *, config: Config = None) -> RunState:
     """One run with every change it tried; see ``recon runs RUN``. Raises UnknownRunError when there is none."""
+    from recon.runs.ends import orphaned_rows, stamped_rows
     from recon.runs.states import read_run
     from recon.setup.open_runs import open_ledger
 
     with open_ledger(settings_of(config)) as ledger:
-        return read_run(ledger.journal, name)
+        state = read_run(ledger.journal, name)
+        lost = orphaned_rows(ledger.journal, stamped_rows(ledger.writer, run=name)).get(name, [])
+    return replace(state, lost=tuple(each.stamp for each in lost))
+
+
+def head(config: Config = None, *, note: bool = True) -> JournalHead:
+    """The journal's end, noted outside the database unless that is not wanted; see ``recon journal head``."""
+    from recon.runs.ends import note_head
+    from recon.setup.open_runs import clock_of, head_now, open_ledger
+
+    settings = settings_of(config)
+    with open_ledger(settings) as ledger:
+        found = head_now(ledger)
+        if note:
+            note_head(settings.output_dir, found, at=clock_of(ledger, settings)())
+    return found
 
 
 def verify(config: Config = None, *, head: str | None = None) -> JournalCheck:
-    """Check every entry of the journal against the one before it; see ``recon journal verify``.
+    """Check every entry of the journal against the one before it, and its end against every noted one.
 
     Args:
         head: A hash noted earlier, which must still be in the chain.
     """
+    from recon.runs.ends import journal_name
     from recon.runs.stores.journal import verify_journal
-    from recon.setup.open_runs import open_ledger
+    from recon.setup.open_runs import heads_on_record, open_ledger
 
-    with open_ledger(settings_of(config)) as ledger:
-        return verify_journal(ledger.journal, head=head)
+    settings = settings_of(config)
+    with open_ledger(settings) as ledger:
+        name = journal_name(ledger.writer)
+        noted = [(where, each.seq, each.hash) for where, each in heads_on_record(settings) if each.journal == name]
+        return verify_journal(ledger.journal, head=head, noted=noted)
 
 
 def settle(
@@ -61,11 +90,12 @@ def settle(
         NotUnsettledError: The run left no such change open.
     """
     from recon.runs.states import Decision, settle_change
-    from recon.setup.open_runs import open_ledger
+    from recon.setup.open_runs import clock_of, open_ledger
 
     check_known("writer", [written_by], known=get_args(Writer))
     settings = settings_of(config)
     decision = Decision(who=operator_name(operator), reason=reason, written_by_run=written_by == "run")
     with open_ledger(settings) as ledger:
-        settle_change(ledger.journal, run=run, payment=payment, decision=decision, now=settings.now())
+        now = clock_of(ledger, settings)()
+        settle_change(ledger.journal, run=run, payment=payment, decision=decision, now=now)
     return decision

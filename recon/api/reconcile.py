@@ -181,7 +181,8 @@ def plan_and_save(
         place = taken if isinstance(taken, str | Path) else taken.path
     path = place_for(out, usual=settings.output_dir / f"plan-{stamp(now)}.json")
     save_plan(made, path)
-    saved = SavedPlan(made, path, _recorded(settings, made, path=path, who=operator_name(operator), now=now))
+    who = operator_name(operator)
+    saved = SavedPlan(made, path, _recorded(settings, made, path=path, who=who, now=now, say=say))
     say(f"Snapshot: {place}")
     say(f"Plan:     {path}")
     return saved
@@ -259,14 +260,17 @@ def _engine(name: str | None, *, memory_max_mb: int | None, master: str | None) 
     return open_engine(name or "duckdb", memory_bytes=(memory_max_mb or 0) * 1_000_000 or None, spark_master=master)
 
 
-def _recorded(settings: Settings, made: Plan, *, path: Path, who: str, now: datetime) -> News:
+def _recorded(settings: Settings, made: Plan, *, path: Path, who: str, now: datetime, say: Say) -> News:
     """Note the author, add the line of history, and tell what is new since the plan before."""
-    from recon.plans.approvals import DecisionRecords
     from recon.plans.history import append_history, history_entry, latest_entry, load_history, news_of
+    from recon.setup.open_decisions import open_decisions
 
-    folder, records = settings.output_dir, DecisionRecords(settings.decisions_dir)
+    folder, records = settings.output_dir, open_decisions(settings)
     records.note_author(made, who=who, at=now)
     before = latest_entry(load_history(folder), target=made.target.name)
-    news = news_of(made, acks=records.acks(), before=before, now=now)
+    acks = records.acks(made.target, now=now, only=made.findings)
+    for each in (ack for ack in acks if ack.void):
+        say(f"An acknowledgement of {each.payment_id} counts for nothing: {each.void}.")
+    news = news_of(made, acks=acks, before=before, now=now)
     append_history(folder, history_entry(made, at=second_text(now), path=str(path), news=news))
     return news

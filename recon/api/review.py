@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recon.api.choosing import check_tokens, check_verdicts, parse_amounts
 from recon.api.common import (
@@ -15,6 +15,7 @@ from recon.api.common import (
     Say,
     note_author,
     operator_name,
+    path_of,
     plan_of,
     settings_if_there,
     settings_of,
@@ -120,18 +121,31 @@ def select(
 
 
 def approve(
-    plan: Plan | Place, *, reason: str, ticket: str | None = None, config: Config = None, operator: str | None = None
+    plan: Plan | Place,
+    *,
+    reason: str,
+    ticket: str | None = None,
+    key: Place | None = None,
+    note_head: bool = False,
+    config: Config = None,
+    operator: str | None = None,
 ) -> Approval:
     """Record your approval of a plan, once; see ``recon approve``.
 
+    Args:
+        key: The SSH key to sign with; that of the configuration when not given.
+        note_head: Ask the database for the journal's end and note it in the record.
+
     Raises:
         MissingReasonError: The reason says nothing.
+        NotSignedError: It must be signed and could not be.
         RecordExistsError: You approved it already.
     """
-    from recon.plans.approvals import DecisionRecords
+    from recon.setup.open_decisions import open_decisions
+    from recon.setup.open_runs import head_if
 
     settings, seen = settings_of(config), plan_of(plan)
-    records = DecisionRecords(settings.decisions_dir)
+    records = open_decisions(settings, key=path_of(key), head=head_if(settings, note_head))
     return records.approve(seen, who=operator_name(operator), at=settings.now(), reason=reason, ticket=ticket)
 
 
@@ -141,6 +155,8 @@ def ack(
     reason: str,
     until: datetime,
     plan: Plan | Place | None = None,
+    key: Place | None = None,
+    note_head: bool = False,
     config: Config = None,
     operator: str | None = None,
     say: Say = tell,
@@ -149,27 +165,36 @@ def ack(
 
     Args:
         plan: The plan that shows the breaks; the newest of the history when not given.
+        key: The SSH key to sign with; that of the configuration when not given.
+        note_head: Ask the database for the journal's end and note it in the record.
 
     Raises:
         NoPlanYetError: There is none.
         NoSuchBreakError: It has no break of a payment; nothing was recorded.
+        NotSignedError: It must be signed and could not be.
     """
-    from recon.plans.approvals import DecisionRecords
     from recon.reports.views.plan import breaks_of
+    from recon.setup.open_decisions import open_decisions
+    from recon.setup.open_runs import head_if
 
     settings, named = settings_of(config), tuple(payments)
     if isinstance(until, timedelta):
         raise PastTimeError
     source = plan if plan is not None else _newest_plan(settings.output_dir)
-    breaks = {item.payment_id: item for item in breaks_of(plan_of(source))}
+    seen = plan_of(source)
+    breaks = {item.payment_id: item for item in breaks_of(seen)}
     for payment in named:
         if payment not in breaks:
             label = Path(source).name if isinstance(source, str | Path) else f"plan {source.digest[:12]}"
             raise NoSuchBreakError(payment=payment, plan=label)
-    records, who = DecisionRecords(settings.decisions_dir), operator_name(operator)
+    records, who = (
+        open_decisions(settings, key=path_of(key), head=head_if(settings, note_head)),
+        operator_name(operator),
+    )
+    stated: dict[str, Any] = {"reason": reason, "until": until, "target": seen.target}
     recorded = []
     for payment in named:
-        recorded.append(records.acknowledge(breaks[payment], who=who, at=settings.now(), reason=reason, until=until))
+        recorded.append(records.acknowledge(breaks[payment], who=who, at=settings.now(), **stated))
         say(f"Recorded: {payment} ({breaks[payment].verdict}) is accepted until {until:%Y-%m-%d %H:%M} UTC.")
     return tuple(recorded)
 

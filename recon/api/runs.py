@@ -28,9 +28,11 @@ from recon.core.errors import UsageError
 from recon.sources.interface import no_progress
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import Unpack
 
     from recon.core.model import Plan
+    from recon.plans.approvals import Backing
     from recon.plans.limits import Limits
     from recon.runs.apply import ApplyOptions, RunReport
     from recon.setup.open_runs import Ledger
@@ -98,8 +100,8 @@ def apply(
         RefusedError: Something is not as it must be; nothing was written.
         RunStoppedError: The run ended early; its report names the run to resume.
     """
-    from recon.runs.apply import apply_plan, check_digest, resume_run
-    from recon.setup.open_runs import open_ledger
+    from recon.runs.apply import RunStoppedError, apply_plan, check_digest, resume_run
+    from recon.setup.open_runs import clock_of, open_ledger
 
     if (digest is None) == (resume is None):
         raise NoConsentError
@@ -107,12 +109,23 @@ def apply(
     if digest is not None:
         check_digest(reviewed, digest)  # Nothing is asked and nothing said of a plan that was not reviewed.
     with open_ledger(settings) as ledger:
+        clock = clock_of(ledger, settings)
         _before_consent(reviewed, ledger, say=choices.get("say", warn))
-        options = _options(settings, reviewed, ledger, choices)
-        parts: dict[str, Any] = {"writer": ledger.writer, "journal": ledger.journal, "clock": settings.now}
-        if resume is not None:
-            return resume_run(reviewed, run=resume, options=options, **parts)
-        return apply_plan(reviewed, digest=str(digest), options=options, **parts)
+        options = _options(settings, reviewed, ledger, choices=choices, now=clock())
+        parts: dict[str, Any] = {"writer": ledger.writer, "journal": ledger.journal, "clock": clock}
+        backing = _backing(reviewed, options, now=clock())
+        try:
+            if resume is not None:
+                report = resume_run(reviewed, run=resume, options=options, **parts)
+            else:
+                report = apply_plan(reviewed, digest=str(digest), options=options, **parts)
+        except RunStoppedError as error:
+            error.report = replace(error.report, backing=backing)
+            _note_end(settings, ledger, say=choices.get("say", warn))
+            raise
+        if report.run is not None:
+            _note_end(settings, ledger, say=choices.get("say", warn))
+        return replace(report, backing=backing)
 
 
 def undo(
@@ -136,15 +149,18 @@ def undo(
         UnknownRunError: The journal knows no such run.
         UnknownFilterError: A word is no verdict.
         NothingToUndoError: Nothing that was asked for is left to take back.
+        CutRunError: The journal has lost entries of it.
     """
     from recon.plans.file import save_plan
+    from recon.runs.ends import check_not_cut
     from recon.runs.undo import leave_moved, plan_undo
-    from recon.setup.open_runs import open_ledger
+    from recon.setup.open_runs import clock_of, open_ledger
 
     check_verdicts(verdicts)
     settings = settings_of(config)
-    now = settings.now()
     with open_ledger(settings) as ledger:
+        now = clock_of(ledger, settings)()
+        check_not_cut(ledger.journal, run=run, writer=ledger.writer)
         made = plan_undo(
             ledger.journal, run=run, payments=payments, verdicts=verdicts, target=target_now(settings), now=now
         )
@@ -154,6 +170,8 @@ def undo(
     note_author(settings, left, operator=operator)
     on_saved(path)
     say(f"Plan:     {path}")
+    if unfinished := left.summary.get("unfinished"):
+        say(f"UNFINISHED: {unfinished}")
     for text in left.summary.get("cannot_be_undone", ()):
         say(f"Cannot be undone: {text}")
     return left
@@ -192,14 +210,14 @@ def _backend_reconciles(settings: Settings, *, said: bool, say: Say) -> bool | N
     return found
 
 
-def _options(settings: Settings, plan: Plan, ledger: Ledger, choices: ApplyChoices) -> ApplyOptions:
-    from recon.plans.approvals import DecisionRecords
+def _options(settings: Settings, plan: Plan, ledger: Ledger, *, choices: ApplyChoices, now: datetime) -> ApplyOptions:
     from recon.runs.apply import ApplyOptions
     from recon.runs.pace import RunPace
     from recon.setup.ask_proof import ask_proof
     from recon.setup.judge_again import judge_again
+    from recon.setup.open_decisions import open_decisions
 
-    records, usual = DecisionRecords(settings.decisions_dir), RunPace()
+    records, usual = open_decisions(settings), RunPace()
     progress = choices.get("progress", no_progress)
     return ApplyOptions(
         target=target_now(settings),
@@ -214,14 +232,32 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, choices: ApplyChoic
             progress=lambda done, total: progress("writes", done, total),
         ),
         accept_unhealthy=choices.get("accept_unhealthy"),
-        approvals=records.approvals(plan),
+        approvals=records.approvals(plan, now=now),
         approval_policy=settings.approval_policy(),
-        author=records.author(plan),
+        author=records.author(plan, now=now),
         all_or_nothing=choices.get("all_or_nothing", False),
         backend_reconciliation=_backend_reconciles(
             settings, said=choices.get("backend_reconciles", False), say=choices.get("say", warn)
         ),
     )
+
+
+def _note_end(settings: Settings, ledger: Ledger, *, say: Say) -> None:
+    """Note the journal's end outside the database; a run is what it is whether that succeeds or not."""
+    from recon.core.errors import ReconError
+    from recon.runs.ends import note_head
+    from recon.setup.open_runs import head_now
+
+    try:
+        note_head(settings.output_dir, head_now(ledger), at=settings.now())
+    except (ReconError, OSError) as error:
+        say(f'The journal\'s end was not noted ({error}); "recon journal head" does it.')
+
+
+def _backing(plan: Plan, options: ApplyOptions, *, now: datetime) -> Backing:
+    from recon.plans.approvals import backing_of
+
+    return backing_of(plan, options.approvals, policy=options.approval_policy, author=options.author, now=now)
 
 
 def _limits(settings: Settings, choices: ApplyChoices) -> Limits:

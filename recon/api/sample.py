@@ -20,7 +20,7 @@ from recon.api.common import (
 from recon.api.gates import rail_of
 
 if TYPE_CHECKING:
-    from recon.rails.gates.sample import Sample, SignOff
+    from recon.rails.gates.sample import CheckedSign, Sample
 
 
 def draw(
@@ -52,8 +52,7 @@ def draw(
     settings = settings_of(config)
     rail, now = rail_of(settings, provider), settings.now()
     source, candidates = sample_candidates(settings, rail, plan_path=path_of(plan), snapshot=path_of(snapshot))
-    judged = (source.digest, source.created_at)
-    drawn = make_sample(candidates, provider=rail, size=size, seed=seed, plan=judged, now=now)
+    drawn = make_sample(candidates, provider=rail, size=size, seed=seed, plan=source, now=now)
     path = place_for(out, usual=settings.output_dir / f"sample-{rail}-{stamp(now)}.json")
     save_sample(drawn, path)
     on_saved(path)
@@ -66,30 +65,44 @@ def sign(
     right: Iterable[str] = (),
     wrong: Iterable[str] = (),
     notes: Mapping[str, str] | None = None,
+    key: Place | None = None,
+    note_head: bool = False,
     operator: str | None = None,
     config: Config = None,
-) -> tuple[Sample, tuple[SignOff, ...]]:
+) -> tuple[Sample, tuple[CheckedSign, ...]]:
     """Record what one person found, for every row of a sample; see ``recon sample sign``.
 
     Args:
         right: Payments that are judged rightly, or ``all``.
         wrong: Payments that are judged wrongly.
         notes: What was seen, by payment.
+        key: The SSH key to sign with; that of the configuration when not given.
+        note_head: Ask the database for the journal's end and note it in the sign-off.
         operator: Who looked.
 
     Returns:
         The sample with all its sign-offs, the new one last.
     """
-    from recon.rails.gates.sample import load_sample, load_sign_offs, save_sign_off, sign_sample
+    from recon.rails.gates.sample import (
+        check_sign_offs,
+        load_sample,
+        load_sign_offs,
+        save_sign_off,
+        seal_sign_off,
+        sign_sample,
+    )
+    from recon.setup.open_decisions import decision_terms
+    from recon.setup.open_runs import head_if
 
     place, well = Path(path), tuple(right)
     settings, drawn = settings_of(config), load_sample(place)
     findings = {row.payment_id: "right" for row in drawn.rows if "all" in well}
     findings |= {name: "right" for name in well if name != "all"}
     findings |= dict.fromkeys(wrong, "wrong")
-    signs = load_sign_offs(place)
-    made = sign_sample(
-        drawn, signs, operator=operator_name(operator), findings=findings, notes=notes or {}, now=settings.now()
-    )
-    save_sign_off(made, place)
-    return drawn, (*signs, made)
+    now, terms = settings.now(), decision_terms(settings, key=path_of(key), head=head_if(settings, note_head))
+    signs = check_sign_offs(drawn, load_sign_offs(place), terms=terms, now=now)
+    who = operator_name(operator)
+    made = sign_sample(drawn, signs, operator=who, findings=findings, notes=notes or {}, now=now)
+    sealed = seal_sign_off(made, signs, terms=terms, now=now)
+    save_sign_off(sealed.sign, place)
+    return drawn, (*signs, sealed)

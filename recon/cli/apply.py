@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from recon.cli.common import NewFilePath, config_option, format_option, note, part_option, print_result
+from recon.cli.common import NewFilePath, config_option, format_option, note, part_option, print_result, write_stdout
 from recon.cli.lazy import DIFFERENCES, DONE, REFUSED
 from recon.cli.progress import ShownProgress
 
@@ -126,12 +126,32 @@ def journal() -> None:
 
 @journal.command()
 @config_option
+@click.option("--no-note", is_flag=True, help="Only print it.")
+def head(config_path: Path | None, no_note: bool) -> None:
+    """Print the hash of the journal's last entry, and note it in the output directory.
+
+    Reads the journal; adds one line to journal-heads.ndjson. "journal verify" holds the journal against every noted
+    head, so that a cut end shows; keep a copy where who may write to the database may not.
+
+    \b
+    Example: recon journal head
+    """
+    from recon.api.journal import head as look
+
+    found = look(config_path, note=not no_note)
+    write_stdout(f"{found.hash}\n")
+    note(f"Entry {found.seq} of the journal {found.journal}.")
+
+
+@journal.command()
+@config_option
 @click.option("--head", metavar="HASH", help="A hash noted earlier, which must still be in the chain; shows a cut end.")
 @format_option
 def verify(config_path: Path | None, head: str | None, output: str) -> None:
-    """Check every entry of the journal against the one before it.
+    """Check every entry of the journal against the one before it, and its end against every noted head.
 
-    Reads the journal; writes nothing. Leaves with 3 when an entry does not fit, and names the first one.
+    Reads the journal, the log of noted heads, decisions and sign-offs; writes nothing. Leaves with 3 when an entry does
+    not fit, and names the first one.
 
     \b
     Example: recon journal verify --head 3f9c...

@@ -43,6 +43,18 @@ class MomentOption(click.ParamType[Any]):
         return moment
 
 
+def key_option(command: Command) -> Command:
+    """The options that name what a decision is signed with, and whether it notes the journal's end."""
+    command = click.option(
+        "--note-head", is_flag=True, help="Note the journal's end in the record; asks the database."
+    )(command)
+    return click.option(
+        "--key",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="SSH key to sign with, or its .pub where an agent has it; [approvals] signing_key unless named.",
+    )(command)
+
+
 def config_option(command: Command) -> Command:
     """``--config``: which configuration file is read."""
     return click.option(

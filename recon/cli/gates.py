@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from recon.cli.common import Command, config_option, format_option, note, print_result
+from recon.cli.common import Command, config_option, format_option, key_option, note, print_result
 from recon.cli.lazy import DONE, REFUSED
 from recon.sources.providers.installed import first_provider
 
@@ -135,6 +135,7 @@ def sample(
 @click.option("--wrong", multiple=True, metavar="ID", help="This row is judged wrongly; repeatable.")
 @click.option("--note", "notes", multiple=True, metavar="ID=TEXT", help="What was seen; repeatable.")
 @click.option("--by", "operator", help="Who looked; the login name unless named.")
+@key_option
 @format_option
 def sign(
     *,
@@ -147,7 +148,8 @@ def sign(
 ) -> None:
     """Record what one person found, for every row of a sample.
 
-    Reads the sample and its sign-offs; writes one sign-off beside it. The same person cannot sign twice.
+    Reads the sample and its sign-offs; writes one sign-off beside it. The same person cannot sign twice. With
+    [approvals] allowed_signers it must be signed with your SSH key.
 
     \b
     Examples: recon sample sign sample.json --right all --by "Ada Lovelace"

@@ -119,11 +119,24 @@ def _outcome(error: BaseException) -> tuple[int, str]:
             f"{error.filename}: {error.strerror or 'it cannot be used'}. Name another place, or change the rights "
             "there, and run the same command again."
         )
+    return _unforeseen(error)
+
+
+def _unforeseen(error: BaseException) -> tuple[int, str]:
+    """What no class of ours stands for: an answer of the database, or a mistake."""
+    if type(error).__module__.partition(".")[0] in _DATABASE:
+        return INCOMPLETE, (
+            f"The database answered with an error ({type(error).__name__}), so what was asked for is not known; a run "
+            "that was under way is as its journal says. Look into the server's log and run the same command again."
+        )
     return BUG, (
         f"This should not have happened ({type(error).__name__}); it is a mistake in recon, and a plan or a run that "
         f"was under way is as its files say. {DEBUG_VARIABLE}=1 shows where it happened."
     )
 
+
+_DATABASE: Final = ("pymongo", "gridfs")
+"""Packages whose errors are what a server said; no answer of it is a mistake of ours."""
 
 _PLACES: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 """What the system says of a place that was named to us; anything else about a file is a mistake of ours."""

@@ -13,6 +13,7 @@ from recon.cli.common import (
     NewFilePath,
     config_option,
     format_option,
+    key_option,
     note,
     part_option,
     print_result,
@@ -102,20 +103,27 @@ def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: An
 @config_option
 @click.option("--reason", required=True, help="Why the plan may be applied.")
 @click.option("--ticket", help="The ticket it belongs to.")
-def approve(plan_path: Path, config_path: Path | None, reason: str, ticket: str | None) -> None:
+@key_option
+def approve(plan_path: Path, config_path: Path | None, **given: Any) -> None:
     """Record your approval of a plan, once.
 
     Reads a plan; writes one record that is never edited: who, when, why and the digest seen. It holds for every plan
-    with the same effects and for no other. RECON_OPERATOR names you where several people share a login.
+    with the same effects and for no other, for as many hours as [approvals] valid_h says. RECON_OPERATOR names you
+    where several people share a login. With [approvals] allowed_signers it must be signed with your SSH key.
 
     \b
-    Example: recon approve plan.json --reason "checked ten by hand" --ticket INC-12
+    Examples: recon approve plan.json --reason "checked ten by hand" --ticket INC-12
+              recon approve plan.json --reason "checked ten by hand" --key ~/.ssh/id_ed25519
     """
     from recon.api.review import approve as record_approval
+    from recon.reports.views.people import claim
 
     plan = plan_of(plan_path)
-    approval = record_approval(plan, reason=reason, ticket=ticket, config=config_path)
-    note(f"Recorded: {approval.who} approved the effects {approval.effects_digest[:12]} of plan {plan.digest[:12]}.")
+    approval = record_approval(plan, config=config_path, **given)
+    effects = f"the effects {approval.effects_digest[:12]} of plan {plan.digest[:12]}"
+    note(
+        f"Recorded: {approval.person} approved {effects}; it holds until {approval.expires_at}.{claim(approval.person)}"
+    )
 
 
 @click.command()
@@ -124,18 +132,19 @@ def approve(plan_path: Path, config_path: Path | None, reason: str, ticket: str 
 @click.option("--plan", "plan_path", type=_PLAN, help="The plan that shows the breaks; otherwise the newest one.")
 @click.option("--reason", required=True, help="Why the break may stay.")
 @click.option("--until", type=MomentOption(), required=True, help="UTC time at which it counts again.")
-def ack(payments: tuple[str, ...], config_path: Path | None, plan_path: Path | None, reason: str, until: Any) -> None:
+@key_option
+def ack(payments: tuple[str, ...], config_path: Path | None, plan_path: Path | None, **given: Any) -> None:
     """Accept known breaks until a date.
 
     Reads a plan; writes one record a break. An acknowledged break counts for no exit code until the date, or until it
-    changes in any way.
+    changes in any way. With [approvals] allowed_signers it must be signed with your SSH key.
 
     \b
     Example: recon ack 665f1c2e9b1d8a0012345678 --reason "refund agreed" --until 2026-12-01
     """
     from recon.api.review import ack as accept
 
-    accept(payments, reason=reason, until=until, plan=plan_path, config=config_path, say=note)
+    accept(payments, plan=plan_path, config=config_path, say=note, **given)
 
 
 def _show_plan(plan: Plan, *, payment: str | None, page: int, output: str, part: str | None, path: Path) -> None:

@@ -8,21 +8,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from recon.core.errors import RefusedError, UsageError
-from recon.core.model import Finding, Plan
+from recon.core.model import Finding, Plan, Target
+from recon.core.people import Person, Signer, checked_name, is_one_person, name_problem, one_of_each
 from recon.core.times import millisecond_text
 from recon.files import FileThereError, make_folder, save_new
 from recon.plans.file import is_picked, limit_of
-from recon.plans.limits import parse_time
+from recon.plans.limits import AHEAD_MAX, PlanTimeError, parse_time
+from recon.plans.ssh_keys import (
+    ACCEPTS,
+    APPROVES,
+    MADE,
+    NotSignedError,
+    Signers,
+    SigningKey,
+    WorthlessSignatureError,
+)
+
+Record = TypeVar("Record", "Approval", "Author", "Ack")
 
 TEXT_MAX: Final = 2000
 _RECORD_MAX_BYTES: Final = 100_000
+VALID_FOR: Final = timedelta(hours=24)
+"""How long an approval holds unless the configuration says otherwise."""
+
+_NAMES_MAX: Final = 1000
+_LATER: Final = frozenset({"target", "expires_at", "login", "journal_head", "signature"})
+"""Fields that older records lack; where they say nothing they are left out."""
+
+_NEVER_STORED: Final = frozenset({"signer", "void"})
+_ANOTHER_TARGET: Final = "it is about another target"
 _RECORD_MODE: Final = 0o444  # decided once, for others to read and nobody to change
 
 
@@ -63,12 +84,34 @@ class NotApprovedError(RefusedError):
 
 
 @dataclass(frozen=True, slots=True)
+class JournalHead:
+    """The end of a journal as it was noted elsewhere.
+
+    Args:
+        seq: The number of its last entry.
+        hash: Of that entry.
+        journal: Which journal, as the configuration names it.
+    """
+
+    seq: int
+    hash: str
+    journal: str
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """One person's yes to the effects of a plan.
 
     Args:
         digest: The digest of the bytes that the person saw.
         effects_digest: What the yes is about.
+        target: Digest of the target that the plan names, which the effects contain as well.
+        expires_at: Until when the yes holds; None in records of before there was an end.
+        login: Whose login it was, beside the name that was given.
+        journal_head: Number and hash of the journal's last entry as it was then, where it was noted.
+        signature: Of all of this but the signature; empty where nothing is signed.
+        signer: Who signed, as far as that was checked; never stored.
+        void: Why it counts for nothing; never stored.
     """
 
     who: str
@@ -77,6 +120,18 @@ class Approval:
     digest: str
     effects_digest: str
     ticket: str | None = None
+    target: str | None = None
+    expires_at: str | None = None
+    login: str = ""
+    journal_head: JournalHead | None = None
+    signature: str = ""
+    signer: Signer | None = None
+    void: str = ""
+
+    @property
+    def person(self) -> Person:
+        """Whose yes it is."""
+        return Person(self.who, self.signer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +142,36 @@ class ApprovalPolicy:
         approvals_min: 0, 1 or 2.
         author_may_approve: Whether the author of a plan counts.
         two_person_above: By ``chain_id:token`` (or token, or symbol), base units per run above which two are needed.
+        is_signed: Whether a decision counts only with a signature that was checked.
     """
 
     approvals_min: int = 0
     author_may_approve: bool = True
     two_person_above: Mapping[str, int] = field(default_factory=dict)
+    is_signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who noted having made a plan."""
+
+    who: str
+    at: str
+    digest: str
+    login: str = ""
+    signature: str = ""
+    signer: Signer | None = None
+    void: str = ""
+
+    @property
+    def person(self) -> Person:
+        """Who it was."""
+        return Person(self.who, self.signer)
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """A known break that a person accepts until a date, as long as it stays what it is."""
+    """A known break that a person accepts until a date, as long as it stays what it is; see :class:`Approval`."""
 
     payment_id: str
     verdict: str
@@ -105,6 +180,79 @@ class Ack:
     at: str
     reason: str
     until: str
+    target: str | None = None
+    login: str = ""
+    journal_head: JournalHead | None = None
+    signature: str = ""
+    signer: Signer | None = None
+    void: str = ""
+
+    @property
+    def person(self) -> Person:
+        """Who accepts it."""
+        return Person(self.who, self.signer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionTerms:
+    """How decisions are recorded and believed.
+
+    Args:
+        signers: Whose signatures count; None believes names.
+        key: What to sign with; None signs nothing.
+        login: The login that decides, kept beside the name.
+        journal_head: Noted in each record, so that a journal that loses its end is found out.
+        valid_for: How long an approval holds.
+    """
+
+    signers: Signers | None = None
+    key: SigningKey | None = None
+    login: str = ""
+    journal_head: JournalHead | None = None
+    valid_for: timedelta = VALID_FOR
+
+    def sealed(self, content: Mapping[str, Any], *, namespace: str) -> dict[str, Any]:
+        """A record with its signature, or as it is where there is no key.
+
+        Raises:
+            NotSignedError: Signatures are asked for and there is no key, or it does not sign.
+        """
+        bare = {k: v for k, v in content.items() if k not in _NEVER_STORED and (v or k not in _LATER)}
+        if self.key is None:
+            if self.signers is not None:
+                raise NotSignedError(why="[approvals] allowed_signers is set and no key is named")
+            return bare
+        return {**bare, "signature": self.key.sign(signed_text(bare), namespace=namespace)}
+
+    def judged(
+        self, content: Mapping[str, Any], *, who: str, namespace: str, now: datetime
+    ) -> tuple[Signer | None, str]:
+        """Who signed a record, and why it counts for nothing if it does.
+
+        Args:
+            who: The name that stands in it.
+        """
+        if why := name_problem(who):
+            return None, f"its name {who[:60]!r} {why}"
+        try:
+            at = parse_time(str(content["at"]), what="time of a decision")
+        except PlanTimeError:
+            return None, "it has no readable time"
+        if at - now > AHEAD_MAX:
+            return None, f"it is dated {content['at']}, which is still to come"
+        if self.signers is None:
+            return None, ""
+        bare = {name: value for name, value in content.items() if name != "signature"}
+        try:
+            signature = str(content.get("signature") or "")
+            return self.signers.check(signed_text(bare), signature=signature, namespace=namespace, times=(at, now)), ""
+        except WorthlessSignatureError as error:
+            return None, f"it {error.why}"
+
+
+def signed_text(content: Mapping[str, Any]) -> str:
+    """What is signed of a record: everything it says, in its one spelling."""
+    return _canonical({name: value for name, value in content.items() if name != "signature"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,81 +267,155 @@ class SortedBreaks:
 class DecisionRecords:
     """Approvals, authors and acknowledgements in a directory: one file each, created once, never opened for writing."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, terms: DecisionTerms | None = None) -> None:
         self._directory = directory
+        self._terms = terms or DecisionTerms()
 
     def approve(self, plan: Plan, *, who: str, at: datetime, reason: str, ticket: str | None = None) -> Approval:
-        """Record one person's approval.
+        """Record one person's approval, signed where there is a key.
 
         Raises:
             MissingReasonError: No name or no reason is given.
-            RecordExistsError: This person already approved these effects.
+            OddNameError: The name may look like another person's.
+            NotSignedError: It must be signed and could not be.
+            RecordExistsError: This person already approved these effects, and that still counts.
         """
-        _named("An approval", who=who, reason=reason)
-        approval = Approval(who, millisecond_text(at), reason, plan.digest, plan.effects_digest, ticket)
-        name = f"approval-{plan.effects_digest[:32]}-{_hash(who)[:16]}.json"
-        self._create(name, asdict(approval), what="an approval of these effects", who=who)
-        return approval
+        who = _named("An approval", who=who, reason=reason)
+        until = millisecond_text(at + self._terms.valid_for)
+        approval = Approval(
+            who, millisecond_text(at), reason, plan.digest, plan.effects_digest, ticket, target_digest(plan.target),
+            until, self._terms.login, self._terms.journal_head,
+        )  # fmt: skip
+        content = self._terms.sealed(asdict(approval), namespace=APPROVES)
+        signer, void = self._terms.judged(content, who=who, namespace=APPROVES, now=at)
+        if void:
+            raise NotSignedError(why=void)
+        given = replace(approval, signature=content.get("signature", ""), signer=signer)
+        _refuse_second(given, self.approvals(plan, now=at), what="an approval of these effects")
+        self._create(f"approval-{plan.effects_digest[:32]}-{_hash(who)[:16]}", content)
+        return given
 
-    def approvals(self, plan: Plan) -> tuple[Approval, ...]:
-        """The approvals of a plan's effects, by time.
+    def approvals(self, plan: Plan, *, now: datetime) -> tuple[Approval, ...]:
+        """The approvals of a plan's effects, by time; those that count for nothing say why.
 
         Raises:
-            BrokenRecordError: A record does not fit its digest.
+            BrokenRecordError: A record does not fit its digest, or is no approval.
+            SignersFileError, NoSshKeygenError: Signatures cannot be checked.
         """
-        records = self._read(f"approval-{plan.effects_digest[:32]}-*.json")
-        found = [Approval(**content) for content in records]
-        return tuple(sorted((a for a in found if a.effects_digest == plan.effects_digest), key=lambda a: (a.at, a.who)))
+        found = self._read(f"approval-{plan.effects_digest[:32]}-*.json", Approval, namespace=APPROVES, now=now)
+        mine = (
+            replace(a, void=a.void or _ended(a, plan, now=now))
+            for a in found
+            if a.effects_digest == plan.effects_digest
+        )
+        return tuple(sorted(mine, key=lambda a: (a.at, a.who)))
 
     def note_author(self, plan: Plan, *, who: str, at: datetime) -> None:
-        """Remember who made a plan first; later makers of the same bytes change nothing."""
-        _named("An author", who=who, reason="-")
-        content = {"who": who, "at": millisecond_text(at), "digest": plan.digest}
-        try:
-            self._create(f"author-{plan.digest[:32]}.json", content, what="", who=who)
-        except RecordExistsError:
-            return
+        """Remember who made a plan first; later makers of the same bytes change nothing, unless the first is void.
 
-    def author(self, plan: Plan) -> str | None:
-        """Who made these bytes, else who made the plan they were selected from; None when nobody noted either."""
+        The author signs where there is a key; a plan that nobody signed is made by nobody known.
+        """
+        author = Author(_named("An author", who=who, reason="-"), millisecond_text(at), plan.digest, self._terms.login)
+        terms = self._terms if self._terms.key is not None else replace(self._terms, signers=None)
+        content = terms.sealed(asdict(author), namespace=MADE)
+        if not any(not each.void for each in self._authors(plan.digest, now=at)):
+            self._create(f"author-{plan.digest[:32]}", content)
+
+    def author(self, plan: Plan, *, now: datetime) -> tuple[Person, ...]:
+        """Who made these bytes, else who made the plan they were selected from; empty when that is not known."""
         for digest in (plan.digest, plan.parent if plan.kind == "correction" else None):
-            if digest and (found := self._read(f"author-{digest[:32]}.json")):
-                return str(found[0]["who"])
-        return None
+            if digest and (found := [each for each in self._authors(digest, now=now) if not each.void]):
+                return tuple(each.person for each in found)
+        return ()
 
-    def acknowledge(self, finding: Finding, *, who: str, at: datetime, reason: str, until: datetime) -> Ack:
-        """Accept a break until a date.
+    def _authors(self, digest: str, *, now: datetime) -> list[Author]:
+        found = self._read(f"author-{digest[:32]}*.json", Author, namespace=MADE, now=now)
+        return [each for each in found if each.digest == digest]
+
+    def acknowledge(
+        self, finding: Finding, *, who: str, at: datetime, reason: str, until: datetime, target: Target
+    ) -> Ack:
+        """Accept a break of a target until a date, signed where there is a key.
 
         Raises:
             MissingReasonError: No name or reason, or a date that is past.
+            OddNameError: The name may look like another person's.
+            NotSignedError: It must be signed and could not be.
             RecordExistsError: This person already accepted exactly this break until this date.
         """
-        _named("An acknowledgement", who=who, reason=reason)
+        who = _named("An acknowledgement", who=who, reason=reason)
         if until <= at:
             raise MissingReasonError(what="An acknowledgement", missing="a date that is still to come")
         mark = fingerprint(finding)
         ack = Ack(
-            finding.payment_id, str(finding.verdict), mark, who, millisecond_text(at), reason, millisecond_text(until)
-        )
-        name = f"ack-{mark[:32]}-{_hash(f'{who} {ack.until}')[:16]}.json"
-        self._create(name, asdict(ack), what="an acknowledgement of this break until this date", who=who)
-        return ack
+            finding.payment_id, str(finding.verdict), mark, who, millisecond_text(at), reason, millisecond_text(until),
+            target_digest(target), self._terms.login, self._terms.journal_head,
+        )  # fmt: skip
+        content = self._terms.sealed(asdict(ack), namespace=ACCEPTS)
+        signer, void = self._terms.judged(content, who=who, namespace=ACCEPTS, now=at)
+        if void:
+            raise NotSignedError(why=void)
+        given = replace(ack, signature=content.get("signature", ""), signer=signer)
+        earlier = [each for each in self.acks(target, now=at) if (each.fingerprint, each.until) == (mark, ack.until)]
+        _refuse_second(given, earlier, what="an acknowledgement of this break until this date")
+        self._create(f"ack-{mark[:32]}-{_hash(f'{who} {ack.until}')[:16]}", content)
+        return given
 
-    def acks(self) -> tuple[Ack, ...]:
-        """Every acknowledgement, whether still valid or not."""
-        return tuple(sorted((Ack(**content) for content in self._read("ack-*.json")), key=lambda a: (a.at, a.who)))
+    def acks(self, target: Target, *, now: datetime, only: Iterable[Finding] | None = None) -> tuple[Ack, ...]:
+        """The acknowledgements of breaks of a target, over or not; those that count for nothing say why.
 
-    def _create(self, name: str, content: Mapping[str, Any], *, what: str, who: str) -> None:
+        Args:
+            only: The breaks that matter; all when not given.
+        """
+        marks = None if only is None else {fingerprint(finding)[:32] for finding in only}
+        found = self._read("ack-*.json", Ack, namespace=ACCEPTS, now=now, marks=marks)
+        here = target_digest(target)
+        mine = [replace(a, void=_ANOTHER_TARGET) if a.target not in (None, here) and not a.void else a for a in found]
+        return tuple(sorted(mine, key=lambda a: (a.at, a.who)))
+
+    def heads(self) -> tuple[tuple[str, JournalHead], ...]:
+        """Every head of a journal that a record noted, with the record's name."""
+        found = []
+        for name, content in self._contents("*.json"):
+            if (head := head_of(content.get("journal_head"))) is not None:
+                found.append((name, head))
+        return tuple(found)
+
+    def _create(self, stem: str, content: Mapping[str, Any]) -> None:
+        """Write a record under the first free name: what stands there already counts for nothing."""
         text = _canonical(content)
         data = f"{_hash(text)}\n{text}\n".encode()
         make_folder(self._directory)
-        try:
-            save_new(self._directory / name, data, mode=_RECORD_MODE)
-        except FileThereError as error:
-            raise RecordExistsError(what=what, who=who) from error
+        for number in range(1, _NAMES_MAX):
+            try:
+                name = f"{stem}.json" if number == 1 else f"{stem}-{number}.json"
+                save_new(self._directory / name, data, mode=_RECORD_MODE)
+                return
+            except FileThereError:
+                continue
+        raise BrokenRecordError(path=f"{stem}.json")
 
-    def _read(self, pattern: str) -> list[dict[str, Any]]:
+    def _read(
+        self, pattern: str, kind: type[Record], *, namespace: str, now: datetime, marks: Collection[str] | None = None
+    ) -> list[Record]:
+        import msgspec
+
+        names = {each.name for each in fields(kind)} - _NEVER_STORED
         found = []
+        for path, content in self._contents(pattern):
+            if marks is not None and path.split("-")[1][:32] not in marks:
+                continue
+            if not set(content) <= names:
+                raise BrokenRecordError(path=path)
+            try:
+                record = msgspec.convert(content, kind)
+            except msgspec.ValidationError as error:
+                raise BrokenRecordError(path=path) from error
+            signer, void = self._terms.judged(content, who=record.who, namespace=namespace, now=now)
+            found.append(replace(record, signer=signer, void=f"{path}: {void}" if void else ""))
+        return found
+
+    def _contents(self, pattern: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for path in sorted(self._directory.glob(pattern)) if self._directory.is_dir() else ():
             try:
                 digest, _, text = path.read_bytes()[:_RECORD_MAX_BYTES].decode().rstrip("\n").partition("\n")
@@ -202,36 +424,109 @@ class DecisionRecords:
                 raise BrokenRecordError(path=path.name) from error
             if digest != _hash(text) or not isinstance(content, dict):
                 raise BrokenRecordError(path=path.name)
-            found.append(content)
-        return found
+            yield path.name, content
+
+
+def _refuse_second(given: Approval | Ack, earlier: Iterable[Approval | Ack], *, what: str) -> None:
+    """Refuse a decision that the same person has recorded and that still counts."""
+    if any(not each.void and is_one_person(each.person, given.person) for each in earlier):
+        raise RecordExistsError(what=what, who=str(given.person))
+
+
+def _ended(approval: Approval, plan: Plan, *, now: datetime) -> str:
+    """Why a yes no longer holds for a plan, or never did; empty while it does."""
+    if approval.target not in (None, target_digest(plan.target)):
+        return f"{approval.person}'s approval is of another target"
+    if approval.expires_at is None:
+        return ""
+    until = parse_time(approval.expires_at, what="end of an approval")
+    return f"{approval.person}'s approval ended at {approval.expires_at}" if until <= now else ""
+
+
+def target_digest(target: Target) -> str:
+    """The name of one collection of one target, however it is reached and judged."""
+    return _hash(_canonical([target.name, target.database, target.collection, target.collection_uuid]))
+
+
+def head_of(found: object) -> JournalHead | None:
+    """A noted end of a journal as it was written down; None for anything else."""
+    if not isinstance(found, dict):
+        return None
+    seq, digest, journal = found.get("seq"), found.get("hash"), found.get("journal")
+    is_one = isinstance(seq, int) and isinstance(digest, str) and isinstance(journal, str)
+    return JournalHead(seq, digest, journal) if is_one else None  # type: ignore[arg-type]
 
 
 def check_approvals(
-    plan: Plan, approvals: Iterable[Approval], *, policy: ApprovalPolicy, author: str | None
+    plan: Plan, approvals: Iterable[Approval], *, policy: ApprovalPolicy, author: Sequence[Person], now: datetime
 ) -> tuple[Approval, ...]:
     """The approvals that count for a plan, one a person.
 
     Args:
-        author: Who made the plan; unknown counts as everybody where the author must not approve.
+        author: Who made the plan; nobody known counts as everybody where the author must not approve.
 
     Raises:
         NotApprovedError: There are fewer than policy asks for.
     """
     needed, why = approvals_needed(plan, policy)
-    counted: dict[str, Approval] = {}
+    counted: list[Approval] = []
     left_out: list[str] = []
     for approval in approvals:
-        person = _person(approval.who)
-        if approval.effects_digest != plan.effects_digest:
-            left_out.append(f"{approval.who} approved other effects")
-        elif not policy.author_may_approve and (author is None or person == _person(author)):
-            left_out.append(f"{approval.who} is its author" if author else "its author is not known")
+        reason = _left_out(approval, plan, policy=policy, author=author, now=now)
+        if reason:
+            left_out.append(reason)
         else:
-            counted.setdefault(person, approval)
+            counted.append(approval)
+    counted = [counted[place] for place in one_of_each([each.person for each in counted])]
     if len(counted) < needed:
-        found = sorted(approval.who for approval in counted.values())
+        found = sorted(str(approval.person) for approval in counted)
         raise NotApprovedError(needed=needed, why=why, found=found, left_out=sorted(set(left_out)))
-    return tuple(counted.values())
+    return tuple(counted)
+
+
+def _left_out(
+    approval: Approval, plan: Plan, *, policy: ApprovalPolicy, author: Sequence[Person], now: datetime
+) -> str:
+    """Why an approval does not count for a plan; empty if it does."""
+    who = str(approval.person)
+    if approval.effects_digest != plan.effects_digest:
+        return f"{who} approved other effects"
+    if why := approval.void or _ended(approval, plan, now=now):
+        return why
+    if policy.is_signed and approval.signer is None:
+        return f"nobody checked the signature of {who}"
+    if policy.author_may_approve:
+        return ""
+    if not author:
+        return "its author is not known" + (" by a signature" if policy.is_signed else "")
+    is_author = any(is_one_person(approval.person, each) for each in author)
+    return f"{who} is its author" if is_author else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """Who stands behind a plan.
+
+    Args:
+        approved: Whose approvals count.
+        made: Who made it; empty when that is not known.
+        left_out: Approvals that do not count, each with why.
+    """
+
+    approved: tuple[Person, ...]
+    made: tuple[Person, ...]
+    left_out: tuple[str, ...]
+
+
+def backing_of(
+    plan: Plan, approvals: Iterable[Approval], *, policy: ApprovalPolicy, author: Sequence[Person], now: datetime
+) -> Backing:
+    """Who stands behind a plan, whether that is enough for it or not."""
+    held = tuple(approvals)
+    reasons = [_left_out(each, plan, policy=policy, author=author, now=now) for each in held]
+    counted = [each.person for each, reason in zip(held, reasons, strict=True) if not reason]
+    left_out = tuple(dict.fromkeys(reason for reason in reasons if reason))
+    return Backing(tuple(counted[place] for place in one_of_each(counted)), tuple(author), left_out)
 
 
 def approvals_needed(plan: Plan, policy: ApprovalPolicy) -> tuple[int, str]:
@@ -268,7 +563,8 @@ def sort_breaks(breaks: Iterable[Finding], *, acks: Iterable[Ack], known: Iterab
     Args:
         known: Fingerprints of the breaks of an earlier report.
     """
-    valid = {ack.fingerprint for ack in acks if parse_time(ack.until, what="acknowledgement's end") > now}
+    held = [ack for ack in acks if not ack.void]
+    valid = {ack.fingerprint for ack in held if parse_time(ack.until, what="acknowledgement's end") > now}
     seen = set(known)
     new: list[Finding] = []
     old: list[Finding] = []
@@ -279,15 +575,12 @@ def sort_breaks(breaks: Iterable[Finding], *, acks: Iterable[Ack], known: Iterab
     return SortedBreaks(tuple(new), tuple(old), tuple(accepted))
 
 
-def _person(who: str) -> str:
-    return " ".join(who.split()).casefold()
-
-
-def _named(what: str, *, who: str, reason: str) -> None:
+def _named(what: str, *, who: str, reason: str) -> str:
     if not who.strip() or len(who) > TEXT_MAX:
         raise MissingReasonError(what=what, missing="the name of a person")
     if not reason.strip() or len(reason) > TEXT_MAX:
         raise MissingReasonError(what=what, missing="a reason")
+    return checked_name(who)
 
 
 def _hash(text: str) -> str:

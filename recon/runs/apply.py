@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from recon.core.errors import ReconError, RefusedError, StoppedError, UsageError
 from recon.core.model import Change, Plan, Target, Tier, Verdict
-from recon.plans.approvals import Approval, ApprovalPolicy, check_approvals
+from recon.core.people import Person
+from recon.plans.approvals import Approval, ApprovalPolicy, Backing, check_approvals
 from recon.plans.file import is_picked, seal_plan
 from recon.plans.limits import Limits, check_age, compared_rows, limits_hit
 from recon.runs.canary import BENIGN, canary_places, check_evidence, further_findings, meant_verdicts
@@ -39,6 +40,7 @@ from recon.runs.stopping import RunInterruptedError, RunStops
 from recon.runs.stores.journal import LEASE_NAME, Journal
 from recon.runs.stores.lease import held_lease
 from recon.runs.stores.payments import PaymentWriter
+from recon.runs.stores.retry import nothing_begun
 from recon.runs.writing import READ_ROWS, Writing, chunks, read_again, row_of
 
 KINDS: Final = ("correction", "undo", "backfill")
@@ -127,7 +129,7 @@ class ApplyOptions:
         target: The target as it is now, read from the same places as the plan's.
         operator: Who applies.
         accept_unhealthy: Why a plan that was not healthy may be applied all the same.
-        author: Who made the plan, for the approval policy.
+        author: Who made the plan, for the approval policy; empty when that is not known.
         backend_reconciliation: Whether the backend's own reconciliation is switched on; None is "not known".
         hooks: What a test replaces: steps and time.
     """
@@ -140,7 +142,7 @@ class ApplyOptions:
     accept_unhealthy: str | None = None
     approvals: tuple[Approval, ...] = ()
     approval_policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
-    author: str | None = None
+    author: tuple[Person, ...] = ()
     all_or_nothing: bool = False
     backend_reconciliation: bool | None = None
 
@@ -164,6 +166,7 @@ class RunReport:
         remaining: Breaks of the written payments afterwards; None when nothing judged them again.
         proofs: How many proofs were asked for and in how many HTTP requests; None where none was.
         head: Hash of the journal's last entry, to be kept for ``recon journal verify``.
+        backing: Who stands behind the plan, where records were asked.
     """
 
     run: str | None
@@ -176,6 +179,7 @@ class RunReport:
     stopped: str | None = None
     head: str | None = None
     proofs: tuple[int, int] | None = None
+    backing: Backing | None = None
 
     @property
     def counts(self) -> Mapping[Result, int]:
@@ -202,12 +206,14 @@ def apply_plan(
         RefusedError: Something is not as it must be; nothing was written.
         RunStoppedError: The run ended early; it can be resumed.
     """
-    warnings = _admit(plan, digest=digest, writer=writer, now=clock(), options=options)
-    seen = journal.refresh()
-    pending, rows = _to_write(plan, writer=writer, journal=journal, options=options)
+    with nothing_begun():
+        warnings = _admit(plan, digest=digest, writer=writer, now=clock(), options=options)
+        seen = journal.refresh()
+        pending, rows = _to_write(plan, writer=writer, journal=journal, options=options)
+        if pending:
+            writer.check_writable()
     if not pending:
         return RunReport(None, plan.digest, plan.kind, rows, warnings)
-    writer.check_writable()
     pace, hooks = options.pace, options.hooks
     watch = ProofWatch(plan, pace.prove, pace.judge)
     lost = _lost_proofs(watch, pending, limits=options.limits)
@@ -227,7 +233,7 @@ def apply_plan(
         run = _run_name(journal, plan, clock())
         notes = RunNotes(run=run, journal=journal, lease=lease, clock=clock, step=hooks.step)
         writing = _writing(notes, plan, writer=writer, rows=rows, options=options, watch=watch)
-        opening = _opening(plan, options, rows=len(pending))
+        opening = _opening(plan, options, rows=len(pending), now=clock())
         return _carry_out(writing, pending, opening=opening, warnings=warnings)
 
 
@@ -381,7 +387,7 @@ def _admit(plan: Plan, *, digest: str, writer: PaymentWriter, now: datetime, opt
     health = plan.summary.get("health") or {}
     if plan.kind == "correction" and health.get("ok") is not True and not (options.accept_unhealthy or "").strip():
         raise UnhealthyPlanError(reasons=[str(reason) for reason in health.get("reasons", ())])
-    check_approvals(plan, options.approvals, policy=options.approval_policy, author=options.author)
+    check_approvals(plan, options.approvals, policy=options.approval_policy, author=options.author, now=now)
     return _warnings(options)
 
 
@@ -431,8 +437,8 @@ def _warnings(options: ApplyOptions) -> tuple[str, ...]:
     return ()
 
 
-def _opening(plan: Plan, options: ApplyOptions, *, rows: int) -> dict[str, Any]:
-    counted = check_approvals(plan, options.approvals, policy=options.approval_policy, author=options.author)
+def _opening(plan: Plan, options: ApplyOptions, *, rows: int, now: datetime) -> dict[str, Any]:
+    counted = check_approvals(plan, options.approvals, policy=options.approval_policy, author=options.author, now=now)
     return {
         "plan": plan.digest,
         "effects": plan.effects_digest,
@@ -443,6 +449,7 @@ def _opening(plan: Plan, options: ApplyOptions, *, rows: int) -> dict[str, Any]:
         "snapshot": plan.snapshot,
         "tool": plan.tool_version,
         "operator": options.operator,
+        "author": [asdict(person) for person in options.author],
         "accept_unhealthy": options.accept_unhealthy,
         "approvals": [asdict(approval) for approval in counted],
         "limits": {key: value for key, value in asdict(options.limits).items() if value is not None},

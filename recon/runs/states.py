@@ -169,6 +169,7 @@ class RunSummary:
         counts: Rows by result, as the last end of the run says.
         unsettled: Rows that wait for a person, or whose write was never followed up; None while the run is open.
         undoes: The run that this one took back.
+        lost: Rows that carry stamps of it which the journal does not know, where rows were asked.
     """
 
     run: str
@@ -183,6 +184,7 @@ class RunSummary:
     operator: str
     undoes: str | None
     compared: int
+    lost: int = 0
 
 
 @dataclass(slots=True)
@@ -209,12 +211,19 @@ class ChangeState:
 
 @dataclass(slots=True)
 class RunState:
-    """One run read back whole."""
+    """One run read back whole.
+
+    Args:
+        has_ended: Whether the journal holds its end, after the last time that it was taken up.
+        lost: Stamps of it in rows that the journal does not know, where rows were asked.
+    """
 
     run: str
     plan: str
     opening: Mapping[str, Any]
     changes: dict[str, ChangeState]
+    has_ended: bool = False
+    lost: tuple[str, ...] = ()
 
 
 def list_runs(journal: Journal) -> tuple[RunSummary, ...]:
@@ -252,6 +261,11 @@ def _summary(opening: JournalEntry, end: JournalEntry | None, decided: int) -> R
     )
 
 
+def lost_run(run: str, *, rows: int) -> RunSummary:
+    """A run that only the stamps in rows know of."""
+    return RunSummary(run, "?", "?", "?", "", None, "lost", {}, None, "", None, 0, lost=rows)
+
+
 def read_run(journal: Journal, run: str, *, with_intents: bool = True) -> RunState:
     """Read one run back.
 
@@ -263,8 +277,10 @@ def read_run(journal: Journal, run: str, *, with_intents: bool = True) -> RunSta
     """
     opening: Mapping[str, Any] | None = None
     changes: dict[str, ChangeState] = {}
+    has_ended = False
     for entry in journal.entries(run=run):
         note = entry.note
+        has_ended = note.kind == "end" or (has_ended and note.kind == "settle")
         if note.kind == "run":
             opening = note.body
         if note.change is None:
@@ -276,7 +292,7 @@ def read_run(journal: Journal, run: str, *, with_intents: bool = True) -> RunSta
             state.result, state.outcome = Result(note.body["result"]), note.body
     if opening is None:
         raise UnknownRunError(run=run)
-    return RunState(run, str(opening.get("plan")), opening, changes)
+    return RunState(run, str(opening.get("plan")), opening, changes, has_ended)
 
 
 def blocked_payments(journal: Journal, *, but: str | None = None) -> dict[str, str]:

@@ -97,6 +97,7 @@ def plan_undo(
                 "undoes": run,
                 "rows": len(changes),
                 "cannot_be_undone": list(CANNOT_BE_UNDONE),
+                **_unfinished(state, len(left)),
                 "health": {"ok": True, "reasons": []},
             },
             findings=(),
@@ -131,6 +132,17 @@ def leave_moved(plan: Plan, *, writer: PaymentWriter) -> Plan:
     all_left = tuple(sorted((*plan.left_alone, *left), key=lambda item: item.payment_id))
     summary = {**plan.summary, "rows": len(kept)}
     return seal_plan(replace(plan, changes=tuple(kept), left_alone=all_left, summary=summary))
+
+
+def _unfinished(state: RunState, left: int) -> dict[str, str]:
+    """What is said of taking back a run whose end the journal does not hold; nothing of one that ended."""
+    if state.has_ended:
+        return {}
+    said = (
+        f"Run {state.run} is unfinished: the journal does not hold its end, and {left} of its writes are not settled "
+        f'and stay as they are. "recon apply PLAN --resume {state.run}" finishes it; undo it after that.'
+    )
+    return {"unfinished": said}
 
 
 def _reverse(state: ChangeState, *, run: str) -> Change:

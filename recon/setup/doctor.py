@@ -14,12 +14,13 @@ from typing import Literal
 from recon.core.errors import ReconError, RefusedError, SourceError
 from recon.core.installed import Installed
 from recon.plans.history import load_history
+from recon.setup.check_signing import State, signing_says
 from recon.setup.field_check import SAMPLE, fields_found
 from recon.setup.open_sources import Opening
 from recon.setup.plugins import installed_providers, installed_stores
 from recon.setup.settings import Settings
+from recon.setup.stores.installed import store_of
 
-State = Literal["ok", "warning", "failed"]
 Failure = Literal["", "usage", "refused", "unreachable"]
 
 
@@ -49,10 +50,13 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _configuration(settings)
     yield _output(settings)
     yield _installed()
+    for state, says in signing_says(settings):
+        yield Check("decisions", state, says, "usage" if state == "failed" else "")
     database = _attempt("database", lambda: _store_says(settings, opening))
     yield database
     if database.state != "failed":
         yield from _fields(settings, opening)
+        yield from _privileges(settings)
     for name in settings.providers:
         yield _attempt(name, lambda name=name: _says(opening.claim(name)))  # type: ignore[misc]
     if not settings.providers:
@@ -68,6 +72,13 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield Check(
             "chains", "warning", "No chain is configured, so nothing can be proven. Add [[chains]] to the file."
         )
+
+
+def _privileges(settings: Settings) -> Iterator[Check]:
+    """What the logins of the store may do."""
+    audit = store_of(settings).audit
+    for state, says in () if audit is None else audit(settings):
+        yield Check("privileges", state, says, "refused" if state == "failed" else "")
 
 
 def _no_endpoint(settings: Settings, chain_id: int) -> str:

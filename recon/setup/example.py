@@ -38,6 +38,7 @@ date = "created"                         # or "updated"
 enabled = true
 base_url = "https://api.request.network"
 calls_per_s = 5                          # your plan's limit; 5 is the usual one
+# retries_max = 4                        # how often a call that failed is tried again; of the gateway too
 # api_key_variable = "RECON_REQUEST_NETWORK_API_KEY"
 # account = "shop-1"                     # a name for the account, part of a plan's identity
 
@@ -111,6 +112,7 @@ share_max_from_rows = 10
 refusals_max = 3                         # rows that moved at the moment of their write, or 2 % if that is more
 refusals_max_percent = 2
 plan_age_max_h = 4
+clock_off_max_s = 30                     # how far this machine's clock may be off the database server's
 # value_max = { USDC = "50000", USDT = "50000" }
 # value_max_per_payment = { USDC = "5000" }
 
@@ -121,6 +123,12 @@ unproven_share_max_percent = 5
 approvals_min = 0                        # 0, 1 or 2 people
 author_may_approve = true
 # two_person_above = { USDC = "10000" }
+valid_h = 24                             # how long an approval holds
+# With a file of allowed signers (git's format, as in gpg.ssh.allowedSignersFile) an approval, an acknowledgement, a
+# sign-off of a sample and the author of a plan count only if they are signed with an SSH key of that file.
+# allowed_signers = "allowed_signers"
+# revoked_signers = "revoked_keys"
+# signing_key = "~/.ssh/id_ed25519"      # or its .pub, where an agent or a hardware key has the private half
 
 # [flags]
 # Where the backend's own flags are, for "recon flags". A dotenv file is written; of a Compose file, a manifest, a

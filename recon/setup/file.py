@@ -198,6 +198,7 @@ class LimitsSection(Section):
     refusals_max: Whole = 3
     refusals_max_percent: Percent = 2
     plan_age_max_h: Whole = 4
+    clock_off_max_s: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=3600)] = 30
     value_max: dict[str, AmountText] = Field(default_factory=dict)
     value_max_per_payment: dict[str, AmountText] = Field(default_factory=dict)
 
@@ -209,11 +210,19 @@ class HealthSection(Section):
 
 
 class ApprovalsSection(Section):
-    """``[approvals]``: how many people must have approved a plan before it is applied."""
+    """``[approvals]``: how many people must have approved a plan before it is applied, and how they are known.
+
+    With ``allowed_signers`` (git's format) a decision counts only if it is signed with an SSH key which that file gives
+    to a principal, and which ``revoked_signers`` does not take back.
+    """
 
     approvals_min: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=2)] = 0
     author_may_approve: bool = True
     two_person_above: dict[str, AmountText] = Field(default_factory=dict)
+    valid_h: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=8760)] = 24
+    allowed_signers: str | None = Field(default=None, min_length=1)
+    revoked_signers: str | None = Field(default=None, min_length=1)
+    signing_key: str | None = Field(default=None, min_length=1)
 
 
 class LedgerSection(Section):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from recon.core.errors import SourceError
 from recon.core.times import parse_iso
+from recon.plans.approvals import DecisionRecords, JournalHead, head_of
+from recon.rails.gates.sample import load_sign_offs
+from recon.runs.clock import ServerClock
+from recon.runs.ends import journal_head, journal_name, noted_heads
 from recon.setup.settings import Settings
 from recon.setup.stores.installed import store_of
 from recon.setup.stores.store import Ledger
@@ -19,7 +23,10 @@ if TYPE_CHECKING:
 
 Taken = TypeVar("Taken")
 
-__all__ = ["JournalUnreadError", "Ledger", "open_ledger", "read_journal", "read_runs"]
+__all__ = [
+    "JournalUnreadError", "Ledger", "clock_of", "head_if", "head_now", "heads_on_record", "open_ledger", "read_journal",
+    "read_runs",
+]  # fmt: skip
 
 
 class JournalUnreadError(SourceError):
@@ -40,6 +47,46 @@ def open_ledger(settings: Settings) -> Ledger:
         SourceError: The database cannot be reached, or refuses the credential.
     """
     return store_of(settings).open_writer(settings)
+
+
+def clock_of(ledger: Ledger, settings: Settings) -> Callable[[], datetime]:
+    """The clock that a run goes by: the database server's, or where there is no server that of the settings.
+
+    Raises:
+        ClientClockError: This machine's clock is further off than the configuration allows.
+    """
+    if ledger.server_time is None:
+        return settings.now
+    off_max = timedelta(seconds=settings.values.limits.clock_off_max_s)
+    return ServerClock(ledger.server_time, local=settings.now, off_max=off_max)
+
+
+def head_now(ledger: Ledger) -> JournalHead:
+    """The end of a journal as it is now."""
+    return journal_head(ledger.journal, name=journal_name(ledger.writer))
+
+
+def head_if(settings: Settings, wanted: bool) -> JournalHead | None:
+    """The journal's end where it is wanted; the database is asked only then."""
+    if not wanted:
+        return None
+    with open_ledger(settings) as ledger:
+        return head_now(ledger)
+
+
+def heads_on_record(settings: Settings) -> Iterator[tuple[str, JournalHead]]:
+    """Every end of a journal that was noted beside what recon writes: in its own log, in decisions and in sign-offs.
+
+    Raises:
+        BrokenRecordError, SampleError: A record was changed, so it may have lost what it noted.
+    """
+    yield from noted_heads(settings.output_dir)
+    yield from DecisionRecords(settings.decisions_dir).heads()
+    for path in sorted(settings.output_dir.glob("*.signed-*.json")):
+        sample = path.with_name(f"{path.name.partition('.signed-')[0]}.json")
+        for sign in load_sign_offs(sample):
+            if (head := head_of(sign.journal_head)) is not None:
+                yield path.name, head
 
 
 def read_journal(settings: Settings) -> list[JournalEntry]:

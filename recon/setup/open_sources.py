@@ -17,7 +17,7 @@ from recon.core.errors import SourceError
 from recon.setup.file import ChainSection
 from recon.setup.settings import Settings
 from recon.setup.stores.installed import store_of
-from recon.setup.stores.mongo.store import mongo_client, mongo_uri
+from recon.setup.stores.mongo.client import mongo_client, mongo_uri
 from recon.setup.stores.store import StoreTerms
 from recon.sources.interface import (
     ChainQuestion,

@@ -306,6 +306,7 @@ class Settings:
             approvals_min=given.approvals_min,
             author_may_approve=given.author_may_approve,
             two_person_above=self.units_by_token("approvals.two_person_above", given.two_person_above),
+            is_signed=given.allowed_signers is not None,
         )
 
     def selection(

@@ -550,7 +550,7 @@ _MONEY: Final = (
 EVIDENCE: Final = (
     *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_TEXT_MARKS, "back", "in_window", "claim_key", "topic", "has_reference",
     "mode", "by_word", "word_units", "claim_time", "covered_by_scan", "chain_is_read", "blind_elsewhere",
-    "head_time", "reference_topic",
+    "head_time", "reference_topic", "claim_topic",
 )  # fmt: skip
 """Every column of the evidence: what rules and conditions may rest on."""
 

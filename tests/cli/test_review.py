@@ -39,12 +39,13 @@ from tests.support.builders import (
     transfer_row,
     tx_hash,
 )
-from tests.support.judging import counts, judgement_of, verdicts
+from tests.support.judging import counts, judgement_of, leads_of, verdicts
 from tests.support.plans import a_finding
 from tests.verdicts.test_match import deposit_row, open_row
 
 ME = payment_id(1)
 OTHER = payment_id(2)
+SELLER = "0x" + "5e" * 20
 ENGINES = ("polars", "duckdb", "pandas")
 UNPAID: dict[str, Any] = {"state": "unpaid", "state_raw": "unpaid", "tx_hashes": None}
 
@@ -147,7 +148,10 @@ def test_a_refund_row_over_a_part_proves_no_refund_of_the_whole(units: int, proo
     rows: dict[str, Any] = {
         "payments": [paid, refund],
         "claims": [claim_row()],
-        "transfers": [transfer_row(), plain_transfer_row(2, recipient=PAYER, amount_units=units)],
+        "transfers": [
+            transfer_row(),
+            plain_transfer_row(2, sender=SELLER, recipient=PAYER, amount_units=units),
+        ],
     }
     breaks = judgement_of(rows, engine=engine).breaks.to_pylist()
     drift = [(ME, "refund_drift", proof)] if proof else []
@@ -239,7 +243,7 @@ def test_every_finished_outgoing_row_has_a_verdict(
     rows: dict[str, Any] = {
         "payments": [row],
         "claims": [payout_claim(**({} if paid else UNPAID))],
-        "transfers": [plain_transfer_row(recipient=PAYER)] if paid else [],
+        "transfers": [plain_transfer_row(sender=SELLER, recipient=PAYER)] if paid else [],
     }
     assert counts(rows) == {verdict: 1}
 
@@ -281,12 +285,12 @@ def test_rivals_are_searched_by_what_was_read_again_and_by_what_the_provider_nam
         store=store, fields=FieldPaths(), chains=(), claims=[SimpleNamespace(name="request_network", look_up=look_up)]
     )
     row = open_row(reference=None)
-    judgement = judgement_of({"payments": [row], "claims": [claim_row(1)]})
+    leads = leads_of({"payments": [row], "claims": [claim_row(1)]})
     writer = SnapshotWriter(tmp_path / "snapshot")
     writer.write("payments", table_of("payments", [row]))
     writer.write("keys", table_of("keys", []))
     second = SecondReading(sources, policy=Policy(), registry=load_registry(), now_ms=NOW_MS, progress=no_progress)
-    second.read(writer, judgement, with_orphans=False)
+    second.read(writer, leads, with_orphans=False)
     assert reference(1) in asked["reference"]
     assert tx_hash(44) in asked["tx_hash"]
     keys = pq.read_table(writer.file("again/claim_txs_keys")).to_pylist()

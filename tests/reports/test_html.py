@@ -507,5 +507,6 @@ def test_the_text_of_an_incident_stands_beside_the_pages(judged: Path) -> None:
     told = ["report", "incident", "post-mortem", "--title", "RPC <b>away</b>", *config]
     result = CliRunner().invoke(cli, told, prog_name="recon")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("# Post-mortem: RPC")
-    assert "<b>" not in result.stdout.replace("\\<b", "")
+    front, _, text = result.stdout.removeprefix("---\n").partition("\n---\n")
+    assert 'title: "RPC <b>away</b>"' in front, "front matter is data, not markup"
+    assert "<b>" not in text.replace("\\<b", "")

@@ -11,6 +11,7 @@ from bson import Decimal128, Int64
 
 from recon.core.errors import RefusedError, SourceError
 from recon.core.model import FieldChange, Finding, GuardTerm, Severity, Tier, Verdict
+from recon.core.people import Person
 from recon.core.values import ABSENT, ValueTextError
 from recon.plans.approvals import Approval, ApprovalPolicy, NotApprovedError
 from recon.plans.limits import ClockError, LimitError, Limits, PlanAgeError
@@ -150,9 +151,9 @@ def test_a_plan_that_policy_wants_approved_waits_for_approval(world: World) -> N
     with pytest.raises(NotApprovedError, match="needs 1 approval because policy asks for it, and nobody approved it"):
         world.apply(plan, approval_policy=policy)
     with pytest.raises(NotApprovedError, match="Ann is its author"):
-        world.apply(plan, approval_policy=policy, approvals=(own,), author="ann ")
+        world.apply(plan, approval_policy=policy, approvals=(own,), author=(Person("ann "),))
     assert_untouched(world)
-    report = world.apply(plan, approval_policy=policy, approvals=(own,), author="Ben")
+    report = world.apply(plan, approval_policy=policy, approvals=(own,), author=(Person("Ben"),))
     assert read_run(world.journal, str(report.run)).opening["approvals"][0]["who"] == "Ann"
 
 

@@ -5,6 +5,9 @@ verdict survive. Personal is what identifies a person: buyer and seller, names, 
 addresses, free text. Chain addresses, hashes, amounts and provider ids are the evidence and stay. Secrets are dropped:
 everything stored under a name that sounds like one, and everything in a URL but its host. The stand-in is a hash with
 a salt that is not kept.
+
+The file is sealed: ``seal`` is the hash of all its bytes with an empty seal, so that a changed byte shows. Replaying
+judges anew, and says where the verdict is another than the one that the file was frozen with.
 """
 
 from __future__ import annotations
@@ -13,8 +16,8 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +36,10 @@ from recon.investigation.payment.inspect import Inspection, inspect_dossier
 if TYPE_CHECKING:
     from recon.core.registry import Registry
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+UNSEALED_FORMAT: Final = 1
+"""The format of files from before there was a seal; they still replay, and say so."""
+
 KIND: Final = "recon-case"
 FILE_MAX_BYTES: Final = 256 * 1024 * 1024
 DROPPED: Final = "(secret, dropped)"
@@ -51,6 +57,7 @@ SECRET: Final = re.compile(
     r"signature$|bearer|session|access[-_]?token|refresh[-_]?token|webhook[-_]?token",
     re.IGNORECASE,
 )
+_NO_SEAL: Final = b'\n "seal": ""'
 _KEPT_NAMES: Final = frozenset({"token_name", "currency", "network", "tokenAddress", "signature_valid"})
 _PERSONAL_COLUMNS: Final = frozenset({"buyer_id", "order_id", "offer_id"})
 _URL: Final = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}://)[^\s\"'<>]+", re.IGNORECASE)
@@ -75,11 +82,30 @@ def save_case(found: Inspection, path: Path, *, made_at: datetime) -> None:
         NoRoomError: The disk is full.
         CaseFileError: The file cannot be written.
     """
-    text = json.dumps(case_json(found, made_at=made_at), ensure_ascii=True, indent=1, sort_keys=True)
     try:
-        save_new(path, f"{text}\n".encode())
+        save_new(path, _sealed_bytes(case_json(found, made_at=made_at)))
     except OSError as error:
         raise CaseFileError(path=path, why=f"it cannot be written ({error.strerror or 'unknown reason'})") from error
+
+
+def _sealed_bytes(case: Mapping[str, Any]) -> bytes:
+    bare = f"{json.dumps({**case, 'seal': ''}, ensure_ascii=True, indent=1, sort_keys=True)}\n".encode()
+    return bare.replace(_NO_SEAL, b'\n "seal": "%b"' % hashlib.sha256(bare).hexdigest().encode(), 1)
+
+
+def _check_seal(data: bytes, case: Mapping[str, Any], path: Path) -> None:
+    """Refuse a file of which a byte was changed, its seal included.
+
+    Raises:
+        CaseFileError: The seal does not fit, or there is none where there must be one.
+    """
+    seal = case.get("seal")
+    if case.get("format") == UNSEALED_FORMAT and seal is None:
+        return
+    held = b'\n "seal": "%b"' % str(seal).encode("utf-8", "replace")
+    bare = data.replace(held, _NO_SEAL, 1)
+    if held not in data or hashlib.sha256(bare).hexdigest() != seal:
+        raise CaseFileError(path=path, why="it was changed after it was made (its seal does not fit)")
 
 
 def case_json(found: Inspection, *, made_at: datetime, salt: bytes | None = None) -> dict[str, Any]:
@@ -123,27 +149,48 @@ def load_case(path: Path, *, registry: Registry | None = None) -> Inspection:
     Raises:
         CaseFileError: It is no case file, or of another format.
     """
-    return inspect_dossier(read_case(path), registry or load_registry())
+    case = _read(path)
+    found = inspect_dossier(_dossier_of(case, path), registry or load_registry())
+    return replace(found, case_notes=tuple(_told(case, found)))
+
+
+def _told(case: Mapping[str, Any], found: Inspection) -> Iterator[str]:
+    """What a reader of a replayed case must know of the file."""
+    if case["format"] == UNSEALED_FORMAT:
+        yield "the file has no seal, so whether it was changed is not known"
+    frozen, now = case.get("verdict"), None if found.judged is None else str(found.judged.finding.verdict)
+    if frozen != now:
+        yield f"the verdict was {clean_text(frozen, limit=60)} when the file was made and is {now} now"
 
 
 def read_case(path: Path) -> Dossier:
     """The dossier of a case file.
 
     Raises:
-        CaseFileError: It is no case file, or of another format.
+        CaseFileError: It is no case file, of another format, or was changed.
     """
+    return _dossier_of(_read(path), path)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > FILE_MAX_BYTES:
             raise CaseFileError(path=path, why="it is far too large for a case file")
-        case = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        case = json.loads(data.decode())
     except OSError as error:
         raise CaseFileError(path=path, why=f"it cannot be read ({error.strerror or 'unknown reason'})") from error
     except (ValueError, RecursionError) as error:
         raise CaseFileError(path=path, why="it is no JSON") from error
     if not isinstance(case, dict) or case.get("kind") != KIND:
         raise CaseFileError(path=path, why="it is no case file")
-    if case.get("format") != FORMAT:
+    if case.get("format") not in (UNSEALED_FORMAT, FORMAT):
         raise CaseFileError(path=path, why=f"it is not of format {FORMAT}, the one this version reads")
+    _check_seal(data, case, path)
+    return case
+
+
+def _dossier_of(case: Mapping[str, Any], path: Path) -> Dossier:
     try:
         return _dossier(case)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

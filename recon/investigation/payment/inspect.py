@@ -29,6 +29,7 @@ class Inspection:
         timeline: Everything with a time, oldest first.
         causes: Ranked, the first is the best explanation.
         not_asked: What could not be asked, and why; nothing may be concluded from its silence.
+        case_notes: Of a replayed case: that it has no seal, that its verdict is another one now.
     """
 
     dossier: Dossier
@@ -36,6 +37,7 @@ class Inspection:
     timeline: tuple[Event, ...] = ()
     causes: tuple[RankedCause, ...] = ()
     not_asked: tuple[str, ...] = ()
+    case_notes: tuple[str, ...] = ()
 
     @property
     def has_change(self) -> bool:

@@ -84,6 +84,7 @@ class FlagRun:
         outcome: ``changed``; ``settled`` when an earlier, interrupted run had changed the file; ``already`` when there
             was nothing to do.
         restart: How the restart command went; None when it was not run.
+        backing: Who stands behind the plan: whose sign-offs its gates rest on, and who applied it.
     """
 
     run: str
@@ -91,6 +92,7 @@ class FlagRun:
     outcome: Literal["changed", "settled", "already"]
     readback: tuple[ReadBack, ...] = ()
     restart: Restarted | None = None
+    backing: tuple[str, ...] = ()
 
     @property
     def restart_code(self) -> int | None:
@@ -140,7 +142,13 @@ def apply_flag_plan(
         restarted = _restart(ports, consent, record) if consent.restart else None
         checks = read_back(plan, ports)
         record.add("readback", {"checks": [asdict(item) for item in checks]}, state=_CHANGED)
-    return FlagRun(record.run, plan.digest, outcome, checks, restarted)
+    return FlagRun(record.run, plan.digest, outcome, checks, restarted, _backing(plan, consent))
+
+
+def _backing(plan: FlagPlan, consent: Consent) -> tuple[str, ...]:
+    """Who stands behind a flag plan, in the words of the gate that looked at signatures when the plan was made."""
+    rests_on = [line for gate in plan.gates if gate["name"] == "manual_sample" for line in gate["evidence"]]
+    return (*map(str, rests_on), f"applied by {consent.by} (a name is a claim: nobody checked it)")
 
 
 _CHANGED: Final = "the flag file already holds the new flags"

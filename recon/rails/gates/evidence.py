@@ -16,6 +16,7 @@ from recon.core.model import Plan
 from recon.core.registry import load_registry
 from recon.core.times import EPOCH, from_ms, parse_iso
 from recon.files import ChainedLog
+from recon.plans.approvals import target_digest
 from recon.plans.history import History
 from recon.rails.flags.plan import FlagSetup
 from recon.rails.flags.probes import Probe, ProbeAnswer, Prober
@@ -93,6 +94,7 @@ def dry_run_of(plan: Plan) -> DryRun:
         incomplete=tuple(sorted({str(row["source"]) for row in plan.coverage if not row.get("complete", False)})),
         providers=_texts(plan.window.get("providers")),
         is_whole=is_whole_window(plan.window),
+        target=target_digest(plan.target),
     )
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from recon.core.model import Severity, Tier, Verdict
+from recon.core.people import one_of_each
 from recon.rails.gates.records import (
     DeliveryRecord,
     DryRun,
@@ -24,13 +25,15 @@ from recon.rails.gates.records import (
     GateLimits,
     HealthRecord,
     RunRecord,
+    SignedSample,
 )
-from recon.rails.gates.sample import Sample, SignOff, person_key
+from recon.rails.gates.sample import CheckedSign, Sample
 
 Outcome = Literal["pass", "fail", "not_measurable"]
 Decision = Literal["escalate", "roll_back", "stay", "unknown", "enable", "refuse"]
 
 EVIDENCE_MAX: Final = 20
+UNCHECKED: Final = " (a name is a claim: nobody checked it)"
 RUNS_NAMED: Final = 3
 PPM: Final = 1_000_000
 NOT_JUDGED: Final = frozenset({Verdict.UNPROVEN, Verdict.LOOKUP_FAILED, Verdict.TEST_PAYMENT, Verdict.OUT_OF_SCOPE})
@@ -331,20 +334,37 @@ def judge_manual_sample(case: GateCase) -> Gate:
         return make("none", "not_measurable", 'no sample was drawn; "recon sample" draws one')
     if held.sample.provider != case.provider:
         return make("none", "not_measurable", f"the sample is of {held.sample.provider}")
-    signs = [sign for sign in held.signs if sign.sample == held.sample.digest]
-    people_signed = len({person_key(sign.operator) for sign in signs})
+    if not _is_of_target(held.sample, case.evidence.dry_run):
+        return make("none", "not_measurable", "the sample is of another target")
+    signs = [each for each in held.signs if not each.void and each.sign.sample == held.sample.digest]
+    people_signed = len(one_of_each([each.person for each in signs]))
     count = len({row.payment_id for row in held.sample.rows})
-    evidence = (f"sample {held.sample.digest[:12]}", *(f"{sign.operator} at {sign.at}" for sign in signs))
-    measured = f"{count} rows, signed by {people_signed}"
+    measured, evidence = f"{count} rows, signed by {people_signed}", _signs_said(held, signs)
     if why := _sample_failing(case, held.sample, signs, rows=count, people=people_signed):
         return make(measured, "fail", why, evidence)
     return make(measured, "pass", f"{people_signed} operators found all {count} rows right", evidence)
 
 
-def _sample_failing(case: GateCase, sample: Sample, signs: Iterable[SignOff], *, rows: int, people: int) -> str | None:
+def _is_of_target(sample: Sample, judged: DryRun | None) -> bool:
+    """Whether a sample is of the target that is judged, as far as both say which one that is."""
+    return judged is None or not sample.target or not judged.target or sample.target == judged.target
+
+
+def _signs_said(held: SignedSample, counted: Sequence[CheckedSign]) -> tuple[str, ...]:
+    """The sample, who signed it and when, and which sign-offs count for nothing."""
+    said = [f"{each.person} at {each.sign.at}{', signed' if each.person.signer else UNCHECKED}" for each in counted]
+    void = [
+        f"counts for nothing: the sign-off as {each.sign.operator}, {each.void}" for each in held.signs if each.void
+    ]
+    return (f"sample {held.sample.digest[:12]}", *said, *void)
+
+
+def _sample_failing(
+    case: GateCase, sample: Sample, signs: Iterable[CheckedSign], *, rows: int, people: int
+) -> str | None:
     """The first reason why a sample does not satisfy, or None."""
     limits = case.limits
-    wrong = sorted({key for sign in signs for key, word in sign.findings.items() if word == "wrong"})
+    wrong = sorted({key for each in signs for key, word in each.sign.findings.items() if word == "wrong"})
     if wrong:
         return f"{len(wrong)} rows were found wrong, {wrong[0]} first"
     if rows < limits.sample_rows_min:

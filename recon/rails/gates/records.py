@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recon.core.model import Severity, Tier, Verdict
-from recon.rails.gates.sample import Sample, SignOff
+from recon.rails.gates.sample import CheckedSign, Sample
 from recon.sources.providers.installed import webhooks_of
 
 
@@ -114,6 +114,7 @@ class DryRun:
         judged: Payments of each rail by verdict.
         is_whole: The plan's selection left out no rail, status or payment of its window.
         incomplete: Sources that were not read completely.
+        target: Digest of the plan's target.
     """
 
     digest: str
@@ -125,6 +126,7 @@ class DryRun:
     incomplete: tuple[str, ...]
     providers: tuple[str, ...] = ()
     is_whole: bool = True
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +162,10 @@ class WrittenRun:
 
 @dataclass(frozen=True, slots=True)
 class SignedSample:
-    """A manual sample with its sign-offs."""
+    """A manual sample with its sign-offs, those that count for nothing too."""
 
     sample: Sample
-    signs: tuple[SignOff, ...]
+    signs: tuple[CheckedSign, ...]
 
 
 @dataclass(frozen=True, slots=True)

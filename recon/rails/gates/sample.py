@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,9 +22,13 @@ from typing import Any, ClassVar, Final, Literal
 
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError, UsageError
+from recon.core.model import Plan
 from recon.core.money import format_units
+from recon.core.people import Person, checked_name, is_one_person, person_key
 from recon.core.times import millisecond_text
 from recon.files import FileThereError, make_folder, save_new
+from recon.plans.approvals import DecisionTerms, target_digest
+from recon.plans.ssh_keys import LOOKED, NotSignedError
 
 FORMAT: Final = 1
 SIZE_MAX: Final = 1000
@@ -32,6 +36,7 @@ FILE_MAX_BYTES: Final = 20_000_000
 BANDS: Final = ((10, "under 10"), (100, "10 to 100"), (1000, "100 to 1000"), (10_000, "1000 to 10000"))
 NAME_MAX: Final = 100
 NOTE_MAX: Final = 2000
+FILES_MAX: Final = 1000
 
 Finding = Literal["right", "wrong"]
 
@@ -117,6 +122,7 @@ class Sample:
     Args:
         plan: Digest of the plan whose judgements are checked; ``plan_at`` when it was made.
         population: How many payments it was drawn from.
+        target: Digest of the plan's target; empty in samples of before it was kept.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
@@ -131,6 +137,7 @@ class Sample:
     rows: tuple[SampleRow, ...]
     format: int = FORMAT
     digest: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +146,12 @@ class SignOff:
 
     Args:
         sample: Digest of the sample.
-        operator: The name as given; two names are one person if they read the same (see :func:`person_key`).
+        operator: The name as given; two names are one person if they read the same.
         findings: ``right`` or ``wrong`` by payment id.
+        target: That of the sample.
+        login: Whose login it was, beside the name.
+        journal_head: Number, hash and journal of its last entry as it was then, where it was noted.
+        signature: Of all of this but signature and digest; empty where nothing is signed.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
@@ -152,6 +163,19 @@ class SignOff:
     notes: dict[str, str]
     format: int = FORMAT
     digest: str = ""
+    target: str = ""
+    login: str = ""
+    journal_head: dict[str, Any] | None = None
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSign:
+    """A sign-off with whose it is, and why it counts for nothing if it does."""
+
+    sign: SignOff
+    person: Person
+    void: str = ""
 
 
 def draw_sample(candidates: Iterable[SampleCandidate], *, size: int, seed: int) -> tuple[SampleRow, ...]:
@@ -203,53 +227,101 @@ def _one_of_each(strata: Mapping[tuple[str, str], list[SampleCandidate]], dice: 
 
 
 def make_sample(
-    candidates: Sequence[SampleCandidate], *, provider: str, size: int, seed: int, plan: tuple[str, str], now: datetime
+    candidates: Sequence[SampleCandidate], *, provider: str, size: int, seed: int, plan: Plan, now: datetime
 ) -> Sample:
     """Draw a sample and give it its digest.
 
     Args:
-        plan: Digest of the plan that judged the candidates, and when it was made.
+        plan: The plan that judged the candidates.
 
     Raises:
         SampleTooSmallError: Fewer payments than rows.
     """
     rows = draw_sample(candidates, size=size, seed=seed)
     population = len({candidate.payment_id for candidate in candidates})
-    return _sealed(Sample(provider, seed, size, population, plan[0], plan[1], millisecond_text(now), rows))
+    drawn = Sample(provider, seed, size, population, plan.digest, plan.created_at, millisecond_text(now), rows)
+    return _sealed(replace(drawn, target=target_digest(plan.target)))
 
 
 def sign_sample(
     sample: Sample,
-    earlier: Iterable[SignOff],
+    earlier: Iterable[CheckedSign],
     *,
     operator: str,
     findings: Mapping[str, str],
     notes: Mapping[str, str],
     now: datetime,
 ) -> SignOff:
-    """Make one person's sign-off of a whole sample.
+    """Make one person's sign-off of a whole sample, not signed with any key yet.
 
     Raises:
         SignedTwiceError: That person signed it before.
         SignOffError: No name, a row without a finding, or a finding without a row.
+        OddNameError: The name may look like another person's.
     """
     name = _signer(operator)
-    for sign in earlier:
-        if sign.sample == sample.digest and person_key(sign.operator) == person_key(name):
-            raise SignedTwiceError(operator=name, earlier=sign.operator)
+    _refuse_second(sample.digest, Person(name), earlier)
     rows = {row.payment_id for row in sample.rows}
     _check_findings(findings, rows=rows)
     kept = {key: text[:NOTE_MAX] for key, text in sorted(notes.items()) if key in rows and text}
     checked: dict[str, Finding] = {key: "right" if findings[key] == "right" else "wrong" for key in sorted(rows)}
-    return _sealed_sign(SignOff(sample.digest, name, millisecond_text(now), checked, kept))
+    return _sealed_sign(SignOff(sample.digest, name, millisecond_text(now), checked, kept, target=sample.target))
+
+
+def seal_sign_off(sign: SignOff, earlier: Iterable[CheckedSign], *, terms: DecisionTerms, now: datetime) -> CheckedSign:
+    """Sign a sign-off with a key, where there is one.
+
+    Raises:
+        NotSignedError: It must be signed and could not be.
+        SignedTwiceError: The owner of the key signed the sample before, under whatever name.
+    """
+    head = None if terms.journal_head is None else asdict(terms.journal_head)
+    bare = replace(sign, login=terms.login, journal_head=head, digest="")
+    content = terms.sealed(_signed_content(bare), namespace=LOOKED)
+    signer, void = terms.judged(content, who=sign.operator, namespace=LOOKED, now=now)
+    if void:
+        raise NotSignedError(why=void)
+    person = Person(sign.operator, signer)
+    _refuse_second(sign.sample, person, earlier)
+    return CheckedSign(_sealed_sign(replace(bare, signature=content.get("signature", ""))), person)
+
+
+def check_sign_offs(
+    sample: Sample, signs: Iterable[SignOff], *, terms: DecisionTerms, now: datetime
+) -> tuple[CheckedSign, ...]:
+    """Find out whose sign-offs they are; one of another sample or target counts for nothing.
+
+    Raises:
+        SignersFileError, NoSshKeygenError: Signatures cannot be checked.
+    """
+    found = []
+    for sign in signs:
+        content = {**_signed_content(sign), "signature": sign.signature}
+        signer, void = terms.judged(content, who=sign.operator, namespace=LOOKED, now=now)
+        if sign.sample != sample.digest or sign.target != sample.target:
+            void = void or "it is of another sample"
+        elif terms.signers is not None and not sample.target:
+            void = void or "its sample does not name a target; draw a new one"
+        found.append(CheckedSign(sign, Person(sign.operator, signer), void))
+    return tuple(found)
+
+
+def _signed_content(sign: SignOff) -> dict[str, Any]:
+    content = {key: value for key, value in asdict(sign).items() if key not in ("digest", "signature")}
+    return {key: value for key, value in content.items() if value or key not in ("login", "journal_head", "target")}
+
+
+def _refuse_second(sample: str, person: Person, earlier: Iterable[CheckedSign]) -> None:
+    for each in earlier:
+        if each.sign.sample == sample and not each.void and is_one_person(each.person, person):
+            raise SignedTwiceError(operator=str(person), earlier=each.sign.operator)
 
 
 def _signer(operator: str) -> str:
     """The name of a person as a sign-off holds it."""
-    name = " ".join(operator.split())
-    if not person_key(name) or len(name) > NAME_MAX or not name.isprintable():
+    if not operator.strip() or len(operator) > NAME_MAX:
         raise SignOffError(why=f"needs the name of who looked, in at most {NAME_MAX} characters")
-    return name
+    return checked_name(operator)
 
 
 def _check_findings(findings: Mapping[str, str], *, rows: Set[str]) -> None:
@@ -263,17 +335,18 @@ def _check_findings(findings: Mapping[str, str], *, rows: Set[str]) -> None:
             raise SignOffError(why=f"says {word[:40]!r} of {payment_id}; it must be right or wrong")
 
 
-def person_key(name: str) -> str:
-    """What tells people apart: their name without case, accents of writing form, or spacing."""
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
-
-
 def _sealed(sample: Sample) -> Sample:
-    return replace(sample, digest=sha256_hex(canonical_json(asdict(replace(sample, digest="")))))
+    return replace(sample, digest=_digest_of(sample, later=("target",)))
 
 
 def _sealed_sign(sign: SignOff) -> SignOff:
-    return replace(sign, digest=sha256_hex(canonical_json(asdict(replace(sign, digest="")))))
+    return replace(sign, digest=_digest_of(sign, later=("target", "login", "journal_head", "signature")))
+
+
+def _digest_of(held: Sample | SignOff, *, later: Collection[str]) -> str:
+    """The digest of all but itself. Fields that came later count only where they say something: old digests stay."""
+    content = {**asdict(held), "digest": ""}
+    return sha256_hex(canonical_json({key: value for key, value in content.items() if value or key not in later}))
 
 
 def save_sample(sample: Sample, path: Path) -> None:
@@ -289,10 +362,15 @@ def save_sign_off(sign: SignOff, sample_path: Path) -> Path:
     """Write a sign-off beside its sample and give its path.
 
     Raises:
-        SampleError: That person's file is there already.
+        SampleError: It cannot be written beside the others.
     """
     name = hashlib.sha256(person_key(sign.operator).encode()).hexdigest()[:12]
     path = sample_path.with_name(f"{sample_path.stem}.signed-{name}.json")
+    for number in range(2, FILES_MAX):
+        # A file under that name which counts for nothing keeps nobody from signing.
+        if not os.path.lexists(path):
+            break
+        path = sample_path.with_name(f"{sample_path.stem}.signed-{name}-{number}.json")
     _save(asdict(sign), path)
     return path
 

@@ -14,6 +14,7 @@ from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.pages.page import CELL_MAX, Chart, Grid, GridColumn, Page, counted
 from recon.reports.pages.pictures import chain_name, time_chart
 from recon.reports.text import amount_text, display_text, group_digits, shell_word, value_text
+from recon.reports.views.people import OPERATORS
 from recon.reports.views.plan import money_text
 from recon.reports.views.run import TROUBLE, state_text
 from recon.runs.states import ChangeState, Result, RunState, RunSummary
@@ -136,6 +137,7 @@ def _origin_facts(state: RunState, *, summary: RunSummary | None) -> list[Fact]:
     """Which run it is: its state, who began it and when, and its plan; a fact without a value says nothing."""
     said = state.opening
     facts = [Fact("kind", "kind", str(said.get("kind", ""))), Fact("operator", "by", str(said.get("operator", "")))]
+    facts.append(Fact("names", "names", OPERATORS))
     if summary is not None:
         counts = ", ".join(f"{name} {count}" for name, count in sorted(summary.counts.items()))
         facts = [

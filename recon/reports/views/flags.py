@@ -12,6 +12,7 @@ from recon.rails.flags.status import FlagStatus, FlagView
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import shell_word
 from recon.reports.views.gates import gate_table_of
+from recon.reports.views.people import OPERATORS
 
 _RUNS_SHOWN = 10
 
@@ -86,7 +87,9 @@ def _run_table(entries: Sequence[FlagEntry]) -> Table:
                     str(body.get("reason") or ""),
                 )
             )
-    return Table("runs", "Last runs, newest first", columns, tuple(rows[::-1][:_RUNS_SHOWN]), empty="no run yet")
+    return Table(
+        "runs", "Last runs, newest first", columns, tuple(rows[::-1][:_RUNS_SHOWN]), note=OPERATORS, empty="no run yet"
+    )
 
 
 def render_flag_plan(plan: FlagPlan, *, path: str, config: str | None) -> Report:
@@ -201,6 +204,7 @@ def render_flag_run(run: FlagRun, *, config: str | None) -> Report:
         "already": "nothing was left to do",
     }[run.outcome]
     facts = [Fact("run", "run", run.run, "id"), Fact("outcome", "outcome", said)]
+    facts += [Fact("behind", "stands behind it", line) for line in run.backing]
     if run.restart is not None:
         how = "well" if run.restart.code == 0 else f"with {run.restart.code}"
         text = f"the command ended {how} after {run.restart.took_ms / 1000:.1f} s"

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from recon.rails.gates.judge import GateReport
-from recon.rails.gates.sample import Sample, SignOff
+from recon.rails.gates.sample import CheckedSign, Sample, SignOff
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import shell_word
+from recon.reports.views.people import CLAIMS
 
 OUTCOMES = {"pass": "pass", "fail": "FAIL", "not_measurable": "NOT MEASURABLE"}
 DECISIONS = {
@@ -72,7 +73,7 @@ def render_gates(report: GateReport, *, next_steps: Iterable[str] = ()) -> Repor
     return Report("gates", title[report.question], facts, (gate_table_of(gates_as_json(report)),), tuple(next_steps))
 
 
-def render_sample(sample: Sample, signs: Iterable[SignOff], *, path: str) -> Report:
+def render_sample(sample: Sample, signs: Iterable[CheckedSign], *, path: str) -> Report:
     """A sample as two people look at it, and who has signed it."""
     held = tuple(signs)
     facts = [
@@ -82,7 +83,12 @@ def render_sample(sample: Sample, signs: Iterable[SignOff], *, path: str) -> Rep
         Fact("population", "drawn from", str(sample.population), "count"),
         Fact("plan", "checks plan", sample.plan, "id"),
     ]
-    facts += [Fact("signed", f"signed by {sign.operator}", _said(sign), alarm="wrong" in _said(sign)) for sign in held]
+    facts += [
+        Fact("signed", f"signed by {each.person}", each.void or _said(each.sign), alarm="wrong" in _said(each.sign))
+        for each in held
+    ]
+    if any(each.person.signer is None for each in held):
+        facts.append(Fact("names", "names", CLAIMS))
     columns = (
         Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
         Column("amount", "amount", "amount"), Column("band", "size"), Column("reason", "reason", "prose"),
@@ -96,7 +102,9 @@ def render_sample(sample: Sample, signs: Iterable[SignOff], *, path: str) -> Rep
             row.band,
             row.reason,
             _some(row.evidence),
-            ", ".join(f"{sign.operator}: {sign.findings[row.payment_id]}" for sign in held),
+            ", ".join(
+                f"{each.person}: {each.sign.findings.get(row.payment_id, '?')}" for each in held if not each.void
+            ),
         )
         for row in sample.rows
     )

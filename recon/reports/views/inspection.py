@@ -24,6 +24,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
     """
     dossier, judged = found.dossier, found.judged
     facts = [Fact("asked", "asked about", dossier.asked)]
+    facts += [Fact("case", "case file", note, alarm=True) for note in found.case_notes]
     if judged is None:
         facts.append(Fact("payment", "payment", "none: no row of the whole collection knows it", alarm=True))
         tables = [_lines("known_by", "What knows it", dossier.found_by, empty="nothing")]

@@ -88,10 +88,12 @@ def render_review(
         notes.append(f"the next: recon show {path} --page {page + 1}")
     paged = replace(table, note="; ".join([*notes, table.note] if table.note else notes))
     facts = tuple(fact for fact in _headline(plan) if fact.name in _REVIEW_FACTS)
+    said = plan.summary.get("unfinished")
+    unfinished = (Fact("unfinished", "UNFINISHED", str(said), alarm=True),) if said else ()
     return Report(
         name="review",
         title=_title(plan),
-        facts=(Fact("changes", "changes", str(total), "count"), *facts),
+        facts=(Fact("changes", "changes", str(total), "count"), *unfinished, *facts),
         tables=(paged, effect_table(plan), _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
         next_steps=_next_steps(plan, path=path, config=config),
     )

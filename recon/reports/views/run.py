@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from recon.plans.approvals import Backing
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import value_text
+from recon.reports.views.people import OPERATORS, behind
 from recon.runs.apply import RunReport
 from recon.runs.guard import MovedField
 from recon.runs.states import RESULT_TEXT, ChangeState, Result, RowResult, RunState, RunSummary
@@ -36,6 +38,7 @@ def render_run(report: RunReport, *, next_steps: Sequence[str] = ()) -> Report:
     if report.proofs:
         asked, calls = report.proofs
         facts.append(Fact("proofs", "proofs asked for again", f"{asked} in {calls} call{'s' * (calls != 1)}"))
+    facts += _backing_facts(report.backing)
     facts += [Fact("warning", "warning", text, alarm=True) for text in report.warnings]
     if report.stopped:
         facts.append(Fact("stopped", "stopped", report.stopped, alarm=True))
@@ -50,8 +53,19 @@ def render_run(report: RunReport, *, next_steps: Sequence[str] = ()) -> Report:
     )
 
 
+def _backing_facts(backing: Backing | None) -> list[Fact]:
+    """Who stands behind the plan of a run, and what was left out."""
+    if backing is None:
+        return []
+    said = [*behind("approved by", backing.approved), *behind("plan made by", backing.made)]
+    facts = [each for place, each in enumerate(said) if each not in said[:place]]
+    facts += [Fact("left_out", "counts for nothing", reason, alarm=True) for reason in backing.left_out]
+    return facts
+
+
 def render_runs(runs: Iterable[RunSummary]) -> Report:
-    """All runs, newest first."""
+    """All runs, newest first; first of all those that did not end, and of which rows know more than the journal."""
+    held = tuple(runs)
     columns = (
         Column("run", "run", "id"), Column("kind", "kind"), Column("state", "state", "severity"),
         Column("started_at", "started", "time"), Column("ended_at", "ended", "time"), Column("rows", "rows"),
@@ -71,10 +85,18 @@ def render_runs(runs: Iterable[RunSummary]) -> Report:
             item.undoes or "",
             item.plan,
         )
-        for item in runs
+        for item in held
     )
-    table = Table("runs", "Runs, newest first", columns, rows[::-1], empty="nothing was applied yet")
-    return Report("runs", "Runs", facts=(Fact("runs", "runs", str(len(rows)), "count"),), tables=(table,))
+    facts = [Fact("runs", "runs", str(len(rows)), "count")]
+    facts += [Fact("cut", "journal", _lost_text(item), alarm=True) for item in held if item.lost]
+    facts += [Fact("unfinished", "unfinished", item.run, "id", alarm=True) for item in held if item.state == "open"]
+    table = Table("runs", "Runs, newest first", columns, rows[::-1], note=OPERATORS, empty="nothing was applied yet")
+    return Report("runs", "Runs", facts=tuple(facts), tables=(table,))
+
+
+def _lost_text(item: RunSummary) -> str:
+    known = "does not know it" if item.state == "lost" else "knows nothing of them"
+    return f"its entries of {item.run} end early: {item.lost} rows carry stamps of it, and the journal {known}"
 
 
 def render_run_state(state: RunState) -> Report:
@@ -85,10 +107,14 @@ def render_run_state(state: RunState) -> Report:
         (item.payment_id, item.change, item.result.value if item.result else "open", state_text(item))
         for item in state.changes.values()
     )
+    lost = f"its entries end early: rows carry stamps that it does not know: {', '.join(state.lost[:3])}"
     facts = (
+        Fact("state", "state", "ended" if state.has_ended else "UNFINISHED", alarm=not state.has_ended),
+        *([Fact("cut", "journal", f"{lost} ({len(state.lost)} rows)", alarm=True)] if state.lost else []),
         Fact("plan", "plan", state.plan, "id"),
         Fact("kind", "kind", str(state.opening.get("kind", ""))),
         Fact("operator", "by", str(state.opening.get("operator", ""))),
+        Fact("names", "names", OPERATORS),
         Fact("changes", "changes", str(len(rows)), "count"),
     )
     return Report("run", f"Run {state.run}", facts=facts, tables=(Table("rows", "Rows", columns, rows),))
@@ -96,11 +122,16 @@ def render_run_state(state: RunState) -> Report:
 
 def render_journal_check(check: JournalCheck) -> Report:
     """Whether the journal's chain is whole, and which entry is the first that does not fit."""
+    against = (
+        f"{check.noted} noted, the newest at entry {check.noted_seq}" if check.noted else "none: a cut end is not seen"
+    )
     facts = [
         Fact("verdict", "verdict", "whole" if check.is_whole else "BROKEN", alarm=not check.is_whole),
         Fact("entries", "entries that fit", str(check.entries), "count"),
         Fact("head", "hash of the last of them", check.head, "id"),
     ]
+    if check.is_whole:
+        facts.append(Fact("noted", "heads noted outside", against))
     if not check.is_whole:
         facts.append(Fact("broken_entry", "first entry that does not fit", str(check.broken_seq), "count", alarm=True))
         facts.append(Fact("why", "why", check.why or "", alarm=True))

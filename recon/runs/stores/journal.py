@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from recon.core.errors import RefusedError, StoppedError
+from recon.core.errors import RefusedError, SourceError, StoppedError
 from recon.files import GENESIS, ChainedLog, LogEnd, LogLine
 from recon.runs.stores.lease import FileLeases, LeaseStore, MongoLeases
-from recon.runs.stores.retry import Retry, read_only_refused
+from recon.runs.stores.retry import Retry, asked, error_name, read_only_refused
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -98,12 +98,18 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class JournalCheck:
-    """What a verification found; ``broken_seq`` is the first entry that does not fit."""
+    """What a verification found; ``broken_seq`` is the first entry that does not fit.
+
+    Args:
+        noted: How many noted ends the chain was held against; ``noted_seq`` is the newest one's entry.
+    """
 
     entries: int
     head: str
     broken_seq: int | None = None
     why: str | None = None
+    noted: int = 0
+    noted_seq: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -167,22 +173,35 @@ def parse_entry(text: str, *, seq: int) -> JournalEntry:
     return JournalEntry(seq, prev, note, text, hashlib.sha256(text.encode()).hexdigest())
 
 
-def verify_journal(journal: Journal, *, head: str | None = None) -> JournalCheck:
+def verify_journal(
+    journal: Journal, *, head: str | None = None, noted: Iterable[tuple[str, int, str]] = ()
+) -> JournalCheck:
     """Check the whole chain: every line fits its hash, its number and the line before it.
 
     Args:
         head: A hash noted earlier (every run report names one); it must still be in the chain, which shows a cut end.
+        noted: Ends noted elsewhere: where, number and hash; each must still be in the chain.
     """
     prev, count, seen_head = GENESIS, 0, head is None or head == GENESIS
+    wanted = sorted(noted, key=lambda each: (-each[1], each[0]))
+    hashes = {0: GENESIS}
+    numbers = {number for _, number, _ in wanted}
     for seq, text, stored_hash, beside in journal.lines():
         why = _misfit((seq, text, stored_hash), beside, prev=prev, expected_seq=count + 1)
         if why:
             return JournalCheck(count, prev, count + 1, why)
         prev, count = stored_hash, count + 1
         seen_head = seen_head or stored_hash == head
+        if count in numbers:
+            hashes[count] = stored_hash
     if not seen_head:
         return JournalCheck(count, prev, count + 1, "the entry with the given hash is no longer there")
-    return JournalCheck(count, prev)
+    for where, number, digest in wanted:
+        if number > count:
+            return JournalCheck(count, prev, count + 1, f"its end is gone: {where} noted entry {number}")
+        if hashes[number] != digest:
+            return JournalCheck(number - 1, prev, number, f"it is another entry than {where} noted")
+    return JournalCheck(count, prev, noted=len(wanted), noted_seq=wanted[0][1] if wanted else 0)
 
 
 def _misfit(line: tuple[int, str, str], beside: Mapping[str, Any], *, prev: str, expected_seq: int) -> str | None:
@@ -213,11 +232,14 @@ class MongoJournal:
         retry: Retry | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        from pymongo import WriteConcern
+        from pymongo import ReadPreference, WriteConcern
         from pymongo.read_concern import ReadConcern
 
         self._collection = database.get_collection(
-            name, write_concern=WriteConcern(w="majority"), read_concern=ReadConcern("majority")
+            name,
+            write_concern=WriteConcern(w="majority"),
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
         )
         self._retry, self._sleep = retry or Retry(), sleep
         self._head: tuple[int, str] | None = None
@@ -226,12 +248,18 @@ class MongoJournal:
 
     def refresh(self) -> int:
         """See :meth:`Journal.refresh`."""
-        with read_only_refused(self._collection.full_name, what="read the journal"):
+        with asked(self._collection.full_name, what="read the journal"):
             last = self._retry.run(
                 lambda: list(self._collection.find({}, {"hash": 1}).sort("_id", -1).limit(1)), what="the journal's end"
             )
         self._head = (int(last[0]["_id"]), str(last[0]["hash"])) if last else (0, GENESIS)
         return self._head[0]
+
+    def end(self) -> tuple[int, str]:
+        """The number of the last entry and its hash, read anew."""
+        self.refresh()
+        assert self._head is not None
+        return self._head
 
     def append(self, notes: Sequence[Note]) -> tuple[JournalEntry, ...]:
         """See :meth:`Journal.append`: one majority insert.
@@ -246,7 +274,10 @@ class MongoJournal:
 
         self._index()
         if self._head is None:
-            self.refresh()
+            try:
+                self.refresh()
+            except SourceError as error:
+                raise JournalFailedError(why=str(error)) from error
         assert self._head is not None
         made = _chain(notes, *self._head)
         rows = [
@@ -259,7 +290,7 @@ class MongoJournal:
                 self._retry.run(lambda: self._insert(rows), what="the journal")
         except PyMongoError as error:
             self._head = None
-            raise JournalFailedError(why=type(error).__name__) from error
+            raise JournalFailedError(why=error_name(error)) from error
         if made:
             self._head = (made[-1].seq, made[-1].hash)
         return made
@@ -292,7 +323,7 @@ class MongoJournal:
 
     def _index(self) -> None:
         if not self._is_indexed:
-            with read_only_refused(self._collection.full_name, what="write the journal"):
+            with asked(self._collection.full_name, what="write the journal"):
                 for keys in ([("run", 1), ("_id", 1)], [("kind", 1), ("_id", 1)]):
                     self._retry.run(lambda keys=keys: self._collection.create_index(keys), what="the journal")  # type: ignore[misc]
             self._is_indexed = True
@@ -315,7 +346,7 @@ class MongoJournal:
     def _pages(self, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         after = -1
         while True:
-            with read_only_refused(self._collection.full_name, what="read the journal"):
+            with asked(self._collection.full_name, what="read the journal"):
                 page = self._retry.run(
                     lambda after=after: list(  # type: ignore[misc]
                         self._collection.find({**query, "_id": {"$gt": after}}).sort("_id", 1).limit(_PAGE)
@@ -350,6 +381,12 @@ class FileJournal:
             seq, prev, size = seq + 1, line.raw[:64].decode("ascii", "replace"), line.end
         self._head, self._size = (seq, prev), size
         return seq
+
+    def end(self) -> tuple[int, str]:
+        """See :meth:`MongoJournal.end`."""
+        self.refresh()
+        assert self._head is not None
+        return self._head
 
     def append(self, notes: Sequence[Note]) -> tuple[JournalEntry, ...]:
         """See :meth:`Journal.append`."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.core.errors import RefusedError, StoppedError
 from recon.files import make_folder, remove_waiting, replace_file
-from recon.runs.stores.retry import Retry, StoreGoneError, read_only_refused
+from recon.runs.stores.retry import Retry, StoreGoneError, asked
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -104,17 +104,19 @@ class MongoLeases:
     """Leases in a collection, one document a target."""
 
     def __init__(self, collection: Collection[Any], *, retry: Retry | None = None) -> None:
-        from pymongo import WriteConcern
+        from pymongo import ReadPreference, WriteConcern
         from pymongo.read_concern import ReadConcern
 
         self._collection: Collection[Any] = collection.with_options(
-            write_concern=WriteConcern(w="majority"), read_concern=ReadConcern("majority")
+            write_concern=WriteConcern(w="majority"),
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
         )
         self._retry = retry or Retry()
 
     def acquire(self, target: str, *, holder: Holder, lease_ms: int) -> int:
         """See :meth:`LeaseStore.acquire`."""
-        with read_only_refused(self._collection.full_name, what="take the lease"):
+        with asked(self._collection.full_name, what="take the lease"):
             self._retry.run(lambda: self._ensure(target), what="the lease")
             free = {"$expr": {"$lte": ["$expires_at", "$$NOW"]}}
             row = self._take(target, free, holder, lease_ms)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -19,7 +21,7 @@ from recon.core.ids import payment_id_text
 from recon.core.values import STAMP, json_options, same, type_name, value_at
 from recon.files import replace_file
 from recon.runs.guard import GuardedUpdate
-from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, read_only_refused
+from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, asked, error_name, read_only_refused
 from recon.sources.interface import StoreIdentity
 from recon.sources.payments.identity import identity_of
 
@@ -157,7 +159,8 @@ class MongoWriter:
             UnknownCollectionError: There is no such collection.
             StoreGoneError: The store does not answer.
         """
-        return self._retry.run(self._identity, what="the question who it is")
+        with asked(self._name, what="say who it is"):
+            return self._retry.run(self._identity, what="the question who it is")
 
     def _identity(self) -> StoreIdentity:
         database = self._collection.database
@@ -167,12 +170,25 @@ class MongoWriter:
             raise UnknownCollectionError(collection=self._name)
         return found
 
+    def server_time(self) -> datetime:
+        """The primary's own time, aware UTC.
+
+        Raises:
+            StoreGoneError: No primary says it.
+        """
+        with asked(self._name, what="tell the time"):
+            answer = self._retry.run(lambda: self._collection.database.client.admin.command("hello"), what="its time")
+        found = answer.get("localTime")
+        if not isinstance(found, datetime):
+            raise StoreGoneError(what="the question for its time", tried_s=0, cause="no time in its answer")
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
     def check_writable(self) -> None:
         """Ask for an update that matches nothing: the server checks the right to update before it looks."""
         from bson import ObjectId
 
         impossible = {"_id": ObjectId(), "$nor": [{}]}
-        with read_only_refused(self._name, what="update records"):
+        with asked(self._name, what="update records"):
             self._retry.run(
                 lambda: self._collection.update_one(impossible, {"$set": {STAMP: "probe"}}),
                 what="a write that changes nothing",
@@ -188,9 +204,24 @@ class MongoWriter:
             try:
                 documents = self._retry.run(lambda query=query: list(self._collection.find(query)), what="a re-read")  # type: ignore[misc]
             except PyMongoError as error:
-                raise StoreGoneError(what="a re-read", tried_s=0, cause=type(error).__name__) from error
+                raise StoreGoneError(what="a re-read", tried_s=0, cause=error_name(error)) from error
             found.update((payment_id_text(document["_id"]), document) for document in documents)
         return found
+
+    def stamps(self, run: str | None) -> Iterator[tuple[str, str]]:
+        """Every row that carries a stamp of a run, or of any, with the stamp; the whole collection is looked through.
+
+        Raises:
+            StoreGoneError: The store does not answer.
+        """
+        wanted: dict[str, Any] = {"$type": "string"}
+        if run is not None:
+            wanted["$regex"] = f"^{re.escape(run)}/"
+        query, only = {STAMP: wanted}, {STAMP: 1}
+        with asked(self._name, what="look for stamps"):
+            found = self._retry.run(lambda: list(self._collection.find(query, only)), what="a look for stamps")
+        for document in found:
+            yield payment_id_text(document["_id"]), str(value_at(document, STAMP))
 
     def write(self, update: GuardedUpdate) -> WriteResult:
         """See :meth:`PaymentWriter.write`. Asking twice is safe: the guard names the stamp from before."""
@@ -202,7 +233,7 @@ class MongoWriter:
                 return WriteResult(matched)
         except WriteConcernError as error:
             # The update was carried out; whether a majority has it is not confirmed.
-            raise StoreGoneError(what="a guarded write", tried_s=0, cause=type(error).__name__) from error
+            raise StoreGoneError(what="a guarded write", tried_s=0, cause=error_name(error)) from error
         except PyMongoError as error:
             code = getattr(error, "code", None) or 0
             return WriteResult(0, code, ROW_CODES.get(code, f"it answered {type(error).__name__} {code or ''}".strip()))
@@ -286,6 +317,15 @@ class EmbeddedStore:
         with self._lock:
             keys = [key for key in map(payment_id_text, document_ids) if key in self._lines]
             return {key: _parse(self._lines[key]) for key in keys}
+
+    def stamps(self, run: str | None) -> Iterator[tuple[str, str]]:
+        """See :meth:`MongoWriter.stamps`."""
+        with self._lock:
+            lines = list(self._lines.items())
+        for key, line in lines:
+            stamp = value_at(_parse(line), STAMP) if STAMP.rpartition(".")[2] in line else None
+            if isinstance(stamp, str) and (run is None or stamp.startswith(f"{run}/")):
+                yield key, stamp
 
     def write(self, update: GuardedUpdate) -> WriteResult:
         """See :meth:`PaymentWriter.write`. What mongomock would not do exactly is refused, and none of it is kept."""

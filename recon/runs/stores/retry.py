@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-from recon.core.errors import RefusedError, StoppedError
+from recon.core.errors import RefusedError, SourceError, StoppedError
 from recon.core.tries import Backoff, Tries
 
 Answer = TypeVar("Answer")
@@ -26,6 +26,16 @@ class StoreGoneError(StoppedError):
         super().__init__(
             f"The store gave no usable answer to {what} for {tried_s:.0f} s ({cause}); what was asked last may or may "
             "not have happened, and the journal knows what it was. Run the same command again once the store answers."
+        )
+
+
+class StoreSaysError(SourceError):
+    """The store answered a question with an error that says nothing about the login."""
+
+    def __init__(self, *, what: str, why: str) -> None:
+        super().__init__(
+            f"The store answered {what} with an error ({why}); nothing was written by it. See the server's log for "
+            "what it means, and run the same command again."
         )
 
 
@@ -103,3 +113,44 @@ def read_only_refused(collection: str, *, what: str) -> Iterator[None]:
         if error.code in _UNAUTHORIZED:
             raise ReadOnlyCredentialError(collection=collection, what=what) from error
         raise
+
+
+@contextmanager
+def asked(collection: str, *, what: str) -> Iterator[None]:
+    """Turn every answer of the server that is an error, whatever its number, into one clear sentence.
+
+    Only around what writes no business record: what became of such a write must stay known by its own error.
+
+    Raises:
+        ReadOnlyCredentialError: The login may not do that.
+        StoreSaysError: Any other error.
+    """
+    from pymongo.errors import PyMongoError
+
+    try:
+        with read_only_refused(collection, what=what):
+            yield
+    except PyMongoError as error:
+        raise StoreSaysError(what=f"the wish to {what}", why=error_name(error)) from error
+    except StoreGoneError as error:
+        raise StoreSaysError(what=f"the wish to {what}", why=f"it is away: {_cause(error)}") from error
+
+
+@contextmanager
+def nothing_begun() -> Iterator[None]:
+    """Before the first write, a store that is away has stopped nothing midway: it could not be asked."""
+    try:
+        yield
+    except StoreGoneError as error:
+        raise StoreSaysError(what="the first questions of the run", why=_cause(error)) from error
+
+
+def error_name(error: Exception) -> str:
+    """The server's own name and number of an error, and nothing that it quotes of documents."""
+    details, code = getattr(error, "details", None), getattr(error, "code", None)
+    name = details.get("codeName") if isinstance(details, dict) else None
+    return f"{name or type(error).__name__}{f', code {code}' if isinstance(code, int) else ''}"
+
+
+def _cause(error: StoreGoneError) -> str:
+    return type(error.__cause__ or error).__name__

@@ -9,11 +9,12 @@ registers one in the entry-point group ``recon.stores``, and its tests run :func
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from recon.core.registry import Registry
@@ -32,12 +33,14 @@ class Ledger:
 
     Args:
         pay_ins: Asks the backend's own ledger which payments have a pay-in; None when none is configured.
+        server_time: Asks the store for its own time, aware UTC; None where it has none and the settings' clock counts.
     """
 
     writer: PaymentWriter
     journal: Journal
     pay_ins: LedgerCheck | None = None
     stack: ExitStack = field(default_factory=ExitStack, repr=False)
+    server_time: Callable[[], datetime] | None = None
 
     def __enter__(self) -> Ledger:
         return self
@@ -76,6 +79,7 @@ class Store:
         open_source: Gives the side that is read; raises a ConfigError where a secret or a setting is missing.
         open_writer: Gives the side that is written to, with its journal; raises a ConfigError likewise, and a
             SourceError when the store cannot be reached or refuses the credential.
+        audit: Says what the logins may do, a state and a sentence each; None where a store has no logins.
     """
 
     name: str
@@ -83,3 +87,4 @@ class Store:
     means: Callable[[Settings], bool]
     open_source: Callable[[StoreTerms], DocumentStore]
     open_writer: Callable[[Settings], Ledger]
+    audit: Callable[[Settings], Iterable[tuple[Literal["ok", "warning", "failed"], str]]] | None = None

@@ -11,7 +11,16 @@ import pytest
 
 from recon.files import FileThereError
 from recon.investigation.payment import Inspection, inspect_payment
-from recon.investigation.payment.casefile import DROPPED, CaseFileError, Redactor, case_json, load_case, save_case
+from recon.investigation.payment.casefile import (
+    DROPPED,
+    CaseFileError,
+    Redactor,
+    _sealed_bytes,
+    case_json,
+    load_case,
+    read_case,
+    save_case,
+)
 from recon.reports import render_report
 from recon.reports.views.inspection import render_inspection
 from recon.setup.open_sources import open_sources
@@ -150,7 +159,8 @@ def test_a_case_with_cells_of_another_kind_is_refused(tmp_path: Path) -> None:
     _, path = saved(scene("underpaid_open"), tmp_path)
     case = json.loads(path.read_text())
     case["tables"]["payments"][0]["chain_id"] = "56"
-    path.write_text(json.dumps(case))
+    del case["seal"]
+    path.write_text(json.dumps({**case, "format": 1}))
     with pytest.raises(CaseFileError, match="kind int"):
         load_case(path)
 
@@ -192,3 +202,45 @@ def test_a_replayed_case_prints_in_every_format(tmp_path: Path) -> None:
     outputs = [render_report(report, output="md"), render_report(report, output="json"),
                render_report(report, output="csv", part="causes"), render_report(report, output="table")]  # fmt: skip
     assert all("webhook_never_delivered" in text.replace("\\", "") for text in outputs)
+
+
+def test_every_changed_byte_of_a_case_is_noticed(tmp_path: Path) -> None:
+    _, path = saved(scene("underpaid_open"), tmp_path)
+    data = path.read_bytes()
+    quiet = []
+    for place in range(len(data)):
+        for byte in {data[place] ^ 1, ord(" "), ord("0")} - {data[place]}:
+            path.write_bytes(data[:place] + bytes([byte]) + data[place + 1 :])
+            try:
+                read_case(path)
+            except CaseFileError:
+                continue
+            quiet.append((place, byte))
+    assert quiet == []
+    for other in (data[:-1], data + b"\n", b"\n" + data, data.replace(b"\n", b"\r\n"), data.replace(b' "', b'  "', 1)):
+        path.write_bytes(other)
+        with pytest.raises(CaseFileError):
+            read_case(path)
+    path.write_bytes(data)
+    assert load_case(path).case_notes == ()
+
+
+def test_a_case_without_its_seal_is_refused_or_told(tmp_path: Path) -> None:
+    _, path = saved(scene("underpaid_open"), tmp_path)
+    case = json.loads(path.read_text())
+    del case["seal"]
+    path.write_text(json.dumps(case))
+    with pytest.raises(CaseFileError, match="its seal does not fit"):
+        load_case(path)
+    path.write_text(json.dumps({**case, "format": 1}))
+    found = load_case(path)
+    assert found.case_notes == ("the file has no seal, so whether it was changed is not known",)
+    assert any(fact.alarm and fact.name == "case" for fact in render_inspection(found).facts)
+
+
+def test_a_verdict_that_is_another_now_is_told(tmp_path: Path) -> None:
+    _, path = saved(scene("underpaid_open"), tmp_path)
+    case = json.loads(path.read_text())
+    path.write_bytes(_sealed_bytes({**case, "verdict": "in_sync"}))
+    (note,) = load_case(path).case_notes
+    assert note.startswith("the verdict was in_sync when the file was made and is underpaid")

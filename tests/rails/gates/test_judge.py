@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from recon.core.model import Severity, Tier, Verdict
+from recon.core.people import Person
 from recon.rails.gates.judge import (
     ENABLE_GATES,
     Gate,
@@ -28,7 +29,8 @@ from recon.rails.gates.records import (
     SignedSample,
     WrittenRun,
 )
-from recon.rails.gates.sample import SampleCandidate, make_sample, sign_sample
+from recon.rails.gates.sample import CheckedSign, SampleCandidate, make_sample, sign_sample
+from tests.support.plans import a_plan
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 RN = "request_network"
@@ -76,11 +78,12 @@ def health(at: datetime, *, is_ok: bool = True) -> HealthRecord:
 
 def signed(*operators: str, size: int = 10, wrong: str = "", drawn_at: datetime | None = None) -> SignedSample:
     rows = [SampleCandidate(f"p{n}", "in_sync", value_units=n, decimals=0) for n in range(50)]
-    sample = make_sample(rows, provider=RN, size=size, seed=1, plan=("d", "t"), now=drawn_at or ago(hours=1))
-    signs = []
+    sample = make_sample(rows, provider=RN, size=size, seed=1, plan=a_plan(), now=drawn_at or ago(hours=1))
+    signs: list[CheckedSign] = []
     for operator in operators:
         said = {row.payment_id: "wrong" if operator == wrong else "right" for row in sample.rows}
-        signs.append(sign_sample(sample, signs, operator=operator, findings=said, notes={}, now=NOW))
+        sign = sign_sample(sample, signs, operator=operator, findings=said, notes={}, now=NOW)
+        signs.append(CheckedSign(sign, Person(operator)))
     return SignedSample(sample, tuple(signs))
 
 

@@ -5,36 +5,17 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
+from recon.setup.stores.mongo.client import check_concerns, mongo_client, mongo_uri
+from recon.setup.stores.mongo.privileges import audit
 from recon.setup.stores.store import Ledger, Store, StoreTerms
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-    from pymongo import MongoClient
     from pymongo.database import Database
 
     from recon.runs.release import LedgerCheck
     from recon.setup.file import LedgerSection
     from recon.setup.settings import Settings
     from recon.sources.interface import DocumentStore
-
-
-def mongo_uri(secret: SecretStr) -> str:
-    """The address itself; anything else (a password in the wrong variable) must not reach a message as a host name."""
-    from recon.sources.payments.mongo import StoreUriError
-
-    uri = secret.get_secret_value()
-    if not uri.startswith(("mongodb://", "mongodb+srv://")):
-        raise StoreUriError
-    return uri
-
-
-def mongo_client(uri: str, *, timeout_ms: int) -> MongoClient[dict[str, Any]]:
-    """A client of the database; nothing is asked of the server yet."""
-    from pymongo import MongoClient
-
-    return MongoClient(
-        uri, tz_aware=True, appname="recon", serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms
-    )
 
 
 def _open_source(terms: StoreTerms) -> DocumentStore:
@@ -62,6 +43,7 @@ def _open_writer(settings: Settings) -> Ledger:
     mongo = settings.values.mongo
     with ExitStack() as stack:
         uri = mongo_uri(settings.write_uri())
+        check_concerns(uri)
         timeout_ms = int(mongo.timeout_s * 1000)
         store = MongoStore(MongoSettings(uri, mongo.database, mongo.collection, timeout_ms=timeout_ms))
         stack.callback(store.close)
@@ -71,7 +53,8 @@ def _open_writer(settings: Settings) -> Ledger:
         stack.callback(client.close)
         database = client[mongo.database]
         pay_ins = _pay_ins(settings.values.ledger, database)
-        return Ledger(MongoWriter(database[mongo.collection]), MongoJournal(database), pay_ins, stack.pop_all())
+        writer, journal = MongoWriter(database[mongo.collection]), MongoJournal(database)
+        return Ledger(writer, journal, pay_ins, stack.pop_all(), server_time=writer.server_time)
     raise AssertionError("an exit stack lets no exception pass")
 
 
@@ -94,5 +77,6 @@ STORE: Final = Store(
     means=lambda settings: settings.recorded_dir is None,
     open_source=_open_source,
     open_writer=_open_writer,
+    audit=audit,
 )
 """MongoDB: what a configuration means that names no recorded world."""

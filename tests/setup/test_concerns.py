@@ -1,0 +1,84 @@
+"""An address cannot lower what a run rests on, and doctor tells what the logins may do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient, ReadPreference
+
+from recon.runs.stores.journal import MongoJournal
+from recon.setup.settings import load_settings
+from recon.setup.stores.mongo.client import LoweredConcernError, check_concerns
+from recon.setup.stores.mongo.privileges import audit, writable_places
+from tests.support import servers
+
+ACTIONS = ["find", "insert", "update", "createIndex"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["w=1", "w=0", "w=2", "w=tag", "W=1", "journal=false", "j=false", "readConcernLevel=local", "wtimeoutMS=5",
+     "readPreference=secondary", "readPreference=primaryPreferred", "w=majority&journal=false", "appName=x&w=1", "w="],
+)  # fmt: skip
+def test_an_address_that_lowers_a_concern_is_refused_by_name(options: str) -> None:
+    with pytest.raises(LoweredConcernError, match="nothing was written") as refused:
+        check_concerns(f"mongodb://user:s3cret@db1,db2/market?{options}")
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["mongodb://h/", "mongodb://h/?w=majority", "mongodb://h/?w=majority&journal=true&readPreference=primary",
+     "mongodb+srv://h/db?retryWrites=true&readConcernLevel=majority"],
+)  # fmt: skip
+def test_an_address_that_lowers_nothing_is_taken(uri: str) -> None:
+    check_concerns(uri)
+
+
+def test_the_journal_is_read_from_the_primary_whatever_the_address_says() -> None:
+    client: MongoClient[dict[str, object]] = MongoClient("mongodb://h/?readPreference=secondary&w=1", connect=False)
+    for collection in (MongoJournal(client["m"])._collection, MongoJournal(client["m"]).leases._collection):  # type: ignore[attr-defined]
+        assert collection.read_preference == ReadPreference.PRIMARY
+        assert collection.write_concern.document == {"w": "majority"}
+        assert collection.read_concern.level == "majority"
+
+
+def test_privileges_name_where_may_be_written() -> None:
+    assert writable_places([{"resource": {"db": "m", "collection": ""}, "actions": ["find"]}]) == ()
+    assert writable_places([
+        {"resource": {"db": "m", "collection": ""}, "actions": ["find", "insert"]},
+        {"resource": {"db": "", "collection": "c"}, "actions": ["remove"]},
+        {"resource": {"anyResource": True}, "actions": ["anyAction"]},
+    ]) == ("*.*", "*.c", "m.*")  # fmt: skip
+
+
+def test_doctor_audits_both_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = servers.start_mongod(auth=True)
+    try:
+        reader = server.create_user("reader", "pw-r", database="market", role="read")
+        writer = server.create_user("writer", "pw-w", database="market", role="readWrite")
+        with server.client() as client:
+            own = [
+                {
+                    "resource": {"db": "market", "collection": name},
+                    "actions": ["find", "insert", "update", "createIndex"],
+                }
+                for name in ("payments", "recon_journal", "recon_lease")
+            ]
+            client["market"].command("createRole", "recon", privileges=own, roles=[])
+        narrow = server.create_user("narrow", "pw-n", database="market", role="recon")
+        (tmp_path / "recon.toml").write_text('[mongo]\ndatabase = "market"\n')
+
+        def said(read: str, write: str) -> list[tuple[str, str]]:
+            monkeypatch.setenv("RECON_MONGO_URI", read)
+            monkeypatch.setenv("RECON_MONGO_WRITE_URI", write)
+            return list(audit(load_settings(tmp_path / "recon.toml")))
+
+        assert [state for state, _ in said(reader, narrow)] == ["ok", "ok"]
+        (_, wide) = said(reader, writer)
+        assert (wide[0], "may write to market.*" in wide[1]) == ("warning", True)
+        (only,) = said(writer, writer)
+        assert only[1].startswith("The login that reads may write to market.*")
+    finally:
+        server.stop()

@@ -24,11 +24,11 @@ from recon.sources.http import (
     BODY_BYTES_MAX,
     Clock,
     HttpClient,
+    Liveness,
     Meter,
     NoReply,
     Pace,
     Reply,
-    Liveness,
     is_http_url,
     seconds_of,
 )

@@ -148,6 +148,42 @@ class NoReply:
     status: int | None = None
 
 
+SILENCES_MAX: Final = 3
+"""Questions in a row without a whole answer in time, after which a source that has answered before counts as down."""
+
+
+@dataclass(slots=True)
+class Liveness:
+    """Whether a source still answers, over everything that is asked of it in one run.
+
+    A silence costs a whole timeout, so a source that has never answered is not asked again after the first one; a
+    connection that is refused costs nothing and may be tried more often.
+
+    Args:
+        has_answered: Whether any answer came, of whatever kind.
+        silences: Questions in a row that ended by a timeout or a deadline.
+        failures: Failed calls in a row, as the caller counts them.
+        down: Why nothing more is asked of it in this run; None while it is asked.
+    """
+
+    has_answered: bool = False
+    silences: int = 0
+    failures: int = 0
+    down: str | None = None
+
+    def note(self, reply: Reply | NoReply) -> None:
+        """Take one exchange into account."""
+        if isinstance(reply, Reply) or reply.kind in ("stale", "too_large"):
+            self.has_answered, self.silences = True, 0
+        elif reply.kind in ("silent", "late"):
+            self.silences += 1
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether waiting for another answer would only cost time."""
+        return self.silences >= (SILENCES_MAX if self.has_answered else 1)
+
+
 class _HostOnly(logging.Filter):
     """The HTTP library logs whole URLs; keys in them must not reach any log."""
 

@@ -119,6 +119,52 @@ def test_a_server_that_drips_a_byte_at_a_time_is_given_up_at_the_deadline(ask: A
         assert 0.5 < time.monotonic() - started < 2.0
 
 
+def endless(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"1\r\n \r\n")
+        time.sleep(0.02)
+
+
+def mute(connection: socket.socket) -> None:
+    while connection.recv(65_536):
+        pass
+
+
+HOLDERS: dict[str, Callable[[socket.socket], None]] = {
+    "silence": mute,
+    "slow body": dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n", b" " * 400),
+    "slow headers": dripping(b"HTTP/1.1 200 OK\r\n", b"x-slow: " + b"y" * 400),
+    "endless chunks": endless,
+}
+
+
+def questions_to_a_provider(url: str, times: int) -> None:
+    manners = Manners(timeout_s=0.4, rate_per_s=1000, backoff_s=0.01)
+    client = PoliteClient(source="shkeeper", base_url=url, manners=manners)
+    for _ in range(4):
+        with client.phase() as phase:
+            assert all(phase.get("/x").kind != "ok" for _ in range(times))
+
+
+def questions_to_a_node(url: str, times: int) -> None:
+    client = RpcClient(Endpoint(url), limits=CallLimits(timeout_s=0.4, pause_first_s=0.01))
+    for _ in range(4 * times):
+        with pytest.raises(RpcError):
+            client.call("eth_chainId", [], decoder=TEXT)
+    client.close()
+
+
+@pytest.mark.parametrize("questions", [questions_to_a_provider, questions_to_a_node])
+@pytest.mark.parametrize("name", HOLDERS)
+def test_no_server_holds_a_run_however_much_is_asked_of_it(name: str, questions: Callable[[str, int], None]) -> None:
+    with listening(HOLDERS[name]) as (address, seen):
+        started = time.monotonic()
+        questions(f"http://{address}", 100)
+        assert time.monotonic() - started < 2.5
+        assert len(seen) <= 1
+
+
 def test_a_dripping_node_is_not_asked_six_times_and_says_how_long_it_was_waited_for() -> None:
     with listening(dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n", b" " * 400)) as (address, seen):
         client = RpcClient(Endpoint(f"http://{address}/{SECRET}"), limits=CallLimits(answer_deadline_s=1.2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -110,6 +111,10 @@ def payments_lines(incident: Incident) -> Iterator[str]:
         earlier = f"{len(found.earlier.inside):,} before the repair"
         yield f"- Payments affected: {found.affected:,} ({earlier}, {len(found.now.inside):,} now; {source})"
         yield f"- Payments that still need attention: {len(found.now.inside):,} ({how})"
+    if len(bounds.rails) > 1:
+        counts = Counter(each.provider for each in found.now.inside)
+        split = ", ".join(f"{rail} {counts[rail]:,}" for rail in bounds.rails)
+        yield f"- By rail: {escape_for_markdown(split)}"
     if found.facts.made is not None:
         yield f"- Payments made on these rails in this time: {found.facts.made:,}"
 

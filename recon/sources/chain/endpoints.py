@@ -120,12 +120,13 @@ class Pool:
         self._last = "none is configured"
 
     def begin(self, deadline_s: float) -> None:
-        """Start a reading that may take ``deadline_s`` seconds; every endpoint is checked anew."""
+        """Start a reading that may take ``deadline_s`` seconds; those that are not down are checked anew."""
         self.deadline = self.clock.monotonic() + deadline_s
         self._index, self.used = 0, []
         for live in self.lives:
             live.client.deadline = self.deadline
-            live.verified, live.usable, live.head, live.finalized = False, True, None, None
+            live.verified, live.head, live.finalized = False, None, None
+            live.usable = not live.client.liveness.is_mute
 
     @property
     def is_late(self) -> bool:
@@ -202,7 +203,7 @@ class Pool:
             try:
                 return question(live)
             except RpcError as error:
-                if error.complaint.fault is Fault.QUOTA:
+                if error.complaint.fault in (Fault.QUOTA, Fault.DOWN):
                     self.drop(live, error.complaint)
                 elif not self.switch(live, error.complaint):
                     break

@@ -24,6 +24,7 @@ from recon.sources.http import (
     BODY_BYTES_MAX,
     Clock,
     HttpClient,
+    Liveness,
     Meter,
     NoReply,
     Pace,
@@ -56,6 +57,7 @@ class Fault(StrEnum):
     RATE = "rate"  # slow down
     TRANSPORT = "transport"  # unreachable, or an answer nobody can read; try again
     LATE = "late"  # no whole answer in time; ask for less, or another endpoint
+    DOWN = "down"  # did not answer in time again and again; it is not asked any more in this run
     UNSUPPORTED = "unsupported"  # the method is not offered
     FATAL = "fatal"  # asking again will not help
 
@@ -296,7 +298,7 @@ class CallLimits:
 class RpcClient:
     """Asks one endpoint. Not shared between threads, except for its rate limit.
 
-    Every method raises :class:`RpcError` when there is no usable answer: at once for SIZE, LIST, LAG, QUOTA,
+    Every method raises :class:`RpcError` when there is no usable answer: at once for SIZE, LIST, LAG, QUOTA, DOWN,
     UNSUPPORTED and FATAL, after bounded tries with full jitter for RATE and TRANSPORT, and in any case when the
     deadline has passed.
     """
@@ -322,6 +324,7 @@ class RpcClient:
             body_bytes_max=limits.body_bytes_max,
             transport=transport,
         )
+        self.liveness = Liveness()
         self._id = 0
 
     @property
@@ -365,7 +368,7 @@ class RpcClient:
                     self._retrying(method, lambda: self._batch_once(method, params, decoder), self.limits.tries_max)
                 )
             except RpcError as error:
-                if error.complaint.fault in (Fault.QUOTA, Fault.RATE):
+                if error.complaint.fault in (Fault.QUOTA, Fault.RATE, Fault.DOWN):
                     raise
                 self.batches = False
         for index, arguments in enumerate(params):
@@ -374,7 +377,7 @@ class RpcClient:
                     answers[index] = self.call(method, arguments, decoder=decoder)
                 except RpcError as error:
                     answers[index] = error
-                    if error.complaint.fault is Fault.QUOTA:
+                    if error.complaint.fault in (Fault.QUOTA, Fault.DOWN):
                         raise
         return [answers[index] for index in range(len(params))]
 
@@ -441,13 +444,21 @@ class RpcClient:
         return answers
 
     def _post(self, method: str, question: object, *, calls: int = 1) -> bytes:
+        if self.liveness.is_mute:
+            said = "it gave no answer in time again and again, and is not asked any more"
+            raise self._error(method, Complaint(Fault.DOWN, said))
         wait = self._pace.wait_s(calls)
         if self._clock.monotonic() + wait >= self.deadline:
             raise self._error(method, Complaint(Fault.RATE, "the time allowed for this chain has run out"))
         if wait > 0:
             self._clock.sleep(wait)
-        ends_at = min(self.deadline, self._clock.monotonic() + self.limits.answer_deadline_s)
+        limits = self.limits
+        longest_s = limits.answer_deadline_s
+        if not self.liveness.has_answered:  # the first question is small: a node that drips is no better than silence
+            longest_s = min(longest_s, limits.timeout_s)
+        ends_at = min(self.deadline, self._clock.monotonic() + longest_s)
         reply = self._http.post(self.endpoint.url, msgspec.json.encode(question), ends_at=ends_at)
+        self.liveness.note(reply)
         if isinstance(reply, NoReply):
             raise self._error(method, self._why_none(reply))
         if reply.status != 200:
@@ -463,7 +474,7 @@ class RpcClient:
         if reply.kind == "stale":
             return Complaint(Fault.TRANSPORT, f"a cache in front of it gave an answer {reply.after_s:.0f} s old")
         said = _FAILURES.get(reply.error, f"the request failed ({reply.error})")
-        return Complaint(Fault.TRANSPORT, said)
+        return Complaint(Fault.DOWN if self.liveness.is_mute else Fault.TRANSPORT, said)
 
     def _error(self, method: str, complaint: Complaint) -> RpcError:
         return RpcError(host=self.host, method=method, complaint=complaint)

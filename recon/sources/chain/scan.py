@@ -310,7 +310,7 @@ class Walker:
                 return True
             if not self.pool.switch(live, complaint):
                 self.pool.clock.sleep(OUTAGE_PAUSE_S)
-        elif complaint.fault is Fault.QUOTA:
+        elif complaint.fault in (Fault.QUOTA, Fault.DOWN):
             self.pool.drop(live, complaint)
         elif complaint.fault is Fault.LATE and hi > lo:
             # Too much for its line, or a node that drips: less is asked, and of another one where there is one.

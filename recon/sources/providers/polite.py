@@ -25,6 +25,7 @@ from recon.sources.http import (
     BODY_BYTES_MAX,
     Clock,
     HttpClient,
+    Liveness,
     NoReply,
     Pace,
     Reply,
@@ -44,6 +45,9 @@ Kind = Literal[
 """What came back: ``ok`` is a 2xx with JSON; ``refused`` 401 or 403; ``rejected`` another 4xx; ``sick`` a 5xx; ``cut``
 an answer that ended early; ``late`` a deadline; ``stale`` one from a cache; ``stopped`` was not
 asked because the phase had given up."""
+
+FIRST_ANSWER_TIMEOUTS: Final = 2
+"""How many timeouts the first whole answer of a provider may take, however steadily it drips."""
 
 RETRIED: Final = frozenset({"slow_down", "sick", "empty", "garbage", "cut", "unreachable", "stale"})
 _log = logging.getLogger("recon.http")
@@ -89,7 +93,7 @@ class Manners:
         slow_downs_max: Answers 429 in a row before the long pause.
         pause_s: The long pause. Request Network blocks for five minutes, so it is a little more.
         pauses_max: Long pauses in one phase; then the phase gives up.
-        failures_max: Failed calls in a row before the phase gives up, so that a dead provider costs little.
+        failures_max: Failed calls in a row, over all phases, before the provider counts as down for the run.
         body_bytes_max: Longest body that is read.
     """
 
@@ -172,6 +176,9 @@ def parse_json(raw: bytes) -> Any:
 class PoliteClient:
     """Where a provider is and how it is asked; :meth:`phase` opens the connections.
 
+    One client is for one run: ``liveness`` remembers over all phases whether the provider answers, and one that is down
+    is not asked again.
+
     Args:
         source: Name for messages, e.g. ``request_network``.
         base_url: Origin and, if there is one, a path prefix. User and password in it are never shown.
@@ -187,6 +194,7 @@ class PoliteClient:
     transport: httpx.BaseTransport | None = None
     seed: int = 0
     pace: Pace = field(init=False, repr=False)
+    liveness: Liveness = field(default_factory=Liveness, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _is_base_url(self.base_url):
@@ -236,13 +244,12 @@ class Phase:
     """
 
     def __init__(self, owner: PoliteClient, client: HttpClient) -> None:
-        self.stopped: str | None = None
+        self.stopped: str | None = owner.liveness.down
         self._owner = owner
         self._client = client
         self._ends = owner.clock.monotonic() + owner.manners.deadline_s
         self._slow_downs = 0
         self._pauses = 0
-        self._failures = 0
         self._random = random.Random(owner.seed)  # noqa: S311 - jitter, not a secret
 
     @property
@@ -260,11 +267,17 @@ class Phase:
         if self.stopped:
             return Answer(kind="stopped", problem=self.stopped)
         answer = self._tries(path, params, self._owner.manners.retries_max if retries_max is None else retries_max)
-        self._failures = 0 if answer.kind in ("ok", "not_found", "rejected") else self._failures + 1
+        liveness = self._owner.liveness
+        liveness.failures = 0 if answer.kind in ("ok", "not_found", "rejected") else liveness.failures + 1
         if answer.kind == "refused":
             self.stopped = f"{answer.problem} Nothing more was asked."
-        elif self._failures >= self._owner.manners.failures_max and not self.stopped:
-            self.stopped = f"{answer.problem} It was the failure number {self._failures} in a row; no more was asked."
+        elif liveness.is_mute:
+            self.stopped = f"{answer.problem} It counts as down; no more was asked of it."
+        elif liveness.failures >= self._owner.manners.failures_max and not self.stopped:
+            self.stopped = f"{answer.problem} It was failure number {liveness.failures} in a row; no more was asked."
+        else:
+            return answer
+        liveness.down = self.stopped
         return answer
 
     def stop(self, reason: str) -> None:
@@ -296,7 +309,7 @@ class Phase:
         """How long to wait before the next try, None where there is to be none."""
         manners = self._owner.manners
         self._slow_downs = self._slow_downs + 1 if answer.kind == "slow_down" else 0
-        if answer.kind not in RETRIED:
+        if answer.kind not in RETRIED or self._owner.liveness.is_mute:
             return None
         if self._slow_downs < manners.slow_downs_max:
             asked_for_s = min(answer.retry_after_s or 0.0, manners.pause_s)
@@ -331,7 +344,11 @@ class Phase:
 
     def _once(self, path: str, params: Mapping[str, str] | None, ends_at: float) -> Answer:
         url = self._owner.base_url.rstrip("/") + path
+        liveness, manners = self._owner.liveness, self._owner.manners
+        if not liveness.has_answered:  # a server that drips is no better than one that is silent
+            ends_at = min(ends_at, self._owner.clock.monotonic() + FIRST_ANSWER_TIMEOUTS * manners.timeout_s)
         reply = self._client.get(url, params, ends_at=ends_at)
+        liveness.note(reply)
         if isinstance(reply, Reply):
             return self._judge(reply)
         return Answer(

@@ -335,6 +335,16 @@ def test_figures_of_the_whole_plan_stand_apart() -> None:
         assert "Open for over 30 minutes: 284" in apart
 
 
+def test_an_incident_on_two_rails_is_split_by_rail() -> None:
+    plan = plan_with(finding("a"), finding("b", provider=SK), finding("c", provider=SK))
+    facts = PlanFacts(rows={name: RowTimes(ms(BEGAN)) for name in "abc"}, has_rows=True)
+    both = bounds(rails=(RN, SK))
+    found = Impact(now=fallen_in(plan, both, facts=facts), facts=facts)
+    assert "- By rail: request\\_network 1, shkeeper 2" in render_incident(
+        "update", incident(bounds=both, impact=found)
+    )
+
+
 def test_what_cannot_be_told_apart_has_no_figure_of_its_own() -> None:
     whole = {"breaks": 288, "value_at_risk": {"56:0xaa": "7005"}}
     found = Impact(blank="nobody has said which rail it was (--rail)", whole=whole, plan_at="then")

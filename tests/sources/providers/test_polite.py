@@ -14,7 +14,7 @@ from recon.core.errors import ConfigError
 from recon.core.text import clean_text
 from recon.sources.http import Clock, Secret, clean_message
 from recon.sources.providers.polite import Answer, Manners, PoliteClient, UrlError, error_text, parse_json
-from tests.support.provider_servers import FakeClock, Faults, Handler, in_memory, payload, serve, with_faults
+from tests.support.provider_servers import Calls, FakeClock, Faults, Handler, in_memory, payload, serve, with_faults
 
 KEY = "sekret-key-0123456789"
 
@@ -155,15 +155,81 @@ def test_a_phase_ends_by_its_deadline_and_says_which_setting_that_is() -> None:
 
 
 def test_a_dead_provider_costs_little() -> None:
-    def dead(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
-
     client = client_of(dead, failures_max=2, retries_max=1)
     with client.phase() as phase:
         answers = [phase.get("/x") for _ in range(100)]
     assert phase.calls == 4
     assert "Connection refused" in str(answers[0].problem)
     assert answers[-1].kind == "stopped"
+
+
+def silent(fake: FakeClock, *, timeout_s: float = 20.0, answers: int = 0) -> Handler:
+    """A provider that answers so many calls, and then lets everyone wait."""
+    left = [answers]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if left[0] > 0:
+            left[0] -= 1
+            return sound(request)
+        fake.sleep(timeout_s)
+        raise httpx.ReadTimeout("timed out", request=request)
+
+    return handler
+
+
+def dead(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
+
+
+def cost_of(client: PoliteClient, fake: FakeClock, *, phases: int = 4, times: int = 50) -> tuple[float, list[Answer]]:
+    """How long a run took that asks in several phases, and the last answer of each."""
+    started, answers = fake.monotonic(), []
+    for _ in range(phases):
+        answers.append(ask(client, times))
+    return fake.monotonic() - started, answers
+
+
+@pytest.mark.parametrize("manners", [{}, {"retries_max": 0}, {"timeout_s": 3.0, "retries_max": 9}, {"failures_max": 1}])
+def test_a_provider_that_never_answers_costs_one_timeout_more_than_one_that_refuses(manners: dict[str, Any]) -> None:
+    timeout_s = manners.get("timeout_s", 20.0)
+    mute, refusing = FakeClock(), FakeClock()
+    waited, said = cost_of(client_of(silent(mute, timeout_s=timeout_s), mute, **manners), mute)
+    refused, _ = cost_of(client_of(dead, refusing, **manners), refusing)
+    assert waited <= 1.5 * refused + timeout_s
+    assert {answer.kind for answer in said} == {"stopped"}
+    assert len({answer.problem for answer in said}) == 1, "it is told in one sentence"
+    assert "counts as down" in str(said[0].problem)
+
+
+def test_a_provider_that_falls_silent_counts_as_down_after_three_silences_in_a_row() -> None:
+    fake = FakeClock()
+    waited, said = cost_of(client_of(silent(fake, answers=7), fake), fake)
+    assert 60 <= waited < 60 + 20
+    assert "counts as down" in str(said[-1].problem)
+
+
+def test_one_lost_answer_takes_nothing_down() -> None:
+    fake = FakeClock()
+    calls = Calls()
+
+    def flaky(request: httpx.Request) -> httpx.Response:
+        if len(calls.paths) % 3 == 2:
+            raise httpx.ReadTimeout("timed out", request=request)
+        return sound(request)
+
+    client = client_of(calls.wrap(flaky), fake)
+    assert [ask(client, 5).kind for _ in range(6)] == ["ok"] * 6
+
+
+@pytest.mark.parametrize("status", [500, 502, 401])
+def test_a_provider_that_failed_so_often_is_not_asked_again_in_another_phase(status: int) -> None:
+    calls = Calls()
+    client = client_of(calls.wrap(lambda _: httpx.Response(status, json={"message": "no"})), retries_max=0)
+    ask(client, 10)
+    asked = len(calls.paths)
+    assert asked in (1, 5)
+    assert ask(client, 10).kind == "stopped"
+    assert len(calls.paths) == asked
 
 
 def test_a_refused_key_stops_the_phase() -> None:

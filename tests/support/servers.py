@@ -210,7 +210,9 @@ class Mongod(Server):
         with self.client() as client:
             config = client.admin.command("replSetGetConfig")["config"]
             config["version"] += 1
-            config["members"].append({"_id": 1, "host": member._host, "priority": 0, "votes": 0, **options})
+            config["members"].append(
+                {"_id": len(config["members"]), "host": member._host, "priority": 0, "votes": 0, **options}
+            )
             client.admin.command("replSetReconfig", config)
         member.wait_for(lambda: bool((member._hello() or {}).get("secondary")), what="become a secondary")
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
     from pymongo.client_session import ClientSession
     from pymongo.collection import Collection
+    from pymongo.server_description import ServerDescription
 
 IDS_PER_QUERY: Final = 10_000
 VALUES_PER_QUERY: Final = 10_000
@@ -163,6 +164,7 @@ class MongoStore:
         self._sleep = sleep
         self._after: Timestamp | None = None
         self._is_behind = False
+        self._caught_up: tuple[str, int | None] | None = None
 
     def close(self) -> None:
         """Give the connections back; the store opens new ones when it is used again."""
@@ -233,15 +235,16 @@ class MongoStore:
     def as_of_ms(self) -> int | None:
         """The cluster's time now, UTC ms: every scan and count from here on shows all that was written before it.
 
-        A secondary waits until it has caught up with the primary; one that takes too long is not read. None where one
-        server stands alone: it has no other to lag behind.
+        The member that is to be read waits until it has caught up with the primary, and no other secondary is read
+        after it; one that takes too long is not read. None where one server stands alone: it has no other to lag
+        behind.
 
         Raises:
             SourceError: No primary answers, so that nothing tells how old what a secondary says is.
         """
         from pymongo.errors import ExecutionTimeout, PyMongoError
 
-        self._after, self._is_behind = None, False
+        self._after, self._is_behind, self._caught_up = None, False, None
         with self._translated(), self._client.start_session(causal_consistency=True) as session:
             self._client.admin.command("ping", session=session)
             self._after = session.operation_time
@@ -249,11 +252,19 @@ class MongoStore:
             return None
         try:
             with self._in_order() as session:
-                self._collection().find_one({}, {"_id": 1}, session=session, max_time_ms=_CATCH_UP_MS)
+                first = self._collection().find({}, {"_id": 1}, session=session, limit=1, max_time_ms=_CATCH_UP_MS)
+                next(first, None)
+                self._caught_up = first.address
         except PyMongoError as error:
             # Whatever else is wrong, the scan meets it too, and says what it means there.
             self._is_behind = isinstance(error, ExecutionTimeout)
         return self._after.time * 1000
+
+    def _readable(self, servers: list[ServerDescription]) -> list[ServerDescription]:
+        """The servers that the driver may choose from: of the secondaries only the one that has caught up."""
+        if self._caught_up is None:
+            return servers
+        return [one for one in servers if one.server_type_name != "RSSecondary" or one.address == self._caught_up]
 
     @contextmanager
     def _in_order(self) -> Iterator[ClientSession]:
@@ -354,6 +365,7 @@ class MongoStore:
                 connectTimeoutMS=settings.timeout_ms,
                 socketTimeoutMS=settings.query_ms + settings.timeout_ms,
                 retryReads=True,
+                server_selector=self._readable,
             )
         except (ConfigurationError, InvalidURI, ValueError, TypeError):
             raise StoreUriError from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,8 @@ from recon.core.ids import payment_id_text
 from recon.core.model import Plan
 from recon.simulation import PLANTS, generate_world
 from recon.sources.recorded.format import RecordedWorld
-from tests.support.relations import BY_NAME, Pair, Relation, differences, judged, smallest, told
+from recon.sources.recorded.world import load_world
+from tests.support.relations import BY_NAME, CASES, Pair, Relation, differences, judged, smallest, told
 
 PAYMENTS = 250
 SEEDS = (311, 312)
@@ -44,3 +46,12 @@ def test_a_relation_that_does_not_hold_is_shown_by_the_fewest_payments() -> None
         lambda before, after: dict.fromkeys(told(after).keys() & {chosen}, ("here", "gone")),
     )
     assert [payment_id_text(row["_id"]) for row in smallest(relation, few, seed=1).payments] == [chosen]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+def test_some_hold_in_a_recorded_world(case: Path) -> None:
+    """scripts/prove --relations holds all of them against it."""
+    recorded = load_world(case)
+    before = judged(recorded)
+    broken = {name: differences(BY_NAME[name], recorded, seed=5, before=before) for name in ("redated", "undone")}
+    assert not any(broken.values()), broken

@@ -107,16 +107,16 @@ class MoneyFacts:
         """
         if self.valid or self.payment["direction"] != "in":
             return []
-        rows = self.dossier.rows("context")
-        earlier = {row["recipient"]: row for row in rows if is_earlier_deposit(row, self.payment)}
-        found = [
-            (row, earlier[row["recipient"]])
-            for row in self.transfers.values()
-            if row["recipient"] in earlier and row["token_known"] and row["amount_units"] and self._is_plausible(row)
-        ]
-        spare = [(row, other) for row, other in found
-                 if other["status"] not in OPEN and other["tx_hash"] != row["tx_hash"]]  # fmt: skip
+        context = self.dossier.rows("context")
+        earlier = {row["recipient"]: row for row in context if is_earlier_deposit(row, self.payment)}
+        came = [(row, earlier[row["recipient"]]) for row in self.transfers.values() if row["recipient"] in earlier]
+        spare = [(row, other) for row, other in came if self._is_spare(row, other)]
         return sorted(spare, key=lambda pair: (abs(self.percent(pair[0]) - 100), pair[0]["block_time"] or 0))
+
+    def _is_spare(self, row: Row, other: Row) -> bool:
+        """Whether money at another payment's address is of this payment's size and that payment does not need it."""
+        is_money = row["token_known"] and row["amount_units"] and self._is_plausible(row)
+        return bool(is_money and other["status"] not in OPEN and other["tx_hash"] != row["tx_hash"])
 
     @cached_property
     def candidates(self) -> list[Row]:

@@ -30,6 +30,8 @@ COINS = {1: "ETH", 56: "BNB", 137: "POLYGON"}
 
 WORD = 64
 _UNIT = Decimal("0.000001")
+_NOISE_FROM = 15
+"""A double with so many digits was computed; what it has beyond a unit is no money."""
 _DOUBLE_MAX = 1e15
 """What is no double below this is no amount, and stays as it is."""
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
@@ -46,8 +48,10 @@ def scaled(recorded: RecordedWorld, factor: int) -> RecordedWorld:
         if isinstance(value, float):
             if not abs(value) < _DOUBLE_MAX:
                 return value
-            whole_units = Decimal(repr(value)).quantize(_UNIT, ROUND_DOWN)  # the rest of a double is no money
-            return float(whole_units * factor)
+            exact = Decimal(repr(value))
+            if len(exact.as_tuple().digits) >= _NOISE_FROM:
+                exact = exact.quantize(_UNIT, ROUND_DOWN)
+            return float(exact * factor)
         if isinstance(value, str):
             return format(Decimal(value) * factor, "f") if _NUMBER.fullmatch(value) else value
         return type(value)(value * factor) if isinstance(value, int) else value

@@ -159,7 +159,8 @@ def test_a_selection_by_an_unknown_verdict_or_token_is_refused(
     line = ["select", str(tmp_path / "plan.json"), *option, "--out", str(tmp_path / "small.json")]
     result = CliRunner().invoke(cli, [*line, "--config", str(config)], prog_name="recon")
     assert result.exit_code == 2
-    assert f"There is no {'verdict' if 'verdicts' in options else 'token'} {wrong!r}; known are" in result.stderr
+    near = "; the nearest is local_behind, and" if "verdicts" in options else ";"
+    assert f"There is no {'verdict' if 'verdicts' in options else 'token'} {wrong!r}{near} known are" in result.stderr
     assert not (tmp_path / "small.json").exists()
 
 

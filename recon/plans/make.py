@@ -202,7 +202,7 @@ def _why_left(finding: Finding, refusal: Refusal | None) -> str:
         return "it is not due yet"
     if finding.tier is Tier.NEVER:
         return "a verdict of this kind is only reported"
-    return "the table of allowed writes has no cell for this state"
+    return "from where this row stands no write is allowed"
 
 
 def _with_limits(plan: Plan, *, policy: Policy) -> Plan:

@@ -1,4 +1,4 @@
-"""A report on a terminal, by rich; on a pipe the same text without colours, wide enough to keep every id whole."""
+"""A report on a terminal, by rich; on a pipe the same text without colours, one row a line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-PIPE_WIDTH: Final = 200
+PIPE_WIDTH: Final = 100_000
+"""On a pipe nothing is broken over lines: a row is a line, and every id can be cut out of it."""
 WIDE_FROM: Final = 130
 """From so many columns on a terminal shows the wide columns of a table."""
 

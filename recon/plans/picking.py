@@ -137,13 +137,19 @@ def picked_changes(plan: Plan, pick: Pick) -> tuple[list[Change], set[str]]:
     """
     ids = {change.payment_id for change in plan.changes}
     named = {named_payment(word, ids, plan=_of(plan)) for word in pick.payments}
-    out = _left_out(plan, pick)
-    wanted = {change.id for change in plan.changes if change.payment_id in named and pick.is_worth(change)}
-    if pick.is_by_kind or not named:
-        wanted |= {change.id for change in _of_kind(plan, plan.changes, pick) if _may_go_along(change, pick)}
-    kept = [change for change in plan.changes if change.id in wanted and change.payment_id not in out]
+    wanted = _wanted(plan, pick, named)
+    kept = [change for change in plan.changes if change.id in wanted]
     review = {change.payment_id for change in kept if change.tier is Tier.REVIEW}
     return kept, {change.payment_id for change in kept} & (named | review)
+
+
+def _wanted(plan: Plan, pick: Pick, named: Collection[str]) -> set[str]:
+    """The ids of the changes that are wanted by name or by kind, and not left out."""
+    wanted = [change for change in plan.changes if change.payment_id in named and pick.is_worth(change)]
+    if pick.is_by_kind or not named:
+        wanted += [change for change in _of_kind(plan, plan.changes, pick) if _may_go_along(change, pick)]
+    out = _left_out(plan, pick)
+    return {change.id for change in wanted if change.payment_id not in out}
 
 
 def _may_go_along(change: Change, pick: Pick) -> bool:

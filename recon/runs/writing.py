@@ -298,23 +298,30 @@ class Writing:
                 return self._surprise(row_result(each.change, Result.FAILED, reason=why, code=result.code))
             read = confirmed_reader(self.writer) if may_be_ours else self.writer.read
             document = read([each.document_id]).get(each.change.payment_id)
-            reading = read_change(each, document, own_stamps=(stamp,))
-            if reading.row is RowClass.OURS or (reading.row is RowClass.MOVED and reading.stamp == stamp):
-                return row_result(each.change, Result.APPLIED)
-            if reading.row is not RowClass.PRISTINE or document is None:
-                found = (
-                    settled_row(each, reading, document, stamp=stamp) if may_be_ours else row_of(each.change, reading)
-                )
-                refused = found.result is Result.MOVED
-                return self._surprise(
-                    row_result(each.change, Result.REFUSED, moved=reading.moved) if refused else found
-                )
+            row = self._row_unmatched(each, document, may_be_ours=may_be_ours)
+            if row is not None or document is None:
+                return self._surprise(row or row_result(each.change, Result.GONE))
             # Only updatedAt or __v moved, or a majority does not see our own write yet: look again, then ask again.
             self.hooks.sleep(wait)
             wait *= 2
             update = guarded_update(each, document, stamp=stamp, at=update.sets["updatedAt"])
             self.stops.may_write()
         return self._surprise(row_result(each.change, Result.REFUSED, reason="kept changing while it was written"))
+
+    def _row_unmatched(
+        self, each: ReadyChange, document: Mapping[str, Any] | None, *, may_be_ours: bool
+    ) -> RowResult | None:
+        """What a row is that the last update did not match; None where it is as reviewed and can be asked again."""
+        stamp = self.stamp(each.id)
+        reading = read_change(each, document, own_stamps=(stamp,))
+        if reading.stamp == stamp:
+            return row_result(each.change, Result.APPLIED)
+        if reading.row is RowClass.PRISTINE:
+            return None
+        found = settled_row(each, document, stamp=stamp) if may_be_ours else row_of(each.change, reading)
+        if found.result is Result.MOVED:
+            return row_result(each.change, Result.REFUSED, moved=reading.moved)
+        return found
 
     def _surprise(self, row: RowResult) -> RowResult:
         if row.result in _SURPRISES:

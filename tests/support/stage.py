@@ -261,11 +261,13 @@ class Stage:
         self.ledger = Ledger(world.database, {document["_id"]: n for n, document in enumerate(world.before)})
         self.players: dict[int, Player] = {}
         self.under_way: tuple[Player, GuardedUpdate] | None = None
+        self.trace: Sequence[Event] = ()
         self.played: list[Event] = []
         self._first: str | None = None
 
     def play(self, events: Sequence[Event], *, plan_b: int) -> set[str]:
         """Play a trace, let everything end, and give the names of the claims that broke."""
+        self.trace = events
         for number, event in enumerate(events):
             following = events[number + 1] if number + 1 < len(events) else None
             if self._happens(event, following, plan_b=plan_b):

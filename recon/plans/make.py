@@ -56,8 +56,9 @@ def policy_digest(policy: Policy) -> str:
 def policy_facts(policy: Policy) -> dict[str, Any]:
     """Everything that a policy says; what came to it later and is not used leaves older digests as they were."""
     said = asdict(policy)
-    if not policy.payout_wallets:
-        del said["payout_wallets"]
+    for name in ("payout_wallets", "explained"):
+        if not said[name]:
+            del said[name]
     return said
 
 

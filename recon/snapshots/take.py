@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -28,6 +29,8 @@ from recon.snapshots.since import Base
 from recon.snapshots.unfinished import Unfinished, reading_basis
 from recon.snapshots.watched import NOTHING_WATCHED, watched_rows
 from recon.sources.interface import (
+    BalanceQuestion,
+    BalanceSource,
     ChainQuestion,
     ChainSource,
     ClaimSource,
@@ -56,6 +59,7 @@ SILENT_MAX: Final = 200
 """Open payments that a bulk list does not show are asked for one by one, the newest of them; at Request Network's five
 calls a second that takes 40 s. The others rest on the list alone."""
 
+_WALLET_TABLES: Final = ("balances", "movements")
 _CHAIN_TABLES: Final = ("transfers", "transactions")
 _CLAIM_TABLES: Final = ("claims", "claim_txs")
 
@@ -134,6 +138,8 @@ def take_snapshot(
     chosen = _selection_json(selection)
     basis = reading_basis(policy=policy, registry=registry, fields=sources.fields)
     identity = {"window": chosen, "target": asdict(target), "configuration": basis}
+    if wallets := wallets_of(sources):
+        identity["known wallets"] = list(wallets)
     base = None
     if since is not None:
         identity["snapshot to build upon"] = since.digest
@@ -193,6 +199,11 @@ class _Taking:
         chosen = self.selection
         return not (chosen.ids or chosen.statuses or chosen.open_only)
 
+    @property
+    def wallets(self) -> tuple[str, ...]:
+        """The known wallets whose balances are read; only a stretch of time has an opening and a closing one."""
+        return wallets_of(self.sources) if self.is_window else ()
+
     def read(self) -> tuple[SnapshotWriter, list[Reading]]:
         """Both readings; every table is written but coverage and gaps."""
         writer = self.writer
@@ -210,7 +221,7 @@ class _Taking:
         )
         watching = Reading(coverage=self.watched.coverage)
         first = [paid, watching, *self._read_all(needs), _unread(self.sources, needs, policy=self.policy)]
-        for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
+        for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, *(_WALLET_TABLES if self.wallets else ()), "deliveries"):
             writer.write(name, _joined(name, first))
         empty_tables(writer, "context", "orphans", "documents")
         writer.write_rows("keys", keys_in_file(writer.file("payments")))
@@ -257,33 +268,39 @@ class _Taking:
         if all(row.complete for row in reading.coverage):
             self.kept.keep(part, reading, placed=placed)
 
+    def _once(self, part: str, job: Callable[[], Reading]) -> Callable[[], Reading]:
+        """A job whose part is read only where no run before read it whole."""
+
+        def run() -> Reading:
+            reading = self.kept.part(part)
+            if reading is None:
+                reading = job()
+                self._keep(part, reading)
+            return reading
+
+        return run
+
     def _read_all(self, needs: Needs) -> list[Reading]:
         """Ask all providers and chains at the same time; one that breaks off leaves a gap over all it was asked."""
-        jobs: dict[str, Callable[[], Reading]] = {}
+        jobs: list[Callable[[], Reading]] = []
         for claim in self.sources.claims:
-            jobs[f"claims:{claim.name}"] = self._claim_job(claim, needs.from_ms)
+            jobs.append(self._once(f"claims:{claim.name}", self._claim_job(claim, needs.from_ms)))
         for chain in self.sources.chains:
             question = ChainQuestion(
                 from_ms=needs.from_ms,
                 recipients=needs.recipients.get(chain.chain_id, ()),
                 tx_hashes=needs.hashes.get(chain.chain_id, ()),
             )
-            jobs[f"chain:{chain.chain_id}"] = self._chain_job(chain, question)
+            scan = self._once(f"chain:{chain.chain_id}", self._chain_job(chain, question))
+            jobs.append(self._with_balances(chain, scan, from_ms=needs.from_ms) if self.wallets else scan)
         kept = self.sources.deliveries
         if kept is not None:
-            jobs["deliveries"] = lambda: kept.read_window(needs.from_ms, self.now_ms, progress=self.progress)
+            read = partial(kept.read_window, needs.from_ms, self.now_ms, progress=self.progress)
+            jobs.append(self._once("deliveries", read))
         if not jobs:
             return []
-
-        def run(part: str) -> Reading:
-            reading = self.kept.part(part)
-            if reading is None:
-                reading = jobs[part]()
-                self._keep(part, reading)
-            return reading
-
         with ThreadPoolExecutor(max_workers=len(jobs), thread_name_prefix="source") as pool:
-            return [job.result() for job in [pool.submit(run, part) for part in jobs]]
+            return [job.result() for job in [pool.submit(run) for run in jobs]]
 
     def _claim_job(self, source: ClaimSource, from_ms: int) -> Callable[[], Reading]:
         to_ms = self.now_ms
@@ -298,6 +315,32 @@ class _Taking:
                 return Reading(coverage=(row,), gaps=(Gap(source.name, "bulk", from_ms, to_ms, said),))
 
         return run
+
+    def _with_balances(
+        self, source: ChainSource, scan: Callable[[], Reading], *, from_ms: int
+    ) -> Callable[[], Reading]:
+        """What known wallets held, then the scan, both in one thread: what moved by then is in the scan, too."""
+        balances = self._once(f"balances:{source.chain_id}", lambda: self._balances(source, from_ms))
+
+        def run() -> Reading:
+            held, read = balances(), scan()
+            tables = {**read.tables, **held.tables}
+            return replace(read, tables=tables, coverage=(*read.coverage, *held.coverage))
+
+        return run
+
+    def _balances(self, source: ChainSource, from_ms: int) -> Reading:
+        """What the known wallets held, and what moved; a chain that breaks off or cannot be asked says so."""
+        to_at = self.selection.to_at
+        until = None if to_at is None or to_ms(to_at) >= self.now_ms else to_ms(to_at)
+        name, said = f"chain:{source.chain_id}", "A chain of this kind cannot be asked for balances."
+        if isinstance(source, BalanceSource):
+            try:
+                return source.read_balances(BalanceQuestion(from_ms, self.wallets, until), progress=self.progress)
+            except SourceError as error:
+                said = str(error)
+        row = Coverage(name, "balances", complete=False, chain_id=source.chain_id, problem=said)
+        return Reading(coverage=(row,))
 
     def _chain_job(self, source: ChainSource, question: ChainQuestion) -> Callable[[], Reading]:
         name, payments = f"chain:{source.chain_id}", self.writer.file("payments")
@@ -354,6 +397,11 @@ class _Taking:
             watched=self.watched,
             from_ms=from_ms,
         )
+
+
+def wallets_of(sources: SourceSet) -> tuple[str, ...]:
+    """The known wallets of a set of sources; one that names none has none."""
+    return tuple(getattr(sources, "wallets", ()))
 
 
 def target_of(sources: SourceSet, *, policy: Policy, registry: Registry) -> Target:

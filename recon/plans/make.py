@@ -16,8 +16,9 @@ from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError
 from recon.core.model import Change, Finding, LeftAlone, Plan, Policy, Tier
 from recon.core.registry import Registry, load_registry
-from recon.core.times import millisecond_text
+from recon.core.times import millisecond_text, parse_iso_ms
 from recon.core.version import __version__
+from recon.plans.balances import BalanceProof, without_named
 from recon.plans.changes import Places, Refusal, change_for, parse_document, places_of, proof_of
 from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, links_by_payment
@@ -101,8 +102,13 @@ def make_plan(
         written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
     findings, changes, left_alone = written
     findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
-    if searched and _is_whole(coverage, "outflows"):
-        findings += outflow_findings(judgement.outflows, registry=registry, now_ms=snapshot.taken_at_ms)
+    is_looked_up = searched and _is_whole(coverage, "outflows")
+    proof = _balance_proof(snapshot, judgement, registry=registry, policy=policy, is_searched=is_looked_up)
+    if is_looked_up:
+        left = without_named(judgement.outflows.to_pylist(), policy)
+        if proof is not None:
+            left += proof.leaks(from_ms=_window_start(snapshot), besides=left)
+        findings += outflow_findings(left, registry=registry, now_ms=snapshot.taken_at_ms)
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
         kind="correction",
@@ -115,13 +121,43 @@ def make_plan(
         window=dict(snapshot.manifest["selection"]),
         coverage=tuple(coverage),
         summary=Summary(
-            judgement, findings, coverage, policy, providers=tuple(providers()), answers=answers_of(answers)
+            judgement,
+            findings,
+            coverage,
+            policy,
+            providers=tuple(providers()),
+            answers=answers_of(answers),
+            residuals=() if proof is None else proof.residuals(),
         ).as_dict(),
+        balances=None if proof is None else proof.as_dict(),
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
     )
     return seal_plan(_with_limits(plan, policy=policy))
+
+
+def _balance_proof(
+    snapshot: Snapshot, judgement: Judgement, *, registry: Registry, policy: Policy, is_searched: bool
+) -> BalanceProof | None:
+    """The proof about known wallets; None where no wallet is known."""
+    if "balances" not in snapshot.manifest["tables"]:
+        return None
+    is_read = all(row["complete"] for row in _coverage(snapshot) if row["source"] == "payments")
+    return BalanceProof(
+        snapshot.read("balances"),
+        judgement.moved,
+        judgement.unexplained,
+        registry,
+        policy,
+        is_searched=is_searched and is_read,
+    )
+
+
+def _window_start(snapshot: Snapshot) -> int | None:
+    """Where the window begins, UTC ms; None without a beginning."""
+    start = snapshot.manifest["selection"]["from"]
+    return None if start is None else parse_iso_ms(start)
 
 
 def _is_whole(coverage: Sequence[Mapping[str, Any]], search: str) -> bool:

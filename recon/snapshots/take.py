@@ -59,6 +59,7 @@ SILENT_MAX: Final = 200
 """Open payments that a bulk list does not show are asked for one by one, the newest of them; at Request Network's five
 calls a second that takes 40 s. The others rest on the list alone."""
 
+_Job = Callable[[], Reading]
 _WALLET_TABLES: Final = ("balances", "movements")
 _CHAIN_TABLES: Final = ("transfers", "transactions")
 _CLAIM_TABLES: Final = ("claims", "claim_txs")
@@ -268,7 +269,7 @@ class _Taking:
         if all(row.complete for row in reading.coverage):
             self.kept.keep(part, reading, placed=placed)
 
-    def _once(self, part: str, job: Callable[[], Reading]) -> Callable[[], Reading]:
+    def _once(self, part: str, job: _Job) -> _Job:
         """A job whose part is read only where no run before read it whole."""
 
         def run() -> Reading:
@@ -282,7 +283,7 @@ class _Taking:
 
     def _read_all(self, needs: Needs) -> list[Reading]:
         """Ask all providers and chains at the same time; one that breaks off leaves a gap over all it was asked."""
-        jobs: list[Callable[[], Reading]] = []
+        jobs: list[_Job] = []
         for claim in self.sources.claims:
             jobs.append(self._once(f"claims:{claim.name}", self._claim_job(claim, needs.from_ms)))
         for chain in self.sources.chains:
@@ -302,7 +303,7 @@ class _Taking:
         with ThreadPoolExecutor(max_workers=len(jobs), thread_name_prefix="source") as pool:
             return [job.result() for job in [pool.submit(run) for run in jobs]]
 
-    def _claim_job(self, source: ClaimSource, from_ms: int) -> Callable[[], Reading]:
+    def _claim_job(self, source: ClaimSource, from_ms: int) -> _Job:
         to_ms = self.now_ms
 
         def run() -> Reading:
@@ -316,9 +317,7 @@ class _Taking:
 
         return run
 
-    def _with_balances(
-        self, source: ChainSource, scan: Callable[[], Reading], *, from_ms: int
-    ) -> Callable[[], Reading]:
+    def _with_balances(self, source: ChainSource, scan: _Job, *, from_ms: int) -> _Job:
         """What known wallets held, then the scan, both in one thread: what moved by then is in the scan, too."""
         balances = self._once(f"balances:{source.chain_id}", lambda: self._balances(source, from_ms))
 
@@ -342,7 +341,7 @@ class _Taking:
         row = Coverage(name, "balances", complete=False, chain_id=source.chain_id, problem=said)
         return Reading(coverage=(row,))
 
-    def _chain_job(self, source: ChainSource, question: ChainQuestion) -> Callable[[], Reading]:
+    def _chain_job(self, source: ChainSource, question: ChainQuestion) -> _Job:
         name, payments = f"chain:{source.chain_id}", self.writer.file("payments")
 
         def run() -> Reading:

@@ -202,7 +202,7 @@ class _BalanceReader:
             for wallet, token in sorted(opening)
         ]
 
-    def _coverage(self, *, problem: str | None, between: _Span = (None, None), **cost: int) -> Coverage:
+    def _coverage(self, *, problem: str | None, between: _Span = (None, None), **cost: Any) -> Coverage:
         return Coverage(
             self.pool.source,
             SCOPE,

@@ -266,7 +266,7 @@ class ExplainedMovement:
 
     Args:
         address: The other side, lower case.
-        reason: Why, in the words of whoever wrote the rule.
+        reason: Why, in the words of the configuration.
         tokens: Which tokens, each as ``chain_id:contract``.
         wallet: Of which wallet; None means of every known one.
         direction: ``in`` or ``out`` as the wallet sees it; None means both.

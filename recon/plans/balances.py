@@ -45,32 +45,67 @@ Place = tuple[int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class _Sums:
+    """What moved in and out of one wallet, of one token: rows of :data:`recon.verdicts.balances.MOVED`."""
+
+    moved: Sequence[Row]
+
+    @property
+    def unread(self) -> int:
+        """Movements whose amount enters no sum."""
+        return sum(int(row["unread"] or 0) for row in self.moved)
+
+    @property
+    def rows(self) -> int:
+        """How many movements there are."""
+        return sum(int(row["rows"]) for row in self.moved)
+
+    def units(self, side: str, *hows: str) -> int:
+        """Base units of one side, of some explanations or of all."""
+        rows = [row for row in self.moved if row["side"] == side and (not hows or row["how"] in hows)]
+        return sum(int(row["units"] or 0) for row in rows)
+
+    def told(self) -> dict[str, int]:
+        """The sums that mean something only when every movement was read."""
+        came, left = self.units("in"), self.units("out")
+        return {
+            "in": came,
+            "out": left,
+            "fees": self.units("out", "fee"),
+            "explained_in": came - self.units("in", "none"),
+            "explained_out": left - self.units("out", "none"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class BalanceProof:
     """The evidence about known wallets, and what the judgement made of it.
 
     Args:
-        balances: The snapshot's table.
+        balances: The snapshot's table; None where no wallet is known, and then nothing is said.
         moved: Rows of :data:`recon.verdicts.balances.MOVED`.
         unexplained: Rows of :data:`recon.verdicts.balances.UNEXPLAINED`.
         is_searched: Whether what may explain a movement was looked for in the whole collection.
     """
 
-    balances: pa.Table
+    balances: pa.Table | None
     moved: pa.Table
     unexplained: pa.Table
     registry: Registry
     policy: Policy
     is_searched: bool = True
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any] | None:
         """The block ``balances`` of a plan: amounts are text in base units, null where nobody can tell."""
+        return None if self.balances is None else self._block(self.balances.to_pylist())
+
+    def _block(self, held: list[Row]) -> dict[str, Any]:
         sums: dict[Place, list[Row]] = defaultdict(list)
         for row in self.moved.to_pylist():
             sums[row["chain_id"], row["wallet"], row["token"]].append(row)
-        held = sorted(self.balances.to_pylist(), key=_place)
         listed = self._listed()
         return {
-            "rows": [self._row(row, sums[_place(row)]) for row in held],
+            "rows": [self._row(row, sums[_place(row)]) for row in sorted(held, key=_place)],
             "rules": self._rules(),
             "unexplained": [self._movement(row) for row in listed[:UNEXPLAINED_LISTED_MAX]],
             "unexplained_more": max(0, self._count("none") - UNEXPLAINED_LISTED_MAX),
@@ -78,12 +113,27 @@ class BalanceProof:
             "problem": None if self.is_searched else _UNSEARCHED,
         }
 
-    def residuals(self) -> list[str]:
-        """One sentence for each wallet and token whose balances and movements do not add up, and for the rest."""
-        found = [row for row in self.as_dict()["rows"] if row["residual"] not in (None, "0")]
+    def residuals(self, *, chain_id: int | None = None) -> list[str]:
+        """One sentence for each wallet and token whose balances and movements do not add up, and for the rest.
+
+        Args:
+            chain_id: Of this chain only.
+        """
+        rows = (self.as_dict() or {"rows": ()})["rows"]
+        odd = [row for row in rows if row["residual"] not in (None, "0")]
+        found = [row for row in odd if chain_id in (None, row["chain_id"])]
         told = [_residual_text(row) for row in found[:_REASONS_SHOWN]]
         more = len(found) - len(told)
         return [*told, *([f"{more} more balances of known wallets do not add up"] if more > 0 else [])]
+
+    def told_coverage(self, coverage: Sequence[Row]) -> list[Row]:
+        """The coverage of the plan: what does not add up was not read completely, or is moved in unseen ways."""
+        told = []
+        for row in coverage:
+            residuals = self.residuals(chain_id=row["chain_id"]) if row["scope"] == "balances" else []
+            said = [*([row["problem"]] if row["problem"] else []), *(f"{text}." for text in residuals)]
+            told.append({**row, "complete": False, "problem": " ".join(said)} if residuals else row)
+        return told
 
     def leaks(self, *, from_ms: int | None, besides: Iterable[Row]) -> list[Row]:
         """Final outgoing movements that nothing explains, as rows of :data:`recon.verdicts.outflows.OUTFLOWS`.
@@ -105,38 +155,25 @@ class BalanceProof:
 
     def _row(self, row: Row, moved: Sequence[Row]) -> dict[str, Any]:
         """One wallet and token, in the words of the plan."""
-        unread = sum(int(each["unread"] or 0) for each in moved)
+        sums = _Sums(moved)
         problems = [row[name] for name in ("opening_problem", "closing_problem", "movements_problem") if row[name]]
-        problems += [f"{unread} movements have an amount that is too long to be summed."] if unread else []
-        is_whole = not unread and row["movements_problem"] is None
-
-        def units(side: str, *hows: str) -> int:
-            return sum(
-                int(each["units"] or 0) for each in moved if each["side"] == side and (not hows or each["how"] in hows)
-            )
-
+        problems += [f"{sums.unread} movements have an amount that is too long to be summed."] if sums.unread else []
+        is_whole = not sums.unread and row["movements_problem"] is None
+        told = sums.told()
         opening, closing = row["opening_units"], row["closing_units"]
         residual = None
         if is_whole and opening is not None and closing is not None:
-            residual = int(closing) - int(opening) - units("in") + units("out")
-        unexplained = {f"unexplained_{side}": units(side, "none") for side in ("in", "out")}
-        told = {
-            "in": units("in"),
-            "out": units("out"),
-            "fees": units("out", "fee"),
-            "explained_in": units("in") - unexplained["unexplained_in"],
-            "explained_out": units("out") - unexplained["unexplained_out"],
-        }
+            residual = int(closing) - int(opening) - told["in"] + told["out"]
         return {
             **self._asset(row),
             "opening_block": row["opening_block"],
             "closing_block": row["closing_block"],
             "opening": _text(opening),
             "closing": _text(closing),
-            **{name: _text(value if is_whole else None) for name, value in told.items()},
-            **{name: _text(value) for name, value in unexplained.items()},
+            **{name: _text(units if is_whole else None) for name, units in told.items()},
+            **{f"unexplained_{side}": _text(sums.units(side, "none")) for side in ("in", "out")},
             "residual": _text(residual),
-            "movements": sum(int(each["rows"]) for each in moved),
+            "movements": sums.rows,
             "problems": list(dict.fromkeys(problems)),
         }
 

@@ -102,13 +102,8 @@ def make_plan(
         written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
     findings, changes, left_alone = written
     findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
-    is_looked_up = searched and _is_whole(coverage, "outflows")
-    proof = _balance_proof(snapshot, judgement, registry=registry, policy=policy, is_searched=is_looked_up)
-    if is_looked_up:
-        left = without_named(judgement.outflows.to_pylist(), policy)
-        if proof is not None:
-            left += proof.leaks(from_ms=_window_start(snapshot), besides=left)
-        findings += outflow_findings(left, registry=registry, now_ms=snapshot.taken_at_ms)
+    proof = _balance_proof(snapshot, judgement, registry=registry, policy=policy)
+    findings += _outgoing(snapshot, judgement, proof) if searched and _is_whole(coverage, "outflows") else []
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
         kind="correction",
@@ -119,7 +114,7 @@ def make_plan(
         policy_digest=policy_digest(policy),
         snapshot=snapshot.digest,
         window=dict(snapshot.manifest["selection"]),
-        coverage=tuple(coverage),
+        coverage=tuple(proof.told_coverage(coverage)),
         summary=Summary(
             judgement,
             findings,
@@ -127,9 +122,9 @@ def make_plan(
             policy,
             providers=tuple(providers()),
             answers=answers_of(answers),
-            residuals=() if proof is None else proof.residuals(),
+            residuals=proof.residuals(),
         ).as_dict(),
-        balances=None if proof is None else proof.as_dict(),
+        balances=proof.as_dict(),
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
@@ -137,21 +132,24 @@ def make_plan(
     return seal_plan(_with_limits(plan, policy=policy))
 
 
-def _balance_proof(
-    snapshot: Snapshot, judgement: Judgement, *, registry: Registry, policy: Policy, is_searched: bool
-) -> BalanceProof | None:
-    """The proof about known wallets; None where no wallet is known."""
-    if "balances" not in snapshot.manifest["tables"]:
-        return None
-    is_read = all(row["complete"] for row in _coverage(snapshot) if row["source"] == "payments")
+def _balance_proof(snapshot: Snapshot, judgement: Judgement, *, registry: Registry, policy: Policy) -> BalanceProof:
+    """The proof about known wallets, which says nothing where none is known."""
+    has_wallets = "balances" in snapshot.manifest["tables"]
     return BalanceProof(
-        snapshot.read("balances"),
+        snapshot.read("balances") if has_wallets else None,
         judgement.moved,
         judgement.unexplained,
         registry,
         policy,
-        is_searched=is_searched and is_read,
+        is_searched=all(row["complete"] for row in _coverage(snapshot) if row["source"] == "payments"),
     )
+
+
+def _outgoing(snapshot: Snapshot, judgement: Judgement, proof: BalanceProof) -> list[Finding]:
+    """Findings for outgoing money that no row, payout or named rule explains."""
+    left = without_named(judgement.outflows.to_pylist(), proof.policy)
+    left += proof.leaks(from_ms=_window_start(snapshot), besides=left)
+    return outflow_findings(left, registry=proof.registry, now_ms=snapshot.taken_at_ms)
 
 
 def _window_start(snapshot: Snapshot) -> int | None:

@@ -110,13 +110,23 @@ def _marked_by_rows(moves: Frame, tables: Mapping[str, Frame], matched: Matched,
     marked = _marked(marked, others, "is_other", ("chain_id", "tx_hash"))
     loose = loosely_recorded(tables, links).select(tx_hash=nw.col("known"))
     marked = _marked(marked, loose, "is_recorded", ("tx_hash",))
-    return _marked(marked, keyed_payouts(tables), "is_payout", ("tx_hash", "recipient"))
+    return _with_payouts(marked, keyed_payouts(tables))
+
+
+def _with_payouts(moves: Frame, listed: Frame) -> Frame:
+    """The movements with how many payouts a provider lists of that amount, and whether one without an amount."""
+    bare = listed.filter(nw.col("amount_units").is_null())
+    told = listed.filter(~nw.col("amount_units").is_null()).with_columns(amount=nw.col("amount_units"))
+    counted = _counted(moves, told, "payouts", on=("tx_hash", "recipient", "amount"))
+    return _marked(counted, bare, "is_bare_payout", ("tx_hash", "recipient"))
 
 
 def _theirs(tables: Mapping[str, Frame], links: Frame) -> Frame:
     """The transfers that are of a payment: linked to one, or known to a row elsewhere in the collection."""
     linked = links.select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")).unique()
     transfers = tables["transfers"]
+    if "orphans" not in tables:
+        return transfers.join(linked, on=list(_LOG), how="inner")
     known = tables["orphans"].filter((nw.col("kind") == "transfer") & ~nw.col("payment_id").is_null())
     key = nw.concat_str([nw.col(part).cast(nw.String) for part in _LOG], separator=":")
     elsewhere = transfers.with_columns(key=key).join(known.select("key").unique(), on="key", how="inner").select(*_LOG)
@@ -124,11 +134,11 @@ def _theirs(tables: Mapping[str, Frame], links: Frame) -> Frame:
     return transfers.join(logs, on=list(_LOG), how="inner")
 
 
-def _counted(moves: Frame, told: Frame, name: str) -> Frame:
-    """The movements with how many logs of a proxy tell of one that looks like them."""
-    counts = told.select(*_ECHO).with_columns(one=ONE).group_by(*_ECHO).agg(nw.col("one").sum().alias(name))
-    renamed = counts.rename({column: f"e_{column}" for column in _ECHO})
-    joined = moves.join(renamed, left_on=list(_ECHO), right_on=[f"e_{column}" for column in _ECHO], how="left")
+def _counted(moves: Frame, told: Frame, name: str, *, on: tuple[str, ...] = _ECHO) -> Frame:
+    """The movements with how many others tell of one that looks like them."""
+    counts = told.select(*on).with_columns(one=ONE).group_by(*on).agg(nw.col("one").sum().alias(name))
+    renamed = counts.rename({column: f"e_{column}" for column in on})
+    joined = moves.join(renamed, left_on=list(on), right_on=[f"e_{column}" for column in on], how="left")
     return joined.with_columns(nw.col(name).fill_null(0).alias(name))
 
 
@@ -169,7 +179,7 @@ def _sided(moves: Frame, balances: Frame) -> Frame:
     return nw.concat(seen, how="vertical")
 
 
-_EVIDENCE: Final = ("place", "pays", "fees", "is_row", "is_other", "is_recorded", "is_payout", "is_own")
+_EVIDENCE: Final = ("place", "pays", "fees", "is_row", "is_other", "is_recorded", "payouts", "is_bare_payout", "is_own")
 
 
 def _explained(sides: Frame, policy: Policy) -> Frame:
@@ -180,7 +190,7 @@ def _explained(sides: Frame, policy: Policy) -> Frame:
     for reason, applies in (
         ("rule", rule >= 0),
         ("own", nw.col("is_own")),
-        ("payout", nw.col("is_payout")),
+        ("payout", (nw.col("side") == "out") & (nw.col("is_bare_payout") | (place <= nw.col("payouts")))),
         ("row", nw.col("is_other") | nw.col("is_recorded")),
         ("fee", place <= nw.col("pays") + nw.col("fees")),
         ("row", nw.col("is_row") | (place <= nw.col("pays"))),

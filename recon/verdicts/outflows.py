@@ -211,7 +211,7 @@ def _without_reason(flows: Frame, tables: Mapping[str, Frame], links: Frame) -> 
     others = told.filter(nw.col("t_kind") != PAYING_EMITTER).select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"))
     left = left.join(others.unique(), on=log[:2], how="anti")
     return left.join(loosely_recorded(tables, links), left_on="tx_hash", right_on="known", how="anti").join(
-        keyed_payouts(tables), on=["tx_hash", "recipient"], how="anti"
+        keyed_payouts(tables).select("tx_hash", "recipient").unique(), on=["tx_hash", "recipient"], how="anti"
     )
 
 
@@ -229,11 +229,6 @@ def loosely_recorded(tables: Mapping[str, Frame], links: Frame) -> Frame:
 
 
 def keyed_payouts(tables: Mapping[str, Frame]) -> Frame:
-    """Transaction and recipient of what a provider lists for an object that has a key of ours."""
+    """Transaction, recipient and amount of what a provider lists for an object that has a key of ours."""
     keyed = ~nw.col("external_id").is_null() | ~nw.col("request_id").is_null()
-    return (
-        tables["claim_txs"]
-        .filter(keyed & ~nw.col("tx_hash").is_null() & ~nw.col("recipient").is_null())
-        .select("tx_hash", "recipient")
-        .unique()
-    )
+    return tables["claim_txs"].filter(keyed & ~nw.col("tx_hash").is_null() & ~nw.col("recipient").is_null())

@@ -2,7 +2,7 @@
 
 The balances are asked for first, while the newest block is still new: a node without an archive forgets the state of a
 block after a few minutes. A node that keeps no state of a block answers with an error of one of many texts; the balance
-is then not known, which is never the same as 0.
+is then not known, which is never the same as 0. That is an answer and no gap in what was read: most nodes are such.
 """
 
 from __future__ import annotations
@@ -38,10 +38,14 @@ Holding = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a wallet holds of a token at a block, in base units, or why nobody can tell."""
+    """What a wallet holds of a token at a block, in base units, or why nobody can tell.
+
+    ``is_answered`` is false where a question was left open, and not answered by a node that cannot tell.
+    """
 
     units: int | None = None
     problem: str | None = None
+    is_answered: bool = True
 
 
 def balance_reading(
@@ -73,17 +77,17 @@ class _BalanceReader:
             closing = self._closing(head, start)
         except (EndpointsDownError, StartBlockError) as error:
             return self._nothing(str(error))
-        opening = max(start.number - 1, 0)
+        opening = self._opening(start)
         held = {block: self._held(block) for block in (closing.number, opening)}
         tables, problem = self._movements(head, start, closing=closing.number)
         if (turned := self._turned(closing)) is not None:
-            held[closing.number] = dict.fromkeys(held[closing.number], Held(problem=turned))
+            held[closing.number] = dict.fromkeys(held[closing.number], Held(problem=turned, is_answered=False))
         between = (opening, closing.number)
         rows = self._rows(held[opening], held[closing.number], between=between, problem=problem)
         after = self.pool.meter()
-        said = [problem, *(row[name] for row in rows for name in ("opening_problem", "closing_problem"))]
+        unanswered = [each.problem for at in held.values() for each in at.values() if not each.is_answered]
         coverage = self._coverage(
-            problem=" ".join(dict.fromkeys(text for text in said if text)) or None,
+            problem=" ".join(dict.fromkeys(text for text in [problem, *unanswered] if text)) or None,
             between=between,
             calls=after.calls - before.calls,
             wire_bytes=after.wire_bytes - before.wire_bytes,
@@ -94,7 +98,7 @@ class _BalanceReader:
 
     def _nothing(self, problem: str) -> Reading:
         """Of no wallet can anything be told."""
-        untold = dict.fromkeys(self._holdings(), Held(problem=problem))
+        untold = dict.fromkeys(self._holdings(), Held(problem=problem, is_answered=False))
         rows = self._rows(untold, untold, between=(None, None), problem=problem)
         table = table_of("balances", rows)
         return Reading(tables={"balances": table}, coverage=(self._coverage(problem=problem, items=len(rows)),))
@@ -102,6 +106,14 @@ class _BalanceReader:
     def _holdings(self) -> list[Holding]:
         plan = self.plans[0]
         return [(wallet, token) for wallet in plan.senders for token in plan.tokens]
+
+    def _opening(self, start: Block) -> int:
+        """The block before the first that is scanned, or that one where the node has none before it."""
+        before = start.number - 1
+        try:
+            return before if before >= 0 and self._block(before) is not None else start.number
+        except EndpointsDownError:
+            return before
 
     def _closing(self, head: Block, start: Block) -> Block:
         """The newest block that is looked at, with its hash."""
@@ -130,14 +142,14 @@ class _BalanceReader:
         """The balances of all wallets at a block; where the first cannot be told for lack of state, none is asked."""
         plan, asked = self.plans[0], self._holdings()
         found = {asked[0]: self._first(asked[0], block)}
-        if found[asked[0]].problem == _no_state(block):
+        if found[asked[0]] == _lacking(block):
             return dict.fromkeys(asked, found[asked[0]])
         for start in range(1, len(asked), plan.batch_max):
             part = asked[start : start + plan.batch_max]
             try:
                 answers = self.pool.ask(lambda live, part=part: _batch(live, part, block))  # type: ignore[misc]
             except EndpointsDownError as error:
-                answers = [Held(problem=str(error))] * len(part)
+                answers = [Held(problem=str(error), is_answered=False)] * len(part)
             found |= dict(zip(part, answers, strict=True))
         return found
 
@@ -158,12 +170,12 @@ class _BalanceReader:
                 return self.pool.ask(question)
             except EndpointsDownError as error:
                 faults = {each.fault for each in complaints}
-                problem = _no_state(block) if faults & _LACKING else str(error)
+                found = _lacking(block) if faults & _LACKING else Held(problem=str(error), is_answered=False)
                 if Fault.LAG not in faults:
                     break
             # Behind one address there may be a backend that does not have the newest block yet.
             self.pool.clock.sleep(0.2 * (tried + 1))
-        return Held(problem=problem)
+        return found
 
     def _movements(self, head: Block, start: Block, *, closing: int) -> tuple[list[pa.Table], str | None]:
         """The transfers from and to the wallets, and why they may not be whole."""
@@ -216,8 +228,9 @@ class _BalanceReader:
         )
 
 
-def _no_state(block: int) -> str:
-    return f"The node keeps no state of block {block}."
+def _lacking(block: int) -> Held:
+    """What a node says that does not have the state of a block."""
+    return Held(problem=f"The node keeps no state of block {block}.")
 
 
 def _call(holding: Holding, block: int) -> list[object]:
@@ -233,7 +246,8 @@ def _batch(live: Live, holdings: Sequence[Holding], block: int) -> list[Held]:
 def _read(answer: object, holding: Holding, block: int) -> Held:
     """The balance in one answer: 32 bytes and nothing else; no other answer is taken for 0."""
     if isinstance(answer, RpcError):
-        return Held(problem=_no_state(block) if answer.complaint.fault in _LACKING else str(answer))
+        is_lacking = answer.complaint.fault in _LACKING
+        return _lacking(block) if is_lacking else Held(problem=str(answer), is_answered=False)
     digits = str(answer).lower().removeprefix("0x")
     if len(digits) != _WORD_DIGITS or digits.strip("0123456789abcdef"):
         return Held(problem=f"No contract answers balanceOf at {holding[1]} in block {block}.")

@@ -11,6 +11,7 @@ from recon.reports.text import amount_text
 from recon.reports.views.coverage import moment_text
 
 CANNOT_TELL: Final = "cannot tell"
+WALLETS_SHOWN: Final = 20
 MOVEMENTS_SHOWN: Final = 20
 _REASONS_SHOWN: Final = 3
 
@@ -50,7 +51,7 @@ def _wallet_table(block: Row) -> Table:
         Column("residual", "residual", "amount"), Column("blocks", "blocks", wide=True),
         Column("why", "why it cannot be told", wide=True), Column("token", "token", "id", wide=True),
     )  # fmt: skip
-    shown = [row for row in block["rows"] if not _is_quiet(row)]
+    shown = sorted((row for row in block["rows"] if not _is_quiet(row)), key=_oddest)
     return Table(
         "balances",
         "Balances of known wallets: opening + in - out + residual = closing",
@@ -58,6 +59,7 @@ def _wallet_table(block: Row) -> Table:
         tuple(_wallet_row(row) for row in shown),
         note=" ".join(_wallet_notes(block, quiet=len(block["rows"]) - len(shown))),
         empty="no known wallet holds anything or moved anything",
+        shown=WALLETS_SHOWN,
     )
 
 
@@ -66,7 +68,16 @@ def _is_quiet(row: Row) -> bool:
     return not row["movements"] and row["residual"] == row["opening"] == row["closing"] == "0"
 
 
+def _oddest(row: Row) -> tuple[bool, ...]:
+    """What does not add up comes first, then what nothing explains, what cannot be told, and what moved."""
+    bare = int(row["unexplained_in"]) + int(row["unexplained_out"])
+    return row["residual"] in (None, "0"), not bare, row["residual"] is not None, not row["movements"]
+
+
 def _wallet_notes(block: Row, *, quiet: int) -> Iterator[str]:
+    loud = len(block["rows"]) - quiet
+    if loud > WALLETS_SHOWN:
+        yield f"The first {WALLETS_SHOWN} of {loud}."
     reasons = list(dict.fromkeys(text for row in block["rows"] for text in row["problems"]))
     yield from reasons[:_REASONS_SHOWN]
     if len(reasons) > _REASONS_SHOWN:

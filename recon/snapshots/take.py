@@ -27,10 +27,9 @@ from recon.snapshots.sealed import Snapshot, SnapshotWriter, empty_tables, open_
 from recon.snapshots.second_reading import SecondReading
 from recon.snapshots.since import Base
 from recon.snapshots.unfinished import Unfinished, reading_basis
+from recon.snapshots.wallets import WALLET_TABLES, WalletReader
 from recon.snapshots.watched import NOTHING_WATCHED, watched_rows
 from recon.sources.interface import (
-    BalanceQuestion,
-    BalanceSource,
     ChainQuestion,
     ChainSource,
     ClaimSource,
@@ -60,7 +59,6 @@ SILENT_MAX: Final = 200
 calls a second that takes 40 s. The others rest on the list alone."""
 
 _Job = Callable[[], Reading]
-_WALLET_TABLES: Final = ("balances", "movements")
 _CHAIN_TABLES: Final = ("transfers", "transactions")
 _CLAIM_TABLES: Final = ("claims", "claim_txs")
 
@@ -222,7 +220,9 @@ class _Taking:
         )
         watching = Reading(coverage=self.watched.coverage)
         first = [paid, watching, *self._read_all(needs), _unread(self.sources, needs, policy=self.policy)]
-        for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, *(_WALLET_TABLES if self.wallets else ()), "deliveries"):
+        if self.wallets:
+            first.append(self._wallet_reader().unread(set(self.policy.chain_ids) - _readable(self.sources)))
+        for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, *(WALLET_TABLES if self.wallets else ()), "deliveries"):
             writer.write(name, _joined(name, first))
         empty_tables(writer, "context", "orphans", "documents")
         writer.write_rows("keys", keys_in_file(writer.file("payments")))
@@ -319,7 +319,8 @@ class _Taking:
 
     def _with_balances(self, source: ChainSource, scan: _Job, *, from_ms: int) -> _Job:
         """What known wallets held, then the scan, both in one thread: what moved by then is in the scan, too."""
-        balances = self._once(f"balances:{source.chain_id}", lambda: self._balances(source, from_ms))
+        reader = self._wallet_reader()
+        balances = self._once(f"balances:{source.chain_id}", lambda: reader.read(source, from_ms=from_ms))
 
         def run() -> Reading:
             held, read = balances(), scan()
@@ -328,18 +329,10 @@ class _Taking:
 
         return run
 
-    def _balances(self, source: ChainSource, from_ms: int) -> Reading:
-        """What the known wallets held, and what moved; a chain that breaks off or cannot be asked says so."""
+    def _wallet_reader(self) -> WalletReader:
         to_at = self.selection.to_at
         until = None if to_at is None or to_ms(to_at) >= self.now_ms else to_ms(to_at)
-        name, said = f"chain:{source.chain_id}", "A chain of this kind cannot be asked for balances."
-        if isinstance(source, BalanceSource):
-            try:
-                return source.read_balances(BalanceQuestion(from_ms, self.wallets, until), progress=self.progress)
-            except SourceError as error:
-                said = str(error)
-        row = Coverage(name, "balances", complete=False, chain_id=source.chain_id, problem=said)
-        return Reading(coverage=(row,))
+        return WalletReader(self.wallets, until, self.rules["registry"], self.progress)
 
     def _chain_job(self, source: ChainSource, question: ChainQuestion) -> _Job:
         name, payments = f"chain:{source.chain_id}", self.writer.file("payments")
@@ -435,11 +428,16 @@ def _selection_json(selection: Selection) -> dict[str, Any]:
     }
 
 
+def _readable(sources: SourceSet) -> set[int]:
+    """The chains that are asked."""
+    return {chain.chain_id for chain in sources.chains}
+
+
 def _unread(sources: SourceSet, needs: Needs, *, policy: Policy) -> Reading:
     """Account for chains in scope that carry payments of the window and that nobody can be asked about."""
     trusted = set(policy.provider_proves)
     asked = {chain_id for provider, chain_id in needs.rails if f"{provider}:{chain_id}" not in trusted}
-    wanted = (asked & set(policy.chain_ids)) - {chain.chain_id for chain in sources.chains}
+    wanted = (asked & set(policy.chain_ids)) - _readable(sources)
     said = "no endpoint is configured for this chain"
     return Reading(
         coverage=tuple(

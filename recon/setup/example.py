@@ -77,7 +77,8 @@ payout_wallets = []
 [balances]
 # For the wallets above: what they held, and every movement that a row, a fee or a rule explains, make what they hold.
 enabled = true
-# [[balances.explained]]                 # a movement that no payment stands behind, and why; it is no break then
+# A movement that no payment stands behind, and why; it is no break then.
+# [[balances.explained]]
 # address = "0x0000000000000000000000000000000000000003"      # the other side
 # chain_id = 56                          # chain, token, wallet and direction may be left out: then it means every one
 # token = "USDC"

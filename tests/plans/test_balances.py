@@ -210,6 +210,24 @@ def test_the_page_and_the_terminal_show_the_table(played: WalletWorld, plan: Pla
     assert "Balances of known wallets" in page and played.leak.tx_hash in page
 
 
+def test_a_notebook_gets_the_wallets_and_the_movements_exactly(played: WalletWorld, plan: Plan) -> None:
+    from decimal import Decimal
+
+    from recon.reports.notebooks.frames import plan_frames
+
+    frames = plan_frames(plan, load_registry())
+    held, moved = frames["balances"], frames["movements"]
+    assert len(held) == len(rows_of(plan)) and set(moved["tx_hash"]) == set(_listed(plan))
+    leak = moved[moved["tx_hash"] == played.leak.tx_hash].iloc[0]
+    assert leak["amount"] == Decimal(LEAK_UNITS).scaleb(-18)
+    assert set(held["residual"]) == {Decimal(0)}
+
+
+def _listed(plan: Plan) -> list[str]:
+    assert plan.balances is not None
+    return [row["tx_hash"] for row in plan.balances["unexplained"]]
+
+
 def test_recorded_balances_are_written_and_read_back(played: WalletWorld, tmp_path: Path) -> None:
     from recon.sources.recorded.world import load_world
 

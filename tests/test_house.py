@@ -298,7 +298,7 @@ def test_a_file_put_in_its_place_by_hand_is_noticed(code: str, tmp_path: Path) -
 PROVIDER_FOLDERS = sorted(
     path.name for path in (PACKAGE / "sources" / "providers").iterdir() if (path / "provider.py").exists()
 )
-KNOW_PROVIDERS = ("simulation", "setup/example.py")
+KNOW_PROVIDERS = ("simulation",)
 """What stands in for the world plays each provider by its name; the example file shows the built-in ones."""
 
 

@@ -51,11 +51,11 @@ def init(out: Place = CONFIG_NAME) -> Path:
         FileThereError: Something is there.
         UnwritableFileError: It cannot be written there.
     """
-    from recon.setup.example import EXAMPLE
+    from recon.setup.example import example
 
     path = Path(out)
     try:
-        save_new(path, EXAMPLE.encode(), mode=0o644)
+        save_new(path, example().encode(), mode=0o644)
     except OSError as error:
         raise UnwritableFileError(path=path, why=error.strerror or "it cannot be written") from error
     return path

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-EXAMPLE = """\
+from typing import Final
+
+from recon.sources.providers.installed import providers
+
+
+def example() -> str:
+    """The configuration, with the section of each installed provider; ``<rail>`` in it is the first that has one."""
+    shown = {name: each for name, each in providers().items() if each.example}
+    secrets = "".join(
+        f"#   {variable:<31} {what}\n" for each in shown.values() for variable, what in each.secrets.items()
+    )
+    sections = "".join(f"[{name}]\n{each.example}\n" for name, each in shown.items())
+    text = _TEXT.replace("<secrets>\n", secrets).replace("<sections>\n", sections)
+    return text.replace("<rail>", next(iter(shown), "provider"))
+
+
+_TEXT: Final = """\
 # Configuration of recon. Every setting can also be given as a variable: RECON_LIMITS__CHANGES_MAX=800
 # beats changes_max below. Paths start at the folder of this file. Times are UTC.
 
 # Secrets never stand in this file. They are read from the environment, or from a dotenv file named here:
 # secrets_file = ".env"
 #   RECON_MONGO_URI                 mongodb://reader:...@host:27017/?authSource=admin   (the role "read" is enough)
-#   RECON_REQUEST_NETWORK_API_KEY   the key of your account
-#   RECON_SHKEEPER_API_KEY          the key of your gateway
+<secrets>
 
 [target]
 # A name of your own. Plans carry it, so that a plan for production is refused on a copy with another name.
@@ -25,31 +40,16 @@ collection = "payments"
 
 [fields]
 # Where a logical field is looked for in a payment document, in order; the first that is there wins. What is not
-# named here keeps its usual places. "shkeeper:path" counts only on rows of that provider.
+# named here keeps its usual places. "<rail>:path" counts only on rows of that provider.
 # request_id = ["metadata.requestNetwork.requestId", "requestId"]
-# external_id = ["metadata.externalId", "shkeeper:_id"]
+# external_id = ["metadata.externalId", "<rail>:_id"]
 
 [window]
 # Which payments are read when the command line names no window: the last hours, by this date. 0 is all.
 hours = 24
 date = "created"                         # or "updated"
 
-[request_network]
-enabled = true
-base_url = "https://api.request.network"
-calls_per_s = 5                          # your plan's limit; 5 is the usual one
-# retries_max = 4                        # how often a call that failed is tried again; of the gateway too
-# api_key_variable = "RECON_REQUEST_NETWORK_API_KEY"
-# account = "shop-1"                     # a name for the account, part of a plan's identity
-
-[shkeeper]
-enabled = true
-base_url = "https://shkeeper.example"
-# health_path = "/healthz"               # where a fork says that it is up; otherwise /api/v1/crypto is asked
-# coins = { "USDT" = { chain_id = 56, symbol = "USDT" } }     # a coin name of the gateway that is not a usual one
-# api_key_variable = "RECON_SHKEEPER_API_KEY"
-# account = "gateway-1"
-
+<sections>
 # One part for each chain. Endpoints are asked in order; ${NAME} stands for a secret of that name. A chain without
 # endpoints is in scope and its payments stay unproven, unless policy lets the provider's word count there.
 [[chains]]
@@ -107,8 +107,8 @@ stuck_after_min = 30
 urgent_after_h = 24
 abandoned_after_days = 30                # for open payments without an expiry date
 clock_skew_s = 300
-provider_proves = []                     # ["shkeeper:137"]: the provider's "paid" is proof on this rail
-# tolerance_ppm = { shkeeper = [50000, 50000] }    # millionths below and above the expected amount
+provider_proves = []                     # ["<rail>:137"]: the provider's "paid" is proof on this rail
+# tolerance_ppm = { <rail> = [50000, 50000] }    # millionths below and above the expected amount
 
 # dust = { USDT = "0.01", USDC = "0.01" }          # less than this is counted apart and is no break; 0.01 if not stated
 
@@ -154,14 +154,14 @@ valid_h = 24                             # how long an approval holds
                                          # "docker"; "every" believes only what the first three agree on
 # restart = ["docker", "compose", "up", "-d", "backend"]
 # plan_age_max_h = 4
-# spellings = { request_network = "request.network" }   # how this backend writes a rail's name
+# spellings = { <rail> = "another-name" }          # how this backend writes a rail's name
 # extra_providers = ["escrow"]
 # extra_flags = {}
-# rail_switches = { request_network = "REQUEST_NETWORK_ENABLED" }
-# secrets = ["SHKEEPER_API_KEY"]         # must be present in the backend's environment; never shown
-# health = { shkeeper = { url = "https://shkeeper.example/api/v1/crypto" } }
+# rail_switches = { <rail> = "PROVIDER_ENABLED" }
+# secrets = ["PROVIDER_API_KEY"]         # must be present in the backend's environment; never shown
+# health = { <rail> = { url = "https://provider.example/health" } }
 # readback = [{ url = "https://backend.example/health", values = { PAYMENT_PROVIDER_MODE = "payments.mode" } }]
-# checkout = { request_network = { url = "https://backend.example/api/payment/providers" } }
+# checkout = { <rail> = { url = "https://backend.example/api/payment/providers" } }
 # recipes = { quiet = { title = "No new intents", set = { PAYMENT_ENABLED_PROVIDERS = "{safe}" } } }
 
 # [gates]
@@ -188,7 +188,7 @@ valid_h = 24                             # how long an approval holds
 # chain_mismatch_percent_max = "1"
 
 # [backfill]
-# What "recon backfill shkeeper" inserts under metadata.providers.shkeeper of legacy payments.
+# What "recon backfill" inserts under metadata.providers of legacy payments that a gateway of funds accounts took.
 # reference = "funds:{order_id}:{currency}"
 # note = "legacy SHKeeper payment, mapped by recon backfill"
 

@@ -190,23 +190,24 @@ def test_init_writes_a_configuration_that_loads(tmp_path: Path) -> None:
 
 
 def test_every_setting_stands_in_the_commented_file() -> None:
-    from recon.setup.example import EXAMPLE
+    from recon.setup.example import example
     from recon.setup.file import SettingsFile, known_keys
 
     optional = {"timeout_s", "name", "aliases", "final_depth", "trusts_finalized_tag", "block_ms", "range_blocks",
                 "version", "created_block", "service", "configmap", "expect", "expect_status", "headers", "wants_json",
                 "switches_to_safe", "webhook_secret_variable", "calls_per_s"}  # fmt: skip
+    text = example()
     for path in known_keys(SettingsFile):
-        assert path[-1] in EXAMPLE or path[-1] in optional, ".".join(path)
+        assert path[-1] in text or path[-1] in optional, ".".join(path)
 
 
 def test_the_commented_lines_of_the_file_are_settings_too(tmp_path: Path) -> None:
     import re
 
-    from recon.setup.example import EXAMPLE
+    from recon.setup.example import example
     from recon.setup.settings import load_settings
 
-    text = re.sub(r"(?m)^# ((?:[a-z_]+ = .*)|(?:\[.*\]))$", r"\1", EXAMPLE).replace('secrets_file = ".env"', "")
+    text = re.sub(r"(?m)^# ((?:[a-z_]+ = .*)|(?:\[.*\]))$", r"\1", example()).replace('secrets_file = ".env"', "")
     text = text.replace('[recorded]\n# A recorded world instead of every source, offline.\npath = "."\n', "")
     path = tmp_path / "recon.toml"
     path.write_text(text, encoding="utf-8")

@@ -30,6 +30,13 @@ found = load_deliveries(Path(sys.argv[1]))
 triage_deliveries(found.deliveries, secrets={})
 shown = str((len(found.deliveries), found.shortfalls))
 """
+_A_FIFTH = (
+    """
+import recon.sources.deliveries.records as records
+records.MEMORY_MAX //= 5
+"""
+    + _DELIVERIES
+)
 _LOGS = """
 from recon.investigation.incident.access_log import triage_access_log
 found = triage_access_log([Path(sys.argv[1])])
@@ -48,7 +55,7 @@ def _records() -> Iterator[bytes]:
 
 
 def _lines() -> Iterator[bytes]:
-    yield b'{"event":"x"}\n' * 400_000
+    yield b'{"event":"x"}\n' * 100_000
 
 
 def _one_line() -> Iterator[bytes]:
@@ -79,7 +86,7 @@ def _wide() -> Iterator[bytes]:
 HOSTILE: dict[str, tuple[str, str, Callable[[], Iterator[bytes]], Callable[[bytes], bytes] | None]] = {
     "a document of empty lists": ("a.json", _DELIVERIES, _document, None),
     "a document of tiny records": ("a.json", _DELIVERIES, _records, None),
-    "lines of tiny records": ("a.ndjson", _DELIVERIES, _lines, None),
+    "lines of tiny records": ("a.ndjson", _A_FIFTH, _lines, None),
     "one line of a million objects": ("a.ndjson", _DELIVERIES, _one_line, None),
     "one record of half a million fields": ("a.json", _DELIVERIES, _fields, None),
     "nothing but line breaks": ("a.ndjson", _DELIVERIES, _breaks, None),
@@ -104,4 +111,4 @@ def test_a_hostile_file_stays_below_a_gigabyte(name: str, tmp_path: Path) -> Non
     words = [sys.executable, "-c", _READ.format(body=body), str(path)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-500:]
-    assert int(done.stdout.split()[0]) < PEAK_MAX_MB, done.stdout
+    assert int(done.stdout.split()[0]) < PEAK_MAX_MB // (2 if body is _A_FIFTH else 1), done.stdout

@@ -7,6 +7,7 @@ the world that still show it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -19,17 +20,23 @@ from typing import Any
 
 from bson import ObjectId, json_util
 
+import recon
 from recon.core.ids import payment_id_text
 from recon.core.model import Plan, Verdict
-from recon.simulation import World, generate_world
+from recon.plans.file import select_changes
+from recon.simulation import World, generate_world, write_world
 from recon.simulation.score import BENIGN, NOT_PROVEN
 from recon.sources.interface import Selection
 from recon.sources.recorded.format import RecordedChain, RecordedWorld
+from recon.sources.recorded.world import load_world
+from tests.support.transposed import exchanged, scaled
 from tests.support.worlds import plan_of
 
 STRANGER, NOBODY = "0x" + "57" * 20, "0x" + "ab" * 20
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 TRIES_MAX = 24
+CASES = tuple(sorted(path.parent for path in (Path(__file__).parents[1] / "cases").glob("**/world.json")))
+"""Worlds that were recorded from reported faults."""
 
 Differences = dict[str, tuple[Any, Any]]
 """By payment, what the first plan says and what the second."""
@@ -249,6 +256,74 @@ def _settled(before: Plan, after: Plan) -> Differences:
     return _differing(was, now, only=lambda key: key not in written) | unsaid
 
 
+def _undone(recorded: RecordedWorld, rng: Random) -> Pair:
+    """Every correction that can be picked is applied as a person would, and taken back; every row is as it was."""
+    del rng
+    with TemporaryDirectory(prefix="recon-relations-") as folder:
+        write_world(World(recorded, ()), Path(folder) / "world")
+        config = Path(folder) / "world" / "recon.toml"
+        plan = recon.plan(config=config)
+        if plan.changes:
+            run = _run(select_changes(plan, payments=[change.payment_id for change in plan.changes]), config)
+            _run(recon.undo(run, config=config, say=lambda _: None), config)
+        return Pair(recorded, load_world(config.parent))
+
+
+def _run(plan: Plan, config: Path) -> str:
+    """Apply a plan whole; gives the run."""
+    count = len(plan.changes)
+    unlimited = dict.fromkeys(("USDC", "USDT"), "1000000000")
+    report = recon.apply(
+        plan, digest=plan.digest, config=config, canary=count, changes_max=count, share_max=100, refusals_max=0,
+        value_max=unlimited, value_max_per_payment=unlimited,
+        accept_unhealthy="a relation is tried", say=lambda _: None,
+    )  # fmt: skip
+    return str(report.run)
+
+
+FACTOR = 3
+"""How much larger every amount of a scaled world is."""
+
+
+def _scaled(recorded: RecordedWorld, rng: Random) -> Pair:
+    del rng
+    return Pair(recorded, scaled(recorded, FACTOR))
+
+
+def _larger(before: Plan, after: Plan) -> Differences:
+    """The same verdicts and writes, and every sum so many times as large."""
+    return _differing(_with_sums(before, times=FACTOR), _with_sums(after, times=1))
+
+
+def _with_sums(of: Plan, *, times: int) -> dict[str, Any]:
+    judged_as = _judged_as(of)
+    return {
+        finding.payment_id: (
+            judged_as[finding.payment_id],
+            finding.value_units * times,
+            None if finding.difference_units is None else finding.difference_units * times,
+        )
+        for finding in of.findings
+    }
+
+
+def _same_elsewhere(before: Plan, after: Plan) -> Differences:
+    """The same verdicts and writes; money that no row knows is named by its new chain."""
+    one, other = (
+        {re.sub(r"\Achain:\d+:", "chain:", key): said for key, said in _judged_as(of).items()} for of in (before, after)
+    )
+    return _differing(one, other)
+
+
+def _judged_as(of: Plan) -> dict[str, Any]:
+    return {key: (verdict, writes) for key, (verdict, _, writes) in told(of).items()}
+
+
+def _exchanged(recorded: RecordedWorld, rng: Random) -> Pair:
+    del rng
+    return Pair(recorded, exchanged(recorded, 1, 137))
+
+
 def _without_gateway(name: str) -> Callable[[RecordedWorld, Random], Pair]:
     def pair(recorded: RecordedWorld, rng: Random) -> Pair:
         del rng
@@ -307,6 +382,9 @@ RELATIONS = (
     Relation("wider-window", _wider, _no_verdict_moves),
     Relation("redated", _redated, _proven_same),
     Relation("applied", _applied, _settled),
+    Relation("undone", _undone, _same),
+    Relation("scaled", _scaled, _larger),
+    Relation("chains-exchanged", _exchanged, _same_elsewhere),
     Relation("no-request-network", _without_gateway("request_network"), _no_more_credit),
     Relation("no-shkeeper", _without_gateway("shkeeper"), _no_more_credit),
     Relation(

@@ -56,6 +56,15 @@ def said(advice: str | Advice, f: Facts) -> str:
     return advice if isinstance(advice, str) else advice(f)
 
 
+def earlier_address(f: Facts) -> str:
+    """Money at the address of another payment of the buyer: it is settled by people, and only once."""
+    money, other = f.at_earlier_address[0]
+    return (
+        f"Do not ask the buyer to pay again. Ask whether {money['tx_hash']} was meant for this payment; nothing on the "
+        f"chain says so. Then settle it by hand, here or as excess of {other['payment_id']}, not both."
+    )
+
+
 def replay(f: Facts) -> str:
     """A lost delivery: found and sent again, or the row corrected; only money that came is not asked for twice."""
     if not f.is_covered:

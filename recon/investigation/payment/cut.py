@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.tables import TABLES
 from recon.investigation.payment.dossier import NEIGHBOURS_MAX, Row, exact_row, tx_hashes_of
+from recon.investigation.payment.neighbours import EARLIER_MAX, is_earlier_deposit
 from recon.snapshots.further_keys import further_keys_of
 from recon.verdicts.engine import PolarsEngine
 
@@ -92,6 +93,7 @@ class _Cut:
         near += self._by_further_keys(own)
         for row in own:
             near += self._same_purchase(row)
+            near += self._earlier_deposits(row)
         unique = {row["payment_id"]: row for row in [*own, *near]}
         self.payments = [unique[payment_id] for payment_id in sorted(unique)]
 
@@ -133,6 +135,7 @@ class _Cut:
         for row in own:
             if row["recipient"] in self._shared and row["expected_units"]:
                 found += self._of_about_the_amount(row)
+            found += self._at_earlier_addresses(row)
         unique = {_transfer_key(row): row for row in found}
         seen_beside = _values(unique.values(), "tx_hash") - self._hashes
         unique |= {_transfer_key(row): row for row in self._taken("transfers", [("tx_hash", seen_beside)])}
@@ -180,6 +183,25 @@ class _Cut:
                 is_same = nw.col(name) == row[name]
                 shared, agrees = shared | is_same.fill_null(value=False), agrees & is_same.fill_null(value=True)
         return self._chosen("payments", shared & agrees)
+
+    def _earlier_deposits(self, row: Row) -> list[Row]:
+        """The buyer's earlier payments to other one-time addresses, the newest of them."""
+        if not (row["buyer_id"] and row["is_deposit"]):
+            return []
+        found = [other for other in self._taken("payments", [("buyer_id", {row["buyer_id"]})])
+                 if is_earlier_deposit(other, row)]  # fmt: skip
+        return sorted(found, key=lambda other: (-other["created_at"], other["payment_id"]))[:EARLIER_MAX]
+
+    def _at_earlier_addresses(self, row: Row) -> list[Row]:
+        """What came to the addresses of the buyer's earlier payments since a payment was made."""
+        import narwhals as nw
+
+        addresses = {other["recipient"] for other in self.payments if is_earlier_deposit(other, row)}
+        since = (row["created_at"] or 0) - _BEFORE_CREATION_MS
+        if not addresses:
+            return []
+        condition = nw.col("recipient").is_in(sorted(addresses)) & (nw.col("block_time") >= since)
+        return self._chosen("transfers", condition.fill_null(value=False))
 
     def _of_about_the_amount(self, row: Row) -> list[Row]:
         """Transfers to a payment's shared address that may be its money, by amount and time."""

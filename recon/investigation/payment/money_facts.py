@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from recon.core.model import Verdict
+from recon.core.model import OPEN, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
 from recon.investigation.payment.dossier import Dossier, Judged, Row, forwarder_of
+from recon.investigation.payment.neighbours import is_earlier_deposit
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,26 @@ class MoneyFacts:
         found = [row for key, row in self.transfers.items() if not self._is_explained(key, row)]
         own = [row for row in found if row["recipient"] == self.payment["recipient"] and self._is_plausible(row)]
         return sorted(own, key=lambda row: (row["chain_id"] != self.payment["chain_id"], row["block_time"] or 0))
+
+    @cached_property
+    def at_earlier_address(self) -> list[tuple[Row, Row]]:
+        """Money that came, since the payment was made, to the one-time address of an earlier payment of this buyer.
+
+        Each with that payment, which is no longer waiting and records another transaction: it does not need the money.
+        What fits the amount stands first.
+        """
+        if self.valid or self.payment["direction"] != "in":
+            return []
+        context = self.dossier.rows("context")
+        earlier = {row["recipient"]: row for row in context if is_earlier_deposit(row, self.payment)}
+        came = [(row, earlier[row["recipient"]]) for row in self.transfers.values() if row["recipient"] in earlier]
+        spare = [(row, other) for row, other in came if self._is_spare(row, other)]
+        return sorted(spare, key=lambda pair: (abs(self.percent(pair[0]) - 100), pair[0]["block_time"] or 0))
+
+    def _is_spare(self, row: Row, other: Row) -> bool:
+        """Whether money at another payment's address is of this payment's size and that payment does not need it."""
+        is_money = row["token_known"] and row["amount_units"] and self._is_plausible(row)
+        return bool(is_money and other["status"] not in OPEN and other["tx_hash"] != row["tx_hash"])
 
     @cached_property
     def candidates(self) -> list[Row]:

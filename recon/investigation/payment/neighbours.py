@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 RELATED_DAYS: Final = 7
 """How far around a payment's creation other payments are looked at."""
 
+EARLIER_MAX: Final = 10
+"""How many earlier payments of a buyer are looked at for money that went to their one-time addresses, newest first."""
+
 FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id")
 """Keys under which a payment is looked up in the whole collection."""
 
@@ -34,7 +37,8 @@ class Neighbours:
     """Payments around one payment.
 
     Args:
-        related: Ids of rows that carry a key of the payment, and of the same purchase or deposit address.
+        related: Ids of rows that carry a key of the payment, of the same purchase or deposit address, and of the
+            same buyer's earlier payments to one-time addresses.
         by_topic: Payment id by reference topic, of every payment made within :data:`RELATED_DAYS`.
         failed: What could not be looked for, one sentence each.
     """
@@ -57,6 +61,7 @@ def find_neighbours(
     try:
         near += _with_same_key(own, sources)
         near += [row["payment_id"] for row in around.order(own) if may_be_one_deal(row, own)]
+        near += around.earlier_deposits(own)
         for row in around.time(own["created_at"]):
             if row["reference_topic"]:
                 found.by_topic.setdefault(row["reference_topic"], row["payment_id"])
@@ -86,6 +91,15 @@ class _Around:
             found = self.sources.store.find_claimants("order_id", [own["order_id"]])
             yield from self.rows([document for _, document in found])
 
+    def earlier_deposits(self, own: Row) -> list[str]:
+        """The buyer's newest earlier payments to one-time addresses: a wallet remembers where it paid the last time."""
+        if not (own["buyer_id"] and own["is_deposit"] and own["direction"] == "in"):
+            return []
+        found = self.sources.store.find_claimants("buyer_id", [own["buyer_id"]])
+        rows = [row for row in self.rows([document for _, document in found]) if is_earlier_deposit(row, own)]
+        rows.sort(key=lambda row: (-row["created_at"], row["payment_id"]))
+        return [row["payment_id"] for row in rows[:EARLIER_MAX]]
+
     def time(self, created_ms: int | None) -> Iterator[Row]:
         """The payments made within :data:`RELATED_DAYS` of a time; none where the time is not known."""
         if created_ms is None:
@@ -93,6 +107,20 @@ class _Around:
         created, window = datetime.fromtimestamp(created_ms / 1000, UTC), timedelta(days=RELATED_DAYS)
         for batch in self.sources.store.scan(Selection(from_at=created - window, to_at=created + window)):
             yield from self.rows(batch)
+
+
+def is_earlier_deposit(row: Row, own: Row) -> bool:
+    """Whether a row is an earlier payment of the same buyer to another one-time address."""
+    return bool(
+        row["buyer_id"]
+        and row["buyer_id"] == own["buyer_id"]
+        and row["direction"] == "in"
+        and row["is_deposit"]
+        and row["recipient"] != own["recipient"]
+        and row["created_at"] is not None
+        and own["created_at"] is not None
+        and row["created_at"] < own["created_at"]
+    )
 
 
 def _with_same_key(own: Row, sources: SourceSet) -> Iterator[str]:

@@ -58,6 +58,11 @@ def stray_elsewhere(f: Facts) -> bool:
     return bool(f.strays) and f.strays[0]["chain_id"] != f.row["chain_id"]
 
 
+def maybe_paid(f: Facts) -> bool:
+    """Whether money lies somewhere that may be meant for the payment."""
+    return bool(f.strays or f.at_earlier_address)
+
+
 def is_closed_unpaid(f: Facts) -> bool:
     """Whether the row was given up and no money came, which is as it should be."""
     return bool(f.row["status"] in ("failed", "cancelled") and not f.valid and f.is_incoming and f.verdict == "in_sync")
@@ -217,8 +222,16 @@ STRAY: Final = Sign(
     lambda f: bool(f.strays),
     lambda f: "money of this size reached its recipient without its reference: " + transfer_text(f, f.strays[0]),
 )
+AT_EARLIER: Final = Sign(
+    lambda f: bool(f.at_earlier_address),
+    lambda f: (
+        f"money came to the address of this buyer's earlier payment {f.at_earlier_address[0][1]['payment_id']}, which "
+        f"does not need it: {transfer_text(f, f.at_earlier_address[0][0])}"
+    ),
+)
 CANDIDATE: Final = Sign(lambda f: bool(f.candidates), _candidate_text)
 STRAY_AGAINST: Final = Sign(STRAY.holds, STRAY.says, speaks_for=False)
+EARLIER_AGAINST: Final = Sign(AT_EARLIER.holds, AT_EARLIER.says, speaks_for=False)
 AT_FORWARDER: Final = Sign(
     lambda f: bool(f.at_forwarder), lambda f: "at the forwarder: " + transfer_text(f, f.at_forwarder[0])
 )

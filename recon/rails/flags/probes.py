@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from recon.rails.flags.errors import ProbeSettingError
+from recon.sources.http import Clock, HttpClient, NoReply, Reply
 from recon.sources.providers.installed import providers
 
 BODY_MAX_BYTES: Final = 200_000
@@ -103,7 +104,7 @@ def shown_address(url: str) -> str:
 
 
 class HttpProber:
-    """Asks over HTTP; follows no redirect, reads a bounded body, keeps no cookie."""
+    """Asks once with the HTTP client of every source: one deadline for the whole answer, no redirect, no cookie."""
 
     def ask(self, probe: Probe) -> ProbeAnswer:
         """See :class:`Prober`."""
@@ -128,23 +129,28 @@ class HttpProber:
         return ProbeAnswer(probe.name, "unclear", f"HTTP {status} does not tell", status)
 
     def _get(self, probe: Probe) -> tuple[int | None, bytes, str]:
-        import httpx
-
+        clock = Clock()
+        client = HttpClient(
+            clock=clock, timeout_s=probe.timeout_s, headers=probe.headers, body_bytes_max=BODY_MAX_BYTES
+        )
         try:
-            with (
-                httpx.Client(follow_redirects=False, timeout=probe.timeout_s, trust_env=False) as client,
-                client.stream("GET", probe.url, headers=dict(probe.headers)) as response,
-            ):
-                body = b""
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > BODY_MAX_BYTES:
-                        return response.status_code, b"", f"more than {BODY_MAX_BYTES} bytes came from {probe.place}"
-                return response.status_code, body, ""
-        except httpx.TimeoutException:
-            return None, b"", f"no answer from {probe.place} within {probe.timeout_s:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, ValueError) as error:
-            return None, b"", f"{probe.place} cannot be reached ({type(error).__name__})"
+            reply = client.get(probe.url, ends_at=clock.monotonic() + probe.timeout_s)
+        finally:
+            client.close()
+        if isinstance(reply, Reply):
+            return reply.status, reply.body, ""
+        return reply.status, b"", _why_none(reply, probe)
+
+
+def _why_none(reply: NoReply, probe: Probe) -> str:
+    """Why no whole answer came, in one clause."""
+    if reply.kind == "too_large":
+        return f"more than {BODY_MAX_BYTES} bytes came from {probe.place}"
+    if reply.kind in ("silent", "late"):
+        return f"no answer from {probe.place} within {probe.timeout_s:g} s"
+    if reply.kind == "stale":
+        return f"what came from {probe.place} had lain in a cache for {reply.after_s:.0f} s"
+    return f"{probe.place} cannot be reached ({reply.error})"
 
 
 def _status_words(probe: Probe, status: int | None) -> str:

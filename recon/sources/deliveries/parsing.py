@@ -164,7 +164,8 @@ def _take(found: _Peeled, layer: Mapping[str, Any], names: Callable[[str], Seque
         if told is not None:
             found.fields[name] = told
     found.is_own |= "provider" in layer and _ms(layer.get("received_at")) is not None
-    headers = next((told for path in names("headers") if (told := read_headers(_at(layer, path)))), {})
+    listed = (value for path in names("headers") if (value := _at(layer, path)) is not None)
+    headers = next((told for value in listed if (told := read_headers(value))), {})
     found.headers.update(headers)
 
 
@@ -195,11 +196,11 @@ def _bodies(layer: Mapping[str, Any], form: Form | None, names: Names) -> Iterat
     encoding = next((value for path in of("encoding") if (value := _at(layer, path)) not in (None, False)), usual)
     for path in of("raw_body"):
         value = _at(layer, path)
-        if not isinstance(value, bool | int | float):
+        if not isinstance(value, bool | int | float | None):
             yield read_body(value, encoding="base64" if path in ALWAYS_BASE64 else encoding)
     for path in of("body"):
         value = _at(layer, path)
-        if not isinstance(value, bool | int | float):
+        if not isinstance(value, bool | int | float | None):
             body = read_body(value, encoding=encoding, is_raw=False)
             if body.payload or _may_be_body(value):
                 yield body
@@ -280,10 +281,12 @@ def _problems(found: _Peeled, fields: Mapping[str, Any], *, provider: str) -> tu
 
 def _at(row: Mapping[str, Any], path: str) -> Any:
     """The value at a name, or at a path of names; None where there is none."""
-    if path in row or "." not in path:
-        return row.get(path)
-    value: Any = row
-    for step in path.split("."):
+    if path in row:
+        return row[path]
+    first, dot, rest = path.partition(".")
+    if not dot or (value := row.get(first)) is None:
+        return None
+    for step in rest.split("."):
         if not isinstance(value, dict) or (value := value.get(step)) is None:
             return None
     return value

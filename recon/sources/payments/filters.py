@@ -17,8 +17,8 @@ from recon.sources.interface import Selection
 from recon.sources.payments.documents import candidate_values, id_type, plain_text
 from recon.sources.payments.fields import FieldPaths, FieldPlace, stored_path
 
-CLAIM_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id", "recipient", "order_id")
-_EXACT: Final = ("external_id", "order_id")
+CLAIM_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id", "recipient", "order_id", "buyer_id")
+_EXACT: Final = ("external_id", "order_id", "buyer_id")
 """Claim fields that are ids of any type, compared as they are written; the others are hex."""
 _ID_ORDER: Final = ("null", "number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
 _NUMBERS: Final = frozenset({"int", "long", "double", "decimal"})

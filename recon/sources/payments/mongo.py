@@ -261,10 +261,10 @@ class MongoStore:
         return self._after.time * 1000
 
     def _readable(self, servers: list[ServerDescription]) -> list[ServerDescription]:
-        """The servers that the driver may choose from: of the secondaries only the one that has caught up."""
-        if self._caught_up is None:
-            return servers
-        return [one for one in servers if one.server_type_name != "RSSecondary" or one.address == self._caught_up]
+        """Of the servers that a preference allows, the secondary that has caught up, without one the primary."""
+        secondaries = [one for one in servers if one.server_type_name == "RSSecondary"]
+        chosen = [one for one in secondaries if self._caught_up in (None, one.address)]
+        return chosen or [one for one in servers if one not in secondaries]
 
     @contextmanager
     def _in_order(self) -> Iterator[ClientSession]:
@@ -377,11 +377,8 @@ class MongoStore:
     def _collection(self, preference: Any = None) -> Collection[dict[str, Any]]:
         from pymongo.errors import InvalidName
         from pymongo.read_concern import ReadConcern
-        from pymongo.read_preferences import ReadPreference, SecondaryPreferred
 
-        if preference is None:
-            preference = ReadPreference.PRIMARY if self._is_behind else SecondaryPreferred(max_staleness=_LAG_MAX_S)
-
+        preference = preference or self._preference()
         try:
             return self._client[self.settings.database].get_collection(
                 self.settings.collection,
@@ -391,6 +388,15 @@ class MongoStore:
             )
         except InvalidName:
             raise self._missing("is no possible name") from None
+
+    def _preference(self) -> Any:
+        from pymongo.read_preferences import Nearest, ReadPreference, SecondaryPreferred
+
+        if self._is_behind:
+            return ReadPreference.PRIMARY
+        if self._client.topology_description.topology_type_name == "Sharded":
+            return SecondaryPreferred(max_staleness=_LAG_MAX_S)  # mongos chooses the member
+        return Nearest(max_staleness=_LAG_MAX_S)  # any member; self._readable chooses
 
     def _collection_info(self) -> Mapping[str, Any] | None:
         from pymongo.errors import InvalidName

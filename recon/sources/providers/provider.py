@@ -145,6 +145,8 @@ class Provider:
         fields: More places in a payment document where a logical field of its payments stands, in order.
         probe: How to ask whether it is up, given its section and its key where one is set; None: cannot be asked.
         recorded: How a recorded world answers for it, request by request; None where it is asked all the same.
+        secrets: Variables of the environment that hold its secrets, each with what it is.
+        example: The lines of its section in the configuration that ``recon init`` writes, commented; none: left out.
     """
 
     name: str
@@ -164,3 +166,5 @@ class Provider:
     flags: Flags = Flags()
     probe: Callable[[Any, str | None], RailProbe | None] | None = None
     recorded: Callable[[Any], Callable[[httpx.Request], httpx.Response]] | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""

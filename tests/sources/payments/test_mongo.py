@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 import pytest
 from bson import ObjectId
+from pymongo import ReadPreference
 from pymongo.errors import BulkWriteError
 
 from recon.core import ids
@@ -481,6 +482,25 @@ def test_after_the_first_answer_no_other_secondary_is_read(
                     assert store.count(Selection()) == 2
     finally:
         prompt.stop()
+
+
+def test_where_the_primary_answered_first_it_is_read_to_the_end(
+    late_set: servers.Mongod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MongoStore(MongoSettings(late_set.uri, database="shop", timeout_ms=1_500, query_ms=1_500)) as store:
+        with monkeypatch.context() as alone:
+            alone.setattr(MongoStore, "_preference", lambda self: ReadPreference.PRIMARY)
+            store.as_of_ms()
+        assert store.count(Selection()) == 2
+
+
+def test_a_secondary_that_had_caught_up_and_is_gone_leaves_the_primary(
+    late_set: servers.Mongod,
+) -> None:
+    with MongoStore(MongoSettings(late_set.uri, database="shop", timeout_ms=1_500, query_ms=1_500)) as store:
+        store.as_of_ms()
+        store._is_behind, store._caught_up = False, ("127.0.0.1", 1)
+        assert store.count(Selection()) == 2
 
 
 def test_without_a_primary_nothing_shows_how_old_the_payments_are(late_set: servers.Mongod) -> None:

@@ -71,6 +71,16 @@ def _recorded(world: Any) -> Any:
     return request_network_handler(world)
 
 
+_EXAMPLE: Final = """\
+enabled = true
+base_url = "https://api.request.network"
+calls_per_s = 5                          # your plan's limit; 5 is the usual one
+# retries_max = 4                        # how often a call that failed is tried again; of the gateway too
+# api_key_variable = "RECON_REQUEST_NETWORK_API_KEY"
+# account = "shop-1"                     # a name for the account, part of a plan's identity
+"""
+"""Its section of the configuration that ``recon init`` writes."""
+
 PROVIDER: Final = Provider(
     name=NAME,
     title="Request Network",
@@ -98,5 +108,7 @@ PROVIDER: Final = Provider(
     ),
     probe=_probe,
     recorded=_recorded,
+    secrets={"RECON_REQUEST_NETWORK_API_KEY": "the key of your account"},
+    example=_EXAMPLE,
 )
 """Request Network: payments carry a payment reference and are known by their request."""

@@ -87,6 +87,16 @@ def _recorded(world: Any) -> Any:
     return shkeeper_handler(world)
 
 
+_EXAMPLE: Final = """\
+enabled = true
+base_url = "https://shkeeper.example"
+# health_path = "/healthz"               # where a fork says that it is up; otherwise /api/v1/crypto is asked
+# coins = { "USDT" = { chain_id = 56, symbol = "USDT" } }     # a coin name of the gateway that is not a usual one
+# api_key_variable = "RECON_SHKEEPER_API_KEY"
+# account = "gateway-1"
+"""
+"""Its section of the configuration that ``recon init`` writes."""
+
 PROVIDER: Final = Provider(
     name=NAME,
     title="SHKeeper",
@@ -122,5 +132,7 @@ PROVIDER: Final = Provider(
     flags=Flags(secrets=("SHKEEPER_API_URL", "SHKEEPER_API_KEY", "SHKEEPER_WEBHOOK_SECRET")),
     probe=_probe,
     recorded=_recorded,
+    secrets={"RECON_SHKEEPER_API_KEY": "the key of your gateway"},
+    example=_EXAMPLE,
 )  # fmt: skip
 """SHKeeper: the self-hosted gateway; each invoice has an address of its own."""

@@ -167,3 +167,22 @@ def test_an_archive_behind_the_first_endpoint_is_asked_for_what_that_one_forgot(
     with vendor.serve(without_old_state(wallets)) as url:
         plan = planned(wallets, uri, tmp_path, url, wallets.chain.url, code=1)
     assert figures(row_of(plan, wallets, HOT), "opening", "residual") == [OPENING, 0]
+
+
+def test_a_balance_set_without_a_transfer_is_a_residual_and_the_evidence_incomplete(
+    wallets: Wallets, uri: str, tmp_path: Path
+) -> None:
+    """As a token that rebases does it: the balance is another one, and no log tells of it."""
+    chain, before = wallets.chain, wallets.chain.snapshot()
+    try:
+        held = chain.balance(wallets.token, HOT)
+        chain.rpc("anvil_dealERC20", HOT, wallets.token, hex(held - 11))
+        chain.mine(2)
+        assert chain.balance(wallets.token, HOT) == held - 11
+        plan = planned(wallets, uri, tmp_path, chain.url, code=4)
+    finally:
+        chain.revert(before)
+    assert figures(row_of(plan, wallets, HOT), "closing", "unexplained_out", "residual") == [held - 11, LEAK, -11]
+    [reason] = plan["summary"]["health"]["reasons"]
+    assert reason.startswith(f"{HOT} holds 0.000000000000000011 USDC less")
+    assert figures(row_of(plan, wallets, RECIPIENT), "residual") == [0]

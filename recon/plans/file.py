@@ -282,6 +282,7 @@ def _pieces(plan: Plan) -> Iterator[bytes]:
         "run": plan.run,
         "picked": list(plan.picked),
         "summary": plan.summary,
+        **({} if plan.balances is None else {"balances": plan.balances}),
     }
     lists: dict[str, Iterable[Any]] = {
         "coverage": plan.coverage,
@@ -325,6 +326,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         parent=content["parent"],
         run=content["run"],
         picked=tuple(content["picked"]),
+        balances=dict(content["balances"]) if "balances" in content else None,
         digest=str(content["digest"]),
         effects_digest=str(content["effects_digest"]),
     )

@@ -195,6 +195,7 @@ def write_world(world: World, out: Path) -> None:
         _write_optional(out / "deliveries.ndjson", [{"delivery": row} for row in recorded.deliveries])
         for chain_id, chain in recorded.chains.items():
             lines = [*({"log": log} for log in chain.logs), *({"receipt": row} for row in chain.receipts)]
+            lines += [{"balance": dict(row)} for row in chain.balances]
             _write_optional(out / f"chain-{chain_id}.ndjson", lines)
         _write_optional(out / "faults.json", _fault_lines(recorded))
     except OSError as error:
@@ -220,6 +221,7 @@ def _meta(recorded: RecordedWorld) -> dict[str, Any]:
         "target_name": recorded.target_name,
         "merchant_recipients": list(recorded.merchant_recipients),
         "fee_recipients": list(recorded.fee_recipients),
+        **({"wallets": list(recorded.wallets)} if recorded.wallets else {}),
         "chains": {
             str(chain_id): {
                 "head": chain.head,

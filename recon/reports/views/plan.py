@@ -15,6 +15,7 @@ from recon.plans.history import News
 from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
+from recon.reports.views.balances import balance_facts, balance_tables
 from recon.reports.views.coverage import coverage_table
 
 BREAKS_SHOWN: Final = 20
@@ -69,6 +70,7 @@ def render_plan(
             _open_table(plan),
             _split_table(plan, "by_provider", "provider"),
             _split_table(plan, "by_chain", "chain"),
+            *balance_tables(plan),
             coverage_table(plan.coverage),
             break_table(plan),
             *((effect_table(plan), change_table(plan), _left_table(plan)) if full else ()),
@@ -240,6 +242,7 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
     ]  # fmt: skip
     if dust := _dust(plan):
         facts.append(Fact("dust", "dust, no break", dust))
+    facts += balance_facts(plan)
     facts += _shares(summary)
     if limits := summary.get("limits_hit"):
         facts.append(Fact("limits_hit", "an apply would stop at", " ".join(map(str, limits)), alarm=True))

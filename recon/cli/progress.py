@@ -40,7 +40,7 @@ class ShownProgress:
     def __call__(self, source: str, done: int, total: int | None) -> None:
         """Take notice of how far a source has come."""
         if self._bars is None:
-            if line := self._lines.heard(source, done, total):
+            if line := self._lines.heard(source, done, total=total):
                 note(line)
             return
         self._bars.start()
@@ -74,7 +74,7 @@ class ProgressLines:
         self._heard: dict[str, _Heard] = {}
         self._lock = threading.Lock()
 
-    def heard(self, source: str, done: int, total: int | None) -> str:
+    def heard(self, source: str, done: int, *, total: int | None) -> str:
         """Take notice; the line that is due, or nothing."""
         with self._lock:
             now = self._monotonic()

@@ -14,6 +14,10 @@ from typing import Any, Final
 from recon.core.installed import PROVIDERS, built_in
 
 STATUSES: Final = ("pending", "processing", "confirmed", "completed", "failed", "cancelled", "refunded")
+OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
+                    ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
+"""By which ages open payments are counted: the name of each, and below how many milliseconds it ends."""
+
 OPEN: Final = ("pending", "processing")
 COMPLETE: Final = ("completed", "confirmed")
 CLOSED: Final = ("failed", "cancelled", "refunded")

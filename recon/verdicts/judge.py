@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
-from recon.core.model import Policy, Tier, Verdict
+from recon.core.model import OPEN_AGES, Policy, Tier, Verdict
 from recon.core.tables import Schema, table_without_rows
 from recon.verdicts.balances import MOVED, UNEXPLAINED, explained_movements, summed_movements
 from recon.verdicts.claims import shown_claims
@@ -77,8 +77,6 @@ CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units",
 OWED: Final[Schema] = {"payment_id": "text", "chain_id": "int", "token": "text", "units": "units"}
 OUTFLOW_SCOPE: Final = "outflow"
 """The scope of the coverage rows that say within which outgoing money was looked for on a chain."""
-OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
-                    ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
 _PROVES_NEITHER: Final = tuple(
     str(verdict) for verdict in (Verdict.DUPLICATE_PROVIDER_KEY, Verdict.DUPLICATE_TX_HASH, Verdict.AMBIGUOUS)
 )

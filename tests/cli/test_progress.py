@@ -24,20 +24,20 @@ def watch() -> Watch:
 
 def test_a_line_comes_every_ten_seconds_with_count_rate_and_time_left(watch: Watch) -> None:
     lines = ProgressLines(watch)
-    assert lines.heard("writes", 0, 5_000) == ""
+    assert lines.heard("writes", 0, total=5_000) == ""
     watch.now += LINE_EVERY_S - 0.1
-    assert lines.heard("writes", 900, 5_000) == ""
+    assert lines.heard("writes", 900, total=5_000) == ""
     watch.now += 0.1
-    assert lines.heard("writes", 1_000, 5_000) == "writes: 1,000 of 5,000, 100/s, about 40 s left"
-    assert lines.heard("writes", 1_001, 5_000) == "", "the next is due ten seconds later"
+    assert lines.heard("writes", 1_000, total=5_000) == "writes: 1,000 of 5,000, 100/s, about 40 s left"
+    assert lines.heard("writes", 1_001, total=5_000) == "", "the next is due ten seconds later"
 
 
 def test_what_is_done_is_not_told_again_and_what_has_no_end_has_no_time_left(watch: Watch) -> None:
     lines = ProgressLines(watch)
-    lines.heard("chain:56", 10, 10)
-    lines.heard("payments", 5, None)
+    lines.heard("chain:56", 10, total=10)
+    lines.heard("payments", 5, total=None)
     watch.now += LINE_EVERY_S
-    assert lines.heard("payments", 1_005, None) == "payments: 1,005, 100/s"
+    assert lines.heard("payments", 1_005, total=None) == "payments: 1,005, 100/s"
 
 
 def test_on_a_pipe_a_line_is_said_on_stderr_and_a_short_run_says_nothing(

@@ -44,11 +44,11 @@ def balance_tables(plan: Plan) -> tuple[Table, ...]:
 
 def _wallet_table(block: Row) -> Table:
     columns = (
-        Column("wallet", "wallet", "id"), Column("chain_id", "chain"), Column("opening", "opening", "amount"),
-        Column("in", "in", "amount", wide=True), Column("out", "out", "amount", wide=True),
-        Column("fees", "fees in out", "amount", wide=True), Column("closing", "closing", "amount"),
-        Column("explained", "explained", "amount", wide=True), Column("unexplained", "unexplained", "amounts"),
-        Column("residual", "residual", "amount"), Column("blocks", "blocks", wide=True),
+        Column("wallet", "wallet", "id"), Column("chain_id", "chain"), Column("opening", "opening", "exact"),
+        Column("in", "in", "exact", wide=True), Column("out", "out", "exact", wide=True),
+        Column("fees", "fees in out", "exact", wide=True), Column("closing", "closing", "exact"),
+        Column("explained", "explained", "exact", wide=True), Column("unexplained", "unexplained", "exact"),
+        Column("residual", "residual", "exact"), Column("blocks", "blocks", wide=True),
         Column("why", "why it cannot be told", wide=True), Column("token", "token", "id", wide=True),
     )  # fmt: skip
     shown = sorted((row for row in block["rows"] if not _is_quiet(row)), key=_oddest)
@@ -124,7 +124,7 @@ def _unexplained(row: Row) -> str:
 
 def _movement_table(block: Row) -> Table:
     columns = (
-        Column("amount", "amount", "amount"), Column("side", "side"), Column("counterparty", "other side", "id"),
+        Column("amount", "amount", "exact"), Column("side", "side"), Column("counterparty", "other side", "id"),
         Column("tx_hash", "transaction", "id"), Column("block_time", "time", "time"), Column("chain_id", "chain"),
         Column("wallet", "wallet", "id", wide=True), Column("log_index", "log", "count", wide=True),
         Column("state", "state"),
@@ -158,7 +158,7 @@ def _movement_row(row: Row) -> tuple[str, ...]:
 
 
 def _rule_table(block: Row) -> Table:
-    columns = (Column("reason", "rule"), Column("amount", "amount", "amount"), Column("side", "side"),
+    columns = (Column("reason", "rule"), Column("amount", "amount", "exact"), Column("side", "side"),
                Column("movements", "movements", "count"), Column("wallet", "wallet", "id"),
                Column("address", "other side", "id", wide=True), Column("chain_id", "chain", wide=True))  # fmt: skip
     rows: Sequence[Row] = block["rules"]

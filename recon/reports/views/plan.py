@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from recon.core.errors import UsageError
-from recon.core.model import TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
+from recon.core.model import OPEN_AGES, TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.plans.history import News
 from recon.plans.picking import NoSuchPaymentError, named_payment
@@ -372,7 +372,9 @@ def _chain_name(chain_id: str) -> str:
 
 def _open_table(plan: Plan) -> Table:
     buckets = plan.summary.get("open_by_age") or {}
-    rows = tuple((_label(name), str(count)) for name, count in buckets.items())
+    order = [name for name, _ in OPEN_AGES]  # a plan file keeps its keys by the alphabet
+    known = sorted(buckets, key=lambda name: order.index(name) if name in order else len(order))
+    rows = tuple((_label(name), str(buckets[name])) for name in known)
     columns = (Column("age", "age"), Column("payments", "payments", "count"))
     return Table("open_by_age", "Open payments by age", columns, rows, empty="no payment is open")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from recon.core.model import Verdict
+from recon.simulation.ledger_truth import Purpose
 
 RN: Final = "request_network"
 SK: Final = "shkeeper"
@@ -60,6 +61,15 @@ class Leg:
     fate: Literal["ok", "reverted", "vanished"] = "ok"
     fee: Literal["usual", "none", "zero_address", "wrong"] = "usual"
     joined: bool = False
+
+    @property
+    def purpose(self) -> Purpose:
+        """What its sender meant by it, whatever became of it."""
+        if self.to == "payer":
+            return "give_back"
+        if self.token in ("fake", "fake_max") or self.via == "stranger_contract":
+            return "pretend"
+        return "another" if self.when == "before_creation" else "pay"
 
     @property
     def is_valid(self) -> bool:

@@ -116,7 +116,8 @@ class Stage(Canvas):
         self.documents.append(case.document)
 
     def add_truth(self, case: Case, plant: Plant) -> None:
-        """Write down what is true of a case."""
+        """Write down what is true of a case, and keep the case: the referee is told of it."""
+        self.cases.append(case)
         sets = None
         for effect in (plant.effect, plant.also):
             if effect != "nothing":

@@ -16,10 +16,12 @@ from recon.simulation.case import SHKEEPER_CHAINS
 from recon.simulation.catalogue import BREAKS, HEALTHY
 from recon.simulation.crafts import CRAFTS
 from recon.simulation.documents import extended
+from recon.simulation.intents import facts_of
+from recon.simulation.ledger_truth import WorldFacts
 from recon.simulation.noise import add_noise
 from recon.simulation.pairs import PAIRS
 from recon.simulation.situation import Plant, Truth
-from recon.simulation.stage import FEE_RECIPIENTS, NOW, Stage
+from recon.simulation.stage import FEE_RECIPIENTS, NOW, NOW_MS, Stage
 from recon.sources.recorded.format import FORMAT, RecordedWorld
 
 PLANTS: Final[Mapping[str, Plant]] = {**BREAKS, **PAIRS}
@@ -57,10 +59,11 @@ class TruthFileError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A simulated world: what the sources would say, and what is true."""
+    """A simulated world: what the sources would say, what is true, and (where it was just made) what happened."""
 
     recorded: RecordedWorld
     truths: tuple[Truth, ...]
+    facts: WorldFacts | None = None
 
 
 def generate_world(
@@ -137,7 +140,8 @@ def _plant(stage: Stage, plant: Plant) -> None:
 
 def world_of(stage: Stage, *, seed: int) -> World:
     """What a stage holds by now as a world, with its truth."""
-    return World(_recorded(stage, seed), tuple(sorted(stage.truths, key=lambda truth: truth.payment_id)))
+    facts = facts_of(stage, ledger=stage.ledger, now_ms=NOW_MS, our_fees=FEE_RECIPIENTS)
+    return World(_recorded(stage, seed), tuple(sorted(stage.truths, key=lambda truth: truth.payment_id)), facts)
 
 
 def _recorded(stage: Stage, seed: int) -> RecordedWorld:

@@ -193,8 +193,12 @@ class Account:
         if not moved.stands or moved.units == 0:
             return False
         if self.affair.rail != "request_network":
-            return moved.told_by == "token"
+            return moved.told_by == "token" and (self.is_found_by_address or self._is_named(moved))
         return moved.told_by in ("fee_proxy", "indirect") and moved.reference in self.affair.references
+
+    def _is_named(self, moved: MovedMoney) -> bool:
+        """A plain transfer out carries no mark; that it is this row's is known only where row or gateway names it."""
+        return self.recorded == moved.tx_hash or moved.tx_hash in self.affair.word.tx_hashes
 
     @staticmethod
     def _is_final(moved: MovedMoney) -> bool:

@@ -19,13 +19,18 @@ from recon.simulation.documents import extended
 from recon.simulation.intents import facts_of
 from recon.simulation.ledger_truth import WorldFacts
 from recon.simulation.noise import add_noise
+from recon.simulation.odd_crafts import ODD_CRAFTS
+from recon.simulation.oddities import ODDITIES
 from recon.simulation.pairs import PAIRS
 from recon.simulation.situation import Plant, Truth
 from recon.simulation.stage import FEE_RECIPIENTS, NOW, NOW_MS, Stage
 from recon.sources.recorded.format import FORMAT, RecordedWorld
 
-PLANTS: Final[Mapping[str, Plant]] = {**BREAKS, **PAIRS}
+PLANTS: Final[Mapping[str, Plant]] = {**BREAKS, **ODDITIES, **PAIRS}
 """Everything a breaks file may name."""
+
+MIXED: Final[Mapping[str, Plant]] = {**BREAKS, **PAIRS}
+"""What the default mixture is made of; oddities are planted by name only."""
 
 EVERY_PLANT_FROM: Final = 1_000
 """From this many payments on, the default mixture holds every row of the catalogue at least once."""
@@ -73,7 +78,7 @@ def generate_world(
 
     The same arguments give the same world. ``breaks`` gives the share of payments by name (:data:`PLANTS`); a share
     times ``payments`` that is no whole number is rounded by chance. ``default`` is the catalogue's own mixture, in
-    which every row appears at least once from :data:`EVERY_PLANT_FROM` payments on; ``none`` plants nothing.
+    which every row of it appears at least once from :data:`EVERY_PLANT_FROM` payments on; ``none`` plants nothing.
 
     Raises:
         BreaksError: A name is in no catalogue, or a share is not between 0 and 1.
@@ -109,7 +114,7 @@ def plant_world(*names: str, seed: int = 1) -> World:
 
 def _rates(breaks: Mapping[str, float] | Literal["default", "none"]) -> dict[str, float]:
     if breaks == "default":
-        return {name: plant.rate for name, plant in PLANTS.items()}
+        return {name: plant.rate for name, plant in MIXED.items()}
     if breaks == "none":
         return {}
     assert not isinstance(breaks, str)
@@ -135,7 +140,7 @@ def _plant(stage: Stage, plant: Plant) -> None:
     if plant.craft is None:
         stage.plant(plant)
     else:
-        CRAFTS[plant.craft](stage, plant)
+        {**CRAFTS, **ODD_CRAFTS}[plant.craft](stage, plant)
 
 
 def world_of(stage: Stage, *, seed: int) -> World:

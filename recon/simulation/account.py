@@ -21,6 +21,7 @@ from recon.simulation.ledger_truth import Affair, MovedMoney, WorldFacts
 MINUTE_MS: Final = 60_000
 MONTH_MS: Final = 30 * 24 * 60 * MINUTE_MS
 CONFIRMATIONS_MIN: Final = 12
+CLOCK_SKEW_MS: Final = 5 * MINUTE_MS
 DIGITS_MAX: Final = 37
 TOLERANCE: Final = {"shkeeper": (Fraction(95, 100), Fraction(105, 100))}
 """A gateway that judges in fiat, its fee included, is content from 95 % on and calls 105 % too much."""
@@ -70,6 +71,12 @@ def _is_amount(value: object, decimals: int) -> bool:
         return False
     units = Fraction(number) * 10**decimals
     return units.denominator == 1 and len(str(units.numerator)) <= DIGITS_MAX
+
+
+def named_by(affair: Affair) -> tuple[str, ...]:
+    """The transactions that the row or the provider names."""
+    recorded = word_at(affair.document, "blockchain.transactionHash")
+    return (*((recorded.lower(),) if isinstance(recorded, str) else ()), *affair.word.tx_hashes)
 
 
 class Account:
@@ -198,7 +205,7 @@ class Account:
 
     def _is_named(self, moved: MovedMoney) -> bool:
         """A plain transfer out carries no mark; that it is this row's is known only where row or gateway names it."""
-        return self.recorded == moved.tx_hash or moved.tx_hash in self.affair.word.tx_hashes
+        return moved.tx_hash in named_by(self.affair)
 
     @staticmethod
     def _is_final(moved: MovedMoney) -> bool:
@@ -223,11 +230,16 @@ class Account:
         return bool(word.objects) and not word.says_paid and not word.says_refunded
 
     @property
+    def touched_ms(self) -> int:
+        """When its row was last changed."""
+        updated = word_at(self.affair.document, "updatedAt")
+        return self.affair.created_ms if updated is None else int(updated.timestamp() * 1000)
+
+    @property
     def idle_ms(self) -> int:
         """How long nothing has happened to it."""
-        updated = word_at(self.affair.document, "updatedAt")
-        last = max([self.affair.created_ms, *(moved.at_ms for _, moved in self.affair.money)])
-        return self.now_ms - max(last, int(updated.timestamp() * 1000) if updated is not None else 0)
+        last = max([self.affair.created_ms, self.touched_ms, *(moved.at_ms for _, moved in self.affair.money)])
+        return self.now_ms - last
 
     # ------------------------------------------------------------------------------------------------ what went back
 
@@ -316,9 +328,34 @@ class Account:
             for purpose, moved in self.affair.money
         )
 
-    def meets_a_hole(self, facts: WorldFacts) -> bool:
-        """Whether blocks in which its money could lie were read by nobody."""
-        return any(hole.chain_id == self.affair.chain_id for hole in facts.holes)
+    @property
+    def may_lie_unread(self) -> bool:
+        """Whether its money could lie in blocks of its own chain that nobody read.
+
+        A payout known by its transaction needs no scan: it is asked for by name, which is an answer unless the row is
+        newer than what was seen of the chain.
+        """
+        if self.has_no_key:
+            return False
+        if self.affair.direction != "in" and not self.references:
+            is_new = self.touched_ms > self.facts.heads[self.affair.chain_id][1]
+            return is_new or (not named_by(self.affair) and self.affair.chain_id in self._unread_chains)
+        return self.affair.chain_id in self._unread_chains
+
+    @property
+    def may_lie_elsewhere(self) -> bool:
+        """Whether it could lie unread on another chain, where people mistake chains.
+
+        That is so of an open payment without money, of which the buyer or the provider should have been heard by now.
+        """
+        heard = self.is_past_due or self.affair.word.says_paid
+        waits = self.affair.direction == "in" and self.is_open and heard and not self.in_sight and not self.has_no_key
+        return waits and bool(self._unread_chains - {self.affair.chain_id})
+
+    @property
+    def _unread_chains(self) -> set[int]:
+        since = self.affair.created_ms - CLOCK_SKEW_MS
+        return {blocks.chain_id for blocks in self.facts.unread if blocks.until_ms >= since}
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,10 +135,11 @@ class _Words:
 
 
 def _words(stage: Canvas) -> _Words:
-    words = _Words()
+    words, paid_by = _Words(), _paid_by(stage)
     for line in stage.requests:
         if (request := line.get("request")) is not None:
             named = [request["txHash"]] if request["txHash"] else []
+            named += paid_by.get(request["requestId"], [])
             words.add("request", request["requestId"], state=request["status"], tx_hashes=named)
     for line in stage.invoices:
         if (invoice := line.get("invoice")) is not None:
@@ -147,11 +148,27 @@ def _words(stage: Canvas) -> _Words:
         if (payout := line.get("payout")) is not None:
             hashes = (payout["txid"] or "").split()
             words.add("payout", payout["external_id"], state=payout["status"], tx_hashes=hashes)
-    for rule in stage.faults:
-        begin = FORGETFUL.get(rule.source)
-        if begin is not None and rule.match.startswith(begin):
-            words.broken.add((rule.source, rule.match.removeprefix(begin)))
+    words.broken = _broken(stage)
     return words
+
+
+def _broken(stage: Canvas) -> set[tuple[str, str]]:
+    """The look-ups that a provider gives no usable answer to."""
+    rules = [(rule, FORGETFUL.get(rule.source)) for rule in stage.faults]
+    return {
+        (rule.source, rule.match.removeprefix(begin))
+        for rule, begin in rules
+        if begin is not None and rule.match.startswith(begin)
+    }
+
+
+def _paid_by(stage: Canvas) -> dict[str, list[str]]:
+    """The transactions that a provider lists as payments of a request."""
+    listed: dict[str, list[str]] = {}
+    for line in stage.requests:
+        if (payment := line.get("payment")) is not None and payment["sourceTxHash"]:
+            listed.setdefault(payment["request"]["requestId"], []).append(payment["sourceTxHash"])
+    return listed
 
 
 def _paid_objects(stage: Canvas) -> Iterable[PaidObject]:

@@ -123,11 +123,12 @@ class PaidObject:
 
 @dataclass(frozen=True, slots=True)
 class UnreadBlocks:
-    """Blocks of a chain that nobody could read, ends included."""
+    """Blocks of a chain that nobody could read, ends included; ``until_ms`` is the time of the last."""
 
     chain_id: int
     first: int
     last: int
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,7 @@ class WorldFacts:
         our_fees: Addresses that our requests name for fees.
         loose: Transfers that no row was meant to get.
         objects: What providers call paid.
-        holes: What could not be read.
-        dead: Providers that answered nothing.
+        unread: Blocks that could not be read.
     """
 
     now_ms: int
@@ -153,5 +153,4 @@ class WorldFacts:
     our_fees: frozenset[str]
     loose: tuple[MovedMoney, ...]
     objects: tuple[PaidObject, ...]
-    holes: tuple[UnreadBlocks, ...] = ()
-    dead: frozenset[str] = frozenset()
+    unread: tuple[UnreadBlocks, ...] = ()

@@ -28,6 +28,15 @@ THRESHOLD: Final = 12
 _V: Final = Verdict
 
 
+_RIGHT_TOO: Final = {
+    Verdict.DUPLICATE_TX_HASH: (Verdict.UNPROVEN,),
+    Verdict.LOOKUP_FAILED: (Verdict.UNPROVEN,),
+    Verdict.MULTIPLE_TRANSFERS: (Verdict.IN_SYNC,),
+}
+"""What is right as well where money may lie unread. A borrowed hash is borrowed, and yet money of the row may be there.
+Of two silent sources either may be named. What covers is proven, and whether a further transfer was read is chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """What is right to say of one payment, or of money or an object without one.
@@ -61,22 +70,23 @@ class _Note:
 def rule_on(facts: WorldFacts) -> tuple[Ruling, ...]:
     """The rulings on a whole world, sorted by payment; money and objects without a row come with it."""
     crowd = _Crowd(facts)
-    rulings = [_rule(affair, facts, crowd) for affair in facts.affairs]
+    rulings = [_rule(affair, crowd) for affair in facts.affairs]
     rulings += [Ruling(key, (verdict,), (verdict,)) for key, verdict in _nobodys(facts, crowd)]
     return tuple(sorted(rulings, key=lambda ruling: ruling.payment_id))
 
 
-def _rule(affair: Affair, facts: WorldFacts, crowd: _Crowd) -> Ruling:
+def _rule(affair: Affair, crowd: _Crowd) -> Ruling:
     if (verdict := aside(affair)) is not None:
         return Ruling(affair.payment_id, (verdict,), (verdict,))
     account = crowd.accounts[affair.payment_id]
     deal = crowd.deal_of(account)
     notes = [*_crowded(account, deal, crowd)]
-    notes += _settled(account, deal) if account.is_covered else _unsettled(account, deal, facts)
+    notes += _settled(account, deal) if account.is_covered else _unsettled(account, deal)
     if account.is_held and (account.is_moving or any(note.write for note in notes)):
         notes.append(_Note(_V.DISPUTE_HOLD))
     notes.sort(key=lambda note: ORDER[note.verdict])
-    return Ruling(affair.payment_id, (notes[0].verdict,), tuple(note.verdict for note in notes), _write(account, notes))
+    right = (notes[0].verdict, *(_RIGHT_TOO.get(notes[0].verdict, ()) if account.may_lie_unread else ()))
+    return Ruling(affair.payment_id, right, tuple(note.verdict for note in notes), _write(account, notes))
 
 
 def _write(account: Account, notes: list[_Note]) -> Mapping[str, Any] | None:
@@ -195,6 +205,11 @@ def _said_refunded(account: Account, deal: Deal) -> list[_Note]:
     """The row says that the money went back; where nothing shows it, the payment is still owed its credit."""
     if account.is_refund_shown:
         return [_Note(_V.IN_SYNC)]
+    unseen = [_Note(_V.LOOKUP_FAILED)] if not account.affair.word.answers else []
+    if account.may_lie_unread:
+        unseen.append(_Note(_V.UNPROVEN))
+    if unseen:
+        return unseen
     still_due = [_owed_credit(account, deal)] if account.is_open or account.gave_up else []
     return [*still_due, _Note(_V.REFUND_DRIFT)]
 
@@ -219,27 +234,32 @@ def _paid_out(account: Account) -> list[_Note]:
 # --------------------------------------------------------------------------------------------- the money is not here
 
 
-def _unsettled(account: Account, deal: Deal, facts: WorldFacts) -> list[_Note]:
-    """What was owed has not come, or not for good: the first of these sentences that holds is the verdict."""
+def _unsettled(account: Account, deal: Deal) -> list[_Note]:
+    """What was owed has not come, or not for good: the first of these sentences that holds is the verdict.
+
+    Where its money may lie unread, nothing may be said that rests on not having found it.
+    """
+    if account.may_lie_unread:
+        return [*_held(account, is_read=False), *_not_known(account), _Note(_V.UNPROVEN)]
     notes = [
         *_refund_without_money(account),
-        *_held(account),
+        *_held(account, is_read=not account.may_lie_elsewhere),
         *_short(account),
         *_wrong_money(account),
         *_lost_hash(account),
-        *_not_known(account, facts),
+        *_not_known(account),
     ]
     return notes or [_quiet(account, deal)]
 
 
 def _refund_without_money(account: Account) -> list[_Note]:
     """A row that says refunded, while nothing came and nothing went back."""
-    if account.affair.direction != "in" or not account.is_marked_refunded:
+    if account.affair.direction != "in" or not account.is_marked_refunded or not account.affair.word.answers:
         return []
     return [_Note(_V.IN_SYNC if account.is_refund_shown else _V.REFUND_DRIFT)]
 
 
-def _held(account: Account) -> list[_Note]:
+def _held(account: Account, *, is_read: bool = True) -> list[_Note]:
     """Money is in sight, but not final, or it is held."""
     notes: list[_Note] = []
     if account.in_sight_units >= account.least_units:
@@ -247,8 +267,8 @@ def _held(account: Account) -> list[_Note]:
     sighted = bool(account.in_sight) or account.affair.word.says_paid
     if account.is_screened and account.is_open and sighted:
         notes += _waiting(account, _V.AML_BLOCKED)
-    enough = account.in_sight_units >= account.least_units
-    if account.is_checked and account.is_open and (enough or account.affair.word.says_paid):
+    enough = account.in_sight_units >= account.least_units or (is_read and account.affair.word.says_paid)
+    if account.is_checked and account.is_open and enough:
         notes += _waiting(account, _V.SAFETY_PENDING)
     return notes
 
@@ -286,14 +306,14 @@ def _lost_hash(account: Account) -> list[_Note]:
     return [_Note(_V.REORGED if account.count else _V.TX_NOT_FOUND)]
 
 
-def _not_known(account: Account, facts: WorldFacts) -> list[_Note]:
+def _not_known(account: Account) -> list[_Note]:
     """Nothing came, as far as the chain was read: what could not be asked might change that."""
     notes = []
     if account.in_sight or (account.is_refund_shown and account.is_marked_refunded):
         return []
-    if not account.affair.word.answers or account.affair.rail in facts.dead:
+    if not account.affair.word.answers and not account.has_no_key:
         notes.append(_Note(_V.LOOKUP_FAILED))
-    if account.lies_in_a_contract or account.nowhere_to_look or account.meets_a_hole(facts):
+    if account.lies_in_a_contract or account.nowhere_to_look or account.may_lie_elsewhere:
         notes.append(_Note(_V.UNPROVEN))
     if account.has_no_key and account.affair.direction == "in":
         notes.append(_Note(_V.MISSING_REFERENCE))

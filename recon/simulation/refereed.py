@@ -10,6 +10,7 @@ from recon.simulation.account import word_at
 from recon.simulation.documents import count_like, extended
 from recon.simulation.ledger_truth import WorldFacts
 from recon.simulation.referee import Ruling, rule_on
+from recon.simulation.score import BENIGN
 from recon.simulation.situation import Truth
 
 
@@ -26,12 +27,20 @@ def truths_of(
     documents = {affair.payment_id: affair.document for affair in facts.affairs}
     truths = []
     for ruling in rule_on(facts):
-        given = (found or {}).get(ruling.payment_id)
-        verdict = given if given in ruling.verdicts else ruling.verdict
+        verdict = _taken(ruling, found)
         document = documents.get(ruling.payment_id, {})
         name = names.get(ruling.payment_id, "")
         truths.append(Truth(ruling.payment_id, verdict, (verdict,), _stored(document, ruling.write), name))
     return tuple(truths)
+
+
+def _taken(ruling: Ruling, found: Mapping[str, Verdict] | None) -> Verdict:
+    """Of several right verdicts the one that was given; what is not listed was judged benign."""
+    if found is None:
+        return ruling.verdict
+    given = found.get(ruling.payment_id)
+    right = [one for one in ruling.verdicts if one == given or (given is None and one in BENIGN)]
+    return right[0] if right else ruling.verdict
 
 
 def _stored(document: Mapping[str, Any], write: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -30,12 +30,15 @@ from recon.setup.settings import load_settings
 from recon.simulation import PLANTS, World, generate_world, plant_world, write_world
 from recon.simulation.refereed import contradictions, truths_of
 from recon.simulation.score import Score, score
+from recon.simulation.weather import weathered
 from recon.snapshots.take import take_snapshot
 
 WORLD = 20_000
 HEADING = "## Proof of verdicts"
 SHRINKS_MAX = 12
 RARE = 0.0005
+WEATHER_EVERY = 4
+"""In every fourth world a chain stands still or a node has lost its logs."""
 SEEDS_TRIED = 40
 
 
@@ -210,6 +213,8 @@ def main(arguments: list[str]) -> int:
             for line in against[:20]:
                 print(f"  the referee contradicts what was declared: {line}", flush=True)
             start = time.monotonic()
+            if seed % WEATHER_EVERY == 0:
+                world = weathered(world, seed=seed)
             plan, found = judged(world, engine=chosen.engine)
             tally.add(plan, found, payments=len(world.recorded.payments), seconds=time.monotonic() - start)
             state = "perfect" if found.is_perfect and not against else "WRONG"

@@ -192,7 +192,8 @@ def _given_back(account: Account, deal: Deal) -> list[_Note] | None:
     if not account.went_back or (account.surplus_went_back and not says_refunded):
         return None
     if account.is_complete and not account.all_went_back and not says_refunded:
-        return [*_corrections(account, deal), _Note(_V.PARTLY_REFUNDED)]
+        told = _V.UNPROVEN if account.may_lie_unread else _V.PARTLY_REFUNDED  # the rest may have gone back as well
+        return [*_corrections(account, deal), _Note(told)]
     write = None
     if account.all_went_back and account.is_complete:
         write = {
@@ -240,7 +241,8 @@ def _unsettled(account: Account, deal: Deal) -> list[_Note]:
     Where its money may lie unread, nothing may be said that rests on not having found it.
     """
     if account.may_lie_unread:
-        return [*_held(account, is_read=False), *_not_known(account), _Note(_V.UNPROVEN)]
+        shown = _refund_without_money(account) if account.is_refund_shown else []
+        return shown or [*_held(account, is_read=False), *_not_known(account), _Note(_V.UNPROVEN)]
     notes = [
         *_refund_without_money(account),
         *_held(account, is_read=not account.may_lie_elsewhere),

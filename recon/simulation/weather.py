@@ -55,6 +55,8 @@ def forgotten(world: World, *, chain_id: int) -> World:
     error = {"code": -32000, "message": "history has been pruned for this block"}
     rule = FaultRule(f"chain:{chain_id}", "eth_getLogs", body=error)
     named = {tx_hash for affair in world.facts.affairs for tx_hash in named_by(affair)}
+    listed = (line["transaction"] for line in world.recorded.said["shkeeper"] if "transaction" in line)
+    named |= {str(row["txid"]) for row in listed}
 
     def seen(moved: MovedMoney) -> MovedMoney | None:
         return moved if moved.chain_id != chain_id or moved.tx_hash in named else None

@@ -290,14 +290,15 @@ _OUTCOMES: Final = (
     Condition("done_out", "not incoming and (released or refund_done)"),
     Condition("proven", "covered and (complete or done_out)"),
     Condition("refunded_in_part", "incoming and settled and quiet and partly_back and not rest_unseen"),
-    Condition("refund_unseen", "incoming and refund_open and rest_unseen"),
+    Condition("part_unseen", "incoming and settled and quiet and partly_back and rest_unseen"),
+    Condition("refund_unseen", "part_unseen or (incoming and refund_open and rest_unseen)"),
     Condition("claims_nothing", "incoming or (not released and not releasing and not refunded_row)"),
     Condition(
         "nothing_owed",
         "gave_up and absent and not suspicious and not at_contract and not provider_paid and not unasked "
         "and claims_nothing",
     ),
-    Condition("equal", "quiet and (proven or refund_agrees or nothing_owed)"),
+    Condition("equal", "quiet and not part_unseen and (proven or refund_agrees or nothing_owed)"),
     Condition("short", "undone and seen_any and not seen_enough"),
     Condition("astray", "undone and suspicious and not seen_any and can_be_found and not (incoming and refunded_row)"),
     Condition("recorded", "undone and not seen_any and can_be_found and not gave_up and not hash_too_new"),

@@ -103,11 +103,10 @@ def judged(world: World, *, engine: str) -> tuple[Plan, Score]:
             )
         plan = make_plan(snapshot, policy=policy, registry=registry, engine=engine)
     found = {finding.payment_id: finding.verdict for finding in plan.findings}
-    declared = {truth.payment_id: truth.findings for truth in world.truths}
-    truths = [
-        replace(truth, findings=declared.get(truth.payment_id, truth.findings))
-        for truth in truths_of(world.facts, found=found, planted=world.truths)
-    ]
+    truths = truths_of(world.facts, found=found, planted=world.truths)
+    if not world.facts.unread:
+        declared = {truth.payment_id: truth.findings for truth in world.truths}
+        truths = tuple(replace(truth, findings=declared.get(truth.payment_id, truth.findings)) for truth in truths)
     return plan, score(plan, truths)
 
 

@@ -67,6 +67,13 @@ def test_a_refund_that_may_lie_unread_is_not_denied(seed: int, tmp_path: Path) -
     assert verdict_of(gone(world, provider=rail), tmp_path / "gone") is Verdict.LOOKUP_FAILED
 
 
+def test_a_part_refund_of_which_the_rest_may_lie_unread_is_no_agreement(tmp_path: Path) -> None:
+    world = plant_world("refunded_in_part", seed=2)
+    assert world.facts is not None
+    chain_id = world.facts.affairs[0].chain_id
+    assert verdict_of(halted(world, chain_id=chain_id, hours=2), tmp_path) is Verdict.UNPROVEN
+
+
 def test_a_world_under_weather_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     world = generate_world(payments=60, seed=8)
     assert weathered(world, seed=8) == weathered(world, seed=8)

@@ -32,8 +32,9 @@ def planned(home: Path) -> Plan:
 
 
 def plain(value: object) -> str:
-    """A value of a plan without its type."""
-    return str(next(iter(value.values()))) if isinstance(value, dict) else str(value)
+    """A value of a plan without its type; a count that is stored as a double is a count."""
+    text = str(next(iter(value.values()))) if isinstance(value, dict) else str(value)
+    return text.removesuffix(".0") if isinstance(value, dict) else text
 
 
 def transfer_of(finding: Finding) -> str:

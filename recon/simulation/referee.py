@@ -206,13 +206,11 @@ def _said_refunded(account: Account, deal: Deal) -> list[_Note]:
     """The row says that the money went back; where nothing shows it, the payment is still owed its credit."""
     if account.is_refund_shown:
         return [_Note(_V.IN_SYNC)]
+    still_due = [_owed_credit(account, deal)] if account.is_open or account.gave_up else []
     unseen = [_Note(_V.LOOKUP_FAILED)] if not account.affair.word.answers else []
     if account.may_lie_unread:
         unseen.append(_Note(_V.UNPROVEN))
-    if unseen:
-        return unseen
-    still_due = [_owed_credit(account, deal)] if account.is_open or account.gave_up else []
-    return [*still_due, _Note(_V.REFUND_DRIFT)]
+    return [*still_due, *(unseen or [_Note(_V.REFUND_DRIFT)])]
 
 
 def _paid_out(account: Account) -> list[_Note]:

@@ -180,7 +180,7 @@ def ack(
     settings, named = settings_of(config), tuple(payments)
     if isinstance(until, timedelta):
         raise PastTimeError
-    source = plan if plan is not None else _newest_plan(settings.output_dir)
+    source = plan if plan is not None else newest_plan(settings.output_dir)
     seen = plan_of(source)
     breaks = {item.payment_id: item for item in breaks_of(seen)}
     for payment in named:
@@ -209,7 +209,8 @@ def _units(plan: Plan, amounts: dict[str, str]) -> dict[str, int]:
     }
 
 
-def _newest_plan(folder: Path) -> Path:
+def newest_plan(folder: Path) -> Path:
+    """The plan that the run history of a folder names last. Raises NoPlanYetError when there is none."""
     from recon.plans.history import load_history
 
     entries = load_history(folder).entries

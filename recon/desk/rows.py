@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final
 
-from recon.core.model import Change, Finding, Plan, Severity, Tier, Verdict
+from recon.core.model import Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
 from recon.core.money import whole_tokens
 from recon.plans.file import is_picked
 
@@ -66,7 +66,7 @@ class DeskRow:
 
 
 def desk_rows(plan: Plan) -> tuple[DeskRow, ...]:
-    """The breaks of a plan, what is not due yet, and its other changes.
+    """The breaks of a plan, what is not due yet, its other changes, and what an undo leaves alone.
 
     Money that can be put right stands first, what nobody can decide now last; among equals the more severe, the
     larger, the older. Findings that are only counted are left out.
@@ -77,6 +77,8 @@ def desk_rows(plan: Plan) -> tuple[DeskRow, ...]:
     rows = [_row(plan, item, changes.get(item.payment_id), left.get(item.payment_id, "")) for item in shown]
     found = {item.payment_id for item in shown}
     rows += [_row(plan, item, item, "") for item in plan.changes if item.payment_id not in found]
+    if plan.kind != "correction":
+        rows += [_row(plan, _left_finding(item), None, item.reason) for item in plan.left_alone]
     return tuple(sorted(rows, key=usual_key))
 
 
@@ -97,6 +99,11 @@ def _row(plan: Plan, said: Finding | Change, change: Change | None, left: str) -
         change=change,
         left=left if change is None else "",
     )
+
+
+def _left_finding(item: LeftAlone) -> Finding:
+    """A row that a plan of an undo leaves alone, which no finding of it stands for."""
+    return Finding(item.payment_id, item.verdict, (item.verdict,), Tier.NEVER, Severity.MEDIUM, reason="Left as it is.")
 
 
 def _standing(plan: Plan, said: Finding | Change, change: Change | None) -> BreakStanding:

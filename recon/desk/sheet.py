@@ -117,12 +117,19 @@ def _sides(finding: Finding | None) -> Iterator[SheetLine]:
     if finding is None or not finding.fields:
         return
     yield SheetLine(HEAD, "What each side says (!= where they differ)")
-    for view in finding.fields:
-        differs = sides_differ(view)
-        yield SheetLine(DIFFERS if differs else PLAIN, f"{'!=' if differs else '  '} {_clean(view.field)}")
-        for name, side in (("ours", view.local), ("provider", view.provider), ("chain", view.chain)):
-            if side is not None:
-                yield SheetLine(PLAIN, f"     {name:<9}{_clean(side)}", 14)
+    yield from (line for view in finding.fields for line in _side(view))
+
+
+def _side(view: FieldView) -> Iterator[SheetLine]:
+    named = (("ours", view.local), ("provider", view.provider), ("chain", view.chain))
+    said = [(name, side) for name, side in named if side is not None]
+    if len(said) > 1 and len({side for _, side in said}) == 1:
+        yield SheetLine(PLAIN, f"   {_clean(view.field)} ({', '.join(name for name, _ in said)})")
+        yield SheetLine(PLAIN, f"     {_clean(said[0][1])}", 14)
+        return
+    differs = sides_differ(view)
+    yield SheetLine(DIFFERS if differs else PLAIN, f"{'!=' if differs else '  '} {_clean(view.field)}")
+    yield from (SheetLine(PLAIN, f"     {name:<9}{_clean(side)}", 14) for name, side in said)
 
 
 def sides_differ(view: FieldView) -> bool:

@@ -44,14 +44,16 @@ def test_the_order_does_not_depend_on_the_order_of_the_plan() -> None:
     assert [row.payment_id for row in desk_rows(plan)] == [row.payment_id for row in desk_rows(turned)]
 
 
-def test_benign_findings_are_left_out_and_changes_without_finding_are_there() -> None:
+def test_benign_findings_are_left_out_and_what_an_undo_writes_or_leaves_is_there() -> None:
     plan = a_plan(
         findings=(a_finding(payment_id="a" * 24, verdict=Verdict.ABANDONED, tier=Tier.BENIGN),),
         changes=(a_change(payment_id="b" * 24),),
         kind="undo",
     )
-    [row] = desk_rows(plan)
+    row, left = desk_rows(plan)
     assert (row.payment_id, row.finding, row.standing) == ("b" * 24, None, BreakStanding.READY)
+    assert (left.payment_id, left.left) == ("other", "the chain was not read to its end")
+    assert left.standing is BreakStanding.UNDECIDED
 
 
 def test_every_sort_and_group_keeps_every_row() -> None:

@@ -38,6 +38,7 @@ ModalScreen { align: center middle; background: ansi_default; }
 #dialog-title { text-style: bold; }
 #dialog-text, #dialog-list { scrollbar-size-vertical: 1; overflow-x: hidden; background: ansi_default; }
 #dialog-text { height: auto; max-height: 50%; }
+.to-read #dialog-text { max-height: 85%; }
 #dialog-list { height: auto; max-height: 80%; }
 #dialog Input { border: none; padding: 0; height: 1; background: ansi_default; color: ansi_default; }
 #dialog Input:focus { text-style: underline; }

@@ -238,7 +238,7 @@ def desk_of(
     rows = desk_rows(plan)
     named = "" if config is None or settings is config else str(config)
     draft = open_draft(plan, path)
-    if not draft.seen and (plan.parent or plan.kind != "correction"):
+    if not draft.seen and plan.parent and plan.kind == "correction":
         draft.query = "change:yes"  # What such a plan does not write was looked at in the one that it comes from.
     return Desk(
         plan=plan,

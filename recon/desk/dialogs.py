@@ -36,7 +36,7 @@ class FormDialog(ModalScreen[Any]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape", "leave", "Leave"),
-        ("ctrl+s", "accept", "Accept"),
+        ("ctrl+s,enter", "accept", "Accept"),
         ("pageup", "scroll(-1)", "Up"),
         ("pagedown", "scroll(1)", "Down"),
     ]
@@ -55,14 +55,15 @@ class FormDialog(ModalScreen[Any]):
 
     def compose(self) -> ComposeResult:
         """The parts of the form."""
-        with Vertical(id="dialog"):
+        with Vertical(id="dialog", classes="" if self._fields else "to-read"):
             yield Static(display_text(self._title), id="dialog-title", markup=False)
             yield TextPane(id="dialog-text")
             for field in self._fields:
                 yield Static(field.label, classes="label", markup=False)
                 yield Input(value=field.value, placeholder=field.hint, id=f"field-{field.name}", compact=True)
             yield Static("", id="dialog-error", markup=False)
-            yield Static(f"Enter: {self._does}   Escape: leave it", id="dialog-keys", markup=False)
+            keys = f"Enter: {self._does}   Escape: leave it" if self._fields else "Enter or Escape: back"
+            yield Static(keys, id="dialog-keys", markup=False)
 
     def on_mount(self) -> None:
         """Show the text, and begin in the last field, which is the one that must be filled."""

@@ -59,6 +59,7 @@ class DeskScreen(Screen[None]):
         self.desk = desk
         self.lines: list[Line] = []
         self.query_now: Query = _NOTHING
+        self._entered: Query = _NOTHING
         self.is_busy = False
         self._is_open: bool | None = None
         self._kinds: dict[str, str] = {}
@@ -84,7 +85,7 @@ class DeskScreen(Screen[None]):
         """Show the list as the saved review left it."""
         self._listed.focus()
         try:
-            self.query_now = self.desk.query(self.desk.draft.query)
+            self._entered = self.query_now = self.desk.query(self.desk.draft.query)
         except ReconError as error:
             self._say(str(error))
         self._show_list(self.desk.draft.cursor)
@@ -192,6 +193,10 @@ class DeskScreen(Screen[None]):
 
     def action_close(self) -> None:
         """Leave the filter, then the payment."""
+        field = self.query_one("#filter", Input)
+        if self.app.focused is field:
+            field.value = self._entered.text
+            self._filter(self._entered.text)
         if self.app.focused is not self._listed and not self.query_one("#body").has_class("over"):
             self._listed.focus()
             return
@@ -212,22 +217,29 @@ class DeskScreen(Screen[None]):
         self.query_one("#filter", Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while it is typed; a word that is not known is told, and the list stays as it is."""
-        if event.value == self.query_now.text:
-            return
+        """Filter while it is typed; a word that is not known is told, and what was shown before it is shown."""
+        if event.input.id == "filter" and event.value != self.query_now.text:
+            self._filter(event.value)
+
+    def _filter(self, line: str) -> bool:
+        """Show what a line means; False when it cannot be read."""
         try:
-            self.query_now = self.desk.query(event.value)
+            self.query_now = self.desk.query(line)
+            self._say("")
         except ReconError as error:
+            self.query_now = self._entered
             self._say(str(error))
-            return
-        self._say("")
-        self._show_list()
+            return False
+        finally:
+            self._show_list()
+        return True
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter goes back to the list; a filter that cannot be read is told again."""
-        self.on_input_changed(Input.Changed(event.input, event.value))
-        self._keep_view()
-        self._listed.focus()
+        """Enter goes back to the list, unless the filter cannot be read."""
+        if event.input.id == "filter" and self._filter(event.value):
+            self._entered = self.query_now
+            self._keep_view()
+            self._listed.focus()
 
     def action_facets(self) -> None:
         """Choose a word of the filter from what there is."""
@@ -243,7 +255,11 @@ class DeskScreen(Screen[None]):
 
     def _toggle(self, word: str) -> None:
         facet, _, value = word.partition(":")
-        self.query_one("#filter", Input).value = toggled(self.query_now.text, facet, value=value)
+        line = toggled(self.query_now.text, facet, value=value)
+        self.query_one("#filter", Input).value = line
+        if self._filter(line):
+            self._entered = self.query_now
+            self._keep_view()
 
     def action_sort(self) -> None:
         """Choose the order."""
@@ -288,6 +304,9 @@ class DeskScreen(Screen[None]):
 
     def action_mark_all(self) -> None:
         """Mark for apply every row that is shown and has a change; if all of them are, take the marks away."""
+        if self.query_one("#filter", Input).value.split() != self.query_now.text.split():
+            self._say("The filter does not say what is shown; put it right first. Nothing was marked.")
+            return
         rows = [line for line in self.lines if isinstance(line, DeskRow)]
         fit = [row for row in rows if row.change is not None]
         are_all = bool(fit) and all(self._kinds.get(row.payment_id) == "apply" for row in fit)

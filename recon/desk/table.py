@@ -15,8 +15,9 @@ COLUMNS: Final = (
     ("mark", 1, 0), ("verdict", 20, 0), ("amount", 15, 0), ("age", 6, 0), ("tier", 6, 50), ("payment", 26, 76),
     ("severity", 8, 90), ("rail", 15, 106), ("chain", 8, 116), ("reason", 20, 150),
 )  # fmt: skip
-"""Name, width in cells, and the width of the list from which a column is shown; the verdict or the last one
-takes what is left."""
+"""Name, width in cells, and the width of the list from which a column is shown; what is left goes to the
+verdict until it is whole, then to the last one."""
+_VERDICT_GROWS: Final = 6
 _NAMES: Final = {"mark": "", "payment": "payment", "chain": "chain"}
 _RIGHT: Final = ("amount", "age")
 _CENT: Final = Decimal("0.01")
@@ -27,9 +28,11 @@ def columns_at(width: int) -> tuple[tuple[str, int], ...]:
     """The columns that a width has room for, with their widths."""
     shown = [(name, size) for name, size, least in COLUMNS if width >= least]
     used = sum(size for _, size in shown) + len(shown) - 1
-    if width > used:
-        place = 1 if shown[-1][0] == "tier" else len(shown) - 1
-        shown[place] = (shown[place][0], shown[place][1] + width - used)
+    left = max(0, width - used)
+    for place, most in ((1, left if shown[-1][0] == "tier" else _VERDICT_GROWS), (len(shown) - 1, left)):
+        grown = min(left, most)
+        shown[place] = (shown[place][0], shown[place][1] + grown)
+        left -= grown
     return tuple(shown)
 
 

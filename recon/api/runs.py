@@ -60,7 +60,8 @@ class ApplyChoices(TypedDict, total=False):
     percent of compared rows, ``value_max`` and ``value_max_per_payment`` in whole tokens, ``refusals_max`` rows and
     ``plan_age_max`` hours. ``canary`` rows are written and judged first, ``in_flight`` at the same time; the presence
     of ``stop_file`` ends the run before its next write. ``accept_unhealthy`` is the reason why a plan that was not
-    healthy may be applied. ``progress`` hears of ``writes``; ``say`` of what will not happen, before the first write.
+    healthy may be applied. ``progress`` hears of ``writes``, and of ``refused`` once rows are; ``say`` of what will not
+    happen, before the first write.
     """
 
     operator: str | None
@@ -233,6 +234,7 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, *, choices: ApplyCh
             judge=judge_again(settings),
             prove=ask_proof(settings, plan),
             progress=lambda done, total: progress("writes", done, total),
+            refused=lambda count: progress("refused", count, None),
         ),
         accept_unhealthy=choices.get("accept_unhealthy"),
         approvals=records.approvals(plan, now=now),

@@ -1,4 +1,4 @@
-"""``recon show``, ``select``, ``approve`` and ``ack``: looking at a plan, and deciding about it."""
+"""``recon show``, ``review``, ``select``, ``approve`` and ``ack``: looking at a plan, and deciding about it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from recon.cli.common import (
     print_result,
     write_stdout,
 )
+from recon.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,42 @@ def show(*, artefact: Path, config_path: Path | None, output: str, part: str | N
     from recon.reports.views.history import render_history
 
     print_result(render_history(found), output, part=part)
+
+
+class NoTextualError(ConfigError):
+    """The library that draws the review is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "recon review draws with Textual, which is not installed; pip install 'recon-toolkit[review]' installs it."
+        )
+
+
+@click.command()
+@click.argument("plan_path", metavar="[PLAN]", required=False, type=_PLAN)
+@config_option
+def review(plan_path: Path | None, config_path: Path | None) -> None:
+    """Review a plan in the terminal.
+
+    A list to filter, sort and mark, one payment beside it, and from there approve, apply and take back. Reads a plan,
+    the newest one when none is named, offline as far as you only look. Writes your marks beside the plan at every step;
+    a selection, an approval, an acknowledgement, a run or an undo plan only when you say so, by the same rules as the
+    commands of those names. Works from 80 by 24 up and over SSH; ? shows the keys.
+
+    \b
+    Examples: recon review
+              recon review recon-out/plan.json
+    """
+    try:
+        import textual  # noqa: F401 - only to say how it is installed
+    except ImportError as error:
+        raise NoTextualError from error
+    from recon.desk import open_desk, run_desk
+    from recon.plans.file import many_objects
+
+    with many_objects():
+        desk = open_desk(plan_path, config=config_path)
+    run_desk(desk)
 
 
 def kind_options(command: Command) -> Command:

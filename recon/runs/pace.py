@@ -17,6 +17,10 @@ def no_run_progress(done: int, total: int) -> None:
     """Do nothing."""
 
 
+def no_refusals(count: int) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPace:
     """How a run goes about its writes.
@@ -29,6 +33,7 @@ class RunPace:
         judge: Judges payments anew; None leaves that out and says so.
         prove: Asks for the proof of changes again; None leaves that out.
         progress: Called with rows done and rows in all.
+        refused: Called with how many rows were refused so far, after a group in which there are any.
     """
 
     group_size: int = 50
@@ -39,6 +44,7 @@ class RunPace:
     prove: Prove | None = None
     lease_ms: int = 30_000
     progress: Callable[[int, int], None] = no_run_progress
+    refused: Callable[[int], None] = no_refusals
 
 
 def no_run_step(name: str) -> None:

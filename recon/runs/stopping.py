@@ -90,6 +90,11 @@ class RunStops:
     def __post_init__(self) -> None:
         self._began = (self.clock(), self.monotonic())
 
+    @property
+    def refusals(self) -> int:
+        """How many rows moved under the run so far, or were refused by the store."""
+        return self._refusals
+
     def may_write(self) -> None:
         """Go on only if nothing asks the run to end; called before every write."""
         if self.reason is not None:

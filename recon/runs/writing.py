@@ -265,6 +265,8 @@ class Writing:
             self.rows.note(place, row)
         self._done = (self._done[0] + len(known), self._done[1])
         self.pace.progress(*self._done)
+        if self.stops.refusals:
+            self.pace.refused(self.stops.refusals)
         if self.stops.reason is not None:
             raise self.stops.reason
 

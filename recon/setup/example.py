@@ -200,6 +200,10 @@ valid_h = 24                             # how long an approval holds
 # kind_field = "type"
 # pay_in_kinds = ["gross_paid"]
 
+# [explorers]
+# Where a transaction is looked at, by chain: "/tx/<hash>" is added. Etherscan's and others of the kind are known.
+# 56 = "https://bscscan.com"
+
 # [deliveries]
 # Where webhook deliveries are kept: NDJSON files or directories of them, a collection of the database, or both. A
 # snapshot then holds those of its window, and inspections, timelines and triage look at them without being told to.

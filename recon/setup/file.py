@@ -294,6 +294,10 @@ class OutputSection(Section):
     mode: Literal["0600", "0640", "0660", "0644", "0664"] = "0600"
 
 
+ExplorerText = Annotated[str, Field(pattern=r"^https?://[!-~]{1,180}$")]
+"""The address of an explorer, which ``/tx/<hash>`` is added to."""
+
+
 class _Before(BaseSettings):
     """What stands before the providers."""
 
@@ -336,6 +340,7 @@ class SettingsFile(_WithProviders):
     backfill: BackfillSection = BackfillSection()
     ledger: LedgerSection = LedgerSection()
     deliveries: DeliveriesSection = DeliveriesSection()
+    explorers: dict[str, ExplorerText] = Field(default_factory=dict)
     recorded: RecordedSection = RecordedSection()
     output: OutputSection = OutputSection()
 

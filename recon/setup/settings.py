@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -214,7 +214,7 @@ class Settings:
             WrongSettingError: An unknown chain comes without a name.
         """
         known = load_registry()
-        return extend_registry(
+        extended = extend_registry(
             known,
             chains=tuple(self._chain_facts(known, chain) for chain in self.values.chains),
             tokens=tuple(
@@ -225,6 +225,19 @@ class Settings:
                 Emitter(e.chain_id, e.address, e.kind, e.version, e.created_block) for e in self.values.emitters
             ),
         )
+        if not self.values.explorers:
+            return extended
+        return extend_registry(extended, chains=tuple(self._explored(extended)))
+
+    def _explored(self, known: Registry) -> Iterator[ChainFacts]:
+        """The chains for which the file names an explorer of their own."""
+        for word, explorer in self.values.explorers.items():
+            chain = known.chain_id(word)
+            if chain is None:
+                raise WrongSettingError(
+                    path=self.source, key="explorers", why=f"{word[:40]!r} is no chain id and no name of a known chain"
+                )
+            yield replace(known.chains[chain], explorer=explorer.rstrip("/"))
 
     def _chain_facts(self, known: Registry, chain: ChainSection) -> ChainFacts:
         facts = known.chains.get(chain.chain_id)

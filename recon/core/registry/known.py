@@ -65,6 +65,7 @@ class ChainFacts:
         trusts_finalized_tag: False where the ``finalized`` tag was seen violated; then the lower of both is used.
         block_ms: Usual time between blocks, for a first guess only.
         range_blocks: First block range to ask ``eth_getLogs`` for.
+        explorer: Where people look at its transactions (``<explorer>/tx/<hash>``); empty where none is known.
     """
 
     chain_id: int
@@ -74,6 +75,7 @@ class ChainFacts:
     trusts_finalized_tag: bool
     block_ms: int
     range_blocks: int
+    explorer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ def load_registry() -> Registry:
             trusts_finalized_tag=row["trusts_finalized_tag"],
             block_ms=row["block_ms"],
             range_blocks=row["range_blocks"],
+            explorer=row.get("explorer", ""),
         )
         for row in _data("chains.json")
     }

@@ -1,0 +1,103 @@
+"""The program of the review: its look, which needs no colours, and how it begins and ends."""
+
+from __future__ import annotations
+
+import sys
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from recon.core.errors import UsageError
+from recon.desk.desk import Desk
+from recon.desk.screen import DeskScreen
+
+_CSS = """
+Screen { background: ansi_default; color: ansi_default; layers: base; }
+Static { height: auto; }
+#heading { height: 1; text-style: bold; }
+#columns { height: 1; text-style: underline; }
+#filter-row { height: 1; }
+#filter-label { width: 8; }
+#filter { height: 1; border: none; padding: 0; background: ansi_default; color: ansi_default; }
+#filter:focus { text-style: underline; }
+#body { height: 1fr; }
+#list-side { width: 1fr; height: 1fr; }
+#list { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; background: ansi_default; }
+#sheet { width: 1fr; height: 1fr; display: none; scrollbar-size-vertical: 1; overflow-x: hidden; }
+#sheet { background: ansi_default; }
+.beside #sheet { display: block; border-left: vkey $foreground; padding-left: 1; width: 1fr; }
+.over #sheet { display: block; }
+.over #list-side { display: none; }
+#totals { height: auto; max-height: 3; }
+#message { height: auto; max-height: 3; }
+Footer { background: ansi_default; color: ansi_default; }
+ModalScreen { align: center middle; background: ansi_default; }
+#dialog { width: 96%; max-width: 110; height: auto; max-height: 96%; border: round $foreground; padding: 0 1;
+          background: ansi_default; }
+#dialog-title { text-style: bold; }
+#dialog-text, #dialog-list { scrollbar-size-vertical: 1; overflow-x: hidden; background: ansi_default; }
+#dialog-text { height: auto; max-height: 50%; }
+.to-read #dialog-text { max-height: 85%; }
+#dialog-list { height: auto; max-height: 80%; }
+#dialog Input { border: none; padding: 0; height: 1; background: ansi_default; color: ansi_default; }
+#dialog Input:focus { text-style: underline; }
+.label { text-style: bold; }
+#dialog-error { text-style: bold; max-height: 3; }
+#dialog-list { margin-bottom: 1; }
+#run-text { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; background: ansi_default; }
+#run-line { height: 1; text-style: bold; }
+"""
+
+
+class NoTerminalError(UsageError):
+    """The review has nobody to talk to."""
+
+    def __init__(self) -> None:
+        super().__init__('"recon review" needs a terminal for its screen and keys; "recon show PLAN" prints a plan.')
+
+
+class DeskApp(App[None]):
+    """The review of a plan in the terminal."""
+
+    CSS = _CSS
+    TITLE = "recon review"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c,ctrl+q", "quit", show=False)]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(ansi_color=True)
+        self._desk = desk
+
+    @property
+    def unforeseen(self) -> Exception | None:
+        """What ended the program though nobody foresaw it; None when it was left."""
+        return self._exception
+
+    def on_mount(self) -> None:
+        """Open the plan."""
+        self.push_screen(DeskScreen(self._desk))
+
+    async def action_quit(self) -> None:
+        """Leave, unless a run is under way: that is stopped first."""
+        may_leave = getattr(self.screen, "may_leave", None)
+        if may_leave is None or may_leave():
+            self.exit()
+
+    def _fatal_error(self) -> None:
+        """End after what nobody foresaw without Textual's traceback, which would print payments."""
+        self._close_messages_no_wait()
+
+
+def run_desk(desk: Desk) -> None:
+    """Show a plan until the person leaves it; the terminal is as it was afterwards.
+
+    Raises:
+        NoTerminalError: Input or output is no terminal.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NoTerminalError
+    app = DeskApp(desk)
+    app.run()
+    if app.unforeseen is not None:
+        raise app.unforeseen

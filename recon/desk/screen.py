@@ -1,0 +1,569 @@
+"""The screen of one plan: the list with its filter, the payment beside it or over it, what is marked, and the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Static
+
+from recon.core.errors import ReconError
+from recon.desk.asking import ask_ack, ask_apply, ask_approve, ask_write, needs_terminal, total_text
+from recon.desk.desk import Desk, desk_of, first_row
+from recon.desk.dialogs import ChooseDialog, FormDialog, key_lines
+from recon.desk.marks import Mark, MarkKind, check_markable
+from recon.desk.panes import LineList, LinePiece, TextPane
+from recon.desk.query import Query, facet_counts, toggled
+from recon.desk.rows import GROUPS, SORTS, DeskRow, GroupHead, Line
+from recon.desk.running import RunScreen, note_unforeseen, report_lines, sentence_of
+from recon.desk.sheet import sheet_lines
+from recon.desk.table import heading, row_pieces
+from recon.reports.text import display_text
+
+BESIDE_FROM: Final = 110
+"""The width from which a payment is shown beside the list."""
+_NOTHING: Final[Query] = Query()
+
+
+class DeskScreen(Screen[None]):
+    """One plan under review."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("space", "mark_apply", "mark"),
+        ("asterisk", "mark_all", "all"),
+        ("u", "undo_step", "undo"),
+        ("w", "write", "write"),
+        ("p", "approve", "approve"),
+        ("a", "apply", "apply"),
+        ("t", "take_back_run", "take back"),
+        ("question_mark", "keys", "keys"),
+        ("q", "leave", "leave"),
+        *(
+            Binding(keys, action, show=False)
+            for keys, action in (
+                ("enter", "open"), ("escape", "close"), ("S", "turn"), ("g", "group"), ("c", "mark_ack"),
+                ("i", "mark_inspect"), ("x", "unmark"), ("U", "redo_step"), ("I", "inspect"), ("y", "copy"),
+                ("slash", "filter"), ("f", "facets"), ("s", "sort"), ("n", "next_row(1)"), ("N", "next_row(-1)"),
+            )
+        ),
+    ]  # fmt: skip
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.lines: list[Line] = []
+        self.query_now: Query = _NOTHING
+        self._entered: Query = _NOTHING
+        self.is_busy = False
+        self._is_open: bool | None = None
+        self._kinds: dict[str, str] = {}
+        self._shown: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """The parts of the screen."""
+        yield Static("", id="heading", markup=False)
+        with Horizontal(id="filter-row"):
+            yield Static("filter: ", id="filter-label", markup=False)
+            hint = "everything; / to filter, f for facets, s to sort"
+            yield Input(self.desk.draft.query, id="filter", compact=True, placeholder=hint)
+        with Horizontal(id="body"):
+            with Vertical(id="list-side"):
+                yield Static("", id="columns", markup=False)
+                yield LineList(id="list")
+            yield TextPane(id="sheet")
+        yield Static("", id="totals", markup=False)
+        yield Static("", id="message", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Show the list as the saved review left it."""
+        self._listed.focus()
+        try:
+            self._entered = self.query_now = self.desk.query(self.desk.draft.query)
+        except ReconError as error:
+            self._say(str(error))
+        self._show_list(self.desk.draft.cursor)
+
+    def on_resize(self, event: Resize) -> None:
+        """Put the payment beside the list or over it."""
+        self._place_sheet()
+
+    def may_leave(self) -> bool:
+        """Whether the program may be left now."""
+        if not self.is_busy:
+            self._keep_view()
+        return not self.is_busy
+
+    # The list
+
+    @property
+    def _listed(self) -> LineList:
+        return self.query_one("#list", LineList)
+
+    @property
+    def row(self) -> DeskRow | None:
+        """The row of the cursor."""
+        place = self._listed.cursor
+        line = self.lines[place] if place < len(self.lines) else None
+        return line if isinstance(line, DeskRow) else None
+
+    def _show_list(self, payment: str | None = None) -> None:
+        """Show what the filter leaves, with the cursor on a payment if it is there."""
+        wanted = payment if payment is not None else (self.row.payment_id if self.row else "")
+        self.lines = self.desk.lines(self.query_now)
+        self._kinds = self.desk.draft.marks.kinds()
+        places = {line.payment_id: n for n, line in enumerate(self.lines) if isinstance(line, DeskRow)}
+        self._listed.show_lines(
+            len(self.lines),
+            self._pieces,
+            cursor=places.get(wanted, first_row(self.lines)),
+            stops=lambda place: not isinstance(self.lines[place], GroupHead),
+        )
+        self._show_heading(len(places))
+        self._show_totals()
+        self._place_sheet()
+
+    def _pieces(self, place: int, width: int) -> Sequence[LinePiece]:
+        line = self.lines[place]
+        return row_pieces(line, width, mark=self._kinds.get(line.payment_id, "") if isinstance(line, DeskRow) else "")
+
+    def _show_heading(self, shown: int) -> None:
+        plan, draft = self.desk.plan, self.desk.draft
+        order = "" if draft.sort == "usual" else f", by {draft.sort}"
+        order += ", turned round" if draft.backwards else ""
+        order += "" if draft.group == "none" else f", grouped by {draft.group}"
+        parent = f" (of {plan.parent[:12]})" if plan.parent else ""
+        text = f"{plan.kind} plan {plan.digest[:12]}{parent} for {plan.target.name or 'an unnamed target'}: "
+        self.query_one("#heading", Static).update(display_text(f"{text}{shown} of {len(self.desk.rows)}{order}"))
+
+    def _show_totals(self) -> None:
+        totals = self.desk.totals()
+        hits = f"  OVER A LIMIT: {totals.hits[0]}" if totals.hits else ""
+        self.query_one("#totals", Static).update(display_text(f"{total_text(self.desk)}{hits}"))
+
+    def on_line_list_moved(self) -> None:
+        """Another payment is under the cursor."""
+        self._show_sheet()
+
+    def on_line_list_chosen(self) -> None:
+        """A click on the row of the cursor opens it."""
+        self.action_open()
+
+    # One payment
+
+    def _place_sheet(self) -> None:
+        is_wide = self.size.width >= BESIDE_FROM
+        is_open = is_wide if self._is_open is None else self._is_open
+        body = self.query_one("#body")
+        body.set_class(is_open and is_wide, "beside")
+        body.set_class(is_open and not is_wide, "over")
+        width = self.size.width if not (is_open and is_wide) else self.size.width // 2
+        self.query_one("#columns", Static).update(heading(max(1, width - 1)))
+        if is_open:
+            self._show_sheet()
+            if not is_wide and self.app.focused is self._listed:
+                self.query_one("#sheet", TextPane).focus()
+        elif self.app.focused is self.query_one("#sheet"):
+            self._listed.focus()
+
+    def _show_sheet(self) -> None:
+        row = self.row
+        pane = self.query_one("#sheet", TextPane)
+        if row is None:
+            pane.show_text(())
+            return
+        mark = self.desk.draft.marks.by_payment.get(row.payment_id)
+        pane.show_text(sheet_lines(row, self.desk.facts, mark=mark), at_top=self._shown != row.payment_id)
+        self._shown = row.payment_id
+
+    def action_open(self) -> None:
+        """Open the payment of the cursor; where it is open beside the list already, go into it."""
+        if self.query_one("#body").has_class("beside"):
+            pane = self.query_one("#sheet", TextPane)
+            (self._listed if self.app.focused is pane else pane).focus()
+            return
+        self._is_open = True
+        self._place_sheet()
+
+    def action_close(self) -> None:
+        """Leave the filter, then the payment."""
+        field = self.query_one("#filter", Input)
+        if self.app.focused is field:
+            field.value = self._entered.text
+            self._filter(self._entered.text)
+        if self.app.focused is not self._listed and not self.query_one("#body").has_class("over"):
+            self._listed.focus()
+            return
+        self._is_open = False
+        self._place_sheet()
+        self._listed.focus()
+
+    def action_next_row(self, step: int) -> None:
+        """The next payment, also while one is open over the list."""
+        self._listed.action_go(step)
+
+    # Filter, sort, group
+
+    def action_filter(self) -> None:
+        """Go to the filter."""
+        self._is_open = False if self.query_one("#body").has_class("over") else self._is_open
+        self._place_sheet()
+        self.query_one("#filter", Input).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while it is typed; a word that is not known is told, and what was shown before it is shown."""
+        if event.input.id == "filter" and event.value != self.query_now.text:
+            self._filter(event.value)
+
+    def _filter(self, line: str) -> bool:
+        """Show what a line means; False when it cannot be read."""
+        try:
+            self.query_now = self.desk.query(line)
+            self._say("")
+        except ReconError as error:
+            self.query_now = self._entered
+            self._say(str(error))
+            return False
+        finally:
+            self._show_list()
+        return True
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter goes back to the list, unless the filter cannot be read."""
+        if event.input.id == "filter" and self._filter(event.value):
+            self._entered = self.query_now
+            self._keep_view()
+            self._listed.focus()
+
+    def action_facets(self) -> None:
+        """Choose a word of the filter from what there is."""
+        counts = facet_counts(self.desk.rows, self.query_now, marks=self._kinds)
+        chosen = {f"{term.key}:{value}" for term in self.query_now.terms if not term.negated for value in term.values}
+        options: list[tuple[str | None, str]] = []
+        for facet, values in counts.items():
+            options.append((None, facet))
+            for value, count in values:
+                word = f"{facet}:{value}"
+                options.append((word, f"{'[x]' if word in chosen else '[ ]'} {value:<26} {count:>6}"))
+        self._ask(ChooseDialog("Facets: what there is beside the rest of the filter", options), self._toggle)
+
+    def _toggle(self, word: str) -> None:
+        facet, _, value = word.partition(":")
+        line = toggled(self.query_now.text, facet, value=value)
+        self.query_one("#filter", Input).value = line
+        if self._filter(line):
+            self._entered = self.query_now
+            self._keep_view()
+
+    def action_sort(self) -> None:
+        """Choose the order."""
+        self._ask(ChooseDialog("Sort by", [(name, name) for name in SORTS], at=self.desk.draft.sort), self._sort)
+
+    def _sort(self, name: str) -> None:
+        self.desk.draft.sort = name
+        self._keep_view()
+        self._show_list()
+
+    def action_turn(self) -> None:
+        """Turn the order round."""
+        self.desk.draft.backwards = not self.desk.draft.backwards
+        self._keep_view()
+        self._show_list()
+
+    def action_group(self) -> None:
+        """Choose the groups."""
+        self._ask(ChooseDialog("Group by", [(name, name) for name in GROUPS], at=self.desk.draft.group), self._group)
+
+    def _group(self, name: str) -> None:
+        self.desk.draft.group = name
+        self._keep_view()
+        self._show_list()
+
+    def _keep_view(self) -> None:
+        """Save how the list is shown."""
+        self.desk.draft.query = self.query_now.text
+        self.desk.draft.cursor = self.row.payment_id if self.row else ""
+        self._saved(self.desk.draft.save)
+
+    # Marks
+
+    def action_mark_apply(self) -> None:
+        """Mark the row for apply, or take that mark away; then go on to the next."""
+        row = self.row
+        if row is None:
+            return
+        is_marked = self._kinds.get(row.payment_id) == "apply"
+        self._mark([row], None if is_marked else Mark(MarkKind.APPLY))
+        self._listed.action_go(1)
+
+    def action_mark_all(self) -> None:
+        """Mark for apply every row that is shown and has a change; if all of them are, take the marks away."""
+        if self.query_one("#filter", Input).value.split() != self.query_now.text.split():
+            self._say("The filter does not say what is shown; put it right first. Nothing was marked.")
+            return
+        rows = [line for line in self.lines if isinstance(line, DeskRow)]
+        fit = [row for row in rows if row.change is not None]
+        are_all = bool(fit) and all(self._kinds.get(row.payment_id) == "apply" for row in fit)
+        self._mark(rows, None if are_all else Mark(MarkKind.APPLY))
+
+    def action_mark_ack(self) -> None:
+        """Accept the row until a time."""
+        row = self.row
+        if row is None:
+            return
+        try:
+            check_markable([row], MarkKind.ACK)
+        except ReconError as error:
+            self._say(str(error))
+            return
+        self._ask(ask_ack(self.desk, 1), lambda mark: self._mark([row], mark))
+
+    def action_mark_inspect(self) -> None:
+        """Send the row to be inspected."""
+        if self.row is not None:
+            self._mark([self.row], Mark(MarkKind.INSPECT))
+            self._listed.action_go(1)
+
+    def action_unmark(self) -> None:
+        """Take the row's mark away."""
+        if self.row is not None:
+            self._mark([self.row], None)
+
+    def action_undo_step(self) -> None:
+        """Undo the latest step."""
+        self._stepped("Undone", self.desk.take_back)
+
+    def action_redo_step(self) -> None:
+        """Do again what was undone last."""
+
+        def redo() -> str | None:
+            step = self.desk.draft.marks.redo()
+            self.desk.draft.save()
+            return step.said if step is not None else None
+
+        self._stepped("Done again", redo)
+
+    def _stepped(self, word: str, step: Callable[[], str | None]) -> None:
+        found: list[str | None] = []
+        if self._saved(lambda: found.append(step())):
+            said = found[0]
+            self._say(f"{word}: {said}." if said else "There is no such step.")
+        self._show_list()
+
+    def _mark(self, rows: Sequence[DeskRow], mark: Mark | None) -> None:
+        try:
+            payments = check_markable(rows, mark.kind) if mark is not None else [row.payment_id for row in rows]
+        except ReconError as error:
+            self._say(str(error))
+            return
+        count = f"{len(payments)} row{'s' * (len(payments) != 1)}"
+        said = f"mark {count} for {mark.kind}" if mark is not None else f"take the mark of {count} away"
+        if self._saved(lambda: self.desk.mark(payments, mark, said=said)):
+            left = len({row.payment_id for row in rows}) - len(payments)
+            self._say(f"{said}; {left} without a change left as they are." if left and mark else "")
+        self._show_list()
+
+    def _saved(self, do: Callable[[], object]) -> bool:
+        """Do what saves the review; what hinders that is said."""
+        try:
+            do()
+        except (ReconError, OSError) as error:
+            self._say(sentence_of(error))
+            return False
+        return True
+
+    # Deeds
+
+    def action_write(self) -> None:
+        """Write the selection and record the acceptances."""
+        totals = self.desk.totals()
+        if not totals.rows and not self.desk.acks_open() and not totals.inspects:
+            self._say("Nothing is marked; mark rows with space, or all that are shown with *.")
+            return
+        self._ask(ask_write(self.desk), self._write)
+
+    def _write(self, out: str) -> None:
+        said: list[str] = []
+
+        def write() -> Desk | None:
+            chosen = self.desk.write_selection(Path(out)) if out else None
+            self.desk.record_acks(say=said.append)
+            if chosen is None:
+                return None
+            return desk_of(
+                chosen, Path(out), config=self.desk.config, settings=self.desk.settings, operator=self.desk.operator
+            )
+
+        def written(desk: Desk | None) -> None:
+            if desk is not None:
+                said.append(f"Wrote {desk.path}; it is open now, q leads back.")
+                self.open_desk(desk, " ".join(said[-3:]))
+            else:
+                self._say(" ".join(said[-3:]) or "Nothing was left to record.")
+
+        self._work(write, written)
+
+    def action_approve(self) -> None:
+        """Record an approval of the plan on the screen."""
+        self._ask(ask_approve(self.desk), self._approve)
+
+    def _approve(self, given: dict[str, str]) -> None:
+        key = Path(given["key"]) if given["key"].strip() else None
+
+        def approve() -> str:
+            from recon.reports.views.people import claim
+
+            found = self.desk.approve(reason=given["reason"], ticket=given["ticket"].strip() or None, key=key)
+            effects = f"the effects {found.effects_digest[:12]} of plan {self.desk.plan.digest[:12]}"
+            return f"Recorded: {found.person} approved {effects}; it holds until {found.expires_at}." + claim(
+                found.person
+            )
+
+        if not needs_terminal(self.desk.settings, key):
+            self._work(approve, self._say)
+            return
+        try:  # ssh-keygen may ask for a passphrase, so the terminal is free for it meanwhile.
+            with self.app.suspend():
+                said = self._said_by(approve)
+        except SuspendNotSupported:
+            said = self._said_by(approve)
+        self._say(said)
+
+    def _said_by(self, do: Callable[[], str]) -> str:
+        try:
+            return do()
+        except (ReconError, OSError) as error:
+            return sentence_of(error)
+
+    def action_apply(self) -> None:
+        """Apply the plan on the screen."""
+        if self.desk.draft.marks.marked(MarkKind.APPLY):
+            self._say("Rows are marked; w writes them as a plan of its own, which a applies. x and u take marks away.")
+            return
+        if not self.desk.plan.changes:
+            self._say("This plan has nothing to do.")
+            return
+        self._ask(
+            ask_apply(self.desk),
+            lambda choices: self.app.push_screen(RunScreen(self.desk, choices, on_undo=self.open_desk)),
+        )
+
+    def action_take_back_run(self) -> None:
+        """Take a run back: choose it, plan the way back, and open that plan."""
+        from recon.api import journal
+
+        def shown(runs: Any) -> None:
+            options = [
+                (item.run, f"{item.run}  {item.kind}  {item.state}  {item.started_at}  by {item.operator}")
+                for item in reversed(runs)
+            ]
+            if not options:
+                self._say("Nothing was applied yet.")
+                return
+            self._say("")
+            self._ask(ChooseDialog("Take back which run?", options), self._take_back)
+
+        self._work(lambda: journal.runs(self.desk.config), shown)
+
+    def _take_back(self, run: str) -> None:
+        places: list[Path] = []
+        said: list[str] = []
+
+        def plan() -> Desk:
+            made = self.desk.undo(run, on_saved=places.append, say=said.append)
+            settings, operator = self.desk.settings, self.desk.operator
+            return desk_of(made, places[0], config=self.desk.config, settings=settings, operator=operator)
+
+        self._work(plan, lambda desk: self.open_desk(desk, " ".join(said)))
+
+    def action_inspect(self) -> None:
+        """Find out what is the matter with the payment of the cursor, now."""
+        row = self.row
+        if row is None:
+            return
+
+        def shown(found: Any) -> None:
+            from recon.reports.views.inspection import render_inspection
+
+            report = render_inspection(found)
+            self._say("The inspection stands beside the list; moving on shows the plan again.")
+            self._is_open = True
+            self._place_sheet()
+            self.query_one("#sheet", TextPane).show_at_width(lambda width: report_lines(report, width))
+
+        self._work(lambda: self.desk.inspect(row.payment_id), shown)
+
+    def action_copy(self) -> None:
+        """Copy the payment's id."""
+        if self.row is not None:
+            self.app.copy_to_clipboard(display_text(self.row.payment_id))
+            self._say(f"Copied {self.row.payment_id}.")
+
+    def action_keys(self) -> None:
+        """Show the keys."""
+        self.app.push_screen(FormDialog("Keys", lines=key_lines(), fields=(), accept=lambda _: None, does="read"))
+
+    def action_leave(self) -> None:
+        """Leave this plan: back to the one before, or out."""
+        if not self.may_leave():
+            return
+        if len(self.app.screen_stack) > 2:
+            self.dismiss(None)
+        else:
+            self.app.exit()
+
+    def open_desk(self, desk: Desk, said: str = "") -> None:
+        """Open another plan over this one."""
+        self._say("")
+        screen = DeskScreen(desk)
+        self.app.push_screen(screen)
+        if said:
+            screen.call_after_refresh(screen.tell, said)
+
+    def tell(self, text: str) -> None:
+        """Say something in the line of messages."""
+        self._say(text)
+
+    # What the parts above share
+
+    def _ask(self, dialog: FormDialog | ChooseDialog, then: Callable[[Any], object]) -> None:
+        """Show a question, and go on with the answer unless it was left."""
+
+        def answered(found: Any) -> None:
+            if found is not None:
+                then(found)
+
+        self.app.push_screen(dialog, answered)
+
+    def _work(self, do: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        """Do something in a thread, and go on with what it gives; an error is said."""
+        if self.is_busy:
+            return
+        self.is_busy = True
+        self._say("One moment ...")
+
+        def work() -> None:
+            try:
+                found = do()
+            except BaseException as error:
+                note_unforeseen(error)
+                text = sentence_of(error)
+                self.app.call_from_thread(self._worked, lambda: self._say(text))
+                return
+            self.app.call_from_thread(self._worked, lambda: then(found))
+
+        self.run_worker(work, thread=True)
+
+    def _worked(self, go_on: Callable[[], object]) -> None:
+        self.is_busy = False
+        go_on()
+        self._show_totals()
+
+    def _say(self, text: str) -> None:
+        self.query_one("#message", Static).update(display_text(text))

@@ -18,7 +18,7 @@ KEYS_MAX = 60
 def test_the_demo_from_plan_to_undo_in_sixty_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECON_OPERATOR", "ann")
     monkeypatch.chdir(tmp_path)
-    made = CliRunner().invoke(cli, ["demo"], prog_name="recon")
+    made = CliRunner().invoke(cli, ["demo", "--payments", "700"], prog_name="recon")
     assert made.exit_code == 0, made.stderr
     demo = tmp_path / "recon-demo"
     [path] = demo.glob("plan-*.json")

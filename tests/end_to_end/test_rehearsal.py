@@ -23,6 +23,7 @@ from click.testing import CliRunner, Result
 
 from recon.cli import cli
 from recon.core.registry import load_registry
+from recon.files import ChainedLog
 from recon.plans.file import load_plan
 from recon.rails.flags.plan import load_flag_plan
 from tests.support import backend_process, servers
@@ -97,11 +98,12 @@ class Incident:
         for name in ("history.ndjson", "health-checks.ndjson"):
             path = self.folder / "out" / name
             if path.exists():
-                path.write_text(
-                    re.sub(
-                        r'"(at|from|to)": ?"([^"]+)"', lambda m: f'"{m[1]}":"{_older(m[2], span)}"', path.read_text()
-                    )
+                older = re.sub(
+                    r'"(at|from|to)": ?"([^"]+)"', lambda m: f'"{m[1]}":"{_older(m[2], span)}"', path.read_text()
                 )
+                path.unlink()
+                for line in older.splitlines():  # each names the one before it, as it is now
+                    ChainedLog(path).add({name: value for name, value in json.loads(line).items() if name != "prev"})
         path = self.folder / "deliveries.ndjson"
         earlier = int(span / timedelta(milliseconds=1))
         now = int(time.time() * 1000)

@@ -257,14 +257,14 @@ def _settled(before: Plan, after: Plan) -> Differences:
 
 
 def _undone(recorded: RecordedWorld, rng: Random) -> Pair:
-    """Every correction that can be picked is applied as a person would, and taken back; every row is as it was."""
+    """Every correction that applies by itself is applied and taken back; every row is as it was."""
     del rng
     with TemporaryDirectory(prefix="recon-relations-") as folder:
         write_world(World(recorded, ()), Path(folder) / "world")
         config = Path(folder) / "world" / "recon.toml"
         plan = recon.plan(config=config)
-        if plan.changes:
-            run = _run(select_changes(plan, Pick(payments=tuple(change.payment_id for change in plan.changes))), config)
+        if any(change.tier == "auto" for change in plan.changes):
+            run = _run(select_changes(plan, Pick()), config)
             _run(recon.undo(run, config=config, say=lambda _: None), config)
         return Pair(recorded, load_world(config.parent))
 

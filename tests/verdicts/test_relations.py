@@ -10,7 +10,8 @@ import pytest
 
 from recon.core.ids import payment_id_text
 from recon.core.model import Plan
-from recon.simulation import PLANTS, generate_world
+from recon.simulation import generate_world
+from recon.simulation.world import MIXED
 from recon.sources.recorded.format import RecordedWorld
 from recon.sources.recorded.world import load_world
 from tests.support.relations import BY_NAME, CASES, Pair, Relation, differences, judged, smallest, told
@@ -23,7 +24,7 @@ FEW = 250
 
 @lru_cache
 def world(seed: int, payments: int) -> RecordedWorld:
-    return generate_world(payments=payments, seed=seed, breaks=dict.fromkeys(PLANTS, 1 / payments)).recorded
+    return generate_world(payments=payments, seed=seed, breaks=dict.fromkeys(MIXED, 1 / payments)).recorded
 
 
 @lru_cache

@@ -279,12 +279,16 @@ def _why_silent(silence: str | None, elsewhere: Sequence[tuple[str, int]]) -> st
     return f"requests went to paths that end in its route, {said}; name the one that is meant with --route"
 
 
+_LAST_SECOND: Final = 253_402_300_799
+"""The last of the year 9999: what a log says of later is out of every calendar."""
+
+
 def _at_or_none(second: int | None) -> datetime | None:
     return None if second is None else _at(second)
 
 
 def _at(second: int) -> datetime:
-    return datetime.fromtimestamp(second, UTC)
+    return datetime.fromtimestamp(min(second, _LAST_SECOND), UTC)
 
 
 def _bursts(provider: str, minutes: Mapping[tuple[int, int], int]) -> Iterator[Burst]:

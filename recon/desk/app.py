@@ -68,15 +68,17 @@ class DeskApp(App[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__(ansi_color=True)
         self._desk = desk
+        self._first: DeskScreen | None = None
 
     @property
-    def unforeseen(self) -> Exception | None:
-        """What ended the program though nobody foresaw it; None when it was left."""
-        return self._exception
+    def ended_by(self) -> BaseException | None:
+        """What ended the program: a plan that was changed, or what nobody foresaw; None when it was left."""
+        return self._exception or (self._first.ended_by if self._first is not None else None)
 
     def on_mount(self) -> None:
         """Open the plan."""
-        self.push_screen(DeskScreen(self._desk))
+        self._first = DeskScreen(self._desk)
+        self.push_screen(self._first)
 
     async def action_quit(self) -> None:
         """Leave, unless a run is under way: that is stopped first."""
@@ -99,5 +101,5 @@ def run_desk(desk: Desk) -> None:
         raise NoTerminalError
     app = DeskApp(desk)
     app.run()
-    if app.unforeseen is not None:
-        raise app.unforeseen
+    if app.ended_by is not None:
+        raise app.ended_by

@@ -61,9 +61,11 @@ class DeskScreen(Screen[None]):
         self.query_now: Query = _NOTHING
         self._entered: Query = _NOTHING
         self.is_busy = False
+        self._is_finishing = False
         self._is_open: bool | None = None
         self._kinds: dict[str, str] = {}
         self._shown: str | None = None
+        self.ended_by: BaseException | None = None
 
     def compose(self) -> ComposeResult:
         """The parts of the screen."""
@@ -89,16 +91,35 @@ class DeskScreen(Screen[None]):
         except ReconError as error:
             self._say(str(error))
         self._show_list(self.desk.draft.cursor)
+        if self.desk.check is not None:
+            self.call_after_refresh(self._finish)
+
+    def _finish(self) -> None:
+        """Do the rest of opening the plan; what hinders it ends the review."""
+
+        def finished(_: Any) -> None:
+            self._is_finishing = False
+            self._say("")
+            self._show_list()
+
+        self._is_finishing = True
+        self._work(self.desk.finish, finished, failed=self.end_with)
+
+    def end_with(self, error: BaseException) -> None:
+        """Leave the program, which tells the error."""
+        self.app.exit(return_code=1, message=None)
+        self.ended_by = error
 
     def on_resize(self, event: Resize) -> None:
         """Put the payment beside the list or over it."""
         self._place_sheet()
 
     def may_leave(self) -> bool:
-        """Whether the program may be left now."""
-        if not self.is_busy:
+        """Whether the program may be left now: not while something is recorded or written."""
+        may = not self.is_busy or self._is_finishing
+        if may:
             self._keep_view()
-        return not self.is_busy
+        return may
 
     # The list
 
@@ -541,7 +562,13 @@ class DeskScreen(Screen[None]):
 
         self.app.push_screen(dialog, answered)
 
-    def _work(self, do: Callable[[], Any], then: Callable[[Any], object]) -> None:
+    def _work(
+        self,
+        do: Callable[[], Any],
+        then: Callable[[Any], object],
+        *,
+        failed: Callable[[BaseException], object] | None = None,
+    ) -> None:
         """Do something in a thread, and go on with what it gives; an error is said."""
         if self.is_busy:
             return
@@ -553,8 +580,8 @@ class DeskScreen(Screen[None]):
                 found = do()
             except BaseException as error:
                 note_unforeseen(error)
-                text = sentence_of(error)
-                self.app.call_from_thread(self._worked, lambda: self._say(text))
+                found_error, tell = error, failed or (lambda error: self._say(sentence_of(error)))
+                self.app.call_from_thread(self._worked, lambda: tell(found_error))
                 return
             self.app.call_from_thread(self._worked, lambda: then(found))
 

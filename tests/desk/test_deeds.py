@@ -94,9 +94,8 @@ def test_the_selection_is_byte_for_byte_that_of_select(demo: Path) -> None:
         assert desk.path == demo / "plan-picked.json"
         assert "q leads back" in seat.said
         ids = [word for payment in picked for word in ("--payment", payment)]
-        recon(
-            "select", demo / "plan.json", *ids, "--out", demo / "by-hand.json", "--config", demo / "recon.toml", code=0
-        )
+        out = ("--out", demo / "by-hand.json", "--config", demo / "recon.toml")
+        recon("select", demo / "plan.json", *ids, *out, code=0)
         assert desk.path.read_bytes() == (demo / "by-hand.json").read_bytes()
         assert set(seat.shown) == set(picked), "of what is not written it begins with nothing"
         await seat.press("q")

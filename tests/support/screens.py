@@ -18,9 +18,6 @@ from recon.desk.screen import DeskScreen
 from recon.plans.file import change_id, save_plan
 from tests.support.plans import USDC_ETH, a_change, a_finding, a_plan
 
-MESSAGE_WAIT = 40
-"""How often a message that comes from a thread is looked for, half a tenth of a second apart."""
-
 
 @dataclass
 class Seat:
@@ -58,8 +55,7 @@ class Seat:
     @property
     def screen(self) -> DeskScreen:
         """The plan on the screen, also under a question."""
-        found = next(each for each in reversed(self.app.screen_stack) if isinstance(each, DeskScreen))
-        return found
+        return next(each for each in reversed(self.app.screen_stack) if isinstance(each, DeskScreen))
 
     @property
     def desk(self) -> Desk:

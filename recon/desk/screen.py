@@ -60,6 +60,7 @@ class DeskScreen(Screen[None]):
         self.lines: list[Line] = []
         self.query_now: Query = _NOTHING
         self._entered: Query = _NOTHING
+        self._before = ""
         self.is_busy = False
         self._is_finishing = False
         self._is_open: bool | None = None
@@ -235,6 +236,7 @@ class DeskScreen(Screen[None]):
         """Go to the filter."""
         self._is_open = False if self.query_one("#body").has_class("over") else self._is_open
         self._place_sheet()
+        self._before = self.row.payment_id if self.row else ""
         self.query_one("#filter", Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -252,7 +254,7 @@ class DeskScreen(Screen[None]):
             self._say(str(error))
             return False
         finally:
-            self._show_list()
+            self._show_list(self._before if self.app.focused is self.query_one("#filter") else None)
         return True
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

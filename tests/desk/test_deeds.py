@@ -413,4 +413,6 @@ def test_progress_is_rows_rate_time_left_and_refusals() -> None:
     watch.hear("writes", done=50, total=100, now=106.0)
     watch.hear("refused", done=2, total=None, now=106.0)
     assert watch.line(106.0, width=10) == "[#####.....]  50 of 100 rows  20/s  3 s left  2 refused"
+    watch.hear("writes", done=100, total=100, now=108.0)
+    assert watch.line(109.0, width=4) == "[####]  100 of 100 rows  reading and judging them again  2 refused"
     assert RunWatch(0.0, total=0).line(1.0, width=4) == "[####]  0 of 0 rows  0 refused"

@@ -23,7 +23,8 @@ Static { height: auto; }
 #filter:focus { text-style: underline; }
 #body { height: 1fr; }
 #list-side { width: 1fr; height: 1fr; }
-#list { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; background: ansi_default; }
+#list { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; }
+#list { background: ansi_default; }
 #sheet { width: 1fr; height: 1fr; display: none; scrollbar-size-vertical: 1; overflow-x: hidden; }
 #sheet { background: ansi_default; }
 .beside #sheet { display: block; border-left: vkey $foreground; padding-left: 1; width: 1fr; }

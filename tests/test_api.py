@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import recon
 from recon.api.choosing import UnknownFilterError
+from recon.api.naming import NoPlanYetError, NoSuchNameError, plan_of, plan_place
 from recon.cli import cli
 from recon.core.errors import ConfigError
 from recon.core.people import Person
@@ -159,7 +160,8 @@ def test_a_selection_by_an_unknown_verdict_or_token_is_refused(
     line = ["select", str(tmp_path / "plan.json"), *option, "--out", str(tmp_path / "small.json")]
     result = CliRunner().invoke(cli, [*line, "--config", str(config)], prog_name="recon")
     assert result.exit_code == 2
-    assert f"There is no {'verdict' if 'verdicts' in options else 'token'} {wrong!r}; known are" in result.stderr
+    near = "; the nearest is local_behind, and" if "verdicts" in options else ";"
+    assert f"There is no {'verdict' if 'verdicts' in options else 'token'} {wrong!r}{near} known are" in result.stderr
     assert not (tmp_path / "small.json").exists()
 
 
@@ -174,3 +176,33 @@ def test_an_undo_by_an_unknown_verdict_and_a_triage_by_an_unknown_name_are_refus
     (tmp_path / "access.log").write_text("", encoding="utf-8")
     with pytest.raises(UnknownFilterError, match=r"shkeper.*shkeeper"):
         recon.triage.access_log([tmp_path / "access.log"], routes=["shkeper=/hook"])
+
+
+def test_a_plan_is_named_by_a_word(config: Path) -> None:
+    with pytest.raises(NoPlanYetError):
+        plan_place("latest", config=config)
+    plan = recon.plan(config=config)
+    path = plan_place("latest", config=config)
+    assert load_plan(path) == plan
+    smaller = recon.select("latest", tiers=["auto"], config=config)
+    assert path.with_name(f"{path.stem}-selected.json").exists(), "it lies beside its parent"
+    assert plan_place(plan.digest[:8], config=config) == path
+    assert plan_place(path.stem, config=config) == path, "a whole name beats one that only begins so"
+    assert plan_of(f"{path.stem}-sel", config=config) == smaller
+    with pytest.raises(NoSuchNameError, match="several plans"):
+        plan_place(path.stem[:-1], config=config)
+    with pytest.raises(NoSuchNameError, match=f"the nearest is {path.stem}"):
+        plan_place(path.stem.replace("plan", "plam"), config=config)
+    assert plan_place("nowhere.json", config=config) == Path("nowhere.json"), "the error names the file itself"
+
+
+def test_a_run_is_named_by_a_word(config: Path) -> None:
+    plan = recon.plan(config=config)
+    ran = recon.apply(plan, digest=plan.digest, config=config)
+    name = str(ran.run)
+    assert recon.journal.run("last", config=config).run == name
+    back = recon.undo("last", config=config)
+    recon.apply(back, digest=back.digest, config=config)
+    assert recon.journal.run(name[: len(name) - 1], config=config).run == name
+    with pytest.raises(NoSuchNameError, match="no run"):
+        recon.journal.run("nothing-like-it", config=config)

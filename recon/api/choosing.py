@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, get_args
 
@@ -53,7 +54,10 @@ class UnknownFilterError(UsageError):
     """A filter names something that is not known, so it would choose nothing."""
 
     def __init__(self, *, what: str, word: str, known: Iterable[str]) -> None:
-        super().__init__(f"There is no {what} {word[:60]!r}; known are {', '.join(known)}.")
+        listed = list(known)
+        near = get_close_matches(word.lower(), listed, n=1)
+        hint = f"; the nearest is {near[0]}, and" if near else ";"
+        super().__init__(f"There is no {what} {word[:60]!r}{hint} known are {', '.join(listed)}.")
 
 
 class TwoSelectionsError(UsageError):

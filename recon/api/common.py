@@ -108,13 +108,6 @@ def target_now(settings: Settings) -> Target:
         return target_of(sources, policy=settings.policy(), registry=settings.registry())
 
 
-def plan_of(plan: Plan | Place) -> Plan:
-    """A plan as it is, or read from its file."""
-    from recon.plans.file import load_plan
-
-    return load_plan(Path(plan)) if isinstance(plan, str | Path) else plan
-
-
 def free_path(path: Path) -> Path:
     """The path itself, or with ``-2``, ``-3`` and so on before its ending when something is there already."""
     candidate, number = path, 1

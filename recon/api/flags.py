@@ -13,13 +13,13 @@ from recon.api.common import (
     Say,
     operator_name,
     place_for,
-    plan_of,
     saved_unseen,
     settings_of,
     stamp,
     tell,
 )
 from recon.api.gates import judged
+from recon.api.naming import plan_of
 from recon.sources.providers.installed import first_provider
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def rollback(
         return FlagPatch(*flag_patch(settings, chosen, roles=roles))
     request: dict[str, Any] = {"now": settings.now()}
     if not no_blast:
-        evidence = None if plan is None else plan_of(plan)
+        evidence = None if plan is None else plan_of(plan, config=settings)
         request["blast"], problem = measure_blast(settings, roles.sick, now=request["now"], plan=evidence)
         if problem:
             say(f"The blast radius was not measured: {problem}")

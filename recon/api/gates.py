@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from recon.api.common import Config, Place, path_of, plan_of, settings_of
+from recon.api.common import Config, Place, path_of, settings_of
+from recon.api.naming import plan_of
 from recon.core.errors import UsageError
 from recon.sources.providers.installed import first_provider, providers
 
@@ -103,7 +104,7 @@ def judged(
     evidence = read_evidence(
         settings,
         now=now,
-        plan=None if plan is None else plan_of(plan),
+        plan=None if plan is None else plan_of(plan, config=settings),
         deliveries=path_of(deliveries),
         sample=signed,
     )

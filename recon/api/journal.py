@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from recon.api.choosing import check_known
 from recon.api.common import Config, operator_name, settings_of
+from recon.api.naming import run_named
 
 if TYPE_CHECKING:
     from recon.plans.approvals import JournalHead
@@ -33,12 +34,17 @@ def runs(config: Config = None) -> tuple[RunSummary, ...]:
 
 
 def run(name: str, *, config: Config = None) -> RunState:
-    """One run with every change it tried; see ``recon runs RUN``. Raises UnknownRunError when there is none."""
+    """One run with every change it tried, by name, by the beginning of it, or the last; see ``recon runs RUN``.
+
+    Raises:
+        UnknownRunError, NoSuchNameError: The journal knows no such run, or several.
+    """
     from recon.runs.ends import orphaned_rows, stamped_rows
     from recon.runs.states import read_run
     from recon.setup.open_runs import open_ledger
 
     with open_ledger(settings_of(config)) as ledger:
+        name = run_named(name, ledger.journal)
         state = read_run(ledger.journal, name)
         lost = orphaned_rows(ledger.journal, stamped_rows(ledger.writer, run=name)).get(name, [])
     return replace(state, lost=tuple(each.stamp for each in lost))
@@ -96,6 +102,6 @@ def settle(
     settings = settings_of(config)
     decision = Decision(who=operator_name(operator), reason=reason, written_by_run=written_by == "run")
     with open_ledger(settings) as ledger:
-        now = clock_of(ledger, settings)()
+        now, run = clock_of(ledger, settings)(), run_named(run, ledger.journal)
         settle_change(ledger.journal, run=run, payment=payment, decision=decision, now=now)
     return decision

@@ -16,7 +16,6 @@ from recon.api.common import (
     operator_name,
     path_of,
     place_for,
-    plan_of,
     saved_unseen,
     settings_of,
     stamp,
@@ -24,6 +23,7 @@ from recon.api.common import (
     tell,
     warn,
 )
+from recon.api.naming import plan_of, run_named
 from recon.core.errors import UsageError
 from recon.sources.interface import no_progress
 
@@ -106,7 +106,7 @@ def apply(
 
     if (digest is None) == (resume is None):
         raise NoConsentError
-    settings, reviewed = settings_of(config), plan_of(plan)
+    settings, reviewed = settings_of(config), plan_of(plan, config=config)
     if digest is not None:
         check_digest(reviewed, digest)  # Nothing is asked and nothing said of a plan that was not reviewed.
     with open_ledger(settings) as ledger:
@@ -117,7 +117,8 @@ def apply(
         backing = _backing(reviewed, options, now=clock())
         try:
             if resume is not None:
-                report = resume_run(reviewed, run=resume, options=options, **parts)
+                run = run_named(resume, ledger.journal)
+                report = resume_run(reviewed, run=run, options=options, **parts)
             else:
                 report = apply_plan(reviewed, digest=str(digest), options=options, **parts)
         except RunStoppedError as error:
@@ -143,11 +144,12 @@ def undo(
     """Plan the way back from a run; see ``recon undo``. The plan is saved, and reviewed and applied like any other.
 
     Args:
+        run: Its name, the beginning of it, or ``last``.
         payments, verdicts: Only these; everything the run wrote when neither is given.
         out: The plan file; one in the output directory when not given.
 
     Raises:
-        UnknownRunError: The journal knows no such run.
+        UnknownRunError, NoSuchNameError: The journal knows no such run, or several.
         UnknownFilterError: A word is no verdict.
         NothingToUndoError: Nothing that was asked for is left to take back.
         CutRunError: The journal has lost entries of it.
@@ -161,6 +163,7 @@ def undo(
     settings = settings_of(config)
     with open_ledger(settings) as ledger:
         now = clock_of(ledger, settings)()
+        run = run_named(run, ledger.journal)
         check_not_cut(ledger.journal, run=run, writer=ledger.writer)
         made = plan_undo(
             ledger.journal, run=run, payments=payments, verdicts=verdicts, target=target_now(settings), now=now

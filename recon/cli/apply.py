@@ -105,7 +105,8 @@ def undo(*, run: str, config_path: Path | None, output: str, part: str | None, *
     have changed since are listed with their values and left alone.
 
     \b
-    Example: recon undo RUN --out undo.json
+    Examples: recon undo last
+              recon undo RUN --out undo.json
     """
     from recon.api.runs import undo as take_back
     from recon.reports import render_review

@@ -1,10 +1,14 @@
-"""Progress on stderr, with rate and time left, and nothing at all where stderr is no terminal."""
+"""Progress on stderr with count, rate and time left: bars on a terminal, elsewhere a line every ten seconds."""
 
 from __future__ import annotations
 
 import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from recon.cli.common import note
 
@@ -12,13 +16,17 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
+LINE_EVERY_S: Final = 10.0
+"""How often a run that nobody looks at on a terminal says how far it is."""
+
 
 class ShownProgress:
     """Shows what each source has done; call it as :data:`recon.sources.interface.Progress`, from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._tasks: dict[str, TaskID] = {}
         self._bars: RichProgress | None = _bars() if sys.stderr.isatty() else None
+        self._lines = ProgressLines(monotonic)
 
     def __enter__(self) -> ShownProgress:
         return self
@@ -32,6 +40,8 @@ class ShownProgress:
     def __call__(self, source: str, done: int, total: int | None) -> None:
         """Take notice of how far a source has come."""
         if self._bars is None:
+            if line := self._lines.heard(source, done, total=total):
+                note(line)
             return
         self._bars.start()
         if source not in self._tasks:
@@ -43,6 +53,47 @@ class ShownProgress:
         if self._bars is not None:
             self._bars.stop()
         note(sentence)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """How far one source has come: since when it is heard of, and from which count on."""
+
+    since: float
+    first: int
+    done: int
+    total: int | None
+
+
+class ProgressLines:
+    """Tells now and then, in one line, how far every source has come that is not done."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._last = monotonic()
+        self._heard: dict[str, _Heard] = {}
+        self._lock = threading.Lock()
+
+    def heard(self, source: str, done: int, *, total: int | None) -> str:
+        """Take notice; the line that is due, or nothing."""
+        with self._lock:
+            now = self._monotonic()
+            known = self._heard.setdefault(source, _Heard(now, done, done, total))
+            known.done, known.total = done, total
+            if now - self._last < LINE_EVERY_S:
+                return ""
+            self._last = now
+            told = [self._told(name, each, now) for name, each in self._heard.items() if each.done != each.total]
+        return "; ".join(told)
+
+    def _told(self, name: str, heard: _Heard, now: float) -> str:
+        rate = (heard.done - heard.first) / (now - heard.since) if now > heard.since else 0.0
+        parts = [f"{name}: {heard.done:,}" + (f" of {heard.total:,}" if heard.total else "")]
+        if rate >= 1:
+            parts.append(f"{rate:,.0f}/s")
+        if rate > 0 and heard.total:
+            parts.append(f"about {(heard.total - heard.done) / rate:,.0f} s left")
+        return ", ".join(parts)
 
 
 def _bars() -> RichProgress:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from recon.api.common import plan_of
+from recon.api.naming import plan_of
 from recon.cli.common import (
     MomentOption,
     NewFilePath,
@@ -22,7 +22,11 @@ from recon.cli.common import (
 from recon.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from recon.core.model import Plan
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
 
 PAGE_ROWS: Final = 50
 _PLAN = click.Path(path_type=Path, dir_okay=False)
@@ -38,16 +42,18 @@ _PLAN = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help=f"With a plan: which {PAGE_ROWS} changes, counted from the oldest and largest.",
 )
+@config_option
 @format_option
 @part_option
-def show(artefact: Path, payment: str | None, page: int, output: str, part: str | None) -> None:
+def show(*, artefact: Path, config_path: Path | None, output: str, part: str | None, **of_plan: Any) -> None:
     """Show a plan, a snapshot or any other artefact.
 
     Reads only the artefact, offline; writes nothing. A plan shows its changes, oldest and largest first, and what is
-    left alone and why. Only intact files are shown.
+    left alone and why. "latest" is the newest plan of the history; the beginning of a plan's name or digest names it
+    too. Only intact files are shown.
 
     \b
-    Examples: recon show recon-out/plan.json
+    Examples: recon show latest
               recon show recon-out/plan.json --payment 665f1c2e9b1d8a0012345678
               recon show recon-out/plan.json --format csv --part left_alone
     """
@@ -57,11 +63,11 @@ def show(artefact: Path, payment: str | None, page: int, output: str, part: str 
     from recon.snapshots.sealed import Snapshot
 
     with many_objects():
-        found = open_artefact(artefact)
+        found = open_artefact(artefact, config=config_path)
         if isinstance(found, Plan):
-            _show_plan(found, payment=payment, page=page, output=output, part=part, path=artefact)
+            _show_plan(found, output=output, part=part, path=artefact, **of_plan)
             return
-    if payment is not None:
+    if of_plan["payment"] is not None:
         raise click.UsageError("--payment is for plans.")
     if isinstance(found, Snapshot):
         from recon.reports.views.snapshot import render_snapshot
@@ -112,30 +118,52 @@ def review(plan_path: Path | None, config_path: Path | None) -> None:
     run_desk(desk)
 
 
+def kind_options(command: Command) -> Command:
+    """The options that pick rows of a plan; those that are given must all hold."""
+    options = (
+        click.option("--verdict", "verdicts", multiple=True, metavar="NAME", help="Of this verdict; repeatable."),
+        click.option("--tier", "tiers", multiple=True, metavar="NAME", help="Of this tier; repeatable."),
+        click.option("--rail", "rails", multiple=True, metavar="NAME", help="Of this provider; repeatable."),
+        click.option("--chain", "chains", multiple=True, metavar="CHAIN", help="On this chain; repeatable."),
+        click.option("--token", "tokens", multiple=True, metavar="SYMBOL", help="In this token; repeatable."),
+        click.option("--min-value", multiple=True, metavar="TOKEN=AMOUNT", help="Worth at least this; repeatable."),
+        click.option("--max-value", multiple=True, metavar="TOKEN=AMOUNT", help="Drop what is worth more; repeatable."),
+        click.option("--older-than", type=MomentOption(), metavar="AGE", help="Older than this, for example 24h."),
+        click.option("--younger-than", type=MomentOption(), metavar="AGE", help="Younger than this."),
+        click.option("--list-file", metavar="FILE", help="Payments, one a line; - is standard input."),
+        click.option("--except", "but", multiple=True, metavar="ID", help="But not this payment; repeatable."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("plan_path", metavar="PLAN", type=_PLAN)
-@click.option("--verdict", "verdicts", multiple=True, metavar="NAME", help="Keep changes of this verdict; repeatable.")
 @click.option(
-    "--payment", "payments", multiple=True, metavar="ID", help="Keep the change of this payment, of tier review too."
+    "--payment", "payments", multiple=True, metavar="ID", help="The change of this payment, of tier review too."
 )
-@click.option("--max-value", multiple=True, metavar="TOKEN=AMOUNT", help="Drop what is worth more; repeatable.")
-@click.option("--out", type=NewFilePath(), required=True, help="Plan file to write.")
+@kind_options
+@click.option("--out", type=NewFilePath(), help="Plan file to write; otherwise one beside PLAN.")
 @config_option
-def select(*, plan_path: Path, out: Path, config_path: Path | None, **chosen: Any) -> None:
+def select(*, plan_path: Path, config_path: Path | None, **chosen: Any) -> None:
     """Derive a smaller plan with a digest of its own.
 
     Reads a plan, offline; writes another one that names its parent, and records who made it where there is a
-    configuration. Changes of tier review are written by an apply only if they are picked here by payment.
+    configuration. What is given must all hold, and payments that are named are kept besides. A change of tier review
+    is kept only if its payment or its tier is named. An id may be cut to its first letters, 6 at least.
 
     \b
     Examples: recon select plan.json --verdict missing_tx_hash --out small.json
+              recon select plan.json --tier review --verdict late_payment --older-than 24h
               recon select plan.json --payment 665f1c2e9b1d8a0012345678 --out picked.json
     """
     from recon.api.review import select as select_from
     from recon.reports import render_review
 
-    smaller = select_from(plan_path, out=out, config=config_path, **chosen)
-    print_result(render_review(smaller, path=str(out), page_rows=PAGE_ROWS), "table")
+    places: list[Path] = []
+    smaller = select_from(plan_path, config=config_path, on_saved=places.append, **chosen)
+    print_result(render_review(smaller, path=str(places[0]), page_rows=PAGE_ROWS), "table")
 
 
 @click.command()
@@ -158,7 +186,7 @@ def approve(plan_path: Path, config_path: Path | None, **given: Any) -> None:
     from recon.api.review import approve as record_approval
     from recon.reports.views.people import claim
 
-    plan = plan_of(plan_path)
+    plan = plan_of(plan_path, config=config_path)
     approval = record_approval(plan, config=config_path, **given)
     effects = f"the effects {approval.effects_digest[:12]} of plan {plan.digest[:12]}"
     note(
@@ -167,24 +195,29 @@ def approve(plan_path: Path, config_path: Path | None, **given: Any) -> None:
 
 
 @click.command()
-@click.argument("payments", metavar="BREAK...", nargs=-1, required=True)
+@click.argument("breaks", metavar="[BREAK...]", nargs=-1)
+@kind_options
 @config_option
 @click.option("--plan", "plan_path", type=_PLAN, help="The plan that shows the breaks; otherwise the newest one.")
 @click.option("--reason", required=True, help="Why the break may stay.")
-@click.option("--until", type=MomentOption(), required=True, help="UTC time at which it counts again.")
+@click.option(
+    "--until", type=MomentOption(), required=True, help="UTC time at which it counts again, or how long from now."
+)
 @key_option
-def ack(payments: tuple[str, ...], config_path: Path | None, plan_path: Path | None, **given: Any) -> None:
+def ack(breaks: tuple[str, ...], config_path: Path | None, plan_path: Path | None, **given: Any) -> None:
     """Accept known breaks until a date.
 
     Reads a plan; writes one record a break. An acknowledged break counts for no exit code until the date, or until it
-    changes in any way. With [approvals] allowed_signers it must be signed with your SSH key.
+    changes in any way. Breaks are named by payment, or picked by what they are, as with recon select. With [approvals]
+    allowed_signers it must be signed with your SSH key.
 
     \b
-    Example: recon ack 665f1c2e9b1d8a0012345678 --reason "refund agreed" --until 2026-12-01
+    Examples: recon ack 665f1c2e9b1d8a0012345678 --reason "refund agreed" --until 2026-12-01
+              recon ack --verdict dispute_hold --rail shkeeper --reason "with legal" --until 7d
     """
     from recon.api.review import ack as accept
 
-    accept(payments, plan=plan_path, config=config_path, say=note, **given)
+    accept(breaks, plan=plan_path, config=config_path, say=note, **given)
 
 
 def _show_plan(plan: Plan, *, payment: str | None, page: int, output: str, part: str | None, path: Path) -> None:

@@ -14,6 +14,10 @@ from typing import Any, Final
 from recon.core.installed import PROVIDERS, built_in
 
 STATUSES: Final = ("pending", "processing", "confirmed", "completed", "failed", "cancelled", "refunded")
+OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
+                    ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
+"""By which ages open payments are counted: the name of each, and below how many milliseconds it ends."""
+
 OPEN: Final = ("pending", "processing")
 COMPLETE: Final = ("completed", "confirmed")
 CLOSED: Final = ("failed", "cancelled", "refunded")
@@ -261,6 +265,25 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainedMovement:
+    """A named rule: money between a known wallet and this address is accounted for elsewhere.
+
+    Args:
+        address: The other side, lower case.
+        reason: Why, in the words of the configuration.
+        tokens: Which tokens, each as ``chain_id:contract``.
+        wallet: Of which wallet; None means of every known one.
+        direction: ``in`` or ``out`` as the wallet sees it; None means both.
+    """
+
+    address: str
+    reason: str
+    tokens: tuple[str, ...]
+    wallet: str | None = None
+    direction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything a judgement depends on besides the evidence; its digest stands in the plan.
 
@@ -268,7 +291,8 @@ class Policy:
     without chain proof, for chains without an RPC endpoint. ``fee_recipients`` are the fee addresses our requests name;
     while it is empty, fees are not judged. ``dust_units`` is, by ``chain_id:token``, the least amount in base units
     that matters: what comes below it is counted apart and is no break, though it enters every sum.
-    ``payout_wallets`` are those that payouts leave from, besides those that proven payouts came from.
+    ``payout_wallets`` are those that payouts leave from, besides those that proven payouts came from; ``explained`` are
+    movements of ours that no payment stands behind.
     """
 
     providers: tuple[str, ...] = field(default_factory=lambda: tuple(built_in(PROVIDERS)))
@@ -287,6 +311,7 @@ class Policy:
     merchant_recipients: tuple[str, ...] = ()
     fee_recipients: tuple[str, ...] = ()
     payout_wallets: tuple[str, ...] = ()
+    explained: tuple[ExplainedMovement, ...] = ()
     plan_age_max_ms: int = 4 * 3_600_000
     changes_max: int = 500
     share_max_percent: int = 30
@@ -309,6 +334,7 @@ class Plan:
     ``digest`` names the bytes, ``effects_digest`` the normalised effects; both are sha256 hex. ``kind`` is
     correction, undo or backfill. ``summary``, ``window`` and ``coverage`` are JSON as the command line prints it.
     ``picked`` names the payments whose changes of tier review a person picked; no other review change is written.
+    ``balances`` is what :mod:`recon.plans.balances` made of known wallets, as JSON; None where none are known.
     """
 
     kind: str
@@ -327,5 +353,6 @@ class Plan:
     parent: str | None = None
     run: str | None = None
     picked: tuple[str, ...] = ()
+    balances: Mapping[str, Any] | None = None
     digest: str = ""
     effects_digest: str = ""

@@ -213,6 +213,19 @@ ORPHANS: Final[Schema] = {
     "known_by": "text",  # id, reference, request_id, external_id, tx_hash
 }
 
+BALANCES: Final[Schema] = {
+    "chain_id": "int",
+    "wallet": "text",  # one of the wallets that the configuration names
+    "token": "text",  # a token that the registry knows on this chain; the three are the key
+    "opening_block": "int",  # what the wallet held at the end of this block
+    "closing_block": "int",  # and at the end of this one; movements are those of the blocks after the first, to it
+    "opening_units": "units",  # null when nobody could tell, never 0 for that
+    "closing_units": "units",
+    "opening_problem": "text",  # why it is null, one plain sentence without secrets
+    "closing_problem": "text",
+    "movements_problem": "text",  # why the movements between may not be whole; null when they are
+}
+
 TABLES: Final[dict[str, Schema]] = {
     "payments": PAYMENTS,
     "claims": CLAIMS,
@@ -225,6 +238,8 @@ TABLES: Final[dict[str, Schema]] = {
     "documents": DOCUMENTS,
     "orphans": ORPHANS,
     "keys": KEYS,  # the further keys of payments and context; a snapshot without it has none
+    "balances": BALANCES,  # what known wallets held; only where wallets are named
+    "movements": TRANSFERS,  # every transfer in and out of them between the two blocks, each once
     "context": PAYMENTS,  # rows outside the window that share a key with a break: matched, not reported
 }
 

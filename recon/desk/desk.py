@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from recon.api import review as decisions
 from recon.api.common import free_path, settings_if_there, settings_of
+from recon.api.naming import newest_plan, plan_place
 from recon.core.errors import RefusedError, UsageError
 from recon.core.model import Plan
 from recon.core.registry import load_registry
@@ -249,7 +250,8 @@ def open_desk(path: Path | None, *, config: Config = None, operator: str | None 
     settings = None
     if path is None:
         settings = settings_of(config)
-        path = decisions.newest_plan(settings.output_dir)
+        path = newest_plan(settings)
+    path = plan_place(path, config=config)
     if path.is_dir() or path.name == FILE_NAME:
         raise NotAPlanError(path=str(path))
     plan, check = open_plan(path)

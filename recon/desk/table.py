@@ -58,7 +58,7 @@ def _cell(row: DeskRow, name: str, mark: str) -> str:
     if name == "mark":
         return LETTERS.get(mark, " ")
     if name == "amount":
-        return short_amount(row)
+        return amount_cell(row)
     if name == "age":
         return short_age(row.age_s)
     return {
@@ -72,7 +72,7 @@ def _cell(row: DeskRow, name: str, mark: str) -> str:
     }[name]
 
 
-def short_amount(row: DeskRow) -> str:
+def amount_cell(row: DeskRow) -> str:
     """An amount in two decimals, or in as many as its first digit needs; the sheet has the exact one."""
     if not row.said.value_units:
         return ""

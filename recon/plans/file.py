@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from recon.core.canonical import canonical_json, sha256_hex
-from recon.core.errors import RefusedError, UsageError
+from recon.core.errors import RefusedError
 from recon.core.model import (
     Change,
     FieldChange,
@@ -48,13 +48,6 @@ class PlanFileError(RefusedError):
 
     def __init__(self, *, path: str, why: str) -> None:
         super().__init__(f'{path}: {why}; nothing was done with it. Make a new plan with "recon plan".')
-
-
-class EmptySelectionError(UsageError):
-    """A selection leaves nothing of the plan."""
-
-    def __init__(self, *, asked: str) -> None:
-        super().__init__(f'No change of the plan fits {asked}; no file was written. "recon show" lists the changes.')
 
 
 def _line(value: Any) -> bytes:
@@ -232,71 +225,6 @@ def _parts_of(name: str) -> Iterator[None]:
         raise PlanFileError(path=name, why=f"a part is missing or of a wrong type ({type(error).__name__})") from error
 
 
-def select_changes(
-    plan: Plan,
-    *,
-    verdicts: Iterable[str] = (),
-    payments: Iterable[str] = (),
-    value_max: Mapping[str, int] | None = None,
-) -> Plan:
-    """Derive a smaller plan that names its parent.
-
-    Changes of tier auto are kept when their verdict is among ``verdicts`` (all, when neither verdicts nor payments
-    are given); a payment named in ``payments`` is kept whatever its tier and counts as picked. ``value_max`` drops what
-    is worth more, in base units by token as :func:`limit_of` finds it. What is dropped is listed as left alone.
-
-    Raises:
-        EmptySelectionError: Nothing is left.
-    """
-    wanted, picked = set(verdicts), set(payments)
-    _check_known(plan, picked)
-    kept = [
-        change for change in plan.changes if _is_wanted(change, wanted, picked) and _is_within(change, value_max or {})
-    ]
-    if not kept:
-        raise EmptySelectionError(asked=", ".join(sorted(wanted | picked)) or "the given value limit")
-    left_alone = (*plan.left_alone, *_dropped(plan, kept))
-    return seal_plan(
-        replace(
-            plan,
-            changes=tuple(kept),
-            left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
-            parent=plan.digest,
-            picked=tuple(sorted({*plan.picked, *picked} & {change.payment_id for change in kept})),
-        )
-    )
-
-
-def _check_known(plan: Plan, payments: set[str]) -> None:
-    """Refuse a payment for which the plan has no change."""
-    known = {change.payment_id for change in plan.changes}
-    if unknown := sorted(payments - known):
-        raise EmptySelectionError(asked=f"payment {unknown[0]}")
-
-
-def _dropped(plan: Plan, kept: Iterable[Change]) -> list[LeftAlone]:
-    """The changes of a plan that are not kept."""
-    kept_ids = {change.id for change in kept}
-    return [
-        LeftAlone(change.payment_id, change.verdict, "not selected from the parent plan")
-        for change in plan.changes
-        if change.id not in kept_ids
-    ]
-
-
-def _is_wanted(change: Change, verdicts: set[str], payments: set[str]) -> bool:
-    if change.payment_id in payments:
-        return True
-    if change.tier is Tier.REVIEW:
-        return False
-    return change.verdict in verdicts or not (verdicts or payments)
-
-
-def _is_within(change: Change, value_max: Mapping[str, int]) -> bool:
-    limit = limit_of(change, value_max)
-    return limit is None or change.value_units <= limit
-
-
 def limit_of(change: Change, limits: Mapping[str, int]) -> int | None:
     """The limit for a change's token: by chain and contract, by contract, or by symbol; None when there is none.
 
@@ -387,6 +315,7 @@ def _pieces(plan: Plan) -> Iterator[bytes]:
         "run": plan.run,
         "picked": list(plan.picked),
         "summary": plan.summary,
+        **({} if plan.balances is None else {"balances": plan.balances}),
     }
     lists: dict[str, Iterable[Any]] = {
         "coverage": plan.coverage,
@@ -430,6 +359,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         parent=content["parent"],
         run=content["run"],
         picked=tuple(content["picked"]),
+        balances=dict(content["balances"]) if "balances" in content else None,
         digest=str(content["digest"]),
         effects_digest=str(content["effects_digest"]),
     )

@@ -33,11 +33,13 @@ class History:
     Args:
         unreadable: Lines that could not be read.
         changed: Lines that do not name the line before them, which was changed or taken out since.
+        lost_after: For each of both, the time of the entry before it as that says it; empty where there is none.
     """
 
     entries: tuple[Mapping[str, Any], ...]
     unreadable: int = 0
     changed: int = 0
+    lost_after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +116,19 @@ def load_history(folder: Path) -> History:
     """Read the history of a folder; a folder without one has an empty history."""
     entries: list[Mapping[str, Any]] = []
     unreadable = changed = 0
+    lost_after: list[str] = []
     for line in ChainedLog(folder / FILE_NAME).entries():
-        changed += not line.follows
+        before = str(entries[-1]["at"]) if entries else ""
+        if not line.follows:
+            changed += 1
+            lost_after.append(before)
         if line.body is not None and line.body.get("format") == FORMAT and isinstance(line.body.get("at"), str):
             entries.append(line.body)
         else:
             unreadable += 1
+            lost_after.append(before)
     entries.sort(key=lambda item: str(item["at"]))  # of one moment, the order in which they were written
-    return History(tuple(entries), unreadable, changed)
+    return History(tuple(entries), unreadable, changed, tuple(lost_after))
 
 
 def latest_entry(history: History, *, target: str) -> Mapping[str, Any] | None:

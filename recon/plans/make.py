@@ -16,8 +16,9 @@ from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError
 from recon.core.model import Change, Finding, LeftAlone, Plan, Policy, Tier
 from recon.core.registry import Registry, load_registry
-from recon.core.times import millisecond_text
+from recon.core.times import millisecond_text, parse_iso_ms
 from recon.core.version import __version__
+from recon.plans.balances import BalanceProof, without_named
 from recon.plans.changes import Places, Refusal, change_for, parse_document, places_of, proof_of
 from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, links_by_payment
@@ -56,8 +57,9 @@ def policy_digest(policy: Policy) -> str:
 def policy_facts(policy: Policy) -> dict[str, Any]:
     """Everything that a policy says; what came to it later and is not used leaves older digests as they were."""
     said = asdict(policy)
-    if not policy.payout_wallets:
-        del said["payout_wallets"]
+    for name in ("payout_wallets", "explained"):
+        if not said[name]:
+            del said[name]
     return said
 
 
@@ -100,8 +102,8 @@ def make_plan(
         written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
     findings, changes, left_alone = written
     findings += missing_local(*lost, registry=registry, now_ms=snapshot.taken_at_ms) if lost else []
-    if searched and _is_whole(coverage, "outflows"):
-        findings += outflow_findings(judgement.outflows, registry=registry, now_ms=snapshot.taken_at_ms)
+    proof = _balance_proof(snapshot, judgement, registry=registry, policy=policy)
+    findings += _outgoing(snapshot, judgement, proof) if searched and _is_whole(coverage, "outflows") else []
     created = datetime.fromtimestamp(snapshot.taken_at_ms / 1000, tz=UTC)
     plan = Plan(
         kind="correction",
@@ -112,15 +114,48 @@ def make_plan(
         policy_digest=policy_digest(policy),
         snapshot=snapshot.digest,
         window=dict(snapshot.manifest["selection"]),
-        coverage=tuple(coverage),
+        coverage=tuple(proof.told_coverage(coverage)),
         summary=Summary(
-            judgement, findings, coverage, policy, providers=tuple(providers()), answers=answers_of(answers)
+            judgement,
+            findings,
+            coverage,
+            policy,
+            providers=tuple(providers()),
+            answers=answers_of(answers),
+            residuals=proof.residuals(),
         ).as_dict(),
+        balances=proof.as_dict(),
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),
     )
     return seal_plan(_with_limits(plan, policy=policy))
+
+
+def _balance_proof(snapshot: Snapshot, judgement: Judgement, *, registry: Registry, policy: Policy) -> BalanceProof:
+    """The proof about known wallets, which says nothing where none is known."""
+    has_wallets = "balances" in snapshot.manifest["tables"]
+    return BalanceProof(
+        snapshot.read("balances") if has_wallets else None,
+        judgement.moved,
+        judgement.unexplained,
+        registry,
+        policy,
+        is_searched=all(row["complete"] for row in _coverage(snapshot) if row["source"] == "payments"),
+    )
+
+
+def _outgoing(snapshot: Snapshot, judgement: Judgement, proof: BalanceProof) -> list[Finding]:
+    """Findings for outgoing money that no row, payout or named rule explains."""
+    left = without_named(judgement.outflows.to_pylist(), proof.policy)
+    left += proof.leaks(from_ms=_window_start(snapshot), besides=left)
+    return outflow_findings(left, registry=proof.registry, now_ms=snapshot.taken_at_ms)
+
+
+def _window_start(snapshot: Snapshot) -> int | None:
+    """Where the window begins, UTC ms; None without a beginning."""
+    start = snapshot.manifest["selection"]["from"]
+    return None if start is None else parse_iso_ms(start)
 
 
 def _is_whole(coverage: Sequence[Mapping[str, Any]], search: str) -> bool:
@@ -202,7 +237,7 @@ def _why_left(finding: Finding, refusal: Refusal | None) -> str:
         return "it is not due yet"
     if finding.tier is Tier.NEVER:
         return "a verdict of this kind is only reported"
-    return "the table of allowed writes has no cell for this state"
+    return "from where this row stands no write is allowed"
 
 
 def _with_limits(plan: Plan, *, policy: Policy) -> Plan:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from recon.core.model import Finding, Severity, Tier, Verdict
 from recon.core.money import format_units
@@ -46,7 +47,7 @@ def missing_local(transfers: pa.Table, claims: pa.Table, *, registry: Registry, 
     return list(found.values())
 
 
-def outflow_findings(outflows: pa.Table, *, registry: Registry, now_ms: int) -> list[Finding]:
+def outflow_findings(outflows: Sequence[Mapping[str, Any]], *, registry: Registry, now_ms: int) -> list[Finding]:
     """Findings for outgoing money that no row explains.
 
     Args:
@@ -55,7 +56,7 @@ def outflow_findings(outflows: pa.Table, *, registry: Registry, now_ms: int) -> 
     """
     verdict = Verdict.UNEXPLAINED_OUTFLOW
     found = []
-    for row in outflows.to_pylist():
+    for row in outflows:
         key = f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}"
         token = registry.tokens.get((row["chain_id"], row["token"] or ""))
         units = int(row["amount_units"])

@@ -36,6 +36,7 @@ class Summary:
         policy: Which share of unproven payments is still sound.
         providers: Names of the sources that are providers.
         answers: By provider, what it was asked and knew (:data:`recon.verdicts.answers.ANSWERS`).
+        residuals: One sentence for each known wallet whose balances and movements do not add up.
     """
 
     judgement: Judgement
@@ -44,6 +45,7 @@ class Summary:
     policy: Policy
     providers: Sequence[str]
     answers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    residuals: Sequence[str] = ()
 
     @property
     def counts(self) -> Counter[str]:
@@ -139,6 +141,7 @@ class Summary:
             reasons += [*_failed_often(provider, self.answers[provider], mine)]
             reasons += [str(row["problem"]).rstrip(".") for row in mine if row["scope"] == "fresh"]
             reasons += [*_knows_none(provider, self.answers[provider], mine)]
+        reasons += self.residuals
         return {"ok": not reasons, "reasons": reasons}
 
 

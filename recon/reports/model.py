@@ -1,7 +1,7 @@
 """The report that every output renders: facts and tables of plain text, with the kind of each column.
 
 A cell holds the exact value as text (``1234.5 USDC``, seconds, ISO times). Outputs for people format it by the kind of
-its column (``1,234.5 USDC``, ``3 d 2 h``); outputs for machines print it as it is. So the numbers cannot differ.
+its column (``1,234.5 USDC``, ``3 d 2 h``); outputs for machines print it as it is, to the last unit.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from recon.reports.text import age_text, display_text, group_digits
+from recon.reports.text import age_text, display_text, group_digits, short_amount
 
-Kind = Literal["text", "id", "count", "amount", "amounts", "age", "time", "severity", "tier", "verdict", "prose"]
+Kind = Literal[
+    "text", "id", "count", "amount", "amounts", "exact", "age", "time", "severity", "tier", "verdict", "prose"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: its stable name, its heading for people, and what kind of cell it holds.
 
-    ``wide`` columns are left out where a terminal is narrow; every other output has them.
+    ``exact`` cells are amounts to the last unit. ``wide`` columns are left out where a terminal is narrow; every other
+    output has them.
     """
 
     name: str
@@ -74,10 +77,10 @@ class Report:
 
 def human_cell(text: str, kind: Kind) -> str:
     """A cell as people read it; the value itself is unchanged."""
-    if kind in ("amount", "count"):
+    if kind in ("count", "exact"):
         return group_digits(display_text(text))
-    if kind == "amounts":
-        return ", ".join(group_digits(part) for part in display_text(text).split(", "))
+    if kind in ("amount", "amounts"):
+        return ", ".join(short_amount(part) for part in display_text(text).split(", "))
     if kind == "age":
         return age_text(int(text)) if text.lstrip("-").isdigit() else ""
     return display_text(text)

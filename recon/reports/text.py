@@ -16,6 +16,7 @@ from recon.core.money import format_units
 from recon.core.times import millisecond_text
 
 TEXT_MAX: Final = 2000
+_DECIMALS: Final = 2
 UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?\Z")
 _AMOUNT = re.compile(r"(-?)([0-9]+)(\.[0-9]+)?( .*)?\Z")
@@ -77,6 +78,21 @@ def group_digits(text: str) -> str:
     """
     found = _AMOUNT.match(text)
     return f"{found[1]}{int(found[2]):,}{found[3] or ''}{found[4] or ''}" if found and len(found[2]) < 80 else text
+
+
+def short_amount(text: str) -> str:
+    """An amount for people: thousands apart, two decimals or as many as matter, never more than there is.
+
+    >>> [short_amount(text) for text in ("98512.790983 USDC", "12.5 USDC", "99.999999 USDC", "-0.000123 USDC")]
+    ['98,512.79 USDC', '12.5 USDC', '99.99 USDC', '-0.00012 USDC']
+    """
+    found = _AMOUNT.match(text)
+    decimals = found[3] or "" if found else ""
+    if found is None or len(decimals) <= _DECIMALS + 1:
+        return group_digits(text)
+    zeros = len(decimals) - 1 - len(decimals[1:].lstrip("0"))
+    kept = _DECIMALS if int(found[2]) or zeros < _DECIMALS else zeros + _DECIMALS
+    return group_digits(f"{found[1]}{found[2]}{decimals[: kept + 1]}{found[4] or ''}")
 
 
 def age_text(seconds: int | None) -> str:

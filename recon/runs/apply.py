@@ -267,6 +267,7 @@ def resume_run(
         notes = RunNotes(run=run, journal=journal, lease=lease, clock=clock, step=hooks.step)
         watch = ProofWatch(plan, options.pace.prove, options.pace.judge)
         writing = _writing(notes, plan, writer=writer, rows=RowResults(plan.changes), options=options, watch=watch)
+        writing.sent_before = frozenset(change for change, each in state.changes.items() if each.intent is not None)
         writing.notes.append([writing.notes.note("resume", {"operator": options.operator})])
         pending = settle_announced(writing, state.changes)
         if pending:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from recon.core.model import Change, Plan
-from recon.core.values import same, value_at
 from recon.plans.file import is_picked
-from recon.runs.guard import ChangeReading, ReadyChange, RowClass, read_change
 from recon.runs.notes import outcome_body
 from recon.runs.states import FINAL, ChangeState, Result, RowResult, blocked_payments, row_result
-from recon.runs.writing import READ_ROWS, Writing, chunks, read_again, row_of
+from recon.runs.writing import READ_ROWS, Writing, chunks, read_again, settled_row
 
 
 def settle_announced(writing: Writing, states: Mapping[str, ChangeState]) -> array[int]:
@@ -58,23 +55,6 @@ def _known_row(
 
 def _settled_rows(writing: Writing, places: Sequence[int]) -> dict[int, RowResult]:
     rows = {}
-    for place, each, document in read_again(writing.plan, places, writer=writing.writer):
-        stamp = writing.stamp(each.id)
-        reading = read_change(each, document, own_stamps=(stamp,))
-        rows[place] = _settled_row(each, reading, document, stamp=stamp)
+    for place, each, document in read_again(writing.plan, places, writer=writing.writer, is_confirmed=True):
+        rows[place] = settled_row(each, document, stamp=writing.stamp(each.id))
     return rows
-
-
-def _settled_row(
-    each: ReadyChange, reading: ChangeReading, document: Mapping[str, Any] | None, *, stamp: str
-) -> RowResult:
-    """By the stamp, never by the value alone: another writer may have written the same value."""
-    if document is not None and reading.stamp == stamp:
-        return row_result(each.change, Result.APPLIED, moved=reading.moved)
-    if reading.row in (RowClass.PRISTINE, RowClass.GONE):
-        return row_of(each.change, reading)
-    shows_ours = any(
-        same(value_at(document or {}, path), value) and not same(value, each.before[path])
-        for path, value in each.after.items()
-    )
-    return row_result(each.change, Result.UNSETTLED if shows_ours else Result.MOVED, moved=reading.moved)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from recon.core.errors import ReconError, RefusedError, StoppedError
 from recon.core.model import Change, Plan
-from recon.core.values import to_extended, value_at
+from recon.core.values import same, to_extended, value_at
 from recon.runs.canary import canary_places, check_canary_verdict, further_findings, judge_canary
 from recon.runs.guard import (
     ChangeReading,
@@ -40,6 +40,7 @@ READ_ROWS: Final = 500
 """Rows that are read again at once."""
 
 _FIRST_WAIT_S: Final = 0.05
+_SURPRISES: Final = (Result.REFUSED, Result.FAILED, Result.GONE, Result.UNPROVEN, Result.UNSETTLED)
 
 
 @dataclass(slots=True)
@@ -71,6 +72,8 @@ class Writing:
         stops: What may end the run early.
         watch: Asks for the proof of each group before it is announced.
         own_runs: Earlier runs of the same plan, whose stamps count as this run's own.
+        sent_before: Changes that this run announced before it was taken up again: a write that was sent then may
+            still arrive, whatever was settled meanwhile.
     """
 
     plan: Plan
@@ -82,6 +85,7 @@ class Writing:
     stops: RunStops
     watch: ProofWatch
     own_runs: tuple[str, ...] = ()
+    sent_before: frozenset[str] = frozenset()
     _done: tuple[int, int] = (0, 0)
 
     @property
@@ -162,15 +166,24 @@ class Writing:
         self.stops.may_write()
         at = self.stops.check_clock()
         prepared = Prepared()
-        for place, each, document in read_again(self.plan, group, writer=self.writer):
+        was_sent = any(self.plan.changes[place].id in self.sent_before for place in group)
+        for place, each, document in read_again(self.plan, group, writer=self.writer, is_confirmed=was_sent):
             reading = read_change(each, document, own_stamps=self._own_stamps(each))
             if reading.row is RowClass.PRISTINE and document is not None:
                 update = guarded_update(each, document, stamp=self.stamp(each.id), at=at)
                 prepared.updates.append((place, each, update))
                 prepared.intents.append(self.notes.note("intent", _intent(each, update, document), change=each.change))
             else:
-                prepared.left_alone.append((place, row_of(each.change, reading)))
+                prepared.left_alone.append((place, self._left_alone(each, reading, document)))
         return prepared
+
+    def _left_alone(self, each: ReadyChange, reading: ChangeReading, document: Mapping[str, Any] | None) -> RowResult:
+        """What a row is whose write is not begun; one that was sent before may have arrived since it was settled."""
+        own = self.stamp(each.id)
+        is_other_run = reading.row is RowClass.OURS and reading.stamp != own
+        if each.id in self.sent_before and not is_other_run:
+            return settled_row(each, document, stamp=own)
+        return row_of(each.change, reading)
 
     def _with_proof(self, group: Prepared) -> Prepared:
         """The group without the rows whose proof no longer holds; asked at the last moment before it is announced.
@@ -274,25 +287,22 @@ class Writing:
 
     def _write_row(self, each: ReadyChange, update: GuardedUpdate) -> RowResult:
         stamp, wait = self.stamp(each.id), _FIRST_WAIT_S
+        may_be_ours = each.id in self.sent_before
         for _ in range(ATTEMPTS_MAX):
             self.hooks.step("store.write:before")
             result = self.writer.write(update)
             self.hooks.step("store.write:after")
             if result.matched:
                 return row_result(each.change, Result.APPLIED)
+            may_be_ours = may_be_ours or result.is_repeated
             if result.code is not None:
                 why = f"was refused by the store: {result.message}"
                 return self._surprise(row_result(each.change, Result.FAILED, reason=why, code=result.code))
-            document = self.writer.read([each.document_id]).get(each.change.payment_id)
-            reading = read_change(each, document, own_stamps=(stamp,))
-            if reading.row is RowClass.OURS or (reading.row is RowClass.MOVED and reading.stamp == stamp):
-                return row_result(each.change, Result.APPLIED)
-            if reading.row is not RowClass.PRISTINE or document is None:
-                found = row_of(each.change, reading)
-                refused = found.result is Result.MOVED
-                return self._surprise(
-                    row_result(each.change, Result.REFUSED, moved=reading.moved) if refused else found
-                )
+            read = confirmed_reader(self.writer) if may_be_ours else self.writer.read
+            document = read([each.document_id]).get(each.change.payment_id)
+            row = self._row_unmatched(each, document, may_be_ours=may_be_ours)
+            if row is not None or document is None:
+                return self._surprise(row or row_result(each.change, Result.GONE))
             # Only updatedAt or __v moved, or a majority does not see our own write yet: look again, then ask again.
             self.hooks.sleep(wait)
             wait *= 2
@@ -300,8 +310,23 @@ class Writing:
             self.stops.may_write()
         return self._surprise(row_result(each.change, Result.REFUSED, reason="kept changing while it was written"))
 
+    def _row_unmatched(
+        self, each: ReadyChange, document: Mapping[str, Any] | None, *, may_be_ours: bool
+    ) -> RowResult | None:
+        """What a row is that the last update did not match; None where it is as reviewed and can be asked again."""
+        stamp = self.stamp(each.id)
+        reading = read_change(each, document, own_stamps=(stamp,))
+        if reading.stamp == stamp:
+            return row_result(each.change, Result.APPLIED)
+        if reading.row is RowClass.PRISTINE:
+            return None
+        found = settled_row(each, document, stamp=stamp) if may_be_ours else row_of(each.change, reading)
+        if found.result is Result.MOVED:
+            return row_result(each.change, Result.REFUSED, moved=reading.moved)
+        return found
+
     def _surprise(self, row: RowResult) -> RowResult:
-        if row.result in (Result.REFUSED, Result.FAILED, Result.GONE, Result.UNPROVEN):
+        if row.result in _SURPRISES:
             self.stops.count_refusal()
         return row
 
@@ -337,12 +362,23 @@ class Writing:
                     yield place
 
 
+def confirmed_reader(writer: PaymentWriter) -> Callable[[Sequence[Any]], Mapping[str, Mapping[str, Any]]]:
+    """How a store is asked what became of a write; a store whose every read is confirmed needs no other way."""
+    found: Callable[[Sequence[Any]], Mapping[str, Mapping[str, Any]]] = getattr(writer, "read_confirmed", writer.read)
+    return found
+
+
 def read_again(
-    plan: Plan, places: Sequence[int], *, writer: PaymentWriter
+    plan: Plan, places: Sequence[int], *, writer: PaymentWriter, is_confirmed: bool = False
 ) -> Iterator[tuple[int, ReadyChange, Mapping[str, Any] | None]]:
-    """Read the documents of some changes in one go: place, decoded change, and the document if it is there."""
+    """Read the documents of some changes in one go: place, decoded change, and the document if it is there.
+
+    Args:
+        is_confirmed: Whether the answer decides what became of a write.
+    """
+    read = confirmed_reader(writer) if is_confirmed else writer.read
     ready = [ready_change(plan.changes[place], kind=plan.kind) for place in places]
-    documents = writer.read([each.document_id for each in ready]) if ready else {}
+    documents = read([each.document_id for each in ready]) if ready else {}
     for place, each in zip(places, ready, strict=True):
         yield place, each, documents.get(each.change.payment_id)
 
@@ -373,6 +409,23 @@ def row_of(change: Change, reading: ChangeReading) -> RowResult:
         RowClass.GONE: Result.GONE, RowClass.PRISTINE: Result.NOT_REACHED,
     }  # fmt: skip
     return row_result(change, results[reading.row], moved=reading.moved)
+
+
+def settled_row(each: ReadyChange, document: Mapping[str, Any] | None, *, stamp: str) -> RowResult:
+    """What became of a write that may have been sent: by the stamp, never by the value alone.
+
+    Another writer may have written the same value.
+    """
+    reading = read_change(each, document, own_stamps=(stamp,))
+    if document is not None and reading.stamp == stamp:
+        return row_result(each.change, Result.APPLIED, moved=reading.moved)
+    if reading.row in (RowClass.PRISTINE, RowClass.GONE):
+        return row_of(each.change, reading)
+    shows_ours = any(
+        same(value_at(document or {}, path), value) and not same(value, each.before[path])
+        for path, value in each.after.items()
+    )
+    return row_result(each.change, Result.UNSETTLED if shows_ours else Result.MOVED, moved=reading.moved)
 
 
 def chunks(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:

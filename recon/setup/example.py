@@ -74,6 +74,18 @@ fee_recipients = []
 # explains is reported as unexplained_outflow.
 payout_wallets = []
 
+[balances]
+# For the wallets above: what they held, and every movement that a row, a fee or a rule explains, make what they hold.
+enabled = true
+# A movement that no payment stands behind, and why; it is no break then.
+# [[balances.explained]]
+# address = "0x0000000000000000000000000000000000000003"      # the other side
+# chain_id = 56                          # chain, token, wallet and direction may be left out: then it means every one
+# token = "USDC"
+# wallet = "0x0000000000000000000000000000000000000004"
+# direction = "out"                      # or "in"
+# reason = "weekly sweep to the treasury"
+
 # Tokens and contracts the registry does not know. USDC and USDT on chains 1, 56, 137, 8453 and 42161 are known.
 # [[tokens]]
 # chain_id = 56

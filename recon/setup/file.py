@@ -174,6 +174,30 @@ class EmitterSection(Section):
     created_block: Whole = 0
 
 
+class ExplainedSection(Section):
+    """``[[balances.explained]]``: movements of known wallets that no payment stands behind, and the reason why not.
+
+    ``address`` is the other side. What is left out (chain, token by symbol, wallet, direction) means every one.
+    """
+
+    address: AddressText
+    reason: str = Field(min_length=1, max_length=200)
+    chain_id: Annotated[int, BeforeValidator(refuse_bool), Field(gt=0)] | None = None
+    token: str | None = Field(default=None, min_length=1, max_length=20)
+    wallet: AddressText | None = None
+    direction: Literal["in", "out"] | None = None
+
+
+class BalancesSection(Section):
+    """``[balances]``: the proof that what known wallets held, and every movement, make what they hold now.
+
+    Known wallets are ``merchant.recipients`` and ``merchant.payout_wallets``.
+    """
+
+    enabled: bool = True
+    explained: tuple[ExplainedSection, ...] = Field(default=(), max_length=200)
+
+
 class PolicySection(Section):
     """``[policy]``: what a judgement depends on besides the evidence."""
 
@@ -306,6 +330,7 @@ class SettingsFile(_WithProviders):
     merchant: MerchantSection = MerchantSection()
     tokens: tuple[TokenSection, ...] = ()
     emitters: tuple[EmitterSection, ...] = ()
+    balances: BalancesSection = BalancesSection()
     policy: PolicySection = PolicySection()
     limits: LimitsSection = LimitsSection()
     health: HealthSection = HealthSection()

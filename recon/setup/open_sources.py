@@ -68,6 +68,7 @@ class Sources:
         target_name: The name the user gave this target.
         provider_accounts: ``provider:account`` for every provider in scope, part of a plan's identity.
         deliveries: Kept webhook deliveries, or None where the configuration names none.
+        wallets: Known wallets whose balances are proven.
     """
 
     store: DocumentStore
@@ -77,6 +78,7 @@ class Sources:
     target_name: str
     provider_accounts: tuple[str, ...]
     deliveries: DeliverySource | None = None
+    wallets: tuple[str, ...] = ()
     stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Sources:
@@ -231,6 +233,7 @@ def open_sources(settings: Settings) -> Sources:
             target_name=settings.target_name,
             provider_accounts=opening.accounts(),
             deliveries=kept_deliveries(settings),
+            wallets=settings.known_wallets,
             stack=stack.pop_all(),
         )
     raise AssertionError("an exit stack lets no exception pass")

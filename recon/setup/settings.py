@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from recon.core.errors import MoneyError
-from recon.core.model import Policy
+from recon.core.model import ExplainedMovement, Policy
 from recon.core.money import parse_units
 from recon.core.registry import ChainFacts, Emitter, Registry, Token, extend_registry, load_registry
 from recon.files import use_file_mode
@@ -29,6 +29,7 @@ from recon.setup.file import (
     CONFIG_NAME,
     FILE_MAX_BYTES,
     ChainSection,
+    ExplainedSection,
     MissingSecretError,
     SettingsFile,
     TokenSection,
@@ -169,6 +170,43 @@ class Settings:
         """Wallets that payouts leave from, lower case, sorted."""
         return tuple(sorted({str(address).lower() for address in self.values.merchant.payout_wallets}))
 
+    @property
+    def known_wallets(self) -> tuple[str, ...]:
+        """Wallets whose balances are proven, lower case, sorted; none where that is switched off.
+
+        A recorded world holds balances only where it says of which wallets.
+        """
+        if not self.values.balances.enabled or (self.world is not None and not self.world.get("wallets")):
+            return ()
+        own = (*self.values.merchant.recipients, *self.values.merchant.payout_wallets)
+        return tuple(sorted({str(address).lower() for address in own or (self.world or {}).get("wallets", ())}))
+
+    def explained_movements(self) -> tuple[ExplainedMovement, ...]:
+        """The named rules for movements of known wallets, in the order of the file.
+
+        Raises:
+            WrongSettingError: A rule names a chain that is not in scope, or a token that no configured chain has.
+        """
+        return tuple(self._explained(number, rule) for number, rule in enumerate(self.values.balances.explained, 1))
+
+    def _explained(self, number: int, rule: ExplainedSection) -> ExplainedMovement:
+        chains = self.chain_ids if rule.chain_id is None else (rule.chain_id,)
+        key = f"balances.explained: rule {number}"
+        if rule.chain_id is not None and rule.chain_id not in self.chain_ids:
+            raise WrongSettingError(path=self.source, key=key, why=f"chain {rule.chain_id} is not in scope")
+        meant = [
+            f"{token.chain_id}:{token.address}"
+            for token in self.registry().tokens.values()
+            if token.chain_id in chains and (rule.token is None or token.symbol.upper() == rule.token.upper())
+        ]
+        if not meant:
+            why = f"no chain that it is about has a token {rule.token or ''}".rstrip()
+            raise WrongSettingError(path=self.source, key=key, why=why)
+        return ExplainedMovement(
+            address=rule.address, reason=rule.reason, tokens=tuple(sorted(meant)), wallet=rule.wallet,
+            direction=rule.direction,
+        )  # fmt: skip
+
     def registry(self) -> Registry:
         """What is known of chains, tokens and contracts: the shipped registry with this file's additions.
 
@@ -266,6 +304,7 @@ class Settings:
             merchant_recipients=self.recipients,
             fee_recipients=self.fee_recipients,
             payout_wallets=self.payout_wallets,
+            explained=self.explained_movements(),
             plan_age_max_ms=limits.plan_age_max_h * 3_600_000,
             changes_max=limits.changes_max,
             share_max_percent=limits.share_max_percent,

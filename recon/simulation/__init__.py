@@ -1,7 +1,8 @@
 """Worlds with known truth, and the score of what the tool says of them.
 
-Nothing that judges imports it. What is planted is known, so what is true is known; the rules are never asked. Where
-the rules of evidence leave a choice, the truth is the reading that is safest for money:
+Nothing that judges imports it. What is planted is known, so what is true is known; the rules are never asked. What a
+plant declares is held against the referee (:mod:`recon.simulation.referee`), who draws verdict and write from money and
+intent. Where the rules of evidence leave a choice, the truth is the reading that is safest for money:
 
 ====================================================== =============================================================
 planted                                                truth, and why

@@ -6,12 +6,13 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recon.simulation.case import Case
     from recon.simulation.situation import Truth
     from recon.sources.recorded.faults import FaultRule
 
 
 class Canvas:
-    """The documents, claims, deliveries, truths and faults of a world that is being made."""
+    """The documents, claims, deliveries, cases, truths and faults of a world that is being made."""
 
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)  # noqa: S311 - a simulation has to be repeatable
@@ -20,6 +21,8 @@ class Canvas:
         self.invoices: list[dict[str, Any]] = []
         self.deliveries: list[dict[str, Any]] = []
         self.truths: list[Truth] = []
+        self.cases: list[Case] = []
+        self.merchants: tuple[str, ...] = ()
         self.faults: list[FaultRule] = []
 
     def hex(self, size: int) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from recon.core.ids import payment_id_text
 from recon.core.registry import Token
 from recon.simulation.ledger import Written
+from recon.simulation.ledger_truth import Purpose
 from recon.simulation.situation import RN, Leg, Situation
 
 SHKEEPER_CHAINS: Final = {1: "ETH", 56: "BNB", 137: "POLYGON"}
@@ -21,10 +23,18 @@ class Sent:
     recipient: str
     units: int
 
+    @property
+    def purpose(self) -> Purpose:
+        """What its sender meant by it."""
+        return self.leg.purpose
+
 
 @dataclass(slots=True)
 class Case:
-    """One payment while it is being planted: what was decided, before any source shows it."""
+    """One payment while it is being planted: what was decided, before any source shows it.
+
+    ``further`` are other requests of the same row, each with its reference: a buyer's other attempts.
+    """
 
     situation: Situation
     rail: str
@@ -45,6 +55,12 @@ class Case:
     recorded: str | None = None
     recorded_as: str | None = None
     document: dict[str, Any] = field(default_factory=dict)
+    further: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def payment_id(self) -> str:
+        """The name of its row."""
+        return payment_id_text(self.document["_id"])
 
     @property
     def chain_id(self) -> int:

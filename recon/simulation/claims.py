@@ -97,7 +97,7 @@ def _seen(case: Case) -> list[Sent]:
     """The legs a provider credits to this payment; nothing where the situation says that it saw nothing."""
     if case.situation.says in ("unpaid", "failed"):
         return []
-    return [sent for sent in case.valid if case.rail != RN or sent.leg.via in (None, "proxy")]
+    return [sent for sent in case.valid if case.rail != RN or sent.leg.via in (None, "proxy", "conversion")]
 
 
 def human(case: Case, units: int) -> str:

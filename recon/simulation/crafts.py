@@ -15,12 +15,12 @@ from recon.simulation.ledger import Movement
 from recon.simulation.situation import PAID, RN, SK, Plant, Situation
 from recon.simulation.stage import MINUTE, Stage
 
-_ABANDONED: Final = Plant(
+NEVER_PAID: Final = Plant(
     "unpaid_beside_it", Verdict.ABANDONED, waiting(legs=(), says="unpaid", expiry="past", rails=(RN,))
 )
 
 
-def _same_buy(first: Case, second: Case, *, offer: bool = True) -> None:
+def same_buy(first: Case, second: Case, *, offer: bool = True) -> None:
     """Make two rows belong to one buyer and order, and to one offer."""
     for name in ("buyerId", "purchaseRequestId", *(("sellerOfferId",) if offer else ())):
         second.document[name] = first.document[name]
@@ -34,7 +34,7 @@ def _two_paid(stage: Stage, plant: Plant, rails: tuple[str, str]) -> None:
     second = waiting(rails=rails[1:]) if stage.rng.random() < 0.5 else Situation(rails=rails[1:])
     first_case = stage.plant(_with(plant, Situation(rails=rails[:1])))
     second_case = stage.plant(_with(plant, second))
-    _same_buy(first_case, second_case)
+    same_buy(first_case, second_case)
 
 
 def two_rails_paid(stage: Stage, plant: Plant) -> None:
@@ -50,14 +50,14 @@ def two_requests_paid(stage: Stage, plant: Plant) -> None:
 def unpaid_twin(stage: Stage, plant: Plant) -> None:
     """A buyer opened two payments for one offer and paid one."""
     first = stage.plant(_with(plant, Situation()))
-    second = stage.plant(_ABANDONED)
-    _same_buy(first, second)
+    second = stage.plant(NEVER_PAID)
+    same_buy(first, second)
 
 
 def cart(stage: Stage, plant: Plant) -> None:
     """Two offers of one order, both paid: nothing competes."""
     first, second = stage.plant(plant), stage.plant(plant)
-    _same_buy(first, second, offer=False)
+    same_buy(first, second, offer=False)
 
 
 def _row_of_deal(
@@ -71,7 +71,7 @@ def _row_of_deal(
     row.created = first.created + 90 * MINUTE
     stage.pay(row)
     stage.settle(row, plant or Plant("healthy", Verdict.IN_SYNC, situation))
-    _same_buy(first, row)
+    same_buy(first, row)
 
 
 def refunds_of_one_order(stage: Stage, plant: Plant) -> None:
@@ -169,7 +169,7 @@ def batch_payment(stage: Stage, plant: Plant) -> None:
 def equal_amounts(stage: Stage, plant: Plant) -> None:
     """Two payments of one amount to one merchant address, of which one was paid, by its reference."""
     first = stage.prepare(Situation(rails=(RN,)))
-    second = stage.prepare(replace(_ABANDONED.situation, chains=(first.chain_id,)))
+    second = stage.prepare(replace(NEVER_PAID.situation, chains=(first.chain_id,)))
     second.token, second.cents, second.amount_units = first.token, first.cents, first.amount_units
     second.due_units, second.created = first.due_units, first.created
     second.expires = first.created + 60 * MINUTE
@@ -178,7 +178,7 @@ def equal_amounts(stage: Stage, plant: Plant) -> None:
         case.reference = payment_reference(case.request_id, case.salt, case.recipient)
     stage.pay(first)
     stage.settle(first, plant)
-    stage.settle(second, _ABANDONED)
+    stage.settle(second, NEVER_PAID)
 
 
 # ------------------------------------------------------------------------------------------------ SHKeeper's own traps
@@ -247,7 +247,8 @@ def wrong_coin(stage: Stage, plant: Plant) -> None:
     invoice["status"], invoice["balance_fiat"] = "PAID", amount
 
 
-def _share_address(first: Case, second: Case) -> None:
+def share_address(first: Case, second: Case) -> None:
+    """Let a second payment be paid in the token and at the address of a first one."""
     for name in ("recipient", "token"):
         setattr(second, name, getattr(first, name))
     unit = first.amount_units // first.cents
@@ -261,7 +262,7 @@ def address_used_twice(stage: Stage, plant: Plant) -> None:
     first = stage.prepare(situation)
     second = stage.prepare(replace(situation, chains=(first.chain_id,)))
     second.cents = first.cents * 3
-    _share_address(first, second)
+    share_address(first, second)
     second.created = first.created + 30 * MINUTE
     for case in (first, second):
         stage.pay(case)
@@ -271,15 +272,15 @@ def address_used_twice(stage: Stage, plant: Plant) -> None:
 def address_paid_for_another(stage: Stage, plant: Plant) -> None:
     """A transfer to a shared address belongs to the payment that recorded it, not to the one that still waits there."""
     first = stage.prepare(Situation(rails=(SK,), expiry="none"))
-    waiting = replace(_ABANDONED.situation, rails=(SK,), chains=(first.chain_id,))
+    waiting = replace(NEVER_PAID.situation, rails=(SK,), chains=(first.chain_id,))
     second = stage.prepare(waiting)
     second.cents = first.cents
-    _share_address(first, second)
+    share_address(first, second)
     second.created = first.created - 2 * MINUTE
     second.expires = first.created + 55 * MINUTE
     stage.pay(first)
     stage.settle(first, plant)
-    stage.settle(second, replace(_ABANDONED, name=plant.name, situation=waiting))
+    stage.settle(second, replace(NEVER_PAID, name=plant.name, situation=waiting))
 
 
 # ------------------------------------------------------------------------------------------------------ nobody's money
@@ -339,11 +340,11 @@ def orphan_request(stage: Stage, plant: Plant) -> None:
 
 def twin_request_paid(stage: Stage, plant: Plant) -> None:
     """A retried creation made a second request of the same content; that one was paid."""
-    row = stage.prepare(_ABANDONED.situation)
+    row = stage.prepare(NEVER_PAID.situation)
     while row.recipient in stage.merchants:
         row.recipient = stage.address()
     row.reference = payment_reference(row.request_id, row.salt, row.recipient)
-    stage.settle(row, replace(_ABANDONED, name=plant.name))
+    stage.settle(row, replace(NEVER_PAID, name=plant.name))
     twin = _paid_request(stage, row.recipient)
     stage.add_missing(f"provider:{RN}:request:{twin.request_id}", plant.name)
 

@@ -27,7 +27,10 @@ HEADS: Final[Mapping[int, tuple[int, int, int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One transfer to be written: the token moves, and if it has a reference a proxy logs it."""
+    """One transfer to be written: the token moves, and if it has a reference a proxy logs it.
+
+    ``arrives`` is what a token that takes a fee lets through of the units.
+    """
 
     token: str
     sender: str
@@ -38,6 +41,7 @@ class Movement:
     fee_units: int = 0
     fee_recipient: str = ZERO
     moves_token: bool = True
+    arrives: int | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +71,7 @@ class ChainLedger:
         self.registry: Registry = load_registry()
         self._rng = rng
         self._chains: dict[int, _Chain] = {}
+        self.moves: list[tuple[Movement, Written, str]] = []
         for chain_id, (head, lag, age_ms) in HEADS.items():
             clock = RecordedChain(
                 chain_id=chain_id,
@@ -80,6 +85,11 @@ class ChainLedger:
             chain_id: [emitter.address for emitter in self.registry.emitters_of(chain_id, kind="fee_proxy")]
             for chain_id in HEADS
         }
+
+    @property
+    def clocks(self) -> dict[int, RecordedChain]:
+        """The chains without what happened on them."""
+        return {chain_id: chain.clock for chain_id, chain in self._chains.items()}
 
     def proxy(self, chain_id: int, *, old: bool = False) -> str:
         """The fee proxy of a chain, or the older one where a chain has two."""
@@ -117,11 +127,13 @@ class ChainLedger:
         for movement in movements:
             index = -1 if fate == "reverted" else self._log(chain, block, place, movement, fate == "vanished")
             landed.append(Written(chain_id, tx_hash, index, block, chain.clock.time_ms(block)))
+            self.moves.append((movement, landed[-1], fate))
         return tuple(landed)
 
     def _log(self, chain: _Chain, block: int, place: dict[str, str], movement: Movement, removed: bool) -> int:
         index = chain.next_log.get(block, self._rng.randrange(200))
-        shown = [_erc20(movement, movement.recipient, movement.units)] if movement.moves_token else []
+        arrived = movement.units if movement.arrives is None else movement.arrives
+        shown = [_erc20(movement, movement.recipient, arrived)] if movement.moves_token else []
         if movement.reference is not None and movement.emitter is not None:
             if movement.moves_token and movement.fee_units and movement.fee_recipient != ZERO:
                 shown.append(_erc20(movement, movement.fee_recipient, movement.fee_units))

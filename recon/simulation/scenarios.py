@@ -13,9 +13,12 @@ from typing import Final
 from recon.core.errors import UsageError
 from recon.core.model import Verdict
 from recon.simulation.catalogue import BREAKS, HEALTHY
+from recon.simulation.oddities import ODDITIES
 from recon.simulation.world import World, plant_world
 
-SCENARIOS: Final[Mapping[str, Verdict]] = {plant.name: plant.verdict for plant in (*HEALTHY, *BREAKS.values())}
+SCENARIOS: Final[Mapping[str, Verdict]] = {
+    plant.name: plant.verdict for plant in (*HEALTHY, *BREAKS.values(), *ODDITIES.values())
+}
 """Every scenario by name, with its family."""
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from recon.core.model import Verdict
+from recon.simulation.ledger_truth import Purpose
 
 RN: Final = "request_network"
 SK: Final = "shkeeper"
 
-Via = Literal["proxy", "old_proxy", "plain", "escrow", "stranger_contract"]
-Age = Literal["normal", "fresh", "late", "bsc_fresh", "day"]
+Via = Literal["proxy", "old_proxy", "plain", "escrow", "conversion", "stranger_contract"]
+Age = Literal["normal", "fresh", "late", "bsc_fresh", "day", "weeks", "months"]
 When = Literal["in_time", "after_expiry", "fresh", "before_creation"]
 Says = Literal["auto", "unpaid", "paid", "lifi", "refunded", "not_found", "failed", "silent"]
 Recorded = Literal["proof", "none", "unknown", "leg", "last", "foreign", "simulated"]
@@ -46,13 +47,15 @@ class Leg:
         fate: ``reverted`` leaves a receipt only, ``vanished`` was reorganised away.
         fee: What the proxy log says of the fee.
         joined: In the same transaction as the leg before it.
+        keeps_ppm: What the token keeps for itself of a transfer, in parts per million.
+        is_dust: A millionth of one coin, sent by a poisoner of addresses, whatever the payment asks.
     """
 
     of_due: tuple[int, int] = (1, 1)
     of_amount_ppm: int | None = None
     plus_units: int = 0
     via: Via | None = None
-    token: Literal["right", "other", "fake", "fake_max"] = "right"  # noqa: S105 - a word, not a secret
+    token: Literal["right", "other", "bridged", "unknown", "fake", "fake_max"] = "right"  # noqa: S105 - a word
     to: Literal["right", "stranger", "payer", "escrow"] = "right"
     chain: Literal["right", "other"] = "right"
     reference: Literal["right", "other"] = "right"
@@ -60,15 +63,27 @@ class Leg:
     fate: Literal["ok", "reverted", "vanished"] = "ok"
     fee: Literal["usual", "none", "zero_address", "wrong"] = "usual"
     joined: bool = False
+    keeps_ppm: int = 0
+    is_dust: bool = False
+
+    @property
+    def purpose(self) -> Purpose:
+        """What its sender meant by it, whatever became of it."""
+        if self.to == "payer":
+            return "give_back"
+        if self.token in ("fake", "fake_max") or self.via == "stranger_contract":
+            return "pretend"
+        return "another" if self.when == "before_creation" or self.is_dust else "pay"
 
     @property
     def is_valid(self) -> bool:
         """Whether emitter, chain, token, recipient, reference and success are all right."""
         return (
-            self.via in (None, "proxy", "old_proxy", "plain")
+            self.via in (None, "proxy", "old_proxy", "plain", "conversion")
             and (self.token, self.to, self.chain, self.reference) == ("right",) * 4
             and self.fate == "ok"
             and self.when != "before_creation"
+            and not self.is_dust
         )
 
 
@@ -92,6 +107,7 @@ class Situation:
         marks: ``disputed``, ``dispute_id``, ``hold``, ``aml``, ``demo``.
         edits: Fields of the document to overwrite, by dotted path; :data:`GONE` takes one away.
         plain: Store only what every row has, so that an edit cannot be healed by another path.
+        coin: The token that it is in, where that matters; one that takes a fee is always USDT, for USDC cannot.
         flat: Keep a request's ids and destination outside ``metadata``.
     """
 
@@ -111,6 +127,7 @@ class Situation:
     edits: Mapping[str, Any] = field(default_factory=dict)
     plain: bool = False
     flat: bool = False
+    coin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,10 @@ AGES: Final = {
     "day": (25 * HOUR, 7 * DAY - HOUR),
     "fresh": (6 * MINUTE, 20 * MINUTE),
     "bsc_fresh": (18 * MINUTE, 24 * MINUTE),
+    "weeks": (8 * DAY, 29 * DAY),
+    "months": (31 * DAY, 60 * DAY),
 }
+_DUST_MILLIONTHS: Final = 1
 FEE_RECIPIENTS: Final = ("0x" + "fee0" * 10, "0x" + "fee1" * 10)
 """The protocol's and the platform's fee addresses that our requests name."""
 
@@ -57,8 +60,7 @@ class Stage(Canvas):
         rail = situation.rails[rng.randrange(len(situation.rails))]
         chains = situation.chains or (tuple(SHKEEPER_CHAINS) if rail == SK else ())
         chain_id = self.draw_chain((56,) if situation.age == "bsc_fresh" else chains)
-        token = self.ledger.registry.token(chain_id, rng.choice(("USDC", "USDT")))
-        assert token is not None
+        token = self._token_of(situation, chain_id)
         cents = rng.choice((rng.randrange(100, 5_000), rng.randrange(1_000, 50_000), rng.randrange(10_000, 900_000)))
         unit = 10 ** (token.decimals - 2)
         low, high = AGES[situation.age]
@@ -85,6 +87,12 @@ class Stage(Canvas):
             identity=identity,
             external_id=str(identity) if rng.random() < 0.7 else f"order-{self.hex(6)}",
         )
+
+    def _token_of(self, situation: Situation, chain_id: int) -> Token:
+        drawn = self.rng.choice(("USDC", "USDT"))
+        token = self.ledger.registry.token(chain_id, situation.coin or drawn)
+        assert token is not None
+        return token
 
     def _expires(self, situation: Situation, created: int) -> int | None:
         rng, expiry = self.rng, situation.expiry
@@ -116,7 +124,8 @@ class Stage(Canvas):
         self.documents.append(case.document)
 
     def add_truth(self, case: Case, plant: Plant) -> None:
-        """Write down what is true of a case."""
+        """Write down what is true of a case, and keep the case: the referee is told of it."""
+        self.cases.append(case)
         sets = None
         for effect in (plant.effect, plant.also):
             if effect != "nothing":
@@ -195,6 +204,7 @@ class Stage(Canvas):
             recipient=recipients[leg.to] or self.address(),
             units=units,
             moves_token=leg.token != "fake_max" and leg.via != "stranger_contract",  # noqa: S105
+            arrives=units - units * leg.keeps_ppm // 1_000_000 if leg.keeps_ppm else None,
         )
         if (leg.via or ("proxy" if case.rail == RN else "plain")) == "plain":
             return plain
@@ -214,14 +224,18 @@ class Stage(Canvas):
             return self.ledger.registry.emitters_of(case.chain_id, kind="escrow")[0].address
         if leg.via == "stranger_contract":
             return self.address()
+        if leg.via == "conversion":
+            return self.ledger.registry.emitters_of(chain_id, kind="conversion_proxy")[-1].address
         return self.ledger.proxy(chain_id, old=leg.via == "old_proxy")
 
     def _leg_token(self, case: Case, leg: Leg, chain_id: int) -> Token:
-        if leg.token in ("fake", "fake_max"):
+        if leg.token in ("fake", "fake_max", "unknown"):
             return Token(chain_id, self.address(), "USDT", case.token.decimals)
         symbol = case.token.symbol
         if leg.token == "other":  # noqa: S105 - a word, not a secret
             symbol = "USDT" if symbol == "USDC" else "USDC"
+        if leg.token == "bridged":  # noqa: S105 - a word, not a secret
+            symbol = "USDC.e"
         token = self.ledger.registry.token(chain_id, symbol)
         assert token is not None
         return token
@@ -267,6 +281,8 @@ def _leg_units(case: Case, leg: Leg, token: Token) -> int:
     """How much a leg moves, in the base units of the token that it moves."""
     if leg.token == "fake_max":  # noqa: S105 - a word, not a secret
         return 2**256 - 1
+    if leg.is_dust:
+        return int(_DUST_MILLIONTHS * 10**token.decimals // 1_000_000)
     units = case.due_units * leg.of_due[0] // leg.of_due[1]
     if leg.of_amount_ppm is not None:
         units = case.amount_units * leg.of_amount_ppm // 1_000_000

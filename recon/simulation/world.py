@@ -16,14 +16,21 @@ from recon.simulation.case import SHKEEPER_CHAINS
 from recon.simulation.catalogue import BREAKS, HEALTHY
 from recon.simulation.crafts import CRAFTS
 from recon.simulation.documents import extended
+from recon.simulation.intents import facts_of
+from recon.simulation.ledger_truth import WorldFacts
 from recon.simulation.noise import add_noise
+from recon.simulation.odd_crafts import ODD_CRAFTS
+from recon.simulation.oddities import ODDITIES
 from recon.simulation.pairs import PAIRS
 from recon.simulation.situation import Plant, Truth
-from recon.simulation.stage import FEE_RECIPIENTS, NOW, Stage
+from recon.simulation.stage import FEE_RECIPIENTS, NOW, NOW_MS, Stage
 from recon.sources.recorded.format import FORMAT, RecordedWorld
 
-PLANTS: Final[Mapping[str, Plant]] = {**BREAKS, **PAIRS}
+PLANTS: Final[Mapping[str, Plant]] = {**BREAKS, **ODDITIES, **PAIRS}
 """Everything a breaks file may name."""
+
+MIXED: Final[Mapping[str, Plant]] = {**BREAKS, **PAIRS}
+"""What the default mixture is made of; oddities are planted by name only."""
 
 EVERY_PLANT_FROM: Final = 1_000
 """From this many payments on, the default mixture holds every row of the catalogue at least once."""
@@ -57,10 +64,11 @@ class TruthFileError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A simulated world: what the sources would say, and what is true."""
+    """A simulated world: what the sources would say, what is true, and (where it was just made) what happened."""
 
     recorded: RecordedWorld
     truths: tuple[Truth, ...]
+    facts: WorldFacts | None = None
 
 
 def generate_world(
@@ -70,7 +78,7 @@ def generate_world(
 
     The same arguments give the same world. ``breaks`` gives the share of payments by name (:data:`PLANTS`); a share
     times ``payments`` that is no whole number is rounded by chance. ``default`` is the catalogue's own mixture, in
-    which every row appears at least once from :data:`EVERY_PLANT_FROM` payments on; ``none`` plants nothing.
+    which every row of it appears at least once from :data:`EVERY_PLANT_FROM` payments on; ``none`` plants nothing.
 
     Raises:
         BreaksError: A name is in no catalogue, or a share is not between 0 and 1.
@@ -106,7 +114,7 @@ def plant_world(*names: str, seed: int = 1) -> World:
 
 def _rates(breaks: Mapping[str, float] | Literal["default", "none"]) -> dict[str, float]:
     if breaks == "default":
-        return {name: plant.rate for name, plant in PLANTS.items()}
+        return {name: plant.rate for name, plant in MIXED.items()}
     if breaks == "none":
         return {}
     assert not isinstance(breaks, str)
@@ -132,12 +140,13 @@ def _plant(stage: Stage, plant: Plant) -> None:
     if plant.craft is None:
         stage.plant(plant)
     else:
-        CRAFTS[plant.craft](stage, plant)
+        {**CRAFTS, **ODD_CRAFTS}[plant.craft](stage, plant)
 
 
 def world_of(stage: Stage, *, seed: int) -> World:
     """What a stage holds by now as a world, with its truth."""
-    return World(_recorded(stage, seed), tuple(sorted(stage.truths, key=lambda truth: truth.payment_id)))
+    facts = facts_of(stage, ledger=stage.ledger, now_ms=NOW_MS, our_fees=FEE_RECIPIENTS)
+    return World(_recorded(stage, seed), tuple(sorted(stage.truths, key=lambda truth: truth.payment_id)), facts)
 
 
 def _recorded(stage: Stage, seed: int) -> RecordedWorld:
@@ -195,6 +204,7 @@ def write_world(world: World, out: Path) -> None:
         _write_optional(out / "deliveries.ndjson", [{"delivery": row} for row in recorded.deliveries])
         for chain_id, chain in recorded.chains.items():
             lines = [*({"log": log} for log in chain.logs), *({"receipt": row} for row in chain.receipts)]
+            lines += [{"balance": dict(row)} for row in chain.balances]
             _write_optional(out / f"chain-{chain_id}.ndjson", lines)
         _write_optional(out / "faults.json", _fault_lines(recorded))
     except OSError as error:
@@ -220,6 +230,7 @@ def _meta(recorded: RecordedWorld) -> dict[str, Any]:
         "target_name": recorded.target_name,
         "merchant_recipients": list(recorded.merchant_recipients),
         "fee_recipients": list(recorded.fee_recipients),
+        **({"wallets": list(recorded.wallets)} if recorded.wallets else {}),
         "chains": {
             str(chain_id): {
                 "head": chain.head,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import SourceError
 from recon.core.tables import table_of
 from recon.snapshots.orphans import tables_in
+from recon.snapshots.sealed import read_table
 from recon.sources.interface import ChainQuestion, ChainSource, Coverage, DocumentStore, Progress, Reading, Selection
 from recon.verdicts.judge import OUTFLOW_SCOPE
 
@@ -106,7 +107,8 @@ class OutflowReader:
                     (scanned if is_scan else looked_up).append(reading)
         moved = _new(writer, scanned)
         wallets = {(chain_id, wallet) for chain_id, each in asked.items() for wallet in each.wallets}
-        rows, topics = _open(writer, [moved, *tables_in(looked_up, "transfers")], wallets=wallets, span=self.span)
+        further = [moved, *tables_in(looked_up, "transfers"), _from_others(writer, wallets)]
+        rows, topics = _open(writer, further, wallets=wallets, span=self.span)
         return Outflows(moved, tuple(looked_up), tuple(coverage), rows, topics)
 
     def _asked(self, writer: SnapshotWriter, leads: Leads) -> dict[int, _Asked]:
@@ -201,6 +203,18 @@ def _new(writer: SnapshotWriter, readings: Sequence[Reading]) -> pa.Table:
     key = ["chain_id", "tx_hash", "log_index"]
     known = pq.read_table(writer.file("transfers"), columns=key)
     return found.join(known, keys=key, join_type="left anti", use_threads=False).select(found.column_names)
+
+
+def _from_others(writer: SnapshotWriter, wallets: set[tuple[int, str]]) -> pa.Table:
+    """What left wallets whose balances were read, besides those of which all that left them was read already."""
+    import pyarrow as pa
+
+    if not writer.rows("movements"):
+        return table_of("transfers", [])
+    moved = read_table(writer.file("movements"))
+    held = set(read_table(writer.file("balances"))["wallet"].to_pylist())
+    places = zip(moved["chain_id"].to_pylist(), moved["sender"].to_pylist(), strict=True)
+    return moved.filter(pa.array([place[1] in held and place not in wallets for place in places], pa.bool_()))
 
 
 _OPEN: Final = """

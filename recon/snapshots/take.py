@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -26,6 +27,7 @@ from recon.snapshots.sealed import Snapshot, SnapshotWriter, empty_tables, open_
 from recon.snapshots.second_reading import SecondReading
 from recon.snapshots.since import Base
 from recon.snapshots.unfinished import Unfinished, reading_basis
+from recon.snapshots.wallets import WALLET_TABLES, WalletReader
 from recon.snapshots.watched import NOTHING_WATCHED, watched_rows
 from recon.sources.interface import (
     ChainQuestion,
@@ -56,6 +58,7 @@ SILENT_MAX: Final = 200
 """Open payments that a bulk list does not show are asked for one by one, the newest of them; at Request Network's five
 calls a second that takes 40 s. The others rest on the list alone."""
 
+_Job = Callable[[], Reading]
 _CHAIN_TABLES: Final = ("transfers", "transactions")
 _CLAIM_TABLES: Final = ("claims", "claim_txs")
 
@@ -134,6 +137,8 @@ def take_snapshot(
     chosen = _selection_json(selection)
     basis = reading_basis(policy=policy, registry=registry, fields=sources.fields)
     identity = {"window": chosen, "target": asdict(target), "configuration": basis}
+    if wallets := wallets_of(sources):
+        identity["known wallets"] = list(wallets)
     base = None
     if since is not None:
         identity["snapshot to build upon"] = since.digest
@@ -193,6 +198,11 @@ class _Taking:
         chosen = self.selection
         return not (chosen.ids or chosen.statuses or chosen.open_only)
 
+    @property
+    def wallets(self) -> tuple[str, ...]:
+        """The known wallets whose balances are read; only a stretch of time has an opening and a closing one."""
+        return wallets_of(self.sources) if self.is_window else ()
+
     def read(self) -> tuple[SnapshotWriter, list[Reading]]:
         """Both readings; every table is written but coverage and gaps."""
         writer = self.writer
@@ -210,7 +220,9 @@ class _Taking:
         )
         watching = Reading(coverage=self.watched.coverage)
         first = [paid, watching, *self._read_all(needs), _unread(self.sources, needs, policy=self.policy)]
-        for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, "deliveries"):
+        if self.wallets:
+            first.append(self._wallet_reader().unread(set(self.policy.chain_ids) - _readable(self.sources)))
+        for name in (*_CLAIM_TABLES, *_CHAIN_TABLES, *(WALLET_TABLES if self.wallets else ()), "deliveries"):
             writer.write(name, _joined(name, first))
         empty_tables(writer, "context", "orphans", "documents")
         writer.write_rows("keys", keys_in_file(writer.file("payments")))
@@ -257,35 +269,41 @@ class _Taking:
         if all(row.complete for row in reading.coverage):
             self.kept.keep(part, reading, placed=placed)
 
+    def _once(self, part: str, job: _Job) -> _Job:
+        """A job whose part is read only where no run before read it whole."""
+
+        def run() -> Reading:
+            reading = self.kept.part(part)
+            if reading is None:
+                reading = job()
+                self._keep(part, reading)
+            return reading
+
+        return run
+
     def _read_all(self, needs: Needs) -> list[Reading]:
         """Ask all providers and chains at the same time; one that breaks off leaves a gap over all it was asked."""
-        jobs: dict[str, Callable[[], Reading]] = {}
+        jobs: list[_Job] = []
         for claim in self.sources.claims:
-            jobs[f"claims:{claim.name}"] = self._claim_job(claim, needs.from_ms)
+            jobs.append(self._once(f"claims:{claim.name}", self._claim_job(claim, needs.from_ms)))
         for chain in self.sources.chains:
             question = ChainQuestion(
                 from_ms=needs.from_ms,
                 recipients=needs.recipients.get(chain.chain_id, ()),
                 tx_hashes=needs.hashes.get(chain.chain_id, ()),
             )
-            jobs[f"chain:{chain.chain_id}"] = self._chain_job(chain, question)
+            scan = self._once(f"chain:{chain.chain_id}", self._chain_job(chain, question))
+            jobs.append(self._with_balances(chain, scan, from_ms=needs.from_ms) if self.wallets else scan)
         kept = self.sources.deliveries
         if kept is not None:
-            jobs["deliveries"] = lambda: kept.read_window(needs.from_ms, self.now_ms, progress=self.progress)
+            read = partial(kept.read_window, needs.from_ms, self.now_ms, progress=self.progress)
+            jobs.append(self._once("deliveries", read))
         if not jobs:
             return []
-
-        def run(part: str) -> Reading:
-            reading = self.kept.part(part)
-            if reading is None:
-                reading = jobs[part]()
-                self._keep(part, reading)
-            return reading
-
         with ThreadPoolExecutor(max_workers=len(jobs), thread_name_prefix="source") as pool:
-            return [job.result() for job in [pool.submit(run, part) for part in jobs]]
+            return [job.result() for job in [pool.submit(run) for run in jobs]]
 
-    def _claim_job(self, source: ClaimSource, from_ms: int) -> Callable[[], Reading]:
+    def _claim_job(self, source: ClaimSource, from_ms: int) -> _Job:
         to_ms = self.now_ms
 
         def run() -> Reading:
@@ -299,7 +317,24 @@ class _Taking:
 
         return run
 
-    def _chain_job(self, source: ChainSource, question: ChainQuestion) -> Callable[[], Reading]:
+    def _with_balances(self, source: ChainSource, scan: _Job, *, from_ms: int) -> _Job:
+        """What known wallets held, then the scan, both in one thread: what moved by then is in the scan, too."""
+        reader = self._wallet_reader()
+        balances = self._once(f"balances:{source.chain_id}", lambda: reader.read(source, from_ms=from_ms))
+
+        def run() -> Reading:
+            held, read = balances(), scan()
+            tables = {**read.tables, **held.tables}
+            return replace(read, tables=tables, coverage=(*read.coverage, *held.coverage))
+
+        return run
+
+    def _wallet_reader(self) -> WalletReader:
+        to_at = self.selection.to_at
+        until = None if to_at is None or to_ms(to_at) >= self.now_ms else to_ms(to_at)
+        return WalletReader(self.wallets, until, self.rules["registry"], self.progress)
+
+    def _chain_job(self, source: ChainSource, question: ChainQuestion) -> _Job:
         name, payments = f"chain:{source.chain_id}", self.writer.file("payments")
 
         def run() -> Reading:
@@ -356,6 +391,11 @@ class _Taking:
         )
 
 
+def wallets_of(sources: SourceSet) -> tuple[str, ...]:
+    """The known wallets of a set of sources; one that names none has none."""
+    return tuple(getattr(sources, "wallets", ()))
+
+
 def target_of(sources: SourceSet, *, policy: Policy, registry: Registry) -> Target:
     """The identity of what is read: names a person knows and what a renamed copy does not share."""
     identity = sources.store.identity()
@@ -388,11 +428,16 @@ def _selection_json(selection: Selection) -> dict[str, Any]:
     }
 
 
+def _readable(sources: SourceSet) -> set[int]:
+    """The chains that are asked."""
+    return {chain.chain_id for chain in sources.chains}
+
+
 def _unread(sources: SourceSet, needs: Needs, *, policy: Policy) -> Reading:
     """Account for chains in scope that carry payments of the window and that nobody can be asked about."""
     trusted = set(policy.provider_proves)
     asked = {chain_id for provider, chain_id in needs.rails if f"{provider}:{chain_id}" not in trusted}
-    wanted = (asked & set(policy.chain_ids)) - {chain.chain_id for chain in sources.chains}
+    wanted = (asked & set(policy.chain_ids)) - _readable(sources)
     said = "no endpoint is configured for this chain"
     return Reading(
         coverage=tuple(

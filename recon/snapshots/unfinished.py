@@ -51,7 +51,7 @@ def reading_basis(*, policy: Policy, registry: Registry, fields: FieldPaths) -> 
     return sha256_hex(repr((__version__, TABLES, _plain(policy), _plain(registry), _plain(fields))))
 
 
-_CAME_LATER: Final = ("payout_wallets",)
+_CAME_LATER: Final = ("payout_wallets", "explained")
 """Settings that earlier versions had not: while they are not used, what was read before can be built upon."""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -193,6 +193,30 @@ class ChainQuestion:
     odd_tokens: tuple[str, ...] = ()
     known_blocks: tuple[int, int] | None = None
     receipts_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceQuestion:
+    """What is asked of one chain about known wallets.
+
+    Args:
+        from_ms: UTC ms; the first balance is that before the block at which a scan from there begins.
+        wallets: Addresses, at least one.
+        to_ms: The last balance is that at the newest block before this time, UTC ms; None means at the head.
+    """
+
+    from_ms: int
+    wallets: tuple[str, ...]
+    to_ms: int | None = None
+
+
+@runtime_checkable
+class BalanceSource(Protocol):
+    """A chain that can be asked what a wallet held at a block that is past."""
+
+    def read_balances(self, question: BalanceQuestion, *, progress: Progress) -> Reading:
+        """Answer the question: tables ``balances`` and ``movements``, one coverage row of scope ``balances``."""
+        ...
 
 
 class ChainSource(Protocol):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
-from recon.core.model import Policy, Tier, Verdict
+from recon.core.model import OPEN_AGES, Policy, Tier, Verdict
 from recon.core.tables import Schema, table_without_rows
+from recon.verdicts.balances import MOVED, UNEXPLAINED, explained_movements, summed_movements
 from recon.verdicts.claims import shown_claims
 from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
@@ -76,8 +77,6 @@ CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units",
 OWED: Final[Schema] = {"payment_id": "text", "chain_id": "int", "token": "text", "units": "units"}
 OUTFLOW_SCOPE: Final = "outflow"
 """The scope of the coverage rows that say within which outgoing money was looked for on a chain."""
-OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000), ("1 to 3 days", 3 * 86_400_000),
-                    ("3 to 7 days", 7 * 86_400_000), ("over 7 days", None))  # fmt: skip
 _PROVES_NEITHER: Final = tuple(
     str(verdict) for verdict in (Verdict.DUPLICATE_PROVIDER_KEY, Verdict.DUPLICATE_TX_HASH, Verdict.AMBIGUOUS)
 )
@@ -107,6 +106,9 @@ class Judgement:
         open_by_age: Open incoming payments in scope by age, oldest bucket last; ``over 30 min`` is the runbooks' count.
         outflows: Outgoing money that no row explains (:data:`recon.verdicts.outflows.OUTFLOWS`), at most
             :data:`ORPHANS_MAX`.
+        moved: What moved in and out of known wallets, and how it is explained (:data:`recon.verdicts.balances.MOVED`).
+        unexplained: Those movements that nothing explains, at most :data:`ORPHANS_MAX`
+            (:data:`recon.verdicts.balances.UNEXPLAINED`).
     """
 
     breaks: pa.Table
@@ -116,6 +118,8 @@ class Judgement:
     dust: pa.Table
     open_by_age: Mapping[str, int]
     outflows: pa.Table
+    moved: pa.Table
+    unexplained: pa.Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,8 @@ def judge(
 ) -> Judgement:
     """Match, classify and count; only breaks and counters leave the engine."""
     found = _Found.of(tables, engine, horizon=horizon, policy=policy, rules=rules)
+    wallets = engine.keep_any(payout_wallets(found.matched)) if "out" in found.matched.directions else None
+    moved, unexplained = _movements(tables, found.matched, engine, wallets=wallets, policy=policy)
     return Judgement(
         breaks=found.breaks(BREAKS),
         links=found.links(),
@@ -225,7 +231,9 @@ def judge(
         captured=engine.collect(_captured(found.judged), CAPTURED, order=["chain_id", "token"]),
         dust=_dust(found.matched, engine, policy),
         open_by_age=_open_by_age(found.judged, engine),
-        outflows=_outflows(tables, found.matched, engine, horizon=horizon, policy=policy),
+        outflows=_outflows(tables, found.matched, engine, wallets=wallets, horizon=horizon, policy=policy),
+        moved=moved,
+        unexplained=unexplained,
     )
 
 
@@ -311,10 +319,31 @@ def _collected(engine: Engine, frame: Frame | None, columns: Schema, *, order: S
     return table_without_rows(columns) if frame is None else engine.collect(frame, columns, order=order)
 
 
+def _movements(
+    tables: Mapping[str, Frame], matched: Matched, engine: Engine, *, wallets: Frame | None, policy: Policy
+) -> tuple[pa.Table, pa.Table]:
+    """What moved in and out of known wallets, summed by explanation, and each movement that has none."""
+    explained = None
+    if "movements" in tables:
+        explained = explained_movements(tables, matched, wallets=wallets, policy=policy, engine=engine)
+    sums = None if explained is None else summed_movements(explained)
+    bare = None if explained is None else explained.filter(nw.col("how") == "none").head(ORPHANS_MAX)
+    by = ["chain_id", "wallet", "token", "side", "how", "rule"]
+    return (
+        _collected(engine, sums, MOVED, order=by),
+        _collected(engine, bare, UNEXPLAINED, order=["chain_id", "tx_hash", "log_index", "side"]),
+    )
+
+
 def _outflows(
-    tables: Mapping[str, Frame], matched: Matched, engine: Engine, *, horizon: Horizon, policy: Policy
+    tables: Mapping[str, Frame],
+    matched: Matched,
+    engine: Engine,
+    *,
+    wallets: Frame | None,
+    horizon: Horizon,
+    policy: Policy,
 ) -> pa.Table:
-    wallets = engine.keep_any(payout_wallets(matched)) if "out" in matched.directions else None
     left = unexplained_outflows(
         tables, matched, wallets=wallets, spans=horizon.outflow_spans, policy=policy, engine=engine
     )

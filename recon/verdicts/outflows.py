@@ -86,12 +86,27 @@ def unexplained_outflows(
     left = engine.keep_any(_outgoing(tables, wallets=wallets, spans=spans, policy=policy))
     if left is None:
         return None
-    settled = matched.money.filter(nw.col("covered_by_chain")).select("payment_id")
-    right = matched.pairs.filter(nw.col("is_valid") | nw.col("is_refund"))
-    astray = matched.pairs.join(settled, on="payment_id", how="anti")
-    links = engine.keep(concat_links(right, astray))
+    links = engine.keep(explaining_links(matched))
     named = engine.keep_any(_without_reason(left, tables, links))
-    return None if named is None else engine.keep_any(_without_waiting(named, matched, settled).select(*OUTFLOWS))
+    if named is None:
+        return None
+    waited = waited_for_logs(named, matched)
+    return engine.keep_any(named.join(waited, on=["chain_id", "tx_hash", "log_index"], how="anti").select(*OUTFLOWS))
+
+
+def _settled(matched: Matched) -> Frame:
+    """The payments that have their money."""
+    return matched.money.filter(nw.col("covered_by_chain")).select("payment_id")
+
+
+def explaining_links(matched: Matched) -> Frame:
+    """The links that explain a transfer: right ones, and those that lead an uncovered payment to money gone wrong.
+
+    Such a payment has a verdict of its own. A wrong link of a payment that has its money explains nothing.
+    """
+    right = matched.pairs.filter(nw.col("is_valid") | nw.col("is_refund"))
+    astray = matched.pairs.join(_settled(matched), on="payment_id", how="anti")
+    return concat_links(right, astray)
 
 
 def _outgoing(
@@ -120,7 +135,7 @@ def _outgoing(
         is_ours = is_ours | is_true(nw.col("is_wallet"))
     left = told.filter(is_ours | ~nw.col("listed_by").is_null())
     for address in ("sender", "recipient"):
-        left = left.join(_deposits(tables), left_on=address, right_on="known", how="anti")
+        left = left.join(one_time_addresses(tables), left_on=address, right_on="known", how="anti")
     return left.filter(~nw.col("recipient").is_in([*policy.payout_wallets, *policy.merchant_recipients, ""]))
 
 
@@ -139,7 +154,7 @@ def _moved(transfers: Frame, spans: Mapping[int, tuple[int, int]]) -> Frame:
     ).with_columns(sender=nw.col("sender").fill_null(""), recipient=nw.col("recipient").fill_null(""))
 
 
-def _deposits(tables: Mapping[str, Frame]) -> Frame:
+def one_time_addresses(tables: Mapping[str, Frame]) -> Frame:
     """The one-time addresses of all rows that are known: what comes from or goes to them is a gateway's own affair."""
     rows = [
         tables[name].filter(is_true(nw.col("is_deposit"))).select(known=nw.col("recipient"))
@@ -148,15 +163,15 @@ def _deposits(tables: Mapping[str, Frame]) -> Frame:
     return nw.concat(rows, how="vertical").filter(~nw.col("known").is_null()).unique()
 
 
-def _without_waiting(flows: Frame, matched: Matched, settled: Frame) -> Frame:
-    """The flows that no payout without proof is waiting for: of its amount, to its destination, since it was made.
+def waited_for_logs(flows: Frame, matched: Matched) -> Frame:
+    """The logs of flows that a payout without proof waits for: of its amount, to its destination, since it was made.
 
     Such a row has a verdict of its own and the flow is a candidate there. A row that was given up waits for nothing.
     """
     given_up = nw.col("status").fill_null("").is_in(["failed", "cancelled"])
     waiting = (
         matched.payments.filter((nw.col("direction") != "in") & ~nw.col("is_test") & ~given_up)
-        .join(settled, on="payment_id", how="anti")
+        .join(_settled(matched), on="payment_id", how="anti")
         .select(
             w_chain=nw.col("chain_id"),
             w_token=nw.col("token"),
@@ -168,7 +183,7 @@ def _without_waiting(flows: Frame, matched: Matched, settled: Frame) -> Frame:
         .filter(~nw.col("w_chain").is_null() & ~nw.col("w_token").is_null() & ~nw.col("w_recipient").is_null())
     )
     place = ["chain_id", "token", "recipient"]
-    fits = (
+    return (
         flows.join(waiting, left_on=place, right_on=["w_chain", "w_token", "w_recipient"], how="inner")
         .filter(
             is_true(nw.col("amount_units") >= nw.col("w_least"))
@@ -178,15 +193,10 @@ def _without_waiting(flows: Frame, matched: Matched, settled: Frame) -> Frame:
         .select("chain_id", "tx_hash", "log_index")
         .unique()
     )
-    return flows.join(fits, on=["chain_id", "tx_hash", "log_index"], how="anti")
 
 
 def _without_reason(flows: Frame, tables: Mapping[str, Frame], links: Frame) -> Frame:
-    """The flows behind which there is no payment's link, no proxy's log of one, no row's hash and no payout's.
-
-    A link that leads an uncovered payment to money that went wrong explains it, too: that payment has a verdict of its
-    own. One of a payment that has its money does not.
-    """
+    """The flows behind which there is no payment's link, no proxy's log of one, no row's hash and no payout's."""
     log = ["chain_id", "tx_hash", "log_index"]
     explained = links.select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")).unique()
     left = flows.join(explained, on=log, how="anti")
@@ -200,20 +210,25 @@ def _without_reason(flows: Frame, tables: Mapping[str, Frame], links: Frame) -> 
     # Other contracts swap or hold what they are given, so the transfer out of the wallet names them or a pool.
     others = told.filter(nw.col("t_kind") != PAYING_EMITTER).select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"))
     left = left.join(others.unique(), on=log[:2], how="anti")
-    # A row that records the transaction and has no log of its own in it says enough: it has a verdict of its own.
+    return left.join(loosely_recorded(tables, links), left_on="tx_hash", right_on="known", how="anti").join(
+        keyed_payouts(tables).select("tx_hash", "recipient").unique(), on=["tx_hash", "recipient"], how="anti"
+    )
+
+
+def loosely_recorded(tables: Mapping[str, Frame], links: Frame) -> Frame:
+    """The transactions (``known``) that a row records which has no log of its own there.
+
+    That says enough: such a row has a verdict of its own.
+    """
     served = links.filter(nw.col("own_hash") & nw.col("is_valid")).select("payment_id", known=nw.col("t_tx"))
     rows = nw.concat(
         [tables[name].select("payment_id", known=nw.col("tx_hash")) for name in ("payments", "context")],
         how="vertical",
     ).filter(~nw.col("known").is_null())
-    loose = rows.join(served, on=["payment_id", "known"], how="anti").select("known").unique()
+    return rows.join(served, on=["payment_id", "known"], how="anti").select("known").unique()
+
+
+def keyed_payouts(tables: Mapping[str, Frame]) -> Frame:
+    """Transaction, recipient and amount of what a provider lists for an object that has a key of ours."""
     keyed = ~nw.col("external_id").is_null() | ~nw.col("request_id").is_null()
-    payouts = (
-        tables["claim_txs"]
-        .filter(keyed & ~nw.col("tx_hash").is_null() & ~nw.col("recipient").is_null())
-        .select("tx_hash", "recipient")
-        .unique()
-    )
-    return left.join(loose, left_on="tx_hash", right_on="known", how="anti").join(
-        payouts, on=["tx_hash", "recipient"], how="anti"
-    )
+    return tables["claim_txs"].filter(keyed & ~nw.col("tx_hash").is_null() & ~nw.col("recipient").is_null())

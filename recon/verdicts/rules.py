@@ -151,7 +151,7 @@ RULES: Final = (
     Rule(34, _V.TX_NOT_FOUND, Tier.NEVER, when="vanished and not was_there",
          sentence="The recorded transaction is not on the chain."),
     Rule(35, _V.LOOKUP_FAILED, Tier.NEVER,
-         when="(undone and (unasked or hash_unanswered) and not unfinal) or hash_unknown",
+         when="(undone and (unasked or hash_unanswered) and not unfinal) or hash_unknown or refund_unasked",
          sentence="{who} gave no usable answer, and its answer could change the outcome."),
     Rule(36, _V.UNPROVEN, Tier.NEVER,
          when="(undone and ((chain_blind and not unfinal) or unmeasured or at_contract)) or refund_unseen",

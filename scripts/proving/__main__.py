@@ -1,4 +1,7 @@
-"""``scripts/prove``: worlds with known truth through snapshot, plan and score until a number of payments is reached.
+"""``scripts/prove``: worlds through snapshot, plan and score, judged by the referee, up to a number of payments.
+
+The referee (:mod:`recon.simulation.referee`) draws the right verdicts and writes from money and intent, and shares no
+code with the rules. Where it contradicts what was declared of a plant, that is an error like a wrong verdict.
 
 With ``--relations`` the worlds are held against what must hold in every world (:mod:`proving.relations`).
 
@@ -14,7 +17,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,12 +28,17 @@ from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
 from recon.simulation import PLANTS, World, generate_world, plant_world, write_world
+from recon.simulation.refereed import contradictions, truths_of
 from recon.simulation.score import Score, score
+from recon.simulation.weather import weathered
 from recon.snapshots.take import take_snapshot
 
 WORLD = 20_000
 HEADING = "## Proof of verdicts"
 SHRINKS_MAX = 12
+RARE = 0.0005
+WEATHER_EVERY = 4
+"""In every fourth world a chain stands still or a node has lost its logs."""
 SEEDS_TRIED = 40
 
 
@@ -49,6 +57,7 @@ class Tally:
     miscounted: int = 0
     writes: int = 0
     wrong_writes: int = 0
+    contradictions: int = 0
 
     def add(self, plan: Plan, found: Score, *, payments: int, seconds: float) -> None:
         """Take in one world."""
@@ -71,11 +80,13 @@ class Tally:
     @property
     def is_perfect(self) -> bool:
         """Whether nothing was wrong in any world."""
-        return not (self.misjudged or self.incomplete or self.miscounted or self.wrong_writes)
+        wrong = (self.misjudged, self.incomplete, self.miscounted, self.wrong_writes, self.contradictions)
+        return not any(wrong)
 
 
 def judged(world: World, *, engine: str) -> tuple[Plan, Score]:
-    """One world through the whole main job."""
+    """One world through the whole main job, scored against the referee."""
+    assert world.facts is not None
     with TemporaryDirectory(prefix="recon-prove-") as folder:
         home = Path(folder)
         write_world(world, home / "world")
@@ -91,7 +102,17 @@ def judged(world: World, *, engine: str) -> tuple[Plan, Score]:
                 out=home / "snapshot",
             )
         plan = make_plan(snapshot, policy=policy, registry=registry, engine=engine)
-    return plan, score(plan, world.truths)
+    found = {finding.payment_id: finding.verdict for finding in plan.findings}
+    truths = truths_of(world.facts, found=found, planted=world.truths)
+    if not world.facts.unread:
+        declared = {truth.payment_id: truth.findings for truth in world.truths}
+        truths = tuple(replace(truth, findings=declared.get(truth.payment_id, truth.findings)) for truth in truths)
+    return plan, score(plan, truths)
+
+
+def mixture() -> dict[str, float]:
+    """The catalogue's own mixture; what the default has once in a world comes at a rate of its own."""
+    return {name: plant.rate or RARE for name, plant in PLANTS.items()}
 
 
 def shrunk(found: Score, *, seed: int, engine: str) -> str | None:
@@ -147,14 +168,15 @@ def note(tally: Tally, *, seeds: str, engine: str, path: Path) -> None:
     if HEADING not in text:
         text = (
             text.rstrip("\n") + f"\n\n{HEADING}\n\n"
-            "Simulated worlds with known truth through snapshot, plan and score (`scripts/prove`); a line per run.\n"
+            "Simulated worlds through snapshot, plan and score, judged by the referee (`scripts/prove`); a line each.\n"
         )
     day = datetime.now(tz=UTC).strftime("%Y-%m-%d")
     worst = min((tally.right[one] / max(1, tally.true[one]) for one in tally.true), default=1.0)
     line = (
         f"- {day}: {tally.payments:,} payments in {tally.worlds} worlds (seeds {seeds}, {engine}), "
         f"{len(tally.true)} verdicts, {tally.writes:,} planned writes: {tally.misjudged} wrong verdicts, "
-        f"{tally.incomplete} lacking findings, {tally.wrong_writes} wrong writes"
+        f"{tally.incomplete} lacking findings, {tally.wrong_writes} wrong writes by the referee, "
+        f"{tally.contradictions} contradictions between it and what was declared"
         + ("; recall and precision 1.0 for every verdict" if tally.is_perfect else f"; lowest recall {worst:.6f}")
         + f" ({tally.payments / max(tally.seconds, 0.001):,.0f} payments/s judged)."
     )
@@ -182,11 +204,19 @@ def main(arguments: list[str]) -> int:
     tally, seed, examples = Tally(), chosen.seed_from, 0
     try:
         while tally.payments < chosen.payments:
-            world = generate_world(payments=min(chosen.world, chosen.payments - tally.payments), seed=seed)
+            size = min(chosen.world, chosen.payments - tally.payments)
+            world = generate_world(payments=size, seed=seed, breaks=mixture())
+            assert world.facts is not None
+            against = contradictions(world.truths, world.facts)
+            tally.contradictions += len(against)
+            for line in against[:20]:
+                print(f"  the referee contradicts what was declared: {line}", flush=True)
             start = time.monotonic()
+            if seed % WEATHER_EVERY == 0:
+                world = weathered(world, seed=seed)
             plan, found = judged(world, engine=chosen.engine)
             tally.add(plan, found, payments=len(world.recorded.payments), seconds=time.monotonic() - start)
-            state = "perfect" if found.is_perfect else "WRONG"
+            state = "perfect" if found.is_perfect and not against else "WRONG"
             print(
                 f"seed {seed}: {len(world.recorded.payments):,} payments, {state}; {tally.payments:,} so far",
                 flush=True,

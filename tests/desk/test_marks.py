@@ -13,8 +13,9 @@ from recon.core.model import LeftAlone, Tier, Verdict
 from recon.desk.draft import Draft, DraftError, DraftMovedError, draft_path, open_draft
 from recon.desk.marks import Mark, MarkKind, Marks, NothingToMarkError, check_markable, marked_totals
 from recon.desk.rows import desk_rows
-from recon.plans.file import save_plan, select_changes
+from recon.plans.file import save_plan
 from recon.plans.limits import Limits
+from recon.plans.picking import Pick, select_changes
 from tests.support.plans import USDC_BSC, USDC_ETH, a_change, a_finding, a_plan
 
 IDS = [f"{number:024x}" for number in range(5)]
@@ -160,7 +161,7 @@ def test_marks_name_the_payments_that_select_takes() -> None:
     )  # fmt: skip
     marks = Marks()
     marks.put([IDS[2], IDS[0]], APPLY, said="two")
-    chosen = select_changes(plan, payments=marks.marked(MarkKind.APPLY))
-    assert chosen.digest == select_changes(plan, payments=[IDS[2], IDS[0]]).digest
+    chosen = select_changes(plan, Pick(payments=tuple(marks.marked(MarkKind.APPLY))))
+    assert chosen.digest == select_changes(plan, Pick(payments=(IDS[2], IDS[0]))).digest
     with pytest.raises(UsageError):
-        select_changes(plan, payments=["not there"])
+        select_changes(plan, Pick(payments=("not there",)))

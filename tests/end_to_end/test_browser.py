@@ -32,6 +32,7 @@ from tests.support.worlds import plan_of_directory
 
 pytestmark = pytest.mark.browser
 LARGE = 100_000
+AXE = Path(__file__).resolve().parents[1] / "support" / "chain" / "node_modules" / "axe-core" / "axe.min.js"
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -236,6 +237,45 @@ def test_print_gives_the_figures_the_pictures_and_the_chosen_rows(
 def test_a_narrow_window_scrolls_nothing_sideways_but_tables(shown: Browser) -> None:
     shown.size(420, 900)
     shown.wait(lambda: shown.run("return document.documentElement.scrollWidth <= innerWidth"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_to_complain_of(shown: Browser, width: int, theme: str) -> None:
+    shown.size(width, 900)
+    shown.run("document.documentElement.dataset.theme = arguments[0]", theme)
+    shown.run("document.querySelectorAll('details').forEach((n) => { n.open = true; })")
+    shown.run("document.querySelector('#grid .space .row').click()")
+    shown.wait(lambda: shown.run("return !document.querySelector('#details').hidden"))
+    shown.run(AXE.read_text(encoding="utf-8"))
+    found = shown.driver.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run(document).then((said) => done(said.violations.map("
+        "(each) => [each.id, each.help, ...each.nodes.slice(0, 3).map((node) => node.html.slice(0, 200))])));"
+    )
+    assert found == []
+
+
+def test_on_a_phone_the_table_comes_early_and_a_tapped_row_opens_in_view(shown: Browser) -> None:
+    shown.size(390, 844)
+    top = "return document.querySelector(arguments[0]).getBoundingClientRect().top"
+    shown.wait(lambda: shown.run(top, "#grid") + shown.run("return scrollY") < 2 * 844)
+    shown.run("document.querySelector('#grid .space .row').click()")
+    shown.wait(lambda: shown.run("return !document.querySelector('#details').hidden"))
+    shown.wait(lambda: -2 <= shown.run(top, "#details") < 844 / 2)
+
+
+def test_the_names_beside_an_axis_are_whole(shown: Browser) -> None:
+    shown.size(390, 844)
+    shown.run("document.querySelector('#pictures').scrollIntoView()")
+    shown.wait(lambda: shown.run("return document.querySelectorAll('.canvas svg text').length"))
+    cut = shown.run(
+        "return [...document.querySelectorAll('.canvas svg')].flatMap((svg) => {"
+        "const box = svg.getBoundingClientRect();"
+        "return [...svg.querySelectorAll('text')].filter((t) => t.getBoundingClientRect().left < box.left - 1)"
+        ".map((t) => t.textContent); })"
+    )
+    assert cut == []
 
 
 def test_markup_in_every_text_field_runs_nothing(browser: Browser, tmp_path: Path) -> None:

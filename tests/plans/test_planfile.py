@@ -16,7 +16,6 @@ from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.model import FieldChange, Plan, Tier, Verdict
 from recon.files import FileThereError
 from recon.plans.file import (
-    EmptySelectionError,
     PlanFileError,
     effects_digest,
     is_picked,
@@ -25,7 +24,6 @@ from recon.plans.file import (
     plan_bytes,
     save_plan,
     seal_plan,
-    select_changes,
 )
 from tests.support.plans import a_change, a_plan
 
@@ -102,41 +100,6 @@ def test_the_effects_digest_names_what_is_written_and_where_and_nothing_else(pla
     assert effects_digest(replace(plan, changes=(moved, LARGE, PICKABLE))) != plan.effects_digest
     elsewhere = replace(plan, target=replace(plan.target, name="another"))
     assert effects_digest(elsewhere) != plan.effects_digest
-
-
-def test_a_selection_names_its_parent_and_lists_what_it_leaves(plan: Plan) -> None:
-    small = select_changes(plan, verdicts=[AUTO.verdict])
-    assert (small.parent, [change.id for change in small.changes]) == (plan.digest, [AUTO.id])
-    assert {item.payment_id for item in small.left_alone} >= {LARGE.payment_id, PICKABLE.payment_id}
-    assert small.digest != plan.digest
-
-
-def test_a_review_change_is_kept_only_when_its_payment_is_picked(plan: Plan) -> None:
-    assert PICKABLE.id not in [change.id for change in select_changes(plan, value_max={}).changes]
-    picked = select_changes(plan, payments=[PICKABLE.payment_id])
-    assert ([change.id for change in picked.changes], picked.picked) == ([PICKABLE.id], (PICKABLE.payment_id,))
-
-
-def test_a_value_limit_drops_what_is_worth_more(plan: Plan) -> None:
-    small = select_changes(plan, value_max={str(AUTO.symbol): 5})
-    assert [change.id for change in small.changes] == [AUTO.id]
-
-
-def test_a_value_limit_counts_each_token_in_its_own_units(plan: Plan) -> None:
-    """One symbol on two chains, with 18 and 6 decimals: the limit of one says nothing of the other."""
-    coarse = replace(LARGE, chain_id=137, token="0x" + "3c" * 20, decimals=6)
-    both = seal_plan(replace(plan, changes=(AUTO, coarse)))
-    limits = {f"{AUTO.chain_id}:{AUTO.token}": 10**18, f"137:{coarse.token}": 400}
-    assert [change.id for change in select_changes(both, value_max=limits).changes] == [AUTO.id]
-    limits[f"137:{coarse.token}"] = 500
-    assert len(select_changes(both, value_max=limits).changes) == 2
-
-
-def test_a_selection_that_leaves_nothing_is_refused(plan: Plan) -> None:
-    with pytest.raises(EmptySelectionError, match="no file was written"):
-        select_changes(plan, verdicts=["reorged"])
-    with pytest.raises(EmptySelectionError, match="nobody"):
-        select_changes(plan, payments=["nobody"])
 
 
 @pytest.mark.parametrize("tier", list(Tier))

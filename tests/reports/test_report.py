@@ -81,7 +81,7 @@ def test_the_terminal_shows_the_worst_twenty_and_csv_all() -> None:
     screen = render_report(render_plan(plan), output="table")
     assert "p019" in screen
     assert "p020" not in screen
-    assert "the worst 20 of 30" in screen
+    assert "the first 20 of 30" in screen
     assert len(csv_rows(render_report(render_plan(plan), output="csv", part="breaks"))) == 30
 
 

@@ -17,7 +17,7 @@ from recon.core.ids import payment_id_text
 from recon.core.model import Change, Finding, Tier, Verdict
 from recon.core.registry.transitions import PATHS, allowed_sets
 from recon.core.values import to_extended, value_at
-from recon.plans.file import select_changes
+from recon.plans.picking import Pick, select_changes
 from recon.runs.apply import RunReport
 from recon.runs.guard import without_marks
 from recon.runs.states import Result
@@ -100,7 +100,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     write_world(world_of(stage, seed=11), config.parent)
     before = stored(config)
     plan = recon.plan(config=config)
-    picked = select_changes(plan, payments=[change.payment_id for change in plan.changes])
+    picked = select_changes(plan, Pick(payments=tuple(change.payment_id for change in plan.changes)))
     report = applied(picked, config)
     after = stored(config)
     again = recon.plan(config=config)

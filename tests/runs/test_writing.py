@@ -17,7 +17,7 @@ from recon.core.model import Verdict
 from recon.plans.limits import LimitError, PlanAgeError
 from recon.runs.canary import EvidenceMovedError
 from recon.runs.guard import GuardedUpdate
-from recon.runs.states import Result, blocked_payments, list_runs
+from recon.runs.states import Result, blocked_payments, list_runs, read_run
 from recon.runs.stores.payments import MongoWriter, ReadOnlyCredentialError, WriteResult
 from recon.runs.stores.retry import Retry
 from tests.support.applying import (
@@ -309,6 +309,63 @@ def test_a_write_whose_answer_was_lost_is_not_repeated_once_the_run_has_to_end(w
     assert len(asked) == 7
     assert report.counts == {Result.APPLIED: 3, Result.OPEN: 1, Result.NOT_REACHED: 16}
     assert world.resume(world.plan(), str(report.run)).counts == {Result.APPLIED: 20}
+
+
+def test_our_values_without_our_stamp_after_a_lost_answer_are_left_to_a_person(world: World) -> None:
+    """The first ask was carried out and its answer lost; a backend saves the document whole before the second one."""
+
+    class Lossy(MongoWriter):
+        is_lost = False
+
+        def _update_one(self, update: GuardedUpdate) -> int:
+            matched = super()._update_one(update)
+            if not self.is_lost:
+                self.is_lost = True
+                erased = {"$unset": {"metadata.recon": ""}}
+                world.database.payments.update_one({"_id": update.document_id}, erased)
+                raise AutoReconnect("connection reset")
+            return matched
+
+    lossy = Lossy(world.database.payments, retry=Retry(sleep=lambda _: None))
+    report = world.apply(world.plan(), writer=lossy, in_flight=1, canary_rows=0)
+    assert report.counts == {Result.UNSETTLED: 1, Result.APPLIED: 19}
+    assert list_runs(world.journal)[0].unsettled == 1
+    assert set(blocked_payments(world.journal)) == {world.plan().changes[0].payment_id}
+
+
+@pytest.mark.parametrize(("is_erased", "result"), [(False, Result.APPLIED), (True, Result.UNSETTLED)])
+def test_a_write_that_arrives_after_it_was_settled_is_still_told(world: World, is_erased: bool, result: Result) -> None:
+    """A process died with its write under way; the next one settled it as not written and died too."""
+    plan, sent = world.plan(), list[GuardedUpdate]()
+
+    class DiedError(Exception):
+        pass
+
+    class UnderWay(MongoWriter):
+        def _update_one(self, update: GuardedUpdate) -> int:
+            sent.append(update)
+            raise DiedError
+
+    with pytest.raises(DiedError):
+        world.apply(plan, writer=UnderWay(world.database.payments), in_flight=1, canary_rows=0)
+    run = list_runs(world.journal)[0].run
+    seen: list[str] = []
+
+    def step(name: str) -> None:
+        seen.append(name)
+        if seen.count("journal.append:after") == 2:
+            raise DiedError  # The run is taken up again, and what was open is settled.
+
+    with pytest.raises(DiedError):
+        world.resume(plan, run, step=step)
+    assert MongoWriter(world.database.payments).write(sent[0]).matched == 1
+    if is_erased:
+        world.database.payments.update_one({"_id": sent[0].document_id}, {"$unset": {"metadata.recon": ""}})
+    report = world.resume(plan, run)
+    assert report.rows[0].result is result
+    assert report.counts[Result.APPLIED] == 20 - is_erased
+    state = read_run(world.journal, run).changes[plan.changes[0].id]
+    assert state.result is result, "an undo takes back what the journal calls applied, and nothing else"
 
 
 @pytest.mark.parametrize("in_flight", [1, 3])

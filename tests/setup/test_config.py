@@ -304,3 +304,47 @@ provider_proves = ["{rail}"]
 """
     with pytest.raises(ConfigError, match=r"provider_proves.*no rail in scope"):
         load_settings(written(tmp_path, text)).policy()
+
+
+WALLETS = f"[[chains]]\nchain_id = 1\n[merchant]\nrecipients = ['{OURS}']\npayout_wallets = ['0x{'cd' * 20}']\n"
+RULE = f"[[balances.explained]]\naddress = '{OURS.upper().replace('X', 'x')}'\nreason = 'sweep'\n"
+
+
+def test_known_wallets_are_the_recipients_and_the_payout_wallets(tmp_path: Path) -> None:
+    assert load_settings(written(tmp_path, WALLETS)).known_wallets == (OURS, "0x" + "cd" * 20)
+    assert load_settings(written(tmp_path, "[[chains]]\nchain_id = 1\n")).known_wallets == ()
+    assert load_settings(written(tmp_path, WALLETS + "[balances]\nenabled = false\n")).known_wallets == ()
+
+
+def test_a_rule_for_a_movement_means_every_token_and_chain_that_it_does_not_name(tmp_path: Path) -> None:
+    [rule] = load_settings(written(tmp_path, WALLETS + RULE)).policy().explained
+    assert (rule.address, rule.reason, rule.wallet, rule.direction) == (OURS, "sweep", None, None)
+    assert len(rule.tokens) > 1 and all(token.startswith("1:0x") for token in rule.tokens)
+    [narrow] = load_settings(written(tmp_path, WALLETS + RULE + "token = 'usdc'\n")).policy().explained
+    assert narrow.tokens == ("1:0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48",)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("token = 'USDX'", "no chain that it is about has a token USDX"),
+        ("chain_id = 56", "chain 56 is not in scope"),
+        ("wallet = 'nobody'", "is no address"),
+        ("direction = 'sideways'", "balances.explained.direction"),
+        ("amount = 5", "no known setting"),
+    ],
+)
+def test_a_rule_for_a_movement_that_names_nothing_known_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    assert said in refusal(tmp_path, f"{WALLETS}{RULE}{line}\n")
+
+
+def test_a_rule_needs_a_reason(tmp_path: Path) -> None:
+    assert "balances.explained.reason" in refusal(tmp_path, WALLETS + RULE.replace("reason = 'sweep'\n", ""))
+
+
+def test_rules_count_for_the_policy_and_without_one_its_digest_is_as_before(tmp_path: Path) -> None:
+    from recon.plans.make import policy_digest, policy_facts
+
+    plain, ruled = (load_settings(written(tmp_path, text)).policy() for text in (WALLETS, WALLETS + RULE))
+    assert "explained" not in policy_facts(plain)
+    assert policy_digest(plain) != policy_digest(ruled)

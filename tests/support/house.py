@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "recon"
 COLUMNAR = (
     "verdicts/links.py", "verdicts/keys.py", "verdicts/claims.py", "verdicts/deals.py", "verdicts/outflows.py",
+    "verdicts/balances.py",
     "verdicts/match.py", "verdicts/conditions.py", "verdicts/classify.py",
 )  # fmt: skip
 

@@ -24,6 +24,7 @@ from recon.verdicts.rules import RULE_BOOK, RuleBook, findings_of
 from tests.support.builders import NOW_MS, Row, full_coverage, tables
 
 JUDGED_TABLES = ("payments", "keys", "context", "claims", "claim_txs", "transfers", "transactions")
+OPTIONAL_TABLES = ("orphans", "balances", "movements")
 
 
 def judgement_of(
@@ -59,7 +60,7 @@ def judged_tables(
         running = open_engine(engine)
         try:
             frames = {}
-            for name in JUDGED_TABLES:
+            for name in (*JUDGED_TABLES, *(each for each in OPTIONAL_TABLES if each in rows)):
                 path = Path(folder) / f"{name}.parquet"
                 pq.write_table(made[name], path)
                 frames[name] = running.scan([path])

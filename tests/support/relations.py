@@ -23,7 +23,7 @@ from bson import ObjectId, json_util
 import recon
 from recon.core.ids import payment_id_text
 from recon.core.model import Plan, Verdict
-from recon.plans.file import select_changes
+from recon.plans.picking import Pick, select_changes
 from recon.simulation import World, generate_world, write_world
 from recon.simulation.score import BENIGN, NOT_PROVEN
 from recon.sources.interface import Selection
@@ -264,7 +264,7 @@ def _undone(recorded: RecordedWorld, rng: Random) -> Pair:
         config = Path(folder) / "world" / "recon.toml"
         plan = recon.plan(config=config)
         if plan.changes:
-            run = _run(select_changes(plan, payments=[change.payment_id for change in plan.changes]), config)
+            run = _run(select_changes(plan, Pick(payments=tuple(change.payment_id for change in plan.changes))), config)
             _run(recon.undo(run, config=config, say=lambda _: None), config)
         return Pair(recorded, load_world(config.parent))
 

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from recon.core.model import OPEN, Plan, Policy
+from recon.core.model import OPEN, OPEN_AGES, Plan, Policy
 from recon.core.times import to_ms
 from recon.investigation.incident.bounds import Bounds
 from recon.investigation.incident.impact import PlanFacts, RowTimes
 from recon.plans.make import policy_digest
 from recon.verdicts.engine import open_engine, usual_engine, usual_memory_bytes
-from recon.verdicts.judge import OPEN_AGES, find_owed, horizon_of
+from recon.verdicts.judge import find_owed, horizon_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from recon.core.model import OPEN_AGES
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.core.registry import Registry, load_registry
 from recon.core.times import second_text
 from recon.investigation.incident.access_log import LogTriage
 from recon.investigation.incident.replay import DeliveryTriage
-from recon.verdicts.judge import OPEN_AGES
 
 STUCK_MIN: Final = 30
 """Minutes after which the runbooks call a pending payment stuck."""

@@ -18,7 +18,7 @@ from recon.core.times import ms_text, to_ms
 from recon.investigation.payment.cut import cut_out
 from recon.investigation.payment.dossier import Dossier, Row, exact_row, forwarder_of, with_deliveries
 from recon.investigation.payment.identify import Name, names_of
-from recon.investigation.payment.neighbours import FIELDS, find_neighbours, with_owners
+from recon.investigation.payment.neighbours import FIELDS, find_neighbours, is_earlier_deposit, with_owners
 from recon.sources.chain.forwarders import FindsForwarders
 from recon.sources.interface import (
     ChainQuestion,
@@ -426,13 +426,13 @@ def _unowned(text: str, names: Sequence[Name], found: _Search, asking: Asking) -
 def _asked_further(dossier: Dossier, sources: SourceSet, *, names: Sequence[Name], asking: Asking) -> Dossier:
     """Ask every chain what plain transfers reached the payment's own addresses, which a window never asks for.
 
-    So a payment to the right address on another chain, past the proxy, or to a forwarder is seen. Merchant addresses
-    are left out: they receive money for many payments.
+    So a payment to the right address on another chain, past the proxy, or to a forwarder is seen, and one to the
+    address of an earlier payment of the same buyer. Merchant addresses are left out: they receive for many payments.
     """
     payment = dossier.payment
     if payment is None or payment["created_at"] is None:
         return dossier
-    own = _own_addresses(dossier, payment, asking)
+    own = _own_addresses(dossier, payment, asking) | _earlier_addresses(dossier, payment)
     hashes = _unread_hashes(dossier, names)
     question = ChainQuestion(
         from_ms=payment["created_at"] - asking.policy.clock_skew_ms,
@@ -470,6 +470,11 @@ def _own_addresses(dossier: Dossier, payment: Row, asking: Asking) -> set[str]:
     """The addresses that receive for this payment alone."""
     known = {payment["recipient"], forwarder_of(dossier.document), *(row["address"] for row in dossier.forwarders)}
     return known - {None, *asking.policy.merchant_recipients}
+
+
+def _earlier_addresses(dossier: Dossier, payment: Row) -> set[str]:
+    """The one-time addresses of the buyer's earlier payments: a wallet remembers where it paid the last time."""
+    return {row["recipient"] for row in dossier.rows("context") if is_earlier_deposit(row, payment)}
 
 
 def _unread_hashes(dossier: Dossier, names: Sequence[Name]) -> set[str]:

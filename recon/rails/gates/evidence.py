@@ -34,12 +34,34 @@ class EvidenceFileError(RefusedError):
 
 
 def run_records(history: History) -> tuple[RunRecord, ...]:
-    """The run history as gates use it; entries of undo and backfill plans are no dry runs and are left out."""
-    found = []
+    """The run history as gates use it; entries of undo and backfill plans are no dry runs and are left out.
+
+    A line that cannot be read may have been a bad run of any rail: it stands as one, right after the run before it.
+    """
+    found: list[RunRecord] = []
     for entry in history.entries:
-        if entry.get("kind", "correction") == "correction" and (record := _run_record(entry)) is not None:
-            found.append(record)
-    return tuple(found)
+        if entry.get("kind", "correction") == "correction":
+            found.append(_run_record(entry) or _lost_run(found, found[-1].at if found else EPOCH))
+    lost = [_lost_run(found, _moment(at) or EPOCH) for at in history.lost_after]
+    return tuple(sorted((*found, *lost), key=lambda run: run.at))
+
+
+def _lost_run(runs: Sequence[RunRecord], after: datetime) -> RunRecord:
+    """A run of which nothing can be read: it read nothing whole, and what blocked before it may go on blocking."""
+    before = [run for run in runs if run.at <= after]
+    at = after + timedelta(milliseconds=1)
+    return RunRecord(
+        at=at,
+        digest="unreadable",
+        covers_from=at,
+        covers_to=at,
+        providers=(),
+        is_whole=True,
+        is_complete=False,
+        is_healthy=False,
+        blocking=before[-1].blocking if before else {},
+        breaks=None,
+    )
 
 
 def _run_record(entry: Mapping[str, Any]) -> RunRecord | None:

@@ -15,8 +15,8 @@ ROWS_MAX: Final = 50
 """Most rows that one table shows; the frames hold all of them."""
 
 _COLOURS: Final = {
-    "critical": "#a8071a", "high": "#d9480f", "medium": "#b7860b", "low": "#1c7ed6", "never": "#d9480f",
-    "review": "#b7860b", "auto": "#17743f", "wait": "#1c7ed6", "proven": "#17743f", "likely": "#b7860b",
+    "critical": "#a8071a", "high": "#bf3d0a", "medium": "#86610a", "low": "#1864ab", "never": "#bf3d0a",
+    "review": "#86610a", "auto": "#17743f", "wait": "#1864ab", "proven": "#17743f", "likely": "#86610a",
 }  # fmt: skip
 
 

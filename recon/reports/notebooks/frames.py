@@ -27,6 +27,8 @@ _MONEY: Final[Mapping[str, Mapping[str, str]]] = {
     "claims": {"paid_units": "paid"},
     "claim_txs": {"amount_units": "amount"},
     "transfers": {"amount_units": "amount", "fee_units": "fee"},
+    "movements": {"amount_units": "amount", "fee_units": "fee"},
+    "balances": {"opening_units": "opening", "closing_units": "closing"},
 }
 """Amounts in base units by table, and the column of whole tokens that stands before each."""
 
@@ -76,6 +78,9 @@ def plan_frames(plan: Plan, registry: Registry) -> Frames:
         "money": _frame(_money_rows(plan, registry), ("chain", "symbol", "at_risk", "captured_not_credited", "token")),
         "coverage": pd.DataFrame([dict(row) for row in plan.coverage]).convert_dtypes(),
     }
+    if plan.balances is not None:
+        frames["balances"] = _frame(_balance_rows(plan), (*_WALLET, *_WALLET_SUMS, "problems"))
+        frames["movements"] = _frame(_movement_rows(plan), (*_WALLET, *_MOVEMENT, "amount"))
     for name in ("findings", "changes"):
         frames[name]["age"] = pd.to_timedelta(frames[name]["age"].astype("Int64"), unit="s")
     return frames
@@ -296,3 +301,29 @@ def _utc(values: Any) -> Any:
     known = pd.array(values, dtype="Int64")
     whole = known.to_numpy(dtype="int64", na_value=np.iinfo("int64").min)
     return pd.DatetimeIndex(whole.astype("datetime64[ms]")).tz_localize("UTC")
+
+
+_WALLET: Final = ("chain_id", "wallet", "symbol", "token")
+_WALLET_SUMS: Final = (
+    "opening", "in", "out", "fees", "closing", "explained_in", "explained_out", "unexplained_in", "unexplained_out",
+    "residual",
+)  # fmt: skip
+_MOVEMENT: Final = ("side", "tx_hash", "log_index", "counterparty", "final")
+
+
+def _balance_rows(plan: Plan) -> Iterator[tuple[Any, ...]]:
+    """Known wallets with exact amounts in whole tokens; None is "cannot tell"."""
+    for row in (plan.balances or {}).get("rows", ()):
+        sums = (_told_amount(row[name], row["decimals"]) for name in _WALLET_SUMS)
+        yield (*(row[name] for name in _WALLET), *sums, " ".join(row["problems"]))
+
+
+def _movement_rows(plan: Plan) -> Iterator[tuple[Any, ...]]:
+    """The movements that nothing explains."""
+    for row in (plan.balances or {}).get("unexplained", ()):
+        amount = _told_amount(row["units"], row["decimals"])
+        yield (*(row[name] for name in _WALLET), *(row[name] for name in _MOVEMENT), amount)
+
+
+def _told_amount(units: str | None, decimals: int | None) -> Decimal | None:
+    return None if units is None else whole_tokens(int(units), decimals=decimals)

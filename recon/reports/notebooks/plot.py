@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = ("#2456c9", "#0c8f8f", "#b7860b", "#a03a9a", "#5b6879", "#2f8f46", "#c2410c", "#6d5bd0")
 _LEVELS: Final = {
-    "critical": "#a8071a", "high": "#d9480f", "medium": "#b7860b", "low": "#1c7ed6", "info": "#7b8794",
+    "critical": "#a8071a", "high": "#bf3d0a", "medium": "#86610a", "low": "#1864ab", "info": "#5f6b78",
 }  # fmt: skip
 _LABEL_MAX: Final = 60
 
@@ -156,7 +156,7 @@ def _draw_money(data: Mapping[str, Any], axes: Axes) -> None:
         places = [place + number * 0.4 for place in range(len(names))]
         bars = axes.barh(
             places, [float(value) for value in series["values"]], height=0.38, label=_label(series["name"]),
-            color=("#d9480f", "#2456c9")[number % 2],
+            color=("#bf3d0a", "#2456c9")[number % 2],
         )  # fmt: skip
         axes.bar_label(bars, labels=[_label(text) for text in series["texts"]], fontsize=7, padding=3)
     axes.set_yticks([place + 0.2 for place in range(len(names))], names)
@@ -189,7 +189,7 @@ def _days(ms: int) -> float:
 
 def _draw_depth(data: Mapping[str, Any], axes: Axes) -> None:
     names = [_label(name) for name in data["categories"]]
-    colours = ("#d9480f", "#b7860b", "#17743f")
+    colours = ("#bf3d0a", "#b7860b", "#17743f")
     for number, series in enumerate(data["series"]):
         places = [place + number * 0.27 for place in range(len(names))]
         bars = axes.barh(places, series["values"], height=0.25, label=_label(series["name"]), color=colours[number % 3])

@@ -1,4 +1,4 @@
-"""A report on a terminal, by rich; on a pipe the same text without colours, wide enough to keep every id whole."""
+"""A report on a terminal, by rich; on a pipe the same text without colours, one row a line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from recon.reports.model import Column, Report, Table, human_cell
 from recon.reports.text import display_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-PIPE_WIDTH: Final = 200
+PIPE_WIDTH: Final = 100_000
+"""On a pipe nothing is broken over lines: a row is a line, and every id can be cut out of it."""
 WIDE_FROM: Final = 130
 """From so many columns on a terminal shows the wide columns of a table."""
 
@@ -22,7 +25,8 @@ _STYLES: Final = {
     "auto": "green", "review": "yellow", "never": "red", "wait": "cyan", "benign": "dim",
     "failed": "bold red", "warning": "yellow", "ok": "green", "NO": "bold red",
 }  # fmt: skip
-_RIGHT: Final = ("count", "amount", "age")
+_RIGHT: Final = ("count", "amount", "exact", "age")
+_GAP: Final = "  "
 
 
 def print_to_terminal(report: Report, stream: TextIO, *, width: int | None = None) -> None:
@@ -89,32 +93,75 @@ def _print_rows(table: Table, console: Console) -> None:
 
 
 def _print_narrow(table: Table, console: Console) -> None:
-    """Each row on a line of its own, and its prose below it, so that nothing is squeezed into a few letters."""
+    """A heading, then each row on a line of its own as far as it fits, and below it the rest of it and its prose."""
+    rows = table.rows[: table.shown]
+    short, prose = _worth_showing(table)
+    widths = {n: _width(table, n, rows) for n in short}
+    fitting = _fitting(sorted(short, key=lambda n: table.columns[n].kind == "id"), widths, console.width)
+    below = [n for n in short if n not in fitting]
+    console.print(_narrow_line([table.columns[n].label for n in fitting], table, fitting, widths), style="dim")
+    for row in rows:
+        cells = [human_cell(row[n], table.columns[n].kind) for n in fitting]
+        console.print(_narrow_line(cells, table, fitting, widths), soft_wrap=True)
+        for line in _below(table, row, below, prose):
+            _print_below(line, console)
+
+
+def _worth_showing(table: Table) -> tuple[list[int], list[int]]:
+    """The columns that say something, short ones and prose."""
+    columns = list(enumerate(table.columns))
+    short = [n for n, c in columns if c.kind != "prose" and _is_worth_showing(table, n, c, is_wide=False)]
+    prose = [n for n, c in columns if c.kind == "prose" and _is_worth_showing(table, n, c, is_wide=True)]
+    return short, prose
+
+
+def _below(table: Table, row: tuple[str, ...], short: Sequence[int], prose: Sequence[int]) -> list[str]:
+    """What stands below a row: the cells that did not fit, with their headings, and its prose."""
+    cells = [(table.columns[n].label, human_cell(row[n], table.columns[n].kind)) for n in short if row[n]]
+    rest = ", ".join(f"{label} {cell}" for label, cell in cells)
+    return [line for line in (rest, *(row[n] for n in prose)) if line]
+
+
+def _print_below(line: str, console: Console) -> None:
+    """A line that belongs to the row above it, moved in."""
     from rich.padding import Padding
+
+    console.print(Padding(_text(line, "dim"), (0, 0, 0, 4)))
+
+
+def _width(table: Table, number: int, rows: Sequence[tuple[str, ...]]) -> int:
+    column = table.columns[number]
+    return max(len(display_text(column.label)), *(len(human_cell(row[number], column.kind)) for row in rows))
+
+
+def _fitting(columns: Sequence[int], widths: Mapping[int, int], room: int) -> list[int]:
+    """The columns that stand on one line, in order, ids last; the first id always does, for rows are known by it."""
+    fitting, used = [], 0
+    for number in columns:
+        if used + widths[number] <= room:
+            fitting.append(number)
+            used += widths[number] + len(_GAP)
+    return fitting or list(columns[:1])
+
+
+def _narrow_line(cells: Sequence[str], table: Table, columns: Sequence[int], widths: Mapping[int, int]) -> Text:
     from rich.text import Text
 
-    columns = list(enumerate(table.columns))
-    short = [n for n, c in columns if c.kind != "prose" and _is_worth_showing(table, n, c, False)]
-    prose = [n for n, c in columns if c.kind == "prose" and _is_worth_showing(table, n, c, True)]
-    rows = table.rows[: table.shown]
-    widths = {n: max(len(human_cell(row[n], table.columns[n].kind)) for row in rows) for n in short}
-    for row in rows:
-        line = Text()
-        for number in short:
-            cell = human_cell(row[number], table.columns[number].kind).ljust(min(widths[number], console.width // 4))
-            line.append_text(_text(cell, _STYLES.get(row[number], "")))
-            line.append("  ")
-        line.rstrip()
-        console.print(line)
-        for number in prose:
-            console.print(Padding(_text(row[number], "dim"), (0, 0, 0, 4)))
+    line = Text()
+    for cell, number in zip(cells, columns, strict=True):
+        is_right = table.columns[number].kind in _RIGHT
+        placed = cell.rjust(widths[number]) if is_right else cell.ljust(widths[number])
+        line.append_text(_text(placed, _STYLES.get(cell, "")))
+        line.append(_GAP)
+    line.rstrip()
+    return line
 
 
 def _grid(table: Table, *, is_wide: bool) -> RichTable:
     from rich.box import SIMPLE
     from rich.table import Table as RichTable
 
-    used = [n for n, column in enumerate(table.columns) if _is_worth_showing(table, n, column, is_wide)]
+    used = [n for n, column in enumerate(table.columns) if _is_worth_showing(table, n, column, is_wide=is_wide)]
     grid = RichTable(box=SIMPLE, show_edge=False, pad_edge=False, header_style="dim")
     for number in used:
         column = table.columns[number]
@@ -130,7 +177,7 @@ def _grid(table: Table, *, is_wide: bool) -> RichTable:
     return grid
 
 
-def _is_worth_showing(table: Table, number: int, column: Column, is_wide: bool) -> bool:
+def _is_worth_showing(table: Table, number: int, column: Column, *, is_wide: bool) -> bool:
     """Leave out a column that says nothing, and the list of all findings, which only repeats most verdicts."""
     shown = table.rows[: table.shown]
     return column.name != "findings" and (is_wide or not column.wide) and any(row[number] for row in shown)

@@ -91,7 +91,7 @@ def render_sample(sample: Sample, signs: Iterable[CheckedSign], *, path: str) ->
         facts.append(Fact("names", "names", CLAIMS))
     columns = (
         Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
-        Column("amount", "amount", "amount"), Column("band", "size"), Column("reason", "reason", "prose"),
+        Column("amount", "amount", "exact"), Column("band", "size"), Column("reason", "reason", "prose"),
         Column("evidence", "evidence", "prose", wide=True), Column("findings", "found"),
     )  # fmt: skip
     rows = tuple(

@@ -33,7 +33,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
     value = _due(judged.row, finding)
     facts += [
         Fact("payment", "payment", finding.payment_id, "id"),
-        Fact("amount", "amount due", value, "amount"),
+        Fact("amount", "amount due", value, "exact"),
         Fact("provider", "provider", f"{finding.provider} on chain {finding.chain_id}"),
         Fact("verdict", "verdict", str(finding.verdict), "verdict"),
         Fact("tier", "may be changed", _may_be_changed(found), "tier"),

@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from recon.core.errors import UsageError
-from recon.core.ids import parse_payment_id, payment_id_text
-from recon.core.model import TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
+from recon.core.model import OPEN_AGES, TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.plans.history import News
+from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
+from recon.reports.views.balances import balance_facts, balance_tables
 from recon.reports.views.coverage import coverage_table
 
 BREAKS_SHOWN: Final = 20
@@ -22,6 +23,8 @@ BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
 """Findings of these tiers are breaks and need a person. What waits or is benign is only counted."""
 
 _REVIEW_FACTS: Final = ("health", "value_at_risk", "complete", "valid_until", "digest")
+_SELECTION_FACTS: Final = ("health", "complete", "valid_until", "digest")
+"""What was at risk in the plan that a selection was taken from is not at risk in the selection."""
 _SEVERITIES: Final = list(Severity)
 _VERDICTS: Final = {verdict: number for number, verdict in enumerate(Verdict)}
 _TIERS: Final = list(Tier)
@@ -38,7 +41,7 @@ class NotInPlanError(UsageError):
 
 
 def breaks_of(plan: Plan) -> tuple[Finding, ...]:
-    """The findings that need a person, worst first: severity, then value, then age, then id."""
+    """The findings that need a person: severity, then value, then age, then id; what nobody can decide now is last."""
     return tuple(sorted((item for item in plan.findings if item.tier in BREAK_TIERS), key=_worst))
 
 
@@ -67,6 +70,7 @@ def render_plan(
             _open_table(plan),
             _split_table(plan, "by_provider", "provider"),
             _split_table(plan, "by_chain", "chain"),
+            *balance_tables(plan),
             coverage_table(plan.coverage),
             break_table(plan),
             *((effect_table(plan), change_table(plan), _left_table(plan)) if full else ()),
@@ -87,16 +91,27 @@ def render_review(
     if page < pages:
         notes.append(f"the next: recon show {path} --page {page + 1}")
     paged = replace(table, note="; ".join([*notes, table.note] if table.note else notes))
-    facts = tuple(fact for fact in _headline(plan) if fact.name in _REVIEW_FACTS)
+    names = _REVIEW_FACTS if plan.parent is None else _SELECTION_FACTS
+    facts = tuple(fact for fact in _headline(plan) if fact.name in names)
     said = plan.summary.get("unfinished")
     unfinished = (Fact("unfinished", "UNFINISHED", str(said), alarm=True),) if said else ()
     return Report(
         name="review",
         title=_title(plan),
-        facts=(Fact("changes", "changes", str(total), "count"), *unfinished, *facts),
+        facts=(*_to_be_changed(plan), *unfinished, *facts),
         tables=(paged, effect_table(plan), _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
         next_steps=_next_steps(plan, path=path, config=config),
     )
+
+
+def _to_be_changed(plan: Plan) -> tuple[Fact, ...]:
+    """How many payments are changed, and what they are worth; of a selection also which plan it was taken from."""
+    worth = money_text((change.symbol, change.decimals, change.value_units) for change in plan.changes)
+    facts = (
+        Fact("changes", "changes", str(len(plan.changes)), "count"),
+        Fact("changes_worth", "worth", worth, "amounts"),
+    )
+    return facts if plan.parent is None else (*facts, Fact("parent", "selected from plan", plan.parent[:12], "id"))
 
 
 def render_payment(plan: Plan, payment: str) -> Report:
@@ -143,15 +158,18 @@ class _Said:
 
 
 def _said_of(plan: Plan, payment: str) -> _Said:
-    wanted = {payment, payment.strip().lower(), _canonical(payment)}
-    said = _Said(
-        findings=[item for item in plan.findings if item.payment_id in wanted],
-        changes=[item for item in plan.changes if item.payment_id in wanted],
-        left=[item for item in plan.left_alone if item.payment_id in wanted],
+    rows: list[Finding | Change | LeftAlone] = [*plan.findings, *plan.changes, *plan.left_alone]
+    try:
+        name = named_payment(payment, {item.payment_id for item in rows}, plan=f"plan {plan.digest[:12]}")
+    except NoSuchPaymentError as error:
+        if error.is_many:
+            raise
+        raise NotInPlanError(payment=payment, digest=plan.digest) from None
+    return _Said(
+        findings=[item for item in plan.findings if item.payment_id == name],
+        changes=[item for item in plan.changes if item.payment_id == name],
+        left=[item for item in plan.left_alone if item.payment_id == name],
     )
-    if not (said.findings or said.changes or said.left):
-        raise NotInPlanError(payment=payment, digest=plan.digest)
-    return said
 
 
 def money_text(amounts: Iterable[tuple[str | None, int | None, int]]) -> str:
@@ -174,15 +192,13 @@ def _title(plan: Plan) -> str:
     return f"{plan.kind.capitalize()} plan {plan.digest[:12]} for {plan.target.name or 'an unnamed target'}"
 
 
-def _canonical(payment: str) -> str:
-    try:
-        return payment_id_text(parse_payment_id(payment))
-    except UsageError:
-        return payment
+_HELD: Final = (Verdict.DISPUTE_HOLD, Verdict.LOOKUP_FAILED, Verdict.UNPROVEN)
+"""What waits for the decision of a dispute, or for the answer of a source."""
 
 
-def _worst(item: Finding) -> tuple[int, Decimal, int, str]:
+def _worst(item: Finding) -> tuple[bool, int, Decimal, int, str]:
     return (
+        item.verdict in _HELD,
         -_SEVERITIES.index(item.severity),
         -whole_tokens(item.value_units, decimals=item.decimals),
         -(item.age_s or 0),
@@ -226,6 +242,7 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
     ]  # fmt: skip
     if dust := _dust(plan):
         facts.append(Fact("dust", "dust, no break", dust))
+    facts += balance_facts(plan)
     facts += _shares(summary)
     if limits := summary.get("limits_hit"):
         facts.append(Fact("limits_hit", "an apply would stop at", " ".join(map(str, limits)), alarm=True))
@@ -355,7 +372,9 @@ def _chain_name(chain_id: str) -> str:
 
 def _open_table(plan: Plan) -> Table:
     buckets = plan.summary.get("open_by_age") or {}
-    rows = tuple((_label(name), str(count)) for name, count in buckets.items())
+    order = [name for name, _ in OPEN_AGES]  # a plan file keeps its keys by the alphabet
+    known = sorted(buckets, key=lambda name: order.index(name) if name in order else len(order))
+    rows = tuple((_label(name), str(buckets[name])) for name in known)
     columns = (Column("age", "age"), Column("payments", "payments", "count"))
     return Table("open_by_age", "Open payments by age", columns, rows, empty="no payment is open")
 
@@ -392,8 +411,9 @@ BREAK_COLUMNS: Final = (
 def break_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
     """The breaks, worst first; outputs for people print the first ``shown``."""
     rows = tuple(finding_row(item) for item in breaks_of(plan))
-    note = f"the worst {shown} of {len(rows)}" if shown is not None and len(rows) > shown else ""
-    return Table("breaks", "Breaks, worst first", BREAK_COLUMNS, rows, note=note, empty="no breaks", shown=shown)
+    note = f"the first {shown} of {len(rows)}" if shown is not None and len(rows) > shown else ""
+    title = "Breaks, worst first, held ones last"
+    return Table("breaks", title, BREAK_COLUMNS, rows, note=note, empty="no breaks", shown=shown)
 
 
 def finding_row(item: Finding) -> tuple[str, ...]:
@@ -507,6 +527,19 @@ def _list_table(name: str, title: str, entries: Iterable[str], *, empty: str = "
     return Table(name, title, (Column(name, title),), tuple((entry,) for entry in entries), empty=empty)
 
 
+def _how_to_apply(plan: Plan, file: str, settings: str) -> str:
+    """The command that writes the plan; of one that would be refused as it is, the one that makes it fit."""
+    if plan.summary.get("limits_hit"):
+        verdict, count = Counter(str(item.verdict) for item in plan.changes).most_common()[-1]
+        return (
+            "Nothing has changed. An apply of all of it would be refused by a limit; take a part, for example the "
+            f"{count} of {verdict}: recon select {file} --tier auto --tier review --verdict {verdict}"
+        )
+    healthy = bool((plan.summary.get("health") or {}).get("ok", plan.kind != "correction"))
+    accepted = "" if healthy else " --accept-unhealthy 'why it may be applied all the same'"
+    return f"Nothing has changed. To do it: recon apply {file} --digest {plan.digest}{accepted}{settings}"
+
+
 def _next_steps(plan: Plan, *, path: str, config: str | None) -> tuple[str, ...]:
     steps = []
     breaks = breaks_of(plan)
@@ -519,7 +552,7 @@ def _next_steps(plan: Plan, *, path: str, config: str | None) -> tuple[str, ...]
         steps.append(f"What was not read, and why: recon doctor{settings}")
     writes = [item for item in plan.changes if item.tier is not Tier.REVIEW or item.payment_id in plan.picked]
     if writes or (plan.kind != "correction" and plan.changes):
-        steps.append(f"Nothing has changed. To do it: recon apply {file} --digest {plan.digest}{settings}")
+        steps.append(_how_to_apply(plan, file, settings))
     elif plan.changes:
         picked = shell_word(min(plan.changes, key=_oldest).payment_id)
         steps.append(f"Nothing has changed. To do it: recon select {file} --payment {picked} --out picked.json")

@@ -36,6 +36,11 @@ __all__ = [
 READ_MAX: Final = 500
 """Most documents that one re-read asks for at once."""
 
+_CONFIRMED_MS: Final = 10_000
+"""How long the primary may take to have a majority confirm that it still is the primary."""
+
+_NOT_A_REPLICA_SET: Final = 123
+
 PAYMENTS_FILE: Final = "payments.ndjson"
 
 ROW_CODES: Final[dict[int, str]] = {
@@ -84,11 +89,17 @@ class StoreFileError(StoppedError):
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What became of one guarded update: how many rows matched, or why the server refused this one row."""
+    """What became of one guarded update: how many rows matched, or why the server refused this one row.
+
+    Args:
+        is_repeated: Whether it was asked more than once because an answer was lost: what was asked first may have
+            matched then, even if nothing does now.
+    """
 
     matched: int
     code: int | None = None
     message: str | None = None
+    is_repeated: bool = False
 
 
 class PaymentWriter(Protocol):
@@ -111,7 +122,11 @@ class PaymentWriter(Protocol):
         ...
 
     def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
-        """Read whole documents from the primary, as a majority has them, by ``payment_id_text``."""
+        """Read whole documents from the primary, as a majority has them, by ``payment_id_text``.
+
+        A store may add ``read_confirmed``, which gives the same and is asked what became of a write: nothing that was
+        confirmed before it was called may be missing from it.
+        """
         ...
 
     def write(self, update: GuardedUpdate) -> WriteResult:
@@ -146,6 +161,7 @@ class MongoWriter:
             read_concern=ReadConcern("majority"),
         )
         self._retry = retry or Retry()
+        self._confirmed = self._collection.with_options(read_concern=ReadConcern("linearizable"))
         self.go_on: Callable[[], None] | None = None
 
     @property
@@ -196,17 +212,41 @@ class MongoWriter:
 
     def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
         """See :meth:`PaymentWriter.read`."""
+        return self._read(document_ids, lambda query: list(self._collection.find(query)))
+
+    def read_confirmed(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+        """See :meth:`PaymentWriter.read`; read linearizable, which waits for a majority to confirm the primary.
+
+        A primary that was cut off and does not know it yet has missed newer writes, and a majority read at it shows
+        the rows without them; a plain read even shows writes that no majority will ever know of.
+        """
+        return self._read(document_ids, self._find_confirmed)
+
+    def _read(
+        self, document_ids: Sequence[Any], find: Callable[[Mapping[str, Any]], list[Mapping[str, Any]]]
+    ) -> dict[str, Mapping[str, Any]]:
         from pymongo.errors import PyMongoError
 
         found: dict[str, Mapping[str, Any]] = {}
         for start in range(0, len(document_ids), READ_MAX):
             query = {"_id": {"$in": list(document_ids[start : start + READ_MAX])}}
             try:
-                documents = self._retry.run(lambda query=query: list(self._collection.find(query)), what="a re-read")  # type: ignore[misc]
+                documents = self._retry.run(lambda query=query: find(query), what="a re-read")  # type: ignore[misc]
             except PyMongoError as error:
                 raise StoreGoneError(what="a re-read", tried_s=0, cause=error_name(error)) from error
             found.update((payment_id_text(document["_id"]), document) for document in documents)
         return found
+
+    def _find_confirmed(self, query: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """A server of no set has no other that could know better."""
+        from pymongo.errors import OperationFailure
+
+        try:
+            return list(self._confirmed.find(query, batch_size=READ_MAX + 1).max_time_ms(_CONFIRMED_MS))
+        except OperationFailure as error:
+            if error.code != _NOT_A_REPLICA_SET:
+                raise
+            return list(self._collection.find(query))
 
     def stamps(self, run: str | None) -> Iterator[tuple[str, str]]:
         """Every row that carries a stamp of a run, or of any, with the stamp; the whole collection is looked through.
@@ -227,16 +267,24 @@ class MongoWriter:
         """See :meth:`PaymentWriter.write`. Asking twice is safe: the guard names the stamp from before."""
         from pymongo.errors import PyMongoError, WriteConcernError
 
+        asked_times = 0
+
+        def once() -> int:
+            nonlocal asked_times
+            asked_times += 1
+            return self._update_one(update)
+
         try:
             with read_only_refused(self._name, what="update records"):
-                matched = self._retry.run(lambda: self._update_one(update), what="a guarded write", go_on=self.go_on)
-                return WriteResult(matched)
+                matched = self._retry.run(once, what="a guarded write", go_on=self.go_on)
+                return WriteResult(matched, is_repeated=asked_times > 1)
         except WriteConcernError as error:
             # The update was carried out; whether a majority has it is not confirmed.
             raise StoreGoneError(what="a guarded write", tried_s=0, cause=error_name(error)) from error
         except PyMongoError as error:
             code = getattr(error, "code", None) or 0
-            return WriteResult(0, code, ROW_CODES.get(code, f"it answered {type(error).__name__} {code or ''}".strip()))
+            said = ROW_CODES.get(code, f"it answered {type(error).__name__} {code or ''}".strip())
+            return WriteResult(0, code, said, asked_times > 1)
 
     def _update_one(self, update: GuardedUpdate) -> int:
         """``update_one`` as the driver would send it, but without its numbered retries; gives how many rows matched.

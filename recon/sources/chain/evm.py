@@ -15,6 +15,7 @@ from recon.core.errors import ConfigError, SourceError
 from recon.core.ids import normalise_address, normalise_tx_hash
 from recon.core.registry import Registry, forwarder_factories
 from recon.core.times import ms_text
+from recon.sources.chain.balances import balance_reading
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Live, Pool
 from recon.sources.chain.forwarders import Forwarder, read_forwarders
 from recon.sources.chain.logs import TEXT_ANSWER
@@ -23,7 +24,7 @@ from recon.sources.chain.reading_plan import ReadingPlan
 from recon.sources.chain.rpc import CallLimits, Endpoint, RpcClient, RpcError
 from recon.sources.chain.tokens import ask_tokens, with_token_facts
 from recon.sources.http import Clock
-from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading, no_progress
+from recon.sources.interface import BalanceQuestion, ChainQuestion, Coverage, Gap, Progress, Reading, no_progress
 
 if TYPE_CHECKING:
     import httpx
@@ -282,6 +283,28 @@ class EvmChain:
             head_margin_blocks=self.settings.head_margin_blocks,
             verify_blocks=self.settings.verify_blocks,
         )
+
+    def read_balances(self, question: BalanceQuestion, *, progress: Progress = no_progress) -> Reading:
+        """Answer the question: tables ``balances`` and ``movements`` with one coverage row of scope ``balances``.
+
+        There is one row for each wallet and each token that the registry knows here. A balance that nobody gives is
+        null with its reason. Movements are every transfer of these tokens from or to the wallets, each once.
+
+        Raises:
+            WrongSourceError: An endpoint serves another chain; nothing that it said is used.
+        """
+        tokens = tuple(sorted(token for chain_id, token in self.registry.tokens if chain_id == self.chain_id))
+        wallets = _addresses(question.wallets)
+        if not tokens or not wallets:
+            return Reading()
+        about = ChainQuestion(question.from_ms, tokens=tokens, proxies=False)
+        outgoing = self._plan(replace(about, senders=wallets))
+        incoming = replace(self._plan(replace(about, recipients=wallets)), recipients=wallets)
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            return balance_reading(self._pool, (outgoing, incoming), to_ms=question.to_ms, progress=progress)
+        finally:
+            self.close()
 
     def find_forwarders(self, topics: Sequence[str], *, from_ms: int) -> tuple[Forwarder, ...]:
         """The forwarders made for these references since a time.

@@ -59,6 +59,11 @@ def read_chain(pool: Pool, plan: ReadingPlan, *, progress: Progress) -> Reading:
             start = start_block(pool, from_ms=plan.question.from_ms, floor=floor if floor <= head.number else 0)
     except (EndpointsDownError, StartBlockError) as error:
         return _nothing(pool, plan, str(error))
+    return read_stretch(pool, plan, head=head, start=start, progress=progress)
+
+
+def read_stretch(pool: Pool, plan: ReadingPlan, *, head: Block, start: Block, progress: Progress) -> Reading:
+    """Read one chain from a block that was looked up to just below a head of it."""
     return _Reader(pool, plan, _State(head, start), progress).read()
 
 

@@ -52,6 +52,7 @@ class Fault(StrEnum):
 
     SIZE = "size"  # ask for fewer blocks
     LIST = "list"  # ask for fewer addresses or topics
+    STATE = "state"  # this node keeps no state of that block; another one may
     LAG = "lag"  # this backend does not have the block yet
     QUOTA = "quota"  # used up for longer than a run lasts
     RATE = "rate"  # slow down
@@ -108,6 +109,10 @@ RULES: Final[tuple[ErrorRule, ...]] = (
     ErrorRule(Fault.SIZE, r"please select a smaller result dataset"),
     ErrorRule(Fault.SIZE, r"no backend is currently healthy to serve traffic", may_be_outage=True),
     ErrorRule(Fault.LIST, r"specify less number of address|addresses or topics per search position|current limit is"),
+    ErrorRule(Fault.STATE, r"missing ?trie ?node|historical state|world state unavailable|no state available"),
+    ErrorRule(Fault.STATE, r"\bstate\b[^.]{0,100}(?:not available|unavailable|prun|discarded)"),
+    ErrorRule(Fault.STATE, r"pruned? state|due to pruning|history (?:is )?(?:pruned|unavailable)"),
+    ErrorRule(Fault.STATE, r"archive (?:state|data|request|access)|(?:requires?|needs?|not) an archiv|pruning=archive"),
     ErrorRule(Fault.LAG, r"header not found|cannot query unfinalized data|after last accepted block|unknown block"),
     ErrorRule(Fault.LAG, r"block height is \d+ but requested was \d+|blockoutofrange|block not found"),
     ErrorRule(Fault.FATAL, r"please specify address in your request"),
@@ -298,8 +303,8 @@ class CallLimits:
 class RpcClient:
     """Asks one endpoint. Not shared between threads, except for its rate limit.
 
-    Every method raises :class:`RpcError` when there is no usable answer: at once for SIZE, LIST, LAG, QUOTA, DOWN,
-    UNSUPPORTED and FATAL, after bounded tries with full jitter for RATE and TRANSPORT, and in any case when the
+    Every method raises :class:`RpcError` when there is no usable answer: at once for SIZE, LIST, STATE, LAG, QUOTA,
+    DOWN, UNSUPPORTED and FATAL, after bounded tries with full jitter for RATE and TRANSPORT, and in any case when the
     deadline has passed.
     """
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from recon.core.registry import Registry, load_registry
+from recon.core.registry import ERC20_TRANSFER, Registry, load_registry
 from recon.sources.recorded.faults import FaultRule, Faults, spoiled
 from recon.sources.recorded.format import RecordedChain, block_hash
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _WHOLE = ("cut", "slow", "truncate", "empty")
 """Faults of a whole HTTP answer; the others are of one call in it."""
+
+
+_BALANCE_CALL: Final = "0x70a08231"
 
 
 def node_handler(chain: RecordedChain, faults: Faults) -> Handler:
@@ -71,6 +74,8 @@ def _answer(node: _Node, call: Any, rule: FaultRule | None) -> dict[str, Any]:
         return {"jsonrpc": "2.0", "id": call.get("id"), "error": rule.body}
     try:
         result = node.call(call["method"], call.get("params") or [], hidden=rule.depth if rule else 0)
+    except _NoStateError as lost:
+        return _error(call.get("id"), -32000, str(lost))
     except NotImplementedError:
         return _error(call.get("id"), -32601, f"the method {call['method']} does not exist/is not available")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
@@ -84,6 +89,13 @@ def _distorted(result: Any, rule: FaultRule | None, *, method: str) -> Any:
     if action == "repeat" and isinstance(result, list):
         return [*result, *result[:3]]
     return "0x1e240" if action == "chain" and method == "eth_chainId" else result
+
+
+class _NoStateError(Exception):
+    """The node keeps no state of a block; in the words of one that is pruned."""
+
+    def __init__(self, *, block: int) -> None:
+        super().__init__(f"missing trie node (path ) state of block {block} is not available, not found")
 
 
 def _error(call_id: Any, code: int, message: str) -> dict[str, Any]:
@@ -117,7 +129,7 @@ class _Node:
             "eth_getTransactionByHash": lambda params: self._transaction(str(params[0]).lower()),
             "eth_getBlockReceipts": lambda params: self._block_receipts(self._number(params[0])),
             "eth_getCode": lambda params: "0x60806040" if self._is_contract(str(params[0]).lower()) else "0x",
-            "eth_call": lambda params: self._eth_call(params[0]),
+            "eth_call": lambda params: self._eth_call(params[0], params[1] if len(params) > 1 else "latest"),
         }
 
     def call(self, method: str, params: Sequence[Any], *, hidden: int = 0) -> Any:
@@ -194,14 +206,38 @@ class _Node:
         key = (self._chain.chain_id, address)
         return key in self._registry.tokens or key in self._registry.emitters
 
-    def _eth_call(self, call: Mapping[str, Any]) -> str:
+    def _eth_call(self, call: Mapping[str, Any], block: str) -> str:
         token = self._registry.tokens.get((self._chain.chain_id, str(call["to"]).lower()))
         data = str(call.get("data") or call.get("input"))
         if token is not None and data.startswith("0x313ce567"):
             return f"0x{token.decimals:064x}"
         if token is not None and data.startswith("0x95d89b41"):
             return f"0x{32:064x}{len(token.symbol):064x}{token.symbol.encode().ljust(32, bytes(1)).hex()}"
+        if token is not None and data.startswith(_BALANCE_CALL):
+            return f"0x{self._balance(token.address, '0x' + data[-40:].lower(), self._number(block)):064x}"
         return "0x"
+
+    def _balance(self, token: str, wallet: str, block: int) -> int:
+        """What a wallet holds at the end of a block: as recorded last, and moved by the transfers since."""
+        said = [
+            row
+            for row in self._chain.balances
+            if (str(row["token"]).lower(), str(row["wallet"]).lower()) == (token, wallet) and row["block"] <= block
+        ]
+        if not said or block > self._chain.head:
+            raise _NoStateError(block=block)
+        last = max(said, key=lambda row: int(row["block"]))
+        return int(last["units"]) + self._moved(token, wallet, since=int(last["block"]), until=block)
+
+    def _moved(self, token: str, wallet: str, *, since: int, until: int) -> int:
+        """What came to a wallet less what left it, in the blocks after one and up to another."""
+        total, word = 0, "0x" + wallet[2:].rjust(64, "0")
+        for log in self._logs[bisect_right(self._blocks, since) : bisect_right(self._blocks, until)]:
+            topics = [str(topic).lower() for topic in log["topics"]]
+            is_transfer = len(topics) == 3 and topics[0] == ERC20_TRANSFER and not log.get("removed")
+            if is_transfer and log["address"].lower() == token:
+                total += int(log["data"], 16) * ((topics[2] == word) - (topics[1] == word))
+        return total
 
 
 def _until(result: Any, seen: int) -> Any:

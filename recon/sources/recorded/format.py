@@ -22,6 +22,9 @@ class RecordedChain:
         finalized: What the ``finalized`` tag answers, or None where the node knows no such tag.
         logs: Raw ``eth_getLogs`` entries, sorted by block and log index.
         receipts: Raw receipts without their logs.
+        balances: What wallets hold of tokens at the end of a block: ``wallet``, ``token``, ``block``, ``units`` (text).
+            From there on the chain's own transfers move it, until the next row says otherwise; before the first row
+            the node keeps no state.
     """
 
     chain_id: int
@@ -31,6 +34,7 @@ class RecordedChain:
     finalized: int | None = None
     logs: Sequence[Mapping[str, Any]] = ()
     receipts: Sequence[Mapping[str, Any]] = ()
+    balances: Sequence[Mapping[str, Any]] = ()
 
     def time_ms(self, block: int) -> int:
         """When a block was made, UTC milliseconds."""
@@ -46,6 +50,7 @@ class RecordedWorld:
     """Everything the sources of one moment would say.
 
     Args:
+        wallets: Known wallets of which the chains hold balances.
         said: By provider, the lines from which its own folder answers.
     """
 
@@ -57,6 +62,7 @@ class RecordedWorld:
     collection_uuid: str | None = None
     merchant_recipients: tuple[str, ...] = ()
     fee_recipients: tuple[str, ...] = ()
+    wallets: tuple[str, ...] = ()
     chains: Mapping[int, RecordedChain] = field(default_factory=dict)
     payments: Sequence[Mapping[str, Any]] = ()
     said: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)

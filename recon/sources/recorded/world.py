@@ -8,7 +8,8 @@ ranges are exercised as over the network. The files of the directory and their l
 ``world.json``            when the world stands still, its target, its own addresses, its chains
 ``payments.ndjson``       the marketplace's documents, canonical Extended JSON v2
 ``<provider>.ndjson``     what a provider said, in lines that its own folder understands
-``chain-<id>.ndjson``     ``{"log": raw log}`` and ``{"receipt": raw receipt without its logs}``
+``chain-<id>.ndjson``     ``{"log": raw log}``, ``{"receipt": raw receipt without its logs}`` and, where the world holds
+                          some, ``{"balance": {"wallet", "token", "block", "units"}}`` for the ``wallets`` of world.json
 ``deliveries.ndjson``     ``{"delivery": row of recon.core.tables.DELIVERIES}``
 ``faults.json``           what fails on purpose, see :mod:`recon.sources.recorded.faults`
 ========================= ==========================================================================================
@@ -76,6 +77,7 @@ def load_world(path: Path) -> RecordedWorld:
             collection_uuid=None if meta.get("collection_uuid") is None else str(meta["collection_uuid"]),
             merchant_recipients=tuple(str(address) for address in meta["merchant_recipients"]),
             fee_recipients=tuple(str(address) for address in meta.get("fee_recipients", ())),
+            wallets=tuple(str(address) for address in meta.get("wallets", ())),
             chains={int(chain_id): _load_chain(path, int(chain_id), row) for chain_id, row in meta["chains"].items()},
             payments=_documents(path / "payments.ndjson"),
             said={name: _lines(path / f"{name}.ndjson") for name in installed(PROVIDERS)},
@@ -96,6 +98,7 @@ def _load_chain(path: Path, chain_id: int, row: Mapping[str, Any]) -> RecordedCh
         finalized=None if row.get("finalized") is None else int(row["finalized"]),
         logs=[line["log"] for line in lines if "log" in line],
         receipts=[line["receipt"] for line in lines if "receipt" in line],
+        balances=tuple(line["balance"] for line in lines if "balance" in line),
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
 import pytest
+from bson import ObjectId
 
 from recon.core.ids import keccak256, payment_reference
 from recon.core.registry import load_registry
@@ -146,9 +148,37 @@ def paid_out_under_another_name() -> Scene:
     return made
 
 
+def at_an_earlier_address() -> Scene:
+    """The buyer's money went to the one-time address of a payment of his that was settled the week before."""
+    made = scene("abandoned", rail="shkeeper")
+    row, earlier = made.document, "0x" + "ea" * 20
+    made.documents.append(
+        {
+            **row,
+            "_id": ObjectId.from_datetime(row["createdAt"] - timedelta(days=5)),
+            "status": "completed",
+            "escrowState": "released",
+            "createdAt": row["createdAt"] - timedelta(days=5),
+            "blockchain": {**row["blockchain"], "transactionHash": "0x" + "5e" * 32},
+            "metadata": {"walletAddress": earlier, "externalId": "settled-long-ago"},
+            "purchaseRequestId": ObjectId(),
+            "sellerOfferId": ObjectId(),
+        }
+    )
+    registry = load_registry()
+    chain_id = registry.chain_id(row["blockchain"]["network"])
+    assert chain_id is not None
+    token = registry.token(chain_id, row["amount"]["currency"])
+    assert token is not None
+    units = int(Decimal(str(row["amount"]["amount"])) * 10**token.decimals)
+    made.add_coin(chain_id, token=token.address, recipient=earlier, units=units)
+    return made
+
+
 SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "never paid": ("never_paid", untouched("abandoned")),
     "not paid yet": ("never_paid", untouched("in_transit")),
+    "at an earlier address": ("paid_to_earlier_address", at_an_earlier_address),
     "wrong chain": ("paid_wrong_chain", untouched("wrong_network")),
     "wrong token": ("paid_wrong_token", untouched("wrong_token")),
     "wrong coin at a deposit address": ("paid_wrong_token", untouched("wrong_coin_at_deposit")),

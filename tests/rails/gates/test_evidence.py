@@ -78,8 +78,37 @@ def test_odd_lines_make_a_gate_stricter(given: dict[str, Any], expected: dict[st
     assert {name: getattr(record, name) for name in expected} == expected
 
 
-def test_undo_and_backfill_plans_and_lines_without_a_time_are_no_dry_runs() -> None:
-    assert run_records(History((entry(kind="undo"), entry(kind="backfill"), entry(at="yesterday")))) == ()
+def test_undo_and_backfill_plans_are_no_dry_runs() -> None:
+    assert run_records(History((entry(kind="undo"), entry(kind="backfill")))) == ()
+
+
+def test_a_line_without_a_time_stands_as_a_bad_run_after_the_one_before_it() -> None:
+    good, lost = run_records(History((entry(), entry(at="yesterday"))))
+    assert (good.is_complete, lost.is_complete, lost.is_healthy) == (True, False, False)
+    assert lost.at - good.at == timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("damage", ["half a line", "a line changed", "a line taken out"])
+def test_a_damaged_history_breaks_the_row_of_clean_runs_of_every_rail(tmp_path: Path, damage: str) -> None:
+    for hour in (8, 9, 10, 11):
+        append_history(tmp_path, entry(at=f"2026-11-20T{hour:02}:00:00.000Z"))
+    path = tmp_path / "history.ndjson"
+    written = path.read_text().splitlines(keepends=True)
+    if damage == "half a line":
+        written[2] = written[2][:40] + "\n"
+    elif damage == "a line changed":
+        written[1] = written[1].replace('"d"', '"e"')
+    else:
+        del written[1:3]
+    path.write_text("".join(written))
+    records = run_records(load_history(tmp_path))
+    assert [record.at for record in records] == sorted(record.at for record in records)
+    lost = [record for record in records if not record.is_complete]
+    assert lost
+    for record in lost:
+        assert (record.is_whole, record.is_healthy, record.providers, record.breaks) == (True, False, (), None)
+        assert record.blocking == {"lookup_failed": 2}, "what blocked before it may go on blocking"
+        assert NOW - timedelta(hours=4) < record.at < NOW - timedelta(hours=1)
 
 
 def test_a_plan_becomes_a_dry_run() -> None:

@@ -4,6 +4,8 @@ const SERIES_COLOURS = {
   light: ["#2456c9", "#0c8f8f", "#b7860b", "#a03a9a", "#5b6879", "#2f8f46", "#c2410c", "#6d5bd0"],
   dark: ["#7aa2ff", "#45c5c5", "#e8c04a", "#dd86d6", "#9aa7b8", "#6fce86", "#ff9350", "#a99bff"],
 };
+// The names beside an axis may take all but a fifth of the picture, so that none is cut.
+const wholeLabels = { outerBoundsMode: "same", outerBoundsContain: "axisLabel", outerBoundsClampWidth: "20%", outerBoundsClampHeight: "20%" };
 const SIDE_COLOURS = ["--accent", "--medium", "--good"];
 
 function ink(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
@@ -19,7 +21,7 @@ function baseOption() {
     },
     legend: { top: 0, left: 0, type: "scroll", textStyle: { color: ink("--soft"), fontSize: 11 }, itemWidth: 12, itemHeight: 10,
       pageTextStyle: { color: ink("--soft") }, pageIconColor: ink("--accent") },
-    grid: { left: 4, right: 18, top: 30, bottom: 4, containLabel: true },
+    grid: { left: 4, right: 18, top: 30, bottom: 4, ...wholeLabels },
   };
 }
 
@@ -53,7 +55,7 @@ const OPTIONS = {
       label: { show: true, position: "right", color: ink("--soft"), fontSize: 10, formatter: ({ dataIndex }) => cut(each.texts[dataIndex]) },
     }));
     const option = { xAxis: axis("value", { axisLabel: { show: false }, splitLine: { show: false } }), yAxis: axis("category", { data: data.categories, inverse: true, axisLabel: { color: ink("--ink"), fontSize: 11, interval: 0 } }), series };
-    option.grid = { left: 4, right: 112, top: 30, bottom: 4, containLabel: true };
+    option.grid = { left: 4, right: 112, top: 30, bottom: 4, ...wholeLabels };
     option.tooltip = { ...baseOption().tooltip, formatter: ({ seriesIndex, dataIndex, name }) => `${name}\n${data.series[seriesIndex].name}: ${data.series[seriesIndex].texts[dataIndex]}` };
     return option;
   },
@@ -93,7 +95,7 @@ const OPTIONS = {
       label: { show: true, position: "right", color: ink("--soft"), fontSize: 10 }, barGap: data.overlaid ? "-100%" : undefined,
     }));
     const option = { xAxis: axis("log", { min: 0.5, axisLabel: { color: ink("--soft"), fontSize: 11, formatter: (count) => (count < 1 ? "" : String(count)) } }), yAxis: axis("category", { data: data.categories, inverse: true, axisLabel: { color: ink("--ink"), fontSize: 11, interval: 0 } }), series };
-    option.grid = { left: 4, right: 46, top: 30, bottom: 4, containLabel: true };
+    option.grid = { left: 4, right: 46, top: 30, bottom: 4, ...wholeLabels };
     return option;
   },
   lanes({ data }) {
@@ -106,7 +108,7 @@ const OPTIONS = {
     seen[0].markLine = { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: ink("--loud"), type: "dashed" }, data: [{ xAxis: data.now }] };
     const tooltip = { ...baseOption().tooltip, formatter: ({ data: point }) => timeText(point.value[0]) + "\n" + point.text.replace(/(.{70}\S*)\s/g, "$1\n") };
     return {
-      legend: { show: false }, tooltip, grid: { left: 4, right: 26, top: 10, bottom: 4, containLabel: true }, series: seen,
+      legend: { show: false }, tooltip, grid: { left: 4, right: 26, top: 10, bottom: 4, ...wholeLabels }, series: seen,
       xAxis: axis("time", { min: first - margin, max: last + margin, axisLabel: { color: ink("--soft"), fontSize: 11, hideOverlap: true, formatter: { day: "{d} {MMM}" } } }),
       yAxis: axis("category", { data: data.lanes, inverse: true, splitLine: { show: true, lineStyle: { color: ink("--faint") } }, axisLabel: { color: ink("--ink"), fontSize: 11, interval: 0 } }),
     };
@@ -121,7 +123,7 @@ function numbersOf(chart) {
   const names = chart.kind === "time" ? data.series[0].values.map((_, at) => timeText(data.start_ms + at * data.step_ms)) : data.categories;
   const rows = names.map((name, row) => [name, ...data.series.map((each) => texts(each, row))]);
   const gaps = (data.gaps || []).map((gap) => ["not read: " + timeText(gap.from) + " to " + timeText(gap.to), gap.text]);
-  return [["", ...data.series.map((each) => each.name)], [...rows, ...gaps]];
+  return [[chart.kind === "time" ? "UTC" : "what", ...data.series.map((each) => each.name)], [...rows, ...gaps]];
 }
 
 class Charts {

@@ -35,6 +35,8 @@ class Details {
     this.facts(row);
     this.box.hidden = false;
     this.box.scrollTop = 0;
+    // On a narrow screen it lies below the table: what was tapped must open in view.
+    if (matchMedia("(max-width: 900px)").matches) this.box.scrollIntoView({ block: "start" });
     this.grid.later();
   }
 

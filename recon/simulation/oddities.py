@@ -1,0 +1,110 @@
+"""What happens seldom and was seen all the same: plants beside the mixture, each named by what happened.
+
+They are no part of the default mixture; a breaks file, a scenario and ``scripts/prove`` plant them by name. What is
+declared here is held against the referee, like every row of the catalogue.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from recon.core.model import Verdict
+from recon.simulation.catalogue import FULL, SIMPLE, outgoing, waiting
+from recon.simulation.situation import PAID, RN, SK, Leg, Plant, Situation
+
+V = Verdict
+DONE: Final = outgoing(rails=(SK,), statuses=("completed",), escrows=("released",), legs=PAID, recorded="proof")
+
+_TOKENS: Final = (
+    Plant("fee_token_paid_short", V.UNDERPAID, waiting(
+        rails=(RN,), legs=(Leg(keeps_ppm=10_000),), coin="USDT",
+    ), source="T12"),
+    Plant("fee_token_marked_paid", V.UNDERPAID, Situation(
+        rails=(RN,), legs=(Leg(keeps_ppm=10_000),), recorded="leg", coin="USDT",
+    ), source="T12"),
+    Plant("fee_token_kept_all", V.PROVIDER_AHEAD, waiting(
+        rails=(RN,), legs=(Leg(keeps_ppm=1_000_000),), coin="USDT",
+    ), source="T12"),
+    Plant("fee_token_within_tolerance", V.LOCAL_BEHIND, waiting(
+        rails=(SK,), legs=(Leg(keeps_ppm=10_000),), coin="USDT",
+    ),
+          effect="credit"),
+    Plant("bridged_token_at_deposit", V.TOKEN_MISMATCH, waiting(
+        rails=(SK,), chains=(137,), legs=(Leg(token="bridged"),), says="unpaid",  # noqa: S106
+    ), effect="dispute", source="T13"),
+    Plant("bridged_token_by_reference", V.TOKEN_MISMATCH, waiting(
+        rails=(RN,), chains=(137, 42161), legs=(Leg(token="bridged"),), says="unpaid",  # noqa: S106
+    ), effect="dispute", source="T13"),
+    Plant("unknown_token_at_deposit", V.TOKEN_MISMATCH, waiting(
+        rails=(SK,), legs=(Leg(token="unknown"),), says="unpaid",  # noqa: S106
+    ), effect="dispute", source="T13"),
+    Plant("unknown_token_beside_money", V.IN_SYNC, Situation(rails=(SK,), legs=(FULL, Leg(token="unknown")))),  # noqa: S106
+    Plant("paid_by_conversion", V.LOCAL_BEHIND, waiting(rails=(RN,), legs=(Leg(via="conversion"),)), effect="credit",
+          source="T3"),
+    Plant("completed_by_conversion", V.IN_SYNC, Situation(rails=(RN,), legs=(Leg(via="conversion"),)), source="T3"),
+    Plant("conversion_too_little", V.UNDERPAID, waiting(
+        rails=(RN,), legs=(Leg(of_due=(3, 5), via="conversion"),),
+    ), source="T3"),
+)  # fmt: skip
+
+_POISON: Final = (
+    Plant("dust_at_deposit", V.ABANDONED, waiting(
+        rails=(SK,), legs=(Leg(is_dust=True),), says="unpaid", expiry="past",
+    ), source="T16"),
+    Plant("dust_after_payment", V.IN_SYNC, Situation(rails=(SK,), legs=(FULL, Leg(is_dust=True))), source="T16"),
+    Plant("payout_poisoned", V.IN_SYNC, DONE, craft="payout_poisoned", source="T16"),
+)  # fmt: skip
+
+_AGES: Final = (
+    Plant("paid_weeks_ago", V.IN_SYNC, Situation(age="weeks")),
+    Plant("paid_months_ago", V.IN_SYNC, Situation(age="months")),
+    Plant("webhook_lost_weeks_ago", V.LOCAL_BEHIND, waiting(age="weeks"), effect="credit"),
+    Plant("webhook_lost_months_ago", V.LOCAL_BEHIND, waiting(age="months"), effect="credit"),
+    Plant("open_for_weeks", V.IN_TRANSIT, waiting(age="weeks", legs=(), expiry="none")),
+    Plant("open_for_months", V.ABANDONED, waiting(age="months", legs=(), expiry="none")),
+    Plant("release_stuck_for_weeks", V.STUCK_RELEASE, outgoing(age="weeks", legs=())),
+    Plant("imported_again_open", V.LOCAL_BEHIND, waiting(age="day", expiry="none"), effect="credit",
+          craft="imported_again", source="T7"),
+    Plant("imported_again_completed", V.IN_SYNC, Situation(age="day", expiry="none"), craft="imported_again",
+          source="T7"),
+    Plant("old_address_paid_again", V.MULTIPLE_TRANSFERS, Situation(rails=(SK,), age="weeks"),
+          craft="old_address_paid_again", source="T14"),
+)  # fmt: skip
+
+_ATTEMPTS: Final = (
+    Plant("second_attempt_paid", V.LOCAL_BEHIND, waiting(rails=(RN,)), effect="credit", craft="second_attempt_paid",
+          source="T6"),
+    Plant("second_attempt_completed", V.IN_SYNC, Situation(rails=(RN,)), craft="second_attempt_paid", source="T6"),
+    Plant("second_attempt_of_failed", V.COORDINATOR_BLOCKED, waiting(
+        rails=(RN,), statuses=("failed",), escrows=SIMPLE, expiry="none",
+    ), effect="credit", craft="second_attempt_paid", source="T6"),
+    Plant("no_attempt_paid", V.ABANDONED, waiting(rails=(RN,), legs=(), expiry="past"), craft="second_attempt_paid"),
+    Plant("both_attempts_paid", V.MULTIPLE_TRANSFERS, Situation(rails=(RN,), legs=(FULL, FULL)),
+          craft="second_attempt_paid", source="T6"),
+    Plant("cart_half_paid", V.IN_SYNC, craft="cart_half_paid"),
+    Plant("split_over_two_rows", V.UNDERPAID, waiting(legs=(Leg(of_due=(1, 2)),)), craft="split_over_two_rows"),
+)  # fmt: skip
+
+_OUT: Final = (
+    Plant("payout_replaced", V.TX_HASH_MISMATCH, outgoing(
+        rails=(SK,), statuses=("completed",), escrows=("released",), legs=PAID, recorded="unknown",
+    ), effect="hash"),
+    Plant("payout_replaced_unnamed", V.TX_NOT_FOUND, outgoing(
+        rails=(SK,), legs=PAID, recorded="unknown", says="unpaid",
+    ), source="A20"),
+    Plant("refund_rows_give_all", V.REFUND_DRIFT, craft="refund_rows_give_all", effect="refund", source="T10"),
+    Plant("refund_rows_as_said", V.IN_SYNC, craft="refund_rows_as_said", source="T10"),
+    Plant("refund_rows_too_little", V.REFUND_DRIFT, craft="refund_rows_too_little", source="T10"),
+    Plant("refund_rows_too_much", V.COMPETING_PAYMENT, craft="refund_rows_too_much", source="T10"),
+)  # fmt: skip
+
+_FORGOTTEN: Final = (
+    Plant("provider_forgot_paid", V.IN_SYNC, Situation(says="not_found")),
+    Plant("provider_forgot_unpaid", V.ABANDONED, waiting(legs=(), says="not_found", expiry="past")),
+    Plant("provider_forgot_and_only_row", V.LOCAL_AHEAD, Situation(
+        legs=(), recorded="none", confirmations="none", says="not_found",
+    )),
+)  # fmt: skip
+
+ODDITIES: Final = {plant.name: plant for plant in (*_TOKENS, *_POISON, *_AGES, *_ATTEMPTS, *_OUT, *_FORGOTTEN)}
+"""All of them by name."""

@@ -1,0 +1,61 @@
+"""What known wallets held and what moved, asked of each chain that can tell, and said of each that cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from recon.core.errors import SourceError
+from recon.core.tables import table_of
+from recon.sources.interface import BalanceQuestion, BalanceSource, ChainSource, Coverage, Progress, Reading
+
+if TYPE_CHECKING:
+    from recon.core.registry import Registry
+
+WALLET_TABLES: Final = ("balances", "movements")
+_NO_ENDPOINT: Final = "No endpoint is configured for this chain."
+_OTHER_KIND: Final = "This chain cannot be asked for balances."
+
+
+@dataclass(frozen=True, slots=True)
+class WalletReader:
+    """Reads the balances and movements of known wallets.
+
+    Args:
+        wallets: Their addresses, the same on every chain.
+        to_ms: Where the window ends, UTC ms; None means at the head.
+    """
+
+    wallets: tuple[str, ...]
+    to_ms: int | None
+    registry: Registry
+    progress: Progress
+
+    def read(self, source: ChainSource, *, from_ms: int) -> Reading:
+        """What one chain says; one that breaks off, or that cannot be asked, says so of every wallet."""
+        problem = _OTHER_KIND
+        if isinstance(source, BalanceSource):
+            question = BalanceQuestion(from_ms, self.wallets, self.to_ms)
+            try:
+                return source.read_balances(question, progress=self.progress)
+            except SourceError as error:
+                problem = str(error)
+        name = f"chain:{source.chain_id}"
+        row = Coverage(name, "balances", complete=False, chain_id=source.chain_id, problem=problem)
+        return Reading(tables=self._untold((source.chain_id,), problem), coverage=(row,))
+
+    def unread(self, chain_ids: Iterable[int]) -> Reading:
+        """What is said of chains in scope that nobody can be asked about."""
+        return Reading(tables=self._untold(chain_ids, _NO_ENDPOINT))
+
+    def _untold(self, chain_ids: Iterable[int], problem: str) -> dict[str, Any]:
+        untold = {f"{name}_problem": problem for name in ("opening", "closing", "movements")}
+        wanted = set(chain_ids)
+        places = [(chain_id, wallet, token) for chain_id, token in self.registry.tokens for wallet in self.wallets]
+        rows: list[dict[str, object]] = [
+            {"chain_id": chain_id, "wallet": wallet, "token": token, **untold}
+            for chain_id, wallet, token in sorted(places)
+            if chain_id in wanted
+        ]
+        return {"balances": table_of("balances", rows)}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
@@ -21,7 +21,7 @@ from recon.desk.marks import Mark, MarkKind, check_markable
 from recon.desk.panes import LineList, LinePiece, TextPane
 from recon.desk.query import Query, facet_counts, toggled
 from recon.desk.rows import GROUPS, SORTS, DeskRow, GroupHead, Line
-from recon.desk.running import RunScreen, note_unforeseen, report_lines, sentence_of
+from recon.desk.running import RunScreen, note_unforeseen, report_lines, sentence_of, with_terminal
 from recon.desk.sheet import sheet_lines
 from recon.desk.table import heading, row_pieces
 from recon.reports.text import display_text
@@ -430,7 +430,7 @@ class DeskScreen(Screen[None]):
             else:
                 self._say(" ".join(said[-3:]) or "Nothing was left to record.")
 
-        self._work(write, written)
+        self._signed(write, written)
 
     def action_approve(self) -> None:
         """Record an approval of the plan on the screen."""
@@ -448,21 +448,7 @@ class DeskScreen(Screen[None]):
                 found.person
             )
 
-        if not needs_terminal(self.desk.settings, key):
-            self._work(approve, self._say)
-            return
-        try:  # ssh-keygen may ask for a passphrase, so the terminal is free for it meanwhile.
-            with self.app.suspend():
-                said = self._said_by(approve)
-        except SuspendNotSupported:
-            said = self._said_by(approve)
-        self._say(said)
-
-    def _said_by(self, do: Callable[[], str]) -> str:
-        try:
-            return do()
-        except (ReconError, OSError) as error:
-            return sentence_of(error)
+        self._signed(approve, self._say, key=key)
 
     def action_apply(self) -> None:
         """Apply the plan on the screen."""
@@ -503,7 +489,7 @@ class DeskScreen(Screen[None]):
             settings, operator = self.desk.settings, self.desk.operator
             return desk_of(made, places[0], config=self.desk.config, settings=settings, operator=operator)
 
-        self._work(plan, lambda desk: self.open_desk(desk, " ".join(said)))
+        self._signed(plan, lambda desk: self.open_desk(desk, " ".join(said)))
 
     def action_inspect(self) -> None:
         """Find out what is the matter with the payment of the cursor, now."""
@@ -588,6 +574,18 @@ class DeskScreen(Screen[None]):
             self.app.call_from_thread(self._worked, lambda: then(found))
 
         self.run_worker(work, thread=True)
+
+    def _signed(self, do: Callable[[], Any], then: Callable[[Any], object], *, key: Path | None = None) -> None:
+        """Do what may ask for the passphrase of a key, with the terminal free for that where there is one."""
+        if not needs_terminal(self.desk.settings, key):
+            self._work(do, then)
+            return
+        try:
+            found = with_terminal(self.app, do)
+        except (ReconError, OSError) as error:
+            self._say(sentence_of(error))
+        else:
+            then(found)
 
     def _worked(self, go_on: Callable[[], object]) -> None:
         self.is_busy = False

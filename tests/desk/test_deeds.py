@@ -20,6 +20,7 @@ from recon.desk.running import RunScreen
 from recon.desk.watch import RunWatch
 from recon.files import touch_private
 from recon.plans.file import load_plan
+from tests.support.keys import Keys
 from tests.support.screens import Seat, sit_down
 
 SIZE = (120, 34)
@@ -261,6 +262,43 @@ def test_policy_holds_here_too(demo: Path) -> None:
         assert "approved by" in seat.text
 
     at_demo(do, demo)
+
+
+def test_where_decisions_are_signed_they_are_signed_here(demo: Path) -> None:
+    (demo / "keys").mkdir()
+    key = Keys(demo / "keys").person("ann")
+    with (demo / "recon.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            f'\n[approvals]\napprovals_min = 1\nallowed_signers = "keys/allowed_signers"\nsigning_key = "{key}"\n'
+        )
+
+    async def do(seat: Seat) -> None:
+        await pick(seat)
+        await write(seat)
+        await seat.press("p")
+        assert f"signed with {key}"[:30] in seat.text
+        await seat.type("ok")
+        await seat.press("enter")
+        assert "Recorded: ann@example.org (key SHA256:" in seat.said and "claims" not in seat.said
+        await consent(seat)
+        assert run_screen(seat).outcome == "done", seat.text
+        assert "ann@example.org" in seat.text and ", signed" in seat.text
+        await seat.press("t")
+        assert seat.desk.plan.kind == "undo"
+
+    at_demo(do, demo)
+
+
+def test_a_key_that_is_not_there_signs_nothing(demo: Path) -> None:
+    async def do(seat: Seat) -> None:
+        await seat.press("p")
+        seat.fill("key", str(demo / "no-key"))
+        await seat.type("ok")
+        await seat.press("enter")
+        assert "Recorded" not in seat.said and "no-key" in seat.said
+
+    at_demo(do, demo)
+    assert list((demo / "decisions").glob("approval-*.json")) == []
 
 
 def test_a_plan_is_picked_applied_looked_at_and_taken_back(demo: Path) -> None:

@@ -454,3 +454,12 @@ def test_progress_is_rows_rate_time_left_and_refusals() -> None:
     watch.hear("writes", done=100, total=100, now=108.0)
     assert watch.line(109.0, width=4) == "[####]  100 of 100 rows  reading and judging them again  2 refused"
     assert RunWatch(0.0, total=0).line(1.0, width=4) == "[####]  0 of 0 rows  0 refused"
+
+
+def test_a_saved_review_does_not_make_the_name_of_its_plan_ambiguous(demo: Path) -> None:
+    async def do(seat: Seat) -> None:
+        await seat.press("space", "q")
+
+    at_demo(do, demo)
+    assert (demo / "plan.json.review").exists()
+    recon("show", "plan", "--config", demo / "recon.toml", code=0)

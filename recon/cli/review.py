@@ -107,14 +107,11 @@ def review(plan_path: Path | None, config_path: Path | None) -> None:
         import textual  # noqa: F401 - only to say how it is installed
     except ImportError as error:
         raise NoTextualError from error
-    import gc
-
     from recon.desk import open_desk, run_desk
     from recon.plans.file import many_objects
 
     with many_objects():
         desk = open_desk(plan_path, config=config_path)
-        gc.freeze()  # The plan stays until the end; no collection goes through it again.
     run_desk(desk)
 
 

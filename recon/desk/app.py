@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import ClassVar
 
@@ -100,6 +101,7 @@ def run_desk(desk: Desk) -> None:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise NoTerminalError
+    gc.freeze()  # The plan stays until the end of the process; no collection goes through it again.
     app = DeskApp(desk)
     app.run()
     if app.ended_by is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import ClassVar
 
@@ -23,7 +24,8 @@ Static { height: auto; }
 #filter:focus { text-style: underline; }
 #body { height: 1fr; }
 #list-side { width: 1fr; height: 1fr; }
-#list { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; background: ansi_default; }
+#list { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; }
+#list { background: ansi_default; }
 #sheet { width: 1fr; height: 1fr; display: none; scrollbar-size-vertical: 1; overflow-x: hidden; }
 #sheet { background: ansi_default; }
 .beside #sheet { display: block; border-left: vkey $foreground; padding-left: 1; width: 1fr; }
@@ -68,15 +70,17 @@ class DeskApp(App[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__(ansi_color=True)
         self._desk = desk
+        self._first: DeskScreen | None = None
 
     @property
-    def unforeseen(self) -> Exception | None:
-        """What ended the program though nobody foresaw it; None when it was left."""
-        return self._exception
+    def ended_by(self) -> BaseException | None:
+        """What ended the program: a plan that was changed, or what nobody foresaw; None when it was left."""
+        return self._exception or (self._first.ended_by if self._first is not None else None)
 
     def on_mount(self) -> None:
         """Open the plan."""
-        self.push_screen(DeskScreen(self._desk))
+        self._first = DeskScreen(self._desk)
+        self.push_screen(self._first)
 
     async def action_quit(self) -> None:
         """Leave, unless a run is under way: that is stopped first."""
@@ -97,7 +101,8 @@ def run_desk(desk: Desk) -> None:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise NoTerminalError
+    gc.freeze()  # The plan stays until the end of the process; no collection goes through it again.
     app = DeskApp(desk)
     app.run()
-    if app.unforeseen is not None:
-        raise app.unforeseen
+    if app.ended_by is not None:
+        raise app.ended_by

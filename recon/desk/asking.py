@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recon.core.model import Plan
 from recon.desk.choices import choice_names, parse_choices
@@ -17,7 +17,9 @@ from recon.desk.sheet import ALARM, COMMAND, HEAD, PLAIN, SheetLine
 from recon.plans.file import is_picked
 from recon.reports.text import display_text
 from recon.reports.views.plan import effect_table, has_gaps
-from recon.setup.settings import Settings
+
+if TYPE_CHECKING:
+    from recon.setup.settings import Settings
 
 _ACK_DAYS = 7
 

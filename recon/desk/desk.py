@@ -24,6 +24,7 @@ from recon.desk.marks import Mark, MarkedTotals, MarkKind, marked_totals
 from recon.desk.query import Known, Query, known_names, parse_query
 from recon.desk.rows import DeskRow, GroupHead, Line, desk_rows, group_rows, sort_rows
 from recon.desk.sheet import SheetFacts, sheet_facts
+from recon.plans.history import FILE_NAME
 from recon.plans.limits import Limits
 from recon.reports.views.plan import money_text
 from recon.sources.interface import Progress
@@ -77,23 +78,43 @@ class Desk:
     Args:
         path: Its file, which every deed reads anew.
         config: The configuration as it was named, for the functions of the API.
-        digest: The digest of what is on the screen; an apply of a file with another one is refused.
+        check: What is left to check of the file; see :meth:`finish`. Every deed reads and checks the file anew.
     """
 
     plan: Plan
     path: Path
     config: Config
-    settings: Settings | None
     draft: Draft
     rows: tuple[DeskRow, ...]
-    known: Known
-    facts: SheetFacts
-    limits: Limits
     operator: str | None = None
-    by_payment: dict[str, DeskRow] = field(default_factory=dict)
+    check: Callable[[], None] | None = None
+    settings: Settings | None = None
+    known: Known = field(default_factory=Known)
+    facts: SheetFacts = field(default_factory=SheetFacts)
+    limits: Limits = field(default_factory=Limits)
 
-    def __post_init__(self) -> None:
-        self.by_payment = {row.payment_id: row for row in reversed(self.rows)}
+    def use(self, settings: Settings | None) -> None:
+        """Go by the names, explorers and limits of a configuration; by those shipped where there is none."""
+        self.settings = settings
+        registry = settings.registry() if settings is not None else load_registry()
+        named = "" if self.config is None or settings is self.config else str(self.config)
+        self.known = known_names(self.plan, self.rows, registry=registry)
+        self.facts = sheet_facts(plan_path=str(self.path), config=named, registry=registry, rows=self.rows)
+        self.limits = settings.limits() if settings is not None else Limits()
+
+    def finish(self) -> None:
+        """Do what the first look at the list did not wait for: check the rest of the file, load the configuration.
+
+        Raises:
+            PlanFileError: The file was changed after it was made.
+            ConfigError: The configuration cannot be read.
+        """
+        check, self.check = self.check, None
+        if check is None:
+            return
+        check()
+        if self.settings is None:
+            self.use(settings_if_there(self.config))
 
     # What is shown
 
@@ -215,42 +236,41 @@ class Desk:
 
 
 def open_desk(path: Path | None, *, config: Config = None, operator: str | None = None) -> Desk:
-    """Open a plan with its saved review; the newest plan of the history when none is named.
+    """Open a plan with its saved review to look at it soon; :meth:`Desk.finish` does the rest.
+
+    Args:
+        path: The plan; the newest of the history, which the configuration names, when not given.
 
     Raises:
         NotAPlanError, NoPlanYetError: There is no plan.
         PlanFileError, DraftError: The plan or its saved review was changed, or cannot be read.
     """
-    settings = settings_if_there(config) if path is not None else settings_of(config)
-    path = newest_plan(settings) if path is None else plan_place(path, config=settings)
-    plan = decisions.show(path)
-    if not isinstance(plan, Plan):
+    from recon.plans.file import open_plan
+
+    settings = None
+    if path is None:
+        settings = settings_of(config)
+        path = newest_plan(settings)
+    path = plan_place(path, config=config)
+    if path.is_dir() or path.name == FILE_NAME:
         raise NotAPlanError(path=str(path))
-    return desk_of(plan, path, config=config, settings=settings, operator=operator)
+    plan, check = open_plan(path)
+    desk = desk_of(plan, path, config=config, settings=settings, operator=operator)
+    desk.check = check
+    return desk
 
 
 def desk_of(
     plan: Plan, path: Path, *, config: Config = None, settings: Settings | None = None, operator: str | None = None
 ) -> Desk:
     """A plan that is loaded already, with its saved review."""
-    registry = settings.registry() if settings is not None else load_registry()
-    rows = desk_rows(plan)
-    named = "" if config is None or settings is config else str(config)
     draft = open_draft(plan, path)
     if not draft.seen and plan.parent and plan.kind == "correction":
         draft.query = "change:yes"  # What such a plan does not write was looked at in the one that it comes from.
-    return Desk(
-        plan=plan,
-        path=path,
-        config=config,
-        settings=settings,
-        draft=draft,
-        rows=rows,
-        known=known_names(plan, rows, registry=registry),
-        facts=sheet_facts(plan_path=str(path), config=named, registry=registry, rows=rows),
-        limits=settings.limits() if settings is not None else Limits(),
-        operator=operator,
-    )
+    rows = desk_rows(plan)
+    desk = Desk(plan=plan, path=path, config=config, draft=draft, rows=rows, operator=operator)
+    desk.use(settings)
+    return desk
 
 
 def until_of(text: str) -> datetime:

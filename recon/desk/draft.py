@@ -15,7 +15,8 @@ from recon.desk.marks import Mark, MarkKind, Marks, Step
 from recon.files import replace_file, save_new
 
 DRAFT_FORMAT: Final = 1
-DRAFT_SUFFIX: Final = ".review.json"
+DRAFT_SUFFIX: Final = ".review"
+"""No ending of plans, so that a word that names a plan never names a review too."""
 DRAFT_MAX_BYTES: Final = 100_000_000
 STEPS_KEPT: Final = 100
 _STEP_MARKS_MAX: Final = 20_000

@@ -89,7 +89,7 @@ class LineList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen, as Textual asks for it."""
-        width, base = self.size.width, self.rich_style
+        width, base = self.scrollable_content_region.width, self.rich_style
         place = self.scroll_offset.y + y
         if place >= self._count:
             return Strip.blank(width, base)
@@ -168,7 +168,7 @@ class TextPane(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen, as Textual asks for it."""
-        width, base = self.size.width, self.rich_style
+        width, base = self.scrollable_content_region.width, self.rich_style
         if width != self._wrapped_at:
             self._wrap()
         place = self.scroll_offset.y + y

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from recon.core.errors import ReconError
+from recon.desk.asking import needs_terminal
 from recon.desk.desk import Desk, desk_of
 from recon.desk.panes import TextPane
 from recon.desk.sheet import COMMAND, HEAD, PLAIN, TITLE, SheetLine
@@ -64,6 +65,15 @@ def report_lines(report: Report, width: int) -> tuple[SheetLine, ...]:
         SheetLine(TITLE if n == 0 else HEAD if text in heads else COMMAND if text in steps else PLAIN, text)
         for n, text in enumerate(texts)
     )
+
+
+def with_terminal(app: App[Any], do: Callable[[], Any]) -> Any:
+    """Do something with the terminal free for a question, such as that for the passphrase of a key."""
+    try:
+        with app.suspend():
+            return do()
+    except SuspendNotSupported:
+        return do()
 
 
 class RunScreen(Screen[None]):
@@ -135,7 +145,15 @@ class RunScreen(Screen[None]):
         """Plan the way back, and open that plan."""
         run = self.run_name
         assert run is not None, "the key is there only after a run"
-        self._work(lambda: self._plan_undo(run), self._on_undo)
+        if not needs_terminal(self.desk.settings, None):
+            self._work(lambda: self._plan_undo(run), self._on_undo)
+            return
+        try:
+            made = with_terminal(self.app, lambda: self._plan_undo(run))
+        except (ReconError, OSError) as error:
+            self._say(sentence_of(error))
+        else:
+            self._on_undo(made)
 
     def action_journal(self) -> None:
         """Show the run as the journal holds it, as ``recon runs RUN`` does."""

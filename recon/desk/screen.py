@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
@@ -21,7 +21,7 @@ from recon.desk.marks import Mark, MarkKind, check_markable
 from recon.desk.panes import LineList, LinePiece, TextPane
 from recon.desk.query import Query, facet_counts, toggled
 from recon.desk.rows import GROUPS, SORTS, DeskRow, GroupHead, Line
-from recon.desk.running import RunScreen, note_unforeseen, report_lines, sentence_of
+from recon.desk.running import RunScreen, note_unforeseen, report_lines, sentence_of, with_terminal
 from recon.desk.sheet import sheet_lines
 from recon.desk.table import heading, row_pieces
 from recon.reports.text import display_text
@@ -60,10 +60,13 @@ class DeskScreen(Screen[None]):
         self.lines: list[Line] = []
         self.query_now: Query = _NOTHING
         self._entered: Query = _NOTHING
+        self._before = ""
         self.is_busy = False
+        self._is_finishing = False
         self._is_open: bool | None = None
         self._kinds: dict[str, str] = {}
         self._shown: str | None = None
+        self.ended_by: BaseException | None = None
 
     def compose(self) -> ComposeResult:
         """The parts of the screen."""
@@ -89,16 +92,35 @@ class DeskScreen(Screen[None]):
         except ReconError as error:
             self._say(str(error))
         self._show_list(self.desk.draft.cursor)
+        if self.desk.check is not None:
+            self.call_after_refresh(self._finish)
+
+    def _finish(self) -> None:
+        """Do the rest of opening the plan; what hinders it ends the review."""
+
+        def finished(_: Any) -> None:
+            self._is_finishing = False
+            self._say("")
+            self._show_list()
+
+        self._is_finishing = True
+        self._work(self.desk.finish, finished, failed=self.end_with)
+
+    def end_with(self, error: BaseException) -> None:
+        """Leave the program, which tells the error."""
+        self.app.exit(return_code=1, message=None)
+        self.ended_by = error
 
     def on_resize(self, event: Resize) -> None:
         """Put the payment beside the list or over it."""
         self._place_sheet()
 
     def may_leave(self) -> bool:
-        """Whether the program may be left now."""
-        if not self.is_busy:
+        """Whether the program may be left now: not while something is recorded or written."""
+        may = not self.is_busy or self._is_finishing
+        if may:
             self._keep_view()
-        return not self.is_busy
+        return may
 
     # The list
 
@@ -214,6 +236,7 @@ class DeskScreen(Screen[None]):
         """Go to the filter."""
         self._is_open = False if self.query_one("#body").has_class("over") else self._is_open
         self._place_sheet()
+        self._before = self.row.payment_id if self.row else ""
         self.query_one("#filter", Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -231,7 +254,7 @@ class DeskScreen(Screen[None]):
             self._say(str(error))
             return False
         finally:
-            self._show_list()
+            self._show_list(self._before if self.app.focused is self.query_one("#filter") else None)
         return True
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -407,7 +430,7 @@ class DeskScreen(Screen[None]):
             else:
                 self._say(" ".join(said[-3:]) or "Nothing was left to record.")
 
-        self._work(write, written)
+        self._signed(write, written)
 
     def action_approve(self) -> None:
         """Record an approval of the plan on the screen."""
@@ -425,21 +448,7 @@ class DeskScreen(Screen[None]):
                 found.person
             )
 
-        if not needs_terminal(self.desk.settings, key):
-            self._work(approve, self._say)
-            return
-        try:  # ssh-keygen may ask for a passphrase, so the terminal is free for it meanwhile.
-            with self.app.suspend():
-                said = self._said_by(approve)
-        except SuspendNotSupported:
-            said = self._said_by(approve)
-        self._say(said)
-
-    def _said_by(self, do: Callable[[], str]) -> str:
-        try:
-            return do()
-        except (ReconError, OSError) as error:
-            return sentence_of(error)
+        self._signed(approve, self._say, key=key)
 
     def action_apply(self) -> None:
         """Apply the plan on the screen."""
@@ -480,7 +489,7 @@ class DeskScreen(Screen[None]):
             settings, operator = self.desk.settings, self.desk.operator
             return desk_of(made, places[0], config=self.desk.config, settings=settings, operator=operator)
 
-        self._work(plan, lambda desk: self.open_desk(desk, " ".join(said)))
+        self._signed(plan, lambda desk: self.open_desk(desk, " ".join(said)))
 
     def action_inspect(self) -> None:
         """Find out what is the matter with the payment of the cursor, now."""
@@ -541,7 +550,13 @@ class DeskScreen(Screen[None]):
 
         self.app.push_screen(dialog, answered)
 
-    def _work(self, do: Callable[[], Any], then: Callable[[Any], object]) -> None:
+    def _work(
+        self,
+        do: Callable[[], Any],
+        then: Callable[[Any], object],
+        *,
+        failed: Callable[[BaseException], object] | None = None,
+    ) -> None:
         """Do something in a thread, and go on with what it gives; an error is said."""
         if self.is_busy:
             return
@@ -553,12 +568,24 @@ class DeskScreen(Screen[None]):
                 found = do()
             except BaseException as error:
                 note_unforeseen(error)
-                text = sentence_of(error)
-                self.app.call_from_thread(self._worked, lambda: self._say(text))
+                found_error, tell = error, failed or (lambda error: self._say(sentence_of(error)))
+                self.app.call_from_thread(self._worked, lambda: tell(found_error))
                 return
             self.app.call_from_thread(self._worked, lambda: then(found))
 
         self.run_worker(work, thread=True)
+
+    def _signed(self, do: Callable[[], Any], then: Callable[[Any], object], *, key: Path | None = None) -> None:
+        """Do what may ask for the passphrase of a key, with the terminal free for that where there is one."""
+        if not needs_terminal(self.desk.settings, key):
+            self._work(do, then)
+            return
+        try:
+            found = with_terminal(self.app, do)
+        except (ReconError, OSError) as error:
+            self._say(sentence_of(error))
+        else:
+            then(found)
 
     def _worked(self, go_on: Callable[[], object]) -> None:
         self.is_busy = False

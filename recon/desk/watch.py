@@ -53,7 +53,9 @@ class RunWatch:
         full = int(share * width)
         parts = [f"[{'#' * full}{'.' * (width - full)}]", f"{self.done} of {self.total} rows"]
         rate = self.rate()
-        if rate:
+        if self.total and self.done >= self.total:
+            parts.append("reading and judging them again")
+        elif rate:
             left = (self.total - self.done) / rate
             parts += [f"{rate:,.0f}/s" if rate >= 1 else f"{rate:.2f}/s", f"{age_text(int(left + 0.999))} left"]
         parts.append(f"{self.refused} refused")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import groupby, pairwise
@@ -151,23 +151,42 @@ def load_plan(path: Path) -> Plan:
     Raises:
         PlanFileError: The file cannot be read, is cut, changed, of another format, or has an unknown key.
     """
-    name = path.name
+    return parse_plan(_data_of(path), name=path.name)
+
+
+def open_plan(path: Path) -> tuple[Plan, Callable[[], None]]:
+    """Read a plan file to look at it soon: its digest fits its bytes, and the rest of the check comes back as a call.
+
+    The call holds the spelling and the digest of the effects to the content, as :func:`load_plan` does at once.
+
+    Raises:
+        PlanFileError: As for :func:`load_plan`, from here or from the call.
+    """
+    data = _data_of(path)
+    with many_objects():
+        plan = _built(data, path.name)
+    return plan, lambda: _check_spelling(plan, data, path.name)
+
+
+def _data_of(path: Path) -> bytes:
     try:
         if path.stat().st_size > SIZE_MAX_BYTES:
-            raise PlanFileError(path=name, why="the file is larger than any plan")
-        data = path.read_bytes()
+            raise PlanFileError(path=path.name, why="the file is larger than any plan")
+        return path.read_bytes()
     except OSError as error:
-        raise PlanFileError(path=name, why=f"the file cannot be read ({error.strerror})") from error
-    return parse_plan(data, name=name)
+        raise PlanFileError(path=path.name, why=f"the file cannot be read ({error.strerror})") from error
 
 
 def parse_plan(data: bytes, *, name: str = "plan") -> Plan:
     """Read the bytes of a plan file; see :func:`load_plan`."""
     with many_objects():
-        return _parsed(data, name)
+        plan = _built(data, name)
+        _check_spelling(plan, data, name)
+        return plan
 
 
-def _parsed(data: bytes, name: str) -> Plan:
+def _built(data: bytes, name: str) -> Plan:
+    """The plan that bytes hold, if the digest in them is theirs."""
     try:
         content = msgspec.json.decode(data)
     except (ValueError, RecursionError) as error:
@@ -178,18 +197,32 @@ def _parsed(data: bytes, name: str) -> Plan:
         raise PlanFileError(
             path=name, why=f"format {content.get('format')!r} is not {FORMAT}, the one that this version of recon reads"
         )
-    try:
+    with _parts_of(name):
         plan = _plan(content)
-        same = plan_bytes(plan) == data
+        # The spelling is ours, so the bare plan that the digest names is these bytes without the digest in the head.
+        bare = data.replace(b'"digest":"%b"' % plan.digest.encode(), b'"digest":""', 1)
+    if sha256_hex(bare) != plan.digest:
+        raise PlanFileError(path=name, why=_CHANGED)
+    return plan
+
+
+def _check_spelling(plan: Plan, data: bytes, name: str) -> None:
+    with _parts_of(name):
+        same = plan_bytes(plan) == data and effects_digest(plan) == plan.effects_digest
+    if not same:
+        raise PlanFileError(path=name, why=_CHANGED)
+
+
+_CHANGED: Final = "the file was changed after it was made (its digest does not fit its content)"
+
+
+@contextmanager
+def _parts_of(name: str) -> Iterator[None]:
+    """Tell a part that is missing or of a wrong type as what it is."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
         raise PlanFileError(path=name, why=f"a part is missing or of a wrong type ({type(error).__name__})") from error
-    # The spelling is ours, so the bare plan that the digest names is these bytes with the digest taken out of the head.
-    bare = data.replace(b'"digest":"%b"' % plan.digest.encode(), b'"digest":""', 1) if same else b""
-    if not same or sha256_hex(bare) != plan.digest or effects_digest(plan) != plan.effects_digest:
-        raise PlanFileError(
-            path=name, why="the file was changed after it was made (its digest does not fit its content)"
-        )
-    return plan
 
 
 def limit_of(change: Change, limits: Mapping[str, int]) -> int | None:

@@ -20,6 +20,7 @@ from recon.desk.running import RunScreen
 from recon.desk.watch import RunWatch
 from recon.files import touch_private
 from recon.plans.file import load_plan
+from tests.support.keys import Keys
 from tests.support.screens import Seat, sit_down
 
 SIZE = (120, 34)
@@ -94,9 +95,8 @@ def test_the_selection_is_byte_for_byte_that_of_select(demo: Path) -> None:
         assert desk.path == demo / "plan-picked.json"
         assert "q leads back" in seat.said
         ids = [word for payment in picked for word in ("--payment", payment)]
-        recon(
-            "select", demo / "plan.json", *ids, "--out", demo / "by-hand.json", "--config", demo / "recon.toml", code=0
-        )
+        out = ("--out", demo / "by-hand.json", "--config", demo / "recon.toml")
+        recon("select", demo / "plan.json", *ids, *out, code=0)
         assert desk.path.read_bytes() == (demo / "by-hand.json").read_bytes()
         assert set(seat.shown) == set(picked), "of what is not written it begins with nothing"
         await seat.press("q")
@@ -264,6 +264,43 @@ def test_policy_holds_here_too(demo: Path) -> None:
     at_demo(do, demo)
 
 
+def test_where_decisions_are_signed_they_are_signed_here(demo: Path) -> None:
+    (demo / "keys").mkdir()
+    key = Keys(demo / "keys").person("ann")
+    with (demo / "recon.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            f'\n[approvals]\napprovals_min = 1\nallowed_signers = "keys/allowed_signers"\nsigning_key = "{key}"\n'
+        )
+
+    async def do(seat: Seat) -> None:
+        await pick(seat)
+        await write(seat)
+        await seat.press("p")
+        assert f"signed with {key}"[:30] in seat.text
+        await seat.type("ok")
+        await seat.press("enter")
+        assert "Recorded: ann@example.org (key SHA256:" in seat.said and "claims" not in seat.said
+        await consent(seat)
+        assert run_screen(seat).outcome == "done", seat.text
+        assert "ann@example.org" in seat.text and ", signed" in seat.text
+        await seat.press("t")
+        assert seat.desk.plan.kind == "undo"
+
+    at_demo(do, demo)
+
+
+def test_a_key_that_is_not_there_signs_nothing(demo: Path) -> None:
+    async def do(seat: Seat) -> None:
+        await seat.press("p")
+        seat.fill("key", str(demo / "no-key"))
+        await seat.type("ok")
+        await seat.press("enter")
+        assert "Recorded" not in seat.said and "no-key" in seat.said
+
+    at_demo(do, demo)
+    assert list((demo / "decisions").glob("approval-*.json")) == []
+
+
 def test_a_plan_is_picked_applied_looked_at_and_taken_back(demo: Path) -> None:
     before = world(demo)
 
@@ -414,4 +451,15 @@ def test_progress_is_rows_rate_time_left_and_refusals() -> None:
     watch.hear("writes", done=50, total=100, now=106.0)
     watch.hear("refused", done=2, total=None, now=106.0)
     assert watch.line(106.0, width=10) == "[#####.....]  50 of 100 rows  20/s  3 s left  2 refused"
+    watch.hear("writes", done=100, total=100, now=108.0)
+    assert watch.line(109.0, width=4) == "[####]  100 of 100 rows  reading and judging them again  2 refused"
     assert RunWatch(0.0, total=0).line(1.0, width=4) == "[####]  0 of 0 rows  0 refused"
+
+
+def test_a_saved_review_does_not_make_the_name_of_its_plan_ambiguous(demo: Path) -> None:
+    async def do(seat: Seat) -> None:
+        await seat.press("space", "q")
+
+    at_demo(do, demo)
+    assert (demo / "plan.json.review").exists()
+    recon("show", "plan", "--config", demo / "recon.toml", code=0)

@@ -133,7 +133,7 @@ def test_two_reviews_that_begin_at_once_do_not_overwrite_each_other(tmp_path: Pa
 )
 def test_a_file_that_is_no_saved_review_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
     draft_path(tmp_path / "plan.json").write_bytes(data)
-    with pytest.raises(DraftError, match=r"plan\.json\.review\.json: it is no saved review"):
+    with pytest.raises(DraftError, match=r"plan\.json\.review: it is no saved review"):
         open_draft(a_plan(), tmp_path / "plan.json")
 
 

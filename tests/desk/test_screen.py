@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from textual.widgets import Input
 
+from recon.cli import cli
+from recon.core.canonical import sha256_hex
+from recon.core.errors import ConfigError, UsageError
 from recon.core.model import FieldView
+from recon.desk.app import DeskApp
+from recon.desk.desk import open_desk
 from recon.desk.dialogs import KEYS, ChooseDialog
 from recon.desk.panes import LineList, TextPane
-from recon.plans.file import save_plan
+from recon.desk.screen import DeskScreen
+from recon.desk.sheet import sheet_lines
+from recon.plans.file import PlanFileError, load_plan, save_plan
+from recon.setup.settings import load_settings
 from tests.support.plans import a_change, a_finding, a_plan
 from tests.support.screens import Seat, a_review_plan, sit_down
 
@@ -350,3 +361,101 @@ def test_the_screens_are_as_they_were(
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         assert text == path.read_text(encoding="utf-8"), name
+
+
+# How it begins and ends
+
+
+def test_a_plan_that_was_spelled_anew_is_refused_though_its_digest_fits(plan: Path) -> None:
+    data = plan.read_bytes()
+    digest = load_plan(plan).digest.encode()
+    bare = data.replace(digest, b"", 1).replace(b'"kind":"correction"', b'"kind": "correction"', 1)
+    plan.write_bytes(bare.replace(b'"digest":""', b'"digest":"%b"' % sha256_hex(bare).encode(), 1))
+    desk = open_desk(plan)
+
+    async def run() -> BaseException | None:
+        app = DeskApp(desk)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+        return app.ended_by
+
+    ended = asyncio.run(run())
+    assert isinstance(ended, PlanFileError) and "changed after it was made" in str(ended)
+
+
+def test_a_configuration_that_cannot_be_read_ends_the_review(plan: Path, tmp_path: Path) -> None:
+    (tmp_path / "recon.toml").write_text("[limits]\nchanges_max = 'many'\n")
+
+    async def run() -> BaseException | None:
+        app = DeskApp(open_desk(plan, config=tmp_path / "recon.toml"))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+        return app.ended_by
+
+    assert isinstance(asyncio.run(run()), ConfigError)
+
+
+def test_the_limits_and_explorers_of_the_configuration_count(plan: Path, tmp_path: Path) -> None:
+    (tmp_path / "recon.toml").write_text(
+        '[limits]\nchanges_max = 3\n[explorers]\n56 = "https://scan.example/"\nethereum = "https://eth.example"\n'
+    )
+
+    async def do(seat: Seat) -> None:
+        await seat.press("asterisk")
+        assert "18 of 3 rows" in seat.text and "OVER A LIMIT: The limit on rows is 3" in seat.text
+        row = seat.screen.row
+        assert row is not None
+        links = [line.text.strip() for line in sheet_lines(row, seat.desk.facts) if "/tx/" in line.text]
+        assert links and all(
+            link.startswith(("https://scan.example/tx/0x", "https://eth.example/tx/0x")) for link in links
+        )
+
+    sit_down(do, plan=plan, config=tmp_path / "recon.toml", size=(200, 50))
+
+
+@pytest.mark.parametrize("text", ['nowhere = "https://x.example"', '56 = "javascript:alert(1)"', '56 = "https://a b"'])
+def test_an_explorer_that_cannot_be_one_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "recon.toml").write_text(f"[explorers]\n{text}\n")
+    with pytest.raises(ConfigError):
+        load_settings(tmp_path / "recon.toml").registry()
+
+
+def test_what_is_no_plan_is_refused_by_name(plan: Path, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "history.ndjson"):
+        with pytest.raises(UsageError, match="is no plan"):
+            open_desk(path)
+    with pytest.raises(PlanFileError, match="cannot be read"):
+        open_desk(tmp_path / "nothing.json")
+
+
+def test_off_a_terminal_and_without_textual_one_sentence_says_what_to_do(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = CliRunner().invoke(cli, ["review", str(plan)], prog_name="recon")
+    assert result.exit_code == 2 and "needs a terminal" in result.stderr
+    monkeypatch.setitem(sys.modules, "textual", None)
+    result = CliRunner().invoke(cli, ["review", str(plan)], prog_name="recon")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1 and "pip install 'recon-toolkit[review]'" in result.stderr
+
+
+def test_what_nobody_foresaw_ends_without_a_traceback_of_payments(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeskScreen, "action_turn", lambda _self: 1 / 0)
+
+    async def run() -> DeskApp:
+        app = DeskApp(open_desk(plan))
+        with pytest.raises(ZeroDivisionError):
+            async with app.run_test(size=(80, 24)) as pilot:
+                await pilot.pause()
+                await app.workers.wait_for_complete()
+                await pilot.press("S")
+                await pilot.pause()
+        return app
+
+    app = asyncio.run(run())
+    assert isinstance(app.ended_by, ZeroDivisionError)
+    assert app._exit_renderables == [], "Textual would print every payment that it holds"

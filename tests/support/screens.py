@@ -18,9 +18,6 @@ from recon.desk.screen import DeskScreen
 from recon.plans.file import change_id, save_plan
 from tests.support.plans import USDC_ETH, a_change, a_finding, a_plan
 
-MESSAGE_WAIT = 40
-"""How often a message that comes from a thread is looked for, half a tenth of a second apart."""
-
 
 @dataclass
 class Seat:

@@ -148,7 +148,7 @@ def test_a_shifted_client_writes_nothing_and_a_right_one_writes_the_servers_time
     undo = place.folder / "undo.json"
     assert place.run("undo", run, "--out", undo, shift_s=20).returncode == 0
     made = dt.datetime.fromisoformat(json.loads(undo.read_text())["created_at"])
-    assert abs((dt.datetime.now(dt.UTC) - made).total_seconds()) < 12
+    assert (made - dt.datetime.now(dt.UTC)).total_seconds() < 2, "not 20 s ahead"
 
 
 def test_a_plan_from_a_clock_that_is_behind_is_old_by_the_servers_clock(place: Place) -> None:
@@ -166,7 +166,8 @@ def test_a_plan_from_a_clock_that_is_behind_is_old_by_the_servers_clock(place: P
 
 
 def test_how_far_off_a_client_may_be_is_a_setting(place: Place) -> None:
-    plan = place.folder / "plan.json"
+    plan = place.folder / "wide.json"
+    assert place.run("plan", "--out", plan).returncode in (0, 1)
     wide = Place(place.folder, {**place.environment, "RECON_LIMITS__CLOCK_OFF_MAX_S": "120"}, place.client)
     done = wide.run("apply", plan, "--digest", json.loads(plan.read_text())["digest"], shift_s=60)
     assert "clock_off_max_s" not in done.stderr

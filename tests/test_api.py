@@ -178,7 +178,7 @@ def test_an_undo_by_an_unknown_verdict_and_a_triage_by_an_unknown_name_are_refus
         recon.triage.access_log([tmp_path / "access.log"], routes=["shkeper=/hook"])
 
 
-def test_a_plan_is_named_by_a_word(config: Path) -> None:
+def test_a_plan_is_named_by_a_word(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoPlanYetError):
         plan_place("latest", config=config)
     plan = recon.plan(config=config)
@@ -191,6 +191,9 @@ def test_a_plan_is_named_by_a_word(config: Path) -> None:
     assert plan_of(f"{path.stem}-sel", config=config) == smaller
     with pytest.raises(NoSuchNameError, match="several plans"):
         plan_place(path.stem[:-1], config=config)
+    monkeypatch.chdir(path.parent.parent)
+    recon.plan(config=config, out=Path(path.parent.name, "near.json"))
+    assert plan_place("near", config=config) == path.with_name("near.json"), "one file, however it was written down"
     with pytest.raises(NoSuchNameError, match=f"the nearest is {path.stem}"):
         plan_place(path.stem.replace("plan", "plam"), config=config)
     assert plan_place("nowhere.json", config=config) == Path("nowhere.json"), "the error names the file itself"

@@ -7,7 +7,7 @@ those that are known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -239,7 +239,7 @@ def read_ids(ids: Iterable[str], id_file: Place | None) -> tuple[str, ...]:
 
 
 def _ids_of(path: Path) -> Iterable[str]:
-    lines = _lines_of(path)
+    lines = lines_of(str(path), lambda: path.read_text(encoding="utf-8-sig"))
     if len(lines) > ID_LINES_MAX:
         raise IdFileError(path=path.name, line=ID_LINES_MAX + 1, why=f"more than {ID_LINES_MAX} lines")
     for number, line in enumerate(lines, start=1):
@@ -250,13 +250,14 @@ def _ids_of(path: Path) -> Iterable[str]:
                 raise IdFileError(path=path.name, line=number, why=str(error).rstrip(".")) from error
 
 
-def _lines_of(path: Path) -> list[str]:
+def lines_of(name: str, read: Callable[[], str]) -> list[str]:
+    """The lines of a file or of standard input, as a person named it. Raises FileReadError when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return read().splitlines()
     except OSError as error:
-        raise FileReadError(path=str(path), why=error.strerror or "unknown reason") from error
+        raise FileReadError(path=name, why=error.strerror or "unknown reason") from error
     except UnicodeDecodeError as error:
-        raise FileReadError(path=str(path), why="it is not UTF-8 text") from error
+        raise FileReadError(path=name, why="it is not UTF-8 text") from error
 
 
 def _payment_id(text: str) -> str:

@@ -58,11 +58,9 @@ def plan_place(word: Place, *, config: Config = None) -> Path:
         if not entries:
             raise NoPlanYetError
         return Path(str(entries[-1]["plan"]))
-    plans: list[tuple[str, tuple[str, ...]]] = []
-    for entry in entries:
-        made = Path(str(entry["plan"]))
-        plans.append((str(made), (made.stem, str(entry["digest"]))))
-    plans += [(str(each), (each.stem,)) for each in folder.glob("*.json")]
+    named = [(Path(str(entry["plan"])), str(entry["digest"])) for entry in entries]
+    plans: list[tuple[str, Sequence[str]]] = [(str(made.absolute()), (made.stem, digest)) for made, digest in named]
+    plans += [(str(each.absolute()), (each.stem,)) for each in folder.glob("*.json")]
     return Path(_only(text, plans, what="plan"))
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from recon.api.choosing import (
-    FileReadError,
     UnknownFilterError,
     check_known,
     check_tokens,
     check_verdicts,
+    lines_of,
     parse_amounts,
 )
 from recon.core.errors import UsageError
@@ -126,11 +126,6 @@ def _listed(place: Place | None) -> list[str]:
     """The words of a list, one a line; what follows a # and empty lines are left out."""
     if place is None:
         return []
-    try:
-        text = sys.stdin.read() if str(place) == STDIN else Path(place).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FileReadError(path=str(place), why=error.strerror or "unknown reason") from error
-    except UnicodeDecodeError as error:
-        raise FileReadError(path=str(place), why="it is not UTF-8 text") from error
-    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    read = sys.stdin.read if str(place) == STDIN else lambda: Path(place).read_text(encoding="utf-8-sig")
+    lines = [line.partition("#")[0].strip() for line in lines_of(str(place), read)]
     return [line for line in lines if line][:WORDS_MAX]

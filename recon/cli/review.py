@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from recon.api.naming import plan_of
 from recon.cli.common import (
+    Command,
     MomentOption,
     NewFilePath,
     config_option,
@@ -22,11 +23,7 @@ from recon.cli.common import (
 from recon.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from recon.core.model import Plan
-
-Command = TypeVar("Command", bound="Callable[..., Any]")
 
 PAGE_ROWS: Final = 50
 _PLAN = click.Path(path_type=Path, dir_okay=False)

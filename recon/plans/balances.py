@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.money import format_units, whole_tokens
@@ -77,7 +78,7 @@ class _Sums:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BalanceProof:
     """The evidence about known wallets, and what the judgement made of it.
 
@@ -95,7 +96,8 @@ class BalanceProof:
     policy: Policy
     is_searched: bool = True
 
-    def as_dict(self) -> dict[str, Any] | None:
+    @cached_property
+    def block(self) -> dict[str, Any] | None:
         """The block ``balances`` of a plan: amounts are text in base units, null where nobody can tell."""
         return None if self.balances is None else self._block(self.balances.to_pylist())
 
@@ -119,7 +121,7 @@ class BalanceProof:
         Args:
             chain_id: Of this chain only.
         """
-        rows = (self.as_dict() or {"rows": ()})["rows"]
+        rows = (self.block or {"rows": ()})["rows"]
         odd = [row for row in rows if row["residual"] not in (None, "0")]
         found = [row for row in odd if chain_id in (None, row["chain_id"])]
         told = [_residual_text(row) for row in found[:_REASONS_SHOWN]]

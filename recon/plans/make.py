@@ -124,7 +124,7 @@ def make_plan(
             answers=answers_of(answers),
             residuals=proof.residuals(),
         ).as_dict(),
-        balances=proof.as_dict(),
+        balances=proof.block,
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),

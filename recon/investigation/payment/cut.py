@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.tables import TABLES
 from recon.investigation.payment.dossier import NEIGHBOURS_MAX, Row, exact_row, tx_hashes_of
-from recon.investigation.payment.neighbours import EARLIER_MAX, is_earlier_deposit
+from recon.investigation.payment.neighbours import is_earlier_deposit, newest_earlier_deposits
 from recon.snapshots.further_keys import further_keys_of
 from recon.verdicts.engine import PolarsEngine
 
@@ -188,9 +188,7 @@ class _Cut:
         """The buyer's earlier payments to other one-time addresses, the newest of them."""
         if not (row["buyer_id"] and row["is_deposit"]):
             return []
-        found = [other for other in self._taken("payments", [("buyer_id", {row["buyer_id"]})])
-                 if is_earlier_deposit(other, row)]  # fmt: skip
-        return sorted(found, key=lambda other: (-other["created_at"], other["payment_id"]))[:EARLIER_MAX]
+        return newest_earlier_deposits(self._taken("payments", [("buyer_id", {row["buyer_id"]})]), row)
 
     def _at_earlier_addresses(self, row: Row) -> list[Row]:
         """What came to the addresses of the buyer's earlier payments since a payment was made."""

@@ -96,9 +96,8 @@ class _Around:
         if not (own["buyer_id"] and own["is_deposit"] and own["direction"] == "in"):
             return []
         found = self.sources.store.find_claimants("buyer_id", [own["buyer_id"]])
-        rows = [row for row in self.rows([document for _, document in found]) if is_earlier_deposit(row, own)]
-        rows.sort(key=lambda row: (-row["created_at"], row["payment_id"]))
-        return [row["payment_id"] for row in rows[:EARLIER_MAX]]
+        rows = newest_earlier_deposits(self.rows([document for _, document in found]), own)
+        return [row["payment_id"] for row in rows]
 
     def time(self, created_ms: int | None) -> Iterator[Row]:
         """The payments made within :data:`RELATED_DAYS` of a time; none where the time is not known."""
@@ -121,6 +120,12 @@ def is_earlier_deposit(row: Row, own: Row) -> bool:
         and own["created_at"] is not None
         and row["created_at"] < own["created_at"]
     )
+
+
+def newest_earlier_deposits(rows: Iterable[Row], own: Row) -> list[Row]:
+    """The newest of the rows that :func:`is_earlier_deposit` holds for, at most :data:`EARLIER_MAX`."""
+    found = [row for row in rows if is_earlier_deposit(row, own)]
+    return sorted(found, key=lambda row: (-row["created_at"], row["payment_id"]))[:EARLIER_MAX]
 
 
 def _with_same_key(own: Row, sources: SourceSet) -> Iterator[str]:

@@ -157,7 +157,7 @@ class SecondReading:
             return {}
         ours = {*self._policy.merchant_recipients, *(each.row["recipient"] for each in watched.unnamed)} - {None}
         references = References(self._ask_providers)
-        references.look_for(unknown_topics(writer, span=span, recipients=ours, known=watched.topics), watched.unnamed)
+        references.look_for(unknown_topics(writer, recipients=ours, known=watched.topics), watched.unnamed)
         self._coverage.extend(references.coverage)
         return references.found
 

@@ -146,14 +146,11 @@ def _told(readings: Iterable[Reading], part: Sequence[Unnamed]) -> dict[str, str
     return said
 
 
-def unknown_topics(
-    writer: SnapshotWriter, *, span: tuple[int, int], recipients: Iterable[str], known: Iterable[str]
-) -> dict[str, str]:
-    """The hashes of references by which money came within a span, and that no row is known to hold; to whom each paid.
+def unknown_topics(writer: SnapshotWriter, *, recipients: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """The hashes of references by which money came and that no row is known to hold; to whom each paid.
 
     Args:
         writer: Of a snapshot with its first reading.
-        span: UTC ms, from and to.
         recipients: Addresses that may be ours.
         known: Hashes of references of rows before the window.
     """
@@ -162,11 +159,9 @@ def unknown_topics(
 
     from recon.snapshots.sealed import read_table
 
-    table = read_table(writer.file("transfers")).select(["recipient", "reference_topic", "block_time"])
-    at = table["block_time"]
+    table = read_table(writer.file("transfers")).select(["recipient", "reference_topic"])
     ours = pc.is_in(table["recipient"], pa.array(sorted(set(recipients)), pa.string()))
-    inside = pc.and_(pc.greater_equal(at, span[0]), pc.less_equal(at, span[1]))
-    found = table.filter(pc.fill_null(pc.and_(pc.and_(ours, inside), table["reference_topic"].is_valid()), False))
+    found = table.filter(pc.and_(ours, table["reference_topic"].is_valid()))
     if not found.num_rows:
         return {}
     held = {*known}

@@ -283,7 +283,7 @@ def _run(plan: Plan, config: Path) -> str:
 
 
 FACTOR = 4
-"""How much larger every amount of a scaled world is: a power of two, so that a stored double stays as exact as it was."""
+"""How much larger every amount of a scaled world is: a power of two, so that a stored double stays as exact."""
 
 
 def _scaled(recorded: RecordedWorld, rng: Random) -> Pair:

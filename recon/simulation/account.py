@@ -92,6 +92,7 @@ class Account:
         self.affair = affair
         self.strange = strange
         self.facts = facts
+        self.has_own_address = False
         self.now_ms = facts.now_ms
         self._read_row()
         self._add_up()
@@ -294,7 +295,16 @@ class Account:
     def _leads_to(self, moved: MovedMoney) -> bool:
         by_hash = self.recorded == moved.tx_hash or moved.tx_hash in self.affair.word.tx_hashes
         by_reference = moved.reference is not None and moved.reference in self.references
-        return by_hash or by_reference or (self.is_found_by_address and moved.recipient == self.affair.recipient)
+        by_place = (self.is_found_by_address or self._may_be_past_proxy(moved)) and (
+            moved.recipient == self.affair.recipient
+        )
+        return by_hash or by_reference or by_place
+
+    def _may_be_past_proxy(self, moved: MovedMoney) -> bool:
+        """Whether it may be for an open request by whose address alone, which is nobody else's, it was sent."""
+        is_own = self.has_own_address and self.affair.recipient not in self.facts.ours
+        is_unpaid = self.affair.direction == "in" and not self.is_complete and not self.is_marked_refunded
+        return is_own and is_unpaid and moved.told_by == "token" and not self.is_covered
 
     def _wrong_in(self, moved: MovedMoney) -> set[Verdict]:
         """The first thing that is wrong with it: on another chain every token and address is another."""

@@ -57,6 +57,15 @@ def old_address_paid_again(stage: Stage, plant: Plant) -> None:
     stage.add_truth(case, plant)
 
 
+def own_address(stage: Stage, plant: Plant) -> None:
+    """A payment by reference whose address is no other payment's and none of the shop's."""
+    case = stage.prepare(plant.situation)
+    case.recipient = stage.address()
+    case.reference = payment_reference(case.request_id, case.salt, case.recipient)
+    stage.pay(case)
+    stage.settle(case, plant)
+
+
 def second_attempt_paid(stage: Stage, plant: Plant) -> None:
     """A row keeps the ids of both requests that its buyer was given; what he paid, he paid by the second.
 
@@ -172,7 +181,7 @@ def refund_rows_too_much(stage: Stage, plant: Plant) -> None:
 ODD_CRAFTS: Final[dict[str, Callable[[Stage, Plant], None]]] = {
     craft.__name__: craft
     for craft in (
-        payout_poisoned, imported_again, old_address_paid_again, second_attempt_paid, cart_half_paid,
+        payout_poisoned, imported_again, old_address_paid_again, own_address, second_attempt_paid, cart_half_paid,
         split_over_two_rows, refund_rows_give_all, refund_rows_as_said, refund_rows_too_little, refund_rows_too_much,
     )
 }  # fmt: skip

@@ -85,6 +85,15 @@ _ATTEMPTS: Final = (
     Plant("split_over_two_rows", V.UNDERPAID, waiting(legs=(Leg(of_due=(1, 2)),)), craft="split_over_two_rows"),
 )  # fmt: skip
 
+_PAST: Final = (
+    Plant("paid_past_the_proxy", V.REFERENCE_MISMATCH, waiting(
+        rails=(RN,), legs=(Leg(via="plain"),), says="unpaid", expiry="past",
+    ), effect="dispute", craft="own_address"),
+    Plant("failed_and_paid_past_the_proxy", V.REFERENCE_MISMATCH, waiting(
+        rails=(RN,), statuses=("failed", "cancelled"), legs=(Leg(via="plain"),), says="unpaid", expiry="past",
+    ), craft="own_address"),
+)  # fmt: skip
+
 _OUT: Final = (
     Plant("payout_replaced", V.TX_HASH_MISMATCH, outgoing(
         rails=(SK,), statuses=("completed",), escrows=("released",), legs=PAID, recorded="unknown",
@@ -106,5 +115,5 @@ _FORGOTTEN: Final = (
     )),
 )  # fmt: skip
 
-ODDITIES: Final = {plant.name: plant for plant in (*_TOKENS, *_POISON, *_AGES, *_ATTEMPTS, *_OUT, *_FORGOTTEN)}
+ODDITIES: Final = {plant.name: plant for plant in (*_TOKENS, *_POISON, *_AGES, *_ATTEMPTS, *_PAST, *_OUT, *_FORGOTTEN)}
 """All of them by name."""

@@ -11,6 +11,7 @@ so the right verdict is ``local_behind`` and the right write is ``completed``, `
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -358,7 +359,9 @@ class _Crowd:
                 self.by_hash.setdefault(account.recorded, []).append(account)
             if account.deal is not None:
                 self.deals.setdefault(account.deal, []).append(account)
+        rows = Counter(account.affair.recipient for account in self.accounts.values())
         for account in self.accounts.values():
+            account.has_own_address = rows[account.affair.recipient] == 1
             account.take_refunds(self.deals.get(account.deal, ()) if account.deal else ())
 
     def deal_of(self, account: Account) -> Deal:

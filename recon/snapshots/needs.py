@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recon.core.model import Policy
+from recon.core.model import COMPLETE, Policy
 from recon.core.registry import Registry
 from recon.snapshots.watched import NOTHING_WATCHED, Watched
 
@@ -41,7 +41,8 @@ def needs_of(
     """Scan the few columns that say what to ask the chains for.
 
     The recipients of payments by reference are asked about too where their token can take a fee: the proxy states what
-    was sent, and only the token's own logs say what came.
+    was sent, and only the token's own logs say what came. So are those of such payments that nobody is known to have
+    paid: a buyer may have sent to the address that he was shown, past the proxy.
 
     Args:
         window_from_ms: Where the selected window begins: what came to nobody's row since then is looked for as well.
@@ -58,6 +59,7 @@ def needs_of(
     rails = frozenset(rows.select("provider, chain_id").distinct().fetchall())
     own = deposits.select("chain_id, recipient").distinct().fetchall()
     own += _measured_recipients(rows, registry)
+    own += _unpaid_recipients(rows)
     waiting = deposits.filter("status in ('pending', 'processing')").select("recipient").distinct().fetchall()
     connection.close()
     merchants = set(policy.merchant_recipients)
@@ -85,3 +87,14 @@ def _measured_recipients(rows: Any, registry: Registry) -> list[tuple[int, str]]
     )
     named = found.select("chain_id, token, recipient").distinct().fetchall()
     return [(chain, to) for chain, token, to in named if _may_take_fee(registry, chain_id=chain, token=token)]
+
+
+def _unpaid_recipients(rows: Any) -> list[tuple[int, str]]:
+    """Chain and recipient of the payments by reference that are not marked as paid."""
+    states = ", ".join(f"'{state}'" for state in (*COMPLETE, "refunded"))
+    found = rows.filter(
+        "not coalesce(is_deposit, false) and direction = 'in' and chain_id is not null and recipient is not null "
+        f"and status not in ({states})"
+    )
+    named: list[tuple[int, str]] = found.select("chain_id, recipient").distinct().fetchall()
+    return named

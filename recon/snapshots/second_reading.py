@@ -123,6 +123,7 @@ class SecondReading:
         out = self._outflows(writer, leads, span if with_orphans else None)
         wanted = _keys_of(breaks, hashes, again, said)
         _add_keys(wanted, breaks, further)
+        wanted["recipient"] |= _addresses_without_reference(leads.links.to_pylist())
         known = read.union(woken)
         context = self._context(wanted, known=known)
         # A refund or payout elsewhere in the collection counts only if its transaction shows it.
@@ -389,6 +390,11 @@ def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Re
         for chain_id, named in _named_by_provider(reading):
             hashes[chain_id].update(named)
     return hashes
+
+
+def _addresses_without_reference(links: Sequence[Row]) -> set[str]:
+    """Addresses to which money for a payment came past the proxy: it is the payment's only if nobody else has them."""
+    return {link["t_recipient"] for link in links if link["wrong_reference"] and link["t_kind"] == "erc20"}
 
 
 def _odd_tokens(links: Sequence[Row], registry: Registry) -> dict[int, set[str]]:

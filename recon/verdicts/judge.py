@@ -14,7 +14,7 @@ from recon.verdicts.balances import MOVED, UNEXPLAINED, explained_movements, sum
 from recon.verdicts.claims import shown_claims
 from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
-from recon.verdicts.links import ONE, Frame, claim_key, dust_below, is_true, shown_links
+from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, claim_key, dust_below, is_true, shown_links
 from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
 from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, unexplained_outflows
 from recon.verdicts.rules import RULE_BOOK, RuleBook
@@ -501,11 +501,20 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
     One transaction may pay several references. That a row records its hash explains another reference in it only as
     long as the row has no log of its own there.
     """
-    ours = tables["transfers"].filter(
-        nw.col("recipient").is_in([*policy.merchant_recipients, ""])
-        & is_true(nw.col("token_known"))
+    by_reference = matched.payments.filter((nw.col("mode") == "reference") & (nw.col("direction") == "in"))
+    shown = by_reference.filter(~nw.col("recipient").is_null()).select("recipient", is_shown=ONE).unique()
+    money = tables["transfers"].filter(
+        is_true(nw.col("token_known"))
         & is_true(nw.col("amount_units") > 0)
         & ~is_true(nw.col("amount_units") < dust_below(policy, "chain_id", "token"))
+    )
+    ours = (
+        money.join(shown, on="recipient", how="left")
+        .filter(
+            nw.col("recipient").is_in([*policy.merchant_recipients, ""])
+            | (is_true(nw.col("is_shown") > 0) & (nw.col("kind") == DEPOSIT_KINDS))
+        )
+        .join(_past_proxy(matched), on=["chain_id", "tx_hash", "log_index"], how="anti")
     )
     logged = (
         tables["transfers"]
@@ -544,6 +553,12 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
         how="vertical",
     ).head(ORPHANS_MAX)
     return engine.collect(unknown, ORPHAN_TRANSFERS, order=["chain_id", "tx_hash", "log_index"])
+
+
+def _past_proxy(matched: Matched) -> Frame:
+    """Transfers of which a break tells already: they came to the address of one payment, without its reference."""
+    astray = matched.pairs.filter(nw.col("wrong_reference") & (nw.col("t_kind") == DEPOSIT_KINDS))
+    return astray.select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")).unique()
 
 
 def _orphan_claims(tables: Mapping[str, Frame], matched: Matched, engine: Engine) -> pa.Table:

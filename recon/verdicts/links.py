@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
-from recon.core.model import Policy
+from recon.core.model import COMPLETE, Policy
 from recon.sources.providers.installed import rails_by_external_id
 
 if TYPE_CHECKING:
@@ -357,6 +357,40 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Fr
     elsewhere = nw.col("wrong_chain") & ~is_true(nw.col("t_recipient") == nw.col("recipient"))
     bridged = elsewhere | (nw.col("wrong_reference") & (nw.col("lifi") > 0))
     return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
+
+
+def past_proxy_links(payments: Frame, unsettled: Frame, *, transfers: Frame, told: Frame, policy: Policy) -> Frame:
+    """Plain transfers to the address of one open payment that is to be paid by reference: they carry none.
+
+    A wallet, an exchange or a bridge sends to the address that it is shown, and the proxy never hears of it. Whose
+    money that is, no log says; that nobody paid is not true either. An address that several payments have, or that is
+    the shop's own, leads to no payment.
+
+    Args:
+        told: What :func:`told_hashes` gives; what row or provider name is followed by its hash already.
+    """
+    rows = payments.filter(~nw.col("is_test") & ~nw.col("recipient").is_null()).with_columns(one=ONE)
+    owned = rows.group_by("recipient").agg(nw.col("one").sum()).filter(nw.col("one") == 1).select("recipient")
+    waiting = unsettled.filter(
+        (nw.col("mode") == "reference")
+        & (nw.col("direction") == "in")
+        & ~nw.col("is_test")
+        & ~nw.col("status").is_in([*COMPLETE, "refunded"])
+        & ~nw.col("recipient").is_in([*policy.merchant_recipients, ""])
+    ).join(owned, on="recipient", how="semi")
+    logged = transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select("t_tx").unique()
+    coins = transfers.filter(
+        (nw.col("t_kind") == DEPOSIT_KINDS) & is_true(nw.col("t_known")) & is_true(nw.col("t_amount") > 0)
+    ).join(logged, on="t_tx", how="anti")
+    pairs = (
+        waiting.select(*_OWN)
+        .join(coins.with_columns(t_to=nw.col("t_recipient")), left_on="recipient", right_on="t_to", how="inner")
+        .filter(is_true(nw.col("t_time") >= nw.col("created_at") - policy.clock_skew_ms) & ~nw.col("t_dust"))
+        .join(named_hashes(waiting, told), left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="anti")
+    )
+    return judged_pairs(
+        pairs.with_columns(reference_right=nw.lit(value=False), paying=nw.lit(value=True), indirect=nw.lit(value=False))
+    )
 
 
 def indirect_marks(direct: Frame) -> Frame:

@@ -56,6 +56,7 @@ from recon.verdicts.links import (
     pairs_by_deposit,
     pairs_by_hash,
     pairs_by_reference,
+    past_proxy_links,
     renamed_transfers,
     settled_deposits,
     shown_links,
@@ -150,7 +151,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     direct, shared_deposits = _direct_links(known, policy=policy)
     money = engine.keep(_money(payments, direct, engine=engine))
     unsettled = engine.keep_any(_unsettled(payments, money))
-    suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct))
+    suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct, policy=policy))
     deals = deals_of(payments, known.tables, money=money, engine=engine)
     refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, engine=engine)
     sums = refund_sums(payments, concat_links(direct, refunds), money=money, engine=engine)
@@ -264,8 +265,12 @@ def _unsettled(payments: Frame, money: Frame) -> Frame:
     return payments.join(outcome, on="payment_id", how="inner").filter(in_question)
 
 
-def _suspects(known: _Known, unsettled: Frame, direct: Frame) -> Frame:
-    return suspect_links(unsettled, direct, transfers=known.transfers, told=known.told, further=known.topics)
+def _suspects(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy) -> Frame:
+    transfers, told = known.transfers, known.told
+    suspects = suspect_links(unsettled, direct, transfers=transfers, told=told, further=known.topics)
+    return concat_links(
+        suspects, past_proxy_links(known.payments, unsettled, transfers=transfers, told=told, policy=policy)
+    )
 
 
 def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: Frame | None) -> Iterator[Frame]:

@@ -73,7 +73,7 @@ def _is_near(found: Decimal, wanted: Decimal, *, is_power: bool) -> bool:
     digits = len(found.normalize(_context(_NUMBER_MAX)).as_tuple().digits)
     if digits >= (_POWER_MIN if is_power else _ROUNDED_MIN) and _rounded(wanted, digits) == found:
         return True
-    return digits >= _SURE_DIGITS and _rounded(found, _SURE_DIGITS) == _rounded(wanted, _SURE_DIGITS)
+    return _rounded(found, _SURE_DIGITS) == _rounded(wanted, _SURE_DIGITS)
 
 
 def _rounded(value: Decimal, digits: int) -> Decimal:

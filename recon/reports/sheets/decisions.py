@@ -1,7 +1,7 @@
 """The findings of a plan as a sheet to decide in, and what was decided in one that came back.
 
 Each row has a name, made from all that it shows and from the plan. What comes back is held against the plan, cell by
-cell: whoever decided saw this plan's evidence, beside the right payment, or nothing of it counts.
+cell: the person who decided saw this plan's evidence, beside the right payment, or nothing of it counts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from recon.core.money import decimal_amount, whole_tokens
 from recon.plans.approvals import TEXT_MAX
 from recon.plans.breaks import fingerprint
 from recon.reports.sheets.cells import is_same_cell, until_of_cell
-from recon.reports.sheets.model import GivenSheet, SheetColumn, SheetError, SheetLine
+from recon.reports.sheets.model import GivenLine, GivenSheet, SheetColumn, SheetError
 from recon.reports.text import csv_cell, value_text
 
 SHEET_NAME: Final = "decisions"
@@ -162,7 +162,7 @@ def _check_columns(sheet: GivenSheet) -> None:
         raise SheetError(path=sheet.name, why=why)
 
 
-def _row_of(line: SheetLine, rows: Mapping[str, _Row], plan: Plan) -> _Row:
+def _row_of(line: GivenLine, rows: Mapping[str, _Row], plan: Plan) -> _Row:
     """The row of the plan that a line is."""
     made_from = line.cells["plan"].strip()
     payment = line.cells["payment"].strip()[:80]
@@ -176,7 +176,7 @@ def _row_of(line: SheetLine, rows: Mapping[str, _Row], plan: Plan) -> _Row:
     return row
 
 
-def _check_unchanged(line: SheetLine, row: _Row) -> None:
+def _check_unchanged(line: GivenLine, row: _Row) -> None:
     payment = row.said.payment_id
     if line.formulas:
         named = line.formulas[0] or "no column of the sheet"
@@ -189,24 +189,28 @@ def _check_unchanged(line: SheetLine, row: _Row) -> None:
             raise _LineError(f"payment {payment}: {name!r} was changed, it is {held!r} and was {wanted!r}")
 
 
-def _decided(line: SheetLine, row: _Row, now: datetime) -> RowDecision | None:
+def _decided(line: GivenLine, row: _Row, now: datetime) -> RowDecision | None:
     word, until, reason = (" ".join(line.cells[name].split()) for name in _FILLED_IN)
     payment = row.said.payment_id
-    if not word and not until and not reason:
+    if not (word or until or reason):
         return None
     if word.lower() not in ("", *DecisionWord):
         raise _LineError(f"payment {payment}: {word[:30]!r} is no decision; there are {', '.join(DecisionWord)}")
     decision = DecisionWord(word.lower() or DecisionWord.NOTE)
-    if decision not in row.possible:
-        raise _LineError(f"payment {payment}: {decision} is not possible, {_hindrance(row, decision)}")
-    if len(reason) > TEXT_MAX:
-        raise _LineError(f"payment {payment}: the reason has more than {TEXT_MAX} characters")
+    if why := _hindrance(row, decision):
+        raise _LineError(f"payment {payment}: {decision} is not possible, {why}")
     if until and decision is not DecisionWord.ACK:
         raise _LineError(f"payment {payment}: 'until' is for ack only, and the decision is {word or 'empty'}")
-    if not reason and decision in (DecisionWord.ACK, DecisionWord.NOTE):
-        raise _LineError(f"payment {payment}: {decision} needs a reason")
+    _check_reason(reason, payment, decision)
     moment = _until(until, payment, now) if decision is DecisionWord.ACK else None
     return RowDecision(payment, str(row.said.verdict), decision, reason, row.finding, moment)
+
+
+def _check_reason(reason: str, payment: str, decision: DecisionWord) -> None:
+    if len(reason) > TEXT_MAX:
+        raise _LineError(f"payment {payment}: the reason has more than {TEXT_MAX} characters")
+    if not reason and decision in (DecisionWord.ACK, DecisionWord.NOTE):
+        raise _LineError(f"payment {payment}: {decision} needs a reason")
 
 
 def _until(text: str, payment: str, now: datetime) -> datetime:
@@ -225,6 +229,9 @@ def _until(text: str, payment: str, now: datetime) -> datetime:
 
 
 def _hindrance(row: _Row, decision: DecisionWord) -> str:
+    """Why a decision is not possible for a row; empty when it is."""
+    if decision in row.possible:
+        return ""
     if decision is DecisionWord.APPLY:
         left = row.cells.get("left_alone", "")
         return "the plan changes nothing of it" + (f" ({left[:120]})" if left else "")
@@ -270,28 +277,39 @@ def _row(plan: Plan, said: Finding | Change, change: Change | None, left: str) -
     possible += [DecisionWord.INSPECT, DecisionWord.NOTE]
     shown = "" if finding is None else fingerprint(finding)
     name = sha256_hex("\n".join((plan.digest, said.payment_id, said.verdict, shown, change.id if change else "")))
-    whole = whole_tokens(said.value_units, decimals=said.decimals)
     cells = {
         "row": f"r-{name[:20]}",
+        "possible": " ".join(possible),
+        "left_alone": left,
+        "plan": plan.digest,
+        **_what_is_said(said),
+        **({} if finding is None else _what_is_found(finding)),
+        **({} if change is None else _what_is_changed(change)),
+    }
+    return _Row(said, change, tuple(possible), {key: str(value)[:_CUT] for key, value in cells.items()})
+
+
+def _what_is_said(said: Finding | Change) -> dict[str, str]:
+    return {
         "payment": said.payment_id,
         "verdict": said.verdict,
         "tier": said.tier,
-        "possible": " ".join(possible),
-        "severity": "" if finding is None else finding.severity,
-        "rail": (finding.provider if finding is not None else None) or "",
         "chain": "" if said.chain_id is None else str(said.chain_id),
-        "amount": decimal_amount(whole),
+        "amount": decimal_amount(whole_tokens(said.value_units, decimals=said.decimals)),
         "token": said.symbol or ("base units" if said.decimals is None else ""),
         "age_h": "" if said.age_s is None else decimal_amount(Decimal(said.age_s * 10 // 3600).scaleb(-1)),
         "why": said.reason,
-        "differs": "" if finding is None else _listed(map(_differing, finding.fields)),
-        "change": "" if change is None else _listed(_set(each) for each in change.sets),
-        "makes_possible": "" if change is None else _listed(change.side_effects),
-        "left_alone": left,
         "evidence": _listed(said.evidence),
-        "plan": plan.digest,
     }
-    return _Row(said, change, tuple(possible), {key: str(value)[:_CUT] for key, value in cells.items()})
+
+
+def _what_is_found(finding: Finding) -> dict[str, str]:
+    differs = _listed(map(_differing, finding.fields))
+    return {"severity": finding.severity, "rail": finding.provider or "", "differs": differs}
+
+
+def _what_is_changed(change: Change) -> dict[str, str]:
+    return {"change": _listed(map(_set, change.sets)), "makes_possible": _listed(change.side_effects)}
 
 
 def _differing(view: FieldView) -> str:

@@ -30,7 +30,7 @@ def read_sheet(data: bytes, *, name: str, columns: Collection[str], sheet: str =
     """The rows of a file that a spreadsheet saved.
 
     CSV is read in UTF-8, with a byte order mark or not, in UTF-16 with one, else in the Western code page of Windows.
-    Commas, semicolons, tabs or bars set its cells apart, whichever splits the first row into the columns that are meant.
+    Commas, semicolons, tabs or bars set its cells apart, whichever splits the first row into the columns meant.
 
     Args:
         name: The file, for messages.

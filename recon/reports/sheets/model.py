@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -43,7 +44,7 @@ class SheetColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class SheetLine:
+class GivenLine:
     """One row as it came: the line of the file (of a workbook: the row) on which it begins, and its cells by column.
 
     ``more`` is what stands beyond the last column; ``formulas`` are the columns in which a formula stands.
@@ -65,7 +66,7 @@ class GivenSheet:
 
     name: str
     columns: tuple[str, ...]
-    lines: tuple[SheetLine, ...]
+    lines: tuple[GivenLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +84,23 @@ def named_lines(name: str, raw: list[RawLine]) -> GivenSheet:
     Raises:
         SheetError: There is none, or a word heads two columns.
     """
-    held = [line for line in raw if any(cell.strip() for cell in line.cells) or line.formulas]
+    held = [line for line in raw if line.formulas or "".join(line.cells).strip()]
     if not held:
         raise SheetError(path=name, why="it holds no row")
     head = [cell.strip() for cell in held[0].cells]
-    while head and not head[-1]:
-        head.pop()
-    words = [word for word in head if word]
-    if twice := next((word for word in words if words.count(word) > 1), None):
-        raise SheetError(path=name, line=held[0].number, why=f"two columns are headed {twice[:60]!r}")
+    twice = [word for word, count in Counter(head).items() if word and count > 1]
+    if twice:
+        raise SheetError(path=name, line=held[0].number, why=f"two columns are headed {twice[0][:60]!r}")
     return GivenSheet(name, tuple(head), tuple(_named(line, head) for line in held[1:]))
 
 
-def _named(line: RawLine, head: list[str]) -> SheetLine:
-    padded = (*line.cells, *[""] * (len(head) - len(line.cells)))
-    beyond = [cell for place, cell in enumerate(padded) if place >= len(head) or not head[place]]
-    formulas = [head[place] if place < len(head) else "" for place in sorted(line.formulas)]
-    return SheetLine(
+def _named(line: RawLine, head: list[str]) -> GivenLine:
+    words = (*head, *[""] * (len(line.cells) - len(head)))
+    padded = (*line.cells, *[""] * (len(words) - len(line.cells)))
+    pairs = list(zip(words, padded, strict=True))
+    return GivenLine(
         line.number,
-        {word: cell for word, cell in zip(head, padded, strict=False) if word},
-        " ".join(cell.strip() for cell in beyond if cell.strip()),
-        tuple(formulas),
+        {word: cell for word, cell in pairs if word},
+        " ".join(cell.strip() for word, cell in pairs if not word and cell.strip()),
+        tuple(words[place] for place in sorted(line.formulas)),
     )

@@ -281,8 +281,8 @@ def _run(plan: Plan, config: Path) -> str:
     return str(report.run)
 
 
-FACTOR = 3
-"""How much larger every amount of a scaled world is."""
+FACTOR = 4
+"""How much larger every amount of a scaled world is: a power of two, so that amounts stored as doubles stay as exact."""
 
 
 def _scaled(recorded: RecordedWorld, rng: Random) -> Pair:

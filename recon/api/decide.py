@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -24,6 +24,7 @@ from recon.api.common import (
     settings_if_there,
     settings_of,
     tell,
+    time_of_run,
 )
 from recon.api.naming import plan_of, plan_place
 from recon.core.canonical import sha256_hex
@@ -145,7 +146,7 @@ def import_(
     if out is not None:
         check_free(Path(out))
     whole, settings = plan_of(plan, config=config), settings_if_there(config)
-    now, data, name = _now(settings), sheet_data(Path(sheet)), Path(sheet).name
+    now, data, name = time_of_run(settings), sheet_data(Path(sheet)), Path(sheet).name
     given = read_sheet(data, name=name, columns=[column.name for column in COLUMNS], sheet=SHEET_NAME)
     decided = decisions_of(whole, given, now=now)
     if not decided:
@@ -282,7 +283,3 @@ def _beside(plan: Plan | Place, whole: Plan, *, ending: str, config: Config) -> 
         path = plan_place(plan, config=config)
         return path.with_name(f"{path.stem}{ending}")
     return Path(f"plan-{whole.digest[:12]}{ending}")
-
-
-def _now(settings: Settings | None) -> datetime:
-    return datetime.now(UTC) if settings is None else settings.now()

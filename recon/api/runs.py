@@ -139,6 +139,7 @@ def undo(
     out: Place | None = None,
     operator: str | None = None,
     on_saved: OnSaved = saved_unseen,
+    progress: Progress = no_progress,
     say: Say = tell,
 ) -> Plan:
     """Plan the way back from a run; see ``recon undo``. The plan is saved, and reviewed and applied like any other.
@@ -147,6 +148,7 @@ def undo(
         run: Its name, the beginning of it, or ``last``.
         payments, verdicts: Only these; everything the run wrote when neither is given.
         out: The plan file; one in the output directory when not given.
+        progress: Hears of ``rows`` as they are read again.
 
     Raises:
         UnknownRunError, NoSuchNameError: The journal knows no such run, or several.
@@ -168,7 +170,7 @@ def undo(
         made = plan_undo(
             ledger.journal, run=run, payments=payments, verdicts=verdicts, target=target_now(settings), now=now
         )
-        left = leave_moved(made, writer=ledger.writer)
+        left = leave_moved(made, writer=ledger.writer, progress=progress)
     path = place_for(out, usual=settings.output_dir / f"undo-{stamp(now)}.json")
     save_plan(left, path)
     note_author(settings, left, operator=operator)

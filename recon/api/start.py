@@ -74,9 +74,9 @@ def init(out: Place = CONFIG_NAME, *, look: bool = False, choose: Choose = first
 
 
 def _found(choose: Choose, say: Say) -> Surroundings | None:
-    from recon.setup.look_around import look_around
+    from recon.setup.look_around import find_surroundings
 
-    return look_around(choose=choose, say=say)
+    return find_surroundings(choose=choose, say=say)
 
 
 def demo(out: Place = DEMO_NAME, *, payments: int = 2000, seed: int = 1, say: Say = tell) -> SavedPlan:

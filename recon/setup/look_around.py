@@ -6,7 +6,7 @@ Only names and a few documents are read, and nothing of a document is kept but i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,29 +43,41 @@ class Surroundings:
     sampled: int
 
 
-def look_around(*, choose: Choose, say: Callable[[str], None]) -> Surroundings | None:
+def find_surroundings(*, choose: Choose, say: Callable[[str], None]) -> Surroundings | None:
     """Look for the payments and at the newest of them, and ask what of it is taken; None where none are found.
 
     Args:
         say: Told what could not be looked at.
     """
     try:
-        found = sorted((each for store in stores().values() if store.look for each in store.look()), key=_likeliest)
-        if not found:
+        place = _place(choose)
+        if place is None:
             say(f"No collection of payments was found; {URI_VARIABLE} names the database that is looked at.")
             return None
-        named = {f"{each.database}.{each.collection}": each for each in found}
-        taken = choose("The collection of payments", list(named))
-        place = named[taken[0]] if taken else found[0]
         chains, rails, sampled = _seen(place)
     except ReconError as error:
         say(f"The database was not looked at: {error}")
         return None
     say(f"{sampled} of the newest payments of {place.database}.{place.collection} were looked at.")
-    chosen = choose("The chains in scope", [str(chain) for chain in chains]) if chains else ()
     known = {str(chain): chain for chain in chains}
-    wanted = tuple(choose("The rails in scope", rails)) if rails else ()
-    return Surroundings(place, tuple(known[each] for each in chosen if each in known), wanted, sampled)
+    chosen = choose("The chains in scope", list(known)) if known else ()
+    wanted = choose("The rails in scope", rails) if rails else ()
+    return Surroundings(place, tuple(known[each] for each in chosen if each in known), tuple(wanted), sampled)
+
+
+def _place(choose: Choose) -> FoundCollection | None:
+    """The collection of payments that is taken, of those that the stores find; None where they find none."""
+    looks = [store.look for store in stores().values() if store.look is not None]
+    named = {f"{each.database}.{each.collection}": each for each in sorted(_all_of(looks), key=_likeliest)}
+    if not named:
+        return None
+    taken = choose("The collection of payments", list(named))
+    return named.get(taken[0]) if taken else None
+
+
+def _all_of(looks: Iterable[Callable[[], Iterable[FoundCollection]]]) -> Iterator[FoundCollection]:
+    for look in looks:
+        yield from look()
 
 
 def _likeliest(each: FoundCollection) -> tuple[bool, int, str]:

@@ -6,7 +6,7 @@ from recon.core.door import names_from
 from recon.core.version import __version__
 
 if TYPE_CHECKING:
-    from recon.api import backfill, flags, gates, journal, report, sample, triage
+    from recon.api import backfill, decide, flags, gates, journal, report, sample, triage
     from recon.api.artefacts import decode_transfer, load, plot, verify_webhook
     from recon.api.investigate import case, inspect, outgoing, proof, replay_case
     from recon.api.prove import score, simulate
@@ -24,6 +24,7 @@ __all__ = [
     "approve",
     "backfill",
     "case",
+    "decide",
     "decode_transfer",
     "demo",
     "doctor",
@@ -62,6 +63,7 @@ __getattr__ = names_from(
         "approve": "recon.api.review",
         "backfill": "recon.api",
         "case": "recon.api.investigate",
+        "decide": "recon.api",
         "decode_transfer": "recon.api.artefacts",
         "demo": "recon.api.start",
         "doctor": "recon.api.start",

@@ -6,15 +6,17 @@ import getpass
 import logging
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from recon.core.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from recon.core.model import Plan, Target
+    from recon.core.model import Plan, Policy, Target
+    from recon.core.registry import Registry
     from recon.setup.settings import Settings
+    from recon.snapshots.sealed import Snapshot
 
 Config: TypeAlias = "str | Path | Settings | None"
 """A configuration file or its settings; None means ``RECON_CONFIG``, else ``recon.toml`` here."""
@@ -58,6 +60,20 @@ def settings_of(config: Config) -> Settings:
     return config if isinstance(config, Settings) else load_settings(None if config is None else Path(config))
 
 
+USUAL_FOLDER: Final = "recon-out"
+"""Where plans and their history go where no configuration says so."""
+
+
+def output_folder(settings: Settings | None) -> Path:
+    """Where plans and their history go."""
+    return Path(USUAL_FOLDER) if settings is None else settings.output_dir
+
+
+def time_of_run(settings: Settings | None) -> datetime:
+    """The time of this run: the clock, or the moment at which a recorded world stands still."""
+    return datetime.now(UTC) if settings is None else settings.now()
+
+
 def settings_if_there(config: Config) -> Settings | None:
     """The configuration for what works without one; None where none is named and none lies here."""
     from recon.setup.file import CONFIG_NAME
@@ -75,6 +91,20 @@ def settings_if_sound(config: Config) -> Settings | None:
         if config is not None:
             raise
         return None
+
+
+def rules_for(snapshot: Snapshot, settings: Settings | None) -> tuple[Policy, Registry]:
+    """The policy and registry to judge a snapshot by: those of a configuration, else those that it holds itself.
+
+    Raises:
+        ConfigError: There is no configuration, and the snapshot is of before it held them.
+    """
+    from recon.snapshots.rules import rules_of
+
+    if settings is None and (found := rules_of(snapshot)) is not None:
+        return found
+    settings = settings or settings_of(None)
+    return settings.policy(), settings.registry()
 
 
 def operator_name(given: str | None = None) -> str:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from recon.api.common import Config, Place, settings_if_sound
+from recon.api.common import Config, Place, output_folder, settings_if_sound
 from recon.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 NEWEST: Final = ("latest", "last")
 PREFIX_MIN: Final = 4
 """From so many characters on the beginning of a name or of a digest is enough, where no other begins like it."""
-
-_USUAL_FOLDER: Final = "recon-out"
 
 
 class NoPlanYetError(UsageError):
@@ -103,8 +101,7 @@ def _only(word: str, things: Sequence[tuple[str, Sequence[str]]], *, what: str) 
 
 
 def _output_folder(config: Config) -> Path:
-    settings = settings_if_sound(config)
-    return Path(_USUAL_FOLDER) if settings is None else settings.output_dir
+    return output_folder(settings_if_sound(config))
 
 
 def _history(folder: Path) -> Sequence[Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recon.api.common import Config, Place, settings_of
+from recon.api.common import Config, Place, rules_for, settings_if_there
 from recon.core.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def score(judged: Place, *, truth: Place, config: Config = None) -> Score:
     """Hold a judgement beside the known truth; see ``recon score``.
 
     Args:
-        judged: A plan file, or a snapshot, which is judged by the configured policy.
+        judged: A plan file, or a snapshot, which is judged by the configured policy, else by its own.
         truth: The ``truth.ndjson`` of a simulated world.
     """
     from recon.plans.file import load_plan
@@ -88,6 +88,7 @@ def score(judged: Place, *, truth: Place, config: Config = None) -> Score:
     truths, path = load_truth(Path(truth)), Path(judged)
     if not path.is_dir():
         return score_plan(load_plan(path), truths)
-    settings = settings_of(config)
-    made = make_plan(open_snapshot(path), policy=settings.policy(), registry=settings.registry())
+    snapshot = open_snapshot(path)
+    policy, registry = rules_for(snapshot, settings_if_there(config))
+    made = make_plan(snapshot, policy=policy, registry=registry)
     return score_plan(made, truths)

@@ -15,11 +15,15 @@ from recon.api.common import (
     Say,
     free_path,
     operator_name,
+    output_folder,
     path_of,
     place_for,
+    rules_for,
+    settings_if_there,
     settings_of,
     stamp,
     tell,
+    time_of_run,
 )
 from recon.core.errors import UsageError
 from recon.core.times import second_text
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from recon.core.model import Plan
+    from recon.plans.approvals import Ack
     from recon.plans.history import History, News
     from recon.setup.settings import Settings
     from recon.snapshots.sealed import Snapshot
@@ -127,6 +132,7 @@ def plan(snapshot: Snapshot | Place | None = None, *, config: Config = None, **o
 
     Args:
         snapshot: Judged offline, from a directory or an fsspec address; without one a new snapshot is taken first.
+            Where there is no configuration it is judged by the rules that it holds, and no author is noted.
         options: See :class:`PlanOptions`.
 
     Raises:
@@ -165,7 +171,8 @@ def plan_and_save(
     from recon.plans.make import make_plan
     from recon.snapshots.address import opened
 
-    settings = settings_of(config)
+    # A snapshot holds what it is judged by; only who reads the sources has to say where they are.
+    settings = settings_of(config) if snapshot is None else settings_if_there(config)
     name, say = options.pop("engine", None), options.pop("say", tell)
     engine = _engine(name, memory_max_mb=options.pop("memory_max_mb", None), master=options.pop("spark_master", None))
     out, operator = options.pop("out", None), options.pop("operator", None)
@@ -174,12 +181,14 @@ def plan_and_save(
         raise OwnWindowError
     if out is not None:
         _make_room(Path(out))
-    taken: Snapshot | Place = _new_snapshot(settings, options, progress, say) if snapshot is None else snapshot
-    now = settings.now()
-    with opened(taken, engine=name) if isinstance(taken, str | Path) else nullcontext(taken) as judged:
-        made = make_plan(judged, policy=settings.policy(), registry=settings.registry(), engine=engine)
-        place = taken if isinstance(taken, str | Path) else taken.path
-    path = place_for(out, usual=settings.output_dir / f"plan-{stamp(now)}.json")
+    if snapshot is None:
+        snapshot = _new_snapshot(settings_of(settings), options, progress, say)
+    now = time_of_run(settings)
+    with opened(snapshot, engine=name) if isinstance(snapshot, str | Path) else nullcontext(snapshot) as judged:
+        policy, registry = rules_for(judged, settings)
+        made = make_plan(judged, policy=policy, registry=registry, engine=engine)
+        place = snapshot if isinstance(snapshot, str | Path) else snapshot.path
+    path = place_for(out, usual=output_folder(settings) / f"plan-{stamp(now)}.json")
     save_plan(made, path)
     who = operator_name(operator)
     saved = SavedPlan(made, path, _recorded(settings, made, path=path, who=who, now=now, say=say))
@@ -260,15 +269,21 @@ def _engine(name: str | None, *, memory_max_mb: int | None, master: str | None) 
     return open_engine(name or "duckdb", memory_bytes=(memory_max_mb or 0) * 1_000_000 or None, spark_master=master)
 
 
-def _recorded(settings: Settings, made: Plan, *, path: Path, who: str, now: datetime, say: Say) -> News:
-    """Note the author, add the line of history, and tell what is new since the plan before."""
+def _recorded(settings: Settings | None, made: Plan, *, path: Path, who: str, now: datetime, say: Say) -> News:
+    """Note the author, add the line of history, and tell what is new since the plan before.
+
+    Decisions are recorded and believed under a configuration only; without one nothing counts as acknowledged.
+    """
     from recon.plans.history import append_history, history_entry, latest_entry, load_history, news_of
     from recon.setup.open_decisions import open_decisions
 
-    folder, records = settings.output_dir, open_decisions(settings)
-    records.note_author(made, who=who, at=now)
+    folder = output_folder(settings)
+    acks: tuple[Ack, ...] = ()
+    if settings is not None:
+        records = open_decisions(settings)
+        records.note_author(made, who=who, at=now)
+        acks = records.acks(made.target, now=now, only=made.findings)
     before = latest_entry(load_history(folder), target=made.target.name)
-    acks = records.acks(made.target, now=now, only=made.findings)
     for each in (ack for ack in acks if ack.void):
         say(f"An acknowledgement of {each.payment_id} counts for nothing: {each.void}.")
     news = news_of(made, acks=acks, before=before, now=now)

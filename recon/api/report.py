@@ -109,12 +109,17 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
     from recon.plans.make import policy_digest
     from recon.reports import render_plan
     from recon.reports.pages.html import plan_page
+    from recon.snapshots.rules import rules_of
 
     plan, settings = load_plan(path), settings_if_sound(config)
     snapshot = _snapshot_of(plan, path, named=snapshot_path, settings=settings)
-    policy = settings.policy() if settings else None
-    if policy is not None and policy_digest(policy) != plan.policy_digest:
-        policy = None
+    given = [(settings.policy(), settings.registry())] if settings else []
+    if snapshot is not None and (sealed := rules_of(snapshot)) is not None:
+        given.append(sealed)
+    policy, registry = next(
+        ((rules, known) for rules, known in given if policy_digest(rules) == plan.policy_digest),
+        (None, given[0][1] if given else None),
+    )
     if snapshot is None and plan.kind == "correction":
         say(
             "The plan's snapshot is neither beside it nor in the output directory: only what the plan names is in the "
@@ -127,7 +132,7 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
         plan,
         snapshot=snapshot,
         policy=policy,
-        registry=settings.registry() if settings else None,
+        registry=registry,
         report=render_plan(plan, path=str(path), config=named, full=True),
     )
 
@@ -152,19 +157,23 @@ def _snapshot_of(plan: Plan, path: Path, *, named: Path | None, settings: Settin
 
 
 def _snapshot_page(path: Path, config: Config, *, say: Say) -> Page:
-    """A snapshot judged offline, under the configuration at hand or the default policy."""
+    """A snapshot judged offline, under the configuration at hand, its own rules, or else the default policy."""
     from recon.core.model import Policy
     from recon.plans.make import make_plan
     from recon.reports import render_plan
     from recon.reports.pages.html import plan_page
     from recon.reports.views.snapshot import render_snapshot
+    from recon.snapshots.rules import rules_of
     from recon.snapshots.take import open_snapshot
 
     snapshot, settings = open_snapshot(path), settings_if_sound(config)
-    policy = settings.policy() if settings else Policy(chain_ids=tuple(snapshot.target.chain_ids))
-    if settings is None:
-        say("No configuration was found: the snapshot is judged under the default policy (see --config).")
-    registry = settings.registry() if settings else None
+    sealed = (settings.policy(), settings.registry()) if settings else rules_of(snapshot)
+    if sealed is None:
+        say(
+            "No configuration was found and the snapshot is of an older version, without its rules: it is judged under "
+            "the default policy (see --config)."
+        )
+    policy, registry = sealed or (Policy(chain_ids=tuple(snapshot.target.chain_ids)), None)
     plan = make_plan(snapshot, policy=policy, registry=registry)
     own, judged = render_snapshot(snapshot), render_plan(plan, full=True)
     names = {fact.name for fact in own.facts}

@@ -123,10 +123,10 @@ def apply(
                 report = apply_plan(reviewed, digest=str(digest), options=options, **parts)
         except RunStoppedError as error:
             error.report = replace(error.report, backing=backing)
-            _note_end(settings, ledger, say=choices.get("say", warn))
+            _note_end(settings, ledger, run=error.report.run, say=choices.get("say", warn))
             raise
         if report.run is not None:
-            _note_end(settings, ledger, say=choices.get("say", warn))
+            _note_end(settings, ledger, run=report.run, say=choices.get("say", warn))
         return replace(report, backing=backing)
 
 
@@ -139,6 +139,7 @@ def undo(
     out: Place | None = None,
     operator: str | None = None,
     on_saved: OnSaved = saved_unseen,
+    progress: Progress = no_progress,
     say: Say = tell,
 ) -> Plan:
     """Plan the way back from a run; see ``recon undo``. The plan is saved, and reviewed and applied like any other.
@@ -147,6 +148,7 @@ def undo(
         run: Its name, the beginning of it, or ``last``.
         payments, verdicts: Only these; everything the run wrote when neither is given.
         out: The plan file; one in the output directory when not given.
+        progress: Hears of ``rows`` as they are read again.
 
     Raises:
         UnknownRunError, NoSuchNameError: The journal knows no such run, or several.
@@ -168,7 +170,7 @@ def undo(
         made = plan_undo(
             ledger.journal, run=run, payments=payments, verdicts=verdicts, target=target_now(settings), now=now
         )
-        left = leave_moved(made, writer=ledger.writer)
+        left = leave_moved(made, writer=ledger.writer, progress=progress)
     path = place_for(out, usual=settings.output_dir / f"undo-{stamp(now)}.json")
     save_plan(left, path)
     note_author(settings, left, operator=operator)
@@ -247,14 +249,14 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, *, choices: ApplyCh
     )
 
 
-def _note_end(settings: Settings, ledger: Ledger, *, say: Say) -> None:
+def _note_end(settings: Settings, ledger: Ledger, *, run: str | None, say: Say) -> None:
     """Note the journal's end outside the database; a run is what it is whether that succeeds or not."""
     from recon.core.errors import ReconError
     from recon.runs.ends import note_head
     from recon.setup.open_runs import head_now
 
     try:
-        note_head(settings.output_dir, head_now(ledger), at=settings.now())
+        note_head(settings.output_dir, head_now(ledger), at=settings.now(), run=run)
     except (ReconError, OSError) as error:
         say(f'The journal\'s end was not noted ({error}); "recon journal head" does it.')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,11 +10,12 @@ from recon.api.common import Config, Place, Say, settings_of, tell
 from recon.api.reconcile import plan_and_save
 from recon.api.report import artefact_page, save_page
 from recon.core.errors import UsageError
-from recon.files import FileThereError, save_new
+from recon.files import FileThereError, check_free, save_new
 
 if TYPE_CHECKING:
     from recon.api.reconcile import SavedPlan
     from recon.setup.doctor import Check
+    from recon.setup.look_around import Choose, Surroundings
 
 CONFIG_NAME: Final = "recon.toml"
 DEMO_NAME: Final = "recon-demo"
@@ -44,8 +46,17 @@ def doctor(config: Config = None) -> tuple[Check, ...]:
     return check_sources(settings_of(config))
 
 
-def init(out: Place = CONFIG_NAME) -> Path:
+def first_of_all(question: str, answers: Sequence[str]) -> Sequence[str]:
+    """Take every answer to a question; of collections the first one counts."""
+    return answers
+
+
+def init(out: Place = CONFIG_NAME, *, look: bool = False, choose: Choose = first_of_all, say: Say = tell) -> Path:
     """Write a commented configuration, never over another file; see ``recon init``.
+
+    Args:
+        look: Find out what can be found out: collection, chains and rails, from the newest payments.
+        choose: Asked which of the things found are taken; all are when not given.
 
     Raises:
         FileThereError: Something is there.
@@ -54,11 +65,18 @@ def init(out: Place = CONFIG_NAME) -> Path:
     from recon.setup.example import example
 
     path = Path(out)
+    check_free(path)
     try:
-        save_new(path, example().encode(), mode=0o644)
+        save_new(path, example(_found(choose, say) if look else None).encode(), mode=0o644)
     except OSError as error:
         raise UnwritableFileError(path=path, why=error.strerror or "it cannot be written") from error
     return path
+
+
+def _found(choose: Choose, say: Say) -> Surroundings | None:
+    from recon.setup.look_around import find_surroundings
+
+    return find_surroundings(choose=choose, say=say)
 
 
 def demo(out: Place = DEMO_NAME, *, payments: int = 2000, seed: int = 1, say: Say = tell) -> SavedPlan:

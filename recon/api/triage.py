@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from recon.api.choosing import Moment, UnknownFilterError, check_known, resolve_moment
 from recon.api.common import Config, Place, path_of, settings_if_there, settings_of
 from recon.core.errors import UsageError
+from recon.sources.interface import no_progress, told_one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from recon.setup.settings import Settings
     from recon.sources.deliveries.delivery import DeliveryFile
     from recon.sources.http import Secret
+    from recon.sources.interface import Progress
 
 
 class NoRecordsNamedError(UsageError):
@@ -61,12 +63,14 @@ def access_log(
     until: Moment | None = None,
     routes: Iterable[str] = (),
     log_format: str | None = None,
+    progress: Progress = no_progress,
 ) -> LogTriage:
     """Count webhook deliveries in web server logs; see ``recon triage access-log``.
 
     Args:
         routes: ``PROVIDER=PATH`` texts, the backend's own webhook routes; the usual ones when not given.
         log_format: The format of the lines, as the server's configuration has it.
+        progress: Hears of ``log kB`` as the files are read.
 
     Raises:
         UnknownFilterError: A route names a provider that is not known.
@@ -86,6 +90,7 @@ def access_log(
         until=resolve_moment(until, now=now),
         routes=parsed,
         log_format=log_format,
+        progress=progress,
     )
 
 
@@ -98,6 +103,7 @@ def deliveries(
     delivery_ids: Iterable[str] = (),
     out: Place | None = None,
     config: Config = None,
+    progress: Progress = no_progress,
 ) -> DeliveryTriage:
     """Check delivery records and list what to replay; see ``recon triage deliveries``. Nothing is sent.
 
@@ -106,6 +112,7 @@ def deliveries(
         collection: A collection of the configured database.
         since, until, delivery_ids: What may be replayed.
         out: A file for the replay list, one JSON object a line.
+        progress: Hears of ``deliveries`` as they are checked.
 
     Raises:
         NoRecordsNamedError: No records are named, and none configured.
@@ -116,7 +123,7 @@ def deliveries(
 
     settings = settings_if_there(config) if collection is None else settings_of(config)
     asked = RecordsAsked(tuple(Path(place) for place in places), collection, since, until, tuple(delivery_ids))
-    found = _triaged(asked, settings)
+    found = _triaged(asked, settings, progress=progress)
     if (path := path_of(out)) is not None:
         lines = "".join(json.dumps(line, sort_keys=True) + "\n" for line in replay_lines(found))
         make_folder(path.parent)
@@ -132,6 +139,7 @@ def summary(
     log_format: str | None = None,
     deliveries: Iterable[Place] = (),
     ask: bool = False,
+    progress: Progress = no_progress,
 ) -> FirstPage:
     """Put the first ten minutes of an incident on one page; see ``recon triage summary``.
 
@@ -140,6 +148,7 @@ def summary(
         access_log, deliveries: Web server logs and delivery records.
         log_format: The format of the logs, as the server's configuration has it.
         ask: Ask every source and the backend whether they answer.
+        progress: Hears of ``log kB`` as the logs are read.
     """
     from recon.investigation.incident.access_log import triage_access_log
 
@@ -147,7 +156,7 @@ def summary(
     return incident_page(
         settings,
         plan=plan_to_count_by(settings, path_of(plan)),
-        logs=triage_access_log(files, log_format=log_format) if files else None,
+        logs=triage_access_log(files, log_format=log_format, progress=progress) if files else None,
         places=tuple(Path(place) for place in deliveries),
         ask=ask,
     )
@@ -289,7 +298,7 @@ def _flags(settings: Settings, unread: list[str]) -> dict[str, str] | None:
     }
 
 
-def _triaged(asked: RecordsAsked, settings: Settings | None) -> DeliveryTriage:
+def _triaged(asked: RecordsAsked, settings: Settings | None, *, progress: Progress = no_progress) -> DeliveryTriage:
     from recon.investigation.incident.replay import Window, triage_deliveries
 
     files = _files(asked, settings)
@@ -302,7 +311,8 @@ def _triaged(asked: RecordsAsked, settings: Settings | None) -> DeliveryTriage:
         delivery_ids=frozenset(asked.delivery_ids),
     )
     problems = [text for file in files for text in file.shortfalls]
-    return triage_deliveries(records, secrets=_secrets(settings), window=window, problems=problems)
+    heard = told_one_by_one(records, source="deliveries", progress=progress)
+    return triage_deliveries(heard, secrets=_secrets(settings), window=window, problems=problems)
 
 
 def _files(asked: RecordsAsked, settings: Settings | None) -> list[DeliveryFile]:

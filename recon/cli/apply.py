@@ -112,7 +112,10 @@ def undo(*, run: str, config_path: Path | None, output: str, part: str | None, *
     from recon.reports import render_review
 
     places: list[Path] = []
-    plan = take_back(run, config=config_path, on_saved=places.append, say=note, **chosen)
+    with ShownProgress() as progress:
+        plan = take_back(
+            run, config=config_path, on_saved=places.append, progress=progress, say=progress.note, **chosen
+        )
     print_result(render_review(plan, path=str(places[0]), config=_text(config_path)), output, part=part)
 
 

@@ -152,7 +152,8 @@ def plan(
     Reads the database, the providers and the chains (or a snapshot, offline); writes a snapshot, a plan file and one
     line of history, and changes nothing else. Leaves with 1 when there are breaks that nobody has acknowledged, with 4
     when a source was not read completely. "recon snapshot --help" says what --resume and --since do. For the wallets
-    that the configuration names it shows whether opening balance and movements make the closing one, to the unit.
+    that the configuration names it shows whether opening balance and movements make the closing one, to the unit. A
+    snapshot needs no configuration: without one it is judged by the rules that were sealed with it.
 
     \b
     Examples: recon plan --from 24h

@@ -56,8 +56,9 @@ def simulate(*, scenario: str | None, out: Path, **described: Any) -> None:
 def score(*, judged: Path, truth: Path, config_path: Path | None, output: str, part: str | None) -> None:
     """Hold a judgement beside the known truth.
 
-    Reads a plan (or a snapshot, which it judges by the configured policy) and a truth file; writes nothing. Leaves with
-    1 when a verdict is wrong, a finding is missing, or a planned write contradicts the truth.
+    Reads a plan (or a snapshot, which it judges by the configured policy, or without a configuration by its own) and a
+    truth file; writes nothing. Leaves with 1 when a verdict is wrong, a finding is missing, or a planned write
+    contradicts the truth.
 
     \b
     Example: recon score world/recon-out/plan.json --truth world/truth.ndjson

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -17,19 +20,41 @@ from recon.cli.common import note, write_stdout
     show_default=True,
     help="File to write.",
 )
-def init(out: Path) -> None:
+@click.option("--yes", is_flag=True, help="Look at the database that RECON_MONGO_URI names, and take what is found.")
+def init(out: Path, yes: bool) -> None:
     """Write a commented recon.toml.
 
-    Reads nothing; writes one file and never over another. Secrets do not belong in it: it names the variables that
-    hold them.
+    Writes one file and never over another. On a terminal, or with --yes, it looks at the database that RECON_MONGO_URI
+    names, if it is set: which collection holds payments, and the chains and rails of the newest ones; on a terminal it
+    asks what is taken. Otherwise it reads nothing. Secrets do not belong in it: it names the variables that hold them.
 
     \b
-    Example: recon init --out recon.toml
+    Examples: recon init --out recon.toml
+              recon init --yes
     """
+    from recon.api.start import first_of_all
     from recon.api.start import init as write_example
 
-    write_example(out)
+    asks = not yes and _is_terminal()
+    look = yes or (asks and bool(os.environ.get("RECON_MONGO_URI")))
+    write_example(out, look=look, choose=_asked if asks else first_of_all, say=note)
     note(f"Wrote {out}. Fill it in, set the secrets it names, then run: recon doctor --config {out}")
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _asked(question: str, answers: Sequence[str]) -> Sequence[str]:
+    """Ask a person on stderr which of the things found are taken; those that are not among them are asked for again."""
+    usual = answers[0] if question.startswith("The collection") else ",".join(answers)
+    note(f"{question}; found: {', '.join(answers)}")
+    while True:
+        told = click.prompt("Take, set apart by commas", default=usual, err=True)
+        wanted = [word.strip() for word in str(told).split(",") if word.strip()]
+        if set(wanted) <= set(answers):
+            return wanted
+        note(f"Not found: {', '.join(word for word in wanted if word not in answers)}")
 
 
 @click.command()
@@ -69,15 +94,19 @@ def demo(out: Path, payments: int, seed: int) -> None:
 def completion(shell: str) -> None:
     """Print the completion script of a shell.
 
-    Reads and writes nothing.
+    Reads and writes nothing. With it the tab key offers commands and options, and as values plans, snapshots, runs, the
+    payments of the newest plan, verdicts, tiers, rails, chains, tokens and recipes; it asks no database and no network.
 
     \b
-    Example: recon completion bash > ~/.local/share/bash-completion/completions/recon
+    Examples: recon completion bash > ~/.local/share/bash-completion/completions/recon
+              recon completion zsh > "${fpath[1]}/_recon"
+              recon completion fish > ~/.config/fish/completions/recon.fish
     """
     from click.shell_completion import get_completion_class
 
     from recon.cli import cli
+    from recon.cli.lazy import COMPLETE_VARIABLE
 
     kind = get_completion_class(shell)
     assert kind is not None, "every shell of the choice has a completion class"
-    write_stdout(kind(cli, {}, "recon", "_RECON_COMPLETE").source() + "\n")
+    write_stdout(kind(cli, {}, "recon", COMPLETE_VARIABLE).source() + "\n")

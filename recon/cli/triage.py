@@ -10,6 +10,7 @@ import click
 
 from recon.cli.common import MomentOption, NewFilePath, config_option, format_option, note, part_option, print_result
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
+from recon.cli.progress import ShownProgress
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -51,7 +52,8 @@ def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, pa
     from recon.api.triage import access_log as triage_logs
     from recon.reports.views.triage import render_log_triage
 
-    found = triage_logs(files, routes=routes, **given)
+    with ShownProgress() as progress:
+        found = triage_logs(files, routes=routes, progress=progress, **given)
     print_result(render_log_triage(found), output, part=part or ("minutes" if output == "csv" else None))
     bad = any(route.failures or not route.deliveries for route in found.routes)
     unknown = not found.is_complete or any(route.rule.startswith("cannot tell") for route in found.routes)
@@ -93,7 +95,8 @@ def deliveries(
     from recon.api.triage import deliveries as triage_records
     from recon.reports.views.triage import render_delivery_triage
 
-    found = triage_records(places, config=config_path, out=out, **given)
+    with ShownProgress() as progress:
+        found = triage_records(places, config=config_path, out=out, progress=progress, **given)
     if out is not None:
         note(f"Replay list: {out} ({len(found.replay)} deliveries)")
     print_result(render_delivery_triage(found), output, part=part)
@@ -125,6 +128,7 @@ def summary(*, config_path: Path | None, output: str, part: str | None, **given:
     from recon.api.triage import summary as first_page_of
     from recon.reports.views.triage import render_page
 
-    page = first_page_of(config_path, **given)
+    with ShownProgress() as progress:
+        page = first_page_of(config_path, progress=progress, **given)
     print_result(render_page(page), output, part=part)
     sys.exit(INCOMPLETE if not page.is_complete else DIFFERENCES if page.guesses else DONE)

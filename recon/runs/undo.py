@@ -22,6 +22,7 @@ from recon.runs.guard import MovedField, RowClass, read_change, ready_change
 from recon.runs.states import ChangeState, Result, RunState, read_run
 from recon.runs.stores.journal import Journal
 from recon.runs.stores.payments import PaymentWriter
+from recon.sources.interface import Progress, no_progress
 
 CANNOT_BE_UNDONE: Final = (
     "Whatever the backend or a person did meanwhile because of the values (releases, mails, callbacks) stays done.",
@@ -109,8 +110,11 @@ def plan_undo(
     )
 
 
-def leave_moved(plan: Plan, *, writer: PaymentWriter) -> Plan:
+def leave_moved(plan: Plan, *, writer: PaymentWriter, progress: Progress = no_progress) -> Plan:
     """The plan without the rows that moved since, each of which is listed with its three values.
+
+    Args:
+        progress: Hears of ``rows`` as they are read.
 
     Raises:
         NothingToUndoError: Every row moved.
@@ -127,6 +131,7 @@ def leave_moved(plan: Plan, *, writer: PaymentWriter) -> Plan:
                 continue
             moved = "; ".join(map(_three_values, reading.moved)) or "it is no longer there"
             left.append(LeftAlone(each.change.payment_id, each.change.verdict, moved))
+        progress("rows", start + len(group), len(plan.changes))
     if not kept:
         raise NothingToUndoError(run=str(plan.run), asked=" that is still as it wrote it")
     all_left = tuple(sorted((*plan.left_alone, *left), key=lambda item: item.payment_id))

@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+import re
+from typing import TYPE_CHECKING, Final
 
 from recon.sources.providers.installed import providers
 
+if TYPE_CHECKING:
+    from recon.setup.look_around import Surroundings
 
-def example() -> str:
-    """The configuration, with the section of each installed provider; ``<rail>`` in it is the first that has one."""
+
+def example(found: Surroundings | None = None) -> str:
+    """The configuration, with the section of each installed provider; ``<rail>`` in it is the first that has one.
+
+    Args:
+        found: What was found out by looking; then its collection, chains and rails stand there.
+    """
     shown = {name: each for name, each in providers().items() if each.example}
     secrets = "".join(
         f"#   {variable:<31} {what}\n" for each in shown.values() for variable, what in each.secrets.items()
     )
-    sections = "".join(f"[{name}]\n{each.example}\n" for name, each in shown.items())
+    sections = "".join(f"[{name}]\n{_section(name, each.example, found)}\n" for name, each in shown.items())
     text = _TEXT.replace("<secrets>\n", secrets).replace("<sections>\n", sections)
-    return text.replace("<rail>", next(iter(shown), "provider"))
+    text = text.replace("<rail>", next(iter(shown), "provider"))
+    return text if found is None else _told(text, found)
 
 
+def _section(rail: str, text: str, found: Surroundings | None) -> str:
+    """The section of a rail; one that was looked for and not taken is out of scope."""
+    if found is None or not found.sampled or rail in found.rails:
+        return text
+    return _ENABLED.sub("enabled = false", text, count=1) if _ENABLED.search(text) else f"enabled = false\n{text}"
+
+
+def _told(text: str, found: Surroundings) -> str:
+    """The text with the collection and the chains that were found instead of those of the example."""
+    place = {"marketplace": found.place.database, "payments": found.place.collection}
+    for key, usual in (("database", "marketplace"), ("collection", "payments")):
+        text = text.replace(f'{key} = "{usual}"', f"{key} = {json.dumps(place[usual], ensure_ascii=False)}", 1)
+    if not found.chain_ids:
+        return text
+    begin, end = text.index("[[chains]]"), text.index("[merchant]")
+    chains = "".join(f"[[chains]]\nchain_id = {chain}\nendpoints = []\n\n" for chain in found.chain_ids)
+    return text[:begin] + chains + text[end:]
+
+
+_ENABLED: Final = re.compile(r"(?m)^enabled = true")
 _TEXT: Final = """\
 # Configuration of recon. Every setting can also be given as a variable: RECON_LIMITS__CHANGES_MAX=800
 # beats changes_max below. Paths start at the folder of this file. Times are UTC.

@@ -23,6 +23,7 @@ from recon.snapshots.address import Export
 from recon.snapshots.further_keys import keys_in_file
 from recon.snapshots.needs import Needs, needs_of
 from recon.snapshots.orphans import tables_in
+from recon.snapshots.rules import RULES, rules_json
 from recon.snapshots.sealed import Snapshot, SnapshotWriter, empty_tables, open_snapshot, writing_to
 from recon.snapshots.second_reading import SecondReading
 from recon.snapshots.since import Base
@@ -163,6 +164,7 @@ def take_snapshot(
             "fields": sources.fields.texts(),
             "since": since.digest if since is not None else None,
             "parts": parts,
+            RULES: rules_json(policy, registry=registry),
         }
         sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, **noted)
         taking.kept.clear()

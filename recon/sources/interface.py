@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Counted = TypeVar("Counted")
 
 Progress = Callable[[str, int, int | None], None]
 """Called as ``progress(source, done, total)``; total is None while it is not known."""
@@ -22,6 +24,13 @@ Progress = Callable[[str, int, int | None], None]
 
 def no_progress(source: str, done: int, total: int | None) -> None:
     """Take no notice."""
+
+
+def told_one_by_one(things: Sequence[Counted], *, source: str, progress: Progress) -> Iterator[Counted]:
+    """The same things one by one, with how many were taken told on the way."""
+    for done, each in enumerate(things, start=1):
+        yield each
+        progress(source, done, len(things))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from pathlib import Path
+
 import pytest
 
+import recon
 from recon.cli.progress import LINE_EVERY_S, ProgressLines, ShownProgress
 
 
@@ -49,3 +54,19 @@ def test_on_a_pipe_a_line_is_said_on_stderr_and_a_short_run_says_nothing(
         watch.now += LINE_EVERY_S
         shown("writes", 1, 2)
     assert capsys.readouterr().err == "writes: 1 of 2\n"
+
+
+def test_triage_tells_how_much_of_the_logs_and_records_it_has_read(tmp_path: Path) -> None:
+    line = b'203.0.113.9 - - [20/Nov/2026:10:00:00 +0000] "POST /api/webhooks/shkeeper HTTP/1.1" 404 9 "-" "-"\n'
+    (tmp_path / "a.log").write_bytes(line * 100)
+    (tmp_path / "b.log.gz").write_bytes(gzip.compress(line * 100_000))
+    heard: list[tuple[str, int, int | None]] = []
+    recon.triage.access_log([tmp_path / "a.log", tmp_path / "b.log.gz"], progress=lambda *told: heard.append(told))
+    size = sum(path.stat().st_size for path in tmp_path.iterdir()) // 1000
+    assert heard[-1] == ("log kB", size, size)
+    assert len(heard) > 2
+    assert [each[1] for each in heard] == sorted(each[1] for each in heard)
+    record = {"delivery_id": "d1", "provider": "shkeeper", "received_at": "2026-11-20T10:00:00Z", "raw_body": "{}"}
+    (tmp_path / "d.ndjson").write_text("".join(json.dumps({**record, "delivery_id": f"d{n}"}) + "\n" for n in range(5)))
+    recon.triage.deliveries([tmp_path / "d.ndjson"], progress=lambda *told: heard.append(told))
+    assert heard[-5:] == [("deliveries", number, 5) for number in range(1, 6)]

@@ -144,7 +144,9 @@ def test_what_moved_since_is_listed_with_three_values_and_left_alone(world: Worl
     payments.delete_one({"_id": ids[2]})
     payments.update_one({"_id": ids[3]}, {"$set": {"note": "harmless", "updatedAt": NOW}})
     full = undo_of(world, report.run)
-    plan = leave_moved(full, writer=world.writer)
+    heard: list[tuple[str, int, int | None]] = []
+    plan = leave_moved(full, writer=world.writer, progress=lambda *told: heard.append(told))
+    assert heard == [("rows", len(full.changes), len(full.changes))]
     assert len(plan.changes) == 3
     reasons = {item.payment_id: item.reason for item in plan.left_alone}
     assert reasons[str(ids[0])] == "status was 'pending', the run wrote 'completed', now it is 'refunded'"

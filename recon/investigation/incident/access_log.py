@@ -21,6 +21,7 @@ from recon.investigation.incident.logs.formats import NO_ANSWER
 from recon.investigation.incident.logs.given import parse_log_format
 from recon.investigation.incident.logs.reader import LogReader
 from recon.investigation.incident.logs.tally import Tally
+from recon.sources.interface import Progress, no_progress
 from recon.sources.providers.installed import providers, webhooks_of
 
 BURST_FAILURES_MIN: Final = 5
@@ -147,6 +148,7 @@ def triage_access_log(
     until: datetime | None = None,
     routes: Mapping[str, Sequence[str]] | None = None,
     log_format: str | None = None,
+    progress: Progress = no_progress,
 ) -> LogTriage:
     """Count the webhook deliveries in log files.
 
@@ -155,6 +157,7 @@ def triage_access_log(
     Args:
         since, until: Only requests from ``since`` on and before ``until``, aware UTC.
         log_format: The format of the lines, as the server's configuration has it; tried first.
+        progress: Hears of ``log kB`` as the files are read.
 
     Raises:
         LogFileError: A file cannot be opened.
@@ -166,7 +169,14 @@ def triage_access_log(
     low = _bound(since, 0)
     tally = Tally(window=(low, _bound(until, 2**62)))
     given = None if log_format is None else parse_log_format(log_format)
-    reader = LogReader([path for _, path in flat], tally=tally, given=given)
+    read, size = 0, sum(file.stat().st_size for file in files if file.is_file())
+
+    def heard(more: int) -> None:
+        nonlocal read
+        read += more
+        progress("log kB", read // 1000, size // 1000)
+
+    reader = LogReader([path for _, path in flat], tally=tally, given=given, heard=heard)
     for file in files:
         reader.read(file)
     silence = _silence(tally, low)

@@ -69,6 +69,15 @@ class StoreTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundCollection:
+    """A place that may hold payments, and about how many documents it has."""
+
+    database: str
+    collection: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """One kind of store.
 
@@ -80,6 +89,7 @@ class Store:
         open_writer: Gives the side that is written to, with its journal; raises a ConfigError likewise, and a
             SourceError when the store cannot be reached or refuses the credential.
         audit: Says what the logins may do, a state and a sentence each; None where a store has no logins.
+        look: Looks for places that may hold payments, before there is a configuration; None where it cannot.
     """
 
     name: str
@@ -88,3 +98,4 @@ class Store:
     open_source: Callable[[StoreTerms], DocumentStore]
     open_writer: Callable[[Settings], Ledger]
     audit: Callable[[Settings], Iterable[tuple[Literal["ok", "warning", "failed"], str]]] | None = None
+    look: Callable[[], Iterable[FoundCollection]] | None = None

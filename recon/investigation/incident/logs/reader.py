@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from recon.core.errors import SourceError
 from recon.core.text import clean_text
@@ -44,10 +44,18 @@ class LogReader:
     Args:
         paths: The routes, in the order of their numbers in the tally.
         given: The format that a user named.
+        heard: Told how many bytes more of the files, as they lie there, were read.
     """
 
-    def __init__(self, paths: Sequence[bytes], *, tally: Tally, given: LineFormat | None = None) -> None:
-        self.tally = tally
+    def __init__(
+        self,
+        paths: Sequence[bytes],
+        *,
+        tally: Tally,
+        given: LineFormat | None = None,
+        heard: Callable[[int], None] = lambda _read: None,
+    ) -> None:
+        self.tally, self._heard = tally, heard
         self._paths = {path: number for number, path in enumerate(paths)}
         self._escaped = [path.replace(b"/", b"\\/") for path in paths]
         self._lines_of = LineReader(tuple(path.decode() for path in paths), given)
@@ -73,11 +81,21 @@ class LogReader:
             with file.open("rb") as raw:
                 self._lines_of.clock.written_at = file.stat().st_mtime
                 self._columns = ()
-                self._pieces(unpacked(raw, name=file.name, broken=broken), file.name)
+                pieces = unpacked(raw, name=file.name, broken=broken)
+                self._pieces(self._told(pieces, raw), file.name)
         except OSError as error:
             raise LogFileError(name=file.name, why=error.strerror or "unknown reason") from error
         if broken.why is not None:
             self.tally.problems.append(f"{clean_text(file.name, limit=200)} breaks off ({broken.why})")
+
+    def _told(self, pieces: Iterator[bytes], raw: BinaryIO) -> Iterator[bytes]:
+        """The pieces, with what was read of the file for each told when it was worked through."""
+        before = 0
+        for piece in pieces:
+            yield piece
+            place = before if raw.closed else raw.tell()
+            self._heard(place - before)
+            before = place
 
     def _pieces(self, pieces: Iterator[bytes], name: str) -> None:
         document, pieces = whole_document(pieces)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.setup.stores.mongo.client import check_concerns, mongo_client, mongo_uri
+from recon.setup.stores.mongo.look import payment_collections
 from recon.setup.stores.mongo.privileges import audit
 from recon.setup.stores.store import Ledger, Store, StoreTerms
 
@@ -78,5 +79,6 @@ STORE: Final = Store(
     open_source=_open_source,
     open_writer=_open_writer,
     audit=audit,
+    look=payment_collections,
 )
 """MongoDB: what a configuration means that names no recorded world."""

@@ -1,0 +1,105 @@
+"""Pages of explorers: of every known chain, by nothing but a hash or an address, and never for an unknown chain."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from recon.core.model import FieldView
+from recon.core.registry import extend_registry, load_registry
+from recon.core.registry.explorers import ADDRESS, HASH, Explorer, is_page, is_web_page
+from recon.reports.explorer import ExplorerPage, Named, explorer_pages
+from tests.support.plans import a_finding
+
+TX = "0x" + "ab" * 32
+WALLET = "0x" + "cd" * 20
+
+
+def test_every_known_chain_has_a_page_for_its_transactions_and_its_addresses() -> None:
+    registry = load_registry()
+    for chain in registry.chains:
+        tx, wallet = registry.tx_page(chain, TX), registry.address_page(chain, WALLET)
+        assert tx and wallet and is_web_page(tx) and is_web_page(wallet), chain
+        assert tx.startswith("https://") and "ab" * 32 in tx
+
+
+def test_tron_is_looked_at_by_its_own_spellings() -> None:
+    registry = load_registry()
+    assert registry.tx_page(728126428, TX) == "https://tronscan.org/#/transaction/" + "ab" * 32
+    page = registry.address_page(728126428, "0xa614f803b6fd780986a42c78ec9c7f77e6ded13c")
+    assert page == "https://tronscan.org/#/address/TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t"
+
+
+@pytest.mark.parametrize("chain", [None, 0, -1, 999, 31337, 10**17])
+def test_an_unknown_chain_has_no_page(chain: int | None) -> None:
+    assert load_registry().tx_page(chain, TX) is None
+    assert load_registry().address_page(chain, WALLET) is None
+
+
+def test_a_chain_without_an_explorer_has_no_page() -> None:
+    known = load_registry()
+    bare = extend_registry(known, chains=(replace(known.chains[1], chain_id=31337, name="own", explorer=None),))
+    assert bare.tx_page(31337, TX) is None and bare.address_page(31337, WALLET) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", None, "0x", TX[:-1], TX + "/../x", f"{TX}?x=1", "SIM_" + TX, "javascript:1", WALLET]
+)
+def test_only_a_hash_is_ever_put_into_the_page_of_a_transaction(text: str | None) -> None:
+    assert load_registry().tx_page(1, text) is None
+
+
+@pytest.mark.parametrize("text", ["", None, WALLET[:-1], WALLET + "#x", TX, "vitalik.eth", "<b>"])
+def test_only_an_address_is_ever_put_into_the_page_of_an_address(text: str | None) -> None:
+    assert load_registry().address_page(1, text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "javascript:alert({hash})", "ftp://scan.example/{hash}", "https://{hash}", "https://{hash}.x/tx", "//x/{hash}",
+        "https://x/{hash}/{hash}", "https://x/tx", "https://a@b/{hash}", 'https://x/"{hash}', "https://x/<{hash}",
+        "https://x y/{hash}", "https://x/{hash}\n", "https://x/\u202e{hash}", "https:///{hash}", "https://x/{hash}'",
+    ],
+)  # fmt: skip
+def test_what_is_no_page_with_one_place_for_its_id_is_refused(text: str) -> None:
+    assert not is_page(text, HASH)
+    with pytest.raises(AssertionError):
+        Explorer(text)
+
+
+def test_an_explorer_may_lie_on_a_port_and_below_a_path() -> None:
+    own = Explorer.at("http://127.0.0.1:4000/scan/")
+    assert own.tx_page(1, TX) == f"http://127.0.0.1:4000/scan/tx/{TX}"
+    assert own.address_page(1, WALLET.upper().replace("0X", "0x")) == f"http://127.0.0.1:4000/scan/address/{WALLET}"
+    assert Explorer("https://x.example/t?h={hash}").address_page(1, WALLET) is None
+    assert ADDRESS not in own.tx
+
+
+def test_what_was_seen_on_another_chain_is_looked_at_there() -> None:
+    other = "0x" + "ef" * 32
+    finding = a_finding(
+        chain_id=56, token=None, evidence=(f"other transfer 137:{other}:4", f"transfer 31337:{TX}:0"),
+        fields=(
+            FieldView("tx_hash", TX, f"{TX} {'0x' + '12' * 32}", other), FieldView("network", "56", None, "137"),
+            FieldView("recipient", WALLET, None, WALLET), FieldView("reference", TX, None, TX),
+        ),
+    )  # fmt: skip
+    pages = explorer_pages(finding, None, registry=load_registry())
+    assert [page.page for page in pages] == [
+        f"https://polygonscan.com/tx/{other}", f"https://bscscan.com/tx/{TX}",
+        f"https://bscscan.com/tx/{'0x' + '12' * 32}",
+        f"https://bscscan.com/address/{WALLET}", f"https://polygonscan.com/address/{WALLET}",
+    ]  # fmt: skip
+
+
+def test_pages_stand_once_transactions_first_and_a_strange_network_names_none() -> None:
+    finding = a_finding(chain_id=1, token=WALLET, evidence=(f"transfer 1:{TX}:0",), fields=(
+        FieldView("tx_hash", None, None, TX), FieldView("network", "1", None, "9" * 40)))  # fmt: skip
+    more = [Named("recipient", 1, WALLET), Named("transaction", 1, TX), Named("recipient", None, WALLET)]
+    found = explorer_pages(finding, None, registry=load_registry(), more=more)
+    assert found[0] == ExplorerPage("transaction", f"https://etherscan.io/tx/{TX}")
+    assert [page.what for page in found] == ["transaction", "token"]
+    assert all(re.fullmatch(r"https://etherscan\.io/(tx|address)/0x[0-9a-f]+", page.page) for page in found)

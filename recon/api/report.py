@@ -109,6 +109,7 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
     from recon.plans.make import policy_digest
     from recon.reports import render_plan
     from recon.reports.pages.html import plan_page
+    from recon.reports.text import shell_word
 
     plan, settings = load_plan(path), settings_if_sound(config)
     snapshot = _snapshot_of(plan, path, named=snapshot_path, settings=settings)
@@ -129,6 +130,7 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
         policy=policy,
         registry=settings.registry() if settings else None,
         report=render_plan(plan, path=str(path), config=named, full=True),
+        command=f"recon select {shell_word(str(path))}" + (f" --config {shell_word(named)}" if named else ""),
     )
 
 

@@ -29,6 +29,7 @@ PREFIX_MIN: Final = 6
 """From so many characters on the beginning of an id names it, where no other begins like it."""
 
 _PLAIN: Final = re.compile(r"[!-~]+(?: [!-~]+)*")
+"""Signs and single spaces between them; what begins a comment in a list is looked for besides."""
 
 
 class NoSuchPaymentError(UsageError):
@@ -134,7 +135,7 @@ def written_word(payment_id: str) -> str:
     ('665f1c2e9b1d8a0012345678', '"order \\u00237"')
     """
     is_json = payment_id[:1] in ('"', "{")
-    if not is_json and payment_id == payment_id.strip() and _PLAIN.fullmatch(payment_id):
+    if not is_json and "#" not in payment_id and _PLAIN.fullmatch(payment_id):
         return payment_id
     text = payment_id if is_json else json.dumps(payment_id)
     escaped = "".join(sign if " " <= sign <= "~" else json.dumps(sign)[1:-1] for sign in text)

@@ -10,6 +10,7 @@ class PageAddress {
     this.details = details;
     this.isApplying = false;
     this.wasTyping = false;
+    this.applied = "";
     this.note = document.getElementById("missed");
     grid.onChange = (how) => this.write(how);
     details.onChange = () => this.write("");
@@ -51,7 +52,7 @@ class PageAddress {
   apply() {
     const said = this.read();
     if (said === null) { this.keep(); return; }
-    if (this.text() === location.hash.slice(1)) return;
+    if (this.text() === location.hash.slice(1) || this.applied === location.hash + "\n" + this.text()) return;
     this.isApplying = true;
     const payment = said.get("payment");
     const row = payment === undefined ? -1 : this.grid.rowNamed(payment);
@@ -61,6 +62,7 @@ class PageAddress {
     this.note.hidden = payment === undefined || row >= 0;
     this.note.textContent = this.note.hidden ? "" : "The payment that the link names is not on this page.";
     this.isApplying = false;
+    this.applied = location.hash + "\n" + this.text();
   }
 
   // A jump to a part of the page keeps what is filtered in the address.

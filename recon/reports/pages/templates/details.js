@@ -9,16 +9,20 @@ class Details {
     this.more = null;
   }
 
-  async load() {
-    if (!this.more) {
-      this.more = await unpack("more");
-      this.byRow = new Map();
-      const rows = this.more.events.row || [];
-      rows.forEach((row, at) => {
-        if (!this.byRow.has(row)) this.byRow.set(row, []);
-        this.byRow.get(row).push(at);
-      });
-    }
+  // Unpacked once, however many ask for it while it is on its way.
+  load() {
+    this.loading = this.loading || this.read();
+    return this.loading;
+  }
+
+  async read() {
+    this.more = await unpack("more");
+    this.byRow = new Map();
+    const rows = this.more.events.row || [];
+    rows.forEach((row, at) => {
+      if (!this.byRow.has(row)) this.byRow.set(row, []);
+      this.byRow.get(row).push(at);
+    });
     return this.more;
   }
 
@@ -102,6 +106,7 @@ class Details {
       const line = make("tr");
       cells.slice(0, names.length).forEach((_, at) => {
         const cell = make("td", at ? "mono" : "");
+        cell.dataset.label = names[at];
         cell.append(fill(cells, at));
         line.append(cell);
       });
@@ -118,6 +123,7 @@ class Details {
     const fill = (cells, at) => (at && kinds[cells[0]] ? this.explorers.words(chains[at - 1], kinds[cells[0]], cells[at]) : cells[at]);
     const table = this.table("What each side says", ["field", "our record", "provider", "chain"], fields, fill);
     if (!table) return;
+    table.classList.add("sides");
     fields.forEach((cells, at) => {
       const said = cells.slice(1).filter(Boolean);
       const numbers = cells[0] === "amount" ? said.map((text) => text.split(" ")[0]) : said;

@@ -7,11 +7,17 @@ const SPARE_ROWS = 8;
 const PRINTED_ROWS = 300;
 const SEVERITIES = ["critical", "high", "medium", "low", "info", "none", ""];
 const TIERS = ["auto", "review", "never", "wait", "benign", ""];
-const PICK_WIDTH = "44px";
+const PICK_WIDTH = "40px";
 const WIDTHS = {
-  severity: "98px", id: "minmax(212px, 1.1fr)", verdict: "minmax(150px, .8fr)", tier: "74px", amount: "minmax(142px, .6fr)",
-  count: "90px", age: "92px", ms: "170px", text: "minmax(104px, .6fr)", prose: "minmax(220px, 2.2fr)",
+  severity: "86px", id: "minmax(200px, 1.1fr)", verdict: "minmax(146px, .8fr)", tier: "72px", amount: "minmax(128px, .6fr)",
+  count: "90px", age: "80px", ms: "170px", text: "minmax(122px, .5fr)", prose: "minmax(130px, 2.4fr)",
 };
+const NAMED_WIDTHS = { chain: "minmax(92px, .4fr)", status: "minmax(92px, .4fr)" };
+
+function widthOf(spec) { return NAMED_WIDTHS[spec.name] || WIDTHS[spec.kind] || WIDTHS.text; }
+
+// A chain without its number, where there is little room; the whole name stands in the title and in the details.
+function chainWord(chain) { return chain.replace(/ \(\d+\)$/, ""); }
 
 function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -153,7 +159,7 @@ class Grid {
   build() {
     this.box.replaceChildren();
     this.box.setAttribute("aria-rowcount", String(this.rows + 1));
-    const widths = [...(this.hasPicks ? [PICK_WIDTH] : []), ...this.shown.map((at) => WIDTHS[this.specs[at].kind] || WIDTHS.text)];
+    const widths = [...(this.hasPicks ? [PICK_WIDTH] : []), ...this.shown.map((at) => widthOf(this.specs[at]))];
     this.box.setAttribute("aria-colcount", String(widths.length));
     const template = widths.join(" ");
     this.template = template;
@@ -390,8 +396,8 @@ class Grid {
       word.dataset.word = value;
       cell.append(word);
     } else {
-      cell.textContent = text;
-      if (spec.kind === "prose" || spec.kind === "id" || spec.kind === "verdict") cell.title = text;
+      cell.textContent = spec.name === "chain" ? chainWord(text) : text;
+      if (spec.name === "chain" || spec.kind === "prose" || spec.kind === "id" || spec.kind === "verdict") cell.title = text;
     }
     return cell;
   }
@@ -453,10 +459,10 @@ class Grid {
   }
 
   print(into) {
-    const table = make("table");
+    const table = make("table", "rows");
     const headRow = make("tr");
     const isPicked = this.picks && this.picks.chosen.size > 0;
-    if (isPicked) headRow.append(make("th", "", "picked"));
+    if (isPicked) headRow.append(make("th", "tier", "picked"));
     this.shown.forEach((at) => headRow.append(make("th", this.specs[at].kind, this.specs[at].label)));
     const head = make("thead");
     head.append(headRow);

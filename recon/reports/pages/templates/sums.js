@@ -119,8 +119,6 @@ class Sums {
   }
 }
 
-function chainWord(chain) { return chain.replace(/ \(\d+\)$/, ""); }
-
 // Two decimals or as many as matter; an ellipsis says that there are more.
 function shortAmount(text) {
   const found = /^(-?[\d,]+)\.(0*)(\d+)$/.exec(text);

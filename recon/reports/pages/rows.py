@@ -75,15 +75,14 @@ def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry, command: s
     stored = _stored(whole) if whole else {}
     order, note = _order(plan, stored)
     rows = [_cells(name, known, stored.get(name, {}), whole=whole, registry=registry, now_ms=now_ms) for name in order]
-    cells = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in COLUMNS]
+    cells = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS]
     numbers = {name: number for number, name in enumerate(order)}
     grid = Grid("Payments", COLUMNS, cells, note=note, now_ms=now_ms)
     grid.details = {numbers[name]: _details(name, known) for name in order if name in known.findings}
     if whole is not None:
         grid.events = _events(whole, numbers, registry)
     grid.explorers = known_explorers(registry)
-    if command and plan.changes:
-        grid.picks = _picks(plan, numbers, command=command)
+    grid.picks = _picks(plan, numbers, command=command)
     return grid
 
 
@@ -98,8 +97,10 @@ def known_explorers(registry: Registry) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-def _picks(plan: Plan, numbers: Mapping[str, int], *, command: str) -> PickList:
+def _picks(plan: Plan, numbers: Mapping[str, int], *, command: str) -> PickList | None:
     """The rows that have a change: only those can be selected."""
+    if not command or not plan.changes:
+        return None
     words = {numbers[change.payment_id]: written_word(change.payment_id) for change in plan.changes}
     head = f"Payments picked on the page of plan {plan.digest}"
     return PickList(command, f"picked-{plan.digest[:12]}.txt", head, dict(sorted(words.items())))
@@ -174,8 +175,7 @@ def _cells(
     item = known.findings.get(name)
     said = _no_finding(name, whole) if item is None else dict(zip(_FINDING_NAMES, finding_row(item), strict=True))
     age_s = _age_of(row, now_ms) if item is None else item.age_s
-    chain_id = row.get("chain_id") if item is None or item.chain_id is None else item.chain_id
-    token = row.get("token") if item is None or item.token is None else item.token
+    chain_id = _told(item, row, "chain_id")
     named = {
         **said,
         "payment_id": name,
@@ -186,10 +186,16 @@ def _cells(
         "chain": "none" if chain_id is None else chain_name(chain_id, registry),
         "status": row.get("status_raw"),
         "tx_hash": row.get("tx_hash") or row.get("tx_hash_raw"),
-        "recipient": written_address(row.get("recipient") or "", chain_id=chain_id),
-        "token": written_address(token or "", chain_id=chain_id),
+        "recipient": written_address(str(row.get("recipient") or ""), chain_id=chain_id),
+        "token": written_address(str(_told(item, row, "token") or ""), chain_id=chain_id),
     }
     return [_cell(named.get(column.name, row.get(column.name)), column) for column in COLUMNS]
+
+
+def _told(item: Finding | None, row: Mapping[str, Any], name: str) -> Any:
+    """What the finding says of something, else what is stored."""
+    told = None if item is None else getattr(item, name)
+    return row.get(name) if told is None else told
 
 
 def _cell(value: Any, column: GridColumn) -> Any:

@@ -7,7 +7,7 @@ from recon.core.version import __version__
 
 if TYPE_CHECKING:
     from recon.api import backfill, flags, gates, journal, report, sample, triage
-    from recon.api.artefacts import decode_transfer, load, plot, verify_webhook
+    from recon.api.artefacts import columns, decode_transfer, histogram, load, plot, verify_webhook
     from recon.api.investigate import case, inspect, outgoing, proof, replay_case
     from recon.api.prove import score, simulate
     from recon.api.reconcile import history, plan, snapshot
@@ -24,12 +24,14 @@ __all__ = [
     "approve",
     "backfill",
     "case",
+    "columns",
     "decode_transfer",
     "demo",
     "doctor",
     "drain",
     "flags",
     "gates",
+    "histogram",
     "history",
     "init",
     "inspect",
@@ -62,12 +64,14 @@ __getattr__ = names_from(
         "approve": "recon.api.review",
         "backfill": "recon.api",
         "case": "recon.api.investigate",
+        "columns": "recon.api.artefacts",
         "decode_transfer": "recon.api.artefacts",
         "demo": "recon.api.start",
         "doctor": "recon.api.start",
         "drain": "recon.api.rollout",
         "flags": "recon.api",
         "gates": "recon.api",
+        "histogram": "recon.api.artefacts",
         "history": "recon.api.reconcile",
         "init": "recon.api.start",
         "inspect": "recon.api.investigate",

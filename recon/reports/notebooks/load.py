@@ -71,6 +71,29 @@ class Loaded(Mapping[str, Any]):
             return frame
         raise AttributeError(f"this {self.__dict__.get('kind', 'artefact')} has no table {name!r}: {', '.join(frames)}")
 
+    def join(self, left: str, right: str | pd.DataFrame, *, name: str = "") -> pd.DataFrame:
+        """The rows of one frame with what belongs to them in another; see :func:`recon.reports.notebooks.joins.joined`.
+
+        Args:
+            left: A frame of this artefact.
+            right: Another one of it, or a frame of another artefact: ``plan.join("findings", snapshot.payments)``.
+            name: What the other frame's columns are marked with where both have one of that name.
+        """
+        from recon.reports.notebooks.joins import joined
+
+        other = self[right] if isinstance(right, str) else right
+        return joined(self[left], other, name=name or (right if isinstance(right, str) else ""))
+
+    def save(self, place: str | Path, *, kind: Literal["parquet", "xlsx"] = "parquet") -> Path:
+        """Write every frame into a new directory, exactly; ``recon.load`` reads it back the same.
+
+        Raises:
+            FileThereError: The directory is there already.
+        """
+        from recon.reports.notebooks.saved import save_frames
+
+        return save_frames(self._frames, Path(place), artefact_kind=self.kind, name=self.name, file_kind=kind)
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._frames]
 

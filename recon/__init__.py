@@ -6,7 +6,7 @@ from recon.core.door import names_from
 from recon.core.version import __version__
 
 if TYPE_CHECKING:
-    from recon.api import backfill, flags, gates, journal, report, sample, triage
+    from recon.api import backfill, decide, flags, gates, journal, report, sample, triage
     from recon.api.artefacts import columns, decode_transfer, histogram, load, plot, verify_webhook
     from recon.api.investigate import case, inspect, outgoing, proof, replay_case
     from recon.api.prove import score, simulate
@@ -25,6 +25,7 @@ __all__ = [
     "backfill",
     "case",
     "columns",
+    "decide",
     "decode_transfer",
     "demo",
     "doctor",
@@ -65,6 +66,7 @@ __getattr__ = names_from(
         "backfill": "recon.api",
         "case": "recon.api.investigate",
         "columns": "recon.api.artefacts",
+        "decide": "recon.api",
         "decode_transfer": "recon.api.artefacts",
         "demo": "recon.api.start",
         "doctor": "recon.api.start",

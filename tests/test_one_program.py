@@ -6,6 +6,7 @@ command without a step fails the last test.
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -42,7 +43,7 @@ from tests.support.flagworld import ENV
 
 LOG = '203.0.113.9 - - [20/Nov/2026:10:{:02d}:00 +0000] "POST /api/webhooks/shkeeper HTTP/1.1" 404 9 "-" "-"\n'
 UNTIL = datetime(2030, 1, 1, tzinfo=UTC)
-TEXTS = (".json", ".ndjson", ".md", ".toml", ".env", ".html", "")
+TEXTS = (".json", ".ndjson", ".md", ".toml", ".env", ".html", ".csv", ".notes", "")
 FLAG_FILES = ("back.json", "on.json", "forth.json", "recon-out/flags-journal.ndjson")
 """They name the whole path of the flag file, so their digests are those of one side."""
 SALTED = ("case.json", "world/lease.json")
@@ -80,6 +81,18 @@ class Side:
 
     def flag_run(self) -> str:
         return str(recon.flags.status(self.config).entries[-1].run)
+
+    def filled_in(self) -> Path:
+        """The sheet of decisions with the first rows decided."""
+        with self.at("sheet.csv").open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        rows[0]["decision"] = rows[0]["possible"].split()[0]
+        rows[1].update(decision="inspect", reason="odd")
+        with self.at("filled.csv").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        return self.at("filled.csv")
 
     def delivery(self) -> str:
         first = self.at("world/deliveries.ndjson").read_text(encoding="utf-8").splitlines()[0]
@@ -210,6 +223,16 @@ STEPS = (
         "recon select",
         lambda s: f"{s.at('plan.json')} --verdict local_behin --out {s.at('no.json')}",
         lambda s: recon.select(s.at("plan.json"), verdicts=["local_behin"], out=s.at("no.json"), config=s.config),
+    ),
+    Step(
+        "recon decide export",
+        lambda s: f"{s.at('plan.json')} --out {s.at('sheet.csv')}",
+        lambda s: recon.decide.export(s.at("plan.json"), out=s.at("sheet.csv"), config=s.config),
+    ),
+    Step(
+        "recon decide import",
+        lambda s: f"{s.at('plan.json')} {s.filled_in()} --out {s.at('decided.json')}",
+        lambda s: recon.decide.import_(s.at("plan.json"), s.filled_in(), out=s.at("decided.json"), config=s.config),
     ),
     Step(
         "recon approve",

@@ -20,6 +20,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("history", "recon.cli.plan:history", "List the plans made so far, newest first.", "Reconcile"),
     Entry("review", "recon.cli.review:review", "Review a plan in the terminal.", "Review and write"),
     Entry("select", "recon.cli.review:select", "Derive a smaller plan with a digest of its own.", "Review and write"),
+    Entry("decide", "recon.cli.decide:decide", "Decide about a plan in a spreadsheet.", "Review and write"),
     Entry("approve", "recon.cli.review:approve", "Record your approval of a plan, once.", "Review and write"),
     Entry("ack", "recon.cli.review:ack", "Accept known breaks until a date.", "Review and write"),
     Entry(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -23,6 +25,7 @@ BUG: Final = 70
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 DEBUG_VARIABLE: Final = "RECON_DEBUG"
+COMPLETE_VARIABLE: Final = "_RECON_COMPLETE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = entry.place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        if _is_completing():
+            from recon.cli.completing import complete_values
+
+            complete_values(command, name=cmd_name)
         return command
 
     def resolve_command(
@@ -89,12 +96,29 @@ class LazyGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run, and leave with the exit code that the outcome means. No traceback unless ``RECON_DEBUG`` asks."""
         kwargs["standalone_mode"] = False
+        if _is_completing():
+            return _complete(super().main, *args, **kwargs)
         try:
             code = super().main(*args, **kwargs)
             sys.stdout.flush()
         except BaseException as error:  # noqa: BLE001, RUF100 - the last line of defence: it prints one sentence
             code = leave(error)
         sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _is_completing() -> bool:
+    """Whether a shell asks for what the tab key offers, and not for its script."""
+    return os.environ.get(COMPLETE_VARIABLE, "").endswith("_complete")
+
+
+def _complete(offer: Callable[..., Any], *args: Any, **kwargs: Any) -> NoReturn:
+    """Offer what a shell asks for. A person is typing: what cannot be offered is left out without a word."""
+    with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            offer(*args, **kwargs)
+        except SystemExit:
+            sys.stdout.flush()
+    sys.exit(DONE)
 
 
 def leave(error: BaseException) -> int:

@@ -69,15 +69,19 @@ def demo(out: Path, payments: int, seed: int) -> None:
 def completion(shell: str) -> None:
     """Print the completion script of a shell.
 
-    Reads and writes nothing.
+    Reads and writes nothing. With it the tab key offers commands and options, and as values plans, snapshots, runs, the
+    payments of the newest plan, verdicts, tiers, rails, chains, tokens and recipes; it asks no database and no network.
 
     \b
-    Example: recon completion bash > ~/.local/share/bash-completion/completions/recon
+    Examples: recon completion bash > ~/.local/share/bash-completion/completions/recon
+              recon completion zsh > "${fpath[1]}/_recon"
+              recon completion fish > ~/.config/fish/completions/recon.fish
     """
     from click.shell_completion import get_completion_class
 
     from recon.cli import cli
+    from recon.cli.lazy import COMPLETE_VARIABLE
 
     kind = get_completion_class(shell)
     assert kind is not None, "every shell of the choice has a completion class"
-    write_stdout(kind(cli, {}, "recon", "_RECON_COMPLETE").source() + "\n")
+    write_stdout(kind(cli, {}, "recon", COMPLETE_VARIABLE).source() + "\n")

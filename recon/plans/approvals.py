@@ -19,6 +19,7 @@ from recon.core.model import Finding, Plan, Target
 from recon.core.people import Person, Signer, checked_name, is_one_person, name_problem, one_of_each
 from recon.core.times import millisecond_text
 from recon.files import FileThereError, make_folder, save_new
+from recon.plans.breaks import fingerprint
 from recon.plans.file import is_picked, limit_of
 from recon.plans.limits import AHEAD_MAX, PlanTimeError, parse_time
 from recon.plans.ssh_keys import (
@@ -181,6 +182,23 @@ class Ack(Decided):
     journal_head: JournalHead | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A break that a person wants to accept until a time, and why."""
+
+    finding: Finding
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAck:
+    """An acknowledgement that is checked and signed, and the record that it will be."""
+
+    ack: Ack
+    content: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionTerms:
     """How decisions are recorded and believed.
@@ -241,15 +259,6 @@ class DecisionTerms:
 def signed_text(content: Mapping[str, Any]) -> str:
     """What is signed of a record: everything it says, in its one spelling."""
     return _canonical({name: value for name, value in content.items() if name != "signature"})
-
-
-@dataclass(frozen=True, slots=True)
-class SortedBreaks:
-    """Breaks by how much news they are; only ``new`` counts for a nightly job's exit code."""
-
-    new: tuple[Finding, ...]
-    known: tuple[Finding, ...]
-    acknowledged: tuple[Finding, ...]
 
 
 class DecisionRecords:
@@ -329,19 +338,49 @@ class DecisionRecords:
             NotSignedError: It must be signed and could not be.
             RecordExistsError: This person already accepted exactly this break until this date.
         """
-        who = _named("An acknowledgement", who=who, reason=reason)
-        if until <= at:
-            raise MissingReasonError(what="An acknowledgement", missing="a date that is still to come")
-        mark = fingerprint(finding)
-        ack = Ack(
-            who, millisecond_text(at), finding.payment_id, str(finding.verdict), mark, reason, millisecond_text(until),
-            target_digest(target), self._terms.journal_head, login=self._terms.login,
-        )  # fmt: skip
-        given, content = self._sealed(ack, namespace=ACCEPTS, at=at)
-        earlier = [each for each in self.acks(target, now=at) if (each.fingerprint, each.until) == (mark, ack.until)]
-        _refuse_second(given, earlier, what="an acknowledgement of this break until this date")
-        self._create(f"ack-{mark[:32]}-{_hash(f'{who} {ack.until}')[:16]}", content)
-        return given
+        [prepared] = self.prepare_acks([Acceptance(finding, reason, until)], who=who, at=at, target=target)
+        self.record_acks([prepared])
+        return prepared.ack
+
+    def prepare_acks(
+        self, wanted: Iterable[Acceptance], *, who: str, at: datetime, target: Target, passes_held: bool = False
+    ) -> tuple[PreparedAck, ...]:
+        """Everything of acknowledgements but writing them, so that many are recorded after none of them is refused.
+
+        Args:
+            passes_held: Leave out those that the same person recorded already, instead of refusing them.
+
+        Raises:
+            As :meth:`acknowledge`.
+        """
+        held, prepared = self.acks(target, now=at), []
+        for each in wanted:
+            who, mark = _named("An acknowledgement", who=who, reason=each.reason), fingerprint(each.finding)
+            if each.until <= at:
+                raise MissingReasonError(what="An acknowledgement", missing="a date that is still to come")
+            ack = Ack(
+                who, millisecond_text(at), each.finding.payment_id, str(each.finding.verdict), mark, each.reason,
+                millisecond_text(each.until), target_digest(target), self._terms.journal_head, login=self._terms.login,
+            )  # fmt: skip
+            given, content = self._sealed(ack, namespace=ACCEPTS, at=at)
+            earlier = [one for one in held if (one.fingerprint, one.until) == (mark, ack.until)]
+            if passes_held and _is_held(given, earlier):
+                continue
+            _refuse_second(given, earlier, what=f"an acknowledgement of {ack.payment_id} until this date")
+            prepared.append(PreparedAck(given, content))
+        return tuple(prepared)
+
+    def record_acks(self, prepared: Iterable[PreparedAck]) -> None:
+        """Write acknowledgements that were prepared; after a failure none of them is there."""
+        made: list[Path] = []
+        try:
+            for each in prepared:
+                name = _hash(f"{each.ack.who} {each.ack.until}")[:16]
+                made.append(self._create(f"ack-{each.ack.fingerprint[:32]}-{name}", each.content))
+        except BaseException:
+            for path in made:
+                path.unlink()
+            raise
 
     def acks(self, target: Target, *, now: datetime, only: Iterable[Finding] | None = None) -> tuple[Ack, ...]:
         """The acknowledgements of breaks of a target, over or not; those that count for nothing say why.
@@ -375,7 +414,7 @@ class DecisionRecords:
             raise NotSignedError(why=void)
         return replace(decision, signature=content.get("signature", ""), signer=signer), content
 
-    def _create(self, stem: str, content: Mapping[str, Any]) -> None:
+    def _create(self, stem: str, content: Mapping[str, Any]) -> Path:
         """Write a record under the first free name: what stands there already counts for nothing."""
         text = _canonical(content)
         data = f"{_hash(text)}\n{text}\n".encode()
@@ -384,7 +423,7 @@ class DecisionRecords:
             try:
                 name = f"{stem}.json" if number == 1 else f"{stem}-{number}.json"
                 save_new(self._directory / name, data, mode=_RECORD_MODE)
-                return
+                return self._directory / name
             except FileThereError:
                 continue
         raise BrokenRecordError(path=f"{stem}.json")
@@ -423,8 +462,12 @@ class DecisionRecords:
 
 def _refuse_second(given: Decided, earlier: Iterable[Decided], *, what: str) -> None:
     """Refuse a decision that the same person has recorded and that still counts."""
-    if any(not each.void and is_one_person(each.person, given.person) for each in earlier):
+    if _is_held(given, earlier):
         raise RecordExistsError(what=what, who=str(given.person))
+
+
+def _is_held(given: Decided, earlier: Iterable[Decided]) -> bool:
+    return any(not each.void and is_one_person(each.person, given.person) for each in earlier)
 
 
 def _ended(approval: Approval, plan: Plan, *, now: datetime) -> str:
@@ -535,38 +578,6 @@ def approvals_needed(plan: Plan, policy: ApprovalPolicy) -> tuple[int, str]:
         if above is not None and totals[key] > above:
             return 2, f"it moves more {change.symbol or change.token} than one person may approve"
     return policy.approvals_min, "policy asks for it"
-
-
-def fingerprint(finding: Finding) -> str:
-    """Name a break with all it shows; age and severity grow by themselves and do not count."""
-    shown = [
-        finding.payment_id,
-        finding.verdict,
-        list(finding.findings),
-        finding.difference_units,
-        finding.value_units,
-        [[view.field, view.local, view.provider, view.chain] for view in finding.fields],
-        list(finding.evidence),
-    ]
-    return _hash(_canonical(shown))
-
-
-def sort_breaks(breaks: Iterable[Finding], *, acks: Iterable[Ack], known: Iterable[str], now: datetime) -> SortedBreaks:
-    """Tell new breaks from known and acknowledged ones, each in the given order.
-
-    Args:
-        known: Fingerprints of the breaks of an earlier report.
-    """
-    held = [ack for ack in acks if not ack.void]
-    valid = {ack.fingerprint for ack in held if parse_time(ack.until, what="acknowledgement's end") > now}
-    seen = set(known)
-    new: list[Finding] = []
-    old: list[Finding] = []
-    accepted: list[Finding] = []
-    for finding in breaks:
-        mark = fingerprint(finding)
-        (accepted if mark in valid else old if mark in seen else new).append(finding)
-    return SortedBreaks(tuple(new), tuple(old), tuple(accepted))
 
 
 def _named(what: str, *, who: str, reason: str) -> str:

@@ -15,7 +15,9 @@ from typing import Any, Final
 
 from recon.core.model import Finding, Plan, Tier, Verdict
 from recon.files import ChainedLog
-from recon.plans.approvals import Ack, fingerprint, sort_breaks
+from recon.plans.approvals import Ack
+from recon.plans.breaks import fingerprint
+from recon.plans.news import sort_breaks
 
 FORMAT: Final = 1
 FILE_NAME: Final = "history.ndjson"

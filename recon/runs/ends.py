@@ -120,13 +120,18 @@ def journal_name(writer: PaymentWriter) -> str:
     return f"{found.database}:{found.collection_uuid or found.collection}"
 
 
-def note_head(folder: Path, head: JournalHead, *, at: datetime) -> None:
+def note_head(folder: Path, head: JournalHead, *, at: datetime, run: str | None = None) -> None:
     """Note the end of a journal in a log of such ends, away from the database.
+
+    Args:
+        run: The run that ended there, for people who look for its name.
 
     Raises:
         NoRoomError: The disk is full; the log is as it was.
     """
-    ChainedLog(folder / HEADS_FILE).add({"format": 1, "at": millisecond_text(at), **asdict(head)})
+    ChainedLog(folder / HEADS_FILE).add(
+        {"format": 1, "at": millisecond_text(at), **asdict(head), **({} if run is None else {"run": run})}
+    )
 
 
 def noted_heads(folder: Path) -> Iterator[tuple[str, JournalHead]]:

@@ -21,11 +21,11 @@ from recon.plans.approvals import (
     NotApprovedError,
     RecordExistsError,
     check_approvals,
-    fingerprint,
-    sort_breaks,
     target_digest,
 )
+from recon.plans.breaks import fingerprint
 from recon.plans.file import seal_plan
+from recon.plans.news import sort_breaks
 from tests.support.plans import USDC_BSC, a_change, a_finding, a_plan
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

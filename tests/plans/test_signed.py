@@ -20,11 +20,11 @@ from recon.plans.approvals import (
     NotApprovedError,
     RecordExistsError,
     check_approvals,
-    fingerprint,
     signed_text,
-    sort_breaks,
 )
+from recon.plans.breaks import fingerprint
 from recon.plans.file import seal_plan
+from recon.plans.news import sort_breaks
 from recon.plans.ssh_keys import (
     ACCEPTS,
     APPROVES,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recon.investigation.payment import Inspection
     from recon.snapshots.sealed import Snapshot
 
-ArtefactKind = Literal["plan", "snapshot", "history", "case", "journal", "deliveries"]
+ArtefactKind = Literal["plan", "snapshot", "history", "case", "journal", "deliveries", "frame"]
 DIGITS_KEPT: Final = 100
 """Digits that sums of amounts keep, at least."""
 JOURNAL_NAME: Final = "journal.ndjson"
@@ -157,7 +157,8 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
     A plan gives ``findings``, ``fields``, ``changes``, ``sets``, ``left_alone``, ``verdicts``, ``by_provider``,
     ``by_chain``, ``open_by_age``, ``money`` and ``coverage``; a snapshot the tables of :mod:`recon.core.tables`; a
     case or an inspection ``timeline``, ``causes``, ``fields`` and its rows; a history ``plans``; a journal
-    ``entries``; notifications as NDJSON ``deliveries``. The precision of this thread's decimal arithmetic is raised,
+    ``entries``; notifications as NDJSON ``deliveries``. What :meth:`Loaded.save` wrote is read back the same, a single
+    ``.parquet`` or ``.xlsx`` of it too. ``recon.columns(name)`` and ``frame.attrs`` say what the columns are. The precision of this thread's decimal arithmetic is raised,
     so that sums of amounts stay exact.
 
     Args:
@@ -169,6 +170,7 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
         PlanFileError, SnapshotError, CaseFileError: It is damaged or was changed.
     """
     from recon.reports.notebooks.formatters import register_formatters
+    from recon.reports.notebooks.saved import ENDINGS, INDEX, read_frame, read_frames
 
     register_formatters()
     # Sums of a column go through the thread's decimal context, which rounds at 28 digits unless it is told otherwise.
@@ -180,6 +182,11 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
     path = Path(source)
     if not path.exists():
         raise NoArtefactError(path=path, why="nothing is there")
+    if (path / INDEX).exists():
+        saved_kind, name, frames = read_frames(path)
+        return Loaded(saved_kind, name=name, frames=frames, artefact=None)  # type: ignore[arg-type]
+    if path.suffix in ENDINGS:
+        return Loaded("frame", name=path.name, frames={path.stem: read_frame(path)}, artefact=None)
     kind = artefact_kind(path)
     if kind == "plan":
         from recon.plans.file import load_plan

@@ -20,8 +20,8 @@ class NothingToReadError(UsageError):
 
     def __init__(self, *, looked: str) -> None:
         super().__init__(
-            f'{looked}. Run "recon demo" first, which writes recon-demo, or "recon plan", which writes recon-out; or set '
-            f"{VARIABLE} to the directory that holds the snapshot and the plan."
+            f'{looked}. Run "recon demo" first, which writes recon-demo, or "recon plan", which writes recon-out; or '
+            f"set {VARIABLE} to the directory that holds the snapshot and the plan."
         )
 
 

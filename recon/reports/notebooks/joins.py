@@ -10,13 +10,18 @@ from recon.reports.notebooks.columns import ATTRS
 if TYPE_CHECKING:
     import pandas as pd
 
-KEYS: Final = (
+KEYS: Final[tuple[tuple[str, ...], ...]] = (
     ("payment_id",), ("provider", "object", "claim_id"), ("provider", "claim_id"), ("chain_id", "tx_hash", "log_index"),
     ("chain_id", "tx_hash"), ("request_id",), ("external_id",), ("reference_topic",), ("chain_id", "wallet", "token"),
     ("verdict",), ("provider",), ("chain",),
 )  # fmt: skip
 """Sets of columns that name the same thing in two frames, the surest first."""
-_ANY_OF: Final = (("request_id",), ("external_id",), ("reference_topic",), ("chain_id", "tx_hash"))
+_ANY_OF: Final[tuple[tuple[str, ...], ...]] = (
+    ("request_id",),
+    ("external_id",),
+    ("reference_topic",),
+    ("chain_id", "tx_hash"),
+)
 """Keys of a payment that a claim, a transfer or a notification may carry one of."""
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recon.investigation.payment import Inspection
     from recon.snapshots.sealed import Snapshot
 
-ArtefactKind = Literal["plan", "snapshot", "history", "case", "journal", "deliveries", "frame"]
+ArtefactKind = Literal["plan", "snapshot", "history", "case", "journal", "deliveries"]
 DIGITS_KEPT: Final = 100
 """Digits that sums of amounts keep, at least."""
 JOURNAL_NAME: Final = "journal.ndjson"
@@ -44,12 +44,12 @@ class Loaded(Mapping[str, Any]):
     """The frames of one artefact by name, as a mapping and as attributes.
 
     Args:
-        kind: What the artefact is.
+        kind: What the artefact is: an :data:`ArtefactKind`, or ``frame`` for one that was saved alone.
         frames: The tables; which there are depends on the kind.
         artefact: The plan, snapshot or inspection itself, for functions that want it.
     """
 
-    def __init__(self, kind: ArtefactKind, *, name: str, frames: Mapping[str, pd.DataFrame], artefact: Any) -> None:
+    def __init__(self, kind: str, *, name: str, frames: Mapping[str, pd.DataFrame], artefact: Any) -> None:
         self.kind = kind
         self.name = name
         self.artefact = artefact
@@ -158,8 +158,8 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
     ``by_chain``, ``open_by_age``, ``money`` and ``coverage``; a snapshot the tables of :mod:`recon.core.tables`; a
     case or an inspection ``timeline``, ``causes``, ``fields`` and its rows; a history ``plans``; a journal
     ``entries``; notifications as NDJSON ``deliveries``. What :meth:`Loaded.save` wrote is read back the same, a single
-    ``.parquet`` or ``.xlsx`` of it too. ``recon.columns(name)`` and ``frame.attrs`` say what the columns are. The precision of this thread's decimal arithmetic is raised,
-    so that sums of amounts stay exact.
+    ``.parquet`` or ``.xlsx`` of it too. ``recon.columns(name)`` and ``frame.attrs`` say what the columns are. The
+    precision of this thread's decimal arithmetic is raised, so that quotients of amounts keep many digits.
 
     Args:
         source: A path, or a plan, snapshot or inspection that is there already.
@@ -170,7 +170,6 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
         PlanFileError, SnapshotError, CaseFileError: It is damaged or was changed.
     """
     from recon.reports.notebooks.formatters import register_formatters
-    from recon.reports.notebooks.saved import ENDINGS, INDEX, read_frame, read_frames
 
     register_formatters()
     # Sums of a column go through the thread's decimal context, which rounds at 28 digits unless it is told otherwise.
@@ -182,11 +181,22 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
     path = Path(source)
     if not path.exists():
         raise NoArtefactError(path=path, why="nothing is there")
+    return _saved(path) or _read(path, known)
+
+
+def _saved(path: Path) -> Loaded | None:
+    """Frames that :meth:`Loaded.save` wrote, or one of them; None where it is something else."""
+    from recon.reports.notebooks.saved import ENDINGS, INDEX, read_frame, read_frames
+
     if (path / INDEX).exists():
-        saved_kind, name, frames = read_frames(path)
-        return Loaded(saved_kind, name=name, frames=frames, artefact=None)  # type: ignore[arg-type]
+        kind, name, frames = read_frames(path)
+        return Loaded(kind, name=name, frames=frames, artefact=None)
     if path.suffix in ENDINGS:
         return Loaded("frame", name=path.name, frames={path.stem: read_frame(path)}, artefact=None)
+    return None
+
+
+def _read(path: Path, known: Registry) -> Loaded:
     kind = artefact_kind(path)
     if kind == "plan":
         from recon.plans.file import load_plan

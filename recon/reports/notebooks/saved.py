@@ -76,8 +76,8 @@ def frame_bytes(frame: pd.DataFrame, *, name: str, file_kind: FileKind) -> bytes
         buffer = io.BytesIO()
         frame.to_parquet(buffer, index=False)
         return buffer.getvalue()
-    from recon.reports.sheets import SheetColumn, sheet_bytes
-    from recon.reports.sheets.model import CELL_MAX
+    from recon.reports.sheets.model import CELL_MAX, SheetColumn
+    from recon.reports.sheets.written import workbook_bytes
 
     kinds = [_kind(frame, str(column)) for column in frame.columns]
     columns = [SheetColumn(_ROW, width=8, is_number=True)]
@@ -91,7 +91,7 @@ def frame_bytes(frame: pd.DataFrame, *, name: str, file_kind: FileKind) -> bytes
         for place, text in enumerate(row):
             if len(text) > CELL_MAX:
                 raise TooLongForExcelError(frame=name, column=columns[place].name, row=number)
-    return sheet_bytes(columns, rows, kind="xlsx", name=name[:31])
+    return workbook_bytes(columns, rows, name=name[:31])
 
 
 def read_frames(folder: Path) -> tuple[str, str, dict[str, pd.DataFrame]]:
@@ -192,8 +192,8 @@ def _cell_text(text: str) -> str:
     """A text as it is where a sheet keeps it so, else in JSON quotes."""
     from recon.reports.text import csv_cell, display_text
 
-    is_plain = text and text == text.strip() and text[0] not in "\"'"
-    if is_plain and display_text(text, length_max=len(text) + 1) == text and csv_cell(text[:2000]) == text[:2000]:
+    is_plain = bool(text) and text == text.strip() and text[0] not in "\"'"
+    if is_plain and display_text(text, length_max=len(text) + 1) == text and csv_cell(text[:9]) == text[:9]:
         return text
     return json.dumps(text)
 

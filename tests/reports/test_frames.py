@@ -20,7 +20,7 @@ from recon.files import FileThereError
 from recon.investigation.payment.casefile import save_case
 from recon.plans.file import save_plan
 from recon.plans.history import append_history, history_entry
-from recon.reports.notebooks.columns import COLUMNS_OF, UnknownFrameError, meanings, names_of
+from recon.reports.notebooks.columns import COLUMNS_OF, UnknownFrameError, column_names, meanings
 from recon.reports.notebooks.joins import NoJoinError
 from recon.reports.notebooks.load import Loaded, load
 from recon.reports.notebooks.saved import TooLongForExcelError, frame_bytes
@@ -91,14 +91,14 @@ def test_every_column_of_every_frame_is_documented_and_says_so_itself(everything
         assert set(frame.columns) <= set(known), name
         told = frame.attrs["recon"]
         assert list(told["columns"]) == list(frame.columns), name
-        assert list(frame.columns) == [each for each in names_of(told["frame"]) if each in frame.columns], name
+        assert list(frame.columns) == [each for each in column_names(told["frame"]) if each in frame.columns], name
         shown = recon.columns(told["frame"])
         assert set(frame.columns) <= set(shown["column"])
         assert shown["meaning"].str.endswith(".").all()
 
 
 def test_every_meaning_is_of_a_column_that_there_is() -> None:
-    used = {name for frame in (*COLUMNS_OF, *TABLES) for name in names_of(frame)}
+    used = {name for frame in (*COLUMNS_OF, *TABLES) for name in column_names(frame)}
     assert set(meanings()) == used
     with pytest.raises(UnknownFrameError, match="findings"):
         recon.columns("nonsense")

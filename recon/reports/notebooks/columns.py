@@ -86,7 +86,7 @@ def meanings() -> Mapping[str, ColumnMeaning]:
     return {name: ColumnMeaning(kind, meaning) for name, (kind, meaning) in json.loads(text).items()}
 
 
-def names_of(frame: str) -> tuple[str, ...]:
+def column_names(frame: str) -> tuple[str, ...]:
     """The columns of a frame in their order.
 
     Raises:
@@ -117,7 +117,7 @@ def columns(frame: str) -> pd.DataFrame:
     import pandas as pd
 
     known = meanings()
-    rows = [(name, *known[name]) for name in names_of(frame)]
+    rows = [(name, *known[name]) for name in column_names(frame)]
     return pd.DataFrame(rows, columns=["column", "kind", "meaning"], dtype="string")
 
 

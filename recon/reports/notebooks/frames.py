@@ -12,7 +12,7 @@ from recon.core.money import whole_tokens
 from recon.core.registry import Registry
 from recon.core.tables import TABLES
 from recon.core.times import parse_iso_ms
-from recon.reports.notebooks.columns import COLUMNS_OF, RENAMED, TOKENS_OF, documented, meanings, names_of
+from recon.reports.notebooks.columns import COLUMNS_OF, RENAMED, TOKENS_OF, column_names, documented, meanings
 from recon.reports.text import value_text
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _frame(name: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """Rows under the columns of a frame, each of the kind that its meaning says."""
     import pandas as pd
 
-    names, listed = names_of(name), [tuple(row) for row in rows]
+    names, listed = column_names(name), [tuple(row) for row in rows]
     found = {column: column_of(column, [row[place] for row in listed]) for place, column in enumerate(names)}
     return documented(pd.DataFrame(found, columns=list(names)), name)
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from recon.core.errors import ConfigError
 from recon.core.model import FieldView
 from recon.core.registry import extend_registry, load_registry
 from recon.core.registry.explorers import ADDRESS, HASH, Explorer, is_page, is_web_page
+from recon.reports import render_report
 from recon.reports.explorer import ExplorerPage, Named, explorer_pages
+from recon.reports.model import Column, Report, Table
+from recon.reports.outputs.terminal import print_to_terminal
+from recon.reports.pages.html import render_html
+from recon.setup.settings import load_settings
 from tests.support.plans import a_finding
 
 TX = "0x" + "ab" * 32
@@ -103,3 +111,47 @@ def test_pages_stand_once_transactions_first_and_a_strange_network_names_none() 
     assert found[0] == ExplorerPage("transaction", f"https://etherscan.io/tx/{TX}")
     assert [page.what for page in found] == ["transaction", "token"]
     assert all(re.fullmatch(r"https://etherscan\.io/(tx|address)/0x[0-9a-f]+", page.page) for page in found)
+
+
+def test_a_configuration_names_an_explorer_by_its_address_or_by_its_pages(tmp_path: Path) -> None:
+    text = (
+        '[explorers]\n56 = "https://scan.example/"\n'
+        'tron = { tx = "https://t.example/#/t/{hash}", address = "https://t.example/#/a/{address}" }\n'
+        '"eip155:1" = { tx = "https://e.example/{hash}" }\n'
+    )
+    (tmp_path / "recon.toml").write_text(text)
+    registry = load_settings(tmp_path / "recon.toml").registry()
+    assert registry.tx_page(56, TX) == f"https://scan.example/tx/{TX}"
+    assert registry.address_page(56, WALLET) == f"https://scan.example/address/{WALLET}"
+    assert registry.tx_page(728126428, TX) == f"https://t.example/#/t/{TX[2:]}"
+    assert registry.address_page(1, WALLET) is None
+    assert registry.tx_page(137, TX) == f"https://polygonscan.com/tx/{TX}"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['"ftp://x.example"', '"https://a@b.example"', '{ tx = "https://x.example/" }',
+     '{ address = "https://x/{address}" }', '{ tx = "https://x/{hash}", address = "https://x/{hash}" }', '{ tx = "javascript:{hash}" }', "7", '"https://{hash}/"',
+     '{ tx = "https://x/{hash}", page = "x" }'],
+)  # fmt: skip
+def test_an_explorer_that_leads_nowhere_is_refused(value: str, tmp_path: Path) -> None:
+    (tmp_path / "recon.toml").write_text(f"[explorers]\n56 = {value}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(tmp_path / "recon.toml").registry()
+    assert "explorers" in str(caught.value)
+
+
+def test_links_are_whole_on_a_terminal_and_links_in_markdown_and_html() -> None:
+    page = f"https://etherscan.io/tx/{TX}"
+    rows = (("transaction", page), ("recipient", "javascript:alert(1)"), ("token", "https://x/<b>"))
+    table = Table("explorer", "At the explorer", (Column("what", "what"), Column("page", "page", "link")), rows)
+    report = Report("inspection", "x", tables=(table,))
+    stream = io.StringIO()
+    print_to_terminal(report, stream, width=80)
+    assert f"https://etherscan.io/tx/{TX}" in stream.getvalue()
+    markdown = render_report(report, output="md")
+    assert f"<https://etherscan.io/tx/{TX}>" in markdown
+    assert "<https://x" not in markdown
+    html = render_html(report)
+    assert f'<a class="outside" href="https://etherscan.io/tx/{TX}" target="_blank" rel="noopener noreferrer">' in html
+    assert 'href="javascript' not in html and "<b>" not in html

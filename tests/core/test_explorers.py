@@ -130,9 +130,9 @@ def test_a_configuration_names_an_explorer_by_its_address_or_by_its_pages(tmp_pa
 
 @pytest.mark.parametrize(
     "value",
-    ['"ftp://x.example"', '"https://a@b.example"', '{ tx = "https://x.example/" }',
-     '{ address = "https://x/{address}" }', '{ tx = "https://x/{hash}", address = "https://x/{hash}" }', '{ tx = "javascript:{hash}" }', "7", '"https://{hash}/"',
-     '{ tx = "https://x/{hash}", page = "x" }'],
+    ['"ftp://x.example"', '"https://a@b.example"', '{ tx = "https://x.example/" }', "7", '"https://{hash}/"',
+     '{ address = "https://x/{address}" }', '{ tx = "https://x/{hash}", address = "https://x/{hash}" }',
+     '{ tx = "javascript:{hash}" }', '{ tx = "https://x/{hash}", page = "x" }'],
 )  # fmt: skip
 def test_an_explorer_that_leads_nowhere_is_refused(value: str, tmp_path: Path) -> None:
     (tmp_path / "recon.toml").write_text(f"[explorers]\n56 = {value}\n")

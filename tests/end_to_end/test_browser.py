@@ -59,7 +59,10 @@ def page(judged: tuple[Path, Plan, Snapshot]) -> Path:
     folder, plan, snapshot = judged
     settings = load_settings(folder / "world" / "recon.toml")
     out = folder / "report.html"
-    made = plan_page(plan, snapshot=snapshot, policy=settings.policy(), registry=settings.registry())
+    command = "recon select recon-out/plan.json"
+    made = plan_page(
+        plan, snapshot=snapshot, policy=settings.policy(), registry=settings.registry(), command=command
+    )  # fmt: skip
     out.write_text(render_html(made), encoding="utf-8")
     return out
 

@@ -117,6 +117,7 @@ class Details {
   }
 
   sides(fields) {
+    fields = fields.filter((cells) => cells.slice(1).some(Boolean));
     const seen = fields.find((cells) => cells[0] === "network");
     const chains = [this.chain, this.chain, (seen && seen[3] && this.explorers.nameOf(seen[3])) || (seen && seen[3] ? "" : this.chain)];
     const kinds = { tx_hash: "tx", recipient: "address", token: "address" };

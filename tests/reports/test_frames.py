@@ -15,6 +15,7 @@ import pytest
 import recon
 from recon.core.errors import RefusedError, UsageError
 from recon.core.model import FieldView, Plan
+from recon.core.registry.explorers import is_web_page
 from recon.core.tables import TABLES
 from recon.files import FileThereError
 from recon.investigation.payment.casefile import save_case
@@ -24,6 +25,7 @@ from recon.reports.notebooks.columns import COLUMNS_OF, UnknownFrameError, colum
 from recon.reports.notebooks.joins import NoJoinError
 from recon.reports.notebooks.load import Loaded, load
 from recon.reports.notebooks.saved import TooLongForExcelError, frame_bytes
+from recon.reports.views.inspection import render_inspection
 from recon.runs.stores.journal import FileJournal, Note
 from recon.simulation import generate_world
 from tests.reports.test_loading import HUGE, sealed
@@ -256,3 +258,13 @@ def test_frames_without_a_common_key_are_not_joined() -> None:
     with pytest.raises(NoJoinError, match="no key in common"):
         loaded.join("sets", "money")
     assert issubclass(NoJoinError, UsageError)
+
+
+def test_an_inspection_names_the_pages_of_its_payment_at_the_explorer(everything: dict[str, Loaded]) -> None:
+    found = everything["case"].artefact
+    assert found.judged is not None and found.registry is not None
+    rows = render_inspection(found).table("explorer").rows
+    recipient = found.registry.address_page(found.judged.finding.chain_id, found.judged.row["recipient"])
+    assert recipient is None or ("recipient", recipient) in rows
+    assert {what for what, _ in rows} <= {"transaction", "recipient", "token"}
+    assert all(is_web_page(page) for _, page in rows)

@@ -7,7 +7,7 @@ from recon.core.version import __version__
 
 if TYPE_CHECKING:
     from recon.api import backfill, decide, flags, gates, journal, report, sample, triage
-    from recon.api.artefacts import decode_transfer, load, plot, verify_webhook
+    from recon.api.artefacts import columns, decode_transfer, histogram, load, plot, verify_webhook
     from recon.api.investigate import case, inspect, outgoing, proof, replay_case
     from recon.api.prove import score, simulate
     from recon.api.reconcile import history, plan, snapshot
@@ -24,6 +24,7 @@ __all__ = [
     "approve",
     "backfill",
     "case",
+    "columns",
     "decide",
     "decode_transfer",
     "demo",
@@ -31,6 +32,7 @@ __all__ = [
     "drain",
     "flags",
     "gates",
+    "histogram",
     "history",
     "init",
     "inspect",
@@ -63,6 +65,7 @@ __getattr__ = names_from(
         "approve": "recon.api.review",
         "backfill": "recon.api",
         "case": "recon.api.investigate",
+        "columns": "recon.api.artefacts",
         "decide": "recon.api",
         "decode_transfer": "recon.api.artefacts",
         "demo": "recon.api.start",
@@ -70,6 +73,7 @@ __getattr__ = names_from(
         "drain": "recon.api.rollout",
         "flags": "recon.api",
         "gates": "recon.api",
+        "histogram": "recon.api.artefacts",
         "history": "recon.api.reconcile",
         "init": "recon.api.start",
         "inspect": "recon.api.investigate",

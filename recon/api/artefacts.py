@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
     from recon.api.common import Place
@@ -24,6 +26,20 @@ def load(source: Place | Plan | Snapshot | Inspection, *, registry: Registry | N
     from recon.reports.notebooks.load import load as read
 
     return read(source, registry=registry)
+
+
+def columns(frame: str) -> pd.DataFrame:
+    """What the columns of a frame are; see :func:`recon.reports.notebooks.columns.columns`."""
+    from recon.reports.notebooks.columns import columns as meanings_of
+
+    return meanings_of(frame)
+
+
+def histogram(column: pd.Series[Any], bins: int | Sequence[int | Decimal] = 10) -> pd.DataFrame:
+    """Count exact amounts between edges, exactly; see :func:`recon.reports.notebooks.exact.histogram`."""
+    from recon.reports.notebooks.exact import histogram as count
+
+    return count(column, bins)
 
 
 def plot(source: Loaded | Plan | Snapshot | Inspection, name: str, *, ax: Axes | None = None) -> Axes:

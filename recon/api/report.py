@@ -109,6 +109,7 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
     from recon.plans.make import policy_digest
     from recon.reports import render_plan
     from recon.reports.pages.html import plan_page
+    from recon.reports.text import shell_word
     from recon.snapshots.rules import rules_of
 
     plan, settings = load_plan(path), settings_if_sound(config)
@@ -134,6 +135,7 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
         policy=policy,
         registry=registry,
         report=render_plan(plan, path=str(path), config=named, full=True),
+        command=f"recon select {shell_word(str(path))}" + (f" --config {shell_word(named)}" if named else ""),
     )
 
 

@@ -14,6 +14,7 @@ from recon.core.model import COMPLETE, MISSING, OPEN, TIER_TEXT, Change, FieldVi
 from recon.core.registry import Registry
 from recon.desk.marks import Mark
 from recon.desk.rows import STANDING_TEXT, DeskRow
+from recon.reports.explorer import explorer_pages
 from recon.reports.text import age_text, amount_text, display_text, group_digits, shell_word, value_text
 
 TITLE: Final = "title"
@@ -23,8 +24,6 @@ ALARM: Final = "alarm"
 DIFFERS: Final = "differs"
 COMMAND: Final = "command"
 
-_TRANSFER: Final = re.compile(r"(?<![0-9A-Za-z])([0-9]{1,18}):(0x[0-9a-f]{64})(?![0-9a-f])")
-_HASH: Final = re.compile(r"0x[0-9a-f]{64}\Z")
 _PAID_SIDE: Final = {"paid, final": True, "no money": False, "hash not found": False}
 _PREMISES: Final = ("no money that fits:", "read from ", "provider error:")
 _WORD: Final = re.compile(r"[^\s,;()]+")
@@ -45,14 +44,14 @@ class SheetFacts:
 
     Args:
         plan_path, config: As they stand in commands.
-        explorers: By chain the address of its explorer.
+        registry: Knows the explorers of the chains; without it a sheet names no page.
         payments: Every payment that the plan names, so that a row's neighbours are found in its evidence.
     """
 
     plan_path: str = "PLAN"
     config: str = ""
     names: Mapping[int, str] = field(default_factory=dict)
-    explorers: Mapping[int, str] = field(default_factory=dict)
+    registry: Registry | None = None
     payments: frozenset[str] = frozenset()
 
 
@@ -62,7 +61,7 @@ def sheet_facts(*, plan_path: str, config: str, registry: Registry, rows: Iterab
         plan_path=plan_path,
         config=config,
         names={chain: facts.name for chain, facts in registry.chains.items()},
-        explorers={chain: facts.explorer for chain, facts in registry.chains.items() if facts.explorer},
+        registry=registry,
         payments=frozenset(row.payment_id for row in rows),
     )
 
@@ -216,31 +215,10 @@ def _proof_text(term: ProofTerm) -> str:
 
 
 def _links(row: DeskRow, facts: SheetFacts) -> Iterator[SheetLine]:
-    links = list(explorer_links(row, facts.explorers))
-    if links:
+    pages = explorer_pages(row.finding, row.change, registry=facts.registry) if facts.registry is not None else ()
+    if pages:
         yield SheetLine(HEAD, "At the explorer")
-        yield from (SheetLine(COMMAND, f"  {link}", 4) for link in links)
-
-
-def explorer_links(row: DeskRow, explorers: Mapping[int, str]) -> tuple[str, ...]:
-    """Pages of an explorer for every transaction that a row's evidence, sides and proofs name, each once.
-
-    Only a chain id and 64 hex digits are taken from outside, so no text of a payment can steer a link.
-    """
-    named = [(int(chain), tx) for entry in row.said.evidence for chain, tx in _TRANSFER.findall(entry)]
-    if row.change is not None:
-        named += [(term.chain_id, term.tx_hash) for term in row.change.proof]
-    named += _side_hashes(row)
-    known = [(chain, tx) for chain, tx in named if chain in explorers and _HASH.match(tx)]
-    return tuple(f"{explorers[chain]}/tx/{tx}" for chain, tx in dict.fromkeys(known))
-
-
-def _side_hashes(row: DeskRow) -> list[tuple[int, str]]:
-    """The hashes that the sides name, on the payment's own chain."""
-    if row.finding is None or row.chain_id is None:
-        return []
-    views = [view for view in row.finding.fields if view.field == "tx_hash"]
-    return [(row.chain_id, side) for view in views for side in (view.local, view.provider, view.chain) if side]
+        yield from (SheetLine(COMMAND, f"  {page}", 4) for _, page in pages)
 
 
 def _commands(row: DeskRow, facts: SheetFacts) -> Iterator[SheetLine]:

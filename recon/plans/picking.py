@@ -10,6 +10,8 @@ worked example, six late payments of a plan, all of tier review::
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +27,9 @@ from recon.plans.file import seal_plan
 
 PREFIX_MIN: Final = 6
 """From so many characters on the beginning of an id names it, where no other begins like it."""
+
+_PLAIN: Final = re.compile(r"[!-~]+(?: [!-~]+)*")
+"""Signs and single spaces between them; what begins a comment in a list is looked for besides."""
 
 
 class NoSuchPaymentError(UsageError):
@@ -118,6 +123,23 @@ def named_payment(word: str, ids: Collection[str], *, plan: str = "the plan") ->
         return begins[0]
     near = begins[:3] or get_close_matches(text, ids, n=1, cutoff=0.8)
     raise NoSuchPaymentError(word=word, plan=plan, near=near, is_many=len(begins) > 1)
+
+
+def written_word(payment_id: str) -> str:
+    """An id as one word of plain ASCII that a list or a command line can hold and :func:`named_payment` reads back.
+
+    In a list ``#`` begins a comment, spaces at the ends and line breaks are lost, and marks that turn the line around
+    are not seen in a terminal: an id with any of these is written in JSON quotes, with escapes.
+
+    >>> written_word("665f1c2e9b1d8a0012345678"), written_word("order #7")
+    ('665f1c2e9b1d8a0012345678', '"order \\u00237"')
+    """
+    is_json = payment_id[:1] in ('"', "{")
+    if not is_json and "#" not in payment_id and _PLAIN.fullmatch(payment_id):
+        return payment_id
+    text = payment_id if is_json else json.dumps(payment_id)
+    escaped = "".join(sign if " " <= sign <= "~" else json.dumps(sign)[1:-1] for sign in text)
+    return escaped.replace("#", "\\u0023")
 
 
 def _canonical(text: str) -> str:

@@ -12,7 +12,19 @@ from typing import Literal
 from recon.reports.text import age_text, display_text, group_digits, short_amount
 
 Kind = Literal[
-    "text", "id", "count", "amount", "amounts", "exact", "age", "time", "severity", "tier", "verdict", "prose"
+    "text",
+    "id",
+    "count",
+    "amount",
+    "amounts",
+    "exact",
+    "age",
+    "time",
+    "severity",
+    "tier",
+    "verdict",
+    "prose",
+    "link",
 ]
 
 
@@ -20,8 +32,8 @@ Kind = Literal[
 class Column:
     """One column: its stable name, its heading for people, and what kind of cell it holds.
 
-    ``exact`` cells are amounts to the last unit. ``wide`` columns are left out where a terminal is narrow; every other
-    output has them.
+    ``exact`` cells are amounts to the last unit, ``link`` cells addresses of pages. ``wide`` columns are left out where
+    a terminal is narrow; every other output has them.
     """
 
     name: str

@@ -231,8 +231,10 @@ valid_h = 24                             # how long an approval holds
 # pay_in_kinds = ["gross_paid"]
 
 # [explorers]
-# Where a transaction is looked at, by chain: "/tx/<hash>" is added. Etherscan's and others of the kind are known.
+# Where transactions and addresses are looked at, by chain; those of the known chains are known. "/tx/<hash>" and
+# "/address/<address>" are added; an explorer with other pages is written out.
 # 56 = "https://bscscan.com"
+# tron = { tx = "https://tronscan.org/#/transaction/{hash}", address = "https://tronscan.org/#/address/{address}" }
 
 # [deliveries]
 # Where webhook deliveries are kept: NDJSON files or directories of them, a collection of the database, or both. A

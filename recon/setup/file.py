@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from recon.core.errors import ConfigError, UsageError
 from recon.core.ids import normalise_address
+from recon.core.registry.explorers import ADDRESS, HASH, is_page
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
 from recon.sources.deliveries.forms import FIELDS
 from recon.sources.providers.installed import providers
@@ -294,8 +295,31 @@ class OutputSection(Section):
     mode: Literal["0600", "0640", "0660", "0644", "0664"] = "0600"
 
 
-ExplorerText = Annotated[str, Field(pattern=r"^https?://[!-~]{1,180}$")]
-"""The address of an explorer, which ``/tx/<hash>`` is added to."""
+def _explorer(said: Any) -> Any:
+    """The address of an explorer with the usual routes, or its two pages as they are given."""
+    if not isinstance(said, str):
+        return said
+    root = said.rstrip("/")
+    return {"tx": f"{root}/tx/{HASH}", "address": f"{root}/address/{ADDRESS}"}
+
+
+def _tx_page(said: str) -> str:
+    if not is_page(said, HASH):
+        raise ValueError(f"must be an http or https address with {HASH} where the hash of a transaction belongs")
+    return said
+
+
+def _address_page(said: str) -> str:
+    if said and not is_page(said, ADDRESS):
+        raise ValueError(f"must be an http or https address with {ADDRESS} where an address of the chain belongs")
+    return said
+
+
+class ExplorerSection(Section):
+    """A value of ``[explorers]``: the pages of a transaction and of an address at a chain's explorer."""
+
+    tx: Annotated[str, AfterValidator(_tx_page)]
+    address: Annotated[str, AfterValidator(_address_page)] = ""
 
 
 class _Before(BaseSettings):
@@ -340,7 +364,7 @@ class SettingsFile(_WithProviders):
     backfill: BackfillSection = BackfillSection()
     ledger: LedgerSection = LedgerSection()
     deliveries: DeliveriesSection = DeliveriesSection()
-    explorers: dict[str, ExplorerText] = Field(default_factory=dict)
+    explorers: dict[str, Annotated[ExplorerSection, BeforeValidator(_explorer)]] = Field(default_factory=dict)
     recorded: RecordedSection = RecordedSection()
     output: OutputSection = OutputSection()
 

@@ -22,6 +22,7 @@ from recon.core.errors import MoneyError
 from recon.core.model import ExplainedMovement, Policy
 from recon.core.money import parse_units
 from recon.core.registry import ChainFacts, Emitter, Registry, Token, extend_registry, load_registry
+from recon.core.registry.explorers import Explorer
 from recon.files import use_file_mode
 from recon.plans.approvals import ApprovalPolicy
 from recon.plans.limits import Limits
@@ -237,7 +238,7 @@ class Settings:
                 raise WrongSettingError(
                     path=self.source, key="explorers", why=f"{word[:40]!r} is no chain id and no name of a known chain"
                 )
-            yield replace(known.chains[chain], explorer=explorer.rstrip("/"))
+            yield replace(known.chains[chain], explorer=Explorer(explorer.tx, explorer.address))
 
     def _chain_facts(self, known: Registry, chain: ChainSection) -> ChainFacts:
         facts = known.chains.get(chain.chain_id)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from recon.core.model import FieldView, GuardTerm, ProofTerm
 from recon.core.registry import load_registry
 from recon.desk.marks import Mark, MarkKind
 from recon.desk.rows import desk_rows
-from recon.desk.sheet import SheetFacts, explorer_links, sheet_facts, sheet_lines, sides_differ
+from recon.desk.sheet import SheetFacts, sheet_facts, sheet_lines, sides_differ
 from tests.support.plans import PAYMENT, a_change, a_finding, a_plan
 
 TX = "0x" + "11" * 32
@@ -63,8 +65,10 @@ def test_text_from_outside_cannot_steer_the_screen_or_a_link() -> None:
         evidence=(evil, f"transfer 56:{TX}zz:1", f"transfer 999:{TX}:1"), provider=evil, symbol=evil,
     )  # fmt: skip
     [row] = desk_rows(a_plan(findings=(finding,), changes=()))
-    lines = sheet_lines(row, SheetFacts(explorers={56: "https://bscscan.com"}))
+    lines = sheet_lines(row, SheetFacts(registry=load_registry()))
     for line in lines:
         assert line.text.isprintable(), line.text
         assert "\x1b" not in line.text
-    assert explorer_links(row, {56: "https://bscscan.com"}) == (f"https://bscscan.com/tx/{TX}",)
+    pages = [line.text.strip() for line in lines if "://" in line.text]
+    assert f"https://bscscan.com/tx/{TX}" in pages
+    assert all(re.fullmatch(r"https://bscscan\.com/(tx|address)/0x[0-9a-f]+", page) for page in pages), pages

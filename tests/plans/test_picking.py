@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from recon.core.ids import payment_id_text
 from recon.core.model import Plan, Tier, Verdict
 from recon.plans.file import seal_plan
 from recon.plans.picking import (
@@ -16,6 +17,7 @@ from recon.plans.picking import (
     named_payment,
     picked_breaks,
     select_changes,
+    written_word,
 )
 from recon.reports.views.plan import breaks_of
 from tests.support.plans import a_change, a_finding, a_plan
@@ -133,3 +135,19 @@ def test_breaks_are_picked_in_the_same_words(plan: Plan) -> None:
     assert ids(*late) == ids(LATE)
     with pytest.raises(NoSuchPaymentError):
         picked_breaks(breaks, Pick(payments=("nobody",)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["plain", "a b", "a  b", "#", "order #7", " a", "a ", "\ta\n", "\u202e", "\x00\x7f", "\U0001f600", '"', "{", "null",
+     "é", "-x", "665f1c2e9b1d8a0012345678", "\u2028", "x" * 5000, '\\"#', {"a": {"b#": ["\u202e", 1.5]}}, 7,
+     2**40, None, True, b"\x00"],
+)  # fmt: skip
+def test_every_id_has_a_word_of_plain_ascii_that_a_list_and_a_line_read_back(value: object) -> None:
+    name = payment_id_text(value)
+    word = written_word(name)
+    assert word.isascii()
+    assert word.isprintable()
+    listed = word.partition("#")[0].strip()
+    assert named_payment(listed, {name, "another", f"{name}x"}) == name
+    assert written_word(name) == word

@@ -250,7 +250,7 @@ def hostile_page() -> Page:
     return Page(
         poisoned(report),
         charts=plan_charts(plan, whole=whole, policy=Policy(), registry=registry),
-        grid=plan_grid(plan, whole=whole, registry=registry),
+        grid=plan_grid(plan, whole=whole, registry=registry, command=f"recon select {PAYLOAD}"),
         lists=(*poisoned(report).tables, Table(PAYLOAD, PAYLOAD, (Column("a", PAYLOAD),), ((PAYLOAD,),), note=PAYLOAD)),
     )
 
@@ -258,7 +258,8 @@ def hostile_page() -> Page:
 def test_markup_in_every_text_field_stays_text() -> None:
     page = render_html(hostile_page())
     parsed = Parsed(page)
-    assert {tag for tag, _ in parsed.tags} <= TAGS
+    assert {tag for tag, _ in parsed.tags} <= {*TAGS, "textarea"}
+    assert [tag for tag, _ in parsed.tags].count("textarea") == 1
     for _, attrs in parsed.tags:
         assert not [name for name in attrs if name.startswith("on")]
     assert parsed.texts["title"][0].endswith("x</a>")

@@ -150,7 +150,7 @@ def test_a_history_a_journal_and_notifications_are_frames_too(world: tuple[Path,
     FileJournal(tmp_path / "j").append([Note("r1", "run", "2026-11-20T12:00:00Z", {"a": 1}, payment=PAYMENT)])
     entries = load(tmp_path / "j").entries
     assert entries["run"].tolist() == ["r1"]
-    assert entries["body"].tolist() == [{"a": 1}]
+    assert entries["body"].tolist() == ['{"a": 1}']
     deliveries = load(world[0] / "world" / "deliveries.ndjson").deliveries
     assert len(deliveries) > 50
     assert str(deliveries["received_at"].dtype) == "datetime64[ms, UTC]"

@@ -56,7 +56,8 @@ class Browser:
         """The texts of a column in the rows that are drawn, top to bottom."""
         return list(
             self.run(
-                "const head = [...document.querySelectorAll('#grid .head [data-sort]')].map((b) => b.dataset.sort);"
+                "const head = [...document.querySelector('#grid .head').children]"
+                ".map((cell) => cell.firstElementChild?.dataset.sort);"
                 "const at = head.indexOf(arguments[0]);"
                 "return [...document.querySelectorAll('#grid .space .row')].map((row) => row.children[at].innerText)",
                 column,

@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any
 
 from recon.core.installed import PROVIDERS, installed
+from recon.core.registry.explorers import Explorer
 
 TRANSFER_WITH_REFERENCE_AND_FEE = "0x9f16cbcc523c67a60c450e5ffe4f3b7b6dbe772e7abcadb2686ce029a9a0a2b6"
 """topic0 of ``TransferWithReferenceAndFee(address,address,uint256,bytes,uint256,address)``; four contracts emit it."""
@@ -65,7 +66,7 @@ class ChainFacts:
         trusts_finalized_tag: False where the ``finalized`` tag was seen violated; then the lower of both is used.
         block_ms: Usual time between blocks, for a first guess only.
         range_blocks: First block range to ask ``eth_getLogs`` for.
-        explorer: Where people look at its transactions (``<explorer>/tx/<hash>``); empty where none is known.
+        explorer: Where people look at its transactions and addresses; None where no such place is known.
     """
 
     chain_id: int
@@ -75,7 +76,7 @@ class ChainFacts:
     trusts_finalized_tag: bool
     block_ms: int
     range_blocks: int
-    explorer: str = ""
+    explorer: Explorer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,25 @@ class Registry:
         text = (word or "").strip().lower()
         return self.provider_aliases.get(text, text)
 
+    def explorer(self, chain_id: int | None) -> Explorer | None:
+        """Where a chain is looked at; None for a chain that is not known or has no such place."""
+        facts = None if chain_id is None else self.chains.get(chain_id)
+        return None if facts is None else facts.explorer
+
+    def tx_page(self, chain_id: int | None, tx_hash: str | None) -> str | None:
+        """The page of a transaction at the explorer of its chain, or None."""
+        explorer = self.explorer(chain_id)
+        if explorer is None or chain_id is None:
+            return None
+        return explorer.tx_page(chain_id, tx_hash or "")
+
+    def address_page(self, chain_id: int | None, address: str | None) -> str | None:
+        """The page of an address at the explorer of its chain, or None."""
+        explorer = self.explorer(chain_id)
+        if explorer is None or chain_id is None:
+            return None
+        return explorer.address_page(chain_id, address or "")
+
     def emitters_of(self, chain_id: int, *, kind: str | None = None) -> tuple[Emitter, ...]:
         """All contracts of a chain that emit payment references, oldest first."""
         found = [e for e in self.emitters.values() if e.chain_id == chain_id and kind in (None, e.kind)]
@@ -152,7 +172,7 @@ def load_registry() -> Registry:
             trusts_finalized_tag=row["trusts_finalized_tag"],
             block_ms=row["block_ms"],
             range_blocks=row["range_blocks"],
-            explorer=row.get("explorer", ""),
+            explorer=_explorer(row.get("explorer")),
         )
         for row in _data("chains.json")
     }
@@ -161,6 +181,12 @@ def load_registry() -> Registry:
     providers = {alias: name for name, each in installed(PROVIDERS).items() for alias in (name, *each.thing.aliases)}
     providers[TEST_PROVIDER] = TEST_PROVIDER
     return _registry(chains, tokens, emitters, providers)
+
+
+def _explorer(said: str | Mapping[str, str] | None) -> Explorer | None:
+    if said is None:
+        return None
+    return Explorer.at(said) if isinstance(said, str) else Explorer(**said)
 
 
 def _token(row: Mapping[str, Any]) -> Token:

@@ -30,6 +30,7 @@ class Inspection:
         causes: Ranked, the first is the best explanation.
         not_asked: What could not be asked, and why; nothing may be concluded from its silence.
         case_notes: Of a replayed case: that it has no seal, that its verdict is another one now.
+        registry: The chains, tokens and explorers that it was judged with.
     """
 
     dossier: Dossier
@@ -38,6 +39,7 @@ class Inspection:
     causes: tuple[RankedCause, ...] = ()
     not_asked: tuple[str, ...] = ()
     case_notes: tuple[str, ...] = ()
+    registry: Registry | None = None
 
     @property
     def has_change(self) -> bool:
@@ -86,6 +88,7 @@ def inspect_dossier(dossier: Dossier, registry: Registry) -> Inspection:
         timeline=timeline_of(facts),
         causes=rank_causes(facts),
         not_asked=_not_asked(dossier),
+        registry=registry,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,8 @@ from recon.core.model import Plan
 from recon.core.money import whole_tokens
 from recon.core.registry import Registry
 from recon.core.tables import TABLES
+from recon.core.times import parse_iso_ms
+from recon.reports.notebooks.columns import COLUMNS_OF, RENAMED, TOKENS_OF, column_names, documented, meanings
 from recon.reports.text import value_text
 
 if TYPE_CHECKING:
@@ -21,19 +24,6 @@ if TYPE_CHECKING:
 
 Frames = dict[str, "pd.DataFrame"]
 
-_MONEY: Final[Mapping[str, Mapping[str, str]]] = {
-    "payments": {"expected_units": "expected"},
-    "context": {"expected_units": "expected"},
-    "claims": {"paid_units": "paid"},
-    "claim_txs": {"amount_units": "amount"},
-    "transfers": {"amount_units": "amount", "fee_units": "fee"},
-    "movements": {"amount_units": "amount", "fee_units": "fee"},
-    "balances": {"opening_units": "opening", "closing_units": "closing"},
-}
-"""Amounts in base units by table, and the column of whole tokens that stands before each."""
-
-_TIMES: Final = ("created_at", "updated_at", "expires_at", "looked_up_at", "block_time", "received_at", "read_at")
-
 
 def snapshot_frames(snapshot: Snapshot, registry: Registry) -> Frames:
     """Every table of a snapshot as it stands after the second reading."""
@@ -42,72 +32,73 @@ def snapshot_frames(snapshot: Snapshot, registry: Registry) -> Frames:
 
 def plan_frames(plan: Plan, registry: Registry) -> Frames:
     """Findings, changes, what is left alone and why, coverage, and the counters of the summary."""
-    import pandas as pd
-
     summary = plan.summary
     frames = {
-        "findings": _frame(_finding_rows(plan, registry), _FINDINGS),
+        "findings": _frame("findings", _finding_rows(plan, registry)),
         "fields": _frame(
+            "fields",
             (
                 (item.payment_id, view.field, view.local, view.provider, view.chain)
                 for item in plan.findings
                 for view in item.fields
             ),
-            ("payment_id", "field", "local", "provider", "chain"),
         ),
-        "changes": _frame(_change_rows(plan, registry), _CHANGES),
+        "changes": _frame("changes", _change_rows(plan, registry)),
         "sets": _frame(
+            "sets",
             (
                 (item.payment_id, item.id, one.path, value_text(one.before), value_text(one.after))
                 for item in plan.changes
                 for one in item.sets
             ),
-            ("payment_id", "change", "path", "before", "after"),
         ),
         "left_alone": _frame(
-            ((item.payment_id, item.verdict.value, item.reason) for item in plan.left_alone),
-            ("payment_id", "verdict", "reason"),
+            "left_alone", ((item.payment_id, item.verdict.value, item.reason) for item in plan.left_alone)
         ),
-        "verdicts": _frame((summary.get("verdicts") or {}).items(), ("verdict", "payments")),
-        "by_provider": _frame(_split(summary.get("by_provider")), ("provider", "verdict", "payments")),
+        "verdicts": _frame("verdicts", (summary.get("verdicts") or {}).items()),
+        "by_provider": _frame("by_provider", _split(summary.get("by_provider"))),
         "by_chain": _frame(
-            ((_chain(chain, registry), *rest) for chain, *rest in _split(summary.get("by_chain"))),
-            ("chain", "verdict", "payments"),
+            "by_chain", ((_chain(chain, registry), *rest) for chain, *rest in _split(summary.get("by_chain")))
         ),
-        "open_by_age": _frame((summary.get("open_by_age") or {}).items(), ("age", "payments")),
-        "money": _frame(_money_rows(plan, registry), ("chain", "symbol", "at_risk", "captured_not_credited", "token")),
-        "coverage": pd.DataFrame([dict(row) for row in plan.coverage]).convert_dtypes(),
+        "open_by_age": _frame("open_by_age", (summary.get("open_by_age") or {}).items()),
+        "money": _frame("money", _money_rows(plan, registry)),
+        "coverage": _coverage_frame(plan, registry),
     }
     if plan.balances is not None:
-        frames["balances"] = _frame(_balance_rows(plan), (*_WALLET, *_WALLET_SUMS, "problems"))
-        frames["movements"] = _frame(_movement_rows(plan), (*_WALLET, *_MOVEMENT, "amount"))
-    for name in ("findings", "changes"):
-        frames[name]["age"] = pd.to_timedelta(frames[name]["age"].astype("Int64"), unit="s")
+        frames["balances"] = _frame("plan_balances", _balance_rows(plan))
+        frames["movements"] = _frame("plan_movements", _movement_rows(plan))
     return frames
+
+
+def _coverage_frame(plan: Plan, registry: Registry) -> pd.DataFrame:
+    """What was asked and answered; a plan keeps some of the columns of the snapshot's table."""
+    from recon.core.tables import table_of
+
+    known = TABLES["coverage"]
+    rows = [{name: cell for name, cell in row.items() if name in known} for row in plan.coverage]
+    return _table_frame("coverage", table_of("coverage", rows), registry)
 
 
 def case_frames(found: Inspection, registry: Registry) -> Frames:
     """One payment: its timeline, the ranked causes, what each side says, and the rows of the evidence."""
     from recon.core.tables import table_of
 
-    timeline = _frame(((each.at_ms, each.source, each.says) for each in found.timeline), ("at", "source", "says"))
-    timeline["at"] = _utc(timeline["at"])
     frames = {
-        "timeline": timeline,
+        "timeline": _frame("timeline", ((each.at_ms, each.source, each.says) for each in found.timeline)),
         "causes": _frame(
+            "causes",
             (
                 (each.name, each.strength.name.lower(), each.title, each.next_step, each.evidence_for,
                  each.evidence_against)
                 for each in found.causes
             ),
-            ("cause", "strength", "title", "next_step", "evidence_for", "evidence_against"),
         ),
         "fields": _frame(
+            "fields",
             (
-                (view.field, view.local, view.provider, view.chain)
+                (found.dossier.payment_id, view.field, view.local, view.provider, view.chain)
                 for view in (found.judged.finding.fields if found.judged else ())
             ),
-            ("field", "local", "provider", "chain"),
         ),
     }  # fmt: skip
     for name in TABLES:
@@ -127,46 +118,36 @@ def delivery_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 def history_frame(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a plan: when, what it found, and how much of it was new."""
-    import pandas as pd
-
-    columns = ("at", "target", "plan", "digest", "payments", "breaks", "complete", "healthy")
-    frame = _frame(
+    return _frame(
+        "plans",
         (
-            (entry.get("at"), entry.get("target"), entry.get("plan"), entry.get("digest"), entry.get("payments"),
-             entry.get("break_count"), entry.get("complete"), (entry.get("health") or {}).get("ok"))
+            (_ms(entry.get("at")), entry.get("target"), entry.get("plan"), entry.get("digest"),
+             _only(int, entry.get("payments")), _only(int, entry.get("break_count")),
+             _only(bool, entry.get("complete")), _only(bool, (entry.get("health") or {}).get("ok")))
             for entry in entries
         ),
-        columns,
     )  # fmt: skip
-    frame["at"] = pd.to_datetime(frame["at"], utc=True, errors="coerce")
-    return frame
 
 
 def journal_frame(entries: Iterable[JournalEntry]) -> pd.DataFrame:
-    """One row an entry, in the order of the journal."""
-    import pandas as pd
-
-    columns = ("seq", "at", "run", "kind", "payment_id", "change", "body")
-    frame = _frame(
+    """One row an entry, in the order of the journal; what an entry says stands in it as JSON."""
+    return _frame(
+        "entries",
         (
-            (each.seq, each.note.at, each.note.run, each.note.kind, each.note.payment, each.note.change,
-             dict(each.note.body))
+            (each.seq, _ms(each.note.at), each.note.run, each.note.kind, each.note.payment, each.note.change,
+             json.dumps(dict(each.note.body), ensure_ascii=False, sort_keys=True, default=str))
             for each in entries
         ),
-        columns,
     )  # fmt: skip
-    frame["at"] = pd.to_datetime(frame["at"], utc=True, errors="coerce")
-    return frame
 
 
-_FINDINGS: Final = (
-    "payment_id", "verdict", "tier", "severity", "value", "symbol", "difference", "age", "provider", "chain", "reason",
-    "findings", "evidence", "chain_id", "token", "value_units", "difference_units",
-)  # fmt: skip
-_CHANGES: Final = (
-    "payment_id", "verdict", "tier", "value", "symbol", "age", "chain", "reason", "change", "side_effects", "evidence",
-    "value_units",
-)  # fmt: skip
+def _only(kind: type, cell: Any) -> Any:
+    """A cell if it is of that very type; an entry is a line of a file that anything may have written."""
+    return cell if type(cell) is kind else None
+
+
+def _ms(at: Any) -> int | None:
+    return parse_iso_ms(at) if isinstance(at, str) else None
 
 
 def _finding_rows(plan: Plan, registry: Registry) -> Iterator[tuple[Any, ...]]:
@@ -211,24 +192,19 @@ def _table_frame(name: str, table: Any, registry: Registry) -> pd.DataFrame:
     import pandas as pd
 
     columns: dict[str, Any] = {}
-    kinds = TABLES[name]
-    for column, kind in kinds.items():
+    for column in TABLES[name]:
         if column not in table.column_names:
             continue  # a snapshot of an earlier version has fewer columns
-        if kind == "units":
-            units = [None if value is None else int(value) for value in table[column].to_pylist()]
-            if column in _MONEY.get(name, {}):
-                columns[_MONEY[name][column]] = _objects(_whole(table, units, registry))
-            columns[column] = _objects(units)
-        elif column in _TIMES:
-            columns[column] = _utc(pd.array(table[column].to_pylist(), dtype="Int64"))
-        else:
-            dtype = {"text": "string", "int": "Int64", "bool": "boolean"}[kind]
-            columns[column] = pd.array(table[column].to_pylist(), dtype=dtype)
+        cells = table[column].to_pylist()
+        if column in TOKENS_OF.get(name, {}):
+            units = [None if value is None else int(value) for value in cells]
+            whole = TOKENS_OF[name][column]
+            columns[whole] = column_of(whole, _whole(table, units, registry))
+        called = RENAMED.get((name, column), column)
+        columns[called] = column_of(called, cells)
         if column == "chain_id":
-            names = [_chain(value, registry) for value in table[column].to_pylist()]
-            columns["chain"] = pd.array(names, dtype="string")
-    return pd.DataFrame(columns)
+            columns["chain"] = column_of("chain", [_chain(value, registry) for value in cells])
+    return documented(pd.DataFrame(columns), name)
 
 
 def _whole(table: Any, units: Sequence[int | None], registry: Registry) -> list[Decimal | None]:
@@ -256,41 +232,41 @@ def _chain(chain_id: Any, registry: Registry) -> str | None:
     return facts.name if facts else text
 
 
-def _frame(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows under columns, each cell as the very object it is."""
+def _frame(name: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """Rows under the columns of a frame, each of the kind that its meaning says."""
     import pandas as pd
 
-    listed = [tuple(row) for row in rows]
-    found = {column: _column(column, [row[number] for row in listed]) for number, column in enumerate(columns)}
-    return pd.DataFrame(found, columns=list(columns))
+    names, listed = column_names(name), [tuple(row) for row in rows]
+    found = {column: column_of(column, [row[place] for row in listed]) for place, column in enumerate(names)}
+    return documented(pd.DataFrame(found, columns=list(names)), name)
 
 
-def _column(name: str, values: Sequence[Any]) -> Any:
-    """One column in the narrowest kind that keeps every value; an empty one is text."""
+def column_of(name: str, cells: Sequence[Any]) -> Any:
+    """Cells as the column of that name, in the kind that its meaning says; None is what is not known.
+
+    Times come as UTC milliseconds and ages as seconds.
+    """
     import pandas as pd
 
-    if _are_all(values, str):
-        return pd.array(list(values), dtype="string")
-    if name in _COUNTS and _are_all(values, int):
-        return pd.array(list(values), dtype="Int64")
-    if all(isinstance(value, bool) for value in values):
-        return pd.array(list(values), dtype="boolean")
-    return _objects(values)
+    from recon.reports.notebooks.exact import ExactArray, ExactDtype
+
+    kind = meanings()[name].kind
+    if kind == "units":
+        return ExactArray(cells, dtype=ExactDtype("units"))
+    if kind == "tokens":
+        return ExactArray(cells, dtype=ExactDtype("tokens"))
+    if kind == "time":
+        return _utc(pd.array(list(cells), dtype="Int64"))
+    if kind == "age":
+        return pd.to_timedelta(pd.array(list(cells), dtype="Int64"), unit="s")
+    if kind == "list":
+        return pd.Series([None if cell is None else tuple(cell) for cell in cells], dtype="object")
+    dtypes = {"text": "string", "int": "Int64", "bool": "boolean"}
+    return pd.array([_as_text(cell) if kind == "text" else cell for cell in cells], dtype=dtypes[kind])
 
 
-def _are_all(values: Sequence[Any], kind: type) -> bool:
-    """Whether each is of a kind or missing."""
-    return all(value is None or isinstance(value, kind) for value in values)
-
-
-_COUNTS: Final = ("payments", "breaks", "seq", "chain_id", "age", "at")
-"""Whole numbers that are small by nature. Every other number stays the object it is."""
-
-
-def _objects(values: Sequence[Any]) -> pd.Series[Any]:
-    import pandas as pd
-
-    return pd.Series(list(values), dtype="object")
+def _as_text(cell: Any) -> str | None:
+    return cell if cell is None or type(cell) is str else str(cell)
 
 
 def _utc(values: Any) -> Any:
@@ -303,12 +279,9 @@ def _utc(values: Any) -> Any:
     return pd.DatetimeIndex(whole.astype("datetime64[ms]")).tz_localize("UTC")
 
 
-_WALLET: Final = ("chain_id", "wallet", "symbol", "token")
-_WALLET_SUMS: Final = (
-    "opening", "in", "out", "fees", "closing", "explained_in", "explained_out", "unexplained_in", "unexplained_out",
-    "residual",
-)  # fmt: skip
-_MOVEMENT: Final = ("side", "tx_hash", "log_index", "counterparty", "final")
+_WALLET: Final = COLUMNS_OF["plan_balances"][:4]
+_WALLET_SUMS: Final = COLUMNS_OF["plan_balances"][4:-1]
+_MOVEMENT: Final = COLUMNS_OF["plan_movements"][4:-1]
 
 
 def _balance_rows(plan: Plan) -> Iterator[tuple[Any, ...]]:

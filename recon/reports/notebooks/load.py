@@ -44,12 +44,12 @@ class Loaded(Mapping[str, Any]):
     """The frames of one artefact by name, as a mapping and as attributes.
 
     Args:
-        kind: What the artefact is.
+        kind: What the artefact is: an :data:`ArtefactKind`, or ``frame`` for one that was saved alone.
         frames: The tables; which there are depends on the kind.
         artefact: The plan, snapshot or inspection itself, for functions that want it.
     """
 
-    def __init__(self, kind: ArtefactKind, *, name: str, frames: Mapping[str, pd.DataFrame], artefact: Any) -> None:
+    def __init__(self, kind: str, *, name: str, frames: Mapping[str, pd.DataFrame], artefact: Any) -> None:
         self.kind = kind
         self.name = name
         self.artefact = artefact
@@ -70,6 +70,29 @@ class Loaded(Mapping[str, Any]):
             frame: pd.DataFrame = frames[name]
             return frame
         raise AttributeError(f"this {self.__dict__.get('kind', 'artefact')} has no table {name!r}: {', '.join(frames)}")
+
+    def join(self, left: str, right: str | pd.DataFrame, *, name: str = "") -> pd.DataFrame:
+        """The rows of one frame with what belongs to them in another; see :func:`recon.reports.notebooks.joins.joined`.
+
+        Args:
+            left: A frame of this artefact.
+            right: Another one of it, or a frame of another artefact: ``plan.join("findings", snapshot.payments)``.
+            name: What the other frame's columns are marked with where both have one of that name.
+        """
+        from recon.reports.notebooks.joins import joined
+
+        other = self[right] if isinstance(right, str) else right
+        return joined(self[left], other, name=name or (right if isinstance(right, str) else ""))
+
+    def save(self, place: str | Path, *, kind: Literal["parquet", "xlsx"] = "parquet") -> Path:
+        """Write every frame into a new directory, exactly; ``recon.load`` reads it back the same.
+
+        Raises:
+            FileThereError: The directory is there already.
+        """
+        from recon.reports.notebooks.saved import save_frames
+
+        return save_frames(self._frames, Path(place), artefact_kind=self.kind, name=self.name, file_kind=kind)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._frames]
@@ -134,8 +157,9 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
     A plan gives ``findings``, ``fields``, ``changes``, ``sets``, ``left_alone``, ``verdicts``, ``by_provider``,
     ``by_chain``, ``open_by_age``, ``money`` and ``coverage``; a snapshot the tables of :mod:`recon.core.tables`; a
     case or an inspection ``timeline``, ``causes``, ``fields`` and its rows; a history ``plans``; a journal
-    ``entries``; notifications as NDJSON ``deliveries``. The precision of this thread's decimal arithmetic is raised,
-    so that sums of amounts stay exact.
+    ``entries``; notifications as NDJSON ``deliveries``. What :meth:`Loaded.save` wrote is read back the same, a single
+    ``.parquet`` or ``.xlsx`` of it too. ``recon.columns(name)`` and ``frame.attrs`` say what the columns are. The
+    precision of this thread's decimal arithmetic is raised, so that quotients of amounts keep many digits.
 
     Args:
         source: A path, or a plan, snapshot or inspection that is there already.
@@ -157,6 +181,22 @@ def load(source: str | Path | Plan | Snapshot | Inspection, *, registry: Registr
     path = Path(source)
     if not path.exists():
         raise NoArtefactError(path=path, why="nothing is there")
+    return _saved(path) or _read(path, known)
+
+
+def _saved(path: Path) -> Loaded | None:
+    """Frames that :meth:`Loaded.save` wrote, or one of them; None where it is something else."""
+    from recon.reports.notebooks.saved import ENDINGS, INDEX, read_frame, read_frames
+
+    if (path / INDEX).exists():
+        kind, name, frames = read_frames(path)
+        return Loaded(kind, name=name, frames=frames, artefact=None)
+    if path.suffix in ENDINGS:
+        return Loaded("frame", name=path.name, frames={path.stem: read_frame(path)}, artefact=None)
+    return None
+
+
+def _read(path: Path, known: Registry) -> Loaded:
     kind = artefact_kind(path)
     if kind == "plan":
         from recon.plans.file import load_plan

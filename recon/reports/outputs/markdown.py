@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from recon.core.registry.explorers import is_web_page
 from recon.core.text import escape_markdown
-from recon.reports.model import Report, Table, human_cell
+from recon.reports.model import Column, Report, Table, human_cell
 from recon.reports.text import display_text
 
 _SIGNS: Final = "\\`*_{}[]<>()#+!|~&"
@@ -32,6 +33,11 @@ def escape(text: str) -> str:
     return re.sub(r"(?i)\bwww\.", "www\u200b.", escape_markdown(display_text(text), signs=_SIGNS))
 
 
+def _cell(text: str, column: Column) -> str:
+    """A cell as text; only a column of pages gives links."""
+    return f"<{text}>" if column.kind == "link" and is_web_page(text) else escape(human_cell(text, column.kind))
+
+
 def _table(table: Table) -> list[str]:
     if not table.rows:
         return [f"{escape(table.empty)}."]
@@ -42,6 +48,6 @@ def _table(table: Table) -> list[str]:
         "|" + "|".join(" ---: " if column.kind in _RIGHT else " --- " for column in table.columns) + "|",
     ]
     for row in table.rows[: table.shown]:
-        cells = (escape(human_cell(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True))
+        cells = (_cell(cell, column) for cell, column in zip(row, table.columns, strict=True))
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, "", escape(table.note)] if table.note else lines

@@ -86,10 +86,21 @@ def _facts(report: Report) -> RichTable:
 
 def _print_rows(table: Table, console: Console) -> None:
     is_wide = console.width >= WIDE_FROM
-    if is_wide or not any(column.kind == "prose" for column in table.columns):
+    if any(column.kind == "link" for column in table.columns):
+        _print_pages(table, console)
+    elif is_wide or not any(column.kind == "prose" for column in table.columns):
         console.print(_grid(table, is_wide=is_wide))
     else:
         _print_narrow(table, console)
+
+
+def _print_pages(table: Table, console: Console) -> None:
+    """Addresses of pages, each whole on its line: one that is broken over two cannot be opened."""
+    columns = range(len(table.columns))
+    rows = table.rows[: table.shown]
+    widths = {number: _width(table, number, rows) for number in columns}
+    for row in rows:
+        console.print(_narrow_line(row, table, columns, widths), soft_wrap=True)
 
 
 def _print_narrow(table: Table, console: Console) -> None:

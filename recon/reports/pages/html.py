@@ -16,6 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
+from recon.core.registry.explorers import is_web_page
 from recon.reports.model import Fact, Report, Table, human_cell
 from recon.reports.pages.page import Grid, Page, encode_column, page_of_report
 from recon.reports.text import display_text
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from recon.snapshots.sealed import Snapshot
 
 LIBRARY: Final = "vendor/echarts.min.js"
-SCRIPTS: Final = ("grid.js", "details.js", "charts.js", "page.js")
+SCRIPTS: Final = ("grid.js", "explorers.js", "sums.js", "picks.js", "details.js", "address.js", "charts.js", "page.js")
 CARDS: Final = (
     "payments", "breaks", "value_at_risk", "captured_not_credited", "oldest_break", "open_over_30_min",
     "auto_match_rate", "unproven_share",
@@ -44,6 +45,7 @@ def plan_page(
     policy: Policy | None = None,
     registry: Registry | None = None,
     report: Report | None = None,
+    command: str = "",
 ) -> Page:
     """A plan as a page.
 
@@ -52,6 +54,8 @@ def plan_page(
             are listed.
         policy: The policy the plan was made under; None leaves what is not a finding without a verdict.
         report: The headline and tables, when not those of the plan itself.
+        command: What takes a list of the rows that are picked on the page, such as ``recon select plan.json``; without
+            it none are picked.
     """
     from recon.core.registry import load_registry
     from recon.reports.pages.pictures import plan_charts
@@ -66,7 +70,7 @@ def plan_page(
     return Page(
         report,
         charts=plan_charts(plan, whole=whole, policy=policy, registry=registry),
-        grid=plan_grid(plan, whole=whole, registry=registry),
+        grid=plan_grid(plan, whole=whole, registry=registry, command=command),
         lists=tuple(table for table in report.tables if table.name not in _BELOW),
     )
 
@@ -102,7 +106,7 @@ def render_html(page: Page | Report) -> str:
         library=library,
         program=program,
         head=_script_json(_head(page)),
-        rows=_packed({"cells": [encode_column(cells) for cells in page.grid.cells]}) if page.grid else "",
+        rows=_packed(_rows(page.grid)) if page.grid else "",
         more=_packed(_more(page.grid)) if page.grid else "",
     )
     return text
@@ -123,7 +127,22 @@ def _head(page: Page) -> dict[str, Any]:
         {"name": c.name, "label": c.label, "kind": c.kind, "filter": c.is_filter, "hidden": c.is_hidden}
         for c in grid.columns
     ]
-    return {"charts": charts, "grid": {"columns": columns, "rows": grid.rows, "now": grid.now_ms, "note": grid.note}}
+    told = {"columns": columns, "rows": grid.rows, "now": grid.now_ms, "note": grid.note, "explorers": grid.explorers}
+    if grid.picks is not None:
+        told["picks"] = {"command": grid.picks.command, "name": grid.picks.name, "head": grid.picks.head}
+    return {"charts": charts, "grid": told}
+
+
+def _rows(grid: Grid) -> dict[str, Any]:
+    """The cells by column, and the rows that can be picked; the word of a row is left out where its id is it."""
+    told: dict[str, Any] = {"cells": [encode_column(cells) for cells in grid.cells]}
+    if grid.picks is not None:
+        ids = grid.cells[[column.name for column in grid.columns].index("payment_id")]
+        told["picks"] = {
+            "rows": list(grid.picks.words),
+            "words": ["" if ids[row] == word else word for row, word in grid.picks.words.items()],
+        }
+    return told
 
 
 def _more(grid: Grid) -> dict[str, Any]:
@@ -179,6 +198,7 @@ def _environment() -> Any:
     environment.filters["human"] = human_cell
     environment.filters["clean"] = display_text
     environment.filters["shown"] = _shown
+    environment.filters["is_page"] = is_web_page
     environment.filters["amounts"] = lambda text: human_cell(text, "amounts").split(", ")
     return environment
 

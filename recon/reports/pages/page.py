@@ -51,6 +51,22 @@ class GridColumn:
     is_hidden: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PickList:
+    """Which rows can be picked, and what takes the list of them.
+
+    Args:
+        command: The command that takes the list, up to its options, as one pastes it.
+        name: The file's name when the browser saves the list, and the head of it.
+        words: By row number, the payment as that command reads it; see :func:`recon.plans.picking.written_word`.
+    """
+
+    command: str
+    name: str
+    head: str
+    words: dict[int, str]
+
+
 @dataclass(slots=True)
 class Grid:
     """The rows that the browser filters, sorts and opens, by columns.
@@ -58,9 +74,12 @@ class Grid:
     Args:
         cells: One list a column; ``ms`` columns hold UTC milliseconds or None, all others text.
         details: By row number: ``fields``, ``sets``, ``evidence``, ``effects``, ``left`` and the like.
-        events: Columns ``row``, ``at`` (UTC milliseconds or None), ``side``, ``text`` and ``tx``, for the timelines.
+        events: Columns ``row``, ``at`` (UTC milliseconds or None), ``side``, ``text``, ``tx`` and the ``chain`` that it
+            lies on, as the cells name it, for the timelines.
         note: What is not in the rows, in one sentence.
         now_ms: Ages count to here.
+        explorers: By chain, as the cells name it, its ``id`` and the pages of its explorer, ``tx`` and ``address``.
+        picks: For a grid whose rows can be handed to a command.
     """
 
     title: str
@@ -70,6 +89,8 @@ class Grid:
     events: dict[str, list[Any]] = field(default_factory=dict)
     note: str = ""
     now_ms: int | None = None
+    explorers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    picks: PickList | None = None
 
     @property
     def rows(self) -> int:

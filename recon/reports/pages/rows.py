@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from recon.core.ids import TRON_CHAINS, written_address
 from recon.core.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier
 from recon.core.money import format_units
 from recon.core.registry import Registry
 from recon.core.times import parse_iso_ms
-from recon.reports.pages.page import CELL_MAX, Grid, GridColumn
+from recon.plans.picking import written_word
+from recon.reports.pages.page import CELL_MAX, Grid, GridColumn, PickList
 from recon.reports.pages.pictures import age_band, chain_name
 from recon.reports.pages.whole import Whole
 from recon.reports.text import amount_text, display_text, value_text
@@ -43,12 +45,13 @@ COLUMNS: Final = (
     GridColumn("external_id", "external id", "id", is_hidden=True),
     GridColumn("reference", "payment reference", "id", is_hidden=True),
     GridColumn("recipient", "recipient", "id", is_hidden=True),
+    GridColumn("token", "token contract", "id", is_hidden=True),
     GridColumn("findings", "all findings", is_hidden=True),
 )
 _STORED: Final = (
     "payment_id", "provider", "chain_id", "status_raw", "expected_units", "decimals", "currency", "created_at",
     "updated_at", "expires_at", "direction", "escrow_state", "tx_hash", "tx_hash_raw", "request_id", "external_id",
-    "reference", "recipient", "amount_text",
+    "reference", "recipient", "token", "amount_text",
 )  # fmt: skip
 
 
@@ -61,20 +64,46 @@ class _Known:
     left: Mapping[str, str]
 
 
-def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry) -> Grid:
-    """The rows of a plan, worst first, then every other payment of the snapshot, newest first."""
+def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry, command: str = "") -> Grid:
+    """The rows of a plan, worst first, then every other payment of the snapshot, newest first.
+
+    Args:
+        command: What takes a list of picked rows; without it none are picked.
+    """
     known = _known(plan)
     now_ms = whole.taken_at_ms if whole else parse_iso_ms(plan.created_at)
     stored = _stored(whole) if whole else {}
     order, note = _order(plan, stored)
     rows = [_cells(name, known, stored.get(name, {}), whole=whole, registry=registry, now_ms=now_ms) for name in order]
-    cells = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in COLUMNS]
+    cells = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS]
     numbers = {name: number for number, name in enumerate(order)}
     grid = Grid("Payments", COLUMNS, cells, note=note, now_ms=now_ms)
     grid.details = {numbers[name]: _details(name, known) for name in order if name in known.findings}
     if whole is not None:
         grid.events = _events(whole, numbers, registry)
+    grid.explorers = known_explorers(registry)
+    grid.picks = _picks(plan, numbers, command=command)
     return grid
+
+
+def known_explorers(registry: Registry) -> dict[str, dict[str, Any]]:
+    """By chain, as a cell names it, the pages of its explorer: what the page's script may link to, and nothing else."""
+    return {
+        chain_name(chain, registry): {
+            "id": str(chain), "tx": facts.explorer.tx, "address": facts.explorer.address, "tron": chain in TRON_CHAINS,
+        }
+        for chain, facts in sorted(registry.chains.items())
+        if facts.explorer is not None
+    }  # fmt: skip
+
+
+def _picks(plan: Plan, numbers: Mapping[str, int], *, command: str) -> PickList | None:
+    """The rows that have a change: only those can be selected."""
+    if not command or not plan.changes:
+        return None
+    words = {numbers[change.payment_id]: written_word(change.payment_id) for change in plan.changes}
+    head = f"Payments picked on the page of plan {plan.digest}"
+    return PickList(command, f"picked-{plan.digest[:12]}.txt", head, dict(sorted(words.items())))
 
 
 def _known(plan: Plan) -> _Known:
@@ -146,7 +175,7 @@ def _cells(
     item = known.findings.get(name)
     said = _no_finding(name, whole) if item is None else dict(zip(_FINDING_NAMES, finding_row(item), strict=True))
     age_s = _age_of(row, now_ms) if item is None else item.age_s
-    chain_id = row.get("chain_id") if item is None or item.chain_id is None else item.chain_id
+    chain_id = _told(item, row, "chain_id")
     named = {
         **said,
         "payment_id": name,
@@ -157,8 +186,16 @@ def _cells(
         "chain": "none" if chain_id is None else chain_name(chain_id, registry),
         "status": row.get("status_raw"),
         "tx_hash": row.get("tx_hash") or row.get("tx_hash_raw"),
+        "recipient": written_address(str(row.get("recipient") or ""), chain_id=chain_id),
+        "token": written_address(str(_told(item, row, "token") or ""), chain_id=chain_id),
     }
     return [_cell(named.get(column.name, row.get(column.name)), column) for column in COLUMNS]
+
+
+def _told(item: Finding | None, row: Mapping[str, Any], name: str) -> Any:
+    """What the finding says of something, else what is stored."""
+    told = None if item is None else getattr(item, name)
+    return row.get(name) if told is None else told
 
 
 def _cell(value: Any, column: GridColumn) -> Any:
@@ -217,11 +254,12 @@ class _Events:
     """Collects timeline entries by columns."""
 
     def __init__(self) -> None:
-        self.columns: dict[str, list[Any]] = {name: [] for name in ("row", "at", "side", "text", "tx")}
+        self.columns: dict[str, list[Any]] = {name: [] for name in ("row", "at", "side", "text", "tx", "chain")}
 
-    def add(self, row: int, at: int | None, side: str, *, text: str, tx: str = "") -> None:
+    def add(self, row: int, at: int | None, side: str, *, text: str, tx: str = "", chain: str = "") -> None:
         """One thing that happened to the payment of a row."""
-        for name, value in (("row", row), ("at", at), ("side", side), ("text", display_text(text)), ("tx", tx)):
+        said = {"row": row, "at": at, "side": side, "text": display_text(text), "tx": tx, "chain": chain}
+        for name, value in said.items():
             self.columns[name].append(value)
 
 
@@ -231,7 +269,8 @@ def _events(whole: Whole, numbers: Mapping[str, int], registry: Registry) -> dic
     for link in whole.links.to_pylist() if whole.links is not None else ():
         number = numbers.get(link["payment_id"])
         if number is not None:
-            events.add(number, link["t_time"], "chain", text=_link_text(link, registry), tx=display_text(link["t_tx"]))
+            said = {"text": _link_text(link, registry), "tx": display_text(link["t_tx"])}
+            events.add(number, link["t_time"], "chain", **said, chain=chain_name(link["t_chain"], registry))
     owner = _owners(whole, numbers)
     for claim in whole.claims.to_pylist():
         number = _owner_of(claim, owner)

@@ -257,13 +257,13 @@ def _grid(rows: Sequence[_Row], entries: Sequence[JournalEntry], registry: Regis
 
 def _events(entries: Sequence[JournalEntry], numbers: Mapping[str, int]) -> dict[str, list[Any]]:
     """What the journal holds of each row, by columns."""
-    events: dict[str, list[Any]] = {name: [] for name in ("row", "at", "side", "text", "tx")}
+    events: dict[str, list[Any]] = {name: [] for name in ("row", "at", "side", "text", "tx", "chain")}
     for entry in entries:
         number = numbers.get(entry.note.change or "")
         if number is not None:
             said = "announced" if entry.note.kind == "intent" else str(entry.note.body.get("reason") or "")
             text = display_text(f"{entry.note.kind}: {said}")
-            happened = (number, parse_iso_ms(entry.note.at), "our record", text, "")
+            happened = (number, parse_iso_ms(entry.note.at), "our record", text, "", "")
             for name, value in zip(events, happened, strict=True):
                 events[name].append(value)
     return events

@@ -60,6 +60,17 @@ def sheet_bytes(columns: Sequence[SheetColumn], rows: Sequence[Sequence[str]], *
     return _workbook(columns, safe, name=name)
 
 
+def workbook_bytes(columns: Sequence[SheetColumn], rows: Sequence[Sequence[str]], *, name: str) -> bytes:
+    """The workbook of cells that are to come back to the last sign: none is cleaned, cut or quoted here.
+
+    Raises:
+        TooManyRowsError: A spreadsheet would leave some out.
+    """
+    if len(rows) >= ROWS_MAX:
+        raise TooManyRowsError(rows=len(rows))
+    return _workbook(columns, rows, name=name)
+
+
 def _workbook(columns: Sequence[SheetColumn], rows: Sequence[Sequence[str]], *, name: str) -> bytes:
     parts = {
         "[Content_Types].xml": _content_types(),

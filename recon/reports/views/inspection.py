@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from recon.core.model import TIER_TEXT, FieldView, Finding, Tier
+from recon.core.registry import load_registry
 from recon.core.times import ms_text, second_text
 from recon.investigation.payment import Inspection
 from recon.investigation.payment.causes import RankedCause
 from recon.investigation.payment.outgoing import Outgoing
 from recon.investigation.payment.proof import ProofReport
+from recon.reports.explorer import TRANSACTION, Named, explorer_pages
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import amount_text, shell_word
 
@@ -56,6 +58,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
         _gaps(found),
         _lines("evidence", "References to check", dict.fromkeys(finding.evidence), empty="none"),
     ]
+    tables += _explorer_tables(found, finding)
     if related:
         tables.append(_lines("known_by", "How it was found, and what else knows it", dossier.found_by, empty="-"))
     return Report("inspection", f"Payment {finding.payment_id}", tuple(facts), tuple(tables), _steps(found, finding))
@@ -128,6 +131,18 @@ def _timeline(found: Inspection) -> Table:
 
 def _gaps(found: Inspection) -> Table:
     return _lines("not_asked", "What could not be asked", found.not_asked, empty="everything was asked")
+
+
+def _explorer_tables(found: Inspection, finding: Finding) -> Iterator[Table]:
+    """The pages at the explorer of what the payment names; nothing where its chain has no explorer that is known."""
+    assert found.judged is not None
+    row = found.judged.row
+    own = [Named("recipient", finding.chain_id, row["recipient"]), Named(TRANSACTION, finding.chain_id, row["tx_hash"])]
+    own += [Named(TRANSACTION, link["t_chain"], link["t_tx"]) for link in found.judged.links]
+    pages = explorer_pages(finding, None, registry=found.registry or load_registry(), more=own)
+    if pages:
+        columns = (Column("what", "what"), Column("page", "page", "link"))
+        yield Table("explorer", "At the explorer", columns, tuple((each.what, each.page) for each in pages))
 
 
 def _lines(name: str, title: str, lines: Iterable[str], *, empty: str) -> Table:

@@ -64,14 +64,14 @@ const OPTIONS = {
     const short = (name) => name.slice(data.sides[side(name)].length + 2);
     return {
       legend: { show: false },
-      graphic: data.sides.map((name, at) => ({ type: "text", top: 0, silent: true, ...[{ left: 4 }, { left: "center" }, { right: 4 }][at],
+      graphic: data.sides.map((name, at) => ({ type: "text", top: 4, silent: true, ...[{ left: 4 }, { left: "center" }, { right: 4 }][at],
         style: { text: name, fill: ink("--soft"), fontSize: 11 } })),
       series: [{
-        type: "sankey", left: 4, right: 170, top: 22, bottom: 6, nodeGap: 11, nodeWidth: 13, emphasis: { focus: "adjacency" },
+        type: "sankey", left: 4, right: 170, top: 26, bottom: 10, nodeGap: 11, nodeWidth: 13, emphasis: { focus: "adjacency" },
         data: data.nodes.map((name) => ({ name, depth: side(name), itemStyle: { color: ink(SIDE_COLOURS[side(name)]) } })),
         links: data.links.map((link) => ({ source: link.from, target: link.to, value: link.value })),
         lineStyle: { color: "gradient", opacity: 0.28 },
-        label: { color: ink("--ink"), fontSize: 11, formatter: ({ name }) => short(name), overflow: "truncate", width: 165 },
+        label: { color: ink("--ink"), fontSize: 11, formatter: ({ name }) => short(name), overflow: "break", width: 160 },
       }],
     };
   },

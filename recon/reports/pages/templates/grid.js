@@ -7,10 +7,17 @@ const SPARE_ROWS = 8;
 const PRINTED_ROWS = 300;
 const SEVERITIES = ["critical", "high", "medium", "low", "info", "none", ""];
 const TIERS = ["auto", "review", "never", "wait", "benign", ""];
+const PICK_WIDTH = "40px";
 const WIDTHS = {
-  severity: "98px", id: "minmax(212px, 1.1fr)", verdict: "minmax(150px, .8fr)", tier: "74px", amount: "minmax(142px, .6fr)",
-  count: "90px", age: "92px", ms: "170px", text: "minmax(104px, .6fr)", prose: "minmax(220px, 2.2fr)",
+  severity: "86px", id: "minmax(200px, 1.1fr)", verdict: "minmax(146px, .8fr)", tier: "72px", amount: "minmax(128px, .6fr)",
+  count: "90px", age: "80px", ms: "170px", text: "minmax(122px, .5fr)", prose: "minmax(130px, 2.4fr)",
 };
+const NAMED_WIDTHS = { chain: "minmax(92px, .4fr)", status: "minmax(92px, .4fr)" };
+
+function widthOf(spec) { return NAMED_WIDTHS[spec.name] || WIDTHS[spec.kind] || WIDTHS.text; }
+
+// A chain without its number, where there is little room; the whole name stands in the title and in the details.
+function chainWord(chain) { return chain.replace(/ \(\d+\)$/, ""); }
 
 function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -107,6 +114,10 @@ class Grid {
     this.now = head.now;
     this.columns = data.cells;
     this.onOpen = onOpen;
+    this.onChange = () => {};
+    this.picks = null;
+    this.sums = null;
+    this.hasPicks = Boolean(head.picks);
     this.filters = new Map();
     this.needle = "";
     this.sort = { column: -1, down: false };
@@ -130,6 +141,16 @@ class Grid {
     return at < 0 ? "" : cellOf(this.columns[at], row);
   }
 
+  // The column that names a row, and the row of a name: the first, where several are called so.
+  get named() { return Math.max(0, this.number("payment_id") < 0 ? this.specs.findIndex((spec) => spec.kind === "id") : this.number("payment_id")); }
+
+  nameOf(row) { return cellOf(this.columns[this.named], row); }
+
+  rowNamed(name) {
+    const column = this.columns[this.named];
+    return column.words ? column.at.indexOf(column.words.indexOf(name)) : column.cells.indexOf(name);
+  }
+
   saysSomething(at) {
     const column = this.columns[at];
     return (column.words || column.cells).some((word) => word !== "" && word !== null);
@@ -138,14 +159,20 @@ class Grid {
   build() {
     this.box.replaceChildren();
     this.box.setAttribute("aria-rowcount", String(this.rows + 1));
-    this.box.setAttribute("aria-colcount", String(this.shown.length));
-    const template = this.shown.map((at) => WIDTHS[this.specs[at].kind] || WIDTHS.text).join(" ");
+    const widths = [...(this.hasPicks ? [PICK_WIDTH] : []), ...this.shown.map((at) => widthOf(this.specs[at]))];
+    this.box.setAttribute("aria-colcount", String(widths.length));
+    const template = widths.join(" ");
     this.template = template;
-    const least = this.shown.reduce((sum, at) => sum + parseInt(/\d+(?=px)/.exec(WIDTHS[this.specs[at].kind] || WIDTHS.text)[0], 10), 0);
+    const least = widths.reduce((sum, width) => sum + parseInt(/\d+(?=px)/.exec(width)[0], 10), 0);
     this.head = make("div", "row head");
     this.head.setAttribute("role", "row");
     this.head.style.gridTemplateColumns = template;
     this.head.style.minWidth = least + "px";
+    if (this.hasPicks) {
+      const cell = make("div", "cell pick", "pick");
+      cell.setAttribute("role", "columnheader");
+      this.head.append(cell);
+    }
     this.shown.forEach((at) => this.head.append(this.headCell(at)));
     this.space = make("div", "space");
     this.space.setAttribute("role", "presentation");
@@ -155,7 +182,9 @@ class Grid {
     this.box.addEventListener("keydown", (event) => this.key(event));
     this.space.addEventListener("click", (event) => {
       const row = event.target.closest(".row");
-      if (row) this.open(Number(row.dataset.place));
+      if (!row) return;
+      if (event.target.closest(".pick") && this.picks) this.picks.toggle(this.order[Number(row.dataset.place)]);
+      else this.open(Number(row.dataset.place));
     });
     new ResizeObserver(() => this.later()).observe(this.box);
   }
@@ -182,7 +211,7 @@ class Grid {
     let waiting = 0;
     this.search.addEventListener("input", () => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => { this.needle = this.search.value.trim().toLowerCase(); this.refresh(); }, 80);
+      waiting = setTimeout(() => { this.needle = this.search.value.trim().toLowerCase(); this.refresh(); this.onChange("typed"); }, 80);
     });
     label.append(this.search);
     bar.append(label);
@@ -208,6 +237,7 @@ class Grid {
       else this.filters.delete(at);
       select.classList.toggle("on", Boolean(select.value));
       this.refresh();
+      this.onChange("");
     });
     this.selects.set(spec.name, { select, words });
     label.append(select);
@@ -224,11 +254,23 @@ class Grid {
   }
 
   clear() {
+    this.show({ filters: new Map(), needle: "", sort: "" });
+    this.onChange("");
+  }
+
+  // Filters by name and word, search and sort as an address has them; what is not known here is left out.
+  show({ filters, needle, sort }) {
     this.filters.clear();
-    this.needle = "";
-    this.search.value = "";
-    this.selects.forEach(({ select }) => { select.value = ""; select.classList.remove("on"); });
-    this.sort = { column: -1, down: false };
+    this.selects.forEach(({ select, words }, name) => {
+      const at = filters.has(name) ? words.indexOf(filters.get(name)) : -1;
+      select.value = at < 0 ? "" : String(at + 1);
+      select.classList.toggle("on", at >= 0);
+      if (at >= 0) this.filters.set(this.number(name), words[at]);
+    });
+    this.needle = needle.trim().toLowerCase();
+    this.search.value = needle;
+    const column = this.number(sort.replace(/^-/, ""));
+    this.sort = this.shown.includes(column) ? { column, down: sort.startsWith("-") } : { column: -1, down: false };
     this.refresh();
   }
 
@@ -238,6 +280,7 @@ class Grid {
     else if (this.sort.down === firstDown) this.sort.down = !firstDown;
     else this.sort = { column: -1, down: false };
     this.refresh();
+    this.onChange("");
   }
 
   haystack() {
@@ -276,7 +319,7 @@ class Grid {
     this.active = -1;
     this.shown.forEach((at, place) => {
       const state = this.sort.column === at ? (this.sort.down ? "descending" : "ascending") : "none";
-      this.head.children[place].setAttribute("aria-sort", state);
+      this.head.children[place + (this.hasPicks ? 1 : 0)].setAttribute("aria-sort", state);
     });
     const all = this.rows.toLocaleString("en");
     const some = rows.length.toLocaleString("en");
@@ -284,6 +327,13 @@ class Grid {
     this.clearButton.hidden = rows.length === this.rows && this.sort.column < 0;
     this.space.style.height = Math.max(rows.length, 1) * ROW_HEIGHT + "px";
     this.box.scrollTop = 0;
+    this.draw();
+    if (this.sums) this.sums.later();
+    if (this.picks) this.picks.tell();
+  }
+
+  redraw() {
+    this.state = "";
     this.draw();
   }
 
@@ -317,8 +367,22 @@ class Grid {
     row.setAttribute("aria-selected", String(place === this.active || number === this.opened));
     row.style.top = place * ROW_HEIGHT + "px";
     row.style.gridTemplateColumns = this.template;
+    if (this.hasPicks) row.append(this.pickCell(number));
     for (const at of this.shown) row.append(this.cellAt(at, number));
     return row;
+  }
+
+  pickCell(number) {
+    const cell = make("div", "cell pick");
+    cell.setAttribute("role", "gridcell");
+    if (!this.picks || !this.picks.has(number)) return cell;
+    const box = make("input");
+    box.type = "checkbox";
+    box.tabIndex = -1;
+    box.checked = this.picks.chosen.has(number);
+    box.setAttribute("aria-label", "Pick " + this.nameOf(number));
+    cell.append(box);
+    return cell;
   }
 
   cellAt(at, number) {
@@ -332,8 +396,8 @@ class Grid {
       word.dataset.word = value;
       cell.append(word);
     } else {
-      cell.textContent = text;
-      if (spec.kind === "prose" || spec.kind === "id" || spec.kind === "verdict") cell.title = text;
+      cell.textContent = spec.name === "chain" ? chainWord(text) : text;
+      if (spec.name === "chain" || spec.kind === "prose" || spec.kind === "id" || spec.kind === "verdict") cell.title = text;
     }
     return cell;
   }
@@ -346,6 +410,8 @@ class Grid {
       this.move(Math.min(this.order.length - 1, Math.max(0, this.active + moves[event.key])));
     } else if ((event.key === "Enter" || event.key === " ") && this.active >= 0) {
       this.open(this.active);
+    } else if (event.key === "x" && this.active >= 0 && this.picks) {
+      this.picks.toggle(this.order[this.active]);
     } else {
       return;
     }
@@ -367,22 +433,43 @@ class Grid {
     this.opened = this.order[place];
     this.draw();
     this.onOpen(this.opened);
+    this.onChange("");
+  }
+
+  // A row by its number: in view where it is listed, and open in any case.
+  reveal(number) {
+    const place = this.order.indexOf(number);
+    if (place >= 0) this.move(place);
+    this.opened = number;
+    this.draw();
+    this.onOpen(number);
   }
 
   close() {
     this.opened = -1;
     this.draw();
+    this.onChange("");
+  }
+
+  // What narrows the rows, in words, for the printed page.
+  narrowed() {
+    const said = [...this.filters].map(([at, word]) => `${this.specs[at].label}: ${word || "(empty)"}`);
+    if (this.needle) said.push(`search: ${this.needle}`);
+    return said.join("; ");
   }
 
   print(into) {
-    const table = make("table");
+    const table = make("table", "rows");
     const headRow = make("tr");
+    const isPicked = this.picks && this.picks.chosen.size > 0;
+    if (isPicked) headRow.append(make("th", "tier", "picked"));
     this.shown.forEach((at) => headRow.append(make("th", this.specs[at].kind, this.specs[at].label)));
     const head = make("thead");
     head.append(headRow);
     const body = make("tbody");
     for (const number of this.order.slice(0, PRINTED_ROWS)) {
       const row = make("tr");
+      if (isPicked) row.append(make("td", "", this.picks.chosen.has(number) ? "yes" : ""));
       for (const at of this.shown) {
         const cell = make("td", this.specs[at].kind, human(cellOf(this.columns[at], number), this.specs[at].kind));
         row.append(cell);
@@ -391,7 +478,10 @@ class Grid {
     }
     table.append(head, body);
     const rest = this.order.length - PRINTED_ROWS;
-    into.replaceChildren(table);
+    const narrowed = this.narrowed();
+    into.replaceChildren(make("p", "note", `${this.order.length.toLocaleString("en")} of ${this.rows.toLocaleString("en")} rows${narrowed ? ", " + narrowed : ""}.`));
+    if (this.sums && this.order.length) into.append(this.sums.sums.table(this.sums.sums.of(this.order)));
+    into.append(table);
     if (rest > 0) into.append(make("p", "note", `${rest.toLocaleString("en")} more rows are not printed; filter first to print others.`));
   }
 }

@@ -24,7 +24,14 @@ async function start() {
   if (head.grid) {
     const data = await unpack("rows");
     grid = new Grid(head.grid, data, (row) => details.open(row));
-    details = new Details(grid, document.getElementById("details"));
+    details = new Details(grid, document.getElementById("details"), new Explorers(head.grid.explorers));
+    grid.sums = new SumsBox(grid);
+    if (data.picks) grid.picks = new Picks(head.grid.picks, data.picks, grid);
+    const address = new PageAddress(grid, details);
+    details.linkOf = (row) => address.of(row);
+    grid.redraw();
+    address.apply();
+    grid.sums.later();
   }
   performance.mark("rows shown");
   if (head.charts.length) {

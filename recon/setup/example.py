@@ -133,11 +133,12 @@ unproven_share_max_percent = 5
 
 [approvals]
 approvals_min = 0                        # 0, 1 or 2 people
+flags_min = 0                            # the same for flag plans
 author_may_approve = true
 # two_person_above = { USDC = "10000" }
 valid_h = 24                             # how long an approval holds
 # With a file of allowed signers (git's format, as in gpg.ssh.allowedSignersFile) an approval, an acknowledgement, a
-# sign-off of a sample and the author of a plan count only if they are signed with an SSH key of that file.
+# sign-off of a sample, the author of a plan and who applies flags count only if signed with an SSH key of that file.
 # allowed_signers = "allowed_signers"
 # revoked_signers = "revoked_keys"
 # signing_key = "~/.ssh/id_ed25519"      # or its .pub, where an agent or a hardware key has the private half

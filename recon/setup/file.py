@@ -237,10 +237,11 @@ class ApprovalsSection(Section):
     """``[approvals]``: how many people must have approved a plan before it is applied, and how they are known.
 
     With ``allowed_signers`` (git's format) a decision counts only if it is signed with an SSH key which that file gives
-    to a principal, and which ``revoked_signers`` does not take back.
+    to a principal, and which ``revoked_signers`` does not take back. ``flags_min`` is the number for flag plans.
     """
 
     approvals_min: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=2)] = 0
+    flags_min: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=2)] = 0
     author_may_approve: bool = True
     two_person_above: dict[str, AmountText] = Field(default_factory=dict)
     valid_h: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=8760)] = 24

@@ -332,6 +332,8 @@ def _not_undoable(intent: Mapping[str, Any], outcome: str | None, *, seen: FlagF
         return "it was interrupted before it changed anything, or others changed it since"
     if str(seen.target) != intent["target"]:
         return f"it changed {intent['target']} and the flags are in {seen.target} now"
+    if outcome == "changed" and seen.digest == intent["before_digest"] != intent["after_digest"]:
+        return "it is taken back already, for the file is as it was before it"
     return None if intent["edits"] else "it had nothing to change"
 
 

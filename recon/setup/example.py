@@ -145,9 +145,9 @@ valid_h = 24                             # how long an approval holds
 
 # [flags]
 # Where the backend's own flags are, for "recon flags". A dotenv file is written; of a Compose file, a manifest, a
-# kustomization or Helm values, which are read with all that they name, the change is printed as a patch.
+# kustomization or Helm's files, which are read with all that they name, the change is printed as a patch.
 # kind = "auto"                          # or "dotenv", "compose", "kubernetes", "configmap", "kustomize", "helm"
-# file = "/opt/backend/.env"             # a file; for kustomize also the folder
+# file = "/opt/backend/.env"             # a file; for kustomize and a Helm chart also the folder
 # overrides = ["compose.prod.yaml"]      # further Compose, manifest or values files, each laid over those before it
 # service = "backend"                    # the service, workload or container, where several set flags
 # configmap = "payments"                 # the ConfigMap, where several set flags

@@ -143,6 +143,9 @@ valid_h = 24                             # how long an approval holds
 # revoked_signers = "revoked_keys"
 # signing_key = "~/.ssh/id_ed25519"      # or its .pub, where an agent or a hardware key has the private half
 
+# [incident]
+# style = "marketplace"                  # or "pay-app", "billing", "monero": severities, rhythms, deadlines, headings
+
 # [flags]
 # Where the backend's own flags are, for "recon flags". A dotenv file is written; of a Compose file, a manifest, a
 # kustomization or Helm's files, which are read with all that they name, the change is printed as a patch.

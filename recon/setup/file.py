@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from recon.core.errors import ConfigError, UsageError
 from recon.core.ids import normalise_address
+from recon.investigation.incident.styles import StyleName
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
 from recon.sources.deliveries.forms import FIELDS
 from recon.sources.providers.installed import providers
@@ -282,6 +283,12 @@ class DeliveriesSection(Section):
     fields: Annotated[dict[str, tuple[FieldPath, ...]], AfterValidator(_known_fields)] = Field(default_factory=dict)
 
 
+class IncidentSection(Section):
+    """``[incident]``: the habits of the house that the texts of an incident are written for."""
+
+    style: StyleName = "marketplace"
+
+
 class RecordedSection(Section):
     """``[recorded]``: a recorded world that stands in for every source; nothing is asked of any network."""
 
@@ -338,6 +345,7 @@ class SettingsFile(_WithProviders):
     approvals: ApprovalsSection = ApprovalsSection()
     flags: FlagsSection = FlagsSection()
     gates: GatesSection = GatesSection()
+    incident: IncidentSection = IncidentSection()
     backfill: BackfillSection = BackfillSection()
     ledger: LedgerSection = LedgerSection()
     deliveries: DeliveriesSection = DeliveriesSection()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,13 +48,22 @@ main()
 """
 
 
-@pytest.fixture
-def line(tmp_path: Path) -> list[str]:
-    """What applies a plan of eight payments."""
-    write_world(plant_world(*["webhook_lost"] * 8, *["completed"] * 40, seed=2), tmp_path / "world")
-    config, plan = ["--config", str(tmp_path / "world" / "recon.toml")], tmp_path / "plan.json"
-    made = CliRunner().invoke(cli, ["plan", "--out", str(plan), *config])
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recorded world with a plan of four payments, made once."""
+    folder = tmp_path_factory.mktemp("planned")
+    write_world(plant_world(*["webhook_lost"] * 4, *["completed"] * 12, seed=2), folder / "world")
+    line = ["plan", "--out", str(folder / "plan.json"), "--config", str(folder / "world" / "recon.toml")]
+    made = CliRunner().invoke(cli, line)
     assert made.exit_code == 1, made.output
+    return folder
+
+
+@pytest.fixture
+def line(planned: Path, tmp_path: Path) -> list[str]:
+    """What applies that plan in a copy of its world."""
+    shutil.copytree(planned, tmp_path, dirs_exist_ok=True)
+    config, plan = ["--config", str(tmp_path / "world" / "recon.toml")], tmp_path / "plan.json"
     return ["apply", str(plan), "--digest", json.loads(plan.read_text())["digest"], "--in-flight", "1", *config]
 
 
@@ -67,10 +77,10 @@ def stopped_and_finished(line: list[str], folder: Path) -> None:
     config = folder / "world" / "recon.toml"
     (run,) = recon.journal.runs(config)
     assert run.state == "stopped"
-    assert run.counts.get("applied", 0) < 8
+    assert run.counts.get("applied", 0) < 4
     resumed = CliRunner().invoke(cli, [*line[:2], "--resume", run.run, *line[-2:]])
     assert resumed.exit_code == 0, resumed.output
-    assert recon.journal.runs(config)[0].counts["applied"] == 8
+    assert recon.journal.runs(config)[0].counts["applied"] == 4
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -103,7 +113,7 @@ def test_a_signal_that_the_caller_ignores_is_not_heard(line: list[str], tmp_path
     child = started(line, tmp_path, "nohup", signal.SIGHUP, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, said = child.communicate(timeout=60)
     assert child.returncode == 0, said
-    assert recon.journal.runs(tmp_path / "world" / "recon.toml")[0].counts["applied"] == 8
+    assert recon.journal.runs(tmp_path / "world" / "recon.toml")[0].counts["applied"] == 4
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

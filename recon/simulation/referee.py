@@ -384,6 +384,8 @@ def _borrows_hash(account: Account, crowd: _Crowd) -> bool:
     """The row names a transaction of another row's money, which names it too, and none of its own is in it."""
     if account.recorded is None or account.recorded in {one.tx_hash for one in account.in_sight}:
         return False
+    if account.is_marked_refunded and account.recorded in {moved.tx_hash for moved in account.back}:
+        return False
     others = [one for one in crowd.by_hash[account.recorded] if one is not account]
     return any(account.recorded in {moved.tx_hash for moved in one.in_sight} for one in others)
 

@@ -129,11 +129,13 @@ class OrphanSearch:
     Args:
         rows_of: Documents as rows of payments.
         ask_chains: Reads whole transactions, by chain.
+        named: By the hash of a reference that no row holds, the payment whose its provider says it is.
     """
 
     store: DocumentStore
     rows_of: Callable[[Iterable[Mapping[str, Any]]], list[pa.RecordBatch]]
     ask_chains: Callable[[Mapping[int | None, set[str]]], list[Reading]]
+    named: Mapping[str, str] = field(default_factory=dict)
 
     def search(self, leads: Leads) -> tuple[list[dict[str, Any]], list[Coverage]]:
         """Rows of ``orphans`` for every candidate among the leads, and the coverage of the search."""
@@ -188,7 +190,8 @@ class OrphanSearch:
 
     def _topics_known(self, topics: set[str]) -> dict[Key, str]:
         """Search the references of the whole collection for topics, which no index can look up."""
-        found: dict[Key, str] = {}
+        found: dict[Key, str] = {("topic", topic): self.named[topic] for topic in topics & self.named.keys()}
+        topics = topics - self.named.keys()
         if not topics:
             return found
         for documents in self.store.scan(Selection()):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -24,6 +25,7 @@ from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in, tables_in
 from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
 from recon.snapshots.standing import standing_still, unsaid
+from recon.snapshots.unnamed import References, unknown_topics
 from recon.snapshots.watched import NOTHING_WATCHED, Watched, gaps_before, limited
 from recon.sources.interface import (
     ChainQuestion,
@@ -101,7 +103,8 @@ class SecondReading:
         """
         breaks: list[Row] = leads.breaks.to_pylist()
         read, held = _ids_in(writer.file("payments")), _held_in(writer.file("keys"))
-        woken = self._woken(writer, watched, span=span, read=read)
+        named = self._references(writer, watched, span=span)
+        woken = self._woken(writer, watched.and_named(named), span=span, read=read)
         told, spoke = self._ask_silent(leads, _keys_by_payment(held))
         documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *sorted(woken)])
         again = _rows_table(self._rows_of((documents or {}).values()))
@@ -131,7 +134,7 @@ class SecondReading:
         _write_claims(writer, claimed)
         _write_chain(writer, [*chained, *out.looked_up], moved=out.moved)
         writer.write("context", _concat_rows(context, explaining))
-        writer.write_rows("orphans", self._orphans(leads) if with_orphans else [])
+        writer.write_rows("orphans", self._orphans(leads, named) if with_orphans else [])
         dark = gaps_before(risen, chain_ids=self._policy.chain_ids, from_ms=from_ms)
         return Reading(
             coverage=tuple(self._coverage), gaps=(*dark, *(one.gap(now_ms=self._now_ms) for one in standing))
@@ -148,9 +151,23 @@ class SecondReading:
         self._coverage.extend([] if account is None else [account])
         return frozenset(chosen)
 
-    def _orphans(self, leads: Leads) -> list[dict[str, Any]]:
-        """Look what the window does not know up in the whole collection."""
-        search = OrphanSearch(self._sources.store, self._rows_of, lambda hashes: self._ask_chains(hashes, ()))
+    def _references(self, writer: SnapshotWriter, watched: Watched, *, span: tuple[int, int] | None) -> dict[str, str]:
+        """By the hash of a reference that no row holds, the payment before the window whose it is."""
+        if span is None or not watched.unnamed:
+            return {}
+        ours = {*self._policy.merchant_recipients, *(each.row["recipient"] for each in watched.unnamed)} - {None}
+        references = References(self._ask_providers)
+        references.look_for(unknown_topics(writer, recipients=ours, known=watched.topics), watched.unnamed)
+        self._coverage.extend(references.coverage)
+        return references.found
+
+    def _orphans(self, leads: Leads, named: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Look what the window does not know up in the whole collection.
+
+        Args:
+            named: Whose a reference is that no row holds.
+        """
+        search = OrphanSearch(self._sources.store, self._rows_of, partial(self._ask_chains, breaks=()), named)
         rows, coverage = search.search(leads)
         self._coverage.extend(coverage)
         return rows

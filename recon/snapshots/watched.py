@@ -9,7 +9,6 @@ seen of them: their own time lies before the scan, which a gap says.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import SourceError
 from recon.core.model import COMPLETE, Policy
 from recon.core.times import to_ms
+from recon.snapshots.unnamed import COLUMNS, Newest, Unnamed, unnamed
 from recon.sources.interface import Coverage, DocumentStore, Gap, Selection
 from recon.verdicts.judge import BEFORE
 
@@ -33,6 +33,9 @@ WATCHED_DAYS: Final = 90
 
 WATCHED_MAX: Final = 2_000
 """At most so many addresses, the newest; a scan asks for about a thousand at once."""
+
+UNNAMED_MAX: Final = 2_000
+"""At most so many rows that hold no reference are kept in mind, the newest."""
 
 WOKEN_MAX: Final = 500
 """At most so many older rows are judged with a window."""
@@ -68,12 +71,20 @@ class Watched:
     Args:
         addresses: By chain and one-time address.
         topics: By the hash of a reference, as logs of proxies carry it.
+        unnamed: Rows that hold ids without the references that go with them, the newest first.
         coverage: How far back rows were looked at.
     """
 
     addresses: Mapping[tuple[int, str], Older] = field(default_factory=dict)
     topics: Mapping[str, Older] = field(default_factory=dict)
+    unnamed: tuple[Unnamed, ...] = ()
     coverage: tuple[Coverage, ...] = ()
+
+    def and_named(self, found: Mapping[str, str]) -> Watched:
+        """With references that providers say of unnamed rows: by their hash, the payment."""
+        rows = {each.row["payment_id"]: each.row for each in self.unnamed}
+        named = {topic: self.topics.get(topic, NOBODY).and_row(rows[payment_id]) for topic, payment_id in found.items()}
+        return replace(self, topics={**self.topics, **named})
 
     def on(self, chain_id: int) -> set[str]:
         """The addresses of a chain."""
@@ -135,35 +146,33 @@ def watched_rows(store: DocumentStore, *, selection: Selection, rules: RowRules)
     before = Selection(from_at=start, to_at=selection.from_at, providers=selection.providers)
     asked = Coverage("payments", "watched", complete=True, asked_from=to_ms(start), asked_to=to_ms(selection.from_at))
     topics: dict[str, Older] = {}
+    deposits, without_name = Newest[Row](WATCHED_MAX), Newest[Unnamed](UNNAMED_MAX)
     try:
-        newest = heapq.nlargest(
-            WATCHED_MAX, _deposits(_rows(store, before, rules), topics), key=lambda row: row["created_at"] or 0
-        )
+        for row in _rows(store, before, rules):
+            if row["is_deposit"] and row["chain_id"] is not None and row["recipient"]:
+                deposits.push(row["created_at"], row)
+                continue
+            if row["reference_topic"]:
+                topics[row["reference_topic"]] = topics.get(row["reference_topic"], NOBODY).and_row(row)
+            if lacking := unnamed(row):
+                without_name.push(row["created_at"], lacking)
     except SourceError as error:
         return Watched(coverage=(replace(asked, complete=False, problem=str(error)),))
     addresses: dict[tuple[int, str], Older] = {}
-    for row in newest:
+    for row in deposits.items():
         place = (row["chain_id"], row["recipient"])
         addresses[place] = addresses.get(place, NOBODY).and_row(row)
-    return Watched(addresses, topics, (replace(asked, items=len(addresses) + len(topics)),))
+    told = replace(asked, items=len(addresses) + len(topics))
+    return Watched(addresses, topics, tuple(without_name.items()), (told,))
 
 
 def _rows(store: DocumentStore, selection: Selection, rules: RowRules) -> Iterator[Row]:
     """Rows as the payments table has them, of the columns that are needed here."""
     from recon.sources.payments.read import payment_rows
 
-    names = ["payment_id", "status", "chain_id", "recipient", "tx_hash", "created_at", "is_deposit", "reference_topic"]
+    names = sorted({*COLUMNS, "status", "tx_hash", "is_deposit"})
     for documents in store.scan(selection):
         yield from payment_rows(documents, **rules).select(names).to_pylist()
-
-
-def _deposits(rows: Iterable[Row], topics: dict[str, Older]) -> Iterator[Row]:
-    """The rows with a one-time address on a chain; what leads to the others is noted on the way."""
-    for row in rows:
-        if row["is_deposit"] and row["chain_id"] is not None and row["recipient"]:
-            yield row
-        elif row["reference_topic"]:
-            topics[row["reference_topic"]] = topics.get(row["reference_topic"], NOBODY).and_row(row)
 
 
 def limited(woken: set[str]) -> tuple[tuple[str, ...], Coverage | None]:

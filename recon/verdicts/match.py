@@ -160,7 +160,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         strayed_marks(direct, payments, transfers=known.tables["transfers"], engine=engine),
         None if sums is None else sums.drop("back"),
         refund_rows,
-        *_hash_marks(known, unsettled, direct),
+        *_hash_marks(known, unsettled, direct, refunds),
         shared_deposits,
         known.silent_keys,
         *_shared_keys(known),
@@ -268,14 +268,14 @@ def _suspects(known: _Known, unsettled: Frame, direct: Frame) -> Frame:
     return suspect_links(unsettled, direct, transfers=known.transfers, told=known.told, further=known.topics)
 
 
-def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame) -> Iterator[Frame]:
+def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: Frame | None) -> Iterator[Frame]:
     """What is said of the hashes that payments record, and of the payments that share one."""
     if unsettled is not None:
         transactions = known.tables["transactions"]
         yield _recorded_hash(known, unsettled, transactions)
         if known.has_bare_payouts:
             yield _never_asked(unsettled, transactions, known.told)
-        yield shared_hashes(known.payments, unsettled=unsettled, direct=direct)
+        yield shared_hashes(known.payments, unsettled=unsettled, direct=direct, refunds=refunds)
     if known.has_bare_payouts:
         yield shared_payouts(known.payments, direct)
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import narwhals as nw
 
-from recon.verdicts.links import ONE, Frame, one_if
+from recon.verdicts.links import ONE, Frame, is_true, one_if
 
 RIVAL_MARKS: Final = ("shared_hash", "borrowed_hash")
 """1 or 0: the row names a transfer that another row claims; that other row's own mark is on it."""
@@ -32,8 +32,11 @@ def real(payments: Frame) -> Frame:
     return payments.filter(~nw.col("is_test"))
 
 
-def shared_hashes(payments: Frame, *, unsettled: Frame, direct: Frame) -> Frame:
+def shared_hashes(payments: Frame, *, unsettled: Frame, direct: Frame, refunds: Frame | None) -> Frame:
     """Payments that record a hash which another payment records or is paid by, without a log of their own in it.
+
+    A pay-in that was given back records the transaction in which it went back, as the refund row of its deal does
+    (``refunds``, links of such rows' transfers); it shares it with nobody else.
 
     The other payment is in it too, unless the transfer bears its own mark. That a payment has no log of its own in the
     transaction is only known where its chain was searched, or where its money is proven to have come otherwise. A
@@ -49,6 +52,11 @@ def shared_hashes(payments: Frame, *, unsettled: Frame, direct: Frame) -> Frame:
             is_certain=one_if(searched | nw.col("covered_by_chain")),
         )
     )
+    if refunds is not None:
+        says_so = is_true(nw.col("status") == "refunded") | is_true(nw.col("escrow_state") == "refunded")
+        given_back = refunds.join(unsettled.filter(says_so).select("payment_id"), on="payment_id", how="semi")
+        back = given_back.select(loose_id=nw.col("payment_id"), named=nw.col("t_tx")).unique()
+        loose = loose.join(back, on=["loose_id", "named"], how="anti")
     pairs = loose.join(_holders(payments, direct), on="named", how="inner").filter(
         nw.col("loose_id") != nw.col("holder_id")
     )

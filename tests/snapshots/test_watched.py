@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from recon.core.model import Plan
 from recon.simulation import World, plant_world
+from recon.snapshots import unnamed
 from recon.snapshots import watched as rooms
 from recon.sources.interface import Selection
 from tests.support.worlds import plan_of, plan_of_directory
@@ -20,7 +23,7 @@ OLDER, NEWER = "6ae5d5e8fe02ea2fec008d2f", "6b00088ccd71bdaa9c341adc"
 DAY = Selection(from_at=datetime(2026, 11, 19, 12, tzinfo=UTC))
 PAID_LATER = (
     "webhook_lost", "late", "failed_though_paid", "hash_known_status_not", "hash_missing+paid_twice",
-    "open_and_overpaid", "wrong_token", "paid_in_parts",
+    "open_and_overpaid", "wrong_token", "paid_in_parts", "second_attempt_paid", "second_attempt_of_failed",
 )  # fmt: skip
 """Situations of one row made before the money came for it."""
 
@@ -76,6 +79,32 @@ def test_a_row_made_before_the_window_and_paid_in_it_is_judged_as_by_the_whole(n
     narrow = plan_of(world, tmp_path / "narrow", engine="polars", choice=made_before(world))
     assert verdicts(narrow) == verdicts(whole) != {}
     assert [change.sets for change in narrow.changes] == [change.sets for change in whole.changes]
+
+
+def without_references(world: World) -> World:
+    """The same rows, of which none holds more of its request than the id."""
+    rows = []
+    for row in deepcopy(world.recorded.payments):
+        for holder in (row, row.get("metadata", {})):
+            for name in ("paymentReference", "requestNetwork", "salt"):
+                holder.pop(name, None)
+        rows.append(row)
+    return replace(world, recorded=replace(world.recorded, payments=rows))
+
+
+def test_a_row_that_holds_no_reference_is_found_by_what_its_provider_says_of_it(tmp_path: Path) -> None:
+    world = without_references(plant_world("webhook_lost", seed=1))
+    narrow = plan_of(world, tmp_path, engine="polars", choice=made_before(world))
+    assert set(verdicts(narrow).values()) == {"local_behind"}
+    assert scopes(narrow)["references"]["items"] == 1
+
+
+def test_rows_that_were_not_asked_about_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unnamed, "ASKED_MAX", 0)
+    world = without_references(plant_world("webhook_lost", seed=1))
+    narrow = plan_of(world, tmp_path, engine="polars", choice=made_before(world))
+    assert scopes(narrow)["references"]["problem"].startswith("1 rows hold no reference and were not asked about")
+    assert not narrow.summary["health"]["ok"]
 
 
 @pytest.mark.parametrize("name", ["completed", "abandoned", "released"])

@@ -257,14 +257,15 @@ def _settled(before: Plan, after: Plan) -> Differences:
 
 
 def _undone(recorded: RecordedWorld, rng: Random) -> Pair:
-    """Every correction that applies by itself is applied and taken back; every row is as it was."""
+    """Every correction of the plan, those to be picked too, is applied and taken back; every row is as it was."""
     del rng
     with TemporaryDirectory(prefix="recon-relations-") as folder:
         write_world(World(recorded, ()), Path(folder) / "world")
         config = Path(folder) / "world" / "recon.toml"
         plan = recon.plan(config=config)
-        if any(change.tier == "auto" for change in plan.changes):
-            run = _run(select_changes(plan, Pick()), config)
+        if plan.changes:
+            every = Pick(payments=tuple(change.payment_id for change in plan.changes))
+            run = _run(select_changes(plan, every), config)
             _run(recon.undo(run, config=config, say=lambda _: None), config)
         return Pair(recorded, load_world(config.parent))
 
@@ -281,8 +282,8 @@ def _run(plan: Plan, config: Path) -> str:
     return str(report.run)
 
 
-FACTOR = 3
-"""How much larger every amount of a scaled world is."""
+FACTOR = 4
+"""How much larger every amount of a scaled world is: a power of two, so that a stored double stays as exact."""
 
 
 def _scaled(recorded: RecordedWorld, rng: Random) -> Pair:

@@ -130,6 +130,14 @@ def test_a_refund_that_stands_in_a_row_and_carries_the_reference_counts_once() -
     assert "5 of 12.5 USDC went back" in described(judgement_of(rows))[0].reason
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "polars"])
+def test_a_payment_that_was_given_back_records_the_hash_of_its_refund_row(engine: str) -> None:
+    back = back_row(2, UNITS)
+    assert counts(together(one_payment(**REFUNDED, tx_hash=tx_hash(2)), back), engine=engine) == {"in_sync": 2}
+    # One that was not given back by its own word names a transaction that is another row's.
+    assert verdicts(together(one_payment(tx_hash=tx_hash(2)), back), engine=engine)[ME] != "in_sync"
+
+
 def test_a_refund_in_another_token_does_not_prove_the_whole() -> None:
     other = back_row(2, 10**16, token=USDT)
     assert verdicts(together(one_payment(**REFUNDED), other)) == {ME: "refund_drift"}

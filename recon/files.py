@@ -3,11 +3,11 @@
 A file is written beside its place under a name nobody can guess, synced, put in its place in one step, and its folder
 is synced. At any moment, and after any crash, a reader sees the whole file or what stood there before.
 
-A log is only added to. Each line names the sha256 of the line before it, so a line that was changed, taken out or moved
-shows. Adding reads the end of the file only:
+A log is only added to. Each line names the sha256 of the line before it and has a seal of its own, so a line that was
+changed, taken out or moved shows. Adding reads the end of the file only:
 
 >>> line = chain_line({"at": "noon"}, LogEnd(size=0, line=None, torn=b""))
->>> line == b'{"at":"noon","prev":"' + b"0" * 64 + b'"}'
+>>> line.startswith(b'{"at":"noon","prev":"' + b"0" * 64 + b'","seal":"')
 True
 """
 
@@ -22,7 +22,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -360,8 +360,8 @@ class LogEntry:
     """One entry of a chained log.
 
     Args:
-        body: What was added; None when the line is no JSON object.
-        follows: Whether it names the line before it. Lines from before there was a chain name none, and follow.
+        body: What was added; None when the line is no JSON object, or was changed.
+        follows: Whether it is unchanged and names the line before it. Lines from before there was a chain name none.
     """
 
     number: int
@@ -370,9 +370,20 @@ class LogEntry:
 
 
 def chain_line(body: Mapping[str, Any], end: LogEnd) -> bytes:
-    """The line of an entry: its JSON with the sha256 of the line before it as ``prev``."""
-    assert "prev" not in body, "the chain's own key"
-    return json.dumps({**body, "prev": end.name}, sort_keys=True, separators=(",", ":")).encode()
+    """The line of an entry: its JSON with the sha256 of the line before it as ``prev``, and its own as ``seal``.
+
+    The seal is for the last line, which no other one names yet.
+    """
+    assert not _OWN & set(body), "the chain's own keys"
+    linked = {**body, "prev": end.name}
+    return _compact({**linked, "seal": _line_name(_compact(linked))})
+
+
+_OWN: Final = frozenset({"prev", "seal"})
+
+
+def _compact(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
 class ChainedLog:
@@ -449,20 +460,46 @@ class ChainedLog:
 
     def entries(self) -> Iterator[LogEntry]:
         """Every entry in order, each held against the line before it; empty lines are passed over."""
-        before, is_chained = GENESIS, False
+        junk: LogEntry | None = None
+        for entry, is_junk in self._held_together():
+            if junk is not None:
+                yield junk
+            junk = entry if is_junk else None
+            if junk is None:
+                yield entry
+        if junk is not None:
+            # An interrupted write leaves no line end; until a next line names it, this one was changed.
+            yield replace(junk, follows=False)
+
+    def _held_together(self) -> Iterator[tuple[LogEntry, bool]]:
+        """Each entry held against its seal and the line before it, and whether it is a whole line of no entry."""
+        before: str | None = GENESIS
+        is_chained = is_sealed = False
         for line in self.lines():
-            body = _json_object(line.raw)
+            content = _json_object(line.raw)
+            body, has_seal = _unsealed(content, wants_seal=is_sealed)
+            is_changed, is_sealed = content is not None and body is None, is_sealed or has_seal
             prev = None if body is None else body.pop("prev", None)
-            follows = not is_chained if prev is None else prev == before
+            follows = not is_chained if prev is None else before in (None, prev)
             # Half a line of an interrupted write breaks no chain: the next line names it.
             if line.raw.strip():
-                yield LogEntry(line.number, body, follows or body is None)
+                is_right = (follows or body is None) and not is_changed
+                yield LogEntry(line.number, body, is_right), content is None and line.is_whole
             is_chained = is_chained or prev is not None
-            before = _line_name(line.raw)
+            # A line that was changed shows by itself; what the next one names is the line as it was.
+            before = None if is_changed else _line_name(line.raw)
 
 
 def _line_name(line: bytes | None) -> str:
     return GENESIS if line is None else hashlib.sha256(line).hexdigest()
+
+
+def _unsealed(body: dict[str, Any] | None, *, wants_seal: bool) -> tuple[dict[str, Any] | None, bool]:
+    """A line without its seal, and whether it has one; none of one whose seal does not fit, or is gone."""
+    if body is None or "seal" not in body:
+        return (None if wants_seal else body), False
+    seal = body.pop("seal")
+    return (body if seal == _line_name(_compact(body)) else None), True
 
 
 def _json_object(raw: bytes) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import servers, slow
+from tests.support import attacks, servers, slow
 from tests.support.onchain import Chain
 
 if TYPE_CHECKING:
@@ -26,10 +26,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is listed as slow, before pytest chooses by marks."""
+    """Mark what is listed as slow or as an attack, before pytest chooses by marks."""
     for item in items:
         if (why := slow.reason(item.nodeid)) is not None:
             item.add_marker(pytest.mark.slow(reason=why))
+        if attacks.kind_of(item.nodeid) is not None:
+            item.add_marker(pytest.mark.attack)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """After ``-m attack``: how many blows of each kind were dealt, and held."""
+    if config.getoption("markexpr") != "attack":
+        return
+    terminalreporter.section("attacks that held: kind, cases, blows")
+    for kind, cases, blows in attacks.counted(terminalreporter.stats.get("passed", ())):
+        terminalreporter.line(f"{kind}: {cases} cases, {blows} blows")
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,9 @@ def usual_umask() -> Iterator[None]:
 def line_of(body: dict[str, Any], before: bytes | None) -> bytes:
     """A line as anybody can make and check it with sha256sum."""
     prev = GENESIS if before is None else hashlib.sha256(before).hexdigest()
-    return json.dumps({**body, "prev": prev}, sort_keys=True, separators=(",", ":")).encode()
+    linked = json.dumps({**body, "prev": prev}, sort_keys=True, separators=(",", ":")).encode()
+    sealed = {**json.loads(linked), "seal": hashlib.sha256(linked).hexdigest()}
+    return json.dumps(sealed, sort_keys=True, separators=(",", ":")).encode()
 
 
 def filled(folder: Path, count: int = 4) -> ChainedLog:
@@ -78,10 +80,17 @@ def test_no_log_is_an_empty_one(tmp_path: Path) -> None:
     assert list(ChainedLog(tmp_path / "none").lines()) == []
 
 
-def test_an_edited_line_shows_at_the_next(tmp_path: Path) -> None:
+def test_an_edited_line_shows_also_where_it_is_the_last(tmp_path: Path) -> None:
     log = filled(tmp_path)
-    log.path.write_bytes(log.path.read_bytes().replace(b'"n":1', b'"n":9'))
-    assert (found(log), breaks(log)) == ([0, 9, 2, 3], [3])
+    whole = log.path.read_bytes()
+    for number in range(4):
+        log.path.write_bytes(whole.replace(f'"n":{number}'.encode(), b'"n":9'))
+        assert breaks(log) == [number + 1]
+        assert found(log) == [None if each == number else each for each in range(4)]
+    # One from which the seal is taken as well is found out by the seals before it.
+    last = whole.splitlines(keepends=True)[-1]
+    log.path.write_bytes(whole.replace(last, last.replace(b'"n":3', b'"n":9').replace(b'"seal"', b'"sole"')))
+    assert breaks(log) == [4]
 
 
 @pytest.mark.parametrize(("order", "at"), [([0, 2, 3], [2]), ([1, 2, 3], [1]), ([0, 2, 1, 3], [2, 3, 4]),
@@ -97,7 +106,7 @@ def test_a_line_without_a_chain_put_into_one_shows(tmp_path: Path) -> None:
     log = filled(tmp_path, 2)
     with log.path.open("ab") as file:
         file.write(b'{"n": "put in"}\n')
-    assert breaks(log) == [3]
+    assert (found(log), breaks(log)) == ([0, 1, None], [3])
 
 
 def test_lines_of_before_there_was_a_chain_are_read_and_chained_to(tmp_path: Path) -> None:

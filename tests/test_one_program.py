@@ -49,7 +49,7 @@ FLAG_FILES = ("back.json", "on.json", "forth.json", "recon-out/flags-journal.ndj
 SALTED = ("case.json", "world/lease.json")
 """Stand-ins of a case are made with a salt that is not kept; a lease names its holder at random."""
 DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{8,64}(?![0-9a-f])")
-CHAIN = re.compile(rb'"prev":"[0-9a-f]{64}"')
+CHAIN = re.compile(rb'"(?:prev|seal)":"[0-9a-f]{64}"')
 """What a line of a log says of the line before it, which names the whole path of a plan."""
 NOT_COMPARED = {
     "recon completion": "it prints a script of the shell and has no result",
@@ -100,18 +100,21 @@ class Side:
 
     def left(self) -> dict[str, bytes | None]:
         """Every file by name with its text, in which the side's own folder has no name."""
-        return {
-            path.relative_to(self.root).as_posix(): self._text(path)
-            for path in sorted(self.root.rglob("*"))
-            if path.is_file()
-        }
+        files = [path for path in sorted(self.root.rglob("*")) if path.is_file()]
+        own = {path: f"author {number} of flags" for number, path in enumerate(filter(self._is_of_flags, files))}
+        return {own.get(path, path.relative_to(self.root).as_posix()): self._text(path) for path in files}
+
+    def _is_of_flags(self, path: Path) -> bool:
+        """Whether a file notes who made a flag plan; it is named by the plan's digest, which is that of one side."""
+        plans = [self.digest(name)[:32] for name in FLAG_FILES[:3] if self.at(name).exists()]
+        return path.name in [f"author-{digest}.json" for digest in plans]
 
     def _text(self, path: Path) -> bytes | None:
         name = path.relative_to(self.root).as_posix()
         if path.suffix not in TEXTS or name in SALTED:
             return None
-        text = CHAIN.sub(b'"prev":"CHAIN"', self.nameless(path.read_bytes()))
-        return DIGEST.sub(b"DIGEST", text) if name in FLAG_FILES else text
+        text = CHAIN.sub(b'"CHAIN":""', self.nameless(path.read_bytes()))
+        return DIGEST.sub(b"DIGEST", text) if name in FLAG_FILES or self._is_of_flags(path) else text
 
     def nameless(self, data: bytes) -> bytes:
         return data.replace(str(self.root).encode(), b"HERE")

@@ -12,6 +12,7 @@ from recon.api.common import (
     Place,
     Say,
     operator_name,
+    path_of,
     place_for,
     saved_unseen,
     settings_of,
@@ -99,6 +100,7 @@ def rollback(
     plan: Plan | Place | None = None,
     no_blast: bool = False,
     out: Place | None = None,
+    key: Place | None = None,
     operator: str | None = None,
     on_saved: OnSaved = saved_unseen,
     say: Say = tell,
@@ -114,6 +116,7 @@ def rollback(
         plan: A plan of corrections that says what is not credited.
         no_blast: Do not read the database to measure what the switch hits.
         out: The plan file; one in the output directory when not given.
+        key: The SSH key that its author signs with; that of the configuration when not given.
 
     Raises:
         RecipeError: The recipe or a rail is not known.
@@ -134,7 +137,7 @@ def rollback(
         if problem:
             say(f"The blast radius was not measured: {problem}")
     made = _planned(settings, chosen, roles, request={**request, "author": operator_name(operator)})
-    return _saved(settings, made, out=out, on_saved=on_saved)
+    return _saved(settings, made, out=out, key=key, on_saved=on_saved)
 
 
 def enable(
@@ -145,6 +148,7 @@ def enable(
     deliveries: Place | None = None,
     sample: Place | None = None,
     out: Place | None = None,
+    key: Place | None = None,
     operator: str | None = None,
     on_saved: OnSaved = saved_unseen,
 ) -> FlagPlan:
@@ -157,6 +161,7 @@ def enable(
         deliveries: A file of webhook delivery records.
         sample: The signed manual sample.
         out: The plan file; one in the output directory when not given.
+        key: The SSH key that its author signs with; that of the configuration when not given.
 
     Raises:
         RecipeError: The provider is no rail that is known.
@@ -170,8 +175,17 @@ def enable(
     other = roles_for(provider, words=setup.words)
     roles = replace(other, sick=other.safe, safe=other.sick)
     report = judged(settings, roles.safe, question="enable", plan=plan, deliveries=deliveries, sample=sample)
-    request = {"gates": gates_as_json(report), "kind": "enable", "now": now, "author": operator_name(operator)}
-    return _saved(settings, _planned(settings, ENABLE, roles, request=request), out=out, on_saved=on_saved)
+    request: dict[str, Any] = {"gates": gates_as_json(report), "kind": "enable", "now": now}
+    request |= {"author": operator_name(operator), **_sample_named(sample)}
+    return _saved(settings, _planned(settings, ENABLE, roles, request=request), out=out, key=key, on_saved=on_saved)
+
+
+def _sample_named(sample: Place | None) -> dict[str, str]:
+    from recon.rails.gates.sample import load_sample
+
+    if sample is None:
+        return {}
+    return {"sample": str(Path(sample).absolute()), "sample_digest": load_sample(Path(sample)).digest}
 
 
 def apply(
@@ -181,6 +195,7 @@ def apply(
     restart: bool = False,
     override: str = "",
     reason: str = "",
+    key: Place | None = None,
     config: Config = None,
     operator: str | None = None,
 ) -> FlagRun:
@@ -190,6 +205,7 @@ def apply(
         digest: The digest that the reviewer saw, whole; any other plan is refused.
         restart: Run the restart command of the configuration afterwards.
         override, reason: The plan's own phrase and why, when its gates did not pass.
+        key: The SSH key that who applies signs with; that of the configuration when not given.
     """
     from recon.rails.flags.apply import Consent, apply_flag_plan
     from recon.rails.flags.plan import load_flag_plan
@@ -198,7 +214,7 @@ def apply(
     settings = settings_of(config)
     reviewed = load_flag_plan(Path(plan)) if isinstance(plan, str | Path) else plan
     consent = Consent(by=operator_name(operator), digest=digest, restart=restart, override=override, reason=reason)
-    return apply_flag_plan(reviewed, open_flags(settings), consent=consent, now=settings.now())
+    return apply_flag_plan(reviewed, open_flags(settings, key=path_of(key)), consent=consent, now=settings.now())
 
 
 def undo(
@@ -206,6 +222,7 @@ def undo(
     *,
     config: Config = None,
     out: Place | None = None,
+    key: Place | None = None,
     operator: str | None = None,
     on_saved: OnSaved = saved_unseen,
 ) -> FlagPlan:
@@ -216,7 +233,8 @@ def undo(
 
     settings = settings_of(config)
     request = Request(now=settings.now(), author=operator_name(operator))
-    return _saved(settings, undo_flag_run(run, open_flags(settings), request=request), out=out, on_saved=on_saved)
+    made = undo_flag_run(run, open_flags(settings), request=request)
+    return _saved(settings, made, out=out, key=key, on_saved=on_saved)
 
 
 def _planned(settings: Settings, recipe: Recipe, roles: Roles, *, request: dict[str, Any]) -> FlagPlan:
@@ -229,11 +247,14 @@ def _planned(settings: Settings, recipe: Recipe, roles: Roles, *, request: dict[
     )
 
 
-def _saved(settings: Settings, plan: FlagPlan, *, out: Place | None, on_saved: OnSaved) -> FlagPlan:
+def _saved(settings: Settings, plan: FlagPlan, *, out: Place | None, key: Place | None, on_saved: OnSaved) -> FlagPlan:
     from recon.rails.flags.plan import save_flag_plan
+    from recon.rails.flags.standing import subject_of
+    from recon.setup.open_decisions import open_decisions
 
     usual = settings.output_dir / f"flags-{plan.kind}-{stamp(settings.now())}.json"
     path = place_for(out, usual=usual)
     save_flag_plan(plan, path)
+    open_decisions(settings, key=path_of(key)).note_author(subject_of(plan), who=plan.author, at=settings.now())
     on_saved(path)
     return plan

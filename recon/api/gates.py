@@ -92,15 +92,10 @@ def judged(
 ) -> GateReport:
     """Read the evidence that was named and judge one question by it."""
     from recon.rails.gates.judge import judge_enable, judge_rollback
-    from recon.rails.gates.records import SignedSample
-    from recon.rails.gates.sample import check_sign_offs, load_sample, load_sign_offs
-    from recon.setup.open_decisions import decision_terms
-    from recon.setup.open_rails import read_evidence
+    from recon.setup.open_gates import read_evidence, signed_sample
 
-    now, signed = settings.now(), None
-    if sample is not None:
-        drawn, signs = load_sample(Path(sample)), load_sign_offs(Path(sample))
-        signed = SignedSample(drawn, check_sign_offs(drawn, signs, terms=decision_terms(settings), now=now))
+    now = settings.now()
+    signed = None if sample is None else signed_sample(settings, Path(sample), now=now)
     evidence = read_evidence(
         settings,
         now=now,

@@ -170,6 +170,7 @@ def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[
         LogFormatError: The format does not say where time, method, path and status stand.
     """
     from recon.investigation.incident.account import FOR_OUTSIDE, KINDS, IncidentKindError, IncidentText
+    from recon.investigation.incident.styles import STYLES
     from recon.investigation.incident.write_up import render_incident
 
     word = KIND_ALIASES.get(kind, kind)
@@ -182,7 +183,8 @@ def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[
     desk = _Desk(settings, said_safely, settings.now())
     said, rails = _stated(desk), providers_of(settings, options.get("rails", ()))
     made = _for_outside(desk, rails) if word in FOR_OUTSIDE else _for_team(word, desk, rails)
-    made = replace(made, title=hide(title), severity=options.get("severity", 2), stated=said)
+    style = STYLES[settings.values.incident.style]
+    made = replace(made, title=hide(title), severity=options.get("severity", 2), stated=said, style=style)
     text = render_incident(word, made)
     return IncidentText(hide(text), text.unread)
 

@@ -12,6 +12,7 @@ from recon.core.errors import UsageError
 
 if TYPE_CHECKING:
     from recon.core.model import Plan
+    from recon.rails.flags.plan import FlagPlan
     from recon.runs.stores.journal import Journal
 
 NEWEST: Final = ("latest", "last")
@@ -67,6 +68,15 @@ def plan_of(plan: Plan | Place, *, config: Config = None) -> Plan:
     from recon.plans.file import load_plan
 
     return load_plan(plan_place(plan, config=config)) if isinstance(plan, str | Path) else plan
+
+
+def plan_of_any_kind(plan: Plan | FlagPlan | Place, *, config: Config = None) -> Plan | FlagPlan:
+    """:func:`plan_of`, of corrections or of flags."""
+    from recon.rails.flags.plan import is_flag_plan, load_flag_plan
+
+    if isinstance(plan, str | Path) and is_flag_plan(place := plan_place(plan, config=config)):
+        return load_flag_plan(place)
+    return plan_of(plan, config=config) if isinstance(plan, str | Path) else plan
 
 
 def run_named(word: str, journal: Journal) -> str:

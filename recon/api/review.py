@@ -22,7 +22,7 @@ from recon.api.common import (
     settings_of,
     tell,
 )
-from recon.api.naming import newest_plan, plan_of, plan_place
+from recon.api.naming import newest_plan, plan_of, plan_of_any_kind, plan_place
 from recon.api.picking import pick_of
 from recon.core.errors import UsageError
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from recon.core.model import Plan
     from recon.plans.approvals import Ack, Approval
     from recon.plans.history import History
+    from recon.rails.flags.plan import FlagPlan
     from recon.snapshots.sealed import Snapshot
 
 
@@ -50,18 +51,19 @@ class NoSuchBreakError(UsageError):
         super().__init__(f"{plan} shows no break of the kind that is meant; nothing was recorded.")
 
 
-def show(artefact: Place, *, config: Config = None) -> Plan | Snapshot | History:
-    """Open a plan, a snapshot or a run history, offline; see ``recon show``. Only intact files are opened.
+def show(artefact: Place, *, config: Config = None) -> Plan | FlagPlan | Snapshot | History:
+    """Open a plan of any kind, a snapshot or a run history, offline; see ``recon show``. Only intact files are opened.
 
     Args:
         config: Where plans are kept that are named by a word; none is needed for a path.
 
     Raises:
         UnknownArtefactError: The path holds none of them.
-        PlanFileError, SnapshotError: It was changed, or cannot be read.
+        PlanFileError, FlagPlanError, SnapshotError: It was changed, or cannot be read.
     """
     from recon.plans.file import load_plan
     from recon.plans.history import FILE_NAME, load_history
+    from recon.rails.flags.plan import is_flag_plan, load_flag_plan
     from recon.snapshots.sealed import MANIFEST
     from recon.snapshots.take import open_snapshot
 
@@ -72,7 +74,9 @@ def show(artefact: Place, *, config: Config = None) -> Plan | Snapshot | History
         return open_snapshot(path)
     if not path.exists():
         raise UnknownArtefactError(path=str(path), why="nothing is there")
-    return load_history(path.parent) if path.name == FILE_NAME else load_plan(path)
+    if path.name == FILE_NAME:
+        return load_history(path.parent)
+    return load_flag_plan(path) if is_flag_plan(path) else load_plan(path)
 
 
 def select(
@@ -126,7 +130,7 @@ def _beside(plan: Plan | Place, config: Config) -> Path:
 
 
 def approve(
-    plan: Plan | Place,
+    plan: Plan | FlagPlan | Place,
     *,
     reason: str,
     ticket: str | None = None,
@@ -135,7 +139,7 @@ def approve(
     config: Config = None,
     operator: str | None = None,
 ) -> Approval:
-    """Record your approval of a plan, once; see ``recon approve``.
+    """Record your approval of a plan of corrections or flags, once; see ``recon approve``.
 
     Args:
         key: The SSH key to sign with; that of the configuration when not given.
@@ -146,12 +150,15 @@ def approve(
         NotSignedError: It must be signed and could not be.
         RecordExistsError: You approved it already.
     """
+    from recon.core.model import Plan
+    from recon.rails.flags.standing import subject_of
     from recon.setup.open_decisions import open_decisions
     from recon.setup.open_runs import head_if
 
-    settings, seen = settings_of(config), plan_of(plan, config=config)
+    settings, seen = settings_of(config), plan_of_any_kind(plan, config=config)
     records = open_decisions(settings, key=path_of(key), head=head_if(settings, note_head))
-    return records.approve(seen, who=operator_name(operator), at=settings.now(), reason=reason, ticket=ticket)
+    subject = seen if isinstance(seen, Plan) else subject_of(seen)
+    return records.approve(subject, who=operator_name(operator), at=settings.now(), reason=reason, ticket=ticket)
 
 
 def ack(

@@ -94,5 +94,8 @@ cli = LazyGroup(
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and leave with its exit code; SIGTERM and a hangup end it as Ctrl-C does."""
+    from recon.cli.signals import end_cleanly
+
+    end_cleanly()
     cli.main(prog_name="recon")

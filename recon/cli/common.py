@@ -48,6 +48,11 @@ def key_option(command: Command) -> Command:
     command = click.option(
         "--note-head", is_flag=True, help="Note the journal's end in the record; asks the database."
     )(command)
+    return sign_option(command)
+
+
+def sign_option(command: Command) -> Command:
+    """``--key``: what a decision is signed with."""
     return click.option(
         "--key",
         type=click.Path(path_type=Path, dir_okay=False),

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from recon.cli.common import NewFilePath, config_option, format_option, note, part_option, print_result, write_stdout
+from recon.cli.common import (
+    NewFilePath,
+    config_option,
+    format_option,
+    note,
+    part_option,
+    print_result,
+    sign_option,
+    write_stdout,
+)
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 from recon.sources.providers.installed import first_provider
 
@@ -65,6 +74,7 @@ def status(config_path: Path | None, output: str) -> None:
 @click.option("--out", type=NewFilePath(), help="Plan file to write.")
 @click.option("--plan", type=_PLAN, help="Plan of corrections that says what is not credited.")
 @click.option("--no-blast", is_flag=True, help="Do not read the database to measure what the switch hits.")
+@sign_option
 @format_option
 @part_option
 def rollback(*, config_path: Path | None, output: str, part: str | None, **given: Any) -> None:
@@ -96,6 +106,7 @@ def rollback(*, config_path: Path | None, output: str, part: str | None, **given
 @click.option("--plan", type=_PLAN, help="Plan of corrections to judge by; the latest unless named.")
 @click.option("--deliveries", type=_PLAN, help="File of webhook delivery records, one JSON object a line.")
 @click.option("--sample", type=_PLAN, help="The signed manual sample.")
+@sign_option
 @format_option
 @part_option
 def enable(*, provider: str, config_path: Path | None, output: str, part: str | None, **given: Any) -> None:
@@ -124,15 +135,18 @@ def enable(*, provider: str, config_path: Path | None, output: str, part: str | 
 @click.option("--restart", is_flag=True, help="Run the restart command of the configuration afterwards.")
 @click.option("--override", default="", metavar="PHRASE", help="The plan's own phrase, when its gates did not pass.")
 @click.option("--reason", default="", metavar="TEXT", help="Why it is applied although gates did not pass.")
+@sign_option
 @format_option
 def apply_command(*, plan_path: Path, config_path: Path | None, output: str, **given: Any) -> None:
     """Write exactly the reviewed flags, and look whether they are there.
 
     Replaces the flag file atomically, writes the journal of flags, asks the running backend. Killed anywhere, the same
-    command goes on. Leaves with 1 when something could not be confirmed.
+    command goes on. The signed sample behind a plan of "flags enable" is judged again. With [approvals] allowed_signers
+    who applies signs with an SSH key. Leaves with 1 when something could not be confirmed.
 
     \b
-    Example: recon flags apply rollback.json --digest 3f9c... --restart
+    Examples: recon flags apply rollback.json --digest 3f9c... --restart
+              recon flags apply enable.json --digest 3f9c... --key ~/.ssh/id_ed25519
     """
     from recon.api.flags import apply as apply_flags
     from recon.reports.views.flags import render_flag_run
@@ -147,9 +161,10 @@ def apply_command(*, plan_path: Path, config_path: Path | None, output: str, **g
 @click.argument("run")
 @config_option
 @click.option("--out", type=NewFilePath(), help="Plan file to write.")
+@sign_option
 @format_option
 @part_option
-def undo(run: str, config_path: Path | None, out: Path | None, output: str, part: str | None) -> None:
+def undo(*, run: str, config_path: Path | None, output: str, part: str | None, **given: Any) -> None:
     """Plan the way back from a run, byte for byte.
 
     Reads the flag file and the journal of flags, asks every rail that would take payments again; writes one plan file.
@@ -160,7 +175,7 @@ def undo(run: str, config_path: Path | None, out: Path | None, output: str, part
     from recon.api.flags import undo as take_back
 
     places: list[Path] = []
-    plan = take_back(run, config=config_path, out=out, on_saved=places.append)
+    plan = take_back(run, config=config_path, on_saved=places.append, **given)
     _print_flag_plan(plan, places[0], config_path=config_path, output=output, part=part)
 
 

@@ -140,7 +140,7 @@ def leave(error: BaseException) -> int:
 
 def _outcome(error: BaseException) -> tuple[int, str]:
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
-        return INTERRUPTED, "Interrupted; run the same command again."
+        return _interrupted(error)
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         hint = f' Try "{context.command_path} --help".' if context else ""
@@ -160,6 +160,15 @@ def _outcome(error: BaseException) -> tuple[int, str]:
     return _unforeseen(error)
 
 
+def _interrupted(error: BaseException) -> tuple[int, str]:
+    from recon.cli.signals import EndedBySignalError
+
+    signalled = next((each for each in (error, error.__cause__) if isinstance(each, EndedBySignalError)), None)
+    if signalled is None:
+        return INTERRUPTED, "Interrupted; run the same command again."
+    return _SIGNALLED + signalled.number, f"It was {signalled}; run the same command again."
+
+
 def _unforeseen(error: BaseException) -> tuple[int, str]:
     """What no class of ours stands for: an answer of the database, or a mistake."""
     if type(error).__module__.partition(".")[0] in _DATABASE:
@@ -172,6 +181,9 @@ def _unforeseen(error: BaseException) -> tuple[int, str]:
         f"was under way is as its files say. {DEBUG_VARIABLE}=1 shows where it happened."
     )
 
+
+_SIGNALLED: Final = 128
+"""A shell's exit code of a process that a signal ended, less the number of the signal."""
 
 _DATABASE: Final = ("pymongo", "gridfs")
 """Packages whose errors are what a server said; no answer of it is a mistake of ours."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from recon.api.naming import plan_of
 from recon.cli.common import (
     Command,
     MomentOption,
@@ -57,6 +56,7 @@ def show(*, artefact: Path, config_path: Path | None, output: str, part: str | N
     from recon.api.review import show as open_artefact
     from recon.core.model import Plan
     from recon.plans.file import many_objects
+    from recon.rails.flags.plan import FlagPlan
     from recon.snapshots.sealed import Snapshot
 
     with many_objects():
@@ -66,6 +66,12 @@ def show(*, artefact: Path, config_path: Path | None, output: str, part: str | N
             return
     if of_plan["payment"] is not None:
         raise click.UsageError("--payment is for plans.")
+    if isinstance(found, FlagPlan):
+        from recon.reports.views.flags import render_flag_plan
+
+        config = None if config_path is None else str(config_path)
+        print_result(render_flag_plan(found, path=str(artefact), config=config), output, part=part)
+        return
     if isinstance(found, Snapshot):
         from recon.reports.views.snapshot import render_snapshot
 
@@ -169,18 +175,20 @@ def select(*, plan_path: Path, config_path: Path | None, **chosen: Any) -> None:
 def approve(plan_path: Path, config_path: Path | None, **given: Any) -> None:
     """Record your approval of a plan, once.
 
-    Reads a plan; writes one record that is never edited: who, when, why and the digest seen. It holds for every plan
-    with the same effects and for no other, for as many hours as [approvals] valid_h says. RECON_OPERATOR names you
-    where several people share a login. With [approvals] allowed_signers it must be signed with your SSH key.
+    Reads a plan of corrections or of flags; writes one record that is never edited: who, when, why and the digest seen.
+    It holds for every plan with the same effects and for no other, for as many hours as [approvals] valid_h says.
+    RECON_OPERATOR names you where several people share a login. With [approvals] allowed_signers it must be signed with
+    your SSH key.
 
     \b
     Examples: recon approve plan.json --reason "checked ten by hand" --ticket INC-12
               recon approve plan.json --reason "checked ten by hand" --key ~/.ssh/id_ed25519
     """
+    from recon.api.naming import plan_of_any_kind
     from recon.api.review import approve as record_approval
     from recon.reports.views.people import claim
 
-    plan = plan_of(plan_path, config=config_path)
+    plan = plan_of_any_kind(plan_path, config=config_path)
     approval = record_approval(plan, config=config_path, **given)
     effects = f"the effects {approval.effects_digest[:12]} of plan {plan.digest[:12]}"
     note(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import signal
 import sys
-from typing import ClassVar
+import threading
+from typing import ClassVar, Final
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 
 from recon.core.errors import UsageError
 from recon.desk.desk import Desk
+from recon.desk.running import RunScreen
 from recon.desk.screen import DeskScreen
 
+_END_EVERY_S: Final = 0.2
 _CSS = """
 Screen { background: ansi_default; color: ansi_default; layers: base; }
 Static { height: auto; }
@@ -71,16 +76,33 @@ class DeskApp(App[None]):
         super().__init__(ansi_color=True)
         self._desk = desk
         self._first: DeskScreen | None = None
+        self._is_ending = False
 
     @property
     def ended_by(self) -> BaseException | None:
         """What ended the program: a plan that was changed, or what nobody foresaw; None when it was left."""
+        if self._is_ending:
+            return KeyboardInterrupt()
         return self._exception or (self._first.ended_by if self._first is not None else None)
 
     def on_mount(self) -> None:
-        """Open the plan."""
+        """Open the plan, and listen to who wants the program to end."""
         self._first = DeskScreen(self._desk)
         self.push_screen(self._first)
+        if threading.current_thread() is threading.main_thread():
+            for name in ("SIGTERM", "SIGHUP"):
+                asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self.end_early)
+
+    def end_early(self) -> None:
+        """End as soon as no row is being written; a run that is under way is stopped before its next write."""
+        self._is_ending = True
+        under_way = [each for each in self.screen_stack if isinstance(each, RunScreen) and each.is_applying]
+        for each in under_way:
+            each.action_stop()
+        if not under_way:
+            self.exit()
+        else:
+            self.set_timer(_END_EVERY_S, self.end_early)
 
     async def action_quit(self) -> None:
         """Leave, unless a run is under way: that is stopped first."""

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from recon.core.errors import RefusedError, UsageError
-from recon.core.model import Finding, Plan, Target
+from recon.core.model import Change, Finding, Plan, Target
 from recon.core.people import Person, Signer, checked_name, is_one_person, name_problem, one_of_each
 from recon.core.times import millisecond_text
 from recon.files import FileThereError, make_folder, save_new
 from recon.plans.breaks import fingerprint
+from recon.plans.decidable import Decidable
 from recon.plans.file import is_picked, limit_of
 from recon.plans.limits import AHEAD_MAX, PlanTimeError, parse_time
 from recon.plans.ssh_keys import (
@@ -268,7 +269,7 @@ class DecisionRecords:
         self._directory = directory
         self._terms = terms or DecisionTerms()
 
-    def approve(self, plan: Plan, *, who: str, at: datetime, reason: str, ticket: str | None = None) -> Approval:
+    def approve(self, plan: Decidable, *, who: str, at: datetime, reason: str, ticket: str | None = None) -> Approval:
         """Record one person's approval, signed where there is a key.
 
         Raises:
@@ -288,7 +289,7 @@ class DecisionRecords:
         self._create(f"approval-{plan.effects_digest[:32]}-{_hash(who)[:16]}", content)
         return given
 
-    def approvals(self, plan: Plan, *, now: datetime) -> tuple[Approval, ...]:
+    def approvals(self, plan: Decidable, *, now: datetime) -> tuple[Approval, ...]:
         """The approvals of a plan's effects, by time; those that count for nothing say why.
 
         Raises:
@@ -303,7 +304,7 @@ class DecisionRecords:
         )
         return tuple(sorted(mine, key=lambda a: (a.at, a.who)))
 
-    def note_author(self, plan: Plan, *, who: str, at: datetime) -> None:
+    def note_author(self, plan: Decidable, *, who: str, at: datetime) -> None:
         """Remember who made a plan first; later makers of the same bytes change nothing, unless the first is void.
 
         The author signs where there is a key; a plan that nobody signed is made by nobody known.
@@ -316,7 +317,7 @@ class DecisionRecords:
         if not any(not each.void for each in self._authors(plan.digest, now=at)):
             self._create(f"author-{plan.digest[:32]}", content)
 
-    def author(self, plan: Plan, *, now: datetime) -> tuple[Person, ...]:
+    def author(self, plan: Decidable, *, now: datetime) -> tuple[Person, ...]:
         """Who made these bytes, else who made the plan they were selected from; empty when that is not known."""
         for digest in (plan.digest, plan.parent if plan.kind == "correction" else None):
             if digest and (found := [each for each in self._authors(digest, now=now) if not each.void]):
@@ -470,7 +471,7 @@ def _is_held(given: Decided, earlier: Iterable[Decided]) -> bool:
     return any(not each.void and is_one_person(each.person, given.person) for each in earlier)
 
 
-def _ended(approval: Approval, plan: Plan, *, now: datetime) -> str:
+def _ended(approval: Approval, plan: Decidable, *, now: datetime) -> str:
     """Why a yes no longer holds for a plan, or never did; empty while it does."""
     if approval.target not in (None, target_digest(plan.target)):
         return f"{approval.person}'s approval is of another target"
@@ -495,7 +496,7 @@ def head_of(found: object) -> JournalHead | None:
 
 
 def check_approvals(
-    plan: Plan, approvals: Iterable[Approval], *, policy: ApprovalPolicy, author: Sequence[Person], now: datetime
+    plan: Decidable, approvals: Iterable[Approval], *, policy: ApprovalPolicy, author: Sequence[Person], now: datetime
 ) -> tuple[Approval, ...]:
     """The approvals that count for a plan, one a person.
 
@@ -522,7 +523,7 @@ def check_approvals(
 
 
 def _left_out(
-    approval: Approval, plan: Plan, *, policy: ApprovalPolicy, author: Sequence[Person], now: datetime
+    approval: Approval, plan: Decidable, *, policy: ApprovalPolicy, author: Sequence[Person], now: datetime
 ) -> str:
     """Why an approval does not count for a plan; empty if it does."""
     who = str(approval.person)
@@ -556,7 +557,7 @@ class Backing:
 
 
 def backing_of(
-    plan: Plan, approvals: Iterable[Approval], *, policy: ApprovalPolicy, author: Sequence[Person], now: datetime
+    plan: Decidable, approvals: Iterable[Approval], *, policy: ApprovalPolicy, author: Sequence[Person], now: datetime
 ) -> Backing:
     """Who stands behind a plan, whether that is enough for it or not."""
     held = tuple(approvals)
@@ -566,18 +567,20 @@ def backing_of(
     return Backing(tuple(counted[place] for place in one_of_each(counted)), tuple(author), left_out)
 
 
-def approvals_needed(plan: Plan, policy: ApprovalPolicy) -> tuple[int, str]:
+def approvals_needed(plan: Decidable, policy: ApprovalPolicy) -> tuple[int, str]:
     """How many approvals a plan needs, and the reason in words; value counts only where it would be written."""
     totals: dict[tuple[str, str], int] = {}
-    for change in plan.changes:
-        if not is_picked(plan, change):
-            continue
+    for change in _written(plan):
         key = (str(change.chain_id), change.token or change.symbol or "")
         totals[key] = totals.get(key, 0) + change.value_units
         above = limit_of(change, policy.two_person_above)
         if above is not None and totals[key] > above:
             return 2, f"it moves more {change.symbol or change.token} than one person may approve"
     return policy.approvals_min, "policy asks for it"
+
+
+def _written(plan: Decidable) -> Iterator[Change]:
+    return (each for each in plan.changes if is_picked(plan, each)) if isinstance(plan, Plan) else iter(())
 
 
 def _named(what: str, *, who: str, reason: str) -> str:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 State = Literal["ok", "attention", "alarm", "not_measured"]
 
 WEBHOOK_HOURS: Final = 24
+WATCHED_UNTIL: Final = timedelta(minutes=15)
+"""How long before now delivery records may end and still be those of the last hours."""
+
 DUPLICATES_SHOWN: Final = 20
 _PLACEHOLDER: Final = re.compile(
     r"(?:change[-_ ]?me|replace[-_ ]?me|example|placeholder|your[-_ ].*|x{3,}|<.*>|secret|test)\Z", re.IGNORECASE
@@ -237,17 +240,22 @@ def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:
     stuck = sum(row["payments"] for row in counts.unresolved)
     whole = looked.problems.get("payments")
     note = f" Not all of them were read: {whole}" if whole else ""
+
+    def state(count: int, *, is_whole: bool = not whole) -> State:
+        """What was counted of a part is there; that there is none, only all of them can say."""
+        return _ok_unless(count) if count or is_whole else "not_measured"
+
     first: State = "not_measured" if whole else _ok_unless(len(unknown))
     duplicates, simulated = counts.duplicate_keys, counts.simulated
     return [
         Item(names[0], first, f"{counts.payments} payments by stored provider word: {words or 'none'}.{note}"),
         Item(
             names[1],
-            _ok_unless(duplicates),
+            state(duplicates),
             f"{duplicates} provider keys are carried by more than one payment.",
         ),
-        Item(names[2], _ok_unless(stuck), f"{stuck} payments are pending or processing for longer."),
-        Item(names[3], _ok_unless(simulated), f"{simulated} payments carry a simulated hash, which proves nothing."),
+        Item(names[2], state(stuck), f"{stuck} payments are pending or processing for longer."),
+        Item(names[3], state(simulated), f"{simulated} payments carry a simulated hash, which proves nothing."),
     ]
 
 
@@ -294,6 +302,8 @@ def _webhook_item(looked: Looked, webhooks: Sequence[Mapping[str, Any]], now: da
     said = ", ".join(f"{row['provider']}: {row['success']} well, {row['error']} failed" for row in webhooks) or "none"
     if held.from_at > now - timedelta(hours=WEBHOOK_HOURS):
         return Item(name, "not_measured", f"{said}; the records begin only at {held.from_at:%Y-%m-%dT%H:%M:%SZ}.")
+    if held.to_at < now - WATCHED_UNTIL:
+        return Item(name, "not_measured", f"{said}; the records end at {held.to_at:%Y-%m-%dT%H:%M:%SZ}.")
     failed = sum(row["error"] for row in webhooks)
     return Item(name, "attention" if failed else "ok", f"{said}.")
 

@@ -36,6 +36,16 @@ class CutRunError(RefusedError):
         )
 
 
+class ChangedHeadsError(RefusedError):
+    """The log of noted ends was changed."""
+
+    def __init__(self, *, line: int) -> None:
+        super().__init__(
+            f"{HEADS_FILE}: line {line}, or the one before it, was changed or taken out, so how far the journal once "
+            "reached is not known from it. Keep the file as evidence and move it aside; decision records note ends too."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Stamped:
     """A row that carries the stamp of a run's change."""
@@ -135,8 +145,14 @@ def note_head(folder: Path, head: JournalHead, *, at: datetime, run: str | None 
 
 
 def noted_heads(folder: Path) -> Iterator[tuple[str, JournalHead]]:
-    """The ends that were noted in the log, each with its place there."""
+    """The ends that were noted in the log, each with its place there.
+
+    Raises:
+        ChangedHeadsError: A line was changed or taken out, so that nobody knows how far the journal once reached.
+    """
     for line in ChainedLog(folder / HEADS_FILE).entries():
+        if not line.follows:
+            raise ChangedHeadsError(line=line.number)
         body: dict[str, Any] = dict(line.body or {})
         if (head := head_of(body)) is not None:
             yield f"line {line.number} of {HEADS_FILE}", head

@@ -39,6 +39,19 @@ class NothingToUndoError(UsageError):
         super().__init__(f'Run {run} has written nothing{asked}; no plan was made. "recon runs" shows what it did.')
 
 
+class TakenBackAlreadyError(NothingToUndoError):
+    """Everything that a run wrote, or all of what was asked for, is as it was before the run."""
+
+    def __init__(self, *, run: str, rows: int, by: Collection[str]) -> None:
+        who = f" (by run {', '.join(sorted(by)[:3])})" if by else ""
+        # The sentence of the class above is about a run that wrote nothing.
+        UsageError.__init__(
+            self,
+            f"Run {run} is taken back already{who}: {'all ' if rows > 1 else ''}{rows} row{'s' * (rows != 1)} of it "
+            'hold what they held before, so there is nothing to plan. "recon runs" shows which run took it back.',
+        )
+
+
 class OtherTargetError(RefusedError):
     """A run wrote to another target than the one given."""
 
@@ -111,32 +124,49 @@ def plan_undo(
 
 
 def leave_moved(plan: Plan, *, writer: PaymentWriter, progress: Progress = no_progress) -> Plan:
-    """The plan without the rows that moved since, each of which is listed with its three values.
+    """The plan without the rows that moved since, each of which is listed with its three values, or were taken back.
 
     Args:
         progress: Hears of ``rows`` as they are read.
 
     Raises:
-        NothingToUndoError: Every row moved.
+        TakenBackAlreadyError: Every row is as it was before the run.
+        NothingToUndoError: No row is still as the run wrote it.
     """
     kept: list[Change] = []
     left: list[LeftAlone] = []
+    back: set[str] = set()
+    rows_back = 0
     for start in range(0, len(plan.changes), _READ_ROWS):
         group = [ready_change(change, kind=plan.kind) for change in plan.changes[start : start + _READ_ROWS]]
         documents = writer.read([each.document_id for each in group])
         for each in group:
             reading = read_change(each, documents.get(each.change.payment_id))
-            if reading.row in (RowClass.PRISTINE, RowClass.ALREADY):
+            if reading.row is RowClass.PRISTINE:
                 kept.append(each.change)
+                continue
+            if reading.row is RowClass.ALREADY:
+                by = _other_run(reading.stamp, str(plan.run))
+                rows_back, back = rows_back + 1, back | {by} - {""}
+                said = f"it holds what it held before the run already{f', by run {by}' if by else ''}"
+                left.append(LeftAlone(each.change.payment_id, each.change.verdict, said))
                 continue
             moved = "; ".join(map(_three_values, reading.moved)) or "it is no longer there"
             left.append(LeftAlone(each.change.payment_id, each.change.verdict, moved))
         progress("rows", start + len(group), len(plan.changes))
+    if plan.changes and rows_back == len(plan.changes):
+        raise TakenBackAlreadyError(run=str(plan.run), rows=rows_back, by=back)
     if not kept:
         raise NothingToUndoError(run=str(plan.run), asked=" that is still as it wrote it")
     all_left = tuple(sorted((*plan.left_alone, *left), key=lambda item: item.payment_id))
     summary = {**plan.summary, "rows": len(kept)}
     return seal_plan(replace(plan, changes=tuple(kept), left_alone=all_left, summary=summary))
+
+
+def _other_run(stamp: object, run: str) -> str:
+    """The run that wrote a row last, if that is another one; empty otherwise."""
+    name = str(stamp).rpartition("/")[0] if isinstance(stamp, str) else ""
+    return "" if name == run else name[:100]
 
 
 def _unfinished(state: RunState, left: int) -> dict[str, str]:

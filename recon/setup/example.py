@@ -163,20 +163,24 @@ unproven_share_max_percent = 5
 
 [approvals]
 approvals_min = 0                        # 0, 1 or 2 people
+flags_min = 0                            # the same for flag plans
 author_may_approve = true
 # two_person_above = { USDC = "10000" }
 valid_h = 24                             # how long an approval holds
 # With a file of allowed signers (git's format, as in gpg.ssh.allowedSignersFile) an approval, an acknowledgement, a
-# sign-off of a sample and the author of a plan count only if they are signed with an SSH key of that file.
+# sign-off of a sample, the author of a plan and who applies flags count only if signed with an SSH key of that file.
 # allowed_signers = "allowed_signers"
 # revoked_signers = "revoked_keys"
 # signing_key = "~/.ssh/id_ed25519"      # or its .pub, where an agent or a hardware key has the private half
 
+# [incident]
+# style = "marketplace"                  # or "pay-app", "billing", "monero": severities, rhythms, deadlines, headings
+
 # [flags]
 # Where the backend's own flags are, for "recon flags". A dotenv file is written; of a Compose file, a manifest, a
-# kustomization or Helm values, which are read with all that they name, the change is printed as a patch.
+# kustomization or Helm's files, which are read with all that they name, the change is printed as a patch.
 # kind = "auto"                          # or "dotenv", "compose", "kubernetes", "configmap", "kustomize", "helm"
-# file = "/opt/backend/.env"             # a file; for kustomize also the folder
+# file = "/opt/backend/.env"             # a file; for kustomize and a Helm chart also the folder
 # overrides = ["compose.prod.yaml"]      # further Compose, manifest or values files, each laid over those before it
 # service = "backend"                    # the service, workload or container, where several set flags
 # configmap = "payments"                 # the ConfigMap, where several set flags

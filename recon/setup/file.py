@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from recon.core.errors import ConfigError, UsageError
 from recon.core.ids import normalise_address
 from recon.core.registry.explorers import ADDRESS, HASH, is_page
+from recon.investigation.incident.styles import StyleName
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
 from recon.sources.deliveries.forms import FIELDS
 from recon.sources.providers.installed import providers
@@ -238,10 +239,11 @@ class ApprovalsSection(Section):
     """``[approvals]``: how many people must have approved a plan before it is applied, and how they are known.
 
     With ``allowed_signers`` (git's format) a decision counts only if it is signed with an SSH key which that file gives
-    to a principal, and which ``revoked_signers`` does not take back.
+    to a principal, and which ``revoked_signers`` does not take back. ``flags_min`` is the number for flag plans.
     """
 
     approvals_min: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=2)] = 0
+    flags_min: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=2)] = 0
     author_may_approve: bool = True
     two_person_above: dict[str, AmountText] = Field(default_factory=dict)
     valid_h: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=8760)] = 24
@@ -280,6 +282,12 @@ class DeliveriesSection(Section):
     files: tuple[str, ...] = Field(default=(), max_length=100)
     collection: str | None = Field(default=None, min_length=1, max_length=120)
     fields: Annotated[dict[str, tuple[FieldPath, ...]], AfterValidator(_known_fields)] = Field(default_factory=dict)
+
+
+class IncidentSection(Section):
+    """``[incident]``: the habits of the house that the texts of an incident are written for."""
+
+    style: StyleName = "marketplace"
 
 
 class RecordedSection(Section):
@@ -361,6 +369,7 @@ class SettingsFile(_WithProviders):
     approvals: ApprovalsSection = ApprovalsSection()
     flags: FlagsSection = FlagsSection()
     gates: GatesSection = GatesSection()
+    incident: IncidentSection = IncidentSection()
     backfill: BackfillSection = BackfillSection()
     ledger: LedgerSection = LedgerSection()
     deliveries: DeliveriesSection = DeliveriesSection()

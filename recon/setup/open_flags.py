@@ -13,8 +13,11 @@ from recon.rails.flags.places import KIND_NAMES, FlagHome
 from recon.rails.flags.plan import FlagSetup, ask_rails
 from recon.rails.flags.readings import FlagReading
 from recon.rails.flags.recipes import Recipe, Roles, plan_values
+from recon.rails.flags.standing import FlagDecisions, flag_policy
 from recon.rails.flags.status import FlagStatus, judge_flags, open_rails
 from recon.rails.flags.words import RECONCILIATION_ENABLED, bool_of
+from recon.setup.open_decisions import decision_terms, open_decisions
+from recon.setup.open_gates import sample_now
 from recon.setup.open_probes import backend_probes, default_probes, open_prober, secret_of
 from recon.setup.settings import Settings
 
@@ -55,8 +58,11 @@ def flag_setup(settings: Settings) -> FlagSetup:
     return settings.values.flags.setup(defaults=default_probes(settings), secret_of=secret_of(settings))
 
 
-def open_flags(settings: Settings) -> FlagPorts:
+def open_flags(settings: Settings, *, key: Path | None = None) -> FlagPorts:
     """Everything that flag commands touch.
+
+    Args:
+        key: What decisions are signed with instead of the configured key.
 
     Raises:
         NoFlagFileError, NotDotenvError: There is no flag file that recon may write.
@@ -72,6 +78,17 @@ def open_flags(settings: Settings) -> FlagPorts:
         setup=flag_setup(settings),
         readback=backend_probes(settings),
         gone=given.checkout_probes(secret_of(settings)),
+        decisions=flag_decisions(settings, key=key),
+    )
+
+
+def flag_decisions(settings: Settings, *, key: Path | None = None) -> FlagDecisions:
+    """How decisions about flags are recorded and believed. Raises SignersFileError for files that cannot be used."""
+    return FlagDecisions(
+        records=open_decisions(settings, key=key),
+        terms=decision_terms(settings, key=key),
+        policy=flag_policy(settings.approval_policy(), approvals_min=settings.values.approvals.flags_min),
+        look=lambda plan, now: sample_now(settings, plan, now=now),
     )
 
 

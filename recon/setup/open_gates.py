@@ -12,6 +12,8 @@ from recon.core.model import Finding, Plan
 from recon.core.times import from_ms, parse_iso, to_ms
 from recon.plans.file import PlanFileError, load_plan
 from recon.plans.history import load_history
+from recon.rails.flags.plan import FlagPlan
+from recon.rails.flags.standing import SampleLook
 from recon.rails.gates.evidence import (
     EvidenceFileError,
     delivery_evidence_of,
@@ -19,8 +21,10 @@ from recon.rails.gates.evidence import (
     load_health,
     run_records,
 )
-from recon.rails.gates.records import Deliveries, DryRun, GateEvidence, SignedSample, WrittenRun
-from recon.rails.gates.sample import SampleCandidate
+from recon.rails.gates.judge import judge_manual_sample
+from recon.rails.gates.records import Deliveries, DryRun, GateCase, GateEvidence, SignedSample, WrittenRun
+from recon.rails.gates.sample import SampleCandidate, check_sign_offs, load_sample, load_sign_offs
+from recon.setup.open_decisions import decision_terms
 from recon.setup.settings import Settings
 from recon.snapshots.sealed import Snapshot, find_snapshot, open_snapshot
 
@@ -108,6 +112,32 @@ def read_evidence(
         sample=sample,
         writes=written_runs(settings),
     )
+
+
+def signed_sample(settings: Settings, path: Path, *, now: datetime) -> SignedSample:
+    """A sample with its sign-offs, each checked.
+
+    Raises:
+        SampleError: A file cannot be read, or was changed.
+        SignersFileError, NoSshKeygenError: Signatures cannot be checked.
+    """
+    drawn, signs = load_sample(path), load_sign_offs(path)
+    return SignedSample(drawn, check_sign_offs(drawn, signs, terms=decision_terms(settings), now=now))
+
+
+def sample_now(settings: Settings, plan: FlagPlan, *, now: datetime) -> SampleLook:
+    """What the gate of the manual sample says at a time, of the very sample that an enable plan was made with."""
+    if plan.sample is None:
+        return SampleLook((), "the plan does not say which file it was")
+    try:
+        held = signed_sample(settings, Path(plan.sample), now=now)
+    except RefusedError as error:
+        return SampleLook((), f"it cannot be looked at ({error})")
+    if held.sample.digest != plan.sample_digest:
+        return SampleLook((), f"{plan.sample} is another sample now")
+    case = GateCase(plan.safe, GateEvidence(sample=held), settings.values.gates.limits(), now)
+    gate = judge_manual_sample(case)
+    return SampleLook(gate.evidence, "" if gate.outcome == "pass" else gate.why)
 
 
 def written_runs(settings: Settings) -> tuple[WrittenRun, ...] | None:

@@ -13,6 +13,7 @@ from recon.core.model import Plan
 from recon.rails import drain
 from recon.rails.flags.blast import BlastTally
 from recon.rails.flags.readings import FlagReading
+from recon.rails.flags.words import FORCE_PAYOUT_DEMO
 from recon.rails.gates.records import Deliveries
 from recon.rails.preflight import Counts, Looked, RowCounter, is_present
 from recon.setup.file import MissingSecretError
@@ -147,7 +148,7 @@ def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked
     reading = attempt("flags", flags)
     return Looked(
         secrets=attempt("secrets", lambda: _secrets_present(settings, reading)),
-        flags=None if reading is None else reading.values,
+        flags=None if reading is None else {**reading.values, **dict.fromkeys(reading.doubts([FORCE_PAYOUT_DEMO]))},
         counts=attempt("payments", counts),
         deliveries=attempt("deliveries", records),
         indexes=attempt("indexes", lambda: read_indexes(settings)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +395,25 @@ def test_no_key_leaves_while_rows_are_written(demo: Path, monkeypatch: pytest.Mo
         assert screen.desk.stop_path().exists() and "Stopping before the next write" in seat.said
         screen.desk.stop_path().unlink()
         screen.is_applying = False
+
+    at_demo(do, demo)
+
+
+def test_a_signal_stops_a_run_before_the_program_ends(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def do(seat: Seat) -> None:
+        await pick(seat)
+        await write(seat)
+        await consent(seat)
+        screen = run_screen(seat)
+        screen.is_applying = True
+        os.kill(os.getpid(), signal.SIGHUP)
+        await seat.press("x")
+        assert seat.app.is_running and screen.desk.stop_path().exists()
+        screen.is_applying = False
+        os.kill(os.getpid(), signal.SIGTERM)
+        await seat.press("x")
+        assert isinstance(seat.app.ended_by, KeyboardInterrupt)
+        screen.desk.stop_path().unlink(missing_ok=True)
 
     at_demo(do, demo)
 

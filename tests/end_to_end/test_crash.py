@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from queue import Queue
@@ -99,7 +99,11 @@ def nurseries() -> Iterator[Queue[Nursery]]:
 
 @pytest.mark.parametrize(("group_size", "in_flight"), [(1, 1), (7, 1), (7, 4)])
 def test_killed_at_any_step_a_run_resumes_to_the_same_end_and_undoes_to_the_same_start(
-    mongod: servers.Mongod, nurseries: Queue[Nursery], group_size: int, in_flight: int
+    mongod: servers.Mongod,
+    nurseries: Queue[Nursery],
+    group_size: int,
+    in_flight: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Each step once, by number; with several writes in flight the next groups are announced behind them."""
     with mongod.client() as client, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -118,6 +122,7 @@ def test_killed_at_any_step_a_run_resumes_to_the_same_end_and_undoes_to_the_same
         found = pool.map(case, range(1, len(names) + 1))
         different = [step for step, documents in enumerate(found, start=1) if documents != expected]
     assert not different
+    record_property("blows", len(names))
 
 
 def test_a_primary_that_steps_down_midway_stops_nothing(start_mongod: MongodStarter) -> None:

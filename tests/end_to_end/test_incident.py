@@ -285,6 +285,12 @@ def test_no_secret_leaves_by_any_text(home: Home, monkeypatch: pytest.MonkeyPatc
             assert "ada:" not in text
 
 
+def test_the_style_of_the_house_is_a_setting(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert home.text("notification", "--rail", RN, "--began", "2d").startswith("# SEV 2: ")
+    monkeypatch.setenv("RECON_INCIDENT__STYLE", "monero")
+    assert home.text("notification", "--rail", RN, "--began", "2d").startswith("# P2: ")
+
+
 def test_a_repair_shows_in_the_texts_after_it(tmp_path: Path) -> None:
     world = tmp_path / "world"
     write_world(generate_world(payments=120, seed=5), world)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+import recon
 from recon.cli import cli
-from recon.rails.flags.plan import load_flag_plan
+from recon.rails.flags.plan import load_flag_plan, save_flag_plan, seal_flag_plan
 from recon.simulation import generate_world, plant_world, write_world
 from tests.support import servers
 from tests.support.keys import Keys, agent_with
@@ -166,13 +167,102 @@ def test_gates_and_flags_say_who_stands_behind_a_sample(rails: Office) -> None:
         ).stderr  # fmt: skip
     assert gate()["outcome"] == "pass"
     assert "ada@example.org" in gate()["evidence"]
+    enable = ("flags", "enable", "rn", "--sample", drawn, "--key", rails.keys.folder / "ben", "--out")
     out = rails.folder / "enable.json"
-    rails.run("flags", "enable", "rn", "--sample", drawn, "--out", out, code=3)
+    rails.run(*enable, out, code=3)
     plan = load_flag_plan(out)
     consent = ("--digest", plan.digest, "--override", plan.phrase, "--reason", "agreed")
-    applied = " ".join(rails.run("flags", "apply", out, *consent, code=1).stdout.split())
-    assert "ben@example.org" in applied
-    assert "applied by ada (a name is a claim: nobody checked it)" in applied
+    # Without a key that counts nobody applies, and nothing is written.
+    flags = rails.folder / ".env"
+    before = flags.read_bytes()
+    assert "no key is named" in rails.run("flags", "apply", out, *consent, code=3).stderr
+    stranger = rails.keys.make("stranger")
+    assert "gives to nobody" in rails.run("flags", "apply", out, *consent, "--key", stranger, code=3).stderr
+    assert flags.read_bytes() == before
+    ada = ("--key", rails.keys.folder / "ada")
+    applied = " ".join(rails.run("flags", "apply", out, *consent, *ada, code=1).stdout.split())
+    assert "made by ben@example.org" in applied
+    assert "ben@example.org (key SHA256:" in applied
+    assert "applied by ada@example.org" in applied
+    assert "claim" not in applied.partition("Read back")[0]
+    (intent,) = [entry.body for entry in recon.flags.status(config).entries if entry.kind == "intent"]
+    assert intent["consent"]["signature"].startswith("-----BEGIN SSH SIGNATURE-----")
+    assert (intent["consent"]["plan"], intent["consent"]["override"]) == (plan.digest, plan.phrase)
+
+
+def test_the_sample_behind_a_flag_plan_is_judged_again(rails: Office) -> None:
+    drawn, config = rails.folder / "sample.json", rails.folder / "recon.toml"
+    config.write_text(config.read_text() + '[approvals]\nallowed_signers = "keys/allowed_signers"\n')
+    CliRunner().invoke(cli, ["plan", "--config", str(config)], prog_name="recon")
+    rails.run("sample", "--provider", "rn", "--size", "10", "--out", drawn, code=0)
+    for name in ("ada", "ben"):
+        key = rails.keys.folder / name
+        rails.run("sample", "sign", drawn, "--right", "all", "--by", name, "--key", key, code=0)
+    out, before = rails.folder / "enable.json", (rails.folder / ".env").read_bytes()
+    rails.run("flags", "enable", "rn", "--sample", drawn, "--key", rails.keys.folder / "ada", "--out", out, code=3)
+    plan = load_flag_plan(out)
+    assert "manual_sample" not in plan.blocked_by
+
+    def refused(says: str) -> None:
+        consent = ("--digest", plan.digest, "--override", plan.phrase, "--reason", "agreed")
+        said = rails.run("flags", "apply", out, *consent, "--key", rails.keys.folder / "ada", code=3).stderr
+        assert "no longer holds" in said
+        assert says in said
+        assert (rails.folder / ".env").read_bytes() == before
+
+    kept = config.read_text()
+    rails.keys.revoke(rails.keys.folder / "ben")
+    config.write_text(kept + 'revoked_signers = "keys/revoked"\n')
+    refused("1 of 2 different operators have signed")
+    config.write_text(kept)
+    (sign,) = [path for path in rails.folder.glob("sample.signed-*") if '"ben"' in path.read_text()]
+    text = sign.read_text()
+    sign.write_text(text.replace('"right"', '"wrong"', 1))
+    refused("changed after it was signed")
+    sign.unlink()
+    refused("1 of 2 different operators have signed")
+    sign.write_text(text)
+    sample = drawn.read_text()
+    drawn.unlink()
+    refused("cannot be looked at")
+    rails.run("sample", "--provider", "rn", "--size", "10", "--seed", "2", "--out", drawn, code=0)
+    refused("another sample")
+    drawn.write_text(sample)
+    for gates in ([], [gate for gate in plan.gates if gate["name"] != "manual_sample"]):
+        forged = seal_flag_plan(replace(plan, gates=tuple(gates), sample=None, sample_digest=None))
+        save_flag_plan(forged, place := rails.folder / f"forged-{len(gates)}.json")
+        consent = ("--digest", forged.digest, "--override", forged.phrase, "--reason", "agreed")
+        said = rails.run("flags", "apply", place, *consent, "--key", rails.keys.folder / "ada", code=3).stderr
+        assert "does not say which file" in said
+    consent = ("--digest", plan.digest, "--override", plan.phrase, "--reason", "agreed")
+    rails.run("flags", "apply", out, *consent, "--key", rails.keys.folder / "ada", code=1)
+
+
+def test_a_flag_plan_is_approved_by_people_who_sign(rails: Office) -> None:
+    config, out = rails.folder / "recon.toml", rails.folder / "back.json"
+    policy = '[approvals]\nflags_min = 1\nauthor_may_approve = false\nallowed_signers = "keys/allowed_signers"\n'
+    config.write_text(config.read_text() + policy)
+    ada, ben = (("--key", rails.keys.folder / name) for name in ("ada", "ben"))
+    rollback = ("flags", "rollback", "--recipe", "read-only", "--no-blast")
+    rails.run(*rollback, *ada, "--out", out, code=0)
+    apply = ("flags", "apply", out, "--digest", load_flag_plan(out).digest, *ada)
+    assert "needs 1 approval" in rails.run(*apply, code=3).stderr
+    rails.run("approve", out, "--reason", "mine", *ada, code=0)
+    assert "is its author" in rails.run(*apply, code=3).stderr
+    assert load_flag_plan(out).digest in rails.run("show", out, code=0).stdout
+    rails.run("approve", out, "--reason", "looked", *ben, code=0)
+    other = rails.folder / "other.json"
+    rails.run(*rollback, "--sick", "shkeeper", *ada, "--out", other, code=0)
+    said = rails.run("flags", "apply", other, "--digest", load_flag_plan(other).digest, *ada, code=3).stderr
+    assert "needs 1 approval" in said
+    applied = " ".join(rails.run(*apply, code=1).stdout.split())
+    assert "approved by ben@example.org" in applied
+    run = recon.flags.status(config).entries[-1].run
+    undo = rails.folder / "undo.json"
+    rails.run("flags", "undo", run, *ben, "--out", undo, code=0)
+    digest = load_flag_plan(undo).digest
+    rails.run("approve", undo, "--reason", "looked", *ada, code=0)
+    rails.run("flags", "apply", undo, "--digest", digest, *ben, code=1)
 
 
 @pytest.mark.parametrize("name", ["\u0430da", "a\u200bda", "ad\u0430", "Ada\ufe0f", "\U0001d41ada", "ada\u00a0b"])

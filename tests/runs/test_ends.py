@@ -15,6 +15,7 @@ from recon.cli import cli
 from recon.plans.approvals import DecisionRecords, DecisionTerms, JournalHead
 from recon.runs.ends import (
     HEADS_FILE,
+    ChangedHeadsError,
     CutRunError,
     check_not_cut,
     journal_head,
@@ -105,9 +106,14 @@ def test_heads_are_noted_and_read_back(tmp_path: Path) -> None:
     head = JournalHead(7, "a" * 64, "market:1")
     note_head(tmp_path, head, at=NOW)
     note_head(tmp_path, replace(head, seq=9), at=NOW)
-    with (tmp_path / HEADS_FILE).open("a") as file:
-        file.write('{"seq": "x"}\n[]\n')
     assert [each.seq for _, each in noted_heads(tmp_path)] == [7, 9]
+    whole = (tmp_path / HEADS_FILE).read_bytes()
+    for junk in (b'{"seq": "x"}\n', b"[]\n", b'{"format":1,"seq":99}\n'):
+        (tmp_path / HEADS_FILE).write_bytes(whole + junk)
+        with pytest.raises(ChangedHeadsError, match="line 3"):
+            list(noted_heads(tmp_path))
+    (tmp_path / HEADS_FILE).write_bytes(whole + b'{"form')
+    assert [each.seq for _, each in noted_heads(tmp_path)] == [7, 9], "an interrupted write is no change"
     from tests.support.plans import a_plan
 
     records = DecisionRecords(tmp_path / "decisions", DecisionTerms(journal_head=head))

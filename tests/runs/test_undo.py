@@ -13,7 +13,14 @@ from recon.core.model import MISSING, Verdict
 from recon.core.values import ABSENT
 from recon.plans.file import parse_plan, plan_bytes
 from recon.runs.states import Result, UnknownRunError, list_runs
-from recon.runs.undo import CANNOT_BE_UNDONE, NothingToUndoError, OtherTargetError, leave_moved, plan_undo
+from recon.runs.undo import (
+    CANNOT_BE_UNDONE,
+    NothingToUndoError,
+    OtherTargetError,
+    TakenBackAlreadyError,
+    leave_moved,
+    plan_undo,
+)
 from tests.support.applying import NOW, World, a_change, a_document, a_plan, a_world, restored, some_documents
 
 if TYPE_CHECKING:
@@ -122,6 +129,24 @@ def test_one_of_three_is_taken_back_and_its_neighbours_are_not_touched(world: Wo
     now = [bson.encode(d) for d in world.documents()]
     assert [n for n in range(6) if now[n] != after[n]] == [1]
     assert restored(world.documents()[1], world.before[1]) == restored(world.before[1], world.before[1])
+
+
+def test_what_is_taken_back_already_is_said_and_not_planned(world: World) -> None:
+    run = world.apply(world.plan()).run
+    first = world.apply(undo_of(world, run, payments=[world.plan().changes[1].payment_id])).run
+    rest = leave_moved(undo_of(world, run), writer=world.writer)
+    assert len(rest.changes) == 5
+    assert [item.reason for item in rest.left_alone] == [
+        f"it holds what it held before the run already, by run {first}"
+    ]
+    second = world.apply(rest).run
+    with pytest.raises(TakenBackAlreadyError, match=rf"(?s)taken back already .*{second}.*all 6 rows.*nothing to plan"):
+        leave_moved(undo_of(world, run), writer=world.writer)
+    # Once more, after the run is in force again: what is taken back then is the run that brought it back.
+    again = world.apply(undo_of(world, second)).run
+    assert len(leave_moved(undo_of(world, again), writer=world.writer).changes) == 5
+    with pytest.raises(NothingToUndoError, match="still as it wrote it"):
+        leave_moved(undo_of(world, run), writer=world.writer)
 
 
 def test_verdicts_choose_what_is_taken_back(world: World) -> None:

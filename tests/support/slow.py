@@ -15,6 +15,7 @@ SLOW = {
     "tests/cli/test_cli_runs.py": JOB,
     "tests/cli/test_inspect_command.py": JOB,
     "tests/cli/test_review.py": "small tables judged by three engines, up to 2 s of a processor each",
+    "tests/cli/test_signals.py": "processes that are ended, a start of Python and a whole apply for each",
     "tests/desk/test_deeds.py": "a demo is made, and each test applies a part of it",
     "tests/desk/test_sixty_keys.py": JOB,
     "tests/investigation/payment/test_case.py": SCENES,

@@ -20,19 +20,13 @@ from recon.investigation.incident.bounds import Bounds
 from recon.investigation.incident.first_page import FirstPage
 from recon.investigation.incident.impact import Impact
 from recon.investigation.incident.stated import INVESTIGATING, RESOLVED, Stated
+from recon.investigation.incident.styles import USUAL_STYLE, IncidentStyle
 from recon.investigation.incident.timeline import Moment
 
 IncidentKind = Literal["notification", "update", "resolution", "customer", "status-page", "hand-over", "post-mortem"]
 KINDS: Final[tuple[str, ...]] = get_args(IncidentKind)
 FOR_OUTSIDE: Final = ("customer", "status-page")
 """Texts for people outside, which hold no figure and no cause."""
-
-UPDATE_EVERY_MIN: Final = 15
-POST_MORTEM_DAYS: Final = 5
-FIRST_ANSWER: Final[Mapping[int, str]] = {
-    1: "within 15 minutes", 2: "within 1 hour", 3: "by the next business day", 4: "from the backlog",
-}  # fmt: skip
-"""How soon an incident of each severity is answered, by runbook 000 §1."""
 
 
 class IncidentKindError(UsageError):
@@ -61,7 +55,7 @@ class Incident:
     Args:
         title: A few words.
         bounds: Its rails and its time.
-        severity: 1 to 4 by runbook 000 §1.
+        severity: 1 to 4, 1 is the worst.
         page: The first page, made of what lies within the bounds; None where nobody looked.
         logs: The access logs, cut to the bounds.
         impact: What it did to payments.
@@ -69,6 +63,7 @@ class Incident:
         timeline: Oldest first.
         running: Runs that are not done, and other things under way, one sentence each; None where nobody looked.
         evidence: Digests of what the text was made from, by name.
+        style: The habits of the house it is written for.
     """
 
     title: str
@@ -81,6 +76,7 @@ class Incident:
     timeline: tuple[Moment, ...] = ()
     running: tuple[str, ...] | None = None
     evidence: Mapping[str, str] = field(default_factory=dict)
+    style: IncidentStyle = USUAL_STYLE
 
     @property
     def now(self) -> datetime:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from recon.investigation.incident.account import FIRST_ANSWER, UPDATE_EVERY_MIN, Incident
+from recon.investigation.incident.account import Incident
 from recon.investigation.incident.first_page import token_sums_text
 from recon.investigation.incident.lines import (
     blank,
@@ -27,10 +27,13 @@ _OVER_30: Final = "over 30 min"
 
 def severity_lines(incident: Incident) -> Iterator[str]:
     """Severity, status and who is on call."""
-    yield f"- Severity: {incident.severity} (first answer {FIRST_ANSWER[incident.severity]})"
+    style, number = incident.style, incident.severity
+    yield f"- Severity: {style.severity(number).removeprefix('SEV ')} (first answer {style.first_answer[number]})"
     said = "" if incident.stated.status or incident.bounds.resolved_at else " (nobody has said otherwise: --status)"
     yield f"- Status: {incident.status}{said}"
     yield field_line("On call", incident.stated.on_call, otherwise=blank("--on-call"))
+    for role in style.roles:
+        yield f"- {role}: not known (to be named by people)"
 
 
 def time_lines(incident: Incident) -> Iterator[str]:
@@ -77,8 +80,16 @@ def _when(moment: datetime | None, option: str, *, source: str = "", why: str = 
 
 
 def next_update_at(incident: Incident) -> datetime:
-    """When the next text is due: as said, or by the rhythm of updates."""
-    return incident.stated.next_update_at or incident.now + timedelta(minutes=UPDATE_EVERY_MIN)
+    """When the next text is due: as said, or by the rhythm of updates of the house."""
+    return incident.stated.next_update_at or incident.now + timedelta(
+        minutes=incident.style.rhythm_min[incident.severity]
+    )
+
+
+def next_text_outside_at(incident: Incident) -> datetime:
+    """When customers hear again: as said, or by the rhythm that the house has for them."""
+    minutes = incident.style.outside_min[incident.severity]
+    return incident.stated.next_update_at or incident.now + timedelta(minutes=minutes)
 
 
 def impact(incident: Incident, *, level: int = 2) -> Iterator[str]:

@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from recon.investigation.incident import sections
-from recon.investigation.incident.account import (
-    POST_MORTEM_DAYS,
-    UPDATE_EVERY_MIN,
-    Incident,
-    IncidentKindError,
-    IncidentText,
-)
+from recon.investigation.incident.account import Incident, IncidentKindError, IncidentText
 from recon.investigation.incident.lines import (
     blank,
     block,
@@ -56,23 +50,26 @@ def _headline(incident: Incident, words: str) -> Iterator[str]:
 
 
 def _notification(incident: Incident) -> Iterator[str]:
-    yield from _headline(incident, f"SEV {incident.severity}")
+    every = incident.style.rhythm_min[incident.severity]
+    yield from _headline(incident, incident.style.severity(incident.severity))
     yield from sections.severity_lines(incident)
     yield from sections.time_lines(incident)
-    yield f"- Updates: every {UPDATE_EVERY_MIN} minutes, the next at {time_text(sections.next_update_at(incident))}"
+    yield f"- Updates: every {every} minutes, the next at {time_text(sections.next_update_at(incident))}"
     yield ""
     yield from sections.impact(incident)
     yield from sections.facts(incident)
     yield from sections.guesses(incident)
     yield from list_of("Done so far", incident.stated.actions, empty="nothing yet")
     yield from sections.whole_plan(incident)
+    yield from incident.style.escalation
     yield "Do not make a second paid test payment."
 
 
 def _update(incident: Incident) -> Iterator[str]:
     number = incident.stated.number
     yield from _headline(
-        incident, f"Update {'' if number is None else f'{number}'}".rstrip() + f", SEV {incident.severity}"
+        incident,
+        f"Update {'' if number is None else f'{number}'}".rstrip() + f", {incident.style.severity(incident.severity)}",
     )
     yield f"- Number of this update: {blank('--number') if number is None else number}"
     yield from sections.severity_lines(incident)
@@ -98,7 +95,7 @@ def _next_update(incident: Incident) -> str:
 
 def _resolution(incident: Incident) -> Iterator[str]:
     stated = incident.stated
-    yield from _headline(incident, f"Resolved, SEV {incident.severity}")
+    yield from _headline(incident, f"Resolved, {incident.style.severity(incident.severity)}")
     yield from sections.severity_lines(incident)
     yield from sections.time_lines(incident)
     yield field_line("Root cause", stated.root_cause, otherwise=blank("--root-cause"))
@@ -117,12 +114,21 @@ def _post_mortem_lines(incident: Incident) -> Iterator[str]:
     link = incident.stated.post_mortem
     yield f"- Post-mortem: {link_or_text(link) if link else blank('--post-mortem')}"
     end = incident.bounds.resolved_at
-    due = blank("--resolved", why="when it was over is not known") if end is None else _due(end)
-    yield f"- Post-mortem due: within {POST_MORTEM_DAYS} working days, {due}"
+    yield f"- Post-mortem due: {_due(incident, end)}"
+    if incident.style.after:
+        yield f"- After that: {incident.style.after}"
 
 
-def _due(end: datetime) -> str:
-    return f"by {working_day_after(end, POST_MORTEM_DAYS)}"
+def _due(incident: Incident, end: datetime | None) -> str:
+    """By when the post-mortem is due, and for which incidents the house writes one."""
+    style, unknown = incident.style, blank("--resolved", why="when it was over is not known")
+    if style.due_days is not None:
+        by = unknown if end is None else f"by {working_day_after(end, style.due_days)}"
+        return f"within {style.due_days} working days, {by}"
+    if style.due_h is not None:
+        by = unknown if end is None else f"by {time_text(end + timedelta(hours=style.due_h))}"
+        return f"within {style.due_h} hours, {by}"
+    return f"for {style.due_for}; the house sets no time"
 
 
 def _customer(incident: Incident) -> Iterator[str]:
@@ -139,7 +145,12 @@ def _outside(incident: Incident, status: str) -> Iterator[str]:
     if incident.status == RESOLVED:
         yield f"- Ended: {blank('--resolved') if end is None else time_text(end)}"
     else:
-        yield f"- Next text: by {time_text(sections.next_update_at(incident))}"
+        yield f"- Next text: by {time_text(sections.next_text_outside_at(incident))}"
+    if incident.style.channels is not None:
+        yield f"- Told: {incident.style.channels[incident.severity]}"
+    if incident.style.apologises:
+        yield ""
+        yield "We are sorry for this."
 
 
 def _status_page(incident: Incident) -> Iterator[str]:
@@ -159,12 +170,12 @@ def _status_page(incident: Incident) -> Iterator[str]:
         return
     if expected is not None:
         yield f"- Expected to be over: {time_text(expected)}"
-    yield f"- Next update: by {time_text(sections.next_update_at(incident))}"
+    yield f"- Next update: by {time_text(sections.next_text_outside_at(incident))}"
 
 
 def _hand_over(incident: Incident) -> Iterator[str]:
     stated = incident.stated
-    yield from _headline(incident, f"Hand-over, SEV {incident.severity}")
+    yield from _headline(incident, f"Hand-over, {incident.style.severity(incident.severity)}")
     yield from sections.severity_lines(incident)
     yield field_line("Takes over", stated.takes_over, otherwise=blank("--takes-over"))
     yield from sections.time_lines(incident)
@@ -219,6 +230,8 @@ def _post_mortem(incident: Incident) -> Iterator[str]:
         ("Process", stated.process, "--process"),
     ):
         yield from list_of(title, said, empty=f"{blank(option)}; {BY_PEOPLE}")
+    for title in incident.style.headings:
+        yield from list_of(title, (), empty=BY_PEOPLE)
     yield from sections.items_table("Action items", incident)
     yield from sections.facts(incident)
     yield from sections.guesses(incident)

@@ -27,6 +27,7 @@ from recon.rails.flags.journal import FlagEntry, FlagJournal
 from recon.rails.flags.plan import CLOCK_SKEW, FlagPlan, FlagSetup, Request, ask_rails, plan_flag_undo
 from recon.rails.flags.probes import Probe, Prober
 from recon.rails.flags.restart import SECRET_LENGTH_MIN, Restart, Restarted, check_restart, run_restart
+from recon.rails.flags.standing import FlagBacking, FlagDecisions, believed
 from recon.rails.flags.words import bool_of, looks_secret, mode_of, split_list
 
 
@@ -47,6 +48,7 @@ class FlagPorts:
         readback: Probes of the running backend; those with ``values`` show flags, the others only health.
         gone: For each rail, an address on the checkout path that must no longer be served once it is closed.
         run_restart: Runs the configured command.
+        decisions: How decisions are kept and believed; None believes names.
     """
 
     place: FlagPlace
@@ -56,6 +58,7 @@ class FlagPorts:
     readback: tuple[Probe, ...] = ()
     gone: Mapping[str, Probe] = field(default_factory=dict)
     run_restart: Restart = run_restart
+    decisions: FlagDecisions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def apply_flag_plan(
         FlagPlanError: Another digest than the plan's, or a plan that is too old.
         NoRestartError, RestartMissingError: A restart is asked for and could not be run.
         GatesFailedError, OverrideError: Gates did not pass, and no right override was typed.
+        SampleLapsedError, NotApprovedError, NotSignedError: Too few people who count stand behind it.
         FlagFileMovedError, FlagFileError and the ambiguities of ``recon.rails.flags.dotenv``: Nothing was changed.
         RailDownError: A rail that payments would go to is not well now.
         JournalWriteError: The journal could not be written; the message says whether the file was changed.
@@ -136,19 +140,29 @@ def apply_flag_plan(
         if not is_there:
             outcome = "changed"
             _check_consent(plan, consent, now)
-            _write(plan, ports, consent=consent, record=record, seen=seen, on_step=on_step)
-        elif open_run:
-            record.add("outcome", {"outcome": "changed", "settled": True}, state=_CHANGED)
+            backing = _behind(plan, ports, consent, now)
+            _write(plan, ports, consent=consent, backing=backing, record=record, seen=seen, on_step=on_step)
+        else:
+            backing = _was_behind(entries, earlier, usual=believed(plan, consent.by))
+            if open_run:
+                record.add("outcome", {"outcome": "changed", "settled": True}, state=_CHANGED)
         restarted = _restart(ports, consent, record) if consent.restart else None
         checks = read_back(plan, ports)
         record.add("readback", {"checks": [asdict(item) for item in checks]}, state=_CHANGED)
-    return FlagRun(record.run, plan.digest, outcome, checks, restarted, _backing(plan, consent))
+    return FlagRun(record.run, plan.digest, outcome, checks, restarted, backing.lines)
 
 
-def _backing(plan: FlagPlan, consent: Consent) -> tuple[str, ...]:
-    """Who stands behind a flag plan, in the words of the gate that looked at signatures when the plan was made."""
-    rests_on = [line for gate in plan.gates if gate["name"] == "manual_sample" for line in gate["evidence"]]
-    return (*map(str, rests_on), f"applied by {consent.by} (a name is a claim: nobody checked it)")
+def _behind(plan: FlagPlan, ports: FlagPorts, consent: Consent, now: datetime) -> FlagBacking:
+    if ports.decisions is None:
+        return believed(plan, consent.by)
+    given = {"override": consent.override, "reason": consent.reason}
+    return ports.decisions.behind(plan, by=consent.by, now=now, **given)
+
+
+def _was_behind(entries: Sequence[FlagEntry], run: str | None, *, usual: FlagBacking) -> FlagBacking:
+    """Who stood behind a run when it wrote; the usual where its journal does not say."""
+    said = [entry.body.get("behind") for entry in entries if entry.run == run and entry.kind == "intent"]
+    return FlagBacking(tuple(map(str, said[-1]))) if said and isinstance(said[-1], list) else usual
 
 
 _CHANGED: Final = "the flag file already holds the new flags"
@@ -184,7 +198,14 @@ def _check_consent(plan: FlagPlan, consent: Consent, now: datetime) -> None:
 
 
 def _write(
-    plan: FlagPlan, ports: FlagPorts, *, consent: Consent, record: _Record, seen: FlagFile, on_step: OnStep
+    plan: FlagPlan,
+    ports: FlagPorts,
+    *,
+    consent: Consent,
+    backing: FlagBacking,
+    record: _Record,
+    seen: FlagFile,
+    on_step: OnStep,
 ) -> None:
     if str(seen.target) != plan.target or seen.digest != plan.before_digest:
         raise FlagFileMovedError(path=plan.place, planned=plan.before_digest, found=seen.digest)
@@ -194,7 +215,7 @@ def _write(
     data = apply_edits(dotenv, [change.edit for change in plan.changes])
     if sha256_of(data) != plan.after_digest:
         raise FlagPlanError(path="plan", why="its changes do not give the file that it names")
-    record.add("intent", _intent(plan, consent), state=_UNCHANGED)
+    record.add("intent", _intent(plan, consent, backing), state=_UNCHANGED)
     on_step("intended")
     try:
         ports.place.swap(seen, data, on_step=on_step)
@@ -205,7 +226,7 @@ def _write(
     on_step("recorded")
 
 
-def _intent(plan: FlagPlan, consent: Consent) -> dict[str, Any]:
+def _intent(plan: FlagPlan, consent: Consent, backing: FlagBacking) -> dict[str, Any]:
     return {
         "plan": plan.digest,
         "kind": plan.kind,
@@ -222,6 +243,8 @@ def _intent(plan: FlagPlan, consent: Consent) -> dict[str, Any]:
         "override": consent.override[:500],
         "reason": consent.reason[:2000],
         "undo_of": plan.undo_of,
+        "behind": list(backing.lines),
+        "consent": dict(backing.consent),
     }
 
 
@@ -309,6 +332,8 @@ def _not_undoable(intent: Mapping[str, Any], outcome: str | None, *, seen: FlagF
         return "it was interrupted before it changed anything, or others changed it since"
     if str(seen.target) != intent["target"]:
         return f"it changed {intent['target']} and the flags are in {seen.target} now"
+    if outcome == "changed" and seen.digest == intent["before_digest"] != intent["after_digest"]:
+        return "it is taken back already, for the file is as it was before it"
     return None if intent["edits"] else "it had nothing to change"
 
 

@@ -1,7 +1,8 @@
-"""Flags in the values files of a Helm chart: wherever a key, a named entry or a text of the values sets one.
+"""Flags in a Helm chart: in its values files, and in its templates where those are here.
 
-Which of its values a chart hands to the backend is the chart's own business, so what is found is a value *for* the
-chart; where the values set a flag in two ways that differ, nobody can tell which of them counts.
+A key, a named entry or a text of the values sets a flag *for* the chart; where the values set one in two ways that
+differ, nobody can tell which of them counts. A template that names a flag says what the backend gets: a plain word, or
+one value of the chart. What stands within a condition, a loop or a function of the template is not computed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from recon.rails.flags.helm_templates import chart_files, said_in_template
 from recon.rails.flags.kubernetes import MapEntry, file_in_data
 from recon.rails.flags.readings import Files, FlagReading, FlagSaid
 from recon.rails.flags.yamltext import items, line_at, member, merged_items, scalar, spot_of, text_of
@@ -24,26 +26,47 @@ DEPTH_MAX: Final = 30
 def read_helm(
     paths: Iterable[Path], *, flags: Iterable[str], reader: str = "every", files: Files | None = None
 ) -> FlagReading:
-    """Read the flags from values files, of which later ones override earlier ones place by place.
+    """Read the flags of a chart.
+
+    Args:
+        paths: A chart's folder, its templates, or values files; later values override earlier ones place by place.
 
     Raises:
-        ManifestError, FlagFileError: A file cannot be read, or is no YAML.
+        ManifestError, FlagFileError: A file cannot be read, or values are no YAML.
     """
     files, flags = files or Files(), frozenset(flags)
+    values, templates = chart_files(tuple(paths))
     found: dict[tuple[str, str], FlagSaid] = {}
-    for path in paths:
+    roots: list[tuple[Node, str]] = []
+    for path in values:
         walk = _Walk(str(path), flags, reader, set())
         for root in files.yaml(path).roots:
+            roots.append((root, str(path)))
             for each in walk.under(root, "", depth=0):
                 found[each.flag, each.place] = each
     said: dict[str, FlagSaid] = {}
     for (flag, _), each in found.items():
-        earlier = said.get(flag)
-        differs = earlier is not None and earlier.value != each.value
-        doubt = f"{earlier.where} and {each.where} differ" if earlier is not None and differs else each.doubt
-        said[flag] = replace(each, value=None if differs else each.value, doubt=doubt)
-    notes = ("These are values for a chart; whether it hands them to the backend is in its templates.",)
-    return FlagReading(said, "values", tuple(dict.fromkeys(files.looked)), notes=notes)
+        said[flag] = _agreed(said.get(flag), each)
+    handed: dict[str, FlagSaid] = {}
+    for path in templates:
+        text = files.data(path).decode("utf-8", "replace")
+        for each in said_in_template(text, flags, path=str(path), values=roots):
+            handed[each.flag] = _agreed(handed.get(each.flag), each)
+    notes = (
+        ()
+        if templates
+        else ("These are values for a chart; whether it hands them to the backend is in its templates.",)
+    )
+    return FlagReading({**said, **handed}, "values", tuple(dict.fromkeys(files.looked)), notes=notes)
+
+
+def _agreed(earlier: FlagSaid | None, each: FlagSaid) -> FlagSaid:
+    """One of two places that set a flag, in doubt where they differ."""
+    if earlier is None or (earlier.value == each.value and not earlier.doubt):
+        return each
+    return replace(
+        each, value=None, spot=None, doubt=earlier.doubt or each.doubt or f"{earlier.where} and {each.where} differ"
+    )
 
 
 @dataclass(frozen=True, slots=True)

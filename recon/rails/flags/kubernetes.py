@@ -21,6 +21,7 @@ from recon.rails.flags.errors import ManifestError
 from recon.rails.flags.readings import Files, FlagReading, FlagSaid, last_of
 from recon.rails.flags.yamltext import (
     YamlFile,
+    file_behind,
     items,
     line_at,
     member,
@@ -37,11 +38,16 @@ if TYPE_CHECKING:
 _POD_PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "Pod": ("spec",),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
-    **dict.fromkeys(
-        ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "ReplicationController", "Rollout"),
-        ("spec", "template", "spec"),
-    ),
 }
+"""Where the pod of a workload stands, where it does not stand where it does in a Deployment."""
+
+_USUAL_POD: Final = ("spec", "template", "spec")
+_MAP_PARTS: Final[Mapping[str, tuple[tuple[str, bool], ...]]] = {
+    "ConfigMap": (("data", False), ("binaryData", True)),
+    "Secret": (("data", True), ("stringData", False)),
+}
+"""Where a map or Secret holds its entries, and whether in base64; a later part wins."""
+
 _ENV_NAME: Final = re.compile(r"(?:.*[./-])?env(?:\..*)?\Z|.*\.(?:env|properties)\Z", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)|\$\$")
 _DATA_FILE_MAX: Final = 1_000_000
@@ -58,18 +64,23 @@ class MapEntry:
 
 @dataclass(frozen=True, slots=True)
 class ConfigMap:
-    """One ConfigMap with its entries."""
+    """One ConfigMap or Secret with its entries."""
 
     name: str
     entries: tuple[MapEntry, ...]
-    is_immutable: bool = False
+    kind: str = "ConfigMap"
+
+    @property
+    def label(self) -> str:
+        """What it is called on a page."""
+        return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """What manifests hold: maps by name, and the containers with the workload each is of."""
+    """What manifests hold: maps and Secrets by kind and name, and the containers with the workload each is of."""
 
-    maps: Mapping[str, ConfigMap] = field(default_factory=dict)
+    maps: Mapping[tuple[str, str], ConfigMap] = field(default_factory=dict)
     containers: tuple[tuple[str, str, Node, str], ...] = ()
 
     def __or__(self, other: Objects) -> Objects:
@@ -116,73 +127,95 @@ def settle_objects(
     flags = tuple(flags)
     notes = ("Pods read a ConfigMap's variables when they start: restart the rollout after the patch.",)
     looked = tuple(dict.fromkeys(files.looked))
+    unread: tuple[str, ...] = ()
     if name is None and found.containers:
         reading = _of_containers(found, flags, wanted=container, reader=reader)
-        if reading is not None:
+        if reading.said:
             return replace(reading, looked=(*looked, *reading.looked), notes=(*reading.notes, *notes))
+        looked, unread = (*looked, *reading.looked), reading.unread
     path = looked[0] if looked else "manifest"
-    return replace(_of_maps(found, flags, name=name, reader=reader, path=path), notes=notes)
+    reading = _of_maps(found, flags, name=name, reader=reader, path=path)
+    looked = tuple(dict.fromkeys((*looked, *reading.looked)))
+    return replace(reading, notes=notes, looked=looked, unread=(*reading.unread, *unread))
 
 
 def _of_maps(found: Objects, flags: tuple[str, ...], *, name: str | None, reader: str, path: str) -> FlagReading:
     """What the map that is meant sets, or the maps that agree."""
-    maps = {key: each for key, each in found.maps.items() if name in (None, key)}
+    maps = {each.label: each for (_, key), each in found.maps.items() if name in (None, key)}
     if name is not None and not maps:
-        why, known = f"it has 0 ConfigMaps of the name {name!r}", ", ".join(found.maps)[:200]
+        why, known = f"it has 0 ConfigMaps of the name {name!r}", ", ".join(key for _, key in found.maps)[:200]
         raise ManifestError(path=path, why=why, remedy=f"Name one in [flags] configmap: {known}.")
-    held = {key: said_by_map(each, flags, reader=reader) for key, each in maps.items()}
-    setting = setting_of({key: said for key, (said, _) in held.items()}, flags)
+    held = {label: said_by_map(each, flags, reader=reader) for label, each in maps.items()}
+    setting = setting_of({label: said for label, (said, _) in held.items()}, flags)
     if are_different(setting):
-        why = f"{len(setting)} of its ConfigMaps set flags and differ"
+        why = f"{len(setting)} of its ConfigMaps and Secrets set flags and differ"
         remedy = f"Name one in [flags] configmap: {', '.join(setting)[:200]}."
         raise ManifestError(path=path, why=why, remedy=remedy)
     if not setting:
         unread = tuple(sentence for _, problems in held.values() for sentence in problems)
-        return FlagReading({}, looked=(path, *(f"ConfigMap {each}" for each in held)), unread=unread)
+        return FlagReading({}, looked=(path, *held), unread=unread)
     said, problems = held[next(iter(setting))]
-    return FlagReading(said, f"ConfigMap {next(iter(setting))}", (path,), problems)
+    return FlagReading(said, next(iter(setting)), (path,), problems)
 
 
 def objects_of(file: YamlFile) -> Objects:
-    """The ConfigMaps and containers of a file, lists opened."""
-    maps: dict[str, ConfigMap] = {}
-    containers: list[tuple[str, str, Node, str]] = []
-    waiting = list(reversed(file.roots))
+    """The ConfigMaps, Secrets and containers of a file, lists opened."""
+    found = Objects()
+    for root in opened_lists(file.roots):
+        found = found | objects_in(root, file.path)
+    return found
+
+
+def opened_lists(roots: Iterable[Node]) -> list[Node]:
+    """The objects of a file, those of its lists instead of the lists."""
+    found: list[Node] = []
+    waiting = list(reversed(tuple(roots)))
     while waiting:
         root = waiting.pop()
-        kind, named = (
-            text_of(member(root, "kind")) or "",
-            text_of(member(member(root, "metadata"), "name")) or "(no name)",
-        )
-        if kind == "ConfigMap":
-            maps[named] = _config_map(file.path, named, root)
-        elif kind == "List" or kind.endswith("List"):
+        kind = text_of(member(root, "kind")) or ""
+        if kind == "List" or kind.endswith("List"):
             waiting.extend(reversed(items(member(root, "items"))))
-        elif kind in _POD_PATHS:
-            pod: Node | None = root
-            for step in _POD_PATHS[kind]:
-                pod = member(pod, step)
-            for each in items(member(pod, "containers")):
-                containers.append((named, text_of(member(each, "name")) or "", each, file.path))
-    return Objects(maps, tuple(containers))
+        else:
+            found.append(root)
+    return found
 
 
-def _config_map(path: str, name: str, root: Node) -> ConfigMap:
+def objects_in(root: Node, path: str) -> Objects:
+    """What one object of a manifest holds."""
+    kind, named = text_of(member(root, "kind")) or "", name_of(root)
+    if kind in _MAP_PARTS:
+        return Objects({(kind, named): _map_of(path, kind, named, root)})
+    pod: Node | None = root
+    for step in _POD_PATHS.get(kind, _USUAL_POD):
+        pod = member(pod, step)
+    containers = [(named, text_of(member(each, "name")) or "", each, path) for each in items(member(pod, "containers"))]
+    return Objects({}, tuple(containers))
+
+
+def name_of(root: Node | None) -> str:
+    """The name of an object."""
+    return text_of(member(member(root, "metadata"), "name")) or "(no name)"
+
+
+def _map_of(path: str, kind: str, name: str, root: Node) -> ConfigMap:
+    """A ConfigMap or Secret; what stands in plain text wins over the same key in base64."""
     entries = []
-    place = f"ConfigMap {name} data"
-    for key, node in merged_items(member(root, "data")).items():
-        text = text_of(node) or ""
-        entries.append(
-            MapEntry(key, text, FlagSaid(key, text, path, place, line_at(node), raw=text, spot=spot_of(node)))
-        )
-    for key, node in merged_items(member(root, "binaryData")).items():
-        said = FlagSaid(key, None, path, f"ConfigMap {name} binaryData", line_at(node))
-        try:
-            text = base64.b64decode("".join((text_of(node) or "").split()), validate=True).decode("utf-8")
-            entries.append(MapEntry(key, text, replace(said, value=text)))
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            entries.append(MapEntry(key, "", replace(said, doubt="it is no text in base64")))
-    return ConfigMap(name, tuple(entries), text_of(member(root, "immutable")) == "true")
+    for part, is_packed in _MAP_PARTS[kind]:
+        place = f"{kind} {name} {part}"
+        for key, node in merged_items(member(root, part)).items():
+            text, file = text_of(node) or "", file_behind(node, path)
+            said = FlagSaid(key, text, file, place, line_at(node), raw=text, spot=spot_of(node))
+            entries.append(_unpacked(key, node, replace(said, spot=None)) if is_packed else MapEntry(key, text, said))
+    return ConfigMap(name, tuple(entries), kind)
+
+
+def _unpacked(key: str, node: Node, said: FlagSaid) -> MapEntry:
+    """An entry whose value is in base64."""
+    try:
+        text = base64.b64decode("".join((text_of(node) or "").split()), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return MapEntry(key, "", replace(said, value=None, raw="", doubt="it is no text in base64"))
+    return MapEntry(key, text, replace(said, value=text, raw=""))
 
 
 def said_by_map(held: ConfigMap, flags: Iterable[str], *, reader: str) -> tuple[dict[str, FlagSaid], tuple[str, ...]]:
@@ -192,7 +225,7 @@ def said_by_map(held: ConfigMap, flags: Iterable[str], *, reader: str) -> tuple[
     for entry in held.entries:
         said, problem = file_in_data(entry, flags, reader=reader)
         found += said
-        unread += [f"{entry.key} of ConfigMap {held.name} cannot be read: {problem}"] if problem else []
+        unread += [f"{entry.key} of {held.label} cannot be read: {problem}"] if problem else []
     return last_of((*found, *(entry.said for entry in held.entries))), tuple(unread)
 
 
@@ -254,8 +287,8 @@ def _flags_in_nodes(root: Node, flags: Iterable[str], seen: set[int]) -> Iterato
         waiting.extend(items(node))
 
 
-def _of_containers(found: Objects, flags: tuple[str, ...], *, wanted: str | None, reader: str) -> FlagReading | None:
-    """The variables of the container that is meant; None where none of them sets a flag."""
+def _of_containers(found: Objects, flags: tuple[str, ...], *, wanted: str | None, reader: str) -> FlagReading:
+    """The variables of the container that is meant; none where no container sets a flag."""
     path = found.containers[0][3]
     readings = {
         f"{workload}/{container}": _container(
@@ -269,7 +302,7 @@ def _of_containers(found: Objects, flags: tuple[str, ...], *, wanted: str | None
         raise ManifestError(path=path, why=f"it has no container {wanted!r}", remedy=f"It has {known}.")
     setting = setting_of({name: each.said for name, each in readings.items()}, flags)
     if not setting:
-        return None
+        return _looked_in_vain(readings)
     names = ", ".join(setting)[:200]
     if are_different(setting):
         why = f"containers {names} set flags and differ"
@@ -277,6 +310,13 @@ def _of_containers(found: Objects, flags: tuple[str, ...], *, wanted: str | None
     first = readings[next(iter(setting))]
     alike = (f"Containers {names} set the flags alike; the first is shown.",) if len(setting) > 1 else ()
     return replace(first, notes=(*first.notes, *alike))
+
+
+def _looked_in_vain(readings: Mapping[str, FlagReading]) -> FlagReading:
+    """Containers of which none sets a flag: where was looked, and what could not be read."""
+    places = (place for name, each in readings.items() for place in (f"container {name}", *each.looked))
+    unread = tuple(sentence for each in readings.values() for sentence in each.unread)
+    return FlagReading({}, looked=tuple(dict.fromkeys(places)), unread=unread)
 
 
 def setting_of(held: Mapping[str, Mapping[str, FlagSaid]], flags: Iterable[str]) -> dict[str, dict[str, str | None]]:
@@ -292,52 +332,65 @@ def are_different(setting: Mapping[str, Mapping[str, str | None]]) -> bool:
 
 def _container(found: Objects, name: str, *, node: Node, path: str, flags: tuple[str, ...], reader: str) -> FlagReading:
     """What one container gets, from what counts least: files in maps, its ``envFrom``, its ``env``."""
-    said: list[FlagSaid] = []
-    looked, unread, notes = [], [], []
+    said: dict[str, FlagSaid] = {}
+    looked, unread = [], []
     for source in items(member(node, "envFrom")):
         held, named = _source(source, found.maps)
+        prefix = text_of(member(source, "prefix")) or ""
         if held is not None:
-            prefix = text_of(member(source, "prefix")) or ""
-            said += [replace(entry.said, flag=f"{prefix}{entry.key}") for entry in held.entries]
+            looked.append(held.label)
+            said |= last_of(replace(entry.said, flag=f"{prefix}{entry.key}") for entry in held.entries)
             continue
-        looked.append(named)
-        if named.startswith("Secret"):
-            notes.append(f"{name} gets variables of {named} too.")
-        elif text_of(member(member(source, "configMapRef"), "optional")) != "true":
-            unread.append(f"{named.removesuffix(' (not here)')} is not here")
+        looked.append(f"{named} (not here)")
+        unread.append(f"{named} is not here; name its manifest in [flags] overrides")
+        said = {flag: _may_be_hidden(each, named, prefix) for flag, each in said.items()}
     for entry in items(member(node, "env")):
-        said += _env_entry(entry, found.maps, path=path, container=name, before={each.flag: each for each in said})
+        said |= last_of(_env_entry(entry, found.maps, path=path, container=name, before=said))
     in_files, problems = _files_naming(found.maps, flags, reader=reader)
-    unread += problems
-    return FlagReading(
-        last_of((*in_files, *said)), f"container {name}", tuple(looked), tuple(unread), tuple(dict.fromkeys(notes))
+    return FlagReading({**last_of(in_files), **said}, f"container {name}", tuple(looked), (*unread, *problems))
+
+
+def _may_be_hidden(said: FlagSaid, named: str, prefix: str) -> FlagSaid:
+    """A setting that a later map, which is not here, may set anew."""
+    if not said.flag.startswith(prefix):
+        return said
+    return replace(
+        said, value=None, spot=None, doubt=said.doubt or f"{named}, which is not here, may set it after that"
     )
 
 
-def _source(source: Node, maps: Mapping[str, ConfigMap]) -> tuple[ConfigMap | None, str]:
-    """The map that an entry of ``envFrom`` names, or what stands for one that is not here or not read."""
-    named = text_of(member(member(source, "configMapRef"), "name"))
-    if named is None:
-        return None, f"Secret {text_of(member(member(source, 'secretRef'), 'name')) or '(no name)'} (not read)"
-    return maps.get(named), f"ConfigMap {named} (not here)"
+def _source(source: Node, maps: Mapping[tuple[str, str], ConfigMap]) -> tuple[ConfigMap | None, str]:
+    """The map or Secret that an entry of ``envFrom`` names, and what it is called."""
+    kind = "ConfigMap" if member(source, "configMapRef") is not None else "Secret"
+    named = text_of(member(member(source, _REFERENCES[kind]), "name")) or "(no name)"
+    return maps.get((kind, named)), f"{kind} {named}"
+
+
+_REFERENCES: Final = {"ConfigMap": "configMapRef", "Secret": "secretRef"}
+_KEY_REFERENCES: Final = {"ConfigMap": "configMapKeyRef", "Secret": "secretKeyRef"}
 
 
 def _files_naming(
-    maps: Mapping[str, ConfigMap], flags: tuple[str, ...], *, reader: str
+    maps: Mapping[tuple[str, str], ConfigMap], flags: tuple[str, ...], *, reader: str
 ) -> tuple[list[FlagSaid], list[str]]:
     """What the files in maps set that name a flag, and which of them cannot be read."""
     said: list[FlagSaid] = []
     unread: list[str] = []
-    for entry, name in [(entry, held.name) for held in maps.values() for entry in held.entries]:
+    for entry, name in [(entry, held.label) for held in maps.values() for entry in held.entries]:
         if entry.key not in flags and any(flag in entry.text for flag in flags):
             more, problem = file_in_data(entry, flags, reader=reader)
             said += more
-            unread += [f"{entry.key} of ConfigMap {name} cannot be read: {problem}"] if problem else []
+            unread += [f"{entry.key} of {name} cannot be read: {problem}"] if problem else []
     return said, unread
 
 
 def _env_entry(
-    entry: Node, maps: Mapping[str, ConfigMap], *, path: str, container: str, before: Mapping[str, FlagSaid]
+    entry: Node,
+    maps: Mapping[tuple[str, str], ConfigMap],
+    *,
+    path: str,
+    container: str,
+    before: Mapping[str, FlagSaid],
 ) -> list[FlagSaid]:
     """One entry of ``env``: a value, or where it is taken from."""
     name = text_of(member(entry, "name"))
@@ -345,10 +398,10 @@ def _env_entry(
         return []
     value, place = member(entry, "value"), f"container {container} env"
     source = member(entry, "valueFrom")
-    said = FlagSaid(name, None, path, place, line_at(entry))
-    reference = member(source, "configMapKeyRef")
-    if reference is not None:
-        return _referenced(said, reference, maps)
+    said = FlagSaid(name, None, file_behind(value or entry, path), place, line_at(value or entry))
+    for kind, key in _KEY_REFERENCES.items():
+        if (reference := member(source, key)) is not None:
+            return _referenced(said, reference, maps, kind=kind)
     if source is not None:
         kinds = ", ".join(merged_items(source))[:100]
         return [replace(said, doubt=f"it comes from a {kinds}, which is not read")]
@@ -358,14 +411,16 @@ def _env_entry(
     return [replace(said, value=None if doubt else filled, raw=text, doubt=doubt, spot=spot)]
 
 
-def _referenced(said: FlagSaid, reference: Node, maps: Mapping[str, ConfigMap]) -> list[FlagSaid]:
+def _referenced(
+    said: FlagSaid, reference: Node, maps: Mapping[tuple[str, str], ConfigMap], *, kind: str
+) -> list[FlagSaid]:
     """A variable that is one key of a map; nothing where an optional key is not there."""
     named, key = text_of(member(reference, "name")), text_of(member(reference, "key"))
-    held = maps.get(named or "")
+    held = maps.get((kind, named or ""))
     found = [] if held is None else [replace(each.said, flag=said.flag) for each in held.entries if each.key == key]
     if found or (held is not None and text_of(member(reference, "optional")) == "true"):
         return found[-1:]
-    return [replace(said, doubt=f"it is {key} of ConfigMap {named}, which is not here")]
+    return [replace(said, doubt=f"it is {key} of {kind} {named}, which is not here")]
 
 
 def _expanded(text: str, before: Mapping[str, FlagSaid]) -> tuple[str, str]:

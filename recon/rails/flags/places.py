@@ -12,6 +12,7 @@ from recon.rails.flags.configmap import patch_configmap
 from recon.rails.flags.dotenv_readers import DotenvReader
 from recon.rails.flags.envfile import read_envfile
 from recon.rails.flags.helm import read_helm
+from recon.rails.flags.helm_templates import CHART, is_template
 from recon.rails.flags.kubernetes import read_kubernetes
 from recon.rails.flags.kustomize import NAMES, read_kustomize
 from recon.rails.flags.patches import patch_reading
@@ -22,7 +23,7 @@ from recon.rails.flags.yamltext import mapping, member, text_of
 PlaceKind = Literal["auto", "dotenv", "compose", "configmap", "kubernetes", "kustomize", "helm"]
 KIND_NAMES: Final = {
     "dotenv": "dotenv", "compose": "Compose", "configmap": "Kubernetes", "kubernetes": "Kubernetes",
-    "kustomize": "kustomize", "helm": "Helm values",
+    "kustomize": "kustomize", "helm": "Helm",
 }  # fmt: skip
 
 
@@ -31,7 +32,7 @@ class FlagHome:
     """Where the flags of one backend live, as a configuration says.
 
     Args:
-        path: The file, or the folder of a kustomization.
+        path: The file, or the folder of a kustomization or a chart.
         overrides: Further Compose, manifest or values files, each laid over those before it.
         service: The service, workload or container that is meant; None for the only one that sets flags.
         configmap: The ConfigMap that is meant; None for whatever the containers take.
@@ -54,14 +55,22 @@ class FlagHome:
         """
         if self.kind != "auto":
             return self.kind
-        if self.path.is_dir() or self.path.name in NAMES:
-            return "kustomize"
-        if self.path.suffix not in (".yaml", ".yml", ".json"):
-            return "dotenv"
+        if (told := self._kind_by_name()) is not None:
+            return told
         roots = Files().yaml(self.path).roots
         if any(mapping(member(root, "services")) is not None or member(root, "include") is not None for root in roots):
             return "compose"
         return "kubernetes" if any(text_of(member(root, "kind")) for root in roots) else "helm"
+
+    def _kind_by_name(self) -> PlaceKind | None:
+        """The kind, where the name of the file or its braces tell it; None for YAML that must be looked into."""
+        if (self.path / CHART).is_file():
+            return "helm"
+        if self.path.is_dir() or self.path.name in NAMES:
+            return "kustomize"
+        if self.path.suffix in (".yaml", ".yml", ".tpl"):
+            return "helm" if is_template(self.path) else None
+        return None if self.path.suffix == ".json" else "dotenv"
 
     def read(self, files: Files | None = None) -> FlagReading:
         """Every variable of the backend.

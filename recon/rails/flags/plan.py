@@ -64,6 +64,8 @@ class FlagPlan:
         blast: What the switch hits (see ``recon.rails.flags.blast``); None where it was not measured.
         gates: For ``enable``: each gate as it was judged. ``blocked_by`` names those that did not pass.
         undo_of: For ``undo``: the run that is taken back.
+        sample: For ``enable``: the sample file that was judged, and ``sample_digest`` its name; left out of the file
+            where there was none.
         restart: The command that makes the backend read the flags, as configured; empty when there is none.
     """
 
@@ -96,6 +98,8 @@ class FlagPlan:
     restart: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     undo_of: str | None = None
+    sample: str | None = None
+    sample_digest: str | None = None
     format: int = FORMAT
     tool_version: str = __version__
     digest: str = ""
@@ -143,6 +147,7 @@ class Request:
         author: Who makes the plan, as named by the caller.
         blast: What the switch hits, if it was measured.
         gates: Judged gates as JSON, each with ``name`` and ``outcome``.
+        sample, sample_digest: The sample file that they were judged by.
     """
 
     now: datetime
@@ -150,6 +155,8 @@ class Request:
     blast: Mapping[str, Any] | None = None
     gates: tuple[Mapping[str, Any], ...] = ()
     kind: Literal["rollback", "enable"] = "rollback"
+    sample: str | None = None
+    sample_digest: str | None = None
 
 
 def plan_recipe(
@@ -258,6 +265,8 @@ def _plan_of(seen: FlagFile, data: bytes, edits: tuple[Edit, ...], *, setup: Fla
         alarms=status.alarms,
         blast=None if request.blast is None else dict(request.blast),
         gates=tuple(dict(gate) for gate in request.gates),
+        sample=request.sample,
+        sample_digest=request.sample_digest,
         restart=setup.restart,
         notes=(*_rail_notes(before, setup.words), *_file_notes(seen)),
     )
@@ -321,7 +330,11 @@ def ask_rails(rails: Iterable[str], *, setup: FlagSetup, prober: Prober) -> tupl
 def plan_as_json(plan: FlagPlan) -> dict[str, Any]:
     """The plan as JSON values: what the file holds and the command line prints."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(plan)))
-    return content
+    return {name: value for name, value in content.items() if value is not None or name not in _LATER}
+
+
+_LATER: Final = frozenset({"sample", "sample_digest"})
+"""Fields that older plans lack; where they say nothing they are left out, so that old digests stay."""
 
 
 def seal_flag_plan(plan: FlagPlan) -> FlagPlan:
@@ -343,6 +356,17 @@ def save_flag_plan(plan: FlagPlan, path: Path) -> None:
     assert plan.digest, "only a sealed plan is saved"
     make_folder(path.parent)
     save_new(path, _render(plan))
+
+
+def is_flag_plan(path: Path) -> bool:
+    """Whether a file is a flag plan and no other artefact, as far as its keys say."""
+    try:
+        if not path.is_file() or path.stat().st_size > SIZE_MAX_BYTES or b'"after_digest"' not in path.read_bytes():
+            return False
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"after_digest", "rails_after"} <= set(content)
 
 
 def load_flag_plan(path: Path) -> FlagPlan:

@@ -197,10 +197,29 @@ def line_at(node: Node) -> int:
     return int(node.start_mark.line) + 1
 
 
+def mark_origin(node: Node, path: str) -> Node:
+    """Note of a node, and of all in it, that it comes from another file than what it is put into."""
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if not hasattr(each, _ORIGIN):
+            setattr(each, _ORIGIN, path)
+            waiting.extend(_inner_nodes(each))
+    return node
+
+
+_ORIGIN: Final = "recon_origin"
+
+
+def file_behind(node: Node, path: str) -> str:
+    """The file that a node comes from; the given one unless it was put there from another."""
+    return str(getattr(node, _ORIGIN, path))
+
+
 def spot_of(node: Node, *, prefix: str = "") -> Spot | None:
-    """Where a plain value stands, if it can be replaced there: no block, no tag of its own, no anchor."""
+    """Where a plain value stands, if it can be replaced there: no block, no tag of its own, no anchor, of no patch."""
     held = scalar(node)
-    if held is None or held.style in ("|", ">"):
+    if held is None or held.style in ("|", ">") or hasattr(node, _ORIGIN):
         return None
     start, end = held.start_mark.index, held.end_mark.index
     opened = held.start_mark.buffer[held.start_mark.pointer] if held.start_mark.buffer is not None else ""

@@ -28,6 +28,7 @@ from recon.rails.gates.records import (
     SignedSample,
 )
 from recon.rails.gates.sample import CheckedSign, Sample
+from recon.sources.providers.installed import providers
 
 Outcome = Literal["pass", "fail", "not_measurable"]
 Decision = Literal["escalate", "roll_back", "stay", "unknown", "enable", "refuse"]
@@ -130,6 +131,9 @@ def judge_blocked(case: GateCase) -> Gate:
         return make(last, "not_measurable", f'{last}; run "recon plan" now')
     name, stretch = _longest_stretch(runs, gap)
     evidence = tuple(f"run {run.digest[:12]} at {_time(run.at)}: {run.blocking.get(name, 0)} {name}" for run in stretch)
+    if not name and not stretch[-1].is_complete:
+        why = "cannot tell: the last run did not read every source completely"
+        return make("none in what the last run read", "not_measurable", why, _last(evidence))
     if not name:
         return make("none in the last run", "pass", "the last run met none of them", _last(evidence))
     longest = stretch[-1].at - stretch[0].at
@@ -174,6 +178,8 @@ def judge_invariants(case: GateCase) -> Gate:
     evidence = tuple(f"{item.verdict} of {item.payment_id}" for item in found)
     outcome: Outcome = "fail" if len(found) > limit else "pass"
     measured = f"{len(found)} in plan {run.digest[:12]}"
+    if outcome == "pass" and (short := _short_of(case, run)):
+        return make(measured, "not_measurable", short, _last(evidence))
     return make(measured, outcome, f"{len(found)} violations, {limit} allowed", _last(evidence))
 
 
@@ -221,6 +227,8 @@ def judge_chain_mismatch(case: GateCase) -> Gate:
     if not judged:
         return make(measured, "not_measurable", "no payment of the rail was judged with full coverage")
     outcome: Outcome = "fail" if wrong * PPM > limit * judged else "pass"
+    if outcome == "pass" and (short := _short_of(case, run)):
+        return make(measured, "not_measurable", short, evidence)
     return make(measured, outcome, f"{wrong} of {judged} judged payments disagree with the chain", evidence)
 
 
@@ -271,6 +279,9 @@ def judge_webhook_verification(case: GateCase) -> Gate:
     if missing := _unwatched(case, since):
         return make("nothing", "not_measurable", missing)
     count = len(case.deliveries(since))
+    if silent := sum(each.signature_valid is None and each.http_status is None for each in case.deliveries(since)):
+        why = f"cannot tell: {silent} say neither whether their signature held nor how they were answered"
+        return make(f"0 failures in {count} deliveries", "not_measurable", why)
     return make(f"0 failures in {count} deliveries", "pass", f"none of {count} deliveries failed verification")
 
 
@@ -313,6 +324,8 @@ def judge_mismatch_rate(case: GateCase) -> Gate:
         return make(measured, "fail", f"{len(broken)} of {samples} is not below {_percent(limit)}", evidence)
     if samples < wanted:
         return make(measured, "fail", f"{samples} samples are not {wanted}: not satisfied", evidence)
+    if short := _short_of(case, run):
+        return make(measured, "not_measurable", short, evidence)
     return make(measured, "pass", f"{len(broken)} of {samples} is below {_percent(limit)}", evidence)
 
 
@@ -450,6 +463,8 @@ def judge_dry_run(case: GateCase) -> Gate:
         return make(measured, "fail", f"it is not healthy: {'; '.join(run.health_reasons)}", evidence)
     if run.incomplete:
         return make(measured, "fail", f"not read completely: {', '.join(run.incomplete)}", evidence)
+    if short := _short_of(case, run):
+        return make(measured, "not_measurable", short, evidence)
     return make(measured, "pass", "it is healthy and complete", evidence)
 
 
@@ -469,11 +484,20 @@ def _fresh(case: GateCase) -> DryRun | str:
     return _stale(case, run) or run
 
 
+def _short_of(case: GateCase, run: DryRun) -> str:
+    """What a plan lacks for saying that all is well with a rail; what it shows to be wrong is wrong without it."""
+    others = set(providers()) - {case.provider}
+    if unread := [name for name in run.incomplete if name.partition(":")[0] not in others]:
+        return f"cannot tell: plan {run.digest[:12]} did not read {', '.join(unread)} completely"
+    return "" if case.evidence.writes is not None else f"cannot tell: {_UNREAD_JOURNAL}"
+
+
+_UNREAD_JOURNAL: Final = "whether a run wrote since then is not known: the journal of runs could not be read"
+
+
 def _since(case: GateCase) -> str:
     """What the evidence of a plan that is not stale says of the time since."""
-    if case.evidence.writes is None:
-        return "whether a run wrote since then is not known: the journal of runs could not be read"
-    return "no run since then"
+    return _UNREAD_JOURNAL if case.evidence.writes is None else "no run since then"
 
 
 def _stale(case: GateCase, run: DryRun) -> str:

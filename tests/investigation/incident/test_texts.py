@@ -32,6 +32,7 @@ from recon.investigation.incident.impact import (
 )
 from recon.investigation.incident.lines import escape_for_markdown, link_or_text, working_day_after
 from recon.investigation.incident.stated import STATUS_WORDS, ActionItem, Stated, parse_action_item
+from recon.investigation.incident.styles import STYLES
 from recon.investigation.incident.timeline import Kept, Moment, log_shortfalls, moments_of
 from recon.investigation.incident.write_up import render_incident
 from tests.support.triage_logs import CALLBACK, HOOK, nginx
@@ -287,6 +288,51 @@ def test_people_outside_see_no_figure_no_cause_and_nothing_internal(kind: str) -
     text = outside(kind).lower()
     for word in ("webhook", "request", "sev", "renamed", "guess", "affected", "usdc", "local", "ada", "flags", "recon"):
         assert word not in text, word
+
+
+STYLED = {
+    "marketplace": {
+        "notification": ("# SEV 1: ", "first answer within 15 minutes", "every 15 minutes", "over 10 reports come"),
+        "resolution": ("within 5 working days, by 2026-11-27",),
+        "post-mortem": ("## Where we were lucky",),
+        "customer": ("by 2026-11-20 09:15:00 UTC",),
+    },
+    "pay-app": {
+        "notification": ("# SEV1: ", "- Severity: SEV1 (first answer within 15 minutes)"),
+        "resolution": ("for SEV1, SEV2 of over 30 minutes, and any that touched payments; the house sets no time",),
+        "post-mortem": ("## Revenue", "## Prevention"),
+    },
+    "billing": {
+        "notification": ("# P1: ", "every 30 minutes", "P1 goes to management after 1 hour."),
+        "resolution": ("within 3 working days, by 2026-11-25",),
+        "post-mortem": ("## Contributing factors", "## Why it was not prevented", "## Monitoring"),
+        "customer": ("by 2026-11-20 09:30:00 UTC", "We are sorry for this."),
+    },
+    "monero": {
+        "notification": ("# P1: ", "- Commander: not known", "every 15 minutes"),
+        "resolution": ("within 48 hours, by 2026-11-22 08:00:00 UTC", "kept for one hour more"),
+        "post-mortem": ("## Five whys", "## References"),
+        "customer": ("by mail, once it lasts 30 minutes",),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_each_house_has_its_own_words_times_and_headings(name: str) -> None:
+    style = STYLES[name]
+    for kind, words in STYLED[name].items():
+        still = bounds(resolved_at=None) if kind in ("notification", "customer") else bounds()
+        text = render_incident(
+            kind, incident(severity=1, style=style, bounds=still, stated=Stated(features=("Paying",)))
+        )
+        for each in words:
+            assert each in text, (each, text)
+    for kind in KINDS:
+        for severity in (1, 2, 3, 4):
+            assert render_incident(kind, incident(severity=severity, style=style))
+    for heading in style.headings:
+        section = render_incident("post-mortem", incident(style=style)).partition(f"## {heading}")[2]
+        assert section.strip().startswith("- to be written by people")
 
 
 def test_a_status_page_has_its_own_words_for_where_it_stands() -> None:

@@ -86,6 +86,15 @@ def test_undo_gives_the_file_back_byte_for_byte_and_undo_of_undo_too(tmp_path: P
         assert text_of(tmp_path) == AFTER
 
 
+def test_a_run_that_is_taken_back_is_not_taken_back_again(tmp_path: Path) -> None:
+    with serve(RAILS) as rails:
+        ports = ports_for(tmp_path, rails)
+        run = apply(plan_for(ports), ports).run
+        apply(undo(run, ports), ports, now=NOW + timedelta(minutes=3))
+        with pytest.raises(NoFlagRunToUndoError, match="taken back already"):
+            undo(run, ports)
+
+
 def test_undo_keeps_what_others_changed_in_between(tmp_path: Path) -> None:
     with serve(RAILS) as rails:
         ports = ports_for(tmp_path, rails)

@@ -176,6 +176,40 @@ KUBERNETES = {
 }  # fmt: skip
 
 
+SECRET = "kind: Secret\nmetadata: {name: s}\n"
+PACKED = base64.b64encode(b"true").decode()
+FROM_SECRET = "envFrom:\n- configMapRef: {name: payments}\n- secretRef: {name: s}"
+KUBERNETES |= {
+    "secret stringData": (f"{SECRET}stringData: {{{F}: 'true'}}\n", "true"),
+    "secret data": (f"{SECRET}data: {{{F}: {PACKED}}}\n", "true"),
+    "secret, plain wins": (f"{SECRET}stringData: {{{F}: 'true'}}\ndata: {{{F}: eA==}}\n", "true"),
+    "secret, no base64": (f"{SECRET}data: {{{F}: 'true!'}}\n", DOUBT),
+    "secret file": (f"{SECRET}stringData:\n  .env: |\n    {F}=true\n", "true"),
+    "secret packed file": (f"{SECRET}data: {{.env: {SELF}}}\n", "true"),
+    "key of a secret": (
+        f"{SECRET}data: {{rn: {PACKED}}}\n---\n" + pod(f"env:\n- name: {F}\n  valueFrom: {{secretKeyRef: {{name: s, key: rn}}}}"), "true",
+    ),
+    "envFrom secret over map": (
+        f"{SECRET}data: {{{F}: {PACKED}}}\n---\n" + cm(f"{F}: 'false'") + "---\n" + pod(FROM_SECRET), "true",
+    ),
+    "secret elsewhere after the map": (cm(f"{F}: 'true'") + "---\n" + pod(FROM_SECRET), DOUBT),
+    "secret elsewhere before the map": (
+        cm(f"{F}: 'true'") + "---\n" + pod("envFrom:\n- secretRef: {name: s}\n- configMapRef: {name: payments}"), "true",
+    ),
+    "secret elsewhere under a prefix": (
+        cm(f"{F}: 'true'") + "---\n" + pod("envFrom:\n- configMapRef: {name: payments}\n- prefix: DB_\n  secretRef: {name: s}"), "true",
+    ),
+    "secret elsewhere and env": (pod(f"envFrom:\n- secretRef: {{name: s}}\n{ENV}"), "true"),
+    "only a secret elsewhere": (pod("envFrom:\n- secretRef: {name: s}"), DOUBT),
+    "optional map elsewhere": (
+        cm(f"{F}: 'true'") + "---\n"
+        + pod("envFrom:\n- configMapRef: {name: payments}\n- configMapRef: {name: more, optional: true}"), DOUBT,
+    ),
+    "workload of another kind": (pod(ENV, "DeploymentConfig"), "true"),
+    "sealed secret": (f"kind: SealedSecret\nmetadata: {{name: s}}\nspec: {{encryptedData: {{{F}: AgBx}}}}\n---\n" + pod("envFrom:\n- secretRef: {name: s}"), DOUBT),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("case", KUBERNETES)
 def test_kubernetes_reads_every_form_a_backend_can_read(tmp_path: Path, case: str) -> None:
     text, expected = KUBERNETES[case]
@@ -198,10 +232,97 @@ KUSTOMIZE = {
 }  # fmt: skip
 
 
+def patched(patch: str, *, base: str = "", target: str = "", more: str = "") -> dict[str, str]:
+    """A kustomization with one patch over the map that sets the flag, or over another base."""
+    inline = "".join(f"    {line}\n" for line in patch.splitlines())
+    beside = f"  target: {target}\n" if target else ""
+    head = f"resources: [base.yaml]\n{more}patches:\n- patch: |\n{inline}{beside}"
+    return {"kustomization.yaml": head, "base.yaml": base or cm(f"{F}: 'true'\nA: b")}
+
+
+DATA = f"kind: ConfigMap\nmetadata: {{name: payments}}\ndata: {{{F}: 'false'}}"
+DEPLOYED = "env:\n- name: A\n  value: b\n- name: " + F + "\n  value: 'true'"
+WORKLOAD = "kind: Deployment\nmetadata: {name: backend}\nspec: {template: {spec: {containers: [{name: app, %s}]}}}"
+ENV_PATH = "/spec/template/spec/containers/0/env"
+KUSTOMIZE |= {
+    "merge patch of a map": (patched(DATA), "false"),
+    "merge patch of a map of another name": (patched(DATA.replace("payments", "other")), DOUBT),
+    "merge patch by target": (patched(DATA.replace("payments", "any"), target="{kind: ConfigMap, name: pay.*}"), "false"),
+    "merge patch by label": (patched(DATA, target="{kind: ConfigMap, labelSelector: a=b}"), DOUBT),
+    "merge patch that takes away": (patched(DATA.replace("'false'", "null")), None),
+    "merge patch of other keys": (patched(DATA.replace(F, "B")), "true"),
+    "merge patch with a directive": (patched(DATA + "\n$retainKeys: [data]"), DOUBT),
+    "merge patch of env": (patched(WORKLOAD % f"env: [{{name: {F}, value: 'false'}}]", base=pod(DEPLOYED)), "false"),
+    "merge patch deletes env": (patched(WORKLOAD % f"env: [{{name: {F}, $patch: delete}}]", base=pod(DEPLOYED)), None),
+    "merge patch replaces env": (patched(WORKLOAD % "env: [{$patch: replace}, {name: B, value: c}]", base=pod(DEPLOYED)), None),
+    "merge patch of another container": (
+        patched((WORKLOAD % f"env: [{{name: {F}, value: 'false'}}]").replace("app", "side"), base=pod(DEPLOYED)), "refused",
+    ),
+    "merge patch file": (
+        {"kustomization.yaml": "resources: [b.yaml]\npatchesStrategicMerge: [p.yaml]\n", "b.yaml": cm(f"{F}: 'true'"), "p.yaml": DATA}, "false",
+    ),
+    "patch file that is not here": (
+        {"kustomization.yaml": "resources: [b.yaml]\npatches: [{path: p.yaml}]\n", "b.yaml": cm(f"{F}: 'true'")}, DOUBT,
+    ),
+    "json patch of a map": (
+        patched(f"- op: replace\n  path: /data/{F}\n  value: 'false'", target="{kind: ConfigMap, name: payments}"), "false",
+    ),
+    "json patch takes away": (patched(f"- op: remove\n  path: /data/{F}", target="{kind: ConfigMap}"), None),
+    "json patch in JSON": (
+        patched(f'[{{"op": "add", "path": "/data/{F}", "value": "false"}}]', target="{kind: ConfigMap}"), "false",
+    ),
+    "json patch of env by its place": (
+        patched(f"- op: replace\n  path: {ENV_PATH}/1/value\n  value: 'false'", base=pod(DEPLOYED), target="{kind: Deployment}"), "false",
+    ),
+    "json patch removes env by its place": (
+        patched(f"- op: remove\n  path: {ENV_PATH}/1", base=pod(DEPLOYED), target="{kind: Deployment}"), None,
+    ),
+    "json patch adds env": (
+        patched(f"- op: add\n  path: {ENV_PATH}/-\n  value: {{name: {F}, value: 'false'}}", base=pod(DEPLOYED), target="{kind: Deployment}"), "false",
+    ),
+    "json patch by a place that is not there": (
+        patched(f"- op: replace\n  path: {ENV_PATH}/7/value\n  value: 'false'", base=pod(DEPLOYED), target="{kind: Deployment}"), DOUBT,
+    ),
+    "json patch that moves": (
+        patched(f"- op: move\n  from: {ENV_PATH}/0\n  path: {ENV_PATH}/1", base=pod(DEPLOYED), target="{kind: Deployment}"), DOUBT,
+    ),
+    "patchesJson6902": (
+        {"kustomization.yaml": "resources: [b.yaml]\npatchesJson6902:\n- target: {version: v1, kind: ConfigMap, name: payments}\n  path: p.yaml\n",
+         "b.yaml": cm(f"{F}: 'true'"), "p.yaml": f"- {{op: replace, path: /data/{F}, value: 'false'}}\n"}, "false",
+    ),
+    "generated and patched": (
+        {"kustomization.yaml": f"configMapGenerator:\n- name: payments\n  literals: [{F}=true]\npatches:\n- patch: |\n    "
+         + DATA.replace("\n", "\n    ") + "\n"}, "false",
+    ),
+    "generated and patched by places": (
+        {"kustomization.yaml": f"configMapGenerator:\n- name: p\n  literals: [{F}=true]\npatches:\n- target: {{kind: ConfigMap}}\n"
+         "  patch: |\n    - {op: remove, path: /data}\n"}, DOUBT,
+    ),
+    "component": (
+        {"kustomization.yaml": "resources: [b.yaml]\ncomponents: [c]\n", "b.yaml": cm(f"{F}: 'true'"),
+         "c/kustomization.yaml": "kind: Component\npatches:\n- patch: |\n    " + DATA.replace("\n", "\n    ") + "\n"}, "false",
+    ),
+    "overlay names the base by its prefix": (
+        {"kustomization.yaml": "resources: [base]\npatches:\n- patch: |\n    " + DATA.replace("payments", "dev-payments").replace("\n", "\n    ") + "\n",
+         "base/kustomization.yaml": "namePrefix: dev-\nresources: [m.yaml]\n", "base/m.yaml": cm(f"{F}: 'true'")}, "false",
+    ),
+    "replacement": (
+        patched(DATA.replace(F, "B"), more="replacements:\n- source: {kind: ConfigMap, name: x}\n  targets:\n  - select: {kind: Deployment}\n"
+                "    fieldPaths: [spec.template.spec.containers.0.env.1.value]\n"), DOUBT,
+    ),
+    "secretGenerator": ({"kustomization.yaml": f"secretGenerator:\n- name: p\n  literals:\n  - {F}=true\n"}, "true"),
+    "helmCharts": ({"kustomization.yaml": "helmCharts: [{name: x}]\n"}, DOUBT),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("case", KUSTOMIZE)
 def test_kustomize_reads_what_it_generates(tmp_path: Path, case: str) -> None:
     files, expected = KUSTOMIZE[case]
     laid(tmp_path, files)
+    if expected == "refused":
+        with pytest.raises(ReconError, match="differ"):
+            FlagHome(tmp_path, WORDS).read()
+        return
     found = FlagHome(tmp_path, WORDS).read()
     assert (DOUBT if found.doubts([F]) else found.values.get(F)) == expected, found
 
@@ -224,6 +345,45 @@ def test_helm_values_are_found_wherever_they_stand(tmp_path: Path, case: str) ->
     assert (DOUBT if found.doubts([F]) else found.values.get(F)) == expected, found
 
 
+CHART = {"Chart.yaml": "name: amn\n", "values.yaml": "pay: {rn: true, off: 'no'}\n"}
+TEMPLATES = {
+    "a value": (f"env:\n  - name: {F}\n    value: {{{{ .Values.pay.rn | quote }}}}\n", "true"),
+    "a value in quotes": (f'data:\n  {F}: "{{{{ .Values.pay.rn }}}}"\n', "true"),
+    "a plain word": (f'data:\n  {{{{- include "l" . }}}}\n  {F}: "true" # so\n', "true"),
+    "a value that is not there": (f"data:\n  {F}: {{{{ .Values.no.rn }}}}\n", DOUBT),
+    "a function": (f"data:\n  {F}: {{{{ ternary .Values.pay.rn false true }}}}\n", DOUBT),
+    "a default": (f"data:\n  {F}: {{{{ .Values.pay.rn | default false }}}}\n", DOUBT),
+    "a condition": (f"data:\n  {{{{- if .Values.x }}}}\n  {F}: 'true'\n  {{{{- end }}}}\n", DOUBT),
+    "after a condition": (f"{{{{ if .Values.x }}}}\na: b\n{{{{ end }}}}\ndata:\n  {F}: 'true'\n", "true"),
+    "a condition in the line": (f"data:\n  {F}: {{{{ if .Values.x }}}}true{{{{ end }}}}\n", DOUBT),
+    "a secret": (f"env:\n  - name: {F}\n    valueFrom: {{secretKeyRef: {{name: {{{{ .Release.Name }}}}, key: k}}}}\n", DOUBT),
+    "in one line": (f"env: [{{name: {F}, value: {{{{ .Values.pay.rn }}}}}}]\n", DOUBT),
+    "twice": (f"a: {{{{ .Values.x }}}}\ndata:\n  {F}: 'true'\nenv:\n  - name: {F}\n    value: 'false'\n", DOUBT),
+    "a comment": (f"{{{{/* {F}: true */}}}}\n# {F}: 'true'\na: {{{{ .Values.x }}}}\n", None),
+    "nowhere": ("a: {{ .Values.x }}\n", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TEMPLATES)
+@pytest.mark.parametrize("named", ["chart", "template"])
+def test_templates_of_a_chart_say_what_they_hand_over_or_that_nobody_can_tell(
+    tmp_path: Path, case: str, named: str
+) -> None:
+    text, expected = TEMPLATES[case]
+    laid(tmp_path, {**CHART, "templates/app.yaml": text})
+    found = FlagHome(tmp_path if named == "chart" else tmp_path / "templates" / "app.yaml", WORDS).read()
+    assert (DOUBT if found.doubts([F]) else found.values.get(F)) == expected, found
+    assert any(place.endswith("app.yaml") for place in found.looked)
+
+
+def test_a_template_alone_and_values_beside_it_are_read(tmp_path: Path) -> None:
+    laid(tmp_path, {"app.yaml": TEMPLATES["a value"][0], "prod.yaml": "pay: {rn: 'false'}\n"})
+    alone = FlagHome(tmp_path / "app.yaml", WORDS).read()
+    assert alone.doubts([F]) == {F: "the chart has no value pay.rn here"}
+    beside = FlagHome(tmp_path / "app.yaml", WORDS, overrides=(tmp_path / "prod.yaml",)).read()
+    assert beside.values[F] == "false"
+
+
 PATCHED = {
     "own environment": ({"compose.yaml": service(MAP)}, "compose.yaml"),
     "env_file": ({"compose.yaml": service("env_file: a.env"), "a.env": f"A=b # c\n{F}='true' # d\n"}, "a.env"),
@@ -238,6 +398,8 @@ PATCHED = {
     "literals": ({"kustomization.yaml": f"configMapGenerator:\n- name: p\n  literals:\n  - \"{F}=true\"\n  - A=b\n"}, "kustomization.yaml"),
     "envs": (KUSTOMIZE["envs"][0], "p.env"),
     "helm": ({"values.yaml": f"env:\n  {F}: true # c\n  A: b\n"}, "values.yaml"),
+    "secret": ({"map.yaml": f"{SECRET}stringData:\n  {F}: 'true'\n"}, "map.yaml"),
+    "under a patch": (patched(DATA.replace(F, "B")), "base.yaml"),
     "helm pair": ({"values.yaml": f"env:\n- {F}=true\n- A=b\n"}, "values.yaml"),
 }  # fmt: skip
 
@@ -264,6 +426,8 @@ REFUSED = {
     "interpolated": {"compose.yaml": service(f"environment:\n  {F}: ${{RN:-true}}")},
     "file in data": {"map.yaml": cm(f".env: |\n  {F}=true")},
     "template": {"values.yaml": HELM["template"][0]},
+    "packed": {"map.yaml": f"{SECRET}data: {{{F}: {PACKED}}}\n"},
+    "patched": patched(DATA.replace("'false'", "'yes'")),
     "not set": {"values.yaml": "a: b\n"},
     "sealed": {"compose.yaml": service("env_file: a.env"), "a.env": f"{F}=ENC[AES256_GCM,data:x]\nsops_mac=ENC[y]\n"},
 }

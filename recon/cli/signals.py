@@ -1,0 +1,65 @@
+"""What a process does that is asked to end, by SIGTERM or by the hangup of its terminal: what Ctrl-C does.
+
+A run closes its journal, a snapshot keeps what it has read, and the exit code names the signal. A terminal that is gone
+is written to without an error, so that nothing on its way out is stopped by it.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import signal
+import sys
+from types import FrameType
+from typing import Any, Final, TextIO
+
+ENDING: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class EndedBySignalError(KeyboardInterrupt):
+    """The process was asked to end, once; a signal that follows is not heard, for a shell passes a hangup on."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.number = number
+
+
+def end_cleanly() -> None:
+    """Take both signals as an interruption, but for those that the caller chose to ignore, as ``nohup`` does."""
+    for number in ENDING:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _end)
+    sys.stdout, sys.stderr = _surviving(sys.stdout), _surviving(sys.stderr)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    raise EndedBySignalError(number)
+
+
+class _Terminal(io.FileIO):
+    """A terminal that may go away; what is written to it afterwards is dropped."""
+
+    def write(self, data: Any, /) -> int:
+        """Write, as far as it is still there."""
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return memoryview(data).nbytes
+
+
+def _surviving(stream: TextIO) -> TextIO:
+    """A stream whose end may hang up; what is no terminal stays what it is."""
+    try:
+        if not stream.isatty():
+            return stream
+        raw = _Terminal(stream.fileno(), "w", closefd=False)
+    except (AttributeError, OSError, ValueError):
+        return stream
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding=stream.encoding, errors=stream.errors, line_buffering=True, write_through=True
+    )

@@ -109,7 +109,6 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
     from recon.plans.make import policy_digest
     from recon.reports import render_plan
     from recon.reports.pages.html import plan_page
-    from recon.reports.text import shell_word
     from recon.snapshots.rules import rules_of
 
     plan, settings = load_plan(path), settings_if_sound(config)
@@ -135,8 +134,16 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
         policy=policy,
         registry=registry,
         report=render_plan(plan, path=str(path), config=named, full=True),
-        command=f"recon select {shell_word(str(path))}" + (f" --config {shell_word(named)}" if named else ""),
+        command=_select_command(path, named),
     )
+
+
+def _select_command(path: Path, config: str | None) -> str:
+    """The command that picks rows of a plan, without the rows."""
+    from recon.reports.text import shell_word
+
+    words = ["recon", "select", shell_word(str(path)), *(["--config", shell_word(config)] if config else [])]
+    return " ".join(words)
 
 
 def _snapshot_of(plan: Plan, path: Path, *, named: Path | None, settings: Settings | None) -> Snapshot | None:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pandas
 import pytest
 from click.testing import CliRunner
@@ -245,7 +246,25 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
     return folder, rows
 
 
-@pytest.mark.parametrize("saved", [as_pandas, as_workbook])
+def as_openpyxl(rows: Rows) -> bytes:
+    """Every cell as text, which a library for workbooks writes."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(list(rows[0]))
+    for number, row in enumerate(rows, 2):
+        for column, value in enumerate(row.values(), 1):
+            cell = sheet.cell(number, column)
+            cell.value, cell.data_type = value or None, "s"
+    return _saved(book)
+
+
+def _saved(book: Any) -> bytes:
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("saved", [as_pandas, as_workbook, as_openpyxl])
 def test_five_thousand_rows_there_and_back_give_the_plan_of_select(
     large: tuple[Path, Rows], saved: Callable[[Rows], bytes]
 ) -> None:
@@ -266,6 +285,24 @@ def test_the_workbook_that_is_written_goes_there_and_back(desk: Path) -> None:
     assert rows == decided(exported(desk))
     (desk / "saved.xlsx").write_bytes(as_workbook(rows))
     assert recon.decide.import_(desk / "plan.json", desk / "saved.xlsx").plan is not None
+
+
+def test_a_library_for_workbooks_opens_ours_and_what_it_saves_is_read(desk: Path) -> None:
+    recon.decide.export(desk / "plan.json", out=desk / "sheet.xlsx")
+    rows = decided(exported(desk))
+    book = openpyxl.load_workbook(desk / "sheet.xlsx")
+    names, *lines = book.active.iter_rows()
+    place = {cell.value: number for number, cell in enumerate(names)}
+    assert list(place) == NAMES
+    for line, row in zip(lines, rows, strict=True):
+        assert all(cell.data_type != "f" for cell in line), "no cell is a formula"
+        for name in ("decision", "until", "reason"):
+            line[place[name]].value = row[name] or None
+    (desk / "saved.xlsx").write_bytes(_saved(book))
+    (desk / "saved.csv").write_bytes(written(rows))
+    recon.decide.import_(desk / "plan.json", desk / "saved.xlsx", out=desk / "one.json")
+    recon.decide.import_(desk / "plan.json", desk / "saved.csv", out=desk / "other.json")
+    assert (desk / "one.json").read_bytes() == (desk / "other.json").read_bytes()
 
 
 # Spoiled

@@ -146,11 +146,13 @@ def watched_rows(store: DocumentStore, *, selection: Selection, rules: RowRules)
     before = Selection(from_at=start, to_at=selection.from_at, providers=selection.providers)
     asked = Coverage("payments", "watched", complete=True, asked_from=to_ms(start), asked_to=to_ms(selection.from_at))
     topics: dict[str, Older] = {}
+    merchants = frozenset(rules["policy"].merchant_recipients)
     deposits, without_name = Newest[Row](WATCHED_MAX), Newest[Unnamed](UNNAMED_MAX)
     try:
         for row in _rows(store, before, rules):
-            if row["is_deposit"] and row["chain_id"] is not None and row["recipient"]:
+            if row["chain_id"] is not None and row["recipient"] and (row["is_deposit"] or _is_unpaid(row, merchants)):
                 deposits.push(row["created_at"], row)
+            if row["is_deposit"]:
                 continue
             if row["reference_topic"]:
                 topics[row["reference_topic"]] = topics.get(row["reference_topic"], NOBODY).and_row(row)
@@ -158,12 +160,26 @@ def watched_rows(store: DocumentStore, *, selection: Selection, rules: RowRules)
                 without_name.push(row["created_at"], lacking)
     except SourceError as error:
         return Watched(coverage=(replace(asked, complete=False, problem=str(error)),))
-    addresses: dict[tuple[int, str], Older] = {}
-    for row in deposits.items():
-        place = (row["chain_id"], row["recipient"])
-        addresses[place] = addresses.get(place, NOBODY).and_row(row)
+    addresses = _owned(deposits.items())
     told = replace(asked, items=len(addresses) + len(topics))
     return Watched(addresses, topics, tuple(without_name.items()), (told,))
+
+
+def _is_unpaid(row: Row, merchants: frozenset[str]) -> bool:
+    """Whether a buyer may have sent to the address of a request, past the proxy; the shop's own leads to no row."""
+    return row["direction"] == "in" and row["status"] not in _DONE and row["recipient"] not in merchants
+
+
+def _owned(rows: Iterable[Row]) -> dict[tuple[int, str], Older]:
+    """By chain and address, the rows that have it; an address of several requests is nobody's own."""
+    addresses: dict[tuple[int, str], Older] = {}
+    shared: set[tuple[int, str]] = set()
+    for row in rows:
+        place = (row["chain_id"], row["recipient"])
+        if place in addresses and not row["is_deposit"]:
+            shared.add(place)
+        addresses[place] = addresses.get(place, NOBODY).and_row(row)
+    return {place: older for place, older in addresses.items() if place not in shared}
 
 
 def _rows(store: DocumentStore, selection: Selection, rules: RowRules) -> Iterator[Row]:

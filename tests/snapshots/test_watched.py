@@ -24,6 +24,7 @@ DAY = Selection(from_at=datetime(2026, 11, 19, 12, tzinfo=UTC))
 PAID_LATER = (
     "webhook_lost", "late", "failed_though_paid", "hash_known_status_not", "hash_missing+paid_twice",
     "open_and_overpaid", "wrong_token", "paid_in_parts", "second_attempt_paid", "second_attempt_of_failed",
+    "paid_past_the_proxy",
 )  # fmt: skip
 """Situations of one row made before the money came for it."""
 

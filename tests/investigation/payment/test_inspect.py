@@ -350,7 +350,7 @@ def test_plain_money_to_the_right_address_on_another_chain_is_seen(tmp_path: Pat
     made.add_coin(other, token=token.address, recipient=row["recipient"], units=10**6 * 10**token.decimals)
     found = looked_at(made, tmp_path / "second")
     assert found.causes[0].name == "paid_wrong_chain"
-    assert any("unexplained money" in event.says for event in found.timeline)
+    assert any("money that does not fit: 1000000 USDC" in event.says for event in found.timeline)
 
 
 DRESSES = (str.upper, "  {}\n".format, "\u202e{}\u200b".format, "`{}`".format, "0x{}".format)

@@ -20,6 +20,9 @@ OPEN_AGES: Final = (("under 30 min", 30 * 60_000), ("30 min to 24 h", 86_400_000
 
 OPEN: Final = ("pending", "processing")
 COMPLETE: Final = ("completed", "confirmed")
+SETTLED: Final = (*COMPLETE, "refunded")
+"""Statuses that say that the money came, whether it was kept or given back."""
+
 CLOSED: Final = ("failed", "cancelled", "refunded")
 ESCROW_STATES: Final = (
     "partial", "funded", "releasable", "releasing", "released", "refunded", "failed", "cancelled",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recon.core.model import COMPLETE, Policy
+from recon.core.model import SETTLED, Policy
 from recon.core.registry import Registry
 from recon.snapshots.watched import NOTHING_WATCHED, Watched
 
@@ -91,7 +91,7 @@ def _measured_recipients(rows: Any, registry: Registry) -> list[tuple[int, str]]
 
 def _unpaid_recipients(rows: Any) -> list[tuple[int, str]]:
     """Chain and recipient of the payments by reference that are not marked as paid."""
-    states = ", ".join(f"'{state}'" for state in (*COMPLETE, "refunded"))
+    states = ", ".join(f"'{state}'" for state in SETTLED)
     found = rows.filter(
         "not coalesce(is_deposit, false) and direction = 'in' and chain_id is not null and recipient is not null "
         f"and status not in ({states})"

@@ -427,12 +427,15 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def read_table(path: Path) -> pa.Table:
-    """One Parquet file; ``pyarrow.parquet.read_table`` would import pandas, which takes longer than the reading."""
+def read_table(path: Path, *, columns: list[str] | None = None) -> pa.Table:
+    """One Parquet file, or some of its columns.
+
+    ``pyarrow.parquet.read_table`` would import pandas, which takes longer than the reading.
+    """
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        return file.read()
+        return file.read(columns)
 
 
 def empty_tables(writer: SnapshotWriter, *names: str) -> None:

@@ -25,7 +25,7 @@ from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in, tables_in
 from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
 from recon.snapshots.standing import standing_still, unsaid
-from recon.snapshots.unnamed import References, unknown_topics
+from recon.snapshots.unnamed import find_owners, unknown_topics
 from recon.snapshots.watched import NOTHING_WATCHED, Watched, gaps_before, limited
 from recon.sources.interface import (
     ChainQuestion,
@@ -157,10 +157,10 @@ class SecondReading:
         if span is None or not watched.unnamed:
             return {}
         ours = {*self._policy.merchant_recipients, *(each.row["recipient"] for each in watched.unnamed)} - {None}
-        references = References(self._ask_providers)
-        references.look_for(unknown_topics(writer, recipients=ours, known=watched.topics), watched.unnamed)
-        self._coverage.extend(references.coverage)
-        return references.found
+        paid_to = unknown_topics(writer, recipients=ours, known=watched.topics)
+        found, asked = find_owners(paid_to, watched.unnamed, ask=self._ask_providers)
+        self._coverage.extend(asked)
+        return found
 
     def _orphans(self, leads: Leads, named: Mapping[str, str]) -> list[dict[str, Any]]:
         """Look what the window does not know up in the whole collection.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -92,42 +92,34 @@ class Newest(Generic[T]):
         return [item for _, _, item in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]
 
 
-@dataclass(slots=True)
-class References:
-    """Asks whose the references of unknown money are.
+def find_owners(
+    paid_to: Mapping[str, str], rows: Sequence[Unnamed], *, ask: Callable[[Sequence[Row], Further], list[Reading]]
+) -> tuple[dict[str, str], tuple[Coverage, ...]]:
+    """By the hash of a reference, the payment whose it is, and what was asked; nothing where nothing had to be.
+
+    Rows are asked about, the newest first, until every reference is known or :data:`ASKED_MAX` were asked about.
 
     Args:
+        paid_to: By the hash of a reference, as logs of proxies carry it, the address that it paid.
+        rows: Those with another address of their own are left out.
         ask: Asks the providers about rows, given their further keys too.
-        found: By the hash of a reference, the payment whose it is.
-        coverage: What was asked; empty where nothing had to be.
     """
-
-    ask: Callable[[Sequence[Row], Further], list[Reading]]
-    found: dict[str, str] = field(default_factory=dict)
-    coverage: list[Coverage] = field(default_factory=list)
-
-    def look_for(self, paid_to: Mapping[str, str], rows: Sequence[Unnamed]) -> None:
-        """Ask about rows, the newest first, until every reference is known or :data:`ASKED_MAX` rows were asked about.
-
-        Args:
-            paid_to: By the hash of a reference, as logs of proxies carry it, the address that it paid.
-            rows: Those with another address of their own are left out.
-        """
-        topics, addresses = paid_to.keys(), {None, *paid_to.values()}
-        unnamed = [each for each in rows if each.row["recipient"] in addresses]
-        if not topics or not unnamed:
-            return
-        asked = 0
-        while asked < min(len(unnamed), ASKED_MAX) and not topics <= self.found.keys():
-            part = unnamed[asked : min(asked + _ASKED_AT_ONCE, ASKED_MAX)]
-            self.found.update(_told(self.ask([each.row for each in part], _further(part)), part))
-            asked += len(part)
-        self.found = {topic: self.found[topic] for topic in sorted(topics & self.found.keys())}
-        left, open_topics = len(unnamed) - asked, len(topics - self.found.keys())
-        problem = None
-        if left and open_topics:
-            problem = f"{left} rows hold no reference and were not asked about, while {open_topics} references are open"
-        self.coverage.append(Coverage("payments", "references", complete=problem is None, items=asked, problem=problem))
+    topics, addresses = paid_to.keys(), {None, *paid_to.values()}
+    unnamed = [each for each in rows if each.row["recipient"] in addresses]
+    if not topics or not unnamed:
+        return {}, ()
+    told: dict[str, str] = {}
+    asked = 0
+    while asked < min(len(unnamed), ASKED_MAX) and not topics <= told.keys():
+        part = unnamed[asked : min(asked + _ASKED_AT_ONCE, ASKED_MAX)]
+        told.update(_told(ask([each.row for each in part], _further(part)), part))
+        asked += len(part)
+    found = {topic: told[topic] for topic in sorted(topics & told.keys())}
+    left, open_topics = len(unnamed) - asked, len(topics) - len(found)
+    problem = None
+    if left and open_topics:
+        problem = f"{left} rows hold no reference and were not asked about, while {open_topics} references are open"
+    return found, (Coverage("payments", "references", complete=problem is None, items=asked, problem=problem),)
 
 
 def _further(part: Sequence[Unnamed]) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -159,12 +151,12 @@ def unknown_topics(writer: SnapshotWriter, *, recipients: Iterable[str], known: 
 
     from recon.snapshots.sealed import read_table
 
-    table = read_table(writer.file("transfers")).select(["recipient", "reference_topic"])
+    table = read_table(writer.file("transfers"), columns=["recipient", "reference_topic"])
     ours = pc.is_in(table["recipient"], pa.array(sorted(set(recipients)), pa.string()))
     found = table.filter(pc.and_(ours, table["reference_topic"].is_valid()))
     if not found.num_rows:
         return {}
     held = {*known}
     for name in ("payments", "keys"):
-        held.update(read_table(writer.file(name))["reference_topic"].unique().to_pylist())
+        held.update(read_table(writer.file(name), columns=["reference_topic"])["reference_topic"].unique().to_pylist())
     return {row["reference_topic"]: row["recipient"] for row in found.to_pylist() if row["reference_topic"] not in held}

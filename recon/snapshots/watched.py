@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import SourceError
-from recon.core.model import COMPLETE, Policy
+from recon.core.model import SETTLED, Policy
 from recon.core.times import to_ms
 from recon.snapshots.unnamed import COLUMNS, Newest, Unnamed, unnamed
 from recon.sources.interface import Coverage, DocumentStore, Gap, Selection
@@ -40,8 +40,6 @@ UNNAMED_MAX: Final = 2_000
 WOKEN_MAX: Final = 500
 """At most so many older rows are judged with a window."""
 
-_DONE: Final = (*COMPLETE, "refunded")
-
 
 @dataclass(frozen=True, slots=True)
 class Older:
@@ -57,7 +55,7 @@ class Older:
 
     def and_row(self, row: Row) -> Older:
         """With one row more."""
-        settled = {row["tx_hash"]} - {None} if row["status"] in _DONE else frozenset()
+        settled = {row["tx_hash"]} - {None} if row["status"] in SETTLED else frozenset()
         return Older(self.payment_ids | {row["payment_id"]}, self.hashes | settled)
 
 
@@ -167,7 +165,7 @@ def watched_rows(store: DocumentStore, *, selection: Selection, rules: RowRules)
 
 def _is_unpaid(row: Row, merchants: frozenset[str]) -> bool:
     """Whether a buyer may have sent to the address of a request, past the proxy; the shop's own leads to no row."""
-    return row["direction"] == "in" and row["status"] not in _DONE and row["recipient"] not in merchants
+    return row["direction"] == "in" and row["status"] not in SETTLED and row["recipient"] not in merchants
 
 
 def _owned(rows: Iterable[Row]) -> dict[tuple[int, str], Older]:

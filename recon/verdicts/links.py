@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
-from recon.core.model import COMPLETE, Policy
+from recon.core.model import SETTLED, Policy
 from recon.sources.providers.installed import rails_by_external_id
 
 if TYPE_CHECKING:
@@ -325,7 +325,7 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Fr
         .filter(pointed)
         .join(of_another, on=["t_chain", "t_tx", "t_log"], how="anti")
     )
-    logged = transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
+    logged = _with_logs(transfers)
     pairs = (
         unsettled.select(*_OWN)
         .join(named_hashes(unsettled, told), on="payment_id", how="inner")
@@ -359,6 +359,11 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Fr
     return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
 
 
+def _with_logs(transfers: Frame) -> Frame:
+    """Transactions in which a contract told of a payment (``logged_tx``)."""
+    return transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
+
+
 def past_proxy_links(payments: Frame, unsettled: Frame, *, transfers: Frame, told: Frame, policy: Policy) -> Frame:
     """Plain transfers to the address of one open payment that is to be paid by reference: they carry none.
 
@@ -375,13 +380,12 @@ def past_proxy_links(payments: Frame, unsettled: Frame, *, transfers: Frame, tol
         (nw.col("mode") == "reference")
         & (nw.col("direction") == "in")
         & ~nw.col("is_test")
-        & ~nw.col("status").is_in([*COMPLETE, "refunded"])
+        & ~nw.col("status").is_in(list(SETTLED))
         & ~nw.col("recipient").is_in([*policy.merchant_recipients, ""])
     ).join(owned, on="recipient", how="semi")
-    logged = transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select("t_tx").unique()
     coins = transfers.filter(
         (nw.col("t_kind") == DEPOSIT_KINDS) & is_true(nw.col("t_known")) & is_true(nw.col("t_amount") > 0)
-    ).join(logged, on="t_tx", how="anti")
+    ).join(_with_logs(transfers), left_on="t_tx", right_on="logged_tx", how="anti")
     pairs = (
         waiting.select(*_OWN)
         .join(coins.with_columns(t_to=nw.col("t_recipient")), left_on="recipient", right_on="t_to", how="inner")

@@ -268,6 +268,8 @@ def _unsettled(payments: Frame, money: Frame) -> Frame:
 def _suspects(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy) -> Frame:
     transfers, told = known.transfers, known.told
     suspects = suspect_links(unsettled, direct, transfers=transfers, told=told, further=known.topics)
+    if ("reference", "in") not in known.kinds:
+        return suspects
     return concat_links(
         suspects, past_proxy_links(known.payments, unsettled, transfers=transfers, told=told, policy=policy)
     )

@@ -103,7 +103,9 @@ class Incident:
                 )
                 path.unlink()
                 for line in older.splitlines():  # each names the one before it, as it is now
-                    ChainedLog(path).add({name: value for name, value in json.loads(line).items() if name not in ("prev", "seal")})
+                    ChainedLog(path).add(
+                        {name: value for name, value in json.loads(line).items() if name not in ("prev", "seal")}
+                    )
         path = self.folder / "deliveries.ndjson"
         earlier = int(span / timedelta(milliseconds=1))
         now = int(time.time() * 1000)

@@ -89,7 +89,7 @@ def parse_delivery(
         tx_hash=_hash(_text(fields["tx_hash"])),
         payload_digest=fields["payload_digest"],
         signature_valid=fields["signature_valid"],
-        dead_letter=bool(fields["dead_letter"]) or "x-death" in found.headers,
+        dead_letter=True if "x-death" in found.headers else fields["dead_letter"],
         is_test=bool(more.get("is_test")),
         body=found.body.raw,
         said=_said(found.body),
@@ -197,12 +197,13 @@ def _take(found: _Peeled, layer: Mapping[str, Any], names: Names) -> None:
         if not names[name]:
             continue
         given = (value for path in names[name] if (value := _at(layer, path)) is not None)
-        told = next((value for each in given if (value := read(each)) is not None), None)
-        if told is not None:
-            found.fields[name] = told
+        told = [value for each in given if (value := read(each)) is not None]
+        is_dead = name == "dead_letter" and (found.fields.get(name) or any(told))  # that it is one may be said anywhere
+        if told:
+            found.fields[name] = is_dead or told[0]
     found.is_own |= "provider" in layer and _ms(layer.get("received_at")) is not None
     listed = (value for path in names["headers"] if (value := _at(layer, path)) is not None)
-    headers = next((told for value in listed if (told := read_headers(value))), {})
+    headers = next((each for value in listed if (each := read_headers(value))), {})
     found.headers.update(headers)
 
 
@@ -365,7 +366,7 @@ def _dead(value: Any) -> bool | None:
     """A mark of a dead letter, or the reason why it became one."""
     known = _bool(value)
     if known is not None or value is None:
-        return known or None
+        return known
     return True if isinstance(value, str) and value.strip() else None
 
 

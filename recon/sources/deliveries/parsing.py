@@ -192,19 +192,24 @@ def _may_be_in(keys: frozenset[str], path: str) -> bool:
 
 
 def _take(found: _Peeled, layer: Mapping[str, Any], names: Names) -> None:
-    """Take the fields of a layer; what lies further in beats what lies around it."""
+    """Take the fields of a layer; what lies further in beats what lies around it.
+
+    That a record is a dead letter may be said anywhere.
+    """
     for name, read in _READERS.items():
-        if not names[name]:
-            continue
-        given = (value for path in names[name] if (value := _at(layer, path)) is not None)
-        told = [value for each in given if (value := read(each)) is not None]
-        is_dead = name == "dead_letter" and (found.fields.get(name) or any(told))  # that it is one may be said anywhere
-        if told:
-            found.fields[name] = is_dead or told[0]
+        if told := list(_read(layer, names[name], read)):
+            found.fields[name] = told[0] if name != "dead_letter" else any((*told, found.fields.get(name)))
     found.is_own |= "provider" in layer and _ms(layer.get("received_at")) is not None
-    listed = (value for path in names["headers"] if (value := _at(layer, path)) is not None)
-    headers = next((each for value in listed if (each := read_headers(value))), {})
-    found.headers.update(headers)
+    found.headers.update(next(filter(None, _read(layer, names["headers"], read_headers)), {}))
+
+
+def _read(layer: Mapping[str, Any], paths: Sequence[str], read: Callable[[Any], Any]) -> Iterator[Any]:
+    """The values at some paths, in their order, as far as they can be read."""
+    for path in paths:
+        value = _at(layer, path)
+        told = None if value is None else read(value)
+        if told is not None:
+            yield told
 
 
 def _body(layer: Mapping[str, Any], names: Names, *, usual: str | None) -> Body:

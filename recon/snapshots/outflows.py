@@ -146,6 +146,8 @@ class OutflowReader:
 
 def _listed(writer: SnapshotWriter) -> Iterator[tuple[int, str]]:
     """Chain and hash of the transactions that a provider lists as outgoing, and that no row of the window records."""
+    if not writer.rows("claim_txs"):
+        return
     import duckdb
 
     connection = duckdb.connect()
@@ -246,6 +248,8 @@ def _open(
     writer: SnapshotWriter, further: Sequence[pa.Table], *, wallets: set[tuple[int, str]], span: tuple[int, int]
 ) -> tuple[tuple[Row, ...], dict[str, frozenset[str]]]:
     """What left the wallets within the span in transactions with more logs than rows of the window record."""
+    if not wallets and not any(table.num_rows for table in further):
+        return (), {}
     import duckdb
     import pyarrow as pa
 

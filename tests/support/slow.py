@@ -20,6 +20,7 @@ SLOW = {
     "tests/cli/test_store_errors.py": "whole jobs on a mongod that fails on demand, for each of many errors",
     "tests/cli/test_signals.py": "processes that are ended, a start of Python and a whole apply for each",
     "tests/desk/test_deeds.py": "a demo is made, and each test applies a part of it",
+    "tests/desk/test_screen.py": "a screen is drawn and typed at for each test",
     "tests/desk/test_sixty_keys.py": JOB,
     "tests/investigation/payment/test_advice.py": SCENES,
     "tests/investigation/payment/test_by_recipient.py": SCENES,
@@ -43,6 +44,7 @@ SLOW = {
     ),
     "tests/simulation/test_referee.py::test_the_tool_agrees": JUDGED,
     "tests/simulation/test_weather.py": JUDGED,
+    "tests/runs/test_writing.py": "a real mongod whose rights, rows and indexes change while a run writes",
     "tests/snapshots/test_rivals.py": JUDGED,
     "tests/snapshots/test_shared.py": JUDGED,
     "tests/snapshots/test_snapshot.py": JUDGED,
@@ -54,6 +56,7 @@ SLOW = {
     "tests/sources/test_hostile_sizes.py": LIMITED,
     "tests/sources/providers/test_request_network.py::test_ten_thousand": "ten thousand payments are asked for",
     "tests/sources/payments/test_columns.py::test_whatever_the_simulator": "four weeks of 2,000 payments each",
+    "tests/sources/payments/test_mongo.py": "sets of several mongods, with secondaries that lag or are gone",
     "tests/support/test_servers.py": "a mongod or a chain for each test, started, killed and started again",
     "tests/support/test_dead_workers.py": "whole runs of pytest that wait for a worker to die",
     "tests/test_api.py": JUDGED,
@@ -64,6 +67,7 @@ SLOW = {
     "tests/verdicts/test_relations.py": "worlds of hundreds of payments are judged twice for each relation",
     "tests/verdicts/test_rulebook.py": JUDGED,
     "tests/verdicts/test_tron.py": JUDGED,
+    "tests/verdicts/test_several_keys.py": SCENES,
     "tests/verdicts/test_truth.py": "thirty worlds are written, read and judged",
 }
 

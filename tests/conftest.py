@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import attacks, servers, slow
+from tests.support import attacks, servers, slow, thorough
 from tests.support.onchain import Chain
 
 if TYPE_CHECKING:
@@ -26,12 +27,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is listed as slow or as an attack, before pytest chooses by marks."""
+    """Mark what is slow, an attack or for the night, before pytest chooses by marks."""
     for item in items:
-        if (why := slow.reason(item.nodeid)) is not None:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if (why := slow.reason(item.nodeid, engine=thorough.engine_of(parameters))) is not None:
             item.add_marker(pytest.mark.slow(reason=why))
+        if thorough.is_thorough(item.nodeid, parameters):
+            item.add_marker(pytest.mark.thorough)
         if attacks.kind_of(item.nodeid) is not None:
             item.add_marker(pytest.mark.attack)
+
+
+def pytest_configure() -> None:
+    """Thousands of tests and all that they import stay to the end: look through them for garbage less often."""
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -46,7 +55,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture(scope="session")
 def mongod() -> Iterator[servers.Mongod]:
     """One real mongod for the whole run, a replica set of one without authentication; use a database of your own."""
-    server = servers.start_mongod()
+    server = servers.start_mongod(journal_ms=10)
     yield server
     server.stop()
 

@@ -47,14 +47,12 @@ def keys_in(*tables: pa.Table) -> list[dict[str, Any]]:
 
 def keys_in_file(payments: Path) -> list[dict[str, Any]]:
     """The further keys of a file of payments, of which only the rows that have some are held in memory."""
-    import duckdb
+    import pyarrow.parquet as pq
 
-    connection = duckdb.connect()
-    try:
-        rows = connection.read_parquet(str(payments))
-        if COLUMN not in rows.columns:
+    with pq.ParquetFile(payments) as file:
+        if COLUMN not in file.schema_arrow.names:
             return []
-        held = rows.filter(f"{COLUMN} is not null").select(f"payment_id, {COLUMN}").order("payment_id").fetchall()
-    finally:
-        connection.close()
-    return list(further_keys_of({"payment_id": payment_id, COLUMN: keys} for payment_id, keys in held))
+        held: list[dict[str, Any]] = []
+        for batch in file.iter_batches(columns=["payment_id", COLUMN]):
+            held += batch.filter(batch[COLUMN].is_valid()).to_pylist()
+    return list(further_keys_of(sorted(held, key=lambda row: row["payment_id"])))

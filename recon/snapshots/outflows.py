@@ -146,6 +146,8 @@ class OutflowReader:
 
 def _listed(writer: SnapshotWriter) -> Iterator[tuple[int, str]]:
     """Chain and hash of the transactions that a provider lists as outgoing, and that no row of the window records."""
+    if not writer.rows("claim_txs") or not _tells_of_payouts(writer):
+        return
     import duckdb
 
     connection = duckdb.connect()
@@ -154,6 +156,15 @@ def _listed(writer: SnapshotWriter) -> Iterator[tuple[int, str]]:
     found = connection.execute(_LISTED).fetchall()
     connection.close()
     yield from found
+
+
+def _tells_of_payouts(writer: SnapshotWriter) -> bool:
+    """Whether a provider tells of any payout at all; to ask that of one column takes less than to open a database."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    objects = pq.read_table(writer.file("claims"), columns=["object"])["object"]
+    return bool(pc.any(pc.equal(objects, "payout")).as_py())
 
 
 _LISTED: Final = """
@@ -246,6 +257,8 @@ def _open(
     writer: SnapshotWriter, further: Sequence[pa.Table], *, wallets: set[tuple[int, str]], span: tuple[int, int]
 ) -> tuple[tuple[Row, ...], dict[str, frozenset[str]]]:
     """What left the wallets within the span in transactions with more logs than rows of the window record."""
+    if not wallets and not any(table.num_rows for table in further):
+        return (), {}
     import duckdb
     import pyarrow as pa
 

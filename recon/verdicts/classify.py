@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import narwhals as nw
 
@@ -30,13 +30,10 @@ def classify(evidence: Frame, *, horizon: Horizon, policy: Policy, rules: RuleBo
         steps = rules.steps[start : start + at_once]
         staged = staged.with_columns(**_put_together(chain(*steps), horizon=horizon, policy=policy))
     judged = [(rule, expression_of(when, nw.col)) for rule, when in rules.judged]
-    mask = nw.lit(0).cast(nw.Int64)
-    verdict: Any = nw.lit(str(Verdict.UNPROVEN))
-    for rule, applies in judged:
-        mask = mask + nw.when(applies).then(nw.lit(1 << rule.number)).otherwise(nw.lit(0)).cast(nw.Int64)
-    for rule, applies in reversed(judged):
-        verdict = nw.when(applies).then(nw.lit(str(rule.verdict))).otherwise(verdict)
-    return staged.with_columns(verdict=verdict, findings=mask)
+    bits = [applies.cast(nw.Int64) * (1 << rule.number) for rule, applies in judged]
+    verdicts = [nw.when(applies).then(nw.lit(str(rule.verdict))) for rule, applies in judged]
+    first = nw.coalesce(*verdicts, nw.lit(str(Verdict.UNPROVEN)))
+    return staged.with_columns(verdict=first, findings=nw.sum_horizontal(*bits))
 
 
 def _put_together(conditions: Iterable[Condition], *, horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:

@@ -525,4 +525,4 @@ def is_true(condition: nw.Expr) -> nw.Expr:
 
 def one_if(condition: nw.Expr) -> nw.Expr:
     """1 where a condition holds, else 0: what is counted is summed, for no engine counts conditions alike."""
-    return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64)
+    return is_true(condition).cast(nw.Int64)

@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
 def _judge(chosen: argparse.Namespace) -> list[Result]:
     from benchmarks.judge import measure_judge
 
-    sizes = [10_000, 100_000] if chosen.small else [10_000, 100_000, 1_000_000]
+    sizes = [10_000] if chosen.small else [10_000, 100_000, 1_000_000]
     if chosen.large:
         sizes.append(10_000_000)
     return measure_judge(sizes, rounds=chosen.rounds or (1 if chosen.small else 3), engine=chosen.engine)
@@ -41,7 +41,7 @@ def _judge(chosen: argparse.Namespace) -> list[Result]:
 def _startup(chosen: argparse.Namespace) -> list[Result]:
     from benchmarks.startup import measure_startup
 
-    return measure_startup(rounds=chosen.rounds or (3 if chosen.small else 11))
+    return measure_startup(rounds=chosen.rounds or (1 if chosen.small else 11))
 
 
 def _apply(chosen: argparse.Namespace) -> list[Result]:
@@ -61,19 +61,21 @@ def _peers(chosen: argparse.Namespace) -> list[Result]:
 def _logs(chosen: argparse.Namespace) -> list[Result]:
     from benchmarks.sources import measure_logs
 
-    return measure_logs(pages=5 if chosen.small else 20, rounds=chosen.rounds or 3)
+    return measure_logs(pages=5 if chosen.small else 20, rounds=chosen.rounds or (1 if chosen.small else 3))
 
 
 def _payments(chosen: argparse.Namespace) -> list[Result]:
     from benchmarks.sources import measure_payments
 
-    return measure_payments(rows=10_000 if chosen.small else 100_000, rounds=chosen.rounds or 3)
+    return measure_payments(
+        rows=10_000 if chosen.small else 100_000, rounds=chosen.rounds or (1 if chosen.small else 3)
+    )
 
 
 def _scan(chosen: argparse.Namespace) -> list[Result]:
     from benchmarks.sources import measure_scan
 
-    return measure_scan(payments=2_000 if chosen.small else 20_000, rounds=chosen.rounds or 3)
+    return measure_scan(payments=2_000 if chosen.small else 20_000, rounds=chosen.rounds or (1 if chosen.small else 3))
 
 
 def _calls(chosen: argparse.Namespace) -> list[Result]:

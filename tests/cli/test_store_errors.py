@@ -65,7 +65,7 @@ def sick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sick]:
         patch.setattr(
             servers.Mongod, "_command", lambda self: [*command(self), "--setParameter", "enableTestCommands=1"]
         )
-        server = servers.start_mongod()
+        server = servers.start_mongod(journal_ms=10)
     try:
         world = moved(plant_world(*["webhook_lost"] * 3, *["equal_amounts"] * 20, seed=2), dt.datetime.now(tz=dt.UTC))
         folder = tmp_path_factory.mktemp("sick")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,7 +20,9 @@ from tests.support import servers
 from tests.support.keys import Keys, agent_with
 from tests.support.living import moved, serving, write_live_config
 
-DATABASE = "marketplace"
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
 POLICY = '[approvals]\napprovals_min = 2\nauthor_may_approve = false\nallowed_signers = "keys/allowed_signers"\n'
 
 
@@ -39,27 +42,27 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    server = servers.start_mongod()
-    try:
-        world = moved(plant_world(*["webhook_lost"] * 3, *["equal_amounts"] * 20, seed=2), dt.datetime.now(tz=dt.UTC))
-        with server.client() as client:
-            client[DATABASE]["payments"].insert_many([dict(document) for document in world.recorded.payments])
-        monkeypatch.setenv("RECON_MONGO_URI", server.uri)
-        for name in ("RECON_REQUEST_NETWORK_API_KEY", "RECON_SHKEEPER_API_KEY"):
-            monkeypatch.setenv(name, "k")
-        monkeypatch.setenv("RECON_OPERATOR", "The Same Login")
-        with serving(world) as addresses:
-            path = write_live_config(tmp_path, world, addresses, database=DATABASE)
-            (tmp_path / "keys").mkdir()
-            keys = Keys(tmp_path / "keys")
-            for name in ("job", "ada", "ben", "left"):
-                keys.person(name)
-            keys.revoke(keys.folder / "left")
-            path.write_text(path.read_text() + POLICY + 'revoked_signers = "keys/revoked"\n')
-            yield Office(tmp_path, keys)
-    finally:
-        server.stop()
+def office(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mongod: servers.Mongod,
+    mongo_database: Database[dict[str, Any]],
+) -> Iterator[Office]:
+    world = moved(plant_world(*["webhook_lost"] * 3, *["equal_amounts"] * 20, seed=2), dt.datetime.now(tz=dt.UTC))
+    mongo_database["payments"].insert_many([dict(document) for document in world.recorded.payments])
+    monkeypatch.setenv("RECON_MONGO_URI", mongod.uri)
+    for name in ("RECON_REQUEST_NETWORK_API_KEY", "RECON_SHKEEPER_API_KEY"):
+        monkeypatch.setenv(name, "k")
+    monkeypatch.setenv("RECON_OPERATOR", "The Same Login")
+    with serving(world) as addresses:
+        path = write_live_config(tmp_path, world, addresses, database=mongo_database.name)
+        (tmp_path / "keys").mkdir()
+        keys = Keys(tmp_path / "keys")
+        for name in ("job", "ada", "ben", "left"):
+            keys.person(name)
+        keys.revoke(keys.folder / "left")
+        path.write_text(path.read_text() + POLICY + 'revoked_signers = "keys/revoked"\n')
+        yield Office(tmp_path, keys)
 
 
 def test_a_plan_is_applied_once_two_people_have_signed_it(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,26 +268,25 @@ def test_a_flag_plan_is_approved_by_people_who_sign(rails: Office) -> None:
     rails.run("flags", "apply", undo, "--digest", digest, *ben, code=1)
 
 
-@pytest.mark.parametrize("name", ["\u0430da", "a\u200bda", "ad\u0430", "Ada\ufe0f", "\U0001d41ada", "ada\u00a0b"])
-def test_a_name_that_looks_like_another_is_taken_nowhere(
-    rails: Office, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_that_looks_like_another_is_taken_nowhere(rails: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, config = rails.folder / "plan.json", ["--config", str(rails.folder / "recon.toml")]
     CliRunner().invoke(cli, ["plan", "--out", str(plan), *config], prog_name="recon")
     rails.run("sample", "--provider", "rn", "--size", "3", "--out", rails.folder / "sample.json", code=0)
     digest = json.loads(plan.read_text())["digest"]
     before = sorted(path for path in rails.folder.rglob("*") if path.is_file())
     signs = ("sample", "sign", rails.folder / "sample.json", "--right", "all")
-    rails.run(*signs, "--by", name, code=2)
-    monkeypatch.setenv("RECON_OPERATOR", name)
-    for line in (
-        signs,
-        ("approve", plan, "--reason", "x"),
-        ("apply", plan, "--digest", digest),
-        ("ack", json.loads(plan.read_text())["findings"][0]["payment_id"], "--plan", plan, "--reason", "x",
-         "--until", "2099-01-01"),
-        ("journal", "settle", "RUN", "--payment", "x", "--written-by", "run", "--reason", "x"),
-        ("flags", "rollback", "--recipe", "read-only", "--no-blast"),
-    ):  # fmt: skip
-        assert "may look like another person's" in rails.run(*line, code=2).stderr
+    for name in ("\u0430da", "a\u200bda", "ad\u0430", "Ada\ufe0f", "\U0001d41ada", "ada\u00a0b"):
+        monkeypatch.setenv("RECON_OPERATOR", "ada")
+        rails.run(*signs, "--by", name, code=2)
+        monkeypatch.setenv("RECON_OPERATOR", name)
+        for line in (
+            signs,
+            ("approve", plan, "--reason", "x"),
+            ("apply", plan, "--digest", digest),
+            ("ack", json.loads(plan.read_text())["findings"][0]["payment_id"], "--plan", plan, "--reason", "x",
+             "--until", "2099-01-01"),
+            ("journal", "settle", "RUN", "--payment", "x", "--written-by", "run", "--reason", "x"),
+            ("flags", "rollback", "--recipe", "read-only", "--no-blast"),
+        ):  # fmt: skip
+            assert "may look like another person's" in rails.run(*line, code=2).stderr, (name, line)
     assert [path for path in rails.folder.rglob("*") if path.is_file() and path not in before] == []

@@ -19,7 +19,7 @@ from recon.plans.file import plan_bytes
 from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
-from recon.simulation import World, generate_world
+from recon.simulation import World, generate_world, plant_world
 from recon.snapshots import take
 from recon.snapshots.needs import Needs
 from recon.snapshots.sealed import SnapshotError, SnapshotExistsError, open_snapshot
@@ -304,3 +304,16 @@ def test_a_trusted_word_hides_the_gap_of_its_own_rail_only() -> None:
         reading = take._unread(nobody, needs, policy=policy)  # type: ignore[arg-type]
         assert len(reading.gaps) == gaps
         assert all(gap.to_ms == FOREVER_MS for gap in reading.gaps)
+
+
+def test_a_snapshot_in_which_nothing_left_a_wallet_opens_one_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening one takes longer than what is asked of it: what cannot hold a row is not asked."""
+    import duckdb
+
+    opened = []
+    connect = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", lambda *given, **named: opened.append(1) or connect(*given, **named))
+    snapshot_of(plant_world("completed"), tmp_path)
+    assert len(opened) == 1

@@ -78,7 +78,8 @@ def differences(relation: Relation, recorded: RecordedWorld, *, seed: int, befor
     pair = relation.pair(recorded, Random(seed))
     if before is None or pair.before is not recorded or pair.before_choice is not None:
         before = judged(pair.before, pair.before_choice)
-    return relation.differs(before, judged(pair.after, pair.after_choice))
+    is_same = pair.after is pair.before and pair.after_choice == pair.before_choice
+    return relation.differs(before, before if is_same else judged(pair.after, pair.after_choice))
 
 
 def smallest(relation: Relation, recorded: RecordedWorld, *, seed: int) -> RecordedWorld:

@@ -8,6 +8,8 @@ from __future__ import annotations
 JOB = "whole jobs through the command line, about 5 s of a processor for each snapshot and plan"
 SCENES = "dozens of scenes, each read and judged as a world of its own, about 1.3 s of a processor each"
 JUDGED = "several worlds are read and judged whole, about 5 s of a processor each"
+OTHER_ENGINE = "DuckDB and pandas take ten times as long as Polars for tables of a few rows"
+LIMITED = "a process of its own with a limit of memory for each file of up to a gigabyte"
 
 SLOW = {
     "tests/end_to_end/": "whole jobs with real servers, real chains, processes killed, and notebooks",
@@ -15,42 +17,73 @@ SLOW = {
     "tests/cli/test_cli_runs.py": JOB,
     "tests/cli/test_inspect_command.py": JOB,
     "tests/cli/test_review.py": "small tables judged by three engines, up to 2 s of a processor each",
+    "tests/cli/test_store_errors.py": "whole jobs on a mongod that fails on demand, for each of many errors",
     "tests/cli/test_signals.py": "processes that are ended, a start of Python and a whole apply for each",
     "tests/desk/test_deeds.py": "a demo is made, and each test applies a part of it",
+    "tests/desk/test_screen.py": "a screen is drawn and typed at for each test",
     "tests/desk/test_sixty_keys.py": JOB,
+    "tests/investigation/payment/test_advice.py": SCENES,
+    "tests/investigation/payment/test_by_recipient.py": SCENES,
     "tests/investigation/payment/test_case.py": SCENES,
+    "tests/investigation/payment/test_payout_replaced.py": SCENES,
     "tests/investigation/payment/test_inspect.py::test_every_cause": SCENES,
     "tests/investigation/payment/test_inspect.py::test_a": SCENES,
     "tests/investigation/payment/test_inspect.py::test_reference": SCENES,
     "tests/investigation/payment/test_inspect_proof.py": SCENES,
     "tests/investigation/payment/test_inspect_live.py": "a real chain and a real mongod for each of many payments",
+    "tests/plans/test_balances.py": JUDGED,
+    "tests/plans/test_health.py": JUDGED,
     "tests/rails/flags/test_apply.py::test_killed_at_any_step": "processes that are killed, a start of Python for each",
+    "tests/reports/test_frames.py": JOB,
     "tests/reports/test_html.py": JOB,
     "tests/reports/test_loading.py": JOB,
+    "tests/reports/test_plotting.py": "pictures are drawn by Matplotlib",
     "tests/runs/test_apply_properties.py": "hundreds of generated plans on a real mongod",
+    "tests/runs/test_clock.py": "a start of Python with a shifted clock for each question",
+    "tests/runs/test_ends.py": JOB,
+    "tests/runs/test_every_cell.py": "everything of the catalogue is written and read again",
     "tests/simulation/test_scenarios.py": "180 worlds are written, read and judged",
     "tests/simulation/test_simulate.py::test_everything_that_can_be_planted": (
         "everything of the catalogue is judged at once"
     ),
+    "tests/simulation/test_referee.py::test_the_tool_agrees": JUDGED,
+    "tests/simulation/test_referee.py::test_the_referee_agrees_in_mixed": JUDGED,
+    "tests/simulation/test_weather.py": JUDGED,
+    "tests/runs/test_writing.py": "a real mongod whose rights, rows and indexes change while a run writes",
     "tests/snapshots/test_rivals.py": JUDGED,
     "tests/snapshots/test_shared.py": JUDGED,
     "tests/snapshots/test_snapshot.py": JUDGED,
     "tests/snapshots/test_since.py": JUDGED,
+    "tests/snapshots/test_standing.py": JUDGED,
     "tests/snapshots/test_unfinished.py": "readings that are killed and go on, many times",
+    "tests/snapshots/test_wallets.py": JUDGED,
+    "tests/snapshots/test_watched.py": JUDGED,
+    "tests/sources/test_hostile_sizes.py": LIMITED,
     "tests/sources/providers/test_request_network.py::test_ten_thousand": "ten thousand payments are asked for",
-    "tests/sources/payments/test_columns.py::test_whatever_the_simulator": "four weeks of 2,000 payments each",
+    "tests/sources/payments/test_columns.py": "weeks of 2,000 payments, and thousands of spoiled documents",
+    "tests/sources/payments/test_mongo.py": "sets of several mongods, with secondaries that lag or are gone",
     "tests/support/test_servers.py": "a mongod or a chain for each test, started, killed and started again",
     "tests/support/test_dead_workers.py": "whole runs of pytest that wait for a worker to die",
     "tests/test_api.py": JUDGED,
+    "tests/test_decide.py::test_five_thousand": "sheets of five thousand rows are written and read by several programs",
+    "tests/test_decide.py::test_two_hundred": "hundreds of spoiled sheets",
     "tests/test_one_program.py": JOB,
     "tests/verdicts/test_engine.py": JUDGED,
     "tests/verdicts/test_match.py::test_amounts_near_the_limit": "sums at the limit on every engine",
     "tests/verdicts/test_match.py::test_rows_without_keys": "the same on every engine",
+    "tests/verdicts/test_relations.py": "worlds of hundreds of payments are judged twice for each relation",
     "tests/verdicts/test_rulebook.py": JUDGED,
+    "tests/verdicts/test_tron.py": JUDGED,
+    "tests/verdicts/test_several_keys.py": SCENES,
     "tests/verdicts/test_truth.py": "thirty worlds are written, read and judged",
 }
 
 
-def reason(nodeid: str) -> str | None:
-    """Why a test is slow; None for a quick one."""
-    return next((why for name, why in SLOW.items() if nodeid.startswith(name)), None)
+def reason(nodeid: str, *, engine: str | None = None) -> str | None:
+    """Why a test is slow; None for a quick one.
+
+    Args:
+        engine: The engine by which a case is judged, where its parameters name one.
+    """
+    listed = next((why for name, why in SLOW.items() if nodeid.startswith(name)), None)
+    return listed or (OTHER_ENGINE if engine not in (None, "polars") else None)

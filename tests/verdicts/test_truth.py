@@ -18,6 +18,7 @@ from recon.simulation.score import BENIGN, NOT_PROVEN, Misjudged, Score, score
 from recon.simulation.stage import NOW
 from recon.sources.interface import Selection
 from tests.support.sick_worlds import PASSING, make_sick
+from tests.support.thorough import LARGER
 from tests.support.worlds import merged, plan_of, said
 
 SEEDS = 10
@@ -25,7 +26,8 @@ SEEDS = 10
 
 AT_ONCE = 5
 """So many worlds are judged as one: the same payments in a fifth of the time, among more that they must not touch."""
-PAYMENTS = 400
+PAYMENTS = 400 if LARGER else 260
+"""Every row of the catalogue once, and payments in sync about it."""
 OF_TWO_ROWS = (Verdict.COMPETING_PAYMENT, Verdict.DUPLICATE_PROVIDER_KEY, Verdict.DUPLICATE_TX_HASH)
 """The whole collection is asked where a change is proposed; a row in sync does not show that another one claims it."""
 

@@ -32,6 +32,12 @@ def _found(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:
     own = next((link["t_sender"] for link in links if link["is_valid"] and link["t_sender"] in ours), None)
     if own is not None:
         yield f"The money came from {own}, a wallet of ours: nobody else may have paid."
+    swept = next((link for link in links if link["is_valid"] and link.get("sender_of")), None)
+    if swept is not None:
+        yield (
+            f"The money came from {swept['t_sender']}, the deposit address of payment {swept['sender_of']}: it may be "
+            "our own that moved on."
+        )
     if row["mode"] == "deposit" and row["recipient"] in ours:
         yield f"Its deposit address {row['recipient']} is a wallet of ours: not all that comes is this payment's."
     if _asks_for_more(row):

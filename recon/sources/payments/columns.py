@@ -272,6 +272,7 @@ class PaymentColumns:
         return pa.array(values, mask=~known)
 
     def _read_keys(self) -> None:
+        import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -284,6 +285,9 @@ class PaymentColumns:
             ("external_id", plain_texts, True),
         ):
             self.columns[name] = self._keys(name, convert, ids_too=ids_too, further=further)
+        forwarders = self._found("forwarder", address_texts)
+        for row in np.flatnonzero(_flags(forwarders.is_valid())).tolist():
+            further.setdefault(row, []).append(["forwarder", forwarders[row].as_py()])
         texts = {row: clear.further_text(keys) for row, keys in further.items()}
         self.columns["further_keys"] = pa.array([texts.get(row) for row in range(self.size)], pa.string())
         recorded = self._found("tx_hash", stored_texts, only_text=True)
@@ -332,7 +336,7 @@ class PaymentColumns:
         self.columns["chain_id"] = pa.array([asset.chain_id for asset in assets], pa.int64()).take(where)
         self.columns["token"] = pa.array([asset.token for asset in assets], pa.string()).take(where)
         self.columns["decimals"] = pa.array([asset.decimals for asset in assets], pa.int64()).take(where)
-        for code in ("network_missing", "network_unknown", "token_unknown"):
+        for code in ("network_missing", "network_unknown", "token_unknown", "currency_differs"):
             self._problem(code, pa.array([asset.problem == code for asset in assets]).take(where))
         by_coin = _flags(pa.array([asset.chain_from_coin for asset in assets]).take(where))
         by_symbol = _flags(pa.array([asset.by_symbol for asset in assets]).take(where))

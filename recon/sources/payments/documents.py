@@ -21,6 +21,7 @@ from typing import Any, Final
 from recon.core import ids
 from recon.core.model import ESCROW_STATES, STATUSES, Policy
 from recon.core.registry import Registry, Token
+from recon.core.registry.fiat import is_other_money
 from recon.sources.payments.creation import creation_ms
 from recon.sources.payments.fields import INDEXES_READ, FieldPaths, FieldPlace, array_in, stored_at
 from recon.sources.payments.stored_amounts import exact_amount
@@ -364,6 +365,8 @@ class DocumentReader:
             if found:
                 paths[name] = found[row[name]]
             further += [[name, value] for value in found if value != row[name]]
+        forwarder = self._find(document, "forwarder", provider, address_of)[0]
+        further += [["forwarder", forwarder]] if forwarder is not None else []
         row["further_keys"] = further_text(further)
         recorded, path = self._find(document, "tx_hash", read=stored_value)
         row["tx_hash"] = ids.normalise_tx_hash(recorded) if type(recorded) is str else None
@@ -387,7 +390,15 @@ class DocumentReader:
         token = self.token_of(chain_id, word) if word else None
         if token is None:
             return RowAsset(chain_id, token=address_of(word), problem="token_unknown", chain_from_coin=from_coin)
-        return RowAsset(chain_id, token.address, token.decimals, chain_from_coin=from_coin, by_symbol=address is None)
+        other = address is not None and symbol is not None and is_other_money(symbol, token.symbol)
+        return RowAsset(
+            chain_id,
+            token.address,
+            token.decimals,
+            problem="currency_differs" if other else None,
+            chain_from_coin=from_coin,
+            by_symbol=address is None,
+        )
 
     def _read_asset(
         self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str], problems: set[str]

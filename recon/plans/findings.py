@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.plans.beside import beside
 from recon.plans.doubts import doubts
 from recon.plans.premises import premises
 from recon.sources.payments.fields import FieldPlace
@@ -172,6 +173,7 @@ class Describer:
                 _recorded_elsewhere(row, rule),
                 _amount_asked(row, words),
                 _paid_out_words(row),
+                beside(row, links, registry=self.registry),
             )
         )
         manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms

@@ -189,6 +189,10 @@ def is_blocked(value: object) -> bool:
     return False
 
 
+ASSET_PROBLEMS: Final = ("network_missing", "network_unknown", "token_unknown", "currency_differs")
+"""What can be the matter with a row's network, currency and token together."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowAsset:
     """What a row is about: chain, token contract and decimals, as far as they are known, and what is the matter."""
@@ -390,12 +394,11 @@ class DocumentReader:
         token = self.token_of(chain_id, word) if word else None
         if token is None:
             return RowAsset(chain_id, token=address_of(word), problem="token_unknown", chain_from_coin=from_coin)
-        other = address is not None and symbol is not None and is_other_money(symbol, token.symbol)
         return RowAsset(
             chain_id,
             token.address,
             token.decimals,
-            problem="currency_differs" if other else None,
+            problem=_of_other_money(symbol, token, address=address),
             chain_from_coin=from_coin,
             by_symbol=address is None,
         )
@@ -510,7 +513,14 @@ def candidate_values(document: Mapping[str, Any], candidate: FieldPlace) -> list
     return [stored_at(document, parts)]
 
 
-def further_text(keys: Sequence[Sequence[str]]) -> str | None:
+def _of_other_money(symbol: str | None, token: Token, *, address: str | None) -> str | None:
+    """The problem of an amount in the money of a state that the token, which stands there by address, is not of."""
+    if address is None or symbol is None or not is_other_money(symbol, token.symbol):
+        return None
+    return "currency_differs"
+
+
+def further_text(keys: Sequence[Sequence[str]] | None) -> str | None:
     """Keys besides a row's first ones as :data:`recon.core.tables.PAYMENTS` holds them; None where there are none."""
     return json.dumps(keys, ensure_ascii=False, separators=(",", ":")) if keys else None
 

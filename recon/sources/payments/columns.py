@@ -286,9 +286,8 @@ class PaymentColumns:
             self.columns[name] = self._keys(name, convert, ids_too=ids_too, further=further)
         for row, address in present_texts(self._found("forwarder", address_texts)):
             further.setdefault(row, []).append(["forwarder", address])
-        self.columns["further_keys"] = pa.array(
-            map(clear.further_text, map(further.get, range(self.size))), pa.string()
-        )
+        keys = map(further.get, range(self.size))
+        self.columns["further_keys"] = pa.array(map(clear.further_text, keys), pa.string())
         recorded = self._found("tx_hash", stored_texts, only_text=True)
         self.columns["tx_hash"] = hashes = hash_texts(recorded)
         junk = pc.if_else(hashes.is_null(), recorded, pa.scalar(None, pa.string()))
@@ -471,8 +470,7 @@ class PaymentColumns:
         self._problem("date_unreadable", dated.is_null())
 
     def _problem(self, code: str, flags: Any) -> None:
-        found = flags if hasattr(flags, "dtype") else _flags(flags)
-        if found.any():
+        if (found := flags if hasattr(flags, "dtype") else _flags(flags)).any():
             self._problems[code] = found
 
     def _path_texts(self) -> pa.Array:

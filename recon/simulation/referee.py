@@ -363,6 +363,15 @@ class _Crowd:
         for account in self.accounts.values():
             account.has_own_address = rows[account.affair.recipient] == 1
             account.take_refunds(self.deals.get(account.deal, ()) if account.deal else ())
+        self._wait(facts)
+
+    @property
+    def waited_for(self) -> set[str]:
+        """The transfers that some payment may wait for, though no mark leads to it."""
+        return {moved.key for account in self.accounts.values() for moved in account.waited_for}
+
+    def _wait(self, facts: WorldFacts) -> None:
+        """Tell of each transfer that nobody names the payments that may wait for it."""
         for moved in _plain_and_unnamed(facts, self.accounts.values()):
             for account in self.by_place.get((moved.chain_id, moved.recipient), ()):
                 account.wait_for(moved)
@@ -425,7 +434,7 @@ def _nobodys(facts: WorldFacts, crowd: _Crowd) -> Iterable[tuple[str, Verdict]]:
     accounts = crowd.accounts.values()
     wallets = {moved.sender for one in accounts if one.affair.direction != "in" for moved in one.came}
     named = {one.recorded for one in accounts}
-    waited_for = {moved.key for one in accounts for moved in one.waited_for}
+    waited_for = crowd.waited_for
     for moved in facts.loose:
         # A row that records a batch knows its own part and no other.
         is_known = moved.tx_hash in named and moved.reference is None

@@ -89,7 +89,7 @@ def parse_delivery(
         tx_hash=_hash(_text(fields["tx_hash"])),
         payload_digest=fields["payload_digest"],
         signature_valid=fields["signature_valid"],
-        dead_letter=bool(fields["dead_letter"]) or "x-death" in found.headers,
+        dead_letter=True if "x-death" in found.headers else fields["dead_letter"],
         is_test=bool(more.get("is_test")),
         body=found.body.raw,
         said=_said(found.body),
@@ -192,18 +192,24 @@ def _may_be_in(keys: frozenset[str], path: str) -> bool:
 
 
 def _take(found: _Peeled, layer: Mapping[str, Any], names: Names) -> None:
-    """Take the fields of a layer; what lies further in beats what lies around it."""
+    """Take the fields of a layer; what lies further in beats what lies around it.
+
+    That a record is a dead letter may be said anywhere.
+    """
     for name, read in _READERS.items():
-        if not names[name]:
-            continue
-        given = (value for path in names[name] if (value := _at(layer, path)) is not None)
-        told = next((value for each in given if (value := read(each)) is not None), None)
-        if told is not None:
-            found.fields[name] = told
+        if told := list(_read(layer, names[name], read)):
+            found.fields[name] = told[0] if name != "dead_letter" else any((*told, found.fields.get(name)))
     found.is_own |= "provider" in layer and _ms(layer.get("received_at")) is not None
-    listed = (value for path in names["headers"] if (value := _at(layer, path)) is not None)
-    headers = next((told for value in listed if (told := read_headers(value))), {})
-    found.headers.update(headers)
+    found.headers.update(next(filter(None, _read(layer, names["headers"], read_headers)), {}))
+
+
+def _read(layer: Mapping[str, Any], paths: Sequence[str], read: Callable[[Any], Any]) -> Iterator[Any]:
+    """The values at some paths, in their order, as far as they can be read."""
+    for path in paths:
+        value = _at(layer, path)
+        told = None if value is None else read(value)
+        if told is not None:
+            yield told
 
 
 def _body(layer: Mapping[str, Any], names: Names, *, usual: str | None) -> Body:
@@ -365,7 +371,7 @@ def _dead(value: Any) -> bool | None:
     """A mark of a dead letter, or the reason why it became one."""
     known = _bool(value)
     if known is not None or value is None:
-        return known or None
+        return known
     return True if isinstance(value, str) and value.strip() else None
 
 

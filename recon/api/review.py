@@ -61,22 +61,30 @@ def show(artefact: Place, *, config: Config = None) -> Plan | FlagPlan | Snapsho
         UnknownArtefactError: The path holds none of them.
         PlanFileError, FlagPlanError, SnapshotError: It was changed, or cannot be read.
     """
-    from recon.plans.file import load_plan
-    from recon.plans.history import FILE_NAME, load_history
-    from recon.rails.flags.plan import is_flag_plan, load_flag_plan
-    from recon.snapshots.sealed import MANIFEST
-    from recon.snapshots.take import open_snapshot
+    from recon.plans.file import is_plan, load_plan
 
     path = plan_place(artefact, config=config)
     if path.is_dir():
-        if not (path / MANIFEST).exists():
-            raise UnknownArtefactError(path=str(path), why="this directory holds no manifest.json")
-        return open_snapshot(path)
+        return _snapshot_in(path)
     if not path.exists():
         raise UnknownArtefactError(path=str(path), why="nothing is there")
+    if is_plan(path):
+        return load_plan(path)
+
+    from recon.plans.history import FILE_NAME, load_history
+    from recon.rails.flags.plan import is_flag_plan, load_flag_plan
+
     if path.name == FILE_NAME:
         return load_history(path.parent)
     return load_flag_plan(path) if is_flag_plan(path) else load_plan(path)
+
+
+def _snapshot_in(folder: Path) -> Snapshot:
+    from recon.snapshots.sealed import MANIFEST, open_snapshot
+
+    if not (folder / MANIFEST).exists():
+        raise UnknownArtefactError(path=str(folder), why="this directory holds no manifest.json")
+    return open_snapshot(folder)
 
 
 def select(

@@ -56,8 +56,6 @@ def show(*, artefact: Path, config_path: Path | None, output: str, part: str | N
     from recon.api.review import show as open_artefact
     from recon.core.model import Plan
     from recon.plans.file import many_objects
-    from recon.rails.flags.plan import FlagPlan
-    from recon.snapshots.sealed import Snapshot
 
     with many_objects():
         found = open_artefact(artefact, config=config_path)
@@ -66,6 +64,10 @@ def show(*, artefact: Path, config_path: Path | None, output: str, part: str | N
             return
     if of_plan["payment"] is not None:
         raise click.UsageError("--payment is for plans.")
+
+    from recon.rails.flags.plan import FlagPlan
+    from recon.snapshots.sealed import Snapshot
+
     if isinstance(found, FlagPlan):
         from recon.reports.views.flags import render_flag_plan
 

@@ -38,6 +38,7 @@ from recon.files import make_folder, save_new
 
 FORMAT: Final = 1
 SIZE_MAX_BYTES: Final = 2_000_000_000
+_HEAD_BYTES: Final = 1_024
 _VERDICTS: Final = {str(verdict): verdict for verdict in Verdict}
 _TIERS: Final = {str(tier): tier for tier in Tier}
 _ENCODE: Final = msgspec.json.Encoder(order="sorted").encode
@@ -143,6 +144,15 @@ def save_plan(plan: Plan, path: Path) -> None:
     assert plan.digest, "only a sealed plan has a spelling"
     make_folder(path.parent)
     save_new(path, _pieces(plan))
+
+
+def is_plan(path: Path) -> bool:
+    """Whether a file begins like a plan, whatever may be wrong with it further down."""
+    try:
+        with path.open("rb") as file:
+            return b'"effects_digest"' in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def load_plan(path: Path) -> Plan:

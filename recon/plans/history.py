@@ -11,13 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Finding, Plan, Tier, Verdict
 from recon.files import ChainedLog
-from recon.plans.approvals import Ack
 from recon.plans.breaks import fingerprint
 from recon.plans.news import sort_breaks
+
+if TYPE_CHECKING:
+    from recon.plans.approvals import Ack
 
 FORMAT: Final = 1
 FILE_NAME: Final = "history.ndjson"

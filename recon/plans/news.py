@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from recon.core.model import Finding
-from recon.plans.approvals import Ack
 from recon.plans.breaks import fingerprint
 from recon.plans.limits import parse_time
+
+if TYPE_CHECKING:
+    from recon.plans.approvals import Ack
 
 
 @dataclass(frozen=True, slots=True)

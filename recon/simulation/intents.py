@@ -13,6 +13,7 @@ from recon.simulation.ledger_truth import (
     Purpose,
     ToldBy,
     WorldFacts,
+    is_final_block,
 )
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _moved(ledger: ChainLedger, movement: Movement, written: Written, fate: str)
         fee_recipient=movement.fee_recipient if movement.fee_units else None,
         fate=fate,
         depth=clock.head - written.block + 1,
-        is_final=clock.finalized is None or written.block <= clock.finalized,
+        is_final=is_final_block(written.block, chain_id=written.chain_id, head=clock.head, finalized=clock.finalized),
     )
 
 

@@ -11,11 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from recon.core.registry import load_registry
+
 Purpose = Literal["pay", "give_back", "pretend", "another"]
 """What a transfer is to a row: its payment, its money given back, a forgery, or the money of another there."""
 
 ToldBy = Literal["token", "fee_proxy", "indirect", "stranger"]
 """Which contract tells of a transfer; an ``indirect`` one is official, and does not say that the payee got it."""
+
+
+def is_final_block(block: int, *, chain_id: int, head: int, finalized: int | None) -> bool:
+    """Whether a block is final: by the ``finalized`` tag, and by its depth where a chain has broken that tag before."""
+    facts = load_registry().chains[chain_id]
+    is_deep = facts.trusts_finalized_tag or block <= head - facts.final_depth
+    return finalized is None or (block <= finalized and is_deep)
 
 
 @dataclass(frozen=True, slots=True)

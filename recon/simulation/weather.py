@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from recon.simulation.account import named_by
-from recon.simulation.ledger_truth import Affair, MovedMoney, UnreadBlocks, WorldFacts
+from recon.simulation.ledger_truth import Affair, MovedMoney, UnreadBlocks, WorldFacts, is_final_block
 from recon.simulation.stage import NOW_MS
 from recon.simulation.world import World
 from recon.sources.recorded.faults import FaultRule
@@ -37,7 +37,7 @@ def halted(world: World, *, chain_id: int, hours: int) -> World:
     def seen(moved: MovedMoney) -> MovedMoney | None:
         if moved.chain_id != chain_id:
             return moved
-        is_final = still.finalized is None or moved.block <= still.finalized
+        is_final = is_final_block(moved.block, chain_id=chain_id, head=head, finalized=still.finalized)
         return replace(moved, depth=moved.depth - back, is_final=is_final) if moved.block <= head else None
 
     facts = _less(

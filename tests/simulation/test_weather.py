@@ -10,6 +10,7 @@ import pytest
 from recon.core.model import Verdict
 from recon.simulation import PLANTS, World, generate_world, plant_world
 from recon.simulation.catalogue import HEALTHY
+from recon.simulation.ledger_truth import is_final_block
 from recon.simulation.refereed import truths_of
 from recon.simulation.score import Score, score
 from recon.simulation.weather import forgotten, gone, halted, weathered
@@ -78,3 +79,12 @@ def test_a_world_under_weather_is_the_same_for_the_same_seed(tmp_path: Path) -> 
     world = generate_world(payments=60, seed=8)
     assert weathered(world, seed=8) == weathered(world, seed=8)
     assert weathered(world, seed=4).recorded != weathered(world, seed=8).recorded
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "block", "final"), [(137, 500, True), (137, 501, False), (8453, 940, True), (8453, 941, False)]
+)
+def test_a_block_is_final_by_its_depth_too_on_a_chain_that_broke_its_tag(
+    chain_id: int, block: int, final: bool
+) -> None:
+    assert is_final_block(block, chain_id=chain_id, head=1_000, finalized=940) is final

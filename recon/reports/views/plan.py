@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import UsageError
 from recon.core.model import OPEN_AGES, TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
-from recon.plans.history import News
 from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
 from recon.reports.views.coverage import coverage_table
+
+if TYPE_CHECKING:
+    from recon.plans.history import News
 
 BREAKS_SHOWN: Final = 20
 BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)

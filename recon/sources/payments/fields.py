@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -280,6 +281,12 @@ def project(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]
     Unlike the server's projection it keeps a parent that is null, text or an array as it is: whether such a parent
     can be written into is a question that a plan has to answer.
     """
+    return _kept(document, _tree(tuple(paths)))
+
+
+@lru_cache(maxsize=16)
+def _tree(paths: tuple[str, ...]) -> Mapping[str, Any]:
+    """Paths as names within names; what is kept whole has no names below it."""
     tree: dict[str, Any] = {}
     for path in paths:
         node = tree
@@ -287,7 +294,7 @@ def project(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]
         for part in parts[:-1]:
             node = node.setdefault(part, {})
         node[parts[-1]] = {}
-    return _kept(document, tree)
+    return tree
 
 
 def _kept(document: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ PROBLEMS: Final[dict[str, str]] = {
     "amount_too_fine": "the stored amount is finer than the token's smallest unit",
     "amount_too_large": "the amount has more than 37 digits",
     "token_unknown": "the currency is no token known on this chain",
+    "currency_differs": "the amount is in a currency that the stored token is not of",
     "network_missing": "no network is stored",
     "network_unknown": "the network word is unknown",
     "status_missing": "no status is stored",

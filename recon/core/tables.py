@@ -57,7 +57,8 @@ PAYMENTS: Final[Schema] = {
     "dated_at": "int",  # createdAt as it stands in the document
     "updated_at": "int",
     "expires_at": "int",
-    "further_keys": "text",  # JSON list of [field, value]: request ids, references, external ids besides the first
+    "further_keys": "text",  # JSON list of [field, value]: request ids, references, external ids besides the first,
+    # and the forwarder of a request
     "problem": "text",  # codes of what could not be read, see model.PROBLEMS; null when the row is whole
     "paths": "text",  # "field=path" pairs: which candidate path supplied each resolved field
     "digest": "text",  # sha256 of the projected document's canonical BSON
@@ -65,7 +66,7 @@ PAYMENTS: Final[Schema] = {
 
 KEYS: Final[Schema] = {
     "payment_id": "text",  # a row of payments or context with several keys of one kind
-    "field": "text",  # request_id, reference, external_id
+    "field": "text",  # request_id, reference, external_id, forwarder
     "value": "text",  # a key besides the one that stands in the row's own column
     "reference_topic": "text",  # keccak256 of the bytes of a reference
 }

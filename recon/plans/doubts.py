@@ -32,12 +32,23 @@ def _found(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:
     own = next((link["t_sender"] for link in links if link["is_valid"] and link["t_sender"] in ours), None)
     if own is not None:
         yield f"The money came from {own}, a wallet of ours: nobody else may have paid."
+    yield from _swept(links)
     if row["mode"] == "deposit" and row["recipient"] in ours:
         yield f"Its deposit address {row['recipient']} is a wallet of ours: not all that comes is this payment's."
     if _asks_for_more(row):
         yield f"The provider asks for {row['claim_asked']}, more than came, and does not say that it is paid."
     if row["verdict"] == Verdict.TX_HASH_MISMATCH and row["escrow_state"] == "releasing":
         yield "A release is under way, and the recorded transaction may be the release's own."
+
+
+def _swept(links: Sequence[Row]) -> Iterator[str]:
+    """That the money lay at the one-time address of another payment before."""
+    swept = next((link for link in links if link["is_valid"] and link.get("sender_of")), None)
+    if swept is not None:
+        yield (
+            f"The money came from {swept['t_sender']}, the deposit address of payment {swept['sender_of']}: it may be "
+            "our own that moved on."
+        )
 
 
 def _asks_for_more(row: Row) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.plans.beside import beside
 from recon.plans.doubts import doubts
 from recon.plans.premises import premises
 from recon.sources.payments.fields import FieldPlace
@@ -172,6 +173,7 @@ class Describer:
                 _recorded_elsewhere(row, rule),
                 _amount_asked(row, words),
                 _paid_out_words(row),
+                beside(row, links, registry=self.registry),
             )
         )
         manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms
@@ -182,12 +184,16 @@ class Describer:
         if rule.verdict is not _V.REFERENCE_MISMATCH:
             return ""
         links = self.links.get(row["payment_id"], ())
+        at = next((link["t_recipient"] for link in links if _is_at_forwarder(link, row)), None)
+        where = "" if at is None else _AT_FORWARDER.format(at=at)
         others = {one for link in links for one in self.contested.get(_transfer(link), ())} - {row["payment_id"]}
         if not others:
-            return ""
+            return where
         named = ", ".join(sorted(others)[:_NAMED_MAX])
         more = f" and {len(others) - _NAMED_MAX} more" if len(others) > _NAMED_MAX else ""
-        return f" It may as well be for another payment that waits for the same sum at this address: {named}{more}."
+        return (
+            f"{where} It may as well be for another payment that waits for the same sum at this address: {named}{more}."
+        )
 
     def _astray(self, row: Row) -> str:
         """What came in another token, with the name that the token has or gives itself."""
@@ -201,6 +207,11 @@ class Describer:
             return f"{amount} {known.symbol}"
         named = f"that calls itself {other['t_symbol']}" if other["t_symbol"] else "that no registry knows"
         return f"{amount} of a token {named}, {other['t_token']}"
+
+
+def _is_at_forwarder(link: Row, row: Row) -> bool:
+    """Whether a link of a payment by reference is of money that lies at its request's forwarder."""
+    return bool(link["wrong_reference"] and link["t_kind"] == DEPOSIT_KINDS and link["t_recipient"] != row["recipient"])
 
 
 def _recorded_success(row: Row, rule: Rule) -> str:
@@ -231,6 +242,9 @@ def _sentence(row: Row, rule: Rule) -> str:
     return rule.sentence + " This is {provider}'s word; " + _NOT_ASKED
 
 
+_AT_FORWARDER: Final = (
+    " It came to {at}, the forwarder of the request, and no log by its reference shows that it was passed on."
+)
 _NOT_ASKED: Final = "the chain was not asked, since it has no endpoint."
 _ASKED: Final = (
     "The stored amount {stored} is no whole number of the token's smallest units; the {asked} {symbol} that the "
@@ -276,11 +290,23 @@ def _strayed(row: Row, links: Sequence[Row], *, symbol: str) -> str:
     if not row["strayed"] or not row["covered_by_chain"]:
         return ""
     gone = _after_the_money(links)
+    if not gone:
+        back = next(link for link in links if _is_strange(link))
+        return (
+            f" {_amount(back['t_amount'], row)} {symbol} went to {back['t_recipient']}, the address that paid, in "
+            f"{back['t_tx']}, by a reference that no row knows: it may have gone back."
+        )
     units, first = sum(int(link["t_amount"] or 0) for link in gone), gone[0]
     return (
         f" {_amount(units, row)} {symbol} went by its reference to {first['t_recipient']} in {first['t_tx']}, which is "
         "neither the payee nor the payer that the row names: it may have gone back."
     )
+
+
+def _is_strange(link: Row) -> bool:
+    """Whether a proxy moved money to the payer by a reference that is of no row (``recon.verdicts.strays``)."""
+    wrong = any(link[f"wrong_{what}"] for what in ("chain", "token", "recipient", "reference"))
+    return link["t_kind"] == PAYING_EMITTER and not (link["is_valid"] or link["is_refund"] or wrong)
 
 
 def _after_the_money(links: Sequence[Row]) -> list[Row]:

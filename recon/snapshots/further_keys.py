@@ -1,4 +1,5 @@
-"""The table of further keys: a row for each request id, reference and external id besides a payment's first ones.
+"""The table of further keys: a row for each request id, reference and external id besides a payment's first ones, and
+for the forwarder that its request has.
 
 It is made of ``payments.further_keys``, a cell for each payment, so that the matching can join it. A snapshot of a
 version that did not read them has neither, and no payment in it has further keys.

@@ -9,6 +9,7 @@ from typing import Any
 
 from recon.core.model import SETTLED, Policy
 from recon.core.registry import Registry
+from recon.snapshots.further_keys import COLUMN, further_keys_of
 from recon.snapshots.watched import NOTHING_WATCHED, Watched
 
 
@@ -60,6 +61,7 @@ def needs_of(
     own = deposits.select("chain_id, recipient").distinct().fetchall()
     own += _measured_recipients(rows, registry)
     own += _unpaid_recipients(rows)
+    own += _forwarders(rows)
     waiting = deposits.filter("status in ('pending', 'processing')").select("recipient").distinct().fetchall()
     connection.close()
     merchants = set(policy.merchant_recipients)
@@ -87,6 +89,21 @@ def _measured_recipients(rows: Any, registry: Registry) -> list[tuple[int, str]]
     )
     named = found.select("chain_id, token, recipient").distinct().fetchall()
     return [(chain, to) for chain, token, to in named if _may_take_fee(registry, chain_id=chain, token=token)]
+
+
+def _forwarders(rows: Any) -> list[tuple[int, str]]:
+    """Chain and forwarder of the payments that are not marked as paid: what a buyer sent there waits for a trigger."""
+    if COLUMN not in rows.columns:
+        return []
+    states = ", ".join(f"'{state}'" for state in SETTLED)
+    found = rows.filter(f"{COLUMN} is not null and chain_id is not null and status not in ({states})")
+    held = found.select(f"chain_id, payment_id, {COLUMN}").fetchall()
+    keys = ((chain, key) for chain, payment, text in held for key in further_keys_of([_keys_of(payment, text)]))
+    return sorted({(chain, key["value"]) for chain, key in keys if key["field"] == "forwarder"})
+
+
+def _keys_of(payment_id: str, text: str) -> dict[str, Any]:
+    return {"payment_id": payment_id, COLUMN: text}
 
 
 def _unpaid_recipients(rows: Any) -> list[tuple[int, str]]:

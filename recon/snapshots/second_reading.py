@@ -347,7 +347,8 @@ def _add_keys(
 ) -> None:
     for row in breaks:
         for name, value in further.get(row["payment_id"], ()):
-            wanted[name].add(value)
+            if name in wanted:
+                wanted[name].add(value)
 
 
 def _add_hashes(hashes: dict[int | None, set[str]], rows: pa.Table, *, is_incoming: bool) -> None:

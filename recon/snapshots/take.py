@@ -45,7 +45,7 @@ from recon.sources.interface import (
 )
 from recon.verdicts.engine import open_engine, usual_engine, usual_memory_bytes
 from recon.verdicts.judge import find_leads, horizon_of
-from recon.verdicts.match import FOREVER_MS
+from recon.verdicts.reach import FOREVER_MS
 
 if TYPE_CHECKING:
     from recon.core.registry import Registry

@@ -10,7 +10,7 @@ import narwhals as nw
 
 from recon.core.model import Policy, Verdict
 from recon.verdicts.links import Frame
-from recon.verdicts.match import Horizon
+from recon.verdicts.reach import Horizon
 from recon.verdicts.resolving import Condition, expression_of
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 

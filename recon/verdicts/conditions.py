@@ -18,7 +18,7 @@ import narwhals as nw
 
 from recon.core.model import CLOSED, COMPLETE, OPEN, Policy
 from recon.verdicts.links import is_true
-from recon.verdicts.match import Horizon
+from recon.verdicts.reach import Horizon
 from recon.verdicts.resolving import Condition
 
 HEAD_AGE_MAX_MS: Final = 30_000
@@ -112,6 +112,8 @@ _WORDS: Final = (
     Condition("is_refund_row", lambda direction: direction == "refund"),
     Condition("refund_done", "is_refund_row and refunded_row"),
     Condition("claims_out", "not incoming and (released or refunded_row)"),
+    Condition("was_funded", lambda escrow_state: is_true(escrow_state.is_in(["funded", "releasable", "released"]))),
+    Condition("claims_in", "incoming and was_funded"),
 )
 """What the row says."""
 
@@ -292,7 +294,10 @@ _OUTCOMES: Final = (
     Condition("refunded_in_part", "incoming and settled and quiet and partly_back and not rest_unseen"),
     Condition("part_unseen", "incoming and settled and quiet and partly_back and rest_unseen"),
     Condition("refund_unseen", "part_unseen or (incoming and refund_open and rest_unseen)"),
-    Condition("claims_nothing", "incoming or (not released and not releasing and not refunded_row)"),
+    Condition(
+        "claims_nothing",
+        "(incoming and not was_funded) or (not incoming and not released and not releasing and not refunded_row)",
+    ),
     Condition(
         "nothing_owed",
         "gave_up and absent and not suspicious and not at_contract and not provider_paid and not unasked "
@@ -305,7 +310,7 @@ _OUTCOMES: Final = (
     Condition("vanished", "recorded and hash_not_found and not (hash_elsewhere and provider_paid)"),
     Condition("was_there", "counts_any and not hash_elsewhere"),
     Condition("nothing", "undone and absent and not suspicious and not provider_paid"),
-    Condition("idle", "nothing and incoming and open"),
+    Condition("idle", "nothing and incoming and open and not claims_in"),
     Condition(
         "young_out",
         "nothing and not incoming and not stuck_out and not complete and not gave_up and not claims_out",

@@ -14,9 +14,10 @@ from recon.verdicts.balances import MOVED, UNEXPLAINED, explained_movements, sum
 from recon.verdicts.claims import shown_claims
 from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
-from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, claim_key, dust_below, is_true, shown_links
-from recon.verdicts.match import Horizon, Matched, evidence_of, match_payments
+from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, claim_key, dust_below, from_deposits, is_true, shown_links
+from recon.verdicts.match import Matched, evidence_of, match_payments
 from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, unexplained_outflows
+from recon.verdicts.reach import Horizon
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 
 if TYPE_CHECKING:
@@ -68,9 +69,10 @@ LINKS: Final[Schema] = {
     "t_topic": "text", "is_valid": "bool", "is_refund": "bool", "wrong_chain": "bool", "wrong_token": "bool",
     "wrong_recipient": "bool", "wrong_reference": "bool", "own_hash": "bool", "t_block_hash": "text",
     "t_stated": "units", "t_unread": "bool", "is_indirect": "bool", "is_spam": "bool", "t_dust": "bool",
-    "t_symbol": "text", "t_decimals": "int", "t_sender": "text",
+    "t_symbol": "text", "t_decimals": "int", "t_sender": "text", "sender_of": "text",
 }  # fmt: skip
-"""The transfers that belong to, or lead away from, the breaks."""
+"""The transfers that belong to, or lead away from, the breaks; ``sender_of`` is the payment whose one-time address
+the money came from."""
 
 COUNTS: Final[Schema] = {"verdict": "text", "provider": "text", "chain_id": "int", "rows": "int"}
 CAPTURED: Final[Schema] = {"chain_id": "int", "token": "text", "units": "units", "rows": "int"}
@@ -310,7 +312,9 @@ class _Found:
         if self.broken is not None:
             pairs = self.matched.pairs.join(self.broken.select("payment_id"), on="payment_id", how="inner")
             own = self.engine.keep_any(pairs)
-        shown = None if own is None else shown_links(own, self.matched.transfers)
+        shown = None if own is None else from_deposits(
+            shown_links(own, self.matched.transfers), self.matched.payments
+        )  # fmt: skip
         return _collected(self.engine, shown, LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"])
 
 

@@ -70,6 +70,14 @@ def shown_links(links: Frame, transfers: Frame) -> Frame:
     return links.join(shown, on=list(key), how="left")
 
 
+def from_deposits(shown: Frame, payments: Frame) -> Frame:
+    """Shown links with ``sender_of``: the other payment at whose one-time address the money lay before."""
+    deposits = payments.filter((nw.col("mode") == "deposit") & ~nw.col("recipient").is_null())
+    owners = deposits.group_by("recipient").agg(nw.col("payment_id").max().alias("owner"))
+    told = shown.join(owners, left_on="t_sender", right_on="recipient", how="left")
+    return told.with_columns(sender_of=nw.when(nw.col("owner") != nw.col("payment_id")).then(nw.col("owner")))
+
+
 def dust_below(policy: Policy, *of: str) -> nw.Expr:
     """The least amount that matters of a token; 0 where policy names none.
 
@@ -364,16 +372,19 @@ def _with_logs(transfers: Frame) -> Frame:
     return transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
 
 
-def past_proxy_links(payments: Frame, unsettled: Frame, *, transfers: Frame, told: Frame, policy: Policy) -> Frame:
+def past_proxy_links(
+    payments: Frame, unsettled: Frame, *, transfers: Frame, told: Frame, held: Frame | None, policy: Policy
+) -> Frame:
     """Plain transfers that may be for an open payment that is to be paid by reference: they carry none.
 
     A wallet, an exchange or a bridge sends to the address that it is shown, and the proxy never hears of it. Whose
     money that is, no log says; that nobody paid is not true either. At an address that is one payment's alone it is
     whatever came; at one that several payments have, or that is the shop's own, it is the very sum that a payment waits
-    for, which nobody names as the money of another.
+    for, which nobody names as the money of another. What lies at a request's forwarder is that request's.
 
     Args:
         told: What :func:`told_hashes` gives; what row or provider name is followed by its hash already.
+        held: The further keys of payments, forwarders among them, where there are any.
     """
     rows = payments.filter(~nw.col("is_test") & ~nw.col("recipient").is_null()).with_columns(one=ONE)
     owned = rows.group_by("recipient").agg(nw.col("one").sum()).filter(nw.col("one") == 1).select("recipient")
@@ -411,8 +422,21 @@ def past_proxy_links(payments: Frame, unsettled: Frame, *, transfers: Frame, tol
         .join(named, left_on="t_tx", right_on="named", how="left")
         .filter(is_alone | is_waited_for)
     )
-    return judged_pairs(
-        found.with_columns(reference_right=nw.lit(value=False), paying=nw.lit(value=True), indirect=nw.lit(value=False))
+    beside = {"reference_right": nw.lit(value=False), "paying": nw.lit(value=True), "indirect": nw.lit(value=False)}
+    links = [found.with_columns(**beside)]
+    if held is not None:
+        links.append(_at_forwarders(waiting, held, coins=coins).with_columns(**beside))
+    return judged_pairs(*links)
+
+
+def _at_forwarders(waiting: Frame, held: Frame, *, coins: Frame) -> Frame:
+    """Pairs of an open payment and what came to its request's forwarder, which stands for the recipient."""
+    forwarders = held.filter(nw.col("field") == "forwarder").select("payment_id", forwarder=nw.col("value"))
+    by_forwarder = waiting.join(forwarders, on="payment_id", how="inner").with_columns(recipient=nw.col("forwarder"))
+    return (
+        by_forwarder.select(*_OWN)
+        .join(coins, left_on="recipient", right_on="t_to", how="inner")
+        .filter(~nw.col("t_dust"))
     )
 
 
@@ -420,44 +444,6 @@ def indirect_marks(direct: Frame) -> Frame:
     """Payments for which an official contract logged money that is not shown to have come to the recipient."""
     found = direct.filter(nw.col("is_indirect")).select("payment_id").unique()
     return found.with_columns(m_indirect=ONE)
-
-
-def strayed_marks(direct: Frame, payments: Frame, *, transfers: Frame, engine: Engine) -> Frame | None:
-    """Payments whose money may have gone back to an address that their rows do not name: how many logs say so.
-
-    After the money came, a proxy moved its token by the payment's own reference to another address than the payee's. A
-    proxy's log does not say who paid: a row that names no payer, or the relayer of a smart wallet, hides a refund.
-    Where the token's own logs, which are read of every break, show that the payer sent both, nothing went back.
-    """
-    key = ["payment_id", "t_chain", "t_tx"]
-    came = direct.filter(nw.col("is_valid"))
-    first = came.group_by("payment_id").agg(nw.col("t_block").min().alias("first_block"))
-    moved = is_true(nw.col("t_amount") > 0) & ~nw.col("t_dust") & ~nw.col("is_spam") & nw.col("t_final")
-    gone = engine.keep_any(
-        direct.filter(nw.col("wrong_recipient") & (nw.col("t_kind") == PAYING_EMITTER) & moved)
-        .join(first, on="payment_id", how="inner")
-        .filter(is_true(nw.col("t_block") >= nw.col("first_block")))
-        # One transaction may pay several, each by the same reference: a batch, with a fee to the house.
-        .join(came.select(*key).unique(), on=key, how="anti")
-        .select(*key)
-    )
-    if gone is None:
-        return None
-    coins = transfers.filter((nw.col("kind") == DEPOSIT_KINDS) & ~nw.col("sender").is_null()).select(
-        "recipient", t_chain=nw.col("chain_id"), t_tx=nw.col("tx_hash"), payer=nw.col("sender")
-    )
-    payers = (
-        came.join(gone.select("payment_id").unique(), on="payment_id", how="semi")
-        .join(payments.select("payment_id", "recipient"), on="payment_id", how="inner")
-        .join(coins, on=["t_chain", "t_tx", "recipient"], how="inner")
-        .select("payment_id", "payer")
-        .unique()
-    )
-    by_payer = gone.join(coins, on=["t_chain", "t_tx"], how="inner").join(
-        payers, on=["payment_id", "payer"], how="semi"
-    )
-    left = gone.join(by_payer.select(*key).unique(), on=key, how="anti").with_columns(one=ONE)
-    return left.group_by("payment_id").agg(nw.col("one").sum().alias("strayed"))
 
 
 def closest_wrong(suspects: Frame) -> Frame:

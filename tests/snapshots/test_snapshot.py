@@ -24,7 +24,7 @@ from recon.snapshots import take
 from recon.snapshots.needs import Needs
 from recon.snapshots.sealed import SnapshotError, SnapshotExistsError, open_snapshot
 from recon.sources.interface import Selection
-from recon.verdicts.match import FOREVER_MS
+from recon.verdicts.reach import FOREVER_MS
 from tests.support.judging import snapshot_of, snapshot_of_directory
 
 

@@ -19,7 +19,7 @@ from recon.snapshots.take import take_snapshot
 from recon.sources.interface import Selection
 from recon.verdicts.engine import Engine, open_engine
 from recon.verdicts.judge import Judgement, Leads, find_leads, horizon_of, judge
-from recon.verdicts.match import Horizon
+from recon.verdicts.reach import Horizon
 from recon.verdicts.rules import RULE_BOOK, RuleBook, findings_of
 from tests.support.builders import NOW_MS, Row, full_coverage, tables
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from recon.core.model import Change, Tier, Verdict
 from recon.investigation.payment import signs as s
 from recon.investigation.payment.facts import Facts
+from recon.plans.beside import beside
 from recon.plans.changes import Refusal, change_for
 
 Advice = Callable[[Facts], str]
@@ -149,6 +150,8 @@ def part(f: Facts) -> str:
     rows = [f.transfer(link) for link in f.valid]
     if rows and all(is_worthless(f, row) for row in rows):
         return "Leave it: what came is next to nothing, and any stranger can send it. Treat the payment as unpaid."
+    if said := beside(f.row, f.judged.links, registry=f.registry):
+        return f"Ask the buyer for nothing yet.{said} Settle that first."
     if f.row["expired"] or not f.is_open:
         return "It has expired or is closed: agree with the buyer on the rest or a refund."
     return "Until it expires wait for the rest; then agree with the buyer on the rest or a refund."

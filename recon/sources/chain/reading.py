@@ -11,6 +11,7 @@ from recon.sources.chain.blocks import StartBlockError, bloom_may_hold, start_bl
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Finality, Pool
 from recon.sources.chain.logs import empty_columns, sort_and_compare
 from recon.sources.chain.measured import CoinsSeen, measured
+from recon.sources.chain.moved import moved_transactions, settled_by, without_others
 from recon.sources.chain.reading_plan import ReadingPlan
 from recon.sources.chain.receipts import ReceiptReader, Receipts, Transaction
 from recon.sources.chain.scan import Hole, LogQuery, Scan, Walker, join_scans, keys_of
@@ -199,7 +200,9 @@ class _Reader:
         contradiction stays.
         """
         for round_ in range(REDO_ROUNDS + 1):
+            doubtful = self._settle_moved()
             table, _, torn = sort_and_compare(self._joined())
+            torn = sorted({*torn, *doubtful})
             missing = self._missing()
             if not torn and not missing:
                 return table
@@ -210,6 +213,20 @@ class _Reader:
             self._redo_missing(missing, is_last=is_last)
         table, _, _ = sort_and_compare(self._joined())
         return table
+
+    def _settle_moved(self) -> set[int]:
+        """Keep each transaction in the block that its receipt names; the blocks where none does are in doubt."""
+        places = moved_transactions(self._joined())
+        if not places:
+            return set()
+        before = self.pool.meter()
+        right, doubtful = settled_by(self.receipt_reader.read(sorted(places)).transactions, places)
+        self.state.costs["receipts"].add(before, self.pool.meter())
+        for scan in self.state.scans.values():
+            scan.tables[:] = [without_others(table, right) for table in scan.tables]
+            scan.proven[:] = [without_others(table, right) for table in scan.proven]
+        self.state.receipts.tables = [without_others(table, right) for table in self.state.receipts.tables]
+        return doubtful
 
     def _anyone(self) -> Any:
         return next((live for live in self.pool.used if live.usable), self.pool.lives[0])

@@ -41,6 +41,7 @@ from recon.sources.payments.text_columns import (
     hash_texts,
     payment_id_texts,
     plain_texts,
+    present_texts,
     reference_texts,
     request_id_texts,
     same_texts,
@@ -260,8 +261,7 @@ class PaymentColumns:
         import numpy as np
         import pyarrow as pa
 
-        values = np.zeros(self.size, dtype=np.int64)
-        known = np.zeros(self.size, dtype=np.bool_)
+        values, known = np.zeros(self.size, dtype=np.int64), np.zeros(self.size, dtype=np.bool_)
         self._paths[name] = []
         for candidate, kinds in self._present(name):
             numbers, usable = read(kinds, self._raw.places(candidate.path))
@@ -284,11 +284,12 @@ class PaymentColumns:
             ("external_id", plain_texts, True),
         ):
             self.columns[name] = self._keys(name, convert, ids_too=ids_too, further=further)
-        texts = {row: clear.further_text(keys) for row, keys in further.items()}
-        self.columns["further_keys"] = pa.array([texts.get(row) for row in range(self.size)], pa.string())
+        for row, address in present_texts(self._found("forwarder", address_texts)):
+            further.setdefault(row, []).append(["forwarder", address])
+        keys = map(further.get, range(self.size))
+        self.columns["further_keys"] = pa.array(map(clear.further_text, keys), pa.string())
         recorded = self._found("tx_hash", stored_texts, only_text=True)
-        hashes = hash_texts(recorded)
-        self.columns["tx_hash"] = hashes
+        self.columns["tx_hash"] = hashes = hash_texts(recorded)
         junk = pc.if_else(hashes.is_null(), recorded, pa.scalar(None, pa.string()))
         self.columns["tx_hash_raw"] = _mapped(junk, clear.quoted)
 
@@ -332,7 +333,7 @@ class PaymentColumns:
         self.columns["chain_id"] = pa.array([asset.chain_id for asset in assets], pa.int64()).take(where)
         self.columns["token"] = pa.array([asset.token for asset in assets], pa.string()).take(where)
         self.columns["decimals"] = pa.array([asset.decimals for asset in assets], pa.int64()).take(where)
-        for code in ("network_missing", "network_unknown", "token_unknown"):
+        for code in clear.ASSET_PROBLEMS:
             self._problem(code, pa.array([asset.problem == code for asset in assets]).take(where))
         by_coin = _flags(pa.array([asset.chain_from_coin for asset in assets]).take(where))
         by_symbol = _flags(pa.array([asset.by_symbol for asset in assets]).take(where))
@@ -469,8 +470,7 @@ class PaymentColumns:
         self._problem("date_unreadable", dated.is_null())
 
     def _problem(self, code: str, flags: Any) -> None:
-        found = flags if hasattr(flags, "dtype") else _flags(flags)
-        if found.any():
+        if (found := flags if hasattr(flags, "dtype") else _flags(flags)).any():
             self._problems[code] = found
 
     def _path_texts(self) -> pa.Array:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from recon.core import ids
 from recon.core.model import ESCROW_STATES, STATUSES, Policy
 from recon.core.registry import Registry, Token
+from recon.core.registry.fiat import is_other_money
 from recon.sources.payments.creation import creation_ms
 from recon.sources.payments.fields import INDEXES_READ, FieldPaths, FieldPlace, array_in, stored_at
 from recon.sources.payments.stored_amounts import exact_amount
@@ -186,6 +187,10 @@ def is_blocked(value: object) -> bool:
             return True
         return any(type(value.get(key)) is str and is_blocked(value[key]) for key in _BLOCK_WORDS)
     return False
+
+
+ASSET_PROBLEMS: Final = ("network_missing", "network_unknown", "token_unknown", "currency_differs")
+"""What can be the matter with a row's network, currency and token together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +369,8 @@ class DocumentReader:
             if found:
                 paths[name] = found[row[name]]
             further += [[name, value] for value in found if value != row[name]]
+        forwarder = self._find(document, "forwarder", provider, address_of)[0]
+        further += [["forwarder", forwarder]] if forwarder is not None else []
         row["further_keys"] = further_text(further)
         recorded, path = self._find(document, "tx_hash", read=stored_value)
         row["tx_hash"] = ids.normalise_tx_hash(recorded) if type(recorded) is str else None
@@ -387,7 +394,14 @@ class DocumentReader:
         token = self.token_of(chain_id, word) if word else None
         if token is None:
             return RowAsset(chain_id, token=address_of(word), problem="token_unknown", chain_from_coin=from_coin)
-        return RowAsset(chain_id, token.address, token.decimals, chain_from_coin=from_coin, by_symbol=address is None)
+        return RowAsset(
+            chain_id,
+            token.address,
+            token.decimals,
+            problem=_of_other_money(symbol, token, address=address),
+            chain_from_coin=from_coin,
+            by_symbol=address is None,
+        )
 
     def _read_asset(
         self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str], problems: set[str]
@@ -499,7 +513,14 @@ def candidate_values(document: Mapping[str, Any], candidate: FieldPlace) -> list
     return [stored_at(document, parts)]
 
 
-def further_text(keys: Sequence[Sequence[str]]) -> str | None:
+def _of_other_money(symbol: str | None, token: Token, *, address: str | None) -> str | None:
+    """The problem of an amount in the money of a state that the token, which stands there by address, is not of."""
+    if address is None or symbol is None or not is_other_money(symbol, token.symbol):
+        return None
+    return "currency_differs"
+
+
+def further_text(keys: Sequence[Sequence[str]] | None) -> str | None:
     """Keys besides a row's first ones as :data:`recon.core.tables.PAYMENTS` holds them; None where there are none."""
     return json.dumps(keys, ensure_ascii=False, separators=(",", ":")) if keys else None
 

@@ -62,6 +62,14 @@ def address_texts(array: pa.Array) -> pa.Array:
     return _patched(array, pc.ascii_lower(array), _ADDRESS, ids.normalise_address)
 
 
+def present_texts(array: pa.Array) -> list[tuple[int, str]]:
+    """The rows that hold a text, each with its text."""
+    import pyarrow.compute as pc
+
+    rows = pc.indices_nonzero(array.is_valid())
+    return list(zip(rows.to_pylist(), array.take(rows).to_pylist(), strict=True))
+
+
 def reference_texts(array: pa.Array) -> pa.Array:
     """Payment references as ``ids`` writes them; null in place of what is none."""
     import pyarrow.compute as pc

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recon.core.model import Plan, Verdict
+from recon.core.registry import load_registry
 from recon.investigation.payment.causes import CAUSES
 from recon.investigation.payment.gather import Asking
 from recon.investigation.payment.inspect import Inspection, inspect_payment
@@ -166,3 +167,17 @@ def test_every_cause_is_kept_from_payments_that_it_does_not_fit(looked: Looked, 
     for found in looked.everything():
         if name in NEVER["out" if is_outgoing(found) else "in"]:
             assert name not in {cause.name for cause in found.causes}, found.dossier.payment_id
+
+
+def test_nobody_is_asked_for_a_rest_that_lies_there_in_another_token(tmp_path: Path) -> None:
+    made = scene("underpaid_open", rail="shkeeper")
+    registry = load_registry()
+    chain_id = registry.chain_id(made.document["blockchain"]["network"])
+    assert chain_id is not None
+    symbol = {"USDC": "USDT", "USDT": "USDC"}[made.document["amount"]["currency"]]
+    other = registry.token(chain_id, symbol)
+    assert other is not None
+    address = made.document["metadata"]["walletAddress"]
+    made.add_coin(chain_id, token=other.address, recipient=address, units=10**other.decimals)
+    found = looked_at(made, tmp_path)
+    assert found.causes[0].next_step.startswith(f"Ask the buyer for nothing yet. 1 {symbol} more came for it on chain")

@@ -465,6 +465,38 @@ def test_two_versions_that_stay_are_a_gap_and_no_row() -> None:
     }  # fmt: skip
 
 
+def _told_twice(*, receipt: bool) -> Reading:
+    """A node that still tells of a transaction in the block of a fork, ten blocks before its own."""
+    node = node_with(0)
+    node.pay(emitter=PROXY, block=HEAD - 60, tx=1, amount=1)
+    node.pay(emitter=PROXY, block=HEAD - 50, tx=1, amount=1)
+    node.receipt(1, block=HEAD - 50)
+
+    def answer(call: dict[str, Any]) -> Any:
+        found = node.answer(call)
+        if call["method"] != "eth_getTransactionReceipt" or found is None:
+            return found
+        return (
+            None
+            if not receipt
+            else {**found, "logs": [log for log in found["logs"] if log["blockNumber"] == hex(HEAD - 50)]}
+        )
+
+    return ask(chain_of(handler_of(answer)))
+
+
+def test_a_transaction_told_in_two_blocks_is_in_the_one_that_its_receipt_names() -> None:
+    reading = _told_twice(receipt=True)
+    assert reading.tables["transfers"]["block"].to_pylist() == [HEAD - 50]
+    assert not reading.gaps
+
+
+def test_a_transaction_told_in_two_blocks_that_no_receipt_settles_counts_in_neither() -> None:
+    reading = _told_twice(receipt=False)
+    assert reading.tables["transfers"].num_rows == 0
+    assert {gap.from_block for gap in reading.gaps} == {HEAD - 60, HEAD - 50}
+
+
 def test_a_head_long_past_proves_nothing_about_the_present() -> None:
     node = node_with(5, now_s=NOW_S - 7_200)
     reading = ask(chain_of(handler_of(node.answer)))

@@ -269,6 +269,17 @@ def test_a_token_address_beats_the_symbol_and_an_unknown_one_is_a_problem() -> N
     assert row_of(amount__currency="DOGE")["problem"] == "token_unknown"
 
 
+@pytest.mark.parametrize("currency", ["EUR", "irr", "Toman", "JPY"])
+def test_an_amount_in_the_money_of_a_state_is_none_in_a_token_that_does_not_stand_for_it(currency: str) -> None:
+    row = row_of(amount__currency=currency, blockchain__tokenAddress=USDC_BASE)
+    assert row["problem"] == "currency_differs"
+
+
+@pytest.mark.parametrize("currency", ["USD", "usd", "USDC", "USDC-base", "DAI"])
+def test_a_dollar_is_one_in_a_token_worth_a_dollar(currency: str) -> None:
+    assert row_of(amount__currency=currency, blockchain__tokenAddress=USDC_BASE)["problem"] is None
+
+
 def test_a_merchant_wallet_is_the_recipient_of_last_resort_for_request_network_only() -> None:
     policy = replace(POLICY, merchant_recipients=(WALLET,))
     row = rows_of(payment(), policy=policy)[0]

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _FETCHED_AT_ONCE: Final = 1_000
+NAMED_MAX: Final = 1_000
+"""So many payments that a person named and that are in sync are read again at most."""
+
 _MONEYED: Final = ("paid", "overpaid", "partial", "refunded", "unknown")
 """What a provider may say of a payment for which money came, or may have come."""
 _OWN_KEYS: Final = ("request_id", "reference", "external_id")
@@ -92,6 +95,7 @@ class SecondReading:
         span: tuple[int, int] | None = None,
         watched: Watched = NOTHING_WATCHED,
         from_ms: int = 0,
+        by_id: bool = False,
     ) -> Reading:
         """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that.
 
@@ -100,17 +104,21 @@ class SecondReading:
             span: The window, UTC ms, within which outgoing money is looked for; None looks for none.
             watched: One-time addresses of rows before the window.
             from_ms: Where the scan of the chains begins, UTC ms.
+            by_id: Whether a person named the payments: then those in sync are read again too, up to
+                :data:`NAMED_MAX`, for who else claims their money is known of what is read again only.
         """
         breaks: list[Row] = leads.breaks.to_pylist()
         read, held = _ids_in(writer.file("payments")), _held_in(writer.file("keys"))
         named = self._references(writer, watched, span=span)
         woken = self._woken(writer, watched.and_named(named), span=span, read=read)
         told, spoke = self._ask_silent(leads, _keys_by_payment(held))
-        documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *sorted(woken)])
+        seen = {row["payment_id"] for row in (*breaks, *spoke)}
+        quiet = frozenset(sorted(read - seen)[:NAMED_MAX]) if by_id else frozenset()
+        documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *sorted(woken | quiet)])
         again = _rows_table(self._rows_of((documents or {}).values()))
         risen = _unjudged(again, woken)
-        asked = [*breaks, *risen]
-        breaks = [*breaks, *spoke, *risen]
+        asked = [*breaks, *risen, *_unjudged(again, quiet)]
+        breaks = [*breaks, *spoke, *asked[len(breaks) :]]
         further = _keys_by_payment([*held, *keys_in(again)])
         claimed = [*told, *self._ask_providers(asked, further)]
         standing = standing_still(writer, claimed)

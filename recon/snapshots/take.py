@@ -390,6 +390,7 @@ class _Taking:
             with_orphans=self.is_window,
             watched=self.watched,
             from_ms=from_ms,
+            by_id=bool(self.selection.ids),
         )
 
 

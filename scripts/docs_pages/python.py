@@ -46,7 +46,7 @@ def _function(name: str, value: Any, *, level: int = 2) -> str:
 
 def _signature(name: str, value: Any) -> str:
     shown = inspect.signature(value)
-    given = [re.sub(r"<function (\w+) at 0x\w+>", r"\1", str(each)) for each in shown.parameters.values()]
+    given = [_plain(str(each)) for each in shown.parameters.values()]
     starred = any(each.kind is each.KEYWORD_ONLY for each in shown.parameters.values())
     if starred and not any(each.kind is each.VAR_POSITIONAL for each in shown.parameters.values()):
         at = next(i for i, each in enumerate(shown.parameters.values()) if each.kind is each.KEYWORD_ONLY)
@@ -59,6 +59,11 @@ def _signature(name: str, value: Any) -> str:
     )
     line = f"{name}({', '.join(given)}){tail}"
     return line if len(line) <= 100 else f"{name}(\n    " + ",\n    ".join(given) + f",\n){tail}"
+
+
+def _plain(parameter: str) -> str:
+    """A parameter as the code has it: no quotes around its type, no place of a default in memory."""
+    return re.sub(r"<function (\w+) at 0x\w+>", r"\1", re.sub(r"^(\**\w+): '(.*?)'", r"\1: \2", parameter))
 
 
 _LEAD: Final = """\

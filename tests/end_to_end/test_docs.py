@@ -1,8 +1,7 @@
-"""The pages in ``docs`` lead where they say, say what the code says, and their command lines do what they say."""
+"""The command lines of README and ``docs`` do what the pages say, and the examples are what the tool says of them."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,15 +18,11 @@ from tests.support.documented import (
     Remembered,
     Typist,
     means_of,
-    mentioned,
-    mistake_in,
     name_of,
-    outside_of_sessions,
     pages,
     session,
 )
 from tests.support.flagworld import HEALTHY, json_reply, serve
-from tests.test_house import FOLDERS
 
 sys.path.insert(0, str(ROOT / "scripts"))
 from docs_pages.all import made_pages, place, with_examples
@@ -35,64 +30,6 @@ from docs_pages.desk import EXAMPLES, flags_of, make_desk
 
 ON_THEIR_OWN = ("docs/tutorial/review-and-apply.md",)
 """Pages that begin with an empty folder and are typed by tests/end_to_end/test_readme_session.py."""
-
-MARKDOWN = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(DOCS.rglob("*.md"))]
-LINK = re.compile(r"\]\(((?!https?:|mailto:)[^)\s]+)\)")
-
-
-def anchors(page: Path) -> set[str]:
-    """What a link may name behind ``#``: the headings of a page as the site and the code host spell them."""
-    heads = re.findall(r"(?m)^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf-8")))
-    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
-
-
-@pytest.mark.parametrize("page", MARKDOWN, ids=name_of)
-def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
-    wrong = []
-    for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path) if path else page
-        if not target.exists() or (anchor and anchor not in anchors(target)):
-            wrong.append(link)
-    assert wrong == []
-
-
-def test_every_page_is_reached_from_the_first_one() -> None:
-    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    named = set(re.findall(r"(?m)[: ] *([\w./-]+\.md)$", text))
-    assert named == {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
-
-
-def test_the_readme_is_short_and_leads_to_every_part() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 200
-    folders = {path.name for path in DOCS.iterdir() if path.is_dir() and any(path.glob("*.md"))}
-    assert [name for name in folders if f"](docs/{name}/" not in text] == []
-
-
-def test_the_picture_of_the_house_names_every_folder() -> None:
-    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
-    assert [name for name in FOLDERS if not name.startswith("__") and f"| [{name}](" not in text] == []
-
-
-def test_no_page_asks_another_host_for_anything() -> None:
-    shown = re.compile(r"(?i)!\[[^\]]*\]\(https?:|<(?:script|link|img|iframe)\b[^>]*https?:")
-    assert [name_of(page) for page in MARKDOWN if shown.search(page.read_text(encoding="utf-8"))] == []
-
-
-# What is made from the code
-
-
-def test_the_made_pages_are_what_the_code_says() -> None:
-    wrong = [name for name, text in made_pages(ROOT).items() if (ROOT / name).read_text(encoding="utf-8") != text]
-    assert wrong == [], "run scripts/docs"
-
-
-def test_no_page_of_a_verdict_or_a_chain_is_left_over() -> None:
-    made = made_pages(ROOT)
-    for folder in ("verdicts", "chains"):
-        there = {str(path.relative_to(ROOT)) for path in (DOCS / "reference" / folder).glob("*.md")}
-        assert there == {name for name in made if name.startswith(f"docs/reference/{folder}/")}
 
 
 @pytest.fixture(scope="module")
@@ -115,20 +52,26 @@ def test_the_examples_are_what_the_tool_says(desk: tuple[Path, Plan]) -> None:
     assert wrong == [], "run scripts/docs"
 
 
+def test_the_break_of_the_readme_is_the_one_that_the_tool_shows(desk: tuple[Path, Plan]) -> None:
+    finding = next(each for each in desk[1].findings if each.verdict is Verdict.LOCAL_BEHIND)
+    change = next(each for each in desk[1].changes if each.payment_id == finding.payment_id)
+    picture = FENCE.findall(README.read_text(encoding="utf-8"))[0][2]
+    assert picture == FENCE.findall((DOCS / "index.md").read_text(encoding="utf-8"))[0][2]
+    said = {each.field: each for each in finding.fields}
+    proof = str(said["tx_hash"].chain)
+    assert f"{proof[:6]}…{proof[-5:]}" in picture
+    assert f"{said['amount'].local} {finding.symbol}" in picture
+    assert f"only if {len(change.guard)} values" in picture
+    written = {"status": "status", "escrowState": "escrowState", "blockchain.transactionHash": "hash",
+               "blockchain.confirmations": "confirmations"}  # fmt: skip
+    assert [each.path for each in change.sets if written[each.path] not in picture] == []
+
+
 # Command lines
 
 REMEMBERED: Remembered = {}
 OPENED: list[Path] = []
 """The folders that pages were typed in; a backend runs with the flags of the last one."""
-
-
-@pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_every_command_line_that_a_page_names_exists(page: Path) -> None:
-    assert [wrong for line in mentioned(page) if (wrong := mistake_in(line))] == []
-
-
-def test_every_command_line_of_a_block_is_typed_by_a_test() -> None:
-    assert {name_of(page): left for page in pages() if (left := outside_of_sessions(page))} == {}
 
 
 @pytest.mark.parametrize(

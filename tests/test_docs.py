@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.support.documented import (
     DOCS,
@@ -66,6 +68,16 @@ def test_the_picture_of_the_house_names_every_folder() -> None:
 def test_no_page_asks_another_host_for_anything() -> None:
     shown = re.compile(r"(?i)!\[[^\]]*\]\(https?:|<(?:script|link|img|iframe)\b[^>]*https?:")
     assert [name_of(page) for page in MARKDOWN if shown.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_the_packages_of_the_site_are_pinned_and_its_parts_are_its_own() -> None:
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    pinned = dict(re.findall(r"(?m)^([a-z0-9._-]+)==([^ ]+)", (ROOT / "constraints-docs.txt").read_text("utf-8")))
+    for wanted in map(Requirement, extra["docs"]):
+        assert wanted.specifier.contains(pinned[wanted.name]), "run scripts/lock"
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert "\n  font: false\n" in config
+    assert re.search(r"(?m)^plugins:\n((?:  .*\n)+)", config)[1] == "  - search\n", "others download"  # type: ignore[index]
 
 
 # What is made from the code

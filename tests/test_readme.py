@@ -13,6 +13,7 @@ from recon.cli import cli, lazy
 from recon.cli.helptext import WIDTH, commands, help_text
 from recon.core.model import TIER_TEXT, Verdict
 from recon.core.registry import load_registry
+from recon.investigation.payment.causes import CAUSES
 from recon.setup.file import parse_settings
 from recon.setup.stores.installed import stores
 from recon.sources.providers.installed import providers
@@ -79,6 +80,10 @@ def test_the_readme_names_all_that_works() -> None:
     chains = {facts.name for facts in load_registry().chains.values()}
     names = {*chains, *(each.title.lower() for each in (*providers().values(), *stores().values()))}
     assert [name for name in names if name.removeprefix("a ") not in text] == []
+
+
+def test_the_number_of_causes_is_right() -> None:
+    assert f"[{len(CAUSES)} causes]" in (DOCS / "how-to" / "stuck-payment.md").read_text(encoding="utf-8")
 
 
 def test_every_provider_and_store_has_a_page() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from docs_pages.causes import causes_page
 from docs_pages.commands import commands_page, exit_codes_page
 from docs_pages.files import files_page
 from docs_pages.places import BLOCK, chain_names, chain_page, chain_title, chains_page, with_blocks
@@ -22,6 +23,7 @@ def made_pages(root: Path) -> dict[str, str]:
     """Every page that is made from the code, whole, by its path; those of verdicts keep the example that they have."""
     pages = {
         "docs/reference/commands.md": commands_page(),
+        "docs/reference/causes.md": causes_page(),
         "docs/reference/exit-codes.md": exit_codes_page(),
         "docs/reference/settings.md": settings_page(),
         "docs/reference/files.md": files_page(),

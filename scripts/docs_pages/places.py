@@ -53,16 +53,18 @@ def chain_page(name: str) -> str:
     facts = next(each for each in registry.chains.values() if each.name == name)
     tokens = [each for (chain, _), each in sorted(registry.tokens.items()) if chain == facts.chain_id]
     emitters = [each for (chain, _), each in sorted(registry.emitters.items()) if chain == facts.chain_id]
-    finality = f"{facts.final_depth} blocks deep" + (
-        ", or what the node calls `finalized`" if facts.trusts_finalized_tag
-        else "; the node's `finalized` counts only where it lies deeper"
-    )  # fmt: skip
+    depth = f"{facts.final_depth} blocks deep"
+    finality = (
+        f"as far as the node calls it `finalized`; {depth} where it says nothing of that"
+        if facts.trusts_finalized_tag
+        else f"{depth}, and what the node calls `finalized` where that lies deeper"
+    )
     parts = [
         _NOTES.get(name, ""),
         table(("fact", "value"), [
             ("chain id", code(facts.chain_id)),
             ("words for it", ", ".join(code(each) for each in (facts.name, *facts.aliases))),
-            ("a transfer is final", f"{finality}; and at least the backend's own `confirmations_min`"),
+            ("a transfer is final", f"{finality}; at least as deep as the backend's own `confirmations_min`"),
             ("block time", f"about {facts.block_ms / 1000:g} s"),
             ("first scan range", f"{facts.range_blocks} blocks; halved while a node refuses"),
             ("explorer", code(facts.explorer.tx) if facts.explorer else "none known"),

@@ -1,4 +1,4 @@
-"""For mkdocs: links of a page that lead out of docs, to code or to README, are shown as the path that they name.
+"""For mkdocs: links of a page that lead out of docs, or to a folder, are shown as the path that they name.
 
 In the repository they lead there; the site holds no code, and it does not know where the repository is looked at.
 """
@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)\s]+)\)")
+LINK = re.compile(r"\[([^\]]+)\]\(((?!https?:|mailto:|#)[^)\s]+)\)")
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
@@ -19,7 +19,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
     def shown(found: re.Match[str]) -> str:
         target = (folder / found[2].partition("#")[0]).resolve()
-        if target.is_relative_to(ROOT / "docs") or not target.exists():
+        if not target.exists() or (target.is_relative_to(ROOT / "docs") and target.is_file()):
             return found[0]
         path = PurePosixPath(target.relative_to(ROOT))
         return f"`{path}`" if found[1].strip("`") in (str(path), path.name) else f"{found[1]} (`{path}`)"

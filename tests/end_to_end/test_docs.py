@@ -17,6 +17,7 @@ from tests.support.documented import (
     ROOT,
     Remembered,
     Typist,
+    files_of,
     means_of,
     name_of,
     pages,
@@ -81,8 +82,10 @@ def test_the_session_of_a_page_runs_as_it_stands(page: Path, desk: tuple[Path, P
     home = tmp_path / "home"
     shutil.copytree(desk[0], home)
     (home / "recon-demo").symlink_to(".", target_is_directory=True)
+    for name, content in files_of(page).items():
+        (home / name).write_text(content, encoding="utf-8")
     OPENED.append(home)
-    typist = Typist(home, means=means_of(page), remembered=REMEMBERED)
+    typist = Typist(home, means=means_of(page), remembered=None if files_of(page) else REMEMBERED)
     typist.environment["HOME"] = str(tmp_path)
     wrong = []
     for typed in session(page):

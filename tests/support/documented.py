@@ -75,6 +75,12 @@ def session(page: Path) -> list[Typed]:
     ]
 
 
+def files_of(page: Path) -> dict[str, str]:
+    """Files that a page shows whole: a block under a line such as "`payments.csv`: what your shop says."."""
+    text = page.read_text(encoding="utf-8")
+    return dict(re.findall(r"(?ms)^`([\w-]+\.(?:csv|toml|ndjson|log))`: [^\n]*\n\n```\w*\n(.*?)^```$", text))
+
+
 def outside_of_sessions(page: Path) -> list[str]:
     """Lines of fenced blocks that are commands of recon and are typed by no session."""
     return [

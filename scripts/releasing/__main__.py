@@ -9,17 +9,16 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-import venv
 from pathlib import Path
 from typing import Final
 
 from recon.core.version import __version__
+from releasing.advisories import audit
 from releasing.archives import ROOT, build, faults, release_moment
 from releasing.licences import Package, ReleaseError, notices, packages, refused
 from releasing.papers import bill_of_materials, commit, echarts_version, json_text, provenance, sha256_of, sums
 
 NOTICES: Final = ROOT / "THIRD_PARTY_NOTICES.md"
-AUDIT_WAIT_S: Final = 300
 
 
 def roots() -> list[str]:
@@ -54,33 +53,6 @@ def checked(out: Path) -> list[Path]:
     if wrong := faults(sdist, wheel, version=__version__):
         raise ReleaseError("the archives are not what they must be:\n  " + "\n  ".join(wrong[:20]))
     return [sdist, wheel]
-
-
-def audit(out: Path) -> str:
-    """Hold the pinned packages against known weaknesses, in an environment of its own; says where nobody answered."""
-    with tempfile.TemporaryDirectory(prefix="recon-audit-") as held:
-        home = Path(held)
-        venv.create(home, with_pip=True)
-        python = str(home / "bin" / "python")
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pip-audit"]
-        if subprocess.run(install, capture_output=True, check=False).returncode:
-            return "pip-audit could not be installed, so nothing was asked about known weaknesses."
-        asked = [python, "-m", "pip_audit", "--requirement", str(ROOT / "constraints.txt"), "--disable-pip"]
-        asked += ["--require-hashes", "--progress-spinner", "off", "--format", "json", "--timeout", "10"]
-        for service in ("pypi", "osv"):
-            try:
-                ran = subprocess.run(
-                    [*asked, "--vulnerability-service", service],
-                    capture_output=True, text=True, check=False, timeout=AUDIT_WAIT_S,
-                )  # fmt: skip
-            except subprocess.TimeoutExpired:
-                continue
-            if ran.stdout.startswith("{"):
-                (out / "pip-audit.json").write_text(ran.stdout, encoding="utf-8")
-                if ran.returncode:
-                    raise ReleaseError("pip-audit knows weaknesses of pinned packages; see pip-audit.json.")
-                return f"pip-audit asked {service} and knows no weakness; its answer is pip-audit.json."
-    return "No advisory source answered pip-audit (PyPI, OSV), so nothing is known about weaknesses; run it elsewhere."
 
 
 def tag() -> str:
@@ -133,7 +105,9 @@ def release(out: Path, *, with_tag: bool, with_audit: bool) -> None:
     }
     for name, text in papers.items():
         (out / name).write_text(text, encoding="utf-8")
-    said = [audit(out) if with_audit else "Known weaknesses were not asked for (--audit)."]
+    said = [
+        audit(ROOT / "constraints.txt", out=out) if with_audit else "Known weaknesses were not asked for (--audit)."
+    ]
     files = sorted(path for path in out.iterdir() if path.is_file())
     (out / "SHA256SUMS").write_text(sums(files), encoding="utf-8")
     said.append(tag() if with_tag else "No tag was asked for (--tag).")

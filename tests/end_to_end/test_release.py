@@ -165,3 +165,20 @@ def test_a_version_without_a_day_in_the_changelog_is_no_release(
     assert parts[1].release_moment("0.1.0") == 1_795_219_200
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "12")
     assert parts[1].release_moment("9.9.9") == 12
+
+
+def test_silence_about_weaknesses_is_no_word_that_there_are_none(
+    parts: tuple[ModuleType, ModuleType, ModuleType],
+) -> None:
+    from releasing import advisories
+
+    skipped = {"name": "click", "skip_reason": "not found"}
+    clean = {"name": "rich", "version": "1", "vulns": []}
+    weak = {"name": "jinja2", "version": "3.1.2", "vulns": [{"id": "X"}]}
+    for answer in ({}, {"dependencies": [skipped]}):
+        assert "nothing is known" in advisories.learned(answer, service="pypi")
+    assert advisories.learned({"dependencies": [clean, skipped]}, service="osv") == (
+        "pip-audit asked osv about 1 packages and knows no weakness; 1 could not be asked about: click."
+    )
+    with pytest.raises(parts[0].ReleaseError, match=r"jinja2 3\.1\.2"):
+        advisories.learned({"dependencies": [clean, weak]}, service="osv")

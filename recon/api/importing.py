@@ -37,10 +37,7 @@ def import_files(
 
     path, settings = Path(mapping), settings_if_there(config)
     given = load_mapping(path)
-    if settings is None:
-        rules = ImportRules(load_registry())
-    else:
-        rules = ImportRules(settings.registry(), settings.policy())
+    rules = ImportRules(load_registry()) if settings is None else ImportRules(settings.registry(), settings.policy())
     target = Path(out) if out is not None else free_path(path.with_name(f"snapshot-{path.stem}"))
     opened = open_exports(given, home=path.parent, rules=rules)
     return take_snapshot(

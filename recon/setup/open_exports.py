@@ -13,10 +13,10 @@ from recon.core.registry import Registry
 from recon.core.text import clean_text
 from recon.core.times import to_ms
 from recon.setup.open_sources import Sources
-from recon.sources.exports.claims import ExportedClaims, claims_said
-from recon.sources.exports.mapping import FileMapping, MappingError
+from recon.sources.exports.claims import ClaimTerms, ExportedClaims, claims_said
+from recon.sources.exports.mapping import ClaimsSection, FileMapping, MappingError
 from recon.sources.exports.payments import ExportedPayments, payment_documents
-from recon.sources.exports.rows import Faults
+from recon.sources.exports.rows import BadCells
 from recon.sources.exports.transfers import ExportedChain, ExportTerms, transfers_in
 from recon.sources.payments.fields import FieldPaths
 from recon.sources.providers.installed import providers
@@ -52,7 +52,7 @@ def open_exports(mapping: FileMapping, *, home: Path, rules: ImportRules) -> Ope
         MappingError: A file cannot be read or lacks a column, or a provider is not known.
         BadRowsError: Cells cannot be read exactly; each is named by file and line.
     """
-    faults, taken_ms, registry = Faults(), to_ms(mapping.taken_at), rules.registry
+    faults, taken_ms, registry = BadCells(), to_ms(mapping.taken_at), rules.registry
     documents = payment_documents(mapping.payments, home=home, faults=faults)
     usual = rules.policy or Policy()
     moved = transfers_in(mapping.transfers, terms=ExportTerms(registry, usual, home, faults))
@@ -61,7 +61,7 @@ def open_exports(mapping: FileMapping, *, home: Path, rules: ImportRules) -> Ope
         providers=_providers_named(mapping, documents, registry),
         chain_ids=_chains_named(documents, registry, moved.windows.keys() | moved.rows.keys()),
     )
-    claims = _claims(mapping, documents, home=home, rules=ImportRules(registry, policy), faults=faults)
+    claims = _claims(mapping, documents, policy=policy, terms=ClaimTerms(registry, home, taken_ms, faults))
     faults.check()
     fields = FieldPaths()
     store = ExportedPayments(documents, section=mapping.payments, name=mapping.name, fields=fields, registry=registry)
@@ -93,21 +93,24 @@ def _chains_named(
 
 
 def _claims(
-    mapping: FileMapping, documents: Sequence[Mapping[str, Any]], *, home: Path, rules: ImportRules, faults: Faults
+    mapping: FileMapping, documents: Sequence[Mapping[str, Any]], *, policy: Policy, terms: ClaimTerms
 ) -> list[ExportedClaims]:
     """A source for each provider in scope, with or without a file."""
-    made_at = {payment_id_text(each["_id"]): to_ms(each["createdAt"]) for each in documents if "createdAt" in each}
-    taken_ms, found = to_ms(mapping.taken_at), []
-    scope = () if rules.policy is None else rules.policy.providers
-    in_scope = {name: each for name, each in providers().items() if name in scope}
+    made_at: dict[str, int] = {
+        payment_id_text(each["_id"]): to_ms(each["createdAt"]) for each in documents if "createdAt" in each
+    }
+    in_scope = {name: each for name, each in providers().items() if name in policy.providers}
+    sections: dict[str, list[ClaimsSection]] = {name: [] for name in in_scope}
     for section in mapping.claims:
-        if rules.registry.provider(section.provider) not in in_scope:
-            known = ", ".join(sorted(in_scope))
-            why = f"claims: {clean_text(section.provider, limit=40)!r} is no provider in scope; there are {known}"
+        name = terms.registry.provider(section.provider)
+        if name not in in_scope:
+            known = ", ".join(sorted(in_scope)) or "the configuration names none"
+            why = f"claims: {clean_text(section.provider, limit=40)!r} is no provider in scope ({known})"
             raise MappingError(path=section.file, why=why)
-    for name, provider in in_scope.items():
-        own = [each for each in mapping.claims if rules.registry.provider(each.provider) == name]
-        said = claims_said(own, provider, registry=rules.registry, home=home, taken_ms=taken_ms, faults=faults)
+        sections[name].append(section)
+    found = []
+    for name, own in sections.items():
+        said = claims_said(own, in_scope[name], terms=terms)
         windows = [each.complete for each in own if each.complete is not None]
-        found.append(ExportedClaims(provider, said, windows=windows, made_at=made_at, taken_ms=taken_ms))
+        found.append(ExportedClaims(in_scope[name], said, windows=windows, made_at=made_at, taken_ms=terms.taken_ms))
     return found

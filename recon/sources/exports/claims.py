@@ -6,14 +6,16 @@ Only for a payment made inside the window that the mapping calls complete is sil
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from recon.core.ids import normalise_reference, normalise_request_id, reference_topic
 from recon.core.registry import Registry, Token
 from recon.core.text import clean_text
+from recon.core.times import to_ms
 from recon.sources.exports.mapping import ClaimsSection, WholeWindow
-from recon.sources.exports.rows import ExportedRow, Faults, exported_rows
+from recon.sources.exports.rows import BadCells, ExportedRow, exported_rows
 from recon.sources.exports.windows import stretches, unread
 from recon.sources.interface import ClaimKey, Coverage, Gap, Progress, Reading, no_progress
 from recon.sources.providers.claims import Row, Said, digest_of, failed_row, not_found_row, reading_of
@@ -39,7 +41,7 @@ class ExportedClaims:
         taken_ms: int,
     ) -> None:  # fmt: skip
         self.name = provider.name
-        self._object = "invoice" if provider.key == "external_id" else "request"
+        self._object = object_of(provider)
         self._said, self._made_at, self._taken_ms = said, made_at, taken_ms
         self._whole = stretches(windows, taken_ms=taken_ms)
 
@@ -49,7 +51,7 @@ class ExportedClaims:
 
     def read_window(self, from_ms: int, to_ms: int, *, progress: Progress = no_progress) -> Reading:
         """Everything that the files hold, whatever the window is, and what of the window they do not cover."""
-        missing = unread(self._whole, from_ms, to_ms)
+        missing = unread(self._whole, asked=(from_ms, to_ms))
         problem = self._problem() if missing else None
         row = Coverage(
             self.name, "bulk", complete=not missing, asked_from=from_ms, asked_to=to_ms, items=len(self._said),
@@ -92,21 +94,23 @@ def _is_about(claim: Row, key: ClaimKey) -> bool:
     return any(own is not None and own == asked for own, asked in (*pairs, (claim["reference"], reference)))
 
 
-def claims_said(
-    sections: Iterable[ClaimsSection],
-    provider: Provider,
-    *,
-    registry: Registry,
-    home: Path,
-    taken_ms: int,
-    faults: Faults,
-) -> list[Said]:
+@dataclass(frozen=True, slots=True)
+class ClaimTerms:
+    """What the files of a provider are read with."""
+
+    registry: Registry
+    home: Path
+    taken_ms: int
+    faults: BadCells
+
+
+def claims_said(sections: Iterable[ClaimsSection], provider: Provider, *, terms: ClaimTerms) -> list[Said]:
     """Every object of a provider in its files."""
     found: dict[str, str] = {}
     said = []
     for section in sections:
-        for row in exported_rows(section, home=home, faults=faults):
-            claim = _claim(row, provider, registry=registry, taken_ms=taken_ms)
+        for row in exported_rows(section, home=terms.home, faults=terms.faults):
+            claim = _claim(row, provider, registry=terms.registry, taken_ms=terms.taken_ms)
             if claim is None:
                 continue
             key = str(claim["claim_id"])
@@ -119,27 +123,22 @@ def claims_said(
 
 
 def _claim(row: ExportedRow, provider: Provider, *, registry: Registry, taken_ms: int) -> Row | None:
-    request_id, external_id = row.text("request_id"), row.text("external_id")
-    reference = row.text("reference")
-    hexed = normalise_reference(reference) if reference else None
-    if reference and hexed is None:
-        row.miss("reference", f"{clean_text(reference, limit=60)!r} is no payment reference")
-    claim_id = row.text("id") or (external_id if provider.key == "external_id" else request_id) or hexed
+    request_id, external_id, reference = row.text("request_id"), row.text("external_id"), _reference(row)
+    claim_id = row.text("id") or (external_id if provider.key == "external_id" else request_id) or reference
     if claim_id is None:
         row.faults.add(row.place, "it names neither a request nor an invoice")
         return None
     chain_id, token = place_of(row, registry)
-    tx_hash = row.tx_hash()
     state, problem = _state(row, provider)
     made = row.moment("created_at")
     return {
         "provider": provider.name,
         "claim_id": claim_id,
-        "object": "invoice" if provider.key == "external_id" else "request",
+        "object": object_of(provider),
         "outcome": "found",
         "request_id": None if request_id is None else normalise_request_id(request_id),
-        "reference": hexed,
-        "reference_topic": reference_topic(hexed) if hexed else None,
+        "reference": reference,
+        "reference_topic": None if reference is None else reference_topic(reference),
         "external_id": external_id,
         "state": state,
         "state_raw": row.text("status"),
@@ -148,12 +147,25 @@ def _claim(row: ExportedRow, provider: Provider, *, registry: Registry, taken_ms
         "token": None if token is None else token.address,
         "chain_id": chain_id,
         "recipient": row.address("recipient"),
-        "tx_hashes": tx_hash,
-        "created_at": None if made is None else round(made.timestamp() * 1000),
+        "tx_hashes": row.tx_hash(),
+        "created_at": None if made is None else to_ms(made),
         "looked_up_at": taken_ms,
         "problem": problem,
         "digest": digest_of(dict(row.cells)),
     }
+
+
+def object_of(provider: Provider) -> str:
+    """What the objects of a provider are called in tables."""
+    return "invoice" if provider.key == "external_id" else "request"
+
+
+def _reference(row: ExportedRow) -> str | None:
+    said = row.text("reference")
+    found = normalise_reference(said) if said else None
+    if said and found is None:
+        row.miss("reference", f"{clean_text(said, limit=60)!r} is no payment reference")
+    return found
 
 
 def _state(row: ExportedRow, provider: Provider) -> tuple[str, str | None]:

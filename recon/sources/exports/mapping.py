@@ -7,9 +7,10 @@ missing from it. Everything else that a file does not show may be elsewhere.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -176,50 +177,44 @@ def load_mapping(path: Path) -> FileMapping:
     return mapping
 
 
-def _faults(mapping: FileMapping) -> list[str]:
-    parts: list[tuple[str, FileSection, tuple[str, ...]]] = [("payments", mapping.payments, PAYMENT_FIELDS)]
-    parts += [("claims", each, CLAIM_FIELDS) for each in mapping.claims]
-    parts += [("transfers", each, TRANSFER_FIELDS) for each in mapping.transfers]
-    found: list[str] = []
-    for kind, section, known in parts:
-        given = {*section.columns, *section.fixed}
-        strange = sorted({*given, *section.words} - {*known})
-        found += [
-            f"{kind}: there is no field {clean_text(name, limit=40)!r}; there are {', '.join(known)}"
-            for name in strange
-        ]
-        found += [
-            f"{kind}: {name} has both a column and a fixed value"
-            for name in sorted(section.columns.keys() & section.fixed.keys())
-        ]
-        needed = [name for name in _NEEDED[kind] if name not in given and not _stands_for(name, given)]
-        found += [f"{kind}: the field {name!r} has no column and no fixed value" for name in needed]
-    found += [
-        "claims: 'request_id', 'external_id' or 'reference' needs a column, by which objects and payments meet"
-        for each in mapping.claims
-        if not {"request_id", "external_id", "reference"} & {*each.columns}
-    ]
-    found += [
-        "transfers: nothing says which transfers are final; give a column 'final' or 'confirmations', or final_before"
-        for each in mapping.transfers
-        if each.final_before is None and not {"final", "confirmations"} & {*each.columns, *each.fixed}
-    ]
-    return [*found, *_late(mapping)]
+def _faults(mapping: FileMapping) -> Iterator[str]:
+    """What a mapping lacks or has too much of."""
+    yield from _columns_amiss("payments", mapping.payments, PAYMENT_FIELDS)
+    for claims in mapping.claims:
+        yield from _columns_amiss("claims", claims, CLAIM_FIELDS)
+        if not {"request_id", "external_id", "reference"} & {*claims.columns}:
+            yield "claims: 'request_id', 'external_id' or 'reference' needs a column, by which objects and payments meet"
+    for transfers in mapping.transfers:
+        yield from _columns_amiss("transfers", transfers, TRANSFER_FIELDS)
+        told = {"final", "confirmations"} & {*transfers.columns, *transfers.fixed}
+        if transfers.final_before is None and not told:
+            yield (
+                "transfers: nothing says which transfers are final; give a column 'final' or 'confirmations', or "
+                "final_before"
+            )
+    yield from _late(mapping)
+
+
+def _columns_amiss(kind: str, section: FileSection, known: tuple[str, ...]) -> Iterator[str]:
+    given = {*section.columns, *section.fixed}
+    for name in sorted({*given, *section.words} - {*known}):
+        yield f"{kind}: there is no field {clean_text(name, limit=40)!r}; there are {', '.join(known)}"
+    for name in sorted(section.columns.keys() & section.fixed.keys()):
+        yield f"{kind}: {name} has both a column and a fixed value"
+    for name in _NEEDED[kind]:
+        if name not in given and not _stands_for(name, given):
+            yield f"{kind}: the field {name!r} has no column and no fixed value"
 
 
 def _stands_for(name: str, given: set[str]) -> bool:
     return name == "currency" and "token" in given
 
 
-def _late(mapping: FileMapping) -> list[str]:
+def _late(mapping: FileMapping) -> Iterator[str]:
     """Windows that end before they begin, or after the export."""
-    found = []
-    for kind, sections in (("claims", mapping.claims), ("transfers", mapping.transfers)):
-        for each in sections:
-            window: Any = each.complete
-            if window is None:
-                continue
-            until = window.to_at or mapping.taken_at
-            if not window.from_at < until <= mapping.taken_at:
-                found.append(f"{kind}: complete must begin before it ends, and end at taken_at at the latest")
-    return found
+    for kind, window in (
+        *(("claims", each.complete) for each in mapping.claims),
+        *(("transfers", each.complete) for each in mapping.transfers),
+    ):
+        if window is not None and not window.from_at < (window.to_at or mapping.taken_at) <= mapping.taken_at:
+            yield f"{kind}: complete must begin before it ends, and end at taken_at at the latest"

@@ -11,7 +11,7 @@ from recon.core.ids import parse_payment_id, payment_id_text
 from recon.core.registry import Registry
 from recon.core.text import clean_text
 from recon.sources.exports.mapping import PaymentsSection
-from recon.sources.exports.rows import ExportedRow, Faults, exported_rows
+from recon.sources.exports.rows import BadCells, ExportedRow, exported_rows
 from recon.sources.interface import Selection, StoreIdentity
 from recon.sources.payments.read import ListStore
 
@@ -72,7 +72,7 @@ class ExportedPayments(ListStore):
         self._vouch()
 
     def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield whoever carries one of the values, and then say that there may be more, likewise."""
+        """Yield every payment that carries one of the values, and then say that there may be more, likewise."""
         yield from super().find_claimants(field, values)
         self._vouch()
 
@@ -81,7 +81,7 @@ class ExportedPayments(ListStore):
             raise IncompleteExportError(file=self._section.file)
 
 
-def payment_documents(section: PaymentsSection, *, home: Path, faults: Faults) -> list[dict[str, Any]]:
+def payment_documents(section: PaymentsSection, *, home: Path, faults: BadCells) -> list[dict[str, Any]]:
     """The payments of a file as documents, in the order of their ids."""
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for row in exported_rows(section, home=home, faults=faults):

@@ -48,7 +48,7 @@ class CellError(Exception):
 
 
 @dataclass(slots=True)
-class Faults:
+class BadCells:
     """What cannot be read, by file, line and column; the first ones are told."""
 
     told: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ class ExportedRow:
     place: str
     cells: Mapping[str, str]
     section: FileSection
-    faults: Faults
+    faults: BadCells
 
     def text(self, name: str) -> str | None:
         """A cell as it stands, or what its word means; None where it is empty."""
@@ -230,7 +230,7 @@ def read_moment(text: str, section: FileSection) -> datetime:
 # ------------------------------------------------------------------------------------------------------------ reading
 
 
-def exported_rows(section: FileSection, *, home: Path, faults: Faults) -> Iterator[ExportedRow]:
+def exported_rows(section: FileSection, *, home: Path, faults: BadCells) -> Iterator[ExportedRow]:
     """The rows of a file, in order.
 
     Args:
@@ -263,7 +263,7 @@ def _is_odd(cell: str) -> bool:
     return bool(cell) and (len(cell) > CELL_MAX or not cell.isprintable())
 
 
-def _csv_rows(path: Path, section: FileSection, faults: Faults) -> Iterator[tuple[int, dict[str, str]]]:
+def _csv_rows(path: Path, section: FileSection, faults: BadCells) -> Iterator[tuple[int, dict[str, str]]]:
     with path.open("rb") as raw:
         stream = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="strict", newline="")
         name = clean_text(path.name, limit=80)
@@ -299,7 +299,7 @@ def _places(names: list[str], section: FileSection, *, name: str) -> dict[str, i
     return {field: names.index(column) for field, column in wanted.items()}
 
 
-def _parquet_rows(path: Path, section: FileSection, faults: Faults) -> Iterator[tuple[int, dict[str, str]]]:
+def _parquet_rows(path: Path, section: FileSection, faults: BadCells) -> Iterator[tuple[int, dict[str, str]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from recon.core.ids import normalise_address, normalise_reference, normalise_tx_hash, reference_topic
 from recon.core.model import Policy
-from recon.core.registry import Registry
+from recon.core.registry import Registry, Token
 from recon.core.tables import table_of
 from recon.core.text import clean_text
 from recon.core.times import to_ms
 from recon.sources.exports.claims import place_of
 from recon.sources.exports.mapping import TransfersSection, WholeWindow
-from recon.sources.exports.rows import ExportedRow, Faults, exported_rows
+from recon.sources.exports.rows import BadCells, ExportedRow, exported_rows
 from recon.sources.exports.windows import stretches, unread
 from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading, no_progress
 
@@ -35,7 +35,7 @@ class ExportTerms:
     registry: Registry
     policy: Policy
     home: Path
-    faults: Faults
+    faults: BadCells
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class ExportedChain:
 
     def read(self, question: ChainQuestion, *, progress: Progress = no_progress) -> Reading:
         """Answer from the files, and account for what they leave open."""
-        hashes = {found for text in question.tx_hashes if (found := normalise_tx_hash(text))}
+        hashes: set[str] = {found for text in question.tx_hashes if (found := normalise_tx_hash(text))}
         is_scan = question.proxies or question.recipients or question.senders
         chosen = [row for row in self._rows if row["tx_hash"] in hashes or (is_scan and _is_asked(row, question))]
         transactions, missing = self._transactions(hashes)
@@ -81,7 +81,7 @@ class ExportedChain:
 
     def _scanned(self, question: ChainQuestion, items: int) -> tuple[list[Coverage], list[Gap]]:
         from_ms, to_ms_ = question.from_ms, self._taken_ms
-        missing = [(from_ms, to_ms_)] if question.senders else unread(self._whole, from_ms, to_ms_)
+        missing = [(from_ms, to_ms_)] if question.senders else unread(self._whole, asked=(from_ms, to_ms_))
         problem = None if not missing else _PAID_OUT if question.senders else self._problem()
         scopes = _SCANS if question.proxies else _SCANS[1:]
         coverage = [
@@ -113,8 +113,8 @@ class ExportedChain:
     def _transactions(self, hashes: set[str]) -> tuple[list[Row], int]:
         """A row for each transaction that was asked about, and how many the files do not hold."""
         held: dict[str, Row] = {}
-        for row in self._rows:
-            held.setdefault(row["tx_hash"], row)
+        for each in self._rows:
+            held.setdefault(each["tx_hash"], each)
         made = []
         for tx_hash in sorted(hashes):
             row: Row = {"chain_id": self.chain_id, "tx_hash": tx_hash}
@@ -131,7 +131,7 @@ def _is_asked(row: Row, question: ChainQuestion) -> bool:
     """Whether a scan would have given a transfer: what left the wallets that were named, or else all that came in."""
     if question.senders:
         return row["sender"] in {normalise_address(text) for text in question.senders}
-    return row["block_time"] >= question.from_ms
+    return bool(row["block_time"] >= question.from_ms)
 
 
 def _order(row: Row) -> tuple[Any, ...]:
@@ -184,43 +184,76 @@ def _number(
     made["log_index"] = numbered[place] = numbered.get(place, -1) + 1
 
 
+_NEEDED: Final = ("tx_hash", "time", "recipient", "token", "network", "amount")
+
+
 def _transfer(row: ExportedRow, section: TransfersSection, *, terms: ExportTerms) -> Row | None:
-    chain_id, token = place_of(row, terms.registry)
-    tx_hash, at, recipient = row.tx_hash(), row.moment("time"), row.address("recipient")
-    for name in ("tx_hash", "time", "recipient", "token", "network", "amount"):
+    """A row of the table; None where a part of it cannot be read, which is told."""
+    before = row.faults.count
+    for name in _NEEDED:
         row.needed(name)
-    contract = token.address if token is not None else normalise_address(row.text("token") or "")
-    if contract is None:
-        row.miss("token", f"{clean_text(row.text('token') or '', limit=60)!r} is no token that is known on this chain")
+    chain_id, token = place_of(row, terms.registry)
+    at = row.moment("time")
     decimals = 0 if section.amounts == "base" else None if token is None else token.decimals
-    units, reference = row.units("amount", decimals=decimals), row.text("reference")
+    moved: Row = {
+        "chain_id": chain_id,
+        "tx_hash": row.tx_hash(),
+        "log_index": row.number("log_index"),
+        "block": row.number("block"),
+        "token": _contract(row, token),
+        "token_known": token is not None,
+        "sender": row.address("sender"),
+        "recipient": row.address("recipient"),
+        "amount_units": _moved(row, decimals),
+        "fee_units": row.units("fee", decimals=decimals),
+        "fee_recipient": row.address("fee_recipient"),
+        "confirmations": row.number("confirmations"),
+        "final": bool(row.flag("final")),
+        **_log_of(row, token),
+    }
+    if row.faults.count > before or at is None or chain_id is None:
+        return None
+    if moved["kind"] == "erc20":
+        moved["emitter"] = moved["token"]
+    is_final = moved["final"] or _is_deep(moved, terms.policy) or (section.final_before or at) > at
+    return {**moved, "block_time": to_ms(at), "final": is_final}
+
+
+def _is_deep(moved: Row, policy: Policy) -> bool:
+    """Whether a transfer has as many confirmations as the backend wants; without a count it has not."""
+    count = moved["confirmations"]
+    return count is not None and count >= policy.confirmations_of(moved["chain_id"])
+
+
+def _log_of(row: ExportedRow, token: Token | None) -> Row:
+    """Which log a transfer was: with a reference the proxy's, whose word it is then where its token may take a fee."""
+    topic = _topic(row)
+    if topic is None:
+        return {"kind": "erc20", "stated_only": False, "reference_topic": None}
+    is_stated = token is None or token.may_take_fee
+    return {"kind": "fee_proxy", "stated_only": is_stated, "reference_topic": topic}
+
+
+def _contract(row: ExportedRow, token: Token | None) -> str | None:
+    """The contract of a token; one that nobody knows has to be named by it."""
+    named = row.text("token") or ""
+    contract = token.address if token is not None else normalise_address(named)
+    if contract is None and named:
+        row.miss("token", f"{clean_text(named, limit=60)!r} is no token that is known on this chain")
+    return contract
+
+
+def _moved(row: ExportedRow, decimals: int | None) -> int | None:
+    units = row.units("amount", decimals=decimals)
+    if units is not None and units < 0:
+        row.miss("amount", "it is negative; a transfer never is")
+    return units
+
+
+def _topic(row: ExportedRow) -> str | None:
+    """The hash of the reference that a transfer carries; None where it carries none."""
+    reference = row.text("reference")
     hexed = normalise_reference(reference) if reference else None
     if reference and hexed is None:
         row.miss("reference", f"{clean_text(reference, limit=60)!r} is no payment reference")
-    if units is not None and units < 0:
-        row.miss("amount", "it is negative; a transfer never is")
-    if chain_id is None or tx_hash is None or at is None or recipient is None or contract is None or units is None:
-        return None
-    confirmations = row.number("confirmations")
-    return {
-        "chain_id": chain_id,
-        "tx_hash": tx_hash,
-        "log_index": row.number("log_index"),
-        "block": row.number("block"),
-        "block_time": to_ms(at),
-        "emitter": None if hexed else contract,
-        "kind": "fee_proxy" if hexed else "erc20",
-        "token": contract,
-        "token_known": token is not None,
-        "sender": row.address("sender"),
-        "recipient": recipient,
-        "amount_units": units,
-        "stated_only": bool(hexed) and (token is None or token.may_take_fee),
-        "fee_units": row.units("fee", decimals=decimals),
-        "fee_recipient": row.address("fee_recipient"),
-        "reference_topic": reference_topic(hexed) if hexed else None,
-        "confirmations": confirmations,
-        "final": bool(row.flag("final"))
-        or (confirmations is not None and confirmations >= terms.policy.confirmations_of(chain_id))
-        or (section.final_before is not None and at < section.final_before),
-    }
+    return None if hexed is None else reference_topic(hexed)

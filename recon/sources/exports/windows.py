@@ -22,21 +22,21 @@ def stretches(windows: Iterable[WholeWindow], *, taken_ms: int) -> tuple[Stretch
     return tuple(joined)
 
 
-def unread(whole: Sequence[Stretch], from_ms: int, to_ms: int) -> list[Stretch]:
+def unread(whole: Sequence[Stretch], *, asked: Stretch) -> list[Stretch]:
     """What of a time is covered by no stretch.
 
-    >>> unread([(10, 20), (30, 50)], 5, 40)
+    >>> unread([(10, 20), (30, 50)], asked=(5, 40))
     [(5, 10), (20, 30)]
     """
-    left, begin = [], from_ms
+    left, (begin, last) = [], asked
     for start, end in whole:
         if end <= begin:
             continue
-        if start >= to_ms:
+        if start >= last:
             break
         if start > begin:
             left.append((begin, start))
         begin = max(begin, end)
-    if begin < to_ms:
-        left.append((begin, to_ms))
+    if begin < last:
+        left.append((begin, last))
     return left

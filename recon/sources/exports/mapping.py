@@ -183,7 +183,7 @@ def _faults(mapping: FileMapping) -> Iterator[str]:
     for claims in mapping.claims:
         yield from _columns_amiss("claims", claims, CLAIM_FIELDS)
         if not {"request_id", "external_id", "reference"} & {*claims.columns}:
-            yield "claims: 'request_id', 'external_id' or 'reference' needs a column, by which objects and payments meet"
+            yield "claims: 'request_id', 'external_id' or 'reference' needs a column, by which they meet payments"
     for transfers in mapping.transfers:
         yield from _columns_amiss("transfers", transfers, TRANSFER_FIELDS)
         told = {"final", "confirmations"} & {*transfers.columns, *transfers.fixed}

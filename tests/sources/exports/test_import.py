@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,22 @@ import recon
 from recon.cli import cli
 from recon.core.errors import ReconError
 from recon.core.model import Plan, Verdict
-from recon.sources.exports.mapping import FileSection, MappingError, PaymentsSection
+from recon.sources.exports.mapping import (
+    CLAIM_FIELDS,
+    PAYMENT_FIELDS,
+    TRANSFER_FIELDS,
+    ClaimsSection,
+    FileMapping,
+    FileSection,
+    MappingError,
+    PaymentsSection,
+    TransfersSection,
+)
 from recon.sources.exports.payments import payment_documents
 from recon.sources.exports.rows import BadCells, BadRowsError, CellError, plain_amount, read_moment
 from recon.sources.exports.windows import unread
 from tests.support.exports import (
+    FILES,
     INVOICES,
     MAPPING,
     PAYER,
@@ -29,6 +41,7 @@ from tests.support.exports import (
     tx_hash,
     write_exports,
 )
+from tests.test_house import ROOT
 
 COMPLETE = "complete = { from = 2026-11-01T00:00:00Z }\n"
 
@@ -70,6 +83,26 @@ def test_files_are_judged_without_database_node_or_configuration(tmp_path: Path)
     assert [change.payment_id for change in plan.changes] == ["A-1"]
     assert plan.summary["value_at_risk"] == {f"8453:{USDC_BASE}": "25000000"}
     assert plan.target.hosts == ("files",)
+
+
+def test_the_page_shows_these_files_and_what_comes_of_them(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "from-csv.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^`([a-z.]+)`:[^\n]*\n\n```\n(.*?)```", page, re.MULTILINE | re.DOTALL))
+    assert shown == FILES
+    told = dict(re.findall(r"^\| (A-\d) \| `([a-z_]+)`", page, re.MULTILINE))
+    plan = judged(tmp_path, shown)
+    assert {each.payment_id: each.verdict.value for each in plan.findings}.items() <= told.items()
+    assert sorted(told.values()) == sorted(plan.summary["verdicts"])
+
+
+def test_the_page_names_every_field_and_key() -> None:
+    page = (ROOT / "docs" / "from-csv.md").read_text(encoding="utf-8")
+    names = {*PAYMENT_FIELDS, *CLAIM_FIELDS, *TRANSFER_FIELDS, *PaymentsSection.model_fields}
+    names |= {*ClaimsSection.model_fields, *TransfersSection.model_fields, *FileMapping.model_fields} - {"claims"}
+    assert [name for name in sorted(names) if f"`{name}`" not in page and f"`{name} =" not in page] == [
+        "payments",
+        "transfers",
+    ]
 
 
 def test_what_an_export_is_not_said_to_hold_is_never_a_no(tmp_path: Path) -> None:

@@ -79,13 +79,16 @@ OPENED: list[Path] = []
     "page", [page for page in pages() if session(page) and name_of(page) not in ON_THEIR_OWN], ids=name_of
 )
 def test_the_session_of_a_page_runs_as_it_stands(page: Path, desk: tuple[Path, Plan], tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(desk[0], home)
-    (home / "recon-demo").symlink_to(".", target_is_directory=True)
-    for name, content in files_of(page).items():
+    home, shown = tmp_path / "home", files_of(page)
+    if shown:
+        home.mkdir()
+    else:
+        shutil.copytree(desk[0], home)
+        (home / "recon-demo").symlink_to(".", target_is_directory=True)
+    for name, content in shown.items():
         (home / name).write_text(content, encoding="utf-8")
     OPENED.append(home)
-    typist = Typist(home, means=means_of(page), remembered=None if files_of(page) else REMEMBERED)
+    typist = Typist(home, means=means_of(page), remembered=None if shown else REMEMBERED)
     typist.environment["HOME"] = str(tmp_path)
     wrong = []
     for typed in session(page):

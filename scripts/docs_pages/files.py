@@ -88,7 +88,8 @@ Everything that people keep is a file of its own: written whole or not at all, s
 file. Each carries the number of its format; older ones keep loading. Amounts are text in base units, times are UTC, a
 field that is not there is `{"$recon": "missing"}`, and values of documents are canonical Extended JSON. Plans,
 decisions, samples and cases hold the SHA-256 of their own bytes; histories and journals chain each line to the one
-before it. A file of which a byte was changed is refused."""
+before it. A file of which a byte was
+changed is refused. A JSON Schema of each kind and version stands in `docs/schemas`."""
 _SNAPSHOT: Final = """\
 A folder of Parquet tables. `manifest.json` names the SHA-256 of each file, the coverage and the rules; its own digest
 is the seal. What the second reading of the breaks gave lies in `again/`. Kinds: `int` (times are milliseconds),

@@ -35,9 +35,9 @@ def commands_page() -> str:
     """Every command with its help."""
     parts = [f"## `{name}`\n\n```text\n{help_text(name)}```" for name, _, _ in commands()]
     lead = (
-        "The help of every command, as `--help` behind it prints it. Where a plan, a snapshot or a run is named, "
-        "`latest`, the beginning of its name and the tab key work. Results go to stdout, everything else to stderr; "
-        "what the exit codes mean stands in [Exit codes](exit-codes.md)."
+        "The help of every command, as `--help` behind it prints it. Where a plan to review or apply, or a run, is "
+        "named, `latest` and the beginning of its name or digest do; `recon report` and snapshots want the path. Results go "
+        "to stdout, everything else to stderr; what the exit codes mean stands in [Exit codes](exit-codes.md)."
     )
     return made("Commands", lead, *parts)
 

@@ -37,7 +37,7 @@ def commands_page() -> str:
     lead = (
         "The help of every command, as `--help` behind it prints it. Where a plan to review or apply, or a run, is "
         "named, `latest` and the beginning of its name or digest do; `recon report` and snapshots want the path. "
-        "Results go to stdout, everything else to stderr; what the exit codes mean stands in [Exit codes](exit-codes.md)."
+        "Results go to stdout, everything else to stderr; what exit codes mean stands in [Exit codes](exit-codes.md)."
     )
     return made("Commands", lead, *parts)
 

@@ -58,7 +58,7 @@ def tracked(root: Path = ROOT) -> list[str]:
 
 
 def _is_left_behind(name: Path) -> bool:
-    """Whether a file of an unpacked sdist came later: by its folder, a cache or an environment, or made by setuptools."""
+    """Whether a file of an unpacked sdist came later, or was made by setuptools."""
     hidden = [part for part in name.parts if part.startswith(".") and part not in (".ci", ".gitignore")]
     made = name.as_posix() in ("PKG-INFO", "setup.cfg") or name.suffix in (".pyc", ".pyo")
     return bool(hidden or made or _LEFT & set(name.parts))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from recon.api.choosing import Moment, resolve_moment
-from recon.api.common import Config, Place, settings_of
+from recon.api.common import Config, Place, rules_for, settings_if_there, settings_of, time_of_run
 
 if TYPE_CHECKING:
+    from recon.core.model import Policy
+    from recon.core.registry import Registry
     from recon.investigation.payment import Inspection
     from recon.investigation.payment.gather import Asking
     from recon.investigation.payment.outgoing import Outgoing
     from recon.investigation.payment.proof import ProofReport
+    from recon.runs.stores.journal import JournalEntry
     from recon.setup.settings import Settings
     from recon.snapshots.sealed import Snapshot
 
@@ -29,7 +32,7 @@ def inspect(
 
     Args:
         name: A payment id, request id, reference, external id, transaction hash or address.
-        snapshot: Looked at offline, instead of the sources as they are now.
+        snapshot: Looked at offline, instead of the sources as they are now; without a configuration by its own rules.
         deliveries: Files or directories of webhook delivery records, besides those of the configuration.
 
     Raises:
@@ -41,11 +44,11 @@ def inspect(
     from recon.snapshots.take import open_snapshot
 
     register_formatters()
-    settings = settings_of(config)
-    asking = _asking(settings, deliveries, offline=snapshot is not None)
     if snapshot is not None:
         taken = open_snapshot(Path(snapshot)) if isinstance(snapshot, str | Path) else snapshot
-        return inspect_payment(name, asking=asking, snapshot=taken)
+        return inspect_payment(name, asking=_asking_offline(taken, config, deliveries), snapshot=taken)
+    settings = settings_of(config)
+    asking = _asking(settings, deliveries)
     with open_sources(settings) as sources:
         return inspect_payment(name, asking=asking, sources=sources)
 
@@ -99,25 +102,54 @@ def case(
     """Inspect one payment and freeze the evidence into a redacted file; see ``recon case``."""
     from recon.investigation.payment.casefile import save_case
 
-    settings = settings_of(config)
+    settings = settings_of(config) if snapshot is None else settings_if_there(config)
     found = inspect(name, config=settings, snapshot=snapshot, deliveries=deliveries)
-    save_case(found, Path(out), made_at=settings.now())
+    save_case(found, Path(out), made_at=time_of_run(settings))
     return found
 
 
-def _asking(settings: Settings, deliveries: Iterable[Place], *, offline: bool = False) -> Asking:
+def _asking(settings: Settings, deliveries: Iterable[Place]) -> Asking:
     """How an inspection asks under a configuration, with delivery records besides the configured ones."""
-    from recon.investigation.payment.gather import Asking
     from recon.setup.open_runs import read_journal
+
+    rules = settings.policy(), settings.registry()
+    return _asking_by(rules, settings, deliveries, now=settings.now(), journal=lambda: read_journal(settings))
+
+
+def _asking_offline(snapshot: Snapshot, config: Config, deliveries: Iterable[Place]) -> Asking:
+    """How an inspection asks a snapshot; only a recorded world has its journal beside it.
+
+    Without a configuration ages count to when the snapshot was taken.
+    """
+    from recon.core.times import from_ms
+    from recon.setup.open_runs import read_journal
+
+    settings = settings_if_there(config)
+    recorded = settings if settings is not None and settings.recorded_dir is not None else None
+    journal = None if recorded is None else lambda: read_journal(recorded)
+    now = from_ms(snapshot.taken_at_ms) if settings is None else settings.now()
+    return _asking_by(rules_for(snapshot, settings), settings, deliveries, now=now, journal=journal)
+
+
+def _asking_by(
+    rules: tuple[Policy, Registry],
+    settings: Settings | None,
+    deliveries: Iterable[Place],
+    *,
+    now: datetime,
+    journal: Callable[[], Sequence[JournalEntry]] | None,
+) -> Asking:
+    from recon.investigation.payment.gather import Asking
     from recon.sources.deliveries.records import load_deliveries
 
-    files = [load_deliveries(Path(path), bodies=False, names=settings.values.deliveries.fields) for path in deliveries]
+    names = None if settings is None else settings.values.deliveries.fields
+    files = [load_deliveries(Path(path), bodies=False, names=names) for path in deliveries]
+    policy, registry = rules
     return Asking(
-        policy=settings.policy(),
-        registry=settings.registry(),
-        now=settings.now(),
+        policy=policy,
+        registry=registry,
+        now=now,
         deliveries=[each.row() for file in files for each in file.deliveries],
         delivery_sources=tuple(file.source_text for file in files),
-        # A snapshot is looked at offline; only a recorded world has its journal beside it.
-        journal=None if offline and settings.recorded_dir is None else lambda: read_journal(settings),
+        journal=journal,
     )

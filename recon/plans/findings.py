@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
@@ -15,8 +15,11 @@ from recon.plans.doubts import doubts
 from recon.plans.premises import premises
 from recon.sources.payments.fields import FieldPlace
 from recon.sources.providers.installed import names_asked_by
-from recon.verdicts.links import PAYING_EMITTER
+from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER
 from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = Mapping[str, Any]
 _V = Verdict
@@ -41,6 +44,34 @@ _SERIOUS: Final = frozenset(
 _SLIGHT: Final = frozenset({_V.STATUS_DRIFT, _V.CONFIRMATIONS_STALE, _V.FEE_MISMATCH, _V.PROVIDER_BEHIND})
 
 
+Transfer = tuple[int, str, int]
+"""A transfer as links name it: chain, transaction, place in it."""
+
+_NAMED_MAX: Final = 3
+
+
+def contested_money(links: pa.Table) -> dict[Transfer, list[str]]:
+    """Plain transfers that may be for several payments, and for which.
+
+    Args:
+        links: A table of :data:`recon.verdicts.judge.LINKS`.
+    """
+    import pyarrow.compute as pc
+
+    plain = links.filter(pc.and_(pc.equal(links["t_kind"], DEPOSIT_KINDS), links["wrong_reference"]))
+    waiting: dict[Transfer, list[str]] = {}
+    for link in plain.select(["payment_id", *_TRANSFER]).to_pylist():
+        waiting.setdefault(_transfer(link), []).append(link["payment_id"])
+    return {transfer: payments for transfer, payments in waiting.items() if len(payments) > 1}
+
+
+_TRANSFER: Final = ("t_chain", "t_tx", "t_log")
+
+
+def _transfer(link: Row) -> Transfer:
+    return link["t_chain"], link["t_tx"], link["t_log"]
+
+
 @dataclass(frozen=True, slots=True)
 class Describer:
     """Turns judged rows into findings.
@@ -50,6 +81,7 @@ class Describer:
         now_ms: Ages count to here.
         rules: Those by which the rows were judged.
         fields: Where each field of a row was looked for, as a configuration writes it; empty where nobody knows.
+        contested: What :func:`contested_money` gives.
     """
 
     registry: Registry
@@ -58,6 +90,7 @@ class Describer:
     now_ms: int
     rules: RuleBook = RULE_BOOK
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    contested: Mapping[Transfer, Sequence[str]] = field(default_factory=dict)
 
     def finding(self, row: Row) -> Finding:
         """The finding of one break."""
@@ -134,6 +167,7 @@ class Describer:
                 _sentence(row, rule).format(**words),
                 _measured(row, links),
                 _strayed(row, links, symbol=words["symbol"]),
+                self._contested(row, rule),
                 _recorded_success(row, rule),
                 _recorded_elsewhere(row, rule),
                 _amount_asked(row, words),
@@ -142,6 +176,18 @@ class Describer:
         )
         manual = rule.verdict is _V.STUCK_PENDING and age_s * 1000 >= self.policy.urgent_after_ms
         return f"{said} It is over 24 h old: check it by hand against the provider." if manual else said
+
+    def _contested(self, row: Row, rule: Rule) -> str:
+        """Which other payments wait for the same sum at the same address."""
+        if rule.verdict is not _V.REFERENCE_MISMATCH:
+            return ""
+        links = self.links.get(row["payment_id"], ())
+        others = {one for link in links for one in self.contested.get(_transfer(link), ())} - {row["payment_id"]}
+        if not others:
+            return ""
+        named = ", ".join(sorted(others)[:_NAMED_MAX])
+        more = f" and {len(others) - _NAMED_MAX} more" if len(others) > _NAMED_MAX else ""
+        return f" It may as well be for another payment that waits for the same sum at this address: {named}{more}."
 
     def _astray(self, row: Row) -> str:
         """What came in another token, with the name that the token has or gives itself."""

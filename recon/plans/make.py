@@ -21,7 +21,7 @@ from recon.core.version import __version__
 from recon.plans.balances import BalanceProof, without_named
 from recon.plans.changes import Places, Refusal, change_for, parse_document, places_of, proof_of
 from recon.plans.file import many_objects, seal_plan
-from recon.plans.findings import Describer, links_by_payment
+from recon.plans.findings import Describer, contested_money, links_by_payment
 from recon.plans.limits import Limits, limits_hit
 from recon.plans.orphans import missing_local, outflow_findings
 from recon.plans.summary import Summary, answers_of
@@ -97,7 +97,14 @@ def make_plan(
         running.close()
     searched = _is_whole(coverage, "claimants")
     looked = snapshot.manifest.get("fields", {})
-    describer = Describer(registry=registry, policy=policy, links={}, now_ms=snapshot.taken_at_ms, fields=looked)
+    describer = Describer(
+        registry=registry,
+        policy=policy,
+        links={},
+        now_ms=snapshot.taken_at_ms,
+        fields=looked,
+        contested=contested_money(judgement.links),
+    )
     with many_objects():
         written = _written_up(judgement, _documents(snapshot, wanted=searched), describer, places=_places(snapshot))
     findings, changes, left_alone = written

@@ -272,7 +272,7 @@ def webhook_counts(deliveries: Deliveries, *, now: datetime) -> tuple[Mapping[st
             counter = by_provider.setdefault(each.provider, Counter())
             counter[_answer(each)] += 1
             counter["error" if each.is_failed else "success"] += 1
-            counter["dead_letters"] += each.is_dead_letter
+            counter["dead_letters"] += bool(each.is_dead_letter)
             counter["unverified"] += each.is_unverified
     names = (
         "success", "error", "answered_2xx", "redirected_3xx", "not_correlated_404", "rejected_4xx", "failed_5xx",

@@ -93,6 +93,8 @@ class Account:
         self.strange = strange
         self.facts = facts
         self.has_own_address = False
+        self.waited_for: tuple[MovedMoney, ...] = ()
+        """Plain transfers of its very sum to its address, which others have too."""
         self.now_ms = facts.now_ms
         self._read_row()
         self._add_up()
@@ -282,10 +284,9 @@ class Account:
     def ways_it_is_wrong(self) -> tuple[Verdict, ...]:
         """How money is wrong to which the row leads: by its reference, its one-time address or its recorded hash."""
         ways = set()
-        for purpose, moved in self.affair.money:
-            if purpose in ("give_back", "another") or not moved.stands or not moved.units:
-                continue
-            if moved.told_by == "stranger" or not self._leads_to(moved):
+        meant = [moved for purpose, moved in self.affair.money if purpose not in ("give_back", "another")]
+        for moved in (*filter(self._leads_to, meant), *self.waited_for):
+            if moved.told_by == "stranger" or not moved.stands or not moved.units:
                 continue
             if moved.told_by == "indirect" and moved.recipient != self.affair.recipient:
                 continue
@@ -303,8 +304,23 @@ class Account:
     def _may_be_past_proxy(self, moved: MovedMoney) -> bool:
         """Whether it may be for an open request by whose address alone, which is nobody else's, it was sent."""
         is_own = self.has_own_address and self.affair.recipient not in self.facts.ours
-        is_unpaid = self.affair.direction == "in" and not self.is_complete and not self.is_marked_refunded
-        return is_own and is_unpaid and moved.told_by == "token" and not self.is_covered
+        return is_own and self._is_unpaid and moved.told_by == "token"
+
+    @property
+    def _is_unpaid(self) -> bool:
+        done = self.is_complete or self.is_marked_refunded or self.is_covered
+        return self.affair.direction == "in" and not done and not self.is_found_by_address
+
+    def wait_for(self, moved: MovedMoney) -> None:
+        """Take a plain transfer to its address that nobody names, where it is the very sum that is due."""
+        due = (self.affair.token, self.affair.owed_units, self.affair.recipient)
+        since = moved.at_ms - self.affair.created_ms
+        if (
+            self._is_unpaid
+            and due == (moved.token, moved.units, moved.recipient)
+            and -CLOCK_SKEW_MS <= since <= MONTH_MS
+        ):
+            self.waited_for = (*self.waited_for, moved)
 
     def _wrong_in(self, moved: MovedMoney) -> set[Verdict]:
         """The first thing that is wrong with it: on another chain every token and address is another."""

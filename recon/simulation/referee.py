@@ -363,10 +363,30 @@ class _Crowd:
         for account in self.accounts.values():
             account.has_own_address = rows[account.affair.recipient] == 1
             account.take_refunds(self.deals.get(account.deal, ()) if account.deal else ())
+        self._wait(facts)
+
+    @property
+    def waited_for(self) -> set[str]:
+        """The transfers that some payment may wait for, though no mark leads to it."""
+        return {moved.key for account in self.accounts.values() for moved in account.waited_for}
+
+    def _wait(self, facts: WorldFacts) -> None:
+        """Tell of each transfer that nobody names the payments that may wait for it."""
+        for moved in _plain_and_unnamed(facts, self.accounts.values()):
+            for account in self.by_place.get((moved.chain_id, moved.recipient), ()):
+                account.wait_for(moved)
 
     def deal_of(self, account: Account) -> Deal:
         """The other rows of the deal of a payment."""
         return Deal(tuple(self.deals.get(account.deal, ())) if account.deal else (account,))
+
+
+def _plain_and_unnamed(facts: WorldFacts, accounts: Iterable[Account]) -> Iterable[MovedMoney]:
+    """Transfers of a token alone, of which neither a row nor a provider names the transaction."""
+    moved = {one.key: one for one in facts.loose} | {one.key: one for each in facts.affairs for _, one in each.money}
+    named = {one.recorded for one in accounts} | {tx for one in accounts for tx in one.affair.word.tx_hashes}
+    logged = {one.tx_hash for one in moved.values() if one.told_by != "token"}
+    return (one for one in moved.values() if one.tx_hash not in named | logged)
 
 
 def _crowded(account: Account, deal: Deal, crowd: _Crowd) -> Iterable[_Note]:
@@ -414,10 +434,11 @@ def _nobodys(facts: WorldFacts, crowd: _Crowd) -> Iterable[tuple[str, Verdict]]:
     accounts = crowd.accounts.values()
     wallets = {moved.sender for one in accounts if one.affair.direction != "in" for moved in one.came}
     named = {one.recorded for one in accounts}
+    waited_for = crowd.waited_for
     for moved in facts.loose:
         # A row that records a batch knows its own part and no other.
         is_known = moved.tx_hash in named and moved.reference is None
-        if not _is_worth_a_word(moved, facts):
+        if not _is_worth_a_word(moved, facts) or moved.key in waited_for:
             continue
         if moved.recipient in facts.ours and not is_known:
             yield moved.key, _V.MISSING_LOCAL

@@ -365,11 +365,12 @@ def _with_logs(transfers: Frame) -> Frame:
 
 
 def past_proxy_links(payments: Frame, unsettled: Frame, *, transfers: Frame, told: Frame, policy: Policy) -> Frame:
-    """Plain transfers to the address of one open payment that is to be paid by reference: they carry none.
+    """Plain transfers that may be for an open payment that is to be paid by reference: they carry none.
 
     A wallet, an exchange or a bridge sends to the address that it is shown, and the proxy never hears of it. Whose
-    money that is, no log says; that nobody paid is not true either. An address that several payments have, or that is
-    the shop's own, leads to no payment.
+    money that is, no log says; that nobody paid is not true either. At an address that is one payment's alone it is
+    whatever came; at one that several payments have, or that is the shop's own, it is the very sum that a payment waits
+    for, which nobody names as the money of another.
 
     Args:
         told: What :func:`told_hashes` gives; what row or provider name is followed by its hash already.
@@ -381,19 +382,37 @@ def past_proxy_links(payments: Frame, unsettled: Frame, *, transfers: Frame, tol
         & (nw.col("direction") == "in")
         & ~nw.col("is_test")
         & ~nw.col("status").is_in(list(SETTLED))
-        & ~nw.col("recipient").is_in([*policy.merchant_recipients, ""])
-    ).join(owned, on="recipient", how="semi")
-    coins = transfers.filter(
-        (nw.col("t_kind") == DEPOSIT_KINDS) & is_true(nw.col("t_known")) & is_true(nw.col("t_amount") > 0)
-    ).join(_with_logs(transfers), left_on="t_tx", right_on="logged_tx", how="anti")
+    )
+    coins = (
+        transfers.filter(
+            (nw.col("t_kind") == DEPOSIT_KINDS) & is_true(nw.col("t_known")) & is_true(nw.col("t_amount") > 0)
+        )
+        .join(_with_logs(transfers), left_on="t_tx", right_on="logged_tx", how="anti")
+        .with_columns(t_to=nw.col("t_recipient"))
+    )
     pairs = (
-        waiting.select(*_OWN)
-        .join(coins.with_columns(t_to=nw.col("t_recipient")), left_on="recipient", right_on="t_to", how="inner")
+        waiting.select(*_OWN, "covered_from_units", "overpaid_from_units")
+        .join(coins, left_on="recipient", right_on="t_to", how="inner")
         .filter(is_true(nw.col("t_time") >= nw.col("created_at") - policy.clock_skew_ms) & ~nw.col("t_dust"))
         .join(named_hashes(waiting, told), left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="anti")
     )
+    named = named_hashes(payments, told).select("named").unique().with_columns(is_named=ONE)
+    is_alone = is_true(nw.col("is_owned") > 0) & ~nw.col("recipient").is_in([*policy.merchant_recipients, ""])
+    is_waited_for = (
+        is_true(nw.col("t_chain") == nw.col("chain_id"))
+        & is_true(nw.col("t_token") == nw.col("token"))
+        & is_true(nw.col("t_amount") >= nw.col("covered_from_units"))
+        & is_true(nw.col("t_amount") < nw.col("overpaid_from_units"))
+        & is_true(nw.col("t_time") <= nw.col("created_at") + policy.abandoned_after_ms)
+        & nw.col("is_named").is_null()
+    )
+    found = (
+        pairs.join(owned.with_columns(is_owned=ONE), on="recipient", how="left")
+        .join(named, left_on="t_tx", right_on="named", how="left")
+        .filter(is_alone | is_waited_for)
+    )
     return judged_pairs(
-        pairs.with_columns(reference_right=nw.lit(value=False), paying=nw.lit(value=True), indirect=nw.lit(value=False))
+        found.with_columns(reference_right=nw.lit(value=False), paying=nw.lit(value=True), indirect=nw.lit(value=False))
     )
 
 

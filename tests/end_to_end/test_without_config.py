@@ -106,6 +106,18 @@ def test_a_page_needs_no_configuration(made: Path, elsewhere: Path, artefact: st
     assert bare == told.replace(f" --config {config}", "")
 
 
+def test_a_payment_is_inspected_in_a_snapshot_without_a_configuration(made: Path, elsewhere: Path) -> None:
+    config = str(made / "recon.toml")
+    finding = load_plan(elsewhere / "plan.json").findings[0]
+    line = ("inspect", finding.payment_id, "--snapshot", "taken", "--format", "json")
+    (code, bare, stderr), (told_code, told, _) = run(*line), run(*line, "--config", config)
+    assert code == told_code, stderr
+    assert bare == told
+    assert str(finding.verdict) in bare
+    code, _, stderr = run("case", finding.payment_id, "--snapshot", "taken", "--out", "case.json")
+    assert (code, (elsewhere / "case.json").is_file()) == (0, True), stderr
+
+
 def test_a_configuration_counts_before_the_rules_of_the_snapshot(elsewhere: Path, made: Path) -> None:
     (elsewhere / "recon.toml").write_text(CONFIG.replace("stuck_after_min = 3", "stuck_after_min = 300"))
     shutil.copytree(made / "world", elsewhere / "world")

@@ -8,7 +8,7 @@ import pytest
 
 from recon.core.model import Policy, Tier
 from recon.core.registry import load_registry
-from recon.plans.findings import Describer, links_by_payment
+from recon.plans.findings import Describer, contested_money, links_by_payment
 from tests.support.builders import (
     NOW_MS,
     PAYER,
@@ -32,7 +32,8 @@ AT_GATEWAY: dict[str, Any] = {"provider": "shkeeper", "external_id": "ord-1", "r
 def told(rows: dict[str, list[Row]], policy: Policy) -> tuple[str, Tier, str]:
     judgement = judgement_of(rows, engine="polars", policy=policy)
     links = links_by_payment(judgement.links.to_pylist())
-    describer = Describer(registry=load_registry(), policy=policy, links=links, now_ms=NOW_MS)
+    contested = contested_money(judgement.links)
+    describer = Describer(registry=load_registry(), policy=policy, links=links, now_ms=NOW_MS, contested=contested)
     found = next(row for row in judgement.breaks.to_pylist() if row["payment_id"] == ME)
     finding = describer.finding(found)
     return finding.verdict, finding.tier, finding.reason
@@ -80,3 +81,20 @@ def test_a_hash_that_may_be_a_releases_is_replaced_only_when_picked() -> None:
         verdict, found, reason = told(dict(rows), Policy())
         assert (verdict, found) == ("tx_hash_mismatch", tier)
         assert ("may be the release's own" in reason) == (tier is Tier.REVIEW)
+
+
+@pytest.mark.parametrize("waiting", [1, 2, 4, 6])
+def test_a_sum_that_several_payments_wait_for_names_the_others(waiting: int) -> None:
+    rows = [open_row(number, expires_at=NOW_MS - 1) for number in range(1, waiting + 1)]
+    came = plain_transfer_row(9, recipient=rows[0]["recipient"])
+    verdict, tier, reason = told({"payments": rows, "transfers": [came]}, Policy())
+    assert (verdict, tier) == ("reference_mismatch", Tier.REVIEW)
+    if waiting == 1:
+        assert "another payment" not in reason
+    else:
+        assert reason.endswith(f"the same sum at this address: {others(waiting)}.")
+
+
+def others(waiting: int) -> str:
+    names = [payment_id(number) for number in range(2, waiting + 1)]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

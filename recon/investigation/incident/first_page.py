@@ -277,7 +277,7 @@ def _webhook_signals(e: IncidentEvidence) -> list[Signal]:
             found.append((3, f"{route.failures} of {route.deliveries} deliveries of {route.provider} failed"))
         elif route.bursts:
             found.append((2, f"{route.provider} had {len(route.bursts)} bursts of failures"))
-    dead = sum(each.delivery.dead_letter for each in e.deliveries.checked) if e.deliveries else 0
+    dead = sum(bool(each.delivery.dead_letter) for each in e.deliveries.checked) if e.deliveries else 0
     behind = verdict_count(e, "local_behind")
     return [*found, (1 if dead else 0, f"{dead} dead letters"), (1 if behind else 0, f"{behind} rows behind the chain")]
 

@@ -135,7 +135,7 @@ def _refusals(rail: str, timed: Sequence[tuple[datetime, CheckedDelivery]], boun
 
 
 def _is_refused(each: CheckedDelivery) -> bool:
-    return each.accepted is False or each.delivery.dead_letter
+    return each.accepted is False or bool(each.delivery.dead_letter)
 
 
 def _of_plans(entries: Iterable[Mapping[str, Any]], fallen: Mapping[str, int]) -> Iterator[Moment]:

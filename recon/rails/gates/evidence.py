@@ -143,7 +143,7 @@ def delivery_evidence_of(
                 at=from_ms(int(ms)) if known and ms is not None else to_at,
                 http_status=status if isinstance(status, int) and not isinstance(status, bool) else None,
                 signature_valid=valid if isinstance(valid, bool) else None,
-                is_dead_letter=row.get("dead_letter") is True,
+                is_dead_letter=dead if isinstance(dead := row.get("dead_letter"), bool) else None,
             )
         )
     return Deliveries(tuple(sorted(records, key=lambda each: (each.at, each.delivery_id))), from_at, to_at, source)

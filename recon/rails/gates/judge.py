@@ -298,7 +298,11 @@ def judge_dead_letters(case: GateCase) -> Gate:
         return make(f"{len(new)} new", "fail", why, _delivery_lines(new))
     if missing := _unwatched(case, since):
         return make("nothing", "not_measurable", missing)
-    total = sum(each.is_dead_letter for each in case.deliveries(_EVER))
+    kept = case.deliveries(_EVER)
+    if kept and all(each.is_dead_letter is None for each in kept):
+        why = f"cannot tell: none of {len(kept)} records says whether it became a dead letter"
+        return make("nothing", "not_measurable", why)
+    total = sum(bool(each.is_dead_letter) for each in kept)
     return make(f"{len(new)} new, {total} in all", "pass", f"{len(new)} came in the last {hours} h")
 
 

@@ -61,14 +61,14 @@ class HealthRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
-    """One webhook delivery as far as gates care; ``signature_valid`` is None where the record does not tell."""
+    """One webhook delivery as far as gates care; of what the record does not tell, None."""
 
     delivery_id: str
     provider: str
     at: datetime
     http_status: int | None
     signature_valid: bool | None
-    is_dead_letter: bool
+    is_dead_letter: bool | None
 
     @property
     def is_failed(self) -> bool:
@@ -77,7 +77,7 @@ class DeliveryRecord:
         A provider says which statuses it takes for an answer; it sends again until then.
         """
         taken = webhooks_of(self.provider).takes(self.http_status)
-        return self.is_dead_letter or not taken or self.signature_valid is False
+        return bool(self.is_dead_letter) or not taken or self.signature_valid is False
 
     @property
     def is_unverified(self) -> bool:

@@ -38,7 +38,7 @@ class Delivery:
     tx_hash: str | None = None
     payload_digest: str | None = None
     signature_valid: bool | None = None
-    dead_letter: bool = False
+    dead_letter: bool | None = None
     is_test: bool = False
     body: bytes | None = None
     said: bytes | None = None

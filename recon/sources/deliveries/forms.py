@@ -87,7 +87,7 @@ ROWS: Final = ("row_to_json", "to_jsonb", "to_json", "jsonb_build_object", "json
 """Fields of which one holds the whole record: Postgres, Elasticsearch, DynamoDB and change streams."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Form:
     """A record of a known make.
 

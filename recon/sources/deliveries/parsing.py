@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
@@ -30,6 +31,9 @@ from recon.sources.deliveries.plain import plain_values
 from recon.sources.providers.installed import providers
 
 LAYERS_MAX: Final = 6
+_SHAPES_MAX: Final = 64
+"""Records of one source have the same few sets of keys; of so many sets it is remembered what may be in them."""
+
 TEXT_MAX: Final = 300
 Names = Mapping[str, tuple[str, ...]]
 """Names of fields that a configuration puts before the usual ones, by field."""
@@ -85,7 +89,7 @@ def parse_delivery(
         tx_hash=_hash(_text(fields["tx_hash"])),
         payload_digest=fields["payload_digest"],
         signature_valid=fields["signature_valid"],
-        dead_letter=bool(fields["dead_letter"]) or "x-death" in found.headers,
+        dead_letter=True if "x-death" in found.headers else fields["dead_letter"],
         is_test=bool(more.get("is_test")),
         body=found.body.raw,
         said=_said(found.body),
@@ -140,11 +144,12 @@ def _peeled(row: Mapping[str, Any], names: Names, line: bytes | None) -> _Peeled
 
 def _next_layer(found: _Peeled, layer: Mapping[str, Any], names: Names) -> Mapping[str, Any] | None:
     """Take what a layer tells, and give the record that lies inside it; None where what lies inside is a body."""
-    form = next((each for each in FORMS if _has(layer, each)), None)
-    _take(found, layer, _names_of(form, names))
+    form = _form_of(layer)
+    here = _names_in(frozenset(layer), form, tuple(names.items()))
+    _take(found, layer, here)
     if (inner := _whole_record(layer)) is not None:
         return inner
-    body = _body(layer, form, names)
+    body = _body(layer, here, usual="base64" if form is not None and form.base64 else None)
     if _is_record(body.payload):
         return dict(plain_values(body.payload))
     if body.kept != "none":
@@ -152,53 +157,78 @@ def _next_layer(found: _Peeled, layer: Mapping[str, Any], names: Names) -> Mappi
     return None
 
 
-def _has(layer: Mapping[str, Any], form: Form) -> bool:
-    return all(_at(layer, need) is not None for need in form.needs)
+def _form_of(layer: Mapping[str, Any]) -> Form | None:
+    for form in _forms_with(frozenset(layer)):
+        if all(_at(layer, need) is not None for need in form.needs):
+            return form
+    return None
 
 
-def _take(found: _Peeled, layer: Mapping[str, Any], names: Callable[[str], Sequence[str]]) -> None:
-    """Take the fields of a layer; what lies further in beats what lies around it."""
-    for name, read in _READERS.items():
-        given = (value for path in names(name) if (value := _at(layer, path)) is not None)
-        told = next((value for each in given if (value := read(each)) is not None), None)
-        if told is not None:
-            found.fields[name] = told
-    found.is_own |= "provider" in layer and _ms(layer.get("received_at")) is not None
-    listed = (value for path in names("headers") if (value := _at(layer, path)) is not None)
-    headers = next((told for value in listed if (told := read_headers(value))), {})
-    found.headers.update(headers)
+@lru_cache(maxsize=_SHAPES_MAX)
+def _forms_with(keys: frozenset[str]) -> tuple[Form, ...]:
+    """The forms that a layer with these keys may have."""
+    return tuple(form for form in FORMS if all(_may_be_in(keys, need) for need in form.needs))
 
 
-def _names_of(form: Form | None, names: Names) -> Callable[[str], Sequence[str]]:
-    def of(name: str) -> Sequence[str]:
+@lru_cache(maxsize=_SHAPES_MAX)
+def _names_in(keys: frozenset[str], form: Form | None, own: Iterable[tuple[str, tuple[str, ...]]]) -> Names:
+    """By field, the names under which a layer with these keys may have it, in the order in which they count.
+
+    Args:
+        own: What a configuration puts before the usual names.
+    """
+    named = dict(own)
+    found = {}
+    for name in (*_READERS, "headers", "encoding", "raw_body", "body"):
         usual = FIELDS[name]
         if form is not None and name in form.fields:
-            own = form.fields[name]
-            usual = (*own, *usual) if own else ()
-        return (*names.get(name, ()), *usual)
-
-    return of
+            usual = (*form.fields[name], *usual) if form.fields[name] else ()
+        found[name] = tuple(path for path in (*named.get(name, ()), *usual) if _may_be_in(keys, path))
+    return found
 
 
-def _body(layer: Mapping[str, Any], form: Form | None, names: Names) -> Body:
+def _may_be_in(keys: frozenset[str], path: str) -> bool:
+    return path in keys or path.partition(".")[0] in keys
+
+
+def _take(found: _Peeled, layer: Mapping[str, Any], names: Names) -> None:
+    """Take the fields of a layer; what lies further in beats what lies around it.
+
+    That a record is a dead letter may be said anywhere.
+    """
+    for name, read in _READERS.items():
+        if told := list(_read(layer, names[name], read)):
+            found.fields[name] = told[0] if name != "dead_letter" else any((*told, found.fields.get(name)))
+    found.is_own |= "provider" in layer and _ms(layer.get("received_at")) is not None
+    found.headers.update(next(filter(None, _read(layer, names["headers"], read_headers)), {}))
+
+
+def _read(layer: Mapping[str, Any], paths: Sequence[str], read: Callable[[Any], Any]) -> Iterator[Any]:
+    """The values at some paths, in their order, as far as they can be read."""
+    for path in paths:
+        value = _at(layer, path)
+        told = None if value is None else read(value)
+        if told is not None:
+            yield told
+
+
+def _body(layer: Mapping[str, Any], names: Names, *, usual: str | None) -> Body:
     """The body of a layer: the first that says something, else the first that was kept at all."""
     first = NO_BODY
-    for body in _bodies(layer, form, names):
+    for body in _bodies(layer, names, usual=usual):
         if body.payload:
             return body
         first = body if first.kept == "none" else first
     return first
 
 
-def _bodies(layer: Mapping[str, Any], form: Form | None, names: Names) -> Iterator[Body]:
-    of = _names_of(form, names)
-    usual = "base64" if form is not None and form.base64 else None
-    encoding = next((value for path in of("encoding") if (value := _at(layer, path)) not in (None, False)), usual)
-    for path in of("raw_body"):
+def _bodies(layer: Mapping[str, Any], names: Names, *, usual: str | None) -> Iterator[Body]:
+    encoding = next((value for path in names["encoding"] if (value := _at(layer, path)) not in (None, False)), usual)
+    for path in names["raw_body"]:
         value = _at(layer, path)
         if not isinstance(value, bool | int | float | None):
             yield read_body(value, encoding="base64" if path in ALWAYS_BASE64 else encoding)
-    for path in of("body"):
+    for path in names["body"]:
         value = _at(layer, path)
         if not isinstance(value, bool | int | float | None):
             body = read_body(value, encoding=encoding, is_raw=False)
@@ -227,7 +257,7 @@ def _is_record(payload: Mapping[str, Any]) -> bool:
     if not payload or _is_webhook(payload):
         return False
     own = (*FIELDS["headers"][:8], *FIELDS["raw_body"][:9], "body", *ROWS[:5])
-    return any(name in payload for name in own) or any(_has(payload, form) for form in FORMS)
+    return any(name in payload for name in own) or _form_of(payload) is not None
 
 
 def _is_webhook(row: Mapping[str, Any]) -> bool:
@@ -306,6 +336,8 @@ def _hash(value: Any) -> str | None:
 
 
 def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.strip()[:TEXT_MAX] or None
     if isinstance(value, Mapping) and len(value) == 1:
         value = next(iter(value.values()))
     if value is None or isinstance(value, Mapping | list | bool | bytes):
@@ -339,7 +371,7 @@ def _dead(value: Any) -> bool | None:
     """A mark of a dead letter, or the reason why it became one."""
     known = _bool(value)
     if known is not None or value is None:
-        return known or None
+        return known
     return True if isinstance(value, str) and value.strip() else None
 
 

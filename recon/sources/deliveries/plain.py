@@ -12,7 +12,7 @@ DEPTH_MAX: Final = 12
 
 def plain_values(value: Any, depth: int = 0) -> Any:
     """A value without the wrapping of its database; objects and lists are copied only as far as they are read."""
-    if depth >= DEPTH_MAX:
+    if depth >= DEPTH_MAX or isinstance(value, str | int | None):
         return value
     if isinstance(value, Mapping):
         found = _unwrapped(value, depth)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -220,7 +221,10 @@ def _account(selection: Selection, tally: _Tally) -> Reading:
 
 
 class ListStore:
-    """A :class:`~recon.sources.interface.DocumentStore` over documents in memory; it selects as the real one does."""
+    """A :class:`~recon.sources.interface.DocumentStore` over documents in memory; it selects as the real one does.
+
+    The documents must not change while it is used: what they carry is kept once it was looked up.
+    """
 
     def __init__(
         self,
@@ -235,6 +239,7 @@ class ListStore:
         self._fields = fields or FieldPaths()
         self._registry = registry or load_registry()
         self._paths = tuple(self._fields.projection())
+        self._claimants: dict[str, dict[str, list[int]]] = {}
 
     def identity(self) -> StoreIdentity:
         """Name the collection as it was given."""
@@ -269,11 +274,20 @@ class ListStore:
     def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield ``(value, document)`` for every document that carries one of the values, in any spelling."""
         wanted = {key: value for value in sorted(set(values)) if (key := stored_claim_key(field, value)) is not None}
-        for document in self.documents if wanted else ():
-            for key in sorted(
-                claim_keys(document, field, fields=self._fields, registry=self._registry) & wanted.keys()
-            ):
-                yield wanted[key], project(document, self._paths)
+        claimants = self._claimants_by(field) if wanted else {}
+        found = sorted((place, key) for key in wanted for place in claimants.get(key, ()))
+        for place, key in found:
+            yield wanted[key], project(self.documents[place], self._paths)
+
+    def _claimants_by(self, field: str) -> Mapping[str, Sequence[int]]:
+        """The places of the documents that carry a value of a claim field, as an index of a database has them."""
+        if field not in self._claimants:
+            places: dict[str, list[int]] = defaultdict(list)
+            for place, document in enumerate(self.documents):
+                for key in claim_keys(document, field, fields=self._fields, registry=self._registry):
+                    places[key].append(place)
+            self._claimants[field] = dict(places)
+        return self._claimants[field]
 
     def _selected(self, selection: Selection) -> Iterator[Mapping[str, Any]]:
         wanted = {ids.payment_id_text(value) for text in selection.ids for value in id_values(text)}

@@ -213,6 +213,19 @@ def test_a_new_dead_letter_within_two_hours_is_not_stable(age: timedelta, outcom
     assert gate("dead_letters", deliveries=letters).outcome == outcome
 
 
+def test_records_that_never_say_whether_they_became_dead_letters_prove_no_growth() -> None:
+    silent = [delivery(ago(minutes=age), age, is_dead_letter=None) for age in (5, 200)]
+    told = gate("dead_letters", deliveries=watched(*silent))
+    assert (told.outcome, told.why) == (
+        "not_measurable",
+        "cannot tell: none of 2 records says whether it became a dead letter",
+    )
+    assert (
+        gate("dead_letters", deliveries=watched(*silent, delivery(ago(hours=9), is_dead_letter=False))).outcome
+        == "pass"
+    )
+
+
 @pytest.mark.parametrize(("count", "outcome"), [(2, "pass"), (3, "fail")])
 def test_the_growth_of_dead_letters_that_is_allowed_is_a_setting(count: int, outcome: str) -> None:
     letters = watched(*(delivery(ago(minutes=5), n, is_dead_letter=True) for n in range(count)))

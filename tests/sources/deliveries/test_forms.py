@@ -15,6 +15,7 @@ import pytest
 
 from recon.investigation.incident.replay import DeliveryTriage, triage_deliveries
 from recon.sources.deliveries.delivery import DeliveryFile
+from recon.sources.deliveries.parsing import parse_delivery
 from recon.sources.deliveries.records import load_deliveries
 from recon.sources.http import Secret
 from tests.sources.deliveries.exports import (
@@ -162,3 +163,24 @@ def test_a_file_that_was_not_read_in_full_is_not_called_whole(tmp_path: Path) ->
     short = kept(tmp_path, json.dumps(RECORD | {"rawBody": TEXT}) + "\n{half", name="kept.ndjson")
     assert "whole since" in whole.source_text
     assert short.source_text.startswith("kept.ndjson (NOT read in full: kept.ndjson: 1 records are no deliveries")
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ({}, None),
+        ({"dead_letter": False}, False),
+        ({"deadLetter": "true"}, True),
+        ({"dead_letter": False, "failedReason": "connect ECONNREFUSED"}, True),
+        ({"failedReason": ""}, None),
+        ({"dead_letter": True, "record": {"dead_letter": False, "provider": "shkeeper", "event": "invoice"}}, True),
+        ({"record": {"dead_letter": False, "provider": "shkeeper", "event": "invoice"}}, False),
+    ],
+)
+def test_whether_a_record_became_a_dead_letter_is_known_only_where_it_says_so(
+    record: dict[str, Any], told: bool | None
+) -> None:
+    whole = {"delivery_id": "d", "provider": "shkeeper", "external_id": "ord-1", **record}
+    delivery = parse_delivery(whole, place="here")
+    assert delivery is not None
+    assert delivery.dead_letter is told

@@ -25,7 +25,7 @@ from releasing.licences import ReleaseError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _HOOK: Final = "from setuptools import build_meta; print(build_meta.build_{kind}({out!r}))"
-_LEFT: Final = frozenset({"__pycache__", "node_modules", ".git", ".venv", "build", "dist", ".tools"})
+_LEFT: Final = frozenset({"__pycache__", "node_modules", "build", "dist", "recon-demo", "recon-out"})
 _NOT_SHIPPED: Final = re.compile(r"^(recon_toolkit\.egg-info/|\.git/)")
 _MADE_BY_SETUPTOOLS: Final = ("PKG-INFO", "setup.cfg", "recon_toolkit.egg-info/")
 
@@ -53,8 +53,15 @@ def tracked(root: Path = ROOT) -> list[str]:
         names = [name for name in said.split("\0") if name and (root / name).is_file()]
     else:
         names = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
-        names = [name for name in names if not _LEFT & set(Path(name).parts) and not name.endswith((".pyc", ".pyo"))]
+        names = [name for name in names if not _is_left_behind(Path(name))]
     return sorted(name for name in names if not _NOT_SHIPPED.match(name))
+
+
+def _is_left_behind(name: Path) -> bool:
+    """Whether a file of an unpacked sdist came later, or was made by setuptools."""
+    hidden = [part for part in name.parts if part.startswith(".") and part not in (".ci", ".gitignore")]
+    made = name.as_posix() in ("PKG-INFO", "setup.cfg") or name.suffix in (".pyc", ".pyo")
+    return bool(hidden or made or _LEFT & set(name.parts))
 
 
 def build(out: Path, *, moment: int, scratch: Path) -> tuple[Path, Path]:

@@ -8,6 +8,7 @@ from recon.core.version import __version__
 if TYPE_CHECKING:
     from recon.api import backfill, decide, flags, gates, journal, report, sample, triage
     from recon.api.artefacts import columns, decode_transfer, histogram, load, plot, verify_webhook
+    from recon.api.importing import import_files
     from recon.api.investigate import case, inspect, outgoing, proof, replay_case
     from recon.api.prove import score, simulate
     from recon.api.reconcile import history, plan, snapshot
@@ -34,6 +35,7 @@ __all__ = [
     "gates",
     "histogram",
     "history",
+    "import_files",
     "init",
     "inspect",
     "journal",
@@ -75,6 +77,7 @@ __getattr__ = names_from(
         "gates": "recon.api",
         "histogram": "recon.api.artefacts",
         "history": "recon.api.reconcile",
+        "import_files": "recon.api.importing",
         "init": "recon.api.start",
         "inspect": "recon.api.investigate",
         "journal": "recon.api",

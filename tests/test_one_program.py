@@ -39,6 +39,7 @@ from recon.reports.views.run import render_journal_check, render_run, render_run
 from recon.reports.views.triage import render_delivery_triage, render_log_triage, render_page
 from recon.simulation import generate_world, write_world
 from recon.simulation.score import score_json
+from tests.support.exports import write_exports
 from tests.support.flagworld import ENV
 
 LOG = '203.0.113.9 - - [20/Nov/2026:10:{:02d}:00 +0000] "POST /api/webhooks/shkeeper HTTP/1.1" 404 9 "-" "-"\n'
@@ -178,6 +179,11 @@ STEPS = (
         "recon snapshot",
         lambda s: f"--from 90d --out {s.at('taken')}",
         lambda s: recon.snapshot(s.config, from_at=timedelta(days=90), out=s.at("taken")),
+    ),
+    Step(
+        "recon import",
+        lambda s: f"{s.at('exports/mapping.toml')} --out {s.at('imported')}",
+        lambda s: recon.import_files(s.at("exports/mapping.toml"), out=s.at("imported"), config=s.config),
     ),
     Step(
         "recon plan",
@@ -447,6 +453,7 @@ def sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Side, Side]:
     write_world(generate_world(payments=30, seed=4), first / "world")
     (first / "recon.toml").write_text('[recorded]\npath = "world"\n[flags]\nfile = "backend.env"\n', encoding="utf-8")
     (first / "backend.env").write_text(ENV, encoding="utf-8")
+    write_exports(first / "exports")
     (first / "access.log").write_text("".join(LOG.format(minute) for minute in range(30)), encoding="utf-8")
     shutil.copytree(first, second)
     return Side(first), Side(second)

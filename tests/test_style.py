@@ -248,13 +248,21 @@ def test_every_public_name_has_a_docstring(part: str) -> None:
     none(problems)
 
 
-def tracked_text() -> Iterator[tuple[str, str]]:
-    """Name and text of every file that is, or could be, committed."""
+def tracked_names() -> list[str]:
+    """The files of the repository; of an unpacked sdist, those of which it says that it holds them."""
+    if not (ROOT / ".git").exists():
+        held = (ROOT / "recon_toolkit.egg-info" / "SOURCES.txt").read_text(encoding="utf-8").splitlines()
+        return [name for name in held if not name.startswith("recon_toolkit.egg-info/")]
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    for name in filter(None, listed.stdout.split("\0")):
+    return [name for name in listed.stdout.split("\0") if name]
+
+
+def tracked_text() -> Iterator[tuple[str, str]]:
+    """Name and text of every file that is, or could be, committed."""
+    for name in tracked_names():
         try:
             yield name, (ROOT / name).read_text(encoding="utf-8")
         except (UnicodeDecodeError, FileNotFoundError):

@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from recon.core.extras import check_extra
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -25,6 +27,8 @@ def load(source: Place | Plan | Snapshot | Inspection, *, registry: Registry | N
     """Read any artefact into exact pandas frames; see :func:`recon.reports.notebooks.load.load`."""
     from recon.reports.notebooks.load import load as read
 
+    check_extra("recon.load", package="pandas", extra="notebook")
+
     return read(source, registry=registry)
 
 
@@ -32,11 +36,14 @@ def columns(frame: str) -> pd.DataFrame:
     """What the columns of a frame are; see :func:`recon.reports.notebooks.columns.columns`."""
     from recon.reports.notebooks.columns import columns as meanings_of
 
+    check_extra("recon.columns", package="pandas", extra="notebook")
+
     return meanings_of(frame)
 
 
 def histogram(column: pd.Series[Any], bins: int | Sequence[int | Decimal] = 10) -> pd.DataFrame:
     """Count exact amounts between edges, exactly; see :func:`recon.reports.notebooks.exact.histogram`."""
+    check_extra("recon.histogram", package="pandas", extra="notebook")
     from recon.reports.notebooks.exact import histogram as count
 
     return count(column, bins)
@@ -44,6 +51,7 @@ def histogram(column: pd.Series[Any], bins: int | Sequence[int | Decimal] = 10) 
 
 def plot(source: Loaded | Plan | Snapshot | Inspection, name: str, *, ax: Axes | None = None) -> Axes:
     """Draw one picture of what was loaded; see :func:`recon.reports.notebooks.plot.plot`."""
+    check_extra("recon.plot", package="pandas", extra="notebook")
     from recon.reports.notebooks.plot import plot as draw
 
     return draw(source, name, ax=ax)

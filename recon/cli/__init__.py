@@ -15,6 +15,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("doctor", "recon.cli.doctor:doctor", "Say which sources can be used, and what to fix.", "Start"),
     Entry("completion", "recon.cli.start:completion", "Print the completion script of a shell.", "Start"),
     Entry("snapshot", "recon.cli.plan:snapshot", "Read a window from every source and seal it.", "Reconcile"),
+    Entry("import", "recon.cli.importing:import_files", "Make a snapshot of CSV or Parquet files.", "Reconcile"),
     Entry("plan", "recon.cli.plan:plan", "Judge a window and plan its corrections.", "Reconcile"),
     Entry("show", "recon.cli.review:show", "Show a plan, a snapshot or any other artefact.", "Reconcile"),
     Entry("history", "recon.cli.plan:history", "List the plans made so far, newest first.", "Reconcile"),

@@ -1,4 +1,4 @@
-"""The help of every command as the README shows it, between markers; ``scripts/help`` writes it there anew."""
+"""The help of every command as the page of commands shows it; ``scripts/docs`` writes it there anew."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import click
 from recon.cli import cli
 
 WIDTH = 100
-BEGIN = "<!-- help of every command, written by scripts/help -->"
-END = "<!-- end of help -->"
 
 
 def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
@@ -26,23 +24,6 @@ def help_text(name: str) -> str:
         if found == name:
             return command.get_help(context).rstrip() + "\n"
     raise KeyError(name)
-
-
-def section() -> str:
-    """The help of every command, each under a heading of its own."""
-    parts = [f"### `{name}`\n\n```text\n{help_text(name)}```\n" for name, _, _ in commands()]
-    return f"{BEGIN}\n\n" + "\n".join(parts) + f"\n{END}"
-
-
-def renew(readme: str) -> str:
-    """The README with its part between the markers written anew.
-
-    Raises:
-        ValueError: A marker is missing.
-    """
-    before, rest = readme.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    return before + section() + after
 
 
 def _below(group: click.Group, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:

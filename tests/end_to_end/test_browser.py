@@ -439,4 +439,4 @@ def test_the_pictures_of_the_readme_are_there_and_made_anew_when_asked(
         shown.picture(path)
         Image.open(path).convert("RGB").quantize(220).save(path, optimize=True)
     assert path.stat().st_size < 250_000
-    assert f"docs/{name}" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert f"(../{name})" in (DOCS / "how-to" / "reports-and-notebooks.md").read_text(encoding="utf-8")

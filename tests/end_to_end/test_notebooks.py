@@ -27,6 +27,7 @@ from recon.reports.notebooks.formatters import (
     report_html,
     timeline_html,
 )
+from tests.support.exports import FILES
 from tests.support.hostile import PAYLOAD, poisoned
 from tests.support.plans import a_change, a_finding, a_plan
 
@@ -95,9 +96,9 @@ def outputs(notebook: Any, mime: str) -> list[str]:
     ]
 
 
-def test_there_are_three() -> None:
+def test_there_are_three_on_a_plan_and_one_on_files() -> None:
     assert [path.name for path in NOTEBOOKS] == [
-        "01-first-look.ipynb", "02-stuck-payment.ipynb", "03-provider-incident.ipynb",
+        "01-first-look.ipynb", "02-stuck-payment.ipynb", "03-provider-incident.ipynb", "from_csv.ipynb",
     ]  # fmt: skip
 
 
@@ -112,7 +113,8 @@ def test_a_notebook_is_committed_without_outputs_and_holds_no_logic(path: Path) 
             assert cell.execution_count is None
             assert not re.search(r"^\s*(def|class|for|while|if|try)\b", cell.source, re.MULTILINE), cell.source
     assert notebook.cells[0].cell_type == "markdown"
-    assert "Run `recon demo` first" in notebook.cells[0].source
+    needs = "Nothing has to be run first" if path.stem == "from_csv" else "Run `recon demo` first"
+    assert needs in notebook.cells[0].source
 
 
 @pytest.mark.parametrize("number", range(3), ids=lambda number: NOTEBOOKS[number].stem)
@@ -126,6 +128,20 @@ def test_a_notebook_runs_from_top_to_bottom_and_shows_pictures_and_tables(
             assert output.get("name") != "stderr", output.get("text")
     assert outputs(notebook, "image/png")
     assert len(outputs(notebook, "text/html")) >= 4
+
+
+def test_files_are_imported_and_judged_where_nothing_else_is(tmp_path: Path) -> None:
+    notebook = executed(NOTEBOOKS[3], tmp_path)
+    written = {line.split("/")[1] for cell in notebook.cells for line in re.findall(r"%%writefile (\S+)", cell.source)}
+    assert written == set(FILES)
+    assert {name: (tmp_path / "from-csv" / name).read_text() for name in FILES} == FILES, "as docs/from-csv.md shows"
+    shown = " ".join(outputs(notebook, "text/html"))
+    assert "local_behind" in shown
+    assert "lookup_failed" in shown
+    assert outputs(notebook, "image/png")
+    assert not [
+        output for cell in notebook.cells for output in cell.get("outputs", ()) if output.output_type == "error"
+    ]
 
 
 def test_findings_and_changes_show_themselves_as_tables(ran: Callable[[int], Any]) -> None:

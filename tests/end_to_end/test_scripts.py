@@ -67,7 +67,7 @@ def test_naming_a_mongod_lets_another_system_go_on(run: Runner) -> None:
     assert run("test", replaced, RECON_TEST_MONGOD="/bin/true").stderr.startswith("Python 3.11 or newer")
 
 
-@pytest.mark.parametrize("path", ["scripts/demo", "scripts/test", "scripts/lock", ".ci/run"])
+@pytest.mark.parametrize("path", ["scripts/demo", "scripts/test", "scripts/lock", "scripts/site", ".ci/run"])
 def test_every_script_is_executable_and_reads_as_bash(path: str) -> None:
     script = ROOT / path
     assert os.access(script, os.X_OK)

@@ -13,7 +13,7 @@ from recon.core.tables import TABLES
 from recon.investigation.payment.dossier import NEIGHBOURS_MAX, Row, exact_row, tx_hashes_of
 from recon.investigation.payment.neighbours import is_earlier_deposit, newest_earlier_deposits
 from recon.snapshots.further_keys import further_keys_of
-from recon.verdicts.engine import PolarsEngine
+from recon.verdicts.engine import Engine, memory_engine
 
 if TYPE_CHECKING:
     from recon.snapshots.sealed import Snapshot
@@ -71,7 +71,7 @@ class _Cut:
     def __init__(
         self, snapshot: Snapshot, payment_ids: Sequence[str], *, names: Sequence[str], shared: Collection[str]
     ) -> None:
-        self._engine = PolarsEngine()
+        self._engine = memory_engine()
         self._frames = dict(snapshot.frames(self._engine))
         self._frames["payments"] = _every_payment(self._engine, self._frames)
         self._ids = frozenset(payment_ids)
@@ -234,7 +234,7 @@ class _Cut:
         return [exact_row(row) for row in found.to_pylist()]
 
 
-def _every_payment(engine: PolarsEngine, frames: Mapping[str, Frame]) -> Frame:
+def _every_payment(engine: Engine, frames: Mapping[str, Frame]) -> Frame:
     """Every payment row that the snapshot holds, once."""
     import narwhals as nw
 

@@ -20,12 +20,11 @@ from recon.snapshots.further_keys import further_keys_of
 from recon.sources.payments.fields import DEFAULT_CANDIDATES, stored_at
 from recon.sources.providers.installed import rails_by_external_id
 from recon.verdicts.claims import WEIGHT, WEIGHT_MAX
-from recon.verdicts.engine import PolarsEngine
+from recon.verdicts.engine import memory_engine
 from recon.verdicts.judge import BREAKS, LINKS, horizon_of
 
 if TYPE_CHECKING:
     from recon.core.registry import Registry
-    from recon.verdicts.links import Frame
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, tuple[Row, ...]]
@@ -115,9 +114,10 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
     from recon.verdicts.classify import classify
     from recon.verdicts.match import match_payments
 
-    engine = PolarsEngine()
-    frames = {name: _frame(name, dossier.rows(name)) for name in _JUDGED}
-    frames["keys"] = _frame("keys", list(further_keys_of([*dossier.rows("payments"), *dossier.rows("context")])))
+    engine = memory_engine()
+    tables: dict[str, Sequence[Row]] = {name: dossier.rows(name) for name in _JUDGED}
+    tables["keys"] = list(further_keys_of([*dossier.rows("payments"), *dossier.rows("context")]))
+    frames = {name: engine.lay(table_of(name, [dict(row) for row in rows])) for name, rows in tables.items()}
     horizon = horizon_of(dossier.rows("coverage"), dossier.rows("gaps"), now_ms=dossier.now_ms)
     matched = match_payments(frames, horizon=horizon, policy=dossier.policy, engine=engine)
     mine = nw.col("payment_id") == dossier.payment_id
@@ -127,6 +127,7 @@ def judge_dossier(dossier: Dossier, registry: Registry) -> Judged | None:
     links = engine.collect(
         matched.links.filter(mine), LINKS, order=["payment_id", "t_chain", "t_block", "t_log", "t_tx"]
     )
+    engine.close()
     row = {**found[0], **{name: payment[name] for name in _DETAILS}}
     row |= _claimed(row, dossier.rows("claims"))
     whole = tuple(exact_row(link) for link in links.to_pylist())
@@ -177,14 +178,6 @@ def _claimed(row: Row, claims: Iterable[Row]) -> dict[str, Any]:
         "claims": len(own) or None,
         "claims_paid": sum(paid) if own else None,
     }
-
-
-def _frame(name: str, rows: Sequence[Row]) -> Frame:
-    import narwhals as nw
-    import polars as pl
-
-    frame: Frame = nw.from_native(pl.DataFrame(table_of(name, [dict(row) for row in rows])).lazy())
-    return frame
 
 
 def exact_row(row: Row) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What ``scripts/release`` does: build, check, and say of what a release is made."""

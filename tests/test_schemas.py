@@ -123,8 +123,9 @@ def test_files_of_an_earlier_version_fit(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_files_of_an_earlier_version_load(version: str, tmp_path: Path) -> None:
+def test_files_of_an_earlier_version_load(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "kept"
+    monkeypatch.chdir(tmp_path)
     shutil.copytree(KEPT / version, folder)
     plan = load_plan(folder / "plan.json")
     assert [load_plan(folder / name).kind for name in ("decided.json", "undo.json")] == ["correction", "undo"]

@@ -52,7 +52,10 @@ def test_frames_for_notebooks_name_their_extra() -> None:
             call()
 
 
-def test_the_core_alone_gives_the_same_plan_and_the_same_case(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_core_alone_gives_the_same_plan_and_the_same_case(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     snapshot, case = KEPT / "0.1.0" / "snapshot", KEPT / "0.1.0" / "case.json"
     full = plan_bytes(recon.plan(snapshot, out=tmp_path / "full.json")), recon.replay_case(case)
     request.getfixturevalue("bare")

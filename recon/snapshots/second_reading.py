@@ -77,13 +77,27 @@ class SecondReading:
     """Reads the breaks of a first judgement again and writes what replaces the first reading."""
 
     def __init__(
-        self, sources: _Sources, *, policy: Policy, registry: Registry, now_ms: int, progress: Progress
+        self,
+        sources: _Sources,
+        *,
+        policy: Policy,
+        registry: Registry,
+        now_ms: int,
+        progress: Progress,
+        by_id: bool = False,
     ) -> None:
+        """Set up a second reading.
+
+        Args:
+            by_id: Whether a person named the payments: then those in sync are read again too, for who else claims
+                their money is known of what is read again only.
+        """
         self._sources = sources
         self._policy = policy
         self._registry = registry
         self._now_ms = now_ms
         self._progress = progress
+        self._by_id = by_id
         self._coverage: list[Coverage] = []
 
     def read(
@@ -95,7 +109,6 @@ class SecondReading:
         span: tuple[int, int] | None = None,
         watched: Watched = NOTHING_WATCHED,
         from_ms: int = 0,
-        by_id: bool = False,
     ) -> Reading:
         """Write ``again/``, ``documents``, ``context`` and ``orphans``; give the coverage of all that.
 
@@ -104,16 +117,13 @@ class SecondReading:
             span: The window, UTC ms, within which outgoing money is looked for; None looks for none.
             watched: One-time addresses of rows before the window.
             from_ms: Where the scan of the chains begins, UTC ms.
-            by_id: Whether a person named the payments: then those in sync are read again too, up to
-                :data:`NAMED_MAX`, for who else claims their money is known of what is read again only.
         """
         breaks: list[Row] = leads.breaks.to_pylist()
         read, held = _ids_in(writer.file("payments")), _held_in(writer.file("keys"))
         named = self._references(writer, watched, span=span)
         woken = self._woken(writer, watched.and_named(named), span=span, read=read)
         told, spoke = self._ask_silent(leads, _keys_by_payment(held))
-        seen = {row["payment_id"] for row in (*breaks, *spoke)}
-        quiet = frozenset(sorted(read - seen)[:NAMED_MAX]) if by_id else frozenset()
+        quiet = self._quiet(read, [*breaks, *spoke])
         documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *sorted(woken | quiet)])
         again = _rows_table(self._rows_of((documents or {}).values()))
         risen = _unjudged(again, woken)
@@ -148,6 +158,11 @@ class SecondReading:
         return Reading(
             coverage=tuple(self._coverage), gaps=(*dark, *(one.gap(now_ms=self._now_ms) for one in standing))
         )
+
+    def _quiet(self, read: set[str], breaks: Sequence[Row]) -> frozenset[str]:
+        """Of the payments that a person named, those in sync, up to :data:`NAMED_MAX`."""
+        seen = {row["payment_id"] for row in breaks}
+        return frozenset(sorted(read - seen)[:NAMED_MAX]) if self._by_id else frozenset()
 
     def _woken(
         self, writer: SnapshotWriter, watched: Watched, *, span: tuple[int, int] | None, read: set[str]

@@ -381,7 +381,12 @@ class _Taking:
         finally:
             engine.close()
         second = SecondReading(
-            self.sources, policy=policy, registry=self.rules["registry"], now_ms=self.now_ms, progress=self.progress
+            self.sources,
+            policy=policy,
+            registry=self.rules["registry"],
+            now_ms=self.now_ms,
+            progress=self.progress,
+            by_id=bool(self.selection.ids),
         )
         return second.read(
             writer,
@@ -390,7 +395,6 @@ class _Taking:
             with_orphans=self.is_window,
             watched=self.watched,
             from_ms=from_ms,
-            by_id=bool(self.selection.ids),
         )
 
 

@@ -235,6 +235,8 @@ def _recorded_elsewhere(row: Row, rule: Rule) -> str:
 
 def _sentence(row: Row, rule: Rule) -> str:
     """The rule's sentence; where a provider's word stands for the chain, one that says so."""
+    if rule.verdict is _V.COMPETING_PAYMENT and row["direction"] == "refund":
+        return "More went back than came in for this buyer, order and offer."
     if not row["by_word"] or row["covered_by_chain"]:
         return rule.sentence
     if rule.verdict is _V.LOCAL_BEHIND:

@@ -398,19 +398,24 @@ class Deal:
         )
 
     def moved_too_much(self, account: Account) -> bool:
-        """Whether more moved on several rows of one direction than the deal owes.
+        """Whether more moved on several rows of one direction, or by one refund, than the deal owes.
 
         In: what one row asks. Out: what came in, where it is known. Two rows that each have all of theirs, in, are too
         many.
         """
         same = [one for one in self.of(account.affair.direction) if _has_money(one)]
-        if len(same) < 2 or account not in same:
+        if account not in same:
             return False
+        if len(same) < 2:
+            return account.affair.direction == "refund" and 0 < self._came_units < account.in_sight_units
         moved, most = sum(one.in_sight_units for one in same), max(one.most_units for one in same)
         if account.affair.direction == "in":
             return moved >= most or sum(one.is_covered for one in same) > 1
-        came = sum(one.came_units for one in self.of("in"))
-        return moved > came if came else moved >= most
+        return moved > self._came_units if self._came_units else moved >= most
+
+    @property
+    def _came_units(self) -> int:
+        return sum(one.came_units for one in self.of("in"))
 
     def of(self, direction: str) -> list[Account]:
         """Its rows of one direction."""

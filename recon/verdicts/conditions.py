@@ -182,7 +182,7 @@ _CHAIN: Final = (
 """What the chain shows."""
 
 _SHARED: Final = (
-    Condition("several_moneyed", lambda moneyed_rows: moneyed_rows > 1),
+    Condition("several_moneyed", lambda moneyed_rows: moneyed_rows > 0),
     Condition("key_shared", lambda key_rows, topic_rows: (key_rows > 1) | (topic_rows > 1)),
     Condition("hash_shared", lambda shared_hash: shared_hash > 0),
     Condition("deposit_shared", lambda shared_deposit: shared_deposit > 0),

@@ -75,7 +75,7 @@ def crowded_rows(deals: Frame) -> Frame:
     What is owed in is the largest amount of one row, and two rows that each have all of theirs are too many. What is
     owed out is what came in, where that is known in the same token, else the largest amount of one row: partial refunds
     and payouts add up. Sums of several tokens, or of amounts nobody knows, cannot be compared, so there two rows with
-    money are always too many.
+    money are always too many. A single refund is one too many where it gave back more than came.
     """
     is_out = nw.col("direction") != "in"
     moneyed = deals.filter(nw.col("has_money") & (is_out | (nw.col("status") != "refunded"))).with_columns(
@@ -95,7 +95,7 @@ def crowded_rows(deals: Frame) -> Frame:
             nw.col("kind").min().alias("d_kind"),
             nw.col("kind").max().alias("d_other_kind"),
         )
-        .filter(nw.col("moneyed_rows") > 1)
+        .filter((nw.col("moneyed_rows") > 1) | (nw.col("direction") == "refund"))
         .join(_came_in(deals), on=[*DEAL, "d_kind"], how="left")
     )
     alike = is_true(nw.col("d_kind") == nw.col("d_other_kind")) & (nw.col("unknown") == 0) & (nw.col("whole") < 2)
@@ -103,7 +103,9 @@ def crowded_rows(deals: Frame) -> Frame:
     within = nw.when(owed).then(nw.col("d_moved") <= nw.col("d_came")).otherwise(
         nw.col("d_moved") < nw.col("d_too_much")
     )  # fmt: skip
-    too_many = crowds.filter(~(alike & is_true(within))).select(*DEAL, "direction", "moneyed_rows")
+    # One refund of its own is too much where more went back than came; of a payout that may be in rows nobody has read.
+    several = (nw.col("moneyed_rows") > 1) | (alike & owed)
+    too_many = crowds.filter(~(alike & is_true(within)) & several).select(*DEAL, "direction", "moneyed_rows")
     return moneyed.select("payment_id", *DEAL, "direction").join(too_many, on=[*DEAL, "direction"], how="inner").select(
         "payment_id", "moneyed_rows"
     )  # fmt: skip

@@ -220,6 +220,15 @@ def test_refunds_compete_only_where_more_went_back_than_came() -> None:
     assert [found[payment_id(number)] for number in (2, 3)] == ["competing_payment"] * 2
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+@pytest.mark.parametrize(("back", "told"), [(UNITS, "silent"), (UNITS + 1, "competing_payment")])
+def test_a_single_refund_is_too_much_where_it_gave_back_more_than_came(back: int, told: str, engine: str) -> None:
+    rows = together(one_payment(status="refunded", escrow_state="refunded"), back_row(2, back))
+    assert verdicts(rows, engine=engine).get(payment_id(2), "silent") == told
+    alone = verdicts(back_row(2, back), engine=engine)
+    assert alone.get(payment_id(2), "silent") == "silent"
+
+
 def test_payouts_compete_where_more_went_out_than_is_owed() -> None:
     twice = verdicts(together(out_row(2), out_row(3)))
     assert twice == {payment_id(2): "competing_payment", payment_id(3): "competing_payment"}

@@ -21,6 +21,7 @@ from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.asked_amounts import with_asked_amounts
 from recon.snapshots.further_keys import keys_in
+from recon.snapshots.orders import paid_elsewhere
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in, tables_in
 from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
@@ -36,11 +37,14 @@ from recon.sources.interface import (
     DocumentStore,
     Progress,
     Reading,
+    Selection,
 )
 from recon.sources.providers.installed import names_asked_by
 from recon.verdicts.judge import Leads
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
     from recon.core.registry import Registry
@@ -48,8 +52,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _FETCHED_AT_ONCE: Final = 1_000
-NAMED_MAX: Final = 1_000
-"""So many payments that a person named and that are in sync are read again at most."""
+QUIET_MAX: Final = 1_000
+"""So many payments in sync are read again at most."""
 
 _MONEYED: Final = ("paid", "overpaid", "partial", "refunded", "unknown")
 """What a provider may say of a payment for which money came, or may have come."""
@@ -84,20 +88,20 @@ class SecondReading:
         registry: Registry,
         now_ms: int,
         progress: Progress,
-        by_id: bool = False,
+        selection: Selection,
     ) -> None:
         """Set up a second reading.
 
         Args:
-            by_id: Whether a person named the payments: then those in sync are read again too, for who else claims
-                their money is known of what is read again only.
+            selection: What was read first. Who else claims the money of a payment is known of what is read again only:
+                that are the breaks, all payments that a person named, and those whose order was paid elsewhere too.
         """
         self._sources = sources
         self._policy = policy
         self._registry = registry
         self._now_ms = now_ms
         self._progress = progress
-        self._by_id = by_id
+        self._selection = selection
         self._coverage: list[Coverage] = []
 
     def read(
@@ -123,7 +127,7 @@ class SecondReading:
         named = self._references(writer, watched, span=span)
         woken = self._woken(writer, watched.and_named(named), span=span, read=read)
         told, spoke = self._ask_silent(leads, _keys_by_payment(held))
-        quiet = self._quiet(read, [*breaks, *spoke])
+        quiet = self._quiet(writer.file("payments"), read, [*breaks, *spoke])
         documents = self._fetch([*(row["payment_id"] for row in (*breaks, *spoke)), *sorted(woken | quiet)])
         again = _rows_table(self._rows_of((documents or {}).values()))
         risen = _unjudged(again, woken)
@@ -159,10 +163,19 @@ class SecondReading:
             coverage=tuple(self._coverage), gaps=(*dark, *(one.gap(now_ms=self._now_ms) for one in standing))
         )
 
-    def _quiet(self, read: set[str], breaks: Sequence[Row]) -> frozenset[str]:
-        """Of the payments that a person named, those in sync, up to :data:`NAMED_MAX`."""
+    def _quiet(self, payments: Path, read: set[str], breaks: Sequence[Row]) -> frozenset[str]:
+        """Payments in sync that are read again, up to :data:`QUIET_MAX`."""
         seen = {row["payment_id"] for row in breaks}
-        return frozenset(sorted(read - seen)[:NAMED_MAX]) if self._by_id else frozenset()
+        if self._selection.ids:
+            return frozenset(sorted(read - seen)[:QUIET_MAX])
+        if self._selection == Selection():
+            return frozenset()
+        try:
+            paid = paid_elsewhere(payments, self._sources.store, read=read, rows_of=self._rows_of)
+        except SourceError as error:
+            self._coverage.append(Coverage("payments", "orders", complete=False, problem=str(error)))
+            return frozenset()
+        return frozenset(sorted(paid - seen)[:QUIET_MAX])
 
     def _woken(
         self, writer: SnapshotWriter, watched: Watched, *, span: tuple[int, int] | None, read: set[str]

@@ -386,7 +386,7 @@ class _Taking:
             registry=self.rules["registry"],
             now_ms=self.now_ms,
             progress=self.progress,
-            by_id=bool(self.selection.ids),
+            selection=self.selection,
         )
         return second.read(
             writer,

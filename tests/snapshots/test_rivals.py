@@ -80,6 +80,23 @@ def test_money_on_two_rows_of_one_order_is_seen_when_only_the_open_row_is_in_the
         assert plan.changes == ()
 
 
+@pytest.mark.parametrize("planted", ["two_rails_paid", "two_requests_paid"])
+@pytest.mark.parametrize("later", [True, False])
+def test_an_order_that_was_paid_again_outside_the_window_is_no_payment_in_sync(
+    planted: str, later: bool, tmp_path: Path
+) -> None:
+    made = (plant_world(planted, seed=seed) for seed in range(3, 60))
+    world = next(each for each in made if {row["status"] for row in each.recorded.payments} == {"completed"})
+    first, second = sorted(world.recorded.payments, key=lambda each: each["createdAt"])
+    write_world(world, tmp_path)
+    edge = second["createdAt"] - timedelta(seconds=1)
+    window = Selection(from_at=edge) if later else Selection(to_at=edge)
+    plan = judged(tmp_path, window, out=tmp_path / "snapshot")
+    mine = payment_id_text((second if later else first)["_id"])
+    assert plan.summary["payments"] == 1
+    assert [item.verdict for item in plan.findings if item.payment_id == mine] == [Verdict.COMPETING_PAYMENT]
+
+
 def test_a_window_without_rows_still_names_money_that_no_row_knows(tmp_path: Path) -> None:
     planted = next(name for name, plant in PLANTS.items() if plant.verdict is Verdict.MISSING_LOCAL)
     world = plant_world(planted, seed=3)

@@ -15,7 +15,7 @@ from recon.core.tables import table_of
 from recon.plans.changes import Refusal, change_for
 from recon.snapshots.sealed import SnapshotWriter
 from recon.snapshots.second_reading import SecondReading
-from recon.sources.interface import Reading, no_progress
+from recon.sources.interface import Reading, Selection, no_progress
 from recon.sources.payments.fields import FieldPaths
 from tests.plans.test_changes import document_of, row_of
 from tests.support.builders import (
@@ -289,7 +289,8 @@ def test_rivals_are_searched_by_what_was_read_again_and_by_what_the_provider_nam
     writer = SnapshotWriter(tmp_path / "snapshot")
     writer.write("payments", table_of("payments", [row]))
     writer.write("keys", table_of("keys", []))
-    second = SecondReading(sources, policy=Policy(), registry=load_registry(), now_ms=NOW_MS, progress=no_progress)
+    rules: dict[str, Any] = {"policy": Policy(), "registry": load_registry(), "now_ms": NOW_MS}
+    second = SecondReading(sources, **rules, progress=no_progress, selection=Selection())
     second.read(writer, leads, with_orphans=False)
     assert reference(1) in asked["reference"]
     assert tx_hash(44) in asked["tx_hash"]

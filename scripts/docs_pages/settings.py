@@ -38,7 +38,7 @@ def settings_page() -> str:
 
 
 def _flat(given: dict[str, Any], path: str = "") -> list[tuple[str, str]]:
-    found = []
+    found: list[tuple[str, str]] = []
     for name, value in given.items():
         here = f"{path}.{name}".lstrip(".")
         found += _flat(value, here) if isinstance(value, dict) else [(here, value)]

@@ -124,7 +124,7 @@ def _shown(finding: Finding, change: Change | None, plan: Plan) -> str:
     if further:
         lines.append(f"also      {', '.join(further)}")
     if finding.fields:
-        rows = [("", "our record", "provider", "chain")]
+        rows: list[tuple[str, ...]] = [("", "our record", "provider", "chain")]
         rows += [
             (each.field, *(_short(side) for side in (each.local, each.provider, each.chain))) for each in finding.fields
         ]

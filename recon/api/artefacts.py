@@ -25,18 +25,16 @@ if TYPE_CHECKING:
 
 def load(source: Place | Plan | Snapshot | Inspection, *, registry: Registry | None = None) -> Loaded:
     """Read any artefact into exact pandas frames; see :func:`recon.reports.notebooks.load.load`."""
-    from recon.reports.notebooks.load import load as read
-
     check_extra("recon.load", package="pandas", extra="notebook")
+    from recon.reports.notebooks.load import load as read
 
     return read(source, registry=registry)
 
 
 def columns(frame: str) -> pd.DataFrame:
     """What the columns of a frame are; see :func:`recon.reports.notebooks.columns.columns`."""
-    from recon.reports.notebooks.columns import columns as meanings_of
-
     check_extra("recon.columns", package="pandas", extra="notebook")
+    from recon.reports.notebooks.columns import columns as meanings_of
 
     return meanings_of(frame)
 

@@ -106,24 +106,18 @@ class ClaimTerms:
 
 def claims_said(sections: Iterable[ClaimsSection], provider: Provider, *, terms: ClaimTerms) -> list[Said]:
     """Every object of a provider in its files."""
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     said = []
     for section in sections:
         for row in exported_rows(section, home=terms.home, faults=terms.faults):
             claim = _claim(row, provider, registry=terms.registry, taken_ms=terms.taken_ms)
-            if claim is None:
-                continue
-            key = str(claim["claim_id"])
-            if key in found:
-                row.miss("id", f"{clean_text(key, limit=60)!r} stands in {found[key]} already")
-                continue
-            found[key] = row.place
-            said.append(Said(claim))
+            if claim is not None and not row.is_repeated(str(claim["claim_id"]), places):
+                said.append(Said(claim))
     return said
 
 
 def _claim(row: ExportedRow, provider: Provider, *, registry: Registry, taken_ms: int) -> Row | None:
-    request_id, external_id, reference = row.text("request_id"), row.text("external_id"), _reference(row)
+    request_id, external_id, reference = row.text("request_id"), row.text("external_id"), row.reference()
     claim_id = row.text("id") or (external_id if provider.key == "external_id" else request_id) or reference
     if claim_id is None:
         row.faults.add(row.place, "it names neither a request nor an invoice")
@@ -158,14 +152,6 @@ def _claim(row: ExportedRow, provider: Provider, *, registry: Registry, taken_ms
 def object_of(provider: Provider) -> str:
     """What the objects of a provider are called in tables."""
     return "invoice" if provider.key == "external_id" else "request"
-
-
-def _reference(row: ExportedRow) -> str | None:
-    said = row.text("reference")
-    found = normalise_reference(said) if said else None
-    if said and found is None:
-        row.miss("reference", f"{clean_text(said, limit=60)!r} is no payment reference")
-    return found
 
 
 def _state(row: ExportedRow, provider: Provider) -> tuple[str, str | None]:

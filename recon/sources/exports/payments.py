@@ -83,17 +83,16 @@ class ExportedPayments(ListStore):
 
 def payment_documents(section: PaymentsSection, *, home: Path, faults: BadCells) -> list[dict[str, Any]]:
     """The payments of a file as documents, in the order of their ids."""
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, Any]] = {}
+    places: dict[str, str] = {}
     for row in exported_rows(section, home=home, faults=faults):
         document = _document(row)
         if document is None:
             continue
         key = payment_id_text(document["_id"])
-        if key in found:
-            row.miss("id", f"{clean_text(key, limit=60)!r} stands in {found[key][0]} already")
-            continue
-        found[key] = row.place, document
-    return [document for _, (_, document) in sorted(found.items())]
+        if not row.is_repeated(key, places):
+            found[key] = document
+    return [document for _, document in sorted(found.items())]
 
 
 def _document(row: ExportedRow) -> dict[str, Any] | None:

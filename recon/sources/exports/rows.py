@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from recon.core.errors import MoneyError, UsageError
-from recon.core.ids import normalise_address, normalise_tx_hash
+from recon.core.ids import normalise_address, normalise_reference, normalise_tx_hash
 from recon.core.money import UNITS_MAX, parse_units
 from recon.core.text import clean_text
 from recon.sources.exports.mapping import FileSection, MappingError
@@ -173,6 +173,22 @@ class ExportedRow:
         if value is not None and found is None:
             self.miss(name, f"{clean_text(value, limit=80)!r} is no address")
         return found
+
+    def reference(self) -> str | None:
+        """A payment reference; None where there is none."""
+        value = self.text("reference")
+        found = normalise_reference(value) if value else None
+        if value and found is None:
+            self.miss("reference", f"{clean_text(value, limit=60)!r} is no payment reference")
+        return found
+
+    def is_repeated(self, key: str, places: dict[str, str]) -> bool:
+        """Whether another row has the same id, which is told; otherwise note where this one stands."""
+        if key in places:
+            self.miss("id", f"{clean_text(key, limit=60)!r} stands in {places[key]} already")
+            return True
+        places[key] = self.place
+        return False
 
 
 def plain_amount(text: str, section: FileSection) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from recon.core.ids import normalise_address, normalise_reference, normalise_tx_hash, reference_topic
+from recon.core.ids import normalise_address, normalise_tx_hash, reference_topic
 from recon.core.model import Policy
 from recon.core.registry import Registry, Token
 from recon.core.tables import table_of
@@ -227,11 +227,11 @@ def _is_deep(moved: Row, policy: Policy) -> bool:
 
 def _log_of(row: ExportedRow, token: Token | None) -> Row:
     """Which log a transfer was: with a reference the proxy's, whose word it is then where its token may take a fee."""
-    topic = _topic(row)
-    if topic is None:
+    reference = row.reference()
+    if reference is None:
         return {"kind": "erc20", "stated_only": False, "reference_topic": None}
     is_stated = token is None or token.may_take_fee
-    return {"kind": "fee_proxy", "stated_only": is_stated, "reference_topic": topic}
+    return {"kind": "fee_proxy", "stated_only": is_stated, "reference_topic": reference_topic(reference)}
 
 
 def _contract(row: ExportedRow, token: Token | None) -> str | None:
@@ -248,12 +248,3 @@ def _moved(row: ExportedRow, decimals: int | None) -> int | None:
     if units is not None and units < 0:
         row.miss("amount", "it is negative; a transfer never is")
     return units
-
-
-def _topic(row: ExportedRow) -> str | None:
-    """The hash of the reference that a transfer carries; None where it carries none."""
-    reference = row.text("reference")
-    hexed = normalise_reference(reference) if reference else None
-    if reference and hexed is None:
-        row.miss("reference", f"{clean_text(reference, limit=60)!r} is no payment reference")
-    return None if hexed is None else reference_topic(hexed)

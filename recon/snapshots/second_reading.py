@@ -41,6 +41,7 @@ from recon.sources.interface import (
 )
 from recon.sources.providers.installed import names_asked_by
 from recon.verdicts.judge import Leads
+from recon.verdicts.links import DEPOSIT_KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -431,7 +432,7 @@ def _hashes_of(breaks: Sequence[Row], links: Sequence[Row], claimed: Sequence[Re
 
 def _addresses_without_reference(links: Sequence[Row]) -> set[str]:
     """Addresses to which money for a payment came past the proxy: it is the payment's only if nobody else has them."""
-    return {link["t_recipient"] for link in links if link["wrong_reference"] and link["t_kind"] == "erc20"}
+    return {link["t_recipient"] for link in links if link["wrong_reference"] and link["t_kind"] == DEPOSIT_KINDS}
 
 
 def _odd_tokens(links: Sequence[Row], registry: Registry) -> dict[int, set[str]]:

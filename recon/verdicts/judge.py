@@ -424,9 +424,9 @@ def _dust(matched: Matched, engine: Engine, policy: Policy) -> pa.Table:
     ours = is_true(nw.col("recipient").is_in([*policy.merchant_recipients, ""]))
     key = ("chain_id", "tx_hash", "log_index")
     tiny = engine.keep_any(
-        matched.transfers.filter(small & is_true(nw.col("amount_units") > 0) & (nw.col("kind") == "erc20")).select(
-            *key, "token", "amount_units", "recipient"
-        )
+        matched.transfers.filter(
+            small & is_true(nw.col("amount_units") > 0) & (nw.col("kind") == DEPOSIT_KINDS)
+        ).select(*key, "token", "amount_units", "recipient")
     )
     if tiny is None:
         return table_without_rows(CAPTURED)
@@ -522,11 +522,11 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
     )
     logged = (
         tables["transfers"]
-        .filter(nw.col("kind") != "erc20")
+        .filter(nw.col("kind") != DEPOSIT_KINDS)
         .select("tx_hash", "recipient", "token", "chain_id")
         .unique()
     )
-    plain = ours.filter(nw.col("kind") == "erc20").join(
+    plain = ours.filter(nw.col("kind") == DEPOSIT_KINDS).join(
         logged, on=["tx_hash", "recipient", "token", "chain_id"], how="anti"
     )
     proxied = ours.filter(nw.col("kind") == "fee_proxy")
@@ -548,7 +548,7 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
         .join(served, on=["payment_id", "known"], how="anti")
         .select("known")
     )
-    is_logged = nw.col("kind") != "erc20"
+    is_logged = nw.col("kind") != DEPOSIT_KINDS
     unknown = nw.concat(
         [
             strange.filter(~is_logged).join(recorded, left_on="tx_hash", right_on="known", how="anti"),

@@ -98,6 +98,8 @@ def shown(started: Browser, page: Path) -> Iterator[Browser]:
     started.driver.get("about:blank")
     started.open(page)
     started.run("sessionStorage.clear()")
+    started.driver.get("about:blank")
+    started.open(page)  # anew, for the page read the picks of the test before when it opened
     yield started
     assert started.complaints() == []
     assert [each for each in started.requests() if not each.startswith(("file:", "data:", "blob:", "about:"))] == []

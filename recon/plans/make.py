@@ -63,6 +63,12 @@ def policy_facts(policy: Policy) -> dict[str, Any]:
     return said
 
 
+def _started(name: str | None, *, payments: int, memory_bytes: int | None, scratch: Path | None) -> Engine:
+    name = name or ("duckdb" if memory_bytes else usual_engine(payments))
+    memory_bytes = memory_bytes or usual_memory_bytes(payments)
+    return open_engine(name, memory_bytes=memory_bytes, scratch=scratch, payments=payments)
+
+
 def make_plan(
     snapshot: Snapshot,
     *,
@@ -85,16 +91,15 @@ def make_plan(
     coverage = _coverage(snapshot)
     gaps = snapshot.table("gaps").to_pylist()
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
-    engine = engine or ("duckdb" if memory_bytes else usual_engine(snapshot.rows("payments")))
-    memory_bytes = memory_bytes or usual_memory_bytes(snapshot.rows("payments"))
-    running = open_engine(engine, memory_bytes=memory_bytes, scratch=scratch) if isinstance(engine, str) else engine
+    if engine is None or isinstance(engine, str):
+        engine = _started(engine, payments=snapshot.rows("payments"), memory_bytes=memory_bytes, scratch=scratch)
     try:
-        frames = snapshot.frames(running)
-        judgement = judge(frames, running, horizon=horizon, policy=policy)
-        answers = provider_answers(frames, running)
-        lost = lost_rows(frames, running) if snapshot.rows("orphans") else ()
+        frames = snapshot.frames(engine)
+        judgement = judge(frames, engine, horizon=horizon, policy=policy)
+        answers = provider_answers(frames, engine)
+        lost = lost_rows(frames, engine) if snapshot.rows("orphans") else ()
     finally:
-        running.close()
+        engine.close()
     searched = _is_whole(coverage, "claimants")
     looked = snapshot.manifest.get("fields", {})
     describer = Describer(

@@ -373,7 +373,7 @@ class _Taking:
         gaps = [asdict(row) for reading in first for row in reading.gaps]
         horizon = horizon_of(coverage, gaps, now_ms=self.now_ms)
         rows = writer.rows("payments")
-        engine = open_engine(usual_engine(rows), memory_bytes=usual_memory_bytes(rows))
+        engine = open_engine(usual_engine(rows), memory_bytes=usual_memory_bytes(rows), payments=rows)
         try:
             names = ("payments", "keys", "context", "claims", "claim_txs", "transfers", "transactions")
             frames = {name: engine.scan([writer.file(name)]) for name in names}

@@ -7,6 +7,7 @@ from dataclasses import fields
 from itertools import product
 from pathlib import Path
 
+import narwhals as nw
 import pyarrow as pa
 import pytest
 
@@ -15,11 +16,10 @@ from recon.core.tables import Schema
 from recon.simulation import generate_world
 from recon.simulation.scenarios import scenario_world
 from recon.snapshots.sealed import Snapshot
-from recon.verdicts.engine import Engine, PolarsEngine, UnknownEngineError, open_engine
+from recon.verdicts.engine import SMALL_ROWS, DuckDbEngine, Engine, PolarsEngine, UnknownEngineError, open_engine
 from recon.verdicts.judge import LEAD, Judgement, Leads, find_leads, horizon_of, judge
 from recon.verdicts.links import Frame
 from tests.support.judging import judgement_of, snapshot_of
-from tests.verdicts.test_match import open_row
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +62,28 @@ def assert_same(one: tuple[Judgement, Leads], two: tuple[Judgement, Leads]) -> N
             assert getattr(mine, "schema", None) == getattr(other, "schema", None), field.name
 
 
-@pytest.mark.parametrize("other", ["polars", "pandas"])
-def test_every_engine_gives_the_same_judgement(world: Snapshot, other: str) -> None:
+def test_every_engine_gives_the_same_judgement(world: Snapshot) -> None:
     one = judged(world, open_engine("duckdb"))
     assert one[0].breaks.num_rows > 100
-    assert_same(one, judged(world, open_engine(other)))
+    for other in (open_engine("polars"), open_engine("pandas"), open_engine("duckdb", payments=100)):
+        assert_same(one, judged(world, other))
+
+
+@pytest.mark.parametrize(("payments", "tables"), [(None, 1), (SMALL_ROWS + 1, 1), (SMALL_ROWS, 0)])
+def test_duckdb_makes_tables_where_payments_may_be_too_many_for_memory(payments: int | None, tables: int) -> None:
+    running = open_engine("duckdb", payments=payments)
+    try:
+        assert isinstance(running, DuckDbEngine)
+        rows = pa.table({"id": ["a", "b"]})
+        kept = running.keep_any(running.keep(running.lay(rows)))
+        assert kept is not None
+        assert running.collect(kept, {"id": "text"}, order=["id"]).to_pydict() == rows.to_pydict()
+        found = running.lay(rows).filter(nw.col("id") == "c")
+        assert running.keep_any(found) is None
+        made = running._connection.sql("select count(*) from duckdb_tables()").fetchall()
+        assert (made[0][0] > 0) == bool(tables)
+    finally:
+        running.close()
 
 
 def test_what_no_row_is_of_is_left_out_and_nothing_changes(world: Snapshot) -> None:
@@ -98,8 +115,9 @@ def test_an_engine_nobody_knows_is_one_sentence() -> None:
 
 def test_duckdb_keeps_to_its_memory_limit_setting(tmp_path: Path) -> None:
     running = open_engine("duckdb", memory_bytes=200_000_000, scratch=tmp_path)
+    assert isinstance(running, DuckDbEngine)
     try:
-        rows = {"payments": [open_row()]}
-        assert judgement_of(rows).counts.num_rows == 1
+        said = dict(running._connection.sql("select name, value from duckdb_settings()").fetchall())
+        assert (said["memory_limit"], said["temp_directory"]) == ("190.7 MiB", str(tmp_path))
     finally:
         running.close()

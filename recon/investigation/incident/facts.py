@@ -98,7 +98,7 @@ def _owed(snapshot: Snapshot, policy: Policy) -> Mapping[str, tuple[int, str, in
     payments = snapshot.rows("payments")
     coverage, gaps = snapshot.table("coverage").to_pylist(), snapshot.table("gaps").to_pylist()
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
-    running = open_engine(usual_engine(payments), memory_bytes=usual_memory_bytes(payments))
+    running = open_engine(usual_engine(payments), memory_bytes=usual_memory_bytes(payments), payments=payments)
     try:
         owed = find_owed(snapshot.frames(running), running, horizon=horizon, policy=policy)
     finally:

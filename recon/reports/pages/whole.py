@@ -66,7 +66,8 @@ def _judged(snapshot: Snapshot, policy: Policy) -> tuple[dict[str, str], pa.Tabl
 
     coverage, gaps = snapshot.table("coverage").to_pylist(), snapshot.table("gaps").to_pylist()
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
-    engine = open_engine(usual_engine(snapshot.rows("payments")))
+    payments = snapshot.rows("payments")
+    engine = open_engine(usual_engine(payments), payments=payments)
     try:
         matched = match_payments(snapshot.frames(engine), horizon=horizon, policy=policy, engine=engine)
         judged = classify(matched.evidence, horizon=horizon, policy=policy).filter(nw.col("in_window"))

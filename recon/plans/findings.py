@@ -16,6 +16,7 @@ from recon.plans.doubts import doubts
 from recon.plans.premises import premises
 from recon.sources.payments.fields import FieldPlace
 from recon.sources.providers.installed import names_asked_by
+from recon.verdicts.destinations import TO_BUYER
 from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER
 from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
 
@@ -139,6 +140,7 @@ class Describer:
 
     def _reason(self, row: Row, rule: Rule, *, age_s: int, symbol: str | None) -> str:
         """The rule's sentence with this row's values in it."""
+        links = self.links.get(row["payment_id"], ())
         is_final = rule.verdict is not _V.UNDERPAID and not row["by_word"]
         received = row["received_final"] if is_final else row["received"]
         words = {
@@ -158,11 +160,12 @@ class Describer:
             "age": _spelled(age_s),
             "what": "object",
             "sharing": _sharing(row),
+            "destination": _destination(row, links),
+            "buyer": row["misdirected"],
             "astray": self._astray(row),
-            "gap": _gap(row, self.links.get(row["payment_id"], ())),
+            "gap": _gap(row, links),
             "went_back": _went_back(row, symbol or row["currency"] or "units"),
         }
-        links = self.links.get(row["payment_id"], ())
         said = "".join(
             (
                 _sentence(row, rule).format(**words),
@@ -209,6 +212,13 @@ class Describer:
         return f"{amount} of a token {named}, {other['t_token']}"
 
 
+def _destination(row: Row, links: Sequence[Row]) -> str | None:
+    """The address that the row names; where it names none, the one to which its money went."""
+    went = (link["t_recipient"] for link in links if link["wrong_recipient"])
+    found: str | None = row["recipient"] or next(went, None)
+    return found
+
+
 def _is_at_forwarder(link: Row, row: Row) -> bool:
     """Whether a link of a payment by reference is of money that lies at its request's forwarder."""
     return bool(link["wrong_reference"] and link["t_kind"] == DEPOSIT_KINDS and link["t_recipient"] != row["recipient"])
@@ -237,6 +247,10 @@ def _sentence(row: Row, rule: Rule) -> str:
     """The rule's sentence; where a provider's word stands for the chain, one that says so."""
     if rule.verdict is _V.COMPETING_PAYMENT and row["direction"] == "refund":
         return "More went back than came in for this buyer, order and offer."
+    if rule.verdict is _V.RECIPIENT_MISMATCH and row["misdirected"]:
+        return _MISDIRECTED[row["misdirected"] == TO_BUYER]
+    if rule.verdict is _V.RECIPIENT_MISMATCH and row["recipient"] is None:
+        return "The money went to {destination}, and the row names no address."
     if not row["by_word"] or row["covered_by_chain"]:
         return rule.sentence
     if rule.verdict is _V.LOCAL_BEHIND:
@@ -244,6 +258,11 @@ def _sentence(row: Row, rule: Rule) -> str:
     return rule.sentence + " This is {provider}'s word; " + _NOT_ASKED
 
 
+_MISDIRECTED: Final = {
+    True: "The seller's money went to {destination}, the address from which this deal was paid.",
+    False: "The refund went to {destination}, and this deal was paid from {buyer}.",
+}
+"""By whether it is a payout that went to the buyer, what is said of money that went out to a wrong address."""
 _AT_FORWARDER: Final = (
     " It came to {at}, the forwarder of the request, and no log by its reference shows that it was passed on."
 )

@@ -397,6 +397,13 @@ class Deal:
             one.affair.direction == "out" and not (one.gave_up and one.recorded is None) for one in self.accounts
         )
 
+    def is_at_wrong_end(self, account: Account) -> bool:
+        """Whether a payout went to an address that paid for the deal, or a refund to one that did not."""
+        paid = [one for one in self.of("in") if one.affair.chain_id == account.affair.chain_id]
+        buyers = {moved.sender for one in paid for moved in one.in_sight}
+        is_buyer = account.affair.recipient in buyers
+        return bool(buyers) and is_buyer is (account.affair.direction == "out")
+
     def moved_too_much(self, account: Account) -> bool:
         """Whether more moved on several rows of one direction, or by one refund, than the deal owes.
 

@@ -112,7 +112,7 @@ def _write(account: Account, notes: list[_Note]) -> Mapping[str, Any] | None:
 def _settled(account: Account, deal: Deal) -> list[_Note]:
     """Final money that was meant for this payment came as agreed, and it is enough."""
     if account.affair.direction != "in":
-        return _paid_out(account)
+        return _paid_out(account, deal)
     notes = _excess(account)
     told = _given_back(account, deal)
     if told is not None:
@@ -214,9 +214,11 @@ def _said_refunded(account: Account, deal: Deal) -> list[_Note]:
     return [*still_due, *(unseen or [_Note(_V.REFUND_DRIFT)])]
 
 
-def _paid_out(account: Account) -> list[_Note]:
-    """Our own money reached whom it was for."""
+def _paid_out(account: Account, deal: Deal) -> list[_Note]:
+    """Our own money left us: for the seller, or back to the buyer. Nothing is right to write where it went astray."""
     notes = _excess(account)
+    if deal.is_at_wrong_end(account):
+        return [*notes, _Note(_V.RECIPIENT_MISMATCH)]
     done = {"out": "released", "refund": "refunded"}[account.affair.direction]
     if account.is_complete:
         notes += _corrections(account, Deal())

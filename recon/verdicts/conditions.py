@@ -192,6 +192,7 @@ _SHARED: Final = (
 _DEAL: Final = (
     Condition("seller_paid", lambda paid_out_by: ~paid_out_by.is_null()),
     Condition("seller_may_be_paid", lambda paying_out_by: ~paying_out_by.is_null()),
+    Condition("misled", lambda misdirected: ~misdirected.is_null()),
     Condition("may_go_out", lambda going_out_by: ~going_out_by.is_null()),
     Condition("deal_paid_out", "seller_paid or seller_may_be_paid or may_go_out"),
 )
@@ -243,8 +244,8 @@ _HOLDS: Final = (
 
 _CHANGES: Final = (
     Condition("payable", "covered and not aml_hold and (not maybe_back or partly_back)"),
-    Condition("settled", "covered and complete"),
-    Condition("out_due", "not incoming and covered_by_chain and (releasing or open) and not done_out"),
+    Condition("settled", "covered and complete and not misled"),
+    Condition("out_due", "not incoming and covered_by_chain and (releasing or open) and not done_out and not misled"),
     Condition("behind", "(payable and incoming and open and unfunded and not deal_paid_out) or out_due"),
     Condition("late", "payable and incoming and gave_up and came_late and not deal_paid_out"),
     Condition(
@@ -254,7 +255,8 @@ _CHANGES: Final = (
     Condition("funds_again", "deal_paid_out and unfunded and (open or gave_up or complete)"),
     Condition(
         "no_step_out",
-        "not incoming and covered_by_chain and closed and not released and not releasing and not refund_done",
+        "not incoming and covered_by_chain and closed and not released and not releasing and not refund_done"
+        " and not misled",
     ),
     Condition("blocked", "(payable and incoming and no_step_in) or no_step_out"),
     Condition("hash_wrong", "settled and covered_by_chain and has_hash and not own_hash_valid and not hash_unknown"),
@@ -290,7 +292,7 @@ _OUTCOMES: Final = (
     Condition("undone", "undecided and not refund_agrees"),
     Condition("quiet", "not change_due and not aml_hold and not hash_unknown and not stuck_in"),
     Condition("done_out", "not incoming and (released or refund_done)"),
-    Condition("proven", "covered and (complete or done_out)"),
+    Condition("proven", "covered and (complete or done_out) and not misled"),
     Condition("refunded_in_part", "incoming and settled and quiet and partly_back and not rest_unseen"),
     Condition("part_unseen", "incoming and settled and quiet and partly_back and rest_unseen"),
     Condition("refund_unseen", "part_unseen or (incoming and refund_open and rest_unseen)"),

@@ -37,6 +37,7 @@ BREAKS: Final[Schema] = {
     "received": "units", "received_final": "units", "valid_count": "int", "needed_count": "int",
     "proof_tx": "text", "proof_log": "int", "proof_time": "int", "refund_tx": "text", "back": "units",
     "refund_count": "int", "paid_out_by": "text", "paying_out_by": "text", "going_out_by": "text",
+    "misdirected": "text",
     "covered": "bool", "by_word": "bool",
     "covered_by_chain": "bool", "covered_by_scan": "bool", "expired": "bool", "complete": "bool", "open": "bool",
     "aml_hold": "bool", "aml_blocked": "bool", "unfinal": "bool", "safety_hold": "bool", "unasked": "bool",

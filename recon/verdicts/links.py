@@ -155,6 +155,7 @@ def judged_pairs(*pairs: Frame) -> Frame:
         shown=nw.col("reference_right") & nw.col("paying"),
     )
     same_coin, to_us, to_payer, shown = (nw.col(name) for name in ("same_coin", "to_us", "to_payer", "shown"))
+    is_out = nw.col("direction") != "in"
     return fits.with_columns(
         # What went back to the payer is what the contract states: that is what left us, whatever the token kept.
         t_final=nw.col("t_final") & (~nw.col("t_unread") | to_payer),
@@ -162,7 +163,8 @@ def judged_pairs(*pairs: Frame) -> Frame:
         is_refund=same_coin & to_payer & shown & nw.col("comes"),
         wrong_chain=~nw.col("same_chain"),
         wrong_token=nw.col("same_chain") & ~nw.col("same_token"),
-        wrong_recipient=same_coin & ~to_us & ~to_payer & ~nw.col("recipient").is_null(),
+        # A row of money going out that names no address does not say that the one it went to is right.
+        wrong_recipient=same_coin & ~to_us & ~to_payer & (~nw.col("recipient").is_null() | is_out),
         wrong_reference=same_coin & to_us & ~shown,
         is_spam=~is_true(nw.col("t_known")),
         own_hash=is_true(nw.col("tx_hash") == nw.col("t_tx")),

@@ -38,6 +38,7 @@ import narwhals as nw
 from recon.core.model import Policy
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
 from recon.verdicts.deals import crowded_rows, deals_of, going_out, paid_sellers, refund_links, refund_sums
+from recon.verdicts.destinations import misdirected_rows
 from recon.verdicts.engine import Engine, values_in
 from recon.verdicts.keys import all_topics, further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
@@ -150,7 +151,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         shared_deposits,
         known.silent_keys,
         *_shared_keys(known),
-        *(() if deals is None else (crowded_rows(deals), paid_sellers(deals))),
+        *(() if deals is None else _deal_marks(known, deals, direct)),
         going_out(payments, known.tables, deals=deals, money=money, engine=engine) if known.has_outgoing else None,
     )
     if sums is not None:
@@ -271,6 +272,16 @@ def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: 
         yield shared_hashes(known.payments, unsettled=unsettled, direct=direct, refunds=refunds)
     if known.has_bare_payouts:
         yield shared_payouts(known.payments, direct)
+
+
+def _deal_marks(known: _Known, deals: Frame, direct: Frame) -> Iterator[Frame | None]:
+    """What the rows of one deal say of each other."""
+    yield crowded_rows(deals)
+    yield paid_sellers(deals)
+    if known.has_outgoing:
+        yield misdirected_rows(
+            known.payments, deals, direct=direct, transfers=known.tables["transfers"], engine=known.engine
+        )
 
 
 def _shared_keys(known: _Known) -> Iterator[Frame | None]:
@@ -467,7 +478,7 @@ _MARKS: Final = (
     "moneyed_rows", "keys_open", "keys_failed", "all_back", "surplus_back", "refunds_elsewhere",
     "refunds_unread", "strayed",
 )  # fmt: skip
-_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by")
+_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by", "misdirected")
 _SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")
 _MONEY: Final = (
     *_SUMS, "covered_by_chain", "covered", "seen_enough", "seen_any",

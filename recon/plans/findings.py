@@ -313,9 +313,10 @@ def _strayed(row: Row, links: Sequence[Row], *, symbol: str) -> str:
     gone = _after_the_money(links)
     if not gone:
         back = next(link for link in links if _is_strange(link))
+        how = "as a plain transfer" if back["t_kind"] == DEPOSIT_KINDS else "by a reference that no row knows"
         return (
             f" {_amount(back['t_amount'], row)} {symbol} went to {back['t_recipient']}, the address that paid, in "
-            f"{back['t_tx']}, by a reference that no row knows: it may have gone back."
+            f"{back['t_tx']}, {how}: it may have gone back."
         )
     units, first = sum(int(link["t_amount"] or 0) for link in gone), gone[0]
     return (
@@ -325,9 +326,9 @@ def _strayed(row: Row, links: Sequence[Row], *, symbol: str) -> str:
 
 
 def _is_strange(link: Row) -> bool:
-    """Whether a proxy moved money to the payer by a reference that is of no row (``recon.verdicts.strays``)."""
+    """Whether money went to the payer by a mark of no row (``recon.verdicts.strays``, ``recon.verdicts.returns``)."""
     wrong = any(link[f"wrong_{what}"] for what in ("chain", "token", "recipient", "reference"))
-    return link["t_kind"] == PAYING_EMITTER and not (link["is_valid"] or link["is_refund"] or wrong)
+    return link["t_kind"] in (PAYING_EMITTER, DEPOSIT_KINDS) and not (link["is_valid"] or link["is_refund"] or wrong)
 
 
 def _after_the_money(links: Sequence[Row]) -> list[Row]:

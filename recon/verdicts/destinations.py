@@ -22,13 +22,11 @@ TO_BUYER: Final = "buyer"
 """What ``misdirected`` says of a payout that went to an address from which its own deal was paid."""
 
 
-def misdirected_rows(
-    payments: Frame, deals: Frame, *, direct: Frame, transfers: Frame, engine: Engine
-) -> Frame | None:
+def misdirected_rows(payments: Frame, deals: Frame, *, direct: Frame, transfers: Frame, engine: Engine) -> Frame | None:
     """Proven payouts to the buyer of their deal, and proven refunds to another than the buyer (``misdirected``).
 
-    Of a refund the mark is the address that paid. Nothing is said where nobody knows who paid, or a bridge did. None without
-    such rows.
+    Of a refund the mark is the address that paid. Nothing is said where nobody knows who paid, or a bridge did. None
+    without such rows.
 
     Args:
         deals: What :func:`recon.verdicts.deals.deals_of` gives.

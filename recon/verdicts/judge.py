@@ -59,7 +59,7 @@ LEAD: Final[Schema] = {
     name: BREAKS[name]
     for name in (
         "payment_id", "provider", "direction", "chain_id", "token", "request_id", "reference", "external_id", "tx_hash",
-        "covered_by_chain", "proof_tx", "refund_tx", "claim_hashes",
+        "covered_by_chain", "proof_tx", "refund_tx", "claim_hashes", "status", "escrow_state", "mode", "recipient",
     )
 }  # fmt: skip
 """What the second reading needs to know of one break."""

@@ -65,8 +65,9 @@ from recon.verdicts.links import (
     told_hashes,
 )
 from recon.verdicts.reach import Horizon, reach
+from recon.verdicts.returns import Returned, plain_returns
 from recon.verdicts.rivals import RIVAL_MARKS, names_hash, real, shared_hashes, shared_payouts
-from recon.verdicts.strays import with_strayed
+from recon.verdicts.strays import with_likely, with_strayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +133,10 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct, policy=policy))
     deals = deals_of(payments, known.tables, money=money, engine=engine)
     refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, engine=engine)
-    sums = refund_sums(payments, concat_links(direct, refunds), money=money, engine=engine)
-    strayed, returned = with_strayed(
-        payments.join(money.select("payment_id", "received_final"), on="payment_id", how="left"),
-        direct,
-        transfers=known.tables["transfers"],
-        moved=known.transfers,
-        topics=known.topics,
-        engine=engine,
-    )
+    paid = payments.join(money.select("payment_id", "received_final"), on="payment_id", how="left")
+    back = _plain_returns(known, paid, concat_links(direct, refunds), policy=policy)
+    sums = refund_sums(payments, concat_links(direct, refunds, back.proven), money=money, engine=engine)
+    strayed, returned = _strayed(known, paid, direct, likely=back.likely)
     marks, told_marks = _combined(
         None if suspects is None else closest_wrong(suspects),
         indirect_marks(direct),
@@ -162,7 +158,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         money,
         engine.keep(marks),
         told_marks,
-        pairs=concat_links(direct, suspects, refunds, returned),
+        pairs=concat_links(direct, suspects, refunds, back.proven, returned),
         transfers=known.tables["transfers"],
         claims=known.tables["claims"],
         held=known.held,
@@ -260,6 +256,25 @@ def _suspects(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy)
         suspects,
         past_proxy_links(known.payments, unsettled, transfers=transfers, told=told, held=known.held, policy=policy),
     )
+
+
+def _plain_returns(known: _Known, paid: Frame, direct: Frame, *, policy: Policy) -> Returned:
+    """Plain transfers by which money of payments went back, or may have."""
+    transfers, moved = known.tables["transfers"], known.transfers
+    return plain_returns(paid, direct, transfers=transfers, moved=moved, policy=policy, engine=known.engine)
+
+
+def _strayed(known: _Known, paid: Frame, direct: Frame, *, likely: Frame | None) -> tuple[Frame | None, Frame | None]:
+    """Which money may have gone back although no refund says so: marks, and links to it."""
+    told = with_strayed(
+        paid,
+        direct,
+        transfers=known.tables["transfers"],
+        moved=known.transfers,
+        topics=known.topics,
+        engine=known.engine,
+    )
+    return with_likely(*told, likely=likely)
 
 
 def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: Frame | None) -> Iterator[Frame]:

@@ -267,7 +267,7 @@ _CHANGES: Final = (
     Condition(
         "partly_back",
         "complete and part_back and not surplus_returned and not refund_claimed and not back_elsewhere "
-        "and not went_elsewhere",
+        "and not went_elsewhere and not at_contract",
     ),
     Condition("refund_untold", "maybe_back and not refunded_row and not partly_back and (covered or complete)"),
     Condition("refund_unasked", "incoming and refunded_row and not refund_proven and covered and provider_silent"),

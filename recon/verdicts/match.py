@@ -40,6 +40,7 @@ from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
 from recon.verdicts.deals import crowded_rows, deals_of, going_out, paid_sellers, refund_links, refund_sums
 from recon.verdicts.destinations import misdirected_rows
 from recon.verdicts.engine import Engine, values_in
+from recon.verdicts.excess import slight_excess
 from recon.verdicts.keys import all_topics, further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
     LINK,
@@ -128,18 +129,24 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     known = _known_of(tables, horizon=horizon, policy=policy, engine=engine)
     payments = known.payments
     direct, shared_deposits = _direct_links(known, policy=policy)
-    money = engine.keep(_money(payments, direct, engine=engine))
+    money = engine.keep(_money(payments, direct, policy=policy, engine=engine))
     unsettled = engine.keep_any(_unsettled(payments, money))
     suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct, policy=policy))
     deals = deals_of(payments, known.tables, money=money, engine=engine)
     refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, engine=engine)
     paid = payments.join(money.select("payment_id", "received_final"), on="payment_id", how="left")
     back = _plain_returns(known, paid, concat_links(direct, refunds), policy=policy)
-    sums = refund_sums(payments, concat_links(direct, refunds, back.proven), money=money, engine=engine)
+    at_contract = indirect_marks(direct)
+    sums = refund_sums(
+        payments.join(at_contract, on="payment_id", how="left"),
+        concat_links(direct, refunds, back.proven),
+        money=money,
+        engine=engine,
+    )
     strayed, returned = _strayed(known, paid, direct, likely=back.likely)
     marks, told_marks = _combined(
         None if suspects is None else closest_wrong(suspects),
-        indirect_marks(direct),
+        at_contract,
         strayed,
         None if sums is None else sums.drop("back"),
         refund_rows,
@@ -306,13 +313,20 @@ def _shared_keys(known: _Known) -> Iterator[Frame | None]:
         yield _repeated(with_further(rows, further, name=name), name, name=marked, engine=known.engine)
 
 
-def _money(payments: Frame, direct: Frame, *, engine: Engine) -> Frame:
+def _money(payments: Frame, direct: Frame, *, policy: Policy, engine: Engine) -> Frame:
     """One row per payment: what came for it, and whether that is enough."""
-    owed = payments.select("payment_id", "covered_from_units", "overpaid_from_units", "by_word", "word_units")
+    owed = payments.select(
+        "payment_id", "chain_id", "token", "covered_from_units", "overpaid_from_units", "by_word", "word_units"
+    )
     told = nw.when(nw.col("by_word") & nw.col("valid_count").is_null()).then(nw.col("word_units"))
     came = owed.join(_received(direct), on="payment_id", how="left").with_columns(
         received=nw.coalesce(nw.col("received"), told), big_received=nw.coalesce(nw.col("big_received"), told)
     )
+    slight = slight_excess(came, policy=policy, engine=engine)
+    if slight is None:
+        came = came.with_columns(is_slight=nw.lit(0).cast(nw.Int64))
+    else:
+        came = came.join(slight, on="payment_id", how="left").with_columns(is_slight=nw.col("is_slight").fill_null(0))
     several = engine.keep_any(_several_final(direct))
     if several is None:
         return came.select("payment_id", *_SUMS, **_cover(has_several=False))
@@ -409,7 +423,7 @@ def _cover(*, has_several: bool) -> dict[str, nw.Expr]:
         "covered": by_chain | told_enough,
         "seen_enough": seen_enough,
         "seen_any": is_true(nw.col("big_count") > 0) | seen_enough | told,
-        "too_much": is_true(nw.col("big_received") >= nw.col("overpaid_from_units")),
+        "too_much": is_true(nw.col("big_received") >= nw.col("overpaid_from_units")) & (nw.col("is_slight") == 0),
         "needed_count": first(nw.lit(1), "needed_many"),
         "proof_tx": proof("tx"),
         "proof_log": proof("log"),

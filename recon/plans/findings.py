@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.core.times import from_ms, second_text
 from recon.plans.beside import beside
 from recon.plans.doubts import doubts
 from recon.plans.premises import premises
@@ -172,6 +173,7 @@ class Describer:
                 _measured(row, links),
                 _strayed(row, links, symbol=words["symbol"]),
                 self._contested(row, rule),
+                _early(row, links, symbol=words["symbol"]),
                 _recorded_success(row, rule),
                 _recorded_elsewhere(row, rule),
                 _amount_asked(row, words),
@@ -217,6 +219,18 @@ def _destination(row: Row, links: Sequence[Row]) -> str | None:
     went = (link["t_recipient"] for link in links if link["wrong_recipient"])
     found: str | None = row["recipient"] or next(went, None)
     return found
+
+
+def _early(row: Row, links: Sequence[Row], *, symbol: str) -> str:
+    """What came to its one-time address before the row says that it was made."""
+    if not row["early"]:
+        return ""
+    since = row["created_at"]
+    came = next(link for link in links if link["t_recipient"] == row["recipient"] and link["t_time"] < since)
+    return (
+        f" {_amount(came['t_amount'], row)} {symbol} came to its address in {came['t_tx']} on "
+        f"{second_text(from_ms(came['t_time']))}, before the row says that it was made: its date may have been reset."
+    )
 
 
 def _is_at_forwarder(link: Row, row: Row) -> bool:
@@ -501,6 +515,8 @@ def _gap(row: Row, links: Sequence[Row]) -> str:
             f"An official contract ({kind}) logged {_amount(through['t_stated'], row)} with this payment's reference; "
             "the token's own log does not show that it came to the recipient."
         )
+    if row["early"] and not row["chain_blind"]:
+        return "Whether the money that came before the row was made is this payment's cannot be told."
     return "The scan has a gap where this payment's money could be."
 
 

@@ -225,8 +225,9 @@ _ANSWERS: Final = (
     Condition(
         "absent",
         "undecided and not seen_any and not unseen and not hash_too_new and (has_key or not incoming) and was_searched"
-        " and not may_lie_elsewhere",
+        " and not may_lie_elsewhere and not older",
     ),
+    Condition("older", lambda early, provider_paid: (early > 0) & ~provider_paid),
     Condition("unasked", "undecided and provider_silent"),
     Condition("at_contract", lambda m_indirect, covered: (m_indirect > 0) & ~covered),
 )

@@ -244,6 +244,32 @@ def pairs_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, told:
     return pairs.with_columns(**_BY_MONEY)
 
 
+def early_links(unsettled: Frame, direct: Frame, *, transfers: Frame, policy: Policy) -> Frame:
+    """What came to the one-time address of a payment before its row says that it was made, and is nobody else's.
+
+    The date of a row may be reset, and its id need not hold one. The address alone could have served another payment
+    then, so it proves nothing; that nobody has paid is not proven either.
+    """
+    coins = transfers.filter(
+        (nw.col("t_kind") == DEPOSIT_KINDS) & is_true(nw.col("t_known")) & is_true(nw.col("t_amount") > 0)
+    ).with_columns(t_to=nw.col("t_recipient"))
+    taken = direct.filter(nw.col("is_valid")).select("t_chain", "t_tx", "t_log").unique()
+    pairs = (
+        unsettled.filter((nw.col("mode") == "deposit") & ~nw.col("is_test"))
+        .select(*_OWN)
+        .join(coins, left_on="recipient", right_on="t_to", how="inner")
+        .filter(
+            is_true(nw.col("t_time") < nw.col("created_at") - policy.clock_skew_ms)
+            & is_true(nw.col("t_chain") == nw.col("chain_id"))
+            & is_true(nw.col("t_token") == nw.col("token"))
+            & ~nw.col("t_dust")
+        )
+        .join(taken, on=["t_chain", "t_tx", "t_log"], how="anti")
+    )
+    nothing = nw.lit(value=False)
+    return judged_pairs(pairs.with_columns(**_BY_MONEY)).with_columns(is_valid=nothing, is_refund=nothing)
+
+
 def settled_deposits(payments: Frame, fits: Frame, *, engine: Engine) -> tuple[Frame, Frame | None]:
     """Settle whose transfer it is where several payments share a deposit address.
 

@@ -49,6 +49,7 @@ from recon.verdicts.links import (
     closest_wrong,
     completing_links,
     concat_links,
+    early_links,
     from_deposits,
     indirect_marks,
     is_true,
@@ -132,6 +133,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     money = engine.keep(_money(payments, direct, policy=policy, engine=engine))
     unsettled = engine.keep_any(_unsettled(payments, money))
     suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct, policy=policy))
+    early = None if unsettled is None else _early(known, unsettled, direct, policy=policy)
     deals = deals_of(payments, known.tables, money=money, engine=engine)
     refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, engine=engine)
     paid = payments.join(money.select("payment_id", "received_final"), on="payment_id", how="left")
@@ -146,6 +148,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     strayed, returned = _strayed(known, paid, direct, likely=back.likely)
     marks, told_marks = _combined(
         None if suspects is None else closest_wrong(suspects),
+        None if early is None else early.select("payment_id", early=ONE),
         at_contract,
         strayed,
         None if sums is None else sums.drop("back"),
@@ -165,7 +168,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         money,
         engine.keep(marks),
         told_marks,
-        pairs=concat_links(direct, suspects, refunds, back.proven, returned),
+        pairs=concat_links(direct, suspects, early, refunds, back.proven, returned),
         transfers=known.tables["transfers"],
         claims=known.tables["claims"],
         held=known.held,
@@ -263,6 +266,13 @@ def _suspects(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy)
         suspects,
         past_proxy_links(known.payments, unsettled, transfers=transfers, told=told, held=known.held, policy=policy),
     )
+
+
+def _early(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy) -> Frame | None:
+    """Money at one-time addresses that is older than the rows; None without any."""
+    if not known.has_deposits:
+        return None
+    return known.engine.keep_any(early_links(unsettled, direct, transfers=known.transfers, policy=policy))
 
 
 def _plain_returns(known: _Known, paid: Frame, direct: Frame, *, policy: Policy) -> Returned:
@@ -505,7 +515,7 @@ _MARKS: Final = (
     "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", *_FATES,
     *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
     "moneyed_rows", "keys_open", "keys_failed", "all_back", "surplus_back", "refunds_elsewhere",
-    "refunds_unread", "strayed",
+    "refunds_unread", "strayed", "early",
 )  # fmt: skip
 _TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by", "misdirected")
 _SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")

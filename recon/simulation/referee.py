@@ -316,8 +316,8 @@ def _not_known(account: Account) -> list[_Note]:
         return []
     if not account.affair.word.answers and not account.has_no_key:
         notes.append(_Note(_V.LOOKUP_FAILED))
-    is_older = account.has_older_money and not account.affair.word.says_paid
-    if account.lies_in_a_contract or account.nowhere_to_look or account.may_lie_elsewhere or is_older:
+    older = account.has_older_money and not account.affair.word.says_paid
+    if any((account.lies_in_a_contract, account.nowhere_to_look, account.may_lie_elsewhere, older)):
         notes.append(_Note(_V.UNPROVEN))
     if account.has_no_key and account.affair.direction == "in":
         notes.append(_Note(_V.MISSING_REFERENCE))

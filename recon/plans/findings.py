@@ -14,9 +14,10 @@ from recon.core.registry import Registry
 from recon.plans.beside import beside
 from recon.plans.doubts import doubts
 from recon.plans.premises import premises
+from recon.plans.whereabouts import destination, maybe_back, older_money, shown_amount, wrong_destination
 from recon.sources.payments.fields import FieldPlace
 from recon.sources.providers.installed import names_asked_by
-from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER
+from recon.verdicts.links import DEPOSIT_KINDS
 from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
 
 if TYPE_CHECKING:
@@ -139,14 +140,15 @@ class Describer:
 
     def _reason(self, row: Row, rule: Rule, *, age_s: int, symbol: str | None) -> str:
         """The rule's sentence with this row's values in it."""
+        links = self.links.get(row["payment_id"], ())
         is_final = rule.verdict is not _V.UNDERPAID and not row["by_word"]
         received = row["received_final"] if is_final else row["received"]
         words = {
             "problem": "; ".join(PROBLEMS.get(code, code) for code in (row["problem"] or "").split()),
             "provider": _first_of(row, "provider_raw", "provider", otherwise="none"),
             "network": _first_of(row, "network_raw", otherwise="none"),
-            "received": _amount(received, row),
-            "expected": _amount(row["expected_units"], row),
+            "received": shown_amount(received, row),
+            "expected": shown_amount(row["expected_units"], row),
             "symbol": _first_of(row, "currency", otherwise="units") if symbol is None else symbol,
             "status": _first_of(row, "status_raw", otherwise="unset"),
             "escrow": _first_of(row, "escrow_state", otherwise="unset"),
@@ -158,17 +160,19 @@ class Describer:
             "age": _spelled(age_s),
             "what": "object",
             "sharing": _sharing(row),
+            "destination": destination(row, links),
+            "buyer": row["misdirected"],
             "astray": self._astray(row),
-            "gap": _gap(row, self.links.get(row["payment_id"], ())),
+            "gap": _gap(row, links),
             "went_back": _went_back(row, symbol or row["currency"] or "units"),
         }
-        links = self.links.get(row["payment_id"], ())
         said = "".join(
             (
                 _sentence(row, rule).format(**words),
                 _measured(row, links),
-                _strayed(row, links, symbol=words["symbol"]),
+                maybe_back(row, links, symbol=words["symbol"]),
                 self._contested(row, rule),
+                older_money(row, links, symbol=words["symbol"]),
                 _recorded_success(row, rule),
                 _recorded_elsewhere(row, rule),
                 _amount_asked(row, words),
@@ -237,6 +241,8 @@ def _sentence(row: Row, rule: Rule) -> str:
     """The rule's sentence; where a provider's word stands for the chain, one that says so."""
     if rule.verdict is _V.COMPETING_PAYMENT and row["direction"] == "refund":
         return "More went back than came in for this buyer, order and offer."
+    if rule.verdict is _V.RECIPIENT_MISMATCH and (other := wrong_destination(row)):
+        return other
     if not row["by_word"] or row["covered_by_chain"]:
         return rule.sentence
     if rule.verdict is _V.LOCAL_BEHIND:
@@ -276,7 +282,7 @@ def _went_back(row: Row, symbol: str) -> str:
     """How much went back of how much; nothing where no refund is proven on chain."""
     if not row["refund_count"]:
         return ""
-    return f": {_amount(row['back'], row)} of {_amount(_refundable(row), row)} {symbol} went back"
+    return f": {shown_amount(row['back'], row)} of {shown_amount(_refundable(row), row)} {symbol} went back"
 
 
 def _refundable(row: Row) -> int | None:
@@ -285,42 +291,6 @@ def _refundable(row: Row) -> int | None:
         return None if row["expected_units"] is None else int(row["expected_units"])
     came, due = int(row["received_final"] or 0), int(row["expected_units"])
     return came if came >= int(row["overpaid_from_units"]) else due
-
-
-def _strayed(row: Row, links: Sequence[Row], *, symbol: str) -> str:
-    """What went by the payment's own reference to an address that its row does not name, after the money came."""
-    if not row["strayed"] or not row["covered_by_chain"]:
-        return ""
-    gone = _after_the_money(links)
-    if not gone:
-        back = next(link for link in links if _is_strange(link))
-        return (
-            f" {_amount(back['t_amount'], row)} {symbol} went to {back['t_recipient']}, the address that paid, in "
-            f"{back['t_tx']}, by a reference that no row knows: it may have gone back."
-        )
-    units, first = sum(int(link["t_amount"] or 0) for link in gone), gone[0]
-    return (
-        f" {_amount(units, row)} {symbol} went by its reference to {first['t_recipient']} in {first['t_tx']}, which is "
-        "neither the payee nor the payer that the row names: it may have gone back."
-    )
-
-
-def _is_strange(link: Row) -> bool:
-    """Whether a proxy moved money to the payer by a reference that is of no row (``recon.verdicts.strays``)."""
-    wrong = any(link[f"wrong_{what}"] for what in ("chain", "token", "recipient", "reference"))
-    return link["t_kind"] == PAYING_EMITTER and not (link["is_valid"] or link["is_refund"] or wrong)
-
-
-def _after_the_money(links: Sequence[Row]) -> list[Row]:
-    """The proxy's logs that ``recon.verdicts.links.strayed_marks`` counts, in their order."""
-    came = [link for link in links if link["is_valid"]]
-    since, own = min(link["t_block"] for link in came), {link["t_tx"] for link in came}
-
-    def is_later(link: Row) -> bool:
-        paid = link["wrong_recipient"] and link["t_kind"] == PAYING_EMITTER
-        return bool(paid and link["t_block"] >= since and link["t_tx"] not in own)
-
-    return [link for link in links if is_later(link) and not link["is_spam"] and not link["t_dust"]]
 
 
 def _paid_out_words(row: Row) -> str:
@@ -386,12 +356,6 @@ def _difference(row: Row) -> int | None:
     if row["expected_units"] is None or not row["valid_count"]:
         return None
     return int(row["received"] or 0) - int(row["expected_units"])
-
-
-def _amount(units: Any, row: Row) -> str:
-    if units is None:
-        return "nothing"
-    return format_units(int(units), decimals=row["decimals"]) if row["decimals"] is not None else f"{int(units)} units"
 
 
 def _spelled(seconds: int) -> str:
@@ -462,8 +426,8 @@ def _measured(row: Row, links: Sequence[Row]) -> str:
         return ""
     stated, came = (sum(int(link[name]) for link in less) for name in ("t_stated", "t_amount"))
     return (
-        f" The payment contract states {_amount(stated, row)}, and the token's own log shows that "
-        f"{_amount(came, row)} came."
+        f" The payment contract states {shown_amount(stated, row)}, and the token's own log shows that "
+        f"{shown_amount(came, row)} came."
     )
 
 
@@ -471,16 +435,18 @@ def _gap(row: Row, links: Sequence[Row]) -> str:
     """Why it cannot be told whether the money came."""
     if row["unread_count"]:
         return (
-            f"The payment contract states {_amount(row['received'], row)}; what the token itself logged, which is what "
-            "came, could not be read."
+            f"The payment contract states {shown_amount(row['received'], row)}; what the token itself logged, which is "
+            "what came, could not be read."
         )
     through = next((link for link in links if link["is_indirect"]), None)
     if through is not None and not row["chain_blind"]:
         kind = str(through["t_kind"]).replace("_", " ")
         return (
-            f"An official contract ({kind}) logged {_amount(through['t_stated'], row)} with this payment's reference; "
-            "the token's own log does not show that it came to the recipient."
+            f"An official contract ({kind}) logged {shown_amount(through['t_stated'], row)} with this payment's "
+            "reference; the token's own log does not show that it came to the recipient."
         )
+    if row["early"] and not row["chain_blind"]:
+        return "Whether the money that came before the row was made is this payment's cannot be told."
     return "The scan has a gap where this payment's money could be."
 
 
@@ -492,7 +458,7 @@ def _field_views(row: Row, links: Sequence[Row], registry: Registry) -> Iterable
     if row["expected_units"] is not None:
         yield _amount_view(row, None if other is None else _other_amount(other, row, registry))
     if row["refund_count"]:
-        yield FieldView("went_back", None, None, _amount(row["back"], row))
+        yield FieldView("went_back", None, None, shown_amount(row["back"], row))
     yield from _hash_view(row, other)
     yield _common_view("escrow_state", row["escrow_state"], None, None)
     if other is not None:
@@ -506,12 +472,12 @@ def _field_views(row: Row, links: Sequence[Row], registry: Registry) -> Iterable
 
 def _amount_view(row: Row, astray: str | None) -> FieldView:
     """What was to come, what the provider says, and what came: if none of it is right, the amount that went astray."""
-    seen = _amount(row["received"], row) if row["valid_count"] else astray
+    seen = shown_amount(row["received"], row) if row["valid_count"] else astray
     claim = row["claim_paid"]
     return FieldView(
         "amount",
-        _amount(row["expected_units"], row),
-        row["claim_balance"] if claim is None else _amount(claim, row),
+        shown_amount(row["expected_units"], row),
+        row["claim_balance"] if claim is None else shown_amount(claim, row),
         seen,
     )
 
@@ -562,7 +528,7 @@ def _evidence(row: Row, links: Sequence[Row]) -> Iterable[str]:
     if row["claim_id"]:
         yield f"claim {row['provider']}:{row['claim_id']}"
     if (row["claims"] or 0) > 1:
-        came = f", {_amount(row['claims_paid'], row)} paid in all" if row["claims_paid"] else ""
+        came = f", {shown_amount(row['claims_paid'], row)} paid in all" if row["claims_paid"] else ""
         yield f"{row['claims']} objects of the provider belong to this payment{came}"
     if row["rival_id"]:
         yield f"same transfer claimed by payment {row['rival_id']}"

@@ -216,8 +216,9 @@ class Account:
 
     @property
     def is_too_much(self) -> bool:
-        """Whether more came than is right by any tolerance."""
-        return self.came_units >= self.most_units
+        """Whether more came than is right by any tolerance, and a cent of it or more."""
+        cent = 10 ** (self.affair.decimals - 2)
+        return self.came_units >= self.most_units and self.came_units - self.affair.owed_units >= cent
 
     @property
     def has_strange_fee(self) -> bool:
@@ -279,6 +280,16 @@ class Account:
         return self.all_went_back or (self.affair.word.says_refunded and not self.back_units)
 
     # -------------------------------------------------------------------------------------------- what leads nowhere
+
+    @property
+    def has_older_money(self) -> bool:
+        """Whether money came to its one-time address, a cent or more, before it was made: dates may be reset."""
+        since = self.affair.created_ms - CLOCK_SKEW_MS
+        place = (self.affair.chain_id, self.affair.token, self.affair.recipient)
+        came = [moved for _, moved in self.affair.money if (moved.chain_id, moved.token, moved.recipient) == place]
+        least = 10 ** (self.affair.decimals - 2)
+        older = any(moved.stands and moved.at_ms < since and moved.units >= least for moved in came)
+        return self.is_found_by_address and older
 
     @property
     def ways_it_is_wrong(self) -> tuple[Verdict, ...]:
@@ -396,6 +407,13 @@ class Deal:
         return any(
             one.affair.direction == "out" and not (one.gave_up and one.recorded is None) for one in self.accounts
         )
+
+    def is_at_wrong_end(self, account: Account) -> bool:
+        """Whether a payout went to an address that paid for the deal, or a refund to one that did not."""
+        paid = [one for one in self.of("in") if one.affair.chain_id == account.affair.chain_id]
+        buyers = {moved.sender for one in paid for moved in one.in_sight}
+        is_buyer = account.affair.recipient in buyers
+        return bool(buyers) and is_buyer is (account.affair.direction == "out")
 
     def moved_too_much(self, account: Account) -> bool:
         """Whether more moved on several rows of one direction, or by one refund, than the deal owes.

@@ -208,7 +208,7 @@ DRIFT: Final = (
         rails=(RN,), legs=(FULL, Leg(joined=True)),
     ), rate=0.0005),
     Plant("overpaid", V.OVERPAID, Situation(legs=(Leg(of_amount_ppm=1_200_000),))),
-    Plant("overpaid_by_one_unit", V.OVERPAID, Situation(rails=(RN,), legs=(Leg(plus_units=1),)), rate=0.0005),
+    Plant("overpaid_by_one_unit", V.IN_SYNC, Situation(rails=(RN,), legs=(Leg(plus_units=1),)), rate=0.0005),
     Plant("overpaid_at_the_edge", V.OVERPAID, Situation(
         rails=(SK,), legs=(Leg(of_amount_ppm=1_050_000),),
     ), rate=0.0005, source="R29"),
@@ -379,7 +379,7 @@ TRAPS: Final = (
     Plant("provider_down_chain_proves", V.IN_SYNC, Situation(says="failed")),
     Plant("disputed_nothing_due", V.IN_SYNC, Situation(marks=frozenset({"disputed"}), escrows=("funded",)),
           rate=0.003),
-    Plant("paid_before_the_row", V.ABANDONED, waiting(
+    Plant("paid_before_the_row", V.UNPROVEN, waiting(
         rails=(SK,), legs=(Leg(when="before_creation"),), says="unpaid", expiry="past",
     )),
     Plant("batch_payment", V.IN_SYNC, craft="batch_payment", rate=0.002),

@@ -60,11 +60,29 @@ def cart(stage: Stage, plant: Plant) -> None:
     same_buy(first, second, offer=False)
 
 
+def send_to(case: Case, address: str) -> None:
+    """Let a case be paid to another address than the one that was drawn for it."""
+    case.recipient = address
+    case.reference = payment_reference(case.request_id, case.salt, address)
+
+
 def _row_of_deal(
-    stage: Stage, first: Case, situation: Situation, *, part: tuple[int, int], plant: Plant | None = None
+    stage: Stage,
+    first: Case,
+    situation: Situation,
+    *,
+    part: tuple[int, int],
+    plant: Plant | None = None,
+    to: str | None = None,
 ) -> None:
-    """A row that belongs to the deal of another and that moved a part of its amount, as it says."""
+    """A row that belongs to the deal of another and that moved a part of its amount, as it says; a refund to its payer.
+
+    Args:
+        to: Where it went, if elsewhere.
+    """
     row = stage.prepare(replace(situation, chains=(first.chain_id,)))
+    if to is not None or situation.direction == "refund":
+        send_to(row, to or first.payer)
     row.token = first.token
     row.cents = max(1, first.cents * part[0] // part[1])
     row.amount_units = row.due_units = row.cents * (first.amount_units // first.cents)
@@ -82,6 +100,24 @@ def refunds_of_one_order(stage: Stage, plant: Plant) -> None:
     )
     for part in ((1, 4), (1, 5)):
         _row_of_deal(stage, first, back, part=part)
+
+
+def refund_to_a_stranger(stage: Stage, plant: Plant) -> None:
+    """A refund row gave a part back to an address that had paid nothing."""
+    first = stage.plant(replace(plant, verdict=Verdict.PARTLY_REFUNDED, situation=Situation(rails=(SK,), age="late")))
+    back = outgoing(
+        rails=(RN,), direction="refund", statuses=("completed",), escrows=("refunded",), legs=PAID, recorded="proof"
+    )
+    _row_of_deal(stage, first, back, part=(1, 4), plant=plant, to=stage.address())
+
+
+def payout_to_the_buyer(stage: Stage, plant: Plant) -> None:
+    """What was the seller's went to the address from which the deal was paid."""
+    first = stage.plant(
+        replace(plant, verdict=Verdict.IN_SYNC, situation=Situation(rails=(SK,), age="late", escrows=("released",)))
+    )
+    done = outgoing(rails=(SK,), statuses=("completed",), escrows=("released",), legs=PAID, recorded="proof")
+    _row_of_deal(stage, first, done, part=(19, 20), plant=plant, to=first.payer)
 
 
 def pending_though_paid_out(stage: Stage, plant: Plant) -> None:
@@ -366,6 +402,6 @@ CRAFTS: Final[dict[str, Callable[[Stage, Plant], None]]] = {
         raised_invoice, float_noise, stale_unconfirmed, lost_credit, second_dropped, orphan_transfer,
         orphan_proxy_payment, orphan_in_a_batch, orphan_request, twin_request_paid, orphan_invoice, wrong_coin,
         address_used_twice, address_paid_for_another, refunds_of_one_order, pending_though_paid_out,
-        payout_in_two_rows, payout_sent_twice,
+        payout_in_two_rows, payout_sent_twice, refund_to_a_stranger, payout_to_the_buyer,
     )
 }  # fmt: skip

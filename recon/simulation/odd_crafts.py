@@ -11,7 +11,7 @@ from recon.core.model import Verdict
 from recon.simulation import claims, documents
 from recon.simulation.case import Case
 from recon.simulation.catalogue import outgoing
-from recon.simulation.crafts import NEVER_PAID, same_buy
+from recon.simulation.crafts import NEVER_PAID, same_buy, send_to
 from recon.simulation.ledger import Movement
 from recon.simulation.situation import PAID, RN, Leg, Plant, Situation
 from recon.simulation.stage import HOUR, MINUTE, NOW_MS, Stage
@@ -127,6 +127,7 @@ def split_over_two_rows(stage: Stage, plant: Plant) -> None:
 def _gives_back(stage: Stage, first: Case, cents: int, plant: Plant = _GIVEN) -> Case:
     """A refund row of the deal of another, which gave so much back."""
     row = stage.prepare(replace(_BACK, chains=(first.chain_id,)))
+    send_to(row, first.payer)
     row.token, row.cents = first.token, cents
     row.amount_units = row.due_units = cents * (first.amount_units // first.cents)
     row.created = first.created + stage.rng.randrange(90, 180) * MINUTE

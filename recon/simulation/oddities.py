@@ -105,6 +105,8 @@ _OUT: Final = (
     Plant("refund_rows_as_said", V.IN_SYNC, craft="refund_rows_as_said", source="T10"),
     Plant("refund_rows_too_little", V.REFUND_DRIFT, craft="refund_rows_too_little", source="T10"),
     Plant("refund_rows_too_much", V.COMPETING_PAYMENT, craft="refund_rows_too_much", source="T10"),
+    Plant("refund_to_a_stranger", V.RECIPIENT_MISMATCH, craft="refund_to_a_stranger"),
+    Plant("payout_to_the_buyer", V.RECIPIENT_MISMATCH, craft="payout_to_the_buyer"),
 )  # fmt: skip
 
 _FORGOTTEN: Final = (

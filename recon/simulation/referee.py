@@ -112,7 +112,7 @@ def _write(account: Account, notes: list[_Note]) -> Mapping[str, Any] | None:
 def _settled(account: Account, deal: Deal) -> list[_Note]:
     """Final money that was meant for this payment came as agreed, and it is enough."""
     if account.affair.direction != "in":
-        return _paid_out(account)
+        return _paid_out(account, deal)
     notes = _excess(account)
     told = _given_back(account, deal)
     if told is not None:
@@ -214,9 +214,11 @@ def _said_refunded(account: Account, deal: Deal) -> list[_Note]:
     return [*still_due, *(unseen or [_Note(_V.REFUND_DRIFT)])]
 
 
-def _paid_out(account: Account) -> list[_Note]:
-    """Our own money reached whom it was for."""
+def _paid_out(account: Account, deal: Deal) -> list[_Note]:
+    """Our own money left us: for the seller, or back to the buyer. Nothing is right to write where it went astray."""
     notes = _excess(account)
+    if deal.is_at_wrong_end(account):
+        return [*notes, _Note(_V.RECIPIENT_MISMATCH)]
     done = {"out": "released", "refund": "refunded"}[account.affair.direction]
     if account.is_complete:
         notes += _corrections(account, Deal())
@@ -314,7 +316,8 @@ def _not_known(account: Account) -> list[_Note]:
         return []
     if not account.affair.word.answers and not account.has_no_key:
         notes.append(_Note(_V.LOOKUP_FAILED))
-    if account.lies_in_a_contract or account.nowhere_to_look or account.may_lie_elsewhere:
+    older = account.has_older_money and not account.affair.word.says_paid
+    if any((account.lies_in_a_contract, account.nowhere_to_look, account.may_lie_elsewhere, older)):
         notes.append(_Note(_V.UNPROVEN))
     if account.has_no_key and account.affair.direction == "in":
         notes.append(_Note(_V.MISSING_REFERENCE))

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 LISTED_MAX: Final = 2_000
 """Most transactions of a chain, listed as outgoing by a provider and recorded by no row, that one run looks up."""
 
+PAYEES_MAX: Final = 50
+"""Of so many payees of a chain, whose payments are marked refunded without proof, what left them is read."""
+
 Row = Mapping[str, Any]
 
 
@@ -118,6 +121,8 @@ class OutflowReader:
             asked[row["chain_id"]].wallets.add(row["wallet"])
         for chain in self.chains if self.policy.payout_wallets else ():
             asked[chain.chain_id].wallets.update(self.policy.payout_wallets)
+        for chain_id, payees in _payees(leads).items():
+            asked[chain_id].wallets.update(sorted(payees)[:PAYEES_MAX])
         for chain_id, listed in _listed(writer):
             of_chain = asked[chain_id]
             if len(of_chain.listed) < LISTED_MAX:
@@ -142,6 +147,16 @@ class OutflowReader:
                 scope = "erc20" if is_scan else "receipts"
                 row = Coverage(f"chain:{chain.chain_id}", scope, complete=False, problem=str(error))
                 yield Reading(coverage=(row,)), is_scan
+
+
+def _payees(leads: Leads) -> dict[int, set[str]]:
+    """By chain, the payees of pay-ins that are marked refunded without proof: what left them may be that refund."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for row in leads.breaks.to_pylist():
+        says_so = "refunded" in (row["status"], row["escrow_state"]) and row["direction"] == "in"
+        if says_so and row["mode"] == "reference" and None not in (row["chain_id"], row["recipient"]):
+            found[row["chain_id"]].add(row["recipient"])
+    return found
 
 
 def _listed(writer: SnapshotWriter) -> Iterator[tuple[int, str]]:

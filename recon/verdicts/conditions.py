@@ -192,6 +192,7 @@ _SHARED: Final = (
 _DEAL: Final = (
     Condition("seller_paid", lambda paid_out_by: ~paid_out_by.is_null()),
     Condition("seller_may_be_paid", lambda paying_out_by: ~paying_out_by.is_null()),
+    Condition("misled", lambda misdirected: ~misdirected.is_null()),
     Condition("may_go_out", lambda going_out_by: ~going_out_by.is_null()),
     Condition("deal_paid_out", "seller_paid or seller_may_be_paid or may_go_out"),
 )
@@ -224,8 +225,9 @@ _ANSWERS: Final = (
     Condition(
         "absent",
         "undecided and not seen_any and not unseen and not hash_too_new and (has_key or not incoming) and was_searched"
-        " and not may_lie_elsewhere",
+        " and not may_lie_elsewhere and not older",
     ),
+    Condition("older", lambda early, provider_paid: (early > 0) & ~provider_paid),
     Condition("unasked", "undecided and provider_silent"),
     Condition("at_contract", lambda m_indirect, covered: (m_indirect > 0) & ~covered),
 )
@@ -243,8 +245,8 @@ _HOLDS: Final = (
 
 _CHANGES: Final = (
     Condition("payable", "covered and not aml_hold and (not maybe_back or partly_back)"),
-    Condition("settled", "covered and complete"),
-    Condition("out_due", "not incoming and covered_by_chain and (releasing or open) and not done_out"),
+    Condition("settled", "covered and complete and not misled"),
+    Condition("out_due", "not incoming and covered_by_chain and (releasing or open) and not done_out and not misled"),
     Condition("behind", "(payable and incoming and open and unfunded and not deal_paid_out) or out_due"),
     Condition("late", "payable and incoming and gave_up and came_late and not deal_paid_out"),
     Condition(
@@ -254,7 +256,8 @@ _CHANGES: Final = (
     Condition("funds_again", "deal_paid_out and unfunded and (open or gave_up or complete)"),
     Condition(
         "no_step_out",
-        "not incoming and covered_by_chain and closed and not released and not releasing and not refund_done",
+        "not incoming and covered_by_chain and closed and not released and not releasing and not refund_done"
+        " and not misled",
     ),
     Condition("blocked", "(payable and incoming and no_step_in) or no_step_out"),
     Condition("hash_wrong", "settled and covered_by_chain and has_hash and not own_hash_valid and not hash_unknown"),
@@ -265,7 +268,7 @@ _CHANGES: Final = (
     Condition(
         "partly_back",
         "complete and part_back and not surplus_returned and not refund_claimed and not back_elsewhere "
-        "and not went_elsewhere",
+        "and not went_elsewhere and not at_contract",
     ),
     Condition("refund_untold", "maybe_back and not refunded_row and not partly_back and (covered or complete)"),
     Condition("refund_unasked", "incoming and refunded_row and not refund_proven and covered and provider_silent"),
@@ -290,7 +293,7 @@ _OUTCOMES: Final = (
     Condition("undone", "undecided and not refund_agrees"),
     Condition("quiet", "not change_due and not aml_hold and not hash_unknown and not stuck_in"),
     Condition("done_out", "not incoming and (released or refund_done)"),
-    Condition("proven", "covered and (complete or done_out)"),
+    Condition("proven", "covered and (complete or done_out) and not misled"),
     Condition("refunded_in_part", "incoming and settled and quiet and partly_back and not rest_unseen"),
     Condition("part_unseen", "incoming and settled and quiet and partly_back and rest_unseen"),
     Condition("refund_unseen", "part_unseen or (incoming and refund_open and rest_unseen)"),

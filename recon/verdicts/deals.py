@@ -272,9 +272,13 @@ def _once(told: Frame, own: Frame) -> Frame:
 def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) -> Frame | None:
     """How much of a pay-in went back: ``back``, ``refund_count``, ``all_back``, and the hash that completes the sum.
 
-    Owed back is what the payment is covered from, or what came where that is less; and what came beyond the amount, for
-    that is nobody's but the buyer's. Where no more than that surplus went back the payment is whole (``surplus_back``):
-    of 100 that were paid twice, 100 went back, and 100 are kept. None where nothing went back.
+    Owed back is what the payment is covered from, or what came where that is less, unless a contract held the rest; and
+    what came beyond the amount, for that is nobody's but the buyer's. Where no more than that surplus went back the
+    payment is whole (``surplus_back``): of 100 that were paid twice, 100 went back, and 100 are kept. None where
+    nothing went back.
+
+    Args:
+        payments: With ``m_indirect`` where an official contract logged money that did not come to the recipient by it.
     """
     final = engine.keep_any(links.filter(nw.col("is_refund") & nw.col("t_final")))
     if final is None:
@@ -286,11 +290,12 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) 
     )
     came, due, too_much = nw.col("received_final"), nw.col("covered_from_units"), nw.col("overpaid_from_units")
     less = is_true(came > 0) & is_true(came < due)
+    in_hand = nw.col("m_indirect").is_null()
     owed = (
         payments.filter(nw.col("direction") == "in")
-        .select("payment_id", "covered_from_units", "overpaid_from_units")
+        .select("payment_id", "covered_from_units", "overpaid_from_units", "m_indirect")
         .join(money.select("payment_id", "received_final"), on="payment_id", how="inner")
-        .with_columns(owed_back=nw.when(less).then(came).otherwise(due), is_more=is_true(came >= too_much))
+        .with_columns(owed_back=nw.when(less & in_hand).then(came).otherwise(due), is_more=is_true(came >= too_much))
     )
     told = engine.keep_any(sums.join(owed, on="payment_id", how="inner"))
     if told is None:

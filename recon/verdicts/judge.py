@@ -37,6 +37,7 @@ BREAKS: Final[Schema] = {
     "received": "units", "received_final": "units", "valid_count": "int", "needed_count": "int",
     "proof_tx": "text", "proof_log": "int", "proof_time": "int", "refund_tx": "text", "back": "units",
     "refund_count": "int", "paid_out_by": "text", "paying_out_by": "text", "going_out_by": "text",
+    "misdirected": "text",
     "covered": "bool", "by_word": "bool",
     "covered_by_chain": "bool", "covered_by_scan": "bool", "expired": "bool", "complete": "bool", "open": "bool",
     "aml_hold": "bool", "aml_blocked": "bool", "unfinal": "bool", "safety_hold": "bool", "unasked": "bool",
@@ -45,7 +46,7 @@ BREAKS: Final[Schema] = {
     "x_success": "int", "x_reverted": "int", "x_pending": "int", "x_not_found": "int", "x_failed": "int",
     "x_elsewhere": "int",
     "borrowed_hash": "int", "rival_id": "text", "m_indirect": "int", "unread_count": "int",
-    "strayed": "int", "surplus_back": "int",
+    "strayed": "int", "surplus_back": "int", "early": "int",
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
@@ -58,7 +59,7 @@ LEAD: Final[Schema] = {
     name: BREAKS[name]
     for name in (
         "payment_id", "provider", "direction", "chain_id", "token", "request_id", "reference", "external_id", "tx_hash",
-        "covered_by_chain", "proof_tx", "refund_tx", "claim_hashes",
+        "covered_by_chain", "proof_tx", "refund_tx", "claim_hashes", "status", "escrow_state", "mode", "recipient",
     )
 }  # fmt: skip
 """What the second reading needs to know of one break."""

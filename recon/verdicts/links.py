@@ -155,6 +155,7 @@ def judged_pairs(*pairs: Frame) -> Frame:
         shown=nw.col("reference_right") & nw.col("paying"),
     )
     same_coin, to_us, to_payer, shown = (nw.col(name) for name in ("same_coin", "to_us", "to_payer", "shown"))
+    is_out = nw.col("direction") != "in"
     return fits.with_columns(
         # What went back to the payer is what the contract states: that is what left us, whatever the token kept.
         t_final=nw.col("t_final") & (~nw.col("t_unread") | to_payer),
@@ -162,7 +163,8 @@ def judged_pairs(*pairs: Frame) -> Frame:
         is_refund=same_coin & to_payer & shown & nw.col("comes"),
         wrong_chain=~nw.col("same_chain"),
         wrong_token=nw.col("same_chain") & ~nw.col("same_token"),
-        wrong_recipient=same_coin & ~to_us & ~to_payer & ~nw.col("recipient").is_null(),
+        # A row of money going out that names no address does not say that the one it went to is right.
+        wrong_recipient=same_coin & ~to_us & ~to_payer & (~nw.col("recipient").is_null() | is_out),
         wrong_reference=same_coin & to_us & ~shown,
         is_spam=~is_true(nw.col("t_known")),
         own_hash=is_true(nw.col("tx_hash") == nw.col("t_tx")),
@@ -240,6 +242,32 @@ def pairs_by_deposit(payments: Frame, transfers: Frame, *, policy: Policy, told:
         .filter(is_true(nw.col("t_time") >= since) | own_and_named)
     )
     return pairs.with_columns(**_BY_MONEY)
+
+
+def early_links(unsettled: Frame, direct: Frame, *, transfers: Frame, policy: Policy) -> Frame:
+    """What came to the one-time address of a payment before its row says that it was made, and is nobody else's.
+
+    The date of a row may be reset, and its id need not hold one. The address alone could have served another payment
+    then, so it proves nothing; that nobody has paid is not proven either.
+    """
+    coins = transfers.filter(
+        (nw.col("t_kind") == DEPOSIT_KINDS) & is_true(nw.col("t_known")) & is_true(nw.col("t_amount") > 0)
+    ).with_columns(t_to=nw.col("t_recipient"))
+    taken = direct.filter(nw.col("is_valid")).select("t_chain", "t_tx", "t_log").unique()
+    pairs = (
+        unsettled.filter((nw.col("mode") == "deposit") & ~nw.col("is_test"))
+        .select(*_OWN)
+        .join(coins, left_on="recipient", right_on="t_to", how="inner")
+        .filter(
+            is_true(nw.col("t_time") < nw.col("created_at") - policy.clock_skew_ms)
+            & is_true(nw.col("t_chain") == nw.col("chain_id"))
+            & is_true(nw.col("t_token") == nw.col("token"))
+            & ~nw.col("t_dust")
+        )
+        .join(taken, on=["t_chain", "t_tx", "t_log"], how="anti")
+    )
+    nothing = nw.lit(value=False)
+    return judged_pairs(pairs.with_columns(**_BY_MONEY)).with_columns(is_valid=nothing, is_refund=nothing)
 
 
 def settled_deposits(payments: Frame, fits: Frame, *, engine: Engine) -> tuple[Frame, Frame | None]:

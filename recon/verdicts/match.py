@@ -38,7 +38,9 @@ import narwhals as nw
 from recon.core.model import Policy
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
 from recon.verdicts.deals import crowded_rows, deals_of, going_out, paid_sellers, refund_links, refund_sums
+from recon.verdicts.destinations import misdirected_rows
 from recon.verdicts.engine import Engine, values_in
+from recon.verdicts.excess import slight_excess
 from recon.verdicts.keys import all_topics, further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
     LINK,
@@ -47,6 +49,7 @@ from recon.verdicts.links import (
     closest_wrong,
     completing_links,
     concat_links,
+    early_links,
     from_deposits,
     indirect_marks,
     is_true,
@@ -64,8 +67,9 @@ from recon.verdicts.links import (
     told_hashes,
 )
 from recon.verdicts.reach import Horizon, reach
+from recon.verdicts.returns import Returned, plain_returns
 from recon.verdicts.rivals import RIVAL_MARKS, names_hash, real, shared_hashes, shared_payouts
-from recon.verdicts.strays import with_strayed
+from recon.verdicts.strays import with_likely, with_strayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +130,26 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     known = _known_of(tables, horizon=horizon, policy=policy, engine=engine)
     payments = known.payments
     direct, shared_deposits = _direct_links(known, policy=policy)
-    money = engine.keep(_money(payments, direct, engine=engine))
+    money = engine.keep(_money(payments, direct, policy=policy, engine=engine))
     unsettled = engine.keep_any(_unsettled(payments, money))
     suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct, policy=policy))
+    early = None if unsettled is None else _early(known, unsettled, direct, policy=policy)
     deals = deals_of(payments, known.tables, money=money, engine=engine)
     refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, engine=engine)
-    sums = refund_sums(payments, concat_links(direct, refunds), money=money, engine=engine)
-    strayed, returned = with_strayed(
-        payments.join(money.select("payment_id", "received_final"), on="payment_id", how="left"),
-        direct,
-        transfers=known.tables["transfers"],
-        moved=known.transfers,
-        topics=known.topics,
+    paid = payments.join(money.select("payment_id", "received_final"), on="payment_id", how="left")
+    back = _plain_returns(known, paid, concat_links(direct, refunds), policy=policy)
+    at_contract = indirect_marks(direct)
+    sums = refund_sums(
+        payments.join(at_contract, on="payment_id", how="left"),
+        concat_links(direct, refunds, back.proven),
+        money=money,
         engine=engine,
     )
+    strayed, returned = _strayed(known, paid, direct, likely=back.likely)
     marks, told_marks = _combined(
         None if suspects is None else closest_wrong(suspects),
-        indirect_marks(direct),
+        None if early is None else early.select("payment_id", early=ONE),
+        at_contract,
         strayed,
         None if sums is None else sums.drop("back"),
         refund_rows,
@@ -150,7 +157,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         shared_deposits,
         known.silent_keys,
         *_shared_keys(known),
-        *(() if deals is None else (crowded_rows(deals), paid_sellers(deals))),
+        *(() if deals is None else _deal_marks(known, deals, direct)),
         going_out(payments, known.tables, deals=deals, money=money, engine=engine) if known.has_outgoing else None,
     )
     if sums is not None:
@@ -161,7 +168,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         money,
         engine.keep(marks),
         told_marks,
-        pairs=concat_links(direct, suspects, refunds, returned),
+        pairs=concat_links(direct, suspects, early, refunds, back.proven, returned),
         transfers=known.tables["transfers"],
         claims=known.tables["claims"],
         held=known.held,
@@ -261,6 +268,32 @@ def _suspects(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy)
     )
 
 
+def _early(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy) -> Frame | None:
+    """Money at one-time addresses that is older than the rows; None without any."""
+    if not known.has_deposits:
+        return None
+    return known.engine.keep_any(early_links(unsettled, direct, transfers=known.transfers, policy=policy))
+
+
+def _plain_returns(known: _Known, paid: Frame, direct: Frame, *, policy: Policy) -> Returned:
+    """Plain transfers by which money of payments went back, or may have."""
+    transfers, moved = known.tables["transfers"], known.transfers
+    return plain_returns(paid, direct, transfers=transfers, moved=moved, policy=policy, engine=known.engine)
+
+
+def _strayed(known: _Known, paid: Frame, direct: Frame, *, likely: Frame | None) -> tuple[Frame | None, Frame | None]:
+    """Which money may have gone back although no refund says so: marks, and links to it."""
+    told = with_strayed(
+        paid,
+        direct,
+        transfers=known.tables["transfers"],
+        moved=known.transfers,
+        topics=known.topics,
+        engine=known.engine,
+    )
+    return with_likely(*told, likely=likely)
+
+
 def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: Frame | None) -> Iterator[Frame]:
     """What is said of the hashes that payments record, and of the payments that share one."""
     if unsettled is not None:
@@ -273,6 +306,16 @@ def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: 
         yield shared_payouts(known.payments, direct)
 
 
+def _deal_marks(known: _Known, deals: Frame, direct: Frame) -> Iterator[Frame | None]:
+    """What the rows of one deal say of each other."""
+    yield crowded_rows(deals)
+    yield paid_sellers(deals)
+    if known.has_outgoing:
+        yield misdirected_rows(
+            known.payments, deals, direct=direct, transfers=known.tables["transfers"], engine=known.engine
+        )
+
+
 def _shared_keys(known: _Known) -> Iterator[Frame | None]:
     """Payments that share a provider's object or a reference with another."""
     rows = real(known.payments)
@@ -280,13 +323,20 @@ def _shared_keys(known: _Known) -> Iterator[Frame | None]:
         yield _repeated(with_further(rows, further, name=name), name, name=marked, engine=known.engine)
 
 
-def _money(payments: Frame, direct: Frame, *, engine: Engine) -> Frame:
+def _money(payments: Frame, direct: Frame, *, policy: Policy, engine: Engine) -> Frame:
     """One row per payment: what came for it, and whether that is enough."""
-    owed = payments.select("payment_id", "covered_from_units", "overpaid_from_units", "by_word", "word_units")
+    owed = payments.select(
+        "payment_id", "chain_id", "token", "covered_from_units", "overpaid_from_units", "by_word", "word_units"
+    )
     told = nw.when(nw.col("by_word") & nw.col("valid_count").is_null()).then(nw.col("word_units"))
     came = owed.join(_received(direct), on="payment_id", how="left").with_columns(
         received=nw.coalesce(nw.col("received"), told), big_received=nw.coalesce(nw.col("big_received"), told)
     )
+    slight = slight_excess(came, policy=policy, engine=engine)
+    if slight is None:
+        came = came.with_columns(is_slight=nw.lit(0).cast(nw.Int64))
+    else:
+        came = came.join(slight, on="payment_id", how="left").with_columns(is_slight=nw.col("is_slight").fill_null(0))
     several = engine.keep_any(_several_final(direct))
     if several is None:
         return came.select("payment_id", *_SUMS, **_cover(has_several=False))
@@ -383,7 +433,7 @@ def _cover(*, has_several: bool) -> dict[str, nw.Expr]:
         "covered": by_chain | told_enough,
         "seen_enough": seen_enough,
         "seen_any": is_true(nw.col("big_count") > 0) | seen_enough | told,
-        "too_much": is_true(nw.col("big_received") >= nw.col("overpaid_from_units")),
+        "too_much": is_true(nw.col("big_received") >= nw.col("overpaid_from_units")) & (nw.col("is_slight") == 0),
         "needed_count": first(nw.lit(1), "needed_many"),
         "proof_tx": proof("tx"),
         "proof_log": proof("log"),
@@ -465,9 +515,9 @@ _MARKS: Final = (
     "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", *_FATES,
     *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
     "moneyed_rows", "keys_open", "keys_failed", "all_back", "surplus_back", "refunds_elsewhere",
-    "refunds_unread", "strayed",
+    "refunds_unread", "strayed", "early",
 )  # fmt: skip
-_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by")
+_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by", "misdirected")
 _SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")
 _MONEY: Final = (
     *_SUMS, "covered_by_chain", "covered", "seen_enough", "seen_any",

@@ -140,7 +140,7 @@ RULES: Final = (
          sentence="The money is on another network."),
     Rule(29, _V.TOKEN_MISMATCH, Tier.REVIEW, when="astray and other_token",
          sentence="The money is in another token: {astray}."),
-    Rule(30, _V.RECIPIENT_MISMATCH, Tier.REVIEW, when="astray and other_recipient",
+    Rule(30, _V.RECIPIENT_MISMATCH, Tier.REVIEW, when="(astray and other_recipient) or misled",
          sentence="The money went to another address."),
     Rule(31, _V.REFERENCE_MISMATCH, Tier.REVIEW, when="astray and other_reference",
          sentence="The money carries another reference, or none."),
@@ -154,7 +154,8 @@ RULES: Final = (
          when="(undone and (unasked or hash_unanswered) and not unfinal) or hash_unknown or refund_unasked",
          sentence="{who} gave no usable answer, and its answer could change the outcome."),
     Rule(36, _V.UNPROVEN, Tier.NEVER,
-         when="(undone and ((chain_blind and not unfinal) or unmeasured or at_contract)) or refund_unseen",
+         when="(undone and ((chain_blind and not unfinal) or unmeasured or at_contract or (older and not seen_any)))"
+         " or refund_unseen",
          sentence="{gap}"),
     Rule(37, _V.MISSING_REFERENCE, Tier.NEVER, when="undone and incoming and not has_key",
          sentence="The row lacks what the payment must be looked up by: {missing}."),

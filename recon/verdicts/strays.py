@@ -18,6 +18,7 @@ from recon.verdicts.links import (
     ONE,
     PAYING_EMITTER,
     Frame,
+    concat_links,
     is_true,
     judged_pairs,
 )
@@ -46,11 +47,16 @@ def with_strayed(
     """
     own = strayed_marks(direct, payments, transfers=transfers, engine=engine)
     strange = _by_strange_reference(payments, direct, moved=moved, topics=topics, engine=engine)
-    if strange is None:
-        return own, None
-    counted = strange.select("payment_id", strayed=ONE)
-    both = counted if own is None else nw.concat([own.select("payment_id", "strayed"), counted], how="vertical")
-    return both.group_by("payment_id").agg(nw.col("strayed").sum()), strange
+    return with_likely(own, None, likely=strange)
+
+
+def with_likely(marks: Frame | None, links: Frame | None, *, likely: Frame | None) -> tuple[Frame | None, Frame | None]:
+    """Marks and links of :func:`with_strayed` with those of further links to what may have gone back."""
+    if likely is None:
+        return marks, links
+    counted = likely.select("payment_id", strayed=ONE)
+    both = counted if marks is None else nw.concat([marks.select("payment_id", "strayed"), counted], how="vertical")
+    return both.group_by("payment_id").agg(nw.col("strayed").sum()), concat_links(links, likely)
 
 
 def _by_strange_reference(

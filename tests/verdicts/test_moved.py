@@ -9,6 +9,7 @@ import pytest
 from recon.core.model import Policy
 from tests.support.builders import (
     CHAIN,
+    HEAD,
     PAYER,
     UNITS,
     USDC,
@@ -87,6 +88,19 @@ def test_money_in_escrow_is_not_the_recipients_until_the_token_shows_its_release
     assert verdicts({"payments": [open_row()], "transfers": released(moved_units=UNITS)}) == {ME: "local_behind"}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_an_escrow_released_in_part_and_gave_back_in_part_is_no_whole_refund(engine: str) -> None:
+    half = UNITS // 2
+    back = transfer_row(tx_hash=tx_hash(9), recipient=PAYER, block=HEAD - 4000, amount_units=half, moved_units=half)
+    row = payment_row(sender=PAYER, tx_hash=tx_hash(8))
+    rows = {"payments": [row], "transfers": [*released(amount_units=half, moved_units=half), back]}
+    (told,) = judgement_of(rows, engine=engine).breaks.to_pylist()
+    assert (told["verdict"], told["refund_tx"], told["back"]) == ("refund_drift", None, half)
+    whole = {"payments": [row], "transfers": [released()[0], {**back, "amount_units": UNITS, "moved_units": UNITS}]}
+    (told,) = judgement_of(whole, engine=engine).breaks.to_pylist()
+    assert (told["verdict"], told["refund_tx"]) == ("refund_drift", tx_hash(9))
+
+
 def test_a_reverted_or_unknown_contract_is_not_made_good_by_the_tokens_log() -> None:
     stranger = transfer_row(kind="unknown", moved_units=UNITS)
     assert verdicts({"payments": [open_row()], "transfers": [stranger]}) == {ME: "reference_mismatch"}
@@ -118,6 +132,17 @@ def test_dust_is_counted_apart_and_is_no_second_transfer(engine: str) -> None:
     rows = dict(together(dict(one_payment()), {"transfers": [speck]}))
     assert counts(rows, engine=engine, policy=DUST) == {"in_sync": 1}
     assert counts(rows, engine=engine) != {"in_sync": 1}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_came_beyond_the_amount_and_is_dust_is_no_break(engine: str) -> None:
+    def paid(units: int) -> dict[str, list[Row]]:
+        return {**one_payment(), "transfers": [transfer_row(amount_units=units)]}
+
+    assert counts(paid(UNITS + 10**12), engine=engine, policy=DUST) == {"in_sync": 1}
+    assert counts(paid(UNITS + 10**16 - 1), engine=engine, policy=DUST) == {"in_sync": 1}
+    assert verdicts(paid(UNITS + 10**16), engine=engine, policy=DUST) == {ME: "overpaid"}
+    assert verdicts(paid(UNITS - 1), engine=engine, policy=DUST) == {ME: "underpaid"}
 
 
 @pytest.mark.parametrize("first", [True, False])

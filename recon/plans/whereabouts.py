@@ -1,0 +1,89 @@
+"""Sentences on where money went or lies: to a wrong address, back to the buyer, or there before its row. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from recon.core.money import format_units
+from recon.core.times import from_ms, second_text
+from recon.verdicts.destinations import TO_BUYER
+from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER
+
+Row = Mapping[str, Any]
+
+_MISDIRECTED: Final = {
+    True: "The seller's money went to {destination}, the address from which this deal was paid.",
+    False: "The refund went to {destination}, and this deal was paid from {buyer}.",
+}
+"""By whether it is a payout that went to the buyer, what is said of money that went out to a wrong address."""
+
+
+def shown_amount(units: Any, row: Row) -> str:
+    """An amount of the payment's own token: whole tokens where its decimals are known, else base units."""
+    if units is None:
+        return "nothing"
+    return format_units(int(units), decimals=row["decimals"]) if row["decimals"] is not None else f"{int(units)} units"
+
+
+def destination(row: Row, links: Sequence[Row]) -> str | None:
+    """The address that the row names; where it names none, the one to which its money went."""
+    went = (link["t_recipient"] for link in links if link["wrong_recipient"])
+    found: str | None = row["recipient"] or next(went, None)
+    return found
+
+
+def older_money(row: Row, links: Sequence[Row], *, symbol: str) -> str:
+    """What came to its one-time address before the row says that it was made."""
+    if not row["early"]:
+        return ""
+    since = row["created_at"]
+    came = next(link for link in links if link["t_recipient"] == row["recipient"] and link["t_time"] < since)
+    return (
+        f" {shown_amount(came['t_amount'], row)} {symbol} came to its address in {came['t_tx']} on "
+        f"{second_text(from_ms(came['t_time']))}, before the row says that it was made: its date may have been reset."
+    )
+
+
+def wrong_destination(row: Row) -> str:
+    """What is said of money that went out to a wrong address, or to one that its row does not name; else nothing."""
+    if row["misdirected"]:
+        return _MISDIRECTED[row["misdirected"] == TO_BUYER]
+    return "" if row["recipient"] else "The money went to {destination}, and the row names no address."
+
+
+def maybe_back(row: Row, links: Sequence[Row], *, symbol: str) -> str:
+    """What went by the payment's own reference to an address that its row does not name, after the money came."""
+    if not row["strayed"] or not row["covered_by_chain"]:
+        return ""
+    gone = _after_the_money(links)
+    if not gone:
+        back = next(link for link in links if _is_strange(link))
+        how = "as a plain transfer" if back["t_kind"] == DEPOSIT_KINDS else "by a reference that no row knows"
+        return (
+            f" {shown_amount(back['t_amount'], row)} {symbol} went to {back['t_recipient']}, the address that paid, in "
+            f"{back['t_tx']}, {how}: it may have gone back."
+        )
+    units, first = sum(int(link["t_amount"] or 0) for link in gone), gone[0]
+    return (
+        f" {shown_amount(units, row)} {symbol} went by its reference to {first['t_recipient']} in {first['t_tx']}, "
+        "which is neither the payee nor the payer that the row names: it may have gone back."
+    )
+
+
+def _is_strange(link: Row) -> bool:
+    """Whether money went to the payer by a mark of no row (``recon.verdicts.strays``, ``recon.verdicts.returns``)."""
+    wrong = any(link[f"wrong_{what}"] for what in ("chain", "token", "recipient", "reference"))
+    return link["t_kind"] in (PAYING_EMITTER, DEPOSIT_KINDS) and not (link["is_valid"] or link["is_refund"] or wrong)
+
+
+def _after_the_money(links: Sequence[Row]) -> list[Row]:
+    """The proxy's logs that ``recon.verdicts.links.strayed_marks`` counts, in their order."""
+    came = [link for link in links if link["is_valid"]]
+    since, own = min(link["t_block"] for link in came), {link["t_tx"] for link in came}
+
+    def is_later(link: Row) -> bool:
+        paid = link["wrong_recipient"] and link["t_kind"] == PAYING_EMITTER
+        return bool(paid and link["t_block"] >= since and link["t_tx"] not in own)
+
+    return [link for link in links if is_later(link) and not link["is_spam"] and not link["t_dust"]]

@@ -1,0 +1,136 @@
+"""Money that went back as a plain transfer, past the proxy, or to a payer whom the row does not name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recon.core.model import Policy, Tier
+from recon.plans.changes import change_for
+from tests.support.builders import (
+    HEAD,
+    PAYER,
+    RECIPIENT,
+    UNITS,
+    Row,
+    deposit_address,
+    one_payment,
+    payment_document,
+    payment_id,
+    payment_row,
+    plain_transfer_row,
+    tx_hash,
+)
+from tests.support.judging import counts, judgement_of, together, verdicts
+from tests.verdicts.test_deals import DEAL, described
+from tests.verdicts.test_match import open_row
+
+ME = payment_id(1)
+WALLET = "0x" + "77" * 20
+OURS = Policy(payout_wallets=(WALLET,))
+ENGINES = ["duckdb", "polars", "pandas"]
+REFUNDED: dict[str, Any] = {"status": "refunded", "status_raw": "refunded", "escrow_state": "refunded"}
+
+
+def paid(**given: Any) -> dict[str, list[Row]]:
+    """Payment 1, paid through the proxy by a buyer who stands in no row: the token's own log names him."""
+    came = plain_transfer_row(1, recipient=RECIPIENT, sender=PAYER, log_index=1)
+    return together(one_payment(1, **given), {"transfers": [came]})
+
+
+def back(units: int = UNITS, **given: Any) -> dict[str, list[Row]]:
+    """A plain transfer from the payee to the address that paid, later."""
+    moved = {"recipient": PAYER, "sender": RECIPIENT, "amount_units": units, "block": HEAD - 4000, **given}
+    return {"transfers": [plain_transfer_row(8, **moved)]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("paid_by", [paid(), one_payment(1, sender=PAYER)], ids=["by the log", "by the row"])
+@pytest.mark.parametrize("units", [UNITS, UNITS // 5])
+def test_a_plain_return_from_the_payee_is_looked_at(units: int, paid_by: dict[str, list[Row]], engine: str) -> None:
+    assert verdicts(together(paid_by, back(units)), engine=engine) == {ME: "refund_drift"}
+
+
+def test_its_sentence_says_how_much_went_where_and_nothing_is_written() -> None:
+    finding, row = described(judgement_of(together(paid(), back(UNITS // 5))))
+    assert finding.tier is Tier.REVIEW
+    assert f"2.5 USDC went to {PAYER}, the address that paid, in {tx_hash(8)}, as a plain transfer" in finding.reason
+    assert change_for(finding, row, document=payment_document(1), policy=Policy()) is None
+
+
+@pytest.mark.parametrize("status", ["pending", "failed", "cancelled"])
+def test_no_payment_is_credited_that_may_have_gone_back(status: str) -> None:
+    row = open_row(1, status=status, status_raw=status)
+    finding, judged = described(judgement_of({**together(paid(), back()), "payments": [row]}))
+    assert finding.verdict == "refund_drift"
+    assert change_for(finding, judged, document=payment_document(1), policy=Policy()) is None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_return_that_a_refunded_row_records_is_its_refund(engine: str) -> None:
+    row = {**REFUNDED, "tx_hash": tx_hash(8)}
+    assert counts(together(paid(**row), back()), engine=engine) == {"in_sync": 1}
+    finding, _ = described(judgement_of(together(paid(**row), back(UNITS // 5)), engine=engine))
+    assert finding.verdict == "refund_drift"
+    assert "2.5 of 12.5 USDC went back" in finding.reason
+
+
+def test_the_buyer_of_a_deposit_address_gets_it_back_from_a_wallet_of_ours() -> None:
+    gateway = {
+        "provider": "shkeeper", "request_id": None, "reference": None, "reference_topic": None, "is_deposit": True,
+        "external_id": "ord-1", "recipient": deposit_address(1),
+    }  # fmt: skip
+    came = {"payments": [payment_row(1, **gateway)], "transfers": [plain_transfer_row(1)]}
+    rows = together(came, back(sender=WALLET))
+    assert verdicts(rows, policy=OURS) == {ME: "refund_drift"}
+    refunded = {**rows, "payments": [payment_row(1, **gateway, **REFUNDED | {"tx_hash": tx_hash(8)})]}
+    assert counts(refunded) == {"in_sync": 1}
+
+
+def test_a_completed_row_that_records_its_own_return_gets_no_other_hash() -> None:
+    finding, _ = described(judgement_of(together(paid(tx_hash=tx_hash(8)), back())))
+    assert finding.verdict == "refund_drift"
+    assert "12.5 of 12.5 USDC went back" in finding.reason
+
+
+def test_a_return_that_two_rows_record_proves_neither() -> None:
+    both = [payment_row(number, **REFUNDED, tx_hash=tx_hash(8), sender=PAYER) for number in (1, 2)]
+    came = one_payment(2)
+    told = verdicts({**together(paid(), came, back()), "payments": both})
+    assert set(told) == {ME, payment_id(2)}
+    assert "in_sync" not in told.values()
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        back(block=HEAD - 9000),
+        back(final=False),
+        back(sender="0x" + "0e" * 20),
+        back(recipient="0x" + "0e" * 20),
+        back(token_known=False),
+        back(chain_id=137),
+        back(units=UNITS + 1),
+        back(units=1),
+    ],
+    ids=["earlier", "not final", "of a stranger", "to a stranger", "fake", "elsewhere", "more than came", "dust"],
+)
+def test_what_is_no_return_changes_nothing(moved: dict[str, list[Row]]) -> None:
+    policy = Policy(dust_units={f"56:{payment_row(1)['token']}": 10**16})
+    assert counts(together(paid(), moved), policy=policy) == {"in_sync": 1}
+
+
+def test_what_a_payout_or_refund_row_records_is_theirs() -> None:
+    row = payment_row(
+        8, direction="refund", escrow_state="refunded", recipient=PAYER, expected_units=UNITS // 5, reference=None,
+        request_id=None, **DEAL,
+    )  # fmt: skip
+    assert counts(together(paid(), back(UNITS // 5), {"payments": [row]})) == {"partly_refunded": 1, "in_sync": 1}
+
+
+def test_of_several_payments_of_one_buyer_only_the_very_sum_is_told() -> None:
+    second = one_payment(2, sender=PAYER, expected_units=UNITS * 2)
+    second["transfers"][0]["amount_units"] = UNITS * 2
+    assert verdicts(together(paid(), second, back())) == {ME: "refund_drift"}
+    assert verdicts(together(paid(), second, back(UNITS // 5))) == {}

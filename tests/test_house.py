@@ -317,7 +317,7 @@ def named_providers(path: Path) -> Iterator[str]:
     for name in PROVIDER_FOLDERS:
         if own.startswith(f"sources/providers/{name}/"):
             continue
-        word = re.compile(rf"(?<![\w/-]){name}(?![\w/-]| §)")
+        word = re.compile(rf"(?<![\w/-]){name}(?![\w/-])")
         for node in plain_texts(path):
             if word.search(str(node.value)):
                 yield f"{where(path, node)} names {name}: {str(node.value)[:60]!r}"

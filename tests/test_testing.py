@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ from bson import json_util
 from recon.core.errors import SourceError
 from recon.runs.guard import GuardedUpdate
 from recon.runs.stores.payments import EmbeddedStore, MongoWriter, WriteResult
-from recon.sources.interface import ClaimKey, ClaimSource, Coverage, Gap, Progress, Reading
+from recon.sources.interface import ClaimKey, ClaimSource, Coverage, Gap, Progress, Reading, Selection, StoreIdentity
+from recon.sources.payments.mongo import MongoSettings, MongoStore
+from recon.sources.payments.read import ListStore
 from recon.sources.providers.claims import Said, failed_row, not_found_row, reading_of
 from recon.sources.providers.installed import providers
 from recon.sources.providers.provider import OpeningTerms, Provider, Webhooks
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from recon.testing.writers import OpenWriter
+    from tests.support.servers import Mongod
 
 # Providers
 
@@ -156,8 +159,9 @@ def mongo_opener(database: Database[dict[str, Any]], kind: type[MongoWriter] = M
     return open_writer
 
 
-def test_the_mongo_writer_keeps_its_promises(mongo_database: Database[dict[str, Any]]) -> None:
-    check_store(mongo_opener(mongo_database))
+def test_the_mongo_store_keeps_its_promises(mongo_database: Database[dict[str, Any]], mongod: Mongod) -> None:
+    with MongoStore(MongoSettings(mongod.uri, mongo_database.name)) as store:
+        check_store(mongo_opener(mongo_database), open_reader=lambda: store)
 
 
 def test_the_embedded_store_keeps_its_promises(tmp_path: Path) -> None:
@@ -168,7 +172,12 @@ def test_the_embedded_store_keeps_its_promises(tmp_path: Path) -> None:
         (tmp_path / "payments.ndjson").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return EmbeddedStore(tmp_path)
 
-    check_store(open_writer)
+    def open_reader() -> ListStore:
+        lines = (tmp_path / "payments.ndjson").read_text(encoding="utf-8").splitlines()
+        identity = StoreIdentity(("embedded",), "marketplace", "payments", None)
+        return ListStore([json_util.loads(line) for line in lines], identity=identity)
+
+    check_store(open_writer, open_reader=open_reader)
 
 
 class Unguarded(MongoWriter):
@@ -210,9 +219,52 @@ class Lossy(MongoWriter):
         return super().write(replace(update, unsets=()))
 
 
+class Behind(MongoWriter):
+    """Asks a copy that is behind what became of a write."""
+
+    def read_confirmed(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+        found = super().read_confirmed(document_ids)
+        return {name: {**document, "metadata": {}} for name, document in found.items()}
+
+
+class Twice(MongoStore):
+    """Gives the first batch twice."""
+
+    def scan(self, selection: Selection) -> Iterator[Sequence[Mapping[str, Any]]]:
+        batches = list(super().scan(selection))
+        yield from (*batches[:1], *batches)
+
+
+class Stale(MongoStore):
+    """Gives rows as they were before a write."""
+
+    def fetch(self, payment_ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+        for row in super().fetch(payment_ids):
+            yield {**row, "status": "pending"}
+
+
+class Literal(MongoStore):
+    """Looks for a hash in the spelling that it is given."""
+
+    def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        yield from super().find_claimants(field, [value for value in values if value == value.lower()])
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [(Twice, r"scan\(\) gives"), (Stale, r"fetch\(\) gives status"), (Literal, r"find_claimants\(\) finds \[\]")],
+)
+def test_a_reading_side_that_breaks_a_promise_is_noticed(
+    mongo_database: Database[dict[str, Any]], mongod: Mongod, kind: type[MongoStore], said: str
+) -> None:
+    with kind(MongoSettings(mongod.uri, mongo_database.name)) as store, pytest.raises(ContractError, match=said):
+        check_store(mongo_opener(mongo_database), open_reader=lambda: store)
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
+        (Behind, "does not show 8 confirmed writes"),
         (Unguarded, "the same write is carried out twice"),
         (Untyped, "and the write is carried out all the same"),
         (Unstamped, r"a write left metadata\.recon\.last"),

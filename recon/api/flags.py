@@ -76,10 +76,10 @@ def status(config: Config = None) -> FlagsSeen:
         NoFlagFileError: None is configured.
     """
     from recon.rails.flags.journal import FILE_NAME, FlagJournal
-    from recon.setup.open_rails import flag_path, flag_status
+    from recon.setup.open_rails import flag_path, flag_status_or_doubt
 
     settings = settings_of(config)
-    found, reading = flag_status(settings)
+    found, reading = flag_status_or_doubt(settings)
     names = {view.flag for view in found.flags}
     return FlagsSeen(
         found,

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from recon.api.choosing import check_known
-from recon.api.common import Config, operator_name, settings_of
+from recon.api.common import Config, operator_name, path_of, settings_of
 from recon.api.naming import run_named
 
 if TYPE_CHECKING:
+    from recon.api.common import Place
     from recon.plans.approvals import JournalHead
     from recon.runs.states import Decision, RunState, RunSummary
     from recon.runs.stores.journal import JournalCheck
@@ -88,20 +89,31 @@ def settle(
     reason: str,
     config: Config = None,
     operator: str | None = None,
+    key: Place | None = None,
 ) -> Decision:
     """Record a person's decision on an unsettled change; see ``recon journal settle``. Business records stay.
+
+    With ``[approvals] allowed_signers`` it is signed, over run, payment and journal, and refused otherwise.
 
     Raises:
         UnknownFilterError: ``written_by`` is neither ``run`` nor ``other``.
         NotUnsettledError: The run left no such change open.
+        NotSignedError: Signatures are asked for, and none that counts was given.
     """
+    from recon.plans.settling import SettledChange, sign_settlement
+    from recon.runs.ends import journal_name
     from recon.runs.states import Decision, settle_change
+    from recon.setup.open_decisions import decision_terms
     from recon.setup.open_runs import clock_of, open_ledger
 
     check_known("writer", [written_by], known=get_args(Writer))
     settings = settings_of(config)
-    decision = Decision(who=operator_name(operator), reason=reason, written_by_run=written_by == "run")
+    terms = decision_terms(settings, key=path_of(key))
     with open_ledger(settings) as ledger:
         now, run = clock_of(ledger, settings)(), run_named(run, ledger.journal)
+        change = SettledChange(journal_name(ledger.writer), run, payment, written_by, reason)
+        who = operator_name(operator)
+        signed, signer = sign_settlement(who, change, terms=terms, now=now)
+        decision = Decision(who, reason, written_by == "run", signed=signed, signer=signer)
         settle_change(ledger.journal, run=run, payment=payment, decision=decision, now=now)
     return decision

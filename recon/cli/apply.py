@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from recon.cli.common import NewFilePath, config_option, format_option, note, part_option, print_result, write_stdout
+from recon.cli.common import (
+    NewFilePath,
+    config_option,
+    format_option,
+    note,
+    part_option,
+    print_result,
+    sign_option,
+    write_stdout,
+)
 from recon.cli.lazy import DIFFERENCES, DONE, REFUSED
 from recon.cli.progress import ShownProgress
 
@@ -179,18 +188,24 @@ def verify(config_path: Path | None, head: str | None, output: str) -> None:
     help="Who wrote the values that are there now.",
 )
 @click.option("--reason", required=True, help="Why you are sure.")
-def settle(*, run: str, config_path: Path | None, payment: str, written_by: Writer, reason: str) -> None:
+@sign_option
+def settle(
+    *, run: str, config_path: Path | None, payment: str, written_by: Writer, reason: str, key: Path | None
+) -> None:
     """Record a person's decision on an unsettled change.
 
-    Reads and appends to the journal; business records stay as they are. It frees the payment for other runs.
+    Reads and appends to the journal; business records stay as they are. It frees the payment for other runs. With
+    [approvals] allowed_signers it is signed.
 
     \b
     Example: recon journal settle RUN --payment ID --written-by run --reason "the backend keeps no such hash"
     """
     from recon.api.journal import settle as decide
 
-    decide(run, payment=payment, written_by=written_by, reason=reason, config=config_path)
-    note(f"Recorded: the change of {payment} in run {run} was written by {'it' if written_by == 'run' else 'others'}.")
+    found = decide(run, payment=payment, written_by=written_by, reason=reason, config=config_path, key=key)
+    word = f"{found.person}, {'signed' if found.signer else 'a name that nobody checked'}"
+    writer = "it" if written_by == "run" else "others"
+    note(f"Recorded ({word}): the change of {payment} in run {run} was written by {writer}.")
 
 
 def _print_run(report: RunReport, output: str, config_path: Path | None, plan_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, overload
 
 from recon.core.errors import UsageError
 from recon.core.model import Change, Plan
+from recon.core.people import Person, Signer
 from recon.core.times import millisecond_text
 from recon.runs.guard import MovedField
 from recon.runs.stores.journal import LEASE_NAME, Journal, JournalEntry, Note
@@ -321,11 +322,23 @@ def unsettled_changes(journal: Journal, *, run: str) -> Iterator[ChangeState]:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's word on an unsettled change: did this run write the values, or another writer?"""
+    """A person's word on an unsettled change: did this run write the values, or another writer?
+
+    Args:
+        signed: What was signed of it, with the signature; empty where nothing is signed.
+        signer: Who signed, as far as that was checked.
+    """
 
     who: str
     reason: str
     written_by_run: bool
+    signed: Mapping[str, Any] = field(default_factory=dict)
+    signer: Signer | None = None
+
+    @property
+    def person(self) -> Person:
+        """Whose word it is."""
+        return Person(self.who, self.signer)
 
 
 def settle_change(journal: Journal, *, run: str, payment: str, decision: Decision, now: datetime) -> None:
@@ -341,7 +354,9 @@ def settle_change(journal: Journal, *, run: str, payment: str, decision: Decisio
         if not waiting:
             raise NotUnsettledError(run=run, payment=payment)
         result = Result.APPLIED if decision.written_by_run else Result.MOVED
-        body = {"result": result.value, "who": decision.who, "reason": decision.reason}
+        body: dict[str, Any] = {"result": result.value, "who": decision.who, "reason": decision.reason}
+        if decision.signed:
+            body["signed"] = dict(decision.signed)
         at = millisecond_text(now)
         journal.append(
             [Note(run, "settle", at, body, lease.token, state.change, state.payment_id) for state in waiting]

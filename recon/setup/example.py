@@ -191,6 +191,7 @@ valid_h = 24                             # how long an approval holds
 # spellings = { <rail> = "another-name" }          # how this backend writes a rail's name
 # extra_providers = ["escrow"]
 # extra_flags = {}
+# defaults = { PROVIDER_ENABLED = "true" }         # what the backend takes a flag for that is not set
 # rail_switches = { <rail> = "PROVIDER_ENABLED" }
 # secrets = ["PROVIDER_API_KEY"]         # must be present in the backend's environment; never shown
 # health = { <rail> = { url = "https://provider.example/health" } }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recon.core.errors import ConfigError
 from recon.rails.flags.apply import FlagPorts
-from recon.rails.flags.errors import ManifestError
+from recon.rails.flags.errors import FlagFileError, ManifestError
 from recon.rails.flags.files import DotenvPlace
 from recon.rails.flags.journal import FILE_NAME, FlagJournal
 from recon.rails.flags.places import KIND_NAMES, FlagHome
@@ -119,6 +119,22 @@ def flag_status(settings: Settings) -> tuple[FlagStatus, FlagReading]:
     """What the flags mean together, and the reading that says so. Raises as :func:`read_flags`."""
     reading, words = read_flags(settings), settings.values.flags.words()
     return judge_flags(reading.values, words, doubts=reading.doubts(words.known_flags())), reading
+
+
+def flag_status_or_doubt(settings: Settings) -> tuple[FlagStatus, FlagReading]:
+    """As :func:`flag_status`; where the flags cannot be read every one of them is in doubt, with the reason.
+
+    Raises:
+        NoFlagFileError: None is configured.
+    """
+    try:
+        return flag_status(settings)
+    except (FlagFileError, ManifestError) as error:
+        words = settings.values.flags.words()
+        path = flag_path(settings)
+        why = f"{path.name} cannot be read as it is (see the note)"
+        reading = FlagReading({}, looked=(str(path),), unread=(why,), notes=(str(error),))
+        return judge_flags({}, words, doubts=reading.doubts(words.known_flags())), reading
 
 
 def backend_reconciles(settings: Settings) -> bool | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         flag_path,
         flag_setup,
         flag_status,
+        flag_status_or_doubt,
         open_flags,
     )
     from recon.setup.open_gates import read_evidence, sample_candidates
@@ -27,6 +28,7 @@ __all__ = [
     "flag_path",
     "flag_setup",
     "flag_status",
+    "flag_status_or_doubt",
     "look_around",
     "measure_blast",
     "open_flags",
@@ -45,6 +47,7 @@ __getattr__ = names_from(
         "flag_path": "recon.setup.open_flags",
         "flag_setup": "recon.setup.open_flags",
         "flag_status": "recon.setup.open_flags",
+        "flag_status_or_doubt": "recon.setup.open_flags",
         "look_around": "recon.setup.open_rollout",
         "measure_blast": "recon.setup.open_rollout",
         "open_flags": "recon.setup.open_flags",

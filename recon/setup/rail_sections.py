@@ -82,6 +82,7 @@ class FlagsSection(_Part):
     extra_providers: tuple[str, ...] = ()
     extra_flags: dict[str, FlagKind] = Field(default_factory=dict)
     rail_switches: dict[str, str] = Field(default_factory=rail_switches)
+    defaults: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = BACKEND_SECRETS
     health: dict[str, ProbeSection] = Field(default_factory=dict)
     readback: tuple[ProbeSection, ...] = ()
@@ -95,6 +96,7 @@ class FlagsSection(_Part):
             spellings=dict(self.spellings),
             extra_providers=self.extra_providers,
             extra_flags=dict(self.extra_flags),
+            defaults=dict(self.defaults),
         )
 
     def own_recipes(self) -> dict[str, Recipe]:

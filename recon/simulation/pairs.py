@@ -1,7 +1,7 @@
 """Two breaks at once: twists of one completed payment, which may be combined, and which of them wins.
 
 The winner is the verdict that stands first in the order of :class:`recon.core.model.Verdict`. Where it writes, what the
-other one writes is written with it: each of the two is allowed by its own line of DESIGN §4.
+other one writes is written with it: each of the two is allowed by its own cell of the table of writes.
 """
 
 from __future__ import annotations

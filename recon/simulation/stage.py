@@ -297,7 +297,7 @@ def _step_units(case: Case) -> int:
 
 
 def effect_of(case: Case, effect: Effect) -> dict[str, Any]:
-    """The after-values that the table of DESIGN §4 gives for an effect, less what is stored already."""
+    """The after-values that the table of writes gives for an effect, less what is stored already."""
     proof = case.proof
     stored = case.document.get("blockchain", {}).get("confirmations")
     confirmations = documents.count_like(stored, 12)

@@ -15,7 +15,7 @@ from recon.core.bounded_json import JsonTooLargeError, decode_json, decode_many
 DOCUMENT_MAX_BYTES: Final = 64 * 1024 * 1024
 LISTS: Final = (
     "records", "Records", "entries", "logEvents", "events", "items", "logs", "hits", "data", "results", "value", "log",
-    "result", "requests",
+    "result", "requests", "streams",
 )  # fmt: skip
 """Fields under which an export of a log keeps its rows."""
 _DEPTH_MAX: Final = 4
@@ -115,6 +115,8 @@ def _rows(value: Any, depth: int, lists: Sequence[str]) -> Iterator[Mapping[str,
     if isinstance(value, list):
         for each in value:
             yield from _rows(each, depth, lists)
+    elif isinstance(value, dict) and _is_stream(value):
+        yield from ({"timestamp": at, "line": text} for at, text in value["values"])
     elif isinstance(value, dict):
         inner = next((value[name] for name in lists if _holds_rows(value.get(name), lists)), None)
         if inner is None or depth >= _DEPTH_MAX:
@@ -127,3 +129,13 @@ def _holds_rows(value: Any, lists: Sequence[str]) -> bool:
     if isinstance(value, list):
         return bool(value) and isinstance(value[0], dict)
     return isinstance(value, dict) and any(_holds_rows(value.get(name), lists) for name in lists)
+
+
+def _is_stream(value: Mapping[str, Any]) -> bool:
+    """Whether an object is a stream of Loki: its labels, and its lines as pairs of nanoseconds and text."""
+    lines = value.get("values")
+    return (
+        isinstance(value.get("stream"), dict)
+        and isinstance(lines, list)
+        and all(isinstance(each, list) and len(each) == 2 for each in lines)
+    )

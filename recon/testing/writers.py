@@ -1,4 +1,4 @@
-"""The promises of a store's writing side, each tried: a write is exact or nothing, stamped, settled and undone.
+"""The promises of a store, each tried: a write is exact or nothing, stamped, settled and undone, and read as it is.
 
 A plug-in's test gives a writer over exactly the documents that it is handed::
 
@@ -7,7 +7,7 @@ A plug-in's test gives a writer over exactly the documents that it is handed::
             database.payments.replace_all(documents)
             return AcmeWriter(database.payments)
 
-        check_store(open_writer)
+        check_store(open_writer, open_reader=lambda: AcmeStore(database.payments))
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from recon.core.ids import payment_id_text
 from recon.core.model import MISSING, Change, FieldChange, GuardTerm, Tier, Verdict
 from recon.core.values import ABSENT, OBJECT, STAMP, UPDATED_AT, parents_of, same, to_extended, value_at
 from recon.runs.guard import GuardedUpdate, RowClass, guarded_update, read_change, ready_change, without_marks
+from recon.runs.writing import confirmed_reader
 from recon.testing.contract import ContractError, require
+from recon.testing.readers import check_reading
 
 if TYPE_CHECKING:
     from recon.runs.guard import ReadyChange
     from recon.runs.stores.payments import PaymentWriter
+    from recon.testing.readers import OpenReader
 
     OpenWriter = Callable[[Sequence[Mapping[str, Any]]], PaymentWriter]
 
@@ -42,11 +45,12 @@ _GUARDED: Final = ("amount.amount", "amount.currency", "blockchain.confirmations
 _RACERS: Final = 8
 
 
-def check_store(open_writer: OpenWriter) -> None:
-    """Try every promise of a store's writing side.
+def check_store(open_writer: OpenWriter, *, open_reader: OpenReader | None = None) -> None:
+    """Try every promise of a store's writing side, and of its reading side where that is given.
 
     Args:
         open_writer: Gives a writer over exactly these documents; it is called anew for each trial.
+        open_reader: Gives the side that is read, over what the last writer holds.
 
     Raises:
         ContractError: A promise is broken; the sentence says which.
@@ -56,6 +60,9 @@ def check_store(open_writer: OpenWriter) -> None:
     _check_refused(open_writer)
     _check_read_back(open_writer)
     _check_race(open_writer)
+    _check_confirmed(open_writer)
+    if open_reader is not None:
+        _check_reading_side(open_writer, open_reader)
     for sets in (_SETS, {"fresh.leaf": "x", "status": "completed"}):
         _check_undone(open_writer, sets)
 
@@ -279,6 +286,46 @@ def _check_race(open_writer: OpenWriter) -> None:
     require(len(won) == 1, f"of {_RACERS} writes of one document at once, {len(won)} were carried out")
     stamp = value_at(_stored(writer, document["_id"]), STAMP)
     require(stamp == won[0], f"{won[0]} wrote, and the stamp says {stamp!r}: it is not written with the write")
+
+
+def _check_confirmed(open_writer: OpenWriter) -> None:
+    """What became of a write: all that was confirmed before the question is in the answer, however many write."""
+    documents = [_document(number) for number in range(_RACERS)]
+    writer = open_writer(documents)
+    read = confirmed_reader(writer)
+    said: dict[int, str] = {}
+
+    def write(number: int) -> None:
+        _, update = _update(documents[number])
+        writer.write(update)
+        writer.flush()
+        found = read([documents[number]["_id"]]).get(payment_id_text(documents[number]["_id"]), {})
+        said[number] = str(value_at(found, STAMP))
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(_RACERS)]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.join()
+    unseen = sorted(number for number in range(_RACERS) if said.get(number) != _OWN)
+    require(not unseen, f"a read that decides what became of a write does not show {len(unseen)} confirmed writes")
+    ids = [document["_id"] for document in documents]
+    found, plain = read([*ids, _document(_RACERS + 1)["_id"]]), writer.read(ids)
+    require(found.keys() == plain.keys(), f"a confirmed read gives {sorted(found)}, and a plain one {sorted(plain)}")
+    for name, document in plain.items():
+        _require_same(found[name], document, "a confirmed read gives another document than a plain one")
+
+
+def _check_reading_side(open_writer: OpenWriter, open_reader: OpenReader) -> None:
+    documents = [_document(number) for number in range(3)]
+    _, update = _update(documents[1])
+    writer = open_writer(documents)
+    require(_written(writer, update, where="a write to be read") == 1, "a write whose guard fits is not carried out")
+    held = [_stored(writer, document["_id"]) for document in documents]
+    store, written = open_reader(), writer.identity()
+    names = (store.identity().database, store.identity().collection)
+    require(names == (written.database, written.collection), f"{names} is read, and what is written is {written}")
+    check_reading(store, held, written=held[1], others=[payment_id_text(_document(7)["_id"])])
 
 
 def _check_undone(open_writer: OpenWriter, sets: Mapping[str, Any]) -> None:

@@ -273,6 +273,8 @@ COLON = "NODE_ENV=production\nREQUEST_NETWORK_ENABLED: true\nPAYMENT_ENABLED_PRO
     [
         ("NODE_ENV=production\n", 4, "PAYMENT_ENABLED_PROVIDERS is not set here"),
         (COLON, 4, "npm-dotenv and compose read 'request_network,shkeeper', python-dotenv has no value"),
+        ("PAYMENT_ENABLED_PROVIDERS=shkeeper\0\n", 4, "it holds NUL bytes"),
+        ("PAYMENT_ENABLED_PROVIDERS=request_network\n", 4, "its REQUEST_NETWORK_ENABLED is not set here"),
         (BACKTICKS, 0, "New payments go to request_network and shkeeper"),
     ],
 )

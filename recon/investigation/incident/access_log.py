@@ -286,7 +286,7 @@ def _why_silent(silence: str | None, elsewhere: Sequence[tuple[str, int]]) -> st
     if not elsewhere:
         return silence
     said = ", ".join(f"{count} to {path}" for path, count in elsewhere[:3])
-    return f"requests went to paths that end in its route, {said}; name the one that is meant with --route"
+    return f"requests went to other paths that hold its route, {said}; name the one that is meant with --route"
 
 
 _LAST_SECOND: Final = 253_402_300_799

@@ -44,7 +44,7 @@ class Cause:
         weigh: How strongly the facts say so.
         signs: What supports and what contradicts it; only signs that hold are shown.
         next_step: What the runbook says to do, or a function that fits it to the payment.
-        source: Where that stands.
+        source: Where that stands: the section of a runbook, or in words what a provider documents or was seen to do.
     """
 
     name: str
@@ -176,7 +176,7 @@ CAUSES: Final = (
           _when(lambda f: not f.valid and bool(f.at_forwarder)),
           (s.AT_FORWARDER, s.FORWARDER_MADE, s.NO_PROXY_LOG, s.PROVIDER_DENIES),
           "Have the forwarder triggered (any account may do it); each trigger takes the fixed fee from the balance.",
-          "request-network §6 19"),
+          "the provider's documentation: forwarders"),
     Cause("paid_wrong_recipient", "The money went to an address that is not this payment's.",
           _when(lambda f: f.verdict is V.RECIPIENT_MISMATCH), (s.WRONG_MONEY, s.PROVIDER_DENIES),
           a.WRONG_RECIPIENT, "003 §2.10"),
@@ -187,7 +187,7 @@ CAUSES: Final = (
                   (LIKELY, lambda f: not f.valid and f.verdict in (V.LOOKUP_FAILED, V.MISSING_REFERENCE)
                    and f.reference_story is not None)),
           (s.REFERENCE, s.WRONG_MONEY, s.STRAY, s.PROVIDER_DENIES),
-          a.WRONG_REFERENCE, "request-network §2"),
+          a.WRONG_REFERENCE, "the provider's documentation: payment references"),
     Cause("reverted_or_replaced", "The recorded transaction failed, was replaced, or is not on the chain.",
           lambda f: _verdict(*_HASH_GONE)(f) if f.is_incoming else NONE,
           (s.RECORDED_FATE, s.VALID_ELSEWHERE, s.NO_MONEY),
@@ -196,7 +196,7 @@ CAUSES: Final = (
           _when(lambda f: not f.valid and f.provider_paid and bool(f.row["lifi"])),
           (s.PROVIDER_SAYS, s.NO_PROXY_LOG),
           "Review the destination transaction that the provider names; complete by hand if the recipient got it.",
-          "request-network §1, ten facts 10"),
+          "the provider's documentation: payments across chains"),
     Cause("paid_at_provider_only", "The provider says paid and the chain shows no money.",
           _stages((LIKELY, lambda f: f.verdict is V.PROVIDER_AHEAD),
                   (POSSIBLE, lambda f: f.has(V.PROVIDER_AHEAD) and not f.valid)),
@@ -215,24 +215,25 @@ CAUSES: Final = (
               bool(f.listed_units) and f.claim is not None and f.claim["state"] == "unpaid")),
           (s.LISTED, s.COVERED, s.PROVIDER_SAYS),
           a.then_correct("Have the gateway's invoice corrected by hand, it never will be by itself."),
-          "shkeeper §2.4 3"),
+          "seen at gateways: an error between storing and crediting"),
     Cause("second_transfer_dropped", "Two transfers came in one transaction and the gateway kept one.",
           _when(lambda f: f.is_gateway and f.dropped_units > 0), (s.DROPPED, s.PROVIDER_SAYS, s.COVERED),
-          a.then_correct("The chain counts both."), "shkeeper §2.4 1"),
+          a.then_correct("The chain counts both."), "seen at gateways: two transfers in one transaction"),
     Cause("lost_credit", "Simultaneous notifications made the gateway lose a credit.",
           _when(lambda f: f.is_gateway and len(f.listed) > 1 and f.lost_credit_units > 0
                 and (f.balance_units or 0) > 0),
           (s.LISTED, s.CLOSE_TOGETHER, s.PROVIDER_SAYS, s.COVERED), a.then_correct("The chain counts all."),
-          "shkeeper §2.4 4"),
+          "seen at gateways: notifications at the same time"),
     Cause("paid_other_contract", "It was paid through another version of the proxy, which the provider does not watch.",
           _stages((PROVEN, lambda f: f.other_contract is not None and not f.provider_paid),
                   (POSSIBLE, lambda f: f.other_contract is not None)),
-          (s.OTHER_CONTRACT, s.PROVIDER_DENIES, s.COVERED), a.correct, "request-network §6 2"),
+          (s.OTHER_CONTRACT, s.PROVIDER_DENIES, s.COVERED), a.correct,
+          "the provider's documentation: addresses of its contracts"),
     Cause("indexer_behind", "The provider's indexer or node has not seen money that is on chain.",
           _stages((PROVEN, lambda f: f.provider_misses_money and not f.deliveries and not f.is_complete),
                   (LIKELY, lambda f: f.provider_misses_money)),
           (s.PROVIDER_DENIES, s.MONEY_SEEN, s.RECENT, s.NOT_RECENT),
-          a.LAGGING, "request-network §6 3"),
+          a.LAGGING, "seen at providers: an index behind the chain"),
     Cause("paid_late", "It was paid after it expired.",
           _stages((PROVEN, lambda f: f.verdict is V.LATE_PAYMENT),
                   (LIKELY, s.came_late)),
@@ -268,10 +269,10 @@ CAUSES: Final = (
     Cause("callback_waits_for_202", "The gateway waits for HTTP 202 and repeats its callback every minute.",
           _when(lambda f: f.is_gateway and f.is_open and bool(f.deliveries) and not f.was_accepted),
           (s.DELIVERED_BAD, s.COVERED), "Make the callback route answer exactly 202; the next try then settles it.",
-          "shkeeper §3"),
+          "the gateway's documentation: callbacks"),
     Cause("retries_exhausted", "The provider has used up its tries and will never call again.",
           _when(lambda f: f.is_open and f.is_exhausted), (s.DELIVERED_BAD, s.RETRIES, s.COVERED), a.replay,
-          "request-network §4 webhooks"),
+          "the provider's documentation: webhooks, tries"),
     Cause("webhook_failed", "The webhook came and the backend answered with an error.",
           _when(lambda f: f.is_open and bool(f.deliveries) and not f.was_accepted and 404 not in f.answers
                 and not f.is_gateway),
@@ -301,7 +302,7 @@ CAUSES: Final = (
           _verdict(V.MISSING_TX_HASH, V.ESCROW_DRIFT, V.STATUS_DRIFT, V.CONFIRMATIONS_STALE),
           (s.VERDICT, s.COVERED), a.correct, "000 §3.4"),
     Cause("fee_elsewhere", "The fee went to an address that is none of ours.", _verdict(V.FEE_MISMATCH), (s.VERDICT,),
-          "Compare with the request that was made.", "request-network §6 10"),
+          "Compare with the request that was made.", "seen at providers: a fee address of another request"),
     Cause("never_paid", "Nobody has paid.",
           _stages((PROVEN, lambda f: f.verdict in (V.IN_TRANSIT, V.ABANDONED) and f.is_incoming
                    and not s.maybe_paid(f)),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recon.rails.flags.compose_model import environment_of, read_services
+from recon.rails.flags.compose_model import environment_of, project_env, read_services
 from recon.rails.flags.dotenv import check_value
 from recon.rails.flags.errors import ManifestError
 from recon.rails.flags.patches import file_text, patched_text
@@ -46,7 +46,7 @@ def read_compose(
         FlagFileError: A file cannot be read.
     """
     files = files or Files()
-    paths = [path, *overrides] if overrides else [path, *_own_override(path, files)]
+    paths = [path, *overrides] if overrides else _own_paths(path, files)
     services = read_services(paths, files)
     flags = words.known_flags()
     found = {name: environment_of(each, files) for name, each in services.items()}
@@ -65,6 +65,20 @@ def read_compose(
     notes += [f"Some flags of service {name} stand in {', '.join(through)}."] * bool(through)
     notes += _shell_notes(paths[0], files)
     return FlagReading(said, f"service {name}", _looked(files), unread, tuple(notes))
+
+
+def _own_paths(path: Path, files: Files) -> list[Path]:
+    """The files that Compose reads together by itself: those of ``COMPOSE_FILE`` in its ``.env``, else an override."""
+    known = project_env(path.parent, files)
+    named = known.get("COMPOSE_FILE")
+    if not named:
+        return [path, *_own_override(path, files)]
+    parts = named.split(known.get("COMPOSE_PATH_SEPARATOR") or ":")
+    paths = [path.parent / part for part in parts if part]
+    if path not in paths:
+        why = f"COMPOSE_FILE in the .env beside it names {named[:200]}, and not this file"
+        raise ManifestError(path=str(path), why=why, remedy="Name the first of them in [flags] file, or all of them.")
+    return paths
 
 
 def _own_override(path: Path, files: Files) -> list[Path]:

@@ -85,7 +85,7 @@ def read_services(paths: Iterable[Path], files: Files) -> dict[str, Service]:
     """
     paths = list(paths)
     folder = paths[0].parent
-    scope = _Scope(files, folder, _project_env(folder, files))
+    scope = _Scope(files, folder, project_env(folder, files))
     services: dict[str, Service] = {}
     for path in paths:
         for name, service in _services_of(path, scope).items():
@@ -93,7 +93,7 @@ def read_services(paths: Iterable[Path], files: Files) -> dict[str, Service]:
     return {name: replace(service, variables=_without_resets(service.variables)) for name, service in services.items()}
 
 
-def _project_env(folder: Path, files: Files, *names: str) -> dict[str, str | None]:
+def project_env(folder: Path, files: Files, *names: str) -> dict[str, str | None]:
     """What the ``.env`` of a project folder, or the files that are named instead, set for filling in."""
     known: dict[str, str | None] = {}
     for name in names or (".env",):
@@ -132,7 +132,7 @@ def _included(entry: Node, path: Path, scope: _Scope) -> dict[str, Service]:
     folder_text = text_of(member(entry, "project_directory"))
     folder = scope.folder / folder_text if folder_text else places[0].parent
     names = _texts(member(entry, "env_file"))
-    own = _project_env(scope.folder if names else folder, scope.files, *names)
+    own = project_env(scope.folder if names else folder, scope.files, *names)
     inner = scope.deeper(path, folder=folder, known={**own, **scope.known})
     found: dict[str, Service] = {}
     for place in places:

@@ -69,6 +69,7 @@ class ConfigMap:
     name: str
     entries: tuple[MapEntry, ...]
     kind: str = "ConfigMap"
+    namespace: str = ""
 
     @property
     def label(self) -> str:
@@ -84,6 +85,13 @@ class Objects:
     containers: tuple[tuple[str, str, Node, str], ...] = ()
 
     def __or__(self, other: Objects) -> Objects:
+        """Both; raises ManifestError for one name in two namespaces: which of them is meant nobody can tell."""
+        for key in self.maps.keys() & other.maps.keys():
+            one, more = self.maps[key], other.maps[key]
+            if one.namespace and more.namespace and one.namespace != more.namespace:
+                why = f"{one.label} stands in the namespaces {one.namespace[:60]} and {more.namespace[:60]}"
+                path = more.entries[0].said.file if more.entries else one.label
+                raise ManifestError(path=path, why=why, remedy="Name a manifest that holds one of them.")
         return Objects({**self.maps, **other.maps}, (*self.containers, *other.containers))
 
 
@@ -206,7 +214,8 @@ def _map_of(path: str, kind: str, name: str, root: Node) -> ConfigMap:
             text, file = text_of(node) or "", file_behind(node, path)
             said = FlagSaid(key, text, file, place, line_at(node), raw=text, spot=spot_of(node))
             entries.append(_unpacked(key, node, replace(said, spot=None)) if is_packed else MapEntry(key, text, said))
-    return ConfigMap(name, tuple(entries), kind)
+    namespace = text_of(member(member(root, "metadata"), "namespace")) or ""
+    return ConfigMap(name, tuple(entries), kind, namespace)
 
 
 def _unpacked(key: str, node: Node, said: FlagSaid) -> MapEntry:

@@ -332,7 +332,12 @@ def _texts_of(path: Path, held: Node, built: _Built) -> Iterator[str]:
     yield built.files.data(path).decode("utf-8", "replace")[start.index : end.index]
     for each in items(held):
         named = text_of(member(each, "path")) or text_of(each) or ""
-        if named and "\n" not in named and built.files.is_there(path.parent / named):
+        if not named or "\n" in named:
+            continue
+        if not built.files.is_there(path.parent / named):
+            built.unread.append(f"{named[:100]} is not here")
+            built.doubt(f"{named[:60]}, which is not here,", "", every=True)
+        else:
             yield built.files.data(path.parent / named).decode("utf-8", "replace")
 
 

@@ -26,6 +26,7 @@ from recon.rails.flags.recipes import Recipe, Roles, plan_values
 from recon.rails.flags.sealed import SealedFileError, has_sops_seal
 from recon.rails.flags.status import judge_flags, open_rails, why_unknown
 from recon.rails.flags.words import FlagWords
+from recon.sources.providers.installed import webhooks_of
 
 FORMAT: Final = 1
 SIZE_MAX_BYTES: Final = 10_000_000
@@ -294,10 +295,17 @@ def _steps(recipe: Recipe, roles: Roles, setup: FlagSetup) -> tuple[str, ...]:
     middle = (
         "Write the flags: recon flags apply.",
         _restart_step(setup),
-        "Check that the backend has them, and that /api/payment/request-network/* left the checkout path "
-        "if that rail was switched off: recon flags status.",
+        f"Check that the backend has them: recon flags status.{_checkout_step(roles)}",
     )
     return tuple(roles.fill(step) for step in (*recipe.before, *middle, *recipe.after))
+
+
+def _checkout_step(roles: Roles) -> str:
+    """What to look at where a rail was switched off: its routes, which stand beside those of its webhooks."""
+    routes = webhooks_of(roles.sick).routes
+    folders = sorted({f"{route.rpartition('/')[0]}/*" for route in routes})
+    named = f" ({', '.join(folders)})" if folders else ""
+    return f" If {{sick}} was switched off, its routes{named} must be gone from the checkout path."
 
 
 def _restart_step(setup: FlagSetup) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from recon.rails.flags.words import (
@@ -73,6 +74,7 @@ def judge_flags(
     """
     doubts = doubts or {}
     views = tuple(_view(flag, values, words, doubts) for flag in words.known_flags() if not looks_secret(flag))
+    values = {**words.with_defaults(values), **{flag: values.get(flag) for flag in doubts}}
     rails = open_rails(values, words)
     why = why_unknown(values, words, doubts=doubts)
     doubted = [f"{flag} cannot be told: {doubt}." for flag, doubt in doubts.items() if flag in words.known_flags()]
@@ -89,8 +91,10 @@ def judge_flags(
 def why_unknown(values: Mapping[str, str | None], words: FlagWords, *, doubts: Mapping[str, str]) -> str:
     """Why nobody can tell which rails take new payments; empty where the flags say it.
 
-    A list that is missing or empty may mean every rail to a backend, and a word that nobody knows may be one.
+    A list that is missing or empty may mean every rail to a backend, and a word that nobody knows may be one. A rail
+    that is listed and whose own switch is not set is on or off by the backend's default.
     """
+    values = {**words.with_defaults(values), **{flag: values.get(flag) for flag in doubts}}
     if _reads_only(values):
         return ""
     doubted = [flag for flag in (ENABLED_PROVIDERS, PROVIDER_MODE, PAYMENT_MODE) if flag in doubts]
@@ -102,19 +106,32 @@ def why_unknown(values: Mapping[str, str | None], words: FlagWords, *, doubts: M
         return f"{ENABLED_PROVIDERS} is {_NO_LIST[values.get(ENABLED_PROVIDERS) is None]}"
     if not rails:
         return f"{ENABLED_PROVIDERS} names no rail that is known"
-    unclear = (_unclear_switch(words.rail_switches.get(rail), values, doubts) for rail in rails)
-    return next(filter(None, unclear), "")
+    unclear = (_unclear_switch(rail, words.rail_switches.get(rail), values, doubts) for rail in rails)
+    return next(chain(_strange_modes(values), filter(None, unclear)), "")
 
 
+def _strange_modes(values: Mapping[str, str | None]) -> Iterator[str]:
+    """Modes that are set to a word that nobody knows."""
+    for flag in (PROVIDER_MODE, PAYMENT_MODE):
+        if (values.get(flag) or "").strip() and mode_of(values[flag]) is None:
+            yield f"{flag} is {_NO_MODE}"
+
+
+_NO_MODE: Final = "a word that nobody knows, and may be a mode in which no payments are taken"
 _NO_LIST: Final = {True: "not set here", False: "empty, which a backend may read as every rail"}
 
 
-def _unclear_switch(switch: str | None, values: Mapping[str, str | None], doubts: Mapping[str, str]) -> str:
+def _unclear_switch(rail: str, switch: str | None, values: Mapping[str, str | None], doubts: Mapping[str, str]) -> str:
     """Why the switch of a rail does not tell whether it is on; empty where it does, or where there is none."""
-    if switch is not None and switch in doubts:
+    if switch is None:
+        return ""
+    if switch in doubts:
         return f"{switch}: {doubts[switch]}"
-    said = values.get(switch or "")
-    return f"{switch} is neither on nor off" if said and bool_of(said) is None else ""
+    said = values.get(switch)
+    if said is None or not said.strip():
+        how = "not set here" if said is None else "empty here"
+        return f"{rail} is listed and its {switch} is {how} (name what the backend takes it for in [flags.defaults])"
+    return f"{switch} is neither on nor off" if bool_of(said) is None else ""
 
 
 def _reads_only(values: Mapping[str, str | None]) -> bool:
@@ -123,7 +140,11 @@ def _reads_only(values: Mapping[str, str | None]) -> bool:
 
 
 def open_rails(values: Mapping[str, str | None], words: FlagWords) -> tuple[str, ...]:
-    """The rails that take new payments: listed, not switched off, and in no mode that only reads."""
+    """The rails that take new payments: listed, not switched off, and in no mode that only reads.
+
+    Where :func:`why_unknown` says something these are the rails that may take them.
+    """
+    values = words.with_defaults(values)
     if _reads_only(values):
         return ()
     listed = [rail for word in split_list(values.get(ENABLED_PROVIDERS) or "") if (rail := words.rail(word))]
@@ -140,6 +161,10 @@ def _view(flag: str, values: Mapping[str, str | None], words: FlagWords, doubts:
     value = values.get(flag)
     if flag in doubts:
         return FlagView(flag, None, f"cannot tell: {doubts[flag]} ({about})", True)
+    if value is None and (default := words.defaults.get(flag)) is not None:
+        said = _said(flag, default, words)
+        means = f"not set here; [flags.defaults] says {default[:60]} ({about}: {said or 'nobody knows that word'})"
+        return FlagView(flag, None, means, said is not None)
     if value is None or not value.strip():
         how = "not set here" if value is None else "empty here"
         return FlagView(flag, value, f"cannot tell: {how}, so the backend's own default applies ({about})", True)
@@ -168,7 +193,8 @@ def _meaning(values: Mapping[str, str | None], rails: tuple[str, ...], why: str,
     taken = f"New payments go to {' and '.join(rails)}" if rails else "No rail takes new payments"
     if why:
         taken = f"Cannot tell which rails take new payments: {why}"
-    said = "cannot be told" if PROVIDER_MODE in doubts else "is not set here"
+    is_set = bool((values.get(PROVIDER_MODE) or "").strip())
+    said = "cannot be told" if PROVIDER_MODE in doubts or is_set else "is not set here"
     reconciles = bool_of(values.get(RECONCILIATION_ENABLED))
     by_itself = {
         True: "the backend reconciles by itself",

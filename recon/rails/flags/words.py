@@ -81,12 +81,18 @@ class FlagWords:
         spellings: How this backend writes a rail's name in its flags, where it differs from ours.
         extra_providers: Further rails that the provider list may name.
         extra_flags: Further flags that recipes of the user's own may set, with their kind.
+        defaults: What this backend takes a flag for that is not set.
     """
 
     rail_switches: Mapping[str, str] = field(default_factory=rail_switches)
     spellings: Mapping[str, str] = field(default_factory=dict)
     extra_providers: tuple[str, ...] = ()
     extra_flags: Mapping[str, FlagKind] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+    def with_defaults(self, values: Mapping[str, str | None]) -> dict[str, str | None]:
+        """The values with the backend's own for what is not set at all, as far as they are known."""
+        return {**values, **{flag: value for flag, value in self.defaults.items() if values.get(flag) is None}}
 
     def kind(self, flag: str) -> FlagKind | None:
         """The kind of a flag, or None for an unknown one."""

@@ -104,6 +104,7 @@ def parse_yaml_text(text: str, *, path: str) -> YamlFile:
             if len(roots) > DOCUMENTS_MAX:
                 raise ManifestError(path=path, why=f"it has more than {DOCUMENTS_MAX} documents", remedy="Split it.")
         shared = frozenset(_shared(roots, path))
+        _refuse_twice(roots, path)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
@@ -124,6 +125,25 @@ def _shared(roots: Sequence[Node], path: str) -> Iterable[int]:
         if seen[id(node)] == 1:
             waiting.extend((inner, depth + 1) for inner in _inner_nodes(node))
     return [identity for identity, count in seen.items() if count > 1]
+
+
+def _refuse_twice(roots: Sequence[Node], path: str) -> None:
+    """Refuse a key that stands twice in one mapping: many readers refuse the file, others differ on which counts."""
+    from yaml.nodes import MappingNode
+
+    waiting, seen = [root for root in roots if root is not None], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        waiting += _inner_nodes(node)
+        lines: dict[str, int] = {}
+        for key, _ in node.value if isinstance(node, MappingNode) else ():
+            name = "<<" if scalar(key) is None else str(key.value)
+            if name != "<<" and lines.setdefault(name, line_at(key)) != line_at(key):
+                why = f"{name[:60]!r} stands twice in one mapping, on lines {lines[name]} and {line_at(key)}"
+                raise ManifestError(path=path, why=why, remedy="Leave one of them.")
 
 
 def _inner_nodes(node: Node) -> list[Node]:

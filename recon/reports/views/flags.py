@@ -61,7 +61,8 @@ def render_flag_status(
 def _shown(view: FlagView, places: Mapping[str, str]) -> str:
     if view.value is not None:
         return view.value
-    return "(cannot tell)" if view.flag in places else "(not set here)"
+    is_open = view.flag in places or "not set in what could be read" in view.means
+    return "(cannot tell)" if is_open else "(not set here)"
 
 
 def _run_table(entries: Sequence[FlagEntry]) -> Table:

@@ -96,7 +96,7 @@ def _causes(causes: Iterable[RankedCause]) -> Table:
     columns = (
         Column("rank", "", "count"), Column("cause", "cause", "id"), Column("strength", "strength", "severity"),
         Column("title", "what it is", "prose"), Column("next_step", "next step", "prose"),
-        Column("runbook", "runbook", wide=True),
+        Column("runbook", "where that stands", wide=True),
     )  # fmt: skip
     rows = tuple(
         (str(number), cause.name, _word(cause), cause.title, cause.next_step, cause.source)

@@ -125,7 +125,7 @@ class PaymentWriter(Protocol):
         """Read whole documents from the primary, as a majority has them, by ``payment_id_text``.
 
         A store may add ``read_confirmed``, which gives the same and is asked what became of a write: nothing that was
-        confirmed before it was called may be missing from it.
+        confirmed before it was called may be missing from it. Without one ``read`` itself has to hold that.
         """
         ...
 

@@ -1,7 +1,8 @@
 """What a store is: one object that opens both sides of it, the one that is read and the one that is written to.
 
 It is cheap to import. What is heavy (a driver) is imported inside the functions it names. A distribution of its own
-registers one in the entry-point group ``recon.stores``, and its tests run :func:`recon.testing.check_store` over it::
+registers one in the entry-point group ``recon.stores``, and its tests run :func:`recon.testing.check_store` over both
+sides of it::
 
     [project.entry-points."recon.stores"]
     acmebase = "acmebase.store:STORE"

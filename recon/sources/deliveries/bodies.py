@@ -22,6 +22,7 @@ is not read; not at all."""
 
 BODY_MAX_BYTES: Final = 2 * 1024 * 1024
 _HEX = re.compile(r"(?:\\x|0x|[xX]')?([0-9a-fA-F]{16,})'?\Z")
+_DATA_URL = re.compile(r"\Adata:[\w/+.;=-]{0,100},")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}\Z")
 _WORDS_BASE64: Final = ("base64", "b64", "true", "1", "base64url")
 
@@ -117,9 +118,18 @@ def _of_text(text: str, *, encoding: Any, is_raw: bool) -> Body:
     word = str(encoding).strip().lower() if encoding not in (None, False) else ""
     if word == "hex" or word in _WORDS_BASE64:
         raw = _from_hex(text.strip()) if word == "hex" else _from_base64(text)
-        return Body("unread") if raw is None else _of_bytes(raw, is_raw=True)
+        if raw is not None:
+            return _of_bytes(raw, is_raw=True)
+        # Some set the word for every record, whatever the body is: a text that is JSON already is one.
+        return _as_it_stands(text, is_raw=is_raw) or Body("unread")
     plain = text.encode("utf-8", "surrogatepass" if text.isprintable() else "replace")
     return _of_json(_parsed(plain), plain, is_raw=is_raw) or _decoded(text.strip()) or Body("unread", plain)
+
+
+def _as_it_stands(text: str, *, is_raw: bool) -> Body | None:
+    plain = text.encode("utf-8", "replace")
+    value = _parsed(plain)
+    return Body("raw" if is_raw else "text", plain, value) if isinstance(value, Mapping) else None
 
 
 def _of_json(value: Any, plain: bytes, *, is_raw: bool) -> Body | None:
@@ -140,7 +150,7 @@ def _decoded(text: str) -> Body | None:
     """A text that is no JSON, where it says something else in another alphabet; None where it does not."""
     for raw in (
         _from_hex(text),
-        _from_base64(text) if _BASE64.match(text) else None,
+        _from_base64(plain) if _BASE64.match(plain := "".join(_DATA_URL.sub("", text).split())) else None,
         _from_form(text),
         _from_repr(text),
     ):

@@ -53,8 +53,8 @@ class Delivery:
 
     @property
     def is_told(self) -> bool:
-        """Whether anything says what the delivery is about; a body that could not be read says nothing."""
-        return self.event is not None or bool(self.payload)
+        """Whether anything says what happened; a body that could not be read, or that names no event, does not."""
+        return self.event is not None
 
     def row(self) -> dict[str, Any]:
         """The delivery as a row of ``recon.core.tables.DELIVERIES``."""

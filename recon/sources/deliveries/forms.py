@@ -22,7 +22,8 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "ingested_at", "ingestedAt", "timestamp_ms", "Timestamp", "publishTime", "time", "date", "inserted_at",
         "insertedAt",
         "requestContext.timeEpoch", "requestContext.requestTimeEpoch", "Attributes.SentTimestamp",
-        "attributes.SentTimestamp", "EnqueuedTimeUtc", "enqueuedAt", "enqueued_at", "occurred_at", "when",
+        "attributes.SentTimestamp", "EnqueuedTimeUtc", "enqueuedAt", "enqueued_at", "enqueuedTimeUtc",
+        "insertionTime", "createTime", "occurred_at", "when",
     ),
     "attempt": (
         "attempt", "retryCount", "retry_count", "attempts", "attemptsMade", "attempt_number", "attemptNumber",
@@ -32,7 +33,8 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "http_status": (
         "http_status", "httpStatus", "responseStatus", "statusCode", "status_code", "response_status",
         "responseStatusCode", "response_status_code", "response.status", "response.statusCode", "response.status_code",
-        "response_code", "responseCode", "last_response_status", "answered", "status",
+        "response_code", "responseCode", "last_response_status", "res.statusCode", "res.status", "answered", "response",
+        "status",
     ),
     "event": ("event", "eventType", "event_type", "type", "topic"),
     "request_id": ("request_id", "requestId", "requestID"),
@@ -41,23 +43,29 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "tx_hash": ("tx_hash", "txHash", "transactionHash", "txid"),
     "payload_digest": ("payload_digest", "payloadHash", "payload_hash", "rawFingerprint"),
     "signature_valid": ("signature_valid", "signatureValid", "verified"),
+    "signature": ("signature", "webhook_signature", "webhookSignature", "signature_header", "signatureHeader", "sig"),
     "dead_letter": (
         "dead_letter", "deadLetter", "dlq", "isDeadLetter", "failedReason", "DeadLetterReason", "deadLetterReason",
         "dead_letter_reason",
     ),
     "address": (
-        "url", "path", "uri", "rawPath", "request.url", "request.path", "requestContext.http.path", "target_url",
+        "url", "path", "uri", "rawPath", "request.url", "request.path", "req.url", "httpRequest.url",
+        "requestContext.http.path", "target_url",
         "requested_url", "destination",
     ),
     "headers": (
         "headers", "request_headers", "requestHeaders", "request.headers", "http_headers", "httpHeaders", "raw_headers",
         "rawHeaders", "multiValueHeaders", "header", "messageAttributes", "MessageAttributes", "attributes",
-        "properties.headers", "metadata.headers", "meta",
+        "properties.headers", "metadata.headers", "req.headers", "httpRequest.headers", "Headers",
+        "applicationProperties", "application_properties", "meta", "server",
+        "environ", "META",
     ),
     "raw_body": (
         "raw_body", "rawBody", "body_raw", "bodyRaw", "raw_request_body", "raw_payload", "rawPayload", "body_base64",
         "bodyBase64", "rawBodyBase64", "data_base64", "request.postData.text", "request.raw_body", "request.rawBody",
-        "request.body", "request_body", "requestBody", "body", "Body", "content", "raw",
+        "request.body", "request_body", "requestBody", "httpRequest.body", "req.rawBody", "req.body", "request.content",
+        "request.data", "body", "Body", "content",
+        "messageText", "raw",
     ),
     "body": ("payload", "data", "message", "Message", "value", "json", "event_data", "eventData", "doc", "event"),
     "encoding": (
@@ -78,12 +86,12 @@ ALWAYS_BASE64: Final = ("body_base64", "bodyBase64", "rawBodyBase64", "data_base
 LISTS: Final = (
     "Messages", "Records", "messages", "models", "entries", "items", "Items", "results", "rows", "documents", "records",
     "deliveries", "events", "requests", "hits", "receivedMessages", "attempts_list", "jobs", "result", "log", "data",
-    "content", "Responses",
+    "content", "Responses", "json_agg", "jsonb_agg", "array_to_json",
 )  # fmt: skip
 """Fields under which an export keeps its records; the innermost list counts."""
 
 ROWS: Final = ("row_to_json", "to_jsonb", "to_json", "jsonb_build_object", "json_build_object", "_source", "Item",
-               "delivery", "record", "document", "fullDocument", "webhook", "job")  # fmt: skip
+               "delivery", "record", "document", "fullDocument", "webhook", "job", "requestPayload", "log")  # fmt: skip
 """Fields of which one holds the whole record: Postgres, Elasticsearch, DynamoDB and change streams."""
 
 

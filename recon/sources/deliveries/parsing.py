@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,11 +27,13 @@ from recon.core.times import epoch_ms, parse_iso_ms, to_ms
 from recon.sources.deliveries.bodies import NO_BODY, Body, parsed_object, read_body
 from recon.sources.deliveries.delivery import Delivery
 from recon.sources.deliveries.forms import ALWAYS_BASE64, FIELDS, FORMS, ROWS, Form
-from recon.sources.deliveries.headers import read_headers
+from recon.sources.deliveries.headers import loose_headers, read_headers
 from recon.sources.deliveries.plain import plain_values
-from recon.sources.providers.installed import providers
+from recon.sources.providers.installed import providers, webhooks_of
 
 LAYERS_MAX: Final = 6
+_STATUS: Final = re.compile(r"([1-5][0-9]{2})(?:\.0)?(?: [A-Za-z][A-Za-z ]*)?\Z")
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 _SHAPES_MAX: Final = 64
 """Records of one source have the same few sets of keys; of so many sets it is remembered what may be in them."""
 
@@ -73,6 +76,7 @@ def parse_delivery(
     if found.body.kept == "none" and not found.headers and not _says_something(found, fields):
         return None
     provider = _provider(found, found.body.payload)
+    _take_signature(found, provider)
     more = _read_by_provider(provider, found.headers, found.body.payload, fields)
     _add(fields, more, found)
     return Delivery(
@@ -97,6 +101,14 @@ def parse_delivery(
         headers=found.headers,
         problems=_problems(found, fields, provider=provider),
     )
+
+
+def _take_signature(found: _Peeled, provider: str) -> None:
+    """A signature that a record keeps as a field of its own goes where the provider sends it."""
+    header = webhooks_of(provider).signature_header
+    text = str(found.fields.get("signature") or "").removeprefix("sha256=")
+    if header is not None and header not in found.headers and _DIGEST.match(text):
+        found.headers[header] = text
 
 
 def _fields(found: _Peeled) -> dict[str, Any]:
@@ -200,6 +212,7 @@ def _take(found: _Peeled, layer: Mapping[str, Any], names: Names) -> None:
         if told := list(_read(layer, names[name], read)):
             found.fields[name] = told[0] if name != "dead_letter" else any((*told, found.fields.get(name)))
     found.is_own |= "provider" in layer and _ms(layer.get("received_at")) is not None
+    found.headers.update(loose_headers(layer))
     found.headers.update(next(filter(None, _read(layer, names["headers"], read_headers)), {}))
 
 
@@ -244,12 +257,17 @@ def _may_be_body(value: Any) -> bool:
 def _whole_record(layer: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The record that one field of a layer holds whole, as an object or as JSON."""
     for name in ROWS:
-        value = layer.get(name)
-        if isinstance(value, str) and value.lstrip()[:1] == "{":
-            value = parsed_object(value.encode("utf-8", "replace"))
-        if isinstance(value, Mapping) and len(value) > 1:
+        value = as_object(layer.get(name))
+        if len(value) > 1:
             return dict(plain_values(value))
     return None
+
+
+def as_object(value: Any) -> Mapping[str, Any]:
+    """An object, or the object that a JSON text holds; empty for everything else."""
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        value = parsed_object(value.encode("utf-8", "replace"))
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is_record(payload: Mapping[str, Any]) -> bool:
@@ -257,7 +275,9 @@ def _is_record(payload: Mapping[str, Any]) -> bool:
     if not payload or _is_webhook(payload):
         return False
     own = (*FIELDS["headers"][:8], *FIELDS["raw_body"][:9], "body", *ROWS[:5])
-    return any(name in payload for name in own) or _form_of(payload) is not None
+    if any(name in payload for name in own) or _form_of(payload) is not None:
+        return True
+    return any(_is_webhook(read_body(payload.get(name)).payload) for name in FIELDS["body"] if name in payload)
 
 
 def _is_webhook(row: Mapping[str, Any]) -> bool:
@@ -355,8 +375,9 @@ def _int(value: Any) -> int | None:
 
 
 def _status(value: Any) -> int | None:
-    number = _int(value)
-    return number if number is not None and 100 <= number <= 599 else None
+    text = _text(value)
+    found = None if text is None else _STATUS.match(text)
+    return None if found is None else int(found[1])
 
 
 def _bool(value: Any) -> bool | None:
@@ -394,7 +415,7 @@ def _ms(value: Any) -> int | None:
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "delivery_id": _text, "provider": _word, "received_at": _ms, "attempt": _int, "http_status": _status,
     "event": _word, "request_id": _text, "reference": _text, "external_id": _text, "tx_hash": _text,
-    "payload_digest": _text, "signature_valid": _bool, "dead_letter": _dead, "address": _word,
+    "payload_digest": _text, "signature_valid": _bool, "signature": _word, "dead_letter": _dead, "address": _word,
 }  # fmt: skip
 """How the value of each field is read; a value that cannot be is passed over for the next name."""
 

@@ -24,6 +24,8 @@ def plain_values(value: Any, depth: int = 0) -> Any:
 
 def _unwrapped(value: Mapping[str, Any], depth: int) -> Any:
     """The one value of an object of Extended JSON; None where it is none."""
+    if len(value) == 2 and isinstance(value.get("$binary"), str) and "$type" in value:
+        return _binary(value["$binary"], depth)
     if len(value) != 1:
         return None
     (name, inner), *_ = value.items()

@@ -21,8 +21,8 @@ from recon.core.errors import SourceError
 from recon.core.text import clean_text
 from recon.sources.deliveries.bodies import BODY_MAX_BYTES
 from recon.sources.deliveries.delivery import Delivery, DeliveryFile
-from recon.sources.deliveries.forms import LISTS
-from recon.sources.deliveries.parsing import Names, is_other_request, parse_delivery, read_time
+from recon.sources.deliveries.forms import FIELDS, LISTS, ROWS
+from recon.sources.deliveries.parsing import Names, as_object, is_other_request, parse_delivery, read_time
 from recon.sources.documents import whole_document
 from recon.sources.packing import Broken, unpacked
 
@@ -109,8 +109,28 @@ class _Reading:
         if is_other_request(row, record):
             return
         if record is None:
-            self.miss(place, row)
+            if not self._keyed(row, place):
+                self.miss(place, row)
             return
+        self._keep(record)
+
+    def _keyed(self, row: Mapping[str, Any], place: str) -> bool:
+        """Keep the records that an object holds by their keys, as a dump of Redis or KV; False where it is none."""
+        inner = [(key, as_object(value)) for key, value in row.items()]
+        if not all(value for _, value in inner):
+            return False
+        found = [(parse_delivery(value, place=f"{place} {clean_text(key, limit=60)}", names=self._names), value)
+                 for key, value in inner]  # fmt: skip
+        if all(record is None for record, _ in found):
+            return False
+        for record, value in found:
+            if record is None:
+                self.miss(place, value)
+            else:
+                self._keep(record)
+        return True
+
+    def _keep(self, record: Delivery) -> None:
         if not self._bodies:
             record = replace(record, body=None, said=None, headers={})
         self._held += _RECORD_BYTES + len(record.body or b"") + len(record.said or b"") + 150 * len(record.headers)
@@ -197,6 +217,8 @@ class _Reading:
             head = stream.readline(LINE_MAX_BYTES)
             sign = max(("\t", ";", "|", ","), key=head.count)
             names = next(csv.reader([head], delimiter=sign), [])
+            if names and not self._is_head(names):
+                self.problems.append(f"{place} names no field of a delivery on its first line; give the table a header")
             for number, cells in enumerate(csv.reader(stream, delimiter=sign), 2):
                 if self.is_full:
                     self.stop(place)
@@ -207,6 +229,12 @@ class _Reading:
             self.problems.append(f"{place} is no table that can be read ({clean_text(error, limit=80)})")
         finally:
             csv.field_size_limit(before)
+
+    def _is_head(self, names: list[str]) -> bool:
+        """Whether the first line of a table names any field."""
+        own = chain.from_iterable((self._names or {}).values())
+        known = {name.partition(".")[0] for name in (*chain.from_iterable(FIELDS.values()), *own)} | {*LISTS, *ROWS}
+        return any(name.strip().partition(".")[0] in known for name in names)
 
     def found(self, place: str) -> DeliveryFile:
         """All of it."""

@@ -103,7 +103,7 @@ DEFAULT_CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "expires_at": ("expiresAt", "metadata.requestNetwork.expiresAt", "metadata.expiresAt"),
     }
 )  # fmt: skip
-"""What is looked at when the configuration says nothing; requirements §2.4 is where the paths come from."""
+"""What is looked at when the configuration says nothing; the paths are those of the backends that are known."""
 
 KEYS: Final = ("request_id", "reference", "external_id")
 """Fields of which a row may have several values: every candidate counts, and an array with all its elements."""

@@ -91,6 +91,7 @@ class Webhooks:
         read: More of a delivery than the usual names give: delivery_id, attempt, event, tx_hash, is_test.
         told: The part of the body that tells of this one payment, with its amount and currency.
         tells_coin: Whether two coins paid to one object are two payments.
+        signature_header: The header of the signature, for records that keep it under a name of their own.
         gives_up_after: After how many tries it never sends again; None where it goes on until it is accepted.
     """
 
@@ -103,6 +104,7 @@ class Webhooks:
     read: Callable[[Headers, Payload, Mapping[str, Any]], Mapping[str, Any]] = _nothing
     told: Callable[[Payload], Payload] = _whole
     tells_coin: bool = False
+    signature_header: str | None = None
     gives_up_after: int | None = None
 
     def takes(self, status: int | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -181,3 +182,8 @@ def test_nobody_is_asked_for_a_rest_that_lies_there_in_another_token(tmp_path: P
     made.add_coin(chain_id, token=other.address, recipient=address, units=10**other.decimals)
     found = looked_at(made, tmp_path)
     assert found.causes[0].next_step.startswith(f"Ask the buyer for nothing yet. 1 {symbol} more came for it on chain")
+
+
+def test_where_a_cause_stands_is_a_runbook_or_said_in_words() -> None:
+    in_words = r"(the (provider|gateway)'s documentation|seen at (provider|gateway)s): [^§]+"
+    assert [cause.name for cause in CAUSES if not re.fullmatch(rf"00\d §[\d.]+|{in_words}", cause.source)] == []

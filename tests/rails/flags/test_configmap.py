@@ -88,7 +88,7 @@ ONE = "kind: ConfigMap\nmetadata: {name: %s}\n%sdata:\n  %s\n"
         (ONE % ("a", "", "PAYMENT_MODE: x") + "---\n" + ONE % ("b", "", "PAYMENT_MODE: x"), None, "2 of its"),
         (ONE % ("a", "immutable: true\n", "PAYMENT_MODE: x"), None, "is immutable"),
         (ONE % ("a", "", "PAYMENT_MODE: |\n    live"), None, "written as a block"),
-        (ONE % ("a", "", "PAYMENT_MODE: x\n  PAYMENT_MODE: y"), None, "more than once"),
+        (ONE % ("a", "", "PAYMENT_MODE: x\n  PAYMENT_MODE: y"), None, "stands twice"),
         (ONE % ("a", "", "PAYMENT_MODE: [x]"), None, "no plain value"),
         ("kind: ConfigMap\nmetadata: {name: a}\ndata: {PAYMENT_MODE: x}\n", None, "no plain data block"),
         ("kind: [\n", None, "no valid YAML"),

@@ -87,6 +87,27 @@ COMPOSE = {
 }  # fmt: skip
 
 
+COMPOSE |= {
+    "COMPOSE_FILE": (
+        {"compose.yaml": service(MAP), "p.yaml": service(f"environment: [{F}=0]"), ".env": "COMPOSE_FILE=compose.yaml:p.yaml\n"}, "0",
+    ),
+    "COMPOSE_FILE with a sign of its own": (
+        {"compose.yaml": service(MAP), "p.yaml": service(f"environment: [{F}=0]"),
+         ".env": "COMPOSE_PATH_SEPARATOR=;\nCOMPOSE_FILE=compose.yaml;p.yaml\n"}, "0",
+    ),
+    "list of names, filled in": ({"compose.yaml": service(f"environment:\n- '{F}=${{RN:-${{ALL:-true}}}}'"), ".env": "ALL=0\n"}, "0"),
+    "merge list of services": (
+        {"compose.yaml": f"x-a: &a {{logging: {{driver: x}}}}\nx-b: &b {{environment: {{{F}: b}}}}\n" + service("<<: [*a, *b]")}, "b",
+    ),
+    "own environment instead of a merged one": (
+        {"compose.yaml": f"x-b: &b {{environment: {{{F}: b}}}}\n" + service("<<: *b\nenvironment: {A: b}")}, None,
+    ),
+    "labels and build arguments": ({"compose.yaml": service(f"labels: {{{F}: 'true'}}\nbuild: {{args: {{{F}: 'true'}}}}")}, None),
+    ".env alone is no environment": ({"compose.yaml": service("environment: {A: b}"), ".env": f"{F}=true\n"}, None),
+    "env_file named by a default": ({"compose.yaml": service("env_file: e/${S:-p}.env"), "e/p.env": f"{F}=1\n"}, "1"),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("case", COMPOSE)
 def test_compose_reads_every_way_to_set_a_variable(tmp_path: Path, case: str) -> None:
     files, expected = COMPOSE[case]
@@ -94,6 +115,23 @@ def test_compose_reads_every_way_to_set_a_variable(tmp_path: Path, case: str) ->
     doubts = found.doubts([F])
     assert (DOUBT if doubts else found.values.get(F)) == expected, (found.said.get(F), doubts)
     assert str(tmp_path / "compose.yaml") in found.looked
+
+
+DISPUTED = {
+    "a key twice": ({"compose.yaml": service(f"environment:\n  {F}: 'true'\n  {F}: 'false'")}, "stands twice in one mapping, on lines 5 and 6"),
+    "COMPOSE_FILE of others": ({"compose.yaml": service(MAP), ".env": "COMPOSE_FILE=prod.yaml\n"}, "names prod.yaml, and not this file"),
+    "one name in two namespaces": (
+        {"app.yaml": "---\n".join(f"kind: ConfigMap\nmetadata: {{name: p, namespace: {name}}}\ndata: {{{F}: '{name}'}}\n" for name in "ab")},
+        "ConfigMap p stands in the namespaces a and b",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DISPUTED)
+def test_what_two_programs_would_read_differently_is_refused(tmp_path: Path, case: str) -> None:
+    files, says = DISPUTED[case]
+    with pytest.raises(ReconError, match=says):
+        reading(tmp_path, files)
 
 
 def test_compose_names_the_file_and_line_that_count_and_every_place_looked_at(tmp_path: Path) -> None:
@@ -309,6 +347,9 @@ KUSTOMIZE |= {
     "replacement": (
         patched(DATA.replace(F, "B"), more="replacements:\n- source: {kind: ConfigMap, name: x}\n  targets:\n  - select: {kind: Deployment}\n"
                 "    fieldPaths: [spec.template.spec.containers.0.env.1.value]\n"), DOUBT,
+    ),
+    "replacement file that is not here": (
+        {"kustomization.yaml": "resources: [b.yaml]\nreplacements: [{path: r.yaml}]\n", "b.yaml": cm(f"{F}: 'true'")}, DOUBT,
     ),
     "secretGenerator": ({"kustomization.yaml": f"secretGenerator:\n- name: p\n  literals:\n  - {F}=true\n"}, "true"),
     "helmCharts": ({"kustomization.yaml": "helmCharts: [{name: x}]\n"}, DOUBT),

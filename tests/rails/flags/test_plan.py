@@ -34,6 +34,10 @@ def test_an_incident_plan_names_every_change_the_rails_and_the_steps(tmp_path: P
     assert plan.contradictions == ()
     assert any("recon flags apply" in step for step in plan.steps)
     assert any("no command for it is configured" in step for step in plan.steps)
+    assert any(
+        "request_network was switched off, its routes (/api/payment/request-network/*) must" in step
+        for step in plan.steps
+    )
     assert plan.expires_at == "2026-11-20T16:00:00.000Z"
 
 

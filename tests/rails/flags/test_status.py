@@ -90,6 +90,10 @@ def test_what_is_not_set_is_said_to_be_the_backends_default() -> None:
         ({"PAYMENT_ENABLED_PROVIDERS": None}, {"PAYMENT_ENABLED_PROVIDERS": "two readers"}, "PROVIDERS: two readers"),
         ({"PAYMENT_PROVIDER_MODE": None}, {"PAYMENT_PROVIDER_MODE": "two readers"}, "MODE: two readers"),
         ({"REQUEST_NETWORK_ENABLED": None}, {"REQUEST_NETWORK_ENABLED": "a Secret"}, "ENABLED: a Secret"),
+        ({"REQUEST_NETWORK_ENABLED": None}, {}, "is listed and its REQUEST_NETWORK_ENABLED is not set here"),
+        ({"REQUEST_NETWORK_ENABLED": " "}, {}, "is listed and its REQUEST_NETWORK_ENABLED is empty here"),
+        ({"PAYMENT_PROVIDER_MODE": "maintenance"}, {}, "PAYMENT_PROVIDER_MODE is a word that nobody knows"),
+        ({"PAYMENT_MODE": "=live"}, {}, "PAYMENT_MODE is a word that nobody knows"),
     ],
 )
 def test_what_is_not_known_is_never_no_rail(changed: dict[str, str | None], doubts: dict[str, str], says: str) -> None:
@@ -105,3 +109,23 @@ def test_a_mode_that_only_reads_closes_every_rail_whatever_else_is_unknown() -> 
     status = judge_flags({"PAYMENT_MODE": "read_only"}, WORDS)
     assert status.means.startswith("No rail takes new payments")
     assert status.unknown == ()
+
+
+def test_a_default_of_the_backend_that_is_known_counts_where_nothing_is_set() -> None:
+    unset = {flag: value for flag, value in SOUND.items() if flag != "REQUEST_NETWORK_ENABLED"}
+    for default, rails in (("true", ("request_network", "shkeeper")), ("false", ("shkeeper",))):
+        words = FlagWords(defaults={"REQUEST_NETWORK_ENABLED": default})
+        assert judge_flags(unset, words).rails == open_rails(unset, words) == rails
+        [view] = [each for each in judge_flags(unset, words).flags if each.flag == "REQUEST_NETWORK_ENABLED"]
+        assert (view.value, view.means.startswith("not set here; [flags.defaults] says")) == (None, True)
+    doubted = judge_flags(unset, words, doubts={"REQUEST_NETWORK_ENABLED": "a Secret"})
+    assert doubted.rails == ()
+    empty = judge_flags(unset | {"REQUEST_NETWORK_ENABLED": ""}, words)
+    assert "is empty here" in empty.means
+
+
+def test_a_rail_that_is_not_listed_or_has_no_switch_needs_none() -> None:
+    alone = {"PAYMENT_ENABLED_PROVIDERS": "shkeeper", "PAYMENT_PROVIDER_MODE": "live"}
+    assert judge_flags(alone, WORDS).rails == ("shkeeper",)
+    both = alone | {"PAYMENT_ENABLED_PROVIDERS": "shkeeper,request_network"}
+    assert judge_flags(both, FlagWords(rail_switches={})).rails == ("shkeeper", "request_network")

@@ -15,6 +15,7 @@ import pytest
 
 from recon.investigation.incident.replay import DeliveryTriage, triage_deliveries
 from recon.sources.deliveries.delivery import DeliveryFile
+from recon.sources.deliveries.headers import read_headers
 from recon.sources.deliveries.parsing import parse_delivery
 from recon.sources.deliveries.records import load_deliveries
 from recon.sources.http import Secret
@@ -184,3 +185,33 @@ def test_whether_a_record_became_a_dead_letter_is_known_only_where_it_says_so(
     delivery = parse_delivery(whole, place="here")
     assert delivery is not None
     assert delivery.dead_letter is told
+
+
+def test_a_body_without_an_event_that_is_known_settles_not_nothing_but_cannot_be_told(tmp_path: Path) -> None:
+    for content in (
+        RECORD | {"body": {"provider": "x", "note": "y"}},
+        RECORD | {"body": {"requestId": "01" + "ab" * 32}},
+    ):
+        result = triaged(kept(tmp_path, content))
+        assert not result.is_complete
+        assert "settles nothing" not in result.checked[0].action
+
+
+def test_a_table_without_a_header_is_told(tmp_path: Path) -> None:
+    row = f"7\t{AT}\t404\t{json.dumps(HEADERS)}\t{TEXT}\n"
+    for rows in (row, row * 3):
+        found = kept(tmp_path, rows, name="rows.tsv")
+        assert "give the table a header" in found.shortfalls[0]
+    assert kept(tmp_path, "id\treceived_at\tbody\n", name="rows.tsv").shortfalls == ()
+
+
+def test_records_by_key_are_all_read_and_what_is_none_is_counted(tmp_path: Path) -> None:
+    record = RECORD | {"body": TEXT}
+    found = kept(tmp_path, {"a": record, "b": json.dumps(record), "c": {"size": 7}})
+    assert [each.place for each in found.deliveries] == ["kept.json:1 a", "kept.json:1 b"]
+    assert found.unreadable == 1
+
+
+def test_headers_that_only_look_like_base64_stay_as_they_are() -> None:
+    assert read_headers({"x-a": "abcdefgh", "x-b": "text/plain"}) == {"x-a": "abcdefgh", "x-b": "text/plain"}
+    assert read_headers(["X-Id", "7", "X-Other", "a: b"]) == {"x-id": "7", "x-other": "a: b"}

@@ -75,22 +75,25 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "request": ("request", "requestline", "req", "httprequest", "requestfirstline", "http", "fullrequest", "r"),
     "method": (
         "method", "requestmethod", "httpmethod", "httprequestmethod", "reqmethod", "verb", "httpverb", "csmethod",
-        "requestverb", "requesthttpmethod", "m",
+        "requestverb", "requesthttpmethod", "clientrequestmethod", "m",
     ),
     "path": (
         "requesturi", "originalrequesturiwithargs", "uri", "url", "requesturl", "requestpath", "path", "urloriginal",
         "urlpath", "csuristem", "httpurl", "httppath", "httptarget", "requrl", "originalurl", "fullpath", "urlfull",
-        "uristem", "resourcepath", "routekey", "uripath", "target", "httprequesturl", "document", "u",
+        "uristem", "resourcepath", "routekey", "uripath", "target", "httprequesturl", "clientrequesturi",
+        "clientrequestpath", "document", "u",
     ),
     "status": (
         "status", "statuscode", "downstreamstatus", "responsestatus", "responsestatuscode", "httpstatus",
         "httpstatuscode", "httpresponsestatuscode", "responsecode", "resstatuscode", "elbstatuscode", "scstatus",
-        "resstatus", "response", "code", "httpcode", "respstatus", "respcode", "returncode", "finalstatus", "s",
+        "resstatus", "edgeresponsestatus", "response", "code", "httpcode", "respstatus", "respcode", "returncode",
+        "finalstatus", "s",
     ),
     "time": (
         "timeiso8601", "timelocal", "startutc", "timestamp", "ts", "time", "starttime", "msec", "requesttime",
         "datetime", "date", "eventtime", "logtime", "startlocal", "receivetimestamp", "when", "t", "realtimetimestamp",
-        "createdat", "localtime", "timems", "epoch",
+        "createdat", "localtime", "timems", "epoch", "timestampms", "timegenerated", "edgestarttimestamp", "startedat",
+        "requestreceivedtime", "requeststarttime", "timestamputc",
     ),
 }  # fmt: skip
 """The names of fields in JSON logs, ``key=value`` lines and columns, in lower case without signs, the best first.
@@ -106,6 +109,9 @@ LINE_NAMES: Final = (
 
 SKIPPED: Final = ("headers", "respheaders", "requestheaders", "responseheaders", "labels", "resource")
 """Parts of a JSON row that tell nothing of the request itself."""
+
+BODIES: Final = ("body", "requestbody", "responsebody", "reqbody", "resbody", "query", "params", "payload")
+"""What was sent or answered: its words (``status``) are not the request's, unless the whole row stands in it."""
 
 DATE_NAMES: Final = ("date",)
 CLOCK_NAMES: Final = ("time",)

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 from recon.investigation.incident.logs.formats import (
+    BODIES,
     CLOCK_NAMES,
     COLUMNS_KNOWN,
     DATE_NAMES,
@@ -38,9 +39,12 @@ NAMED: Final = sum(not each.is_guess for each in LINE_FORMATS)
 Leaf = tuple[str, str, Any]
 _REQUEST_LINE = re.compile(r"([A-Z]{3,8}) (\S+)(?: HTTP/[0-9.]{1,3})?\Z")
 _PAIR = re.compile(rb"([A-Za-z_][\w.@-]{0,60})[=:](\"(?:[^\"\\]|\\.)*\"|[^\s\",|]*)")
+_LABELLED = re.compile(rb"([A-Za-z_][\w.@-]{0,60}):([^\t]*)")
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _W3C = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[ \t][0-9]{2}:[0-9]{2}:[0-9]{2}[ \t]")
 _NAME = re.compile(r"[^a-z0-9]")
+_ALONE = re.compile(r"(?<![\w.,:+-])[1-5][0-9]{2}(?![\w.,:-])")
+_NGINX_ESCAPE = re.compile(rb"((?<!\\)(?:\\\\)*)\\x([0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,9 @@ class LineReader:
         """A line of no format that has a name."""
         if _W3C.match(line) and (columns := _columns_by_count(line)):
             return self._columns(line, columns)
-        return self._text(line, LINE_FORMATS[NAMED:]) or self._pairs(line) or self._separated(line)
+        return (
+            self._text(line, LINE_FORMATS[NAMED:]) or self._labelled(line) or self._pairs(line) or self._separated(line)
+        )
 
     def _text(self, line: bytes, formats: Sequence[LineFormat]) -> Asked | None:
         """The first line format that fits."""
@@ -132,8 +138,11 @@ class LineReader:
         return None
 
     def _row(self, row: Mapping[str, Any], *, depth: int) -> Asked:
-        leaves = list(islice(_leaves(row), LEAVES_MAX))
+        leaves = list(islice(_leaves(row, skipped=(*SKIPPED, *BODIES)), LEAVES_MAX))
         told = self._told(leaves)
+        if told.path is None:
+            leaves = list(islice(_leaves(row), LEAVES_MAX))
+            told = self._told(leaves)
         if told.path is not None:
             return told
         for _, last, value in leaves:
@@ -157,8 +166,10 @@ class LineReader:
     def _path(self, leaves: Sequence[Leaf], requested: str | None) -> str | None:
         """The path: of several that are told the one that is looked for."""
         paths = [*([requested] if requested else []), *_of_name(leaves, "path", _as_path)]
-        sought = next((each for each in paths if self._is_sought(each)), None)
-        return sought or next(iter(paths), None) or self._by_route(leaves)
+        # Behind a gateway the path is told with its stage or prefix and without: the very route is the backend's own.
+        sought = [each for each in paths if self._is_sought(each)]
+        very = next((each for each in sought if each in self.routes), None)
+        return very or next(iter((*sought, *paths)), None) or self._by_route(leaves)
 
     def _is_sought(self, path: str) -> bool:
         return any(path.endswith(route) for route in self.routes)
@@ -196,6 +207,15 @@ class LineReader:
         told = self._told(leaves)
         return None if told.path is None or told.status is None else _with_time(told, self.clock.find(line))
 
+    def _labelled(self, line: bytes) -> Asked | None:
+        """Labels and values between tabs (LTSV); None unless every column has its label."""
+        columns = [_LABELLED.fullmatch(each) for each in line.strip().split(b"\t")]
+        if len(columns) < COLUMNS_MIN or None in columns:
+            return None
+        found = [(each[1].decode(), each[2].decode("utf-8", "replace")) for each in columns if each is not None]
+        told = self._told([(*_names((name,)), value) for name, value in found])
+        return None if told.path is None else told
+
     def _columns(self, line: bytes, columns: Sequence[str]) -> Asked:
         """A line of a W3C log; its times are UTC."""
         text = line.decode("utf-8", "replace").rstrip("\r\n")
@@ -213,7 +233,7 @@ class LineReader:
         method, path = _asked_in(values, self.routes)
         if path is None:
             return None
-        statuses = {int(value) for value in values if re.fullmatch(r"[1-5][0-9]{2}", value) and int(value) in STATUSES}
+        statuses = {int(found) for value in values for found in _ALONE.findall(value) if int(found) in STATUSES}
         return Asked(self.clock.find(line), method, path, statuses.pop() if len(statuses) == 1 else None)
 
 
@@ -305,13 +325,13 @@ def _names(path: Sequence[str]) -> tuple[str, str]:
     return "".join(plain), plain[-1] if plain else ""
 
 
-def _leaves(row: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+def _leaves(row: Mapping[str, Any], path: tuple[str, ...] = (), *, skipped: Sequence[str] = SKIPPED) -> Iterator[Leaf]:
     """Every plain value of a row with its names; headers tell nothing of the request."""
     for name, value in row.items():
         inner = (*path, str(name)[:80])
         if isinstance(value, Mapping):
-            if len(inner) < DEPTH_MAX and _NAME.sub("", str(name).lower()) not in SKIPPED:
-                yield from _leaves(value, inner)
+            if len(inner) < DEPTH_MAX and _NAME.sub("", str(name).lower()) not in skipped:
+                yield from _leaves(value, inner, skipped=skipped)
         elif isinstance(value, str | int | float):
             yield (*_names(inner), value)
 
@@ -319,8 +339,11 @@ def _leaves(row: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Leaf
 def _json_row(text: bytes) -> dict[str, Any] | None:
     import msgspec
 
-    try:
-        row = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
+    # nginx escapes in a way of its own (\x22) where the format does not say escape=json, which is no JSON.
+    for each in (text, _NGINX_ESCAPE.sub(rb"\1\\u00\2", text)) if b"\\x" in text else (text,):
+        try:
+            row = msgspec.json.decode(each)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        return row if isinstance(row, dict) else None
+    return None

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -20,7 +21,7 @@ from recon.core.text import clean_text
 from recon.investigation.incident.logs.formats import METHODS, NO_ANSWER, STATUSES, LineFormat
 from recon.investigation.incident.logs.lines import Asked, LineReader
 from recon.investigation.incident.logs.tally import Tally
-from recon.sources.documents import batch_rows, whole_document
+from recon.sources.documents import Document, batch_rows, whole_document
 from recon.sources.packing import Broken, unpacked
 
 LINE_MAX_BYTES: Final = 1024 * 1024
@@ -28,6 +29,7 @@ LINE_MAX_BYTES: Final = 1024 * 1024
 
 _ENDS_BYTES: Final = 256 * 1024
 _ENDS_LINES: Final = 300
+_ESCAPED = re.compile(rb"\\(?:u00|x)2([dDfF])")
 _HEADER = re.compile(rb"^#Fields:[ \t]*([^\r\n]{1,4000})", re.MULTILINE)
 
 
@@ -65,7 +67,7 @@ class LogReader:
         form += rb"(?: HTTP/[0-9.]{1,3})?\" (%s[0-9]{3})(?![0-9])"
         self._line = re.compile(form.replace(b"%s", b""))
         self._whole = re.compile(form.replace(b"%s", b"?:"))
-        self._is_fast = given is None
+        self._given, self._is_fast = given, given is None
         self._columns: tuple[str, ...] = ()
         self._decoder: Callable[[bytes], tuple[float, int, tuple[str, str]]] | None = None
 
@@ -98,7 +100,7 @@ class LogReader:
             before = place
 
     def _pieces(self, pieces: Iterator[bytes], name: str) -> None:
-        document, pieces = whole_document(pieces)
+        document, pieces = self._document(pieces)
         if document is not None:
             self.tally.read_bytes += document.size
             if document.problem is not None:
@@ -121,6 +123,17 @@ class LogReader:
         self.tally.read_bytes += total
         if total and not has_request:
             self._no_request(name)
+
+    def _document(self, pieces: Iterator[bytes]) -> tuple[Document | None, Iterator[bytes]]:
+        """The file as one JSON document; None where it is lines, among them one line of JSON in the given format."""
+        first = next(pieces, b"")
+        pieces = chain([first], pieces)
+        if (
+            self._given is not None
+            and self._given.pattern.search(first.partition(b"\n")[0][:LINE_MAX_BYTES]) is not None
+        ):
+            return None, pieces
+        return whole_document(pieces)
 
     def _no_request(self, name: str) -> None:
         self.tally.problems.append(
@@ -153,9 +166,7 @@ class LogReader:
             self._columns = tuple(found[1].decode("utf-8", "replace").split())
 
     def _lines(self, text: bytes) -> None:
-        # A single byte is found many times faster than two, and most logs hold neither of these.
-        if b"\\" in text and any(path in text for path in self._escaped):
-            text = text.replace(b"\\/", b"/")
+        text = self._unescaped(text)
         hits = sum(text.count(path) for path in self._paths)
         headers = list(_HEADER.finditer(text)) if b"#" in text and b"#Fields:" in text else []
         if hits:
@@ -164,6 +175,15 @@ class LogReader:
                 self._other_lines(text, headers)
         if headers:
             self._columns = tuple(headers[-1][1].decode("utf-8", "replace").split())
+
+    def _unescaped(self, text: bytes) -> bytes:
+        """The text with routes written plainly, whatever their signs were escaped by."""
+        # A single byte is found many times faster than two, and most logs hold neither of these.
+        if b"\\" in text and any(path in text for path in self._escaped):
+            text = text.replace(b"\\/", b"/")
+        if b"\\u002" in text or b"\\x2" in text:
+            text = _ESCAPED.sub(lambda found: b"/" if found[1] in b"fF" else b"-", text)
+        return text
 
     def _fast(self, text: bytes) -> int:
         """Count all lines of the combined format; gives how many there were."""

@@ -100,6 +100,7 @@ PROVIDER: Final = Provider(
         verify=_verify,
         sent=_sent,
         read=_read,
+        signature_header="x-request-network-signature",
         gives_up_after=3,
     ),
     flags=Flags(

@@ -128,6 +128,7 @@ PROVIDER: Final = Provider(
         read=_read,
         told=_told,
         tells_coin=True,
+        signature_header="x-shkeeper-signature",
     ),
     flags=Flags(secrets=("SHKEEPER_API_URL", "SHKEEPER_API_KEY", "SHKEEPER_WEBHOOK_SECRET")),
     probe=_probe,

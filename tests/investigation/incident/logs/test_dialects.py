@@ -1,0 +1,63 @@
+"""Dialects that people configured, half a format, other people's wrappings: read right, or loudly not read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.investigation.incident.logs.dialects import DIALECTS
+from tests.investigation.incident.logs.samples import HOOK
+from tests.investigation.incident.logs.test_lines import AT, LINE, looked_at, route
+
+ROW = {"ts": "2026-11-20T11:58:01Z", "method": "POST", "url": HOOK, "status": 404}
+
+
+def told(folder: Path, text: str) -> dict[int, int] | None:
+    """The statuses of deliveries; None where the page says that it cannot tell."""
+    found = looked_at(folder, text.replace("@HOOK@", HOOK).encode())
+    mine = route(found)
+    if mine.rule.startswith("cannot tell"):
+        assert mine.unread or mine.elsewhere or found.problems
+        return None
+    assert found.is_complete
+    return dict(mine.statuses)
+
+
+def test_each_dialect_is_read_right_or_told_to_be_unread(tmp_path: Path) -> None:
+    wrong = {name: said for name, (right, text) in DIALECTS.items() if (said := told(tmp_path, text)) != right}
+    assert wrong == {}
+
+
+def test_the_words_of_a_body_are_not_those_of_the_answer(tmp_path: Path) -> None:
+    for body in ("body", "payload", "query", "params", "requestBody"):
+        row = {"time": ROW["ts"], "req": {"method": "POST", "url": HOOK, body: {"status": 200, "code": 200}},
+               "res": {"statusCode": 404}}  # fmt: skip
+        assert told(tmp_path, json.dumps(row)) == {404: 1}
+        del row["res"]
+        assert told(tmp_path, json.dumps(row)) is None
+
+
+def test_the_row_itself_may_stand_in_a_body(tmp_path: Path) -> None:
+    assert told(tmp_path, json.dumps({"body": ROW})) == {404: 1}
+
+
+def test_a_route_whose_signs_are_escaped_is_found_among_other_lines(tmp_path: Path) -> None:
+    for escaped in ("\\u002f", "\\u002F", "\\/"):
+        line = json.dumps(ROW).replace("/", escaped).encode()
+        assert dict(route(looked_at(tmp_path, LINE + line + b"\n" + LINE)).statuses) == {404: 3}
+
+
+def test_one_line_of_a_json_format_that_is_named_is_read_as_it_says(tmp_path: Path) -> None:
+    line = f'{{"t":"2026-11-20T11:58:01+00:00","x":"POST {HOOK} HTTP/1.1","y":"404","z":"200"}}\n'
+    form = '{"t":"$time_iso8601","x":"$request","y":"$status","z":"$body_bytes_sent"}'
+    for lines in (line, line * 2):
+        found = looked_at(tmp_path, lines.encode(), log_format=form)
+        assert (dict(route(found).statuses), found.is_complete) == ({404: lines.count("\n")}, True)
+
+
+@pytest.mark.parametrize("stamp", ["timestamp(ms)", "TimeGenerated", "EdgeStartTimestamp", "started_at"])
+def test_times_are_found_under_the_names_of_their_makers(stamp: str, tmp_path: Path) -> None:
+    row = {key: value for key, value in ROW.items() if key != "ts"} | {stamp: 1795175881123}
+    assert route(looked_at(tmp_path, json.dumps(row).encode())).first_at == AT

@@ -22,7 +22,7 @@ from recon.api.common import (
     settings_of,
     tell,
 )
-from recon.api.naming import newest_plan, plan_of, plan_of_any_kind, plan_place
+from recon.api.naming import artefact_place, newest_plan, plan_of, plan_of_any_kind, plan_place
 from recon.api.picking import pick_of
 from recon.core.errors import UsageError
 
@@ -63,7 +63,7 @@ def show(artefact: Place, *, config: Config = None) -> Plan | FlagPlan | Snapsho
     """
     from recon.plans.file import is_plan, load_plan
 
-    path = plan_place(artefact, config=config)
+    path = artefact_place(artefact, config=config)
     if path.is_dir():
         return _snapshot_in(path)
     if not path.exists():

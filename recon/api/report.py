@@ -13,7 +13,8 @@ from recon.core.errors import UsageError
 from recon.sources.interface import no_progress
 
 if TYPE_CHECKING:
-    from recon.core.model import Plan
+    from recon.core.model import Plan, Policy
+    from recon.core.registry import Registry
     from recon.reports.pages.page import Page
     from recon.setup.settings import Settings
     from recon.snapshots.sealed import Snapshot
@@ -158,20 +159,14 @@ def _artefact_named(artefact: Place, config: Config) -> Path | None:
 
 def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: Say, progress: Progress) -> Page:
     from recon.plans.file import load_plan
-    from recon.plans.make import policy_digest
+    from recon.plans.notes import notes_beside
     from recon.reports import render_plan
     from recon.reports.pages.html import plan_page
-    from recon.snapshots.rules import rules_of
+    from recon.reports.pages.rows import add_notes
 
     plan, settings = load_plan(path), settings_if_sound(config)
     snapshot = _snapshot_of(plan, path, named=snapshot_path, settings=settings)
-    given = [(settings.policy(), settings.registry())] if settings else []
-    if snapshot is not None and (sealed := rules_of(snapshot)) is not None:
-        given.append(sealed)
-    policy, registry = next(
-        ((rules, known) for rules, known in given if policy_digest(rules) == plan.policy_digest),
-        (None, given[0][1] if given else None),
-    )
+    policy, registry = _rules_of(plan, snapshot, settings)
     if snapshot is None and plan.kind == "correction":
         say(
             "The plan's snapshot is neither beside it nor in the output directory: only what the plan names is in the "
@@ -180,7 +175,7 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
     elif policy is None and snapshot is not None:
         say("Without the plan's own configuration (see --config) payments that need nobody are left without a verdict.")
     named = str(config) if isinstance(config, str | Path) else None
-    return plan_page(
+    made = plan_page(
         plan,
         snapshot=snapshot,
         policy=policy,
@@ -188,6 +183,27 @@ def _plan_page(path: Path, *, config: Config, snapshot_path: Path | None, say: S
         report=render_plan(plan, path=str(path), config=named, full=True),
         command=_select_command(path, named),
         progress=progress,
+    )
+    held = notes_beside(plan, folder=path.parent)
+    add_notes(made.grid, held)
+    for text in held.unread:
+        say(f"Notes of decisions: {text}.")
+    return made
+
+
+def _rules_of(
+    plan: Plan, snapshot: Snapshot | None, settings: Settings | None
+) -> tuple[Policy | None, Registry | None]:
+    """The policy that a plan was made under, where the configuration or the snapshot holds it, and what is known."""
+    from recon.plans.make import policy_digest
+    from recon.snapshots.rules import rules_of
+
+    given = [(settings.policy(), settings.registry())] if settings else []
+    if snapshot is not None and (sealed := rules_of(snapshot)) is not None:
+        given.append(sealed)
+    return next(
+        ((rules, known) for rules, known in given if policy_digest(rules) == plan.policy_digest),
+        (None, given[0][1] if given else None),
     )
 
 

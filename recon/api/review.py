@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from recon.core.model import Plan
     from recon.plans.approvals import Ack, Approval
     from recon.plans.history import History
+    from recon.plans.notes import PlanNotes
     from recon.rails.flags.plan import FlagPlan
     from recon.snapshots.sealed import Snapshot
 
@@ -77,6 +78,17 @@ def show(artefact: Place, *, config: Config = None) -> Plan | FlagPlan | Snapsho
     if path.name == FILE_NAME:
         return load_history(path.parent)
     return load_flag_plan(path) if is_flag_plan(path) else load_plan(path)
+
+
+def notes(plan: Plan, place: Place, *, config: Config = None) -> PlanNotes:
+    """What was decided of a plan's payments in sheets, as the files beside it say; see ``recon decide import``.
+
+    Args:
+        place: The plan's file, or the word that names it.
+    """
+    from recon.plans.notes import notes_beside
+
+    return notes_beside(plan, folder=artefact_place(place, config=config).parent)
 
 
 def _snapshot_in(folder: Path) -> Snapshot:

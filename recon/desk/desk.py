@@ -7,7 +7,7 @@ Nothing here decides or writes by itself: a selection is written by :func:`recon
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from recon.desk.rows import DeskRow, GroupHead, Line, desk_rows, group_rows, sor
 from recon.desk.sheet import SheetFacts, sheet_facts
 from recon.plans.history import FILE_NAME
 from recon.plans.limits import Limits
+from recon.plans.notes import notes_beside
 from recon.reports.views.plan import money_text
 from recon.sources.interface import Progress
 
@@ -48,7 +49,7 @@ class NothingMarkedError(UsageError):
     """There is nothing to write."""
 
     def __init__(self) -> None:
-        super().__init__("Nothing is marked for apply; mark rows with space, or all that are shown with A.")
+        super().__init__("Nothing is marked for apply; mark rows with space, or all that are shown with *.")
 
 
 class NotTypedError(RefusedError):
@@ -99,7 +100,8 @@ class Desk:
         registry = settings.registry() if settings is not None else load_registry()
         named = "" if self.config is None or settings is self.config else str(self.config)
         self.known = known_names(self.plan, self.rows, registry=registry)
-        self.facts = sheet_facts(plan_path=str(self.path), config=named, registry=registry, rows=self.rows)
+        facts = sheet_facts(plan_path=str(self.path), config=named, registry=registry, rows=self.rows)
+        self.facts = replace(facts, notes=notes_beside(self.plan, folder=self.path.parent))
         self.limits = settings.limits() if settings is not None else Limits()
 
     def finish(self) -> None:

@@ -11,11 +11,13 @@ from recon.core.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier
 from recon.core.money import format_units
 from recon.core.registry import Registry
 from recon.core.times import parse_iso_ms
+from recon.plans.notes import PlanNotes
 from recon.plans.picking import written_word
 from recon.reports.pages.page import CELL_MAX, Grid, GridColumn, PickList
 from recon.reports.pages.pictures import age_band, chain_name
 from recon.reports.pages.whole import Whole
 from recon.reports.text import amount_text, display_text, value_text
+from recon.reports.views.notes import note_line
 from recon.reports.views.plan import breaks_of, finding_row
 from recon.sources.interface import Progress, no_progress, told_one_by_one
 
@@ -90,6 +92,16 @@ def plan_grid(
     grid.explorers = known_explorers(registry)
     grid.picks = _picks(plan, numbers, command=command)
     return grid
+
+
+def add_notes(grid: Grid | None, notes: PlanNotes) -> None:
+    """Put what was decided of payments in sheets into the details of their rows, where a page has rows."""
+    if grid is None:
+        return
+    place = [column.name for column in COLUMNS].index("payment_id")
+    for number, name in enumerate(grid.cells[place]):
+        if number in grid.details and (held := notes.of(name)):
+            grid.details[number]["notes"] = [display_text(note_line(each)) for each in held]
 
 
 def known_explorers(registry: Registry) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recon.api.choosing import Moment, check_verdicts
 from recon.api.common import (
@@ -194,7 +194,7 @@ def ack(
     say: Say = tell,
     **kinds: Unpack[Kinds],
 ) -> tuple[Ack, ...]:
-    """Accept known breaks until a time; see ``recon ack``.
+    """Accept known breaks until a time; see ``recon ack``. They are recorded all, or none.
 
     Args:
         breaks: Breaks by payment, besides those that ``kinds`` pick.
@@ -207,7 +207,9 @@ def ack(
         NoPlanYetError: There is none.
         NoSuchBreakError, NoSuchPaymentError: It has no break that is meant; nothing was recorded.
         NotSignedError: It must be signed and could not be.
+        RecordExistsError: You accepted one of them until this time already.
     """
+    from recon.plans.approvals import Acceptance
     from recon.plans.picking import picked_breaks
     from recon.reports.views.plan import breaks_of
     from recon.setup.open_decisions import open_decisions
@@ -223,9 +225,9 @@ def ack(
         raise NoSuchBreakError(plan=label)
     records = open_decisions(settings, key=path_of(key), head=head_if(settings, note_head))
     until = settings.now() + until if isinstance(until, timedelta) else until
-    stated: dict[str, Any] = {"reason": reason, "until": until, "target": seen.target}
-    recorded = []
+    wanted = [Acceptance(item, reason, until) for item in meant]
+    prepared = records.prepare_acks(wanted, who=operator_name(operator), at=settings.now(), target=seen.target)
+    records.record_acks(prepared)
     for item in meant:
-        recorded.append(records.acknowledge(item, who=operator_name(operator), at=settings.now(), **stated))
         say(f"Recorded: {item.payment_id} ({item.verdict}) is accepted until {until:%Y-%m-%d %H:%M} UTC.")
-    return tuple(recorded)
+    return tuple(each.ack for each in prepared)

@@ -166,30 +166,32 @@ class Desk:
     def record_acks(self, *, say: Say, key: Path | None = None) -> int:
         """Record what is marked as accepted as ``recon ack`` would; how many were recorded.
 
-        What one call recorded is noted before the next, so that nothing is recorded twice after a refusal.
+        Rows with one time and one reason are recorded in one go, all or none. What one go recorded is noted before the
+        next, so that nothing is recorded twice after a refusal.
         """
         recorded = 0
-        for payment in self.draft.marks.marked(MarkKind.ACK):
-            mark = self.draft.marks.by_payment[payment]
-            if self.draft.recorded.get(payment) == mark.until:
-                continue
-            until = until_of(mark.until)
+        for (until, reason), payments in self._acks_by_mark().items():
             decisions.ack(
-                [payment], reason=mark.reason, until=until, plan=self.path, key=key, config=self.config,
+                payments, reason=reason, until=until_of(until), plan=self.path, key=key, config=self.config,
                 operator=self.operator, say=say,
             )  # fmt: skip
-            self.draft.recorded[payment] = mark.until
+            self.draft.recorded |= dict.fromkeys(payments, until)
             self.draft.save()
-            recorded += 1
+            recorded += len(payments)
         return recorded
 
     def acks_open(self) -> int:
         """How many acceptances are marked and not recorded."""
-        marks = self.draft.marks
-        return sum(
-            self.draft.recorded.get(payment) != marks.by_payment[payment].until
-            for payment in marks.marked(MarkKind.ACK)
-        )
+        return sum(map(len, self._acks_by_mark().values()))
+
+    def _acks_by_mark(self) -> dict[tuple[str, str], list[str]]:
+        """The payments whose acceptance is marked and not recorded, by the time and the reason."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for payment in self.draft.marks.marked(MarkKind.ACK):
+            mark = self.draft.marks.by_payment[payment]
+            if self.draft.recorded.get(payment) != mark.until:
+                found.setdefault((mark.until, mark.reason), []).append(payment)
+        return found
 
     def approve(self, *, reason: str, ticket: str | None, key: Path | None) -> Approval:
         """Record an approval of the plan as ``recon approve`` would; the file must be what is on the screen."""

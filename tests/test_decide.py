@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -18,13 +19,17 @@ import pytest
 from click.testing import CliRunner
 
 import recon
+from recon.api.report import artefact_page
 from recon.cli import cli
 from recon.core.errors import ReconError, RefusedError
 from recon.core.model import LeftAlone, Plan, Tier, Verdict
+from recon.desk.desk import open_desk
+from recon.desk.sheet import sheet_lines
 from recon.plans.approvals import DecisionRecords, RecordExistsError
 from recon.plans.file import plan_bytes, save_plan, seal_plan
+from recon.reports.sheets import read_sheet
 from recon.reports.sheets.decisions import COLUMNS, DecisionsRefusedError
-from tests.support.plans import a_change, a_finding, a_plan
+from tests.support.plans import PAYMENT, a_change, a_finding, a_plan
 from tests.support.workbooks import Saved, saved_workbook
 
 NAMES = [column.name for column in COLUMNS]
@@ -489,3 +494,61 @@ def test_the_commands_go_there_and_back(desk: Path) -> None:
     code, _, stderr = run("decide", "import", "plan.json", "sheet.csv")
     assert (code, "no sheet of decisions" in stderr) == (3, True)
     assert run("decide", "import", "plan.json", "none.csv")[0] == 3
+
+
+def test_no_evidence_is_lost_and_what_fits_into_no_cell_says_so(desk: Path) -> None:
+    many = tuple(f"transfer 56:0x{number:064x}:3" for number in range(120))
+    most = tuple(f"transfer 56:0x{number:064x}:3" for number in range(400))
+    findings = (a_finding(evidence=many), a_finding(payment_id="f" * 24, evidence=most))
+    save_plan(a_plan(findings=findings, changes=(), left_alone=()), desk / "long.json")
+    for name in ("long.csv", "long.xlsx"):
+        recon.decide.export(desk / "long.json", out=desk / name)
+        rows = {
+            line.cells["payment"]: line
+            for line in read_sheet((desk / name).read_bytes(), name=name, columns=NAMES).lines
+        }
+        assert rows[PAYMENT].cells["evidence"] == "; ".join(many)
+        whole = "; ".join(most)
+        assert rows["f" * 24].cells["evidence"] == (
+            f'{whole[:16_000]} ... ({len(whole) - 16_000:,} more characters: "recon show PLAN --payment ID" has all)'
+        )
+    rows = list(csv.DictReader(io.StringIO((desk / "long.csv").read_text(), newline="")))
+    rows[0].update(reason="seen")
+    (desk / "back.csv").write_bytes(written(rows))
+    assert recon.decide.import_(desk / "long.json", desk / "back.csv").notes.exists()
+    line = f"show long.json --payment {'f' * 24} --format csv --part evidence"
+    shown = CliRunner().invoke(cli, line.split())
+    assert [most[-1] in shown.stdout, shown.exit_code] == [True, 0]
+
+
+def test_what_was_decided_in_a_sheet_is_shown_with_the_payment(desk: Path) -> None:
+    rows = exported(desk)
+    rows[0].update(decision="apply", reason="seen at the explorer \x1b[2J")
+    rows[1].update(reason="the buyer wrote twice")
+    (desk / "sheet.csv").write_bytes(written(rows))
+    made = recon.decide.import_(desk / "plan.json", desk / "sheet.csv", out=desk / "picked.json")
+    first, second = rows[0]["payment"], rows[1]["payment"]
+
+    def shown(plan: str, payment: str) -> str:
+        return CliRunner().invoke(cli, ["show", str(desk / plan), "--payment", payment]).stdout
+
+    told = re.compile(r"(?s)Decided in a sheet.*ada +apply +seen at the explorer .\[2J +sheet.csv")
+    for plan in ("plan.json", "picked.json"):
+        assert told.search(shown(plan, first))
+    assert re.search(r"(?s)Decided in a sheet.*ada +note +the buyer wrote twice", shown("plan.json", second))
+    assert "Decided in a sheet" not in shown("plan.json", rows[2]["payment"])
+    opened = open_desk(desk / "plan.json")
+    opened.finish()
+    row = next(each for each in opened.rows if each.payment_id == first)
+    text = "\n".join(line.text for line in sheet_lines(row, opened.facts))
+    assert "ada (sheet.csv): apply: seen at the explorer �[2J" in text
+    page = artefact_page(desk / "plan.json").grid
+    assert page is not None
+    notes = [detail["notes"] for detail in page.details.values() if "notes" in detail]
+    assert sorted(text.split(": ", 1)[1] for [text] in notes) == [
+        "apply: seen at the explorer �[2J", "note: the buyer wrote twice",
+    ]  # fmt: skip
+    made.notes.write_text('{"format": 1, "plan"')
+    assert f"{made.notes.name} could not be read (it is not as it was written)" in shown("plan.json", first)
+    (desk / "other.notes").write_text(json.dumps({"format": 1, "plan": "0" * 64, "decided_plan": None}))
+    assert "other.notes" not in shown("plan.json", first)

@@ -42,6 +42,7 @@ GIVEN_SIGNATURES = {
     "settings_customise_sources": "pydantic calls it",
     "payment_reference": "the order is Request Network's own",
     "no_progress": "every reader calls it, once per piece of work",
+    "plan_page": "a page has six inputs, and somebody may watch it",
     "take_snapshot": "a run has six inputs, and somebody may watch it",
     "verify_webhook": "provider, headers, body, secret: the order that the design gives users",
 }

@@ -118,19 +118,26 @@ def check_tokens(symbols: Iterable[str], *, plan: Plan, registry: Registry) -> N
     check_known("token", (symbol.upper() for symbol in symbols), known=sorted(known))
 
 
-def known_providers(settings: Settings) -> tuple[str, ...]:
+def known_providers(settings: Settings | None) -> tuple[str, ...]:
     """Our names of the providers that payments may carry: those of the registry and those of the configuration."""
+    from recon.core.registry import load_registry
+
+    if settings is None:
+        return tuple(sorted(set(load_registry().provider_aliases.values())))
     aliases = settings.registry().provider_aliases
     return tuple(sorted({*aliases.values(), *settings.providers, *settings.values.flags.extra_providers}))
 
 
-def providers_of(settings: Settings, words: Iterable[str]) -> tuple[str, ...]:
-    """Our names for provider words, each once, in the order given.
+def providers_of(settings: Settings | None, words: Iterable[str]) -> tuple[str, ...]:
+    """Our names for provider words, each once, in the order given; without settings by the shipped registry.
 
     Raises:
         UnknownFilterError: A word names no provider that is known.
     """
-    registry, known = settings.registry(), known_providers(settings)
+    from recon.core.registry import load_registry
+
+    registry = load_registry() if settings is None else settings.registry()
+    known = known_providers(settings)
     names: dict[str, None] = {}
     for word in words:
         name = registry.provider(word)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from recon.api.choosing import check_known
 from recon.api.common import (
@@ -30,6 +30,7 @@ from recon.api.naming import plan_of, plan_place
 from recon.core.canonical import sha256_hex
 from recon.core.errors import UsageError
 from recon.core.times import millisecond_text
+from recon.plans.notes import NOTES_FORMAT, NOTES_SUFFIX
 from recon.reports.text import shell_word
 
 if TYPE_CHECKING:
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
     from recon.plans.approvals import Ack, DecisionRecords, PreparedAck
     from recon.reports.sheets import RowDecision
     from recon.setup.settings import Settings
-
-NOTES_FORMAT: Final = 1
-NOTES_SUFFIX: Final = ".notes"
-"""No ending of plans, so that a word that names a plan never names notes too."""
 
 
 class NothingDecidedError(UsageError):

@@ -20,7 +20,8 @@ from recon.api.common import (
     tell,
 )
 from recon.api.gates import judged
-from recon.api.naming import plan_of
+from recon.api.naming import flag_plan_place, flag_run_named, plan_of
+from recon.sources.interface import no_progress
 from recon.sources.providers.installed import first_provider
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from recon.rails.flags.recipes import Recipe, Roles
     from recon.rails.flags.status import FlagStatus
     from recon.setup.settings import Settings
+    from recon.sources.interface import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ def apply(
     key: Place | None = None,
     config: Config = None,
     operator: str | None = None,
+    progress: Progress = no_progress,
 ) -> FlagRun:
     """Write exactly the reviewed flags, and look whether they are there; see ``recon flags apply``.
 
@@ -206,15 +209,17 @@ def apply(
         restart: Run the restart command of the configuration afterwards.
         override, reason: The plan's own phrase and why, when its gates did not pass.
         key: The SSH key that who applies signs with; that of the configuration when not given.
+        progress: Hears of ``steps``.
     """
     from recon.rails.flags.apply import Consent, apply_flag_plan
     from recon.rails.flags.plan import load_flag_plan
     from recon.setup.open_rails import open_flags
 
     settings = settings_of(config)
-    reviewed = load_flag_plan(Path(plan)) if isinstance(plan, str | Path) else plan
+    reviewed = load_flag_plan(flag_plan_place(plan, config=settings)) if isinstance(plan, str | Path) else plan
     consent = Consent(by=operator_name(operator), digest=digest, restart=restart, override=override, reason=reason)
-    return apply_flag_plan(reviewed, open_flags(settings, key=path_of(key)), consent=consent, now=settings.now())
+    ports = replace(open_flags(settings, key=path_of(key)), progress=progress)
+    return apply_flag_plan(reviewed, ports, consent=consent, now=settings.now())
 
 
 def undo(
@@ -233,7 +238,8 @@ def undo(
 
     settings = settings_of(config)
     request = Request(now=settings.now(), author=operator_name(operator))
-    made = undo_flag_run(run, open_flags(settings), request=request)
+    ports = open_flags(settings)
+    made = undo_flag_run(flag_run_named(run, ports.journal), ports, request=request)
     return _saved(settings, made, out=out, key=key, on_saved=on_saved)
 
 

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from recon.api.choosing import Moment, check_known, providers_of, resolve_moment
-from recon.api.common import Config, Place, path_of, settings_of
+from recon.api.common import Config, output_folder, settings_if_there, settings_of, time_of_run
+from recon.api.naming import plan_of, plan_place, snapshot_place
 from recon.api.triage import RecordsAsked, page_evidence, plan_to_count_by, triage_kept
 from recon.core.errors import ReconError, UsageError
 from recon.core.times import parse_iso, second_text
+from recon.sources.interface import no_progress
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from recon.core.model import Plan
+    from recon.api.common import Place
+    from recon.core.model import Plan, Policy
     from recon.investigation.incident.access_log import LogTriage
     from recon.investigation.incident.account import Incident, IncidentText
     from recon.investigation.incident.bounds import Bounds
@@ -30,10 +33,15 @@ if TYPE_CHECKING:
     from recon.investigation.incident.timeline import Moment as TimelineMoment
     from recon.rails.flags.journal import FlagEntry
     from recon.setup.settings import Settings
+    from recon.snapshots.sealed import Snapshot
     from recon.sources.deliveries.delivery import Delivery
+    from recon.sources.interface import Progress
 
 PLANS_MAX: Final = 50
 """Most plans of the history in one timeline."""
+
+_EVIDENCE_PARTS: Final = 4
+"""Plans with their snapshots, deliveries, the first page, journals."""
 
 SECRET_MIN: Final = 6
 """A shorter secret is no secret, and hiding it would tear words apart."""
@@ -136,12 +144,21 @@ class IncidentOptions(TypedDict, total=False):
 
 @dataclass(slots=True)
 class _Desk:
-    """What one text is written from, as it is gathered; ``unread`` takes what could not be read."""
+    """What one text is written from, as it is gathered; ``unread`` takes what could not be read.
 
-    settings: Settings
+    Args:
+        settings: None where there is no configuration: plan and snapshot hold what is counted.
+    """
+
+    settings: Settings | None
     options: IncidentOptions
     now: datetime
+    progress: Progress
     unread: list[str] = field(default_factory=list)
+
+    def told(self, part: int) -> None:
+        """Tell how many parts of the evidence are read."""
+        self.progress("evidence", part, _EVIDENCE_PARTS)
 
     def at(self, name: str) -> datetime | None:
         """An option that is a time or an age."""
@@ -154,15 +171,27 @@ class _Desk:
         return self.now + given if isinstance(given, timedelta) else given
 
 
-def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[IncidentOptions]) -> IncidentText:
+def incident(
+    kind: str,
+    *,
+    title: str,
+    config: Config = None,
+    progress: Progress = no_progress,
+    **options: Unpack[IncidentOptions],
+) -> IncidentText:
     """Fill an incident text, every figure held to the incident's rails and time; see ``recon report incident``.
+
+    Without a configuration a plan has to be named: it and its snapshot hold what is counted. The texts for people
+    outside count nothing and need neither.
 
     Args:
         kind: ``notification``, ``update``, ``resolution``, ``customer``, ``status-page``, ``hand-over`` or
             ``post-mortem``.
         title: A few words for the headline; texts for people outside leave it out.
+        progress: Hears of ``log kB`` and ``deliveries`` as they are read, and of ``evidence`` by its four parts.
 
     Raises:
+        ConfigError: There is no configuration, and it is needed.
         IncidentKindError: There is no such text.
         IncidentTimesError: It would end before it begins, or begin in the future.
         UnknownFilterError: A rail or a status is not known.
@@ -176,14 +205,16 @@ def incident(kind: str, *, title: str, config: Config = None, **options: Unpack[
     word = KIND_ALIASES.get(kind, kind)
     if word not in KINDS:
         raise IncidentKindError(kind=kind)
-    settings = settings_of(config)
+    settings = settings_if_there(config)
+    if settings is None and (options.get("ask") or (options.get("plan") is None and word not in FOR_OUTSIDE)):
+        settings = settings_of(config)
     hide = _hiding(settings)
     spoken = {*_TEXTS, *_LISTS, "events", "open_items"}
     said_safely: Any = {name: _hidden(value, hide) if name in spoken else value for name, value in options.items()}
-    desk = _Desk(settings, said_safely, settings.now())
+    desk = _Desk(settings, said_safely, time_of_run(settings), progress)
     said, rails = _stated(desk), providers_of(settings, options.get("rails", ()))
     made = _for_outside(desk, rails) if word in FOR_OUTSIDE else _for_team(word, desk, rails)
-    style = STYLES[settings.values.incident.style]
+    style = next(iter(STYLES.values())) if settings is None else STYLES[settings.values.incident.style]
     made = replace(made, title=hide(title), severity=options.get("severity", 2), stated=said, style=style)
     text = render_incident(word, made)
     return IncidentText(hide(text), text.unread)
@@ -243,7 +274,7 @@ def _bounded(desk: _Desk, rails: Sequence[str]) -> tuple[Bounds, LogTriage | Non
     from recon.investigation.incident.bounds import bounds_of
 
     files, form = [Path(file) for file in desk.options.get("access_log") or ()], desk.options.get("log_format")
-    logs = triage_access_log(files, log_format=form) if files else None
+    logs = triage_access_log(files, log_format=form, progress=desk.progress) if files else None
     bounds = bounds_of(desk.now, logs, rails=rails, began=desk.at("began"), resolved=desk.at("resolved"))
     if logs is None or not bounds.is_known:
         return bounds, logs, logs
@@ -251,7 +282,10 @@ def _bounded(desk: _Desk, rails: Sequence[str]) -> tuple[Bounds, LogTriage | Non
     if not routes:
         return bounds, logs, None
     until = bounds.end_at if bounds.resolved_at is not None else None
-    return bounds, logs, triage_access_log(files, since=bounds.began_at, until=until, routes=routes, log_format=form)
+    own = triage_access_log(
+        files, since=bounds.began_at, until=until, routes=routes, log_format=form, progress=desk.progress
+    )
+    return bounds, logs, own
 
 
 def _for_outside(desk: _Desk, rails: Sequence[str]) -> Incident:
@@ -273,22 +307,26 @@ def _for_team(kind: str, desk: _Desk, rails: Sequence[str]) -> Incident:
     bounds, logs, own_logs = _bounded(desk, rails)
     desk.unread += [] if logs is None else log_shortfalls(logs, bounds)
     said = tuple(_moments_said(desk, bounds))
-    plan = plan_to_count_by(settings, path_of(options.get("plan")))
+    plan = plan_to_count_by(settings, options.get("plan"))
     found, evidence = _impact(desk, plan, bounds)
+    desk.told(1)
     asked = RecordsAsked(
         tuple(Path(place) for place in options.get("deliveries") or ()), since=bounds.began_at, until=bounds.resolved_at
     )
-    kept = triage_kept(settings, asked)
+    kept = triage_kept(settings, asked, progress=desk.progress)
+    desk.told(2)
     all_of_it = page_evidence(
         settings, plan=plan, logs=own_logs, deliveries=_own(kept, bounds), ask=options.get("ask", False)
     )
     page = first_page(_within(all_of_it, found, bounds, unread=desk.unread))
+    desk.told(3)
     read = Kept(logs=logs, deliveries=kept, plans=_plans_since(settings, bounds), fallen=found.by_digest)
     running = None
     if kind in _WITH_JOURNALS:
         read = _with_journals(desk, read, bounds, payments=found.ids)
         running = tuple(_running(read, plan, now=desk.now))
         page = replace(page, unread=tuple(dict.fromkeys((*page.unread, *desk.unread))))
+    desk.told(4)
     return Incident(
         "",
         bounds,
@@ -352,7 +390,7 @@ def _impact(desk: _Desk, plan: Plan | None, bounds: Bounds) -> tuple[Impact, dic
     whole = {**plan.summary, "breaks": _break_count(plan)}
     if (why := why_uncounted(plan, bounds)) is not None:
         return Impact(blank=why, whole=whole, plan_at=plan.created_at), evidence
-    facts = _facts(desk, plan, bounds, place=path_of(desk.options.get("snapshot")))
+    facts = _facts(desk, plan, bounds, place=desk.options.get("snapshot"))
     before = _plan_before(desk, plan, bounds)
     earlier = None
     short = [*shortfalls_of(plan, bounds), *facts.short]
@@ -383,7 +421,7 @@ def _break_count(plan: Plan) -> int:
     return sum(finding.tier in NEEDS_SOMEBODY for finding in plan.findings)
 
 
-def _facts(desk: _Desk, plan: Plan, bounds: Bounds, *, place: Path | None) -> PlanFacts:
+def _facts(desk: _Desk, plan: Plan, bounds: Bounds, *, place: Place | None) -> PlanFacts:
     """What the plan's snapshot adds; where it is not there or was changed, that is told."""
     from recon.investigation.incident.facts import read_facts
     from recon.investigation.incident.impact import PlanFacts
@@ -392,22 +430,43 @@ def _facts(desk: _Desk, plan: Plan, bounds: Bounds, *, place: Path | None) -> Pl
     settings = desk.settings
     gone = f"the snapshot of the plan of {plan.created_at}, which tells when money moved and who bought"
     try:
-        snapshot = find_snapshot(settings.output_dir, plan.snapshot) if place is None else open_snapshot(place)
+        if place is None:
+            found = (find_snapshot(folder, plan.snapshot) for folder in _folders(desk))
+            snapshot = next((each for each in found if each is not None), None)
+        else:
+            snapshot = open_snapshot(Path(snapshot_place(place, config=settings)))
         if snapshot is None:
             return PlanFacts(short=(f"{gone}, is not there",))
         if snapshot.digest != plan.snapshot:
             return PlanFacts(short=(f"{gone}, is another one than --snapshot names",))
-        return read_facts(snapshot, plan, bounds=bounds, policy=settings.policy())
+        return read_facts(snapshot, plan, bounds=bounds, policy=_policy_of(plan, snapshot, settings))
     except ReconError as error:
         return PlanFacts(short=(f"{gone}: {error}",))
+
+
+def _folders(desk: _Desk) -> Iterable[Path]:
+    """Where a plan's snapshot is looked for: in the output directory, and beside the plan that was named."""
+    named = desk.options.get("plan")
+    beside = [] if named is None else [plan_place(named, config=desk.settings).parent]
+    return dict.fromkeys((output_folder(desk.settings), *beside))
+
+
+def _policy_of(plan: Plan, snapshot: Snapshot, settings: Settings | None) -> Policy | None:
+    """The policy that the plan was made under: the configured one, or the one that its snapshot holds."""
+    from recon.plans.make import policy_digest
+    from recon.snapshots.rules import rules_of
+
+    held = rules_of(snapshot)
+    known = [*([settings.policy()] if settings is not None else []), *([held[0]] if held is not None else [])]
+    return next((policy for policy in known if policy_digest(policy) == plan.policy_digest), None)
 
 
 def _plan_before(desk: _Desk, plan: Plan, bounds: Bounds) -> Plan | None:
     """The plan from before the repair: the one named, else the one since it began that had the most breaks."""
     from recon.plans.file import load_plan
 
-    if (named := path_of(desk.options.get("before"))) is not None:
-        return load_plan(named)
+    if (named := desk.options.get("before")) is not None:
+        return plan_of(named, config=desk.settings)
     now = _break_count(plan)
     entries = [
         each
@@ -418,7 +477,8 @@ def _plan_before(desk: _Desk, plan: Plan, bounds: Bounds) -> Plan | None:
     if worst is None or int(worst.get("break_count") or 0) <= now:
         return None
     name = Path(str(worst.get("plan")))
-    for path in (name, desk.settings.output_dir / name, desk.settings.output_dir / name.name):
+    folder = output_folder(desk.settings)
+    for path in (name, folder / name, folder / name.name):
         try:
             found = load_plan(path)
         except ReconError:
@@ -429,16 +489,20 @@ def _plan_before(desk: _Desk, plan: Plan, bounds: Bounds) -> Plan | None:
     return None
 
 
-def _plans_since(settings: Settings, bounds: Bounds) -> list[Mapping[str, Any]]:
-    """The plans of this target since an incident began; none where nobody says when that was."""
+def _plans_since(settings: Settings | None, bounds: Bounds) -> list[Mapping[str, Any]]:
+    """The plans of this target since an incident began, without a configuration of any; none where nobody says when."""
     from recon.plans.history import load_history
 
     if bounds.began_at is None:
         return []
     since = second_text(bounds.began_at)
-    entries = load_history(settings.output_dir).entries
-    mine = [each for each in entries if each.get("target") in (None, settings.target_name) and str(each["at"]) >= since]
+    entries = load_history(output_folder(settings)).entries
+    mine = [each for each in entries if _is_of(settings, each.get("target")) and str(each["at"]) >= since]
     return mine[-PLANS_MAX:]
+
+
+def _is_of(settings: Settings | None, target: Any) -> bool:
+    return settings is None or target in (None, settings.target_name)
 
 
 def _with_journals(desk: _Desk, kept: Kept, bounds: Bounds, *, payments: Collection[str]) -> Kept:
@@ -448,6 +512,9 @@ def _with_journals(desk: _Desk, kept: Kept, bounds: Bounds, *, payments: Collect
     from recon.setup.open_runs import read_runs
 
     settings = desk.settings
+    if settings is None:
+        desk.unread.append("the journals of runs and flags, which the configuration names (--config)")
+        return kept
 
     def attempt(what: str, read: Callable[[], Any]) -> Any:
         try:
@@ -494,12 +561,12 @@ def _waits(plan: Plan, now: datetime) -> bool:
     return bool(plan.changes) and expires is not None and expires > now
 
 
-def _hiding(settings: Settings) -> Callable[[str], str]:
+def _hiding(settings: Settings | None) -> Callable[[str], str]:
     """Takes out of a text every secret that the configuration or the environment holds, as it is or escaped."""
     from recon.investigation.incident.lines import escape_for_markdown
     from recon.rails.flags.words import looks_secret
 
-    found = {each.get_secret_value().strip() for each in settings.secrets.values()}
+    found = set() if settings is None else {each.get_secret_value().strip() for each in settings.secrets.values()}
     found |= {
         value.strip()
         for name, value in os.environ.items()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from recon.api.choosing import Moment, resolve_moment
 from recon.api.common import Config, Place, rules_for, settings_if_there, settings_of, time_of_run
+from recon.api.naming import snapshot_place
 
 if TYPE_CHECKING:
     from recon.core.model import Policy
@@ -45,7 +46,10 @@ def inspect(
 
     register_formatters()
     if snapshot is not None:
-        taken = open_snapshot(Path(snapshot)) if isinstance(snapshot, str | Path) else snapshot
+        if isinstance(snapshot, str | Path):
+            taken = open_snapshot(Path(snapshot_place(snapshot, config=config)))
+        else:
+            taken = snapshot
         return inspect_payment(name, asking=_asking_offline(taken, config, deliveries), snapshot=taken)
     settings = settings_of(config)
     asking = _asking(settings, deliveries)

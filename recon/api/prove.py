@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recon.api.common import Config, Place, rules_for, settings_if_there
+from recon.api.naming import artefact_place
 from recon.core.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def score(judged: Place, *, truth: Place, config: Config = None) -> Score:
     from recon.simulation.score import score as score_plan
     from recon.snapshots.take import open_snapshot
 
-    truths, path = load_truth(Path(truth)), Path(judged)
+    truths, path = load_truth(Path(truth)), artefact_place(judged, config=config)
     if not path.is_dir():
         return score_plan(load_plan(path), truths)
     snapshot = open_snapshot(path)

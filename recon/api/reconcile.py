@@ -16,7 +16,6 @@ from recon.api.common import (
     free_path,
     operator_name,
     output_folder,
-    path_of,
     place_for,
     rules_for,
     settings_if_there,
@@ -25,6 +24,7 @@ from recon.api.common import (
     tell,
     time_of_run,
 )
+from recon.api.naming import snapshot_place, unfinished_place
 from recon.core.errors import UsageError
 from recon.core.times import second_text
 from recon.sources.interface import no_progress
@@ -119,9 +119,10 @@ def snapshot(
     if out is not None and resume is not None:
         raise TwoFoldersError
     settings = settings_of(config)
-    folder, now = _folder_and_moment(settings, resume or out)
+    named = out if resume is None else unfinished_place(resume, config=settings)
+    folder, now = _folder_and_moment(settings, named)
     chosen_here = selection_of(settings, chosen, selection=selection, now=now)
-    begun = Begun(chosen_here, now, folder, since=path_of(since), export=export)
+    begun = Begun(chosen_here, now, folder, since=_base(since, settings), export=export)
     return _taken(settings, begun, progress=progress, say=say)
 
 
@@ -183,6 +184,8 @@ def plan_and_save(
         _make_room(Path(out))
     if snapshot is None:
         snapshot = _new_snapshot(settings_of(settings), options, progress, say)
+    elif isinstance(snapshot, str | Path):
+        snapshot = snapshot_place(snapshot, config=settings)
     now = time_of_run(settings)
     with opened(snapshot, engine=name) if isinstance(snapshot, str | Path) else nullcontext(snapshot) as judged:
         policy, registry = rules_for(judged, settings)
@@ -213,10 +216,17 @@ def history(config: Config = None) -> History:
 
 
 def _new_snapshot(settings: Settings, options: PlanOptions, progress: Progress, say: Say) -> Snapshot:
-    selection, since = options.pop("selection", None), path_of(options.pop("since", None))
-    folder, now = _folder_and_moment(settings, options.pop("resume", None))
+    selection, since = options.pop("selection", None), _base(options.pop("since", None), settings)
+    resume = options.pop("resume", None)
+    named = None if resume is None else unfinished_place(resume, config=settings)
+    folder, now = _folder_and_moment(settings, named)
     begun = Begun(selection_of(settings, options, selection=selection, now=now), now, folder, since=since)
     return _taken(settings, begun, progress=progress, say=say)
+
+
+def _base(since: Place | None, settings: Settings) -> Path | None:
+    """The snapshot that a new one is built upon, found before anything is read."""
+    return None if since is None else Path(snapshot_place(since, config=settings))
 
 
 def _folder_and_moment(settings: Settings, place: Place | None) -> tuple[Path | None, datetime]:

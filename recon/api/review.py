@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recon.api.choosing import Moment, check_verdicts
 from recon.api.common import (
@@ -22,7 +22,7 @@ from recon.api.common import (
     settings_of,
     tell,
 )
-from recon.api.naming import newest_plan, plan_of, plan_of_any_kind, plan_place
+from recon.api.naming import artefact_place, newest_plan, plan_of, plan_of_any_kind, plan_place
 from recon.api.picking import pick_of
 from recon.core.errors import UsageError
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from recon.core.model import Plan
     from recon.plans.approvals import Ack, Approval
     from recon.plans.history import History
+    from recon.plans.notes import PlanNotes
     from recon.rails.flags.plan import FlagPlan
     from recon.snapshots.sealed import Snapshot
 
@@ -63,7 +64,7 @@ def show(artefact: Place, *, config: Config = None) -> Plan | FlagPlan | Snapsho
     """
     from recon.plans.file import is_plan, load_plan
 
-    path = plan_place(artefact, config=config)
+    path = artefact_place(artefact, config=config)
     if path.is_dir():
         return _snapshot_in(path)
     if not path.exists():
@@ -77,6 +78,17 @@ def show(artefact: Place, *, config: Config = None) -> Plan | FlagPlan | Snapsho
     if path.name == FILE_NAME:
         return load_history(path.parent)
     return load_flag_plan(path) if is_flag_plan(path) else load_plan(path)
+
+
+def notes(plan: Plan, place: Place, *, config: Config = None) -> PlanNotes:
+    """What was decided of a plan's payments in sheets, as the files beside it say; see ``recon decide import``.
+
+    Args:
+        place: The plan's file, or the word that names it.
+    """
+    from recon.plans.notes import notes_beside
+
+    return notes_beside(plan, folder=artefact_place(place, config=config).parent)
 
 
 def _snapshot_in(folder: Path) -> Snapshot:
@@ -182,7 +194,7 @@ def ack(
     say: Say = tell,
     **kinds: Unpack[Kinds],
 ) -> tuple[Ack, ...]:
-    """Accept known breaks until a time; see ``recon ack``.
+    """Accept known breaks until a time; see ``recon ack``. They are recorded all, or none.
 
     Args:
         breaks: Breaks by payment, besides those that ``kinds`` pick.
@@ -195,7 +207,9 @@ def ack(
         NoPlanYetError: There is none.
         NoSuchBreakError, NoSuchPaymentError: It has no break that is meant; nothing was recorded.
         NotSignedError: It must be signed and could not be.
+        RecordExistsError: You accepted one of them until this time already.
     """
+    from recon.plans.approvals import Acceptance
     from recon.plans.picking import picked_breaks
     from recon.reports.views.plan import breaks_of
     from recon.setup.open_decisions import open_decisions
@@ -211,9 +225,9 @@ def ack(
         raise NoSuchBreakError(plan=label)
     records = open_decisions(settings, key=path_of(key), head=head_if(settings, note_head))
     until = settings.now() + until if isinstance(until, timedelta) else until
-    stated: dict[str, Any] = {"reason": reason, "until": until, "target": seen.target}
-    recorded = []
+    wanted = [Acceptance(item, reason, until) for item in meant]
+    prepared = records.prepare_acks(wanted, who=operator_name(operator), at=settings.now(), target=seen.target)
+    records.record_acks(prepared)
     for item in meant:
-        recorded.append(records.acknowledge(item, who=operator_name(operator), at=settings.now(), **stated))
         say(f"Recorded: {item.payment_id} ({item.verdict}) is accepted until {until:%Y-%m-%d %H:%M} UTC.")
-    return tuple(recorded)
+    return tuple(each.ack for each in prepared)

@@ -153,6 +153,7 @@ def undo(
     Raises:
         UnknownRunError, NoSuchNameError: The journal knows no such run, or several.
         UnknownFilterError: A word is no verdict.
+        TakenBackAlreadyError: The run is taken back already.
         NothingToUndoError: Nothing that was asked for is left to take back.
         CutRunError: The journal has lost entries of it.
     """

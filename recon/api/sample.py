@@ -18,6 +18,7 @@ from recon.api.common import (
     stamp,
 )
 from recon.api.gates import rail_of
+from recon.api.naming import plan_place, snapshot_place
 
 if TYPE_CHECKING:
     from recon.rails.gates.sample import CheckedSign, Sample
@@ -51,7 +52,12 @@ def draw(
 
     settings = settings_of(config)
     rail, now = rail_of(settings, provider), settings.now()
-    source, candidates = sample_candidates(settings, rail, plan_path=path_of(plan), snapshot=path_of(snapshot))
+    source, candidates = sample_candidates(
+        settings,
+        rail,
+        plan_path=None if plan is None else plan_place(plan, config=settings),
+        snapshot=None if snapshot is None else Path(snapshot_place(snapshot, config=settings)),
+    )
     drawn = make_sample(candidates, provider=rail, size=size, seed=seed, plan=source, now=now)
     path = place_for(out, usual=settings.output_dir / f"sample-{rail}-{stamp(now)}.json")
     save_sample(drawn, path)

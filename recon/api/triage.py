@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recon.api.choosing import Moment, UnknownFilterError, check_known, resolve_moment
-from recon.api.common import Config, Place, path_of, settings_if_there, settings_of
+from recon.api.common import Config, Place, output_folder, path_of, settings_if_there, settings_of, time_of_run
+from recon.api.naming import plan_of
 from recon.core.errors import UsageError
 from recon.sources.interface import no_progress, told_one_by_one
 
@@ -148,32 +149,20 @@ def summary(
         access_log, deliveries: Web server logs and delivery records.
         log_format: The format of the logs, as the server's configuration has it.
         ask: Ask every source and the backend whether they answer.
-        progress: Hears of ``log kB`` as the logs are read.
+        progress: Hears of ``log kB`` as the logs are read, and of ``deliveries`` as they are checked.
     """
     from recon.investigation.incident.access_log import triage_access_log
-
-    settings, files = settings_of(config), [Path(file) for file in access_log]
-    return incident_page(
-        settings,
-        plan=plan_to_count_by(settings, path_of(plan)),
-        logs=triage_access_log(files, log_format=log_format, progress=progress) if files else None,
-        places=tuple(Path(place) for place in deliveries),
-        ask=ask,
-    )
-
-
-def incident_page(
-    settings: Settings, *, plan: Plan | None, logs: LogTriage | None, places: Sequence[Path], ask: bool = False
-) -> FirstPage:
-    """The first page from a plan, triaged logs and delivery records; with ``ask`` also from what answers now."""
     from recon.investigation.incident.first_page import first_page
 
-    found = triage_kept(settings, RecordsAsked(tuple(places)))
-    return first_page(page_evidence(settings, plan=plan, logs=logs, deliveries=found, ask=ask))
+    settings, files = settings_of(config), [Path(file) for file in access_log]
+    found = plan_to_count_by(settings, plan)
+    logs = triage_access_log(files, log_format=log_format, progress=progress) if files else None
+    kept = triage_kept(settings, RecordsAsked(tuple(Path(place) for place in deliveries)), progress=progress)
+    return first_page(page_evidence(settings, plan=found, logs=logs, deliveries=kept, ask=ask))
 
 
 def page_evidence(
-    settings: Settings,
+    settings: Settings | None,
     *,
     plan: Plan | None,
     logs: LogTriage | None,
@@ -190,9 +179,9 @@ def page_evidence(
     if plan is None and (gone := _missing_plan(settings)) is not None:
         unread.append(gone)
     flags = _flags(settings, unread)
-    health = _health(settings, unread) if ask else None
+    health = _health(settings_of(settings), unread) if ask else None
     return IncidentEvidence(
-        now=settings.now(),
+        now=time_of_run(settings),
         summary=None if plan is None else plan.summary,
         plan_at=None if plan is None else plan.created_at,
         logs=logs,
@@ -205,33 +194,40 @@ def page_evidence(
     )
 
 
-def triage_kept(settings: Settings, asked: RecordsAsked) -> DeliveryTriage | None:
+def triage_kept(
+    settings: Settings | None, asked: RecordsAsked, *, progress: Progress = no_progress
+) -> DeliveryTriage | None:
     """The delivery records that are named, else those of the configuration; None where there are none."""
     from recon.setup.open_sources import kept_deliveries
 
-    return _triaged(asked, settings) if asked.places or kept_deliveries(settings) else None
+    kept = asked.places or (settings is not None and kept_deliveries(settings))
+    return _triaged(asked, settings, progress=progress) if kept else None
 
 
-def _latest_correction(settings: Settings) -> Mapping[str, Any] | None:
-    """The newest plan of corrections in this target's history; a plan that undoes or fills in counts nothing."""
+def _latest_correction(settings: Settings | None) -> Mapping[str, Any] | None:
+    """The newest plan of corrections in the history, of this target where a configuration names it.
+
+    A plan that undoes or fills in counts nothing.
+    """
     from recon.plans.history import load_history
 
-    mine = [each for each in load_history(settings.output_dir).entries if each.get("target") == settings.target_name]
+    entries = load_history(output_folder(settings)).entries
+    mine = [each for each in entries if settings is None or each.get("target") == settings.target_name]
     return next((each for each in reversed(mine) if each.get("kind", "correction") == "correction"), None)
 
 
-def _missing_plan(settings: Settings) -> str | None:
+def _missing_plan(settings: Settings | None) -> str | None:
     """That the latest plan of the history is not where it was written; None where there is no history of plans."""
     entry = _latest_correction(settings)
     return None if entry is None else f"the latest plan of the history, {str(entry.get('plan'))[:200]}, is not there"
 
 
-def plan_to_count_by(settings: Settings, path: Path | None) -> Plan | None:
+def plan_to_count_by(settings: Settings | None, named: Place | None) -> Plan | None:
     """The plan that is named, else the latest of the history for this target; None when there is none."""
     from recon.plans.file import load_plan
 
-    if path is not None:
-        return load_plan(path)
+    if named is not None:
+        return plan_of(named, config=settings)
     entry = _latest_correction(settings)
     known = Path(str(entry["plan"])) if entry is not None and entry.get("plan") else None
     return load_plan(known) if known is not None and known.exists() else None
@@ -275,7 +271,7 @@ def _health(settings: Settings, unread: list[str]) -> list[Health]:
     return found
 
 
-def _flags(settings: Settings, unread: list[str]) -> dict[str, str] | None:
+def _flags(settings: Settings | None, unread: list[str]) -> dict[str, str] | None:
     """How the flags stand; None when no place of flags is configured or readable.
 
     Args:
@@ -284,6 +280,8 @@ def _flags(settings: Settings, unread: list[str]) -> dict[str, str] | None:
     from recon.core.errors import ReconError
     from recon.setup.open_rails import flag_status
 
+    if settings is None:
+        return None
     try:
         found, reading = flag_status(settings)
     except ReconError as error:
@@ -304,7 +302,7 @@ def _triaged(asked: RecordsAsked, settings: Settings | None, *, progress: Progre
     files = _files(asked, settings)
     records = [each for file in files for each in file.deliveries]
     _check_ids(asked.delivery_ids, {each.delivery_id for each in records})
-    now = settings.now() if settings else datetime.now(UTC)
+    now = time_of_run(settings)
     window = Window(
         from_at=resolve_moment(asked.since, now=now),
         to_at=resolve_moment(asked.until, now=now),

@@ -111,7 +111,8 @@ def undo(*, run: str, config_path: Path | None, output: str, part: str | None, *
     """Plan the way back from a run.
 
     Reads the journal and the rows; writes a plan file, which is reviewed and applied like any other. Rows that others
-    have changed since are listed with their values and left alone.
+    have changed since are listed with their values and left alone. A run that is taken back already leaves nothing to
+    plan: that is said, no file is written, and it leaves with 0.
 
     \b
     Examples: recon undo last

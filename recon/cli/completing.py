@@ -134,20 +134,27 @@ def plan_words(ctx: click.Context) -> Words:
 
 
 def flag_plan_words(ctx: click.Context) -> Words:
-    """The files in the output directory that may hold a plan for flags."""
+    """The files in the output directory that may hold a plan for flags, and ``latest``."""
+    yield "latest", "the newest plan for flags"
     for path in _newest(_folder(ctx).glob("*.json")):
         if '"effects_digest"' not in _head(path):
             yield str(path), ""
 
 
 def snapshot_words(ctx: click.Context) -> Words:
-    """The snapshots in the output directory, newest first."""
+    """The snapshots in the output directory, newest first, and ``latest``."""
+    yield "latest", "the newest snapshot"
+    yield from _snapshot_folders(ctx)
+
+
+def _snapshot_folders(ctx: click.Context) -> Words:
     for path in _newest(found.parent for found in _folder(ctx).glob("*/manifest.json")):
         yield str(path), "snapshot"
 
 
 def unfinished_words(ctx: click.Context) -> Words:
-    """The directories of snapshots that are not sealed yet."""
+    """The directories of snapshots that are not sealed yet, and ``latest``."""
+    yield "latest", "the newest interrupted snapshot"
     for path in _newest(_folder(ctx).glob("snapshot-*")):
         if not (path / "manifest.json").exists():
             yield str(path), "interrupted snapshot"
@@ -160,7 +167,8 @@ def run_words(ctx: click.Context) -> Words:
 
 
 def flag_run_words(ctx: click.Context) -> Words:
-    """The runs in the journal of flags, newest first."""
+    """The runs in the journal of flags, newest first, and ``last``."""
+    yield "last", "the newest run"
     yield from dict.fromkeys(_runs(_folder(ctx) / "flags-journal.ndjson"))
 
 
@@ -173,25 +181,12 @@ def _runs(path: Path) -> Iterator[Word]:
 def artefact_words(ctx: click.Context) -> Words:
     """Plans and snapshots."""
     yield from plan_words(ctx)
-    yield from snapshot_words(ctx)
-
-
-def plan_file_words(ctx: click.Context) -> Words:
-    """The files of the plans in the output directory, newest first."""
-    for path in _newest(_folder(ctx).glob("*.json")):
-        if '"effects_digest"' in _head(path):
-            yield str(path), "plan"
-
-
-def judged_words(ctx: click.Context) -> Words:
-    """The files of plans, and snapshots."""
-    yield from plan_file_words(ctx)
-    yield from snapshot_words(ctx)
+    yield from _snapshot_folders(ctx)
 
 
 def page_words(ctx: click.Context) -> Words:
-    """What a page can be made of: the files of plans, snapshots and runs."""
-    yield from judged_words(ctx)
+    """What a page can be made of: plans, snapshots and runs."""
+    yield from artefact_words(ctx)
     yield from _runs(_folder(ctx) / "journal-heads.ndjson")
 
 
@@ -308,14 +303,15 @@ def recipe_words(ctx: click.Context) -> Words:
 
 WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     "artefact": artefact_words,
+    "before": plan_words,
     "but": changed_words,
     "chains": chain_words,
-    "judged": judged_words,
+    "judged": artefact_words,
     "max_value": limit_words,
     "min_value": limit_words,
     "payment": payment_words,
     "payments": changed_words,
-    "plan": plan_file_words,
+    "plan": plan_words,
     "plan_path": plan_words,
     "provider": rail_words,
     "providers": rail_words,
@@ -325,7 +321,6 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     "run": run_words,
     "safe": rail_words,
     "sick": rail_words,
-    "since": snapshot_words,
     "snapshot_path": snapshot_words,
     "statuses": status_words,
     "tiers": tier_words,
@@ -342,10 +337,12 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     "inspect name": payment_words,
     "plan ids": payment_words,
     "plan resume": unfinished_words,
+    "plan since": snapshot_words,
     "report incident snapshot": snapshot_words,
     "report page artefact": page_words,
     "sample snapshot": snapshot_words,
     "snapshot ids": payment_words,
     "snapshot resume": unfinished_words,
+    "snapshot since": snapshot_words,
 }
 """By the name of an option or argument what it offers, or by command and name where that says more."""

@@ -20,6 +20,7 @@ from recon.cli.common import (
     write_stdout,
 )
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
+from recon.cli.progress import ShownProgress
 from recon.sources.providers.installed import first_provider
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def apply_command(*, plan_path: Path, config_path: Path | None, output: str, **g
     from recon.api.flags import apply as apply_flags
     from recon.reports.views.flags import render_flag_run
 
-    run = apply_flags(plan_path, config=config_path, **given)
+    with ShownProgress() as progress:
+        run = apply_flags(plan_path, config=config_path, progress=progress, **given)
     print_result(render_flag_run(run, config=None if config_path is None else str(config_path)), output)
     is_well = not run.unconfirmed and run.restart_code in (None, 0)
     sys.exit(DONE if is_well else DIFFERENCES)

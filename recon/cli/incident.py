@@ -11,6 +11,7 @@ import click
 
 from recon.cli.common import MomentOption, config_option, note, write_stdout
 from recon.cli.lazy import DONE, INCOMPLETE
+from recon.cli.progress import ShownProgress
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _PATH = click.Path(path_type=Path)
@@ -91,7 +92,11 @@ def _said(command: Command) -> Command:
 @click.option(
     "--before", type=_FILE, help="Plan from before the repair; otherwise that with the most breaks since it began."
 )
-@click.option("--snapshot", type=_PATH, help="The plan's snapshot; otherwise it is looked for in the output directory.")
+@click.option(
+    "--snapshot",
+    type=_PATH,
+    help="The plan's snapshot; otherwise it is looked for beside the plan and in the output directory.",
+)
 @click.option("--access-log", multiple=True, type=_FILE, help="Web server log; repeatable.")
 @click.option("--log-format", metavar="FORMAT", help="Format of the log lines, as the server's configuration has it.")
 @click.option("--deliveries", multiple=True, type=_PATH, help="Delivery records; repeatable.")
@@ -103,7 +108,8 @@ def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     resolution, a hand-over and a post-mortem the journals of runs and flags; writes Markdown to stdout and changes
     nothing. Payments outside the incident stand apart, and so do guesses; what nobody has said or measured reads "not
     known", with the option that would fill it. The texts for customers and the status page carry no figure, cause or
-    guess. Leaves with 4 when something could not be read.
+    guess. Without a configuration --plan has to be given: the plan and its snapshot hold what is counted. Leaves with 4
+    when something could not be read.
 
     \b
     Examples: recon report incident notification --title "webhooks refused" --access-log access.log
@@ -113,7 +119,8 @@ def incident(*, kind: str, config_path: Path | None, **given: Any) -> None:
     from recon.api.incident import incident as write_up
     from recon.investigation.incident.account import FOR_OUTSIDE
 
-    text = write_up(kind, config=config_path, **given)
+    with ShownProgress() as progress:
+        text = write_up(kind, config=config_path, progress=progress, **given)
     write_stdout(text)
     if kind in FOR_OUTSIDE:
         for sentence in text.unread:

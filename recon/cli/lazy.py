@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from recon.core.errors import ReconError, RefusedError, SourceError, StoppedError, UsageError
+from recon.core.errors import NothingLeftError, ReconError, RefusedError, SourceError, StoppedError, UsageError
 
 DONE: Final = 0
 DIFFERENCES: Final = 1
@@ -199,7 +199,13 @@ def _is_full(error: OSError) -> bool:
 
 
 def _code(error: ReconError) -> int:
-    by_class = ((StoppedError, STOPPED), (SourceError, INCOMPLETE), (RefusedError, REFUSED), (UsageError, USAGE))
+    by_class = (
+        (NothingLeftError, DONE),
+        (StoppedError, STOPPED),
+        (SourceError, INCOMPLETE),
+        (RefusedError, REFUSED),
+        (UsageError, USAGE),
+    )
     return next((code for kind, code in by_class if isinstance(error, kind)), USAGE)
 
 

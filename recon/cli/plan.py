@@ -56,7 +56,7 @@ def resume_option(command: Command) -> Command:
     """``--resume``: the directory of an interrupted snapshot."""
     return click.option(
         "--resume",
-        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
         help="Go on with the interrupted snapshot in this directory; the other options have to be the same.",
     )(command)
@@ -66,7 +66,7 @@ def since_option(command: Command) -> Command:
     """``--since``: the snapshot that a new one is built upon."""
     return click.option(
         "--since",
-        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        type=click.Path(path_type=Path, file_okay=False),
         metavar="SNAPSHOT",
         help="Read only what can have changed since this snapshot, and take the rest from it.",
     )(command)

@@ -16,24 +16,41 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
+_LOOK_EVERY_S: Final = 1.0
 LINE_EVERY_S: Final = 10.0
 """How often a run that nobody looks at on a terminal says how far it is."""
 
 
 class ShownProgress:
-    """Shows what each source has done; call it as :data:`recon.sources.interface.Progress`, from any thread."""
+    """Shows what each source has done; call it as :data:`recon.sources.interface.Progress`, from any thread.
+
+    Off a terminal a thread looks every second whether a line is due, so that one long step is not ten minutes of
+    silence.
+    """
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._tasks: dict[str, TaskID] = {}
         self._bars: RichProgress | None = _bars() if sys.stderr.isatty() else None
         self._lines = ProgressLines(monotonic)
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._look, name="progress", daemon=True)
 
     def __enter__(self) -> ShownProgress:
+        if self._bars is None:
+            self._watch.start()
         return self
+
+    def _look(self) -> None:
+        while not self._ended.wait(_LOOK_EVERY_S):
+            if line := self._lines.due():
+                note(line)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
+        if self._watch.is_alive():
+            self._watch.join()
         if self._bars is not None:
             self._bars.stop()
 
@@ -80,10 +97,18 @@ class ProgressLines:
             now = self._monotonic()
             known = self._heard.setdefault(source, _Heard(now, done, done, total))
             known.done, known.total = done, total
-            if now - self._last < LINE_EVERY_S:
-                return ""
-            self._last = now
-            told = [self._told(name, each, now) for name, each in self._heard.items() if each.done != each.total]
+            return self._line(now)
+
+    def due(self) -> str:
+        """The line that is due although nothing was heard meanwhile, or nothing."""
+        with self._lock:
+            return self._line(self._monotonic())
+
+    def _line(self, now: float) -> str:
+        told = [self._told(name, each, now) for name, each in self._heard.items() if each.done != each.total]
+        if now - self._last < LINE_EVERY_S or not told:
+            return ""
+        self._last = now
         return "; ".join(told)
 
     def _told(self, name: str, heard: _Heard, now: float) -> str:

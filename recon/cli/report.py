@@ -8,6 +8,7 @@ import click
 
 from recon.cli.common import NewFilePath, config_option, note, write_stdout
 from recon.cli.incident import incident
+from recon.cli.progress import ShownProgress
 
 _PATH = click.Path(path_type=Path)
 
@@ -48,15 +49,17 @@ def page(artefact: str, config_path: Path | None, out: Path, snapshot_path: Path
     """Write one HTML file about an artefact.
 
     ARTEFACT is a plan file, a snapshot directory, a case file, a run history, or the name of a run, which is read from
-    the journal. Everything else is read offline; only the HTML file is written.
+    the journal. Everything else is read offline; only the HTML file is written. "latest" is the newest plan, and the
+    beginning of a name or digest is enough.
 
     \b
-    Examples: recon report page recon-out/plan.json --html report.html
+    Examples: recon report page latest --html report.html
               recon report page 20261120T120000Z-3f9c --html run.html
     """
     from recon.api.report import page as write_page
 
-    write_page(artefact, html=out, snapshot=snapshot_path, config=config_path, say=note)
+    with ShownProgress() as shown:
+        write_page(artefact, html=out, snapshot=snapshot_path, config=config_path, say=shown.note, progress=shown)
     write_stdout(f"{out}\n")
     note("Nothing has changed. The file opens in any browser, from a disk too.")
 

@@ -60,7 +60,7 @@ def show(*, artefact: Path, config_path: Path | None, output: str, part: str | N
     with many_objects():
         found = open_artefact(artefact, config=config_path)
         if isinstance(found, Plan):
-            _show_plan(found, output=output, part=part, path=artefact, **of_plan)
+            _show_plan(found, output=output, part=part, path=artefact, config=config_path, **of_plan)
             return
     if of_plan["payment"] is not None:
         raise click.UsageError("--payment is for plans.")
@@ -224,12 +224,15 @@ def ack(breaks: tuple[str, ...], config_path: Path | None, plan_path: Path | Non
     accept(breaks, plan=plan_path, config=config_path, say=note, **given)
 
 
-def _show_plan(plan: Plan, *, payment: str | None, page: int, output: str, part: str | None, path: Path) -> None:
+def _show_plan(
+    plan: Plan, *, payment: str | None, page: int, output: str, part: str | None, path: Path, config: Path | None
+) -> None:
+    from recon.api.review import notes
     from recon.plans.file import plan_bytes
     from recon.reports import render_payment, render_review
 
     if payment is not None:
-        print_result(render_payment(plan, payment), output, part=part)
+        print_result(render_payment(plan, payment, notes=notes(plan, path, config=config)), output, part=part)
     elif output == "json":
         write_stdout(plan_bytes(plan).decode())
     else:

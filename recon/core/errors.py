@@ -27,6 +27,10 @@ class StoppedError(ReconError):
     """A run ended midway; the journal knows where, and resuming is safe (exit code 5)."""
 
 
+class NothingLeftError(ReconError):
+    """What was asked for is so already, so there is nothing to do (exit code 0)."""
+
+
 class MoneyError(ReconError):
     """A text is not an exact amount of the asset it claims to be."""
 

@@ -49,7 +49,8 @@ def ask_write(desk: Desk) -> FormDialog:
     if totals.rows:
         lines.append(SheetLine(PLAIN, f"{totals.review} of the rows are of tier review and count as picked by you."))
     if acks:
-        lines.append(SheetLine(PLAIN, f"{acks} acceptances will be recorded; a record is never edited."))
+        many = "s" * (acks != 1)
+        lines.append(SheetLine(PLAIN, f"{acks} acceptance{many} will be recorded; a record is never edited."))
     inspects = desk.draft.marks.marked(MarkKind.INSPECT)
     config = f" --config {desk.facts.config}" if desk.facts.config else ""
     lines += [SheetLine(COMMAND, f"  recon inspect {display_text(payment)}{config}") for payment in inspects]

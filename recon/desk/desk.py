@@ -7,7 +7,7 @@ Nothing here decides or writes by itself: a selection is written by :func:`recon
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from recon.desk.rows import DeskRow, GroupHead, Line, desk_rows, group_rows, sor
 from recon.desk.sheet import SheetFacts, sheet_facts
 from recon.plans.history import FILE_NAME
 from recon.plans.limits import Limits
+from recon.plans.notes import notes_beside
 from recon.reports.views.plan import money_text
 from recon.sources.interface import Progress
 
@@ -48,7 +49,7 @@ class NothingMarkedError(UsageError):
     """There is nothing to write."""
 
     def __init__(self) -> None:
-        super().__init__("Nothing is marked for apply; mark rows with space, or all that are shown with A.")
+        super().__init__("Nothing is marked for apply; mark rows with space, or all that are shown with *.")
 
 
 class NotTypedError(RefusedError):
@@ -99,7 +100,8 @@ class Desk:
         registry = settings.registry() if settings is not None else load_registry()
         named = "" if self.config is None or settings is self.config else str(self.config)
         self.known = known_names(self.plan, self.rows, registry=registry)
-        self.facts = sheet_facts(plan_path=str(self.path), config=named, registry=registry, rows=self.rows)
+        facts = sheet_facts(plan_path=str(self.path), config=named, registry=registry, rows=self.rows)
+        self.facts = replace(facts, notes=notes_beside(self.plan, folder=self.path.parent))
         self.limits = settings.limits() if settings is not None else Limits()
 
     def finish(self) -> None:
@@ -164,30 +166,32 @@ class Desk:
     def record_acks(self, *, say: Say, key: Path | None = None) -> int:
         """Record what is marked as accepted as ``recon ack`` would; how many were recorded.
 
-        What one call recorded is noted before the next, so that nothing is recorded twice after a refusal.
+        Rows with one time and one reason are recorded in one go, all or none. What one go recorded is noted before the
+        next, so that nothing is recorded twice after a refusal.
         """
         recorded = 0
-        for payment in self.draft.marks.marked(MarkKind.ACK):
-            mark = self.draft.marks.by_payment[payment]
-            if self.draft.recorded.get(payment) == mark.until:
-                continue
-            until = until_of(mark.until)
+        for (until, reason), payments in self._acks_by_mark().items():
             decisions.ack(
-                [payment], reason=mark.reason, until=until, plan=self.path, key=key, config=self.config,
+                payments, reason=reason, until=until_of(until), plan=self.path, key=key, config=self.config,
                 operator=self.operator, say=say,
             )  # fmt: skip
-            self.draft.recorded[payment] = mark.until
+            self.draft.recorded |= dict.fromkeys(payments, until)
             self.draft.save()
-            recorded += 1
+            recorded += len(payments)
         return recorded
 
     def acks_open(self) -> int:
         """How many acceptances are marked and not recorded."""
-        marks = self.draft.marks
-        return sum(
-            self.draft.recorded.get(payment) != marks.by_payment[payment].until
-            for payment in marks.marked(MarkKind.ACK)
-        )
+        return sum(map(len, self._acks_by_mark().values()))
+
+    def _acks_by_mark(self) -> dict[tuple[str, str], list[str]]:
+        """The payments whose acceptance is marked and not recorded, by the time and the reason."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for payment in self.draft.marks.marked(MarkKind.ACK):
+            mark = self.draft.marks.by_payment[payment]
+            if self.draft.recorded.get(payment) != mark.until:
+                found.setdefault((mark.until, mark.reason), []).append(payment)
+        return found
 
     def approve(self, *, reason: str, ticket: str | None, key: Path | None) -> Approval:
         """Record an approval of the plan as ``recon approve`` would; the file must be what is on the screen."""

@@ -164,6 +164,7 @@ KEYS: Final[Mapping[str, str]] = {
     "space": "mark for apply (A), or take the mark away",
     "*": "mark all rows that are shown for apply",
     "c i x": "mark: accept until a date (K), inspect later (I), no mark",
+    "v V": "pick the row, or all that are shown: space, c, i and x then mark all picked rows at once",
     "u U": "undo the latest step, do it again; every step is saved beside the plan at once",
     "w": "write: the selection as recon select writes it, and the acceptances as recon ack records them",
     "p": "approve the plan on the screen, as recon approve",

@@ -16,6 +16,8 @@ from recon.plans.file import limit_of
 from recon.plans.limits import Limits, compared_rows, limits_hit
 from recon.reports.text import display_text
 
+PICKED: Final = "picked"
+"""A row that is meant by what comes next, shown in the place of its mark."""
 STEPS_MAX: Final = 1000
 """Steps that can be undone; older ones are kept as they are."""
 

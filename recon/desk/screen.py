@@ -10,28 +10,29 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
-from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from recon.core.errors import ReconError
-from recon.desk.asking import ask_ack, ask_apply, ask_approve, ask_write, needs_terminal, total_text
+from recon.desk.asking import ask_ack, ask_apply, ask_approve, ask_write, total_text
 from recon.desk.desk import Desk, desk_of, first_row
 from recon.desk.dialogs import ChooseDialog, FormDialog, key_lines
-from recon.desk.marks import Mark, MarkKind, check_markable
+from recon.desk.marks import PICKED, Mark, MarkKind, check_markable
 from recon.desk.panes import LineList, LinePiece, TextPane
 from recon.desk.query import Query, facet_counts, toggled
 from recon.desk.rows import GROUPS, SORTS, DeskRow, GroupHead, Line
-from recon.desk.running import RunScreen, note_unforeseen, report_lines, sentence_of, with_terminal
+from recon.desk.running import RunScreen, report_lines
 from recon.desk.sheet import sheet_lines
 from recon.desk.table import heading, row_pieces
+from recon.desk.working import WorkScreen
 from recon.reports.text import display_text
 
 BESIDE_FROM: Final = 110
 """The width from which a payment is shown beside the list."""
+_TOLD_MAX: Final = 3
 _NOTHING: Final[Query] = Query()
 
 
-class DeskScreen(Screen[None]):
+class DeskScreen(WorkScreen):
     """One plan under review."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,18 +51,18 @@ class DeskScreen(Screen[None]):
                 ("enter", "open"), ("escape", "close"), ("S", "turn"), ("g", "group"), ("c", "mark_ack"),
                 ("i", "mark_inspect"), ("x", "unmark"), ("U", "redo_step"), ("I", "inspect"), ("y", "copy"),
                 ("slash", "filter"), ("f", "facets"), ("s", "sort"), ("n", "next_row(1)"), ("N", "next_row(-1)"),
+                ("v", "pick"), ("V", "pick_all"),
             )
         ),
     ]  # fmt: skip
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self.desk = desk
+        super().__init__(desk)
         self.lines: list[Line] = []
+        self.picked: set[str] = set()
         self.query_now: Query = _NOTHING
         self._entered: Query = _NOTHING
         self._before = ""
-        self.is_busy = False
         self._is_finishing = False
         self._is_open: bool | None = None
         self._kinds: dict[str, str] = {}
@@ -153,7 +154,10 @@ class DeskScreen(Screen[None]):
 
     def _pieces(self, place: int, width: int) -> Sequence[LinePiece]:
         line = self.lines[place]
-        return row_pieces(line, width, mark=self._kinds.get(line.payment_id, "") if isinstance(line, DeskRow) else "")
+        if not isinstance(line, DeskRow):
+            return row_pieces(line, width)
+        mark = PICKED if line.payment_id in self.picked else self._kinds.get(line.payment_id, "")
+        return row_pieces(line, width, mark=mark)
 
     def _show_heading(self, shown: int) -> None:
         plan, draft = self.desk.plan, self.desk.draft
@@ -167,7 +171,8 @@ class DeskScreen(Screen[None]):
     def _show_totals(self) -> None:
         totals = self.desk.totals()
         hits = f"  OVER A LIMIT: {totals.hits[0]}" if totals.hits else ""
-        self.query_one("#totals", Static).update(display_text(f"{total_text(self.desk)}{hits}"))
+        picked = f"; picked {len(self.picked)}, for space, c, i or x" if self.picked else ""
+        self.query_one("#totals", Static).update(display_text(f"{total_text(self.desk)}{picked}{hits}"))
 
     def on_line_list_moved(self) -> None:
         """Another payment is under the cursor."""
@@ -214,13 +219,17 @@ class DeskScreen(Screen[None]):
         self._place_sheet()
 
     def action_close(self) -> None:
-        """Leave the filter, then the payment."""
+        """Leave the filter, then the picks, then the payment."""
         field = self.query_one("#filter", Input)
         if self.app.focused is field:
             field.value = self._entered.text
             self._filter(self._entered.text)
         if self.app.focused is not self._listed and not self.query_one("#body").has_class("over"):
             self._listed.focus()
+            return
+        if self.picked and not self.query_one("#body").has_class("over"):
+            self.picked.clear()
+            self._show_list()
             return
         self._is_open = False
         self._place_sheet()
@@ -316,47 +325,64 @@ class DeskScreen(Screen[None]):
 
     # Marks
 
+    def action_pick(self) -> None:
+        """Pick the row, or let it go; then go on to the next. What marks rows marks all that are picked."""
+        if self.row is not None:
+            self.picked ^= {self.row.payment_id}
+            self._show_list()
+            self._listed.action_go(1)
+
+    def action_pick_all(self) -> None:
+        """Pick every row that is shown; if all of them are, let them go."""
+        shown = {row.payment_id for row in self._shown_rows()}
+        self.picked = self.picked - shown if shown <= self.picked else self.picked | shown
+        self._show_list()
+
+    def _shown_rows(self) -> list[DeskRow]:
+        """The rows that the filter shows; none, and a word about it, while the filter says something else."""
+        if self.query_one("#filter", Input).value.split() != self.query_now.text.split():
+            self._say("The filter does not say what is shown; put it right first. Nothing was marked.")
+            return []
+        return [line for line in self.lines if isinstance(line, DeskRow)]
+
+    def _meant(self) -> list[DeskRow]:
+        """The rows that are picked, also those that the filter hides; without any the row of the cursor."""
+        if self.picked:
+            return [row for row in self.desk.rows if row.payment_id in self.picked]
+        return [self.row] if self.row is not None else []
+
     def action_mark_apply(self) -> None:
-        """Mark the row for apply, or take that mark away; then go on to the next."""
-        row = self.row
-        if row is None:
-            return
-        is_marked = self._kinds.get(row.payment_id) == "apply"
-        self._mark([row], None if is_marked else Mark(MarkKind.APPLY))
-        self._listed.action_go(1)
+        """Mark what is meant for apply, or take that mark away."""
+        self._mark_or_not(self._meant())
 
     def action_mark_all(self) -> None:
         """Mark for apply every row that is shown and has a change; if all of them are, take the marks away."""
-        if self.query_one("#filter", Input).value.split() != self.query_now.text.split():
-            self._say("The filter does not say what is shown; put it right first. Nothing was marked.")
-            return
-        rows = [line for line in self.lines if isinstance(line, DeskRow)]
+        if rows := self._shown_rows():
+            self._mark_or_not(rows, goes_on=False)
+
+    def _mark_or_not(self, rows: Sequence[DeskRow], *, goes_on: bool = True) -> None:
         fit = [row for row in rows if row.change is not None]
         are_all = bool(fit) and all(self._kinds.get(row.payment_id) == "apply" for row in fit)
-        self._mark(rows, None if are_all else Mark(MarkKind.APPLY))
+        self._mark(rows, None if are_all else Mark(MarkKind.APPLY), goes_on=goes_on)
 
     def action_mark_ack(self) -> None:
-        """Accept the row until a time."""
-        row = self.row
-        if row is None:
-            return
+        """Accept what is meant until one time for one reason."""
+        rows = self._meant()
         try:
-            check_markable([row], MarkKind.ACK)
+            fit = check_markable(rows, MarkKind.ACK)
         except ReconError as error:
             self._say(str(error))
             return
-        self._ask(ask_ack(self.desk, 1), lambda mark: self._mark([row], mark))
+        if fit:
+            self._ask(ask_ack(self.desk, len(fit)), lambda mark: self._mark(rows, mark, goes_on=False))
 
     def action_mark_inspect(self) -> None:
-        """Send the row to be inspected."""
-        if self.row is not None:
-            self._mark([self.row], Mark(MarkKind.INSPECT))
-            self._listed.action_go(1)
+        """Send what is meant to be inspected."""
+        self._mark(self._meant(), Mark(MarkKind.INSPECT))
 
     def action_unmark(self) -> None:
-        """Take the row's mark away."""
-        if self.row is not None:
-            self._mark([self.row], None)
+        """Take the marks of what is meant away."""
+        self._mark(self._meant(), None, goes_on=False)
 
     def action_undo_step(self) -> None:
         """Undo the latest step."""
@@ -379,7 +405,10 @@ class DeskScreen(Screen[None]):
             self._say(f"{word}: {said}." if said else "There is no such step.")
         self._show_list()
 
-    def _mark(self, rows: Sequence[DeskRow], mark: Mark | None) -> None:
+    def _mark(self, rows: Sequence[DeskRow], mark: Mark | None, *, goes_on: bool = True) -> None:
+        """Mark rows; the picks are done with then. One row alone lets the cursor go on to the next."""
+        if not rows:
+            return
         try:
             payments = check_markable(rows, mark.kind) if mark is not None else [row.payment_id for row in rows]
         except ReconError as error:
@@ -387,19 +416,15 @@ class DeskScreen(Screen[None]):
             return
         count = f"{len(payments)} row{'s' * (len(payments) != 1)}"
         said = f"mark {count} for {mark.kind}" if mark is not None else f"take the mark of {count} away"
+        goes_on = goes_on and not self.picked
         if self._saved(lambda: self.desk.mark(payments, mark, said=said)):
             left = len({row.payment_id for row in rows}) - len(payments)
-            self._say(f"{said}; {left} without a change left as they are." if left and mark else "")
+            why = "that are no breaks" if mark is not None and mark.kind is MarkKind.ACK else "without a change"
+            self._say(f"{said}; {left} {why} left as they are." if left and mark else "")
+            self.picked.clear()
         self._show_list()
-
-    def _saved(self, do: Callable[[], object]) -> bool:
-        """Do what saves the review; what hinders that is said."""
-        try:
-            do()
-        except (ReconError, OSError) as error:
-            self._say(sentence_of(error))
-            return False
-        return True
+        if goes_on:
+            self._listed.action_go(1)
 
     # Deeds
 
@@ -416,7 +441,8 @@ class DeskScreen(Screen[None]):
 
         def write() -> Desk | None:
             chosen = self.desk.write_selection(Path(out)) if out else None
-            self.desk.record_acks(say=said.append)
+            if (recorded := self.desk.record_acks(say=said.append)) > _TOLD_MAX:
+                said[:] = [f"Recorded: {recorded} acceptances."]
             if chosen is None:
                 return None
             return desk_of(
@@ -426,9 +452,9 @@ class DeskScreen(Screen[None]):
         def written(desk: Desk | None) -> None:
             if desk is not None:
                 said.append(f"Wrote {desk.path}; it is open now, q leads back.")
-                self.open_desk(desk, " ".join(said[-3:]))
+                self.open_desk(desk, " ".join(said[-_TOLD_MAX:]))
             else:
-                self._say(" ".join(said[-3:]) or "Nothing was left to record.")
+                self._say(" ".join(said[-_TOLD_MAX:]) or "Nothing was left to record.")
 
         self._signed(write, written)
 
@@ -539,58 +565,5 @@ class DeskScreen(Screen[None]):
         """Say something in the line of messages."""
         self._say(text)
 
-    # What the parts above share
-
-    def _ask(self, dialog: FormDialog | ChooseDialog, then: Callable[[Any], object]) -> None:
-        """Show a question, and go on with the answer unless it was left."""
-
-        def answered(found: Any) -> None:
-            if found is not None:
-                then(found)
-
-        self.app.push_screen(dialog, answered)
-
-    def _work(
-        self,
-        do: Callable[[], Any],
-        then: Callable[[Any], object],
-        *,
-        failed: Callable[[BaseException], object] | None = None,
-    ) -> None:
-        """Do something in a thread, and go on with what it gives; an error is said."""
-        if self.is_busy:
-            return
-        self.is_busy = True
-        self._say("One moment ...")
-
-        def work() -> None:
-            try:
-                found = do()
-            except BaseException as error:
-                note_unforeseen(error)
-                found_error, tell = error, failed or (lambda error: self._say(sentence_of(error)))
-                self.app.call_from_thread(self._worked, lambda: tell(found_error))
-                return
-            self.app.call_from_thread(self._worked, lambda: then(found))
-
-        self.run_worker(work, thread=True)
-
-    def _signed(self, do: Callable[[], Any], then: Callable[[Any], object], *, key: Path | None = None) -> None:
-        """Do what may ask for the passphrase of a key, with the terminal free for that where there is one."""
-        if not needs_terminal(self.desk.settings, key):
-            self._work(do, then)
-            return
-        try:
-            found = with_terminal(self.app, do)
-        except (ReconError, OSError) as error:
-            self._say(sentence_of(error))
-        else:
-            then(found)
-
-    def _worked(self, go_on: Callable[[], object]) -> None:
-        self.is_busy = False
-        go_on()
+    def _after_work(self) -> None:
         self._show_totals()
-
-    def _say(self, text: str) -> None:
-        self.query_one("#message", Static).update(display_text(text))

@@ -14,8 +14,10 @@ from recon.core.model import COMPLETE, MISSING, OPEN, TIER_TEXT, Change, FieldVi
 from recon.core.registry import Registry
 from recon.desk.marks import Mark
 from recon.desk.rows import STANDING_TEXT, DeskRow
+from recon.plans.notes import PlanNotes
 from recon.reports.explorer import explorer_pages
 from recon.reports.text import age_text, amount_text, display_text, group_digits, shell_word, value_text
+from recon.reports.views.notes import note_line
 
 TITLE: Final = "title"
 HEAD: Final = "head"
@@ -46,6 +48,7 @@ class SheetFacts:
         plan_path, config: As they stand in commands.
         registry: Knows the explorers of the chains; without it a sheet names no page.
         payments: Every payment that the plan names, so that a row's neighbours are found in its evidence.
+        notes: What was decided of payments in sheets.
     """
 
     plan_path: str = "PLAN"
@@ -53,6 +56,7 @@ class SheetFacts:
     names: Mapping[int, str] = field(default_factory=dict)
     registry: Registry | None = None
     payments: frozenset[str] = frozenset()
+    notes: PlanNotes = field(default_factory=PlanNotes)
 
 
 def sheet_facts(*, plan_path: str, config: str, registry: Registry, rows: Iterable[DeskRow]) -> SheetFacts:
@@ -70,6 +74,7 @@ def sheet_lines(row: DeskRow, facts: SheetFacts, *, mark: Mark | None = None) ->
     """Everything that the plan says of one payment, in reading order."""
     parts: Sequence[Iterable[SheetLine]] = (
         _headline(row, facts, mark),
+        _notes(row, facts),
         _sides(row.finding),
         _change_lines(row.change, row),
         _effects(row.change),
@@ -93,6 +98,13 @@ def _headline(row: DeskRow, facts: SheetFacts, mark: Mark | None) -> Iterator[Sh
         yield SheetLine(ALARM, f"Marked for {mark.kind}{until}")
     yield SheetLine(HEAD, "Facts")
     yield from (_pair(name, text) for name, text in _facts(row, facts) if text)
+
+
+def _notes(row: DeskRow, facts: SheetFacts) -> Iterator[SheetLine]:
+    if held := facts.notes.of(row.payment_id):
+        yield SheetLine(HEAD, "Decided in a sheet (names are claims)")
+    yield from (SheetLine(PLAIN, f"  - {_clean(note_line(each))}", 4) for each in held)
+    yield from (SheetLine(ALARM, f"Notes: {_clean(text)}.") for text in facts.notes.unread)
 
 
 def _facts(row: DeskRow, facts: SheetFacts) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from decimal import ROUND_DOWN, Context, Decimal
 from typing import Final
 
 from recon.core.model import Severity
-from recon.desk.marks import LETTERS
+from recon.desk.marks import LETTERS, PICKED
 from recon.desk.panes import LinePiece, fit_cell
 from recon.desk.rows import DeskRow, GroupHead
 from recon.desk.sheet import ALARM, DIFFERS, HEAD, PLAIN
@@ -56,7 +56,7 @@ def row_pieces(line: DeskRow | GroupHead, width: int, *, mark: str = "") -> tupl
 
 def _cell(row: DeskRow, name: str, mark: str) -> str:
     if name == "mark":
-        return LETTERS.get(mark, " ")
+        return "+" if mark == PICKED else LETTERS.get(mark, " ")
     if name == "amount":
         return amount_cell(row)
     if name == "age":

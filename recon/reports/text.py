@@ -55,10 +55,13 @@ def shell_word(text: str) -> str:
 def csv_cell(value: object) -> str:
     """A cell that no spreadsheet takes for a formula: a quote before whatever begins like one and is no number.
 
+    Nothing is cut: what a person decides by must be whole.
+
     >>> [csv_cell("=1+1"), csv_cell("-12.5"), csv_cell("ok")]
     ["'=1+1", '-12.5', 'ok']
     """
-    text = display_text(value)
+    whole = str(value)
+    text = display_text(whole, length_max=len(whole))
     begins = text.lstrip().startswith(_FORMULA_STARTS)
     return f"'{text}" if begins and not _NUMBER.match(text) else text
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from recon.core.errors import RefusedError, UsageError
+from recon.core.errors import NothingLeftError, RefusedError, UsageError
 from recon.core.model import MISSING, Change, FieldChange, GuardTerm, LeftAlone, Plan, Policy, Target, Tier, Verdict
 from recon.core.times import millisecond_text
 from recon.core.values import OBJECT, STAMP, UPDATED_AT, parents_of
@@ -39,14 +39,12 @@ class NothingToUndoError(UsageError):
         super().__init__(f'Run {run} has written nothing{asked}; no plan was made. "recon runs" shows what it did.')
 
 
-class TakenBackAlreadyError(NothingToUndoError):
+class TakenBackAlreadyError(NothingLeftError):
     """Everything that a run wrote, or all of what was asked for, is as it was before the run."""
 
     def __init__(self, *, run: str, rows: int, by: Collection[str]) -> None:
         who = f" (by run {', '.join(sorted(by)[:3])})" if by else ""
-        # The sentence of the class above is about a run that wrote nothing.
-        UsageError.__init__(
-            self,
+        super().__init__(
             f"Run {run} is taken back already{who}: {'all ' if rows > 1 else ''}{rows} row{'s' * (rows != 1)} of it "
             'hold what they held before, so there is nothing to plan. "recon runs" shows which run took it back.',
         )

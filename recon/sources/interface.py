@@ -26,11 +26,12 @@ def no_progress(source: str, done: int, total: int | None) -> None:
     """Take no notice."""
 
 
-def told_one_by_one(things: Sequence[Counted], *, source: str, progress: Progress) -> Iterator[Counted]:
-    """The same things one by one, with how many were taken told on the way."""
+def told_one_by_one(things: Sequence[Counted], *, source: str, progress: Progress, every: int = 1) -> Iterator[Counted]:
+    """The same things one by one, with how many were taken told on the way, each time so many more were."""
     for done, each in enumerate(things, start=1):
         yield each
-        progress(source, done, len(things))
+        if done % every == 0 or done == len(things):
+            progress(source, done, len(things))
 
 
 @dataclass(frozen=True, slots=True)

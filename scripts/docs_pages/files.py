@@ -7,12 +7,11 @@ from importlib import resources
 from typing import Any, Final
 
 from docs_pages.words import code, fields_of, made, prose, table
-from recon.api import decide
 from recon.core import model
 from recon.core.tables import TABLES
 from recon.desk import draft
 from recon.investigation.payment import casefile
-from recon.plans import approvals, file, history
+from recon.plans import approvals, file, history, notes
 from recon.rails.flags import journal as flag_journal
 from recon.rails.flags import plan as flag_plan
 from recon.rails.gates import evidence, sample
@@ -30,8 +29,8 @@ _KINDS: Final = (
     ("journal", "collection `recon_journal`, or `journal.ndjson` of a recorded world", journal.FORMAT, "`recon apply`",
      "`recon runs`"),
     ("case", "the file of `--out`", casefile.FORMAT, "`recon case`", "`recon inspect --case case.json`"),
-    ("decisions of a sheet", f"`…{decide.NOTES_SUFFIX}`", decide.NOTES_FORMAT, "`recon decide import`",
-     "a text editor"),
+    ("decisions of a sheet", f"`…{notes.NOTES_SUFFIX}`", notes.NOTES_FORMAT, "`recon decide import`",
+     "`recon show PLAN --payment ID`, `recon review`"),
     ("marks of a review", "`PLAN.review`", draft.DRAFT_FORMAT, "`recon review`", "`recon review`"),
     ("flag plan", "the file of `--out`", flag_plan.FORMAT, "`recon flags rollback`, `recon flags enable`",
      "`recon show`"),

@@ -238,6 +238,9 @@ def test_what_was_reviewed_is_applied_gone_and_taken_back(reviewed: Path, monkey
     shown = run("undo", facts["run"], "--config", reviewed, "--out", undo, code=0)
     assert "Nothing has changed. To do it: recon apply" in shown.stdout
     run("apply", undo, "--digest", digest_of(undo), "--config", reviewed)
+    again = run("undo", facts["run"], "--config", reviewed, "--out", reviewed.parent / "again.json", code=0)
+    assert f"Run {facts['run']} is taken back already (by run " in again.stderr
+    assert (again.stdout, (reviewed.parent / "again.json").exists()) == ("", False)
     verdicts = [item["verdict"] for item in json.loads(plan.read_text(encoding="utf-8"))["findings"]]
     assert [item["verdict"] for item in planned(reviewed)["findings"]] == verdicts
 
@@ -462,7 +465,8 @@ def test_a_scenario_is_written_by_its_name(tmp_path: Path) -> None:
         (["--id", "two words"], 2, "two words"),
         (["--id-file", "missing.txt"], 2, "missing.txt"),
         (["--engine", "abacus"], 2, "abacus"),
-        (["--snapshot", "nowhere"], 3, "manifest.json"),
+        (["--snapshot", "nowhere"], 2, "no snapshot 'nowhere'"),
+        (["--snapshot", "nowhere/at-all"], 3, "manifest.json"),
         (["--snapshot", "nowhere", "--open-only"], 2, "--snapshot"),
     ],
 )

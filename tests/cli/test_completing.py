@@ -26,7 +26,7 @@ from tests.test_style import HEAVY, loaded_after
 
 OTHER, QUOTED, ODD = "665f1c2e9b1d8a0012345679", '"ad63e249a24a4dcd038b5441"', "a b;$(x)"
 FREE_TEXT = {
-    "accept_unhealthy", "access_log", "actions", "authors", "before", "case_path", "collection", "config_path",
+    "accept_unhealthy", "access_log", "actions", "authors", "case_path", "collection", "config_path",
     "data_loss", "deliveries", "delivery_ids", "detection", "digest", "effect", "events", "export", "features", "files",
     "fix", "head", "id_file", "key", "kind", "list_file", "log_format", "lucky", "notes", "on_call", "open_items",
     "operator", "out", "override", "part", "path", "places", "poorly", "post_mortem", "process", "proof", "reason",
@@ -79,10 +79,10 @@ def offered(*line: str) -> list[str]:
         (("decide", "export", "l"), ["latest"]),
         (("apply", "plan-1", "--resume", ""), ["last", "20261121T120000Z-ab-1", "20261120T120000Z-ab-1"]),
         (("undo", "20261120"), ["20261120T120000Z-ab-1"]),
-        (("flags", "undo", ""), ["flags-run-1"]),
-        (("flags", "apply", ""), ["recon-out/flags-1.json"]),
-        (("plan", "--snapshot", ""), ["recon-out/snapshot-1"]),
-        (("snapshot", "--resume", ""), ["recon-out/snapshot-2"]),
+        (("flags", "undo", ""), ["last", "flags-run-1"]),
+        (("flags", "apply", ""), ["latest", "recon-out/flags-1.json"]),
+        (("plan", "--snapshot", ""), ["latest", "recon-out/snapshot-1"]),
+        (("snapshot", "--resume", ""), ["latest", "recon-out/snapshot-2"]),
         (("ack", ""), [PAYMENT, OTHER, "ad63e249a24a4dcd038b5441"]),
         (("show", "plan-1", "--payment", "ad"), ["ad63e249a24a4dcd038b5441"]),
         (("select", "recon-out/plan-1.json", "--payment", ""), [PAYMENT]),
@@ -96,7 +96,7 @@ def offered(*line: str) -> list[str]:
         (("plan", "--status", "p"), ["pending", "processing"]),
         (("select", "x", "--min-value", "USDC="), ["USDC="]),
         (("flags", "rollback", "--recipe", "mi"), ["migration"]),
-        (("report", "page", "recon-out/p"), ["recon-out/plan-1.json"]),
+        (("report", "page", "pl"), ["plan-1"]),
         (("apply", "plan-1", "--digest", ""), []),
         (("ack", "--to"), ["--token"]),
         (("ap",), ["approve", "apply"]),

@@ -6,17 +6,20 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+import recon.api.review as decisions
 from recon.cli import cli
 from recon.core.errors import UsageError
 from recon.desk.choices import OptionLineError, parse_choices
 from recon.desk.desk import Desk
 from recon.desk.marks import MarkKind
+from recon.desk.rows import DeskRow
 from recon.desk.running import RunScreen
 from recon.desk.watch import RunWatch
 from recon.files import touch_private
@@ -130,7 +133,7 @@ def test_acceptances_are_recorded_once_as_by_ack(demo: Path) -> None:
         await seat.press("c")
         await seat.type("agreed")
         await seat.press("enter", "w")
-        assert "1 acceptances will be recorded" in seat.text
+        assert "1 acceptance will be recorded" in seat.text
         await seat.press("enter")
         assert f"Recorded: {payment}" in seat.said
         await seat.press("w")
@@ -140,6 +143,45 @@ def test_acceptances_are_recorded_once_as_by_ack(demo: Path) -> None:
     payment = at_demo(do, demo)
     [record] = (demo / "decisions").glob("ack-*.json")
     assert "agreed" in record.read_text(encoding="utf-8") and payment.strip('"') in record.read_text(encoding="utf-8")
+
+
+def test_many_rows_are_accepted_in_one_go_until_one_time_for_one_reason(
+    demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, ...]] = []
+    original = decisions.ack
+
+    def ack(breaks: Iterable[str], **given: Any) -> Any:
+        calls.append(tuple(breaks))
+        return original(calls[-1], **given)
+
+    monkeypatch.setattr("recon.api.review.ack", ack)
+
+    async def do(seat: Seat) -> set[str]:
+        await seat.press("slash")
+        await seat.type("tier:never")
+        await seat.press("enter", "home", "V", "v", "c")
+        held = [line.payment_id for line in seat.screen.lines if isinstance(line, DeskRow)]
+        assert len(held) > 4
+        assert f"Accept {len(held) - 1} breaks" in seat.text
+        await seat.type("with legal until then")
+        await seat.press("enter")
+        assert seat.screen.picked == set()
+        marks = seat.desk.draft.marks.by_payment
+        assert {(mark.kind, mark.reason) for mark in marks.values()} == {("ack", "with legal until then")}
+        await seat.press("u")
+        assert marks == {}, "it is one step"
+        await seat.press("U", "w")
+        assert f"{len(held) - 1} acceptances will be recorded" in seat.text
+        await seat.press("enter")
+        assert f"Recorded: {len(held) - 1} acceptances." in seat.said
+        return set(held[1:])
+
+    wanted = at_demo(do, demo)
+    assert [set(each) for each in calls] == [wanted], "one call for all of them"
+    records = [json.loads(path.read_text().split("\n", 1)[1]) for path in (demo / "decisions").glob("ack-*.json")]
+    assert {each["payment_id"] for each in records} == wanted
+    assert len({(each["until"], each["reason"]) for each in records}) == 1
 
 
 def test_nothing_marked_is_nothing_to_write(demo: Path) -> None:

@@ -238,6 +238,26 @@ def test_an_acceptance_needs_a_time_and_a_reason(plan: Path) -> None:
     sit_down(do, plan=plan)
 
 
+def test_what_is_picked_is_marked_at_once_and_let_go(plan: Path) -> None:
+    async def do(seat: Seat) -> None:
+        await seat.press("v", "down", "v")
+        assert [line[0] for line in seat.text.splitlines()[3:7]] == ["+", " ", "+", " "]
+        assert "picked 2, for space, c, i or x" in seat.text
+        first, third = (seat.screen.lines[place].payment_id for place in (0, 2))  # type: ignore[union-attr]
+        await seat.press("i")
+        assert seat.desk.draft.marks.kinds() == {first: "inspect", third: "inspect"}
+        assert "picked" not in seat.text
+        await seat.press("home", "V", "space")
+        assert "6 without a change left as they are" in seat.said
+        assert sorted(set(seat.desk.draft.marks.kinds().values())) == ["apply"]
+        await seat.press("V", "escape")
+        assert seat.screen.picked == set(), "escape lets go"
+        await seat.press("V", "V", "home", "v", "x")
+        assert first not in seat.desk.draft.marks.kinds()
+
+    sit_down(do, plan=plan)
+
+
 # Mouse, clipboard, keys
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -163,6 +164,35 @@ def test_every_figure_is_of_the_incidents_rail_and_time(home: Home, rail: str) -
 def _units(amount: str) -> int:
     whole, _, part = amount.replace(",", "").partition(".")
     return int(whole + part.ljust(18, "0"))
+
+
+def test_plan_and_snapshot_alone_give_the_same_figures(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a configuration only what it names is lacking, and that is said."""
+    snapshot = next((home.folder / "world" / "recon-out").glob("snapshot-*"))
+    words = ("--rail", RN, *spans(*middle(home)), "--plan", str(home.folder / "world" / "plan-first.json"))
+    with_config = home.text("update", *words)
+    monkeypatch.chdir(tmp_path)
+
+    def alone(*line: str) -> tuple[int, str, str]:
+        ran = CliRunner().invoke(cli, ["report", "incident", *line, "--title", "webhooks refused"])
+        return ran.exit_code, ran.stdout, ran.stderr
+
+    code, text, _ = alone("update", *words, "--snapshot", str(snapshot))
+    assert code == 0
+    # As of when it was written is the clock here, and in the recorded world the time at which that stands.
+    same = [line for line in text.splitlines() if not line.startswith("- As of") and "replayed" not in line]
+    assert [line for line in with_config.splitlines() if line in same] == same
+    assert "Captured, not credited: not known" not in text
+    code, text, _ = alone("post-mortem", *words, "--snapshot", str(snapshot))
+    assert (code, "the journals of runs and flags, which the configuration names (--config)" in text) == (4, True)
+    assert alone("customer", "--rail", RN, *spans(*middle(home)))[0] == 0, "it counts nothing"
+    code, _, said = alone("update", "--rail", RN)
+    assert (code, "recon.toml: the file cannot be read" in said) == (2, True), "nobody said what is counted"
+    shutil.copy(home.folder / "world" / "plan-first.json", tmp_path / "plan.json")
+    shutil.copytree(snapshot, tmp_path / "snapshot")
+    assert "Captured, not credited: not known" not in alone("update", *words[:-1], "plan.json")[1], "found beside it"
 
 
 def test_a_payment_made_before_and_paid_while_it_lasted_is_counted(home: Home) -> None:

@@ -6,7 +6,7 @@ asked for, read-back. Killed anywhere, the same command goes on: the file's dige
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -17,6 +17,7 @@ from recon.rails.flags.dotenv import Edit, apply_edits, read_dotenv
 from recon.rails.flags.errors import (
     FlagFileMovedError,
     FlagPlanError,
+    FlagRunTakenBackError,
     GatesFailedError,
     NoFlagRunToUndoError,
     OverrideError,
@@ -29,6 +30,7 @@ from recon.rails.flags.probes import Probe, Prober
 from recon.rails.flags.restart import SECRET_LENGTH_MIN, Restart, Restarted, check_restart, run_restart
 from recon.rails.flags.standing import FlagBacking, FlagDecisions, believed
 from recon.rails.flags.words import bool_of, looks_secret, mode_of, split_list
+from recon.sources.interface import Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class FlagPorts:
         gone: For each rail, an address on the checkout path that must no longer be served once it is closed.
         run_restart: Runs the configured command.
         decisions: How decisions are kept and believed; None believes names.
+        progress: Hears of ``steps``: each rail asked, the swap, the restart, each thing looked at afterwards.
     """
 
     place: FlagPlace
@@ -59,6 +62,7 @@ class FlagPorts:
     gone: Mapping[str, Probe] = field(default_factory=dict)
     run_restart: Restart = run_restart
     decisions: FlagDecisions | None = None
+    progress: Progress = no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +141,46 @@ def apply_flag_plan(
         earlier = open_run or (_last_run_of(entries, plan.digest) if is_there else None)
         record = _Record(ports.journal, earlier or run_name(plan, now), now)
         outcome: Literal["changed", "settled", "already"] = "settled" if open_run else "already"
+        step = _steps(plan, ports, consent, writes=not is_there)
         if not is_there:
             outcome = "changed"
             _check_consent(plan, consent, now)
             backing = _behind(plan, ports, consent, now)
-            _write(plan, ports, consent=consent, backing=backing, record=record, seen=seen, on_step=on_step)
+            _write(plan, ports, consent=consent, backing=backing, record=record, seen=seen, on_step=on_step, step=step)
         else:
             backing = _was_behind(entries, earlier, usual=believed(plan, consent.by))
             if open_run:
                 record.add("outcome", {"outcome": "changed", "settled": True}, state=_CHANGED)
-        restarted = _restart(ports, consent, record) if consent.restart else None
-        checks = read_back(plan, ports)
+        restarted = _restart(ports, consent, record, step) if consent.restart else None
+        checks = tuple(_told(_looks(plan, ports), step))
         record.add("readback", {"checks": [asdict(item) for item in checks]}, state=_CHANGED)
     return FlagRun(record.run, plan.digest, outcome, checks, restarted, backing.lines)
+
+
+def _steps(plan: FlagPlan, ports: FlagPorts, consent: Consent, *, writes: bool) -> Callable[[], None]:
+    """What is called after each step of an apply, and tells how many of how many are done."""
+    looks = 1 + max(1, len(ports.readback)) + len(_flags_of(plan)) + len(plan.closed)
+    total = (len(_rails_of(plan)) + 1) * writes + consent.restart + looks
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        ports.progress("steps", done, total)
+
+    ports.progress("steps", 0, total)
+    return step
+
+
+def _told(checks: Iterator[ReadBack], step: Callable[[], None]) -> Iterator[ReadBack]:
+    for each in checks:
+        yield each
+        step()
+
+
+def _rails_of(plan: FlagPlan) -> tuple[str, ...]:
+    """The rails that are asked again before the swap, each once."""
+    return tuple(dict.fromkeys((*(answer.name for answer in plan.asked), *plan.opened)))
 
 
 def _behind(plan: FlagPlan, ports: FlagPorts, consent: Consent, now: datetime) -> FlagBacking:
@@ -206,11 +237,11 @@ def _write(
     record: _Record,
     seen: FlagFile,
     on_step: OnStep,
+    step: Callable[[], None],
 ) -> None:
     if str(seen.target) != plan.target or seen.digest != plan.before_digest:
         raise FlagFileMovedError(path=plan.place, planned=plan.before_digest, found=seen.digest)
-    rails = dict.fromkeys((*(answer.name for answer in plan.asked), *plan.opened))
-    ask_rails(rails, setup=ports.setup, prober=ports.prober)
+    ask_rails(_rails_of(plan), setup=ports.setup, prober=ports.prober, on_asked=step)
     dotenv = read_dotenv(seen.data, path=plan.place, reader=ports.setup.reader)
     data = apply_edits(dotenv, [change.edit for change in plan.changes])
     if sha256_of(data) != plan.after_digest:
@@ -224,6 +255,7 @@ def _write(
         raise
     record.add("outcome", {"outcome": "changed", "settled": False}, state=_CHANGED)
     on_step("recorded")
+    step()
 
 
 def _intent(plan: FlagPlan, consent: Consent, backing: FlagBacking) -> dict[str, Any]:
@@ -248,7 +280,7 @@ def _intent(plan: FlagPlan, consent: Consent, backing: FlagBacking) -> dict[str,
     }
 
 
-def _restart(ports: FlagPorts, consent: Consent, record: _Record) -> Restarted:
+def _restart(ports: FlagPorts, consent: Consent, record: _Record, step: Callable[[], None]) -> Restarted:
     went = ports.run_restart(ports.setup.restart, _secrets(ports))
     body = {
         "command": list(ports.setup.restart),
@@ -258,6 +290,7 @@ def _restart(ports: FlagPorts, consent: Consent, record: _Record) -> Restarted:
         "by": consent.by[:200],
     }
     record.add("restart", body, state=_CHANGED)
+    step()
     return went
 
 
@@ -301,7 +334,8 @@ def undo_flag_run(run: str, ports: FlagPorts, *, request: Request) -> FlagPlan:
 
     Raises:
         RunUnknownError: The journal has no such run.
-        NothingToUndoError: The run changed nothing, or its file is another one now.
+        FlagRunTakenBackError: The file is as it was before the run already.
+        NoFlagRunToUndoError: The run changed nothing, or its file is another one now.
         FlagMovedError, RailDownError and those of ``recon.rails.flags.plan``: Nothing was planned.
     """
     entries = [entry for entry in ports.journal.read() if entry.run == run]
@@ -311,13 +345,25 @@ def undo_flag_run(run: str, ports: FlagPorts, *, request: Request) -> FlagPlan:
     intent = intents[-1]
     outcomes = [str(entry.body.get("outcome")) for entry in entries if entry.kind == "outcome"]
     seen = ports.place.read()
-    if why := _not_undoable(intent, outcomes[-1] if outcomes else None, seen=seen):
-        raise NoFlagRunToUndoError(run=run, why=why)
+    _check_undoable(run, intent, outcomes[-1] if outcomes else None, seen=seen)
     edits = tuple(Edit(**edit) for edit in intent["edits"])
     was = {key: str(intent[key]) for key in ("recipe", "sick", "safe", "before_digest", "after_digest")}
     plan = plan_flag_undo(edits, run=run, was=was, seen=seen, setup=ports.setup, request=request)
     ask_rails(plan.opened, setup=ports.setup, prober=ports.prober)
     return plan
+
+
+def _check_undoable(run: str, intent: Mapping[str, Any], outcome: str | None, *, seen: FlagFile) -> None:
+    if outcome == "changed" and _is_taken_back(intent, seen):
+        raise FlagRunTakenBackError(run=run)
+    if why := _not_undoable(intent, outcome, seen=seen):
+        raise NoFlagRunToUndoError(run=run, why=why)
+
+
+def _is_taken_back(intent: Mapping[str, Any], seen: FlagFile) -> bool:
+    """Whether the flags that the run changed are as they were before it."""
+    before, after = str(intent["before_digest"]), str(intent["after_digest"])
+    return str(seen.target) == intent["target"] and seen.digest == before != after
 
 
 def _not_undoable(intent: Mapping[str, Any], outcome: str | None, *, seen: FlagFile) -> str | None:
@@ -332,33 +378,36 @@ def _not_undoable(intent: Mapping[str, Any], outcome: str | None, *, seen: FlagF
         return "it was interrupted before it changed anything, or others changed it since"
     if str(seen.target) != intent["target"]:
         return f"it changed {intent['target']} and the flags are in {seen.target} now"
-    if outcome == "changed" and seen.digest == intent["before_digest"] != intent["after_digest"]:
-        return "it is taken back already, for the file is as it was before it"
     return None if intent["edits"] else "it had nothing to change"
 
 
 def read_back(plan: FlagPlan, ports: FlagPorts) -> tuple[ReadBack, ...]:
     """Look where it counts: the file, the running backend, and the checkout path of each rail that was closed."""
+    return tuple(_looks(plan, ports))
+
+
+def _looks(plan: FlagPlan, ports: FlagPorts) -> Iterator[ReadBack]:
+    yield _file_check(plan, ports)
+    yield from _backend_checks(_flags_of(plan), ports)
+    yield from (_gone_check(rail, ports) for rail in plan.closed)
+
+
+def _flags_of(plan: FlagPlan) -> dict[str, str]:
+    """What the backend has to show of each flag."""
     flags = {change.flag: change.after for change in plan.changes if change.after is not None}
-    flags |= {confirm.flag: confirm.value for confirm in plan.confirms if confirm.value is not None}
-    return (
-        _file_check(plan, ports),
-        *_backend_checks(flags, ports),
-        *(_gone_check(rail, ports) for rail in plan.closed),
-    )
+    return flags | {confirm.flag: confirm.value for confirm in plan.confirms if confirm.value is not None}
 
 
-def _backend_checks(flags: Mapping[str, str], ports: FlagPorts) -> list[ReadBack]:
+def _backend_checks(flags: Mapping[str, str], ports: FlagPorts) -> Iterator[ReadBack]:
     """Ask every probe of the running backend, and hold what it shows against the flags."""
-    checks: list[ReadBack] = []
     shown: dict[str, str] = {}
     for probe in ports.readback:
         answer = ports.prober.ask(probe)
-        checks.append(ReadBack(f"backend {probe.name}", "confirmed" if answer.is_up else "unconfirmed", answer.why))
+        yield ReadBack(f"backend {probe.name}", "confirmed" if answer.is_up else "unconfirmed", answer.why)
         shown |= answer.values if answer.is_up else {}
     if not ports.readback:
-        checks.append(ReadBack("backend", "unconfirmed", "no probe of the running backend is configured"))
-    return [*checks, *(_shown_check(flag, shown.get(flag), wanted=value) for flag, value in flags.items())]
+        yield ReadBack("backend", "unconfirmed", "no probe of the running backend is configured")
+    yield from (_shown_check(flag, shown.get(flag), wanted=value) for flag, value in flags.items())
 
 
 def _shown_check(flag: str, shown: str | None, *, wanted: str) -> ReadBack:

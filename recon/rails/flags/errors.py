@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from recon.core.errors import RefusedError, StoppedError, UsageError
+from recon.core.errors import NothingLeftError, RefusedError, StoppedError, UsageError
 
 
 class FlagFileError(RefusedError):
@@ -106,6 +106,15 @@ class NoFlagRunToUndoError(RefusedError):
 
     def __init__(self, *, run: str, why: str) -> None:
         super().__init__(f"Run {run}: {why}; nothing was changed and no plan was written.")
+
+
+class FlagRunTakenBackError(NothingLeftError):
+    """The flag file is as it was before the run already."""
+
+    def __init__(self, *, run: str) -> None:
+        super().__init__(
+            f"Run {run} is taken back already, for the flag file is as it was before it; there is nothing to plan."
+        )
 
 
 class RailDownError(RefusedError):

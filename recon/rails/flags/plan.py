@@ -8,7 +8,7 @@ one that never began. It holds values of flags only; nothing else of the file, w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -317,8 +317,13 @@ def _restart_step(setup: FlagSetup) -> str:
 _MOUNTED: Final = "A container that mounts the file itself keeps the old one until it is recreated."
 
 
-def ask_rails(rails: Iterable[str], *, setup: FlagSetup, prober: Prober) -> tuple[ProbeAnswer, ...]:
+def ask_rails(
+    rails: Iterable[str], *, setup: FlagSetup, prober: Prober, on_asked: Callable[[], None] = lambda: None
+) -> tuple[ProbeAnswer, ...]:
     """Ask each rail once whether it is well.
+
+    Args:
+        on_asked: Called after each answer.
 
     Raises:
         RailUnknownError: No probe says how to ask it.
@@ -332,6 +337,7 @@ def ask_rails(rails: Iterable[str], *, setup: FlagSetup, prober: Prober) -> tupl
         if not answer.is_up:
             raise RailDownError(provider=rail, answer=answer.why)
         answers.append(replace(answer, name=rail))
+        on_asked()
     return tuple(answers)
 
 

@@ -20,11 +20,13 @@ from recon.core.registry.explorers import is_web_page
 from recon.reports.model import Fact, Report, Table, human_cell
 from recon.reports.pages.page import Grid, Page, encode_column, page_of_report
 from recon.reports.text import display_text
+from recon.sources.interface import no_progress
 
 if TYPE_CHECKING:
     from recon.core.model import Plan, Policy
     from recon.core.registry import Registry
     from recon.snapshots.sealed import Snapshot
+    from recon.sources.interface import Progress
 
 LIBRARY: Final = "vendor/echarts.min.js"
 SCRIPTS: Final = ("grid.js", "explorers.js", "sums.js", "picks.js", "details.js", "address.js", "charts.js", "page.js")
@@ -46,6 +48,7 @@ def plan_page(
     registry: Registry | None = None,
     report: Report | None = None,
     command: str = "",
+    progress: Progress = no_progress,
 ) -> Page:
     """A plan as a page.
 
@@ -56,6 +59,7 @@ def plan_page(
         report: The headline and tables, when not those of the plan itself.
         command: What takes a list of the rows that are picked on the page, such as ``recon select plan.json``; without
             it none are picked.
+        progress: Hears of ``rows`` as they are laid out.
     """
     from recon.core.registry import load_registry
     from recon.reports.pages.pictures import plan_charts
@@ -70,7 +74,7 @@ def plan_page(
     return Page(
         report,
         charts=plan_charts(plan, whole=whole, policy=policy, registry=registry),
-        grid=plan_grid(plan, whole=whole, registry=registry, command=command),
+        grid=plan_grid(plan, whole=whole, registry=registry, command=command, progress=progress),
         lists=tuple(table for table in report.tables if table.name not in _BELOW),
     )
 

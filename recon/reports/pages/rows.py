@@ -11,12 +11,15 @@ from recon.core.model import TIER_TEXT, Change, Finding, Plan, Severity, Tier
 from recon.core.money import format_units
 from recon.core.registry import Registry
 from recon.core.times import parse_iso_ms
+from recon.plans.notes import PlanNotes
 from recon.plans.picking import written_word
 from recon.reports.pages.page import CELL_MAX, Grid, GridColumn, PickList
 from recon.reports.pages.pictures import age_band, chain_name
 from recon.reports.pages.whole import Whole
 from recon.reports.text import amount_text, display_text, value_text
+from recon.reports.views.notes import note_line
 from recon.reports.views.plan import breaks_of, finding_row
+from recon.sources.interface import Progress, no_progress, told_one_by_one
 
 ROWS_MAX: Final = 300_000
 """Most payments of one page. Breaks come first and are never left out."""
@@ -48,6 +51,7 @@ COLUMNS: Final = (
     GridColumn("token", "token contract", "id", is_hidden=True),
     GridColumn("findings", "all findings", is_hidden=True),
 )
+_TOLD_EVERY: Final = 1000
 _STORED: Final = (
     "payment_id", "provider", "chain_id", "status_raw", "expected_units", "decimals", "currency", "created_at",
     "updated_at", "expires_at", "direction", "escrow_state", "tx_hash", "tx_hash_raw", "request_id", "external_id",
@@ -64,17 +68,21 @@ class _Known:
     left: Mapping[str, str]
 
 
-def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry, command: str = "") -> Grid:
+def plan_grid(
+    plan: Plan, *, whole: Whole | None, registry: Registry, command: str = "", progress: Progress = no_progress
+) -> Grid:
     """The rows of a plan, worst first, then every other payment of the snapshot, newest first.
 
     Args:
         command: What takes a list of picked rows; without it none are picked.
+        progress: Hears of ``rows`` as they are laid out.
     """
     known = _known(plan)
     now_ms = whole.taken_at_ms if whole else parse_iso_ms(plan.created_at)
     stored = _stored(whole) if whole else {}
     order, note = _order(plan, stored)
-    rows = [_cells(name, known, stored.get(name, {}), whole=whole, registry=registry, now_ms=now_ms) for name in order]
+    heard = told_one_by_one(order, source="rows", progress=progress, every=_TOLD_EVERY)
+    rows = [_cells(name, known, stored.get(name, {}), whole=whole, registry=registry, now_ms=now_ms) for name in heard]
     cells = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS]
     numbers = {name: number for number, name in enumerate(order)}
     grid = Grid("Payments", COLUMNS, cells, note=note, now_ms=now_ms)
@@ -84,6 +92,16 @@ def plan_grid(plan: Plan, *, whole: Whole | None, registry: Registry, command: s
     grid.explorers = known_explorers(registry)
     grid.picks = _picks(plan, numbers, command=command)
     return grid
+
+
+def add_notes(grid: Grid | None, notes: PlanNotes) -> None:
+    """Put what was decided of payments in sheets into the details of their rows, where a page has rows."""
+    if grid is None:
+        return
+    place = [column.name for column in COLUMNS].index("payment_id")
+    for number, name in enumerate(grid.cells[place]):
+        if number in grid.details and (held := notes.of(name)):
+            grid.details[number]["notes"] = [display_text(note_line(each)) for each in held]
 
 
 def known_explorers(registry: Registry) -> dict[str, dict[str, Any]]:

@@ -26,7 +26,8 @@ from recon.reports.text import csv_cell, value_text
 SHEET_NAME: Final = "decisions"
 _TOLD_MAX: Final = 5
 _BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
-_CUT: Final = 1900  # below what a cell is cut to, so that what is cut says so itself
+_CELL_LETTERS_MAX: Final = 16_000
+"""Half of what a spreadsheet takes, for it counts a rare letter as two."""
 
 
 class DecisionWord(StrEnum):
@@ -286,7 +287,15 @@ def _row(plan: Plan, said: Finding | Change, change: Change | None, left: str) -
         **({} if finding is None else _what_is_found(finding)),
         **({} if change is None else _what_is_changed(change)),
     }
-    return _Row(said, change, tuple(possible), {key: str(value)[:_CUT] for key, value in cells.items()})
+    return _Row(said, change, tuple(possible), {key: _whole_or_said(str(value)) for key, value in cells.items()})
+
+
+def _whole_or_said(text: str) -> str:
+    """A text that fits into a cell; of a longer one its beginning, with how much is left out and where all of it is."""
+    if len(text) <= _CELL_LETTERS_MAX:
+        return text
+    left = len(text) - _CELL_LETTERS_MAX
+    return f'{text[:_CELL_LETTERS_MAX]} ... ({left:,} more characters: "recon show PLAN --payment ID" has all)'
 
 
 def _what_is_said(said: Finding | Change) -> dict[str, str]:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import UsageError
 from recon.core.model import OPEN_AGES, TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
+from recon.plans.notes import NO_NOTES, PlanNotes
 from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
 from recon.reports.views.coverage import coverage_table
+from recon.reports.views.notes import note_tables
 
 if TYPE_CHECKING:
     from recon.plans.history import News
@@ -116,8 +118,11 @@ def _to_be_changed(plan: Plan) -> tuple[Fact, ...]:
     return facts if plan.parent is None else (*facts, Fact("parent", "selected from plan", plan.parent[:12], "id"))
 
 
-def render_payment(plan: Plan, payment: str) -> Report:
+def render_payment(plan: Plan, payment: str, *, notes: PlanNotes = NO_NOTES) -> Report:
     """Everything the plan says about one payment.
+
+    Args:
+        notes: What was decided of payments in sheets.
 
     Raises:
         NotInPlanError: It says nothing of it.
@@ -127,11 +132,13 @@ def render_payment(plan: Plan, payment: str) -> Report:
     facts += [Fact("left_alone", "left alone because", item.reason) for item in said.left]
     facts += [Fact("change", "change", f"{item.id} ({TIER_TEXT[item.tier]})", "id") for item in said.changes]
     tables = [_field_table(item) for item in said.findings if item.fields]
+    tables += note_tables(notes, said.name)
     for change in said.changes:
         tables += [_set_table(change), _guard_table(change)]
     tables.append(_list_table("evidence", "Evidence", said.evidence(), empty="none was kept"))
     if effects := said.effects():
         tables.append(_list_table("side_effects", "What the change makes possible, and what will not happen", effects))
+    facts += [Fact("notes_unread", "notes", text, alarm=True) for text in notes.unread]
     return Report(name="payment", title=f"Payment {said.name}", facts=tuple(facts), tables=tuple(tables))
 
 

@@ -21,6 +21,7 @@ from recon.rails.flags.errors import (
     FlagFileMovedError,
     FlagMovedError,
     FlagPlanError,
+    FlagRunTakenBackError,
     GatesFailedError,
     JournalBrokenError,
     JournalWriteError,
@@ -86,12 +87,26 @@ def test_undo_gives_the_file_back_byte_for_byte_and_undo_of_undo_too(tmp_path: P
         assert text_of(tmp_path) == AFTER
 
 
+def test_each_rail_asked_the_swap_and_each_look_are_told_as_steps(tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int | None]] = []
+    with serve(RAILS) as rails:
+        restart = (sys.executable, "-c", "pass")
+        ports = ports_for(tmp_path, rails, restart=restart, progress=lambda *told: heard.append(told))
+        plan = plan_for(ports)
+        run = apply(plan, ports, restart=True)
+        total = len(plan.asked) + 2 + len(run.readback)
+        assert heard == [("steps", done, total) for done in range(total + 1)]
+        heard.clear()
+        again = apply(plan, ports)
+        assert (again.outcome, heard[-1]) == ("already", ("steps", len(run.readback), len(run.readback)))
+
+
 def test_a_run_that_is_taken_back_is_not_taken_back_again(tmp_path: Path) -> None:
     with serve(RAILS) as rails:
         ports = ports_for(tmp_path, rails)
         run = apply(plan_for(ports), ports).run
         apply(undo(run, ports), ports, now=NOW + timedelta(minutes=3))
-        with pytest.raises(NoFlagRunToUndoError, match="taken back already"):
+        with pytest.raises(FlagRunTakenBackError, match="taken back already"):
             undo(run, ports)
 
 

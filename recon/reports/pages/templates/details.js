@@ -35,6 +35,7 @@ class Details {
     this.chain = this.grid.cell(row, "chain");
     this.sides(detail.fields || []);
     this.change(detail);
+    this.list("Decided in a sheet (names are claims)", detail.notes, "");
     this.timeline(row);
     this.list("Evidence", detail.evidence);
     this.table("Written only if", ["path", "must still be"], detail.guard);
@@ -181,10 +182,10 @@ class Details {
     this.box.append(list);
   }
 
-  list(title, entries) {
+  list(title, entries, look = "mono") {
     if (!entries || !entries.length) return;
     this.title(title);
-    const list = make("ul", "mono");
+    const list = make("ul", look);
     entries.forEach((entry) => {
       const item = make("li");
       item.append(title === "Evidence" ? this.explorers.evidence(entry) : entry);

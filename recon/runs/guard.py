@@ -304,7 +304,7 @@ def guarded_update(ready: ReadyChange, document: Mapping[str, Any], *, stamp: st
     )
 
 
-def fits(document: Mapping[str, Any], update: GuardedUpdate) -> bool:
+def still_fits(document: Mapping[str, Any], update: GuardedUpdate) -> bool:
     """Whether a document meets every condition of an update, by value and type, as a server of MongoDB would judge."""
     return all(_holds(value_at(document, path), term) for path, term in update.filter.items())
 

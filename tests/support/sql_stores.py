@@ -1,4 +1,4 @@
-"""Tables of payments in SQLite and PostgreSQL, filled with documents: one column for each field, or one for them all."""
+"""Tables of payments in SQLite and PostgreSQL, filled with documents: a column for each field, or one for them all."""
 
 from __future__ import annotations
 

@@ -90,6 +90,7 @@ class Store:
             SourceError when the store cannot be reached or refuses the credential.
         audit: Says what the logins may do, a state and a sentence each; None where a store has no logins.
         look: Looks for places that may hold payments, before there is a configuration; None where it cannot.
+        is_usual: Whether it is meant only where a configuration means no other.
     """
 
     name: str
@@ -99,3 +100,4 @@ class Store:
     open_writer: Callable[[Settings], Ledger]
     audit: Callable[[Settings], Iterable[tuple[Literal["ok", "warning", "failed"], str]]] | None = None
     look: Callable[[], Iterable[FoundCollection]] | None = None
+    is_usual: bool = False

@@ -75,7 +75,7 @@ class SqlJournal:
             except SourceError as error:
                 raise JournalFailedError(why=str(error)) from error
         assert self._head is not None
-        made = chained_entries(notes, *self._head)
+        made = chained_entries(notes, seq=self._head[0], prev=self._head[1])
         rows = [
             {"seq": e.seq, "run": e.note.run, "kind": e.note.kind, "change": e.note.change,
              "payment": e.note.payment, "hash": e.hash, "text": e.text}
@@ -88,7 +88,7 @@ class SqlJournal:
         except SQLAlchemyError as error:
             self._head = None
             if self._database.is_forbidden(error):
-                raise refused(self._database, _JOURNAL, error, what="write the journal") from error
+                raise refused(error, database=self._database, table=_JOURNAL, what="write the journal") from error
             raise JournalFailedError(why=self._database.error_word(error)) from error
         self._head = (made[-1].seq, made[-1].hash)
         return made
@@ -120,7 +120,7 @@ class SqlJournal:
         if kinds:
             conditions.append(own.c.kind.in_(list(kinds)))
         for row in self._pages(conditions):
-            yield checked_entry(int(row.seq), str(row.text), str(row.hash))
+            yield checked_entry(str(row.text), seq=int(row.seq), stored_hash=str(row.hash))
 
     def lines(self) -> Iterator[tuple[int, str, str, Mapping[str, Any]]]:
         """See :meth:`Journal.lines`."""
@@ -252,7 +252,7 @@ def _asked(database: SqlDatabase, call: Callable[[], Answer], *, retry: Retry, w
     try:
         return retry.run(call, what=what)
     except SQLAlchemyError as error:
-        raise refused(database, _JOURNAL, error, what=what) from error
+        raise refused(error, database=database, table=_JOURNAL, what=what) from error
     except StoreGoneError as error:
         cause = type(error.__cause__ or error).__name__
         raise StoreSaysError(what=f"the wish to {what}", why=f"it is away: {cause}") from error

@@ -55,7 +55,7 @@ def statements(text: str) -> list[str]:
     return [part.strip() for part in "\n".join(lines).split(";") if part.strip()]
 
 
-def refused(database: SqlDatabase, table: str, error: Exception, *, what: str) -> Exception:
+def refused(error: Exception, *, database: SqlDatabase, table: str, what: str) -> Exception:
     """What an error of the database is to a run: the login may not, or the database says something else."""
     if database.is_forbidden(error):
         return ReadOnlyCredentialError(collection=table, what=what)

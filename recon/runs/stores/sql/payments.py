@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.ids import payment_id_text
 from recon.core.values import ABSENT, STAMP, UPDATED_AT, same, value_at
-from recon.runs.guard import GuardedUpdate, fits
+from recon.runs.guard import GuardedUpdate, still_fits
 from recon.runs.stores.payments import CANNOT, UnknownCollectionError, WriteResult
 from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, StoreSaysError
 from recon.runs.stores.sql.own_tables import make_own_tables, refused
@@ -50,6 +50,12 @@ class _Undone(Exception):  # noqa: N818 - it ends a transaction, and is no failu
     def __init__(self, result: WriteResult | None) -> None:
         super().__init__()
         self.result = result
+
+
+def _set_elsewhere(table: PaymentTable) -> set[str]:
+    """Paths that are no column's: a stamp beside the row, and a time inside JSON, which has none of its own."""
+    has_no_time = any(place.kind.name == "json" for place in table.rows.touching([UPDATED_AT]))
+    return {*([] if table.rows.has_stamp else [STAMP]), *([UPDATED_AT] if has_no_time else [])}
 
 
 class SqlWriter:
@@ -170,7 +176,7 @@ class SqlWriter:
             table = self._table(connection)
             rows = table.rows.only([STAMP])
             found: list[tuple[str, str]] = []
-            for page in table.pages(connection, rows, []):
+            for page in table.pages(connection, rows):
                 for row in page:
                     document = rows.document(row.images, stamp=row.stamp)
                     stamp = value_at(document, STAMP)
@@ -232,13 +238,11 @@ class SqlWriter:
         """Write in a transaction; raises _Undone when nothing of it may stay, without a result to try once more."""
         table = self._table(connection)
         row = self._row(connection, table, update.document_id)
-        if row is None or not fits(table.rows.document(row.images, stamp=row.stamp), update):
+        if row is None or not still_fits(table.rows.document(row.images, stamp=row.stamp), update):
             raise _Undone(WriteResult(0))
         stamp_is_beside = not table.rows.has_stamp
-        sets = {path: value for path, value in update.sets.items() if path != STAMP or not stamp_is_beside}
-        if any(place.kind.name == "json" for place in table.rows.touching([UPDATED_AT])):
-            del sets[UPDATED_AT]  # JSON has no moments; what the backend writes there stays its own
-        changed = changed_document(table.rows.plain(row.images), sets, update.unsets)
+        sets = {path: value for path, value in update.sets.items() if path not in _set_elsewhere(table)}
+        changed = changed_document(table.rows.plain(row.images), sets, unsets=update.unsets)
         images = table.rows.images(row.images, changed, touched=[*sets, *update.unsets])
         if not self._update(connection, table, row, update=update, images=images):
             again = self._row(connection, table, update.document_id)
@@ -304,7 +308,7 @@ class SqlWriter:
         return found[0] if found else None
 
     def _rows(self, connection: Connection, table: PaymentTable, images: Sequence[Raw]) -> list[StoredRow]:
-        return table.stored(connection, table.select(table.rows).where(table.id_in(images)), table.rows)
+        return table.stored(connection, table.select(table.rows).where(table.id_in(images)), rows=table.rows)
 
     def _table(self, connection: Connection) -> PaymentTable:
         with self._lock:
@@ -318,7 +322,7 @@ class SqlWriter:
         try:
             return self._retry.run(call, what=f"the wish to {what}")
         except SQLAlchemyError as error:
-            raise refused(self._database, self._name, error, what=what) from error
+            raise refused(error, database=self._database, table=self._name, what=what) from error
         except StoreGoneError as error:
             cause = type(error.__cause__ or error).__name__
             raise StoreSaysError(what=f"the wish to {what}", why=f"it is away: {cause}") from error

@@ -80,5 +80,6 @@ STORE: Final = Store(
     open_writer=_open_writer,
     audit=audit,
     look=payment_collections,
+    is_usual=True,
 )
 """MongoDB: what a configuration means that names no recorded world."""

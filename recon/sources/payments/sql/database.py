@@ -7,13 +7,13 @@ hand. A reading is one read-only transaction with one snapshot. What differs is 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from recon.core.errors import SourceError
 from recon.sources.interface import StoreIdentity
@@ -22,6 +22,9 @@ from recon.sources.payments.sql.section import SqlSection
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, ColumnElement, Connection, Engine, TableClause
+
+Said = tuple[Literal["ok", "warning", "failed"], str]
+"""Something that was checked: how it is, and one sentence."""
 
 _OWN_COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "stamp": ((), ("of_table", "row_key", "stamp")),
@@ -91,10 +94,12 @@ class SqlDatabase(ABC):
 
     title: ClassVar[str]
     migration: ClassVar[str]
+    has_clock: ClassVar[bool]
     in_flight_max: ClassVar[int]
 
     def __init__(self, reached: Reached, section: SqlSection) -> None:
         self.reached, self.section = reached, section
+        self._owned: dict[str, TableClause] = {}
 
     def close(self) -> None:
         """Give the connections back; they are opened anew when the database is used again."""
@@ -137,7 +142,7 @@ class SqlDatabase(ABC):
 
     @abstractmethod
     def within(
-        self, column: SqlColumn, kind: str, from_ms: int | None, to_ms: int | None
+        self, column: SqlColumn, kind: str, *, from_ms: int | None, to_ms: int | None
     ) -> ColumnElement[bool] | None:
         """The condition that a moment is in a window, UTC ms, or is none; None where SQL cannot say it exactly."""
 
@@ -153,9 +158,13 @@ class SqlDatabase(ABC):
     def text_of(self, column: SqlColumn) -> ColumnElement[str]:
         """A column as text, to be compared with words."""
 
-    @abstractmethod
     def own(self, name: str) -> TableClause:
-        """A table of the tool's own: ``stamp``, ``journal`` or ``lease``."""
+        """A table of the tool's own: ``stamp``, ``journal`` or ``lease``; the same expression each time."""
+        return self._owned.setdefault(name, self.own_table(name))
+
+    @abstractmethod
+    def own_table(self, name: str) -> TableClause:
+        """A new expression for a table of the tool's own."""
 
     @abstractmethod
     def own_is_there(self, connection: Connection, name: str) -> bool:
@@ -184,6 +193,14 @@ class SqlDatabase(ABC):
     @abstractmethod
     def says(self, connection: Connection, now: datetime | None) -> tuple[str, list[str]]:
         """What it is, and what makes it slow or doubtful."""
+
+    @abstractmethod
+    def writable(self, connection: Connection, layout: Layout) -> tuple[str, ...]:
+        """Where this login may write, as people name it."""
+
+    @abstractmethod
+    def run_says(self, connection: Connection, layout: Layout, *, written: Sequence[str]) -> Iterator[Said]:
+        """What a run that writes these columns has to know: missing rights, triggers, row policies, isolation."""
 
     @abstractmethod
     def translated(self, error: Exception) -> SourceError:
@@ -251,3 +268,12 @@ def own_columns(name: str) -> list[ColumnClause[Any]]:
         *(sa.column(each, sa.BigInteger()) for each in numbers),
         *(sa.column(each, sa.Text()) for each in texts),
     ]
+
+
+def triggers_say(names: Sequence[str]) -> str:
+    """What triggers mean for a run."""
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return (
+        f"The table has triggers ({shown}): a write that one of them changes or refuses is taken back and reported at "
+        "its row; what else they do, such as mails and entries elsewhere, happens at a correction too."
+    )

@@ -158,7 +158,7 @@ def with_stamp(document: dict[str, Any], stamp: str | None) -> dict[str, Any]:
 
 
 def changed_document(
-    document: Mapping[str, Any], sets: Mapping[str, Any], unsets: Iterable[str] = ()
+    document: Mapping[str, Any], sets: Mapping[str, Any], *, unsets: Iterable[str] = ()
 ) -> dict[str, Any]:
     """The document after an update: as MongoDB carries it out, new fields in the order of their names."""
     made = deepcopy(dict(document))

@@ -7,14 +7,14 @@ guards every type exactly: numeric 12.5 is not 12.50, and no text is ever compar
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import SourceError
 from recon.sources.interface import StoreIdentity
-from recon.sources.payments.sql.database import Layout, SqlColumn, SqlDatabase, own_columns
+from recon.sources.payments.sql.database import Layout, Said, SqlColumn, SqlDatabase, own_columns, triggers_say
 from recon.sources.payments.sql.errors import (
     SqlAnswerError,
     SqlForbiddenError,
@@ -72,6 +72,18 @@ SELECT a.attname AS first, i.indnkeyatts = 1 AND i.indisunique AND i.indpred IS 
 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 WHERE i.indrelid = :table
 """
+_WRITABLE: Final = """
+SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+AND has_schema_privilege(n.oid, 'USAGE') AND (has_any_column_privilege(c.oid, 'INSERT, UPDATE')
+  OR has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) ORDER BY 1
+"""
+_RUN: Final = """
+SELECT pg_is_in_recovery() AS is_standby, c.relrowsecurity AS has_policies,
+  NOT row_security_active(c.oid) AS is_owner FROM pg_class c WHERE c.oid = :table
+"""
+_TRIGGERS: Final = "SELECT tgname FROM pg_trigger WHERE tgrelid = :table AND NOT tgisinternal ORDER BY tgname"
+_OWN_NAMES: Final = ("recon.stamp", "recon.journal", "recon.lease")
 _STANDBY: Final = """
 SELECT pg_is_in_recovery() AS is_standby, extract(epoch FROM clock_timestamp()) * 1000 AS now_ms,
   extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000 AS replayed_ms
@@ -88,6 +100,7 @@ class PostgresDatabase(SqlDatabase):
 
     title = "PostgreSQL"
     migration = "postgres-1.sql"
+    has_clock = True
     in_flight_max = 8
 
     @cached_property
@@ -209,7 +222,7 @@ class PostgresDatabase(SqlDatabase):
         return sa.cast(sa.literal(text, sa.Text()), _type_named(column.type))
 
     def within(
-        self, column: SqlColumn, kind: str, from_ms: int | None, to_ms: int | None
+        self, column: SqlColumn, kind: str, *, from_ms: int | None, to_ms: int | None
     ) -> ColumnElement[bool] | None:
         """See :meth:`SqlDatabase.within`."""
         import sqlalchemy as sa
@@ -248,8 +261,8 @@ class PostgresDatabase(SqlDatabase):
 
         return sa.cast(column.own, sa.Text)
 
-    def own(self, name: str) -> TableClause:
-        """See :meth:`SqlDatabase.own`."""
+    def own_table(self, name: str) -> TableClause:
+        """See :meth:`SqlDatabase.own_table`."""
         import sqlalchemy as sa
 
         return sa.table(name, *own_columns(name), schema=_OWN_SCHEMA)
@@ -318,6 +331,50 @@ class PostgresDatabase(SqlDatabase):
             notes.append(f"its clock is {skew:.0f} s off this machine's: set one of them right")
         return f"{version}, {'standby' if is_standby else 'primary'}", notes
 
+    def writable(self, connection: Connection, layout: Layout) -> tuple[str, ...]:
+        """See :meth:`SqlDatabase.writable`: every table of the database that is not the server's own."""
+        import sqlalchemy as sa
+
+        return tuple(str(each) for each in connection.execute(sa.text(_WRITABLE)).scalars())
+
+    def run_says(self, connection: Connection, layout: Layout, *, written: Sequence[str]) -> Iterator[Said]:
+        """See :meth:`SqlDatabase.run_says`."""
+        import sqlalchemy as sa
+
+        table = {"table": int(layout.uuid or 0)}
+        said = connection.execute(sa.text(_RUN), table).one()
+        if said.is_standby:
+            yield (
+                "failed",
+                "The address for writing is that of a standby, so no run can write; name the primary.",
+            )
+        yield self._update_says(connection, layout, written)
+        others = [each for each in self.writable(connection, layout) if each not in {layout.name, *_OWN_NAMES}]
+        if others:
+            yield (
+                "warning",
+                f"The login that writes may write to {_few(others)} as well; a run needs {layout.name} alone.",
+            )
+        if said.has_policies and not said.is_owner:
+            yield (
+                "warning",
+                f"{layout.name} has row policies: what they hide from a login is not there for it. Give both logins a "
+                "policy for all rows, or BYPASSRLS to the one that reads.",
+            )
+        triggers = [str(each) for each in connection.execute(sa.text(_TRIGGERS), table).scalars()]
+        if triggers:
+            yield "warning", triggers_say(triggers)
+
+    def _update_says(self, connection: Connection, layout: Layout, written: Sequence[str]) -> Said:
+        import sqlalchemy as sa
+
+        may = sa.text("SELECT has_column_privilege(CAST(:table AS oid), CAST(:column AS text), 'UPDATE')")
+        table = int(layout.uuid or 0)
+        lacking = [each for each in written if not connection.execute(may, {"table": table, "column": each}).scalar()]
+        if lacking:
+            return "warning", f"The login that writes lacks UPDATE on {_few(lacking)} of {layout.name}."
+        return "ok", f"The login that writes may update the columns of {layout.name} that a run sets."
+
     def translated(self, error: Exception) -> SourceError:
         """See :meth:`SqlDatabase.translated`."""
         state = _state(error)
@@ -370,6 +427,10 @@ def _id_image(declared: str, raw: Raw) -> Raw:
             return None
     bits = _WIDTHS.get(declared)
     return None if bits is not None and not -(2 ** (bits - 1)) <= int(str(raw)) < 2 ** (bits - 1) else raw
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _state(error: Exception) -> str:

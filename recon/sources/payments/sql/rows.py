@@ -62,7 +62,7 @@ def row_map(layout: Layout, section: SqlSection) -> RowMap:
     )
 
 
-def check_zones(rows: RowMap, layout: Layout, section: SqlSection) -> None:
+def check_zones(rows: RowMap, *, layout: Layout, section: SqlSection) -> None:
     """Refuse to read times whose zone nobody said.
 
     Raises:

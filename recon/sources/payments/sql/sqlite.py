@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import quote
 from recon.core.errors import SourceError
 from recon.core.values import ABSENT
 from recon.sources.interface import StoreIdentity
-from recon.sources.payments.sql.database import Layout, SqlColumn, SqlDatabase, own_columns
+from recon.sources.payments.sql.database import Layout, Said, SqlColumn, SqlDatabase, own_columns, triggers_say
 from recon.sources.payments.sql.errors import (
     SqlAnswerError,
     SqlForbiddenError,
@@ -46,6 +47,7 @@ class SqliteDatabase(SqlDatabase):
 
     title = "SQLite"
     migration = "sqlite-1.sql"
+    has_clock = False
     in_flight_max = 1
 
     @cached_property
@@ -107,18 +109,25 @@ class SqliteDatabase(SqlDatabase):
         if found.type == "view":
             raise self._missing("is a view; name the table behind it")
         columns = {column.name: column for column in self._columns(connection, name)}
+        indexed = self._indexed(connection, columns)
+        table = sa.table(name, *(each.own for each in columns.values()))
+        return Layout(table, name, columns, indexed, f"file {self._path.stat().st_ino:x}")
+
+    def _indexed(self, connection: Connection, columns: Collection[str]) -> frozenset[str]:
+        """The columns that an index begins with; the ids must be unique by one."""
+        import sqlalchemy as sa
+
+        name, key = self.section.table, self.section.id
         indexes = self._indexes(connection, name)
         primary = connection.execute(
             sa.text("SELECT name FROM pragma_table_info(:name) WHERE pk > 0 ORDER BY pk"), {"name": name}
         ).scalars()
         unique = [parts for parts, is_unique in indexes if is_unique] + [tuple(map(str, primary))]
-        if self.section.id not in columns:
-            raise self._missing(f"has no column {self.section.id}; name the one of its ids with id")
-        if (self.section.id,) not in unique:
-            raise self._missing(f"may hold one {self.section.id} twice: it needs a unique index")
-        indexed = frozenset(parts[0] for parts in (*unique, *(parts for parts, _ in indexes)) if parts)
-        table = sa.table(name, *(each.own for each in columns.values()))
-        return Layout(table, name, columns, indexed, None)
+        if key not in columns:
+            raise self._missing(f"has no column {key}; name the one of its ids with id")
+        if (key,) not in unique:
+            raise self._missing(f"may hold one {key} twice: it needs a unique index")
+        return frozenset(parts[0] for parts in (*unique, *(parts for parts, _ in indexes)) if parts)
 
     def _missing(self, what: str) -> SqlMissingError:
         return SqlMissingError(place=self.place, table=self.section.table, what=what)
@@ -170,7 +179,7 @@ class SqliteDatabase(SqlDatabase):
         return sa.literal(raw, sa.types.NullType()) if raw is not None else sa.null()
 
     def within(
-        self, column: SqlColumn, kind: str, from_ms: int | None, to_ms: int | None
+        self, column: SqlColumn, kind: str, *, from_ms: int | None, to_ms: int | None
     ) -> ColumnElement[bool] | None:
         """See :meth:`SqlDatabase.within`: every stored spelling is read as documents read it."""
         import sqlalchemy as sa
@@ -193,8 +202,8 @@ class SqliteDatabase(SqlDatabase):
 
         return sa.cast(column.own, sa.Text)
 
-    def own(self, name: str) -> TableClause:
-        """See :meth:`SqlDatabase.own`."""
+    def own_table(self, name: str) -> TableClause:
+        """See :meth:`SqlDatabase.own_table`."""
         import sqlalchemy as sa
 
         return sa.table(f"recon_{name}", *own_columns(name))
@@ -207,7 +216,7 @@ class SqliteDatabase(SqlDatabase):
         return connection.execute(asked, {"name": f"recon_{name}"}).first() is not None
 
     def identity(self, connection: Connection, layout: Layout) -> StoreIdentity:
-        """See :meth:`SqlDatabase.identity`: the path of the file; a copy elsewhere has another."""
+        """See :meth:`SqlDatabase.identity`: the path of the file, and its number in the file system, which no copy has."""
         return StoreIdentity(("sqlite",), str(self._path.resolve()), layout.name, layout.uuid)
 
     def as_of_ms(self, connection: Connection) -> int | None:
@@ -235,6 +244,25 @@ class SqliteDatabase(SqlDatabase):
                 "PRAGMA journal_mode = WAL"
             )
         return f"SQLite {sqlite3.sqlite_version}, a file", notes
+
+    def writable(self, connection: Connection, layout: Layout) -> tuple[str, ...]:
+        """See :meth:`SqlDatabase.writable`: a file is opened for reading alone, whatever the user of the system may."""
+        is_closed = bool(connection.exec_driver_sql("PRAGMA query_only").scalar())
+        return () if is_closed else (layout.name,)
+
+    def run_says(self, connection: Connection, layout: Layout, *, written: Sequence[str]) -> Iterator[Said]:
+        """See :meth:`SqlDatabase.run_says`."""
+        import sqlalchemy as sa
+
+        if not os.access(self._path, os.W_OK) or not os.access(self._path.parent, os.W_OK):
+            yield (
+                "warning",
+                f"This user may not write to {self._path.name} and its folder, so no run can write.",
+            )
+        asked = sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :name ORDER BY name")
+        triggers = [str(each) for each in connection.execute(asked, {"name": layout.name}).scalars()]
+        if triggers:
+            yield "warning", triggers_say(triggers)
 
     def translated(self, error: Exception) -> SourceError:
         """See :meth:`SqlDatabase.translated`."""

@@ -68,7 +68,7 @@ class SqlStore:
         """
         with self._asked() as connection:
             table = self._table(connection)
-            check_zones(table.rows.only(self._paths), table.layout, self._database.section)
+            check_zones(table.rows.only(self._paths), layout=table.layout, section=self._database.section)
             kind, notes = self._database.says(connection, now)
             self._database.as_of_ms(connection)
             notes += [
@@ -158,10 +158,10 @@ class SqlStore:
         with self._lock:
             table = self._table(connection)
         rows = table.rows.only(self._paths)
-        check_zones(rows, table.layout, self._database.section)
+        check_zones(rows, layout=table.layout, section=self._database.section)
         asked, _ = table.conditions(selection, self._fields)
         for chunk in table.id_chunks(selection.ids) if selection.ids else [sa.true()]:
-            for page in self._pages(table.pages(connection, rows, [chunk, *asked])):
+            for page in self._pages(table.pages(connection, rows, conditions=[chunk, *asked])):
                 batch = [document for row in page if is_selected(document := self._document(rows, row))]
                 if batch:
                     yield batch
@@ -183,7 +183,7 @@ class SqlStore:
         with self._asked() as connection:
             table = self._table(connection)
             asked = table.select(table.rows).order_by(table.id.own.desc()).limit(count)
-            found = table.stored(connection, asked, table.rows)
+            found = table.stored(connection, asked, rows=table.rows)
             return [table.rows.document(row.images, stamp=row.stamp) for row in found]
 
     def fetch(self, payment_ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
@@ -203,7 +203,7 @@ class SqlStore:
         rows = table.rows.only(self._paths)
         for start in range(0, len(images), IDS_AT_ONCE):
             chunk = table.id_in(images[start : start + IDS_AT_ONCE])
-            for row in table.stored(connection, table.select(rows).where(chunk).order_by(table.id.own), rows):
+            for row in table.stored(connection, table.select(rows).where(chunk).order_by(table.id.own), rows=rows):
                 yield self._document(rows, row)
 
     def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -234,7 +234,7 @@ class SqlStore:
         known = set(keys)
         found: dict[Raw, None] = {}
         for asked in self._carrying(table, [column.path for column in columns], field, keys):
-            for page in table.pages(connection, rows, [asked]):
+            for page in table.pages(connection, rows, conditions=[asked]):
                 for row in page:
                     if not known.isdisjoint(self._keys(rows.document(row.images), field)):
                         found[row.images[table.rows.id.name]] = None

@@ -89,7 +89,7 @@ class PaymentTable:
             stamp = sa.select(kept.c.stamp).where(mine).correlate(self.layout.table).scalar_subquery()
         return sa.select(*chosen, key.label("row_key"), stamp.label("row_stamp")).select_from(self.layout.table)
 
-    def stored(self, connection: Connection, asked: Select[Any], rows: RowMap) -> list[StoredRow]:
+    def stored(self, connection: Connection, asked: Select[Any], *, rows: RowMap) -> list[StoredRow]:
         """The rows that a question made by :meth:`select` finds."""
         names = [place.name for place in rows.columns]
         return [
@@ -98,7 +98,7 @@ class PaymentTable:
         ]
 
     def pages(
-        self, connection: Connection, rows: RowMap, conditions: Sequence[ColumnElement[bool]]
+        self, connection: Connection, rows: RowMap, *, conditions: Sequence[ColumnElement[bool]] = ()
     ) -> Iterator[list[StoredRow]]:
         """The rows that fit, in the order of their ids, by pages that begin where the one before ended."""
         last: Raw = None
@@ -107,7 +107,7 @@ class PaymentTable:
             asked = self.select(rows).where(own.is_not(None), *conditions).order_by(own).limit(PAGE_ROWS)
             if last is not None:
                 asked = asked.where(own > self.database.bound(self.id, last))
-            page = self.stored(connection, asked, rows)
+            page = self.stored(connection, asked, rows=rows)
             if page:
                 yield page
                 last = page[-1].images[self.rows.id.name]
@@ -157,7 +157,7 @@ class PaymentTable:
         place = self.rows.at(path)
         if place is None:
             return not self.rows.touching([path]), None
-        part = self.database.within(self.layout.columns[place.name], place.kind.name, from_ms, to_ms)
+        part = self.database.within(self.layout.columns[place.name], place.kind.name, from_ms=from_ms, to_ms=to_ms)
         return part is not None, part
 
     def id_chunks(self, texts: Sequence[str]) -> Iterator[ColumnElement[bool]]:

@@ -216,7 +216,7 @@ class SqliteDatabase(SqlDatabase):
         return connection.execute(asked, {"name": f"recon_{name}"}).first() is not None
 
     def identity(self, connection: Connection, layout: Layout) -> StoreIdentity:
-        """See :meth:`SqlDatabase.identity`: the path of the file, and its number in the file system, which no copy has."""
+        """See :meth:`SqlDatabase.identity`: the path of the file, and its number on the disk, which no copy has."""
         return StoreIdentity(("sqlite",), str(self._path.resolve()), layout.name, layout.uuid)
 
     def as_of_ms(self, connection: Connection) -> int | None:

@@ -70,6 +70,7 @@ class SqlPlace:
     section: SqlSection
     home: Path = field(default_factory=Path)
     opened: list[SqlDatabase] = field(default_factory=list)
+    stores: list[SqlStore] = field(default_factory=list)
 
     def database(
         self, *, may_write: bool = True, url: str | None = None, section: SqlSection | None = None
@@ -81,9 +82,9 @@ class SqlPlace:
         return made
 
     def store(self, *, fields: FieldPaths | None = None, **given: Any) -> SqlStore:
-        return SqlStore(
-            self.database(may_write=False, **given), fields=fields or FieldPaths(), registry=load_registry()
-        )
+        database = self.database(may_write=False, **given)
+        self.stores.append(SqlStore(database, fields=fields or FieldPaths(), registry=load_registry()))
+        return self.stores[-1]
 
     def writer(self, **given: Any) -> SqlWriter:
         return SqlWriter(self.database(**given))
@@ -166,7 +167,7 @@ class SqlPlace:
         return SqlWriter(self.shared)
 
     def close(self) -> None:
-        for each in self.opened:
+        for each in (*self.stores, *self.opened):
             each.close()
         if backend := self.__dict__.pop("_backend", None):
             backend.close()

@@ -29,7 +29,9 @@ class SqlLoginError(SourceError):
     """The server refuses the user, the password or the database."""
 
     def __init__(self, *, place: str) -> None:
-        super().__init__(f"{place} refuses the user or the password. Check both, and the server's pg_hba.conf.")
+        super().__init__(
+            f"{place} refuses the user, the password or the database. Check all three, and the server's pg_hba.conf."
+        )
 
 
 class SqlForbiddenError(SourceError):

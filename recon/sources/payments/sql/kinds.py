@@ -314,28 +314,43 @@ def _finite(value: Any) -> str:
     return str(number)
 
 
-def _spelled(tree: Any, before: Raw) -> str:
-    """JSON text with the blanks that the text before had, and its way with letters beyond ASCII."""
-    tight = type(before) is str and '": ' not in before
-    return _written(tree, separators=(",", ":") if tight else (", ", ": "))
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """How a JSON text is spelled: its blanks, and whether letters beyond ASCII are escaped."""
+
+    comma: str = ", "
+    colon: str = ": "
+    is_ascii: bool = False
 
 
-def _written(tree: Any, *, separators: tuple[str, str]) -> str:
+_STYLES: Final = (_Style(), _Style(",", ":"), _Style(is_ascii=True), _Style(",", ":", is_ascii=True))
+
+
+def _style_of(before: Raw) -> _Style:
+    """The style in which what stands in a text comes out as that text; the usual one where none does."""
+    try:
+        tree = _jsonable(_read_json(before))
+    except (ValueError, RecursionError):
+        return _STYLES[0]
+    return next((style for style in _STYLES if _written(tree, style) == before), _STYLES[0])
+
+
+def _written(tree: Any, style: _Style) -> str:
     """As ``json.dumps``, with the digits of decimals kept."""
-    comma, colon = separators
     if isinstance(tree, dict):
-        inner = comma.join(f"{json.dumps(k, ensure_ascii=False)}{colon}{_written(v, separators=separators)}"
-                           for k, v in tree.items())  # fmt: skip
-        return f"{{{inner}}}"
+        named = (f"{_letters(name, style)}{style.colon}{_written(each, style)}" for name, each in tree.items())
+        return f"{{{style.comma.join(named)}}}"
     if isinstance(tree, list):
-        return f"[{comma.join(_written(each, separators=separators) for each in tree)}]"
-    if type(tree) is _Digits:
-        return str(tree)
-    return json.dumps(tree, ensure_ascii=False, allow_nan=False)
+        return f"[{style.comma.join(_written(each, style) for each in tree)}]"
+    return str(tree) if type(tree) is _Digits else _letters(tree, style)
+
+
+def _letters(value: Any, style: _Style) -> str:
+    return json.dumps(value, ensure_ascii=style.is_ascii, allow_nan=False)
 
 
 def _write_json(value: Any, before: Raw) -> str:
-    return _spelled(_jsonable(value), before)
+    return _written(_jsonable(value), _style_of(before))
 
 
 def _read_extended(raw: Any) -> Any:

@@ -43,6 +43,7 @@ _PASSING: Final = frozenset({"40001", "40P01", "55P03", "53300", "57P01", "57P02
 """Conflicts of transactions, locks waited for too long, no connection free, a server that goes down or is a standby."""
 _LOGIN: Final = ("28", "3D")
 _FORBIDDEN: Final = "42501"
+_TURNED_AWAY: Final = ("authentication failed", "does not exist", "pg_hba.conf", "not permitted to log in")
 _ROW_SAYS: Final = {
     "23505": "another record already holds a value that must be unique",
     "23503": "a foreign key of the table refuses the record as it would be",
@@ -378,7 +379,7 @@ class PostgresDatabase(SqlDatabase):
     def translated(self, error: Exception) -> SourceError:
         """See :meth:`SqlDatabase.translated`."""
         state = _state(error)
-        if state[:2] in _LOGIN or (not state and "authentication failed" in str(getattr(error, "orig", ""))):
+        if state[:2] in _LOGIN or _is_turned_away(error):
             return SqlLoginError(place=self.place)
         if state == _FORBIDDEN:
             return SqlForbiddenError(place=self.place, table=self.section.table)
@@ -392,7 +393,7 @@ class PostgresDatabase(SqlDatabase):
         """See :meth:`SqlDatabase.is_passing`."""
         from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-        if not isinstance(error, DBAPIError):
+        if not isinstance(error, DBAPIError) or _is_turned_away(error):
             return False
         state = _state(error)
         if not state:
@@ -435,6 +436,12 @@ def _few(names: Sequence[str]) -> str:
 
 def _state(error: Exception) -> str:
     return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+
+
+def _is_turned_away(error: Exception) -> bool:
+    """Whether the server let nobody in: while connecting, the driver gives its words and no number."""
+    said = str(getattr(error, "orig", ""))
+    return not _state(error) and any(words in said for words in _TURNED_AWAY)
 
 
 def _type_named(name: str) -> TypeEngine[Any]:

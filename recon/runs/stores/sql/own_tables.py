@@ -7,9 +7,12 @@ from typing import Final
 
 from recon.core.errors import RefusedError
 from recon.runs.stores.retry import ReadOnlyCredentialError, StoreSaysError
+from recon.sources.payments.fields import WRITTEN
 from recon.sources.payments.sql.database import SqlDatabase
 
 OWN_TABLES: Final = ("stamp", "journal", "lease")
+RUN_PATHS: Final = tuple(path for path in WRITTEN if path not in ("__v", "metadata.recon"))
+"""What a run may set; the version is only guarded, and the stamp has a place of its own."""
 
 
 class OwnTablesMissingError(RefusedError):

@@ -19,9 +19,8 @@ from recon.core.values import ABSENT, STAMP, UPDATED_AT, same, value_at
 from recon.runs.guard import GuardedUpdate, still_fits
 from recon.runs.stores.payments import CANNOT, UnknownCollectionError, WriteResult
 from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, StoreSaysError
-from recon.runs.stores.sql.own_tables import make_own_tables, refused
+from recon.runs.stores.sql.own_tables import RUN_PATHS, make_own_tables, refused
 from recon.sources.interface import StoreIdentity
-from recon.sources.payments.fields import WRITTEN
 from recon.sources.payments.sql.database import SqlDatabase
 from recon.sources.payments.sql.errors import SqlMissingError
 from recon.sources.payments.sql.kinds import Raw, UnfitValueError
@@ -128,7 +127,7 @@ class SqlWriter:
             with self._database.writing() as connection:
                 table = self._table(connection)
                 payments, stamps = table.layout.table, self._database.own("stamp")
-                for place in table.rows.touching([*WRITTEN, STAMP]):
+                for place in table.rows.touching([*RUN_PATHS, STAMP]):
                     never = sa.update(payments).where(sa.false())
                     connection.execute(never.values({place.name: payments.c[place.name]}))
                 if table.has_stamps:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from recon.core.values import STAMP, UPDATED_AT
-from recon.runs.stores.sql.own_tables import OWN_TABLES, migration_file
-from recon.sources.payments.fields import WRITTEN
+from recon.runs.stores.sql.own_tables import OWN_TABLES, RUN_PATHS, migration_file
 from recon.sources.payments.sql.database import Said, SqlDatabase
 from recon.sources.payments.sql.table import PaymentTable
 
@@ -34,7 +33,7 @@ def rights_of(database: SqlDatabase, connection: Connection, *, is_run: bool, is
         return
     yield from _table_says(table)
     yield from database.run_says(
-        connection, table.layout, written=[place.name for place in table.rows.touching(WRITTEN)]
+        connection, table.layout, written=[place.name for place in table.rows.touching(RUN_PATHS)]
     )
     missing = [name for name in OWN_TABLES if not database.own_is_there(connection, name)]
     if missing:
@@ -46,11 +45,7 @@ def rights_of(database: SqlDatabase, connection: Connection, *, is_run: bool, is
 
 
 def _table_says(table: PaymentTable) -> Iterator[Said]:
-    lacking = [
-        path
-        for path in WRITTEN
-        if path not in (UPDATED_AT, "__v", "metadata.recon") and not table.rows.touching([path])
-    ]
+    lacking = [path for path in RUN_PATHS if path != UPDATED_AT and not table.rows.touching([path])]
     if lacking:
         yield (
             "warning",

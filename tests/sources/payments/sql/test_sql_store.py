@@ -1,4 +1,4 @@
-"""Payments are read from a SQL table as one moment, in bounded pages, whatever their ids are and how they are spelled."""
+"""Payments are read from a SQL table as one moment, in bounded pages, whatever their ids are and however spelled."""
 
 from __future__ import annotations
 

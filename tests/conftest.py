@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, an attack or for the night, before pytest chooses by marks."""
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Mark what is slow, an attack or for the night, before pytest chooses by marks.
+
+    Without PostgreSQL, which scripts/test says loudly, its tests are left out.
+    """
+    if os.environ.get("RECON_TEST_WITHOUT_POSTGRES"):
+        without = [item for item in items if item.get_closest_marker("postgres") is not None]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if (why := slow.reason(item.nodeid, engine=thorough.engine_of(parameters))) is not None:

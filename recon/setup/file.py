@@ -433,6 +433,8 @@ def parse_settings(content: Mapping[str, Any], *, name: str = CONFIG_NAME) -> Se
 def _secret_keys() -> dict[tuple[str, str], str]:
     """Keys that would hold a secret, and the variable that holds it instead: for each ``x_variable`` the key ``x``."""
     keys = {("mongo", "uri"): URI_VARIABLE}
+    for setting in ("url", "write_url"):
+        keys["sql", setting] = str(SqlSection.model_fields[f"{setting}_variable"].default)
     for name, each in providers().items():
         for setting, info in each.section().model_fields.items():
             if setting.endswith("_variable"):

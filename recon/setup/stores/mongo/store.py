@@ -81,5 +81,7 @@ STORE: Final = Store(
     audit=audit,
     look=payment_collections,
     is_usual=True,
+    speaks_mongodb=True,
+    variables=lambda settings: (settings.values.mongo.uri_variable,),
 )
 """MongoDB: what a configuration means that names no recorded world."""

@@ -65,5 +65,6 @@ STORE: Final = Store(
     open_source=_open_source,
     open_writer=_open_writer,
     audit=audit_rights,
+    variables=lambda settings: (settings.values.sql.url_variable,),
 )
 """A table of PostgreSQL or SQLite: what a configuration means that names one under ``[sql]``."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import attacks, servers, slow, thorough
+from tests.support import attacks, postgres, servers, slow, thorough
 from tests.support.onchain import Chain
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
+    from recon.sources.payments.sql.section import SqlSection
+    from tests.support.sql_stores import SqlPlace
+
+    PlaceMaker = Callable[..., SqlPlace]
     MongodStarter = Callable[..., servers.Mongod]
     AnvilStarter = Callable[..., servers.Anvil]
     ChainStarter = Callable[..., Chain]
@@ -26,8 +31,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, an attack or for the night, before pytest chooses by marks."""
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Mark what is slow, an attack or for the night, before pytest chooses by marks.
+
+    Without PostgreSQL, which scripts/test says loudly, its tests are left out.
+    """
+    if os.environ.get("RECON_TEST_WITHOUT_POSTGRES"):
+        without = [item for item in items if item.get_closest_marker("postgres") is not None]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if (why := slow.reason(item.nodeid, engine=thorough.engine_of(parameters))) is not None:
@@ -81,6 +93,33 @@ def start_mongod() -> Iterator[MongodStarter]:
             return server
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """One real PostgreSQL for the whole run; use a database of your own."""
+    server = postgres.start_postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_at(postgres_server: postgres.Postgres, request: pytest.FixtureRequest) -> Iterator[PlaceMaker]:
+    """Makes a database with a table of payments on the shared PostgreSQL, named after the test, gone afterwards."""
+    from tests.support.sql_stores import BY_COLUMNS, postgres_place
+
+    made: list[SqlPlace] = []
+
+    def make(section: SqlSection = BY_COLUMNS) -> SqlPlace:
+        name = "".join(letter if letter.isalnum() else "_" for letter in request.node.name.lower())[:40]
+        made.append(postgres_place(postgres_server, f"{name}_{len(made)}", section))
+        return made[-1]
+
+    yield make
+    for place in made:
+        place.close()
+        with postgres_server.connected() as connection:
+            connection.execute(f'DROP DATABASE "{place.url.rpartition("/")[2]}" WITH (FORCE)')  # type: ignore[arg-type]
 
 
 @pytest.fixture

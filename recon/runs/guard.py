@@ -304,6 +304,19 @@ def guarded_update(ready: ReadyChange, document: Mapping[str, Any], *, stamp: st
     )
 
 
+def still_fits(document: Mapping[str, Any], update: GuardedUpdate) -> bool:
+    """Whether a document meets every condition of an update, by value and type, as a server of MongoDB would judge."""
+    return all(_holds(value_at(document, path), term) for path, term in update.filter.items())
+
+
+def _holds(value: Any, term: Mapping[str, Any]) -> bool:
+    if term.get("$exists") is False:
+        return value is ABSENT
+    if "$eq" in term:
+        return same(value, term["$eq"])
+    return isinstance(value, Mapping)
+
+
 def _filter(
     ready: ReadyChange, document: Mapping[str, Any], *, parents: Mapping[str, bool], emptied: Collection[str]
 ) -> dict[str, Any]:

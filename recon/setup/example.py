@@ -55,6 +55,7 @@ _TEXT: Final = """\
 # Secrets never stand in this file. They are read from the environment, or from a dotenv file named here:
 # secrets_file = ".env"
 #   RECON_MONGO_URI                 mongodb://reader:...@host:27017/?authSource=admin   (the role "read" is enough)
+#   RECON_SQL_URL                   where the payments stand in a SQL table: see [sql]
 <secrets>
 
 [target]
@@ -67,6 +68,28 @@ collection = "payments"
 # uri_variable = "RECON_MONGO_URI"       # the variable that holds the address
 # write_uri_variable = "RECON_MONGO_WRITE_URI"    # only "apply" and "undo" use it; without it the first is taken
 # timeout_s = 10
+
+# Instead of [mongo]: payments in a table of PostgreSQL or SQLite, with pip install 'recon-toolkit[sql]'.
+# [sql]
+# table = "public.payments"              # its ids must be unique by an index
+# id = "id"
+# time_zone = "UTC"                      # of times that name no zone; or a fixed distance such as "+01:00"
+# url_variable = "RECON_SQL_URL"         # holds postgresql://reader:...@host/database or sqlite:///payments.db
+# write_url_variable = "RECON_SQL_WRITE_URL"    # only "apply" and "undo" use it; without it the first is taken
+# timeout_s = 10
+# lag_max_s = 90                         # a standby that is further behind is not believed
+# [sql.columns]
+# A column stands under its own name, the id under _id; where a payment has it under another path, it is named here.
+# "escrowState" = "escrow_state"
+# "amount.amount" = "amount"
+# "amount.currency" = "currency"
+# "blockchain.network" = "network"
+# "blockchain.transactionHash" = "tx_hash"
+# "createdAt" = "created_at"
+# "updatedAt" = "updated_at"
+# [sql.kinds]
+# What a column holds where its type does not say it: text, objectid, decimal, bool, date, unix_s, unix_ms, json, ejson.
+# paid_at = "unix_s"
 
 [fields]
 # Where a logical field is looked for in a payment document, in order; the first that is there wins. What is not

@@ -23,6 +23,7 @@ from recon.core.registry.explorers import ADDRESS, HASH, is_page
 from recon.investigation.incident.styles import StyleName
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
 from recon.sources.deliveries.forms import FIELDS
+from recon.sources.payments.sql.section import SqlSection
 from recon.sources.providers.installed import providers
 from recon.sources.providers.sections import Seconds, Section, Whole, refuse_bool
 
@@ -340,6 +341,7 @@ class _Before(BaseSettings):
     secrets_file: str | None = None
     target: TargetSection = TargetSection()
     mongo: MongoSection = MongoSection()
+    sql: SqlSection = SqlSection()
     fields: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     window: WindowSection = WindowSection()
 
@@ -431,6 +433,8 @@ def parse_settings(content: Mapping[str, Any], *, name: str = CONFIG_NAME) -> Se
 def _secret_keys() -> dict[tuple[str, str], str]:
     """Keys that would hold a secret, and the variable that holds it instead: for each ``x_variable`` the key ``x``."""
     keys = {("mongo", "uri"): URI_VARIABLE}
+    for setting in ("url", "write_url"):
+        keys["sql", setting] = str(SqlSection.model_fields[f"{setting}_variable"].default)
     for name, each in providers().items():
         for setting, info in each.section().model_fields.items():
             if setting.endswith("_variable"):

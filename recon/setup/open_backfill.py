@@ -13,6 +13,7 @@ from recon.plans.backfill import PROVIDER, BackfillPlanner, Completeness
 from recon.plans.make import policy_digest
 from recon.setup.open_sources import Opening, open_sources
 from recon.setup.settings import Settings
+from recon.setup.stores.installed import store_of
 from recon.snapshots.take import target_of
 from recon.sources.interface import Selection
 from recon.sources.payments.documents import DocumentReader, codec
@@ -61,6 +62,8 @@ def _documents(settings: Settings, opening: Opening) -> Iterator[tuple[int, Iter
         held = opening.world.payments
         yield len(held), iter(held)
         return
+    if not store_of(settings).speaks_mongodb:
+        raise BackfillReadError(collection="backfill", why="it is for documents of MongoDB alone")
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
     from pymongo.read_concern import ReadConcern

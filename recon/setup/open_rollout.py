@@ -21,6 +21,7 @@ from recon.setup.open_flags import NoFlagFileError, read_flags
 from recon.setup.open_gates import latest_plan, read_deliveries, recorded_deliveries
 from recon.setup.open_sources import Opening
 from recon.setup.settings import Settings
+from recon.setup.stores.installed import store_of
 from recon.sources.interface import Reading as SourceReading
 from recon.sources.interface import Selection
 from recon.sources.payments.read import read_payments
@@ -163,7 +164,8 @@ def _secrets_present(settings: Settings, reading: FlagReading | None) -> dict[st
     found = {name: is_present(reading.any_value(name)) for name in settings.values.flags.secrets}
     if settings.world is None:
         keys = [getattr(settings.section(name), "api_key_variable", None) for name in settings.providers]
-        for variable in (settings.values.mongo.uri_variable, *filter(None, keys)):
+        variables = store_of(settings).variables
+        for variable in (*(() if variables is None else variables(settings)), *filter(None, keys)):
             try:
                 found[variable] = is_present(settings.secret(variable, purpose="preflight").get_secret_value())
             except MissingSecretError:
@@ -180,6 +182,8 @@ def read_indexes(settings: Settings) -> list[Mapping[str, Any]]:
     """
     if settings.world is not None:
         raise IndexesError(why="a recorded world has none")
+    if not store_of(settings).speaks_mongodb:
+        raise IndexesError(why=f"those that it knows are of MongoDB, and the store is {store_of(settings).title}")
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from recon.core.door import names_from
 
 if TYPE_CHECKING:
-    from recon.testing.contract import ContractError
+    from recon.testing.contract import ContractError, UnheldDocumentError
     from recon.testing.providers import check_provider
     from recon.testing.writers import check_store
 
 __all__ = [
     "ContractError",
+    "UnheldDocumentError",
     "check_provider",
     "check_store",
 ]
@@ -18,6 +19,7 @@ __all__ = [
 __getattr__ = names_from(
     {
         "ContractError": "recon.testing.contract",
+        "UnheldDocumentError": "recon.testing.contract",
         "check_provider": "recon.testing.providers",
         "check_store": "recon.testing.writers",
     }

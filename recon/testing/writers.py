@@ -8,6 +8,8 @@ A plug-in's test gives a writer over exactly the documents that it is handed::
             return AcmeWriter(database.payments)
 
         check_store(open_writer, open_reader=lambda: AcmeStore(database.payments))
+
+A store of typed columns has no room for some of them; there the opener raises ``UnheldDocumentError``.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from recon.core.model import MISSING, Change, FieldChange, GuardTerm, Tier, Verd
 from recon.core.values import ABSENT, OBJECT, STAMP, UPDATED_AT, parents_of, same, to_extended, value_at
 from recon.runs.guard import GuardedUpdate, RowClass, guarded_update, read_change, ready_change, without_marks
 from recon.runs.writing import confirmed_reader
-from recon.testing.contract import ContractError, require
+from recon.testing.contract import ContractError, UnheldDocumentError, require
 from recon.testing.readers import check_reading
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ _SETS: Final[Mapping[str, Any]] = {
 }  # fmt: skip
 _GUARDED: Final = ("amount.amount", "amount.currency", "blockchain.confirmations", "disputed", "provider")
 _RACERS: Final = 8
+_MOVES_MIN: Final = 5
+"""So many kinds of moves every store has room for; one that holds fewer was not tried."""
 
 
 def check_store(open_writer: OpenWriter, *, open_reader: OpenReader | None = None) -> None:
@@ -233,14 +237,20 @@ def _check_refused(open_writer: OpenWriter) -> None:
     """Whatever moved since the review: the write is refused, and none of it is written."""
     reviewed = _document(0)
     ready, update = _update(reviewed)
+    tried = 0
     for what, move in _moves().items():
         there = _moved(reviewed, move)
-        writer = open_writer([there])
+        try:
+            writer = open_writer([there])
+        except UnheldDocumentError:
+            continue
+        tried += 1
         found = _stored(writer, there["_id"])
         require(read_change(ready, found).row is RowClass.MOVED or what.startswith(("the record", "the version")),
                 f"{what}, and reading back does not show it")  # fmt: skip
         require(_written(writer, update, where=what) == 0, f"{what}, and the write is carried out all the same")
         _require_same(_stored(writer, there["_id"]), there, f"{what}, the write is refused, and something is written")
+    require(tried >= _MOVES_MIN, f"only {tried} kinds of moves could be tried, so nothing is known of the guard")
     writer = open_writer([_document(1)])
     require(_written(writer, update, where="the document is gone") == 0, "a write is carried out on no document")
     writer.flush()
@@ -252,8 +262,12 @@ def _check_read_back(open_writer: OpenWriter) -> None:
     from bson import Binary, Decimal128, Int64
 
     odd = {**_document(0), "a": Int64(1), "b": Decimal128("12.50"), "c": Binary(b"x" * 16, 3), "d": [None, {"e": "ü"}]}
+    try:
+        writer = open_writer([odd])
+    except UnheldDocumentError:
+        odd = _document(0)
+        writer = open_writer([odd])
     ready, _ = _update(odd)
-    writer = open_writer([odd])
     _require_same(_stored(writer, odd["_id"]), odd, "a document does not come back as it is stored")
     found = writer.read([odd["_id"], _document(7)["_id"]])
     require(list(found) == [payment_id_text(odd["_id"])], "read() gives documents that are not stored")

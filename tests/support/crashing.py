@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -44,7 +45,13 @@ def world_of(client: MongoClient[dict[str, object]], name: str) -> World:
 
 
 def apply_and_die(uri: str, name: str, *, group_size: int, in_flight: int, kill_at: int) -> None:
-    """What the child does."""
+    """What the child does; a database of SQL has an address of its own, and its name is of no use."""
+    if not uri.startswith("mongodb"):
+        from tests.support.sql_world import place_at, sql_world
+
+        sql = sql_world(place_at(uri), some_documents(ROWS), is_there=True)
+        sql.apply(sql.plan(), **pace(group_size, in_flight, Steps(kill_at)))
+        return
     with MongoClient[dict[str, object]](uri, tz_aware=True) as client:
         world = world_of(client, name)
         world.apply(world.plan(), **pace(group_size, in_flight, Steps(kill_at)))
@@ -53,9 +60,9 @@ def apply_and_die(uri: str, name: str, *, group_size: int, in_flight: int, kill_
 class Nursery:
     """A process that has everything imported and forks a child for each case, which saves the time of importing."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *kinds: str) -> None:
         self.name = name
-        command = [sys.executable, "-m", "tests.support.crashing"]
+        command = [sys.executable, "-m", "tests.support.crashing", *kinds]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, uri: str, *, group_size: int, in_flight: int, kill_at: int) -> int:
@@ -75,6 +82,8 @@ class Nursery:
 
 def main() -> None:
     """Fork a child for every line on stdin and print how it ended."""
+    if "sql" in sys.argv:
+        importlib.import_module("tests.support.sql_world")
     for line in sys.stdin:
         uri, name, *numbers = line.split()
         group_size, in_flight, kill_at = map(int, numbers)

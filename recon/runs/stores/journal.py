@@ -279,7 +279,7 @@ class MongoJournal:
             except SourceError as error:
                 raise JournalFailedError(why=str(error)) from error
         assert self._head is not None
-        made = _chain(notes, *self._head)
+        made = chained_entries(notes, seq=self._head[0], prev=self._head[1])
         rows = [
             {"_id": Int64(e.seq), "run": e.note.run, "kind": e.note.kind, "change": e.note.change,
              "payment": e.note.payment, "hash": e.hash, "text": e.text}
@@ -335,7 +335,7 @@ class MongoJournal:
             query["kind"] = {"$in": list(kinds)}
         for row in self._pages(query):
             seq, text = int(row["_id"]), str(row.get("text"))
-            yield _checked(seq, text, str(row.get("hash")))
+            yield checked_entry(text, seq=seq, stored_hash=str(row.get("hash")))
 
     def lines(self) -> Iterator[tuple[int, str, str, Mapping[str, Any]]]:
         """See :meth:`Journal.lines`."""
@@ -394,7 +394,7 @@ class FileJournal:
             self.refresh()
         assert self._head is not None
         seq, prev = self._head
-        made = _chain(notes, seq, prev)
+        made = chained_entries(notes, seq=seq, prev=prev)
         data = "".join(f"{entry.hash} {entry.text}\n" for entry in made).encode()
 
         def seal(end: LogEnd) -> bytes:
@@ -415,7 +415,7 @@ class FileJournal:
     def entries(self, *, run: str | None = None, kinds: Sequence[str] = ()) -> Iterator[JournalEntry]:
         """See :meth:`Journal.entries`."""
         for seq, text, stored_hash, _ in self.lines():
-            entry = _checked(seq, text, stored_hash)
+            entry = checked_entry(text, seq=seq, stored_hash=stored_hash)
             if (run is None or entry.note.run == run) and (not kinds or entry.note.kind in kinds):
                 yield entry
 
@@ -429,7 +429,8 @@ class FileJournal:
         return (line for line in self._log.lines() if line.is_whole)
 
 
-def _chain(notes: Iterable[Note], seq: int, prev: str) -> tuple[JournalEntry, ...]:
+def chained_entries(notes: Iterable[Note], *, seq: int, prev: str) -> tuple[JournalEntry, ...]:
+    """Give notes their places behind the entry of a number and a hash."""
     made = []
     for note in notes:
         entry = make_entry(note, seq=seq + 1, prev=prev)
@@ -438,7 +439,12 @@ def _chain(notes: Iterable[Note], seq: int, prev: str) -> tuple[JournalEntry, ..
     return tuple(made)
 
 
-def _checked(seq: int, text: str, stored_hash: str) -> JournalEntry:
+def checked_entry(text: str, *, seq: int, stored_hash: str) -> JournalEntry:
+    """Read one line and hold it against the hash that is stored with it.
+
+    Raises:
+        BrokenJournalError: It does not fit, or is no line of a journal.
+    """
     entry = parse_entry(text, seq=seq)
     if entry.hash != stored_hash:
         raise BrokenJournalError(seq=seq, why="its text does not fit its hash")

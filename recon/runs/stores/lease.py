@@ -124,11 +124,11 @@ class MongoLeases:
                 if row is not None:
                     return int(row["token"])
                 seen = self._retry.run(lambda: self._collection.find_one({"_id": target}), what="the lease") or {}
-                if _holder(seen.get("holder")) == holder:
+                if read_holder(seen.get("holder")) == holder:
                     return int(seen["token"])  # ours already: the answer to the first try was lost
-                if not _is_dead(seen.get("holder")):
+                if not is_dead(seen.get("holder")):
                     raise LeaseHeldError(
-                        target=target, holder=str(_holder(seen.get("holder"))), seconds=self._left_s(target)
+                        target=target, holder=str(read_holder(seen.get("holder"))), seconds=self._left_s(target)
                     )
                 row = self._take(target, {"token": seen.get("token")}, holder, lease_ms)
         raise LeaseHeldError(target=target, holder="another process", seconds=None)
@@ -346,16 +346,17 @@ def _started(pid: int) -> str | None:
     return None if state in "ZX" else rest[18]
 
 
-def _holder(found: object) -> Holder | None:
+def read_holder(found: object) -> Holder | None:
+    """The holder that a stored lease names, or None."""
     try:
         return Holder(**found) if isinstance(found, dict) else None
     except TypeError:
         return None
 
 
-def _is_dead(found: object) -> bool:
+def is_dead(found: object) -> bool:
     """Whether a holder is surely done: it is of this very system, and its process, or its use of it, is over."""
-    holder = _holder(found)
+    holder = read_holder(found)
     if holder is None or not holder.started or holder.place != _place() or "||" in holder.place:
         return False
     if holder.pid == os.getpid() and _started(holder.pid) == holder.started:

@@ -1,4 +1,4 @@
-"""Asking MongoDB again while it is away: bounded, and only for failures that pass by themselves."""
+"""Asking a store again while it is away: bounded, and only for failures that pass by themselves."""
 
 from __future__ import annotations
 
@@ -51,7 +51,11 @@ class ReadOnlyCredentialError(RefusedError):
 
 
 class Retry:
-    """Repeats a call while the store is away, for a bounded time; every other failure goes straight through."""
+    """Repeats a call while the store is away, for a bounded time; every other failure goes straight through.
+
+    Args:
+        passes: Whether a failure passes by itself; :func:`is_passing` where nothing is said.
+    """
 
     def __init__(
         self,
@@ -59,8 +63,10 @@ class Retry:
         retry_s: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        passes: Callable[[Exception], bool] | None = None,
     ) -> None:
         self._retry_s, self._sleep, self._monotonic = retry_s, sleep, monotonic
+        self._passes = passes or is_passing
 
     def run(self, call: Callable[[], Answer], *, what: str, go_on: Callable[[], None] | None = None) -> Answer:
         """Give what the call gives. The call must be safe to repeat when it is unknown whether it happened.
@@ -71,14 +77,12 @@ class Retry:
         Raises:
             StoreGoneError: The store was away, or kept changing its primary, for as long as it could be asked again.
         """
-        from pymongo.errors import PyMongoError
-
         tries = Tries(_AGAIN, sleep=self._sleep, monotonic=self._monotonic, ends_at=self._monotonic() + self._retry_s)
         while True:
             try:
                 return call()
-            except PyMongoError as error:
-                if not is_passing(error):
+            except Exception as error:
+                if not self._passes(error):
                     raise
                 has_next = tries.again()
                 gone = StoreGoneError(what=what, tried_s=tries.lasted_s, cause=type(error).__name__)

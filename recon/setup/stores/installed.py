@@ -39,15 +39,15 @@ def stores() -> Mapping[str, Store]:
 def store_of(settings: Settings) -> Store:
     """The store that a configuration means: a recorded world if it names one, so that nothing real is written to.
 
-    An installed store comes before the built-in one that a configuration means when it says nothing.
+    The usual one is meant only where no other is.
 
     Raises:
         StoreUnclearError: It means none or several.
     """
     meant = [each for each in stores().values() if each.means(settings)]
     own = [each for each in meant if installed(STORES)[each.name].is_built_in]
-    others = [each for each in meant if each not in own]
-    chosen = others if others and settings.recorded_dir is None else own
+    allowed = own if settings.recorded_dir is not None else meant
+    chosen = [each for each in allowed if not each.is_usual] or allowed
     if len(chosen) != 1:
         raise StoreUnclearError(names=tuple(each.name for each in chosen))
     return chosen[0]

@@ -91,6 +91,9 @@ class Store:
             SourceError when the store cannot be reached or refuses the credential.
         audit: Says what the logins may do, a state and a sentence each; None where a store has no logins.
         look: Looks for places that may hold payments, before there is a configuration; None where it cannot.
+        is_usual: Whether it is meant only where a configuration means no other.
+        speaks_mongodb: Whether what only MongoDB has (a ledger, kept deliveries, a backfill) can be asked of it.
+        variables: Gives the names of the variables that hold its addresses; None where it needs none.
     """
 
     name: str
@@ -100,3 +103,6 @@ class Store:
     open_writer: Callable[[Settings], Ledger]
     audit: Callable[[Settings], Iterable[tuple[Literal["ok", "warning", "failed"], str]]] | None = None
     look: Callable[[], Iterable[FoundCollection]] | None = None
+    is_usual: bool = False
+    speaks_mongodb: bool = False
+    variables: Callable[[Settings], tuple[str, ...]] | None = None

@@ -18,7 +18,7 @@ from recon.sources.payments.documents import candidate_values, id_type, plain_te
 from recon.sources.payments.fields import FieldPaths, FieldPlace, stored_path
 
 CLAIM_FIELDS: Final = ("tx_hash", "reference", "request_id", "external_id", "recipient", "order_id", "buyer_id")
-_EXACT: Final = ("external_id", "order_id", "buyer_id")
+EXACT_CLAIM_FIELDS: Final = ("external_id", "order_id", "buyer_id")
 """Claim fields that are ids of any type, compared as they are written; the others are hex."""
 _ID_ORDER: Final = ("null", "number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
 _NUMBERS: Final = frozenset({"int", "long", "double", "decimal"})
@@ -118,9 +118,9 @@ def claim_condition(field: str, *, candidates: Sequence[FieldPlace], wanted: Ite
     spelled: list[Any] = []
     for key in wanted:
         bare = key.removeprefix("0x")
-        spelled += [key] if field in _EXACT else [bare, f"0x{bare}"]
+        spelled += [key] if field in EXACT_CLAIM_FIELDS else [bare, f"0x{bare}"]
     typed: list[Any] = list(spelled)
-    if field in _EXACT:
+    if field in EXACT_CLAIM_FIELDS:
         for key in spelled:
             try:
                 typed += [value for value in id_values(key) if not isinstance(value, str)]

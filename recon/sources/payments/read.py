@@ -14,12 +14,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from recon.core import ids
 from recon.core.errors import SourceError
-from recon.core.model import OPEN, Policy
+from recon.core.model import Policy
 from recon.core.registry import Registry, load_registry
 from recon.sources.interface import (
     Coverage,
@@ -32,10 +31,11 @@ from recon.sources.interface import (
     no_progress,
 )
 from recon.sources.payments.bson_walk import RawBatch, RawDocument
-from recon.sources.payments.documents import DocumentReader, candidate_values, document_text, milliseconds
-from recon.sources.payments.fields import FieldPaths, project, stored_at
-from recon.sources.payments.filters import claim_keys, id_values, stored_claim_key
+from recon.sources.payments.documents import DocumentReader, document_text, milliseconds
+from recon.sources.payments.fields import FieldPaths, project
+from recon.sources.payments.filters import claim_keys, stored_claim_key
 from recon.sources.payments.mongo import MongoSettings, MongoStore
+from recon.sources.payments.selecting import selected_by
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -290,42 +290,7 @@ class ListStore:
         return self._claimants[field]
 
     def _selected(self, selection: Selection) -> Iterator[Mapping[str, Any]]:
-        wanted = {ids.payment_id_text(value) for text in selection.ids for value in id_values(text)}
-        date_path = self._fields.path("created_at" if selection.date_field == "created" else "updated_at").split(".")
-        status_path = self._fields.path("status").split(".")
-        for document in self.documents:
-            if (
-                (not wanted or ids.payment_id_text(document.get("_id")) in wanted)
-                and _status_fits(stored_at(document, status_path), selection)
-                and _in_window(stored_at(document, date_path), selection.from_at, selection.to_at)
-                and (not selection.providers or self._provider_in(document, selection.providers))
-            ):
-                yield document
-
-    def _provider_in(self, document: Mapping[str, Any], providers: tuple[str, ...]) -> bool:
-        words = [value for c in self._fields.of("provider") for value in candidate_values(document, c)]
-        return any(isinstance(word, str) and self._registry.provider(word) in providers for word in words)
-
-
-def _status_fits(status: object, selection: Selection) -> bool:
-    listed = not selection.statuses or _is_one_of(status, selection.statuses)
-    return listed and (not selection.open_only or _is_one_of(status, OPEN))
-
-
-def _is_one_of(value: object, words: tuple[str, ...]) -> bool:
-    """As the server compares: an array matches by any of its elements."""
-    return any(item in words for item in value) if isinstance(value, list) else value in words
-
-
-def _in_window(value: object, from_at: datetime | None, to_at: datetime | None) -> bool:
-    at = milliseconds(value)
-    return at is None or ((from_at is None or at >= _ms(from_at)) and (to_at is None or at < _ms(to_at)))
-
-
-def _ms(at: datetime) -> int:
-    value = milliseconds(at)
-    assert value is not None
-    return value
+        return filter(selected_by(selection, fields=self._fields, registry=self._registry), self.documents)
 
 
 def _batch(rows: list[dict[str, object]]) -> pa.RecordBatch:

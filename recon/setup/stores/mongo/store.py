@@ -80,5 +80,8 @@ STORE: Final = Store(
     open_writer=_open_writer,
     audit=audit,
     look=payment_collections,
+    is_usual=True,
+    speaks_mongodb=True,
+    variables=lambda settings: (settings.values.mongo.uri_variable,),
 )
 """MongoDB: what a configuration means that names no recorded world."""

@@ -1,0 +1,1 @@
+"""PostgreSQL and SQLite, where the backend keeps its payments in a table."""

@@ -1,0 +1,30 @@
+"""SQLite and PostgreSQL keep the promises of a store, with a column for each field and with one for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recon.testing import check_store
+from tests.support.sql_stores import AS_DOCUMENT, BY_COLUMNS, SqlPlace, sqlite_place
+
+LAYOUTS = {"columns": BY_COLUMNS, "document": AS_DOCUMENT}
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=LAYOUTS)
+def place(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator[SqlPlace]:
+    section = LAYOUTS[request.param]
+    found = sqlite_place(tmp_path, section) if kind == "sqlite" else request.getfixturevalue("postgres_at")(section)
+    yield found
+    found.close()
+
+
+def test_a_sql_writer_keeps_its_promises(place: SqlPlace) -> None:
+    check_store(place.open_writer)

@@ -10,13 +10,14 @@ that their rows name as the payer's, and the one that the token's own log shows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import narwhals as nw
 
 from recon.verdicts.deals import DEAL
 from recon.verdicts.engine import Engine
-from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, is_true
+from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, is_true, one_if
 
 TO_BUYER: Final = "buyer"
 """What ``misdirected`` says of a payout that went to an address from which its own deal was paid."""
@@ -44,25 +45,35 @@ def misdirected_rows(payments: Frame, deals: Frame, *, direct: Frame, transfers:
     if buyers is None:
         return None
     place = [*DEAL, "chain_id"]
-    known = outgoing.join(buyers.group_by(*place).agg(nw.col("buyer").max()), on=place, how="inner")
     at_buyer = outgoing.join(
         buyers.with_columns(recipient=nw.col("buyer")), on=[*place, "recipient"], how="semi"
-    ).select("payment_id", is_buyer=ONE)
-    told = known.join(at_buyer, on="payment_id", how="left").with_columns(is_buyer=is_true(nw.col("is_buyer") > 0))
-    is_out = nw.col("direction") == "out"
-    return engine.keep_any(
-        told.filter(is_out == nw.col("is_buyer")).select(
-            "payment_id", misdirected=nw.when(is_out).then(nw.lit(TO_BUYER)).otherwise(nw.col("buyer"))
-        )
+    ).with_columns(misdirected=nw.lit(TO_BUYER))
+    elsewhere = (
+        outgoing.join(_told_of(buyers, place), on=place, how="inner")
+        .join(at_buyer.select("payment_id"), on="payment_id", how="anti")
+        .with_columns(misdirected=nw.col("buyer"))
     )
+    wrong = [at_buyer.filter(nw.col("direction") == "out"), elsewhere.filter(nw.col("direction") == "refund")]
+    return engine.keep_any(nw.concat([frame.select("payment_id", "misdirected") for frame in wrong], how="vertical"))
+
+
+def _told_of(buyers: Frame, place: Sequence[str]) -> Frame:
+    """Deals whose every known payer is the buyer's own address, with one of them (``buyer``)."""
+    told = buyers.group_by(*place, "buyer").agg(nw.col("is_own").max())
+    every = told.group_by(*place).agg(nw.col("buyer").max(), nw.col("is_own").min())
+    return every.filter(nw.col("is_own") == 1).select(*place, "buyer")
 
 
 def _buyers(payments: Frame, deals: Frame, *, direct: Frame, transfers: Frame) -> Frame:
-    """The addresses from which deals were paid, by chain: what rows say, and what the token's own logs show."""
+    """The addresses from which deals were paid, by chain: what rows say, and what the token's own logs show.
+
+    A proxy is called from the buyer's own wallet; a deposit address is often paid by an exchange, whose address is the
+    buyer's only where the row says so (``is_own``).
+    """
     pay_ins = (
         deals.filter(nw.col("direction") == "in")
         .select("payment_id", *DEAL, "chain_id")
-        .join(payments.select("payment_id", "sender", "recipient", "lifi"), on="payment_id", how="inner")
+        .join(payments.select("payment_id", "sender", "recipient", "lifi", "mode"), on="payment_id", how="inner")
     )
     bridged = pay_ins.filter(nw.col("lifi") > 0).select(*DEAL).unique()
     asked = pay_ins.join(bridged, on=list(DEAL), how="anti")
@@ -70,7 +81,7 @@ def _buyers(payments: Frame, deals: Frame, *, direct: Frame, transfers: Frame) -
         "recipient", t_chain=nw.col("chain_id"), t_tx=nw.col("tx_hash"), buyer=nw.col("sender")
     )
     shown = (
-        asked.select("payment_id", *DEAL, "chain_id", "recipient")
+        asked.select("payment_id", *DEAL, "chain_id", "recipient", is_own=one_if(nw.col("mode") == "reference"))
         .join(
             direct.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx").unique(),
             on="payment_id",
@@ -78,7 +89,7 @@ def _buyers(payments: Frame, deals: Frame, *, direct: Frame, transfers: Frame) -
         )
         .join(coins, on=["t_chain", "t_tx", "recipient"], how="inner")
     )
-    named = asked.filter(~nw.col("sender").is_null()).with_columns(buyer=nw.col("sender"))
-    columns = (*DEAL, "chain_id", "buyer")
+    named = asked.filter(~nw.col("sender").is_null()).with_columns(buyer=nw.col("sender"), is_own=ONE)
+    columns = (*DEAL, "chain_id", "buyer", "is_own")
     both = [frame.select(*columns) for frame in (named, shown)]
     return nw.concat(both, how="vertical").filter(~nw.col("chain_id").is_null()).unique()

@@ -12,6 +12,7 @@ from tests.support.builders import (
     RECIPIENT,
     UNITS,
     Row,
+    deposit_address,
     one_payment,
     payment_id,
     payment_row,
@@ -76,6 +77,18 @@ def test_the_sentence_of_a_refund_names_both_addresses() -> None:
 def test_where_nobody_knows_who_paid_nothing_is_said() -> None:
     assert counts(together(one_payment(1, escrow_state="released"), out_row(2))) == {"in_sync": 2}
     assert IT not in verdicts(together(one_payment(1), to(STRANGER, back_row(2, UNITS))))
+
+
+@pytest.mark.parametrize(("sender", "told"), [(None, False), (PAYER, True)])
+def test_who_paid_a_deposit_address_may_be_an_exchange(sender: str | None, told: bool) -> None:
+    gateway = {
+        "provider": "shkeeper", "request_id": None, "reference": None, "reference_topic": None, "is_deposit": True,
+        "external_id": "ord-1", "recipient": deposit_address(1), "sender": sender,
+    }  # fmt: skip
+    came = {"payments": [payment_row(1, **DEAL, **gateway)], "transfers": [plain_transfer_row(1, sender=PAYER)]}
+    refund = together(came, to(STRANGER, back_row(2, UNITS)))
+    assert (verdicts(refund).get(IT) == "recipient_mismatch") is told
+    assert verdicts(together(came, to(PAYER, out_row(2))))[IT] == "recipient_mismatch", "a seller is no exchange"
 
 
 def test_of_several_buyers_each_may_get_it_back() -> None:

@@ -112,13 +112,12 @@ def crowded_rows(deals: Frame) -> Frame:
 
 
 def shared_pay_ins(deals: Frame) -> Frame:
-    """Pay-ins without all of their money, beside which another of the deal has some: what came on all of them together.
+    """Pay-ins without all of their money, beside which another of the deal has some: what came on all of them.
 
-    Gives ``deal_came``, ``deal_whole`` (1 where that is enough for this row), and ``paid_beside``, another that has money.
+    Gives ``deal_came``, ``deal_whole`` (1 where it is enough for this row) and ``paid_beside``, another with money.
     """
-    seen = deals.filter(
-        (nw.col("direction") == "in") & is_true(nw.col("seen_any")) & ~nw.col("is_refunded")
-    ).with_columns(kind=_kind(), one=ONE)
+    incoming = (nw.col("direction") == "in") & is_true(nw.col("seen_any")) & ~nw.col("is_refunded")
+    seen = deals.filter(incoming).with_columns(kind=_kind(), one=ONE)
     sums = (
         seen.group_by(*DEAL, "kind")
         .agg(

@@ -140,11 +140,9 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     direct, shared_deposits = _direct_links(known, policy=policy)
     money = engine.keep(_money(payments, direct, policy=policy, engine=engine))
     unsettled = engine.keep_any(_unsettled(payments, money))
-    suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct, policy=policy))
-    early = None if unsettled is None else _early(known, unsettled, direct, policy=policy)
+    suspects, early = _leading(known, unsettled, direct, policy=policy)
     deals = deals_of(payments, known.tables, money=money, engine=engine)
-    refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, engine=engine)
-    shared = None if deals is None else engine.keep_any(shared_pay_ins(deals))
+    refunds, refund_rows, shared = _in_deals(deals, direct, engine=engine)
     paid = payments.join(money.select("payment_id", "received_final"), on="payment_id", how="left")
     back = _plain_returns(known, paid, concat_links(direct, refunds), policy=policy)
     at_contract = indirect_marks(direct)
@@ -277,6 +275,23 @@ def _suspects(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy)
         suspects,
         past_proxy_links(known.payments, unsettled, transfers=transfers, told=told, held=known.held, policy=policy),
     )
+
+
+def _leading(
+    known: _Known, unsettled: Frame | None, direct: Frame, *, policy: Policy
+) -> tuple[Frame | None, Frame | None]:
+    """Transfers to which payments lead that are not settled: wrong in some way, and older than their rows."""
+    if unsettled is None:
+        return None, None
+    suspects = known.engine.keep_any(_suspects(known, unsettled, direct, policy=policy))
+    return suspects, _early(known, unsettled, direct, policy=policy)
+
+
+def _in_deals(deals: Frame | None, direct: Frame, *, engine: Engine) -> tuple[Frame | None, Frame | None, Frame | None]:
+    """Refunds by rows of the deals, what else is known of those rows, and what pay-ins of a deal have together."""
+    if deals is None:
+        return None, None, None
+    return *refund_links(deals, direct, engine=engine), engine.keep_any(shared_pay_ins(deals))
 
 
 def _early(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy) -> Frame | None:
@@ -545,8 +560,8 @@ _MONEY: Final = (
 )  # fmt: skip
 EVIDENCE: Final = (
     *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_TEXT_MARKS, *_UNIT_MARKS, "in_window", "claim_key", "topic",
-    "has_reference", "mode", "by_word", "word_units", "claim_time", "covered_by_scan", "chain_is_read", "blind_elsewhere",
-    "head_time", "reference_topic", "claim_topic",
+    "has_reference", "mode", "by_word", "word_units", "claim_time", "covered_by_scan", "chain_is_read",
+    "blind_elsewhere", "head_time", "reference_topic", "claim_topic",
 )  # fmt: skip
 """Every column of the evidence: what rules and conditions may rest on."""
 

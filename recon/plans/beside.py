@@ -23,7 +23,15 @@ def beside(row: Row, links: Sequence[Row], *, registry: Registry) -> str:
     if row["direction"] != "in" or row["verdict"] not in (Verdict.UNDERPAID, Verdict.OVERPAID, Verdict.LOCAL_BEHIND):
         return ""
     short = row["verdict"] == Verdict.UNDERPAID
-    return "".join((*(_elsewhere(links, registry) if short else ()), _asked(row)))
+    return "".join((*(_elsewhere(links, registry) if short else ()), _of_the_deal(row) if short else "", _asked(row)))
+
+
+def _of_the_deal(row: Row) -> str:
+    """What came on all the payments of its order and offer together, where another has money as well."""
+    if row["deal_came"] is None or row["decimals"] is None:
+        return ""
+    came, due = (format_units(int(row[name]), decimals=row["decimals"]) for name in ("deal_came", "expected_units"))
+    return f" Together with payment {row['paid_beside']} of the same order {came} of {due} came."
 
 
 def _elsewhere(links: Sequence[Row], registry: Registry) -> Iterator[str]:

@@ -98,7 +98,7 @@ class Describer:
         """The finding of one break."""
         rule = self.rules.by_verdict[row["verdict"]]
         verdict = rule.verdict
-        is_due = bool(row["expired"] or not row["open"])
+        is_due = bool(row["expired"] or not row["open"] or row["deal_whole"])
         by_word = bool(row["by_word"]) and not row["covered_by_chain"]
         links = self.links.get(row["payment_id"], ())
         doubtful = doubts(row, links, policy=self.policy) if rule.tier is Tier.AUTO else ()
@@ -241,6 +241,8 @@ def _sentence(row: Row, rule: Rule) -> str:
     """The rule's sentence; where a provider's word stands for the chain, one that says so."""
     if rule.verdict is _V.COMPETING_PAYMENT and row["direction"] == "refund":
         return "More went back than came in for this buyer, order and offer."
+    if rule.verdict is _V.PROVIDER_AHEAD and row["lifi"]:
+        return _BY_BRIDGE
     if rule.verdict is _V.RECIPIENT_MISMATCH and (other := wrong_destination(row)):
         return other
     if not row["by_word"] or row["covered_by_chain"]:
@@ -250,6 +252,10 @@ def _sentence(row: Row, rule: Rule) -> str:
     return rule.sentence + " This is {provider}'s word; " + _NOT_ASKED
 
 
+_BY_BRIDGE: Final = (
+    "The provider says that a bridge (LiFi) paid it. That leaves no log of the payment contracts, and the place where "
+    "it was paid was not asked: whether the money came cannot be told from here."
+)
 _AT_FORWARDER: Final = (
     " It came to {at}, the forwarder of the request, and no log by its reference shows that it was passed on."
 )

@@ -45,7 +45,8 @@ def _on_chain(row: Row, policy: Policy) -> str:
     since = "an unknown time" if row["created_at"] is None else _time(row["created_at"] - policy.clock_skew_ms)
     until = "the head" if row["head_time"] is None else _time(row["head_time"])
     said = "all read" if row["covered_by_scan"] else "NOT all read"
-    return f"{where} from {since} to {until}, {said}"
+    bridged = "; a bridge leaves none there, and where it was paid was not asked" if row["lifi"] else ""
+    return f"{where} from {since} to {until}, {said}{bridged}"
 
 
 def _by_provider(row: Row) -> str:

@@ -111,6 +111,33 @@ def crowded_rows(deals: Frame) -> Frame:
     )  # fmt: skip
 
 
+def shared_pay_ins(deals: Frame) -> Frame:
+    """Pay-ins without all of their money, beside which another of the deal has some: what came on all of them.
+
+    Gives ``deal_came``, ``deal_whole`` (1 where it is enough for this row) and ``paid_beside``, another with money.
+    """
+    incoming = (nw.col("direction") == "in") & is_true(nw.col("seen_any")) & ~nw.col("is_refunded")
+    seen = deals.filter(incoming).with_columns(kind=_kind(), one=ONE)
+    sums = (
+        seen.group_by(*DEAL, "kind")
+        .agg(
+            nw.col("one").sum().alias("rows"),
+            nw.col("moved").sum().alias("deal_came"),
+            nw.col("payment_id").min().alias("first_id"),
+            nw.col("payment_id").max().alias("last_id"),
+        )
+        .filter(nw.col("rows") > 1)
+    )
+    other = nw.when(nw.col("first_id") == nw.col("payment_id")).then(nw.col("last_id")).otherwise(nw.col("first_id"))
+    short = seen.filter(~is_true(nw.col("covered_by_chain"))).select("payment_id", *DEAL, "kind", "covered_from_units")
+    return short.join(sums, on=[*DEAL, "kind"], how="inner").select(
+        "payment_id",
+        "deal_came",
+        deal_whole=one_if(nw.col("deal_came") >= nw.col("covered_from_units")),
+        paid_beside=other,
+    )
+
+
 def _kind() -> nw.Expr:
     """The chain and token that an amount is of, as one text."""
     token = nw.col("token").fill_null("")

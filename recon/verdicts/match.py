@@ -37,7 +37,15 @@ import narwhals as nw
 
 from recon.core.model import Policy
 from recon.verdicts.claims import CARRIED, CLAIM_COUNTS, with_claims
-from recon.verdicts.deals import crowded_rows, deals_of, going_out, paid_sellers, refund_links, refund_sums
+from recon.verdicts.deals import (
+    crowded_rows,
+    deals_of,
+    going_out,
+    paid_sellers,
+    refund_links,
+    refund_sums,
+    shared_pay_ins,
+)
 from recon.verdicts.destinations import misdirected_rows
 from recon.verdicts.engine import Engine, values_in
 from recon.verdicts.excess import slight_excess
@@ -132,10 +140,9 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     direct, shared_deposits = _direct_links(known, policy=policy)
     money = engine.keep(_money(payments, direct, policy=policy, engine=engine))
     unsettled = engine.keep_any(_unsettled(payments, money))
-    suspects = None if unsettled is None else engine.keep_any(_suspects(known, unsettled, direct, policy=policy))
-    early = None if unsettled is None else _early(known, unsettled, direct, policy=policy)
+    suspects, early = _leading(known, unsettled, direct, policy=policy)
     deals = deals_of(payments, known.tables, money=money, engine=engine)
-    refunds, refund_rows = (None, None) if deals is None else refund_links(deals, direct, engine=engine)
+    refunds, refund_rows, shared = _in_deals(deals, direct, engine=engine)
     paid = payments.join(money.select("payment_id", "received_final"), on="payment_id", how="left")
     back = _plain_returns(known, paid, concat_links(direct, refunds), policy=policy)
     at_contract = indirect_marks(direct)
@@ -152,6 +159,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         at_contract,
         strayed,
         None if sums is None else sums.drop("back"),
+        None if shared is None else shared.drop("deal_came"),
         refund_rows,
         *_hash_marks(known, unsettled, direct, refunds),
         shared_deposits,
@@ -160,9 +168,10 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         *(() if deals is None else _deal_marks(known, deals, direct)),
         going_out(payments, known.tables, deals=deals, money=money, engine=engine) if known.has_outgoing else None,
     )
-    if sums is not None:
-        marks = marks.join(sums.select("payment_id", "back"), on="payment_id", how="left")
-        told_marks |= {"back"}
+    for name, told in (("back", sums), ("deal_came", shared)):
+        if told is not None:
+            marks = marks.join(told.select("payment_id", name), on="payment_id", how="left")
+            told_marks |= {name}
     return Matched(
         payments,
         money,
@@ -266,6 +275,23 @@ def _suspects(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy)
         suspects,
         past_proxy_links(known.payments, unsettled, transfers=transfers, told=told, held=known.held, policy=policy),
     )
+
+
+def _leading(
+    known: _Known, unsettled: Frame | None, direct: Frame, *, policy: Policy
+) -> tuple[Frame | None, Frame | None]:
+    """Transfers to which payments lead that are not settled: wrong in some way, and older than their rows."""
+    if unsettled is None:
+        return None, None
+    suspects = known.engine.keep_any(_suspects(known, unsettled, direct, policy=policy))
+    return suspects, _early(known, unsettled, direct, policy=policy)
+
+
+def _in_deals(deals: Frame | None, direct: Frame, *, engine: Engine) -> tuple[Frame | None, Frame | None, Frame | None]:
+    """Refunds by rows of the deals, what else is known of those rows, and what pay-ins of a deal have together."""
+    if deals is None:
+        return None, None, None
+    return *refund_links(deals, direct, engine=engine), engine.keep_any(shared_pay_ins(deals))
 
 
 def _early(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy) -> Frame | None:
@@ -515,18 +541,27 @@ _MARKS: Final = (
     "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", *_FATES,
     *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
     "moneyed_rows", "keys_open", "keys_failed", "all_back", "surplus_back", "refunds_elsewhere",
-    "refunds_unread", "strayed", "early",
+    "refunds_unread", "strayed", "early", "deal_whole",
 )  # fmt: skip
-_TEXT_MARKS: Final = ("refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by", "misdirected")
+_TEXT_MARKS: Final = (
+    "refund_tx",
+    "rival_id",
+    "paid_out_by",
+    "paying_out_by",
+    "going_out_by",
+    "misdirected",
+    "paid_beside",
+)
+_UNIT_MARKS: Final = ("back", "deal_came")
 _SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")
 _MONEY: Final = (
     *_SUMS, "covered_by_chain", "covered", "seen_enough", "seen_any",
     "too_much", "needed_count", "proof_tx", "proof_log", "proof_time", "proof_fee_recipient", "own_hash_valid",
 )  # fmt: skip
 EVIDENCE: Final = (
-    *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_TEXT_MARKS, "back", "in_window", "claim_key", "topic", "has_reference",
-    "mode", "by_word", "word_units", "claim_time", "covered_by_scan", "chain_is_read", "blind_elsewhere",
-    "head_time", "reference_topic", "claim_topic",
+    *CARRIED, *CLAIM_COUNTS, *_MONEY, *_MARKS, *_TEXT_MARKS, *_UNIT_MARKS, "in_window", "claim_key", "topic",
+    "has_reference", "mode", "by_word", "word_units", "claim_time", "covered_by_scan", "chain_is_read",
+    "blind_elsewhere", "head_time", "reference_topic", "claim_topic",
 )  # fmt: skip
 """Every column of the evidence: what rules and conditions may rest on."""
 
@@ -555,9 +590,9 @@ def _closed(evidence: Frame, *, told: frozenset[str]) -> Frame:
     counts = (*(name for name in _MARKS if name in told), "valid_count", "big_count", "unread_count", "needed_count")
     nothing: dict[str, nw.Expr] = {name: nw.lit(0).cast(nw.Int64) for name in _MARKS if name not in told}
     nothing |= {name: nw.lit(None).cast(nw.String) for name in _TEXT_MARKS if name not in told}
-    if "back" not in told:
-        # A null of the type of a column that is there: engines spell decimals differently.
-        nothing["back"] = nw.when(nw.lit(value=False)).then(nw.col("received"))
+    # A null of the type of a column that is there: engines spell decimals differently.
+    no_units = nw.when(nw.lit(value=False)).then(nw.col("received"))
+    nothing |= {name: no_units for name in _UNIT_MARKS if name not in told}
     return evidence.with_columns(
         nw.col(*counts).fill_null(0).cast(nw.Int64),
         reference_topic=nw.when(nw.col("has_reference")).then(nw.col("topic")),

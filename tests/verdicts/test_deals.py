@@ -327,3 +327,38 @@ def test_two_rows_may_be_of_one_deal_by_the_order_or_the_offer_and_never_against
         ({"order_id": "p", "offer_id": "f"}, False), ({"order_id": None, "offer_id": None}, False),
     ):  # fmt: skip
         assert may_be_one_deal(own, other) is may_be_one_deal(other, own) is expected
+
+
+# One order paid in parts on several rows
+
+
+def part(number: int, units: int, **given: Any) -> dict[str, list[Row]]:
+    """An open payment of the deal of payment 1 for which so much came."""
+    row = open_row(number, **{**DEAL, **given})
+    return {"payments": [row], "transfers": [transfer_row(number, amount_units=units)]}
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_halves_on_two_attempts_of_one_order_are_told_together(engine: str) -> None:
+    rows = together(part(1, UNITS // 2), part(2, UNITS // 2))
+    assert set(verdicts(rows, engine=engine).values()) == {"underpaid"}
+    finding, _ = described(judgement_of(rows, engine=engine))
+    assert f"Together with payment {payment_id(2)} of the same order 12.5 of 12.5 came." in finding.reason
+    assert finding.tier is Tier.REVIEW, "it is enough, so nobody waits for more"
+
+
+def test_parts_that_are_not_enough_together_wait_like_one() -> None:
+    rows = together(part(1, UNITS // 2), part(2, UNITS // 4))
+    finding, _ = described(judgement_of(rows))
+    assert "9.375 of 12.5 came." in finding.reason
+    assert finding.tier is Tier.WAIT
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [part(2, UNITS // 2, order_id="another"), part(2, UNITS // 2, token=USDT), part(2, UNITS // 2, is_test=True)],
+    ids=["another order", "another token", "a test row"],
+)
+def test_what_is_of_another_deal_or_token_is_not_added(beside: dict[str, list[Row]]) -> None:
+    finding, row = described(judgement_of(together(part(1, UNITS // 2), beside)))
+    assert (row["deal_came"], finding.tier) == (None, Tier.WAIT)

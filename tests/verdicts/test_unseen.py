@@ -10,12 +10,14 @@ import pytest
 from recon.core.model import Policy, Tier
 from recon.core.registry import load_registry
 from recon.plans.findings import Describer, links_by_payment
+from recon.plans.premises import premises
 from tests.support.builders import (
     HEAD,
     NOW_MS,
     PAYER,
     UNITS,
     Row,
+    claim_row,
     deposit_address,
     one_payment,
     payment_id,
@@ -156,6 +158,17 @@ def test_money_from_the_deposit_address_of_another_payment_is_credited_only_when
     assert (verdict, tier) == ("local_behind", Tier.REVIEW)
     assert f"the deposit address of payment {payment_id(2)}" in reason
     assert told({"payments": [row, other], "transfers": [plain_transfer_row(1)]})[1] is Tier.AUTO
+
+
+def test_what_a_bridge_paid_is_not_said_to_be_missing_from_a_chain_that_it_never_touches() -> None:
+    claim = claim_row(1, detection_source="lifi", tx_hashes=tx_hash(40))
+    rows = together(unpaid(), {"claims": [claim]})
+    verdict, tier, reason = told(rows)
+    assert (verdict, tier) == ("provider_ahead", Tier.REVIEW)
+    assert "the place where it was paid was not asked" in reason
+    assert "shows no money" not in reason
+    (row,) = judgement_of(rows).breaks.to_pylist()
+    assert any("where it was paid was not asked" in text for text in premises(row, policy=Policy()))
 
 
 def test_a_forwarder_is_a_further_key_of_a_row() -> None:

@@ -213,6 +213,24 @@ def test_a_seeded_mistake_is_found_by_the_name_of_its_claim(checker: Checker, na
     assert checker.check(**MISTAKES[name].world).broken is None, "the same world without the mistake"
 
 
+def test_a_process_that_stands_still_between_lease_and_send_is_among_the_orders(
+    checker: Checker, mongo_database: Store
+) -> None:
+    """It writes while another holds the lease: once, over nobody, and as the journal says (the worlds above)."""
+    world = {"expiries": 1, "plan_b": 2}
+    assert world.items() <= WORLDS[2].items()
+    found = checker.check(witness=1, **world)
+    assert found.broken == "sent_by_holder"
+    sender, holder = (
+        [event.who for event in found.events if event.what == word][-1]
+        for word in ("store.write:before", "takes the lease")
+    )
+    assert sender != holder
+    stage = Stage(a_world(mongo_database, some_documents(2)))
+    stage.play(found.events, plan_b=world["plan_b"])
+    assert stage.ledger.broken == set()
+
+
 def test_the_steps_of_the_model_are_those_that_the_code_names() -> None:
     named = {
         name for path in PACKAGE.rglob("*.py") for name in re.findall(r'step\("([^"]+)"\)', path.read_text("utf-8"))

@@ -67,6 +67,10 @@ c_decl {
 #define SENT_BEFORE_FORGOTTEN 14
 byte mistake;
 
+/* Asks for an order in which a write is sent while another process holds the lease: such orders are among those
+ * gone through. Between the question for the lease and the send a process may stand still, and another may take over. */
+byte witness;
+
 /* What is still to go wrong. */
 byte crashes, losses, expiries, foreign, stops, resumes;
 byte plan_b; /* what run 2 sets: MINE is the same plan, OTHER another one, OLD is no run 2 */
@@ -101,6 +105,7 @@ bool settled_unless_meddled = true;
 bool undone_own_only = true;
 bool begun_by_holder = true;
 bool one_announces = true;
+bool sent_by_holder = true; /* only for the witness: it does not hold, and no other claim needs it */
 
 #define CLAIM(name, holds) name = name && (holds); assert(name)
 #define IS_OPEN(n, r) (runs[n].intent[r] && runs[n].result[r] == NOTHING)
@@ -270,6 +275,10 @@ inline write_row() {
     skip;
 resend:
     atomic {
+        if
+        :: witness -> CLAIM(sent_by_holder, holder == me || holder == 0)
+        :: else
+        fi;
         if
         :: carry_out(own, i, before, stamp_before, fence, sets, is_matched); printf("%d update\n", me)
         :: losses > 0 ->
@@ -559,7 +568,7 @@ init {
         c_code {
             now.mistake = GIVEN("MISTAKE"); now.crashes = GIVEN("CRASHES"); now.losses = GIVEN("LOSSES");
             now.expiries = GIVEN("EXPIRIES"); now.foreign = GIVEN("FOREIGN"); now.stops = GIVEN("STOPS");
-            now.resumes = GIVEN("RESUMES"); now.plan_b = GIVEN("PLAN_B"); now.with_undo = GIVEN("UNDO");
+            now.resumes = GIVEN("RESUMES"); now.plan_b = GIVEN("PLAN_B"); now.with_undo = GIVEN("UNDO"); now.witness = GIVEN("WITNESS");
         };
         run Applier(1, 1, APPLY);
         if

@@ -63,14 +63,7 @@ def find_orders(
     Raises:
         SourceError: The store cannot be asked.
     """
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    rows = pq.read_table(payments, columns=[*_COLUMNS, "created_at"], filters=pc.field("status").isin(sorted(COMPLETE)))
-    rows = rows.filter(
-        pc.and_(pc.is_valid(rows["order_id"]), pc.invert(pc.fill_null(rows["is_test"], fill_value=False)))
-    )
-    rows = rows.sort_by([("created_at", "ascending"), ("payment_id", "ascending")])
+    rows = _complete(payments)
     every = _ends(rows, most=orders_max).to_pylist()
     asked = {row["order_id"] for row in every}
     if not asked:
@@ -82,14 +75,35 @@ def find_orders(
     }
     ordered = [unread[payment_id] for payment_id in sorted(unread)]
     others = [row for batch in rows_of(ordered) for row in batch.select(list(_COLUMNS)).to_pylist()]
-    here, elsewhere = _pay_ins(every), _pay_ins(row for row in others if row["status"] in COMPLETE)
-    went_out = {row["order_id"] for row in every if row["direction"] != "in"}
-    behind = {each for order, ids in _pay_ins(others).items() if order in went_out for each in ids}
+    behind = _behind_payouts(every, others)
     return Orders(
-        paid=frozenset(each for order in here.keys() & elsewhere.keys() for each in here[order]),
+        paid=_paid_again(every, others),
         beside={payment_id: unread[payment_id] for payment_id in sorted(unread.keys() & behind)},
-        coverage=_account(len(asked), of=pc.count_distinct(rows["order_id"]).as_py()),
+        coverage=_account(len(asked), of=len(rows["order_id"].unique())),
     )
+
+
+def _complete(payments: Path) -> pa.Table:
+    """The complete payments of a file that have an order, the oldest first."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(payments, columns=[*_COLUMNS, "created_at"], filters=pc.field("status").isin(sorted(COMPLETE)))
+    is_real = pc.invert(pc.fill_null(rows["is_test"], fill_value=False))
+    kept = rows.filter(pc.and_(pc.is_valid(rows["order_id"]), is_real))
+    return kept.sort_by([("created_at", "ascending"), ("payment_id", "ascending")])
+
+
+def _paid_again(every: Iterable[Row], others: Iterable[Row]) -> frozenset[str]:
+    """The pay-ins whose order has a complete one among the others, too."""
+    here, elsewhere = _pay_ins(every), _pay_ins(row for row in others if row["status"] in COMPLETE)
+    return frozenset(each for order in here.keys() & elsewhere.keys() for each in here[order])
+
+
+def _behind_payouts(every: Iterable[Row], others: Iterable[Row]) -> set[str]:
+    """The pay-ins among the others of whose order money went out."""
+    went_out = {row["order_id"] for row in every if row["direction"] != "in"}
+    return {each for order, ids in _pay_ins(others).items() if order in went_out for each in ids}
 
 
 def _ends(rows: pa.Table, *, most: int) -> pa.Table:

@@ -241,8 +241,8 @@ def _sentence(row: Row, rule: Rule) -> str:
     """The rule's sentence; where a provider's word stands for the chain, one that says so."""
     if rule.verdict is _V.COMPETING_PAYMENT and row["direction"] == "refund":
         return "More went back than came in for this buyer, order and offer."
-    if rule.verdict is _V.PROVIDER_AHEAD and row["lifi"]:
-        return _BY_BRIDGE
+    if rule.verdict is _V.PROVIDER_AHEAD and (row["lifi"] or row["early"]):
+        return _BY_BRIDGE if row["lifi"] else _SINCE_MADE
     if rule.verdict is _V.RECIPIENT_MISMATCH and (other := wrong_destination(row)):
         return other
     if not row["by_word"] or row["covered_by_chain"]:
@@ -256,6 +256,7 @@ _BY_BRIDGE: Final = (
     "The provider says that a bridge (LiFi) paid it. That leaves no log of the payment contracts, and the place where "
     "it was paid was not asked: whether the money came cannot be told from here."
 )
+_SINCE_MADE: Final = "The provider says paid, and the chain shows no money since the row says that it was made."
 _AT_FORWARDER: Final = (
     " It came to {at}, the forwarder of the request, and no log by its reference shows that it was passed on."
 )

@@ -58,16 +58,23 @@ def maybe_back(row: Row, links: Sequence[Row], *, symbol: str) -> str:
         return ""
     gone = _after_the_money(links)
     if not gone:
-        back = next(link for link in links if _is_strange(link))
-        how = "as a plain transfer" if back["t_kind"] == DEPOSIT_KINDS else "by a reference that no row knows"
-        return (
-            f" {shown_amount(back['t_amount'], row)} {symbol} went to {back['t_recipient']}, the address that paid, in "
-            f"{back['t_tx']}, {how}: it may have gone back."
-        )
+        return _to_the_payer([link for link in links if _is_strange(link)], row, symbol)
     units, first = sum(int(link["t_amount"] or 0) for link in gone), gone[0]
     return (
         f" {shown_amount(units, row)} {symbol} went by its reference to {first['t_recipient']} in {first['t_tx']}, "
         "which is neither the payee nor the payer that the row names: it may have gone back."
+    )
+
+
+def _to_the_payer(back: Sequence[Row], row: Row, symbol: str) -> str:
+    """How much went to the address that paid without a mark of the payment, and by which transactions."""
+    units = shown_amount(sum(int(link["t_amount"]) for link in back), row)
+    plain = all(link["t_kind"] == DEPOSIT_KINDS for link in back)
+    how = "as a plain transfer" if plain else "by a reference that no row knows"
+    named = " and ".join(dict.fromkeys(link["t_tx"] for link in back))
+    return (
+        f" {units} {symbol} went to {back[0]['t_recipient']}, the address that paid, in {named}, {how}: "
+        "it may have gone back."
     )
 
 

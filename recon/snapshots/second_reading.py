@@ -21,7 +21,7 @@ from recon.core.model import Policy
 from recon.core.tables import TABLES, schema_of, table_of
 from recon.snapshots.asked_amounts import with_asked_amounts
 from recon.snapshots.further_keys import keys_in
-from recon.snapshots.orders import paid_elsewhere
+from recon.snapshots.orders import Orders, find_orders
 from recon.snapshots.orphans import KEY_FIELDS, OrphanSearch, rows_in, tables_in
 from recon.snapshots.outflows import NO_OUTFLOWS, OutflowReader, Outflows, explaining_rows
 from recon.snapshots.sealed import OVERLAID, SnapshotWriter, key_table, read_table
@@ -104,6 +104,7 @@ class SecondReading:
         self._progress = progress
         self._selection = selection
         self._coverage: list[Coverage] = []
+        self._beside: Mapping[str, Row] = {}
 
     def read(
         self,
@@ -171,12 +172,21 @@ class SecondReading:
             return frozenset(sorted(read - seen)[:QUIET_MAX])
         if self._selection == Selection():
             return frozenset()
+        paid = self._orders_of(payments, read).paid - seen
+        if len(paid) > QUIET_MAX:
+            said = f"{len(paid)} payments in sync were paid once more elsewhere; {QUIET_MAX} of them were read again"
+            self._coverage.append(Coverage("payments", "quiet", complete=False, items=QUIET_MAX, problem=said))
+        return frozenset(sorted(paid)[:QUIET_MAX])
+
+    def _orders_of(self, payments: Path, read: set[str]) -> Orders:
+        """What the whole collection has of the orders of the window; nothing where it cannot be asked."""
         try:
-            paid = paid_elsewhere(payments, self._sources.store, read=read, rows_of=self._rows_of)
+            found = find_orders(payments, self._sources.store, read=read, rows_of=self._rows_of)
         except SourceError as error:
-            self._coverage.append(Coverage("payments", "orders", complete=False, problem=str(error)))
-            return frozenset()
-        return frozenset(sorted(paid - seen)[:QUIET_MAX])
+            found = Orders(coverage=(Coverage("payments", "orders", complete=False, problem=str(error)),))
+        self._coverage.extend(found.coverage)
+        self._beside = found.beside
+        return found
 
     def _woken(
         self, writer: SnapshotWriter, watched: Watched, *, span: tuple[int, int] | None, read: set[str]
@@ -358,7 +368,7 @@ class SecondReading:
 
     def _context(self, wanted: Mapping[str, set[str]], *, known: set[str]) -> pa.Table:
         """Rows outside the window that carry a hash, reference, id, one-time address or order of a break."""
-        found: dict[str, Mapping[str, Any]] = {}
+        found = {payment_id: each for payment_id, each in self._beside.items() if payment_id not in known}
         problem: str | None = None
         try:
             for name in _RIVAL_FIELDS:

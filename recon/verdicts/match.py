@@ -75,7 +75,7 @@ from recon.verdicts.links import (
     told_hashes,
 )
 from recon.verdicts.reach import Horizon, reach
-from recon.verdicts.returns import Returned, plain_returns
+from recon.verdicts.returns import Returned, plain_returns, with_refunds
 from recon.verdicts.rivals import RIVAL_MARKS, names_hash, real, shared_hashes, shared_payouts
 from recon.verdicts.strays import with_likely, with_strayed
 
@@ -145,6 +145,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     refunds, refund_rows, shared = _in_deals(deals, direct, engine=engine)
     paid = payments.join(money.select("payment_id", "received_final"), on="payment_id", how="left")
     back = _plain_returns(known, paid, concat_links(direct, refunds), policy=policy)
+    direct = with_refunds(direct, back.by_reference)
     at_contract = indirect_marks(direct)
     sums = refund_sums(
         payments.join(at_contract, on="payment_id", how="left"),
@@ -355,9 +356,8 @@ def _money(payments: Frame, direct: Frame, *, policy: Policy, engine: Engine) ->
         "payment_id", "chain_id", "token", "covered_from_units", "overpaid_from_units", "by_word", "word_units"
     )
     told = nw.when(nw.col("by_word") & nw.col("valid_count").is_null()).then(nw.col("word_units"))
-    came = owed.join(_received(direct), on="payment_id", how="left").with_columns(
-        received=nw.coalesce(nw.col("received"), told), big_received=nw.coalesce(nw.col("big_received"), told)
-    )
+    sums = {name: nw.coalesce(nw.col(name), told) for name in ("received", "big_received")}
+    came = owed.join(_received(direct), on="payment_id", how="left").with_columns(**sums)
     slight = slight_excess(came, policy=policy, engine=engine)
     if slight is None:
         came = came.with_columns(is_slight=nw.lit(0).cast(nw.Int64))

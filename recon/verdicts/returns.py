@@ -20,7 +20,17 @@ import narwhals as nw
 
 from recon.core.model import Policy
 from recon.verdicts.engine import Engine
-from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, is_true, judged_pairs, one_if
+from recon.verdicts.links import (
+    DEPOSIT_KINDS,
+    LINK,
+    ONE,
+    PAYING_EMITTER,
+    Frame,
+    concat_links,
+    is_true,
+    judged_pairs,
+    one_if,
+)
 
 _LOG: Final = ("t_chain", "t_tx", "t_log")
 _PAID: Final = (
@@ -30,13 +40,15 @@ _PAID: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Plain transfers back to buyers, as links.
+    """Money that went back to buyers, as links.
 
     Args:
-        proven: Those that the row of the payment records.
-        likely: Those that no row records.
+        by_reference: Logs with the payment's own reference by which money went to the address that paid.
+        proven: Plain transfers that the row of the payment records.
+        likely: Plain transfers that no row records.
     """
 
+    by_reference: Frame | None = None
     proven: Frame | None = None
     likely: Frame | None = None
 
@@ -53,9 +65,10 @@ def plain_returns(
     """
     coins = _coins(moved, transfers=transfers)
     buyers = _buyers(payments, direct, coins=coins)
+    by_reference = engine.keep_any(_by_reference(buyers, direct, moved=moved))
     back = engine.keep_any(_back(buyers, coins, direct=direct))
     if back is None:
-        return Returned()
+        return Returned(by_reference)
     says_so = is_true(nw.col("status") == "refunded") | is_true(nw.col("escrow_state") == "refunded")
     wallets = (*policy.merchant_recipients, *policy.payout_wallets, "")
     is_ours = is_true(nw.col("t_sender") == nw.col("recipient")) | nw.col("t_sender").is_in(list(wallets))
@@ -69,7 +82,7 @@ def plain_returns(
     proven = engine.keep_any(alone)
     loose = told.filter(nw.col("is_ours") & ~nw.col("is_own")).join(recorded, on="t_tx", how="anti")
     likely = engine.keep_any(_settled(loose.join(_waited_for(payments, direct), on=["t_chain", "t_to"], how="anti")))
-    return Returned(_as_links(proven, is_refund=True), _as_links(likely, is_refund=False))
+    return Returned(by_reference, _as_links(proven, is_refund=True), _as_links(likely, is_refund=False))
 
 
 def _coins(moved: Frame, *, transfers: Frame) -> Frame:
@@ -113,6 +126,28 @@ def _buyers(payments: Frame, direct: Frame, *, coins: Frame) -> Frame:
     return paid.join(every, on="payment_id", how="inner").filter(is_true(nw.col("buyer") != nw.col("recipient")))
 
 
+def _by_reference(buyers: Frame, direct: Frame, *, moved: Frame) -> Frame:
+    """What a proxy moved by the payment's own reference to the address that paid, later: a refund of it.
+
+    The row may name no payer; the token's own log of the money that came does.
+    """
+    places = moved.select(*_LOG, went_to=nw.col("t_recipient"))
+    gone = direct.filter(
+        nw.col("wrong_recipient")
+        & (nw.col("t_kind") == PAYING_EMITTER)
+        & nw.col("t_final")
+        & is_true(nw.col("t_amount") > 0)
+        & ~nw.col("is_spam")
+    )
+    known = buyers.select("payment_id", "first_block", went_to=nw.col("buyer"))
+    found = (
+        gone.join(places, on=list(_LOG), how="inner")
+        .join(known, on=["payment_id", "went_to"], how="inner")
+        .filter(is_true(nw.col("t_block") > nw.col("first_block")))
+    )
+    return found.with_columns(is_refund=nw.lit(value=True), wrong_recipient=nw.lit(value=False)).select(*LINK)
+
+
 def _back(buyers: Frame, coins: Frame, *, direct: Frame) -> Frame:
     """Pairs of a payment and what went to its buyer later, less what is another payment's by its own mark."""
     ours = direct.filter(nw.col("is_valid") | nw.col("is_refund")).select(*_LOG).unique()
@@ -153,6 +188,14 @@ def _settled(loose: Frame) -> Frame:
     return told.join(counted, on=list(_LOG), how="inner").filter(
         (nw.col("exact") == 1) | ((nw.col("exact_ones") == 0) & (nw.col("candidates") == 1))
     )
+
+
+def with_refunds(direct: Frame, refunds: Frame | None) -> Frame:
+    """Links of which some are known to be refunds."""
+    if refunds is None:
+        return direct
+    key = ["payment_id", *_LOG, "t_kind"]
+    return concat_links(direct.join(refunds.select(*key), on=key, how="anti"), refunds)
 
 
 def _as_links(pairs: Frame | None, *, is_refund: bool) -> Frame | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from recon.core.model import Plan, Verdict
 from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
-from recon.simulation import PLANTS, World, plant_world, write_world
+from recon.simulation import PLANTS, World, generate_world, plant_world, write_world
+from recon.snapshots.orders import find_orders
 from recon.snapshots.take import take_snapshot
 from recon.sources.interface import Selection
 from recon.verdicts.rules import RULE, Tier
@@ -120,3 +122,30 @@ def test_a_row_outside_the_window_explains_only_its_own_log_of_a_batch(seed: int
     plan = judged(tmp_path, Selection(from_at=created + timedelta(seconds=1)), out=tmp_path / "snapshot")
     assert plan.summary["payments"] == 0
     assert {item.payment_id for item in plan.findings} == missing
+
+
+def test_of_more_orders_than_are_looked_up_it_is_said_which_nobody_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = generate_world(payments=40, seed=5)
+    write_world(world, tmp_path)
+    window = Selection(from_at=min(row["createdAt"] for row in world.recorded.payments))
+    monkeypatch.setattr("recon.snapshots.second_reading.find_orders", partial(find_orders, orders_max=4))
+    (row,) = [row for row in judged(tmp_path, window, out=tmp_path / "few").coverage if row["scope"] == "orders"]
+    assert (row["items"], row["complete"]) == (4, True)
+    assert "the 4 nearest to the ends of the window were looked up" in str(row["problem"])
+    monkeypatch.undo()
+    whole = judged(tmp_path, window, out=tmp_path / "all").coverage
+    assert not [row for row in whole if row["scope"] == "orders"]
+
+
+@pytest.mark.parametrize("planted", ["refund_to_a_stranger", "payout_to_the_buyer"])
+def test_who_paid_is_known_of_a_row_outside_the_window(planted: str, tmp_path: Path) -> None:
+    made = (plant_world(planted, seed=seed) for seed in range(3, 60))
+    world = next(each for each in made if "sender" in each.recorded.payments[0]["blockchain"])
+    first, second = world.recorded.payments
+    write_world(world, tmp_path)
+    plan = judged(tmp_path, Selection(from_at=first["createdAt"] + timedelta(seconds=1)), out=tmp_path / "snapshot")
+    assert plan.summary["payments"] == 1
+    told = {item.payment_id: item.verdict for item in plan.findings}
+    assert told == {payment_id_text(second["_id"]): Verdict.RECIPIENT_MISMATCH}

@@ -23,7 +23,7 @@ from tests.support.builders import (
     tx_hash,
 )
 from tests.support.judging import counts, judgement_of, together, verdicts
-from tests.verdicts.test_deals import DEAL, described
+from tests.verdicts.test_deals import DEAL, described, reference_back
 from tests.verdicts.test_match import open_row
 
 ME = payment_id(1)
@@ -134,3 +134,21 @@ def test_of_several_payments_of_one_buyer_only_the_very_sum_is_told() -> None:
     second["transfers"][0]["amount_units"] = UNITS * 2
     assert verdicts(together(paid(), second, back())) == {ME: "refund_drift"}
     assert verdicts(together(paid(), second, back(UNITS // 5))) == {}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_money_by_its_own_reference_to_the_address_that_paid_is_its_refund(engine: str) -> None:
+    def gone(units: int) -> dict[str, list[Row]]:
+        return {"transfers": [reference_back(units, 40, block=HEAD - 900)]}
+
+    assert counts(together(paid(**REFUNDED), gone(UNITS)), engine=engine) == {"in_sync": 1}
+    finding, _ = described(judgement_of(together(paid(**REFUNDED), gone(UNITS // 5)), engine=engine))
+    assert "2.5 of 12.5 USDC went back" in finding.reason
+    assert counts(together(paid(), gone(UNITS // 5)), engine=engine) == {"partly_refunded": 1}
+    assert verdicts(together(one_payment(1, **REFUNDED), gone(UNITS)), engine=engine) == {ME: "refund_drift"}
+
+
+def test_several_plain_returns_are_told_with_their_sum() -> None:
+    second = {"transfers": [{**back(UNITS // 5)["transfers"][0], "tx_hash": tx_hash(9)}]}
+    finding, _ = described(judgement_of(together(paid(**REFUNDED), back(UNITS // 5), second)))
+    assert f"5 USDC went to {PAYER}, the address that paid, in {tx_hash(8)} and {tx_hash(9)}" in finding.reason

@@ -268,8 +268,17 @@ def target_path(text: str) -> str | None:
 
 def _columns_by_count(line: bytes) -> Sequence[str]:
     """The columns of a W3C log whose header was cut off, by how many there are."""
-    count = len(line.rstrip().split(b"\t" if b"\t" in line else b" "))
-    return next((columns for columns in COLUMNS_KNOWN if len(columns) == count), ())
+    values = line.rstrip().split(b"\t" if b"\t" in line else b" ")
+    return next((columns for columns in COLUMNS_KNOWN if len(columns) == len(values) and _fits(columns, values)), ())
+
+
+def _fits(columns: Sequence[str], values: Sequence[bytes]) -> bool:
+    """Whether method, path and status stand where columns that were only counted have them."""
+    named = dict(zip(columns, values, strict=True))
+    method, path, status = (named[name] for name in ("cs-method", "cs-uri-stem", "sc-status"))
+    return (
+        method.decode("latin-1") in METHODS and path.startswith(b"/") and re.fullmatch(rb"[0-9]{3}", status) is not None
+    )
 
 
 def _only_route(paths: Sequence[str], routes: Sequence[str]) -> str | None:

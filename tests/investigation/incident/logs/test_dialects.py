@@ -61,3 +61,10 @@ def test_one_line_of_a_json_format_that_is_named_is_read_as_it_says(tmp_path: Pa
 def test_times_are_found_under_the_names_of_their_makers(stamp: str, tmp_path: Path) -> None:
     row = {key: value for key, value in ROW.items() if key != "ts"} | {stamp: 1795175881123}
     assert route(looked_at(tmp_path, json.dumps(row).encode())).first_at == AT
+
+
+def test_columns_that_are_only_counted_must_fit_what_stands_in_them(tmp_path: Path) -> None:
+    whole = DIALECTS["cloudfront tab spaces no header"][1]
+    assert told(tmp_path, whole) == {404: 1}
+    for count in range(9, whole.count("\t")):
+        assert told(tmp_path, "\t".join(whole.split("\t")[: count + 1])) in ({404: 1}, None)

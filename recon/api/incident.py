@@ -276,14 +276,19 @@ def _bounded(desk: _Desk, rails: Sequence[str]) -> tuple[Bounds, LogTriage | Non
     files, form = [Path(file) for file in desk.options.get("access_log") or ()], desk.options.get("log_format")
     logs = triage_access_log(files, log_format=form, progress=desk.progress) if files else None
     bounds = bounds_of(desk.now, logs, rails=rails, began=desk.at("began"), resolved=desk.at("resolved"))
-    if logs is None or not bounds.is_known:
+    if logs is None or not (bounds.rails or bounds.began_at or bounds.resolved_at):
         return bounds, logs, logs
-    routes = {rail: paths for rail, paths in webhook_routes().items() if rail in bounds.rails}
+    # What is known of the bounds holds, also where the rest is not.
+    routes = {rail: paths for rail, paths in webhook_routes().items() if not bounds.rails or rail in bounds.rails}
     if not routes:
         return bounds, logs, None
-    until = bounds.end_at if bounds.resolved_at is not None else None
     own = triage_access_log(
-        files, since=bounds.began_at, until=until, routes=routes, log_format=form, progress=desk.progress
+        files,
+        since=bounds.began_at,
+        until=bounds.resolved_at,
+        routes=routes,
+        log_format=form,
+        progress=desk.progress,
     )
     return bounds, logs, own
 

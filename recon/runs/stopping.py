@@ -98,8 +98,8 @@ class RunStops:
     def may_write(self) -> None:
         """Go on only if nothing asks the run to end; called before every write.
 
-        A process may stand still between this and the send while another run takes the lease over. Its write is one that
-        it announced: the other run leaves such rows alone, and guard and stamp let it happen once at most.
+        A process may stand still between this and the send while another run takes the lease over. Its write is one
+        that it announced: the other run leaves such rows alone, and guard and stamp let it happen once at most.
         """
         if self.reason is not None:
             raise self.reason

@@ -269,6 +269,19 @@ def test_without_rail_or_beginning_nothing_is_counted_as_the_incidents(home: Hom
     )
 
 
+def test_what_is_known_of_rail_and_time_bounds_the_requests_also_where_the_rest_is_not(
+    home: Home, tmp_path: Path
+) -> None:
+    at = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    log = tmp_path / "access.log"
+    log.write_bytes(nginx(at, HOOK, 404) * 9 + nginx(at + timedelta(hours=1), HOOK, 202) * 3 + nginx(at, CALLBACK, 202))
+    other = home.text("update", "--rail", SK, "--access-log", str(log))
+    assert "Requests, shkeeper: 0 of 1 webhooks refused" in other
+    assert "Requests, request" not in other
+    later = home.text("update", "--began", (at + timedelta(minutes=30)).strftime(STAMP), "--access-log", str(log))
+    assert "Requests, request\\_network: 0 of 3 webhooks refused" in later
+
+
 def test_a_plan_from_before_it_began_says_nothing_of_it(home: Home, tmp_path: Path) -> None:
     plan = load_plan(home.folder / "world" / "plan-first.json")
     made = datetime.fromisoformat(plan.created_at.replace("Z", "+00:00"))

@@ -344,8 +344,9 @@ def _rule_of(provider: str, statuses: Mapping[int, int], silence: str | None) ->
         return f"cannot tell: {silence}", "Name the access logs of the time in question, whole, and look again."
     if not statuses:
         return "nothing came: delivery", (
-            "No delivery reached the server. Check the provider's webhook settings, the network path and the ingress; "
-            "payments that were missed are found by recon plan."
+            "No delivery reached the server on this route. Check that it is the backend's (--route names another), the "
+            "provider's webhook settings, the network path and the ingress; payments that were missed are found by "
+            "recon plan."
         )
     kinds: Counter[str] = Counter()
     for status, count in statuses.items():

@@ -35,6 +35,8 @@ TEXT_MAX: Final = 64 * 1024
 URL_MAX: Final = 2000
 LINE_MIN: Final = 20
 COLUMNS_MIN: Final = 3
+ANSWER_LINES_MAX: Final = 50
+"""How many lines of one request are looked through for its answer."""
 NAMED: Final = sum(not each.is_guess for each in LINE_FORMATS)
 Leaf = tuple[str, str, Any]
 _REQUEST_LINE = re.compile(r"([A-Z]{3,8}) (\S+)(?: HTTP/[0-9.]{1,3})?\Z")
@@ -43,6 +45,8 @@ _LABELLED = re.compile(rb"([A-Za-z_][\w.@-]{0,60}):([^\t]*)")
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _W3C = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[ \t][0-9]{2}:[0-9]{2}:[0-9]{2}[ \t]")
 _NAME = re.compile(r"[^a-z0-9]")
+_REQUEST_ID = re.compile(rb"\\?\"reqId\\?\":(?:\\?\"[^\"\\]{1,100}\\?\"|[0-9]{1,15})(?![0-9])")
+_ANSWERED = re.compile(rb"\\?\"res\\?\":\{\\?\"statusCode\\?\":([0-9]{3})(?![0-9])")
 _ALONE = re.compile(r"(?<![\w.,:+-])[1-5][0-9]{2}(?![\w.,:-])")
 _NGINX_ESCAPE = re.compile(rb"((?<!\\)(?:\\\\)*)\\x([0-9A-Fa-f]{2})")
 
@@ -237,6 +241,24 @@ class LineReader:
         return Asked(self.clock.find(line), method, path, statuses.pop() if len(statuses) == 1 else None)
 
 
+def answer_of(line: bytes, text: bytes, *, position: int) -> int | None:
+    """The status of a later line about the same request: Fastify writes one as it comes and one as it is answered.
+
+    Args:
+        position: Where in the text the line after this one begins.
+    """
+    asked = _REQUEST_ID.search(line)
+    for _ in range(ANSWER_LINES_MAX if asked is not None else 0):
+        place = text.find(asked[0], position)  # type: ignore[index]
+        if place < 0:
+            return None
+        end = text.find(b"\n", place)
+        position = len(text) if end < 0 else end + 1
+        if (found := _ANSWERED.search(text, text.rfind(b"\n", 0, place) + 1, position)) is not None:
+            return int(found[1]) if int(found[1]) in STATUSES else None
+    return None
+
+
 def _asked_in(values: Sequence[str], routes: Sequence[str]) -> tuple[str | None, str | None]:
     """Method and path among columns without names: in one request line, or each in its own."""
     for value in values:
@@ -268,8 +290,17 @@ def target_path(text: str) -> str | None:
 
 def _columns_by_count(line: bytes) -> Sequence[str]:
     """The columns of a W3C log whose header was cut off, by how many there are."""
-    count = len(line.rstrip().split(b"\t" if b"\t" in line else b" "))
-    return next((columns for columns in COLUMNS_KNOWN if len(columns) == count), ())
+    values = line.rstrip().split(b"\t" if b"\t" in line else b" ")
+    return next((columns for columns in COLUMNS_KNOWN if len(columns) == len(values) and _fits(columns, values)), ())
+
+
+def _fits(columns: Sequence[str], values: Sequence[bytes]) -> bool:
+    """Whether method, path and status stand where columns that were only counted have them."""
+    named = dict(zip(columns, values, strict=True))
+    method, path, status = (named[name] for name in ("cs-method", "cs-uri-stem", "sc-status"))
+    return (
+        method.decode("latin-1") in METHODS and path.startswith(b"/") and re.fullmatch(rb"[0-9]{3}", status) is not None
+    )
 
 
 def _only_route(paths: Sequence[str], routes: Sequence[str]) -> str | None:

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO, Final
 from recon.core.errors import SourceError
 from recon.core.text import clean_text
 from recon.investigation.incident.logs.formats import METHODS, NO_ANSWER, STATUSES, LineFormat
-from recon.investigation.incident.logs.lines import Asked, LineReader
+from recon.investigation.incident.logs.lines import Asked, LineReader, answer_of
 from recon.investigation.incident.logs.tally import Tally
 from recon.sources.documents import Document, batch_rows, whole_document
 from recon.sources.packing import Broken, unpacked
@@ -67,7 +68,7 @@ class LogReader:
         form += rb"(?: HTTP/[0-9.]{1,3})?\" (%s[0-9]{3})(?![0-9])"
         self._line = re.compile(form.replace(b"%s", b""))
         self._whole = re.compile(form.replace(b"%s", b"?:"))
-        self._given, self._is_fast = given, given is None
+        self._given, self._is_fast, self._has_counted = given, given is None, False
         self._columns: tuple[str, ...] = ()
         self._decoder: Callable[[bytes], tuple[float, int, tuple[str, str]]] | None = None
 
@@ -108,7 +109,7 @@ class LogReader:
             elif not sum([self._object(row) for row in document.rows]) and document.size:
                 self._no_request(name)
             return
-        rest, has_request, total = b"", False, 0
+        waiting, rest, has_request, total, self._has_counted = b"", b"", False, 0, False
         for piece in pieces:
             total += len(piece)
             has_request |= self._look_at_times(piece)
@@ -116,12 +117,12 @@ class LogReader:
             if end < 0:
                 rest = self._shortened(rest + piece)
                 continue
-            self._lines(rest + piece[: end + 1])
-            rest = self._shortened(piece[end + 1 :])
-        if rest:
-            self._lines(rest + b"\n")
+            self._lines(waiting)
+            # The last lines wait for what a file holds behind its last line end.
+            waiting, rest = rest + piece[: end + 1], self._shortened(piece[end + 1 :])
+        self._lines(waiting + rest + b"\n" if rest else waiting)
         self.tally.read_bytes += total
-        if total and not has_request:
+        if total and not has_request and not self._has_counted:
             self._no_request(name)
 
     def _document(self, pieces: Iterator[bytes]) -> tuple[Document | None, Iterator[bytes]]:
@@ -216,12 +217,14 @@ class LogReader:
                 continue
             before = bisect_right(starts, start)
             columns = tuple(headers[before - 1][1].decode("utf-8", "replace").split()) if before else self._columns
-            self._one(line, self._paths[hit[0]], columns)
+            self._one(line, self._paths[hit[0]], columns, answers=(text, position))
 
-    def _one(self, line: bytes, number: int, columns: Sequence[str]) -> None:
+    def _one(self, line: bytes, number: int, columns: Sequence[str], *, answers: tuple[bytes, int]) -> None:
         if line.startswith(b"{") and self._caddy(line):
             return
         found = self._lines_of.read(line, columns=columns)
+        if found.missing == ("status",):
+            found = replace(found, status=answer_of(line, answers[0], position=answers[1]))
         rows = batch_rows(line) if found.path is None else ()
         for row in rows:
             self._object(row)
@@ -255,6 +258,7 @@ class LogReader:
         elif found.stamp is None or found.status is None or found.missing:
             self.tally.miss(number, reason=f"no {' and no '.join(found.missing)} found")
         else:
+            self._has_counted = True
             self.tally.zoneless += not found.stamp.is_zoned
             self.tally.add((self._paths[path], found.method == "POST", found.status), second=found.stamp.second)
 

@@ -61,3 +61,30 @@ def test_one_line_of_a_json_format_that_is_named_is_read_as_it_says(tmp_path: Pa
 def test_times_are_found_under_the_names_of_their_makers(stamp: str, tmp_path: Path) -> None:
     row = {key: value for key, value in ROW.items() if key != "ts"} | {stamp: 1795175881123}
     assert route(looked_at(tmp_path, json.dumps(row).encode())).first_at == AT
+
+
+def test_columns_that_are_only_counted_must_fit_what_stands_in_them(tmp_path: Path) -> None:
+    whole = DIALECTS["cloudfront tab spaces no header"][1]
+    assert told(tmp_path, whole) == {404: 1}
+    for count in range(9, whole.count("\t")):
+        assert told(tmp_path, "\t".join(whole.split("\t")[: count + 1])) in ({404: 1}, None)
+
+
+def fastify(number: int, status: int | None, *, url: str = HOOK) -> list[str]:
+    """What Fastify writes of one request: one line as it comes, a line of the handler, one as it is answered."""
+    known = {"level": 30, "time": 1795175881399, "pid": 1, "hostname": "api", "reqId": f"req-{number}"}
+    asked = {**known, "req": {"method": "POST", "url": url, "host": "amn.example"}, "msg": "incoming request"}
+    failed = {**known, "err": {"type": "Error", "statusCode": 418}, "msg": "no such payment"}
+    answered = {**known, "res": {"statusCode": status}, "responseTime": 3.1, "msg": "request completed"}
+    rows = [asked, failed, *([] if status is None else [answered])]
+    return [json.dumps(row, separators=(",", ":")) for row in rows]
+
+
+def test_the_two_lines_of_a_request_of_fastify_are_one(tmp_path: Path) -> None:
+    one, two, other = fastify(1, 404), fastify(12, 202), fastify(3, 200, url="/health")
+    mixed = [one[0], two[0], other[0], two[1], two[2], other[2], one[1], one[2]]
+    assert told(tmp_path, "\n".join(mixed)) == {404: 1, 202: 1}
+    packed = [json.dumps({"log": f"{line}\n", "stream": "stdout", "time": "2026-11-20T11:58:01.5Z"}) for line in mixed]
+    assert told(tmp_path, "\n".join(packed)) == {404: 1, 202: 1}
+    assert told(tmp_path, "\n".join(fastify(1, None))) is None
+    assert told(tmp_path, "\n".join([*fastify(1, None), *fastify(12, 202)])) is None

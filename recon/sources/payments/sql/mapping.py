@@ -14,7 +14,6 @@ shown where every store shows it, unless a column is named for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -155,23 +154,6 @@ def with_stamp(document: dict[str, Any], stamp: str | None) -> dict[str, Any]:
         inner = inner[name]
     inner[_STAMP_PARTS[-1]] = stamp
     return shown
-
-
-def changed_document(
-    document: Mapping[str, Any], sets: Mapping[str, Any], *, unsets: Iterable[str] = ()
-) -> dict[str, Any]:
-    """The document after an update: as MongoDB carries it out, new fields in the order of their names."""
-    made = deepcopy(dict(document))
-    for path in sorted(sets):
-        _put(made, path.split("."), sets[path])
-    for path in unsets:
-        *parents, last = path.split(".")
-        inner: Any = made
-        for name in parents:
-            inner = inner.get(name) if isinstance(inner, dict) else None
-        if isinstance(inner, dict):
-            inner.pop(last, None)
-    return made
 
 
 def _put(document: dict[str, Any], parts: list[str], value: Any) -> None:

@@ -81,6 +81,10 @@ class SqlWriter:
             UnknownCollectionError: There is no such table.
             StoreSaysError: The database does not answer.
         """
+        found: StoreIdentity = self._asked(self._identity, what="say who it is")
+        return found
+
+    def _identity(self) -> StoreIdentity:
         with self._database.reading() as connection:
             try:
                 table = self._table(connection)

@@ -42,6 +42,10 @@ WRITERS = {
     "runs/stores/payments.py": "the only writer of business records",
     "runs/stores/journal.py": "appends to the tool's own journal",
     "runs/stores/lease.py": "holds the tool's own lease",
+    "runs/stores/embedded.py": "writes the payments of a recorded world",
+    "runs/stores/sql/payments.py": "the only writer of business records in a SQL database",
+    "runs/stores/sql/journal.py": "appends to the tool's own journal there, and holds its lease",
+    "runs/stores/sql/own_tables.py": "makes the tool's own tables there",
 }
 STORE_USERS = ("runs", "setup", "testing")
 """Folders that know the store: what writes, what opens it, and what checks its promises."""
@@ -210,6 +214,57 @@ def test_only_the_store_writes_business_records() -> None:
         if path.relative_to(PACKAGE).as_posix() not in WRITERS
         for node, name in calls(path)
         if name in WRITES and isinstance(node.func, ast.Attribute)
+    )
+
+
+SQL_WRITES = {"insert", "update", "delete"}
+SQL_WORDS = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|CREATE|ALTER|DROP|TRUNCATE|GRANT|MERGE)\s+[A-Z_a-z]")
+SQL_NOT_STORED = ("snapshots/", "verdicts/", "sources/exports/", "reports/", "investigation/")
+"""Folders whose SQL is about tables in memory, which an engine forgets."""
+
+
+def sql_that_writes(path: Path) -> Iterator[str]:
+    """Expressions of SQLAlchemy and texts of SQL that change something."""
+    for node, name in calls(path):
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if name in SQL_WRITES and isinstance(owner, ast.Name) and owner.id in ("sa", "sqlalchemy"):
+            yield f"{where(path, node)} calls {owner.id}.{name}"
+    for node in plain_texts(path):
+        if SQL_WORDS.match(str(node.value)):
+            yield f"{where(path, node)} says {str(node.value)[:40]!r}"
+
+
+def test_only_the_store_writes_by_sql() -> None:
+    none(
+        problem
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if (name := path.relative_to(PACKAGE).as_posix()) not in WRITERS and not name.startswith(SQL_NOT_STORED)
+        for problem in sql_that_writes(path)
+    )
+
+
+@pytest.mark.parametrize("code", ["sa.update(table)", 'run("DELETE FROM payments")', "TEXT = 'UPDATE t SET a = 1'"])
+def test_sql_that_writes_elsewhere_is_noticed(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(code)
+    assert list(sql_that_writes(path))
+
+
+DRIVERS = {
+    "sqlalchemy": ("sources/payments/sql/", "runs/stores/sql/"),
+    "psycopg": ("sources/payments/sql/",),
+    "sqlite3": ("sources/payments/sql/", "sources/recorded/", "runs/stores/embedded.py"),
+}
+"""Where each driver of a database of SQL is known."""
+
+
+def test_a_driver_is_known_in_the_folders_of_its_store_only() -> None:
+    none(
+        f"{where(path, node)} imports {name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node, name in imports(path)
+        if (places := DRIVERS.get(name.split(".")[0])) is not None
+        and not path.relative_to(PACKAGE).as_posix().startswith(places)
     )
 
 

@@ -47,7 +47,7 @@ GIVEN_SIGNATURES = {
     "verify_webhook": "provider, headers, body, secret: the order that the design gives users",
 }
 """Functions whose positional arguments are not ours to choose, with the reason."""
-HEAVY = {"pandas", "web3", "duckdb", "pyarrow", "polars", "pymongo", "numpy", "narwhals", "mongomock"}
+HEAVY = {"pandas", "web3", "duckdb", "pyarrow", "polars", "pymongo", "numpy", "narwhals"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

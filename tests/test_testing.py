@@ -14,7 +14,8 @@ from bson import json_util
 
 from recon.core.errors import SourceError
 from recon.runs.guard import GuardedUpdate
-from recon.runs.stores.payments import EmbeddedStore, MongoWriter, WriteResult
+from recon.runs.stores.embedded import EmbeddedStore
+from recon.runs.stores.payments import MongoWriter, WriteResult
 from recon.sources.interface import ClaimKey, ClaimSource, Coverage, Gap, Progress, Reading, Selection, StoreIdentity
 from recon.sources.payments.mongo import MongoSettings, MongoStore
 from recon.sources.payments.read import ListStore
@@ -169,6 +170,7 @@ def test_the_embedded_store_keeps_its_promises(tmp_path: Path) -> None:
 
     def open_writer(documents: Sequence[Mapping[str, Any]]) -> EmbeddedStore:
         lines = [json_util.dumps(document, json_options=json_util.CANONICAL_JSON_OPTIONS) for document in documents]
+        (tmp_path / "payments.db").unlink(missing_ok=True)
         (tmp_path / "payments.ndjson").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return EmbeddedStore(tmp_path)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -213,6 +214,31 @@ def value_along(document: Any, parts: Iterable[str], *, is_indexed: bool = False
         else:
             return ABSENT
     return value
+
+
+def changed_document(
+    document: Mapping[str, Any], sets: Mapping[str, Any], *, unsets: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The document after an update: as MongoDB carries it out, new fields in the order of their names.
+
+    Raises:
+        ValueTextError: A field would stand inside a value that is no object.
+    """
+    made = deepcopy(dict(document))
+    for path in sorted(sets):
+        *parents, last = _parts(path)
+        inner = made
+        for name in parents:
+            inner = inner.setdefault(name, {})
+            if not isinstance(inner, dict):
+                raise ValueTextError(where=path, found=f"what stands at {name}")
+        inner[last] = sets[path]
+    for path in unsets:
+        *parents, last = _parts(path)
+        holder = value_along(made, parents)
+        if isinstance(holder, dict):
+            holder.pop(last, None)
+    return made
 
 
 def same(left: Any, right: Any) -> bool:

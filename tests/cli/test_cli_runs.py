@@ -22,6 +22,7 @@ from recon.cli.plan import plan as plan_command
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
 from recon.simulation import generate_world, plant_world, write_world
+from recon.sources.recorded.store_file import payment_lines
 
 if TYPE_CHECKING:
     from tests.support.servers import Mongod
@@ -98,7 +99,7 @@ def plan_file(config: Path) -> Path:
 
 
 def payments_of(config: Path) -> bytes:
-    return (config.parent / "payments.ndjson").read_bytes()
+    return "\n".join(payment_lines(config.parent)).encode()
 
 
 # ------------------------------------------------------------------------------------------------ plan

@@ -23,7 +23,7 @@ from recon.simulation import plant_world, write_world
 CHILD = """
 import os, signal, sys, time
 from pathlib import Path
-from recon.runs.stores.payments import EmbeddedStore
+from recon.runs.stores.embedded import EmbeddedStore
 
 how, number, folder, seen = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), []
 write = EmbeddedStore.write

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from recon.simulation import plant_world, write_world
+from recon.sources.recorded.store_file import payment_lines
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fix-transaction-hashes"
 SEED = 2
@@ -45,8 +46,7 @@ def plan_of(config: Path) -> dict[str, Any]:
 
 
 def documents(config: Path) -> dict[str, Any]:
-    lines = (config.parent / "payments.ndjson").read_text(encoding="utf-8").splitlines()
-    return {json.dumps(row["_id"]): row for row in map(json.loads, lines)}
+    return {json.dumps(row["_id"]): row for row in map(json.loads, payment_lines(config.parent))}
 
 
 def test_without_consent_it_shows_the_hashes_and_writes_nothing(config: Path) -> None:

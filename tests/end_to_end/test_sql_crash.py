@@ -27,6 +27,7 @@ from recon.runs.undo import plan_undo
 from tests.support.applying import NOW, UNLIMITED, restored, some_documents
 from tests.support.crashing import ROWS, Nursery, Steps, pace
 from tests.support.postgres import Postgres, start_postgres
+from tests.support.servers import LOOPBACK
 from tests.support.sql_stores import SqlPlace, postgres_place, sqlite_place
 from tests.support.sql_world import SqlWorld, sql_world
 
@@ -227,3 +228,55 @@ def test_a_server_that_restarts_while_a_run_waits_stops_nothing() -> None:
         place.close()
         undone(world, str(report.run))
         place.close()
+
+
+@pytest.mark.postgres
+def test_a_primary_that_is_lost_midway_stops_nothing_where_its_standby_has_all() -> None:
+    """A streaming replica that every commit waits for takes over; both addresses stand in one."""
+    with own_server(is_durable=True) as primary:
+        place = postgres_place(primary, "failover")
+        world = sql_world(place, some_documents(ROWS))
+        standby = primary.standby()
+        try:
+            with primary.connected() as connection:
+                connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                connection.execute("SELECT pg_reload_conf()")
+            primary.wait_for(lambda: _has_standby(primary), what="have a standby that commits wait for")
+            hosts = "&".join(f"host={LOOPBACK}:{server.port}" for server in (primary, standby))
+            head, _, database = primary.url("failover").rpartition("/")
+            login = head.rpartition("@")[0]
+            both = place.database(url=f"{login}@/{database}?{hosts}&target_session_attrs=read-write")
+            seen: list[str] = []
+
+            def step(name: str) -> None:
+                seen.append(name)
+                if len(seen) == 14:
+                    primary.kill()
+                    standby.promote()
+                    standby.wait_for(lambda: _is_primary(standby), what="take over")
+
+            report = world.apply(
+                world.plan(), writer=SqlWriter(both), journal=SqlJournal(both), group_size=GROUP, in_flight=1, step=step
+            )
+            assert len(seen) > 14
+            assert report.counts == {Result.APPLIED: ROWS}
+            place.close()
+            after = replace(place, url=standby.url("failover"), opened=[], stores=[])
+            world = sql_world(after, some_documents(ROWS), is_there=True)
+            assert verify_journal(world.journal).is_whole
+            undone(world, str(report.run))
+            after.close()
+        finally:
+            place.close()
+            standby.stop()
+
+
+def _has_standby(server: Postgres) -> bool:
+    with server.connected() as connection:
+        found = connection.execute("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'").fetchone()
+    return found == (1,)
+
+
+def _is_primary(server: Postgres) -> bool:
+    with server.connected() as connection:
+        return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)

@@ -1,25 +1,20 @@
-"""The only place that writes business records: one guarded update at a time, and nothing else.
+"""Where business records are written: one guarded update at a time, and nothing else.
 
-:class:`MongoWriter` is the real one. :class:`EmbeddedStore` gives the demo the same few calls over mongomock, saved to
-its directory; it refuses what mongomock gets wrong and proves nothing.
+:class:`PaymentWriter` is what every store gives; :class:`MongoWriter` is MongoDB's. The embedded store of a recorded
+world is in ``embedded``, SQL databases are in ``sql``.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from recon.core.errors import RefusedError, StoppedError
+from recon.core.errors import RefusedError
 from recon.core.ids import payment_id_text
-from recon.core.values import STAMP, json_options, same, type_name, value_at
-from recon.files import replace_file
+from recon.core.values import STAMP, value_at
 from recon.runs.guard import GuardedUpdate
 from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, asked, error_name, read_only_refused
 from recon.sources.interface import StoreIdentity
@@ -29,8 +24,8 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
 __all__ = [
-    "ROW_CODES", "EmbeddedStore", "EmbeddedStoreError", "MongoWriter", "PaymentWriter", "ReadOnlyCredentialError",
-    "StoreGoneError", "UnknownCollectionError", "WriteResult",
+    "ROW_CODES", "MongoWriter", "PaymentWriter", "ReadOnlyCredentialError", "StoreGoneError", "UnknownCollectionError",
+    "WriteResult",
 ]  # fmt: skip
 
 READ_MAX: Final = 500
@@ -41,8 +36,6 @@ _CONFIRMED_MS: Final = 10_000
 
 _NOT_A_REPLICA_SET: Final = 123
 
-PAYMENTS_FILE: Final = "payments.ndjson"
-
 ROW_CODES: Final[dict[int, str]] = {
     11000: "another record already holds a value that must be unique",
     121: "the collection's validator refuses the record as it would be",
@@ -52,13 +45,7 @@ ROW_CODES: Final[dict[int, str]] = {
 """Server errors that are about one row and nothing else, with their meaning."""
 
 CANNOT: Final = -1
-"""The code of a write that the embedded store refuses because it could not do it exactly."""
-
-_CANNOT_EXACTLY: Final = "the embedded store cannot do this write exactly as a server would"
-_COMPARED_WRONGLY: Final = frozenset(
-    {"decimal", "int", "long", "double", "regex", "timestamp", "javascript", "minKey", "maxKey", "binData"}
-)
-"""BSON types whose values mongomock compares by rules of its own."""
+"""The code of a write that a store refuses because it could not do it exactly."""
 
 
 class UnknownCollectionError(RefusedError):
@@ -67,23 +54,6 @@ class UnknownCollectionError(RefusedError):
     def __init__(self, *, collection: str) -> None:
         super().__init__(
             f"{collection}: there is no such collection; nothing was written. Check the database and its name."
-        )
-
-
-class EmbeddedStoreError(RefusedError):
-    """The directory of the embedded store holds something other than payment documents."""
-
-    def __init__(self, *, path: str, why: str) -> None:
-        super().__init__(f'{path}: {why}; nothing was written. Make the world again with "recon simulate".')
-
-
-class StoreFileError(StoppedError):
-    """The embedded store's file could not be replaced."""
-
-    def __init__(self, *, path: str, why: str) -> None:
-        super().__init__(
-            f"{path}: it could not be written ({why}), so the file is the one from before, and the journal knows what "
-            'was announced. Remove the cause and continue with "recon apply --resume".'
         )
 
 
@@ -317,151 +287,3 @@ def _update_document(update: GuardedUpdate) -> dict[str, Any]:
     if update.unsets:
         change["$unset"] = dict.fromkeys(update.unsets, "")
     return change
-
-
-class EmbeddedStore:
-    """The demo's store: a directory with one canonical Extended JSON document a line, changed through mongomock.
-
-    Writes are in memory until :meth:`flush` replaces the file as a whole; a crash before that loses them, and the
-    journal's intents make the resumed run write them again. Lines that no write touched keep their bytes.
-    """
-
-    in_flight_max = 1
-    is_buffered = True
-    go_on: Callable[[], None] | None = None
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / PAYMENTS_FILE
-        self._world = _world(directory)
-        self._lock = threading.Lock()
-        self._lines: dict[str, str] = {}
-        for number, line in enumerate(_read_lines(self._path), start=1):
-            try:
-                document = _parse(line)
-                key = payment_id_text(document["_id"])
-            except Exception as error:  # bson raises whatever its converters raise on hostile text
-                raise EmbeddedStoreError(path=self._path.name, why=f"line {number} is no document") from error
-            if key in self._lines:
-                raise EmbeddedStoreError(path=self._path.name, why=f"line {number} repeats the _id {key}")
-            self._lines[key] = line
-        self._saved = dict(self._lines)
-
-    def identity(self) -> StoreIdentity:
-        """The names that the world gives itself; its one host is called ``embedded``."""
-        return StoreIdentity(
-            hosts=("embedded",),
-            database=str(self._world.get("database", "marketplace")),
-            collection=str(self._world.get("collection", "payments")),
-            collection_uuid=str(self._world["collection_uuid"]) if self._world.get("collection_uuid") else None,
-        )
-
-    def check_writable(self) -> None:
-        """Refuse a directory whose files cannot be replaced."""
-        if not os.access(self._path.parent, os.W_OK):
-            raise ReadOnlyCredentialError(collection=self._path.name, what="be replaced in its directory")
-
-    def read(self, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
-        """See :meth:`PaymentWriter.read`."""
-        with self._lock:
-            keys = [key for key in map(payment_id_text, document_ids) if key in self._lines]
-            return {key: _parse(self._lines[key]) for key in keys}
-
-    def stamps(self, run: str | None) -> Iterator[tuple[str, str]]:
-        """See :meth:`MongoWriter.stamps`."""
-        with self._lock:
-            lines = list(self._lines.items())
-        for key, line in lines:
-            stamp = value_at(_parse(line), STAMP) if STAMP.rpartition(".")[2] in line else None
-            if isinstance(stamp, str) and (run is None or stamp.startswith(f"{run}/")):
-                yield key, stamp
-
-    def write(self, update: GuardedUpdate) -> WriteResult:
-        """See :meth:`PaymentWriter.write`. What mongomock would not do exactly is refused, and none of it is kept."""
-        with self._lock:
-            key = payment_id_text(update.document_id)
-            if key not in self._lines:
-                return WriteResult(0)
-            document = _parse(self._lines[key])
-            rest = _left_for_mongomock(update, document)
-            if rest is None:
-                return WriteResult(0)
-            try:
-                changed = _changed(document, rest, update)
-            except Exception as error:  # mongomock raises what it likes on what it does not know
-                return WriteResult(0, CANNOT, f"{_CANNOT_EXACTLY} ({type(error).__name__})")
-            if changed is None:
-                return WriteResult(0)
-            if not all(same(value_at(changed, path), value) for path, value in update.sets.items()):
-                return WriteResult(0, CANNOT, _CANNOT_EXACTLY)
-            self._lines[key] = _text(changed)
-            return WriteResult(1)
-
-    def flush(self) -> None:
-        """Replace the file as a whole, so that it is either the old one or the new one.
-
-        Raises:
-            StoreFileError: It cannot be written; what was written since the last time is forgotten again.
-        """
-        with self._lock:
-            if self._lines != self._saved:
-                try:
-                    replace_file(self._path, "".join(f"{line}\n" for line in self._lines.values()).encode())
-                except OSError as error:
-                    self._lines = dict(self._saved)
-                    raise StoreFileError(path=self._path.name, why=os.strerror(error.errno or 0)) from error
-                self._saved = dict(self._lines)
-
-
-def _left_for_mongomock(update: GuardedUpdate, document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Compare here what mongomock compares wrongly; gives the conditions left for it, None when one does not hold."""
-    rest = {}
-    for path, term in update.filter.items():
-        value = term.get("$eq")
-        if path != "_id" and (type_name(value) in _COMPARED_WRONGLY or type(value).__name__ == "DatetimeMS"):
-            if not same(value_at(document, path), value):
-                return None
-        elif path != "_id":
-            rest[path] = dict(term)
-    return rest
-
-
-def _changed(document: dict[str, Any], rest: dict[str, Any], update: GuardedUpdate) -> dict[str, Any] | None:
-    """The document as mongomock leaves it, or None when a condition did not hold."""
-    import mongomock
-
-    rows: Any = mongomock.MongoClient(tz_aware=True).db.rows
-    rows.insert_one({**document, "_id": 0})
-    if not rows.update_one(rest, _update_document(update)).matched_count:
-        return None
-    return {**rows.find_one({}), "_id": document["_id"]}
-
-
-def _world(directory: Path) -> dict[str, Any]:
-    path = directory / "world.json"
-    try:
-        world = json.loads(path.read_bytes()) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise EmbeddedStoreError(path=path.name, why="this is not whole JSON") from error
-    return world if isinstance(world, dict) else {}
-
-
-def _read_lines(path: Path) -> list[str]:
-    try:
-        return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise EmbeddedStoreError(path=path.name, why=f"it cannot be read ({type(error).__name__})") from error
-
-
-def _parse(line: str) -> dict[str, Any]:
-    from bson import json_util
-
-    document = json_util.loads(line, json_options=json_options())
-    if not isinstance(document, dict):
-        raise TypeError("not a document")
-    return document
-
-
-def _text(document: Mapping[str, Any]) -> str:
-    from bson import json_util
-
-    return str(json_util.dumps(document, json_options=json_options()))

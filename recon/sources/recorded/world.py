@@ -7,6 +7,7 @@ ranges are exercised as over the network. The files of the directory and their l
 ========================= ==========================================================================================
 ``world.json``            when the world stands still, its target, its own addresses, its chains
 ``payments.ndjson``       the marketplace's documents, canonical Extended JSON v2
+``payments.db``           the same as runs left them, once one wrote (see :mod:`recon.sources.recorded.store_file`)
 ``<provider>.ndjson``     what a provider said, in lines that its own folder understands
 ``chain-<id>.ndjson``     ``{"log": raw log}``, ``{"receipt": raw receipt without its logs}`` and, where the world holds
                           some, ``{"balance": {"wallet", "token", "block", "units"}}`` for the ``wallets`` of world.json
@@ -30,6 +31,7 @@ from recon.core.errors import UsageError
 from recon.core.installed import PROVIDERS, installed
 from recon.sources.recorded.faults import FaultRule, Faults, load_rules
 from recon.sources.recorded.format import FORMAT, RecordedChain, RecordedWorld, block_hash
+from recon.sources.recorded.store_file import PAYMENTS_FILE, STORE_FILE, StoreFileOddError, payment_lines
 
 __all__ = [
     "FORMAT",
@@ -79,7 +81,7 @@ def load_world(path: Path) -> RecordedWorld:
             fee_recipients=tuple(str(address) for address in meta.get("fee_recipients", ())),
             wallets=tuple(str(address) for address in meta.get("wallets", ())),
             chains={int(chain_id): _load_chain(path, int(chain_id), row) for chain_id, row in meta["chains"].items()},
-            payments=_documents(path / "payments.ndjson"),
+            payments=_documents(path / PAYMENTS_FILE),
             said={name: _lines(path / f"{name}.ndjson") for name in installed(PROVIDERS)},
             deliveries=[line["delivery"] for line in _lines(path / "deliveries.ndjson")],
             faults=load_rules(_json_file(path / "faults.json")) if (path / "faults.json").exists() else (),
@@ -138,8 +140,12 @@ def _documents(path: Path) -> list[Mapping[str, Any]]:
         tzinfo=UTC,
         datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     )
+    try:
+        lines = payment_lines(path.parent)
+    except StoreFileOddError as error:
+        raise RecordedWorldError(path=path.parent / STORE_FILE, why=str(error)) from error
     documents = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             documents.append(json_util.loads(line, json_options=options))
         except (BSONError, ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError) as error:

@@ -40,6 +40,10 @@ from recon.runs.stores.lease import (
     held_lease,
     this_process,
 )
+from recon.runs.stores.retry import Retry
+from recon.runs.stores.sql.journal import SqlJournal
+from recon.runs.stores.sql.own_tables import make_own_tables
+from tests.support.sql_stores import sqlite_place
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -54,11 +58,16 @@ def notes(count: int, *, run: str = "r1", kind: str = "intent", first: int = 0) 
     ]
 
 
-@pytest.fixture(params=["mongo", "file"])
+@pytest.fixture(params=["mongo", "file", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Journal]]:
     """Opens the same journal again, as another process would."""
     if request.param == "file":
         yield lambda: FileJournal(tmp_path)
+    elif request.param in ("sqlite", "postgres"):
+        place = sqlite_place(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_at")()
+        make_own_tables(place.shared)
+        yield place.journal
+        place.close()
     else:
         database = request.getfixturevalue("mongo_database")
         yield lambda: MongoJournal(database)
@@ -333,3 +342,60 @@ def test_what_the_journal_keeps_of_a_row_is_plain_json() -> None:
     body = json.loads(json.dumps(outcome_body(row)))
     assert body["moved"] == [["status", "pending", "completed", {"$recon": "missing"}]]
     assert body["code"] == 121
+
+
+# The journal in a SQL database
+
+SQL_EDITS = {
+    "text": "UPDATE recon_journal SET text = replace(text, '\"n\":2', '\"n\":9') WHERE seq = 3",
+    "hash": f"UPDATE recon_journal SET hash = '{'0' * 64}' WHERE seq = 3",
+    "payment": "UPDATE recon_journal SET payment = 'other' WHERE seq = 3",
+    "gone": "DELETE FROM recon_journal WHERE seq = 3",
+    "moved": "UPDATE recon_journal SET seq = 99 WHERE seq = 3",
+}
+
+
+@pytest.mark.parametrize("edit", SQL_EDITS)
+def test_any_edit_of_a_table_is_found_and_its_first_entry_named(tmp_path: Path, edit: str) -> None:
+    place = sqlite_place(tmp_path)
+    make_own_tables(place.shared)
+    place.journal().append(notes(6))
+    place.run(SQL_EDITS[edit])
+    check = verify_journal(place.journal())
+    assert (check.is_whole, check.broken_seq) == (False, 3), check.why
+    place.close()
+
+
+def test_a_lost_answer_of_a_database_makes_no_second_entry(tmp_path: Path) -> None:
+    """The entries were committed, the answer did not arrive, and they are appended once more."""
+    from sqlalchemy.exc import OperationalError
+
+    place = sqlite_place(tmp_path)
+    make_own_tables(place.shared)
+    lost: list[int] = []
+
+    class Lossy(SqlJournal):
+        def _insert(self, rows: list[dict[str, Any]], *, after: tuple[int, str]) -> None:
+            super()._insert(rows, after=after)
+            if not lost:
+                lost.append(1)
+                raise OperationalError("INSERT", {}, Exception("gone"))
+
+    journal = Lossy(place.shared, retry=Retry(passes=lambda error: isinstance(error, OperationalError)))
+    journal.append(notes(2))
+    journal.append(notes(2, first=2))
+    assert [entry.note.change for entry in place.journal().entries()] == ["c0", "c1", "c2", "c3"]
+    assert verify_journal(place.journal()).is_whole
+    place.close()
+
+
+def test_a_journal_that_lost_its_end_to_a_failover_is_not_gone_on_with(tmp_path: Path) -> None:
+    place = sqlite_place(tmp_path)
+    make_own_tables(place.shared)
+    journal = place.journal()
+    journal.append(notes(3))
+    place.run("DELETE FROM recon_journal WHERE seq = 3")
+    with pytest.raises(JournalFailedError, match="its entry 3 is gone or another, as after a failover"):
+        journal.append(notes(1, first=3))
+    assert verify_journal(place.journal()).entries == 2
+    place.close()

@@ -17,7 +17,7 @@ from recon.runs.states import Result
 from recon.runs.stores.journal import Note, verify_journal
 from recon.runs.stores.lease import LeaseHeldError, this_process
 from recon.runs.stores.payments import UnknownCollectionError, WriteResult
-from recon.runs.stores.retry import ReadOnlyCredentialError
+from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, StoreSaysError
 from recon.runs.stores.sql.journal import SqlJournal, SqlLeases
 from recon.runs.stores.sql.own_tables import OWN_TABLES, OwnTablesMissingError, make_own_tables, migration_file
 from recon.runs.stores.sql.payments import CHANGED, KEPT, SqlWriter
@@ -379,3 +379,23 @@ def test_values_of_a_guard_are_compared_by_the_server_itself(place: SqlPlace) ->
                 found = connection.execute(sa.select(sa.literal(1)).select_from(table.layout.table).where(asked)).all()
             assert len(found) == 1, (name, "as it was")
     assert value_at(document, "disputed") is ABSENT
+
+
+def test_a_database_that_is_away_is_one_sentence_for_every_question(place: SqlPlace, tmp_path: Path) -> None:
+    away = f"sqlite:///{tmp_path}/gone.db" if place.kind == "sqlite" else "postgresql://u:hidden@127.0.0.1:1/d"
+    database = place.database(url=away)
+    retry = Retry(retry_s=0.01, passes=database.is_passing)
+    writer, journal = SqlWriter(database, retry=retry), SqlJournal(database, retry=retry)
+    questions: dict[str, Any] = {
+        "say who it is": writer.identity,
+        "read the journal": journal.refresh,
+        "take the lease": lambda: journal.leases.acquire("t", holder=this_process(), lease_ms=1000),
+        "look for stamps": lambda: list(writer.stamps(None)),
+        "make the tool's own tables": writer.check_writable,
+    }
+    for what, ask in questions.items():
+        with pytest.raises(StoreSaysError, match=f"the wish to {what}") as raised:
+            ask()
+        assert "hidden" not in str(raised.value)
+    with pytest.raises(StoreGoneError):
+        writer.read([a_document(1)["_id"]])

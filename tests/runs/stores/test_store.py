@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,13 @@ from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 from recon.core.values import ABSENT, from_extended, same, to_extended, value_at, value_terms
 from recon.runs.guard import RowClass, guarded_update, read_change, ready_change, without_marks
 from recon.runs.states import Result
+from recon.runs.stores.embedded import EmbeddedStore, EmbeddedStoreError
 from recon.runs.stores.journal import FileJournal, verify_journal
 from recon.runs.stores.lease import LeaseFileError
-from recon.runs.stores.payments import CANNOT, EmbeddedStore, EmbeddedStoreError, MongoWriter, UnknownCollectionError
+from recon.runs.stores.payments import MongoWriter, UnknownCollectionError
 from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError
 from recon.runs.undo import plan_undo
+from recon.sources.recorded.store_file import payment_lines
 from tests.support.applying import (
     NOW,
     World,
@@ -193,9 +196,8 @@ def an_embedded_world(directory: Path, documents: list[dict[str, Any]]) -> World
 
 
 def stored(directory: Path) -> list[dict[str, Any]]:
-    lines = (directory / "payments.ndjson").read_text(encoding="utf-8").splitlines()
     options = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
-    return [json_util.loads(line, json_options=options) for line in lines]
+    return [json_util.loads(line, json_options=options) for line in payment_lines(directory)]
 
 
 def test_the_demo_applies_and_undoes_over_the_embedded_store_and_its_file_journal(tmp_path: Path) -> None:
@@ -204,7 +206,8 @@ def test_the_demo_applies_and_undoes_over_the_embedded_store_and_its_file_journa
     plan = world.plan(only=slice(2, 12))
     report = world.apply(plan)
     assert report.counts == {Result.APPLIED: 10}
-    assert (tmp_path / "payments.ndjson").read_text(encoding="utf-8").splitlines()[:2] == lines[:2]
+    assert (tmp_path / "payments.ndjson").read_text(encoding="utf-8").splitlines() == lines, "never written again"
+    assert payment_lines(tmp_path)[:2] == lines[:2], "what no write touched keeps its bytes"
     assert [d["status"] for d in stored(tmp_path)] == ["pending"] * 2 + ["completed"] * 10
     again = an_embedded_world_from(tmp_path, world)
     assert again.apply(plan).counts == {Result.OURS: 10}
@@ -219,7 +222,7 @@ def an_embedded_world_from(directory: Path, world: World) -> World:
     return World(None, EmbeddedStore(directory), FileJournal(directory / "journal"), world.target, world.before)  # type: ignore[arg-type]
 
 
-def test_a_crash_before_the_file_is_replaced_loses_no_intent(tmp_path: Path) -> None:
+def test_a_crash_before_the_commit_loses_no_intent(tmp_path: Path) -> None:
     world = an_embedded_world(tmp_path, some_documents(9))
     plan = world.plan()
 
@@ -232,6 +235,7 @@ def test_a_crash_before_the_file_is_replaced_loses_no_intent(tmp_path: Path) -> 
 
     with pytest.raises(DiedError):
         world.apply(plan, step=step)
+    world.writer.close()  # type: ignore[attr-defined]
     again = an_embedded_world_from(tmp_path, world)
     assert {d["status"] for d in stored(tmp_path)} == {"pending"}
     run = next(again.journal.entries(kinds=("run",))).note.run
@@ -240,7 +244,7 @@ def test_a_crash_before_the_file_is_replaced_loses_no_intent(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("field", SCALARS, ids=repr)
-def test_the_embedded_store_compares_every_type_exactly_or_refuses(tmp_path: Path, field: Any) -> None:
+def test_the_embedded_store_compares_every_type_exactly(tmp_path: Path, field: Any) -> None:
     document = a_document(0, disputed=field)
     ready = ready_change(a_change(document), kind="correction")
     update = guarded_update(ready, document, stamp="run/c", at=NOW)
@@ -249,7 +253,7 @@ def test_the_embedded_store_compares_every_type_exactly_or_refuses(tmp_path: Pat
         folder.mkdir()
         result = an_embedded(folder, [a_document(0, disputed=other)]).write(update)
         expected = 1 if type(other) is type(field) and same(other, field) else 0
-        assert result.matched == expected or result.code == CANNOT, (other, result)
+        assert (result.matched, result.code) == (expected, None), (other, result)
 
 
 def test_numbers_that_the_embedded_store_writes_keep_their_types(tmp_path: Path) -> None:
@@ -260,26 +264,44 @@ def test_numbers_that_the_embedded_store_writes_keep_their_types(tmp_path: Path)
     result = store.write(guarded_update(ready, document, stamp="run/c", at=NOW))
     store.flush()
     (line,) = EmbeddedStore(tmp_path).read([Decimal128("7")]).values()
-    if result.matched:
-        assert all(same(value_at(line, path), value) for path, value in sets.items())
-        assert next(iter(line)) == "_id"
-    else:
-        assert result.code == CANNOT
+    assert result.matched == 1
+    assert all(same(value_at(line, path), value) for path, value in sets.items())
+    assert next(iter(line)) == "_id"
     assert same(line["far"], DatetimeMS(2**49))
 
 
-def test_what_mongomock_does_wrong_is_refused_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_writer_of_the_file_is_never_overwritten(tmp_path: Path) -> None:
+    """The row is written only while it still holds the line that was held against the guard."""
     document = a_document(0)
-    ready = ready_change(a_change(document), kind="correction")
-    update = guarded_update(ready, document, stamp="run/c", at=NOW)
-    store = an_embedded(tmp_path, [document])
-    monkeypatch.setattr("recon.runs.stores.payments._update_document", lambda update: {"$set": {"status": "completed"}})
-    result = store.write(update)
-    assert (result.matched, result.code) == (0, CANNOT)
-    monkeypatch.setattr("recon.runs.stores.payments._update_document", lambda update: {"$nonsense": 1})
-    assert store.write(update).code == CANNOT
-    store.flush()
-    assert [d["status"] for d in stored(tmp_path)] == ["pending"]
+    update = guarded_update(ready_change(a_change(document), kind="correction"), document, stamp="run/c", at=NOW)
+    an_embedded(tmp_path, [document])
+    first, second = EmbeddedStore(tmp_path), EmbeddedStore(tmp_path)
+    assert first.write(update).matched == 1
+    first.flush()
+    assert second.read([document["_id"]])[str(document["_id"])]["status"] == "completed"
+    assert second.write(update).matched == 0
+    second.flush()
+    assert [d["metadata"]["recon"]["last"] for d in stored(tmp_path)] == ["run/c"]
+
+
+def test_payments_that_were_changed_under_the_store_are_told_and_not_mixed(tmp_path: Path) -> None:
+    world = an_embedded_world(tmp_path, some_documents(2))
+    world.apply(world.plan())
+    (tmp_path / "payments.ndjson").write_text('{"_id": 1}\n', encoding="utf-8")
+    with pytest.raises(EmbeddedStoreError, match=r"remove payments\.db to begin with these; nothing was written"):
+        EmbeddedStore(tmp_path)
+    (tmp_path / "payments.db").unlink()
+    assert stored(tmp_path) == [{"_id": 1}]
+    (tmp_path / "payments.db").write_bytes(b"no database, but some text that is long enough for a header" * 9)
+    with pytest.raises(EmbeddedStoreError, match="no file of this store"):
+        EmbeddedStore(tmp_path)
+
+
+def test_a_store_that_was_never_filled_counts_for_nothing(tmp_path: Path) -> None:
+    store = an_embedded(tmp_path, some_documents(1))
+    (tmp_path / "payments.db").touch()
+    assert len(EmbeddedStore(tmp_path).read([some_documents(1)[0]["_id"]])) == 1
+    assert list(store.stamps(None)) == []
 
 
 def test_the_embedded_store_never_drops_a_stamp(tmp_path: Path) -> None:
@@ -303,7 +325,7 @@ def test_a_directory_that_cannot_be_written_is_a_read_only_credential(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = an_embedded(tmp_path, some_documents(1))
-    monkeypatch.setattr("recon.runs.stores.payments.os.access", lambda path, mode: False)
+    monkeypatch.setattr("recon.runs.stores.embedded.os.access", lambda path, mode: False)
     with pytest.raises(ReadOnlyCredentialError, match="nothing was written"):
         store.check_writable()
 
@@ -329,16 +351,16 @@ def test_a_full_disk_under_the_embedded_store_stops_the_run_and_it_continues_onc
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = an_embedded_world(tmp_path, some_documents(9))
-    plan, before = world.plan(), (tmp_path / "payments.ndjson").read_bytes()
+    plan = world.plan()
 
-    def full(path: Path, data: bytes) -> None:
-        raise OSError(errno.ENOSPC, "full")
+    def full(connection: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("recon.runs.stores.payments.replace_file", full)
-        report = stopped_report(lambda: world.apply(plan), r"payments.ndjson: it could not be written \(No space left")
+        patch.setattr("recon.runs.stores.embedded._commit", full)
+        report = stopped_report(lambda: world.apply(plan), r"payments.db: it could not be written \(database or disk")
     assert report.counts == {Result.OPEN: 5, Result.NOT_REACHED: 4}
-    assert (tmp_path / "payments.ndjson").read_bytes() == before
+    assert {d["status"] for d in stored(tmp_path)} == {"pending"}
     assert world.resume(plan, str(report.run)).counts == {Result.APPLIED: 9}, "also by the same process"
     assert {d["status"] for d in stored(tmp_path)} == {"completed"}
     assert verify_journal(world.journal).is_whole

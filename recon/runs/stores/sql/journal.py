@@ -84,7 +84,8 @@ class SqlJournal:
         if not rows:
             return made
         try:
-            self._retry.run(lambda: self._insert(rows), what="the journal")
+            before = self._head
+            self._retry.run(lambda: self._insert(rows, after=before), what="the journal")
         except SQLAlchemyError as error:
             self._head = None
             if self._database.is_forbidden(error):
@@ -93,14 +94,22 @@ class SqlJournal:
         self._head = (made[-1].seq, made[-1].hash)
         return made
 
-    def _insert(self, rows: list[dict[str, Any]]) -> None:
-        """Insert them all; after a lost answer the next try finds its own entries."""
+    def _insert(self, rows: list[dict[str, Any]], *, after: tuple[int, str]) -> None:
+        """Insert them all behind the entry that they name; after a lost answer the next try finds its own entries.
+
+        Raises:
+            JournalFailedError: That entry is gone: a standby took over that had not received it.
+        """
         import sqlalchemy as sa
         from sqlalchemy.exc import IntegrityError
 
         own = self._database.own("journal")
         try:
             with self._database.writing() as connection:
+                if after[0]:
+                    last = connection.execute(sa.select(own.c.hash).where(own.c.seq == after[0])).scalar()
+                    if last != after[1]:
+                        raise JournalFailedError(why=f"its entry {after[0]} is gone or another, as after a failover")
                 connection.execute(sa.insert(own), rows)
             return
         except IntegrityError:

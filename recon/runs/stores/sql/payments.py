@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.ids import payment_id_text
-from recon.core.values import ABSENT, STAMP, UPDATED_AT, same, value_at
+from recon.core.values import ABSENT, STAMP, UPDATED_AT, changed_document, same, value_at
 from recon.runs.guard import GuardedUpdate, still_fits
 from recon.runs.stores.payments import CANNOT, UnknownCollectionError, WriteResult
 from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, StoreSaysError
@@ -24,7 +24,6 @@ from recon.sources.interface import StoreIdentity
 from recon.sources.payments.sql.database import SqlDatabase
 from recon.sources.payments.sql.errors import SqlMissingError
 from recon.sources.payments.sql.kinds import Raw, UnfitValueError
-from recon.sources.payments.sql.mapping import changed_document
 from recon.sources.payments.sql.table import IDS_AT_ONCE, PaymentTable, StoredRow
 
 if TYPE_CHECKING:
@@ -82,6 +81,10 @@ class SqlWriter:
             UnknownCollectionError: There is no such table.
             StoreSaysError: The database does not answer.
         """
+        found: StoreIdentity = self._asked(self._identity, what="say who it is")
+        return found
+
+    def _identity(self) -> StoreIdentity:
         with self._database.reading() as connection:
             try:
                 table = self._table(connection)

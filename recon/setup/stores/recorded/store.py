@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from recon.setup.stores.store import Ledger, Store, StoreTerms
@@ -26,14 +27,16 @@ def _open_source(terms: StoreTerms) -> DocumentStore:
 
 
 def _open_writer(settings: Settings) -> Ledger:
+    from recon.runs.stores.embedded import EmbeddedStore
     from recon.runs.stores.journal import FileJournal
-    from recon.runs.stores.payments import EmbeddedStore
 
     folder = settings.recorded_dir
     assert folder is not None, "only a configuration that names a recorded world means this store"
-    return Ledger(
-        EmbeddedStore(folder), FileJournal(folder), _no_entries if settings.values.ledger.collection else None
-    )
+    with ExitStack() as stack:
+        writer, pay_ins = EmbeddedStore(folder), _no_entries if settings.values.ledger.collection else None
+        stack.callback(writer.close)
+        return Ledger(writer, FileJournal(folder), pay_ins, stack.pop_all())
+    raise AssertionError("an exit stack lets no exception pass")
 
 
 def _no_entries(payments: Sequence[str]) -> Mapping[str, bool]:

@@ -42,8 +42,8 @@ def _open_writer(settings: Settings) -> Ledger:
         stack.callback(database.close)
         writer, journal = SqlWriter(database), SqlJournal(database)
         # Says in one sentence of its own that the server is away or refuses the password.
-        with database.asked_of():
-            writer.identity()
+        with database.asked_of(), database.reading() as connection:
+            database.layout(connection)
         server_time = writer.server_time if database.has_clock else None
         return Ledger(writer, journal, None, stack.pop_all(), server_time=server_time)
     raise AssertionError("an exit stack lets no exception pass")

@@ -14,8 +14,8 @@ shown where every store shows it, unless a column is named for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from recon.core.errors import ConfigError
@@ -74,6 +74,11 @@ class RowMap:
         return any(column.path == STAMP for column in self.columns)
 
     @property
+    def has_tree(self) -> bool:
+        """Whether a column holds a tree, of which more may be read than was asked for."""
+        return any(column.kind.is_json for column in self.columns)
+
+    @property
     def id(self) -> ColumnPlace:
         """The column of the id."""
         return next(column for column in self.columns if column.path == ID)
@@ -107,7 +112,7 @@ class RowMap:
                 own = value if isinstance(value, Mapping) else {column.name: value}
                 found.update((name, each) for name, each in own.items() if self.at(name) is None)
             else:
-                _put(found, column.path.split("."), value)
+                _put(found, _parts_of(column.path), value)
         return found
 
     def images(self, row: Mapping[str, Raw], changed: Mapping[str, Any], *, touched: Iterable[str]) -> dict[str, Raw]:
@@ -157,24 +162,12 @@ def with_stamp(document: dict[str, Any], stamp: str | None) -> dict[str, Any]:
     return shown
 
 
-def changed_document(
-    document: Mapping[str, Any], sets: Mapping[str, Any], *, unsets: Iterable[str] = ()
-) -> dict[str, Any]:
-    """The document after an update: as MongoDB carries it out, new fields in the order of their names."""
-    made = deepcopy(dict(document))
-    for path in sorted(sets):
-        _put(made, path.split("."), sets[path])
-    for path in unsets:
-        *parents, last = path.split(".")
-        inner: Any = made
-        for name in parents:
-            inner = inner.get(name) if isinstance(inner, dict) else None
-        if isinstance(inner, dict):
-            inner.pop(last, None)
-    return made
+@lru_cache(maxsize=1024)
+def _parts_of(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
 
 
-def _put(document: dict[str, Any], parts: list[str], value: Any) -> None:
+def _put(document: dict[str, Any], parts: tuple[str, ...], value: Any) -> None:
     inner = document
     for name in parts[:-1]:
         below = inner.setdefault(name, {})

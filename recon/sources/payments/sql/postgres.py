@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import SourceError
@@ -83,6 +83,7 @@ _RUN: Final = """
 SELECT pg_is_in_recovery() AS is_standby, c.relrowsecurity AS has_policies,
   NOT row_security_active(c.oid) AS is_owner FROM pg_class c WHERE c.oid = :table
 """
+_KEPT: Final = "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')"
 _TRIGGERS: Final = "SELECT tgname FROM pg_trigger WHERE tgrelid = :table AND NOT tgisinternal ORDER BY tgname"
 _OWN_NAMES: Final = ("recon.stamp", "recon.journal", "recon.lease")
 _STANDBY: Final = """
@@ -120,7 +121,8 @@ class PostgresDatabase(SqlDatabase):
     @property
     def place(self) -> str:
         """See :attr:`SqlDatabase.place`."""
-        host = self._url.host or self._url.query.get("host") or "this machine"
+        listed = self._url.host or self._url.query.get("host") or "this machine"
+        host = listed if isinstance(listed, str) else ", ".join(listed)
         port = f":{self._url.port}" if self._url.port else ""
         return f"PostgreSQL: {self._url.database} at {host}{port}"
 
@@ -326,6 +328,9 @@ class PostgresDatabase(SqlDatabase):
         version = str(connection.execute(sa.text("SHOW server_version")).scalar()).split(" ")[0]
         is_standby = bool(connection.execute(sa.text("SELECT pg_is_in_recovery()")).scalar())
         notes = ["it is a standby, so that a run needs another address to write to"] if is_standby else []
+        kept = connection.execute(sa.text(_KEPT)).one()
+        if tuple(kept) != ("repeatable read", "on"):
+            notes.append("it does not keep a reading in one read-only moment, so a window may be torn: see its pooler")
         local = self.server_time(connection)
         if now is not None and local is not None and abs((local - now).total_seconds()) > _SKEW_MAX_S:
             skew = abs((local - now).total_seconds())
@@ -444,12 +449,13 @@ def _is_turned_away(error: Exception) -> bool:
     return not _state(error) and any(words in said for words in _TURNED_AWAY)
 
 
+@cache
 def _type_named(name: str) -> TypeEngine[Any]:
     """A type of the database by the name that the database itself gives it."""
     from sqlalchemy.types import UserDefinedType
 
     class Named(UserDefinedType[Any]):
-        cache_ok = False
+        cache_ok = True
 
         def get_col_spec(self, **given: Any) -> str:
             return name

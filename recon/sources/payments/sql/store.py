@@ -176,7 +176,8 @@ class SqlStore:
             yield page
 
     def _document(self, rows: RowMap, row: StoredRow) -> Mapping[str, Any]:
-        return project(rows.document(row.images, stamp=row.stamp), self._paths)
+        document = rows.document(row.images, stamp=row.stamp)
+        return project(document, self._paths) if rows.has_tree else document
 
     def sample(self, count: int) -> list[Mapping[str, Any]]:
         """The newest documents by id, whole, at most so many."""

@@ -11,13 +11,12 @@ from bson import Binary, Decimal128, Int64, ObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recon.core.values import ABSENT, same
+from recon.core.values import ABSENT, changed_document, same
 from recon.sources.payments.sql.kinds import UnfitValueError, kind_named
 from recon.sources.payments.sql.mapping import (
     ColumnClashError,
     ColumnPlace,
     RowMap,
-    changed_document,
 )
 
 ONE = dt.timezone(dt.timedelta(hours=1))

@@ -113,8 +113,7 @@ def _print_apart(table: Table, console: Console, *, is_wide: bool) -> None:
     """Each row on its line where it fits; else its first cell there, and below it the others, each whole."""
     used = _used(table, is_wide=is_wide)
     said = [_cells(table, row, used) for row in table.rows[: table.shown]]
-    share = console.width // len(used) - len(_GAP)
-    widths = {n: _column_width(table.columns[n], [cells[at] for cells in said], share) for at, n in enumerate(used)}
+    widths = dict(zip(used, _aligned([table.columns[n] for n in used], said, console.width), strict=True))
     fits = [_is_within(cells, list(widths.values())) for cells in said]
     if not any(fits) and len(used) > _APART_MAX:
         _print_narrow(table, console)
@@ -151,9 +150,17 @@ def _print_cells(cells: Sequence[str], labels: Sequence[str], console: Console) 
         console.print(_text(f"{_GAP * 2}{label.ljust(room)}{_GAP}{cell}"), soft_wrap=True)
 
 
-def _column_width(column: Column, cells: Sequence[str], share: int) -> int:
-    """As wide as the longest cell that leaves the other columns their share of the line."""
-    return max(len(display_text(column.label)), *(len(cell) for cell in cells if len(cell) <= share), 1)
+def _aligned(columns: Sequence[Column], said: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Widths of columns for as many rows as fit into the room: the longest cells are left to stand apart."""
+    widths: list[int] = []
+    for most in sorted({len(cell) for cells in said for cell in cells}, reverse=True):
+        widths = [
+            max(len(display_text(column.label)), *(len(cells[at]) for cells in said if len(cells[at]) <= most), 1)
+            for at, column in enumerate(columns)
+        ]
+        if sum(widths) + len(_GAP) * (len(widths) - 1) <= room:
+            break
+    return widths
 
 
 def _print_pages(table: Table, console: Console) -> None:

@@ -244,7 +244,7 @@ def _reading(rows: Sequence[Mapping[str, Any]]) -> str:
     if short is not None:
         return f"NOT in full: {short.get('problem') or 'unknown why'}"
     calls = sum(int(row.get("calls") or 0) for row in rows)
-    return f"in full ({calls} calls)" if calls else "in full"
+    return f"in full ({calls} call{'s' * (calls != 1)})" if calls else "in full"
 
 
 def _health(settings: Settings, unread: list[str]) -> list[Health]:

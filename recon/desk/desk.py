@@ -6,7 +6,7 @@ Nothing here decides or writes by itself: a selection is written by :func:`recon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from recon.sources.interface import Progress
 
 if TYPE_CHECKING:
     from recon.api.common import Config, Say
+    from recon.core.registry import Registry
     from recon.investigation.payment import Inspection
     from recon.plans.approvals import Approval
     from recon.runs.apply import RunReport
@@ -90,19 +91,35 @@ class Desk:
     operator: str | None = None
     check: Callable[[], None] | None = None
     settings: Settings | None = None
-    known: Known = field(default_factory=Known)
-    facts: SheetFacts = field(default_factory=SheetFacts)
     limits: Limits = field(default_factory=Limits)
+    _known: Known | None = None
+    _facts: SheetFacts | None = None
 
     def use(self, settings: Settings | None) -> None:
         """Go by the names, explorers and limits of a configuration; by those shipped where there is none."""
         self.settings = settings
-        registry = settings.registry() if settings is not None else load_registry()
-        named = "" if self.config is None or settings is self.config else str(self.config)
-        self.known = known_names(self.plan, self.rows, registry=registry)
-        facts = sheet_facts(plan_path=str(self.path), config=named, registry=registry, rows=self.rows)
-        self.facts = replace(facts, notes=notes_beside(self.plan, folder=self.path.parent))
         self.limits = settings.limits() if settings is not None else Limits()
+        self._known = self._facts = None
+
+    @property
+    def known(self) -> Known:
+        """The words that a filter may name; found when they are first needed, for a first look needs none."""
+        if (known := self._known) is None:
+            known = self._known = known_names(self.plan, self.rows, registry=self._registry())
+        return known
+
+    @property
+    def facts(self) -> SheetFacts:
+        """What a sheet needs to know besides its row; found when it is first needed."""
+        if (facts := self._facts) is None:
+            named = "" if self.config is None or self.settings is self.config else str(self.config)
+            registry, notes = self._registry(), notes_beside(self.plan, folder=self.path.parent)
+            made = sheet_facts(plan_path=str(self.path), config=named, registry=registry, rows=self.rows)
+            facts = self._facts = replace(made, notes=notes)
+        return facts
+
+    def _registry(self) -> Registry:
+        return self.settings.registry() if self.settings is not None else load_registry()
 
     def finish(self) -> None:
         """Do what the first look at the list did not wait for: check the rest of the file, load the configuration.
@@ -117,17 +134,20 @@ class Desk:
         check()
         if self.settings is None:
             self.use(settings_if_there(self.config))
+        _ = self.known, self.facts  # Found here, where nobody waits for them.
 
     # What is shown
 
     def query(self, line: str) -> Query:
         """The filter that a line means; see :func:`recon.desk.query.parse_query`."""
-        return parse_query(line, known=self.known)
+        return parse_query(line, known=self.known) if line.strip() else Query()
 
     def lines(self, query: Query) -> list[Line]:
         """The list as it is shown under a filter, with the draft's sort and grouping."""
         kinds = self.draft.marks.kinds()
-        shown = [row for row in self.rows if query.shows(row, mark=kinds.get(row.payment_id, ""))]
+        shown: Sequence[DeskRow] = self.rows
+        if query.terms:
+            shown = [row for row in self.rows if query.shows(row, mark=kinds.get(row.payment_id, ""))]
         ordered = sort_rows(shown, self.draft.sort, backwards=self.draft.backwards)
         return group_rows(ordered, self.draft.group, money=rows_money)
 

@@ -60,10 +60,14 @@ class LineList(ScrollView, can_focus=True):
     class Chosen(Message):
         """A line was clicked a second time, or entered."""
 
+    class Drawn(Message):
+        """The list is on the screen for the first time."""
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
         self.cursor = 0
         self._count = 0
+        self._is_drawn = False
         self._pieces: Callable[[int, int], Sequence[LinePiece]] = lambda _place, _width: ()
         self._stops: Callable[[int], bool] = lambda _place: True
 
@@ -89,6 +93,9 @@ class LineList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen, as Textual asks for it."""
+        if not self._is_drawn:
+            self._is_drawn = True
+            self.post_message(self.Drawn())
         width, base = self.scrollable_content_region.width, self.rich_style
         place = self.scroll_offset.y + y
         if place >= self._count:

@@ -93,8 +93,11 @@ class DeskScreen(WorkScreen):
         except ReconError as error:
             self._say(str(error))
         self._show_list(self.desk.draft.cursor)
+
+    def on_line_list_drawn(self) -> None:
+        """Go on with what the first look did not wait for."""
         if self.desk.check is not None:
-            self.call_after_refresh(self._finish)
+            self._finish()
 
     def _finish(self) -> None:
         """Do the rest of opening the plan; what hinders it ends the review."""
@@ -418,9 +421,7 @@ class DeskScreen(WorkScreen):
         said = f"mark {count} for {mark.kind}" if mark is not None else f"take the mark of {count} away"
         goes_on = goes_on and not self.picked
         if self._saved(lambda: self.desk.mark(payments, mark, said=said)):
-            left = len({row.payment_id for row in rows}) - len(payments)
-            why = "that are no breaks" if mark is not None and mark.kind is MarkKind.ACK else "without a change"
-            self._say(f"{said}; {left} {why} left as they are." if left and mark else "")
+            self._say(_left_text(said, mark, left=len({row.payment_id for row in rows}) - len(payments)))
             self.picked.clear()
         self._show_list()
         if goes_on:
@@ -567,3 +568,11 @@ class DeskScreen(WorkScreen):
 
     def _after_work(self) -> None:
         self._show_totals()
+
+
+def _left_text(said: str, mark: Mark | None, *, left: int) -> str:
+    """How many of the rows that were meant could not be marked so; nothing when all were."""
+    if mark is None or not left:
+        return ""
+    why = "that are no breaks" if mark.kind is MarkKind.ACK else "without a change"
+    return f"{said}; {left} {why} left as they are."

@@ -35,6 +35,7 @@ from recon.core.model import (
     Verdict,
 )
 from recon.files import make_folder, save_new
+from recon.plans.decoding import decode_plan
 
 FORMAT: Final = 1
 SIZE_MAX_BYTES: Final = 2_000_000_000
@@ -198,7 +199,7 @@ def parse_plan(data: bytes, *, name: str = "plan") -> Plan:
 def _built(data: bytes, name: str) -> Plan:
     """The plan that bytes hold, if the digest in them is theirs."""
     try:
-        content = msgspec.json.decode(data)
+        content = decode_plan(data)
     except (ValueError, RecursionError) as error:
         raise PlanFileError(path=name, why="this is not whole JSON, the file was cut or is no plan") from error
     if not isinstance(content, dict) or "effects_digest" not in content:
@@ -361,8 +362,8 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         window=dict(content["window"]),
         coverage=tuple(content["coverage"]),
         summary=dict(content["summary"]),
-        findings=tuple(map(_finding, content["findings"])),
-        changes=tuple(map(_change, content["changes"])),
+        findings=tuple(item if isinstance(item, Finding) else _finding(item) for item in content["findings"]),
+        changes=tuple(item if isinstance(item, Change) else _change(item) for item in content["changes"]),
         left_alone=tuple(
             LeftAlone(item["payment_id"], _VERDICTS[item["verdict"]], item["reason"]) for item in content["left_alone"]
         ),

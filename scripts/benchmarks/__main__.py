@@ -44,6 +44,12 @@ def _startup(chosen: argparse.Namespace) -> list[Result]:
     return measure_startup(rounds=chosen.rounds or (1 if chosen.small else 11))
 
 
+def _desk(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.desk import measure_desk
+
+    return measure_desk(rounds=chosen.rounds or (1 if chosen.small else 7))
+
+
 def _apply(chosen: argparse.Namespace) -> list[Result]:
     from benchmarks.apply import measure_apply
 
@@ -106,6 +112,7 @@ MEASURES = {
     "judge": _judge,
     "peers": _peers,
     "startup": _startup,
+    "desk": _desk,
     "logs": _logs,
     "payments": _payments,
     "scan": _scan,

@@ -94,6 +94,15 @@ def apply_memory(rows: str) -> None:
     print(json.dumps(part_apply_memory(int(rows))))
 
 
+def desk_steps(plan_file: str) -> None:
+    """Filter and open in the review of a plan; prints what each cost."""
+    import json
+
+    from benchmarks.desk import part_desk_steps
+
+    print(json.dumps(part_desk_steps(plan_file)))
+
+
 def since(rows: str) -> None:
     """A daily run over a year, read whole and built upon yesterday's; prints what each cost."""
     import json
@@ -137,6 +146,7 @@ PARTS: dict[str, Callable[..., None]] = {
     "page": page,
     "plain_page": plain_page,
     "read_json": read_json,
+    "desk_steps": desk_steps,
     "since": since,
     "merge": merge,
     "compare": compare,

@@ -164,7 +164,7 @@ def test_the_first_page_names_what_nobody_looked_at(tmp_path: Path) -> None:
     assert run("plan", "--config", config).exit_code == 1
     result = run("triage", "summary", "--config", config, "--format", "md")
     assert "failed webhook" in result.output
-    assert "1 rows behind the chain" in result.output
+    assert "1 row behind the chain" in result.output
     assert "recon triage summary --ask" in result.output
     assert "in full" in result.output
     result = run("triage", "summary", "--config", config, "--ask", "--format", "md")

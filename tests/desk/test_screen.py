@@ -15,7 +15,7 @@ from recon.core.canonical import sha256_hex
 from recon.core.errors import ConfigError, UsageError
 from recon.core.model import FieldView
 from recon.desk.app import DeskApp
-from recon.desk.desk import open_desk
+from recon.desk.desk import Desk, open_desk
 from recon.desk.dialogs import KEYS, ChooseDialog
 from recon.desk.panes import LineList, TextPane
 from recon.desk.screen import DeskScreen
@@ -254,6 +254,23 @@ def test_what_is_picked_is_marked_at_once_and_let_go(plan: Path) -> None:
         assert seat.screen.picked == set(), "escape lets go"
         await seat.press("V", "V", "home", "v", "x")
         assert first not in seat.desk.draft.marks.kinds()
+
+    sit_down(do, plan=plan)
+
+
+def test_the_rest_of_opening_begins_once_the_list_is_drawn(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    original = Desk.finish
+
+    def finish(desk: Desk) -> None:
+        seen.append(desk.check is not None and desk._known is None)
+        original(desk)
+
+    monkeypatch.setattr(Desk, "finish", finish)
+
+    async def do(seat: Seat) -> None:
+        assert seen == [True], "and neither names nor explorers were looked up before"
+        assert seat.desk.check is None
 
     sit_down(do, plan=plan)
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recon.core.canonical import canonical_json, sha256_hex
-from recon.core.model import FieldChange, Plan, Tier, Verdict
+from recon.core.model import Change, FieldChange, FieldView, Plan, ProofTerm, Tier, Verdict
 from recon.files import FileThereError
+from recon.plans.decoding import decode_plan
 from recon.plans.file import (
     PlanFileError,
     effects_digest,
@@ -25,7 +26,7 @@ from recon.plans.file import (
     save_plan,
     seal_plan,
 )
-from tests.support.plans import a_change, a_plan
+from tests.support.plans import a_change, a_finding, a_plan
 
 AUTO = a_change(payment_id="665f1c2e9b1d8a0012345601", value_units=5)
 LARGE = a_change(payment_id="665f1c2e9b1d8a0012345602", value_units=500, verdict=Verdict.ESCROW_DRIFT)
@@ -125,3 +126,34 @@ def test_the_effects_digest_is_that_of_all_effects_sorted_in_whatever_order_they
     expected = sha256_hex(canonical_json([plan.kind, asdict(plan.target), lines]))
     assert effects_digest(plan) == expected
     assert effects_digest(replace(plan, changes=tuple(changes[::-1]))) == expected
+
+
+def test_what_is_decoded_at_once_is_what_mappings_give(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    huge = {"$numberDecimal": "9" * 40}
+    odd = a_change(
+        payment_id="f" * 24,
+        sets=(FieldChange("a", {"$recon": "missing"}, huge), FieldChange("b", None, [1.5, {"c": "ü"}])),
+        proof=(ProofTerm(56, "0x" + "11" * 32, None, 7, None, False),),
+        value_units=10**60,
+        token=None,
+    )
+    findings = (
+        a_finding(difference_units=-(10**50), fields=(FieldView("amount", None, "5"),), token=None),
+        a_finding(),
+    )
+    data = plan_bytes(seal_plan(replace(plan, findings=findings, changes=(AUTO, odd))))
+    at_once = parse_plan(data)
+    assert isinstance(decode_plan(data)["changes"][1], Change), "records, and not mappings"
+    monkeypatch.setattr("recon.plans.file.decode_plan", json.loads)
+    assert parse_plan(data) == at_once
+
+
+@pytest.mark.parametrize(
+    ("part", "word", "why"),
+    [("findings", "severity", "ValueError"), ("changes", "verdict", "KeyError"), ("findings", "value", "ValueError")],
+)
+def test_a_part_of_a_wrong_type_is_told_as_before(plan: Plan, part: str, word: str, why: str) -> None:
+    content = json.loads(plan_bytes(plan))
+    content[part][0][word] = "nothing"
+    with pytest.raises(PlanFileError, match=rf"a part is missing or of a wrong type \({why}\)"):
+        parse_plan(json.dumps(content).encode())

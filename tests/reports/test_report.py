@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recon.core.model import LeftAlone, Severity, Tier, Verdict
+from recon.core.model import FieldChange, FieldView, GuardTerm, LeftAlone, Severity, Tier, Verdict
 from recon.reports import Column, Report, Table, print_report, render_payment, render_plan, render_report, render_review
 from recon.reports.model import human_cell
 from recon.reports.outputs.markdown import escape
+from recon.reports.outputs.terminal import print_to_terminal
 from recon.reports.text import age_text, amount_text, csv_cell, display_text, group_digits, value_text
 from recon.reports.views.plan import NotInPlanError, break_table, breaks_of, has_gaps, money_text
 from tests.support.plans import PAYMENT, USDC_ETH, a_change, a_coverage, a_finding, a_plan, with_summary
@@ -283,3 +284,34 @@ def test_a_break_table_has_no_row_of_another_width() -> None:
     with pytest.raises(AssertionError):
         Table("x", "x", (Column("a", "a"),), (("1", "2"),))
     assert break_table(a_plan(findings=())).rows == ()
+
+
+def at_width(report: Report, width: int) -> list[str]:
+    stream = io.StringIO()
+    print_to_terminal(report, stream, width=width)
+    return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_id_is_broken_where_the_terminal_is_narrow(width: int) -> None:
+    """What is longer than the line goes on in one piece; the terminal breaks what it shows, and copies it whole."""
+    tx, recipient = "0x" + "ab" * 32, "0x" + "cd" * 20
+    change = a_change(
+        sets=(FieldChange("blockchain.transactionHash", {"$recon": "missing"}, tx), FieldChange("status", "a", "b")),
+        guard=(GuardTerm("metadata.transactionSafety.lastCheck.status", "pending"), GuardTerm("to", recipient)),
+    )
+    finding = a_finding(
+        fields=(FieldView("tx_hash", None, tx, tx), FieldView("status", "pending", "PAID", "paid, final")),
+        evidence=(f"transfer 56:{tx}:136", "read from " + " ".join(f"field{n}=metadata.value{n}" for n in range(12))),
+    )
+    plan = a_plan(findings=(finding,), changes=(change,))
+    lines = at_width(render_payment(plan, PAYMENT), width)
+    text = "\n".join(lines)
+    assert text.count(tx) == 4, "of both sides, of the change, of the evidence"
+    assert "metadata.transactionSafety.lastCheck.status" in text
+    assert recipient in text
+    assert [line for line in lines if line.startswith("status ") and "paid, final" in line], "what fits stays a row"
+    assert text.count("Evidence") == 1, "a list is headed once"
+    assert plan.digest in "\n".join(at_width(render_review(plan), width)), "the digest is there to be copied"
+    words = [word for line in lines for word in line.split() if word.startswith("field") and word != "field"]
+    assert all(word.endswith(f"value{n}") for n, word in enumerate(words)), "and no word of a sentence is broken"

@@ -270,24 +270,32 @@ _QUESTIONS: Final = (
 )  # fmt: skip
 
 
+def _many(count: int, one: str) -> str:
+    return f"{count} {one}{'s' * (count != 1)}"
+
+
 def _webhook_signals(e: IncidentEvidence) -> list[Signal]:
     found = []
     for route in e.logs.routes if e.logs else ():
         if route.deliveries and route.failures * 2 >= route.deliveries:
             found.append((3, f"{route.failures} of {route.deliveries} deliveries of {route.provider} failed"))
         elif route.bursts:
-            found.append((2, f"{route.provider} had {len(route.bursts)} bursts of failures"))
+            found.append((2, f"{route.provider} had {_many(len(route.bursts), 'burst')} of failures"))
     dead = sum(bool(each.delivery.dead_letter) for each in e.deliveries.checked) if e.deliveries else 0
     behind = verdict_count(e, "local_behind")
-    return [*found, (1 if dead else 0, f"{dead} dead letters"), (1 if behind else 0, f"{behind} rows behind the chain")]
+    return [
+        *found,
+        (1 if dead else 0, _many(dead, "dead letter")),
+        (1 if behind else 0, f"{_many(behind, 'row')} behind the chain"),
+    ]
 
 
 def _duplicate_signals(e: IncidentEvidence) -> list[Signal]:
     twice = verdict_count(e, "duplicate_tx_hash", "duplicate_provider_key", "multiple_transfers", "competing_payment")
     same = len(e.deliveries.same_id) if e.deliveries else 0
     return [
-        (2 if twice else 0, f"{twice} payments paid or claimed twice"),
-        (1 if same else 0, f"{same} delivery ids came twice"),
+        (2 if twice else 0, f"{_many(twice, 'payment')} paid or claimed twice"),
+        (1 if same else 0, f"{_many(same, 'delivery id')} came twice"),
     ]
 
 
@@ -303,12 +311,12 @@ def _release_signals(e: IncidentEvidence) -> list[Signal]:
 
 def _dispute_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "dispute_hold")
-    return [(1 if count else 0, f"{count} disputed payments on which something would be due or is under way")]
+    return [(1 if count else 0, f"{_many(count, 'disputed payment')} on which something would be due or is under way")]
 
 
 def _admin_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "local_ahead", "simulated_hash")
-    return [(1 if count else 0, f"{count} payments that only their row calls paid, or with a simulated hash")]
+    return [(1 if count else 0, f"{_many(count, 'payment')} that only the row calls paid, or with a simulated hash")]
 
 
 def _key_signals(e: IncidentEvidence) -> list[Signal]:
@@ -333,12 +341,12 @@ def _rpc_signals(e: IncidentEvidence) -> list[Signal]:
     away = [f"{each.name} does not answer" for each in _down(e, is_chain=True)]
     away += [text for text in e.coverage_problems if text.startswith("chain:")]
     count = verdict_count(e, "unproven")
-    return [(3 if away else 0, "; ".join(away)[:300]), (1 if count else 0, f"{count} payments unproven")]
+    return [(3 if away else 0, "; ".join(away)[:300]), (1 if count else 0, f"{_many(count, 'payment')} unproven")]
 
 
 def _proof_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "recipient_mismatch", "token_mismatch", "network_mismatch", "reference_mismatch")
-    return [(2 if count else 0, f"{count} payments whose money is wrong in a field")]
+    return [(2 if count else 0, f"{_many(count, 'payment')} whose money is wrong in a field")]
 
 
 _SCENARIOS: Final[tuple[tuple[str, str, Callable[[IncidentEvidence], Sequence[Signal]], str, str], ...]] = (

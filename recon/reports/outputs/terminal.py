@@ -25,6 +25,8 @@ _STYLES: Final = {
     "auto": "green", "review": "yellow", "never": "red", "wait": "cyan", "benign": "dim",
     "failed": "bold red", "warning": "yellow", "ok": "green", "NO": "bold red",
 }  # fmt: skip
+_APART_MAX: Final = 4
+"""Of more columns the cells of a row stand one after the other below it, and not on a line each."""
 _RIGHT: Final = ("count", "amount", "exact", "age")
 _GAP: Final = "  "
 
@@ -41,8 +43,7 @@ def print_to_terminal(report: Report, stream: TextIO, *, width: int | None = Non
 
 def _print(report: Report, console: Console) -> None:
     console.print(_text(report.title, "bold"))
-    if report.facts:
-        console.print(_facts(report))
+    _print_facts(report, console)
     for table in report.tables:
         console.print()
         console.print(_text(table.title, "bold"))
@@ -73,25 +74,93 @@ def _text(content: str, style: str = "") -> Text:
     return Text(display_text(content, length_max=20_000), style=style)
 
 
-def _facts(report: Report) -> RichTable:
-    from rich.table import Table as RichTable
+def _print_facts(report: Report, console: Console) -> None:
+    """Label and value on a line; longer prose goes on below itself, and an id is never broken, for it is copied."""
+    from rich.text import Text
 
-    grid = RichTable.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
+    room = max((len(_text(fact.label)) for fact in report.facts), default=0) + 2 * len(_GAP)
     for fact in report.facts:
-        grid.add_row(_text(f"  {fact.label}"), _text(human_cell(fact.value, fact.kind), "bold red" * fact.alarm))
-    return grid
+        value = _text(human_cell(fact.value, fact.kind), "bold red" * fact.alarm)
+        label = Text(f"{_GAP}{display_text(fact.label)}".ljust(room), style="dim")
+        if fact.kind == "id" or " " not in value.plain:
+            console.print(Text.assemble(label, value), soft_wrap=True)
+            continue
+        for line in value.wrap(console, max(20, console.width - room)):
+            line.rstrip()
+            console.print(Text.assemble(label, line), soft_wrap=True)
+            label = Text(" " * room)
 
 
 def _print_rows(table: Table, console: Console) -> None:
     is_wide = console.width >= WIDE_FROM
     if any(column.kind == "link" for column in table.columns):
         _print_pages(table, console)
-    elif is_wide or not any(column.kind == "prose" for column in table.columns):
+    elif not is_wide and any(column.kind == "prose" for column in table.columns):
+        _print_narrow(table, console)
+    elif _needs(table, is_wide=is_wide) <= console.width:
         console.print(_grid(table, is_wide=is_wide))
     else:
+        _print_apart(table, console, is_wide=is_wide)
+
+
+def _needs(table: Table, *, is_wide: bool) -> int:
+    """The width that a table takes when nothing in it is broken."""
+    used, rows = _used(table, is_wide=is_wide), table.rows[: table.shown]
+    return sum(_width(table, n, rows) for n in used) + len(used) * (len(_GAP) + 1)
+
+
+def _print_apart(table: Table, console: Console, *, is_wide: bool) -> None:
+    """Each row on its line where it fits; else its first cell there, and below it the others, each whole."""
+    used = _used(table, is_wide=is_wide)
+    said = [_cells(table, row, used) for row in table.rows[: table.shown]]
+    widths = dict(zip(used, _aligned([table.columns[n] for n in used], said, console.width), strict=True))
+    fits = [_is_within(cells, list(widths.values())) for cells in said]
+    if not any(fits) and len(used) > _APART_MAX:
         _print_narrow(table, console)
+        return
+    labels = [table.columns[n].label for n in used]
+    if len(used) > 1:
+        console.print(_narrow_line(labels, table, used, widths), style="dim")
+    for cells, is_whole in zip(said, fits, strict=True):
+        if is_whole:
+            console.print(_narrow_line(cells, table, used, widths), soft_wrap=True)
+        else:
+            _print_cells(cells, labels, console)
+
+
+def _used(table: Table, *, is_wide: bool) -> list[int]:
+    return [n for n, column in enumerate(table.columns) if _is_worth_showing(table, n, column, is_wide=is_wide)]
+
+
+def _cells(table: Table, row: tuple[str, ...], columns: Sequence[int]) -> list[str]:
+    return [display_text(human_cell(row[n], table.columns[n].kind)) for n in columns]
+
+
+def _is_within(cells: Sequence[str], widths: Sequence[int]) -> bool:
+    return all(len(cell) <= width for cell, width in zip(cells, widths, strict=True))
+
+
+def _print_cells(cells: Sequence[str], labels: Sequence[str], console: Console) -> None:
+    """The first cell of a row, and below it each other that says something behind its label."""
+    has_long_word = max(map(len, cells[0].split()), default=0) > console.width
+    console.print(_text(cells[0], _STYLES.get(cells[0], "")), soft_wrap=has_long_word)
+    below = [(label, cell) for label, cell in zip(labels[1:], cells[1:], strict=True) if cell]
+    room = max((len(label) for label, _ in below), default=0)
+    for label, cell in below:
+        console.print(_text(f"{_GAP * 2}{label.ljust(room)}{_GAP}{cell}"), soft_wrap=True)
+
+
+def _aligned(columns: Sequence[Column], said: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Widths of columns for as many rows as fit into the room: the longest cells are left to stand apart."""
+    widths: list[int] = []
+    for most in sorted({len(cell) for cells in said for cell in cells}, reverse=True):
+        widths = [
+            max(len(display_text(column.label)), *(len(cells[at]) for cells in said if len(cells[at]) <= most), 1)
+            for at, column in enumerate(columns)
+        ]
+        if sum(widths) + len(_GAP) * (len(widths) - 1) <= room:
+            break
+    return widths
 
 
 def _print_pages(table: Table, console: Console) -> None:
@@ -172,8 +241,10 @@ def _grid(table: Table, *, is_wide: bool) -> RichTable:
     from rich.box import SIMPLE
     from rich.table import Table as RichTable
 
-    used = [n for n, column in enumerate(table.columns) if _is_worth_showing(table, n, column, is_wide=is_wide)]
-    grid = RichTable(box=SIMPLE, show_edge=False, pad_edge=False, header_style="dim")
+    used = _used(table, is_wide=is_wide)
+    # One column that is headed as the table is needs no heading of its own.
+    is_list = len(used) == 1 and table.columns[used[0]].label == table.title
+    grid = RichTable(box=SIMPLE, show_edge=False, pad_edge=False, header_style="dim", show_header=not is_list)
     for number in used:
         column = table.columns[number]
         grid.add_column(

@@ -11,7 +11,7 @@ from recon.reports.model import Column, Fact, Report, Table
 _COLUMNS = (
     Column("at", "when", "time"), Column("target", "target"), Column("payments", "payments", "count"),
     Column("breaks", "breaks", "count"), Column("new", "new", "count"), Column("health", "evidence"),
-    Column("complete", "evidence"), Column("blocking", "blocking"), Column("digest", "plan", "id"),
+    Column("complete", "coverage"), Column("blocking", "blocking"), Column("digest", "plan", "id"),
     Column("plan", "file", "id"),
 )  # fmt: skip
 

@@ -115,7 +115,13 @@ def _to_be_changed(plan: Plan) -> tuple[Fact, ...]:
         Fact("changes", "changes", str(len(plan.changes)), "count"),
         Fact("changes_worth", "worth", worth, "amounts"),
     )
-    return facts if plan.parent is None else (*facts, Fact("parent", "selected from plan", plan.parent[:12], "id"))
+    if plan.kind == "undo":
+        return (*facts, Fact("run", "takes back run", plan.run or "", "id"), *_parent(plan, "which applied plan"))
+    return (*facts, *_parent(plan, "selected from plan"))
+
+
+def _parent(plan: Plan, label: str) -> tuple[Fact, ...]:
+    return () if plan.parent is None else (Fact("parent", label, plan.parent[:12], "id"),)
 
 
 def render_payment(plan: Plan, payment: str, *, notes: PlanNotes = NO_NOTES) -> Report:

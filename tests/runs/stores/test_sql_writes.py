@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -399,3 +400,40 @@ def test_a_database_that_is_away_is_one_sentence_for_every_question(place: SqlPl
         assert "hidden" not in str(raised.value)
     with pytest.raises(StoreGoneError):
         writer.read([a_document(1)["_id"]])
+
+
+@postgres
+def test_what_moves_beside_the_guard_between_look_and_statement_is_looked_at_again(server_place: SqlPlace) -> None:
+    """Another column of a guarded object moved: the statement does not match, and the row fits as it is now."""
+    document = a_document(1)
+    server_place.open_writer([document])
+    turns: list[str] = []
+
+    class Racing(SqlWriter):
+        def _update(self, *given: Any, **named: Any) -> bool:
+            if len(turns) < len(moves):
+                server_place.run(f"UPDATE payments SET {moves[len(turns)]}")
+                turns.append("")
+            return super()._update(*given, **named)
+
+    moves = ["network = 'base'"]
+    assert write(Racing(server_place.shared), document).matched == 1
+    assert server_place.run("SELECT network, status FROM payments") == [("base", "completed")]
+    turns.clear()
+    server_place.open_writer([document])
+    moves = ["network = 'a'", "network = 'b'", "network = 'c'"]
+    assert write(Racing(server_place.shared), document) == WriteResult(0), "a row that never rests is asked again later"
+    assert server_place.run("SELECT network, status FROM payments") == [("c", "pending")]
+
+
+def test_a_server_tells_its_own_time_and_a_file_has_none(place: SqlPlace) -> None:
+    writer = place.writer()
+    if place.kind == "sqlite":
+        with pytest.raises(StoreSaysError, match="it has no clock of its own"):
+            writer.server_time()
+        return
+    place.run("ALTER ROLE recon_owner SET timezone = 'Asia/Tokyo'")
+    (now,) = place.run("SELECT extract(epoch FROM clock_timestamp())")[0]
+    place.run("ALTER ROLE recon_owner RESET timezone")
+    assert abs(writer.server_time().timestamp() - float(now)) < 60
+    assert writer.server_time().utcoffset() == dt.timedelta(0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bson import Decimal128
 
 from recon.core.ids import payment_id_text
 from recon.core.model import Change
@@ -437,3 +438,22 @@ def test_a_server_tells_its_own_time_and_a_file_has_none(place: SqlPlace) -> Non
     place.run("ALTER ROLE recon_owner RESET timezone")
     assert abs(writer.server_time().timestamp() - float(now)) < 60
     assert writer.server_time().utcoffset() == dt.timedelta(0)
+
+
+AMOUNTS = ["12.50", "12.5", "12.500000000000000001", "1250", "-12.50", None]
+
+
+def test_an_amount_is_the_same_only_digit_by_digit(place: SqlPlace) -> None:
+    """Numeric in PostgreSQL, text in SQLite: 12.5 was not reviewed where 12.50 was, and no double stands between."""
+    place.section = BY_COLUMNS.model_copy(update={"kinds": {**BY_COLUMNS.kinds, "amount": "decimal"}})
+    place.run("ALTER TABLE payments DROP COLUMN amount")
+    place.run(f"ALTER TABLE payments ADD COLUMN amount {'TEXT' if place.kind == 'sqlite' else 'numeric'}")
+    document = a_document(1, amount={"amount": Decimal128("12.50"), "currency": "USDC"})
+    for amount in AMOUNTS:
+        writer = place.open_writer([document])
+        place.run("UPDATE payments SET amount = ?", [(amount,)])
+        found = writer.read([document["_id"]])[payment_id_text(document["_id"])]
+        assert value_at(found, "amount.amount") == (ABSENT if amount is None else Decimal128(amount))
+        assert write(writer, document).matched == (1 if amount == "12.50" else 0), amount
+        statuses = place.run("SELECT status FROM payments")
+        assert statuses == [("completed" if amount == "12.50" else "pending",)], amount

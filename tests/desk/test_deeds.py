@@ -24,6 +24,7 @@ from recon.desk.running import RunScreen
 from recon.desk.watch import RunWatch
 from recon.files import touch_private
 from recon.plans.file import load_plan
+from recon.sources.recorded.store_file import payment_lines
 from tests.support.keys import Keys
 from tests.support.screens import Seat, sit_down
 
@@ -376,18 +377,15 @@ def test_a_plan_is_picked_applied_looked_at_and_taken_back(demo: Path) -> None:
 def world(demo: Path) -> dict[str, Any]:
     """The payments as they are stored, without what recon notes in them and without updatedAt."""
     found = {}
-    for path in sorted((demo / "world").rglob("*")):
-        if path.is_file() and path.name.startswith("payments"):
-            for line in path.read_text(encoding="utf-8").splitlines() or []:
-                document = json.loads(line)
-                for each in document if isinstance(document, list) else [document]:
-                    each.pop("updatedAt", None)
-                    metadata = each.get("metadata")
-                    if isinstance(metadata, dict):
-                        metadata.pop("recon", None)
-                        if not metadata:
-                            each.pop("metadata")
-                    found[json.dumps(each.get("_id"), sort_keys=True)] = each
+    for line in payment_lines(demo / "world"):
+        document = json.loads(line)
+        document.pop("updatedAt", None)
+        metadata = document.get("metadata")
+        if isinstance(metadata, dict):
+            metadata.pop("recon", None)
+            if not metadata:
+                document.pop("metadata")
+        found[json.dumps(document.get("_id"), sort_keys=True)] = document
     assert found
     return found
 

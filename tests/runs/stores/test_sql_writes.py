@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bson import Decimal128
 
 from recon.core.ids import payment_id_text
 from recon.core.model import Change
@@ -399,3 +401,59 @@ def test_a_database_that_is_away_is_one_sentence_for_every_question(place: SqlPl
         assert "hidden" not in str(raised.value)
     with pytest.raises(StoreGoneError):
         writer.read([a_document(1)["_id"]])
+
+
+@postgres
+def test_what_moves_beside_the_guard_between_look_and_statement_is_looked_at_again(server_place: SqlPlace) -> None:
+    """Another column of a guarded object moved: the statement does not match, and the row fits as it is now."""
+    document = a_document(1)
+    server_place.open_writer([document])
+    turns: list[str] = []
+
+    class Racing(SqlWriter):
+        def _update(self, *given: Any, **named: Any) -> bool:
+            if len(turns) < len(moves):
+                server_place.run(f"UPDATE payments SET {moves[len(turns)]}")
+                turns.append("")
+            return super()._update(*given, **named)
+
+    moves = ["network = 'base'"]
+    assert write(Racing(server_place.shared), document).matched == 1
+    assert server_place.run("SELECT network, status FROM payments") == [("base", "completed")]
+    turns.clear()
+    server_place.open_writer([document])
+    moves = ["network = 'a'", "network = 'b'", "network = 'c'"]
+    assert write(Racing(server_place.shared), document) == WriteResult(0), "a row that never rests is asked again later"
+    assert server_place.run("SELECT network, status FROM payments") == [("c", "pending")]
+
+
+def test_a_server_tells_its_own_time_and_a_file_has_none(place: SqlPlace) -> None:
+    writer = place.writer()
+    if place.kind == "sqlite":
+        with pytest.raises(StoreSaysError, match="it has no clock of its own"):
+            writer.server_time()
+        return
+    place.run("ALTER ROLE recon_owner SET timezone = 'Asia/Tokyo'")
+    (now,) = place.run("SELECT extract(epoch FROM clock_timestamp())")[0]
+    place.run("ALTER ROLE recon_owner RESET timezone")
+    assert abs(writer.server_time().timestamp() - float(now)) < 60
+    assert writer.server_time().utcoffset() == dt.timedelta(0)
+
+
+AMOUNTS = ["12.50", "12.5", "12.500000000000000001", "1250", "-12.50", None]
+
+
+def test_an_amount_is_the_same_only_digit_by_digit(place: SqlPlace) -> None:
+    """Numeric in PostgreSQL, text in SQLite: 12.5 was not reviewed where 12.50 was, and no double stands between."""
+    place.section = BY_COLUMNS.model_copy(update={"kinds": {**BY_COLUMNS.kinds, "amount": "decimal"}})
+    place.run("ALTER TABLE payments DROP COLUMN amount")
+    place.run(f"ALTER TABLE payments ADD COLUMN amount {'TEXT' if place.kind == 'sqlite' else 'numeric'}")
+    document = a_document(1, amount={"amount": Decimal128("12.50"), "currency": "USDC"})
+    for amount in AMOUNTS:
+        writer = place.open_writer([document])
+        place.run("UPDATE payments SET amount = ?", [(amount,)])
+        found = writer.read([document["_id"]])[payment_id_text(document["_id"])]
+        assert value_at(found, "amount.amount") == (ABSENT if amount is None else Decimal128(amount))
+        assert write(writer, document).matched == (1 if amount == "12.50" else 0), amount
+        statuses = place.run("SELECT status FROM payments")
+        assert statuses == [("completed" if amount == "12.50" else "pending",)], amount

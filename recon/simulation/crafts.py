@@ -103,8 +103,9 @@ def refunds_of_one_order(stage: Stage, plant: Plant) -> None:
 
 
 def refund_to_a_stranger(stage: Stage, plant: Plant) -> None:
-    """A refund row gave a part back to an address that had paid nothing."""
+    """A refund row gave a part back to an address that had paid nothing, and the row paid names who paid."""
     first = stage.plant(replace(plant, verdict=Verdict.PARTLY_REFUNDED, situation=Situation(rails=(SK,), age="late")))
+    first.document["blockchain"]["sender"] = first.payer
     back = outgoing(
         rails=(RN,), direction="refund", statuses=("completed",), escrows=("refunded",), legs=PAID, recorded="proof"
     )

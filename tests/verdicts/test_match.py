@@ -170,7 +170,7 @@ def test_a_deposit_before_the_payment_was_made_is_not_its_money() -> None:
     early = plain_transfer_row(block_time=NOW_MS - 30 * HOUR_MS)
     claims = [claim_row(provider="shkeeper", object="invoice", claim_id=ME, external_id=ME, request_id=None,
                         reference=None, reference_topic=None, state="unpaid", tx_hashes=None)]  # fmt: skip
-    assert counts({"payments": [deposit_row()], "transfers": [early], "claims": claims}) == {"in_transit": 1}
+    assert counts({"payments": [deposit_row()], "transfers": [early], "claims": claims}) == {"unproven": 1}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from recon.sources.payments.read import ListStore
 from recon.sources.providers.claims import Said, failed_row, not_found_row, reading_of
 from recon.sources.providers.installed import providers
 from recon.sources.providers.provider import OpeningTerms, Provider, Webhooks
+from recon.sources.recorded.store_file import payment_lines
 from recon.testing import ContractError, check_provider, check_store
 from recon.testing.providers import SECRET
 from tests.support import plugins
@@ -175,7 +176,7 @@ def test_the_embedded_store_keeps_its_promises(tmp_path: Path) -> None:
         return EmbeddedStore(tmp_path)
 
     def open_reader() -> ListStore:
-        lines = (tmp_path / "payments.ndjson").read_text(encoding="utf-8").splitlines()
+        lines = payment_lines(tmp_path)
         identity = StoreIdentity(("embedded",), "marketplace", "payments", None)
         return ListStore([json_util.loads(line) for line in lines], identity=identity)
 

@@ -26,5 +26,5 @@ def place(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator
     found.close()
 
 
-def test_a_sql_writer_keeps_its_promises(place: SqlPlace) -> None:
-    check_store(place.open_writer)
+def test_a_sql_store_keeps_its_promises(place: SqlPlace) -> None:
+    check_store(place.open_writer, open_reader=place.store)

@@ -78,6 +78,11 @@ class SqlStore:
                 and column.name not in table.layout.indexed
             ]
             notes += [
+                f'{place.name} holds no times by its type; where it does, say so: [sql.kinds] {place.name} = "date"'
+                for field in ("created_at", "updated_at")
+                if (place := table.rows.at(self._fields.path(field))) is not None and not place.kind.is_time
+            ]
+            notes += [
                 f"no column stands under {self._fields.path(field)}, which is where {field} is looked for"
                 for field in ("status", "created_at", "amount", "currency")
                 if not table.rows.touching([self._fields.path(field)])

@@ -28,7 +28,7 @@ from recon.sources.payments.sql.errors import (
     SqlZoneError,
 )
 from recon.sources.payments.sql.opened import database_of
-from recon.sources.payments.sql.section import SqlSection
+from recon.sources.payments.sql.section import ColumnKind, SqlSection
 from tests.support.applying import some_documents
 from tests.support.postgres import Postgres
 from tests.support.sql_stores import AS_DOCUMENT, BY_COLUMNS, SqlPlace, sqlite_place
@@ -265,6 +265,21 @@ def test_a_table_that_cannot_be_used_is_named_with_the_way_out(
             place.store(section=section).identity()
     assert place.store().identity().collection.endswith("payments")
     assert "can be read" in place.store().check()
+    place.close()
+
+
+@pytest.mark.parametrize(("kinds", "is_told"), [({}, True), ({"created_at": "date"}, False)])
+def test_a_column_of_text_where_times_are_looked_for_is_told(
+    kinds: dict[str, ColumnKind], is_told: bool, tmp_path: Path
+) -> None:
+    section = SqlSection(table="payments", columns={"createdAt": "created_at"}, kinds=kinds, time_zone="UTC")
+    place = sqlite_place(tmp_path, section)
+    place.run("DROP TABLE payments")
+    place.run("CREATE TABLE payments (id TEXT PRIMARY KEY, created_at TEXT)")
+    said = place.store().check()
+    assert (
+        'created_at holds no times by its type; where it does, say so: [sql.kinds] created_at = "date"' in said
+    ) is is_told
     place.close()
 
 

@@ -80,7 +80,7 @@ class SqlStore:
             notes += [
                 f'{place.name} holds no times by its type; where it does, say so: [sql.kinds] {place.name} = "date"'
                 for field in ("created_at", "updated_at")
-                if (place := table.rows.at(self._fields.path(field))) is not None and not place.kind.is_time
+                if (held := table.rows.at(self._fields.path(field))) is not None and not held.kind.is_time
             ]
             notes += [
                 f"no column stands under {self._fields.path(field)}, which is where {field} is looked for"

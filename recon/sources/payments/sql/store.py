@@ -78,7 +78,7 @@ class SqlStore:
                 and column.name not in table.layout.indexed
             ]
             notes += [
-                f'{place.name} holds no times by its type; where it does, say so: [sql.kinds] {place.name} = "date"'
+                f'{held.name} holds no times by its type; where it does, say so: [sql.kinds] {held.name} = "date"'
                 for field in ("created_at", "updated_at")
                 if (held := table.rows.at(self._fields.path(field))) is not None and not held.kind.is_time
             ]

@@ -147,9 +147,7 @@ def _change(item: _Change) -> Change:
         chain_id=item.chain_id,
         age_s=item.age_s,
         reason=item.reason,
-        proof=tuple(
-            [ProofTerm(t.chain_id, t.tx_hash, t.log_index, t.block, t.block_hash, t.final) for t in item.proof]
-        ),
+        proof=tuple(map(_term, item.proof)),
     )
 
 

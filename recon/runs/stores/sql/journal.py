@@ -7,9 +7,9 @@ server's own; every call on it is one statement.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import SourceError
 from recon.files import GENESIS
@@ -22,14 +22,12 @@ from recon.runs.stores.journal import (
     checked_entry,
 )
 from recon.runs.stores.lease import Holder, LeaseHeldError, LeaseStore, is_dead, read_holder
-from recon.runs.stores.retry import Retry, StoreGoneError, StoreSaysError
-from recon.runs.stores.sql.own_tables import refused
+from recon.runs.stores.retry import Retry, StoreGoneError
+from recon.runs.stores.sql.own_tables import database_answer, refused
 from recon.sources.payments.sql.database import SqlDatabase
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
-
-Answer = TypeVar("Answer")
 
 _PAGE: Final = 1000
 _JOURNAL: Final = "recon.journal"
@@ -157,7 +155,9 @@ class SqlJournal:
                     return []
                 return connection.execute(asked).all()
 
-        return _asked(self._database, read, retry=self._retry, what="read the journal")
+        return database_answer(
+            read, retry=self._retry, database=self._database, table=_JOURNAL, what="read the journal"
+        )
 
 
 class SqlLeases:
@@ -169,10 +169,11 @@ class SqlLeases:
 
     def acquire(self, target: str, *, holder: Holder, lease_ms: int) -> int:
         """See :meth:`LeaseStore.acquire`."""
-        return _asked(
-            self._database,
+        return database_answer(
             lambda: self._acquire(target, holder=holder, lease_ms=lease_ms),
             retry=self._retry,
+            database=self._database,
+            table=_JOURNAL,
             what="take the lease",
         )
 
@@ -247,21 +248,3 @@ def _told(text: Any) -> Any:
         return json.loads(text) if isinstance(text, str) else None
     except ValueError:
         return None
-
-
-def _asked(database: SqlDatabase, call: Callable[[], Answer], *, retry: Retry, what: str) -> Answer:
-    """The answer to a question that writes no business record, or one clear sentence.
-
-    Raises:
-        ReadOnlyCredentialError: The login may not do that.
-        StoreSaysError: The database answers with another error, or not at all.
-    """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        return retry.run(call, what=what)
-    except SQLAlchemyError as error:
-        raise refused(error, database=database, table=_JOURNAL, what=what) from error
-    except StoreGoneError as error:
-        cause = type(error.__cause__ or error).__name__
-        raise StoreSaysError(what=f"the wish to {what}", why=f"it is away: {cause}") from error

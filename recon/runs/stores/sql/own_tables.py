@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from recon.core.errors import RefusedError
-from recon.runs.stores.retry import ReadOnlyCredentialError, StoreSaysError
+from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, StoreSaysError
 from recon.sources.payments.fields import WRITTEN
 from recon.sources.payments.sql.database import SqlDatabase
+
+Answer = TypeVar("Answer")
 
 OWN_TABLES: Final = ("stamp", "journal", "lease")
 RUN_PATHS: Final = tuple(path for path in WRITTEN if path not in ("__v", "metadata.recon"))
@@ -63,3 +66,23 @@ def refused(error: Exception, *, database: SqlDatabase, table: str, what: str) -
     if database.is_forbidden(error):
         return ReadOnlyCredentialError(collection=table, what=what)
     return StoreSaysError(what=f"the wish to {what}", why=database.error_word(error))
+
+
+def database_answer(
+    call: Callable[[], Answer], *, retry: Retry, database: SqlDatabase, table: str, what: str
+) -> Answer:
+    """The answer to a question that writes no business record, or one clear sentence.
+
+    Raises:
+        ReadOnlyCredentialError: The login may not do that.
+        StoreSaysError: The database answers with another error, or not at all.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return retry.run(call, what=f"the wish to {what}")
+    except SQLAlchemyError as error:
+        raise refused(error, database=database, table=table, what=what) from error
+    except StoreGoneError as error:
+        cause = type(error.__cause__ or error).__name__
+        raise StoreSaysError(what=f"the wish to {what}", why=f"it is away: {cause}") from error

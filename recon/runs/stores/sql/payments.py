@@ -19,7 +19,7 @@ from recon.core.values import ABSENT, STAMP, UPDATED_AT, changed_document, same,
 from recon.runs.guard import GuardedUpdate, still_fits
 from recon.runs.stores.payments import CANNOT, UnknownCollectionError, WriteResult
 from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, StoreSaysError
-from recon.runs.stores.sql.own_tables import RUN_PATHS, make_own_tables, refused
+from recon.runs.stores.sql.own_tables import RUN_PATHS, Answer, database_answer, make_own_tables
 from recon.sources.interface import StoreIdentity
 from recon.sources.payments.sql.database import SqlDatabase
 from recon.sources.payments.sql.errors import SqlMissingError
@@ -81,8 +81,7 @@ class SqlWriter:
             UnknownCollectionError: There is no such table.
             StoreSaysError: The database does not answer.
         """
-        found: StoreIdentity = self._asked(self._identity, what="say who it is")
-        return found
+        return self._asked(self._identity, what="say who it is")
 
     def _identity(self) -> StoreIdentity:
         with self._database.reading() as connection:
@@ -318,13 +317,5 @@ class SqlWriter:
                 self._found = PaymentTable.found(self._database, connection)
             return self._found
 
-    def _asked(self, call: Callable[[], Any], *, what: str) -> Any:
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            return self._retry.run(call, what=f"the wish to {what}")
-        except SQLAlchemyError as error:
-            raise refused(error, database=self._database, table=self._name, what=what) from error
-        except StoreGoneError as error:
-            cause = type(error.__cause__ or error).__name__
-            raise StoreSaysError(what=f"the wish to {what}", why=f"it is away: {cause}") from error
+    def _asked(self, call: Callable[[], Answer], *, what: str) -> Answer:
+        return database_answer(call, retry=self._retry, database=self._database, table=self._name, what=what)

@@ -40,11 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
         without = [item for item in items if item.get_closest_marker("postgres") is not None]
         config.hook.pytest_deselected(items=without)
         items[:] = [item for item in items if item not in without]
+    at_night = thorough.left_to_the_night(item.nodeid for item in items)
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if (why := slow.reason(item.nodeid, engine=thorough.engine_of(parameters))) is not None:
             item.add_marker(pytest.mark.slow(reason=why))
-        if thorough.is_thorough(item.nodeid, parameters):
+        if item.nodeid in at_night or thorough.is_thorough(item.nodeid, parameters):
             item.add_marker(pytest.mark.thorough)
         if attacks.kind_of(item.nodeid) is not None:
             item.add_marker(pytest.mark.attack)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.thorough import BY_TURNS, OTHERS, USUAL, is_thorough
+from tests.support.thorough import BY_TURNS, OTHERS, SHARES, USUAL, is_thorough, left_to_the_night
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,3 +44,17 @@ def test_what_names_no_engine_or_lies_elsewhere_is_never_left_out() -> None:
     assert not is_thorough(f"{BY_TURNS[0]}::test_it[1]", {"number": 1})
     assert not is_thorough("tests/verdicts/test_engine.py::test_it[pandas]", {"engine": "pandas"})
     assert not is_thorough("tests/verdicts/test_engine.py::test_it[duckdb]", {"engine": "duckdb"})
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_every_listed_name_is_a_test(name: str) -> None:
+    file, _, test = name.partition("::")
+    assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_of_so_many_cases_the_first_is_run_each_time() -> None:
+    name, share = next(iter(SHARES.items()))
+    cases = [f"{name}[{number}]" for number in range(2 * share + 1)]
+    left = left_to_the_night([*cases, "tests/core/test_money.py::test_any[1]", "tests/core/test_money.py::test_any[2]"])
+    assert [case for case in cases if case not in left] == [cases[0], cases[share], cases[2 * share]]
+    assert left < set(cases)

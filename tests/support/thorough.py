@@ -6,6 +6,9 @@ judged by Polars, the usual engine, and by at most one other: which one, or none
 others has a third of the cases. What an engine alone would get wrong is a kind of expression, and each kind stands in
 many cases.
 
+``SHARES`` names tests of many dear cases that are one kind, each a world of its own: of every so many cases the first is
+run each time.
+
 ``LARGER`` tells the tests whose worlds are larger at night. Such a test says at its figure why the smaller world shows
 the same.
 """
@@ -14,18 +17,50 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 LARGER: Final = os.environ.get("RECON_TEST_THOROUGH") == "1"
 USUAL: Final = "polars"
 OTHERS: Final = ("duckdb", "pandas", None)
 BY_TURNS: Final = (
-    "tests/plans/test_doubts.py", "tests/verdicts/test_balances.py", "tests/verdicts/test_deals.py",
+    "tests/cli/test_review.py", "tests/plans/test_doubts.py", "tests/verdicts/test_balances.py",
+    "tests/verdicts/test_deals.py", "tests/verdicts/test_destinations.py", "tests/verdicts/test_early.py",
     "tests/verdicts/test_match.py", "tests/verdicts/test_moved.py", "tests/verdicts/test_outflows.py",
-    "tests/verdicts/test_past_proxy.py", "tests/verdicts/test_several_keys.py",
+    "tests/verdicts/test_past_proxy.py", "tests/verdicts/test_returns.py", "tests/verdicts/test_several_keys.py",
+    "tests/verdicts/test_unseen.py",
 )  # fmt: skip
 """Where the engines take turns."""
+
+SHARES: Final[Mapping[str, int]] = {
+    "tests/cli/test_store_errors.py::test_a_question_that_is_answered_with_an_error_leaves_with_4": 4,
+    "tests/cli/test_store_errors.py::test_a_run_that_cannot_begin_to_write_leaves_with_4_and_writes_nothing": 4,
+    "tests/desk/test_deeds.py::test_what_the_command_line_refuses_is_refused_in_the_same_words": 2,
+    "tests/end_to_end/test_fault_codes.py::test_a_source_that_is_only_late_leaves_as_a_sound_one": 2,
+    "tests/end_to_end/test_fault_codes.py::test_a_source_that_stays_down_leaves_with_4_and_is_named": 3,
+    "tests/end_to_end/test_faults.py::test_several_sick_sources_leave_the_truth_or_nothing": 2,
+    "tests/end_to_end/test_faults.py::test_the_coverage_names_a_source_that_is_gone": 4,
+    "tests/snapshots/test_watched.py::test_a_row_made_before_the_window_and_paid_in_it_is_judged_as_by_the_whole": 3,
+    "tests/sources/test_hostile_sizes.py::test_a_hostile_file_stays_below_a_gigabyte": 2,
+    "tests/verdicts/test_relations.py::test_some_hold_in_a_recorded_world": 3,
+    "tests/verdicts/test_truth.py::test_a_part_of_a_week_is_judged_as_in_the_whole": 2,
+    "tests/verdicts/test_truth.py::test_lasting_sickness_leaves_payments_unproven_and_never_a_false_break": 2,
+    "tests/verdicts/test_truth.py::test_passing_sickness_costs_little_and_never_a_false_break": 2,
+}
+"""Tests of which every so many cases one is run each time, and all at night."""
+
+
+def left_to_the_night(nodeids: Iterable[str]) -> frozenset[str]:
+    """The cases that ``SHARES`` leaves to the night, of all that were collected, in their order."""
+    counted: Counter[str] = Counter()
+    left = set()
+    for nodeid in nodeids:
+        test = nodeid.partition("[")[0]
+        if counted[test] % SHARES.get(test, 1):
+            left.add(nodeid)
+        counted[test] += 1
+    return frozenset(left)
 
 
 def engine_of(parameters: Mapping[str, Any]) -> str | None:

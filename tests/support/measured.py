@@ -1,4 +1,4 @@
-"""A pytest plugin (``-p tests.support.measured``): with ``--cov``, coverage is measured by the tests nearest to the code.
+"""A pytest plugin (``-p tests.support.measured``): with ``--cov``, the tests nearest to the code measure its coverage.
 
 What decides and what writes has a mark that its coverage may not fall below. Measuring doubles the time of a test, so
 only the tests of those folders are measured, and not the dearest of them: worlds of many thousand payments go the same

@@ -35,7 +35,6 @@ class ByFile(LoadScopeScheduling):
         return nodeid if file in ALONE else file
 
 
-
 def turn_of(nodeid: str) -> int:
     """When a test goes out: 0 with those whose files take long, 1 with the others."""
     return 0 if nodeid.startswith(tuple(SLOW)) else 1

@@ -199,7 +199,7 @@ def wrong_side(f: Facts) -> str:
     if f.row["direction"] == "refund":
         return (
             f"{held} Compare the refund instruction with {f.row['misdirected']}, from which the deal was paid: keep "
-            "the order to refund to another address with the payment if there is one; else have the deal's owner decide."
+            "the order to refund to another address with the payment, if there is one; else its owner decides."
         )
     return (
         f"{held} Compare the payout instruction with the seller's address on record, and have the deal's owner settle "

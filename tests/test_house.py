@@ -22,7 +22,9 @@ FOLDERS = (
 """The house, in the order in which things are handed on: a file imports only from its own folder and those before."""
 PURE = (
     "core", "verdicts/links.py", "verdicts/keys.py", "verdicts/claims.py", "verdicts/deals.py", "verdicts/match.py",
-    "verdicts/outflows.py", "verdicts/balances.py",
+    "verdicts/outflows.py", "verdicts/balances.py", "verdicts/sums.py", "verdicts/fates.py", "verdicts/evidence.py",
+    "verdicts/returns.py", "verdicts/destinations.py", "verdicts/strays.py", "verdicts/rivals.py", "verdicts/reach.py",
+    "verdicts/excess.py", "verdicts/buyers.py", "verdicts/holdings.py", "verdicts/plainly_sent.py",
     "verdicts/resolving.py", "verdicts/conditions.py", "verdicts/rules.py", "verdicts/classify.py", "plans/limits.py",
     "plans/changes.py", "plans/findings.py", "runs/guard.py", "rails/gates/judge.py", "rails/gates/records.py",
     "desk/rows.py", "desk/query.py", "desk/marks.py", "desk/sheet.py",

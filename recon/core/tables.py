@@ -227,6 +227,16 @@ BALANCES: Final[Schema] = {
     "movements_problem": "text",  # why the movements between may not be whole; null when they are
 }
 
+HOLDINGS: Final[Schema] = {
+    "chain_id": "int",
+    "address": "text",  # a one-time address at which nobody is seen to have paid
+    "token": "text",  # the token that its payment waits for; (chain_id, address, token) is the key
+    "block": "int",  # the balance is that at the end of this block
+    "units": "units",
+    "sent": "int",  # how many transactions the address has sent by then; null where it holds something
+    "problem": "text",  # why nobody can tell what it holds; null when asked
+}
+
 TABLES: Final[dict[str, Schema]] = {
     "payments": PAYMENTS,
     "claims": CLAIMS,
@@ -241,6 +251,7 @@ TABLES: Final[dict[str, Schema]] = {
     "keys": KEYS,  # the further keys of payments and context; a snapshot without it has none
     "balances": BALANCES,  # what known wallets held; only where wallets are named
     "movements": TRANSFERS,  # every transfer in and out of them between the two blocks, each once
+    "holdings": HOLDINGS,  # what one-time addresses hold at which nobody is seen to have paid, where they were asked
     "context": PAYMENTS,  # rows outside the window that share a key with a break: matched, not reported
 }
 

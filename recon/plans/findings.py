@@ -14,7 +14,14 @@ from recon.core.registry import Registry
 from recon.plans.beside import beside
 from recon.plans.doubts import doubts
 from recon.plans.premises import premises
-from recon.plans.whereabouts import destination, maybe_back, older_money, shown_amount, wrong_destination
+from recon.plans.whereabouts import (
+    destination,
+    maybe_back,
+    older_money,
+    shown_amount,
+    what_lies,
+    wrong_destination,
+)
 from recon.sources.payments.fields import FieldPlace
 from recon.sources.providers.installed import names_asked_by
 from recon.verdicts.links import DEPOSIT_KINDS
@@ -241,8 +248,8 @@ def _sentence(row: Row, rule: Rule) -> str:
     """The rule's sentence; where a provider's word stands for the chain, one that says so."""
     if rule.verdict is _V.COMPETING_PAYMENT and row["direction"] == "refund":
         return "More went back than came in for this buyer, order and offer."
-    if rule.verdict is _V.PROVIDER_AHEAD and (row["lifi"] or row["early"]):
-        return _BY_BRIDGE if row["lifi"] else _SINCE_MADE
+    if rule.verdict is _V.PROVIDER_AHEAD and (said := _unseen(row)):
+        return said
     if rule.verdict is _V.RECIPIENT_MISMATCH and (other := wrong_destination(row)):
         return other
     if not row["by_word"] or row["covered_by_chain"]:
@@ -250,6 +257,13 @@ def _sentence(row: Row, rule: Rule) -> str:
     if rule.verdict is _V.LOCAL_BEHIND:
         return "{provider} says that {received} of {expected} {symbol} came, and the row is {status}; " + _NOT_ASKED
     return rule.sentence + " This is {provider}'s word; " + _NOT_ASKED
+
+
+def _unseen(row: Row) -> str | None:
+    """What is said of money that the provider speaks of, where there is a reason that the scan shows none."""
+    if row["lifi"]:
+        return _BY_BRIDGE
+    return _SINCE_MADE if row["early"] or row["holds_more"] else None
 
 
 _BY_BRIDGE: Final = (
@@ -452,8 +466,8 @@ def _gap(row: Row, links: Sequence[Row]) -> str:
             f"An official contract ({kind}) logged {shown_amount(through['t_stated'], row)} with this payment's "
             "reference; the token's own log does not show that it came to the recipient."
         )
-    if row["early"] and not row["chain_blind"]:
-        return "Whether the money that came before the row was made is this payment's cannot be told."
+    if (lies := what_lies(row)) and not row["chain_blind"]:
+        return lies
     return "The scan has a gap where this payment's money could be."
 
 

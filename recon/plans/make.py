@@ -29,7 +29,8 @@ from recon.sources.payments.fields import FieldPaths
 from recon.sources.providers.installed import providers
 from recon.verdicts.answers import provider_answers
 from recon.verdicts.engine import Engine, open_engine, usual_engine, usual_memory_bytes
-from recon.verdicts.judge import Judgement, horizon_of, judge, lost_rows
+from recon.verdicts.judge import Judgement, horizon_of, judge
+from recon.verdicts.orphans import lost_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

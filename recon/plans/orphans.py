@@ -18,7 +18,7 @@ def missing_local(transfers: pa.Table, claims: pa.Table, *, registry: Registry, 
     """Findings for the transfers and provider objects that no row of the whole collection knows.
 
     Args:
-        transfers, claims: What :func:`recon.verdicts.judge.lost_rows` gives; a key that comes twice is one finding.
+        transfers, claims: What :func:`recon.verdicts.orphans.lost_rows` gives; a key that comes twice is one finding.
         now_ms: Ages count to here.
     """
     found: dict[str, Finding] = {}

@@ -46,7 +46,19 @@ def _on_chain(row: Row, policy: Policy) -> str:
     until = "the head" if row["head_time"] is None else _time(row["head_time"])
     said = "all read" if row["covered_by_scan"] else "NOT all read"
     bridged = "; a bridge leaves none there, and where it was paid was not asked" if row["lifi"] else ""
-    return f"{where} from {since} to {until}, {said}{bridged}"
+    return f"{where} from {since} to {until}, {said}{_held(row)}{bridged}"
+
+
+def _held(row: Row) -> str:
+    """What its one-time address was asked: what is older than the scan lies there still, or left it."""
+    if row["mode"] != "deposit":
+        return ""
+    if row["held"] is None:
+        return "; what the address holds was not asked, so of the time before nothing is known"
+    emptied = row["was_emptied"]
+    sent = f"and has sent {emptied} transactions" if emptied else "and never sent a transaction"
+    units = int(row["held"])
+    return f"; the address holds {units} base units" if units else f"; the address holds nothing {sent}"
 
 
 def _by_provider(row: Row) -> str:

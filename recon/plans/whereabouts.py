@@ -45,6 +45,32 @@ def older_money(row: Row, links: Sequence[Row], *, symbol: str) -> str:
     )
 
 
+def what_lies(row: Row) -> str:
+    """What is known of its one-time address that no transfer which was read explains; nothing where all is."""
+    if row["early"]:
+        return "Whether the money that came before the row was made is this payment's cannot be told."
+    since = second_text(from_ms(row["created_at"])) if row["created_at"] is not None else "an unknown time"
+    made = f"the row says that it was made at {since}, and its date may have been reset."
+    if row["holds_more"]:
+        return (
+            f"Its one-time address holds {shown_amount(row['held'], row)} {row['currency'] or 'units'}, more than the "
+            f"transfers that were read brought there: {made}"
+        )
+    if row["was_emptied"]:
+        count = row["was_emptied"]
+        sent = "a transaction" if count == 1 else f"{count} transactions"
+        return (
+            f"Its one-time address holds nothing and has sent {sent}, and no transfer that was read came there; what "
+            f"lay there before is not known: {made}"
+        )
+    if row["unheld"]:
+        return (
+            "It was made in the same second as many others, as by an import, and what its one-time address holds could "
+            "not be asked: whether money came before that second is not known."
+        )
+    return ""
+
+
 def wrong_destination(row: Row) -> str:
     """What is said of money that went out to a wrong address, or to one that its row does not name; else nothing."""
     if row["misdirected"]:

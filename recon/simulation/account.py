@@ -204,11 +204,18 @@ class Account:
             return False
         if self.affair.rail != "request_network":
             return moved.told_by == "token" and (self.is_found_by_address or self._is_named(moved))
+        if moved.told_by == "token" and self.affair.direction != "in":
+            return self._is_sent_plainly and self._is_named(moved)
         return moved.told_by in ("fee_proxy", "indirect") and moved.reference in self.affair.references
 
     def _is_named(self, moved: MovedMoney) -> bool:
         """A plain transfer out carries no mark; that it is this row's is known only where row or gateway names it."""
         return moved.tx_hash in named_by(self.affair)
+
+    @property
+    def _is_sent_plainly(self) -> bool:
+        """Whether nothing that moved carries its reference: then it was sent past the proxy, if at all."""
+        return not any(moved.reference in self.affair.references for _, moved in self.affair.money if moved.reference)
 
     @staticmethod
     def _is_final(moved: MovedMoney) -> bool:

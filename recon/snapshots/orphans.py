@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import SourceError
 from recon.core.ids import payment_id_text
 from recon.sources.interface import Coverage, DocumentStore, Reading, Selection
-from recon.verdicts.judge import ORPHANS_MAX, Leads
+from recon.verdicts.judge import Leads
+from recon.verdicts.orphans import ORPHANS_MAX
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import SourceError
+from recon.core.model import COMPLETE
 from recon.core.tables import table_of
 from recon.snapshots.orphans import tables_in
 from recon.snapshots.sealed import read_table
@@ -31,7 +32,12 @@ LISTED_MAX: Final = 2_000
 """Most transactions of a chain, listed as outgoing by a provider and recorded by no row, that one run looks up."""
 
 PAYEES_MAX: Final = 50
-"""Of so many payees of a chain, whose payments are marked refunded without proof, what left them is read."""
+"""Of so many payees of a chain, whose payments are marked refunded without proof, what left them is read; and of as
+many of complete payments, those of the most payments, where what left wallets of the chain is read anyway: one question
+asks for them all, so that takes no call more."""
+
+RETURNS: Final = "returns"
+"""The scope of the coverage rows that say from which payees nobody read what went back past the proxy."""
 
 Row = Mapping[str, Any]
 
@@ -72,6 +78,7 @@ class _Asked:
     """What one chain is asked."""
 
     wallets: set[str] = field(default_factory=set)
+    payees: tuple[str, ...] = ()
     listed: list[str] = field(default_factory=list)
     problem: str | None = None
 
@@ -98,6 +105,10 @@ class OutflowReader:
     def read(self, writer: SnapshotWriter, leads: Leads) -> Outflows:
         """What left the wallets within the span, and the listed transactions that no row records."""
         asked = self._asked(writer, leads)
+        paid = _paid_payees(writer)
+        for chain_id, of_chain in asked.items():
+            others = [payee for payee in paid.get(chain_id, ()) if payee not in of_chain.wallets]
+            of_chain.payees = tuple(others[:PAYEES_MAX]) if of_chain.wallets else ()
         scanned: list[Reading] = []
         looked_up: list[Reading] = []
         coverage = []
@@ -110,7 +121,8 @@ class OutflowReader:
                     (scanned if is_scan else looked_up).append(reading)
         moved = _new(writer, scanned)
         wallets = {(chain_id, wallet) for chain_id, each in asked.items() for wallet in each.wallets}
-        further = [moved, *tables_in(looked_up, "transfers"), _from_others(writer, wallets)]
+        coverage += _unread_returns(paid, asked, chains=self.chains)
+        further = [_left(moved, wallets), *tables_in(looked_up, "transfers"), _from_others(writer, wallets)]
         rows, topics = _open(writer, further, wallets=wallets, span=self.span)
         return Outflows(moved, tuple(looked_up), tuple(coverage), rows, topics)
 
@@ -135,7 +147,7 @@ class OutflowReader:
         """What left the wallets of a chain (True), and its listed transactions; a chain that breaks off says so."""
         questions = []
         if asked.wallets:
-            wallets = tuple(sorted(asked.wallets))
+            wallets = tuple(sorted({*asked.wallets, *asked.payees}))
             questions.append(ChainQuestion(from_ms=self.span[0], senders=wallets, proxies=False))
         if asked.listed:
             questions.append(ChainQuestion(from_ms=self.now_ms, tx_hashes=tuple(asked.listed), proxies=False))
@@ -157,6 +169,54 @@ def _payees(leads: Leads) -> dict[int, set[str]]:
         if says_so and row["mode"] == "reference" and None not in (row["chain_id"], row["recipient"]):
             found[row["chain_id"]].add(row["recipient"])
     return found
+
+
+def _paid_payees(writer: SnapshotWriter) -> dict[int, list[str]]:
+    """By chain, the payees of complete pay-ins that were found by reference, those of the most payments first."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.read_parquet(str(writer.file("payments"))).create_view("payments")
+    found: dict[int, list[str]] = defaultdict(list)
+    for chain_id, payee in connection.execute(_PAID_PAYEES, {"complete": sorted(COMPLETE)}).fetchall():
+        found[chain_id].append(payee)
+    connection.close()
+    return found
+
+
+_PAID_PAYEES: Final = """
+    select chain_id, recipient from payments
+    where direction = 'in' and status in (select unnest($complete)) and not coalesce(is_deposit, false)
+    and not coalesce(is_test, false) and chain_id is not null and recipient is not null
+    group by all order by chain_id, count(*) desc, recipient
+"""
+
+
+def _unread_returns(
+    paid: Mapping[int, Sequence[str]], asked: Mapping[int, _Asked], *, chains: Iterable[ChainSource]
+) -> Iterator[Coverage]:
+    """Of how many payees nobody read what left them: a limit of ours is no failure of the chain, and is said."""
+    for chain in chains:
+        of_chain = asked.get(chain.chain_id, _Asked())
+        payees = paid.get(chain.chain_id, ())
+        left = len(set(payees) - of_chain.wallets - set(of_chain.payees))
+        if left:
+            said = (
+                f"of {len(payees)} payees of complete payments, what left {left} was not read: whether money went back "
+                "from there past the proxy, by no transaction that a row names, is not known"
+            )
+            yield Coverage(
+                f"chain:{chain.chain_id}", RETURNS, complete=True, chain_id=chain.chain_id, items=len(payees) - left,
+                problem=said,
+            )  # fmt: skip
+
+
+def _left(moved: pa.Table, wallets: set[tuple[int, str]]) -> pa.Table:
+    """The transfers out of some wallets."""
+    import pyarrow as pa
+
+    places = zip(moved["chain_id"].to_pylist(), moved["sender"].to_pylist(), strict=True)
+    return moved.filter(pa.array([place in wallets for place in places], pa.bool_()))
 
 
 def _listed(writer: SnapshotWriter) -> Iterator[tuple[int, str]]:

@@ -48,8 +48,8 @@ OVERLAID: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Tables that the second reading replaces in part, and by which keys."""
 
-ADDED: Final = frozenset({"keys", "balances", "movements"})
-"""Tables that a snapshot may lack, one of an older version or without known wallets: nothing is known of them."""
+ADDED: Final = frozenset({"keys", "balances", "movements", "holdings"})
+"""Tables that a snapshot may lack, one of an older version or without what they are of: nothing is known of them."""
 
 _TABLE: Final = re.compile(r"(again/)?[a-z_]{1,40}")
 _PART: Final = re.compile(r"[a-z_]{1,40}(/[a-z_]{1,40}=[0-9a-z-]{1,40}){1,2}/rows\.parquet")
@@ -175,7 +175,7 @@ class Snapshot:
         frames = {name: _whole(engine.scan(self.files(name)), name) for name in ("context", "orphans")}
         frames |= {
             name: _of_today(engine.scan(self.files(name)), name)
-            for name in ("balances", "movements")
+            for name in ("balances", "movements", "holdings")
             if name in self.manifest["tables"]
         }
         for name, keys in OVERLAID.items():

@@ -229,6 +229,18 @@ class BalanceSource(Protocol):
         ...
 
 
+@runtime_checkable
+class HoldingSource(Protocol):
+    """A chain that can be asked what addresses hold now, and whether anything ever left them."""
+
+    def read_holdings(self, places: Sequence[tuple[str, str]], *, progress: Progress) -> Reading:
+        """Answer for each address and token: table ``holdings``, one coverage row of that scope.
+
+        What cannot be told of a place stands in no row of the table, and is counted in the coverage.
+        """
+        ...
+
+
 class ChainSource(Protocol):
     """One chain, read only."""
 

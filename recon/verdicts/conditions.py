@@ -227,7 +227,11 @@ _ANSWERS: Final = (
         "undecided and not seen_any and not unseen and not hash_too_new and (has_key or not incoming) and was_searched"
         " and not may_lie_elsewhere and not older",
     ),
-    Condition("older", lambda early, provider_paid: (early > 0) & ~provider_paid),
+    Condition(
+        "lay_there_before",
+        lambda early, holds_more, was_emptied, unheld: early + holds_more + was_emptied + unheld > 0,
+    ),
+    Condition("older", "lay_there_before and not provider_paid"),
     Condition("unasked", "undecided and provider_silent"),
     Condition("at_contract", lambda m_indirect, covered: (m_indirect > 0) & ~covered),
 )

@@ -15,9 +15,10 @@ from typing import Final
 
 import narwhals as nw
 
+from recon.verdicts.buyers import payers
 from recon.verdicts.deals import DEAL
 from recon.verdicts.engine import Engine
-from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, is_true, one_if
+from recon.verdicts.links import Frame, is_true
 
 TO_BUYER: Final = "buyer"
 """What ``misdirected`` says of a payout that went to an address from which its own deal was paid."""
@@ -65,31 +66,14 @@ def _told_of(buyers: Frame, place: Sequence[str]) -> Frame:
 
 
 def _buyers(payments: Frame, deals: Frame, *, direct: Frame, transfers: Frame) -> Frame:
-    """The addresses from which deals were paid, by chain: what rows say, and what the token's own logs show.
-
-    A proxy is called from the buyer's own wallet; a deposit address is often paid by an exchange, whose address is the
-    buyer's only where the row says so (``is_own``).
-    """
+    """The addresses from which deals were paid, by chain; of a deal that a bridge paid nobody knows them."""
     pay_ins = (
         deals.filter(nw.col("direction") == "in")
         .select("payment_id", *DEAL, "chain_id")
         .join(payments.select("payment_id", "sender", "recipient", "lifi", "mode"), on="payment_id", how="inner")
     )
     bridged = pay_ins.filter(nw.col("lifi") > 0).select(*DEAL).unique()
-    asked = pay_ins.join(bridged, on=list(DEAL), how="anti")
-    coins = transfers.filter((nw.col("kind") == DEPOSIT_KINDS) & ~nw.col("sender").is_null()).select(
-        "recipient", t_chain=nw.col("chain_id"), t_tx=nw.col("tx_hash"), buyer=nw.col("sender")
-    )
-    shown = (
-        asked.select("payment_id", *DEAL, "chain_id", "recipient", is_own=one_if(nw.col("mode") == "reference"))
-        .join(
-            direct.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx").unique(),
-            on="payment_id",
-            how="inner",
-        )
-        .join(coins, on=["t_chain", "t_tx", "recipient"], how="inner")
-    )
-    named = asked.filter(~nw.col("sender").is_null()).with_columns(buyer=nw.col("sender"), is_own=ONE)
-    columns = (*DEAL, "chain_id", "buyer", "is_own")
-    both = [frame.select(*columns) for frame in (named, shown)]
-    return nw.concat(both, how="vertical").filter(~nw.col("chain_id").is_null()).unique()
+    asked = pay_ins.join(bridged, on=list(DEAL), how="anti").filter(~nw.col("chain_id").is_null())
+    told = payers(asked, direct.filter(nw.col("is_valid")), transfers=transfers)
+    named = asked.select("payment_id", *DEAL, "chain_id").join(told, on="payment_id", how="inner")
+    return named.select(*DEAL, "chain_id", "buyer", "is_own").unique()

@@ -16,15 +16,13 @@ from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, claim_key, dust_below, from_deposits, is_true, shown_links
 from recon.verdicts.match import Matched, evidence_of, match_payments
+from recon.verdicts.orphans import ORPHANS_MAX, orphan_claims, orphan_transfers
 from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, unexplained_outflows
 from recon.verdicts.reach import Horizon
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-ORPHANS_MAX: Final = 100_000
-"""Most candidates for ``missing_local`` that one run looks up in the whole collection."""
 
 BREAKS: Final[Schema] = {
     "payment_id": "text", "verdict": "text", "findings": "int", "provider": "text", "direction": "text",
@@ -47,7 +45,7 @@ BREAKS: Final[Schema] = {
     "x_elsewhere": "int",
     "borrowed_hash": "int", "rival_id": "text", "m_indirect": "int", "unread_count": "int",
     "strayed": "int", "surplus_back": "int", "early": "int", "deal_came": "units", "deal_whole": "int",
-    "paid_beside": "text",
+    "paid_beside": "text", "holds_more": "int", "was_emptied": "int", "unheld": "int", "held": "units",
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
@@ -64,6 +62,11 @@ LEAD: Final[Schema] = {
     )
 }  # fmt: skip
 """What the second reading needs to know of one break."""
+
+BARE: Final[Schema] = {
+    "payment_id": "text", "chain_id": "int", "recipient": "text", "token": "text", "created_at": "int",
+}  # fmt: skip
+"""Incoming payments with a one-time address for which neither chain nor provider shows any money."""
 
 LINKS: Final[Schema] = {
     "payment_id": "text", "t_chain": "int", "t_tx": "text", "t_log": "int", "t_block": "int", "t_time": "int",
@@ -136,6 +139,7 @@ class Leads:
         silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`LEAD`.
         orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
         payout_wallets: Where proven payouts came from (:data:`recon.verdicts.outflows.PAYOUT_WALLETS`).
+        bare: What waits at one-time addresses without any money, rows of :data:`BARE`.
     """
 
     breaks: pa.Table
@@ -144,6 +148,7 @@ class Leads:
     orphan_transfers: pa.Table
     orphan_claims: pa.Table
     payout_wallets: pa.Table
+    bare: pa.Table
 
 
 BEFORE: Final = "before"
@@ -255,9 +260,10 @@ def find_leads(
         breaks=found.breaks(LEAD),
         links=found.links(),
         silent=found.details(engine.keep_any(_silent(found.judged, silent_max)), LEAD),
-        orphan_transfers=_orphan_transfers(tables, found.matched, engine, policy=policy),
-        orphan_claims=_orphan_claims(tables, found.matched, engine),
+        orphan_transfers=orphan_transfers(tables, found.matched, engine=engine, policy=policy),
+        orphan_claims=orphan_claims(tables, found.matched, engine=engine),
         payout_wallets=_collected(engine, wallets, PAYOUT_WALLETS, order=["chain_id", "wallet"]),
+        bare=_bare(found),
     )
 
 
@@ -364,6 +370,16 @@ def _silent(judged: Frame, most: int) -> Frame:
     return ranked.filter(nw.col("place") <= most).select("payment_id", *_DECIDED)
 
 
+def _bare(found: _Found) -> pa.Table:
+    """What waits at one-time addresses without any money."""
+    if "deposit" not in found.matched.modes:
+        return table_without_rows(BARE)
+    waiting = found.judged.filter(nw.col("is_bare")).select("payment_id")
+    return found.engine.collect(
+        found.matched.payments.join(waiting, on="payment_id", how="inner").select(*BARE), BARE, order=["payment_id"]
+    )
+
+
 def _narrowed(classified: Frame) -> Frame:
     """What is kept of every payment: its verdict and what is counted; all else is fetched for the breaks alone."""
     scoped = ~nw.col("is_test") & ~nw.col("is_foreign")
@@ -377,6 +393,12 @@ def _narrowed(classified: Frame) -> Frame:
         "age_ms",
         *_DECIDED,
         is_silent=nw.col("verdict").is_in(list(_UNPAID)) & nw.col("not_asked") & nw.col("is_named"),
+        is_bare=(nw.col("nothing") | nw.col("nothing_owed"))
+        & nw.col("incoming")
+        & nw.col("by_deposit")
+        & scoped
+        & ~nw.col("recipient").is_null()
+        & ~nw.col("created_at").is_null(),
         is_waiting=nw.col("open") & nw.col("incoming") & scoped,
         is_owed=is_owed,
         owed_token=nw.when(is_owed).then(nw.col("token")),
@@ -455,140 +477,3 @@ def _open_by_age(judged: Frame, engine: Engine) -> dict[str, int]:
     found = dict(zip(table["bucket"].to_pylist(), table["rows"].to_pylist(), strict=True))
     ages = {name: found.get(name, 0) for name, _ in OPEN_AGES}
     return {**ages, "over 30 min": sum(ages.values()) - ages[OPEN_AGES[0][0]]}
-
-
-def _known(tables: Mapping[str, Frame], held: Frame | None, *columns: str) -> Frame:
-    """Every value that a row of the window or its context holds in one of these columns; kinds of ids never collide.
-
-    Values may come twice: this is only ever used to find what is not in it.
-
-    Args:
-        held: The further keys of payments, where there are any.
-    """
-    found = [tables[name].select(known=nw.col(column)) for name in ("payments", "context") for column in columns]
-    further = "reference_topic" if columns == ("reference_topic",) else "value"
-    if held is not None and columns != ("tx_hash",):
-        found.append(held.select(known=nw.col(further)))
-    return nw.concat(found, how="vertical").filter(~nw.col("known").is_null())
-
-
-ORPHAN_TRANSFERS: Final[Schema] = {
-    "chain_id": "int", "tx_hash": "text", "log_index": "int", "kind": "text", "token": "text", "recipient": "text",
-    "amount_units": "units", "block_time": "int", "reference_topic": "text", "final": "bool",
-}  # fmt: skip
-ORPHAN_CLAIMS: Final[Schema] = {
-    "provider": "text", "object": "text", "claim_id": "text", "request_id": "text", "reference": "text",
-    "external_id": "text", "state": "text", "paid_units": "units", "chain_id": "int", "token": "text",
-    "tx_hashes": "text", "created_at": "int",
-}  # fmt: skip
-
-
-def lost_rows(tables: Mapping[str, Frame], engine: Engine) -> tuple[pa.Table, pa.Table]:
-    """The transfers and the claims among ``orphans`` that no row of the whole collection knows, in order of their keys.
-
-    Gives :data:`ORPHAN_TRANSFERS` and :data:`ORPHAN_CLAIMS` with the ``key`` of each.
-    """
-    unknown = tables["orphans"].filter(nw.col("payment_id").is_null())
-    found = []
-    for kind, name, parts, columns in (
-        ("transfer", "transfers", ("chain_id", "tx_hash", "log_index"), ORPHAN_TRANSFERS),
-        ("claim", "claims", ("provider", "object", "claim_id"), ORPHAN_CLAIMS),
-    ):
-        keys = unknown.filter(nw.col("kind") == kind).select("key")
-        key = nw.concat_str([nw.col(part).cast(nw.String) for part in parts], separator=":")
-        rows = tables[name].with_columns(key=key).join(keys, on="key", how="semi")
-        found.append(engine.collect(rows, {"key": "text", **columns}, order=["key"]))
-    return found[0], found[1]
-
-
-def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Engine, *, policy: Policy) -> pa.Table:
-    """Money that reached one of our recipients and that no row of the window knows by reference or hash.
-
-    One transaction may pay several references. That a row records its hash explains another reference in it only as
-    long as the row has no log of its own there.
-    """
-    by_reference = matched.payments.filter((nw.col("mode") == "reference") & (nw.col("direction") == "in"))
-    shown = by_reference.filter(~nw.col("recipient").is_null()).select("recipient", is_shown=ONE).unique()
-    money = tables["transfers"].filter(
-        is_true(nw.col("token_known"))
-        & is_true(nw.col("amount_units") > 0)
-        & ~is_true(nw.col("amount_units") < dust_below(policy, "chain_id", "token"))
-    )
-    ours = (
-        money.join(shown, on="recipient", how="left")
-        .filter(
-            nw.col("recipient").is_in([*policy.merchant_recipients, ""])
-            | (is_true(nw.col("is_shown") > 0) & (nw.col("kind") == DEPOSIT_KINDS))
-        )
-        .join(_past_proxy(matched), on=["chain_id", "tx_hash", "log_index"], how="anti")
-    )
-    logged = (
-        tables["transfers"]
-        .filter(nw.col("kind") != DEPOSIT_KINDS)
-        .select("tx_hash", "recipient", "token", "chain_id")
-        .unique()
-    )
-    plain = ours.filter(nw.col("kind") == DEPOSIT_KINDS).join(
-        logged, on=["tx_hash", "recipient", "token", "chain_id"], how="anti"
-    )
-    proxied = ours.filter(nw.col("kind") == "fee_proxy")
-    candidates = engine.keep(
-        nw.concat([plain.select(*ORPHAN_TRANSFERS), proxied.select(*ORPHAN_TRANSFERS)], how="vertical")
-    )
-    keyed = candidates.with_columns(topic_key=nw.col("reference_topic").fill_null(""))
-    known_topics = _known(tables, matched.held, "reference_topic")
-    if matched.topics is not None:
-        known_topics = nw.concat([known_topics, matched.topics.select(known=nw.col("topic"))])
-    strange = engine.keep_any(keyed.join(known_topics, left_on="topic_key", right_on="known", how="anti"))
-    if strange is None:
-        return table_without_rows(ORPHAN_TRANSFERS)
-    recorded = _known(tables, matched.held, "tx_hash")
-    served = matched.pairs.filter(nw.col("is_valid") & nw.col("own_hash")).select("payment_id", known=nw.col("t_tx"))
-    loose = (
-        matched.payments.filter(~nw.col("tx_hash").is_null())
-        .select("payment_id", known=nw.col("tx_hash"))
-        .join(served, on=["payment_id", "known"], how="anti")
-        .select("known")
-    )
-    is_logged = nw.col("kind") != DEPOSIT_KINDS
-    unknown = nw.concat(
-        [
-            strange.filter(~is_logged).join(recorded, left_on="tx_hash", right_on="known", how="anti"),
-            strange.filter(is_logged).join(loose, left_on="tx_hash", right_on="known", how="anti"),
-        ],
-        how="vertical",
-    ).head(ORPHANS_MAX)
-    return engine.collect(unknown, ORPHAN_TRANSFERS, order=["chain_id", "tx_hash", "log_index"])
-
-
-def _past_proxy(matched: Matched) -> Frame:
-    """Transfers of which a break tells already: they came to the address of one payment, without its reference."""
-    astray = matched.pairs.filter(nw.col("wrong_reference") & (nw.col("t_kind") == DEPOSIT_KINDS))
-    return astray.select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")).unique()
-
-
-def _orphan_claims(tables: Mapping[str, Frame], matched: Matched, engine: Engine) -> pa.Table:
-    """Objects of our provider account that no row of the window knows.
-
-    A bare outgoing transaction without any key of ours is no such object: gateways sweep their wallets.
-    """
-    keyed = ~nw.col("request_id").is_null() | ~nw.col("reference").is_null() | ~nw.col("external_id").is_null()
-    found = tables["claims"].filter(is_true(nw.col("outcome") == "found") & keyed)
-    unknown = found.select(*ORPHAN_CLAIMS)
-    own = ("request_id", "external_id")
-    keys = (*own, "reference", "tx_hashes")
-    for column in own:
-        unknown = _without(unknown, column, _known(tables, matched.held, column))
-    left = engine.keep_any(unknown)
-    if left is None:
-        return table_without_rows(ORPHAN_CLAIMS)
-    known = _known(tables, matched.held, "request_id", "reference", "external_id", "tx_hash")
-    for column in keys:
-        left = _without(left, column, known)
-    return engine.collect(left.head(ORPHANS_MAX), ORPHAN_CLAIMS, order=["provider", "object", "claim_id"])
-
-
-def _without(claims: Frame, column: str, known: Frame) -> Frame:
-    """The claims of which one column holds nothing that is known."""
-    keyed = claims.with_columns(sought=nw.col(column).fill_null(""))
-    return keyed.join(known, left_on="sought", right_on="known", how="anti").drop("sought")

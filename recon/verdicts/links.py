@@ -361,7 +361,7 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Fr
         .filter(pointed)
         .join(of_another, on=["t_chain", "t_tx", "t_log"], how="anti")
     )
-    logged = _with_logs(transfers)
+    logged = with_logs(transfers)
     pairs = (
         unsettled.select(*_OWN)
         .join(named_hashes(unsettled, told), on="payment_id", how="inner")
@@ -395,7 +395,7 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Fr
     return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
 
 
-def _with_logs(transfers: Frame) -> Frame:
+def with_logs(transfers: Frame) -> Frame:
     """Transactions in which a contract told of a payment (``logged_tx``)."""
     return transfers.filter(nw.col("t_kind") != DEPOSIT_KINDS).select(logged_tx=nw.col("t_tx")).unique()
 
@@ -426,7 +426,7 @@ def past_proxy_links(
         transfers.filter(
             (nw.col("t_kind") == DEPOSIT_KINDS) & is_true(nw.col("t_known")) & is_true(nw.col("t_amount") > 0)
         )
-        .join(_with_logs(transfers), left_on="t_tx", right_on="logged_tx", how="anti")
+        .join(with_logs(transfers), left_on="t_tx", right_on="logged_tx", how="anti")
         .with_columns(t_to=nw.col("t_recipient"))
     )
     pairs = (

@@ -19,6 +19,7 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import Policy
+from recon.verdicts.buyers import payers
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import (
     DEPOSIT_KINDS,
@@ -64,7 +65,7 @@ def plain_returns(
         moved: The same as :func:`recon.verdicts.links.renamed_transfers` gives them.
     """
     coins = _coins(moved, transfers=transfers)
-    buyers = _buyers(payments, direct, coins=coins)
+    buyers = _buyers(payments, direct, transfers=transfers)
     by_reference = engine.keep_any(_by_reference(buyers, direct, moved=moved))
     back = engine.keep_any(_back(buyers, coins, direct=direct))
     if back is None:
@@ -104,8 +105,8 @@ def _coins(moved: Frame, *, transfers: Frame) -> Frame:
     )
 
 
-def _buyers(payments: Frame, direct: Frame, *, coins: Frame) -> Frame:
-    """Paid pay-ins with each address from which they were paid (``t_to``), and the block in which they first were."""
+def _buyers(payments: Frame, direct: Frame, *, transfers: Frame) -> Frame:
+    """Paid pay-ins with each address from which they were paid (``buyer``), and the block in which they first were."""
     came = direct.filter(nw.col("is_valid") & nw.col("t_final"))
     first = came.group_by("payment_id").agg(nw.col("t_block").min().alias("first_block"))
     paid = (
@@ -113,17 +114,8 @@ def _buyers(payments: Frame, direct: Frame, *, coins: Frame) -> Frame:
         .select(*_PAID, "status", "escrow_state", "received_final")
         .join(first, on="payment_id", how="inner")
     )
-    sent = coins.select("t_chain", "t_tx", "t_recipient", buyer=nw.col("t_sender"))
-    shown = (
-        paid.select("payment_id", "recipient")
-        .join(came.select("payment_id", "t_chain", "t_tx").unique(), on="payment_id", how="inner")
-        .join(sent, on=["t_chain", "t_tx"], how="inner")
-        .filter(is_true(nw.col("t_recipient") == nw.col("recipient")))
-        .select("payment_id", "buyer")
-    )
-    named = paid.filter(~nw.col("sender").is_null()).select("payment_id", buyer=nw.col("sender"))
-    every = nw.concat([named, shown], how="vertical").unique()
-    return paid.join(every, on="payment_id", how="inner").filter(is_true(nw.col("buyer") != nw.col("recipient")))
+    told = payers(paid, came, transfers=transfers).select("payment_id", "buyer")
+    return paid.join(told, on="payment_id", how="inner").filter(is_true(nw.col("buyer") != nw.col("recipient")))
 
 
 def _by_reference(buyers: Frame, direct: Frame, *, moved: Frame) -> Frame:
@@ -204,7 +196,8 @@ def _as_links(pairs: Frame | None, *, is_refund: bool) -> Frame | None:
         return None
     no = nw.lit(value=False)
     judged = judged_pairs(pairs.with_columns(reference_right=no, paying=~no, indirect=no))
-    plain = dict.fromkeys(("is_valid", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference"), no)
+    nothing_wrong = ("is_valid", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference")
+    plain = {name: no for name in nothing_wrong}  # noqa: C420
     return judged.with_columns(is_refund=nw.lit(value=is_refund), **plain).select(*LINK).unique(
         subset=["payment_id", *_LOG], keep="any"
     )  # fmt: skip

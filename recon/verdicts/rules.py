@@ -16,7 +16,7 @@ from typing import Final
 
 from recon.core.model import Tier, Verdict
 from recon.verdicts.conditions import CONDITIONS
-from recon.verdicts.match import EVIDENCE
+from recon.verdicts.evidence import EVIDENCE
 from recon.verdicts.resolving import Condition, DuplicateNameError, UnknownNameError, in_steps, names_in
 
 

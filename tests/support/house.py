@@ -11,8 +11,10 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "recon"
 COLUMNAR = (
     "verdicts/links.py", "verdicts/keys.py", "verdicts/claims.py", "verdicts/deals.py", "verdicts/outflows.py",
-    "verdicts/balances.py",
-    "verdicts/match.py", "verdicts/conditions.py", "verdicts/classify.py",
+    "verdicts/balances.py", "verdicts/match.py", "verdicts/sums.py", "verdicts/fates.py", "verdicts/evidence.py",
+    "verdicts/conditions.py", "verdicts/classify.py", "verdicts/returns.py", "verdicts/destinations.py",
+    "verdicts/strays.py", "verdicts/rivals.py", "verdicts/reach.py", "verdicts/excess.py", "verdicts/buyers.py",
+    "verdicts/holdings.py", "verdicts/plainly_sent.py",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from recon.verdicts.rules import RULE_BOOK, RuleBook, findings_of
 from tests.support.builders import NOW_MS, Row, full_coverage, tables
 
 JUDGED_TABLES = ("payments", "keys", "context", "claims", "claim_txs", "transfers", "transactions")
-OPTIONAL_TABLES = ("orphans", "balances", "movements")
+OPTIONAL_TABLES = ("orphans", "balances", "movements", "holdings")
 
 
 def judgement_of(

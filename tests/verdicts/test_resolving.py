@@ -13,7 +13,7 @@ import pytest
 
 from recon.core.model import Tier, Verdict
 from recon.verdicts.conditions import CONDITIONS
-from recon.verdicts.match import EVIDENCE
+from recon.verdicts.evidence import EVIDENCE
 from recon.verdicts.resolving import (
     Condition,
     ConditionRingError,

@@ -20,6 +20,7 @@ from tests.support.builders import (
     payment_id,
     payment_row,
     plain_transfer_row,
+    transfer_row,
     tx_hash,
 )
 from tests.support.judging import counts, judgement_of, together, verdicts
@@ -152,3 +153,49 @@ def test_several_plain_returns_are_told_with_their_sum() -> None:
     second = {"transfers": [{**back(UNITS // 5)["transfers"][0], "tx_hash": tx_hash(9)}]}
     finding, _ = described(judgement_of(together(paid(**REFUNDED), back(UNITS // 5), second)))
     assert f"5 USDC went to {PAYER}, the address that paid, in {tx_hash(8)} and {tx_hash(9)}" in finding.reason
+
+
+# A refund row that has a reference, and whose money went past the proxy
+
+
+def refund_row(**given: Any) -> dict[str, list[Row]]:
+    """A refund row of the deal of payment 1 with a reference of its own, and the transaction of :func:`back`."""
+    done = {"direction": "refund", "escrow_state": "refunded", "recipient": PAYER, "tx_hash": tx_hash(8)}
+    return {"payments": [payment_row(8, **{**done, **DEAL, **given})]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_refund_row_by_reference_that_was_paid_plainly_is_the_refund(engine: str) -> None:
+    rows = together(paid(**REFUNDED, tx_hash=tx_hash(8)), back(), refund_row())
+    assert counts(rows, engine=engine) == {"in_sync": 2}
+    part = together(paid(), back(UNITS // 5), refund_row(expected_units=UNITS // 5))
+    assert counts(part, engine=engine) == {"partly_refunded": 1, "in_sync": 1}
+
+
+def test_a_payout_by_reference_that_was_sent_plainly_is_proven_by_its_hash() -> None:
+    out = refund_row(direction="out", escrow_state="releasing", recipient="0x" + "5e" * 20)
+    assert verdicts(together(out, back(recipient="0x" + "5e" * 20))) == {payment_id(8): "local_behind"}
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        back(recipient="0x" + "0e" * 20),
+        back(token_known=False),
+        back(chain_id=137),
+        together(back(), {"transfers": [transfer_row(8, tx_hash=tx_hash(9), recipient=PAYER, amount_units=1)]}),
+        together(back(), {"transfers": [transfer_row(7, tx_hash=tx_hash(8), recipient=PAYER)]}),
+    ],
+    ids=["to a stranger", "fake", "elsewhere", "its reference is on the chain", "of another's reference"],
+)
+def test_what_is_not_its_own_plain_transfer_does_not_prove_the_refund_row(moved: dict[str, list[Row]]) -> None:
+    assert verdicts(together(paid(), moved, refund_row())).get(payment_id(8)) is not None
+
+
+def test_two_rows_by_reference_that_record_one_plain_transfer_share_it() -> None:
+    other = {"payments": [payment_row(9, **{**refund_row()["payments"][0], "payment_id": payment_id(9)})]}
+    changed = {"reference": None, "reference_topic": None, "request_id": None}
+    other["payments"][0].update(changed)
+    told = verdicts(together(paid(), back(), refund_row(), other))
+    assert "in_sync" not in told.values()
+    assert {payment_id(8), payment_id(9)} <= told.keys()

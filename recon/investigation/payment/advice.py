@@ -193,6 +193,33 @@ def recorded_hash(f: Facts) -> str:
     return "Ask the buyer for the transaction that replaced it, and run recon inspect --verify-proof on it."
 
 
+def wrong_side(f: Facts) -> str:
+    """Money of ours that lies at the wrong side of its deal: it is not sent twice, and nothing else leaves."""
+    held = "Send nothing again, and release nothing more of this deal."
+    if f.row["direction"] == "refund":
+        return (
+            f"{held} Compare the refund instruction with {f.row['misdirected']}, from which the deal was paid: keep "
+            "the order to refund to another address with the payment, if there is one; else its owner decides."
+        )
+    return (
+        f"{held} Compare the payout instruction with the seller's address on record, and have the deal's owner settle "
+        "it with both sides before the seller is paid."
+    )
+
+
+def bridged(f: Facts) -> str:
+    """A bridge paid, as the provider says: what it delivered is looked at, and the word alone credits nothing."""
+    if named := " and ".join((f.row["claim_hashes"] or "").split()):
+        return (
+            f"Look at what {named} delivered to the recipient, on the chain that the provider names; complete by hand "
+            "if all of it came, and never on the provider's word."
+        )
+    return (
+        "Ask the provider for the transaction by which the bridge delivered, and look at what came to the recipient; "
+        "complete by hand if all of it came, and never on the provider's word."
+    )
+
+
 TWINS: Final = if_incoming(
     ours="Find out which of the two the buyer meant; credit one, refund the other by hand.",
     outgoing="Send neither again. Find out at the provider which of the two was meant, and stop the other.",

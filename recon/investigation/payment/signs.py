@@ -9,6 +9,7 @@ from typing import Any, Final
 from recon.core.money import format_units
 from recon.core.times import ms_text, parse_iso_ms
 from recon.investigation.payment.facts import INDEXER_LAG_MS, Facts
+from recon.plans.whereabouts import wrong_destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,10 @@ REFERENCE: Final = Sign(lambda f: f.reference_story is not None, lambda f: str(f
 PROVIDER_SAYS: Final = Sign(lambda f: f.claim is not None, _provider_text)
 PROVIDER_DENIES: Final = Sign(lambda f: not f.provider_paid and bool(f.claims), _provider_text)
 PROVIDER_MISSES: Final = Sign(lambda f: f.provider_misses_money, _provider_text)
-LIFI: Final = Sign(lambda f: bool(f.row["lifi"]), lambda f: "it was settled by a bridge", speaks_for=False)
+MISDIRECTED: Final = Sign(
+    lambda f: bool(f.row["misdirected"]),
+    lambda f: wrong_destination(f.row).format(destination=f.row["recipient"], buyer=f.row["misdirected"]),
+)
 SAFETY: Final = Sign(lambda f: f.safety is not None, lambda f: f"the safety check waits on: {f.safety}")
 SAFETY_UNMET: Final = Sign(
     lambda f: f.safety is not None and bool(f.unmet_checks),

@@ -159,11 +159,11 @@ class _BalanceReader:
 
         def question(live: Live) -> Held:
             try:
-                answer = live.client.call("eth_call", _call(holding, block), decoder=TEXT_ANSWER)
+                answer = live.client.call("eth_call", balance_call(holding, block), decoder=TEXT_ANSWER)
             except RpcError as error:
                 complaints.append(error.complaint)
                 raise
-            return _read(answer, holding, block)
+            return balance_said(answer, holding, block=block)
 
         for tried in range(HEAD_TRIES):
             try:
@@ -233,17 +233,18 @@ def _lacking(block: int) -> Held:
     return Held(problem=f"The node keeps no state of block {block}.")
 
 
-def _call(holding: Holding, block: int) -> list[object]:
+def balance_call(holding: Holding, block: int) -> list[object]:
+    """The parameters of a call for a balance at the end of a block."""
     wallet, token = holding
     return [{"to": token, "data": f"{_BALANCE_CALL}{wallet[2:].rjust(_WORD_DIGITS, '0')}"}, hex(block)]
 
 
 def _batch(live: Live, holdings: Sequence[Holding], block: int) -> list[Held]:
-    answers = live.client.batch("eth_call", [_call(each, block) for each in holdings], decoder=TEXT_ANSWER)
-    return [_read(answer, holding, block) for answer, holding in zip(answers, holdings, strict=True)]
+    answers = live.client.batch("eth_call", [balance_call(each, block) for each in holdings], decoder=TEXT_ANSWER)
+    return [balance_said(answer, holding, block=block) for answer, holding in zip(answers, holdings, strict=True)]
 
 
-def _read(answer: object, holding: Holding, block: int) -> Held:
+def balance_said(answer: object, holding: Holding, *, block: int) -> Held:
     """The balance in one answer: 32 bytes and nothing else; no other answer is taken for 0."""
     if isinstance(answer, RpcError):
         is_lacking = answer.complaint.fault in _LACKING

@@ -18,6 +18,7 @@ from recon.core.times import ms_text
 from recon.sources.chain.balances import balance_reading
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Live, Pool
 from recon.sources.chain.forwarders import Forwarder, read_forwarders
+from recon.sources.chain.holdings import Below, holding_reading
 from recon.sources.chain.logs import TEXT_ANSWER
 from recon.sources.chain.reading import STALE_HEAD_MS, read_chain
 from recon.sources.chain.reading_plan import ReadingPlan
@@ -303,6 +304,19 @@ class EvmChain:
         self._pool.begin(self.settings.deadline_s)
         try:
             return balance_reading(self._pool, (outgoing, incoming), to_ms=question.to_ms, progress=progress)
+        finally:
+            self.close()
+
+    def read_holdings(self, places: Sequence[tuple[str, str]], *, progress: Progress = no_progress) -> Reading:
+        """What addresses hold of a token just below the head, and how many transactions those sent that hold none.
+
+        Raises:
+            WrongSourceError: An endpoint serves another chain; nothing that it said is used.
+        """
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            about = Below(self.chain_id, batch_max=self.settings.batch_max, margin=self.settings.head_margin_blocks)
+            return holding_reading(self._pool, sorted(set(places)), about=about, progress=progress)
         finally:
             self.close()
 

@@ -129,6 +129,7 @@ class _Node:
             "eth_getTransactionByHash": lambda params: self._transaction(str(params[0]).lower()),
             "eth_getBlockReceipts": lambda params: self._block_receipts(self._number(params[0])),
             "eth_getCode": lambda params: "0x60806040" if self._is_contract(str(params[0]).lower()) else "0x",
+            "eth_getTransactionCount": lambda params: hex(self._sent(str(params[0]).lower(), self._number(params[1]))),
             "eth_call": lambda params: self._eth_call(params[0], params[1] if len(params) > 1 else "latest"),
         }
 
@@ -228,6 +229,11 @@ class _Node:
             raise _NoStateError(block=block)
         last = max(said, key=lambda row: int(row["block"]))
         return int(last["units"]) + self._moved(token, wallet, since=int(last["block"]), until=block)
+
+    def _sent(self, address: str, block: int) -> int:
+        """How many transactions an address has sent by the end of a block."""
+        sent = (each for each in self._chain.receipts if str(each.get("from")).lower() == address)
+        return sum(int(each["blockNumber"], 16) <= block for each in sent)
 
     def _moved(self, token: str, wallet: str, *, since: int, until: int) -> int:
         """What came to a wallet less what left it, in the blocks after one and up to another."""

@@ -148,6 +148,16 @@ def paid_out_under_another_name() -> Scene:
     return made
 
 
+def sent_to_the_wrong_side(plant: str) -> Scene:
+    """A payout or refund whose own row is looked at."""
+    made = scene(plant)
+    made.documents.sort(key=lambda document: document.get("direction", "in") == "in")
+    own = str(made.documents[0]["_id"])
+    truths = sorted(made.world.truths, key=lambda truth: truth.payment_id.strip('"') != own)
+    made.world = replace(made.world, truths=tuple(truths))
+    return made
+
+
 def at_an_earlier_address() -> Scene:
     """The buyer's money went to the one-time address of a payment of his that was settled the week before."""
     made = scene("abandoned", rail="shkeeper")
@@ -243,6 +253,8 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "a payout may be this deal's": ("money_going_out", paid_out_under_another_name),
     "refunded in part": ("partly_refunded", untouched("refunded_in_part")),
     "release just started": ("not_due_yet", untouched("release_just_started")),
+    "a payout to the buyer": ("payout_to_the_wrong_side", lambda: sent_to_the_wrong_side("payout_to_the_buyer")),
+    "a refund to a stranger": ("payout_to_the_wrong_side", lambda: sent_to_the_wrong_side("refund_to_a_stranger")),
     "all well": ("nothing_wrong", untouched("completed")),
 }
 
@@ -270,6 +282,28 @@ def test_every_cause_comes_out_first_in_its_scene(name: str, told: Told, seen: C
     assert first.evidence_for, "a cause without evidence"
     assert first.next_step
     assert first.source
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a payout to the buyer", "Compare the payout instruction with the seller's address on record"),
+        ("a refund to a stranger", "Compare the refund instruction with 0x"),
+    ],
+)
+def test_money_at_the_wrong_side_has_advice_of_its_own(name: str, said: str, seen: Callable[[str], Inspection]) -> None:
+    found = seen(name)
+    assert "paid_wrong_recipient" not in {cause.name for cause in found.causes}
+    assert found.causes[0].next_step.startswith("Send nothing again, and release nothing more of this deal.")
+    assert said in found.causes[0].next_step
+    assert "went to 0x" in found.causes[0].evidence_for[0]
+
+
+def test_where_a_bridge_paid_nobody_says_that_the_chain_shows_no_money(seen: Callable[[str], Inspection]) -> None:
+    found = seen("LiFi settlement")
+    assert "paid_at_provider_only" not in {cause.name for cause in found.causes}
+    assert found.causes[0].next_step.endswith("complete by hand if all of it came, and never on the provider's word.")
+    assert "lifi_settlement" not in {cause.name for cause in seen("provider paid, chain silent").causes}
 
 
 def test_all_scenes_in_one_table(told: Told) -> None:

@@ -221,6 +221,25 @@ class Account:
         return self.came_units >= self.most_units and self.came_units - self.affair.owed_units >= cent
 
     @property
+    def came_in_another_coin(self) -> bool:
+        """Whether more came to its own address for it, a cent or more, in another known token or on another chain."""
+        if self.affair.direction != "in":
+            return False
+        place, recipient = (self.affair.chain_id, self.affair.token), self.affair.recipient
+        meant = [moved for purpose, moved in self.affair.money if purpose == "pay" and moved.stands]
+        other = [one for one in meant if one.recipient == recipient and (one.chain_id, one.token) != place]
+        return any(self._bears_its_mark(moved) and self._is_a_cent(moved) for moved in other)
+
+    def _bears_its_mark(self, moved: MovedMoney) -> bool:
+        if self.is_found_by_address:
+            return moved.told_by == "token"
+        return moved.told_by == "fee_proxy" and moved.reference in self.affair.references
+
+    def _is_a_cent(self, moved: MovedMoney) -> bool:
+        decimals = self.facts.tokens.get((moved.chain_id, moved.token))
+        return decimals is not None and moved.units >= 10 ** (decimals - 2)
+
+    @property
     def has_strange_fee(self) -> bool:
         """Whether the fee of the transfer that settles it went to an address that is none of ours."""
         paid = [moved.fee_recipient for moved in self.came if moved.tx_hash == self.proof]

@@ -48,7 +48,7 @@ from recon.verdicts.deals import (
 )
 from recon.verdicts.destinations import misdirected_rows
 from recon.verdicts.engine import Engine, values_in
-from recon.verdicts.excess import slight_excess
+from recon.verdicts.excess import other_coins, slight_excess
 from recon.verdicts.keys import all_topics, further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
     LINK,
@@ -162,6 +162,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         None if sums is None else sums.drop("back"),
         None if shared is None else shared.drop("deal_came"),
         refund_rows,
+        other_coins(payments, direct, moved=known.transfers, engine=engine),
         *_hash_marks(known, unsettled, direct, refunds),
         shared_deposits,
         known.silent_keys,
@@ -262,7 +263,7 @@ def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None
 
 def _unsettled(payments: Frame, money: Frame) -> Frame:
     """Payments of which the chain does not prove all, or whose recorded hash is not among what proves them."""
-    outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
+    outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid", "received")
     in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & names_hash())
     return payments.join(outcome, on="payment_id", how="inner").filter(in_question)
 
@@ -541,17 +542,11 @@ _MARKS: Final = (
     "m_reference", "m_recipient", "m_token", "m_network", "m_indirect", "refund_count", "refund_rows", *_FATES,
     *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
     "moneyed_rows", "keys_open", "keys_failed", "all_back", "surplus_back", "refunds_elsewhere",
-    "refunds_unread", "strayed", "early", "deal_whole",
+    "refunds_unread", "strayed", "early", "deal_whole", "other_coins",
 )  # fmt: skip
 _TEXT_MARKS: Final = (
-    "refund_tx",
-    "rival_id",
-    "paid_out_by",
-    "paying_out_by",
-    "going_out_by",
-    "misdirected",
-    "paid_beside",
-)
+    "refund_tx", "rival_id", "paid_out_by", "paying_out_by", "going_out_by", "misdirected", "paid_beside",
+)  # fmt: skip
 _UNIT_MARKS: Final = ("back", "deal_came")
 _SUMS: Final = ("received", "received_final", "valid_count", "big_count", "unread_count", "last_time")
 _MONEY: Final = (

@@ -271,7 +271,9 @@ class Account:
         if self.affair.direction != "in":
             return
         rows = [other for other in deal if other.affair.direction == "refund"]
-        more = [moved for other in rows for moved in other.came if self._is_ours(moved)]
+        since = min((moved.at_ms for moved in self.in_sight), default=0)
+        given = [moved for other in rows for moved in other.came if moved.at_ms >= since]
+        more = [moved for moved in given if self._is_ours(moved)]
         if more:
             self._give_back([*self.back, *more])
 
@@ -438,9 +440,9 @@ class Deal:
         """Whether more moved on several rows of one direction, or by one refund, than the deal owes.
 
         In: what one row asks. Out: what came in, where it is known. Two rows that each have all of theirs, in, are too
-        many.
+        many, unless it went back.
         """
-        same = [one for one in self.of(account.affair.direction) if _has_money(one)]
+        same = [one for one in self.of(account.affair.direction) if _has_money(one) and not self._is_empty(one)]
         if account not in same:
             return False
         if len(same) < 2:
@@ -449,6 +451,12 @@ class Deal:
         if account.affair.direction == "in":
             return moved >= most or sum(one.is_covered for one in same) > 1
         return moved > self._came_units if self._came_units else moved >= most
+
+    def _is_empty(self, account: Account) -> bool:
+        """Whether all that came on a pay-in went back, by transfers that are no other pay-in's refund."""
+        others = [one for one in self.of("in") if one is not account]
+        theirs = {moved.key for one in others for moved in one.back}
+        return account.all_went_back and not any(moved.key in theirs for moved in account.back)
 
     @property
     def _came_units(self) -> int:

@@ -167,7 +167,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         shared_deposits,
         known.silent_keys,
         *_shared_keys(known),
-        *(() if deals is None else _deal_marks(known, deals, direct)),
+        *(() if deals is None else _deal_marks(known, deals, direct, sums)),
         going_out(payments, known.tables, deals=deals, money=money, engine=engine) if known.has_outgoing else None,
     )
     for name, told in (("back", sums), ("deal_came", shared)):
@@ -334,9 +334,9 @@ def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: 
         yield shared_payouts(known.payments, direct)
 
 
-def _deal_marks(known: _Known, deals: Frame, direct: Frame) -> Iterator[Frame | None]:
+def _deal_marks(known: _Known, deals: Frame, direct: Frame, sums: Frame | None) -> Iterator[Frame | None]:
     """What the rows of one deal say of each other."""
-    yield crowded_rows(deals)
+    yield crowded_rows(deals, sums=sums)
     yield paid_sellers(deals)
     if known.has_outgoing:
         yield misdirected_rows(

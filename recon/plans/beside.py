@@ -27,7 +27,7 @@ def beside(row: Row, links: Sequence[Row], *, registry: Registry) -> str:
         links: Its rows of :data:`recon.verdicts.judge.LINKS`.
     """
     if row["direction"] != "in":
-        return ""
+        return "".join(_rest_of_payout(links, registry)) if row["verdict"] == Verdict.UNDERPAID else ""
     told: list[str] = []
     if row["verdict"] == Verdict.UNDERPAID:
         told.extend(f"{one}: it may be the rest." for one in _elsewhere(row, links, registry))
@@ -55,11 +55,28 @@ def _elsewhere(row: Row, links: Sequence[Row], registry: Registry) -> Iterator[s
         token = registry.tokens.get((link["t_chain"], link["t_token"] or ""))
         is_other = link["wrong_chain"] or link["wrong_token"] or link["wrong_reference"]
         is_money = link["t_amount"] and not link["is_spam"] and not link["t_dust"]
-        if is_other and is_money and link["t_recipient"] == row["recipient"] and token is not None and place not in told:
+        is_here = link["t_recipient"] == row["recipient"] and place not in told
+        if is_other and is_money and is_here and token is not None:
             told.add(place)
             amount = format_units(int(link["t_amount"]), decimals=token.decimals)
             how = " without its reference" if link["wrong_reference"] else ""
             yield f" {amount} {token.symbol} more came for it{how} on chain {link['t_chain']}, in {link['t_tx']}"
+
+
+_WRONG: Final = ("wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference")
+
+
+def _rest_of_payout(links: Sequence[Row], registry: Registry) -> Iterator[str]:
+    """What went to the same address besides and that no row names."""
+    for link in links:
+        token = registry.tokens.get((link["t_chain"], link["t_token"] or ""))
+        is_told = link["is_valid"] or link["is_refund"] or any(link[name] for name in _WRONG)
+        if token is not None and not is_told:
+            amount = format_units(int(link["t_amount"]), decimals=token.decimals)
+            yield (
+                f" {amount} {token.symbol} more went to the same address, in {link['t_tx']}, which no row names: "
+                "it may be the rest."
+            )
 
 
 def _asked(row: Row) -> str:

@@ -72,12 +72,12 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, engi
 def crowded_rows(deals: Frame, *, sums: Frame | None) -> Frame:
     """Rows of one direction by which more moved than was owed, and how many they are (``moneyed_rows``).
 
-    A pay-in of which all went back, by what is no other's refund, holds nothing any more, and the rows of one request or invoice hold its money once.
-
-    What is owed in is the largest amount of one row, and two rows that each have all of theirs are too many. What is
-    owed out is what came in, where that is known in the same token, else the largest amount of one row: partial refunds
-    and payouts add up. Sums of several tokens, or of amounts nobody knows, cannot be compared, so there two rows with
-    money are always too many. A single refund is one too many where it gave back more than came.
+    A pay-in of which all went back, by what is no other's refund, holds nothing any more, and the rows of one request
+    or invoice hold its money once. What is owed in is the largest amount of one row, and two rows that each have all of
+    theirs are too many. What is owed out is what came in, where that is known in the same token, else the largest
+    amount of one row: partial refunds and payouts add up. Sums of several tokens, or of amounts nobody knows, cannot be
+    compared, so there two rows with money are always too many. A single refund is one too many where it gave back more
+    than came.
 
     Args:
         sums: What :func:`refund_sums` gives, where anything went back.
@@ -126,7 +126,8 @@ def _once_by_object(moneyed: Frame) -> Frame:
     """Rows of deals, of several pay-ins by one reference or of one provider's object the first."""
     named = nw.coalesce("topic", "claim_key", "payment_id")
     told = moneyed.with_columns(
-        object=nw.when(nw.col("direction") == "in").then(named).otherwise(nw.col("payment_id")), first_id=nw.col("payment_id")
+        object=nw.when(nw.col("direction") == "in").then(named).otherwise(nw.col("payment_id")),
+        first_id=nw.col("payment_id"),
     )
     by = [*DEAL, "direction", "object"]
     return told.join(told.group_by(*by).agg(nw.col("first_id").min()), on=[*by, "first_id"], how="semi")
@@ -254,9 +255,10 @@ def refund_links(deals: Frame, direct: Frame, *, engine: Engine) -> tuple[Frame 
     """Refunds of payments by refund rows of their deals, as links, and what else is known of those rows.
 
     The transfers of a refund row are refunds of the pay-ins of its deal that say they were refunded, and of all with
-    money where none says so; what went back before the money of a pay-in came is not of it. The second frame counts, per payment, the refund rows with money (``refund_rows``), those
-    in another token or on another chain (``refunds_elsewhere``), and those whose chain could not be asked
-    (``refunds_unread``). Both are None where no deal has a refund row.
+    money where none says so; what went back before the money of a pay-in came is not of it. The second frame counts,
+    per payment, the refund rows with money (``refund_rows``), those in another token or on another chain
+    (``refunds_elsewhere``), and those whose chain could not be asked (``refunds_unread``). Both are None where no deal
+    has a refund row.
     """
     pairs = engine.keep_any(_with_refund_rows(deals))
     if pairs is None:
@@ -386,7 +388,8 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) 
         told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left")
         .join(kept, on="payment_id", how="left")
         .select(
-            "payment_id", "refund_count", "back", "shared_back", "refund_tx", surplus_back=nw.col("surplus_back").fill_null(0),
+            "payment_id", "refund_count", "back", "shared_back", "refund_tx",
+            surplus_back=nw.col("surplus_back").fill_null(0),
             all_back=one_if(~nw.col("refund_tx").is_null()),
         )
     )  # fmt: skip

@@ -16,7 +16,13 @@ from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, claim_key, dust_below, from_deposits, is_true, shown_links
 from recon.verdicts.match import Matched, evidence_of, match_payments
-from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, unexplained_outflows
+from recon.verdicts.outflows import (
+    OUTFLOWS,
+    PAYOUT_WALLETS,
+    one_time_addresses,
+    payout_wallets,
+    unexplained_outflows,
+)
 from recon.verdicts.reach import Horizon
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 
@@ -474,7 +480,7 @@ def _known(tables: Mapping[str, Frame], held: Frame | None, *columns: str) -> Fr
 
 ORPHAN_TRANSFERS: Final[Schema] = {
     "chain_id": "int", "tx_hash": "text", "log_index": "int", "kind": "text", "token": "text", "recipient": "text",
-    "amount_units": "units", "block_time": "int", "reference_topic": "text", "final": "bool",
+    "amount_units": "units", "block_time": "int", "reference_topic": "text", "final": "bool", "sender": "text",
 }  # fmt: skip
 ORPHAN_CLAIMS: Final[Schema] = {
     "provider": "text", "object": "text", "claim_id": "text", "request_id": "text", "reference": "text",
@@ -505,7 +511,7 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
     """Money that reached one of our recipients and that no row of the window knows by reference or hash.
 
     One transaction may pay several references. That a row records its hash explains another reference in it only as
-    long as the row has no log of its own there.
+    long as the row has no log of its own there. What a row's own one-time address sends is money that came before.
     """
     by_reference = matched.payments.filter((nw.col("mode") == "reference") & (nw.col("direction") == "in"))
     shown = by_reference.filter(~nw.col("recipient").is_null()).select("recipient", is_shown=ONE).unique()
@@ -528,8 +534,11 @@ def _orphan_transfers(tables: Mapping[str, Frame], matched: Matched, engine: Eng
         .select("tx_hash", "recipient", "token", "chain_id")
         .unique()
     )
-    plain = ours.filter(nw.col("kind") == DEPOSIT_KINDS).join(
-        logged, on=["tx_hash", "recipient", "token", "chain_id"], how="anti"
+    plain = (
+        ours.filter(nw.col("kind") == DEPOSIT_KINDS)
+        .join(logged, on=["tx_hash", "recipient", "token", "chain_id"], how="anti")
+        .with_columns(from_address=nw.col("sender").fill_null(""))
+        .join(one_time_addresses(tables), left_on="from_address", right_on="known", how="anti")
     )
     proxied = ours.filter(nw.col("kind") == "fee_proxy")
     candidates = engine.keep(

@@ -459,6 +459,32 @@ def past_proxy_links(
     return judged_pairs(*links)
 
 
+def rest_links(payments: Frame, unsettled: Frame, *, transfers: Frame, told: Frame, policy: Policy) -> Frame:
+    """What may be the rest of a payout of which too little left: plain transfers to its address that nobody names.
+
+    They prove nothing, and nothing is wrong with them. Arguments are those of :func:`past_proxy_links`.
+    """
+    coins = transfers.filter((nw.col("t_kind") == DEPOSIT_KINDS) & ~nw.col("t_dust")).with_columns(
+        t_to=nw.col("t_recipient")
+    )
+    short = unsettled.filter(
+        (nw.col("mode") == "hash") & (nw.col("direction") != "in") & is_true(nw.col("received") > 0)
+    ).select(*_OWN, "covered_from_units", "overpaid_from_units", "received")
+    pairs = (
+        short.join(coins, left_on="recipient", right_on="t_to", how="inner")
+        .filter(
+            is_true(nw.col("t_chain") == nw.col("chain_id"))
+            & is_true(nw.col("t_token") == nw.col("token"))
+            & is_true(nw.col("t_amount") > 0)
+            & is_true(nw.col("t_time") >= nw.col("created_at") - policy.clock_skew_ms)
+        )
+        .join(named_hashes(payments, told).select("named").unique(), left_on="t_tx", right_on="named", how="anti")
+    )
+    fits = _with_sums(pairs).filter(is_true(nw.col("so_far") < nw.col("overpaid_from_units")))
+    nothing = nw.lit(value=False)
+    return judged_pairs(fits.with_columns(**_BY_MONEY)).with_columns(is_valid=nothing, is_refund=nothing)
+
+
 def _with_sums(pairs: Frame) -> Frame:
     """Pairs with what came for the payment and by the transfer together (``so_far``)."""
     key = ["payment_id", "t_chain", "t_tx", "t_log"]

@@ -69,6 +69,7 @@ from recon.verdicts.links import (
     pairs_by_reference,
     past_proxy_links,
     renamed_transfers,
+    rest_links,
     settled_deposits,
     shown_links,
     suspect_links,
@@ -271,6 +272,9 @@ def _unsettled(payments: Frame, money: Frame) -> Frame:
 def _suspects(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy) -> Frame:
     transfers, told = known.transfers, known.told
     suspects = suspect_links(unsettled, direct, transfers=transfers, told=told, further=known.topics)
+    if known.has_bare_payouts:
+        rest = rest_links(known.payments, unsettled, transfers=transfers, told=told, policy=policy)
+        suspects = concat_links(suspects, rest)
     if ("reference", "in") not in known.kinds:
         return suspects
     return concat_links(

@@ -211,7 +211,7 @@ ORPHANS: Final[Schema] = {
     "kind": "text",  # transfer or claim
     "key": "text",  # chain_id:tx_hash:log_index, or provider:object:claim_id
     "payment_id": "text",  # the row of the whole collection that knows it (null: none does)
-    "known_by": "text",  # id, reference, request_id, external_id, tx_hash
+    "known_by": "text",  # id, reference, request_id, external_id, tx_hash, recipient (whose money it was before)
 }
 
 BALANCES: Final[Schema] = {

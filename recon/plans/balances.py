@@ -146,7 +146,8 @@ class BalanceProof:
         """
         known = {_log(row) for row in besides}
         return [
-            {**row, "sender": row["wallet"], "recipient": row["counterparty"], "listed_by": None}
+            {**row, "sender": row["wallet"], "recipient": row["counterparty"], "listed_by": None,
+             "to_payee": False}
             for row in self.unexplained.to_pylist()
             if row["side"] == "out" and row["final"] and row["amount_units"] is not None
             and _log(row) not in known and (from_ms is None or (row["block_time"] or 0) >= from_ms)

@@ -1,9 +1,9 @@
-"""What lies beside money that came short: the rest may be there, and nobody should pay it twice. Pure."""
+"""What lies beside the money of a payment: what may be its rest, and what came for it in another coin. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from recon.core.errors import MoneyError
 from recon.core.model import Verdict
@@ -12,18 +12,31 @@ from recon.core.registry import Registry
 
 Row = Mapping[str, Any]
 
+_TOO_MUCH: Final = (
+    Verdict.MULTIPLE_TRANSFERS, Verdict.OVERPAID, Verdict.LOCAL_BEHIND, Verdict.LATE_PAYMENT,
+    Verdict.COORDINATOR_BLOCKED,
+)  # fmt: skip
+_ASKED: Final = (Verdict.UNDERPAID, Verdict.OVERPAID, Verdict.LOCAL_BEHIND)
+
 
 def beside(row: Row, links: Sequence[Row], *, registry: Registry) -> str:
-    """Sentences on an underpaid or overpaid payment, each with a space before it; empty for what is neither.
+    """Sentences on a payment for which too little or too much came, each with a space before it; else empty.
 
     Args:
         row: One of :data:`recon.verdicts.judge.BREAKS`.
         links: Its rows of :data:`recon.verdicts.judge.LINKS`.
     """
-    if row["direction"] != "in" or row["verdict"] not in (Verdict.UNDERPAID, Verdict.OVERPAID, Verdict.LOCAL_BEHIND):
-        return ""
-    short = row["verdict"] == Verdict.UNDERPAID
-    return "".join((*(_elsewhere(links, registry) if short else ()), _of_the_deal(row) if short else "", _asked(row)))
+    if row["direction"] != "in":
+        return "".join(_rest_of_payout(links, registry)) if row["verdict"] == Verdict.UNDERPAID else ""
+    told: list[str] = []
+    if row["verdict"] == Verdict.UNDERPAID:
+        told.extend(f"{one}: it may be the rest." for one in _elsewhere(row, links, registry))
+        told.append(_of_the_deal(row))
+    elif row["verdict"] in _TOO_MUCH and row["other_coins"]:
+        told.extend(f"{one}." for one in _elsewhere(row, links, registry))
+    if row["verdict"] in _ASKED:
+        told.append(_asked(row))
+    return "".join(told)
 
 
 def _of_the_deal(row: Row) -> str:
@@ -34,18 +47,34 @@ def _of_the_deal(row: Row) -> str:
     return f" Together with payment {row['paid_beside']} of the same order {came} of {due} came."
 
 
-def _elsewhere(links: Sequence[Row], registry: Registry) -> Iterator[str]:
-    """Where more of a short payment's money may lie: on another chain, or in another token."""
+def _elsewhere(row: Row, links: Sequence[Row], registry: Registry) -> Iterator[str]:
+    """Where more of a payment's money lies at its own address: on another chain, in another token, without its mark."""
     told: set[tuple[Any, ...]] = set()
     for link in links:
         place = (link["t_chain"], link["t_tx"], link["t_token"])
         token = registry.tokens.get((link["t_chain"], link["t_token"] or ""))
-        is_other = (link["wrong_chain"] or link["wrong_token"]) and not link["is_spam"] and not link["t_dust"]
-        if is_other and token is not None and link["t_amount"] and place not in told:
+        is_other = link["wrong_chain"] or link["wrong_token"] or link["wrong_reference"]
+        is_money = link["t_amount"] and not link["is_spam"] and not link["t_dust"]
+        is_here = link["t_recipient"] == row["recipient"] and place not in told
+        if is_other and is_money and is_here and token is not None:
             told.add(place)
             amount = format_units(int(link["t_amount"]), decimals=token.decimals)
+            how = " without its reference" if link["wrong_reference"] else ""
+            yield f" {amount} {token.symbol} more came for it{how} on chain {link['t_chain']}, in {link['t_tx']}"
+
+
+_WRONG: Final = ("wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference")
+
+
+def _rest_of_payout(links: Sequence[Row], registry: Registry) -> Iterator[str]:
+    """What went to the same address besides and that no row names."""
+    for link in links:
+        token = registry.tokens.get((link["t_chain"], link["t_token"] or ""))
+        is_told = link["is_valid"] or link["is_refund"] or any(link[name] for name in _WRONG)
+        if token is not None and not is_told:
+            amount = format_units(int(link["t_amount"]), decimals=token.decimals)
             yield (
-                f" {amount} {token.symbol} more came for it on chain {link['t_chain']}, in {link['t_tx']}: "
+                f" {amount} {token.symbol} more went to the same address, in {link['t_tx']}, which no row names: "
                 "it may be the rest."
             )
 

@@ -162,7 +162,7 @@ def _outgoing(snapshot: Snapshot, judgement: Judgement, proof: BalanceProof) -> 
     """Findings for outgoing money that no row, payout or named rule explains."""
     left = without_named(judgement.outflows.to_pylist(), proof.policy)
     left += proof.leaks(from_ms=_window_start(snapshot), besides=left)
-    return outflow_findings(left, registry=proof.registry, now_ms=snapshot.taken_at_ms)
+    return outflow_findings(left, registry=proof.registry, policy=proof.policy, now_ms=snapshot.taken_at_ms)
 
 
 def _window_start(snapshot: Snapshot) -> int | None:

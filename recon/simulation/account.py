@@ -228,6 +228,25 @@ class Account:
         return self.came_units >= self.most_units and self.came_units - self.affair.owed_units >= cent
 
     @property
+    def came_in_another_coin(self) -> bool:
+        """Whether more came to its own address for it, a cent or more, in another known token or on another chain."""
+        if self.affair.direction != "in":
+            return False
+        place, recipient = (self.affair.chain_id, self.affair.token), self.affair.recipient
+        meant = [moved for purpose, moved in self.affair.money if purpose == "pay" and moved.stands]
+        other = [one for one in meant if one.recipient == recipient and (one.chain_id, one.token) != place]
+        return any(self._bears_its_mark(moved) and self._is_a_cent(moved) for moved in other)
+
+    def _bears_its_mark(self, moved: MovedMoney) -> bool:
+        if self.is_found_by_address:
+            return moved.told_by == "token"
+        return moved.told_by == "fee_proxy" and moved.reference in self.affair.references
+
+    def _is_a_cent(self, moved: MovedMoney) -> bool:
+        decimals = self.facts.tokens.get((moved.chain_id, moved.token))
+        return decimals is not None and moved.units >= 10 ** (decimals - 2)
+
+    @property
     def has_strange_fee(self) -> bool:
         """Whether the fee of the transfer that settles it went to an address that is none of ours."""
         paid = [moved.fee_recipient for moved in self.came if moved.tx_hash == self.proof]
@@ -259,7 +278,9 @@ class Account:
         if self.affair.direction != "in":
             return
         rows = [other for other in deal if other.affair.direction == "refund"]
-        more = [moved for other in rows for moved in other.came if self._is_ours(moved)]
+        since = min((moved.at_ms for moved in self.in_sight), default=0)
+        given = [moved for other in rows for moved in other.came if moved.at_ms >= since]
+        more = [moved for moved in given if self._is_ours(moved)]
         if more:
             self._give_back([*self.back, *more])
 
@@ -426,9 +447,9 @@ class Deal:
         """Whether more moved on several rows of one direction, or by one refund, than the deal owes.
 
         In: what one row asks. Out: what came in, where it is known. Two rows that each have all of theirs, in, are too
-        many.
+        many, unless it went back.
         """
-        same = [one for one in self.of(account.affair.direction) if _has_money(one)]
+        same = [one for one in self.of(account.affair.direction) if _has_money(one) and not self._is_empty(one)]
         if account not in same:
             return False
         if len(same) < 2:
@@ -437,6 +458,12 @@ class Deal:
         if account.affair.direction == "in":
             return moved >= most or sum(one.is_covered for one in same) > 1
         return moved > self._came_units if self._came_units else moved >= most
+
+    def _is_empty(self, account: Account) -> bool:
+        """Whether all that came on a pay-in went back, by transfers that are no other pay-in's refund."""
+        others = [one for one in self.of("in") if one is not account]
+        theirs = {moved.key for one in others for moved in one.back}
+        return account.all_went_back and not any(moved.key in theirs for moved in account.back)
 
     @property
     def _came_units(self) -> int:

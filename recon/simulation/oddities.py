@@ -39,6 +39,11 @@ _TOKENS: Final = (
         rails=(SK,), legs=(Leg(token="unknown"),), says="unpaid",  # noqa: S106
     ), effect="dispute", source="T13"),
     Plant("unknown_token_beside_money", V.IN_SYNC, Situation(rails=(SK,), legs=(FULL, Leg(token="unknown")))),  # noqa: S106
+    Plant("paid_again_in_another_token", V.MULTIPLE_TRANSFERS, Situation(legs=(FULL, Leg(token="other")))),  # noqa: S106
+    Plant("paid_again_on_another_chain", V.MULTIPLE_TRANSFERS, Situation(rails=(RN,), legs=(FULL, Leg(chain="other")))),
+    Plant("open_and_paid_again_in_another_token", V.LOCAL_BEHIND, waiting(
+        rails=(RN,), legs=(FULL, Leg(token="other")),  # noqa: S106
+    ), (V.MULTIPLE_TRANSFERS,), "credit"),
     Plant("paid_by_conversion", V.LOCAL_BEHIND, waiting(rails=(RN,), legs=(Leg(via="conversion"),)), effect="credit",
           source="T3"),
     Plant("completed_by_conversion", V.IN_SYNC, Situation(rails=(RN,), legs=(Leg(via="conversion"),)), source="T3"),

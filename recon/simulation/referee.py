@@ -175,11 +175,11 @@ def _hash_notes(account: Account) -> list[_Note]:
 def _excess(account: Account) -> list[_Note]:
     """More came than was owed, or a fee went where none of ours goes; what was given back again is no excess."""
     notes = []
-    if not account.surplus_went_back and not account.all_went_back:
-        if len(account.came) > account.needed:
-            notes.append(_Note(_V.MULTIPLE_TRANSFERS))
-        elif account.is_too_much:
-            notes.append(_Note(_V.OVERPAID))
+    is_kept = not account.surplus_went_back and not account.all_went_back
+    if account.came_in_another_coin or (is_kept and len(account.came) > account.needed):
+        notes.append(_Note(_V.MULTIPLE_TRANSFERS))
+    elif is_kept and account.is_too_much:
+        notes.append(_Note(_V.OVERPAID))
     if account.has_strange_fee:
         notes.append(_Note(_V.FEE_MISMATCH))
     return notes

@@ -1,9 +1,9 @@
 """What no row of the window knows, looked up in the whole collection before it is called missing.
 
 Three steps: *ask* the collection who holds a hash or a key, and the chains for whole receipts; *explain* a transfer by
-a row that records its transaction, or by the reference in it; *account* for every candidate, with who knows it. One
-transaction may pay several references, so a row that records its hash explains no other reference in it once the row
-has a log of its own there.
+a row that records its transaction, from whose one-time address it came, or by the reference in it; *account* for every
+candidate, with who knows it. One transaction may pay several references, so a row that records its hash explains no
+other reference in it once the row has a log of its own there.
 """
 
 from __future__ import annotations
@@ -64,12 +64,14 @@ class Orphans:
         """By field, the values of which one might stand in a row."""
         wanted = {name: {row[name] for row in self.claims if row[name]} for name in KEY_FIELDS[1:]}
         hashes = {row["tx_hash"] for row in self.transfers}
+        wanted["recipient"] = {row["sender"] for row in self.transfers if row["kind"] == _PLAIN and row["sender"]}
         return {"tx_hash": hashes.union(*map(_hashes_of_claim, self.claims)), **wanted}
 
     @property
     def unclear(self) -> list[Row]:
         """Transfers whose whole receipts matter: plain ones nobody records, and logs of proxies that a row records."""
-        return [row for row in self.transfers if (row["kind"] == _PLAIN) != (row["tx_hash"] in self.holders)]
+        open_rows = [row for row in self.transfers if self._owner_of_sender(row) is None]
+        return [row for row in open_rows if (row["kind"] == _PLAIN) != (row["tx_hash"] in self.holders)]
 
     @property
     def topics(self) -> set[str]:
@@ -78,7 +80,16 @@ class Orphans:
         return unknown.union(*self.told.values()) - {None}
 
     def is_explained(self, row: Row) -> bool:
-        """Whether a row records this transfer's transaction, and has no other log in it that it may mean."""
+        """Whether a row records this transfer's transaction, with no other log in it, or emptied its own address."""
+        if self._owner_of_sender(row) is not None:
+            return True
+        return self._is_recorded(row)
+
+    def _owner_of_sender(self, row: Row) -> str | None:
+        """The payment from whose one-time address a plain transfer came: a gateway empties such addresses."""
+        return self.known.get(("recipient", row["sender"])) if row["kind"] == _PLAIN else None
+
+    def _is_recorded(self, row: Row) -> bool:
         by_hash = ("tx_hash", row["tx_hash"]) in self.known
         return by_hash and (row["kind"] == _PLAIN or (row["chain_id"], row["tx_hash"]) not in self.served)
 
@@ -97,13 +108,14 @@ class Orphans:
         topics = {row["reference_topic"] or ""}
         if row["kind"] == _PLAIN:
             topics |= self.told.get((row["chain_id"], row["tx_hash"]), set())
-        by_hash = self.known.get(("tx_hash", row["tx_hash"])) if self.is_explained(row) else None
+        by_hash = self.known.get(("tx_hash", row["tx_hash"])) if self._is_recorded(row) else None
+        by_sender = self._owner_of_sender(row)
         by_topic = next((self.known["topic", one] for one in sorted(topics) if ("topic", one) in self.known), None)
         return {
             "kind": "transfer",
             "key": f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}",
-            "payment_id": by_hash or by_topic,
-            "known_by": "tx_hash" if by_hash else "reference" if by_topic else None,
+            "payment_id": by_hash or by_topic or by_sender,
+            "known_by": "tx_hash" if by_hash else "reference" if by_topic else "recipient" if by_sender else None,
         }
 
     def _of_claim(self, row: Row) -> dict[str, Any]:
@@ -156,10 +168,16 @@ class OrphanSearch:
         """Who holds a hash or a key, and which references are in the receipts of what stays unclear."""
         for name, values in found.keys.items():
             for value, document in self.store.find_claimants(name, sorted(values)):
+                if name == "recipient" and not self._is_one_time(document):
+                    continue
                 found.known[name, value] = payment_id_text(document["_id"])
                 if name == "tx_hash":
                     found.holders[value].append(document)
         found.told.update(self._told_by_receipts(found.unclear))
+
+    def _is_one_time(self, document: Mapping[str, Any]) -> bool:
+        """Whether a document has its address for itself alone."""
+        return any(any(batch.column("is_deposit").to_pylist()) for batch in self.rows_of([document]))
 
     def _explain(self, found: Orphans) -> None:
         """Which transactions are served already, and who knows the references that are left."""

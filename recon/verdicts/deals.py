@@ -28,7 +28,7 @@ OF_ORDER: Final = ("order_id", "offer_id")
 
 _OF_DEAL: Final = (
     "payment_id", "direction", "status", "escrow_state", "paid", "chain_id", "token", "tx_hash", "covered_from_units",
-    "overpaid_from_units", "in_window", "is_unread",
+    "overpaid_from_units", "in_window", "is_unread", "topic", "claim_key",
 )  # fmt: skip
 
 
@@ -69,13 +69,18 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, engi
     )
 
 
-def crowded_rows(deals: Frame) -> Frame:
+def crowded_rows(deals: Frame, *, sums: Frame | None) -> Frame:
     """Rows of one direction by which more moved than was owed, and how many they are (``moneyed_rows``).
 
-    What is owed in is the largest amount of one row, and two rows that each have all of theirs are too many. What is
-    owed out is what came in, where that is known in the same token, else the largest amount of one row: partial refunds
-    and payouts add up. Sums of several tokens, or of amounts nobody knows, cannot be compared, so there two rows with
-    money are always too many. A single refund is one too many where it gave back more than came.
+    A pay-in of which all went back, by what is no other's refund, holds nothing any more, and the rows of one request
+    or invoice hold its money once. What is owed in is the largest amount of one row, and two rows that each have all of
+    theirs are too many. What is owed out is what came in, where that is known in the same token, else the largest
+    amount of one row: partial refunds and payouts add up. Sums of several tokens, or of amounts nobody knows, cannot be
+    compared, so there two rows with money are always too many. A single refund is one too many where it gave back more
+    than came.
+
+    Args:
+        sums: What :func:`refund_sums` gives, where anything went back.
     """
     is_out = nw.col("direction") != "in"
     moneyed = deals.filter(nw.col("has_money") & (is_out | (nw.col("status") != "refunded"))).with_columns(
@@ -84,8 +89,14 @@ def crowded_rows(deals: Frame) -> Frame:
         whole=one_if(~is_out & is_true(nw.col("covered_by_chain"))),
         kind=_kind(),
     )
+    if sums is not None:
+        empty = deals.filter(nw.col("direction") == "in").join(
+            sums.filter((nw.col("all_back") == 1) & (nw.col("shared_back") == 0)), on="payment_id", how="semi"
+        )
+        moneyed = moneyed.join(empty.select("payment_id"), on="payment_id", how="anti")
     crowds = (
-        moneyed.group_by(*DEAL, "direction")
+        _once_by_object(moneyed)
+        .group_by(*DEAL, "direction")
         .agg(
             nw.col("one").sum().alias("moneyed_rows"),
             nw.col("unknown").sum(),
@@ -109,6 +120,17 @@ def crowded_rows(deals: Frame) -> Frame:
     return moneyed.select("payment_id", *DEAL, "direction").join(too_many, on=[*DEAL, "direction"], how="inner").select(
         "payment_id", "moneyed_rows"
     )  # fmt: skip
+
+
+def _once_by_object(moneyed: Frame) -> Frame:
+    """Rows of deals, of several pay-ins by one reference or of one provider's object the first."""
+    named = nw.coalesce("topic", "claim_key", "payment_id")
+    told = moneyed.with_columns(
+        object=nw.when(nw.col("direction") == "in").then(named).otherwise(nw.col("payment_id")),
+        first_id=nw.col("payment_id"),
+    )
+    by = [*DEAL, "direction", "object"]
+    return told.join(told.group_by(*by).agg(nw.col("first_id").min()), on=[*by, "first_id"], how="semi")
 
 
 def shared_pay_ins(deals: Frame) -> Frame:
@@ -233,23 +255,32 @@ def refund_links(deals: Frame, direct: Frame, *, engine: Engine) -> tuple[Frame 
     """Refunds of payments by refund rows of their deals, as links, and what else is known of those rows.
 
     The transfers of a refund row are refunds of the pay-ins of its deal that say they were refunded, and of all with
-    money where none says so. The second frame counts, per payment, the refund rows with money (``refund_rows``), those
-    in another token or on another chain (``refunds_elsewhere``), and those whose chain could not be asked
-    (``refunds_unread``). Both are None where no deal has a refund row.
+    money where none says so; what went back before the money of a pay-in came is not of it. The second frame counts,
+    per payment, the refund rows with money (``refund_rows``), those in another token or on another chain
+    (``refunds_elsewhere``), and those whose chain could not be asked (``refunds_unread``). Both are None where no deal
+    has a refund row.
     """
     pairs = engine.keep_any(_with_refund_rows(deals))
     if pairs is None:
         return None, None
-    final = direct.filter(nw.col("is_valid") & nw.col("t_final")).rename({"payment_id": "refund_id"})
-    gives = final.select("refund_id", gives=ONE).unique(subset=["refund_id"], keep="any")
-    counted = pairs.join(gives, on="refund_id", how="left").with_columns(
+    valid = direct.filter(nw.col("is_valid"))
+    first = valid.group_by("payment_id").agg(nw.col("t_time").min().alias("first_time"))
+    gone = valid.filter(nw.col("t_final")).rename({"payment_id": "refund_id"})
+    given = (
+        gone.join(pairs, on="refund_id", how="inner")
+        .join(first, on="payment_id", how="left")
+        .filter(nw.col("first_time").is_null() | is_true(nw.col("t_time") >= nw.col("first_time")))
+    )
+    of_pair = ["payment_id", "refund_id"]
+    gives = given.select(*of_pair, gives=ONE).unique(subset=of_pair, keep="any")
+    counted = pairs.join(gives, on=of_pair, how="left").with_columns(
         refund_rows=nw.col("gives").fill_null(0),
         refunds_elsewhere=nw.when(nw.col("is_alike")).then(nw.lit(0)).otherwise(nw.col("gives").fill_null(0)),
         refunds_unread=one_if(nw.col("gives").is_null() & nw.col("may_give")),
     )
     names = ("refund_rows", "refunds_elsewhere", "refunds_unread")
     marks = counted.group_by("payment_id").agg(*[nw.col(name).sum() for name in names])
-    links = final.join(pairs.filter(nw.col("is_alike")), on="refund_id", how="inner")
+    links = given.filter(nw.col("is_alike"))
     nothing = nw.lit(value=False)
     told = links.with_columns(
         is_refund=nw.lit(value=True),
@@ -299,6 +330,8 @@ def _once(told: Frame, own: Frame) -> Frame:
 def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) -> Frame | None:
     """How much of a pay-in went back: ``back``, ``refund_count``, ``all_back``, and the hash that completes the sum.
 
+    ``shared_back`` counts the transfers among them that may be another pay-in's refund as well.
+
     Owed back is what the payment is covered from, or what came where that is less, unless a contract held the rest; and
     what came beyond the amount, for that is nobody's but the buyer's. Where no more than that surplus went back the
     payment is whole (``surplus_back``): of 100 that were paid twice, 100 went back, and 100 are kept. None where
@@ -310,10 +343,17 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) 
     final = engine.keep_any(links.filter(nw.col("is_refund") & nw.col("t_final")))
     if final is None:
         return None
+    log = ["t_chain", "t_tx", "t_log"]
+    of_whom = final.select("payment_id", *log, one=ONE).unique().group_by(*log).agg(nw.col("one").sum().alias("of"))
     sums = (
-        final.with_columns(one=ONE)
+        final.join(of_whom, on=log, how="inner")
+        .with_columns(one=ONE, shared=one_if(nw.col("of") > 1))
         .group_by("payment_id")
-        .agg(nw.col("one").sum().alias("refund_count"), nw.col("t_amount").sum().alias("back"))
+        .agg(
+            nw.col("one").sum().alias("refund_count"),
+            nw.col("t_amount").sum().alias("back"),
+            nw.col("shared").sum().alias("shared_back"),
+        )
     )
     came, due, too_much = nw.col("received_final"), nw.col("covered_from_units"), nw.col("overpaid_from_units")
     less = is_true(came > 0) & is_true(came < due)
@@ -348,7 +388,8 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) 
         told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left")
         .join(kept, on="payment_id", how="left")
         .select(
-            "payment_id", "refund_count", "back", "refund_tx", surplus_back=nw.col("surplus_back").fill_null(0),
+            "payment_id", "refund_count", "back", "shared_back", "refund_tx",
+            surplus_back=nw.col("surplus_back").fill_null(0),
             all_back=one_if(~nw.col("refund_tx").is_null()),
         )
     )  # fmt: skip

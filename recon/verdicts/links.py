@@ -408,7 +408,8 @@ def past_proxy_links(
     A wallet, an exchange or a bridge sends to the address that it is shown, and the proxy never hears of it. Whose
     money that is, no log says; that nobody paid is not true either. At an address that is one payment's alone it is
     whatever came; at one that several payments have, or that is the shop's own, it is the very sum that a payment waits
-    for, which nobody names as the money of another. What lies at a request's forwarder is that request's.
+    for, or the very rest of it, which nobody names as the money of another. What lies at a request's forwarder is that
+    request's.
 
     Args:
         told: What :func:`told_hashes` gives; what row or provider name is followed by its hash already.
@@ -430,18 +431,19 @@ def past_proxy_links(
         .with_columns(t_to=nw.col("t_recipient"))
     )
     pairs = (
-        waiting.select(*_OWN, "covered_from_units", "overpaid_from_units")
+        waiting.select(*_OWN, "covered_from_units", "overpaid_from_units", "received")
         .join(coins, left_on="recipient", right_on="t_to", how="inner")
         .filter(is_true(nw.col("t_time") >= nw.col("created_at") - policy.clock_skew_ms) & ~nw.col("t_dust"))
         .join(named_hashes(waiting, told), left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="anti")
     )
+    pairs = _with_sums(pairs)
     named = named_hashes(payments, told).select("named").unique().with_columns(is_named=ONE)
     is_alone = is_true(nw.col("is_owned") > 0) & ~nw.col("recipient").is_in([*policy.merchant_recipients, ""])
     is_waited_for = (
         is_true(nw.col("t_chain") == nw.col("chain_id"))
         & is_true(nw.col("t_token") == nw.col("token"))
-        & is_true(nw.col("t_amount") >= nw.col("covered_from_units"))
-        & is_true(nw.col("t_amount") < nw.col("overpaid_from_units"))
+        & is_true(nw.col("so_far") >= nw.col("covered_from_units"))
+        & is_true(nw.col("so_far") < nw.col("overpaid_from_units"))
         & is_true(nw.col("t_time") <= nw.col("created_at") + policy.abandoned_after_ms)
         & nw.col("is_named").is_null()
     )
@@ -455,6 +457,43 @@ def past_proxy_links(
     if held is not None:
         links.append(_at_forwarders(waiting, held, coins=coins).with_columns(**beside))
     return judged_pairs(*links)
+
+
+def rest_links(payments: Frame, unsettled: Frame, *, transfers: Frame, told: Frame, policy: Policy) -> Frame:
+    """What may be the rest of a payout of which too little left: plain transfers to its address that nobody names.
+
+    They prove nothing, and nothing is wrong with them. Arguments are those of :func:`past_proxy_links`.
+    """
+    coins = transfers.filter((nw.col("t_kind") == DEPOSIT_KINDS) & ~nw.col("t_dust")).with_columns(
+        t_to=nw.col("t_recipient")
+    )
+    short = unsettled.filter(
+        (nw.col("mode") == "hash") & (nw.col("direction") != "in") & is_true(nw.col("received") > 0)
+    ).select(*_OWN, "covered_from_units", "overpaid_from_units", "received")
+    pairs = (
+        short.join(coins, left_on="recipient", right_on="t_to", how="inner")
+        .filter(
+            is_true(nw.col("t_chain") == nw.col("chain_id"))
+            & is_true(nw.col("t_token") == nw.col("token"))
+            & is_true(nw.col("t_amount") > 0)
+            & is_true(nw.col("t_time") >= nw.col("created_at") - policy.clock_skew_ms)
+        )
+        .join(named_hashes(payments, told).select("named").unique(), left_on="t_tx", right_on="named", how="anti")
+    )
+    fits = _with_sums(pairs).filter(is_true(nw.col("so_far") < nw.col("overpaid_from_units")))
+    nothing = nw.lit(value=False)
+    return judged_pairs(fits.with_columns(**_BY_MONEY)).with_columns(is_valid=nothing, is_refund=nothing)
+
+
+def _with_sums(pairs: Frame) -> Frame:
+    """Pairs with what came for the payment and by the transfer together (``so_far``)."""
+    key = ["payment_id", "t_chain", "t_tx", "t_log"]
+    # No engine adds two columns like another, and all sum alike.
+    short = pairs.filter(is_true(nw.col("received") > 0))
+    parts = [short.select(*key, units=nw.col(name)) for name in ("t_amount", "received")]
+    sums = nw.concat(parts, how="vertical").group_by(*key).agg(nw.col("units").sum())
+    told = pairs.join(sums, on=key, how="left")
+    return told.with_columns(so_far=nw.coalesce(nw.col("units"), nw.col("t_amount"))).drop("units")
 
 
 def _at_forwarders(waiting: Frame, held: Frame, *, coins: Frame) -> Frame:

@@ -48,6 +48,7 @@ from recon.verdicts.deals import (
 from recon.verdicts.destinations import misdirected_rows
 from recon.verdicts.engine import Engine, values_in
 from recon.verdicts.evidence import closed_evidence, combined_marks
+from recon.verdicts.excess import other_coins
 from recon.verdicts.fates import never_asked, recorded_fates
 from recon.verdicts.holdings import held_marks
 from recon.verdicts.keys import all_topics, further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
@@ -66,6 +67,7 @@ from recon.verdicts.links import (
     pairs_by_reference,
     past_proxy_links,
     renamed_transfers,
+    rest_links,
     settled_deposits,
     shown_links,
     suspect_links,
@@ -173,11 +175,12 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         None if shared is None else shared.drop("deal_came"),
         None if held is None else held.drop("held"),
         refund_rows,
+        other_coins(payments, direct, moved=known.transfers, engine=engine),
         *_hash_marks(known, unsettled, direct, refunds),
         shared_deposits,
         known.silent_keys,
         *_shared_keys(known),
-        *(() if deals is None else _deal_marks(known, deals, direct)),
+        *(() if deals is None else _deal_marks(known, deals, direct, sums)),
         going_out(payments, known.tables, deals=deals, money=money, engine=engine) if known.has_outgoing else None,
     )
     for name, told in (("back", sums), ("deal_came", shared), ("held", held)):
@@ -278,7 +281,7 @@ def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None
 
 def _unsettled(payments: Frame, money: Frame) -> Frame:
     """Payments of which the chain does not prove all, or whose recorded hash is not among what proves them."""
-    outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid")
+    outcome = money.select("payment_id", "covered", "covered_by_chain", "own_hash_valid", "received")
     in_question = ~nw.col("covered_by_chain") | (~nw.col("own_hash_valid") & names_hash())
     return payments.join(outcome, on="payment_id", how="inner").filter(in_question)
 
@@ -286,6 +289,9 @@ def _unsettled(payments: Frame, money: Frame) -> Frame:
 def _suspects(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy) -> Frame:
     transfers, told = known.transfers, known.told
     suspects = suspect_links(unsettled, direct, transfers=transfers, told=told, further=known.topics)
+    if known.has_bare_payouts:
+        rest = rest_links(known.payments, unsettled, transfers=transfers, told=told, policy=policy)
+        suspects = concat_links(suspects, rest)
     if ("reference", "in") not in known.kinds:
         return suspects
     return concat_links(
@@ -351,9 +357,9 @@ def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: 
         yield shared_payouts(known.payments, direct)
 
 
-def _deal_marks(known: _Known, deals: Frame, direct: Frame) -> Iterator[Frame | None]:
+def _deal_marks(known: _Known, deals: Frame, direct: Frame, sums: Frame | None) -> Iterator[Frame | None]:
     """What the rows of one deal say of each other."""
-    yield crowded_rows(deals)
+    yield crowded_rows(deals, sums=sums)
     yield paid_sellers(deals)
     if known.has_outgoing:
         yield misdirected_rows(

@@ -16,6 +16,7 @@ from recon.core.tables import Schema, table_without_rows
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, dust_below, is_true
 from recon.verdicts.match import Matched
+from recon.verdicts.outflows import one_time_addresses
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +42,7 @@ def _known(tables: Mapping[str, Frame], held: Frame | None, *columns: str) -> Fr
 
 ORPHAN_TRANSFERS: Final[Schema] = {
     "chain_id": "int", "tx_hash": "text", "log_index": "int", "kind": "text", "token": "text", "recipient": "text",
-    "amount_units": "units", "block_time": "int", "reference_topic": "text", "final": "bool",
+    "amount_units": "units", "block_time": "int", "reference_topic": "text", "final": "bool", "sender": "text",
 }  # fmt: skip
 ORPHAN_CLAIMS: Final[Schema] = {
     "provider": "text", "object": "text", "claim_id": "text", "request_id": "text", "reference": "text",
@@ -72,7 +73,7 @@ def orphan_transfers(tables: Mapping[str, Frame], matched: Matched, *, engine: E
     """Money that reached one of our recipients and that no row of the window knows by reference or hash.
 
     One transaction may pay several references. That a row records its hash explains another reference in it only as
-    long as the row has no log of its own there.
+    long as the row has no log of its own there. What a row's own one-time address sends is money that came before.
     """
     by_reference = matched.payments.filter((nw.col("mode") == "reference") & (nw.col("direction") == "in"))
     shown = by_reference.filter(~nw.col("recipient").is_null()).select("recipient", is_shown=ONE).unique()
@@ -95,8 +96,11 @@ def orphan_transfers(tables: Mapping[str, Frame], matched: Matched, *, engine: E
         .select("tx_hash", "recipient", "token", "chain_id")
         .unique()
     )
-    plain = ours.filter(nw.col("kind") == DEPOSIT_KINDS).join(
-        logged, on=["tx_hash", "recipient", "token", "chain_id"], how="anti"
+    plain = (
+        ours.filter(nw.col("kind") == DEPOSIT_KINDS)
+        .join(logged, on=["tx_hash", "recipient", "token", "chain_id"], how="anti")
+        .with_columns(from_address=nw.col("sender").fill_null(""))
+        .join(one_time_addresses(tables), left_on="from_address", right_on="known", how="anti")
     )
     proxied = ours.filter(nw.col("kind") == "fee_proxy")
     candidates = engine.keep(

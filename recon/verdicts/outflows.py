@@ -23,9 +23,10 @@ from recon.verdicts.match import Matched
 PAYOUT_WALLETS: Final[Schema] = {"chain_id": "int", "wallet": "text"}
 OUTFLOWS: Final[Schema] = {
     "chain_id": "int", "tx_hash": "text", "log_index": "int", "token": "text", "sender": "text", "recipient": "text",
-    "amount_units": "units", "block_time": "int", "listed_by": "text",
+    "amount_units": "units", "block_time": "int", "listed_by": "text", "to_payee": "bool",
 }  # fmt: skip
-"""One transfer that no row explains; ``listed_by`` is the provider whose list of transactions has it, too."""
+"""One transfer that no row explains; ``listed_by`` is the provider whose list of transactions has it, too, and
+``to_payee`` says that it went to an address to which a row of ours sends money."""
 
 
 def payout_wallets(matched: Matched) -> Frame:
@@ -91,7 +92,16 @@ def unexplained_outflows(
     if named is None:
         return None
     waited = waited_for_logs(named, matched)
-    return engine.keep_any(named.join(waited, on=["chain_id", "tx_hash", "log_index"], how="anti").select(*OUTFLOWS))
+    found = named.join(waited, on=["chain_id", "tx_hash", "log_index"], how="anti")
+    return engine.keep_any(_with_payees(found, matched.payments).select(*OUTFLOWS))
+
+
+def _with_payees(flows: Frame, payments: Frame) -> Frame:
+    """Flows with ``to_payee``."""
+    outgoing = (nw.col("direction") != "in") & ~nw.col("is_test") & ~nw.col("recipient").is_null()
+    payees = payments.filter(outgoing).select(payee=nw.col("recipient"), is_payee=nw.lit(value=True)).unique()
+    told = flows.join(payees, left_on="recipient", right_on="payee", how="left")
+    return told.with_columns(to_payee=is_true(nw.col("is_payee")))
 
 
 def _settled(matched: Matched) -> Frame:

@@ -146,7 +146,10 @@ def too_much(f: Facts) -> str:
 def part(f: Facts) -> str:
     """Less came or left than was due."""
     if not f.is_incoming:
-        return "Send nothing again. Find out at the provider's payout task why less left, and what is still owed."
+        said = beside(f.row, f.judged.links, registry=f.registry)
+        return (
+            f"Send nothing again.{said} Find out at the provider's payout task why less left, and what is still owed."
+        )
     rows = [f.transfer(link) for link in f.valid]
     if rows and all(is_worthless(f, row) for row in rows):
         return "Leave it: what came is next to nothing, and any stranger can send it. Treat the payment as unpaid."

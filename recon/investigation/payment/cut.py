@@ -134,7 +134,7 @@ class _Cut:
         )
         for row in own:
             if row["recipient"] in self._shared and row["expected_units"]:
-                found += self._of_about_the_amount(row)
+                found += self._of_about_the_amount(row, found)
             found += self._at_earlier_addresses(row)
         unique = {_transfer_key(row): row for row in found}
         seen_beside = _values(unique.values(), "tx_hash") - self._hashes
@@ -201,11 +201,14 @@ class _Cut:
         condition = nw.col("recipient").is_in(sorted(addresses)) & (nw.col("block_time") >= since)
         return self._chosen("transfers", condition.fill_null(value=False))
 
-    def _of_about_the_amount(self, row: Row) -> list[Row]:
-        """Transfers to a payment's shared address that may be its money, by amount and time."""
+    def _of_about_the_amount(self, row: Row, found: Sequence[Row]) -> list[Row]:
+        """Transfers to a payment's shared address that may be its money, or the rest of it, by amount and time."""
         import narwhals as nw
 
         lowest, highest = row["covered_from_units"], row["expected_units"] * _SHARED_TIMES
+        came = _came_by_reference(row, found)
+        if 0 < came < lowest:
+            lowest -= came
         since = (row["created_at"] or 0) - _BEFORE_CREATION_MS
         condition = (
             (nw.col("recipient") == row["recipient"])
@@ -240,6 +243,14 @@ def _every_payment(engine: Engine, frames: Mapping[str, Frame]) -> Frame:
 
     parts = [frames[name].select(*TABLES["payments"]) for name in ("payments", "context")]
     return engine.keep(nw.concat(parts, how="vertical").unique(subset=["payment_id"], keep="any"))
+
+
+def _came_by_reference(row: Row, found: Sequence[Row]) -> int:
+    """What came to a payment's address in its token by its own reference, in base units."""
+    place = (row["chain_id"], row["token"], row["recipient"], row["reference_topic"])
+    names = ("chain_id", "token", "recipient", "reference_topic")
+    logs = {_transfer_key(one): one for one in found if tuple(one[name] for name in names) == place}
+    return sum(one["amount_units"] or 0 for one in logs.values()) if row["reference_topic"] else 0
 
 
 def further_values(further: Iterable[Row], name: str) -> set[str]:

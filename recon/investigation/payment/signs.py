@@ -114,7 +114,7 @@ def _recorded_text(f: Facts) -> str:
     fates = {"x_reverted": "failed on the chain", "x_not_found": "is not on the chain", "x_pending": "is still pending",
              "x_failed": "could not be asked about", "x_success": "succeeded, and is not this payment's"}  # fmt: skip
     fate = next((text for name, text in fates.items() if f.row[name]), "")
-    was = f"; it had {f.row['confirmations']} confirmations once" if f.row["confirmations"] else ""
+    was = f"; the row counts {f.row['confirmations']} confirmations of it" if f.row["confirmations"] else ""
     return f"the row records {recorded}" + (f", which {fate}{was}" if fate else "")
 
 

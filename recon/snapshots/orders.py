@@ -36,7 +36,8 @@ class Orders:
 
     Args:
         paid: Complete pay-ins whose order has another complete pay-in that was not read.
-        beside: Documents of pay-ins that were not read, of orders of which money went out, by payment.
+        beside: Documents of pay-ins that were not read, of orders of which money went out, and of those that were paid
+            once more, by payment.
         coverage: How many orders were looked up, and which were not.
     """
 
@@ -75,9 +76,10 @@ def find_orders(
     }
     ordered = [unread[payment_id] for payment_id in sorted(unread)]
     others = [row for batch in rows_of(ordered) for row in batch.select(list(_COLUMNS)).to_pylist()]
-    behind = _behind_payouts(every, others)
+    paid, rivals = _paid_again(every, others), _paid_again(_complete_of(others), every)
+    behind = _behind_payouts(every, others) | rivals
     return Orders(
-        paid=_paid_again(every, others),
+        paid=paid,
         beside={payment_id: unread[payment_id] for payment_id in sorted(unread.keys() & behind)},
         coverage=_account(len(asked), of=len(rows["order_id"].unique())),
     )
@@ -94,9 +96,13 @@ def _complete(payments: Path) -> pa.Table:
     return kept.sort_by([("created_at", "ascending"), ("payment_id", "ascending")])
 
 
+def _complete_of(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["status"] in COMPLETE]
+
+
 def _paid_again(every: Iterable[Row], others: Iterable[Row]) -> frozenset[str]:
     """The pay-ins whose order has a complete one among the others, too."""
-    here, elsewhere = _pay_ins(every), _pay_ins(row for row in others if row["status"] in COMPLETE)
+    here, elsewhere = _pay_ins(every), _pay_ins(_complete_of(others))
     return frozenset(each for order in here.keys() & elsewhere.keys() for each in here[order])
 
 

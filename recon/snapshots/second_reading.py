@@ -56,7 +56,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 _FETCHED_AT_ONCE: Final = 1_000
 QUIET_MAX: Final = 1_000
-"""So many payments in sync are read again at most."""
+"""So many payments in sync are read again at most. Of the others the rows that paid their orders once more are laid
+beside them all the same, so that none is called in sync for want of a second reading."""
 
 _MONEYED: Final = ("paid", "overpaid", "partial", "refunded", "unknown")
 """What a provider may say of a payment for which money came, or may have come."""
@@ -177,7 +178,10 @@ class SecondReading:
             return frozenset()
         paid = self._orders_of(payments, read).paid - seen
         if len(paid) > QUIET_MAX:
-            said = f"{len(paid)} payments in sync were paid once more elsewhere; {QUIET_MAX} of them were read again"
+            said = (
+                f"{len(paid)} payments in sync were paid once more elsewhere; {QUIET_MAX} of them were read again, the "
+                "others are judged by what the other row says"
+            )
             self._coverage.append(Coverage("payments", "quiet", complete=False, items=QUIET_MAX, problem=said))
         return frozenset(sorted(paid)[:QUIET_MAX])
 

@@ -10,12 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import recon
 from recon.core.errors import SourceError
+from recon.core.model import Verdict
 from recon.core.tables import schema_of, table_of
 from recon.snapshots import holdings
 from recon.sources.interface import Coverage, Reading, no_progress
 from recon.verdicts.judge import BARE
 from tests.support.builders import CHAIN, NOW_MS, deposit_address, payment_id, payment_row
+from tests.support.inspecting import held_at_its_address, written
 
 TOKEN = payment_row(1)["token"]
 
@@ -92,3 +95,13 @@ def test_a_chain_that_cannot_be_asked_says_so(chain: Any, tmp_path: Path) -> Non
     assert {row["address"] for row in held} == {deposit_address(number) for number in range(21, 41)}
     assert all(row["problem"] for row in held)
     assert coverage[0].problem
+
+
+@pytest.mark.parametrize(("units", "verdicts"), [(10**20, [Verdict.UNPROVEN]), (0, [])])
+def test_a_world_in_which_money_is_older_than_every_row(units: int, verdicts: list[Verdict], tmp_path: Path) -> None:
+    settings = written(held_at_its_address(units), tmp_path)
+    plan = recon.plan(config=tmp_path / "world" / "recon.toml")
+    assert settings.now() and [finding.verdict for finding in plan.findings] == verdicts
+    assert plan.changes == ()
+    [asked] = [row for row in plan.coverage if row["scope"] == "holdings"]
+    assert (asked["complete"], asked["items"], asked["problem"]) == (True, 1, None)

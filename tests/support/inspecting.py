@@ -178,6 +178,22 @@ def rereferenced(made: Scene, seen: Callable[[str, str, str], str]) -> None:
                 log["topics"] = [log["topics"][0], reference_topic(seen(request_id, SALT, recipient))]
 
 
+def held_at_its_address(units: int = 10**20) -> Scene:
+    """An unpaid payment whose one-time address holds money that no log of the world explains."""
+    made = scene("abandoned", rail="shkeeper")
+    registry = load_registry()
+    chain_id = registry.chain_id(made.document["blockchain"]["network"])
+    assert chain_id is not None
+    token = registry.token(chain_id, made.document["amount"]["currency"])
+    assert token is not None
+    address = made.document["metadata"]["walletAddress"].lower()
+    held = {"wallet": address, "token": token.address, "block": 1, "units": str(units)}
+    recorded = made.world.recorded
+    chain = replace(recorded.chains[chain_id], balances=(held,))
+    made.world = replace(made.world, recorded=replace(recorded, chains={**recorded.chains, chain_id: chain}))
+    return made
+
+
 def at_unnamed_forwarder() -> Scene:
     """Money at a forwarder that only its factory's log knows."""
     made = scene("abandoned", rail="request_network")

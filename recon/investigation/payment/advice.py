@@ -252,6 +252,10 @@ WRONG_REFERENCE: Final = astray(
     "Operator review. If the explained part shows that the money was meant for this payment, correct the stored "
     "reference first; the credit follows from it."
 )
+OLDER: Final = (
+    "Do not ask the buyer to pay again. Find out when the row was really made, for an import gives rows new dates, and "
+    "what came to its address since then; have it settled by hand."
+)
 LAGGING: Final = then_correct("Wait an hour and ask the provider again; the chain's proof stands by itself.")
 READ_RECORDS: Final = then_correct(
     "Name the delivery records with --deliveries, or read the access log: recon triage access-log."

@@ -59,6 +59,7 @@ def cut_out(
         "claim_txs": tuple(cut.claim_transactions()),
         "transfers": tuple(cut.transfers),
         "transactions": tuple(cut.transactions()),
+        "holdings": tuple(cut.holdings()),
     }
     for name in ("deliveries", "coverage", "gaps"):
         made[name] = tuple(exact_row(row) for row in snapshot.table(name).to_pylist())
@@ -217,6 +218,13 @@ class _Cut:
             & (nw.col("block_time") >= since)
         )
         return self._chosen("transfers", condition.fill_null(value=False))
+
+    def holdings(self) -> list[Row]:
+        """What the one-time addresses of the payments hold, where they were asked."""
+        if "holdings" not in self._frames:
+            return []
+        deposits = _values((row for row in self.payments if row["is_deposit"]), "recipient")
+        return self._taken("holdings", [("address", deposits)])
 
     def _taken(self, table: str, wanted: Iterable[Wanted], *, most: int = NEIGHBOURS_MAX) -> list[Row]:
         """The rows that hold one of the wanted values; columns with nothing to look for are left out."""

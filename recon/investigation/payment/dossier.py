@@ -31,11 +31,12 @@ Tables = Mapping[str, tuple[Row, ...]]
 
 KEPT: Final = (
     "payments", "context", "claims", "claim_txs", "transfers", "transactions", "deliveries", "coverage", "gaps",
+    "holdings",
 )  # fmt: skip
 NEIGHBOURS_MAX: Final = 500
 """Most rows of one table that a dossier keeps besides those of the payment itself."""
 
-_JUDGED: Final = ("payments", "context", "claims", "claim_txs", "transfers", "transactions")
+_JUDGED: Final = ("payments", "context", "claims", "claim_txs", "transfers", "transactions", "holdings")
 _DETAILS: Final = (
     "expected_units", "covered_from_units", "overpaid_from_units", "request_id", "external_id", "decimals", "currency",
     "amount_text", "network_raw", "provider_raw", "reference", "safety_reason", "paths", "further_keys",

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from recon.core.model import Verdict
 from recon.core.money import format_units
 from recon.core.times import ms_text, parse_iso_ms
 from recon.investigation.payment.facts import INDEXER_LAG_MS, Facts
-from recon.plans.whereabouts import wrong_destination
+from recon.plans.whereabouts import what_lies, wrong_destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ def _since(source: str) -> int:
     text = source.rpartition("whole since ")[2].rstrip(")")
     at_ms = parse_iso_ms(text)
     return 2**62 if at_ms is None else at_ms
+
+
+def may_be_older(f: Facts) -> bool:
+    """Whether nobody is seen to have paid, and its own one-time address says that someone may have before."""
+    return f.verdict is Verdict.UNPROVEN and not f.row["chain_blind"] and bool(what_lies(f.row))
 
 
 def stray_elsewhere(f: Facts) -> bool:
@@ -246,6 +252,7 @@ REFERENCE: Final = Sign(lambda f: f.reference_story is not None, lambda f: str(f
 PROVIDER_SAYS: Final = Sign(lambda f: f.claim is not None, _provider_text)
 PROVIDER_DENIES: Final = Sign(lambda f: not f.provider_paid and bool(f.claims), _provider_text)
 PROVIDER_MISSES: Final = Sign(lambda f: f.provider_misses_money, _provider_text)
+LIES_THERE: Final = Sign(lambda f: bool(what_lies(f.row)), lambda f: what_lies(f.row))
 MISDIRECTED: Final = Sign(
     lambda f: bool(f.row["misdirected"]),
     lambda f: wrong_destination(f.row).format(destination=f.row["recipient"], buyer=f.row["misdirected"]),

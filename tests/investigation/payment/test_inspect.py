@@ -23,7 +23,16 @@ from recon.investigation.payment.references import checksummed
 from recon.reports import render_report
 from recon.reports.views.inspection import render_inspection
 from recon.setup.open_sources import open_sources
-from tests.support.inspecting import Scene, asking_of, at_unnamed_forwarder, looked_at, rereferenced, scene, written
+from tests.support.inspecting import (
+    Scene,
+    asking_of,
+    at_unnamed_forwarder,
+    held_at_its_address,
+    looked_at,
+    rereferenced,
+    scene,
+    written,
+)
 
 Told = dict[str, tuple[str, str]]
 
@@ -241,6 +250,7 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "only the row says so": ("only_the_row_says_so", untouched("only_the_row_says_so")),
     "a refund nobody recorded": ("refund_disagrees", untouched("refund_on_chain")),
     "a source did not answer": ("could_not_ask", untouched("no_address_to_look_at")),
+    "money older than its row": ("older_than_the_row", held_at_its_address),
     "nothing to look it up by": ("nothing_to_look_up_by", untouched("nothing_to_look_up_by")),
     "a detail behind": ("row_lags_in_detail", untouched("hash_missing")),
     "fee elsewhere": ("fee_elsewhere", untouched("fee_to_a_stranger")),
@@ -297,6 +307,14 @@ def test_money_at_the_wrong_side_has_advice_of_its_own(name: str, said: str, see
     assert found.causes[0].next_step.startswith("Send nothing again, and release nothing more of this deal.")
     assert said in found.causes[0].next_step
     assert "went to 0x" in found.causes[0].evidence_for[0]
+
+
+def test_nobody_is_asked_to_pay_again_over_money_at_his_address(seen: Callable[[str], Inspection]) -> None:
+    found = seen("money older than its row")
+    assert [cause.name for cause in found.causes] == ["older_than_the_row"]
+    assert found.causes[0].next_step.startswith("Do not ask the buyer to pay again.")
+    assert found.causes[0].evidence_for[0].startswith("Its one-time address holds ")
+    assert "older_than_the_row" not in {cause.name for cause in seen("a source did not answer").causes}
 
 
 def test_where_a_bridge_paid_nobody_says_that_the_chain_shows_no_money(seen: Callable[[str], Inspection]) -> None:

@@ -32,6 +32,8 @@ from recon.verdicts.links import (
     one_if,
 )
 
+NOBODY: Final = "0x" + "0" * 40
+"""From where coins are minted, and to where they are burned."""
 _LOG: Final = ("t_chain", "t_tx", "t_log")
 _PAID: Final = (
     "payment_id", "direction", "mode", "topic", "chain_id", "token", "recipient", "sender", "tx_hash", "created_at",
@@ -123,6 +125,8 @@ def _buyers(payments: Frame, direct: Frame, *, coins: Frame) -> Frame:
     )
     named = paid.filter(~nw.col("sender").is_null()).select("payment_id", buyer=nw.col("sender"))
     every = nw.concat([named, shown], how="vertical").unique()
+    # Coins that a bridge mints come from nobody, and what is burned later went back to nobody.
+    every = every.filter(nw.col("buyer") != NOBODY)
     return paid.join(every, on="payment_id", how="inner").filter(is_true(nw.col("buyer") != nw.col("recipient")))
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from recon.core.money import format_units
 from recon.core.times import ms_text, parse_iso_ms
 from recon.investigation.payment.facts import INDEXER_LAG_MS, Facts
+from recon.plans.beside import beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +291,10 @@ SEVERAL: Final = Sign(
 TOO_MUCH: Final = Sign(
     lambda f: int(f.row["received"] or 0) > int(f.row["expected_units"] or 0) > 0,
     lambda f: f"{f.amount(f.row['received'])} came, {f.amount(f.row['expected_units'])} were due",
+)
+OTHER_COIN: Final = Sign(
+    lambda f: bool(f.row["other_coins"]),
+    lambda f: beside(f.row, f.judged.links, registry=f.registry).strip(),
 )
 FEE_ONLY: Final = Sign(
     lambda f: f.is_gateway and 0 < int(f.row["received"] or 0) * 100 <= int(f.row["expected_units"] or 0) * 108,

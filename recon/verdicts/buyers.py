@@ -9,15 +9,21 @@ buyer's only where the row says so (``is_own``). A worked example::
 
 from __future__ import annotations
 
+from typing import Final
+
 import narwhals as nw
 
 from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, is_true, one_if
+
+ZERO_ADDRESS: Final = "0x" + "0" * 40
+"""From where coins are minted, and to where they are burned."""
 
 
 def payers(pay_ins: Frame, paid: Frame, *, transfers: Frame) -> Frame:
     """The addresses from which payments were paid: ``payment_id``, ``buyer`` and ``is_own``, 1 or 0.
 
-    What a token that nobody knows logs in the transaction, or a log of nothing, says nothing of the payer.
+    What a token that nobody knows logs in the transaction, or a log of nothing, says nothing of the payer. Coins that a
+    bridge mints come from nobody, and what is burned later went back to nobody.
 
     Args:
         pay_ins: ``payment_id``, ``recipient``, ``sender`` and ``mode``.
@@ -38,4 +44,5 @@ def payers(pay_ins: Frame, paid: Frame, *, transfers: Frame) -> Frame:
     )
     named = pay_ins.filter(~nw.col("sender").is_null()).select("payment_id", buyer=nw.col("sender"), is_own=ONE)
     both = nw.concat([named, shown], how="vertical")
+    both = both.filter(nw.col("buyer") != ZERO_ADDRESS)
     return both.group_by("payment_id", "buyer").agg(nw.col("is_own").max())

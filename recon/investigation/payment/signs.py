@@ -10,7 +10,11 @@ from recon.core.model import Verdict
 from recon.core.money import format_units
 from recon.core.times import ms_text, parse_iso_ms
 from recon.investigation.payment.facts import INDEXER_LAG_MS, Facts
+<<<<<<< HEAD
 from recon.plans.whereabouts import what_lies, wrong_destination
+=======
+from recon.plans.beside import beside
+>>>>>>> worlds2
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +305,10 @@ SEVERAL: Final = Sign(
 TOO_MUCH: Final = Sign(
     lambda f: int(f.row["received"] or 0) > int(f.row["expected_units"] or 0) > 0,
     lambda f: f"{f.amount(f.row['received'])} came, {f.amount(f.row['expected_units'])} were due",
+)
+OTHER_COIN: Final = Sign(
+    lambda f: bool(f.row["other_coins"]),
+    lambda f: beside(f.row, f.judged.links, registry=f.registry).strip(),
 )
 FEE_ONLY: Final = Sign(
     lambda f: f.is_gateway and 0 < int(f.row["received"] or 0) * 100 <= int(f.row["expected_units"] or 0) * 108,

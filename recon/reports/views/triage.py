@@ -31,7 +31,9 @@ def render_log_triage(found: LogTriage) -> Report:
         for why, count in route.unread:
             facts.append(Fact(f"unread_{route.provider}", "  NOT READ", f"{count} lines: {why}", alarm=True))
         for path, count in route.elsewhere:
-            facts.append(Fact(f"elsewhere_{route.provider}", "  elsewhere", f"{count} requests to {path}", alarm=True))
+            facts.append(
+                Fact(f"elsewhere_{route.provider}", "  resembles it", f"{count} requests to {path}", alarm=True)
+            )
     if found.unreadable:
         facts.append(
             Fact("unreadable", "lines with a route that could not be read", str(found.unreadable), "count", alarm=True)

@@ -14,10 +14,11 @@ _SHOWN = 30
 
 def render_score(found: Score) -> Report:
     """Recall and precision per verdict, what was taken for what, and every wrong write."""
+    verdict = "everything is right" if found.is_perfect else "NOT RIGHT"
+    if not found.judged:
+        verdict = "cannot tell: nothing was judged"
     facts = (
-        Fact(
-            "verdict", "verdict", "everything is right" if found.is_perfect else "NOT RIGHT", alarm=not found.is_perfect
-        ),
+        Fact("verdict", "verdict", verdict, alarm=not (found.is_perfect and found.judged)),
         Fact("judged", "judged", str(found.judged), "count"),
         Fact("misjudged", "wrong verdicts", str(len(found.misjudged)), "count", bool(found.misjudged)),
         Fact(

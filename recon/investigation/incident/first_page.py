@@ -134,15 +134,19 @@ def _unread(e: IncidentEvidence) -> Iterator[str]:
     for text in e.coverage_problems:
         yield f"the plan was made without {text}"
     if e.logs is not None:
-        yield from e.logs.problems
-        for route in e.logs.routes:
-            if route.unread_lines:
-                yield f"{route.unread_lines} log lines that name the route of {route.provider}"
-            elif not route.is_told and not e.logs.problems:
-                yield f"the access logs say nothing of {route.provider} ({route.rule})"
+        yield from _unread_logs(e.logs)
     if e.deliveries is not None:
         yield from e.deliveries.problems
         yield from e.deliveries.unread
+
+
+def _unread_logs(logs: LogTriage) -> Iterator[str]:
+    yield from logs.problems
+    for route in logs.routes:
+        if route.unread_lines:
+            yield f"{route.unread_lines} log lines that name the route of {route.provider}"
+        elif not route.is_told and not logs.problems:
+            yield f"the access logs say nothing of {route.provider} ({route.rule})"
 
 
 def verdict_count(evidence: IncidentEvidence, *names: str) -> int:

@@ -84,10 +84,8 @@ class GateReport:
     @property
     def is_told(self) -> bool:
         """Whether the evidence answers the question; where it does not, nothing is wrong and nothing is proven."""
-        if self.question == "rollback":
-            return self.decision != "unknown"
-        outcomes = {gate.outcome for gate in self.gates}
-        return "fail" in outcomes or "not_measurable" not in outcomes
+        found = {gate.outcome for gate in self.gates}
+        return "not_measurable" not in found or "fail" in found or self.decision in ("stay", "escalate", "roll_back")
 
 
 def judge_enable(provider: str, evidence: GateEvidence, *, limits: GateLimits, now: datetime) -> GateReport:
@@ -95,9 +93,7 @@ def judge_enable(provider: str, evidence: GateEvidence, *, limits: GateLimits, n
     case = GateCase(provider, evidence, limits, now)
     gates = tuple(gate(case) for gate in ENABLE_GATES)
     open_ = [gate.name for gate in gates if gate.outcome != "pass"]
-    unmeasured = [gate.name for gate in gates if gate.outcome == "not_measurable"]
     because = f"{', '.join(open_)} not passed" if open_ else "every gate passed"
-    because += f"; cannot tell of {', '.join(unmeasured)}, which could not be measured" if unmeasured else ""
     return GateReport("enable", provider, _time(now), gates, "refuse" if open_ else "enable", because)
 
 
@@ -310,7 +306,7 @@ def judge_dead_letters(case: GateCase) -> Gate:
         return make("nothing", "not_measurable", missing)
     kept = case.deliveries(_EVER)
     if silent := sum(each.is_silent for each in case.deliveries(since)):
-        why = f"cannot tell: {silent} of them were not accepted and do not say whether they became dead letters"
+        why = f"cannot tell: {silent} that were not accepted do not say whether they became dead letters"
         return make(f"{len(new)} new", "not_measurable", why)
     if kept and all(each.is_dead_letter is None for each in kept):
         why = f"cannot tell: none of {len(kept)} records says whether it became a dead letter"

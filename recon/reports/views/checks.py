@@ -26,9 +26,8 @@ def render_checks(checks: Iterable[Checked]) -> Report:
     warned = sum(row[1] == "warning" for row in rows)
     verdict = f"{failed} of {len(rows)} failed" if failed else "everything can be used"
     if not failed and (warned or not rows):
-        verdict = (
-            f"nothing failed; whether everything can be used nobody can tell: {warned} of {len(rows)} are warnings"
-        )
+        said = f"{warned} of {len(rows)} are warnings"
+        verdict = f"nothing failed; cannot tell whether everything can be used: {said}"
     columns = (Column("check", "check"), Column("state", "state", "severity"), Column("says", "what it says"))
     return Report(
         name="doctor",

@@ -128,6 +128,8 @@ def render_backfill(plan: Plan, found: Completeness, *, path: str, config: str |
     config_part = f" --config {shell_word(config)}" if config else ""
     command = f"recon apply {shell_word(path)} --digest {plan.digest} --changes-max {len(changes)}{config_part}"
     idle = "Nothing has changed, and nothing is left to insert."
+    if not found.read_wholly:
+        idle = "Nothing has changed; cannot tell whether anything is left to insert: the rows could not all be read."
     step = f"Nothing has changed. To do it: {command}" if changes else idle
     return Report(
         "backfill",

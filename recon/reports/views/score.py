@@ -37,6 +37,11 @@ def render_score(found: Score) -> Report:
     )
 
 
+def _none(found: Score, said: str = "none") -> str:
+    """What an empty table says; nothing where nothing was judged."""
+    return said if found.judged else "cannot tell: nothing was judged"
+
+
 def _percent(share: Fraction | None) -> str:
     """A share in percent, cut after four decimals and never rounded up to 100."""
     if share is None:
@@ -65,7 +70,7 @@ def _confusion_table(found: Score) -> Table:
     rows = tuple(
         (_word(true), _word(given), str(count)) for (true, given), count in found.confusion.items() if true != given
     )
-    return Table("confusion", "Taken for something else", columns, rows, empty="nothing")
+    return Table("confusion", "Taken for something else", columns, rows, empty=_none(found, "nothing"))
 
 
 def _misjudged_table(found: Score) -> Table:
@@ -74,7 +79,7 @@ def _misjudged_table(found: Score) -> Table:
                Column("planted", "planted"))  # fmt: skip
     rows = tuple(_misjudged_row(item) for item in (*found.misjudged, *found.incomplete))
     note = f"the first {_SHOWN} of {len(rows)}" if len(rows) > _SHOWN else ""
-    return Table("misjudged", "Wrong or incomplete", columns, rows, note=note, empty="none", shown=_SHOWN)
+    return Table("misjudged", "Wrong or incomplete", columns, rows, note=note, empty=_none(found), shown=_SHOWN)
 
 
 def _misjudged_row(item: Misjudged) -> tuple[str, ...]:
@@ -90,7 +95,7 @@ def _write_table(found: Score) -> Table:
         for item in found.wrong_writes
     )
     note = f"the first {_SHOWN} of {len(rows)}" if len(rows) > _SHOWN else ""
-    return Table("wrong_writes", "Wrong or missing writes", columns, rows, note=note, empty="none", shown=_SHOWN)
+    return Table("wrong_writes", "Wrong or missing writes", columns, rows, note=note, empty=_none(found), shown=_SHOWN)
 
 
 def _effects(sets: object) -> str:

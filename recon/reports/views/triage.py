@@ -57,8 +57,7 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
     yield Table("routes", "Routes", columns, rows)
     counts = tuple((r.provider, str(s), str(n)) for r in found.routes for s, n in r.statuses)
     names = (Column("provider", "provider"), Column("status", "status"), Column("count", "deliveries", "count"))
-    is_told = found.is_complete and all(route.is_told for route in found.routes)
-    empty = "no delivery reached the server" if is_told else _UNTOLD
+    empty = "no delivery reached the server" if _is_told(found) else _UNTOLD
     yield Table("statuses", "Statuses", names, counts, empty=empty)
     bursts = tuple(
         (b.provider, second_text(b.from_at), second_text(b.to_at), str(b.failures), _statuses(b.statuses))
@@ -69,7 +68,7 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
         Column("provider", "provider"), Column("from", "from", "time"), Column("to", "to", "time"),
         Column("failures", "failures", "count"), Column("statuses", "statuses"),
     )  # fmt: skip
-    yield Table("bursts", "Bursts of failures", names, bursts, empty="none" if is_told else _UNTOLD)
+    yield Table("bursts", "Bursts of failures", names, bursts, empty="none" if _is_told(found) else _UNTOLD)
     minutes = tuple((second_text(m), r.provider, str(s), str(n)) for r in found.routes for m, s, n in r.minutes)
     names = (Column("minute", "minute", "time"), Column("provider", "provider"), Column("status", "status"),
              Column("count", "deliveries", "count"))  # fmt: skip
@@ -77,6 +76,11 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
     note = note if len(minutes) > _MINUTES_SHOWN else ""
     newest = tuple(sorted(minutes, reverse=True))
     yield Table("minutes", "By minute, newest first", names, newest, note=note, shown=_MINUTES_SHOWN)
+
+
+def _is_told(found: LogTriage) -> bool:
+    """Whether everything was read, and something is concluded of every route."""
+    return found.is_complete and all(route.is_told for route in found.routes)
 
 
 def _route_row(route: RouteTriage) -> tuple[str, ...]:

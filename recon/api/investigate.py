@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recon.core.registry import Registry
     from recon.investigation.payment import Inspection
     from recon.investigation.payment.gather import Asking
-    from recon.investigation.payment.outgoing import Outgoing
+    from recon.investigation.payment.outgoing import OutgoingList
     from recon.investigation.payment.proof import ProofReport
     from recon.runs.stores.journal import JournalEntry
     from recon.setup.settings import Settings
@@ -81,8 +81,11 @@ def proof(name: str, *, tx: str, config: Config = None, deliveries: Iterable[Pla
         return verify_proof(tx, found.dossier, sources=sources, asking=asking)
 
 
-def outgoing(config: Config = None, *, since: Moment = OUTGOING_WITHIN) -> tuple[Outgoing, ...]:
-    """Releases, refunds and payouts since a time, unusual ones first; see ``recon inspect --outgoing``."""
+def outgoing(config: Config = None, *, since: Moment = OUTGOING_WITHIN) -> OutgoingList:
+    """Releases, refunds and payouts since a time, unusual ones first; see ``recon inspect --outgoing``.
+
+    ``unread`` of the list says what could not be read, so that its silence proves nothing.
+    """
     from recon.investigation.payment.outgoing import judge_outgoing, list_outgoing
     from recon.setup.open_sources import open_sources
 

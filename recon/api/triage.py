@@ -258,9 +258,13 @@ def _health(settings: Settings, unread: list[str]) -> list[Health]:
     from recon.setup.doctor import check_sources
     from recon.setup.open_rails import backend_probes, open_prober
 
-    own = ("configuration", "output", "installed", "providers", "chains")
-    checks = [check for check in check_sources(settings) if check.name not in own]
-    found = [Health(check.name, is_up=check.state != "failed", says=check.says) for check in checks]
+    asked = (*settings.providers, *(f"chain {chain_id}" for chain_id in settings.chain_ids), "database")
+    checks = [check for check in check_sources(settings) if check.name in asked]
+    # A warning of the database is about what it said; of any other source, that there was nothing to ask.
+    up = {"ok": True, "failed": False}
+    found = [
+        Health(each.name, up.get(each.state, True if each.name == "database" else None), each.says) for each in checks
+    ]
     try:
         prober = open_prober(settings)
         for probe in backend_probes(settings):

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from recon.cli.common import Command, config_option, format_option, key_option, note, print_result
-from recon.cli.lazy import DONE, REFUSED
+from recon.cli.lazy import DONE, INCOMPLETE, REFUSED
 from recon.sources.providers.installed import first_provider
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -39,8 +39,8 @@ def gates() -> None:
 def rollback(provider: str, config_path: Path | None, output: str, **given: Any) -> None:
     """Judge the rollback criteria of a rail: roll back, escalate, stay, or cannot tell.
 
-    Reads the run history, the latest plan and the delivery records; writes nothing. Leaves with 3 unless the rail may
-    stay.
+    Reads the run history, the latest plan and the delivery records; writes nothing. Leaves with 3 when the rail must be
+    rolled back or the matter escalated, with 4 when the evidence does not tell.
 
     \b
     Example: recon gates rollback request_network --deliveries deliveries.ndjson
@@ -51,7 +51,7 @@ def rollback(provider: str, config_path: Path | None, output: str, **given: Any)
     report = judge(provider, config=config_path, **given)
     steps = [f"Nothing has changed. To do it: recon flags rollback --recipe incident --sick {report.provider}"]
     print_result(render_gates(report, next_steps=steps if report.decision == "roll_back" else ()), output)
-    sys.exit(DONE if report.decision == "stay" else REFUSED)
+    sys.exit(INCOMPLETE if not report.is_told else DONE if report.decision == "stay" else REFUSED)
 
 
 @gates.command()
@@ -63,7 +63,7 @@ def enable(provider: str, config_path: Path | None, output: str, **given: Any) -
     """Judge whether a rail may carry money again; "flags enable" acts on it.
 
     Reads the run history, the latest plan, delivery records, health checks and the signed sample; writes nothing.
-    Leaves with 3 while a gate does not pass.
+    Leaves with 3 while a gate fails, with 4 when none fails and one could not be measured.
 
     \b
     Example: recon gates enable request_network --deliveries deliveries.ndjson --sample sample.json
@@ -74,7 +74,7 @@ def enable(provider: str, config_path: Path | None, output: str, **given: Any) -
     report = judge(provider, config=config_path, **given)
     steps = [f"Nothing has changed. To do it: recon flags enable {report.provider}"]
     print_result(render_gates(report, next_steps=steps if report.decision == "enable" else ()), output)
-    sys.exit(DONE if report.decision == "enable" else REFUSED)
+    sys.exit(INCOMPLETE if not report.is_told else DONE if report.decision == "enable" else REFUSED)
 
 
 @gates.command()

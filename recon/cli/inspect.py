@@ -160,4 +160,4 @@ def _show_outgoing(config_path: Path | None, since: Moment | None, *, output: st
     assert start is not None, "only no moment resolves to none"
     found = list_all(settings, since=start)
     print_result(render_outgoing(found, since=start), output, part=part)
-    sys.exit(DIFFERENCES if any(each.unusual for each in found) else DONE)
+    sys.exit(INCOMPLETE if found.unread else DIFFERENCES if any(each.unusual for each in found) else DONE)

@@ -99,7 +99,8 @@ def history_entry(plan: Plan, *, at: str, path: str, news: News | None = None) -
         "payments": plan.summary.get("payments"),
         "verdicts": dict(plan.summary.get("verdicts") or {}),
         "health": dict(plan.summary.get("health") or {}),
-        "complete": all(row.get("complete", False) for row in plan.coverage),
+        "complete": bool(plan.coverage or plan.kind != "correction")
+        and all(row.get("complete", False) for row in plan.coverage),
         "blocking": {verdict.value: counts[verdict] for verdict in BLOCKING},
         "break_count": len(breaks),
         "news": None if news is None else asdict(news),

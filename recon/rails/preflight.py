@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -57,6 +57,7 @@ class Preflight:
         unresolved: Open payments over 30 min by provider and status.
         webhooks: Deliveries of the last 24 h by provider.
         indexes: Indexes that a correction may hit.
+        unmeasured: Which of these tables hold less than there is: their silence says nothing.
     """
 
     at: datetime
@@ -66,6 +67,7 @@ class Preflight:
     unresolved: tuple[Mapping[str, Any], ...] = ()
     webhooks: tuple[Mapping[str, Any], ...] = ()
     indexes: tuple[Mapping[str, Any], ...] = ()
+    unmeasured: frozenset[str] = frozenset()
 
     @property
     def is_measured(self) -> bool:
@@ -197,7 +199,17 @@ def judge_preflight(looked: Looked, *, now: datetime, stuck_after: timedelta) ->
         unresolved=counts.unresolved if counts else (),
         webhooks=webhooks,
         indexes=hit,
+        unmeasured=frozenset(_unmeasured(looked, now)),
     )
+
+
+def _unmeasured(looked: Looked, now: datetime) -> Iterator[str]:
+    if looked.counts is None or looked.problems.get("payments"):
+        yield from ("legacy", "duplicates", "unresolved")
+    if looked.deliveries is None or _why_unwatched(looked.deliveries, now):
+        yield "webhooks"
+    if looked.indexes is None:
+        yield "indexes"
 
 
 def is_present(value: str | None) -> bool:
@@ -226,8 +238,10 @@ def _demo_item(looked: Looked) -> Item:
         )
     if FORCE_PAYOUT_DEMO in looked.flags and looked.flags[FORCE_PAYOUT_DEMO] is None:
         return Item("demo payouts", "not_measured", f"{FORCE_PAYOUT_DEMO} cannot be told; see recon flags status.")
-    said = "is off" if FORCE_PAYOUT_DEMO in looked.flags else "is not set here"
-    return Item("demo payouts", "ok", f"{FORCE_PAYOUT_DEMO} {said}.")
+    if FORCE_PAYOUT_DEMO not in looked.flags:
+        why = "is not set here, so the backend's own default applies: say it in [flags.defaults]"
+        return Item("demo payouts", "not_measured", f"{FORCE_PAYOUT_DEMO} {why}.")
+    return Item("demo payouts", "ok", f"{FORCE_PAYOUT_DEMO} is off.")
 
 
 def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:
@@ -240,6 +254,7 @@ def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:
     stuck = sum(row["payments"] for row in counts.unresolved)
     whole = looked.problems.get("payments")
     note = f" Not all of them were read: {whole}" if whole else ""
+    part = ", of those that could be read" if whole else ""
 
     def state(count: int, *, is_whole: bool = not whole) -> State:
         """What was counted of a part is there; that there is none, only all of them can say."""
@@ -252,10 +267,10 @@ def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:
         Item(
             names[1],
             state(duplicates),
-            f"{duplicates} provider keys are carried by more than one payment.",
+            f"{duplicates} provider keys are carried by more than one payment{part}.",
         ),
-        Item(names[2], state(stuck), f"{stuck} payments are pending or processing for longer."),
-        Item(names[3], state(simulated), f"{simulated} payments carry a simulated hash, which proves nothing."),
+        Item(names[2], state(stuck), f"{stuck} payments are pending or processing for longer{part}."),
+        Item(names[3], state(simulated), f"{simulated} payments carry a simulated hash, which proves nothing{part}."),
     ]
 
 
@@ -299,13 +314,21 @@ def _webhook_item(looked: Looked, webhooks: Sequence[Mapping[str, Any]], now: da
     held = looked.deliveries
     if held is None:
         return _unknown(name, looked, "deliveries")
-    said = ", ".join(f"{row['provider']}: {row['success']} well, {row['error']} failed" for row in webhooks) or "none"
-    if held.from_at > now - timedelta(hours=WEBHOOK_HOURS):
-        return Item(name, "not_measured", f"{said}; the records begin only at {held.from_at:%Y-%m-%dT%H:%M:%SZ}.")
-    if held.to_at < now - WATCHED_UNTIL:
-        return Item(name, "not_measured", f"{said}; the records end at {held.to_at:%Y-%m-%dT%H:%M:%SZ}.")
+    some = "none" if not _why_unwatched(held, now) else "none in what was kept"
+    said = ", ".join(f"{row['provider']}: {row['success']} well, {row['error']} failed" for row in webhooks) or some
+    if why := _why_unwatched(held, now):
+        return Item(name, "not_measured", f"{said}; {why}.")
     failed = sum(row["error"] for row in webhooks)
     return Item(name, "attention" if failed else "ok", f"{said}.")
+
+
+def _why_unwatched(held: Deliveries, now: datetime) -> str:
+    """Why the records do not cover the last hours; empty where they do."""
+    if held.from_at > now - timedelta(hours=WEBHOOK_HOURS):
+        return f"the records begin only at {held.from_at:%Y-%m-%dT%H:%M:%SZ}"
+    if held.to_at < now - WATCHED_UNTIL:
+        return f"the records end at {held.to_at:%Y-%m-%dT%H:%M:%SZ}"
+    return ""
 
 
 def indexes_hit(indexes: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:

@@ -94,8 +94,14 @@ def _no_endpoint(settings: Settings, chain_id: int) -> str:
 
 def _latest_evidence(settings: Settings) -> Iterator[Check]:
     """What the latest plan found of its evidence: sources that answer may still know nothing of our payments."""
-    entries = [entry for entry in load_history(settings.output_dir).entries if entry.get("kind") == "correction"]
-    if not entries:
+    history = load_history(settings.output_dir)
+    entries = [entry for entry in history.entries if entry.get("kind") == "correction"]
+    last = max((str(entry["at"]) for entry in entries), default="")
+    if lost := sum(at >= last for at in history.lost_after):
+        yield Check(
+            "evidence", "warning", f"Cannot tell what the latest plan found: {lost} lines of the history are lost."
+        )
+    if not entries or lost:
         return
     health, at = entries[-1].get("health") or {}, entries[-1].get("at") or "an unknown time"
     if health.get("ok") is True:

@@ -149,12 +149,18 @@ def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked
     reading = attempt("flags", flags)
     return Looked(
         secrets=attempt("secrets", lambda: _secrets_present(settings, reading)),
-        flags=None if reading is None else {**reading.values, **dict.fromkeys(reading.doubts([FORCE_PAYOUT_DEMO]))},
+        flags=None if reading is None else _flags_with_defaults(settings, reading),
         counts=attempt("payments", counts),
         deliveries=attempt("deliveries", records),
         indexes=attempt("indexes", lambda: read_indexes(settings)),
         problems=problems,
     )
+
+
+def _flags_with_defaults(settings: Settings, reading: FlagReading) -> dict[str, str | None]:
+    """The flags as they stand, what is not set by ``[flags.defaults]``; None for what cannot be told."""
+    values = settings.values.flags.words().with_defaults(reading.values)
+    return {**values, **dict.fromkeys(reading.doubts([FORCE_PAYOUT_DEMO]))}
 
 
 def _secrets_present(settings: Settings, reading: FlagReading | None) -> dict[str, bool]:

@@ -189,7 +189,7 @@ def test_a_configmap_gives_a_patch(home: Path, world: Path) -> None:
 
 def test_gates_and_the_sample_of_a_recorded_world(home: Path) -> None:
     run(home, "plan", code=None)
-    rollback = run(home, "gates", "rollback", "--format", "json", code=3)
+    rollback = run(home, "gates", "rollback", "--format", "json", code=4)
     assert "decision" in rollback.stdout
     drawn = home / "sample.json"
     run(home, "sample", "--provider", "rn", "--size", "10", "--seed", "7", "--out", str(drawn))
@@ -237,7 +237,7 @@ def test_delivery_records_are_read_in_whatever_form_they_were_kept_if_whole(home
     path = home / "kept.jsonl"
     good = {"webhookId": "w1", "source": "request-network", "receivedAt": "2026-11-18T12:00:00Z", "statusCode": 200}
     path.write_text(json.dumps(good | {"requestId": "01" + "ab" * 32, "signatureValid": True}) + "\n")
-    rows = run(home, "gates", "enable", "rn", "--deliveries", str(path), "--format", "csv", code=3).stdout.splitlines()
+    rows = run(home, "gates", "enable", "rn", "--deliveries", str(path), "--format", "csv", code=4).stdout.splitlines()
     assert any(row.startswith("webhook_verification,pass") for row in rows)
     path.write_text(path.read_text() + json.dumps({"requestId": "01" + "cd" * 32}) + "\n")
     assert "no time or no provider" in run(home, "gates", "enable", "rn", "--deliveries", str(path), code=3).stderr

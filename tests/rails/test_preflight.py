@@ -45,7 +45,8 @@ def counted(*rows: dict[str, object]) -> Counts:
 
 def looked(**changed: Any) -> Looked:
     facts: dict[str, Any] = {
-        "secrets": {"SHKEEPER_API_KEY": True}, "flags": {}, "counts": counted({"status": "completed"}),
+        "secrets": {"SHKEEPER_API_KEY": True}, "flags": {"SHKEEPER_FORCE_PAYOUT_DEMO": "false"},
+        "counts": counted({"status": "completed"}),
         "deliveries": Deliveries((), NOW - timedelta(hours=24), NOW), "indexes": [], "problems": {},
     }  # fmt: skip
     return Looked(**(facts | changed))

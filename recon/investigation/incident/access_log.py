@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ BURST_FAILURES_MIN: Final = 5
 """Failures in one minute from which it counts as part of a burst."""
 
 STATUSES_SHOWN: Final = 4
+CANNOT_TELL: Final = "cannot tell"
 
 
 class RouteError(UsageError):
@@ -62,7 +63,7 @@ class RouteTriage:
         failures: Deliveries that their provider does not take for success.
         other_methods: Requests to the route that are no POST, not counted above.
         unread: Lines that name the route and could not be read, by what could not be found in them, most first.
-        elsewhere: Requests to a path that only ends in the route, by path, most first.
+        elsewhere: Requests to a path that only resembles the route, by path, most first.
         rule: What the runbook concludes, and ``advice``, what it says to do.
     """
 
@@ -86,6 +87,11 @@ class RouteTriage:
     def unread_lines(self) -> int:
         """How many lines name the route and could not be read."""
         return sum(count for _, count in self.unread)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether anything is concluded of the route."""
+        return not self.rule.startswith(CANNOT_TELL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +185,7 @@ def triage_access_log(
     reader = LogReader([path for _, path in flat], tally=tally, given=given, heard=heard)
     for file in files:
         reader.read(file)
-    silence = _silence(tally, low)
+    silence = _silence(tally, since=since, until=until)
     return LogTriage(
         files=tuple(str(file) for file in files),
         routes=tuple(_route(provider, flat, tally, silence) for provider in sorted(named)),
@@ -194,12 +200,21 @@ def triage_access_log(
     )
 
 
-def _silence(tally: Tally, low: int) -> str | None:
-    """Why the absence of deliveries after ``low`` proves nothing; None where it proves that none came."""
-    if tally.to_second is None:
+QUIET: Final = timedelta(minutes=5)
+"""A server may have had nothing to write for so long; logs that stop earlier say nothing of the rest."""
+
+
+def _silence(tally: Tally, *, since: datetime | None, until: datetime | None) -> str | None:
+    """Why the absence of deliveries in the time asked about proves nothing; None where it proves that none came."""
+    if tally.from_second is None or tally.to_second is None:
         return "no request of any route could be read"
-    if tally.to_second < low:
-        return f"the logs end at {second_text(_at(tally.to_second))}, before the time that is asked about"
+    begin, end = _at(tally.from_second), _at(tally.to_second)
+    if since is not None and end < since:
+        return f"the logs end at {second_text(end)}, before the time that is asked about"
+    if since is not None and begin > since + QUIET:
+        return f"the logs begin only at {second_text(begin)}, after the time that is asked about has begun"
+    if until is not None and end < until - QUIET:
+        return f"the logs end at {second_text(end)}, before the time that is asked about is over"
     return "not every file could be read" if tally.problems else None
 
 
@@ -286,7 +301,7 @@ def _why_silent(silence: str | None, elsewhere: Sequence[tuple[str, int]]) -> st
     if not elsewhere:
         return silence
     said = ", ".join(f"{count} to {path}" for path, count in elsewhere[:3])
-    return f"requests went to other paths that hold its route, {said}; name the one that is meant with --route"
+    return f"requests went to other paths that resemble its route, {said}; name the one that is meant with --route"
 
 
 _LAST_SECOND: Final = 253_402_300_799

@@ -16,7 +16,7 @@ from recon.core.model import OPEN_AGES
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.core.registry import Registry, load_registry
 from recon.core.times import second_text
-from recon.investigation.incident.access_log import LogTriage
+from recon.investigation.incident.access_log import LogTriage, RouteTriage
 from recon.investigation.incident.replay import DeliveryTriage
 
 STUCK_MIN: Final = 30
@@ -29,11 +29,12 @@ class Health:
 
     Args:
         name: ``request_network``, ``shkeeper``, ``database``, ``chain 56``, ``backend`` and the like.
+        is_up: None where it could not be asked.
         says: One sentence, without secrets.
     """
 
     name: str
-    is_up: bool
+    is_up: bool | None
     says: str
 
 
@@ -127,16 +128,25 @@ def first_page(evidence: IncidentEvidence) -> FirstPage:
 def _unread(e: IncidentEvidence) -> Iterator[str]:
     """What was looked at and could not be read, one sentence each."""
     yield from e.unread
+    yield from (f"{each.name} was not asked: {each.says}" for each in e.health or () if each.is_up is None)
+    if e.summary is not None and e.readings is not None and not e.readings:
+        yield "what the plan was made from: it records no reading of any source"
     for text in e.coverage_problems:
         yield f"the plan was made without {text}"
     if e.logs is not None:
-        yield from e.logs.problems
-        for route in e.logs.routes:
-            if route.unread_lines:
-                yield f"{route.unread_lines} log lines that name the route of {route.provider}"
+        yield from _unread_logs(e.logs)
     if e.deliveries is not None:
         yield from e.deliveries.problems
         yield from e.deliveries.unread
+
+
+def _unread_logs(logs: LogTriage) -> Iterator[str]:
+    yield from logs.problems
+    for route in logs.routes:
+        if route.unread_lines:
+            yield f"{route.unread_lines} log lines that name the route of {route.provider}"
+        elif not route.is_told and not logs.problems:
+            yield f"the access logs say nothing of {route.provider} ({route.rule})"
 
 
 def verdict_count(evidence: IncidentEvidence, *names: str) -> int:
@@ -161,6 +171,21 @@ def token_sums_text(money: Mapping[str, Any], registry: Registry | None = None) 
     return ", ".join([*said, *unknown]) or "none"
 
 
+CANNOT_TELL: Final = "cannot tell"
+
+
+def _short_of_plan(e: IncidentEvidence) -> str:
+    """What is said behind a figure of a plan that was made without everything; nothing where it had all."""
+    short = len(e.coverage_problems)
+    return f"; CANNOT TELL of all: the plan was made without {_many(short, 'source')}" if short else ""
+
+
+def _beside(route: RouteTriage) -> str:
+    """Requests to paths that only resemble the route."""
+    count = sum(each for _, each in route.elsewhere)
+    return f", {count} to paths that resemble the route" if count else ""
+
+
 def _pending(e: IncidentEvidence) -> Line:
     question = f"How many payments are pending for over {STUCK_MIN} minutes?"
     ages = (e.summary or {}).get("open_by_age")
@@ -168,7 +193,7 @@ def _pending(e: IncidentEvidence) -> Line:
         return Line(question, None, "recon plan --open-only")
     over = ages.get("over 30 min")
     parts = ", ".join(f"{name}: {ages[name]}" for name, _ in OPEN_AGES if name in ages)
-    return Line(question, f"{over} ({parts})", f"plan of {e.plan_at}")
+    return Line(question, f"{over} ({parts}){_short_of_plan(e)}", f"plan of {e.plan_at}")
 
 
 def _webhooks(e: IncidentEvidence) -> Line:
@@ -180,7 +205,8 @@ def _webhooks(e: IncidentEvidence) -> Line:
         statuses = ", ".join(f"{count} x {status}" for status, count in route.statuses)
         if route.unread_lines:
             statuses = f"{statuses or 'none that could be read'}, {route.unread_lines} lines NOT READ"
-        said.append(f"{route.provider}: {statuses or 'none in these logs'}")
+        none = "none in these logs" if route.is_told else CANNOT_TELL
+        said.append(f"{route.provider}: {statuses or none}{_beside(route)}")
     return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
 
 
@@ -190,7 +216,8 @@ def _last_good(e: IncidentEvidence) -> Line:
         return Line(question, None, "recon triage access-log FILE")
     said = []
     for route in e.logs.routes:
-        last = second_text(route.last_good) if route.last_good else f"never {e.logs.time_text}"
+        never = f"never {e.logs.time_text}" if route.is_told and e.logs.is_complete else CANNOT_TELL
+        last = second_text(route.last_good) if route.last_good else never
         burst = f", burst of {route.bursts[0].failures} from {route.bursts[0].from_at:%H:%MZ}" if route.bursts else ""
         said.append(f"{route.provider}: last good {last}{burst}")
     return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
@@ -208,7 +235,7 @@ def _captured(e: IncidentEvidence) -> Line:
     money = (e.summary or {}).get("captured_not_credited")
     if not isinstance(money, Mapping):
         return Line(question, None, "recon plan")
-    return Line(question, token_sums_text(money), f"plan of {e.plan_at}")
+    return Line(question, f"{token_sums_text(money)}{_short_of_plan(e)}", f"plan of {e.plan_at}")
 
 
 def _blocking(e: IncidentEvidence) -> Line:
@@ -218,7 +245,7 @@ def _blocking(e: IncidentEvidence) -> Line:
     parts = [
         f"{name} {verdict_count(e, name)}" for name in ("lookup_failed", "missing_reference", "coordinator_blocked")
     ]
-    return Line(question, ", ".join(parts), f"plan of {e.plan_at}")
+    return Line(question, f"{', '.join(parts)}{_short_of_plan(e)}", f"plan of {e.plan_at}")
 
 
 def _safety(e: IncidentEvidence) -> Line:
@@ -226,7 +253,7 @@ def _safety(e: IncidentEvidence) -> Line:
     if e.summary is None:
         return Line(question, None, "recon plan")
     count = verdict_count(e, "safety_pending", "stuck_pending", "aml_blocked", "insufficient_confirmations")
-    return Line(question, str(count), f"plan of {e.plan_at}")
+    return Line(question, f"{count}{_short_of_plan(e)}", f"plan of {e.plan_at}")
 
 
 def _flags(e: IncidentEvidence) -> Line:
@@ -241,8 +268,10 @@ def _health(e: IncidentEvidence) -> Line:
     if e.health is None:
         return Line(question, None, "recon triage summary --ask, or recon doctor")
     up = [each.name for each in e.health if each.is_up]
-    down = [f"{each.name} DOES NOT: {each.says}" for each in e.health if not each.is_up]
-    return Line(question, "; ".join([*down, *([f"{', '.join(up)} answer"] if up else [])]), "asked just now")
+    down = [f"{each.name} DOES NOT: {each.says}" for each in e.health if each.is_up is False]
+    down += [f"{each.name}: {CANNOT_TELL}, {each.says}" for each in e.health if each.is_up is None]
+    said = "; ".join([*down, *([f"{', '.join(up)} answer"] if up else [])])
+    return Line(question, said or f"{CANNOT_TELL}: there is nothing to ask", "asked just now")
 
 
 def _readings(e: IncidentEvidence) -> Line:
@@ -327,7 +356,7 @@ def _key_signals(e: IncidentEvidence) -> list[Signal]:
 
 
 def _down(e: IncidentEvidence, *, is_chain: bool) -> list[Health]:
-    return [each for each in e.health or () if not each.is_up and each.name.startswith("chain") == is_chain]
+    return [each for each in e.health or () if each.is_up is False and each.name.startswith("chain") == is_chain]
 
 
 def _provider_signals(e: IncidentEvidence) -> list[Signal]:

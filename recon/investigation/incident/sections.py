@@ -22,6 +22,7 @@ from recon.investigation.incident.lines import (
 from recon.investigation.incident.stated import RESOLVED
 
 GUESSES_MAX: Final = 3
+UNTOLD: Final = "cannot tell: not everything could be read"
 _OVER_30: Final = "over 30 min"
 
 
@@ -180,7 +181,8 @@ def change(incident: Incident) -> Iterator[str]:
     before, now = found.earlier.verdicts, found.now.verdicts
     moved = [name for name in sorted({*before, *now}) if before.get(name, 0) != now.get(name, 0)]
     lines = [f"- {escape_for_markdown(name)}: {before.get(name, 0)} before, {now.get(name, 0)} now" for name in moved]
-    yield from block("Before and now", lines or ["- no count has changed"])
+    none = "- no count has changed" if not incident.unread else f"- {UNTOLD}"
+    yield from block("Before and now", lines or [none])
 
 
 def facts(incident: Incident) -> Iterator[str]:
@@ -213,7 +215,14 @@ def guesses(incident: Incident) -> Iterator[str]:
         f"{guess.scenario} (003 §{guess.section}), because {'; '.join(guess.because)}. To settle it: {guess.settle}."
         for guess in found
     ]
-    yield from list_of("Guesses (not confirmed)", lines, empty="none")
+    yield from list_of(
+        "Guesses (not confirmed)", lines, empty=UNTOLD if incident.unread or _is_bare(incident) else "none"
+    )
+
+
+def _is_bare(incident: Incident) -> bool:
+    """Whether nothing was measured at all."""
+    return incident.page is None or not incident.page.facts
 
 
 def whole_plan(incident: Incident) -> Iterator[str]:

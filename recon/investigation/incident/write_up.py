@@ -187,6 +187,7 @@ def _hand_over(incident: Incident) -> Iterator[str]:
     yield from sections.items_table("Still to do", incident)
     running = incident.running
     empty = "nothing" if running is not None else "not known: the journals of runs and flags were not read"
+    empty = sections.UNTOLD if running is not None and incident.unread else empty
     yield from list_of("Under way", running or (), empty=empty)
     yield from list_of("Done so far", stated.actions, empty=blank("--action"))
     yield from sections.facts(incident)

@@ -329,8 +329,11 @@ CAUSES: Final = (
           "Nothing to correct here. Ask the provider again, and have it put right there if it stays.", "000 §3.4"),
     Cause("partly_refunded", "It is complete, and a part of it was refunded.", _verdict(V.PARTLY_REFUNDED),
           (s.VERDICT, s.COVERED, s.REFUNDED), "Nothing to do.", "000 §3.8"),
+    Cause("row_and_chain_agree", "Row and chain agree; what the provider says is not known.",
+          _when(lambda f: f.verdict is V.IN_SYNC and not s.is_closed_unpaid(f) and f.claim is None),
+          (s.VERDICT, s.COVERED, s.GAPS), "Nothing to do. Once the provider answers: recon inspect again.", "000 §3.8"),
     Cause("nothing_wrong", "All sides agree.",
-          _when(lambda f: f.verdict is V.IN_SYNC and not s.is_closed_unpaid(f)),
+          _when(lambda f: f.verdict is V.IN_SYNC and not s.is_closed_unpaid(f) and f.claim is not None),
           (s.VERDICT, s.COVERED), "Nothing to do.", "000 §3.8"),
 )  # fmt: skip
 """All causes; what stops the money comes before what kept the row from following it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -57,6 +57,26 @@ class Outgoing:
     unusual: tuple[str, ...]
 
 
+class OutgoingList(tuple[Outgoing, ...]):
+    """What went out, and what keeps the list from being whole, one sentence each."""
+
+    unread: tuple[str, ...]
+
+    def __new__(cls, rows: Iterable[Outgoing], unread: Iterable[str] = ()) -> OutgoingList:
+        """The rows in their order."""
+        made = super().__new__(cls, rows)
+        made.unread = tuple(unread)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedOutgoing:
+    """The findings of a plan over what was changed, and what was not read for it."""
+
+    findings: tuple[Finding, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Usual:
     """What is usual: earlier destinations, the median amount by token, and whether rows name who approved them."""
@@ -72,14 +92,14 @@ def list_outgoing(
     since: datetime,
     asking: Asking,
     known_since: datetime | None = None,
-    judged: Sequence[Finding] = (),
-) -> tuple[Outgoing, ...]:
+    judged: JudgedOutgoing | None = None,
+) -> OutgoingList:
     """List what went out since a time, unusual values first, then by amount and id.
 
     Args:
         since: What was changed at or after this time is listed.
         known_since: How far back destinations count as known; everything before ``since`` unless given.
-        judged: Findings of a plan over what was changed since; see :func:`judge_outgoing`.
+        judged: What a plan says of what was changed since; see :func:`judge_outgoing`.
 
     Raises:
         SourceError: The payments cannot be read.
@@ -89,15 +109,18 @@ def list_outgoing(
         history.add(row, document)
     approvers = {row["payment_id"]: tuple(_approvers(document, sources.fields)) for row, document in history.listed}
     usual = history.usual(names_approvers=any(approvers.values()))
-    told = _Told.of(judged)
+    judged = judged or JudgedOutgoing()
+    told = _Told.of(judged.findings)
     found = [_outgoing(row, approvers[row["payment_id"]], usual, told) for row, _ in history.listed]
     oldest_s = (asking.now - since).total_seconds()
     found += [_lost(each, now=asking.now) for each in told.outflows if (each.age_s or 0) <= oldest_s]
-    return tuple(sorted(found, key=lambda each: (-len(each.unusual), -(each.units or 0), each.payment_id)))
+    found.sort(key=lambda each: (-len(each.unusual), -(each.units or 0), each.payment_id))
+    more = [f"more than {ROWS_MAX} rows went out, and only those are listed: narrow it with --since"]
+    return OutgoingList(found, (*judged.unread, *(more if history.is_full else ())))
 
 
-def judge_outgoing(sources: SourceSet, *, since: datetime, asking: Asking) -> tuple[Finding, ...]:
-    """The findings of a plan over everything that was changed since a time.
+def judge_outgoing(sources: SourceSet, *, since: datetime, asking: Asking) -> JudgedOutgoing:
+    """What a plan over everything that was changed since a time finds, and what could not be read for it.
 
     Raises:
         SourceError: A source is not the one that was meant, or the payments cannot be read.
@@ -115,7 +138,9 @@ def judge_outgoing(sources: SourceSet, *, since: datetime, asking: Asking) -> tu
             out=Path(folder) / "snapshot",
             progress=asking.progress,
         )
-        return make_plan(snapshot, policy=asking.policy, registry=asking.registry).findings
+        plan = make_plan(snapshot, policy=asking.policy, registry=asking.registry)
+    short = [f"{row['source']}: {row['problem'] or 'not read'}" for row in plan.coverage if not row.get("complete")]
+    return JudgedOutgoing(plan.findings, tuple(dict.fromkeys(short)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +205,16 @@ class _History:
     listed: list[tuple[Row, Mapping[str, Any]]] = field(default_factory=list)
     destinations: Counter[str] = field(default_factory=Counter)
     amounts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    is_full: bool = False
 
     def add(self, row: Row, document: Mapping[str, Any]) -> None:
         """Take one row: to be listed, or as an earlier payout whose destination is known."""
         if row["expected_units"] is not None:
             self.amounts[_token_of(row)].append(int(row["expected_units"]))
         at = row["updated_at"] or row["created_at"]
-        if (at is None or at >= self.since_ms) and len(self.listed) < ROWS_MAX:
-            self.listed.append((row, document))
+        if at is None or at >= self.since_ms:
+            self.is_full |= len(self.listed) >= ROWS_MAX
+            self.listed += [] if self.is_full else [(row, document)]
         elif row["recipient"] and row["direction"] != "in":
             self.destinations[row["recipient"]] += 1
 

@@ -49,7 +49,7 @@ def read_compose(
     paths = [path, *overrides] if overrides else _own_paths(path, files)
     services = read_services(paths, files)
     flags = words.known_flags()
-    found = {name: environment_of(each, files) for name, each in services.items()}
+    found = {name: environment_of(each, files, flags=flags) for name, each in services.items()}
     name, notes = _holder(path, found, flags, service)
     if name is None:
         unread = tuple(dict.fromkeys(sentence for _, missing in found.values() for sentence in missing))

@@ -10,16 +10,17 @@ folder, and ours wins over that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from recon.core.errors import ReconError
+from recon.rails.flags.commands import rail_options, said_in_command, split_command
 from recon.rails.flags.envfile import said_in
 from recon.rails.flags.errors import ManifestError
 from recon.rails.flags.interpolate import fill
-from recon.rails.flags.readings import Files, FlagSaid, last_of
+from recon.rails.flags.readings import Files, FlagSaid
 from recon.rails.flags.yamltext import items, line_at, mapping, member, merged_items, scalar, spot_of, text_of
 
 if TYPE_CHECKING:
@@ -48,12 +49,24 @@ class Service:
         env_files: What ``env_file`` names, in order.
         unread: What could not be followed; one sentence each.
         profiles: The profiles that it starts with only.
+        entrypoint, command: What it starts, where the files say it.
     """
 
     variables: Mapping[str, FlagSaid] = field(default_factory=dict)
     env_files: tuple[EnvFile, ...] = ()
     unread: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    entrypoint: Started | None = None
+    command: Started | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An ``entrypoint`` or a ``command``: its words with names filled in, and where it stands."""
+
+    words: tuple[str, ...]
+    file: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +168,25 @@ def _service(path: Path, name: str, scope: _Scope) -> Service:
         variables=_variables(path, name, environment, scope),
         env_files=tuple(_env_files(member(body, "env_file"), scope)),
         profiles=tuple(word for each in items(member(body, "profiles")) if (word := text_of(each))),
+        entrypoint=_started(path, member(body, "entrypoint"), scope),
+        command=_started(path, member(body, "command"), scope),
     )
     own = replace(own, unread=_label_files(body))
     extended = member(body, "extends")
     if extended is None:
         return own
     return _merged(_extended(path, extended, scope), own, tags=False)
+
+
+def _started(path: Path, node: Node | None, scope: _Scope) -> Started | None:
+    """What a service starts, as one text that is split into words or as a list of them; None where nothing is said."""
+    if node is None or str(node.tag).endswith(":null"):
+        return None
+    text = text_of(node)
+    words = split_command(text) if text is not None else tuple(_texts(node))
+    filled = [(word, fill(word, scope.known)) for word in words]
+    # What only the shell can fill in stays as it is written.
+    return Started(tuple(word if each.doubt else each.text for word, each in filled), str(path), line_at(node))
 
 
 def _label_files(body: Node | None) -> tuple[str, ...]:
@@ -200,6 +226,8 @@ def _merged(base: Service, over: Service, *, tags: bool = True) -> Service:
         env_files,
         unread=(*base.unread, *over.unread),
         profiles=over.profiles or base.profiles,
+        entrypoint=over.entrypoint or base.entrypoint,
+        command=over.command or base.command,
     )
 
 
@@ -274,8 +302,10 @@ def _env_files(node: Node | None, scope: _Scope) -> Iterator[EnvFile]:
             yield EnvFile(place, required.lower() != "false", reader, scope.known)
 
 
-def environment_of(service: Service, files: Files) -> tuple[dict[str, FlagSaid], tuple[str, ...]]:
-    """The variables of a service, its files read; and what could not be read."""
+def environment_of(
+    service: Service, files: Files, *, flags: Collection[str] = ()
+) -> tuple[dict[str, FlagSaid], tuple[str, ...]]:
+    """The variables of a service, its files read, and over them what its command sets; and what could not be read."""
     found: dict[str, FlagSaid] = {}
     unread = list(service.unread)
     for each in service.env_files:
@@ -295,4 +325,23 @@ def environment_of(service: Service, files: Files) -> tuple[dict[str, FlagSaid],
         if problem:
             unread.append(f"env_file {each.path} cannot be read: {problem}")
         found |= said
-    return last_of((*found.values(), *service.variables.values())), tuple(unread)
+    found |= service.variables
+    found |= _by_command(service, flags, unread, has_any=any(flag in found for flag in flags))
+    return found, tuple(unread)
+
+
+def _by_command(service: Service, flags: Collection[str], unread: list[str], *, has_any: bool) -> dict[str, FlagSaid]:
+    """What the entry point and the command of a service set.
+
+    Args:
+        unread: Takes an option that may switch a rail, of a service that has to do with no flag (a proxy, a worker).
+        has_any: Whether the service has to do with any flag.
+    """
+    started = [each for each in (service.entrypoint, service.command) if each is not None]
+    words = [word for each in started for word in each.words]
+    if not has_any and (options := rail_options(words, flags)):
+        unread.append(f"the command of a service has {options[0][:60]!r}, which may switch a rail")
+        words = [word for word in words if word not in options]
+    if not started:
+        return {}
+    return said_in_command(words, flags=flags, file=started[-1].file, line=started[-1].line)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from recon.rails.flags.errors import ManifestError
+from recon.rails.flags.helm_conditions import Branches
 from recon.rails.flags.readings import FlagSaid
 from recon.rails.flags.yamltext import line_at, mapping, member, parse_yaml_text, scalar, spot_of, text_of
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 CHART: Final = "Chart.yaml"
 TEMPLATES_MAX: Final = 50
 _ENDINGS: Final = (".yaml", ".yml", ".tpl")
-_TAG: Final = re.compile(r"\{\{-?\s*(if|range|with|define|block|end)\b")
 _TEXT_MAX: Final = 1_000_000
 _BRACES: Final = re.compile(
     r"(?m)^[^#\n]*\{\{-?\s*(?:\.Values|\.Release|include|template|if|range|with|toYaml|quote)\b"
@@ -84,22 +84,18 @@ def said_in_template(
         values: The roots of the values files, later ones over earlier ones, each with its file.
     """
     text = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
-    depth, lines = 0, text.splitlines()
+    lines, branches = text.splitlines(), Branches(values)
     for number, line in enumerate(lines):
-        opened = _depth_of(line)
+        state = branches.state
+        has_turn = branches.take(line)
+        if line.lstrip().startswith("#") or (state is False and not has_turn):
+            continue
         for flag in flags:
             if re.search(rf"(?<![A-Za-z0-9_]){re.escape(flag)}(?![A-Za-z0-9_])", line.partition(" #")[0]) is None:
                 continue
-            if line.lstrip().startswith("#"):
-                continue
             written = _written(flag, line, lines[number + 1] if number + 1 < len(lines) else "")
-            conditional = depth > 0 or "if" in re.findall(r"\{\{-?\s*(\w+)", line)
-            yield _told(flag, written, values, is_conditional=conditional, path=path, line=number + 1)
-        depth = max(0, depth + opened)
-
-
-def _depth_of(line: str) -> int:
-    return sum(-1 if word == "end" else 1 for word in _TAG.findall(line))
+            unclear = state is None or has_turn
+            yield _told(flag, written, values, is_conditional=unclear, path=path, line=number + 1)
 
 
 def _written(flag: str, line: str, following: str) -> str | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from recon.rails.flags.commands import said_in_command
 from recon.rails.flags.envfile import said_in
 from recon.rails.flags.errors import ManifestError
 from recon.rails.flags.readings import Files, FlagReading, FlagSaid, last_of
@@ -356,6 +357,10 @@ def _container(found: Objects, name: str, *, node: Node, path: str, flags: tuple
     for entry in items(member(node, "env")):
         said |= last_of(_env_entry(entry, found.maps, path=path, container=name, before=said))
     in_files, problems = _files_naming(found.maps, flags, reader=reader)
+    parts = [each for part in ("command", "args") for each in items(member(node, part))]
+    if parts:
+        started = [_expanded(text_of(each) or "", said)[0] for each in parts]
+        said |= said_in_command(started, flags=flags, file=path, line=line_at(parts[0]))
     return FlagReading({**last_of(in_files), **said}, f"container {name}", tuple(looked), (*unread, *problems))
 
 

@@ -27,12 +27,14 @@ from recon.rails.flags.kubernetes import (
 )
 from recon.rails.flags.manifest_patches import UnclearPatchError, apply_operations, merge_patch
 from recon.rails.flags.readings import Files, FlagReading, FlagSaid
+from recon.rails.flags.selectors import is_selected
 from recon.rails.flags.yamltext import (
     items,
     line_at,
     mapping,
     mark_origin,
     member,
+    merged_items,
     parse_yaml_text,
     spot_of,
     text_of,
@@ -51,6 +53,7 @@ _BUILT_IN: Final = frozenset(
 
 _GENERATORS: Final = (("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret"))
 _UNCOMPUTED: Final = ("replacements", "transformers", "vars", "helmCharts", "helmChartInflationGenerator", "generators")
+_LABELLING: Final = ("commonLabels", "labels", "commonAnnotations", "transformers")
 _BROAD: Final = re.compile(r"\b(?:env|envFrom|data|stringData|binaryData|containers|template)\b")
 _BY_PLACE: Final = re.compile(r"\benv\.\d|\bdata\b")
 
@@ -107,6 +110,7 @@ class _Built:
     Args:
         made: Generated maps and Secrets by kind and name.
         doubts: What changes a flag in a way that is not computed, by flag.
+        moved: Whether labels or annotations are set for many objects at once.
     """
 
     files: Files
@@ -115,6 +119,7 @@ class _Built:
     made: dict[tuple[str, str], ConfigMap] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
+    moved: bool = False
 
     def doubt(self, where: str, text: str, *, every: bool = False) -> None:
         """Note that what stands in a text, or every flag, can no longer be told."""
@@ -144,6 +149,7 @@ def _build(path: Path, built: _Built, *, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise ManifestError(path=str(path), why="kustomizations name each other too deeply", remedy="Correct them.")
     root = next(iter(built.files.yaml(path).roots), None)
+    built.moved |= any(member(root, part) is not None for part in _LABELLING)
     for part in ("resources", "bases"):
         for word in _words(root, part):
             _add(path.parent / word, word, built, depth=depth)
@@ -179,6 +185,7 @@ def _add(place: Path, word: str, built: _Built, *, depth: int) -> None:
         built.made |= inner.made
         built.doubts |= inner.doubts
         built.unread += inner.unread
+        built.moved |= inner.moved
     else:
         try:
             file = built.files.yaml(place)
@@ -232,8 +239,8 @@ def _lay_part(root: Node, patch: _Patch, built: _Built) -> None:
     operations = items(root)
     if not operations and mapping(root) is None:
         return
-    found = [each for each in built.objects if _is_meant(each, root, patch.target)]
-    made = [each for each in built.made.values() if _is_meant(_shell_of(each), root, patch.target)]
+    found = [each for each in built.objects if _is_meant(each, root, patch.target, moved=built.moved)]
+    made = [each for each in built.made.values() if _is_meant(_shell_of(each), root, patch.target, moved=built.moved)]
     if not found and not made:
         built.doubt(f"{patch.where}, which fits nothing that is here,", patch.text)
     for each in found:
@@ -274,8 +281,6 @@ def _lay_over_generated(made: ConfigMap, root: Node, patch: _Patch, built: _Buil
 
 
 def _emptied(root: Node) -> set[str]:
-    from recon.rails.flags.yamltext import merged_items
-
     parts = (member(root, part) for part in ("data", "stringData", "binaryData"))
     return {key for part in parts for key, value in merged_items(part).items() if text_of(value) is None}
 
@@ -288,18 +293,30 @@ def _without_identity(root: Node) -> Node:
     return MappingNode(root.tag, held, root.start_mark, root.end_mark)
 
 
-def _is_meant(each: _Object, patch: Node, target: Node | None) -> bool:
+def _is_meant(each: _Object, patch: Node, target: Node | None, *, moved: bool = False) -> bool:
     """Whether a patch is for an object: by the target beside it, else by its own kind and name.
 
+    Args:
+        moved: Whether labels or annotations are set for many objects at once, which is not computed.
+
     Raises:
-        UnclearPatchError: The target is chosen by labels or annotations.
+        UnclearPatchError: The target is chosen by labels or annotations in a way that is not computed.
     """
     if target is None:
         return text_of(member(patch, "kind")) == each.kind and name_of(patch) in each.names
     kind, name = text_of(member(target, "kind")), text_of(member(target, "name"))
-    if any(member(target, part) is not None for part in ("labelSelector", "annotationSelector")):
-        raise UnclearPatchError("its target is chosen by labels")
-    return _fits(kind, {each.kind}) and _fits(name, each.names)
+    if not (_fits(kind, {each.kind}) and _fits(name, each.names)):
+        return False
+    for part, held in (("labelSelector", "labels"), ("annotationSelector", "annotations")):
+        if (selector := text_of(member(target, part))) is None:
+            if member(target, part) is not None:
+                raise UnclearPatchError(f"its {part} is no text")
+            continue
+        if moved or each.root is None:
+            raise UnclearPatchError("its target is chosen by labels that are set elsewhere")
+        if not is_selected(selector, merged_items(member(member(each.root, "metadata"), held))):
+            return False
+    return True
 
 
 def _fits(pattern: str | None, words: set[str]) -> bool:

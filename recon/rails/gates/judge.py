@@ -81,6 +81,12 @@ class GateReport:
         """Names of the gates that did not pass."""
         return tuple(gate.name for gate in self.gates if gate.outcome != "pass")
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the evidence answers the question; where it does not, nothing is wrong and nothing is proven."""
+        found = {gate.outcome for gate in self.gates}
+        return "not_measurable" not in found or "fail" in found or self.decision in ("stay", "escalate", "roll_back")
+
 
 def judge_enable(provider: str, evidence: GateEvidence, *, limits: GateLimits, now: datetime) -> GateReport:
     """Judge whether a rail may carry money again: every gate must pass."""
@@ -299,6 +305,9 @@ def judge_dead_letters(case: GateCase) -> Gate:
     if missing := _unwatched(case, since):
         return make("nothing", "not_measurable", missing)
     kept = case.deliveries(_EVER)
+    if silent := sum(each.is_silent for each in case.deliveries(since)):
+        why = f"cannot tell: {silent} that were not accepted do not say whether they became dead letters"
+        return make(f"{len(new)} new", "not_measurable", why)
     if kept and all(each.is_dead_letter is None for each in kept):
         why = f"cannot tell: none of {len(kept)} records says whether it became a dead letter"
         return make("nothing", "not_measurable", why)

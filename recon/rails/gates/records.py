@@ -80,6 +80,11 @@ class DeliveryRecord:
         return bool(self.is_dead_letter) or not taken or self.signature_valid is False
 
     @property
+    def is_silent(self) -> bool:
+        """Whether it may have become a dead letter and does not say so."""
+        return self.is_dead_letter is None and not webhooks_of(self.provider).takes(self.http_status)
+
+    @property
     def is_unverified(self) -> bool:
         """The signature was wrong, or the receiver turned the delivery away as not genuine."""
         return self.signature_valid is False or (self.signature_valid is None and self.http_status in (401, 403))

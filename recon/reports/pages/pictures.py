@@ -295,8 +295,16 @@ def _arrivals(whole: Whole) -> Chart | None:
     ]
     gaps = _shaded(whole, start=start, end=start + size * step)
     data = {"start_ms": start, "step_ms": step, "series": series, "gaps": gaps[:200]}
-    note = f"{len(gaps)} stretches could not be read and are shaded." if gaps else "No stretch of time was left unread."
-    return Chart("arrivals", "Arrivals over time", "time", data, note)
+    return Chart("arrivals", "Arrivals over time", "time", data, _unread_note(whole, shaded=len(gaps)))
+
+
+def _unread_note(whole: Whole, *, shaded: int) -> str:
+    """How much of the time was not read; that nothing was left out only where every reading was whole."""
+    if shaded:
+        return f"{shaded} stretches could not be read and are shaded."
+    if whole.short or whole.gaps.num_rows:
+        return "Cannot tell which stretches of time were read: not every reading was complete, and none can be shaded."
+    return "No stretch of time was left unread."
 
 
 def _known_times(column: Any) -> list[int]:

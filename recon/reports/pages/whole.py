@@ -27,6 +27,7 @@ class Whole:
         verdicts: Verdict by payment id.
         links: Transfers of all payments, :data:`recon.verdicts.judge.LINKS`.
         deliveries, claims, transfers, gaps: Tables of the snapshot.
+        short: How many readings did not give all that was asked of them; 1 where none is recorded.
     """
 
     taken_at_ms: int
@@ -37,6 +38,7 @@ class Whole:
     transfers: pa.Table
     deliveries: pa.Table
     gaps: pa.Table
+    short: int = 0
 
 
 def read_whole(snapshot: Snapshot, *, policy: Policy | None) -> Whole:
@@ -47,6 +49,7 @@ def read_whole(snapshot: Snapshot, *, policy: Policy | None) -> Whole:
     """
     verdicts: dict[str, str] = {}
     links: Any = None
+    readings = snapshot.table("coverage").select(["complete"]).to_pylist()
     if policy is not None:
         verdicts, links = _judged(snapshot, policy)
     return Whole(
@@ -58,6 +61,7 @@ def read_whole(snapshot: Snapshot, *, policy: Policy | None) -> Whole:
         transfers=snapshot.table("transfers"),
         deliveries=snapshot.table("deliveries"),
         gaps=snapshot.table("gaps"),
+        short=sum(not row["complete"] for row in readings) if readings else 1,
     )
 
 

@@ -8,9 +8,8 @@ from typing import Any, Final
 from recon.core.model import Plan
 from recon.reports.model import Column, Fact, Table
 from recon.reports.text import amount_text
-from recon.reports.views.coverage import moment_text
+from recon.reports.views.coverage import CANNOT_TELL, moment_text
 
-CANNOT_TELL: Final = "cannot tell"
 WALLETS_SHOWN: Final = 20
 MOVEMENTS_SHOWN: Final = 20
 _REASONS_SHOWN: Final = 3
@@ -30,7 +29,7 @@ def balance_facts(plan: Plan) -> tuple[Fact, ...]:
     parts += [f"{odd} DO NOT ADD UP"] if odd else []
     parts += [f"{untold} cannot be told"] if untold else []
     parts += [f"{bare} movements unexplained"] if bare else []
-    return (Fact("balances", "balances of known wallets", "; ".join(parts), alarm=bool(odd or bare)),)
+    return (Fact("balances", "balances of known wallets", "; ".join(parts), alarm=bool(odd or bare or untold)),)
 
 
 def balance_tables(plan: Plan) -> tuple[Table, ...]:
@@ -58,9 +57,15 @@ def _wallet_table(block: Row) -> Table:
         columns,
         tuple(_wallet_row(row) for row in shown),
         note=" ".join(_wallet_notes(block, quiet=len(block["rows"]) - len(shown))),
-        empty="no known wallet holds anything or moved anything",
+        empty=_none_unless_open(block, "no known wallet holds anything or moved anything"),
         shown=WALLETS_SHOWN,
     )
+
+
+def _none_unless_open(block: Row, said: str) -> str:
+    """What an empty table says, unless a wallet could not be told or nothing was read."""
+    is_open = block["problem"] or not block["rows"] or any(row["residual"] is None for row in block["rows"])
+    return f"{CANNOT_TELL}: see why above" if is_open else said
 
 
 def _is_quiet(row: Row) -> bool:
@@ -138,7 +143,7 @@ def _movement_table(block: Row) -> Table:
         columns,
         rows,
         note=note,
-        empty="none",
+        empty=_none_unless_open(block, "none"),
         shown=MOVEMENTS_SHOWN,
     )
 

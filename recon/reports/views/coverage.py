@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from recon.core.times import ms_text
 from recon.reports.model import Column, Table
+
+CANNOT_TELL: Final = "cannot tell"
 
 
 def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> Table:
@@ -23,8 +25,13 @@ def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> Table:
         if missing
         else f"Everything that was asked for was read ({len(rows)} readings)."
     )
-    title = "What was checked, and what was not"
-    return Table("coverage", title, columns, rows, note=note, empty="no source was asked", shown=missing)
+    title, empty = "What was checked, and what was not", f"{CANNOT_TELL}: no reading of any source is recorded"
+    return Table("coverage", title, columns, rows, note=note if rows else "", empty=empty, shown=missing)
+
+
+def is_whole(coverage: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether readings are recorded, and every one of them gave all that was asked of it."""
+    return bool(coverage) and all(row.get("complete", False) for row in coverage)
 
 
 def _gaps_first(row: Mapping[str, Any]) -> tuple[bool, str, str]:

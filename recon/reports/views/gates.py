@@ -60,8 +60,11 @@ def _some(lines: Iterable[object]) -> str:
 
 def render_gates(report: GateReport, *, next_steps: Iterable[str] = ()) -> Report:
     """One judgement: the decision first, then every gate."""
+    said = DECISIONS[report.decision]
+    if not report.is_told and report.decision == "refuse":
+        said = f"{DECISIONS['unknown']}, so it {said}"
     facts = (
-        Fact("decision", "decision", DECISIONS[report.decision], alarm=report.decision not in ("stay", "enable")),
+        Fact("decision", "decision", said, alarm=report.decision not in ("stay", "enable")),
         Fact("because", "because", report.because),
         Fact("provider", "rail", report.provider),
         Fact("judged_at", "judged at", report.judged_at, "time"),

@@ -33,7 +33,9 @@ def render_history(history: History, *, limit: int | None = None) -> Report:
     if history.changed:
         facts.append(Fact("changed", "lines changed or taken out", str(history.changed), "count", alarm=True))
     kept = tuple(reversed(rows))[:limit]
-    table = Table("history", "Plans, newest first", _COLUMNS, kept, empty="no plan was made yet")
+    is_lost = bool(history.unreadable or history.changed)
+    empty = "cannot tell: no line can be read" if is_lost else "no plan was made yet"
+    table = Table("history", "Plans, newest first", _COLUMNS, kept, empty=empty)
     return Report("history", "Run history", facts=tuple(facts), tables=(table,))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from recon.core.registry import load_registry
 from recon.core.times import ms_text, second_text
 from recon.investigation.payment import Inspection
 from recon.investigation.payment.causes import RankedCause
-from recon.investigation.payment.outgoing import Outgoing
+from recon.investigation.payment.outgoing import OutgoingList
 from recon.investigation.payment.proof import ProofReport
 from recon.reports.explorer import TRANSACTION, Named, explorer_pages
 from recon.reports.model import Column, Fact, Report, Table
@@ -28,7 +28,10 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
     facts = [Fact("asked", "asked about", dossier.asked)]
     facts += [Fact("case", "case file", note, alarm=True) for note in found.case_notes]
     if judged is None:
-        facts.append(Fact("payment", "payment", "none: no row of the whole collection knows it", alarm=True))
+        none = "none: no row of the whole collection knows it"
+        if not found.is_complete:
+            none = "cannot tell: no row that could be read knows it; see what was not asked"
+        facts.append(Fact("payment", "payment", none, alarm=True))
         tables = [_lines("known_by", "What knows it", dossier.found_by, empty="nothing")]
         return Report("inspection", "No payment", tuple(facts), (*tables, _gaps(found)), _orphan_steps())
     finding = judged.finding
@@ -51,7 +54,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
         facts.insert(1, Fact("cause", "first cause", f"{first.title} ({_word(first)})", alarm=True))
         facts.insert(2, Fact("next", "next step", first.next_step))
     tables = [
-        _causes(found.causes),
+        _causes(found.causes, is_complete=found.is_complete),
         _evidence(found.causes),
         _sides(finding.fields),
         _timeline(found),
@@ -92,7 +95,7 @@ def _word(cause: RankedCause) -> str:
     return cause.strength.name.lower()
 
 
-def _causes(causes: Iterable[RankedCause]) -> Table:
+def _causes(causes: Iterable[RankedCause], *, is_complete: bool) -> Table:
     columns = (
         Column("rank", "", "count"), Column("cause", "cause", "id"), Column("strength", "strength", "severity"),
         Column("title", "what it is", "prose"), Column("next_step", "next step", "prose"),
@@ -102,7 +105,8 @@ def _causes(causes: Iterable[RankedCause]) -> Table:
         (str(number), cause.name, _word(cause), cause.title, cause.next_step, cause.source)
         for number, cause in enumerate(causes, 1)
     )
-    return Table("causes", "Causes, best explanation first", columns, rows, empty="no cause fits the evidence")
+    empty = "no cause fits the evidence" if is_complete else "cannot tell: the evidence is incomplete"
+    return Table("causes", "Causes, best explanation first", columns, rows, empty=empty)
 
 
 def _evidence(causes: Iterable[RankedCause]) -> Table:
@@ -173,7 +177,7 @@ def render_proof(found: ProofReport) -> Report:
     return Report("proof", "Proof", facts, (Table("checks", "Checks", columns, rows),), (step,))
 
 
-def render_outgoing(found: Sequence[Outgoing], *, since: datetime) -> Report:
+def render_outgoing(found: OutgoingList, *, since: datetime) -> Report:
     """Everything that went out, unusual ones first."""
     columns = (
         Column("payment_id", "payment", "id"), Column("direction", "direction"), Column("state", "state"),
@@ -200,8 +204,10 @@ def render_outgoing(found: Sequence[Outgoing], *, since: datetime) -> Report:
         Fact("since", "since", second_text(since), "time"),
         Fact("outgoing", "releases, refunds and payouts", str(len(found)), "count"),
         Fact("unusual", "unusual", str(odd), "count", alarm=bool(odd)),
+        *(Fact("unread", "CANNOT TELL of all", text, alarm=True) for text in found.unread),
     )
-    return Report("outgoing", "What went out", facts, (Table("outgoing", "Outgoing", columns, rows),))
+    empty = "cannot tell: not everything could be read" if found.unread else "nothing"
+    return Report("outgoing", "What went out", facts, (Table("outgoing", "Outgoing", columns, rows, empty=empty),))
 
 
 def _due(row: Mapping[str, Any], finding: Finding) -> str:

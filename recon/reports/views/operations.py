@@ -42,20 +42,20 @@ def render_preflight(found: Preflight) -> Report:
                 (Column("name", "what"), Column("state", "state", "severity"), Column("says", "found", "prose")),
                 items,
             ),
-            _table("legacy", "Payments by stored provider word", found.legacy),
-            _table("duplicates", "Provider keys carried by several payments", found.duplicates),
-            _table("unresolved", "Pending and processing for too long", found.unresolved),
-            _table("webhooks", "Webhooks of the last 24 h", found.webhooks),
-            _table("indexes", "Unique indexes that a correction may hit", found.indexes),
+            _table("legacy", "Payments by stored provider word", found.legacy, found),
+            _table("duplicates", "Provider keys carried by several payments", found.duplicates, found),
+            _table("unresolved", "Pending and processing for too long", found.unresolved, found),
+            _table("webhooks", "Webhooks of the last 24 h", found.webhooks, found),
+            _table("indexes", "Unique indexes that a correction may hit", found.indexes, found),
         ),
     )
 
 
-def _table(name: str, title: str, rows: Iterable[Mapping[str, Any]]) -> Table:
-    held = tuple(rows)
+def _table(name: str, title: str, rows: Iterable[Mapping[str, Any]], found: Preflight) -> Table:
+    held, empty = tuple(rows), "not measured" if name in found.unmeasured else "nothing"
     columns = tuple(held[0]) if held else ("nothing",)
     cells = tuple(tuple(_cell(row[column]) for column in columns) for row in held)
-    return Table(name, title, tuple(Column(column, column.replace("_", " ")) for column in columns), cells)
+    return Table(name, title, tuple(Column(column, column.replace("_", " ")) for column in columns), cells, empty=empty)
 
 
 def _cell(value: Any) -> str:
@@ -128,6 +128,8 @@ def render_backfill(plan: Plan, found: Completeness, *, path: str, config: str |
     config_part = f" --config {shell_word(config)}" if config else ""
     command = f"recon apply {shell_word(path)} --digest {plan.digest} --changes-max {len(changes)}{config_part}"
     idle = "Nothing has changed, and nothing is left to insert."
+    if not found.read_wholly:
+        idle = "Nothing has changed; cannot tell whether anything is left to insert: the rows could not all be read."
     step = f"Nothing has changed. To do it: {command}" if changes else idle
     return Report(
         "backfill",

@@ -16,7 +16,7 @@ from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
-from recon.reports.views.coverage import coverage_table
+from recon.reports.views.coverage import CANNOT_TELL, coverage_table, is_whole
 from recon.reports.views.notes import note_tables
 
 if TYPE_CHECKING:
@@ -50,8 +50,14 @@ def breaks_of(plan: Plan) -> tuple[Finding, ...]:
 
 
 def has_gaps(plan: Plan) -> bool:
-    """Whether any source gave less than was asked of it."""
-    return any(not row.get("complete", False) for row in plan.coverage)
+    """Whether any source gave less than was asked of it, or a plan that judges does not say what was read for it."""
+    return not is_whole(plan.coverage) if plan.coverage else plan.kind == "correction"
+
+
+def none_unless_open(plan: Plan, said: str) -> str:
+    """What an empty table says: that there is nothing, or that nobody can tell because not everything was read."""
+    is_open = has_gaps(plan) or not (plan.summary.get("health") or {}).get("ok", False)
+    return f"{CANNOT_TELL}: the evidence is incomplete" if is_open else said
 
 
 def render_plan(
@@ -200,13 +206,14 @@ def money_text(amounts: Iterable[tuple[str | None, int | None, int]]) -> str:
         )
         for symbol, decimals, units in amounts
     )
-    return ", ".join(f"{decimal_amount(value)} {name}" for name, value in sum_by_name(named)) or "-"
+    return ", ".join(f"{decimal_amount(value)} {name}" for name, value in sum_by_name(named)) or NO_MONEY
 
 
 def _title(plan: Plan) -> str:
     return f"{plan.kind.capitalize()} plan {plan.digest[:12]} for {plan.target.name or 'an unnamed target'}"
 
 
+NO_MONEY: Final = "-"
 _HELD: Final = (Verdict.DISPUTE_HOLD, Verdict.LOOKUP_FAILED, Verdict.UNPROVEN)
 """What waits for the decision of a dispute, or for the answer of a source."""
 
@@ -352,7 +359,8 @@ def _dust(plan: Plan) -> str:
 def _money(plan: Plan, name: str) -> str:
     known = _assets(plan)
     amounts = ((known.get(key, (key, None)), int(units)) for key, units in (plan.summary.get(name) or {}).items())
-    return money_text((symbol, decimals, units) for (symbol, decimals), units in amounts)
+    said = money_text((symbol, decimals, units) for (symbol, decimals), units in amounts)
+    return none_unless_open(plan, said) if said == NO_MONEY else said
 
 
 def _verdict_table(plan: Plan) -> Table:
@@ -368,14 +376,17 @@ def _verdict_table(plan: Plan) -> Table:
     ]
     columns = (Column("verdict", "verdict", "verdict"), Column("tier", "tier", "tier"),
                Column("payments", "payments", "count"))  # fmt: skip
-    return Table("verdicts", "Verdicts", columns, tuple(rows), empty="no payment was in the window")
+    return Table(
+        "verdicts", "Verdicts", columns, tuple(rows), empty=none_unless_open(plan, "no payment was in the window")
+    )
 
 
 def _money_table(plan: Plan) -> Table:
     columns = (Column("chain", "chain"), Column("value_at_risk", "at risk", "amount"),
                Column("captured_not_credited", "captured, not credited", "amount"),
                Column("token", "token", "id", wide=True))  # fmt: skip
-    return Table("money", "Money by token", columns, tuple(_money_rows(plan)), empty="no money is at risk")
+    empty = none_unless_open(plan, "no money is at risk")
+    return Table("money", "Money by token", columns, tuple(_money_rows(plan)), empty=empty)
 
 
 def _chain_name(chain_id: str) -> str:
@@ -391,7 +402,9 @@ def _open_table(plan: Plan) -> Table:
     known = sorted(buckets, key=lambda name: order.index(name) if name in order else len(order))
     rows = tuple((_label(name), str(buckets[name])) for name in known)
     columns = (Column("age", "age"), Column("payments", "payments", "count"))
-    return Table("open_by_age", "Open payments by age", columns, rows, empty="no payment is open")
+    return Table(
+        "open_by_age", "Open payments by age", columns, rows, empty=none_unless_open(plan, "no payment is open")
+    )
 
 
 def _split_table(plan: Plan, name: str, label: str) -> Table:
@@ -427,8 +440,8 @@ def break_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
     """The breaks, worst first; outputs for people print the first ``shown``."""
     rows = tuple(finding_row(item) for item in breaks_of(plan))
     note = f"the first {shown} of {len(rows)}" if shown is not None and len(rows) > shown else ""
-    title = "Breaks, worst first, held ones last"
-    return Table("breaks", title, BREAK_COLUMNS, rows, note=note, empty="no breaks", shown=shown)
+    title, empty = "Breaks, worst first, held ones last", none_unless_open(plan, "no breaks")
+    return Table("breaks", title, BREAK_COLUMNS, rows, note=note, empty=empty, shown=shown)
 
 
 def finding_row(item: Finding) -> tuple[str, ...]:

@@ -171,5 +171,5 @@ def _remaining_table(report: RunReport) -> Table:
     is_unknown = report.remaining is None and report.run is not None
     return Table(
         "remaining", "Breaks of these payments afterwards", columns, rows,
-        empty="they were not judged again" if is_unknown else "none",
+        empty="cannot tell: they were not judged again" if is_unknown else "none",
     )  # fmt: skip

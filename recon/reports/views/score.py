@@ -14,10 +14,11 @@ _SHOWN = 30
 
 def render_score(found: Score) -> Report:
     """Recall and precision per verdict, what was taken for what, and every wrong write."""
+    verdict = "everything is right" if found.is_perfect else "NOT RIGHT"
+    if not found.judged:
+        verdict = "cannot tell: nothing was judged"
     facts = (
-        Fact(
-            "verdict", "verdict", "everything is right" if found.is_perfect else "NOT RIGHT", alarm=not found.is_perfect
-        ),
+        Fact("verdict", "verdict", verdict, alarm=not (found.is_perfect and found.judged)),
         Fact("judged", "judged", str(found.judged), "count"),
         Fact("misjudged", "wrong verdicts", str(len(found.misjudged)), "count", bool(found.misjudged)),
         Fact(
@@ -34,6 +35,11 @@ def render_score(found: Score) -> Report:
         facts=facts,
         tables=(_verdict_table(found), _confusion_table(found), _misjudged_table(found), _write_table(found)),
     )
+
+
+def _none(found: Score, said: str = "none") -> str:
+    """What an empty table says; nothing where nothing was judged."""
+    return said if found.judged else "cannot tell: nothing was judged"
 
 
 def _percent(share: Fraction | None) -> str:
@@ -64,7 +70,7 @@ def _confusion_table(found: Score) -> Table:
     rows = tuple(
         (_word(true), _word(given), str(count)) for (true, given), count in found.confusion.items() if true != given
     )
-    return Table("confusion", "Taken for something else", columns, rows, empty="nothing")
+    return Table("confusion", "Taken for something else", columns, rows, empty=_none(found, "nothing"))
 
 
 def _misjudged_table(found: Score) -> Table:
@@ -73,7 +79,7 @@ def _misjudged_table(found: Score) -> Table:
                Column("planted", "planted"))  # fmt: skip
     rows = tuple(_misjudged_row(item) for item in (*found.misjudged, *found.incomplete))
     note = f"the first {_SHOWN} of {len(rows)}" if len(rows) > _SHOWN else ""
-    return Table("misjudged", "Wrong or incomplete", columns, rows, note=note, empty="none", shown=_SHOWN)
+    return Table("misjudged", "Wrong or incomplete", columns, rows, note=note, empty=_none(found), shown=_SHOWN)
 
 
 def _misjudged_row(item: Misjudged) -> tuple[str, ...]:
@@ -89,7 +95,7 @@ def _write_table(found: Score) -> Table:
         for item in found.wrong_writes
     )
     note = f"the first {_SHOWN} of {len(rows)}" if len(rows) > _SHOWN else ""
-    return Table("wrong_writes", "Wrong or missing writes", columns, rows, note=note, empty="none", shown=_SHOWN)
+    return Table("wrong_writes", "Wrong or missing writes", columns, rows, note=note, empty=_none(found), shown=_SHOWN)
 
 
 def _effects(sets: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from recon.core.model import Target
 from recon.reports.model import Column, Fact, Report, Table
-from recon.reports.views.coverage import coverage_table, moment_text
+from recon.reports.views.coverage import CANNOT_TELL, coverage_table, is_whole, moment_text
 
 
 class Sealed(Protocol):
@@ -32,7 +32,7 @@ class Sealed(Protocol):
 def render_snapshot(snapshot: Sealed) -> Report:
     """Facts, what was not read, the gaps, and how many rows each table has."""
     coverage = snapshot.table("coverage").to_pylist()
-    complete = all(row.get("complete") for row in coverage)
+    complete = is_whole(coverage)
     selection = snapshot.manifest.get("selection") or {}
     chosen = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sorted(selection.items()) if value)
     facts = (
@@ -47,12 +47,12 @@ def render_snapshot(snapshot: Sealed) -> Report:
         name="snapshot",
         title=f"Snapshot {snapshot.digest[:12]}",
         facts=facts,
-        tables=(coverage_table(coverage), _gap_table(snapshot), _row_table(snapshot)),
+        tables=(coverage_table(coverage), _gap_table(snapshot, complete), _row_table(snapshot)),
         next_steps=(f"Nothing has changed. To judge it: recon plan --snapshot {snapshot.path}",),
     )
 
 
-def _gap_table(snapshot: Sealed) -> Table:
+def _gap_table(snapshot: Sealed, complete: bool) -> Table:
     columns = (Column("source", "source"), Column("scope", "scope"), Column("from_ms", "from", "time"),
                Column("to_ms", "to", "time"), Column("reason", "why"))  # fmt: skip
     rows = tuple(
@@ -60,7 +60,13 @@ def _gap_table(snapshot: Sealed) -> Table:
          str(gap["reason"] or ""))
         for gap in snapshot.table("gaps").to_pylist()
     )  # fmt: skip
-    return Table("gaps", "Stretches that could not be read", columns, rows, empty="none")
+    return Table(
+        "gaps",
+        "Stretches that could not be read",
+        columns,
+        rows,
+        empty="none" if complete else f"{CANNOT_TELL}: see what was not checked",
+    )
 
 
 def _row_table(snapshot: Sealed) -> Table:

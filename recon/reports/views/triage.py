@@ -14,6 +14,7 @@ from recon.sources.deliveries.delivery import Delivery
 
 _MINUTES_SHOWN = 30
 _ROWS_SHOWN = 30
+_UNTOLD = "cannot tell: not everything could be read"
 
 
 def render_log_triage(found: LogTriage) -> Report:
@@ -31,7 +32,9 @@ def render_log_triage(found: LogTriage) -> Report:
         for why, count in route.unread:
             facts.append(Fact(f"unread_{route.provider}", "  NOT READ", f"{count} lines: {why}", alarm=True))
         for path, count in route.elsewhere:
-            facts.append(Fact(f"elsewhere_{route.provider}", "  elsewhere", f"{count} requests to {path}", alarm=True))
+            facts.append(
+                Fact(f"elsewhere_{route.provider}", "  resembles it", f"{count} requests to {path}", alarm=True)
+            )
     if found.unreadable:
         facts.append(
             Fact("unreadable", "lines with a route that could not be read", str(found.unreadable), "count", alarm=True)
@@ -54,7 +57,8 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
     yield Table("routes", "Routes", columns, rows)
     counts = tuple((r.provider, str(s), str(n)) for r in found.routes for s, n in r.statuses)
     names = (Column("provider", "provider"), Column("status", "status"), Column("count", "deliveries", "count"))
-    yield Table("statuses", "Statuses", names, counts, empty="no delivery reached the server")
+    empty = "no delivery reached the server" if _is_told(found) else _UNTOLD
+    yield Table("statuses", "Statuses", names, counts, empty=empty)
     bursts = tuple(
         (b.provider, second_text(b.from_at), second_text(b.to_at), str(b.failures), _statuses(b.statuses))
         for r in found.routes
@@ -64,7 +68,7 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
         Column("provider", "provider"), Column("from", "from", "time"), Column("to", "to", "time"),
         Column("failures", "failures", "count"), Column("statuses", "statuses"),
     )  # fmt: skip
-    yield Table("bursts", "Bursts of failures", names, bursts, empty="none")
+    yield Table("bursts", "Bursts of failures", names, bursts, empty="none" if _is_told(found) else _UNTOLD)
     minutes = tuple((second_text(m), r.provider, str(s), str(n)) for r in found.routes for m, s, n in r.minutes)
     names = (Column("minute", "minute", "time"), Column("provider", "provider"), Column("status", "status"),
              Column("count", "deliveries", "count"))  # fmt: skip
@@ -72,6 +76,11 @@ def _log_tables(found: LogTriage) -> Iterator[Table]:
     note = note if len(minutes) > _MINUTES_SHOWN else ""
     newest = tuple(sorted(minutes, reverse=True))
     yield Table("minutes", "By minute, newest first", names, newest, note=note, shown=_MINUTES_SHOWN)
+
+
+def _is_told(found: LogTriage) -> bool:
+    """Whether everything was read, and something is concluded of every route."""
+    return found.is_complete and all(route.is_told for route in found.routes)
 
 
 def _route_row(route: RouteTriage) -> tuple[str, ...]:
@@ -100,19 +109,18 @@ def render_delivery_triage(found: DeliveryTriage) -> Report:
         *(Fact("problem", "NOT READ", text, alarm=True) for text in found.problems),
         *(Fact("unread", "CANNOT TELL", text, alarm=True) for text in found.unread),
     ]
+    none = "none" if found.is_complete else _UNTOLD
     tables = [_replay_table(found), _left_table(found)]
     repeated = tuple((name, str(count)) for name, count in found.same_id)
     columns = (Column("delivery_id", "delivery", "id"), Column("count", "times", "count"))
-    tables.append(Table("same_id", "Delivery ids that came more than once", columns, repeated, empty="none",
+    tables.append(Table("same_id", "Delivery ids that came more than once", columns, repeated, empty=none,
                         shown=_ROWS_SHOWN))  # fmt: skip
     told = tuple((" ".join(filter(None, key)), ", ".join(ids)) for key, ids in found.same_payment)
     columns = (Column("payment", "payment", "id"), Column("deliveries", "told by"))
-    tables.append(Table("same_payment", "Payments told by several deliveries", columns, told, empty="none",
+    tables.append(Table("same_payment", "Payments told by several deliveries", columns, told, empty=none,
                         shown=_ROWS_SHOWN))  # fmt: skip
     lines = tuple((text,) for text in found.out_of_order)
-    tables.append(
-        Table("order", "Out of order", (Column("says", "", "prose"),), lines, empty="none", shown=_ROWS_SHOWN)
-    )
+    tables.append(Table("order", "Out of order", (Column("says", "", "prose"),), lines, empty=none, shown=_ROWS_SHOWN))
     return Report("deliveries", "Webhook deliveries", tuple(facts), tuple(tables))
 
 
@@ -130,8 +138,8 @@ def _replay_table(found: DeliveryTriage) -> Table:
         rows.append((str(number), delivery.delivery_id or "", delivery.provider, _event(delivery), key, answer,
                      each.signature, delivery.place))  # fmt: skip
     note = "Sending stays outside: recon triage deliveries --out FILE writes this list for the tool that sends."
-    title = "Replay list, oldest first"
-    return Table("replay", title, columns, tuple(rows), note=note, empty="nothing", shown=_ROWS_SHOWN)
+    title, empty = "Replay list, oldest first", "nothing" if found.is_complete else _UNTOLD
+    return Table("replay", title, columns, tuple(rows), note=note, empty=empty, shown=_ROWS_SHOWN)
 
 
 def _event(delivery: Delivery) -> str:
@@ -149,7 +157,7 @@ def _left_table(found: DeliveryTriage) -> Table:
             reasons[each.action] = reasons.get(each.action, 0) + 1
     rows = tuple((why, str(count)) for why, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
     columns = (Column("why", "not replayed because", "prose"), Column("count", "deliveries", "count"))
-    return Table("left", "Left alone", columns, rows, empty="none")
+    return Table("left", "Left alone", columns, rows, empty="none" if found.is_complete else _UNTOLD)
 
 
 def _totals(totals: Totals) -> str:
@@ -178,7 +186,13 @@ def render_page(page: FirstPage) -> Report:
     ask = (Column("question", "question", "prose"), Column("source", "how to find out"))
     tables = (
         Table("measured", "Facts: measured", names, facts, empty="nothing was measured"),
-        Table("guesses", "Guesses: what they suggest, not confirmed", guess_names, guesses, empty="none"),
+        Table(
+            "guesses",
+            "Guesses: what they suggest, not confirmed",
+            guess_names,
+            guesses,
+            empty="none" if page.is_complete else _UNTOLD,
+        ),
         Table(
             "unread",
             "Could not be read, so what it holds may change the rest",

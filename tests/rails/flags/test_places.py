@@ -278,6 +278,10 @@ def patched(patch: str, *, base: str = "", target: str = "", more: str = "") -> 
     return {"kustomization.yaml": head, "base.yaml": base or cm(f"{F}: 'true'\nA: b")}
 
 
+LABELLED = (
+    "kind: ConfigMap\nmetadata: {name: payments, labels: {a: b, tier: x}, annotations: {c: d}}\n"
+    f"data: {{{F}: 'true'}}\n"
+)
 DATA = f"kind: ConfigMap\nmetadata: {{name: payments}}\ndata: {{{F}: 'false'}}"
 DEPLOYED = "env:\n- name: A\n  value: b\n- name: " + F + "\n  value: 'true'"
 WORKLOAD = "kind: Deployment\nmetadata: {name: backend}\nspec: {template: {spec: {containers: [{name: app, %s}]}}}"
@@ -287,6 +291,21 @@ KUSTOMIZE |= {
     "merge patch of a map of another name": (patched(DATA.replace("payments", "other")), DOUBT),
     "merge patch by target": (patched(DATA.replace("payments", "any"), target="{kind: ConfigMap, name: pay.*}"), "false"),
     "merge patch by label": (patched(DATA, target="{kind: ConfigMap, labelSelector: a=b}"), DOUBT),
+    "merge patch by a label that fits": (
+        patched(DATA, base=LABELLED, target="{kind: ConfigMap, labelSelector: 'a=b,tier in (x, y),!old'}"), "false",
+    ),
+    "merge patch by a label that does not": (
+        patched(DATA, base=LABELLED, target="{kind: ConfigMap, labelSelector: 'a!=b'}"), DOUBT,
+    ),
+    "merge patch by an annotation": (
+        patched(DATA, base=LABELLED, target="{kind: ConfigMap, annotationSelector: 'c=d'}"), "false",
+    ),
+    "merge patch by labels set for all": (
+        patched(DATA, base=LABELLED, target="{kind: ConfigMap, labelSelector: a=b}", more="commonLabels: {a: b}\n"), DOUBT,
+    ),
+    "merge patch by a label that is none": (
+        patched(DATA, base=LABELLED, target="{kind: ConfigMap, labelSelector: 'a~b'}"), DOUBT,
+    ),
     "merge patch that takes away": (patched(DATA.replace("'false'", "null")), None),
     "merge patch of other keys": (patched(DATA.replace(F, "B")), "true"),
     "merge patch with a directive": (patched(DATA + "\n$retainKeys: [data]"), DOUBT),
@@ -386,7 +405,7 @@ def test_helm_values_are_found_wherever_they_stand(tmp_path: Path, case: str) ->
     assert (DOUBT if found.doubts([F]) else found.values.get(F)) == expected, found
 
 
-CHART = {"Chart.yaml": "name: amn\n", "values.yaml": "pay: {rn: true, off: 'no'}\n"}
+CHART = {"Chart.yaml": "name: amn\n", "values.yaml": "pay: {rn: true, off: 'no', mode: live}\nnone: []\n"}
 TEMPLATES = {
     "a value": (f"env:\n  - name: {F}\n    value: {{{{ .Values.pay.rn | quote }}}}\n", "true"),
     "a value in quotes": (f'data:\n  {F}: "{{{{ .Values.pay.rn }}}}"\n', "true"),
@@ -395,6 +414,30 @@ TEMPLATES = {
     "a function": (f"data:\n  {F}: {{{{ ternary .Values.pay.rn false true }}}}\n", DOUBT),
     "a default": (f"data:\n  {F}: {{{{ .Values.pay.rn | default false }}}}\n", DOUBT),
     "a condition": (f"data:\n  {{{{- if .Values.x }}}}\n  {F}: 'true'\n  {{{{- end }}}}\n", DOUBT),
+    "a condition that holds": (f"data:\n  {{{{- if .Values.pay.rn }}}}\n  {F}: 'true'\n  {{{{- end }}}}\n", "true"),
+    "a condition that does not": (f"data:\n  {{{{- if not .Values.pay.rn }}}}\n  {F}: 'true'\n  {{{{- end }}}}\n", None),
+    "the other branch": (
+        f"data:\n  {{{{ if not .Values.pay.rn }}}}\n  {F}: 'true'\n  {{{{ else }}}}\n  {F}: 'false'\n  {{{{ end }}}}\n", "false",
+    ),
+    "a further condition": (
+        f"data:\n  {{{{ if eq .Values.pay.mode \"dry\" }}}}\n  {F}: 'a'\n  {{{{ else if and .Values.pay.rn (ne .Values.pay.mode `x`) }}}}\n"
+        f"  {F}: 'b'\n  {{{{ else }}}}\n  {F}: 'c'\n  {{{{ end }}}}\n", "b",
+    ),
+    "a condition on what is not here": (f"data:\n  {{{{ if .Values.no.rn }}}}\n  {F}: 'true'\n  {{{{ end }}}}\n", DOUBT),
+    "the other branch of what is not here": (
+        f"data:\n  {{{{ if .Values.no.rn }}}}\n  a: b\n  {{{{ else }}}}\n  {F}: 'true'\n  {{{{ end }}}}\n", DOUBT,
+    ),
+    "never, whatever is not here": (
+        f"data:\n  {{{{ if .Values.no.rn }}}}\n  {{{{ if not .Values.pay.rn }}}}\n  {F}: 'true'\n  {{{{ end }}}}\n  {{{{ end }}}}\n", None,
+    ),
+    "a condition within a loop": (
+        f"{{{{ range .Values.list }}}}\n{{{{ if .Values.pay.rn }}}}\n  {F}: 'true'\n{{{{ end }}}}\n{{{{ end }}}}\n", DOUBT,
+    ),
+    "a condition of the chart's functions": (
+        f"data:\n  {{{{ if has .Values.pay.mode (list 1) }}}}\n  {F}: 'true'\n  {{{{ end }}}}\n", DOUBT,
+    ),
+    "a condition over lines": (f"data:\n  {{{{ if\n .Values.pay.rn }}}}\n  {F}: 'true'\n  {{{{ end }}}}\n", DOUBT),
+    "a condition on a list": (f"data:\n  {{{{ if .Values.none }}}}\n  {F}: 'true'\n  {{{{ end }}}}\n", None),
     "after a condition": (f"{{{{ if .Values.x }}}}\na: b\n{{{{ end }}}}\ndata:\n  {F}: 'true'\n", "true"),
     "a condition in the line": (f"data:\n  {F}: {{{{ if .Values.x }}}}true{{{{ end }}}}\n", DOUBT),
     "a secret": (f"env:\n  - name: {F}\n    valueFrom: {{secretKeyRef: {{name: {{{{ .Release.Name }}}}, key: k}}}}\n", DOUBT),

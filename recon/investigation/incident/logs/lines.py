@@ -27,6 +27,7 @@ from recon.investigation.incident.logs.formats import (
     STATUSES,
     LineFormat,
 )
+from recon.investigation.incident.logs.likeness import plain_path
 from recon.investigation.incident.logs.moments import LogClock, Stamp
 
 DEPTH_MAX: Final = 4
@@ -35,6 +36,9 @@ TEXT_MAX: Final = 64 * 1024
 URL_MAX: Final = 2000
 LINE_MIN: Final = 20
 COLUMNS_MIN: Final = 3
+STATUS_DIGITS: Final = 3
+NEAR: Final = 4
+"""How many columns behind the path a status may stand, where nobody named the columns."""
 ANSWER_LINES_MAX: Final = 50
 """How many lines of one request are looked through for its answer."""
 NAMED: Final = sum(not each.is_guess for each in LINE_FORMATS)
@@ -47,7 +51,8 @@ _W3C = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[ \t][0-9]{2}:[0-9]{2}:[0-9]{2}[ 
 _NAME = re.compile(r"[^a-z0-9]")
 _REQUEST_ID = re.compile(rb"\\?\"reqId\\?\":(?:\\?\"[^\"\\]{1,100}\\?\"|[0-9]{1,15})(?![0-9])")
 _ANSWERED = re.compile(rb"\\?\"res\\?\":\{\\?\"statusCode\\?\":([0-9]{3})(?![0-9])")
-_ALONE = re.compile(r"(?<![\w.,:+-])[1-5][0-9]{2}(?![\w.,:-])")
+_ALONE = re.compile(r"(?<![\w.,:+-])[0-9]{3}(?![\w.,:-])")
+_NO_STATUS: Final = ("-", "0", "-1")
 _NGINX_ESCAPE = re.compile(rb"((?<!\\)(?:\\\\)*)\\x([0-9A-Fa-f]{2})")
 
 
@@ -130,7 +135,7 @@ class LineReader:
                 continue
             groups = match.groupdict()
             status = _status_of(groups["status"], is_guess=each.is_guess)
-            if each.is_guess and status is None:
+            if each.is_guess and status is None and not _may_be_status(groups["status"]):
                 continue
             written = groups.get("time")
             stamp = None if written is None else self.clock.read(written)
@@ -163,9 +168,7 @@ class LineReader:
             method = next(iter(_of_name(leaves, "method", _as_method)), None)
         if method is None:
             method = next((value for _, _, value in leaves if isinstance(value, str) and value in METHODS), None)
-        statuses = list(_of_name(leaves, "status", _as_status))
-        status = next((each for each in statuses if each != NO_ANSWER), next(iter(statuses), None))
-        return Asked(self._stamp(leaves), method, self._path(leaves, path), status)
+        return Asked(self._stamp(leaves), method, self._path(leaves, path), _named_status(leaves))
 
     def _path(self, leaves: Sequence[Leaf], requested: str | None) -> str | None:
         """The path: of several that are told the one that is looked for."""
@@ -225,7 +228,9 @@ class LineReader:
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         values = text.split("\t") if "\t" in text else text.split(" ")
         leaves = [(*_names((name,)), value) for name, value in zip(columns, values, strict=False)]
-        return self._told(leaves)
+        told = self._told(leaves)
+        # A line that was torn, or two that ran together: which value stands in which column nobody can tell.
+        return told if len(values) == len(columns) else replace(told, path=None, status=None)
 
     def _separated(self, line: bytes) -> Asked | None:
         """Columns that nobody named: read only where one alone can be the status."""
@@ -237,8 +242,7 @@ class LineReader:
         method, path = _asked_in(values, self.routes)
         if path is None:
             return None
-        statuses = {int(found) for value in values for found in _ALONE.findall(value) if int(found) in STATUSES}
-        return Asked(self.clock.find(line), method, path, statuses.pop() if len(statuses) == 1 else None)
+        return Asked(self.clock.find(line), method, path, _only_status(values))
 
 
 def answer_of(line: bytes, text: bytes, *, position: int) -> int | None:
@@ -268,6 +272,44 @@ def _asked_in(values: Sequence[str], routes: Sequence[str]) -> tuple[str | None,
     return method, _only_route([value for value in values if value.startswith(("/", "http://", "https://"))], routes)
 
 
+def _named_status(leaves: Sequence[Leaf]) -> int | None:
+    """The status under the best of the names that hold one.
+
+    None where that one is a number that no server gives, or says that there was none while another name has one.
+    """
+    told = list(_of_name(leaves, "status", _as_number))
+    best = next(iter(told), None)
+    if best is None or best not in (*STATUSES, NO_ANSWER):
+        return None
+    return best if best != NO_ANSWER or not any(each in STATUSES for each in told) else None
+
+
+def _only_status(values: Sequence[str]) -> int | None:
+    """The status among columns without names: the one number that stands there and that servers give.
+
+    None where there are several, or where a column behind the path says "none" or a number that no server gives as a
+    status: then the one that is left may as well be a size.
+    """
+    found = [(place, int(text)) for place, value in enumerate(values) for text in _ALONE.findall(value)]
+    told = [(place, number) for place, number in found if number in STATUSES]
+    if len({number for _, number in told}) != 1:
+        return None
+    place, status = told[0]
+    return status if values[place] != str(status) or _is_first_behind(values, place) else None
+
+
+def _is_first_behind(values: Sequence[str], place: int) -> bool:
+    """Whether no column behind the path, before this place, may be an odd status."""
+    asked = next((at for at, value in enumerate(values) if value.startswith("/") or " /" in value), 0)
+    odd = next((at for at in range(asked + 1, min(len(values), asked + NEAR)) if _is_odd(values[at])), None)
+    return odd is None or asked < place < odd
+
+
+def _is_odd(value: str) -> bool:
+    """Whether a column may be a status that no server gives, or say that there was none."""
+    return value in _NO_STATUS or (len(value) == STATUS_DIGITS and value.isdigit() and int(value) not in STATUSES)
+
+
 def _with_time(told: Asked, other: Stamp | None) -> Asked:
     """The time of a line, or of what it was wrapped in: the one with a zone."""
     if other is None or (told.stamp is not None and (told.stamp.is_zoned or not other.is_zoned)):
@@ -276,7 +318,7 @@ def _with_time(told: Asked, other: Stamp | None) -> Asked:
 
 
 def target_path(text: str) -> str | None:
-    """The path of a request target: without scheme, host, query and closing slash, doubled slashes as one.
+    """The path of a request target: without scheme, host and query, equivalent paths in one form.
 
     >>> target_path("https://amn.example:443//api/hook/?a=1")
     '/api/hook'
@@ -284,8 +326,7 @@ def target_path(text: str) -> str | None:
     text = re.sub(r"\Ahttps?://[^/?#]*", "", text, count=1, flags=re.IGNORECASE)
     if text[:1] not in ("/", "?", ""):
         return None
-    path = re.sub(r"/{2,}", "/", text.partition("?")[0].partition("#")[0])
-    return path.rstrip("/") or "/"
+    return plain_path(text.partition("?")[0].partition("#")[0])
 
 
 def _columns_by_count(line: bytes) -> Sequence[str]:
@@ -309,6 +350,11 @@ def _only_route(paths: Sequence[str], routes: Sequence[str]) -> str | None:
     return next((path for path in found if any(path.endswith(route) for route in routes)), next(iter(found), None))
 
 
+def _may_be_status(text: bytes) -> bool:
+    """Whether what stands where a status may stand looks like one that no server gives, or like none."""
+    return text == b"-" or len(text) == STATUS_DIGITS
+
+
 def _status_of(text: bytes, *, is_guess: bool) -> int | None:
     if text in (b"-", b"0", b"000", b"-1"):
         return None if is_guess else NO_ANSWER
@@ -316,7 +362,8 @@ def _status_of(text: bytes, *, is_guess: bool) -> int | None:
     return number if number in STATUSES else None
 
 
-def _as_status(value: Any) -> int | None:
+def _as_number(value: Any) -> int | None:
+    """A number where a status may stand; NO_ANSWER for the signs of none."""
     if isinstance(value, str):
         value = value.strip()
         if not re.fullmatch(r"-?[0-9]{1,3}(\.0+)?|-", value):
@@ -324,7 +371,9 @@ def _as_status(value: Any) -> int | None:
         value = NO_ANSWER if value == "-" else int(float(value))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return NO_ANSWER if value in (0, -1) else int(value) if value in STATUSES else None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return NO_ANSWER if value in (0, -1) else int(value)
 
 
 def _as_method(value: Any) -> str | None:

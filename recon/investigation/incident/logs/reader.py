@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Final
 from recon.core.errors import SourceError
 from recon.core.text import clean_text
 from recon.investigation.incident.logs.formats import METHODS, NO_ANSWER, STATUSES, LineFormat
+from recon.investigation.incident.logs.likeness import Likeness, plain_path
 from recon.investigation.incident.logs.lines import Asked, LineReader, answer_of
 from recon.investigation.incident.logs.tally import Tally
 from recon.sources.documents import Document, batch_rows, whole_document
@@ -59,6 +60,8 @@ class LogReader:
         heard: Callable[[int], None] = lambda _read: None,
     ) -> None:
         self.tally, self._heard = tally, heard
+        paths = [plain_path(path.decode("utf-8", "replace")).encode() for path in paths]
+        self._like = Likeness(paths)
         self._paths = {path: number for number, path in enumerate(paths)}
         self._escaped = [path.replace(b"/", b"\\/") for path in paths]
         self._lines_of = LineReader(tuple(path.decode() for path in paths), given)
@@ -168,12 +171,15 @@ class LogReader:
 
     def _lines(self, text: bytes) -> None:
         text = self._unescaped(text)
-        hits = sum(text.count(path) for path in self._paths)
+        counted = {path: text.count(path) for path in self._paths}
+        hits = sum(counted.values())
         headers = list(_HEADER.finditer(text)) if b"#" in text and b"#Fields:" in text else []
         if hits:
             taken = self._fast(text) if self._is_fast else 0
             if taken < hits:
                 self._other_lines(text, headers)
+        for start, line, number in self._like.lines(text, counted):
+            self._one(line, number, self._columns_at(start, headers), answers=(text, start + len(line) + 1))
         if headers:
             self._columns = tuple(headers[-1][1].decode("utf-8", "replace").split())
 
@@ -204,7 +210,6 @@ class LogReader:
 
     def _other_lines(self, text: bytes, headers: Sequence[re.Match[bytes]]) -> None:
         """Lines that name a route and that the expression did not take."""
-        starts = [each.start() for each in headers]
         position, size = 0, len(text)
         while position < size:
             hit = self._hit.search(text, position)
@@ -215,9 +220,12 @@ class LogReader:
             line, position = text[start:end], end + 1
             if self._is_fast and self._line.search(line) is not None:
                 continue
-            before = bisect_right(starts, start)
-            columns = tuple(headers[before - 1][1].decode("utf-8", "replace").split()) if before else self._columns
-            self._one(line, self._paths[hit[0]], columns, answers=(text, position))
+            self._one(line, self._paths[hit[0]], self._columns_at(start, headers), answers=(text, position))
+
+    def _columns_at(self, start: int, headers: Sequence[re.Match[bytes]]) -> tuple[str, ...]:
+        """The columns of a W3C line by the header before it."""
+        before = bisect_right([each.start() for each in headers], start)
+        return tuple(headers[before - 1][1].decode("utf-8", "replace").split()) if before else self._columns
 
     def _one(self, line: bytes, number: int, columns: Sequence[str], *, answers: tuple[bytes, int]) -> None:
         if line.startswith(b"{") and self._caddy(line):
@@ -235,23 +243,20 @@ class LogReader:
         """Count one JSON object; gives whether it is a request of any route."""
         found = self._lines_of.row(row)
         if found.path is None:
-            hit = self._hit.search(json.dumps(dict(row)).encode())
-            if hit is not None:
-                self.tally.miss(self._paths[hit[0]], reason="no path found")
+            if (like := self._like.number_in(json.dumps(dict(row)))) is not None:
+                self.tally.miss(like, reason="no path found")
             return False
         if found.stamp is not None and found.status is not None:
             self.tally.reaches(found.stamp.second)
-        route = next((each for each in self._paths if found.path.endswith(each.decode())), None)
-        if route is not None:
-            self._take(found, self._paths[route])
+        if (like := self._like.number_in(found.path)) is not None:
+            self._take(found, like)
         return found.status is not None
 
     def _take(self, found: Asked, number: int) -> None:
-        """Count a request whose line names the route of this number."""
+        """Count a request whose line names the route of this number, or resembles it."""
         path = b"" if found.path is None else found.path.encode("utf-8", "replace")
         if path and path not in self._paths:
-            if self._hit.search(path) and found.method in (None, "POST"):
-                self.tally.aside(number, path=clean_text(found.path, limit=120))
+            self._take_aside(found, path)
             return
         if found.stamp is not None and not self.tally.holds(found.stamp.second):
             self.tally.reaches(found.stamp.second)
@@ -262,6 +267,12 @@ class LogReader:
             self.tally.zoneless += not found.stamp.is_zoned
             self.tally.add((self._paths[path], found.method == "POST", found.status), second=found.stamp.second)
 
+    def _take_aside(self, found: Asked, path: bytes) -> None:
+        """Count a request to a path that is no route, where it resembles one."""
+        like, is_past = self._like.number_in(path), found.stamp and not self.tally.holds(found.stamp.second)
+        if like is not None and found.method in (None, "POST") and not is_past:
+            self.tally.aside(like, path=clean_text(found.path, limit=120))
+
     def _caddy(self, line: bytes) -> bool:
         """Count a line of Caddy's own form, reading no more of it than is needed; False when it is none."""
         if self._decoder is None:
@@ -270,7 +281,7 @@ class LogReader:
             ts, status, (method, uri) = self._decoder(line)
         except ValueError:
             return False
-        path = uri.partition("?")[0].partition("#")[0].rstrip("/").encode("utf-8", "replace")
+        path = plain_path(uri.partition("?")[0].partition("#")[0]).encode("utf-8", "replace")
         if path not in self._paths or method not in METHODS:
             return False
         self.tally.add((self._paths[path], method == "POST", status), second=int(ts))

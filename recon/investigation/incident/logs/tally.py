@@ -23,7 +23,7 @@ class Tally:
         window: UNIX seconds from which on and before which requests are counted.
         minutes: Requests by key and minute; ``reach`` the first and the last second of each key.
         unread: Lines that name a route and could not be read, by number of the route and reason.
-        elsewhere: Requests to a path that only ends in a route, by number of the route and path.
+        elsewhere: Requests to a path that only resembles a route, by number of the route and path.
         zoneless: Requests whose time has no zone.
         from_second, to_second: From when to when the logs reach, by requests of any route.
     """
@@ -66,7 +66,7 @@ class Tally:
         self.unread[route, reason] += count
 
     def aside(self, route: int, *, path: str) -> None:
-        """Count a request to a path that only ends in a route."""
+        """Count a request to a path that only resembles a route."""
         key = (route, path) if len(self.elsewhere) < PATHS_MAX or (route, path) in self.elsewhere else (route, "others")
         self.elsewhere[key] += 1
 

@@ -148,7 +148,9 @@ def test_requests_to_a_path_that_ends_in_the_route_are_told_and_are_no_silence(t
     line = f'192.0.2.1 - - [20/Nov/2026:11:58:01 +0000] "POST /v2{HOOK} HTTP/1.1" 404 5 "-" "x"\n'
     found = looked_at(tmp_path, line.encode())
     assert route(found).elsewhere == ((f"/v2{HOOK}", 1),)
-    assert route(found).rule.startswith("cannot tell: requests went to other paths that hold its route, 1 to /v2/api")
+    assert route(found).rule.startswith(
+        "cannot tell: requests went to other paths that resemble its route, 1 to /v2/api"
+    )
 
 
 def test_the_path_is_found_among_several_addresses() -> None:

@@ -14,6 +14,7 @@ from recon.api.common import Config, output_folder, settings_if_there, settings_
 from recon.api.naming import plan_of, plan_place, snapshot_place
 from recon.api.triage import RecordsAsked, page_evidence, plan_to_count_by, triage_kept
 from recon.core.errors import ReconError, UsageError
+from recon.core.text import count_text
 from recon.core.times import parse_iso, second_text
 from recon.sources.interface import no_progress
 
@@ -379,8 +380,8 @@ def _own(kept: DeliveryTriage | None, bounds: Bounds) -> DeliveryTriage | None:
     records = [each.delivery for each in kept.checked]
     nobody = sum(map(is_strange, records))
     timeless = sum(each.received_at is None and each.provider in bounds.rails for each in records)
-    told = [f"of which provider {nobody} deliveries are"] if nobody else []
-    told += [f"when {timeless} deliveries came"] if timeless else []
+    told = [f"of which provider {count_text(nobody, 'delivery is', many='deliveries are')}"] if nobody else []
+    told += [f"when {count_text(timeless, 'delivery', many='deliveries')} came"] if timeless else []
     own = part_of(kept, holds)
     return replace(own, unread=tuple(dict.fromkeys((*own.unread, *told))))
 
@@ -490,7 +491,9 @@ def _plan_before(desk: _Desk, plan: Plan, bounds: Bounds) -> Plan | None:
             continue
         if found.digest == worst.get("digest"):
             return found
-    desk.unread.append(f"the plan of {worst['at']} with {worst.get('break_count')} breaks, from before the repair")
+    desk.unread.append(
+        f"the plan of {worst['at']} with {count_text(worst.get('break_count', 0), 'break')}, from before the repair"
+    )
     return None
 
 
@@ -545,11 +548,12 @@ def _running(kept: Kept, plan: Plan | None, *, now: datetime) -> Iterator[str]:
         if run.state == "open":
             yield f"run {run.run} began at {run.started_at} and nothing says that it ended (recon apply --resume)"
         elif run.unsettled:
-            yield f"run {run.run} left {run.unsettled} changes for a person to decide (recon journal settle)"
+            left = count_text(run.unsettled, "change")
+            yield f"run {run.run} left {left} for a person to decide (recon journal settle)"
     yield from (f"{name} was to change flags and nothing says that it did" for name in _unfinished(kept.flags))
     if plan is not None and _waits(plan, now) and all(run.plan != plan.digest for run in kept.runs):
         waits = f"waits for review, valid until {plan.expires_at}"
-        yield f"plan {plan.digest[:12]} with {len(plan.changes)} changes, over all rails, {waits}"
+        yield f"plan {plan.digest[:12]} with {count_text(len(plan.changes), 'change')}, over all rails, {waits}"
 
 
 def _unfinished(entries: Iterable[FlagEntry]) -> Iterator[str]:

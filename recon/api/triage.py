@@ -14,6 +14,7 @@ from recon.api.choosing import Moment, UnknownFilterError, check_known, resolve_
 from recon.api.common import Config, Place, output_folder, path_of, settings_if_there, settings_of, time_of_run
 from recon.api.naming import plan_of
 from recon.core.errors import UsageError
+from recon.core.text import count_text
 from recon.sources.interface import no_progress, told_one_by_one
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def _reading(rows: Sequence[Mapping[str, Any]]) -> str:
     if short is not None:
         return f"NOT in full: {short.get('problem') or 'unknown why'}"
     calls = sum(int(row.get("calls") or 0) for row in rows)
-    return f"in full ({calls} call{'s' * (calls != 1)})" if calls else "in full"
+    return f"in full ({count_text(calls, 'call')})" if calls else "in full"
 
 
 def _health(settings: Settings, unread: list[str]) -> list[Health]:

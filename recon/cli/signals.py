@@ -6,12 +6,12 @@ is written to without an error, so that nothing on its way out is stopped by it.
 
 from __future__ import annotations
 
-import errno
-import io
 import signal
 import sys
 from types import FrameType
-from typing import Any, Final, TextIO
+from typing import Final
+
+from recon.reports.outputs.surviving import surviving
 
 ENDING: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -29,37 +29,10 @@ def end_cleanly() -> None:
     for number in ENDING:
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _end)
-    sys.stdout, sys.stderr = _surviving(sys.stdout), _surviving(sys.stderr)
+    sys.stdout, sys.stderr = surviving(sys.stdout), surviving(sys.stderr)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
     for each in ENDING:
         signal.signal(each, signal.SIG_IGN)
     raise EndedBySignalError(number)
-
-
-class _Terminal(io.FileIO):
-    """A terminal that may go away; what is written to it afterwards is dropped."""
-
-    def write(self, data: Any, /) -> int:
-        """Write, as far as it is still there."""
-        try:
-            return super().write(data) or 0
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            return memoryview(data).nbytes
-
-
-def _surviving(stream: TextIO) -> TextIO:
-    """A stream whose end may hang up; what is no terminal stays what it is."""
-    try:
-        if not stream.isatty():
-            return stream
-        raw = _Terminal(stream.fileno(), "w", closefd=False)
-    except (AttributeError, OSError, ValueError):
-        return stream
-    stream.flush()
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding=stream.encoding, errors=stream.errors, line_buffering=True, write_through=True
-    )

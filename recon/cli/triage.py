@@ -11,6 +11,7 @@ import click
 from recon.cli.common import MomentOption, NewFilePath, config_option, format_option, note, part_option, print_result
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 from recon.cli.progress import ShownProgress
+from recon.core.text import count_text
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -98,7 +99,7 @@ def deliveries(
     with ShownProgress() as progress:
         found = triage_records(places, config=config_path, out=out, progress=progress, **given)
     if out is not None:
-        note(f"Replay list: {out} ({len(found.replay)} deliveries)")
+        note(f"Replay list: {out} ({count_text(len(found.replay), 'delivery', many='deliveries')})")
     print_result(render_delivery_triage(found), output, part=part)
     if not found.is_complete:
         sys.exit(INCOMPLETE)

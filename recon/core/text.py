@@ -1,4 +1,4 @@
-"""Text from outside, made safe to print."""
+"""Text from outside, made safe to print, and counted nouns in their number."""
 
 from __future__ import annotations
 
@@ -25,3 +25,15 @@ def escape_markdown(text: str, *, signs: str) -> str:
     """
     escaped = "".join(f"\\{character}" if character in signs else character for character in text)
     return escaped.replace("://", ":\u200b//")
+
+
+def count_text(count: int, one: str, *, many: str = "") -> str:
+    """How many of something there are, with the noun in its number, and the verb where it follows.
+
+    >>> [count_text(1, "row"), count_text(0, "row"), count_text(2000, "entry is", many="entries are")]
+    ['1 row', '0 rows', '2,000 entries are']
+
+    Args:
+        many: For any number but one; ``one`` with an ``s`` when not given.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

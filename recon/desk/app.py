@@ -7,17 +7,21 @@ import gc
 import signal
 import sys
 import threading
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 
 from recon.core.errors import UsageError
 from recon.desk.desk import Desk
 from recon.desk.running import RunScreen
 from recon.desk.screen import DeskScreen
+from recon.reports.outputs.surviving import surviving
 
 _END_EVERY_S: Final = 0.2
+ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""What asks the program to end: the system, and a terminal whose connection is lost."""
 _CSS = """
 Screen { background: ansi_default; color: ansi_default; layers: base; }
 Static { height: auto; }
@@ -76,12 +80,13 @@ class DeskApp(App[None]):
         super().__init__(ansi_color=True)
         self._desk = desk
         self._first: DeskScreen | None = None
-        self._is_ending = False
+        self.ended_with: int | None = None
+        """The signal that asked the program to end."""
 
     @property
     def ended_by(self) -> BaseException | None:
         """What ended the program: a plan that was changed, or what nobody foresaw; None when it was left."""
-        if self._is_ending:
+        if self.ended_with is not None:
             return KeyboardInterrupt()
         return self._exception or (self._first.ended_by if self._first is not None else None)
 
@@ -90,19 +95,30 @@ class DeskApp(App[None]):
         self._first = DeskScreen(self._desk)
         self.push_screen(self._first)
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGTERM", "SIGHUP"):
-                asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self.end_early)
+            for number in ENDING:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    asyncio.get_running_loop().add_signal_handler(number, self.end_early, number)
 
-    def end_early(self) -> None:
+    def end_early(self, number: int) -> None:
         """End as soon as no row is being written; a run that is under way is stopped before its next write."""
-        self._is_ending = True
+        self.ended_with = number
         under_way = [each for each in self.screen_stack if isinstance(each, RunScreen) and each.is_applying]
         for each in under_way:
             each.action_stop()
         if not under_way:
+            self._keep_views()
             self.exit()
         else:
-            self.set_timer(_END_EVERY_S, self.end_early)
+            self.set_timer(_END_EVERY_S, lambda: self.end_early(number))
+
+    def _keep_views(self) -> None:
+        for each in self.screen_stack:
+            if isinstance(each, DeskScreen):
+                each.keep_view()
+
+    def get_driver_class(self) -> type[Driver]:
+        """The driver of this system, for a terminal that may go away."""
+        return _lasting(super().get_driver_class())
 
     async def action_quit(self) -> None:
         """Leave, unless a run is under way: that is stopped first."""
@@ -115,6 +131,31 @@ class DeskApp(App[None]):
         self._close_messages_no_wait()
 
 
+def _lasting(driver: Any) -> type[Driver]:
+    """A driver that goes on writing to a terminal that is gone, and ends the program once it cannot be read.
+
+    Textual's own waits for ever then: the thread that writes has ended, and what it was to write fills its queue.
+    """
+
+    class LastingDriver(driver):  # type: ignore[misc]
+        """The driver of a system, for a connection that may be lost."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            file = getattr(self, "_file", None)
+            if file is not None:
+                self._file = surviving(file)
+
+        def run_input_thread(self) -> None:
+            """Read until the program ends, or the terminal does."""
+            try:
+                super().run_input_thread()
+            except OSError:
+                self._loop.call_soon_threadsafe(self._app.end_early, signal.SIGHUP)
+
+    return LastingDriver
+
+
 def run_desk(desk: Desk) -> None:
     """Show a plan until the person leaves it; the terminal is as it was afterwards.
 
@@ -125,6 +166,13 @@ def run_desk(desk: Desk) -> None:
         raise NoTerminalError
     gc.freeze()  # The plan stays until the end of the process; no collection goes through it again.
     app = DeskApp(desk)
-    app.run()
+    before = {number: signal.getsignal(number) for number in ENDING}
+    try:
+        app.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if app.ended_with is not None:
+        signal.raise_signal(app.ended_with)  # How the program ends by it is for the caller to say.
     if app.ended_by is not None:
         raise app.ended_by

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recon.core.model import Plan
+from recon.core.text import count_text
 from recon.desk.choices import choice_names, parse_choices
 from recon.desk.desk import DIGITS_TYPED, Desk, ack_mark
 from recon.desk.dialogs import Field, FormDialog
@@ -30,7 +31,7 @@ def ask_ack(desk: Desk, rows: int) -> FormDialog:
     until = f"{now + timedelta(days=_ACK_DAYS):%Y-%m-%d}" if now is not None else ""
     text = "An accepted break counts for no exit code until the time, or until it changes in any way."
     return FormDialog(
-        f"Accept {rows} break{'s' * (rows != 1)}",
+        f"Accept {count_text(rows, 'break')}",
         lines=[SheetLine(PLAIN, f"{text} It is only marked here; w records it.")],
         fields=[
             Field("until", "Until (UTC)", until, "2026-12-01"),
@@ -47,10 +48,9 @@ def ask_write(desk: Desk) -> FormDialog:
     lines = [SheetLine(PLAIN, total_text(desk))]
     lines += [SheetLine(ALARM, f"An apply would stop: {hit}") for hit in map(display_text, totals.hits)]
     if totals.rows:
-        lines.append(SheetLine(PLAIN, f"{totals.review} of the rows are of tier review and count as picked by you."))
+        lines.append(SheetLine(PLAIN, f"Of tier review, and picked by you with this: {totals.review}."))
     if acks:
-        many = "s" * (acks != 1)
-        lines.append(SheetLine(PLAIN, f"{acks} acceptance{many} will be recorded; a record is never edited."))
+        lines.append(SheetLine(PLAIN, f"{count_text(acks, 'acceptance')} will be recorded; a record is never edited."))
     inspects = desk.draft.marks.marked(MarkKind.INSPECT)
     config = f" --config {desk.facts.config}" if desk.facts.config else ""
     lines += [SheetLine(COMMAND, f"  recon inspect {display_text(payment)}{config}") for payment in inspects]
@@ -98,10 +98,14 @@ def ask_apply(desk: Desk) -> FormDialog:
     marks = Marks()
     marks.put([change.payment_id for change in written], Mark(MarkKind.APPLY), said="all")
     totals = marked_totals(plan, marks, limits=desk.limits)
+    rows = f"{count_text(totals.rows, 'row')} of {totals.rows_max} allowed"
     lines = [
         SheetLine(PLAIN, f"digest {plan.digest}"),
         *_plan_lines(plan),
-        SheetLine(PLAIN, f"{totals.rows} rows of {totals.rows_max} allowed: {', '.join(totals.money) or 'no money'}"),
+        SheetLine(
+            PLAIN,
+            f"{rows}: {', '.join(totals.money) or 'no money'}",
+        ),
         *(SheetLine(ALARM, f"It will be refused: {hit}") for hit in map(display_text, totals.hits)),
         *_effect_lines(replace(plan, changes=tuple(written))),
         SheetLine(PLAIN, f"Options: {' '.join(choice_names())}"),
@@ -155,6 +159,17 @@ def total_text(desk: Desk) -> str:
     text = f"Marked for apply: {totals.rows} of {totals.rows_max} rows, {money}"
     text += f"; accept {totals.acks}" if totals.acks else ""
     return text + (f"; inspect {totals.inspects}" if totals.inspects else "")
+
+
+def going_on_text(desk: Desk) -> str:
+    """What a review goes on with that was left, by a key or by a connection that was lost; empty when it is new."""
+    marks = desk.draft.marks
+    held = [
+        f"{count_text(len(rows), 'row')} {word}"
+        for rows, word in ((marks.by_payment, "marked"), (marks.picked, "picked"))
+        if rows
+    ]
+    return f"Going on where this review was left: {', '.join(held)}; u undoes the latest step." if held else ""
 
 
 def needs_terminal(settings: Settings | None, key: Path | None) -> bool:

@@ -164,6 +164,11 @@ class Desk:
         self.draft.save()
         return True
 
+    def turn(self, payments: Iterable[str], *, said: str) -> None:
+        """Pick payments, or let them go, and save that."""
+        if self.draft.marks.turn(payments, said=said) is not None:
+            self.draft.save()
+
     def take_back(self) -> str | None:
         """Undo the latest step and save that; what it was, or None when there is none."""
         step = self.draft.marks.undo()

@@ -1,4 +1,7 @@
-"""The state of a review beside its plan, saved whole after every step, so that a lost connection loses nothing."""
+"""The state of a review beside its plan, saved whole after every step, so that a lost connection loses nothing.
+
+A step is a mark or a pick; the filter, the order and the place of the cursor are saved with it.
+"""
 
 from __future__ import annotations
 
@@ -126,6 +129,7 @@ class _MarkFile(msgspec.Struct, forbid_unknown_fields=True):
 class _StepFile(msgspec.Struct, forbid_unknown_fields=True):
     said: str
     marks: dict[str, tuple[_MarkFile | None, _MarkFile | None]]
+    turned: list[str] = []
 
 
 class _DraftFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -139,6 +143,7 @@ class _DraftFile(msgspec.Struct, forbid_unknown_fields=True):
     backwards: bool
     group: str
     cursor: str
+    picked: list[str] = []
 
 
 def _draft_bytes(draft: Draft) -> bytes:
@@ -153,6 +158,7 @@ def _draft_bytes(draft: Draft) -> bytes:
         "backwards": draft.backwards,
         "group": draft.group,
         "cursor": draft.cursor,
+        "picked": sorted(draft.marks.picked),
     }
     return msgspec.json.encode(content) + b"\n"
 
@@ -162,7 +168,7 @@ def _steps_kept(steps: list[Step]) -> list[Step]:
     kept: list[Step] = []
     size = 0
     for step in reversed(steps[-STEPS_KEPT:]):
-        size += len(step.marks)
+        size += len(step.marks) + len(step.turned)
         if kept and size > _STEP_MARKS_MAX:
             break
         kept.append(step)
@@ -171,21 +177,25 @@ def _steps_kept(steps: list[Step]) -> list[Step]:
 
 def _step_json(step: Step) -> dict[str, Any]:
     pairs = {payment: [None if mark is None else asdict(mark) for mark in pair] for payment, pair in step.marks.items()}
-    return {"said": step.said, "marks": pairs}
+    return {"said": step.said, "marks": pairs, "turned": sorted(step.turned)}
 
 
 def _parsed_draft(content: _DraftFile, path: Path) -> Draft:
     if content.format != DRAFT_FORMAT:
         raise ValueError("another format")
     steps = [
-        Step(step.said, {payment: (_mark(before), _mark(after)) for payment, (before, after) in step.marks.items()})
+        Step(
+            step.said,
+            {payment: (_mark(before), _mark(after)) for payment, (before, after) in step.marks.items()},
+            frozenset(step.turned),
+        )
         for step in content.steps
     ]
     marks = {payment: Mark(MarkKind(each.kind), each.until, each.reason) for payment, each in content.marks.items()}
     return Draft(
         path=path,
         plan=content.plan,
-        marks=Marks(marks, steps),
+        marks=Marks(marks, set(content.picked), steps),
         recorded=dict(content.recorded),
         query=content.query,
         sort=content.sort,

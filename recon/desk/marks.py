@@ -14,7 +14,7 @@ from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.desk.rows import DeskRow
 from recon.plans.file import limit_of
 from recon.plans.limits import Limits, compared_rows, limits_hit
-from recon.reports.text import display_text
+from recon.reports.text import display_text, short_amount
 
 PICKED: Final = "picked"
 """A row that is meant by what comes next, shown in the place of its mark."""
@@ -51,17 +51,24 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that a person did, which can be undone as one: by payment the mark before and after it."""
+    """One thing that a person did, which can be undone as one.
+
+    Args:
+        marks: By payment the mark before and after it.
+        turned: Payments that were picked by it, or let go.
+    """
 
     said: str
     marks: Mapping[str, tuple[Mark | None, Mark | None]]
+    turned: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class Marks:
-    """The marks by payment, the steps that led there, and those that were undone."""
+    """The marks by payment, the payments that are picked, the steps that led there, and those that were undone."""
 
     by_payment: dict[str, Mark] = field(default_factory=dict)
+    picked: set[str] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
     undone: list[Step] = field(default_factory=list)
 
@@ -74,15 +81,24 @@ class Marks:
         return tuple(sorted(payment for payment, mark in self.by_payment.items() if mark.kind is kind))
 
     def put(self, payments: Iterable[str], mark: Mark | None, *, said: str) -> Step | None:
-        """Mark payments, or take their marks away with None; None comes back when that changes nothing."""
+        """Mark payments, or take their marks away with None; None comes back when that changes nothing.
+
+        What was picked is let go with that.
+        """
         changed = {
             payment: (self.by_payment.get(payment), mark)
             for payment in payments
             if self.by_payment.get(payment) != mark
         }
-        if not changed:
+        return self._do(Step(said, changed, frozenset(self.picked)))
+
+    def turn(self, payments: Iterable[str], *, said: str) -> Step | None:
+        """Pick those of the payments that are not picked, and let the others go; None where there are none."""
+        return self._do(Step(said, {}, frozenset(payments)))
+
+    def _do(self, step: Step) -> Step | None:
+        if not step.marks and not step.turned:
             return None
-        step = Step(said, changed)
         self._go(step, forward=True)
         self.steps = [*self.steps, step][-STEPS_MAX:]
         self.undone.clear()
@@ -107,6 +123,7 @@ class Marks:
         return step
 
     def _go(self, step: Step, *, forward: bool) -> None:
+        self.picked ^= step.turned
         for payment, (before, after) in step.marks.items():
             mark = after if forward else before
             if mark is None:
@@ -189,7 +206,7 @@ def _money(changes: Sequence[Change], limits: Limits) -> Iterable[str]:
         if allowed is not None:
             tight.setdefault(_name(held[0]), []).append(_of_limit(held, allowed))
     for name, total in sum_by_name((_name(each), _whole(each, each.value_units)) for each in changes):
-        text = f"{decimal_amount(total, grouped=True)} {name}"
+        text = short_amount(f"{decimal_amount(total)} {name}")
         yield f"{text} ({'; '.join(tight[name])})" if name in tight else text
 
 
@@ -206,5 +223,5 @@ def _whole(change: Change, units: int) -> Decimal:
 def _of_limit(held: Sequence[Change], allowed: int) -> str:
     """How much of a token's limit on one chain is used."""
     first, units = held[0], sum(each.value_units for each in held)
-    used, whole = (decimal_amount(_whole(first, each), grouped=True) for each in (units, allowed))
+    used, whole = (short_amount(decimal_amount(_whole(first, each))) for each in (units, allowed))
     return f"{used} of {whole} on chain {first.chain_id}"

@@ -139,8 +139,13 @@ class LineList(ScrollView, can_focus=True):
         else:
             self.move_to(place)
 
+    def on_resize(self, event: Resize) -> None:
+        """Keep the cursor on the screen, whose height is known only now."""
+        self._follow()
+
     def _follow(self) -> None:
-        self.scroll_to_region(Region(0, max(self.cursor - 1, 0), 1, 3), animate=False, force=True)
+        if self.size.height:
+            self.scroll_to_region(Region(0, max(self.cursor - 1, 0), 1, 3), animate=False, force=True)
 
 
 class TextPane(ScrollView, can_focus=True):

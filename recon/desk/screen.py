@@ -13,7 +13,8 @@ from textual.events import Resize
 from textual.widgets import Footer, Input, Static
 
 from recon.core.errors import ReconError
-from recon.desk.asking import ask_ack, ask_apply, ask_approve, ask_write, total_text
+from recon.core.text import count_text
+from recon.desk.asking import ask_ack, ask_apply, ask_approve, ask_write, going_on_text, total_text
 from recon.desk.desk import Desk, desk_of, first_row
 from recon.desk.dialogs import ChooseDialog, FormDialog, key_lines
 from recon.desk.marks import PICKED, Mark, MarkKind, check_markable
@@ -59,7 +60,6 @@ class DeskScreen(WorkScreen):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.lines: list[Line] = []
-        self.picked: set[str] = set()
         self.query_now: Query = _NOTHING
         self._entered: Query = _NOTHING
         self._before = ""
@@ -93,6 +93,8 @@ class DeskScreen(WorkScreen):
         except ReconError as error:
             self._say(str(error))
         self._show_list(self.desk.draft.cursor)
+        if left := going_on_text(self.desk):
+            self._say(left)
 
     def on_line_list_drawn(self) -> None:
         """Go on with what the first look did not wait for."""
@@ -104,7 +106,7 @@ class DeskScreen(WorkScreen):
 
         def finished(_: Any) -> None:
             self._is_finishing = False
-            self._say("")
+            self._say(going_on_text(self.desk))
             self._show_list()
 
         self._is_finishing = True
@@ -123,7 +125,7 @@ class DeskScreen(WorkScreen):
         """Whether the program may be left now: not while something is recorded or written."""
         may = not self.is_busy or self._is_finishing
         if may:
-            self._keep_view()
+            self.keep_view()
         return may
 
     # The list
@@ -131,6 +133,11 @@ class DeskScreen(WorkScreen):
     @property
     def _listed(self) -> LineList:
         return self.query_one("#list", LineList)
+
+    @property
+    def picked(self) -> set[str]:
+        """The payments that are meant by what comes next."""
+        return self.desk.draft.marks.picked
 
     @property
     def row(self) -> DeskRow | None:
@@ -231,8 +238,7 @@ class DeskScreen(WorkScreen):
             self._listed.focus()
             return
         if self.picked and not self.query_one("#body").has_class("over"):
-            self.picked.clear()
-            self._show_list()
+            self._turn(set(self.picked))
             return
         self._is_open = False
         self._place_sheet()
@@ -273,7 +279,7 @@ class DeskScreen(WorkScreen):
         """Enter goes back to the list, unless the filter cannot be read."""
         if event.input.id == "filter" and self._filter(event.value):
             self._entered = self.query_now
-            self._keep_view()
+            self.keep_view()
             self._listed.focus()
 
     def action_facets(self) -> None:
@@ -294,7 +300,7 @@ class DeskScreen(WorkScreen):
         self.query_one("#filter", Input).value = line
         if self._filter(line):
             self._entered = self.query_now
-            self._keep_view()
+            self.keep_view()
 
     def action_sort(self) -> None:
         """Choose the order."""
@@ -302,13 +308,13 @@ class DeskScreen(WorkScreen):
 
     def _sort(self, name: str) -> None:
         self.desk.draft.sort = name
-        self._keep_view()
+        self.keep_view()
         self._show_list()
 
     def action_turn(self) -> None:
         """Turn the order round."""
         self.desk.draft.backwards = not self.desk.draft.backwards
-        self._keep_view()
+        self.keep_view()
         self._show_list()
 
     def action_group(self) -> None:
@@ -317,28 +323,36 @@ class DeskScreen(WorkScreen):
 
     def _group(self, name: str) -> None:
         self.desk.draft.group = name
-        self._keep_view()
+        self.keep_view()
         self._show_list()
 
-    def _keep_view(self) -> None:
+    def keep_view(self) -> None:
         """Save how the list is shown."""
         self.desk.draft.query = self.query_now.text
+        self._step(self.desk.draft.save)
+
+    def _step(self, do: Callable[[], object]) -> bool:
+        """Do what saves the review, with the place of the cursor."""
         self.desk.draft.cursor = self.row.payment_id if self.row else ""
-        self._saved(self.desk.draft.save)
+        return self._saved(do)
 
     # Marks
 
     def action_pick(self) -> None:
         """Pick the row, or let it go; then go on to the next. What marks rows marks all that are picked."""
         if self.row is not None:
-            self.picked ^= {self.row.payment_id}
-            self._show_list()
+            self._turn({self.row.payment_id})
             self._listed.action_go(1)
 
     def action_pick_all(self) -> None:
         """Pick every row that is shown; if all of them are, let them go."""
         shown = {row.payment_id for row in self._shown_rows()}
-        self.picked = self.picked - shown if shown <= self.picked else self.picked | shown
+        self._turn(shown if shown <= self.picked else shown - self.picked)
+
+    def _turn(self, payments: set[str]) -> None:
+        """Pick payments, or let go those that are picked: one step, saved at once."""
+        word = "let go" if payments <= self.picked else "pick"
+        self._step(lambda: self.desk.turn(payments, said=f"{word} {count_text(len(payments), 'row')}"))
         self._show_list()
 
     def _shown_rows(self) -> list[DeskRow]:
@@ -403,7 +417,7 @@ class DeskScreen(WorkScreen):
 
     def _stepped(self, word: str, step: Callable[[], str | None]) -> None:
         found: list[str | None] = []
-        if self._saved(lambda: found.append(step())):
+        if self._step(lambda: found.append(step())):
             said = found[0]
             self._say(f"{word}: {said}." if said else "There is no such step.")
         self._show_list()
@@ -417,12 +431,11 @@ class DeskScreen(WorkScreen):
         except ReconError as error:
             self._say(str(error))
             return
-        count = f"{len(payments)} row{'s' * (len(payments) != 1)}"
+        count = count_text(len(payments), "row")
         said = f"mark {count} for {mark.kind}" if mark is not None else f"take the mark of {count} away"
         goes_on = goes_on and not self.picked
-        if self._saved(lambda: self.desk.mark(payments, mark, said=said)):
-            self._say(_left_text(said, mark, left=len({row.payment_id for row in rows}) - len(payments)))
-            self.picked.clear()
+        if self._step(lambda: self.desk.mark(payments, mark, said=said)):
+            self._say(_unmarked_text(said, mark, left=len({row.payment_id for row in rows}) - len(payments)))
         self._show_list()
         if goes_on:
             self._listed.action_go(1)
@@ -443,7 +456,7 @@ class DeskScreen(WorkScreen):
         def write() -> Desk | None:
             chosen = self.desk.write_selection(Path(out)) if out else None
             if (recorded := self.desk.record_acks(say=said.append)) > _TOLD_MAX:
-                said[:] = [f"Recorded: {recorded} acceptances."]
+                said[:] = [f"Recorded: {count_text(recorded, 'acceptance')}."]
             if chosen is None:
                 return None
             return desk_of(
@@ -570,7 +583,7 @@ class DeskScreen(WorkScreen):
         self._show_totals()
 
 
-def _left_text(said: str, mark: Mark | None, *, left: int) -> str:
+def _unmarked_text(said: str, mark: Mark | None, *, left: int) -> str:
     """How many of the rows that were meant could not be marked so; nothing when all were."""
     if mark is None or not left:
         return ""

@@ -12,6 +12,7 @@ from typing import Final
 
 from recon.core.model import COMPLETE, MISSING, OPEN, TIER_TEXT, Change, FieldView, Finding, ProofTerm
 from recon.core.registry import Registry
+from recon.core.text import count_text
 from recon.desk.marks import Mark
 from recon.desk.rows import STANDING_TEXT, DeskRow
 from recon.plans.notes import PlanNotes
@@ -201,7 +202,7 @@ def _neighbours(entry: str, row: DeskRow, facts: SheetFacts) -> bool:
 def _guards(change: Change | None) -> Iterator[SheetLine]:
     if change is None:
         return
-    yield SheetLine(HEAD, f"Written only if all of this still holds ({len(change.guard)} values)")
+    yield SheetLine(HEAD, f"Written only if all of this still holds ({count_text(len(change.guard), 'value')})")
     for text in (*_guard_texts(change), *map(_proof_text, change.proof)):
         yield SheetLine(PLAIN, f"  {text}", 4)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Context, Decimal
 from typing import Final
 
 from recon.core.model import Severity
+from recon.core.money import decimal_amount
+from recon.core.text import count_text
 from recon.desk.marks import LETTERS, PICKED
 from recon.desk.panes import LinePiece, fit_cell
 from recon.desk.rows import DeskRow, GroupHead
 from recon.desk.sheet import ALARM, DIFFERS, HEAD, PLAIN
+from recon.reports.model import human_cell
+from recon.reports.text import short_amount, short_amounts
 
 COLUMNS: Final = (
     ("mark", 1, 0), ("verdict", 20, 0), ("amount", 15, 0), ("age", 6, 0), ("tier", 6, 50), ("payment", 26, 76),
@@ -20,8 +23,6 @@ verdict until it is whole, then to the last one."""
 _VERDICT_GROWS: Final = 6
 _NAMES: Final = {"mark": "", "payment": "payment", "chain": "chain"}
 _RIGHT: Final = ("amount", "age")
-_CENT: Final = Decimal("0.01")
-_WIDE: Final = Context(prec=200)
 
 
 def columns_at(width: int) -> tuple[tuple[str, int], ...]:
@@ -44,7 +45,12 @@ def heading(width: int) -> str:
 def row_pieces(line: DeskRow | GroupHead, width: int, *, mark: str = "") -> tuple[LinePiece, ...]:
     """One line of the list, the heading of a group or a row."""
     if isinstance(line, GroupHead):
-        return (LinePiece(fit_cell(f"{line.name}: {line.rows} rows, {line.money}", width), HEAD),)
+        return (
+            LinePiece(
+                fit_cell(f"{line.name}: {count_text(line.rows, 'row')}, {human_cell(line.money, 'amounts')}", width),
+                HEAD,
+            ),
+        )
     look = {Severity.CRITICAL: ALARM, Severity.HIGH: DIFFERS}.get(line.severity, PLAIN)
     pieces: list[LinePiece] = []
     for name, size in columns_at(width):
@@ -68,27 +74,17 @@ def _cell(row: DeskRow, name: str, mark: str) -> str:
         "severity": row.severity.value,
         "rail": row.rail,
         "chain": "" if row.chain_id is None else str(row.chain_id),
-        "reason": row.said.reason,
+        "reason": short_amounts(row.said.reason),
     }[name]
 
 
 def amount_cell(row: DeskRow) -> str:
-    """An amount in two decimals, or in as many as its first digit needs; the sheet has the exact one."""
+    """An amount in two decimals, or in as many as matter; the sheet has the exact one."""
     if not row.said.value_units:
         return ""
     if row.said.decimals is None:
         return f"{row.said.value_units} units"
-    return f"{short_decimal(row.amount)} {row.symbol or '?'}"
-
-
-def short_decimal(amount: Decimal) -> str:
-    """A number in two decimals, rounded down, or in as many as its first digit needs.
-
-    >>> [short_decimal(Decimal(text)) for text in ("1234.5678", "0.00042", "3750.00000000000000003")]
-    ['1,234.56', '0.0004', '3,750.00']
-    """
-    step = _CENT if abs(amount) >= _CENT or not amount else Decimal(1).scaleb(amount.adjusted())
-    return format(amount.quantize(step, ROUND_DOWN, _WIDE), ",f")
+    return short_amount(f"{decimal_amount(row.amount)} {row.symbol or '?'}")
 
 
 def short_age(seconds: int | None) -> str:

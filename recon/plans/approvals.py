@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from recon.core.errors import RefusedError, UsageError
 from recon.core.model import Change, Finding, Plan, Target
 from recon.core.people import Person, Signer, checked_name, is_one_person, name_problem, one_of_each
+from recon.core.text import count_text
 from recon.core.times import millisecond_text
 from recon.files import FileThereError, make_folder, save_new
 from recon.plans.breaks import fingerprint
@@ -80,7 +81,7 @@ class NotApprovedError(RefusedError):
         have = ", ".join(found) if found else "nobody"
         apart = f" ({'; '.join(left_out)})" if left_out else ""
         super().__init__(
-            f"The plan needs {needed} approval{'s' * (needed > 1)} because {why}, and {have} approved it{apart}; "
+            f"The plan needs {count_text(needed, 'approval')} because {why}, and {have} approved it{apart}; "
             'nothing was written. Ask for "recon approve PLAN --reason TEXT".'
         )
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from recon.core.errors import ConfigError
 from recon.core.model import Change, FieldChange, GuardTerm, LeftAlone, Plan, Target, Tier, Verdict
+from recon.core.text import count_text
 from recon.core.times import millisecond_text
 from recon.core.values import ABSENT, STAMP, parents_of, same, to_extended, value_at
 from recon.core.version import __version__
@@ -84,7 +85,8 @@ class Completeness:
         if not self.read_wholly:
             return f"The rows could not all be read: {self.mapped} of at least {self.rows} are mapped."
         if self.is_complete:
-            return f"Complete: each of {self.rows - self.tests} payments has its reference ({self.tests} are tests)."
+            rows = count_text(self.rows - self.tests, "payment has its", many="payments have their")
+            return f"Complete: {rows} reference; tests: {self.tests}."
         split = f"{self.planned} planned, {sum(self.left.values())} left alone"
         return f"{self.unaccounted} of {self.rows} payments have no reference yet: {split}."
 

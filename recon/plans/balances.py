@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.money import format_units, whole_tokens
+from recon.core.text import count_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,8 +160,9 @@ class BalanceProof:
     def _row(self, row: Row, moved: Sequence[Row]) -> dict[str, Any]:
         """One wallet and token, in the words of the plan."""
         sums = _Sums(moved)
+        unread = count_text(sums.unread, "movement has", many="movements have")
         problems = [row[name] for name in ("opening_problem", "closing_problem", "movements_problem") if row[name]]
-        problems += [f"{sums.unread} movements have an amount that is too long to be summed."] if sums.unread else []
+        problems += [f"{unread} an amount that is too long to be summed."] if sums.unread else []
         is_whole = not sums.unread and row["movements_problem"] is None
         told = sums.told()
         opening, closing = row["opening_units"], row["closing_units"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.core.text import count_text
 from recon.plans.beside import beside
 from recon.plans.doubts import doubts
 from recon.plans.premises import premises
@@ -384,7 +385,7 @@ def _spelled(seconds: int) -> str:
     if minutes < 120:
         return f"{minutes} min"
     hours = minutes // 60
-    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
+    return f"{hours} h" if hours < 48 else count_text(hours // 24, "day")
 
 
 def _holder(row: Row) -> str:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from recon.core.registry.transitions import PATHS
+from recon.core.text import count_text
 from recon.rails.flags.words import FORCE_PAYOUT_DEMO, bool_of
 from recon.rails.gates.records import Deliveries, DeliveryRecord
 from recon.sources.providers.installed import providers
@@ -262,15 +263,23 @@ def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:
 
     first: State = "not_measured" if whole else _ok_unless(len(unknown))
     duplicates, simulated = counts.duplicate_keys, counts.simulated
+    payments = count_text(counts.payments, "payment")
+    waiting = count_text(stuck, "payment is", many="payments are")
+    fakes = count_text(simulated, "payment carries", many="payments carry")
     return [
-        Item(names[0], first, f"{counts.payments} payments by stored provider word: {words or 'none'}.{note}"),
+        Item(
+            names[0],
+            first,
+            f"{payments} by stored provider word: {words or 'none'}.{note}",
+        ),
         Item(
             names[1],
             state(duplicates),
-            f"{duplicates} provider keys are carried by more than one payment{part}.",
+            f"{count_text(duplicates, 'provider key is', many='provider keys are')} carried by more than one "
+            f"payment{part}.",
         ),
-        Item(names[2], state(stuck), f"{stuck} payments are pending or processing for longer{part}."),
-        Item(names[3], state(simulated), f"{simulated} payments carry a simulated hash, which proves nothing{part}."),
+        Item(names[2], state(stuck), f"{waiting} pending or processing for longer{part}."),
+        Item(names[3], state(simulated), f"{fakes} a simulated hash, which proves nothing{part}."),
     ]
 
 

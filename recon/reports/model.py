@@ -1,7 +1,7 @@
 """The report that every output renders: facts and tables of plain text, with the kind of each column.
 
-A cell holds the exact value as text (``1234.5 USDC``, seconds, ISO times). Outputs for people format it by the kind of
-its column (``1,234.5 USDC``, ``3 d 2 h``); outputs for machines print it as it is, to the last unit.
+A cell holds the exact value as text (``1234.5678 USDC``, seconds, ISO times). Outputs for people format it by the kind
+of its column (``1,234.56 USDC``, ``3 d 2 h``); outputs for machines print it as it is, to the last unit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from recon.reports.text import age_text, display_text, group_digits, short_amount
+from recon.reports.text import age_text, display_text, group_digits, short_amount, short_amounts
 
 Kind = Literal[
     "text",
@@ -24,6 +24,7 @@ Kind = Literal[
     "tier",
     "verdict",
     "prose",
+    "reason",
     "link",
 ]
 
@@ -32,14 +33,19 @@ Kind = Literal[
 class Column:
     """One column: its stable name, its heading for people, and what kind of cell it holds.
 
-    ``exact`` cells are amounts to the last unit, ``link`` cells addresses of pages. ``wide`` columns are left out where
-    a terminal is narrow; every other output has them.
+    ``exact`` cells are amounts to the last unit, ``reason`` cells prose whose amounts people read short, ``link`` cells
+    addresses of pages. ``wide`` columns are left out where a terminal is narrow; every other output has them.
     """
 
     name: str
     label: str
     kind: Kind = "text"
     wide: bool = False
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether its cells are sentences."""
+        return self.kind in ("prose", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,8 @@ def human_cell(text: str, kind: Kind) -> str:
         return group_digits(display_text(text))
     if kind in ("amount", "amounts"):
         return ", ".join(short_amount(part) for part in display_text(text).split(", "))
+    if kind == "reason":
+        return short_amounts(display_text(text))
     if kind == "age":
         return age_text(int(text)) if text.lstrip("-").isdigit() else ""
     return display_text(text)

@@ -20,6 +20,10 @@ _DECIMALS: Final = 2
 UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?\Z")
 _AMOUNT = re.compile(r"(-?)([0-9]+)(\.[0-9]+)?( .*)?\Z")
+_AMOUNT_IN_PROSE = re.compile(
+    r"(?<![\w.,-])[0-9]{1,60}\.[0-9]{1,60}(?= (?:of [0-9]{1,60}(?:\.[0-9]{1,60})? )?[A-Z][A-Z0-9]{2,11}(?:\.e)?\b)"
+)
+_UNITS: Final = (" base units", " units")
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -84,18 +88,37 @@ def group_digits(text: str) -> str:
 
 
 def short_amount(text: str) -> str:
-    """An amount for people: thousands apart, two decimals or as many as matter, never more than there is.
+    """An amount for people: thousands apart, two decimals or as many as matter, cut and never rounded up.
 
-    >>> [short_amount(text) for text in ("98512.790983 USDC", "12.5 USDC", "99.999999 USDC", "-0.000123 USDC")]
-    ['98,512.79 USDC', '12.5 USDC', '99.99 USDC', '-0.00012 USDC']
+    Nothing at all stays ``0``, and base units of a token whose decimals nobody knows stay whole.
+
+    >>> [short_amount(text) for text in ("98512.790983 USDC", "12.5 USDC", "99.999999 USDC", "-0.000123 USDC", "0")]
+    ['98,512.79 USDC', '12.50 USDC', '99.99 USDC', '-0.00012 USDC', '0']
     """
     found = _AMOUNT.match(text)
-    decimals = found[3] or "" if found else ""
-    if found is None or len(decimals) <= _DECIMALS + 1:
+    if found is None or (found[4] or "").startswith(_UNITS):
         return group_digits(text)
-    zeros = len(decimals) - 1 - len(decimals[1:].lstrip("0"))
-    kept = _DECIMALS if int(found[2]) or zeros < _DECIMALS else zeros + _DECIMALS
-    return group_digits(f"{found[1]}{found[2]}{decimals[: kept + 1]}{found[4] or ''}")
+    sign, whole, decimals, symbol = found.groups(default="")
+    fraction = decimals.removeprefix(".").rstrip("0")
+    if not fraction and not whole.strip("0"):
+        return group_digits(text)
+    zeros = len(fraction) - len(fraction.lstrip("0"))
+    kept = _DECIMALS if whole.strip("0") or zeros < _DECIMALS else zeros + _DECIMALS
+    return group_digits(f"{sign}{whole}.{fraction[:kept].ljust(_DECIMALS, '0')}{symbol}")
+
+
+def short_amounts(text: str) -> str:
+    """Prose with its amounts as :func:`short_amount` gives them; whole where two would look the same and are not.
+
+    >>> short_amounts("The chain proves 8815.1999 of 9000.5 USDC.")
+    'The chain proves 8,815.19 of 9,000.50 USDC.'
+    >>> short_amounts("The chain proves 24.999999 of 24.99 USDC.")
+    'The chain proves 24.999999 of 24.99 USDC.'
+    """
+    given = {found[0] for found in _AMOUNT_IN_PROSE.finditer(text)}
+    if len({short_amount(number) for number in given}) < len(given):
+        return text
+    return _AMOUNT_IN_PROSE.sub(lambda found: short_amount(found[0]), text)
 
 
 def age_text(seconds: int | None) -> str:

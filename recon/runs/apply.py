@@ -16,6 +16,7 @@ from typing import Any, Final
 from recon.core.errors import ReconError, RefusedError, StoppedError, UsageError
 from recon.core.model import Change, Plan, Target, Tier, Verdict
 from recon.core.people import Person
+from recon.core.text import count_text
 from recon.plans.approvals import Approval, ApprovalPolicy, Backing, check_approvals
 from recon.plans.file import is_picked, seal_plan
 from recon.plans.limits import Limits, check_age, compared_rows, limits_hit
@@ -94,7 +95,8 @@ class RowsMovedError(RefusedError):
 
     def __init__(self, *, rows: int, first: RowResult) -> None:
         super().__init__(
-            f"{rows} rows are not as reviewed (the first is {first.payment_id}, which {first.reason}) and "
+            f"{count_text(rows, 'row is', many='rows are')} not as reviewed (the first is {first.payment_id}, which "
+            f"{first.reason}) and "
             '--all-or-nothing was given; nothing was written. Make a new plan with "recon plan".'
         )
 
@@ -115,7 +117,7 @@ class RunStoppedError(StoppedError):
     def __init__(self, *, report: RunReport) -> None:
         done = report.counts.get(Result.APPLIED, 0)
         super().__init__(
-            f"Run {report.run} stopped after {done} written rows: {report.stopped} "
+            f"Run {report.run} stopped after {count_text(done, 'written row')}: {report.stopped} "
             f'Continue with "recon apply PLAN --resume {report.run}".'
         )
         self.report = report

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from recon.core.errors import RefusedError, SourceError, StoppedError
 from recon.core.model import Change, Plan, ProofTerm, Verdict
+from recon.core.text import count_text
 from recon.core.times import to_ms
 from recon.plans.changes import ASTRAY
 from recon.sources.interface import ChainQuestion, ChainSource, Coverage, Reading, no_progress
@@ -180,7 +181,7 @@ def _why_lost(term: ProofTerm, answer: Mapping[str, Any], logs: set[tuple[str, i
     if term.log_index is not None and (term.tx_hash, term.log_index) not in logs:
         return f"no longer holds the transfer of log {term.log_index}"
     if term.is_final and not answer["final"]:
-        return f"is not final any more, at {answer['confirmations']} confirmations"
+        return f"is not final any more, at {count_text(answer['confirmations'] or 0, 'confirmation')}"
     return None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from recon.core.errors import RefusedError, StoppedError
+from recon.core.text import count_text
 from recon.plans.limits import Limits
 from recon.runs.stores.lease import Lease
 from recon.runs.stores.retry import ReadOnlyCredentialError
@@ -34,8 +35,9 @@ class TooManyRefusalsError(StoppedError):
 
     def __init__(self, *, refusals: int, allowed: int) -> None:
         super().__init__(
-            f"{refusals} rows were refused and the limit on refusals during a run is {allowed}; no further write was "
-            "started. Find out who else writes, then resume, or raise this one limit with --refusals-max."
+            f"{count_text(refusals, 'row was', many='rows were')} refused and the limit on refusals during a run is "
+            f"{allowed}; no further write was started. Find out who else writes, then resume, or raise this one limit "
+            "with --refusals-max."
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from recon.core.errors import NothingLeftError, RefusedError, UsageError
 from recon.core.model import MISSING, Change, FieldChange, GuardTerm, LeftAlone, Plan, Policy, Target, Tier, Verdict
+from recon.core.text import count_text
 from recon.core.times import millisecond_text
 from recon.core.values import OBJECT, STAMP, UPDATED_AT, parents_of
 from recon.core.version import __version__
@@ -45,7 +46,7 @@ class TakenBackAlreadyError(NothingLeftError):
     def __init__(self, *, run: str, rows: int, by: Collection[str]) -> None:
         who = f" (by run {', '.join(sorted(by)[:3])})" if by else ""
         super().__init__(
-            f"Run {run} is taken back already{who}: {'all ' if rows > 1 else ''}{rows} row{'s' * (rows != 1)} of it "
+            f"Run {run} is taken back already{who}: {'all ' if rows > 1 else ''}{count_text(rows, 'row')} of it "
             'hold what they held before, so there is nothing to plan. "recon runs" shows which run took it back.',
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from recon.core.errors import ReconError
+from recon.core.text import count_text
 from recon.plans.ssh_keys import APPROVES, NAMESPACES, Signers, SigningKey, agent_keys, signer_rules
 from recon.setup.open_decisions import signers_of, signing_key
 from recon.setup.settings import Settings
@@ -43,16 +44,17 @@ def signing_says(settings: Settings) -> Iterator[Word]:
 
 def _files_say(signers: Signers) -> Iterator[Word]:
     rules = signer_rules(signers.allowed.read_bytes())
-    yield "ok", f"{signers.allowed} names {len(rules)} signers."
+    yield "ok", f"{signers.allowed} names {count_text(len(rules), 'signer')}."
     for path in filter(None, (signers.allowed, signers.revoked)):
         if path.stat().st_mode & _OTHERS_WRITE:
             yield "warning", f"{path} can be written by others than its owner, who can then make anything count."
     open_to_all = [principals for principals, rest in rules if "namespaces=" not in rest]
     if open_to_all:
+        more = f" and {count_text(len(open_to_all) - 1, 'more signer')}" if len(open_to_all) > 1 else ""
         yield (
             "warning",
             (
-                f"{open_to_all[0]} and {len(open_to_all) - 1} more signers have no namespaces=, so one made for "
+                f"No namespaces= for {open_to_all[0]}{more}, so a signature made for "
                 f'another program is held against nothing but its text; write namespaces="{",".join(NAMESPACES)}".'
             ),
         )

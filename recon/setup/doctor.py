@@ -13,6 +13,7 @@ from typing import Literal
 
 from recon.core.errors import ReconError, RefusedError, SourceError
 from recon.core.installed import Installed
+from recon.core.text import count_text
 from recon.plans.history import load_history
 from recon.setup.check_signing import State, signing_says
 from recon.setup.field_check import SAMPLE, fields_found
@@ -181,7 +182,9 @@ def _fields(settings: Settings, opening: Opening) -> Iterator[Check]:
         yield Check(f"field {each.name}", "warning", each.says)
     if documents and not missing:
         counts = ", ".join(f"{each.name} {each.found} of {each.of}" for each in found if each.of)
-        yield Check("fields", "ok", f"Found in the newest {len(documents)} payments: {counts or 'none in scope'}.")
+        yield Check(
+            "fields", "ok", f"Found in the newest {count_text(len(documents), 'payment')}: {counts or 'none in scope'}."
+        )
 
 
 def _says(source: object) -> str:

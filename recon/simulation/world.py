@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from recon.core.errors import UsageError
 from recon.core.model import Verdict
+from recon.core.text import count_text
 from recon.core.times import millisecond_text
 from recon.simulation.case import SHKEEPER_CHAINS
 from recon.simulation.catalogue import BREAKS, HEALTHY
@@ -85,7 +86,9 @@ def generate_world(
         UsageError: ``payments`` is negative or more than :data:`PAYMENTS_MAX`.
     """
     if not 0 <= payments <= PAYMENTS_MAX:
-        raise UsageError(f"A world of {payments} payments cannot be made; give a number from 0 to {PAYMENTS_MAX:,}.")
+        raise UsageError(
+            f"A world of {count_text(payments, 'payment')} cannot be made; give a number from 0 to {PAYMENTS_MAX:,}."
+        )
     stage = Stage(seed)
     plants = _draw(stage, payments, _rates(breaks), at_least_one=breaks == "default" and payments >= EVERY_PLANT_FROM)
     for plant in plants:

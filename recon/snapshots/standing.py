@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.tables import table_of
+from recon.core.text import count_text
 from recon.core.times import ms_text
 from recon.snapshots.orphans import tables_in
 from recon.snapshots.sealed import SnapshotWriter, read_table
@@ -67,8 +68,8 @@ class Standing:
     def problem(self) -> str:
         """What is wrong, for people."""
         return (
-            f"{self.source} knows none of the {self.unknown} payments made after {ms_text(self.since_ms)} that it was "
-            "asked about, though it knows the older ones: it stands still, or answers from an old copy."
+            f"{self.source} knows none of {count_text(self.unknown, 'payment')} made after {ms_text(self.since_ms)} "
+            "that it was asked about, though it knows the older ones: it stands still, or answers from an old copy."
         )
 
     def coverage(self) -> Coverage:

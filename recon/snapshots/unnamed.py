@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from recon.core.text import count_text
 from recon.snapshots.further_keys import further_keys_of
 from recon.snapshots.orphans import rows_in
 from recon.sources.interface import Coverage, Reading
@@ -118,7 +119,10 @@ def find_owners(
     left, open_topics = len(unnamed) - asked, len(topics) - len(found)
     problem = None
     if left and open_topics:
-        problem = f"{left} rows hold no reference and were not asked about, while {open_topics} references are open"
+        unasked = count_text(left, "row holds no reference and was", many="rows hold no reference and were")
+        problem = (
+            f"{unasked} not asked about, while {count_text(open_topics, 'reference is', many='references are')} open"
+        )
     return found, (Coverage("payments", "references", complete=problem is None, items=asked, problem=problem),)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import SourceError
 from recon.core.model import SETTLED, Policy
+from recon.core.text import count_text
 from recon.core.times import to_ms
 from recon.snapshots.unnamed import COLUMNS, Newest, Unnamed, unnamed
 from recon.sources.interface import Coverage, DocumentStore, Gap, Selection
@@ -196,7 +197,9 @@ def limited(woken: set[str]) -> tuple[tuple[str, ...], Coverage | None]:
     chosen = tuple(sorted(woken)[:WOKEN_MAX])
     problem = None
     if len(chosen) < len(woken):
-        problem = f"money came for {len(woken)} rows before the window; {len(chosen)} of them were judged"
+        problem = (
+            f"money came for {count_text(len(woken), 'row')} before the window; of them were judged: {len(chosen)}"
+        )
     return chosen, Coverage("payments", "woken", complete=problem is None, items=len(chosen), problem=problem)
 
 

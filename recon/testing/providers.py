@@ -20,6 +20,7 @@ from recon.core.errors import ReconError, WrongSourceError
 from recon.core.ids import normalise_reference, normalise_request_id
 from recon.core.registry import load_registry
 from recon.core.tables import CLAIM_TXS, CLAIMS, schema_of
+from recon.core.text import count_text
 from recon.sources.http import Secret
 from recon.sources.interface import ClaimKey, ClaimSource, Reading, no_progress
 from recon.sources.providers.provider import OpeningTerms, Provider
@@ -277,7 +278,7 @@ def _require_gap(reading: Reading, *, where: str) -> None:
     is_done = any(row.done_from is not None for row in reading.coverage)
     require(bool(reading.gaps) or not is_done, f"{where}: what was not read is no gap")
     claims = [row for row in _rows_of(reading) if row["outcome"] != "failed"]
-    require(not claims, f"{where}: the window holds {len(claims)} claims that nothing was read of")
+    require(not claims, f"{where}: the window holds {count_text(len(claims), 'claim')} that nothing was read of")
 
 
 def _require_outcomes(reading: Reading, allowed: frozenset[str], *, where: str) -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.ids import payment_id_text
 from recon.core.model import MISSING, Change, FieldChange, GuardTerm, Tier, Verdict
+from recon.core.text import count_text
 from recon.core.values import ABSENT, OBJECT, STAMP, UPDATED_AT, parents_of, same, to_extended, value_at
 from recon.runs.guard import GuardedUpdate, RowClass, guarded_update, read_change, ready_change, without_marks
 from recon.runs.writing import confirmed_reader
@@ -322,7 +323,10 @@ def _check_confirmed(open_writer: OpenWriter) -> None:
     for each in writers:
         each.join()
     unseen = sorted(number for number in range(_RACERS) if said.get(number) != _OWN)
-    require(not unseen, f"a read that decides what became of a write does not show {len(unseen)} confirmed writes")
+    require(
+        not unseen,
+        f"a read that decides what became of a write does not show {count_text(len(unseen), 'confirmed write')}",
+    )
     ids = [document["_id"] for document in documents]
     found, plain = read([*ids, _document(_RACERS + 1)["_id"]]), writer.read(ids)
     require(found.keys() == plain.keys(), f"a confirmed read gives {sorted(found)}, and a plain one {sorted(plain)}")

@@ -141,7 +141,7 @@ def test_one_row_that_moved_refuses_the_whole_plan_where_that_was_asked_for(mark
         assert first is not None
         payments.update_one(moved, {"$set": {"disputed": True}})
         before = market.hash()
-        assert "1 rows are not as reviewed" in apply(market, "--all-or-nothing", code=3).stderr
+        assert "1 row is not as reviewed" in apply(market, "--all-or-nothing", code=3).stderr
         assert market.hash() == before
         payments.replace_one(moved, first)
 

@@ -101,7 +101,7 @@ def test_the_order_and_the_groups_are_chosen(plan: Path) -> None:
         assert "by age, turned round" in seat.text
         await seat.press("S", "s", "home", "enter", "g", "down", "enter")
         assert seat.shown == usual
-        assert "can be put right: 12 rows, 97.5 USDC" in seat.text
+        assert "can be put right: 12 rows, 97.50 USDC" in seat.text
         assert "grouped by standing" in seat.text
         await seat.press("home", "up")
         assert seat.screen.row is not None, "the cursor never stands on a heading"

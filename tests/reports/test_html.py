@@ -33,7 +33,7 @@ from recon.runs.stores.journal import JournalEntry, Note, make_entry
 from recon.simulation import generate_world, write_world
 from tests.support import builders
 from tests.support.hostile import PAYLOAD, poisoned, poisoned_table
-from tests.support.plans import PAYMENT, a_change, a_coverage, a_finding, a_plan
+from tests.support.plans import PAYMENT, USDC_BSC, a_change, a_coverage, a_finding, a_plan
 
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "a", "header", "div", "p", "span", "h1", "h2", "button", "nav",
@@ -130,9 +130,16 @@ def test_the_figures_are_those_of_the_report() -> None:
     texts = [text.strip() for text in Parsed(page).texts["p"]] + Parsed(page).texts["span"]
     facts = {fact.name: fact for fact in render_plan(plan).facts}
     assert "2,000" in texts
-    assert "1,234,567.5 USDC" in texts
+    assert "1,234,567.50 USDC" in texts
     assert facts["oldest_break"].value in texts
     assert plan.digest in page
+
+
+def test_a_shortened_amount_has_the_exact_one_as_its_title() -> None:
+    summary = {**a_plan().summary, "value_at_risk": {f"56:{USDC_BSC}": str(10**24 + 1)}}
+    page = render_html(plan_page(a_plan(summary=summary)))
+    assert '<span title="1,000,000.000000000000000001 USDC">1,000,000.00 USDC</span>' in page
+    assert '<td class="amount" title="1,000,000.000000000000000001 USDC">1,000,000.00 USDC</td>' in page
 
 
 def test_a_value_at_risk_keeps_every_digit() -> None:

@@ -108,20 +108,49 @@ def test_every_format_shows_the_same_numbers() -> None:
         ),
     )
     report = render_plan(plan)
-    screen = render_report(report, output="table").replace(",", "")
-    page = render_report(report, output="md").replace(",", "").replace("\\", "")
+    screen = render_report(report, output="table")
+    page = render_report(report, output="md").replace("\\", "")
     data = json.loads(render_report(report, output="json"))
     summary = {row["name"]: row["value"] for row in csv_rows(render_report(report, output="csv", part="summary"))}
     assert data["facts"] == facts_of(report) == summary
     for name in ("value_at_risk", "captured_not_credited"):
         for part in summary[name].split(", "):
-            assert part in screen
-            assert part in page
+            assert human_cell(part, "amount") in screen
+            assert human_cell(part, "amount") in page
     rows = csv_rows(render_report(report, output="csv", part="breaks"))
     assert [row["value"] for row in rows] == [row["value"] for row in data["breaks"]] == ["1234567 USDC", "1.5 USDC"]
     for row in rows:
-        assert row["value"] in screen
-        assert row["value"] in page
+        assert human_cell(row["value"], "amount") in screen
+        assert human_cell(row["value"], "amount") in page
+
+
+def test_people_read_two_decimals_and_have_the_exact_amount_where_they_ask_for_it() -> None:
+    reason = "The chain proves 3750.000000000000000031 of 3750.5 USDC, and the row is pending."
+    units = 3750 * 10**18 + 31
+    plan = a_plan(findings=(a_finding(value_units=units, difference_units=-50, reason=reason),))
+    for output in ("table", "md"):
+        said = render_report(render_plan(plan), output=output).replace("\\", "")  # type: ignore[arg-type]
+        assert "3,750.00 USDC" in said and "-0.00000000000000005 USDC" in said
+        assert "The chain proves 3,750.00 of 3,750.50 USDC, and" in said
+        assert "3750.000000000000000031" not in said
+    for output in ("json", "csv"):
+        part = "breaks" if output == "csv" else None
+        said = render_report(render_plan(plan), output=output, part=part)  # type: ignore[arg-type]
+        assert "3750.000000000000000031 USDC" in said and reason in said
+    one = render_report(render_payment(plan, PAYMENT), output="table")
+    assert "3,750.000000000000000031 USDC" in one and reason in one
+
+
+def test_an_amount_is_cut_and_stays_whole_where_a_shorter_one_would_hide_what_matters() -> None:
+    given = ("99.999999 USDC", "-0.009 USDC", "0 USDC", "7 base units of X")
+    assert [human_cell(text, "amount") for text in given] == [
+        "99.99 USDC", "-0.009 USDC", "0 USDC", "7 base units of X",
+    ]  # fmt: skip
+    same = "The chain proves 24.999999 of 24.99 USDC."
+    assert human_cell(same, "reason") == same
+    evidence = "0x12 holds 24.999999 USDC, at 2026-11-20T16:00:00.123Z"
+    assert human_cell(evidence, "prose") == evidence
+    assert human_cell("1.234567 MB, v1.23 OK, 10.1.2.3 USDC", "reason") == "1.234567 MB, v1.23 OK, 10.1.2.3 USDC"
 
 
 def test_outside_text_cannot_steer_a_terminal_and_shows_as_text() -> None:
@@ -227,7 +256,7 @@ def test_an_amount_without_known_decimals_is_named_in_base_units() -> None:
 def test_digits_are_grouped_for_people_only() -> None:
     assert group_digits("1234567.1234567 USDC") == "1,234,567.1234567 USDC"
     assert group_digits("0x1234567") == "0x1234567"
-    assert human_cell("1234.5 USDC, 5 USDT", "amounts") == "1,234.5 USDC, 5 USDT"
+    assert human_cell("1234.5 USDC, 5 USDT", "amounts") == "1,234.50 USDC, 5.00 USDT"
     assert human_cell("junk", "age") == ""
 
 

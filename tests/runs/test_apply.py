@@ -264,7 +264,7 @@ def test_all_or_nothing_refuses_the_plan_for_one_moved_row(world: World) -> None
     plan = world.plan()
     world.database.payments.update_one({"_id": world.before[7]["_id"]}, {"$set": {"status": "failed"}})
     before = world.collection_hash()
-    with pytest.raises(RowsMovedError, match=r"1 rows are not as reviewed \(the first is 0+8,"):
+    with pytest.raises(RowsMovedError, match=r"1 row is not as reviewed \(the first is 0+8,"):
         world.apply(plan, all_or_nothing=True)
     assert world.collection_hash() == before
 

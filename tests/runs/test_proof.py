@@ -92,7 +92,7 @@ def test_more_lost_proofs_than_a_run_may_refuse_let_nothing_be_written(world: Wo
 
 
 def test_a_raised_limit_lets_the_rest_be_written_but_never_all_or_nothing(world: World) -> None:
-    with pytest.raises(RowsMovedError, match="1 rows are not as reviewed"):
+    with pytest.raises(RowsMovedError, match="1 row is not as reviewed"):
         world.apply(proven(world), prove=Chains({7}), all_or_nothing=True)
     assert written(world) == set()
     limits = Limits(changes_max=100, share_max_percent=100, refusals_max=5)

@@ -63,7 +63,7 @@ def test_payments_that_are_asked_for_by_id_wake_no_others(tmp_path: Path) -> Non
 def test_what_is_too_many_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "WOKEN_MAX", 0)
     plan = judged(tmp_path, DAY)
-    assert "money came for 1 rows before the window; 0 of them were judged" in str(scopes(plan)["woken"]["problem"])
+    assert "money came for 1 row before the window; of them were judged: 0" in str(scopes(plan)["woken"]["problem"])
     assert not plan.summary["health"]["ok"]
 
 
@@ -104,7 +104,7 @@ def test_rows_that_were_not_asked_about_are_said(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(unnamed, "ASKED_MAX", 0)
     world = without_references(plant_world("webhook_lost", seed=1))
     narrow = plan_of(world, tmp_path, engine="polars", choice=made_before(world))
-    assert scopes(narrow)["references"]["problem"].startswith("1 rows hold no reference and were not asked about")
+    assert scopes(narrow)["references"]["problem"].startswith("1 row holds no reference and was not asked about")
     assert not narrow.summary["health"]["ok"]
 
 

@@ -272,7 +272,7 @@ def _at_addresses(names: Sequence[Name], sources: SourceSet, found: _Search, ask
                     found.add(batch[index], f"payment {payment_id_text(batch[index]['_id'])} has it as {place}")
             seen += len(batch)
             if seen >= SCAN_MAX:
-                found.failed.append(f"only the first {seen} payments were looked through for an address")
+                found.failed.append(f"only the first {SCAN_MAX} payments were looked through for an address")
                 return
     except SourceError as error:
         found.failed.append(str(error))

@@ -8,13 +8,11 @@ from typing import Any, Final
 
 from recon.core.model import Verdict
 from recon.core.money import format_units
+from recon.core.text import count_text
 from recon.core.times import ms_text, parse_iso_ms
 from recon.investigation.payment.facts import INDEXER_LAG_MS, Facts
-<<<<<<< HEAD
-from recon.plans.whereabouts import what_lies, wrong_destination
-=======
 from recon.plans.beside import beside
->>>>>>> worlds2
+from recon.plans.whereabouts import what_lies, wrong_destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +122,21 @@ def _recorded_text(f: Facts) -> str:
     fates = {"x_reverted": "failed on the chain", "x_not_found": "is not on the chain", "x_pending": "is still pending",
              "x_failed": "could not be asked about", "x_success": "succeeded, and is not this payment's"}  # fmt: skip
     fate = next((text for name, text in fates.items() if f.row[name]), "")
-    was = f"; the row counts {f.row['confirmations']} confirmations of it" if f.row["confirmations"] else ""
+    counted = count_text(f.row["confirmations"], "confirmation") if f.row["confirmations"] else ""
+    was = f"; the row counts {counted} of it" if counted else ""
     return f"the row records {recorded}" + (f", which {fate}{was}" if fate else "")
+
+
+def _deliveries(f: Facts, was: str = "", were: str = "") -> str:
+    """How many deliveries there are, and the verb that goes with them."""
+    return count_text(len(f.deliveries), f"delivery {was}".rstrip(), many=f"deliveries {were}".rstrip())
 
 
 def _part_text(f: Facts) -> str:
     came, expected = int(f.row["received"] or 0), int(f.row["expected_units"] or 0)
-    return f"{f.amount(came)} of {f.amount(expected)} came in {f.row['valid_count']} transfers; short by " + f.amount(
-        expected - came
+    return (
+        f"{f.amount(came)} of {f.amount(expected)} came in {count_text(f.row['valid_count'], 'transfer')}; short by "
+        f"{f.amount(expected - came)}"
     )
 
 
@@ -274,8 +279,8 @@ SAFETY_SATISFIED: Final = Sign(
 LISTED: Final = Sign(
     lambda f: bool(f.listed),
     lambda f: (
-        f"the gateway lists {len(f.listed)} confirmed transactions of {f.amount(f.listed_units)} and credited "
-        f"{f.claim['balance_fiat'] if f.claim else 'nothing'}"
+        f"the gateway lists {count_text(len(f.listed), 'confirmed transaction')} of {f.amount(f.listed_units)} and "
+        f"credited {f.claim['balance_fiat'] if f.claim else 'nothing'}"
     ),
 )
 DROPPED: Final = Sign(
@@ -300,7 +305,9 @@ LATE: Final = Sign(
 )
 SEVERAL: Final = Sign(
     lambda f: len(f.valid) > 1,
-    lambda f: f"{len(f.valid)} valid transfers: " + ", ".join(f"{x['t_tx']}:{x['t_log']}" for x in f.valid[:5]),
+    lambda f: (
+        f"{count_text(len(f.valid), 'valid transfer')}: " + ", ".join(f"{x['t_tx']}:{x['t_log']}" for x in f.valid[:5])
+    ),
 )
 TOO_MUCH: Final = Sign(
     lambda f: int(f.row["received"] or 0) > int(f.row["expected_units"] or 0) > 0,
@@ -322,18 +329,16 @@ EXPIRES: Final = Sign(
     lambda f: f"it {'expired' if f.row['expired'] else 'expires'} at {ms_text(f.row['expires_at'])}",
 )
 DELIVERED_OK: Final = Sign(
-    lambda f: f.was_accepted, lambda f: f"{len(f.deliveries)} deliveries were answered: {f.answered_text}"
+    lambda f: f.was_accepted, lambda f: f"{_deliveries(f, 'was', 'were')} answered: {f.answered_text}"
 )
 DELIVERED_BAD: Final = Sign(
     lambda f: bool(f.deliveries) and not f.was_accepted,
-    lambda f: (
-        f"{len(f.deliveries)} deliveries, answered {f.answered_text}, the last at "
-        f"{ms_text(f.deliveries[-1]['received_at'])}"
-    ),
+    lambda f: f"{_deliveries(f)}, answered {f.answered_text}, the last at {ms_text(f.deliveries[-1]['received_at'])}",
 )
 SIGNATURE: Final = Sign(is_unverified, lambda f: "no delivery verified")
 RETRIES: Final = Sign(
-    lambda f: f.is_exhausted, lambda f: f"{f.tries} tries after the first within 21 s, then the event is dropped"
+    lambda f: f.is_exhausted,
+    lambda f: f"{count_text(f.tries or 0, 'try', many='tries')} after the first within 21 s, then the event is dropped",
 )
 KEYS_STORED: Final = Sign(
     lambda f: bool(f.payment["request_id"] or f.payment["external_id"]),

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from recon.core.model import Severity, Tier, Verdict
 from recon.core.people import one_of_each
+from recon.core.text import count_text
 from recon.rails.gates.records import (
     DeliveryRecord,
     DryRun,
@@ -143,7 +144,7 @@ def judge_blocked(case: GateCase) -> Gate:
     if not name:
         return make("none in the last run", "pass", "the last run met none of them", _last(evidence))
     longest = stretch[-1].at - stretch[0].at
-    measured = f"{name} in {len(stretch)} runs over {_minutes(longest)} min"
+    measured = f"{name} in {count_text(len(stretch), 'run')} over {_minutes(longest)} min"
     if longest > timedelta(minutes=limit):
         why = f"{name} has blocked reconciliation for {_minutes(longest)} min, over {limit}"
         return make(measured, "fail", why, _last(evidence))
@@ -208,11 +209,14 @@ def judge_webhook_burst(case: GateCase) -> Gate:
         return make(measured, "not_measurable", _UNSET.format("webhook_burst_failures_max"))
     if len(failed) > limit:
         return make(
-            f"{len(failed)} failed", "fail", f"{len(failed)} failures, {limit} allowed", _delivery_lines(failed)
+            f"{len(failed)} failed",
+            "fail",
+            f"{count_text(len(failed), 'failure')}, {limit} allowed",
+            _delivery_lines(failed),
         )
     if missing:
         return make(measured, "not_measurable", missing)
-    return make(measured, "pass", f"{len(failed)} failures, {limit} allowed", _delivery_lines(failed))
+    return make(measured, "pass", f"{count_text(len(failed), 'failure')}, {limit} allowed", _delivery_lines(failed))
 
 
 def judge_chain_mismatch(case: GateCase) -> Gate:
@@ -280,15 +284,16 @@ def judge_webhook_verification(case: GateCase) -> Gate:
     since = case.now - timedelta(hours=hours)
     found = [each for each in case.deliveries(since) if each.is_unverified]
     if found:
-        why = f"{len(found)} were not genuine or could not be verified"
-        return make(f"{len(found)} failures", "fail", why, _delivery_lines(found))
+        why = f"{count_text(len(found), 'was', many='were')} not genuine or could not be verified"
+        return make(count_text(len(found), "failure"), "fail", why, _delivery_lines(found))
     if missing := _unwatched(case, since):
         return make("nothing", "not_measurable", missing)
     count = len(case.deliveries(since))
+    measured = f"0 failures in {count_text(count, 'delivery', many='deliveries')}"
     if silent := sum(each.signature_valid is None and each.http_status is None for each in case.deliveries(since)):
         why = f"cannot tell: {silent} say neither whether their signature held nor how they were answered"
-        return make(f"0 failures in {count} deliveries", "not_measurable", why)
-    return make(f"0 failures in {count} deliveries", "pass", f"none of {count} deliveries failed verification")
+        return make(measured, "not_measurable", why)
+    return make(measured, "pass", f"none of {count} failed verification")
 
 
 def judge_dead_letters(case: GateCase) -> Gate:
@@ -353,7 +358,7 @@ def judge_manual_sample(case: GateCase) -> Gate:
     make = _Maker(
         "manual_sample",
         "Did people check a sample by hand?",
-        f"at least {rows} rows, signed by {people} different operators",
+        f"at least {count_text(rows, 'row')}, signed by {count_text(people, 'operator', many='different operators')}",
     )
     held = case.evidence.sample
     if held is None:
@@ -365,10 +370,11 @@ def judge_manual_sample(case: GateCase) -> Gate:
     signs = [each for each in held.signs if not each.void and each.sign.sample == held.sample.digest]
     people_signed = len(one_of_each([each.person for each in signs]))
     count = len({row.payment_id for row in held.sample.rows})
-    measured, evidence = f"{count} rows, signed by {people_signed}", _signs_said(held, signs)
+    measured, evidence = f"{count_text(count, 'row')}, signed by {people_signed}", _signs_said(held, signs)
     if why := _sample_failing(case, held.sample, signs, rows=count, people=people_signed):
         return make(measured, "fail", why, evidence)
-    return make(measured, "pass", f"{people_signed} operators found all {count} rows right", evidence)
+    said = f"{count_text(people_signed, 'operator')} found {'it' if count == 1 else f'all {count}'} right"
+    return make(measured, "pass", said, evidence)
 
 
 def _is_of_target(sample: Sample, judged: DryRun | None) -> bool:
@@ -392,9 +398,9 @@ def _sample_failing(
     limits = case.limits
     wrong = sorted({key for each in signs for key, word in each.sign.findings.items() if word == "wrong"})
     if wrong:
-        return f"{len(wrong)} rows were found wrong, {wrong[0]} first"
+        return f"{count_text(len(wrong), 'row was', many='rows were')} found wrong, {wrong[0]} first"
     if rows < limits.sample_rows_min:
-        return f"{rows} rows are fewer than {limits.sample_rows_min}"
+        return f"{count_text(rows, 'row is', many='rows are')} fewer than {limits.sample_rows_min}"
     if people < limits.sample_operators_min:
         return f"{people} of {limits.sample_operators_min} different operators have signed"
     if _is_older(sample.drawn_at, limits.sample_age_max_h, case.now):
@@ -459,7 +465,7 @@ def _judge_run(run: RunRecord, before: RunRecord | None) -> tuple[Outcome, str]:
     if run.breaks is None or before.breaks is None:
         return "not_measurable", "or the one before has no list of its breaks"
     new = len(run.breaks - before.breaks)
-    return ("fail", f"found {new} new breaks") if new else ("pass", "")
+    return ("fail", f"found {count_text(new, 'new break')}") if new else ("pass", "")
 
 
 def judge_dry_run(case: GateCase) -> Gate:

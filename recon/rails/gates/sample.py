@@ -25,6 +25,7 @@ from recon.core.errors import RefusedError, UsageError
 from recon.core.model import Plan
 from recon.core.money import format_units
 from recon.core.people import Person, checked_name, is_one_person, person_key
+from recon.core.text import count_text
 from recon.core.times import millisecond_text
 from recon.files import FileThereError, make_folder, save_new
 from recon.plans.approvals import DecisionTerms, target_digest
@@ -53,8 +54,8 @@ class SampleTooSmallError(UsageError):
 
     def __init__(self, *, size: int, found: int) -> None:
         super().__init__(
-            f"A sample of {size} was asked for and {found} payments can be drawn from (1 to {SIZE_MAX} are possible); "
-            "no file was written. Widen the window or ask for fewer."
+            f"A sample of {size} was asked for and {count_text(found, 'payment')} can be drawn from (1 to {SIZE_MAX} "
+            "are possible); no file was written. Widen the window or ask for fewer."
         )
 
 

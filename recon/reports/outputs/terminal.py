@@ -95,7 +95,7 @@ def _print_rows(table: Table, console: Console) -> None:
     is_wide = console.width >= WIDE_FROM
     if any(column.kind == "link" for column in table.columns):
         _print_pages(table, console)
-    elif not is_wide and any(column.kind == "prose" for column in table.columns):
+    elif not is_wide and any(column.is_prose for column in table.columns):
         _print_narrow(table, console)
     elif _needs(table, is_wide=is_wide) <= console.width:
         console.print(_grid(table, is_wide=is_wide))
@@ -190,8 +190,8 @@ def _print_narrow(table: Table, console: Console) -> None:
 def _worth_showing(table: Table) -> tuple[list[int], list[int]]:
     """The columns that say something, short ones and prose."""
     columns = list(enumerate(table.columns))
-    short = [n for n, c in columns if c.kind != "prose" and _is_worth_showing(table, n, c, is_wide=False)]
-    prose = [n for n, c in columns if c.kind == "prose" and _is_worth_showing(table, n, c, is_wide=True)]
+    short = [n for n, c in columns if not c.is_prose and _is_worth_showing(table, n, c, is_wide=False)]
+    prose = [n for n, c in columns if c.is_prose and _is_worth_showing(table, n, c, is_wide=True)]
     return short, prose
 
 
@@ -199,7 +199,7 @@ def _below(table: Table, row: tuple[str, ...], short: Sequence[int], prose: Sequ
     """What stands below a row: the cells that did not fit, with their headings, and its prose."""
     cells = [(table.columns[n].label, human_cell(row[n], table.columns[n].kind)) for n in short if row[n]]
     rest = ", ".join(f"{label} {cell}" for label, cell in cells)
-    return [line for line in (rest, *(row[n] for n in prose)) if line]
+    return [line for line in (rest, *(human_cell(row[n], table.columns[n].kind) for n in prose)) if line]
 
 
 def _print_below(line: str, console: Console) -> None:

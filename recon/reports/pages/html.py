@@ -17,7 +17,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.registry.explorers import is_web_page
-from recon.reports.model import Fact, Report, Table, human_cell
+from recon.reports.model import Fact, Kind, Report, Table, human_cell
 from recon.reports.pages.page import Grid, Page, encode_column, page_of_report
 from recon.reports.text import display_text
 from recon.sources.interface import no_progress
@@ -203,8 +203,15 @@ def _environment() -> Any:
     environment.filters["clean"] = display_text
     environment.filters["shown"] = _shown
     environment.filters["is_page"] = is_web_page
-    environment.filters["amounts"] = lambda text: human_cell(text, "amounts").split(", ")
+    environment.filters["exact"] = _exact
+    environment.filters["parts"] = lambda text: text.split(", ")
     return environment
+
+
+def _exact(text: str, kind: Kind) -> str:
+    """The exact cell where people are shown a shorter one; empty where they are shown all of it."""
+    whole = human_cell(text, "exact") if kind == "amount" else display_text(text)
+    return whole if kind in ("amount", "amounts", "reason") and human_cell(text, kind) != whole else ""
 
 
 def _shown(table: Table) -> tuple[tuple[int, ...], tuple[tuple[str, ...], ...]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from recon.core.model import Finding, Plan, Policy, Severity, Verdict
 from recon.core.money import decimal_amount, whole_tokens
 from recon.core.registry import Registry
+from recon.core.text import count_text
 from recon.reports.pages.page import Chart, counted
 from recon.reports.pages.whole import Whole
 from recon.reports.text import amount_text, display_text, group_digits
@@ -71,7 +72,9 @@ def delivery_chart(deliveries: Iterable[tuple[int | None, int | None]]) -> Chart
     known = [(at, _answer(status)) for at, status in deliveries if at is not None]
     if not known:
         return None
-    return time_chart("deliveries", "Notifications by answer", known=known, note=f"{len(known):,} notifications.")
+    return time_chart(
+        "deliveries", "Notifications by answer", known=known, note=f"{count_text(len(known), 'notification')}."
+    )
 
 
 def time_chart(name: str, title: str, *, known: Sequence[tuple[int, str]], note: str, is_fine: bool = False) -> Chart:
@@ -137,7 +140,7 @@ def _split(plan: Plan, name: str, column: str, title: str, registry: Registry) -
     series = [each for each in series if any(each["values"])]
     calm = sum(totals.values()) - sum(loud.values())
     note = f"{calm:,} more are in sync or nothing is due."
-    data = {"categories": shown + ([f"{len(rest)} more verdicts"] if rest else []), "series": series}
+    data = {"categories": shown + ([count_text(len(rest), "more verdict")] if rest else []), "series": series}
     return Chart(name, title, "bars", data, note, ("verdict", column))
 
 
@@ -242,7 +245,7 @@ def _flow(breaks: Iterable[Finding]) -> Chart | None:
         "links": [{"from": a, "to": b, "value": count} for (a, b), count in sorted(links.items())],
         "sides": list(_SIDES),
     }
-    note = f"The {sum(paths.values()):,} breaks that are about a payment of ours."
+    note = f"{count_text(sum(paths.values()), 'break')} about a payment of ours."
     return Chart("flow", "Our record, the provider, the chain", "flow", data, note)
 
 
@@ -301,7 +304,7 @@ def _arrivals(whole: Whole) -> Chart | None:
 def _unread_note(whole: Whole, *, shaded: int) -> str:
     """How much of the time was not read; that nothing was left out only where every reading was whole."""
     if shaded:
-        return f"{shaded} stretches could not be read and are shaded."
+        return f"{count_text(shaded, 'stretch', many='stretches')} of time left unread: shaded."
     if whole.short or whole.gaps.num_rows:
         return "Cannot tell which stretches of time were read: not every reading was complete, and none can be shaded."
     return "No stretch of time was left unread."

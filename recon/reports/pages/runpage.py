@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from recon.core.money import decimal_amount, format_units, whole_tokens
 from recon.core.registry import Registry
+from recon.core.text import count_text
 from recon.core.times import parse_iso_ms
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.pages.page import CELL_MAX, Chart, Grid, GridColumn, Page, counted
@@ -224,7 +225,9 @@ def _over_time(entries: Sequence[JournalEntry]) -> Chart | None:
     known = [(at, word) for at, word in seen if at is not None]
     if len({at // 1000 for at, _ in known}) < 2:
         return None
-    return time_chart("course", "Rows over time", known=known, note=f"{len(known):,} outcomes.", is_fine=True)
+    return time_chart(
+        "course", "Rows over time", known=known, note=f"{count_text(len(known), 'outcome')}.", is_fine=True
+    )
 
 
 def _left(remaining: Sequence[Sequence[str]]) -> Chart | None:

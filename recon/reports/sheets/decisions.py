@@ -17,6 +17,7 @@ from recon.core.canonical import sha256_hex
 from recon.core.errors import RefusedError
 from recon.core.model import Change, FieldChange, FieldView, Finding, Plan, Severity, Tier
 from recon.core.money import decimal_amount, whole_tokens
+from recon.core.text import count_text
 from recon.plans.approvals import TEXT_MAX
 from recon.plans.breaks import fingerprint
 from recon.reports.sheets.cells import is_same_cell, until_of_cell
@@ -241,10 +242,9 @@ def _hindrance(row: _Row, decision: DecisionWord) -> str:
 
 def _missing(rows: Sequence[_Row], plan: Plan) -> str:
     first = rows[0].said.payment_id
-    count = f"{len(rows)} rows" if len(rows) > 1 else "1 row"
     return (
-        f"{count} of plan {plan.digest[:12]} are missing, the first is payment {first}; leave every row in, its "
-        "decision empty where there is none"
+        f"{count_text(len(rows), 'row')} of plan {plan.digest[:12]} missing, the first is payment {first}; leave "
+        "every row in, its decision empty where there is none"
     )
 
 
@@ -295,7 +295,9 @@ def _whole_or_said(text: str) -> str:
     if len(text) <= _CELL_LETTERS_MAX:
         return text
     left = len(text) - _CELL_LETTERS_MAX
-    return f'{text[:_CELL_LETTERS_MAX]} ... ({left:,} more characters: "recon show PLAN --payment ID" has all)'
+    return (
+        f'{text[:_CELL_LETTERS_MAX]} ... ({count_text(left, "more character")}: "recon show PLAN --payment ID" has all)'
+    )
 
 
 def _what_is_said(said: Finding | Change) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from recon.core.model import Plan
+from recon.core.text import count_text
 from recon.reports.model import Column, Fact, Table
 from recon.reports.text import amount_text
 from recon.reports.views.coverage import CANNOT_TELL, moment_text
@@ -28,7 +29,7 @@ def balance_facts(plan: Plan) -> tuple[Fact, ...]:
     parts = [f"{len(rows) - untold - odd} of {len(rows)} add up to the unit"]
     parts += [f"{odd} DO NOT ADD UP"] if odd else []
     parts += [f"{untold} cannot be told"] if untold else []
-    parts += [f"{bare} movements unexplained"] if bare else []
+    parts += [f"{count_text(bare, 'movement')} unexplained"] if bare else []
     return (Fact("balances", "balances of known wallets", "; ".join(parts), alarm=bool(odd or bare or untold)),)
 
 
@@ -86,7 +87,7 @@ def _wallet_notes(block: Row, *, quiet: int) -> Iterator[str]:
     reasons = list(dict.fromkeys(text for row in block["rows"] for text in row["problems"]))
     yield from reasons[:_REASONS_SHOWN]
     if len(reasons) > _REASONS_SHOWN:
-        yield f"{len(reasons) - _REASONS_SHOWN} more reasons are in the plan."
+        yield f"{count_text(len(reasons) - _REASONS_SHOWN, 'more reason is', many='more reasons are')} in the plan."
     if block["problem"]:
         yield block["problem"]
     if quiet:

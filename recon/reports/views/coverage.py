@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from recon.core.text import count_text
 from recon.core.times import ms_text
 from recon.reports.model import Column, Table
 
@@ -23,7 +24,7 @@ def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> Table:
         f"{missing} of {len(rows)} were not read completely. Whatever needs what is missing there is called unproven "
         "or lookup_failed, never unpaid."
         if missing
-        else f"Everything that was asked for was read ({len(rows)} readings)."
+        else f"Everything that was asked for was read ({count_text(len(rows), 'reading')})."
     )
     title, empty = "What was checked, and what was not", f"{CANNOT_TELL}: no reading of any source is recorded"
     return Table("coverage", title, columns, rows, note=note if rows else "", empty=empty, shown=missing)

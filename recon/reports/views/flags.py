@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from recon.core.text import count_text
 from recon.rails.flags.apply import FlagRun
 from recon.rails.flags.journal import FlagEntry
 from recon.rails.flags.plan import FlagPlan
@@ -215,9 +216,8 @@ def render_flag_run(run: FlagRun, *, config: str | None) -> Report:
     settings = f" --config {shell_word(config)}" if config else ""
     steps = [f"To take it back: recon flags undo {run.run} --out undo.json{settings}"]
     if run.unconfirmed:
-        steps.insert(
-            0, f"{len(run.unconfirmed)} things could not be confirmed; look again: recon flags status{settings}"
-        )
+        things = count_text(len(run.unconfirmed), "thing")
+        steps.insert(0, f"{things} could not be confirmed; look again: recon flags status{settings}")
     return Report(
         "flag_run",
         f"Flags: {said}",

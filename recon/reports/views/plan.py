@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import UsageError
 from recon.core.model import OPEN_AGES, TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
+from recon.core.text import count_text
 from recon.plans.notes import NO_NOTES, PlanNotes
 from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
@@ -314,7 +315,7 @@ def window_text(window: Mapping[str, Any]) -> str:
         if window.get(name):
             parts.append(f"{name} {' '.join(map(str, window[name]))}")
     if window.get("ids"):
-        parts.append(f"{len(window['ids'])} payments by id")
+        parts.append(f"{count_text(len(window['ids']), 'payment')} by id")
     if window.get("open_only"):
         parts.append("open only")
     return ", ".join(parts) or "every payment"
@@ -432,7 +433,7 @@ BREAK_COLUMNS: Final = (
     Column("severity", "severity", "severity"), Column("value", "value", "amount"),
     Column("difference", "difference", "amount", wide=True), Column("age_s", "age", "age"),
     Column("provider", "provider", wide=True), Column("chain_id", "chain", wide=True),
-    Column("findings", "all findings"), Column("reason", "reason", "prose"),
+    Column("findings", "all findings"), Column("reason", "reason", "reason"),
 )  # fmt: skip
 
 
@@ -466,7 +467,7 @@ def change_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN, page: slice = 
     """The changes, oldest and largest first; ``page`` are those that are in the table at all."""
     columns = (Column("payment_id", "payment", "id"), Column("verdict", "verdict", "verdict"),
                Column("tier", "tier", "tier"), Column("set", "before -> after", "prose"),
-               Column("value", "value", "amount"), Column("age_s", "age", "age"), Column("reason", "reason", "prose"),
+               Column("value", "value", "amount"), Column("age_s", "age", "age"), Column("reason", "reason", "reason"),
                Column("change_id", "change", "id", wide=True))  # fmt: skip
     rows = tuple(_change_row(item) for item in sorted(plan.changes, key=_oldest)[page])
     review = sum(item.tier is Tier.REVIEW and item.payment_id not in plan.picked for item in plan.changes)
@@ -521,8 +522,8 @@ def _finding_facts(item: Finding) -> list[Fact]:
             alarm=_SEVERITIES.index(item.severity) >= _SEVERITIES.index(Severity.HIGH),
         ),
         Fact("findings", "all findings", row["findings"]),
-        Fact("value", "value", row["value"] or "-", "amount"),
-        Fact("difference", "difference", row["difference"] or "-", "amount"),
+        Fact("value", "value", row["value"] or "-", "exact"),
+        Fact("difference", "difference", row["difference"] or "-", "exact"),
         Fact("age_s", "age", row["age_s"], "age"),
         Fact("provider", "provider", row["provider"] or "-"),
         Fact("chain_id", "chain", row["chain_id"] or "-"),

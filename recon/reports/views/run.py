@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from recon.core.text import count_text
 from recon.plans.approvals import Backing
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import value_text
@@ -37,7 +38,7 @@ def render_run(report: RunReport, *, next_steps: Sequence[str] = ()) -> Report:
     ]
     if report.proofs:
         asked, calls = report.proofs
-        facts.append(Fact("proofs", "proofs asked for again", f"{asked} in {calls} call{'s' * (calls != 1)}"))
+        facts.append(Fact("proofs", "proofs asked for again", f"{asked} in {count_text(calls, 'call')}"))
     facts += _backing_facts(report.backing)
     facts += [Fact("warning", "warning", text, alarm=True) for text in report.warnings]
     if report.stopped:
@@ -96,7 +97,8 @@ def render_runs(runs: Iterable[RunSummary]) -> Report:
 
 def _lost_text(item: RunSummary) -> str:
     known = "does not know it" if item.state == "lost" else "knows nothing of them"
-    return f"its entries of {item.run} end early: {item.lost} rows carry stamps of it, and the journal {known}"
+    rows = count_text(item.lost, "row carries a stamp", many="rows carry stamps")
+    return f"its entries of {item.run} end early: {rows} of it, and the journal {known}"
 
 
 def render_run_state(state: RunState) -> Report:
@@ -110,7 +112,7 @@ def render_run_state(state: RunState) -> Report:
     lost = f"its entries end early: rows carry stamps that it does not know: {', '.join(state.lost[:3])}"
     facts = (
         Fact("state", "state", "ended" if state.has_ended else "UNFINISHED", alarm=not state.has_ended),
-        *([Fact("cut", "journal", f"{lost} ({len(state.lost)} rows)", alarm=True)] if state.lost else []),
+        *([Fact("cut", "journal", f"{lost} ({count_text(len(state.lost), 'row')})", alarm=True)] if state.lost else []),
         Fact("plan", "plan", state.plan, "id"),
         Fact("kind", "kind", str(state.opening.get("kind", ""))),
         Fact("operator", "by", str(state.opening.get("operator", ""))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recon.core.text import clean_text
+from recon.core.text import clean_text, count_text
 from recon.core.times import second_text
 from recon.investigation.incident.access_log import LogTriage, RouteTriage
 from recon.investigation.incident.first_page import FirstPage
@@ -30,10 +30,17 @@ def render_log_triage(found: LogTriage) -> Report:
         facts.append(Fact(f"rule_{route.provider}", route.provider, route.rule, alarm=is_bad))
         facts.append(Fact(f"advice_{route.provider}", "  to do", route.advice))
         for why, count in route.unread:
-            facts.append(Fact(f"unread_{route.provider}", "  NOT READ", f"{count} lines: {why}", alarm=True))
+            facts.append(
+                Fact(f"unread_{route.provider}", "  NOT READ", f"{count_text(count, 'line')}: {why}", alarm=True)
+            )
         for path, count in route.elsewhere:
             facts.append(
-                Fact(f"elsewhere_{route.provider}", "  resembles it", f"{count} requests to {path}", alarm=True)
+                Fact(
+                    f"elsewhere_{route.provider}",
+                    "  resembles it",
+                    f"{count_text(count, 'request')} to {path}",
+                    alarm=True,
+                )
             )
     if found.unreadable:
         facts.append(
@@ -163,7 +170,7 @@ def _left_table(found: DeliveryTriage) -> Table:
 def _totals(totals: Totals) -> str:
     money = ", ".join(f"{format(amount, 'f')} {currency}" for currency, amount in totals.money)
     unknown = f", {totals.without_amount} without an amount" if totals.without_amount else ""
-    return f"{totals.payments} payments" + (f": {money}" if money else "") + unknown
+    return count_text(totals.payments, "payment") + (f": {money}" if money else "") + unknown
 
 
 def render_page(page: FirstPage) -> Report:
@@ -180,7 +187,9 @@ def render_page(page: FirstPage) -> Report:
         best = page.guesses[0]
         head.append(Fact("guess", "best guess, not confirmed", f"{best.section} {best.scenario}", alarm=True))
     if page.unread:
-        head.append(Fact("unread", "CANNOT TELL", f"{len(page.unread)} things could not be read", alarm=True))
+        head.append(
+            Fact("unread", "CANNOT TELL", f"{count_text(len(page.unread), 'thing')} could not be read", alarm=True)
+        )
     unread = tuple((text,) for text in page.unread)
     unknown = tuple((line.question, line.source) for line in page.unknown)
     ask = (Column("question", "question", "prose"), Column("source", "how to find out"))

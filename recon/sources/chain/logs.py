@@ -22,6 +22,7 @@ import msgspec
 
 from recon.core.errors import ReconError
 from recon.core.registry import ERC20_TRANSFER, TRANSFER_WITH_REFERENCE_AND_FEE
+from recon.core.text import count_text
 from recon.sources.chain.hex_columns import (
     OddError,
     address_array,
@@ -189,7 +190,9 @@ def decode_transfer(log: Mapping[str, Any]) -> Transfer:
             recipient=_address_of(topics[2], what="recipient"),
             amount_units=int(data, 16),
         )
-    raise TransferLogError(what=f"{len(topics)} topics, {len(data) // 2} bytes of data, first topic {signature}")
+    raise TransferLogError(
+        what=f"{count_text(len(topics), 'topic')}, {len(data) // 2} bytes of data, first topic {signature}"
+    )
 
 
 def _topics_of(log: Mapping[str, Any]) -> list[str]:

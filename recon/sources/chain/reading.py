@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from recon.core.text import count_text
 from recon.sources.chain.blocks import StartBlockError, bloom_may_hold, start_block, try_blocks
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Finality, Pool
 from recon.sources.chain.logs import empty_columns, sort_and_compare
@@ -444,7 +445,11 @@ class _Reader:
             )
         if self.plan.tx_hashes:
             failed = [one for one in self.state.receipts.transactions.values() if one.outcome == "failed"]
-            problem = f"{len(failed)} transactions could not be asked. {failed[0].error}" if failed else None
+            problem = (
+                f"{count_text(len(failed), 'transaction')} could not be asked about. {failed[0].error}"
+                if failed
+                else None
+            )
             done = None if failed else self.state.start.number
             rows.append(
                 self._row(

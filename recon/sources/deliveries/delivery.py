@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from recon.core.text import count_text
 from recon.core.times import ms_text
 from recon.sources.deliveries.bodies import Kept, parsed_object
 
@@ -124,7 +125,5 @@ class DeliveryFile:
         if not self.unreadable:
             return None
         has = f" (the first has the fields {', '.join(self.unreadable_has)})" if self.unreadable_has else ""
-        return (
-            f"{self.place}: {self.unreadable} records are no deliveries{has}; name where fields stand under "
-            "[deliveries.fields]"
-        )
+        records = count_text(self.unreadable, "record is no delivery", many="records are no deliveries")
+        return f"{self.place}: {records}{has}; name where fields stand under [deliveries.fields]"

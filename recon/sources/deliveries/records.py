@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final
 
 from recon.core.bounded_json import JsonTooLargeError
 from recon.core.errors import SourceError
-from recon.core.text import clean_text
+from recon.core.text import clean_text, count_text
 from recon.sources.deliveries.bodies import BODY_MAX_BYTES
 from recon.sources.deliveries.delivery import Delivery, DeliveryFile
 from recon.sources.deliveries.forms import FIELDS, LISTS, ROWS
@@ -100,8 +100,8 @@ class _Reading:
 
     def stop(self, place: str) -> None:
         """Say that a place was not read to its end."""
-        count = len(self._deliveries)
-        self.problems.append(f"{place}: only the first {count} records were read, more do not fit into memory")
+        records = count_text(len(self._deliveries), "record was", many="records were")
+        self.problems.append(f"{place}: only the first {records} read, more do not fit into memory")
 
     def add(self, row: Mapping[str, Any], place: str, line: bytes | None = None) -> None:
         """Keep a record, or count what is none."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from recon.core.ids import normalise_reference, normalise_request_id, reference_topic
 from recon.core.registry import Registry, Token
-from recon.core.text import clean_text
+from recon.core.text import clean_text, count_text
 from recon.core.times import to_ms
 from recon.sources.exports.mapping import ClaimsSection, WholeWindow
 from recon.sources.exports.rows import BadCells, ExportedRow, exported_rows
@@ -47,7 +47,7 @@ class ExportedClaims:
 
     def check(self) -> str:
         """Files can always be used."""
-        return f"{self.name}: {len(self._said)} objects from files"
+        return f"{self.name}: {count_text(len(self._said), 'object')} from files"
 
     def read_window(self, from_ms: int, to_ms: int, *, progress: Progress = no_progress) -> Reading:
         """Everything that the files hold, whatever the window is, and what of the window they do not cover."""

@@ -19,7 +19,7 @@ from typing import Any, Final
 from recon.core.errors import MoneyError, UsageError
 from recon.core.ids import normalise_address, normalise_reference, normalise_tx_hash
 from recon.core.money import UNITS_MAX, parse_units
-from recon.core.text import clean_text
+from recon.core.text import clean_text, count_text
 from recon.sources.exports.mapping import FileSection, MappingError
 
 ROWS_MAX: Final = 2_000_000
@@ -37,7 +37,7 @@ class BadRowsError(UsageError):
     def __init__(self, *, told: list[str], count: int) -> None:
         more = f"\n  and {count - len(told)} more" if count > len(told) else ""
         super().__init__(
-            f"{count} cell{'s' * (count != 1)} cannot be read exactly, so nothing was imported:\n  "
+            f"{count_text(count, 'cell')} cannot be read exactly, so nothing was imported:\n  "
             + "\n  ".join(told)
             + f"{more}\nCorrect the files or the mapping, and run the command again."
         )
@@ -294,7 +294,10 @@ def _csv_rows(path: Path, section: FileSection, faults: BadCells) -> Iterator[tu
                 if not cells:
                     continue
                 if len(cells) != len(names):
-                    faults.add(f"{name}:{number}", f"it has {len(cells)} cells where the first line names {len(names)}")
+                    faults.add(
+                        f"{name}:{number}",
+                        f"it has {count_text(len(cells), 'cell')} where the first line names {len(names)}",
+                    )
                     continue
                 yield number, {field: cells[place].strip() for field, place in places.items()}
         except UnicodeDecodeError as error:

@@ -15,7 +15,7 @@ from recon.core.ids import normalise_address, normalise_tx_hash, reference_topic
 from recon.core.model import Policy
 from recon.core.registry import Registry, Token
 from recon.core.tables import table_of
-from recon.core.text import clean_text
+from recon.core.text import clean_text, count_text
 from recon.core.times import to_ms
 from recon.sources.exports.claims import place_of
 from recon.sources.exports.mapping import TransfersSection, WholeWindow
@@ -62,7 +62,7 @@ class ExportedChain:
 
     def check(self) -> str:
         """Files can always be used."""
-        return f"chain:{self.chain_id}: {len(self._rows)} transfers from files"
+        return f"chain:{self.chain_id}: {count_text(len(self._rows), 'transfer')} from files"
 
     def read(self, question: ChainQuestion, *, progress: Progress = no_progress) -> Reading:
         """Answer from the files, and account for what they leave open."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core import ids
 from recon.core.errors import ConfigError, SourceError
 from recon.core.registry import Registry, load_registry
+from recon.core.text import count_text
 from recon.core.tries import Backoff, Tries
 from recon.sources.interface import Selection, StoreIdentity
 from recon.sources.payments.bson_walk import RawBatch
@@ -108,8 +109,8 @@ class StoreInterruptedError(SourceError):
 
     def __init__(self, *, namespace: str, documents: int, why: str) -> None:
         super().__init__(
-            f"MongoDB: reading {namespace} broke off after {documents} documents and could not be taken up again "
-            f"({why}). The rest of the window was not read; run the command again."
+            f"MongoDB: reading {namespace} broke off after {count_text(documents, 'document')} and could not be taken "
+            f"up again ({why}). The rest of the window was not read; run the command again."
         )
 
 
@@ -219,9 +220,8 @@ class MongoStore:
             if skew > _SKEW_MAX_S:
                 notes.append(f"its clock is {skew:.0f} s off this machine's: set one of them right")
         kind = f"replica set {hello['setName']}" if hello.get("setName") else "stand-alone server"
-        head = (
-            f"MongoDB: {settings.namespace} at {self._hosts} can be read ({version}, {kind}, about {count} documents)"
-        )
+        about = f"{version}, {kind}, about {count_text(count, 'document')}"
+        head = f"MongoDB: {settings.namespace} at {self._hosts} can be read ({about})"
         return "; ".join([head, *notes]) + "."
 
     def _there(self) -> Mapping[str, Any]:

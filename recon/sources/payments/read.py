@@ -20,6 +20,7 @@ from recon.core import ids
 from recon.core.errors import SourceError
 from recon.core.model import Policy
 from recon.core.registry import Registry, load_registry
+from recon.core.text import count_text
 from recon.sources.interface import (
     Coverage,
     DocumentStore,
@@ -191,7 +192,7 @@ def _shortfall(store: DocumentStore, selection: Selection, expected: int | None,
     left, failed = _count(store, selection)
     if failed or left is None or items >= left:
         return failed
-    return f"The store counts {left} payments in the window and gave {items}; run the command again."
+    return f"The store counts {count_text(left, 'payment')} in the window and gave {items}; run the command again."
 
 
 def _account(selection: Selection, tally: _Tally) -> Reading:

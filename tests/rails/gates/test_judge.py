@@ -277,7 +277,7 @@ def test_mismatches_of_the_other_rail_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("sample", "outcome", "says"),
     [
-        (signed("Ada", "Grace", size=10), "pass", "all 10 rows right"),
+        (signed("Ada", "Grace", size=10), "pass", "all 10 right"),
         (signed("Ada", "Grace", size=9), "fail", "9 rows are fewer than 10"),
         (signed("Ada"), "fail", "1 of 2 different operators"),
         (signed("Ada", "Grace", wrong="Grace"), "fail", "10 rows were found wrong"),
@@ -305,7 +305,7 @@ def test_sign_offs_of_another_sample_do_not_count() -> None:
         ({}, "pass", "2 windows were clean"),
         ({"is_complete": False}, "fail", "was not complete"),
         ({"is_healthy": False}, "fail", "was not healthy"),
-        ({"breaks": frozenset({"a", "b"})}, "fail", "found 1 new breaks"),
+        ({"breaks": frozenset({"a", "b"})}, "fail", "found 1 new break"),
         ({"breaks": frozenset()}, "pass", "clean"),
         ({"breaks": None}, "not_measurable", "no list of its breaks"),
     ],

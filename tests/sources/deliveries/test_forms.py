@@ -163,7 +163,7 @@ def test_a_file_that_was_not_read_in_full_is_not_called_whole(tmp_path: Path) ->
     whole = kept(tmp_path, RECORD | {"rawBody": TEXT})
     short = kept(tmp_path, json.dumps(RECORD | {"rawBody": TEXT}) + "\n{half", name="kept.ndjson")
     assert "whole since" in whole.source_text
-    assert short.source_text.startswith("kept.ndjson (NOT read in full: kept.ndjson: 1 records are no deliveries")
+    assert short.source_text.startswith("kept.ndjson (NOT read in full: kept.ndjson: 1 record is no delivery")
 
 
 @pytest.mark.parametrize(

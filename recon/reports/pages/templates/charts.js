@@ -32,9 +32,6 @@ function axis(kind, more) {
   };
 }
 
-// A label shows two decimals and says that there are more; the exact amount stands in the tooltip and in the table.
-function cut(text) { return text.replace(/(\.\d\d)\d+/, "$1\u2026"); }
-
 function severityColour(name) { return SEVERITIES.includes(name) && name ? { color: ink("--" + name) } : undefined; }
 
 const OPTIONS = {
@@ -52,7 +49,7 @@ const OPTIONS = {
     const series = data.series.map((each, at) => ({
       type: "bar", name: each.name, barMaxWidth: 11, data: each.values.map(Number),
       itemStyle: { color: ink(each.colour ? "--" + each.colour : at ? "--accent" : "--high") },
-      label: { show: true, position: "right", color: ink("--soft"), fontSize: 10, formatter: ({ dataIndex }) => cut(each.texts[dataIndex]) },
+      label: { show: true, position: "right", color: ink("--soft"), fontSize: 10, formatter: ({ dataIndex }) => shortAmount(each.texts[dataIndex]) },
     }));
     const option = { xAxis: axis("value", { axisLabel: { show: false }, splitLine: { show: false } }), yAxis: axis("category", { data: data.categories, inverse: true, axisLabel: { color: ink("--ink"), fontSize: 11, interval: 0 } }), series };
     option.grid = { left: 4, right: 112, top: 30, bottom: 4, ...wholeLabels };

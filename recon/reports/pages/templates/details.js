@@ -196,7 +196,7 @@ class Details {
 
   facts(row) {
     const rows = this.grid.specs
-      .map((spec, at) => [spec.label, human(cellOf(this.grid.columns[at], row), spec.kind), spec])
+      .map((spec, at) => [spec.label, exact(cellOf(this.grid.columns[at], row), spec.kind), spec])
       .filter(([, text, spec]) => text && !["reason", "age_band"].includes(spec.name))
       .map(([label, text, spec]) => [label, text, spec.name]);
     const kinds = { tx_hash: "tx", recipient: "address", token: "address" };

@@ -74,8 +74,15 @@ function human(value, kind) {
   if (value === null || value === undefined) return "";
   if (kind === "ms") return timeText(value);
   if (kind === "age") return ageText(String(value));
-  if (kind === "amount" || kind === "count") return grouped(String(value));
+  if (kind === "amount") return shortAmount(String(value));
+  if (kind === "count") return grouped(String(value));
+  if (kind === "prose") return shortAmounts(String(value));
   return String(value);
+}
+
+// What a cell says to the last unit.
+function exact(value, kind) {
+  return kind === "amount" ? grouped(String(value ?? "")) : kind === "prose" ? String(value ?? "") : human(value, kind);
 }
 
 function sortKeys(column, spec, rows) {
@@ -397,7 +404,7 @@ class Grid {
       cell.append(word);
     } else {
       cell.textContent = spec.name === "chain" ? chainWord(text) : text;
-      if (spec.name === "chain" || spec.kind === "prose" || spec.kind === "id" || spec.kind === "verdict") cell.title = text;
+      if (spec.name === "chain" || ["amount", "prose", "id", "verdict"].includes(spec.kind)) cell.title = exact(value, spec.kind);
     }
     return cell;
   }

@@ -1,5 +1,6 @@
 // Sums by token and chain of the rows that are shown, exact: decimal text becomes whole numbers of any length.
 
+const AMOUNT_IN_PROSE = /(?<![\w.,-])\d{1,60}\.\d{1,60}(?= (?:of \d{1,60}(?:\.\d{1,60})? )?[A-Z][A-Z0-9]{2,11}(?:\.e)?\b)/g;
 const AMOUNT_FORM = /^(-?)(\d{1,90})(?:\.(\d{1,90}))? (\S.*)$/s;
 const NAMED_SUMS = 3;
 
@@ -119,14 +120,24 @@ class Sums {
   }
 }
 
-// Two decimals or as many as matter; an ellipsis says that there are more.
+// Thousands apart, two decimals or as many as matter, cut and never rounded up; as recon.reports.text.short_amount does.
 function shortAmount(text) {
-  const found = /^(-?[\d,]+)\.(0*)(\d+)$/.exec(text);
-  if (!found) return text;
-  const [, whole, zeros, rest] = found;
-  const kept = /[1-9]/.test(whole) || zeros.length < 2 ? 2 : zeros.length + 2;
-  const all = zeros + rest;
-  return all.length <= kept ? text : whole + "." + all.slice(0, kept) + "\u2026";
+  const found = /^(-?)([\d,]+)(?:\.(\d+))?( .*)?$/s.exec(text);
+  if (!found || /^ (base )?units/.test(found[4] || "")) return grouped(text);
+  const [, sign, digits, decimals = "", symbol = ""] = found;
+  const whole = digits.replaceAll(",", "");
+  const fraction = decimals.replace(/0+$/, "");
+  if (!fraction && !/[1-9]/.test(whole)) return grouped(text);
+  const zeros = fraction.length - fraction.replace(/^0+/, "").length;
+  const kept = /[1-9]/.test(whole) || zeros < 2 ? 2 : zeros + 2;
+  return grouped(sign + whole + "." + fraction.slice(0, kept).padEnd(2, "0") + symbol);
+}
+
+// Prose with its amounts short; whole where two of them would look the same and are not.
+function shortAmounts(text) {
+  const given = new Set(text.match(AMOUNT_IN_PROSE) || []);
+  if (new Set([...given].map(shortAmount)).size < given.size) return text;
+  return text.replace(AMOUNT_IN_PROSE, shortAmount);
 }
 
 class SumsBox {

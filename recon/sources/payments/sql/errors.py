@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recon.core.errors import ConfigError, SourceError
+from recon.core.text import count_text
 
 
 class SqlUrlError(ConfigError):
@@ -56,8 +57,8 @@ class SqlInterruptedError(SourceError):
 
     def __init__(self, *, place: str, documents: int, why: str) -> None:
         super().__init__(
-            f"{place}: reading broke off after {documents} payments ({why}). The rest of the window was not read, and "
-            "a later moment would not fit to what was; run the command again."
+            f"{place}: reading broke off after {count_text(documents, 'payment')} ({why}). The rest of the "
+            "window was not read, and a later moment would not fit to what was; run the command again."
         )
 
 

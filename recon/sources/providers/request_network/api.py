@@ -20,6 +20,7 @@ from urllib.parse import quote
 from recon.core.errors import ConfigError, WrongSourceError
 from recon.core.ids import normalise_reference, normalise_request_id
 from recon.core.registry import Registry
+from recon.core.text import count_text
 from recon.sources.http import Clock, Secret
 from recon.sources.interface import ClaimKey, Coverage, Gap, Progress, Reading
 from recon.sources.providers.claims import (
@@ -127,7 +128,9 @@ class _Sweep:
         self.total = page.total
         self.stale_pages = 0 if new else self.stale_pages + 1
         if page.unreadable:
-            self.problem = f"{page.unreadable} rows of a page of payments are no objects"
+            self.problem = (
+                f"on a page of payments {count_text(page.unreadable, 'row is no object', many='rows are no objects')}"
+            )
         elif page.is_last(self.offset):
             adds_up = self.total is None or len(self.rows) == self.total
             self.moved |= not adds_up or page.has_more is True

@@ -28,9 +28,10 @@ _NEVER_ONE = re.compile(r"(?:[A-Z_]+|.*(?:_MAX|_max|_min)\b.*|count_text\(.*)\Z"
 _OF_THOSE = re.compile(r"\b(?:of|of the|of our|of which|most|Payment|payment|than) \Z")
 """``3 of 1 rows`` is read as a share; ``payment ID records`` is no number."""
 _NO_COUNT = re.compile(
-    r"(?:place|where|origin|file|name|run\.name|.*\.(?:origin|place|file|name|rival_id|_id))\Z|.*join\("
+    r"(?:place|where|origin|file|name|run\.name|.*\.(?:origin|place|file|name|rival_id|_id)|(?:.*join|clean_text)\(.*)\Z"
 )
 """Names of things, after which a word in ``s`` is a verb."""
+KEPT = (".md", ".txt", ".json", ".html", ".ipynb", ".csv", ".toml", ".py", ".js")
 NO_NUMBERS = {
     "recon/investigation/payment/proof.py": "payment ID records",
     "recon/snapshots/standing.py": "columns of a query",
@@ -41,7 +42,7 @@ NO_NUMBERS = {
     "recon/runs/undo.py": "N of its writes",
     "recon/rails/flags/status.py": "a mode that writes",
     "recon/snapshots/second_reading.py": "more than ten thousand",
-    "recon/investigation/incident": "not yet",
+    "recon/investigation/incident/sections.py": "N of the payments",
     "recon/simulation": "a game's own numbers, which are never read by users of the tool",
 }  # fmt: skip
 """Where a number before a plural cannot be one, or is none, with the reason."""
@@ -74,15 +75,19 @@ def test_numbers_that_may_be_one_are_counted_by_one_function() -> None:
     )
 
 
-def test_no_kept_text_says_one_of_many() -> None:
+def one_of_many() -> Iterator[str]:
+    """Kept texts that say ``1`` of a plural."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
-    kept = (".md", ".txt", ".json", ".html", ".ipynb", ".csv", ".toml", ".py", ".js")
     for name in filter(None, map(bytes.decode, listed)):
         path = ROOT / name
-        if not name.endswith(kept) or name == "tests/test_counted_nouns.py" or "vendor" in name or not path.is_file():
+        if not name.endswith(KEPT) or name == "tests/test_counted_nouns.py" or "vendor" in name or not path.is_file():
             continue
         if path.stat().st_size < 1_000_000 and (found := _ONE_OF_MANY.search(path.read_text(encoding="utf-8"))):
-            pytest.fail(f"{name} says {found[0]!r}")
+            yield f"{name} says {found[0]!r}"
+
+
+def test_no_kept_text_says_one_of_many() -> None:
+    none(one_of_many())
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from typing import Final
 from recon.core.errors import UsageError
 from recon.core.model import Change, Plan
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
+from recon.core.text import short_amount
 from recon.desk.rows import DeskRow
 from recon.plans.file import limit_of
 from recon.plans.limits import Limits, compared_rows, limits_hit
-from recon.reports.text import display_text, short_amount
+from recon.reports.text import display_text
 
 PICKED: Final = "picked"
 """A row that is meant by what comes next, shown in the place of its mark."""

@@ -12,12 +12,12 @@ from typing import Final
 
 from recon.core.model import COMPLETE, MISSING, OPEN, TIER_TEXT, Change, FieldView, Finding, ProofTerm
 from recon.core.registry import Registry
-from recon.core.text import count_text
+from recon.core.text import count_text, group_digits
 from recon.desk.marks import Mark
 from recon.desk.rows import STANDING_TEXT, DeskRow
 from recon.plans.notes import PlanNotes
 from recon.reports.explorer import explorer_pages
-from recon.reports.text import age_text, amount_text, display_text, group_digits, shell_word, value_text
+from recon.reports.text import age_text, amount_text, display_text, shell_word, value_text
 from recon.reports.views.notes import note_line
 
 TITLE: Final = "title"

@@ -6,13 +6,12 @@ from typing import Final
 
 from recon.core.model import Severity
 from recon.core.money import decimal_amount
-from recon.core.text import count_text
+from recon.core.text import count_text, short_amount, short_amounts
 from recon.desk.marks import LETTERS, PICKED
 from recon.desk.panes import LinePiece, fit_cell
 from recon.desk.rows import DeskRow, GroupHead
 from recon.desk.sheet import ALARM, DIFFERS, HEAD, PLAIN
 from recon.reports.model import human_cell
-from recon.reports.text import short_amount, short_amounts
 
 COLUMNS: Final = (
     ("mark", 1, 0), ("verdict", 20, 0), ("amount", 15, 0), ("age", 6, 0), ("tier", 6, 50), ("payment", 26, 76),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from recon.reports.text import age_text, display_text, group_digits, short_amount, short_amounts
+from recon.core.text import group_digits, short_amount, short_amounts
+from recon.reports.text import age_text, display_text
 
 Kind = Literal[
     "text",

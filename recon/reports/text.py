@@ -16,14 +16,8 @@ from recon.core.money import format_units
 from recon.core.times import millisecond_text
 
 TEXT_MAX: Final = 2000
-_DECIMALS: Final = 2
 UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?\Z")
-_AMOUNT = re.compile(r"(-?)([0-9]+)(\.[0-9]+)?( .*)?\Z")
-_AMOUNT_IN_PROSE = re.compile(
-    r"(?<![\w.,-])[0-9]{1,60}\.[0-9]{1,60}(?= (?:of [0-9]{1,60}(?:\.[0-9]{1,60})? )?[A-Z][A-Z0-9]{2,11}(?:\.e)?\b)"
-)
-_UNITS: Final = (" base units", " units")
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -33,7 +27,7 @@ def display_text(value: object, *, length_max: int = TEXT_MAX) -> str:
     Control, format, surrogate and private characters, bidirectional marks among them, become U+FFFD; every kind of
     line break and space becomes one space; longer text is cut with an ellipsis.
 
-    >>> clean_text("paid" + chr(27) + "[2J" + chr(0x202E) + "x")
+    >>> display_text("paid" + chr(27) + "[2J" + chr(0x202E) + "x")
     'paid\ufffd[2J\ufffdx'
     """
     text = str(value)[: length_max + 1]
@@ -75,50 +69,6 @@ def amount_text(units: int, *, decimals: int | None, symbol: str | None) -> str:
     if decimals is None or not 0 <= decimals <= 77:
         return f"{units} base units" + (f" of {symbol}" if symbol else "")
     return f"{format_units(units, decimals=decimals)} {symbol or '?'}"
-
-
-def group_digits(text: str) -> str:
-    """Thousands set apart by commas in the whole part of an amount; anything else comes back as it is.
-
-    >>> group_digits("-1234567.5 USDC")
-    '-1,234,567.5 USDC'
-    """
-    found = _AMOUNT.match(text)
-    return f"{found[1]}{int(found[2]):,}{found[3] or ''}{found[4] or ''}" if found and len(found[2]) < 80 else text
-
-
-def short_amount(text: str) -> str:
-    """An amount for people: thousands apart, two decimals or as many as matter, cut and never rounded up.
-
-    Nothing at all stays ``0``, and base units of a token whose decimals nobody knows stay whole.
-
-    >>> [short_amount(text) for text in ("98512.790983 USDC", "12.5 USDC", "99.999999 USDC", "-0.000123 USDC", "0")]
-    ['98,512.79 USDC', '12.50 USDC', '99.99 USDC', '-0.00012 USDC', '0']
-    """
-    found = _AMOUNT.match(text)
-    if found is None or (found[4] or "").startswith(_UNITS):
-        return group_digits(text)
-    sign, whole, decimals, symbol = found.groups(default="")
-    fraction = decimals.removeprefix(".").rstrip("0")
-    if not fraction and not whole.strip("0"):
-        return group_digits(text)
-    zeros = len(fraction) - len(fraction.lstrip("0"))
-    kept = _DECIMALS if whole.strip("0") or zeros < _DECIMALS else zeros + _DECIMALS
-    return group_digits(f"{sign}{whole}.{fraction[:kept].ljust(_DECIMALS, '0')}{symbol}")
-
-
-def short_amounts(text: str) -> str:
-    """Prose with its amounts as :func:`short_amount` gives them; whole where two would look the same and are not.
-
-    >>> short_amounts("The chain proves 8815.1999 of 9000.5 USDC.")
-    'The chain proves 8,815.19 of 9,000.50 USDC.'
-    >>> short_amounts("The chain proves 24.999999 of 24.99 USDC.")
-    'The chain proves 24.999999 of 24.99 USDC.'
-    """
-    given = {found[0] for found in _AMOUNT_IN_PROSE.finditer(text)}
-    if len({short_amount(number) for number in given}) < len(given):
-        return text
-    return _AMOUNT_IN_PROSE.sub(lambda found: short_amount(found[0]), text)
 
 
 def age_text(seconds: int | None) -> str:

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recon.core.model import FieldChange, FieldView, GuardTerm, LeftAlone, Severity, Tier, Verdict
+from recon.core.text import group_digits
 from recon.reports import Column, Report, Table, print_report, render_payment, render_plan, render_report, render_review
 from recon.reports.model import human_cell
 from recon.reports.outputs.markdown import escape
 from recon.reports.outputs.terminal import print_to_terminal
-from recon.reports.text import age_text, amount_text, csv_cell, display_text, group_digits, value_text
+from recon.reports.text import age_text, amount_text, csv_cell, display_text, value_text
 from recon.reports.views.plan import NotInPlanError, break_table, breaks_of, has_gaps, money_text
 from tests.support.plans import PAYMENT, USDC_ETH, a_change, a_coverage, a_finding, a_plan, with_summary
 

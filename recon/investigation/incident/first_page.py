@@ -15,6 +15,7 @@ from typing import Any, Final
 from recon.core.model import OPEN_AGES
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.core.registry import Registry, load_registry
+from recon.core.text import count_text, short_amount
 from recon.core.times import second_text
 from recon.investigation.incident.access_log import LogTriage, RouteTriage
 from recon.investigation.incident.replay import DeliveryTriage
@@ -167,7 +168,7 @@ def token_sums_text(money: Mapping[str, Any], registry: Registry | None = None) 
             unknown.append(f"{units} base units of {name}")
         else:
             amounts.append((token.symbol, whole_tokens(int(units), decimals=token.decimals)))
-    said = [f"{decimal_amount(amount, grouped=True)} {symbol}" for symbol, amount in sum_by_name(amounts)]
+    said = [short_amount(f"{decimal_amount(amount)} {symbol}") for symbol, amount in sum_by_name(amounts)]
     return ", ".join([*said, *unknown]) or "none"
 
 
@@ -204,10 +205,10 @@ def _webhooks(e: IncidentEvidence) -> Line:
     for route in e.logs.routes:
         statuses = ", ".join(f"{count} x {status}" for status, count in route.statuses)
         if route.unread_lines:
-            statuses = f"{statuses or 'none that could be read'}, {route.unread_lines} lines NOT READ"
+            statuses = f"{statuses or 'none that could be read'}, {count_text(route.unread_lines, 'line')} NOT READ"
         none = "none in these logs" if route.is_told else CANNOT_TELL
         said.append(f"{route.provider}: {statuses or none}{_beside(route)}")
-    return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
+    return Line(question, "; ".join(said), count_text(len(e.logs.files), "log file"))
 
 
 def _last_good(e: IncidentEvidence) -> Line:
@@ -220,7 +221,7 @@ def _last_good(e: IncidentEvidence) -> Line:
         last = second_text(route.last_good) if route.last_good else never
         burst = f", burst of {route.bursts[0].failures} from {route.bursts[0].from_at:%H:%MZ}" if route.bursts else ""
         said.append(f"{route.provider}: last good {last}{burst}")
-    return Line(question, "; ".join(said), f"{len(e.logs.files)} log files")
+    return Line(question, "; ".join(said), count_text(len(e.logs.files), "log file"))
 
 
 def _rule(e: IncidentEvidence) -> Line:
@@ -289,7 +290,7 @@ def _replay(e: IncidentEvidence) -> Line:
         return Line(question, None, "recon triage deliveries FILE")
     before, after = e.deliveries.before.payments, e.deliveries.after.payments
     short = len((*e.deliveries.problems, *e.deliveries.unread))
-    more = f"; CANNOT TELL of all: {short} things could not be read" if short else ""
+    more = f"; CANNOT TELL of all: {count_text(short, 'thing')} could not be read" if short else ""
     said = f"{len(e.deliveries.replay)}; payments told of rise from {before} to {after}{more}"
     return Line(question, said, "deliveries")
 
@@ -299,23 +300,19 @@ _QUESTIONS: Final = (
 )  # fmt: skip
 
 
-def _many(count: int, one: str) -> str:
-    return f"{count} {one}{'s' * (count != 1)}"
-
-
 def _webhook_signals(e: IncidentEvidence) -> list[Signal]:
     found = []
     for route in e.logs.routes if e.logs else ():
         if route.deliveries and route.failures * 2 >= route.deliveries:
             found.append((3, f"{route.failures} of {route.deliveries} deliveries of {route.provider} failed"))
         elif route.bursts:
-            found.append((2, f"{route.provider} had {_many(len(route.bursts), 'burst')} of failures"))
+            found.append((2, f"{route.provider} had {count_text(len(route.bursts), 'burst')} of failures"))
     dead = sum(bool(each.delivery.dead_letter) for each in e.deliveries.checked) if e.deliveries else 0
     behind = verdict_count(e, "local_behind")
     return [
         *found,
-        (1 if dead else 0, _many(dead, "dead letter")),
-        (1 if behind else 0, f"{_many(behind, 'row')} behind the chain"),
+        (1 if dead else 0, count_text(dead, "dead letter")),
+        (1 if behind else 0, f"{count_text(behind, 'row')} behind the chain"),
     ]
 
 
@@ -323,35 +320,49 @@ def _duplicate_signals(e: IncidentEvidence) -> list[Signal]:
     twice = verdict_count(e, "duplicate_tx_hash", "duplicate_provider_key", "multiple_transfers", "competing_payment")
     same = len(e.deliveries.same_id) if e.deliveries else 0
     return [
-        (2 if twice else 0, f"{_many(twice, 'payment')} paid or claimed twice"),
-        (1 if same else 0, f"{_many(same, 'delivery id')} came twice"),
+        (2 if twice else 0, f"{count_text(twice, 'payment')} paid or claimed twice"),
+        (1 if same else 0, f"{count_text(same, 'delivery id')} came twice"),
     ]
 
 
 def _missing_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "missing_local")
-    return [(2 if count else 0, f"{count} transfers or provider objects without a row")]
+    return [
+        (
+            2 if count else 0,
+            f"{count_text(count, 'transfer or provider object', many='transfers or provider objects')} without a row",
+        )
+    ]
 
 
 def _release_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "stuck_release")
-    return [(2 if count else 0, f"{count} releases or refunds without proof for over 30 minutes")]
+    return [
+        (
+            2 if count else 0,
+            f"{count_text(count, 'release or refund', many='releases or refunds')} without proof for over 30 minutes",
+        )
+    ]
 
 
 def _dispute_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "dispute_hold")
-    return [(1 if count else 0, f"{_many(count, 'disputed payment')} on which something would be due or is under way")]
+    return [
+        (1 if count else 0, f"{count_text(count, 'disputed payment')} on which something would be due or is under way")
+    ]
 
 
 def _admin_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "local_ahead", "simulated_hash")
-    return [(1 if count else 0, f"{_many(count, 'payment')} that only the row calls paid, or with a simulated hash")]
+    return [
+        (1 if count else 0, f"{count_text(count, 'payment')} that only the row calls paid, or with a simulated hash")
+    ]
 
 
 def _key_signals(e: IncidentEvidence) -> list[Signal]:
     wrong = sum(not each.is_trusted for each in e.deliveries.checked) if e.deliveries else 0
     denied = [r.provider for r in e.logs.routes for s, n in r.statuses if s in (401, 403) and n] if e.logs else []
-    return [(3 if wrong else 0, f"{wrong} deliveries with a wrong signature"),
+    return [(3 if wrong else 0, f"{count_text(wrong, 'delivery', many='deliveries')} with a wrong signature"),
             (2 if denied else 0, f"401 or 403 on the route of {', '.join(sorted(set(denied)))}")]  # fmt: skip
 
 
@@ -370,12 +381,12 @@ def _rpc_signals(e: IncidentEvidence) -> list[Signal]:
     away = [f"{each.name} does not answer" for each in _down(e, is_chain=True)]
     away += [text for text in e.coverage_problems if text.startswith("chain:")]
     count = verdict_count(e, "unproven")
-    return [(3 if away else 0, "; ".join(away)[:300]), (1 if count else 0, f"{_many(count, 'payment')} unproven")]
+    return [(3 if away else 0, "; ".join(away)[:300]), (1 if count else 0, f"{count_text(count, 'payment')} unproven")]
 
 
 def _proof_signals(e: IncidentEvidence) -> list[Signal]:
     count = verdict_count(e, "recipient_mismatch", "token_mismatch", "network_mismatch", "reference_mismatch")
-    return [(2 if count else 0, f"{_many(count, 'payment')} whose money is wrong in a field")]
+    return [(2 if count else 0, f"{count_text(count, 'payment')} whose money is wrong in a field")]
 
 
 _SCENARIOS: Final[tuple[tuple[str, str, Callable[[IncidentEvidence], Sequence[Signal]], str, str], ...]] = (

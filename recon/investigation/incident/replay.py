@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from recon.core.text import count_text
 from recon.investigation.incident.access_log import is_good
 from recon.sources.deliveries.bodies import is_database_order, written_again
 from recon.sources.deliveries.delivery import Delivery
@@ -183,15 +184,15 @@ def _untold(checked: Sequence[CheckedDelivery], window: Window) -> Iterator[str]
     """What the forms in which deliveries are kept leave open, one sentence each."""
     silent = sum(not each.delivery.is_told and not each.accepted for each in checked)
     if silent:
-        yield (
-            f"what {silent} refused deliveries tell of could not be read in the form in which they are kept; "
-            "where they may be replayed they are on the list"
-        )
+        told = count_text(silent, "refused delivery tells", many="refused deliveries tell")
+        yield (f"what {told} of could not be read in the form in which it is kept; what may be replayed is on the list")
     if rewritten := sum(each.signature == "rewritten" for each in checked):
-        yield f"the signatures of {rewritten} deliveries cannot be checked: their bodies are not kept as they came"
+        kept = count_text(rewritten, "delivery", many="deliveries")
+        yield f"the signature of {kept} cannot be checked: the body is not kept as it came"
     timeless = sum(each.delivery.received_at is None and not each.accepted for each in checked)
     if timeless and (window.from_at or window.to_at):
-        yield f"{timeless} refused deliveries are kept without a time, so nobody knows whether they are in the window"
+        undated = count_text(timeless, "refused delivery is", many="refused deliveries are")
+        yield f"{undated} kept without a time, so nobody knows what of it is in the window"
 
 
 def _arrival(each: CheckedDelivery) -> tuple[int, int, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from recon.core.text import count_text
 from recon.core.times import from_ms, parse_iso
 from recon.investigation.incident.access_log import Burst, LogTriage, RouteTriage, is_good
 from recon.investigation.incident.bounds import SAID, Bounds
@@ -126,9 +127,9 @@ def _refusals(rail: str, timed: Sequence[tuple[datetime, CheckedDelivery]], boun
     if not refused:
         return
     first, last, count = min(refused), max(refused), len(refused)
-    yield Moment(first, f"{rail}: first of {count} deliveries that were not accepted", RECORDS)
+    yield Moment(first, f"{rail}: first of {count_text(count, 'delivery', many='deliveries')} not accepted", RECORDS)
     if count > 1:
-        yield Moment(last, f"{rail}: last of {count} deliveries that were not accepted", RECORDS)
+        yield Moment(last, f"{rail}: last of {count} deliveries not accepted", RECORDS)
     later = [at for at, each in timed if each.accepted and at > last]
     if later:
         yield Moment(min(later), f"{rail}: a delivery is accepted again", RECORDS)
@@ -138,13 +139,17 @@ def _is_refused(each: CheckedDelivery) -> bool:
     return each.accepted is False or bool(each.delivery.dead_letter)
 
 
+def _needing(count: int) -> str:
+    return count_text(count, "payment of this incident needs", many="payments of this incident need")
+
+
 def _of_plans(entries: Iterable[Mapping[str, Any]], fallen: Mapping[str, int]) -> Iterator[Moment]:
     for entry in entries:
         at = parse_iso(str(entry.get("at")))
         if at is not None:
             kind = "plan" if entry.get("kind", "correction") == "correction" else f"plan of {entry.get('kind')}"
             digest = str(entry.get("digest"))
-            counted = f": {fallen[digest]} payments of this incident need attention" if digest in fallen else ""
+            counted = f": {_needing(fallen[digest])} attention" if digest in fallen else ""
             yield Moment(at, f"{kind} {digest[:12]} is made{counted}", HISTORY)
 
 

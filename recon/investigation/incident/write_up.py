@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from recon.core.text import count_text
 from recon.investigation.incident import sections
 from recon.investigation.incident.account import Incident, IncidentKindError, IncidentText
 from recon.investigation.incident.lines import (
@@ -124,10 +125,10 @@ def _due(incident: Incident, end: datetime | None) -> str:
     style, unknown = incident.style, blank("--resolved", why="when it was over is not known")
     if style.due_days is not None:
         by = unknown if end is None else f"by {working_day_after(end, style.due_days)}"
-        return f"within {style.due_days} working days, {by}"
+        return f"within {count_text(style.due_days, 'working day')}, {by}"
     if style.due_h is not None:
         by = unknown if end is None else f"by {time_text(end + timedelta(hours=style.due_h))}"
-        return f"within {style.due_h} hours, {by}"
+        return f"within {count_text(style.due_h, 'hour')}, {by}"
     return f"for {style.due_for}; the house sets no time"
 
 

@@ -8,8 +8,9 @@ from html import escape
 from typing import Any, Final
 
 from recon.core.model import TIER_TEXT, Change, Finding, Plan
+from recon.core.text import group_digits
 from recon.reports.model import Report, human_cell
-from recon.reports.text import amount_text, display_text, group_digits, value_text
+from recon.reports.text import amount_text, display_text, value_text
 
 ROWS_MAX: Final = 50
 """Most rows that one table shows; the frames hold all of them."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from recon.core.money import decimal_amount, whole_tokens
+from recon.core.text import group_digits
 from recon.investigation.payment import Inspection
 from recon.investigation.payment.dossier import Judged, claims_of
 from recon.reports.pages.page import Chart, Page
 from recon.reports.pages.pictures import DEPTHS
-from recon.reports.text import amount_text, display_text, group_digits
+from recon.reports.text import amount_text, display_text
 from recon.reports.views.inspection import render_inspection
 
 _CARDS: Final = ("cause", "next", "verdict", "amount")

@@ -11,10 +11,10 @@ from typing import Any, Final
 from recon.core.model import Finding, Plan, Policy, Severity, Verdict
 from recon.core.money import decimal_amount, whole_tokens
 from recon.core.registry import Registry
-from recon.core.text import count_text
+from recon.core.text import count_text, group_digits
 from recon.reports.pages.page import Chart, counted
 from recon.reports.pages.whole import Whole
-from recon.reports.text import amount_text, display_text, group_digits
+from recon.reports.text import amount_text, display_text
 from recon.reports.views.plan import breaks_of
 
 AGES: Final = (

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from recon.core.money import decimal_amount, format_units, whole_tokens
 from recon.core.registry import Registry
-from recon.core.text import count_text
+from recon.core.text import count_text, group_digits
 from recon.core.times import parse_iso_ms
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.pages.page import CELL_MAX, Chart, Grid, GridColumn, Page, counted
 from recon.reports.pages.pictures import chain_name, time_chart
-from recon.reports.text import amount_text, display_text, group_digits, shell_word, value_text
+from recon.reports.text import amount_text, display_text, shell_word, value_text
 from recon.reports.views.people import OPERATORS
 from recon.reports.views.plan import money_text
 from recon.reports.views.run import TROUBLE, state_text

@@ -484,4 +484,4 @@ def test_money_of_one_symbol_on_chains_with_other_decimals_adds_up() -> None:
     registry = load_registry()
     tokens = [registry.token(chain, "USDC") for chain in (56, 8453)]
     money = {f"{t.chain_id}:{t.address}": str(15 * 10**t.decimals // 10) for t in tokens if t}
-    assert token_sums_text({**money, "56:0xdead": "7"}) == "3 USDC, 7 base units of 56:0xdead"
+    assert token_sums_text({**money, "56:0xdead": "7"}) == "3.00 USDC, 7 base units of 56:0xdead"

@@ -125,7 +125,7 @@ def test_access_log_summary_and_incident_leave_with_4_alike(home: Path) -> None:
         assert run(*words, "--access-log", "whole.log").exit_code in (0, 1)
         told = run(*words, "--access-log", "short.log")
         assert told.exit_code == 4, told.output
-        assert "1 log lines that name the route of request" in told.output
+        assert "1 log line for the route of request" in told.output
     told = run("triage", "access-log", "short.log")
     assert told.exit_code == 4
     assert "cannot tell: 1 line names its route and could not be read; of the others 1 of 1 accepted" in told.output

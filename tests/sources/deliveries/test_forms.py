@@ -87,14 +87,14 @@ def test_a_body_that_was_written_again_is_not_called_forged_nor_left_off(form: d
     assert result.signatures == {"rewritten": 1}
     assert len(result.replay) == 1
     assert not result.is_complete
-    assert "1 deliveries cannot be checked: their bodies are not kept as they came" in result.unread[0]
+    assert "1 delivery cannot be checked: the body is not kept as it came" in result.unread[0]
 
 
 @pytest.mark.parametrize("body", ["v1:AES:0d3f/77", ["chunk one", "chunk two"], "<xml/>", [1, 2, 999]])
 def test_a_refused_delivery_whose_body_cannot_be_read_is_on_the_list_and_told(body: Any, tmp_path: Path) -> None:
     result = triaged(kept(tmp_path, RECORD | {"rawBody": body}))
     assert [each.delivery.delivery_id for each in result.replay] == ["01JDELIVERY0001"]
-    assert "what 1 refused deliveries tell of could not be read" in result.unread[0]
+    assert "what 1 refused delivery tells of could not be read" in result.unread[0]
     assert result.after.without_amount == 1
 
 

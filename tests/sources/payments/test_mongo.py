@@ -143,7 +143,7 @@ def test_a_scan_that_cannot_be_taken_up_leaves_a_gap_and_says_so(
         monkeypatch.setattr(store, "_raw_batches", dies)
         window = Selection(from_at=NOW - dt.timedelta(days=1), to_at=NOW + dt.timedelta(days=1))
         reading, rows = read(store, window)
-        with pytest.raises(StoreInterruptedError, match="broke off after 1 documents"):
+        with pytest.raises(StoreInterruptedError, match="broke off after 1 document"):
             list(store.scan(window))
     assert len(rows) == 1
     assert not reading.coverage[0].complete

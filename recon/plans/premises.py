@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from recon.core.model import Policy
+from recon.core.text import count_text
 from recon.core.times import from_ms, second_text
 
 Row = Mapping[str, Any]
@@ -56,7 +57,7 @@ def _held(row: Row) -> str:
     if row["held"] is None:
         return "; what the address holds was not asked, so of the time before nothing is known"
     emptied = row["was_emptied"]
-    sent = f"and has sent {emptied} transactions" if emptied else "and never sent a transaction"
+    sent = f"and has sent {count_text(emptied, 'transaction')}" if emptied else "and never sent a transaction"
     units = int(row["held"])
     return f"; the address holds {units} base units" if units else f"; the address holds nothing {sent}"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from recon.core.money import format_units
+from recon.core.text import count_text
 from recon.core.times import from_ms, second_text
 from recon.verdicts.destinations import TO_BUYER
 from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER
@@ -57,8 +58,7 @@ def what_lies(row: Row) -> str:
             f"transfers that were read brought there: {made}"
         )
     if row["was_emptied"]:
-        count = row["was_emptied"]
-        sent = "a transaction" if count == 1 else f"{count} transactions"
+        sent = count_text(row["was_emptied"], "transaction")
         return (
             f"Its one-time address holds nothing and has sent {sent}, and no transfer that was read came there; what "
             f"lay there before is not known: {made}"

@@ -100,7 +100,10 @@ def _latest_evidence(settings: Settings) -> Iterator[Check]:
     last = max((str(entry["at"]) for entry in entries), default="")
     if lost := sum(at >= last for at in history.lost_after):
         yield Check(
-            "evidence", "warning", f"Cannot tell what the latest plan found: {lost} lines of the history are lost."
+            "evidence",
+            "warning",
+            f"Cannot tell what the latest plan found: "
+            f"{count_text(lost, 'line of the history is', many='lines of the history are')} lost.",
         )
     if not entries or lost:
         return

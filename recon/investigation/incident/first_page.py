@@ -145,7 +145,7 @@ def _unread_logs(logs: LogTriage) -> Iterator[str]:
     yield from logs.problems
     for route in logs.routes:
         if route.unread_lines:
-            yield f"{route.unread_lines} log lines that name the route of {route.provider}"
+            yield f"{count_text(route.unread_lines, 'log line')} for the route of {route.provider}"
         elif not route.is_told and not logs.problems:
             yield f"the access logs say nothing of {route.provider} ({route.rule})"
 
@@ -178,7 +178,7 @@ CANNOT_TELL: Final = "cannot tell"
 def _short_of_plan(e: IncidentEvidence) -> str:
     """What is said behind a figure of a plan that was made without everything; nothing where it had all."""
     short = len(e.coverage_problems)
-    return f"; CANNOT TELL of all: the plan was made without {_many(short, 'source')}" if short else ""
+    return f"; CANNOT TELL of all: the plan was made without {count_text(short, 'source')}" if short else ""
 
 
 def _beside(route: RouteTriage) -> str:

@@ -207,16 +207,10 @@ def judge_webhook_burst(case: GateCase) -> Gate:
     measured = "nothing" if missing else f"{len(failed)} failed of {len(case.deliveries(since))}"
     if limit is None:
         return make(measured, "not_measurable", _UNSET.format("webhook_burst_failures_max"))
-    if len(failed) > limit:
-        return make(
-            f"{len(failed)} failed",
-            "fail",
-            f"{count_text(len(failed), 'failure')}, {limit} allowed",
-            _delivery_lines(failed),
-        )
-    if missing:
+    if missing and len(failed) <= limit:
         return make(measured, "not_measurable", missing)
-    return make(measured, "pass", f"{count_text(len(failed), 'failure')}, {limit} allowed", _delivery_lines(failed))
+    said, outcome = f"{count_text(len(failed), 'failure')}, {limit} allowed", "fail" if len(failed) > limit else "pass"
+    return make(f"{len(failed)} failed" if missing else measured, outcome, said, _delivery_lines(failed))
 
 
 def judge_chain_mismatch(case: GateCase) -> Gate:

@@ -59,7 +59,7 @@ GATES = (
         ((JUDGE, "judge_health_checks", " in a row were well"),),
     ),
     Conclusion(
-        "gates enable", "none of 1 deliveries failed verification", "records over the whole time", enable_page(),
+        "gates enable", "none of 1 failed verification", "records over the whole time", enable_page(),
         kept(enable_page, {**NO_RECORDS, "silent": SILENT}),
         ((JUDGE, "judge_webhook_verification", "none of "), (JUDGE, "judge_webhook_verification", "0 failures in ")),
     ),

@@ -16,13 +16,7 @@ from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, claim_key, dust_below, from_deposits, is_true, shown_links
 from recon.verdicts.match import Matched, evidence_of, match_payments
-from recon.verdicts.outflows import (
-    OUTFLOWS,
-    PAYOUT_WALLETS,
-    one_time_addresses,
-    payout_wallets,
-    unexplained_outflows,
-)
+from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, one_time_addresses, payout_wallets, unexplained_outflows
 from recon.verdicts.reach import Horizon
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 

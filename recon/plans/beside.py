@@ -53,14 +53,18 @@ def _elsewhere(row: Row, links: Sequence[Row], registry: Registry) -> Iterator[s
     for link in links:
         place = (link["t_chain"], link["t_tx"], link["t_token"])
         token = registry.tokens.get((link["t_chain"], link["t_token"] or ""))
-        is_other = link["wrong_chain"] or link["wrong_token"] or link["wrong_reference"]
-        is_money = link["t_amount"] and not link["is_spam"] and not link["t_dust"]
-        is_here = link["t_recipient"] == row["recipient"] and place not in told
-        if is_other and is_money and is_here and token is not None:
+        if token is not None and place not in told and _is_money_beside(link, row):
             told.add(place)
             amount = format_units(int(link["t_amount"]), decimals=token.decimals)
             how = " without its reference" if link["wrong_reference"] else ""
             yield f" {amount} {token.symbol} more came for it{how} on chain {link['t_chain']}, in {link['t_tx']}"
+
+
+def _is_money_beside(link: Row, row: Row) -> bool:
+    """Whether a link leads to money at the payment's own address that no sum of it knows."""
+    is_other = link["wrong_chain"] or link["wrong_token"] or link["wrong_reference"]
+    is_worthless = not link["t_amount"] or link["is_spam"] or link["t_dust"]
+    return bool(is_other and not is_worthless and link["t_recipient"] == row["recipient"])
 
 
 _WRONG: Final = ("wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference")

@@ -449,7 +449,7 @@ class Deal:
         In: what one row asks. Out: what came in, where it is known. Two rows that each have all of theirs, in, are too
         many, unless it went back.
         """
-        same = [one for one in self.of(account.affair.direction) if _has_money(one) and not self._is_empty(one)]
+        same = self._holding(account.affair.direction)
         if account not in same:
             return False
         if len(same) < 2:
@@ -458,6 +458,10 @@ class Deal:
         if account.affair.direction == "in":
             return moved >= most or sum(one.is_covered for one in same) > 1
         return moved > self._came_units if self._came_units else moved >= most
+
+    def _holding(self, direction: str) -> list[Account]:
+        """Its rows of one direction by which money moved, less pay-ins of which all went back."""
+        return [one for one in self.of(direction) if _has_money(one) and not self._is_empty(one)]
 
     def _is_empty(self, account: Account) -> bool:
         """Whether all that came on a pay-in went back, by transfers that are no other pay-in's refund."""

@@ -209,7 +209,8 @@ def judge_webhook_burst(case: GateCase) -> Gate:
         return make(measured, "not_measurable", _UNSET.format("webhook_burst_failures_max"))
     if missing and len(failed) <= limit:
         return make(measured, "not_measurable", missing)
-    said, outcome = f"{count_text(len(failed), 'failure')}, {limit} allowed", "fail" if len(failed) > limit else "pass"
+    outcome: Outcome = "fail" if len(failed) > limit else "pass"
+    said = f"{count_text(len(failed), 'failure')}, {limit} allowed"
     return make(f"{len(failed)} failed" if missing else measured, outcome, said, _delivery_lines(failed))
 
 
@@ -349,11 +350,8 @@ def _judged_rows(run: DryRun, provider: str) -> int:
 def judge_manual_sample(case: GateCase) -> Gate:
     """Whether two different people looked at enough payments and found every judgement right."""
     rows, people = case.limits.sample_rows_min, case.limits.sample_operators_min
-    make = _Maker(
-        "manual_sample",
-        "Did people check a sample by hand?",
-        f"at least {count_text(rows, 'row')}, signed by {count_text(people, 'operator', many='different operators')}",
-    )
+    said = f"at least {count_text(rows, 'row')}, signed by {count_text(people, 'operator', many='different operators')}"
+    make = _Maker("manual_sample", "Did people check a sample by hand?", said)
     held = case.evidence.sample
     if held is None:
         return make("none", "not_measurable", 'no sample was drawn; "recon sample" draws one')

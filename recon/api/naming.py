@@ -243,7 +243,7 @@ def _only(word: str, things: Sequence[tuple[str, Sequence[str]]], *, what: str) 
     begins = called or {thing for thing, names in things if any(name.startswith(word) for name in names)}
     if len(begins) == 1 and (called or len(word) >= PREFIX_MIN):
         return begins.pop()
-    near = sorted(begins)[:3] or get_close_matches(word, [names[0] for _, names in things], n=1, cutoff=0.7)
+    near = sorted(begins)[:3] or get_close_matches(word, [*NEWEST, *(names[0] for _, names in things)], n=1, cutoff=0.7)
     raise NoSuchNameError(what=what, word=word, near=near, is_many=len(begins) > 1)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from recon.api.choosing import (
+    FileReadError,
     UnknownFilterError,
     check_known,
     check_tokens,
@@ -128,4 +129,7 @@ def _listed(place: Place | None) -> list[str]:
         return []
     read = sys.stdin.read if str(place) == STDIN else lambda: Path(place).read_text(encoding="utf-8-sig")
     lines = [line.partition("#")[0].strip() for line in lines_of(str(place), read)]
-    return [line for line in lines if line][:WORDS_MAX]
+    words = [line for line in lines if line]
+    if len(words) > WORDS_MAX:
+        raise FileReadError(path=str(place), why=f"it names more than {WORDS_MAX:,} payments")
+    return words

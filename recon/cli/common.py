@@ -24,9 +24,16 @@ _AGO_UNITS: Final = {"min": "minutes", "h": "hours", "d": "days"}
 
 
 class MomentOption(click.ParamType[Any]):
-    """A UTC time (``2026-11-20``, ``2026-11-20T08:30``, with or without ``Z`` or an offset), or an age (``90min``)."""
+    """A UTC time (``2026-11-20``, ``2026-11-20T08:30``, with or without ``Z`` or an offset), or an age (``90min``).
+
+    Args:
+        is_ahead: Whether an age is how long from now, as the error then says.
+    """
 
     name = "time"
+
+    def __init__(self, *, is_ahead: bool = False) -> None:
+        self._example = "24h for 24 hours from now" if is_ahead else "24h for 24 hours ago"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
         """Read it; a time without an offset is UTC, an age is meant backwards from the time of the run."""
@@ -37,9 +44,7 @@ class MomentOption(click.ParamType[Any]):
             return timedelta(**{_AGO_UNITS[found[2]]: int(found[1])})
         moment = parse_iso(text)
         if moment is None:
-            self.fail(
-                f"{text[:40]!r} is no time; write 2026-11-20, 2026-11-20T08:30Z, or 24h for 24 hours ago.", param, ctx
-            )
+            self.fail(f"{text[:40]!r} is no time; write 2026-11-20, 2026-11-20T08:30Z, or {self._example}.", param, ctx)
         return moment
 
 

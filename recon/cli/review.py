@@ -205,7 +205,10 @@ def approve(plan_path: Path, config_path: Path | None, **given: Any) -> None:
 @click.option("--plan", "plan_path", type=_PLAN, help="The plan that shows the breaks; otherwise the newest one.")
 @click.option("--reason", required=True, help="Why the break may stay.")
 @click.option(
-    "--until", type=MomentOption(), required=True, help="UTC time at which it counts again, or how long from now."
+    "--until",
+    type=MomentOption(is_ahead=True),
+    required=True,
+    help="UTC time at which it counts again, or how long from now.",
 )
 @key_option
 def ack(breaks: tuple[str, ...], config_path: Path | None, plan_path: Path | None, **given: Any) -> None:

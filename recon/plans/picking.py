@@ -23,6 +23,7 @@ from recon.core.errors import UsageError
 from recon.core.ids import parse_payment_id, payment_id_text
 from recon.core.model import Change, Finding, LeftAlone, Plan, Tier
 from recon.core.money import whole_tokens
+from recon.core.text import count_text
 from recon.plans.file import seal_plan
 
 PREFIX_MIN: Final = 6
@@ -41,6 +42,14 @@ class NoSuchPaymentError(UsageError):
         why = f"names several payments of {plan}: {shown}" if is_many else f"names no payment of {plan}"
         hint = f"; the nearest is {shown}" if near and not is_many else ""
         super().__init__(f"{word[:80]!r} {why}{hint}; nothing was written.")
+
+
+class UnchangedPaymentError(UsageError):
+    """A payment is named of which the plan changes nothing."""
+
+    def __init__(self, *, payment: str, why: str) -> None:
+        because = f": {why}" if why else ""
+        super().__init__(f"The plan changes nothing of payment {payment[:80]}{because}. No file was written.")
 
 
 class EmptySelectionError(UsageError):
@@ -155,14 +164,30 @@ def picked_changes(plan: Plan, pick: Pick) -> tuple[list[Change], set[str]]:
     A change of tier review is wanted only if its payment is named, or the tier is.
 
     Raises:
-        NoSuchPaymentError: A word names no change of the plan.
+        UnchangedPaymentError: A word names a payment that the plan leaves alone.
+        NoSuchPaymentError: A word names no payment of the plan.
     """
     ids = {change.payment_id for change in plan.changes}
-    named = {named_payment(word, ids, plan=_of(plan)) for word in pick.payments}
+    named = {_named_change(word, ids, plan) for word in pick.payments}
     wanted = _wanted(plan, pick, named)
     kept = [change for change in plan.changes if change.id in wanted]
     review = {change.payment_id for change in kept if change.tier is Tier.REVIEW}
     return kept, {change.payment_id for change in kept} & (named | review)
+
+
+def _named_change(word: str, ids: Collection[str], plan: Plan) -> str:
+    try:
+        return named_payment(word, ids, plan=_of(plan))
+    except NoSuchPaymentError as error:
+        unchanged = {each.payment_id: "" for each in plan.findings}
+        unchanged |= {each.payment_id: each.reason for each in plan.left_alone}
+        if error.is_many:
+            raise
+        try:
+            name = named_payment(word, unchanged.keys() - ids)
+        except NoSuchPaymentError:
+            raise error from None
+    raise UnchangedPaymentError(payment=name, why=unchanged[name])
 
 
 def _wanted(plan: Plan, pick: Pick, named: Collection[str]) -> set[str]:
@@ -187,7 +212,7 @@ def select_changes(plan: Plan, pick: Pick) -> Plan:
 
     Raises:
         EmptySelectionError: Nothing is left.
-        NoSuchPaymentError: A word names no change of the plan.
+        UnchangedPaymentError, NoSuchPaymentError: A word names no change of the plan.
     """
     kept, picked = picked_changes(plan, pick)
     if not kept:
@@ -234,7 +259,7 @@ def why_none(plan: Plan, pick: Pick) -> str:
     if review and not pick.payments:
         return f'{len(review)} fit and are of tier review, which is kept only with "--tier review" or by payment'
     if fitting:
-        return f"{len(fitting)} fit and are left out by --except"
+        return f"{count_text(len(fitting), 'change fits and is', many='changes fit and are')} left out by --except"
     shown = Counter(str(finding.verdict) for finding in plan.findings if pick.fits(finding, provider=finding.provider))
     if shown and pick.is_by_kind:
         told = ", ".join(f"{count} {verdict}" for verdict, count in shown.most_common(3))

@@ -201,6 +201,7 @@ def test_a_page_is_made_of_a_run_and_of_a_snapshot_by_their_beginnings_too(
 
 def test_what_is_not_there_is_said_by_name_and_nothing_new_is_begun(run: Run, folder: Path) -> None:
     assert "no snapshot 'snapshat-new'; the nearest is snapshot-new" in run(("plan", "--snapshot", "snapshat-new"), "-")
+    assert "no plan or snapshot 'lates'; the nearest is latest" in run(("show", "lates"), "-")
     assert "names several snapshots: " in run(("plan", "--since", "snapshot-"), "-")
     assert "no interrupted snapshot 'gone/part'" in run(("snapshot", "--resume", "gone/part"), "-")
     assert not (folder / "gone").exists()

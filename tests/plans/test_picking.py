@@ -8,12 +8,13 @@ from decimal import Decimal
 import pytest
 
 from recon.core.ids import payment_id_text
-from recon.core.model import Plan, Tier, Verdict
+from recon.core.model import LeftAlone, Plan, Tier, Verdict
 from recon.plans.file import seal_plan
 from recon.plans.picking import (
     EmptySelectionError,
     NoSuchPaymentError,
     Pick,
+    UnchangedPaymentError,
     named_payment,
     picked_breaks,
     select_changes,
@@ -105,10 +106,23 @@ def test_nothing_left_says_why(plan: Plan) -> None:
     for pick, why in (
         (Pick(verdicts=frozenset({"reorged"})), "no change of the plan fits"),
         (Pick(verdicts=frozenset({"dispute_hold"})), "the plan shows 1 dispute_hold, and proposes no change for them"),
-        (Pick(verdicts=frozenset({str(AUTO.verdict)}), but=(AUTO.payment_id,)), "1 fit and are left out by --except"),
+        (
+            Pick(verdicts=frozenset({str(AUTO.verdict)}), but=(AUTO.payment_id,)),
+            "1 change fits and is left out by --except",
+        ),
     ):
         with pytest.raises(EmptySelectionError, match=why):
             select_changes(plan, pick)
+
+
+def test_a_payment_that_is_left_alone_is_refused_for_that(plan: Plan) -> None:
+    left = replace(plan, left_alone=(*plan.left_alone, LeftAlone("665f1c2e9b1d8a00ffffff01", Verdict.UNPROVEN, "no")))
+    with pytest.raises(
+        UnchangedPaymentError, match=r"changes nothing of payment 665f1c2e9b1d8a00ffffff01: no\. No file"
+    ):
+        select_changes(left, Pick(payments=("665f1c2e9b1d8a00ff",)))
+    with pytest.raises(NoSuchPaymentError, match="names no payment of plan"):
+        select_changes(left, Pick(payments=("abcdef0123",)))
 
 
 def test_a_payment_is_named_as_it_is_printed_pasted_or_begun() -> None:

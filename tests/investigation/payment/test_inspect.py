@@ -23,6 +23,7 @@ from recon.investigation.payment.references import checksummed
 from recon.reports import render_report
 from recon.reports.views.inspection import render_inspection
 from recon.setup.open_sources import open_sources
+from recon.simulation.weather import gone
 from tests.support.inspecting import Scene, asking_of, at_unnamed_forwarder, looked_at, rereferenced, scene, written
 
 Told = dict[str, tuple[str, str]]
@@ -44,6 +45,12 @@ def answered(plant: str, *statuses: int | None, rail: str = "request_network") -
 def records_missing() -> Scene:
     made = scene("webhook_lost", rail="request_network")
     made.deliveries = None
+    return made
+
+
+def provider_silent() -> Scene:
+    made = scene("completed", rail="request_network")
+    made.world = gone(made.world, provider="request_network")
     return made
 
 
@@ -244,6 +251,7 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "refunded in part": ("partly_refunded", untouched("refunded_in_part")),
     "release just started": ("not_due_yet", untouched("release_just_started")),
     "all well": ("nothing_wrong", untouched("completed")),
+    "all well, and the provider silent": ("row_and_chain_agree", provider_silent),
 }
 
 

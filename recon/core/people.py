@@ -108,6 +108,8 @@ def _odd_character(text: str, place: int) -> str | None:
     character, kind = text[place], unicodedata.category(text[place])[0]
     if character in _INVISIBLE or (kind in "CZ" and character != " "):
         return f"holds a character that nobody sees (U+{ord(character):04X})"
+    if "SMALL CAPITAL" in unicodedata.name(character, ""):
+        return f"holds a letter of phonetic writing (U+{ord(character):04X})"
     if kind == "M":
         return _odd_mark(text, place)
     if kind != "L" and not character.isascii() and character not in _PUNCTUATION:
@@ -118,7 +120,7 @@ def _odd_character(text: str, place: int) -> str | None:
 def _odd_mark(text: str, place: int) -> str | None:
     """Why a mark has no place there: it is drawn around letters, or not over one, or two are there already."""
     before = [unicodedata.category(each)[0] for each in text[max(0, place - 2) : place]]
-    is_around = unicodedata.category(text[place]) == "Me"
+    is_around = unicodedata.category(text[place]) == "Me" or " LETTER " in unicodedata.name(text[place], "")
     if is_around or not before or before[-1] not in "LM" or before == ["M", "M"]:
         return f"holds a mark that stands on no letter (U+{ord(text[place]):04X})"
     return None

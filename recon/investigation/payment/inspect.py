@@ -108,6 +108,6 @@ def _not_asked(dossier: Dossier) -> tuple[str, ...]:
         )
     if dossier.payment_id is not None and not dossier.delivery_sources and not dossier.rows("deliveries"):
         said.append("webhook deliveries: no records were given, so whether a webhook came is not known")
-    if not dossier.rows("coverage"):
+    if dossier.payment_id is not None and not dossier.rows("coverage"):
         said.append("what was asked of the sources is not recorded")
     return tuple(dict.fromkeys(said))

@@ -23,6 +23,7 @@ from recon.investigation.payment.references import checksummed
 from recon.reports import render_report
 from recon.reports.views.inspection import render_inspection
 from recon.setup.open_sources import open_sources
+from recon.simulation.weather import gone
 from tests.support.inspecting import (
     Scene,
     asking_of,
@@ -53,6 +54,12 @@ def answered(plant: str, *statuses: int | None, rail: str = "request_network") -
 def records_missing() -> Scene:
     made = scene("webhook_lost", rail="request_network")
     made.deliveries = None
+    return made
+
+
+def provider_silent() -> Scene:
+    made = scene("completed", rail="request_network")
+    made.world = gone(made.world, provider="request_network")
     return made
 
 
@@ -266,6 +273,7 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "a payout to the buyer": ("payout_to_the_wrong_side", lambda: sent_to_the_wrong_side("payout_to_the_buyer")),
     "a refund to a stranger": ("payout_to_the_wrong_side", lambda: sent_to_the_wrong_side("refund_to_a_stranger")),
     "all well": ("nothing_wrong", untouched("completed")),
+    "all well, and the provider silent": ("row_and_chain_agree", provider_silent),
 }
 
 

@@ -120,10 +120,16 @@ def _odd_character(text: str, place: int) -> str | None:
 def _odd_mark(text: str, place: int) -> str | None:
     """Why a mark has no place there: it is drawn around letters, or not over one, or two are there already."""
     before = [unicodedata.category(each)[0] for each in text[max(0, place - 2) : place]]
-    is_around = unicodedata.category(text[place]) == "Me" or " LETTER " in unicodedata.name(text[place], "")
+    is_around = unicodedata.category(text[place]) == "Me" or _is_written_above(text[place])
     if is_around or not before or before[-1] not in "LM" or before == ["M", "M"]:
         return f"holds a mark that stands on no letter (U+{ord(text[place]):04X})"
     return None
+
+
+def _is_written_above(mark: str) -> bool:
+    """Whether a mark is a letter itself, written over the one before it."""
+    name = unicodedata.name(mark, "")
+    return name.startswith("COMBINING ") and " LETTER " in name
 
 
 def _is_letter(character: str) -> bool:

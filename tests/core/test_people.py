@@ -30,7 +30,8 @@ def test_a_name_in_one_script_is_taken(name: str) -> None:
             0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0xAD, 0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0, 0x180E, 0x180B, 0xFE0F,
             0xE0101, 0x2028, 0xA0, 0x3000, 0x202E, 0x7, 0x1B, 0x9, 0xA, 0x2800, 0x17B4, 0xE0041, 0xD800,
         )),
-        "\u1d00da", "a\u0363da", "\u0430da", "ad\u0430", "\u0391da", "A\u0501a", "\u13aada", "\uff21da", "\U0001d400da", "\u24b6da", "A\u20e3da",
+        "\u1d00da", "a\u0363da",
+        "\u0430da", "ad\u0430", "\u0391da", "A\u0501a", "\u13aada", "\uff21da", "\U0001d400da", "\u24b6da", "A\u20e3da",
         "\u0301Ada", "A\u0301\u0301\u0301\u0301da", "Ada \u2713", "\u041a\u0438\u0440 Ada", "x" * (NAME_MAX + 1),
     ],
 )  # fmt: skip

@@ -73,10 +73,10 @@ GATES = (
         kept(enable_page, NO_PLAN),
     ),
     Conclusion(
-        "gates enable", "2 operators found all 10 rows right", "a signed sample of the rail and target", enable_page(),
+        "gates enable", "2 operators found all 10 right", "a signed sample of the rail and target", enable_page(),
         {"absent": enable_page(sample=None),
          "another rail": lambda _: shown(render_gates(judge_enable("shkeeper", WELL, limits=SET, now=NOW)))},
-        ((JUDGE, "judge_manual_sample", " operators found all "),),
+        ((JUDGE, "judge_manual_sample", "all "),),
     ),
     Conclusion(
         "gates enable", "the last 2 windows were clean", "runs that read each day whole", enable_page(),

@@ -78,7 +78,7 @@ OPERATIONS = (
     Conclusion("preflight", "0 payments are pending or processing for longer.", "the same", preflight(), DATA),
     Conclusion(
         "preflight", "0 payments carry a simulated hash, which proves nothing.", "the same", preflight(), DATA,
-        ((FLIGHT, "_count_items", " payments carry a simulated hash, which proves nothing"),),
+        ((FLIGHT, "_count_items", " a simulated hash, which proves nothing"),),
     ),
     Conclusion(
         "preflight", "| webhooks of the last 24 h | ok | none. |", "records over the last day", preflight(), RECORDS,
@@ -101,7 +101,7 @@ OPERATIONS = (
         {"absent": preflight(indexes=None)},
     ),
     Conclusion(
-        "backfill", "Complete: each of 2 payments has its reference", "every row", backfill(DONE_ROWS),
+        "backfill", "Complete: 2 payments have their reference", "every row", backfill(DONE_ROWS),
         {"truncated": backfill(replace(DONE_ROWS, read_wholly=False))},
     ),
     Conclusion(

@@ -173,23 +173,24 @@ def _payees(leads: Leads) -> dict[int, set[str]]:
 
 def _paid_payees(writer: SnapshotWriter) -> dict[int, list[str]]:
     """By chain, the payees of complete pay-ins that were found by reference, those of the most payments first."""
-    import duckdb
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
 
-    connection = duckdb.connect()
-    connection.read_parquet(str(writer.file("payments"))).create_view("payments")
+    names = ["chain_id", "recipient", "direction", "is_deposit", "is_test"]
+    is_complete = pc.field("status").isin(sorted(COMPLETE))
+    rows = pq.read_table(writer.file("payments"), columns=names, filters=is_complete)
+    kept = rows.filter(
+        (pc.coalesce(pc.field("direction"), pc.scalar("in")) == "in")
+        & ~pc.coalesce(pc.field("is_deposit"), pc.scalar(False))
+        & ~pc.coalesce(pc.field("is_test"), pc.scalar(False))
+        & pc.field("chain_id").is_valid()
+        & pc.field("recipient").is_valid()
+    )
+    counted = kept.group_by(["chain_id", "recipient"], use_threads=False).aggregate([([], "count_all")]).to_pylist()
     found: dict[int, list[str]] = defaultdict(list)
-    for chain_id, payee in connection.execute(_PAID_PAYEES, {"complete": sorted(COMPLETE)}).fetchall():
-        found[chain_id].append(payee)
-    connection.close()
+    for row in sorted(counted, key=lambda row: (row["chain_id"], -row["count_all"], row["recipient"])):
+        found[row["chain_id"]].append(row["recipient"])
     return found
-
-
-_PAID_PAYEES: Final = """
-    select chain_id, recipient from payments
-    where direction = 'in' and status in (select unnest($complete)) and not coalesce(is_deposit, false)
-    and not coalesce(is_test, false) and chain_id is not null and recipient is not null
-    group by all order by chain_id, count(*) desc, recipient
-"""
 
 
 def _unread_returns(

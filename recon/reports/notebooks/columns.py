@@ -25,6 +25,7 @@ TOKENS_OF: Final[Mapping[str, Mapping[str, str]]] = {
     "transfers": {"amount_units": "amount", "fee_units": "fee"},
     "movements": {"amount_units": "amount", "fee_units": "fee"},
     "balances": {"opening_units": "opening", "closing_units": "closing"},
+    "holdings": {"units": "held"},
 }
 """Amounts in base units by table, and the column of whole tokens that stands before each."""
 RENAMED: Final[Mapping[tuple[str, str], str]] = {

@@ -13,6 +13,7 @@ from pypdf import PdfReader
 
 from recon.core.model import Plan, Verdict
 from recon.core.registry import load_registry
+from recon.core.text import short_amount, short_amounts
 from recon.investigation.payment import inspect_payment
 from recon.investigation.payment.gather import Asking
 from recon.plans.make import make_plan
@@ -266,6 +267,30 @@ def test_on_a_phone_the_table_comes_early_and_a_tapped_row_opens_in_view(shown: 
     shown.run("document.querySelector('#grid .space .row').click()")
     shown.wait(lambda: shown.run("return !document.querySelector('#details').hidden"))
     shown.wait(lambda: -2 <= shown.run(top, "#details") < 844 / 2)
+
+
+def test_what_is_short_is_whole_in_the_table(shown: Browser) -> None:
+    kinds = "severity|tier|amount|age|provider|chain|status"
+    cut = shown.run(
+        "return [...document.querySelectorAll('.grid .cell')].filter((each) => each.scrollWidth > each.clientWidth)"
+        f".filter((each) => /{kinds}|text/.test(each.className)).map((each) => each.textContent)"
+    )
+    assert [text for text in cut if len(text) < 20] == []
+
+
+def test_amounts_of_the_page_read_as_those_of_the_terminal(shown: Browser) -> None:
+    texts = [
+        "98512.790983 USDC", "12.5 USDC", "25 USDC", "0 USDC", "0.00 USDC", "-0.000123 USDC", "3750.00000000000000003 X",
+        "7 base units of X", "1234567 base units", "0.01", "-1000.999", "junk", "",
+    ]  # fmt: skip
+    assert shown.run("return arguments[0].map(shortAmount)", texts) == [short_amount(text) for text in texts]
+    prose = [
+        "The chain proves 8815.1999 of 9000.5 USDC.",
+        "24.999999 of 24.99 USDC came.",
+        "v1.23 OK, 10.1.2.3 USDC",
+        "",
+    ]
+    assert shown.run("return arguments[0].map(shortAmounts)", prose) == [short_amounts(text) for text in prose]
 
 
 def test_the_names_beside_an_axis_are_whole(shown: Browser) -> None:

@@ -9,10 +9,10 @@ const SEVERITIES = ["critical", "high", "medium", "low", "info", "none", ""];
 const TIERS = ["auto", "review", "never", "wait", "benign", ""];
 const PICK_WIDTH = "40px";
 const WIDTHS = {
-  severity: "86px", id: "minmax(200px, 1.1fr)", verdict: "minmax(146px, .8fr)", tier: "72px", amount: "minmax(128px, .6fr)",
-  count: "90px", age: "80px", ms: "170px", text: "minmax(122px, .5fr)", prose: "minmax(130px, 2.4fr)",
+  severity: "97px", id: "minmax(200px, 1.1fr)", verdict: "minmax(140px, .8fr)", tier: "72px", amount: "minmax(128px, .6fr)",
+  count: "90px", age: "106px", ms: "170px", text: "minmax(122px, .5fr)", prose: "minmax(101px, 2.4fr)",
 };
-const NAMED_WIDTHS = { chain: "minmax(92px, .4fr)", status: "minmax(92px, .4fr)" };
+const NAMED_WIDTHS = { provider: "minmax(138px, .5fr)", chain: "minmax(84px, .4fr)", status: "minmax(92px, .4fr)" };
 
 function widthOf(spec) { return NAMED_WIDTHS[spec.name] || WIDTHS[spec.kind] || WIDTHS.text; }
 

@@ -402,6 +402,20 @@ def test_a_token_that_lies_gives_amounts_that_enter_no_sum(start_chain: Callable
     assert (row["amount_units"], row["amount_text"], row["token_known"]) == (None, str(2**256 - 1), False)
 
 
+def test_a_real_node_says_what_addresses_hold_and_which_ever_sent_anything(start_chain: Callable[..., Chain]) -> None:
+    chain = start_chain(56)
+    full, swept, never = address(0x5401), address(0x5402), address(0x5403)
+    chain.transfer(USDT, full, 77)
+    chain.transfer(USDT, swept, 5)
+    chain.transfer(USDT, chain.payer, 5, payer=chain.impersonate(swept))
+    chain.mine(4)
+    reading = on_chain(chain).read_holdings([(place, USDT) for place in (full, swept, never)])
+    rows = {row["address"]: (int(row["units"]), row["sent"]) for row in reading.tables["holdings"].to_pylist()}
+    assert rows == {full: (77, None), swept: (0, 1), never: (0, 0)}
+    (told,) = reading.coverage
+    assert (told.scope, told.items, told.problem) == ("holdings", 3, None)
+
+
 def test_a_token_that_moves_nothing_is_measured_as_nothing(start_chain: Callable[..., Chain]) -> None:
     chain, shop = start_chain(56), address(0x5401)
     fake = chain.deploy_fake_token(address(0xFA4E))

@@ -24,6 +24,7 @@ from recon.simulation.stage import Stage
 from recon.simulation.world import world_of
 from recon.snapshots.take import take_snapshot
 from tests.support.inspecting import looked_at, scene
+from tests.support.thorough import LARGER
 
 DUST = Leg(of_amount_ppm=1)
 FURTHER = (
@@ -48,6 +49,12 @@ FURTHER = (
     )),
 )  # fmt: skip
 """States that the catalogue does not have and in which advice went wrong."""
+
+NAMED = (
+    "completed", "completed_in_parts", "released", "underpaid_open", "hash_missing", "escrow_unset", "late",
+    "released_on_chain", "failed_though_paid", "wrong_token_recorded",
+)  # fmt: skip
+"""States of which a test says something by name; of the others every third is looked at, and all at night."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,10 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> Looked:
             out=folder / "snapshot",
         )  # fmt: skip
     found: dict[str, list[Inspection]] = {}
+    names = {*NAMED, *(plant.name for plant in FURTHER), *sorted(BREAKS)[::3]}
     for truth in world.truths:
+        if not LARGER and truth.planted not in names:
+            continue
         asking = Asking(policy=policy, registry=registry, now=settings.now())
         found.setdefault(truth.planted, []).append(inspect_payment(truth.payment_id, asking=asking, snapshot=snapshot))
     return Looked(found, make_plan(snapshot, policy=policy, registry=registry))
@@ -115,7 +125,7 @@ def test_what_a_plan_would_change_is_told_so(looked: Looked) -> None:
 
 def test_nobody_is_asked_about_money_that_we_were_to_send(looked: Looked) -> None:
     outgoing_ones = [found for found in looked.everything() if is_outgoing(found)]
-    assert len(outgoing_ones) >= 10
+    assert len(outgoing_ones) >= 8
     for found in outgoing_ones:
         for cause in found.causes:
             assert "buyer" not in cause.next_step, (found.dossier.payment_id, cause.name, cause.next_step)

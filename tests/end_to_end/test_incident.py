@@ -399,7 +399,7 @@ def test_people_outside_get_nothing_of_what_could_not_be_read_but_the_writer_doe
         words = ("report", "incident", kind, "--title", "x", "--access-log", str(log), "--feature", "Paying")
         ran = run(*words, "--config", str(home.folder / "world" / "recon.toml"))
         assert ran.exit_code == 4
-        assert "log lines" in ran.stderr
+        assert "log line" in ran.stderr
         assert "read" not in ran.stdout
 
 

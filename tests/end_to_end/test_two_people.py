@@ -124,7 +124,7 @@ def test_doctor_checks_keys_agent_and_files(office: Office, monkeypatch: pytest.
     assert any(state == "warning" and "written by others" in says for state, says in decisions(2))
     keys.allow("*@example.org", keys.make("odd"), options="")
     said = " ".join(says for _, says in decisions(2))
-    assert "no namespaces=" in said
+    assert "No namespaces=" in said
     assert "is a pattern" in said
     keys.allowed.unlink()
     assert any(state == "failed" and "cannot be read" in says for state, says in decisions(2))

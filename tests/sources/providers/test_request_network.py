@@ -181,7 +181,7 @@ def test_hostile_rows_never_crash() -> None:
 def test_rows_that_are_no_objects_make_the_reading_incomplete() -> None:
     body = {"payments": [rn_payment(1), None], "pagination": {"total": 2, "hasMore": False}}
     reading = window(lambda _: httpx.Response(200, json=body))
-    assert "are no objects" in str(covered(reading).problem)
+    assert "row is no object" in str(covered(reading).problem)
 
 
 def pages_of(*answers: tuple[list[int], int | None, bool]) -> Handler:

@@ -345,3 +345,10 @@ def test_no_id_is_broken_where_the_terminal_is_narrow(width: int) -> None:
     assert plan.digest in "\n".join(at_width(render_review(plan), width)), "the digest is there to be copied"
     words = [word for line in lines for word in line.split() if word.startswith("field") and word != "field"]
     assert all(word.endswith(f"value{n}") for n, word in enumerate(words)), "and no word of a sentence is broken"
+
+
+def test_an_undo_says_that_no_source_was_asked_for_it_and_no_payment_judged() -> None:
+    plan = a_plan(kind="undo", findings=(), coverage=(), changes=(a_change(),))
+    shown = render_report(render_review(plan), output="md")
+    assert shown.count("An undo rests on the journal alone.") == 2
+    assert "cannot tell" not in shown and "no breaks" not in shown

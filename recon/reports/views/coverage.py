@@ -12,8 +12,15 @@ from recon.reports.model import Column, Table
 CANNOT_TELL: Final = "cannot tell"
 
 
-def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> Table:
-    """The coverage rows, incomplete ones first, with what each did not read and why."""
+NOT_ASKED = "An undo rests on the journal alone."
+
+
+def coverage_table(coverage: Sequence[Mapping[str, Any]], *, is_undo: bool = False) -> Table:
+    """The coverage rows, incomplete ones first, with what each did not read and why.
+
+    Args:
+        is_undo: The plan takes a run back: it rests on the journal, and no source is asked for it.
+    """
     columns = (Column("source", "source"), Column("scope", "scope"), Column("complete", "complete"),
                Column("asked", "asked", wide=True), Column("done", "really read", wide=True),
                Column("calls", "calls", "count"), Column("items", "items", "count"),
@@ -27,6 +34,7 @@ def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> Table:
         else f"Everything that was asked for was read ({count_text(len(rows), 'reading')})."
     )
     title, empty = "What was checked, and what was not", f"{CANNOT_TELL}: no reading of any source is recorded"
+    empty = NOT_ASKED if is_undo else empty
     return Table("coverage", title, columns, rows, note=note if rows else "", empty=empty, shown=missing)
 
 

@@ -17,7 +17,7 @@ from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
-from recon.reports.views.coverage import CANNOT_TELL, coverage_table, is_whole
+from recon.reports.views.coverage import CANNOT_TELL, NOT_ASKED, coverage_table, is_whole
 from recon.reports.views.notes import note_tables
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def render_plan(
             _split_table(plan, "by_provider", "provider"),
             _split_table(plan, "by_chain", "chain"),
             *balance_tables(plan),
-            coverage_table(plan.coverage),
+            _coverage(plan),
             break_table(plan),
             *((effect_table(plan), change_table(plan), _left_table(plan)) if full else ()),
         ),
@@ -110,9 +110,13 @@ def render_review(
         name="review",
         title=_title(plan),
         facts=(*_to_be_changed(plan), *unfinished, *facts),
-        tables=(paged, effect_table(plan), _left_table(plan), coverage_table(plan.coverage), break_table(plan)),
+        tables=(paged, effect_table(plan), _left_table(plan), _coverage(plan), break_table(plan)),
         next_steps=_next_steps(plan, path=path, config=config),
     )
+
+
+def _coverage(plan: Plan) -> Table:
+    return coverage_table(plan.coverage, is_undo=plan.kind == "undo")
 
 
 def _to_be_changed(plan: Plan) -> tuple[Fact, ...]:
@@ -442,6 +446,7 @@ def break_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
     rows = tuple(finding_row(item) for item in breaks_of(plan))
     note = f"the first {shown} of {len(rows)}" if shown is not None and len(rows) > shown else ""
     title, empty = "Breaks, worst first, held ones last", none_unless_open(plan, "no breaks")
+    empty = NOT_ASKED if plan.kind == "undo" else empty
     return Table("breaks", title, BREAK_COLUMNS, rows, note=note, empty=empty, shown=shown)
 
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 import signal
 import sys
 from types import FrameType
-from typing import Final
 
-from recon.reports.outputs.surviving import surviving
-
-ENDING: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+from recon.reports.outputs.surviving import ENDING, surviving
 
 
 class EndedBySignalError(KeyboardInterrupt):

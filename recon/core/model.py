@@ -360,3 +360,10 @@ class Plan:
     balances: Mapping[str, Any] | None = None
     digest: str = ""
     effects_digest: str = ""
+
+    @property
+    def is_read_whole(self) -> bool:
+        """Whether every source gave all that was asked of it; a plan that judges must say what was read for it."""
+        if not self.coverage:
+            return self.kind != "correction"
+        return all(row.get("complete", False) for row in self.coverage)

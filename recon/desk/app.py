@@ -17,11 +17,9 @@ from recon.core.errors import UsageError
 from recon.desk.desk import Desk
 from recon.desk.running import RunScreen
 from recon.desk.screen import DeskScreen
-from recon.reports.outputs.surviving import surviving
+from recon.reports.outputs.surviving import ENDING, surviving
 
 _END_EVERY_S: Final = 0.2
-ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
-"""What asks the program to end: the system, and a terminal whose connection is lost."""
 _CSS = """
 Screen { background: ansi_default; color: ansi_default; layers: base; }
 Static { height: auto; }

@@ -99,8 +99,7 @@ def history_entry(plan: Plan, *, at: str, path: str, news: News | None = None) -
         "payments": plan.summary.get("payments"),
         "verdicts": dict(plan.summary.get("verdicts") or {}),
         "health": dict(plan.summary.get("health") or {}),
-        "complete": bool(plan.coverage or plan.kind != "correction")
-        and all(row.get("complete", False) for row in plan.coverage),
+        "complete": plan.is_read_whole,
         "blocking": {verdict.value: counts[verdict] for verdict in BLOCKING},
         "break_count": len(breaks),
         "news": None if news is None else asdict(news),

@@ -267,11 +267,7 @@ def _count_items(looked: Looked, stuck_after: timedelta) -> list[Item]:
     waiting = count_text(stuck, "payment is", many="payments are")
     fakes = count_text(simulated, "payment carries", many="payments carry")
     return [
-        Item(
-            names[0],
-            first,
-            f"{payments} by stored provider word: {words or 'none'}.{note}",
-        ),
+        Item(names[0], first, f"{payments} by stored provider word: {words or 'none'}.{note}"),
         Item(
             names[1],
             state(duplicates),
@@ -323,9 +319,10 @@ def _webhook_item(looked: Looked, webhooks: Sequence[Mapping[str, Any]], now: da
     held = looked.deliveries
     if held is None:
         return _unknown(name, looked, "deliveries")
-    some = "none" if not _why_unwatched(held, now) else "none in what was kept"
+    why = _why_unwatched(held, now)
+    some = "none in what was kept" if why else "none"
     said = ", ".join(f"{row['provider']}: {row['success']} well, {row['error']} failed" for row in webhooks) or some
-    if why := _why_unwatched(held, now):
+    if why:
         return Item(name, "not_measured", f"{said}; {why}.")
     failed = sum(row["error"] for row in webhooks)
     return Item(name, "attention" if failed else "ok", f"{said}.")

@@ -102,7 +102,7 @@ def _latest_evidence(settings: Settings) -> Iterator[Check]:
         yield Check(
             "evidence",
             "warning",
-            f"Cannot tell what the latest plan found: "
+            "Cannot tell what the latest plan found: "
             f"{count_text(lost, 'line of the history is', many='lines of the history are')} lost.",
         )
     if not entries or lost:

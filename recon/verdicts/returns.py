@@ -197,7 +197,7 @@ def _as_links(pairs: Frame | None, *, is_refund: bool) -> Frame | None:
     no = nw.lit(value=False)
     judged = judged_pairs(pairs.with_columns(reference_right=no, paying=~no, indirect=no))
     nothing_wrong = ("is_valid", "wrong_chain", "wrong_token", "wrong_recipient", "wrong_reference")
-    plain = {name: no for name in nothing_wrong}  # noqa: C420
+    plain = {name: no for name in nothing_wrong}  # noqa: C420 - columnar files call what every engine has, only
     return judged.with_columns(is_refund=nw.lit(value=is_refund), **plain).select(*LINK).unique(
         subset=["payment_id", *_LOG], keep="any"
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.core.ids import payment_reference, reference_topic
-from recon.core.registry import ERC20_TRANSFER, FORWARDER_CREATED, forwarder_factories, load_registry
+from recon.core.registry import ERC20_TRANSFER, FORWARDER_CREATED, Token, forwarder_factories, load_registry
 from recon.investigation.payment import Inspection, inspect_payment
 from recon.investigation.payment.gather import Asking
 from recon.setup.open_sources import open_sources
@@ -178,14 +178,20 @@ def rereferenced(made: Scene, seen: Callable[[str, str, str], str]) -> None:
                 log["topics"] = [log["topics"][0], reference_topic(seen(request_id, SALT, recipient))]
 
 
-def held_at_its_address(units: int = 10**20) -> Scene:
-    """An unpaid payment whose one-time address holds money that no log of the world explains."""
-    made = scene("abandoned", rail="shkeeper")
+def _coin_of(made: Scene) -> tuple[int, Token]:
+    """The chain and the token in which the payment of a scene is to be paid."""
     registry = load_registry()
     chain_id = registry.chain_id(made.document["blockchain"]["network"])
     assert chain_id is not None
     token = registry.token(chain_id, made.document["amount"]["currency"])
     assert token is not None
+    return chain_id, token
+
+
+def held_at_its_address(units: int = 10**20) -> Scene:
+    """An unpaid payment whose one-time address holds money that no log of the world explains."""
+    made = scene("abandoned", rail="shkeeper")
+    chain_id, token = _coin_of(made)
     address = made.document["metadata"]["walletAddress"].lower()
     held = {"wallet": address, "token": token.address, "block": 1, "units": str(units)}
     recorded = made.world.recorded
@@ -197,11 +203,7 @@ def held_at_its_address(units: int = 10**20) -> Scene:
 def at_unnamed_forwarder() -> Scene:
     """Money at a forwarder that only its factory's log knows."""
     made = scene("abandoned", rail="request_network")
-    registry = load_registry()
-    chain_id = registry.chain_id(made.document["blockchain"]["network"])
-    assert chain_id is not None
-    token = registry.token(chain_id, made.document["amount"]["currency"])
-    assert token is not None
+    chain_id, token = _coin_of(made)
     forwarder = "0x" + "f0" * 20
     made.add_coin(chain_id, token=token.address, recipient=forwarder, units=10**token.decimals)
     ((factory, _),) = forwarder_factories(chain_id)

@@ -31,19 +31,18 @@ class ByFile(LoadScopeScheduling):
     """Shares files out, those that are known to take long before the others."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", 1)[0]
+        file = _file_of(nodeid)
         return nodeid if file in ALONE else file
 
 
-def turn_of(nodeid: str) -> int:
-    """When a test goes out: 0 with those whose files take long, 1 with the others."""
-    return 0 if nodeid.startswith(tuple(SLOW)) else 1
+def _file_of(nodeid: str) -> str:
+    return nodeid.split("::", 1)[0]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The same order in every process; files stay whole."""
-    slow_files = {item.nodeid.split("::", 1)[0] for item in items if turn_of(item.nodeid) == 0}
-    items.sort(key=lambda item: item.nodeid.split("::", 1)[0] not in slow_files)
+    slow_files = {_file_of(item.nodeid) for item in items if item.nodeid.startswith(tuple(SLOW))}
+    items.sort(key=lambda item: _file_of(item.nodeid) not in slow_files)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
-from typing import Any, TextIO
+import signal
+from typing import Any, Final, TextIO
+
+ENDING: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""What asks a program to end: the system, and a terminal whose connection is lost."""
 
 
 class _Terminal(io.FileIO):

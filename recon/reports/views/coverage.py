@@ -12,7 +12,7 @@ from recon.reports.model import Column, Table
 CANNOT_TELL: Final = "cannot tell"
 
 
-NOT_ASKED = "An undo rests on the journal alone."
+NOT_ASKED: Final = "An undo rests on the journal alone."
 
 
 def coverage_table(coverage: Sequence[Mapping[str, Any]], *, is_undo: bool = False) -> Table:
@@ -33,8 +33,8 @@ def coverage_table(coverage: Sequence[Mapping[str, Any]], *, is_undo: bool = Fal
         if missing
         else f"Everything that was asked for was read ({count_text(len(rows), 'reading')})."
     )
-    title, empty = "What was checked, and what was not", f"{CANNOT_TELL}: no reading of any source is recorded"
-    empty = NOT_ASKED if is_undo else empty
+    title = "What was checked, and what was not"
+    empty = NOT_ASKED if is_undo else f"{CANNOT_TELL}: no reading of any source is recorded"
     return Table("coverage", title, columns, rows, note=note if rows else "", empty=empty, shown=missing)
 
 

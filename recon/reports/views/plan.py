@@ -17,7 +17,7 @@ from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
-from recon.reports.views.coverage import CANNOT_TELL, NOT_ASKED, coverage_table, is_whole
+from recon.reports.views.coverage import CANNOT_TELL, NOT_ASKED, coverage_table
 from recon.reports.views.notes import note_tables
 
 if TYPE_CHECKING:
@@ -52,11 +52,16 @@ def breaks_of(plan: Plan) -> tuple[Finding, ...]:
 
 def has_gaps(plan: Plan) -> bool:
     """Whether any source gave less than was asked of it, or a plan that judges does not say what was read for it."""
-    return not is_whole(plan.coverage) if plan.coverage else plan.kind == "correction"
+    return not plan.is_read_whole
 
 
 def none_unless_open(plan: Plan, said: str) -> str:
-    """What an empty table says: that there is nothing, or that nobody can tell because not everything was read."""
+    """What an empty table says: that there is nothing, or that nobody can tell because not everything was read.
+
+    An undo asks no source, so neither can be said of it.
+    """
+    if plan.kind == "undo":
+        return NOT_ASKED
     is_open = has_gaps(plan) or not (plan.summary.get("health") or {}).get("ok", False)
     return f"{CANNOT_TELL}: the evidence is incomplete" if is_open else said
 
@@ -446,7 +451,6 @@ def break_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
     rows = tuple(finding_row(item) for item in breaks_of(plan))
     note = f"the first {shown} of {len(rows)}" if shown is not None and len(rows) > shown else ""
     title, empty = "Breaks, worst first, held ones last", none_unless_open(plan, "no breaks")
-    empty = NOT_ASKED if plan.kind == "undo" else empty
     return Table("breaks", title, BREAK_COLUMNS, rows, note=note, empty=empty, shown=shown)
 
 

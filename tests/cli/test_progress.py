@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -76,18 +77,16 @@ def test_a_long_step_is_told_of_too_while_nothing_is_heard(watch: Watch) -> None
     assert lines.due() == ""
 
 
-def test_a_thread_says_what_is_due_and_ends_with_the_work(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_thread_says_what_is_due_and_ends_with_the_work(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: Queue[str] = Queue()
     monkeypatch.setattr("recon.cli.progress._LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("recon.cli.progress.note", said.put)
     before = threading.active_count()
     with ShownProgress(monotonic=watch) as shown:
         shown("steps", 1, 2)
         watch.now += LINE_EVERY_S
-        said = ""
-        while not said:
-            said = capsys.readouterr().err
-    assert said == "steps: 1 of 2\n"
+        assert said.get(timeout=30) == "steps: 1 of 2"
+    assert said.empty()
     assert threading.active_count() == before
 
 

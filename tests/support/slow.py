@@ -9,6 +9,8 @@ JOB = "whole jobs through the command line, about 5 s of a processor for each sn
 SCENES = "dozens of scenes, each read and judged as a world of its own, about 1.3 s of a processor each"
 JUDGED = "several worlds are read and judged whole, about 5 s of a processor each"
 OTHER_ENGINE = "DuckDB and pandas take ten times as long as Polars for tables of a few rows"
+TABLES = "dozens of hand-made tables, each judged twice or more, about 0.2 s of a processor each; rules and match stay"
+PAGES = "hundreds of pages are drawn with and without the evidence of what they conclude"
 LIMITED = "a process of its own with a limit of memory for each file of up to a gigabyte"
 
 SLOW = {
@@ -26,9 +28,7 @@ SLOW = {
     "tests/investigation/payment/test_by_recipient.py": SCENES,
     "tests/investigation/payment/test_case.py": SCENES,
     "tests/investigation/payment/test_payout_replaced.py": SCENES,
-    "tests/investigation/payment/test_inspect.py::test_every_cause": SCENES,
-    "tests/investigation/payment/test_inspect.py::test_a": SCENES,
-    "tests/investigation/payment/test_inspect.py::test_reference": SCENES,
+    "tests/investigation/payment/test_inspect.py": SCENES,
     "tests/investigation/payment/test_inspect_proof.py": SCENES,
     "tests/investigation/payment/test_inspect_live.py": "a real chain and a real mongod for each of many payments",
     "tests/plans/test_balances.py": JUDGED,
@@ -76,6 +76,21 @@ SLOW = {
     "tests/verdicts/test_tron.py": JUDGED,
     "tests/verdicts/test_several_keys.py": SCENES,
     "tests/verdicts/test_truth.py": "thirty worlds are written, read and judged",
+    "tests/core/test_extras.py::test_the_core_alone": "a plan without any extra, in a process that can import none",
+    "tests/reports/test_every_conclusion.py": PAGES,
+    "tests/runs/stores/test_sql_contract.py": "every promise of a store, on a real PostgreSQL and on SQLite",
+    "tests/sources/chain/test_scan.py::test_a_fault_in_what": "a scan for each fault of each answer fetched ahead",
+    "tests/test_schemas.py::test_real_files_fit": JOB,
+    "tests/verdicts/test_balances.py": TABLES,
+    "tests/verdicts/test_beside.py": TABLES,
+    "tests/verdicts/test_deals.py": TABLES,
+    "tests/verdicts/test_destinations.py": TABLES,
+    "tests/verdicts/test_early.py": TABLES,
+    "tests/verdicts/test_moved.py": TABLES,
+    "tests/verdicts/test_outflows.py": TABLES,
+    "tests/verdicts/test_past_proxy.py": TABLES,
+    "tests/verdicts/test_returns.py": TABLES,
+    "tests/verdicts/test_unseen.py": TABLES,
 }
 
 

@@ -340,7 +340,7 @@ def _bursts(provider: str, minutes: Mapping[tuple[int, int], int]) -> Iterator[B
 def runbook_rule(
     provider: str, statuses: Mapping[int, int], *, silence: str | None = None, unread: int = 0
 ) -> tuple[str, str]:
-    """What the statuses mean by runbook 000 §3.8, and what it says to do; the most frequent kind of failure first.
+    """What the statuses mean by the runbook, and what it says to do; the most frequent kind of failure first.
 
     Args:
         silence: Why no delivery in the logs does not mean that none came; None where it does.
@@ -358,7 +358,7 @@ def _rule_of(provider: str, statuses: Mapping[int, int], silence: str | None) ->
     if not statuses and silence is not None:
         return f"cannot tell: {silence}", "Name the access logs of the time in question, whole, and look again."
     if not statuses:
-        return "nothing came: delivery", (
+        return "nothing came: a fault on the way to the server", (
             "No delivery reached the server on this route. Check that it is the backend's (--route names another), the "
             "provider's webhook settings, the network path and the ingress; payments that were missed are found by "
             "recon plan."
@@ -423,7 +423,7 @@ _RULES: Final[Mapping[str, tuple[str, str | None]]] = {
     ),
     "denied": (
         "deliveries are turned away as not genuine",
-        "Check the webhook secret and that the raw body is verified (003 §2.7).",
+        "Check the webhook secret and that the raw body is verified (runbook: leaked key).",
     ),
     "unaccepted": ("answered, but not with a status that the provider takes for success", None),
     "unanswered": (
@@ -432,7 +432,7 @@ _RULES: Final[Mapping[str, tuple[str, str | None]]] = {
     ),
     "failed": (
         "the backend fails on deliveries",
-        "See its errors of these minutes; isolate the provider if it lasts, then replay (003 §2.1).",
+        "See its errors of these minutes; isolate the provider if it lasts, then replay (runbook: failed webhook).",
     ),
 }
 """What each kind of answer means, and what to do; None where that is the provider's own rule."""

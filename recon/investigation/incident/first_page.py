@@ -1,4 +1,4 @@
-"""The first ten minutes of an incident on one page: answers to runbook 000 §3.8, and the scenario of 003 §2 that fits.
+"""The first ten minutes of an incident on one page: the questions of that runbook, and the scenario that fits.
 
 A fact was measured and names its source. A guess says what the facts suggest and what would settle it. The page keeps
 the two apart, because under pressure people act on a guess that looks like a fact.
@@ -76,9 +76,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A scenario of 003 §2 that the facts suggest, with the reasons, what would settle it, and what to do first."""
+    """A runbook that the facts suggest, with the reasons, what would settle it, and what to do first."""
 
-    section: str
     scenario: str
     score: int
     because: tuple[str, ...]
@@ -112,15 +111,15 @@ def first_page(evidence: IncidentEvidence) -> FirstPage:
     """Fill the page from what was measured."""
     lines = [build(evidence) for build in _QUESTIONS]
     guesses = []
-    for section, scenario, signals, settle, first in _SCENARIOS:
+    for scenario, signals, settle, first in _SCENARIOS:
         found = [signal for signal in signals(evidence) if signal[0]]
         if found:
             score = sum(weight for weight, _ in found)
-            guesses.append(Guess(section, scenario, score, tuple(text for _, text in found), settle, first))
+            guesses.append(Guess(scenario, score, tuple(text for _, text in found), settle, first))
     return FirstPage(
         at=evidence.now.astimezone(UTC),
         facts=tuple(line for line in lines if line.answer is not None),
-        guesses=tuple(sorted(guesses, key=lambda guess: (-guess.score, guess.section))),
+        guesses=tuple(sorted(guesses, key=lambda guess: -guess.score)),
         unknown=tuple(line for line in lines if line.answer is None),
         unread=tuple(_unread(evidence)),
     )
@@ -228,7 +227,7 @@ def _rule(e: IncidentEvidence) -> Line:
     question = "What does the runbook's rule say?"
     if e.logs is None:
         return Line(question, None, "recon triage access-log FILE")
-    return Line(question, "; ".join(f"{route.provider}: {route.rule}" for route in e.logs.routes), "000 §3.8")
+    return Line(question, "; ".join(f"{route.provider}: {route.rule}" for route in e.logs.routes), "access logs")
 
 
 def _captured(e: IncidentEvidence) -> Line:
@@ -389,20 +388,20 @@ def _proof_signals(e: IncidentEvidence) -> list[Signal]:
     return [(2 if count else 0, f"{count_text(count, 'payment')} whose money is wrong in a field")]
 
 
-_SCENARIOS: Final[tuple[tuple[str, str, Callable[[IncidentEvidence], Sequence[Signal]], str, str], ...]] = (
-    ("2.1", "failed webhook", _webhook_signals, "one pending payment: recon inspect ID",
+_SCENARIOS: Final[tuple[tuple[str, Callable[[IncidentEvidence], Sequence[Signal]], str, str], ...]] = (
+    ("failed webhook", _webhook_signals, "one pending payment: recon inspect ID",
      "isolate the provider, keep reconciling dry, prepare the replay list"),
-    ("2.2", "duplicate payment", _duplicate_signals, "recon inspect of one of them",
+    ("duplicate payment", _duplicate_signals, "recon inspect of one of them",
      "freeze release of the affected payments"),
-    ("2.3", "missing payment", _missing_signals, "recon inspect of the transaction or provider id",
+    ("missing payment", _missing_signals, "recon inspect of the transaction or provider id",
      "freeze what it touches, keep the evidence"),
-    ("2.4", "stuck release", _release_signals, "payout status at the provider", "do not send a payout again"),
-    ("2.5", "disputed release attempt", _dispute_signals, "the dispute record", "leave the hold as it is"),
-    ("2.6", "compromised admin", _admin_signals, "recon inspect --outgoing --since 24h",
+    ("stuck release", _release_signals, "payout status at the provider", "do not send a payout again"),
+    ("disputed release attempt", _dispute_signals, "the dispute record", "leave the hold as it is"),
+    ("compromised admin", _admin_signals, "recon inspect --outgoing --since 24h",
      "read_only mode, review what went out"),
-    ("2.7", "leaked key", _key_signals, "recon triage deliveries with the right secret",
+    ("leaked key", _key_signals, "recon triage deliveries with the right secret",
      "rotate the secret, replay dry only"),
-    ("2.8", "provider outage", _provider_signals, "recon doctor", "recon flags rollback, watch the backlog drain"),
-    ("2.9", "RPC outage", _rpc_signals, "recon doctor", "add a fallback endpoint; proofs are kept, nothing is denied"),
-    ("2.10", "suspicious proof", _proof_signals, "recon inspect ID --verify-proof TX", "keep pending, operator review"),
+    ("provider outage", _provider_signals, "recon doctor", "recon flags rollback, watch the backlog drain"),
+    ("RPC outage", _rpc_signals, "recon doctor", "add a fallback endpoint; proofs are kept, nothing is denied"),
+    ("suspicious proof", _proof_signals, "recon inspect ID --verify-proof TX", "keep pending, operator review"),
 )  # fmt: skip

@@ -211,10 +211,7 @@ def facts(incident: Incident) -> Iterator[str]:
 def guesses(incident: Incident) -> Iterator[str]:
     """What the facts suggest, with what would settle it."""
     found = () if incident.page is None else incident.page.guesses[:GUESSES_MAX]
-    lines = [
-        f"{guess.scenario} (003 §{guess.section}), because {'; '.join(guess.because)}. To settle it: {guess.settle}."
-        for guess in found
-    ]
+    lines = [f"{guess.scenario}, because {'; '.join(guess.because)}. To settle it: {guess.settle}." for guess in found]
     yield from list_of(
         "Guesses (not confirmed)", lines, empty=UNTOLD if incident.unread or _is_bare(incident) else "none"
     )

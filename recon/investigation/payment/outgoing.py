@@ -1,4 +1,4 @@
-"""List releases, refunds and payouts since a time, unusual ones first (003 §2.6).
+"""List releases, refunds and payouts since a time, unusual ones first.
 
 This serves the review after an admin account was compromised: where the money went, what proves it, who approved it. A
 new destination, an amount far above the usual, and a missing approver or proof make a row unusual. So does a verdict

@@ -86,8 +86,8 @@ def _steps(found: Inspection, finding: Finding) -> tuple[str, ...]:
 
 def _orphan_steps() -> tuple[str, ...]:
     return (
-        "Money or a provider object without a row is a missing payment (runbook 003 §2.3): freeze what it touches, "
-        "keep the evidence, have the row made.",
+        "Money or a provider object without a row is a missing payment (see its runbook): freeze what it "
+        "touches, keep the evidence, have the row made.",
     )
 
 
@@ -172,7 +172,8 @@ def render_proof(found: ProofReport) -> Report:
         "accept": "Nothing was written. What the row lacks of it, a plan corrects from the chain's proof: "
         f"recon plan --id {shell_word(found.payment_id or 'ID')}",
         "wait": "Nothing was written. Ask again later.",
-        "suspicious": "Nothing was written. Keep the payment pending and hand this to operator review (003 §2.10).",
+        "suspicious": "Nothing was written. Keep the payment pending and hand this to operator review "
+        "(runbook: suspicious proof).",
     }[found.answer]
     return Report("proof", "Proof", facts, (Table("checks", "Checks", columns, rows),), (step,))
 

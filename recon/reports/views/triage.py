@@ -178,14 +178,14 @@ def render_page(page: FirstPage) -> Report:
     names = (Column("question", "question", "prose"), Column("answer", "measured", "prose"), Column("source", "from"))
     facts = tuple((line.question, line.answer or "", line.source) for line in page.facts)
     guess_names = (
-        Column("scenario", "scenario of 003 §2"), Column("because", "because", "prose"),
+        Column("scenario", "runbook"), Column("because", "because", "prose"),
         Column("settle", "what would settle it", "prose"), Column("first", "first step", "prose"),
     )  # fmt: skip
-    guesses = tuple((f"{g.section} {g.scenario}", "; ".join(g.because), g.settle, g.first) for g in page.guesses)
+    guesses = tuple((g.scenario, "; ".join(g.because), g.settle, g.first) for g in page.guesses)
     head = [Fact("at", "as of", second_text(page.at), "time")]
     if page.guesses:
         best = page.guesses[0]
-        head.append(Fact("guess", "best guess, not confirmed", f"{best.section} {best.scenario}", alarm=True))
+        head.append(Fact("guess", "best guess, not confirmed", best.scenario, alarm=True))
     if page.unread:
         head.append(
             Fact("unread", "CANNOT TELL", f"{count_text(len(page.unread), 'thing')} could not be read", alarm=True)

@@ -144,7 +144,7 @@ def test_bursts_are_minutes_in_a_row_with_many_failures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("provider", "statuses", "words"),
     [
-        ("request_network", {}, "nothing came: delivery"),
+        ("request_network", {}, "nothing came: a fault on the way to the server"),
         ("request_network", {404: 3, 200: 9}, "correlation or configuration bug"),
         ("request_network", {200: 3}, "safety check"),
         ("request_network", {500: 3, 404: 1}, "3 x 500: the backend fails on deliveries; 1 x 404: a correlation"),
@@ -401,7 +401,7 @@ def test_silence_is_no_delivery_only_where_the_logs_reach_and_could_be_read(tmp_
 
     found = triage_access_log([quiet])
     assert (found.from_at, found.to_at) == (START, START + timedelta(seconds=2))
-    assert found.routes[0].rule == "nothing came: delivery"
+    assert found.routes[0].rule == "nothing came: a fault on the way to the server"
     assert rule(quiet, since=START + timedelta(days=1)).startswith("cannot tell: the logs end at 20")
     (tmp_path / "empty.log").write_bytes(b"")
     assert rule(tmp_path / "empty.log") == "cannot tell: no request of any route could be read"
@@ -411,7 +411,7 @@ def test_silence_is_no_delivery_only_where_the_logs_reach_and_could_be_read(tmp_
     assert "holds no request in a format that is known" in other.problems[0]
     caddy_line = {"ts": START.timestamp(), "status": 200, "request": {"method": "GET", "uri": "/x"}}
     (tmp_path / "caddy.log").write_text(json.dumps(caddy_line) + "\n", encoding="utf-8")
-    assert rule(tmp_path / "caddy.log") == "nothing came: delivery"
+    assert rule(tmp_path / "caddy.log") == "nothing came: a fault on the way to the server"
 
 
 def test_a_torn_gzip_smaller_than_a_piece_is_counted_and_concludes_nothing(tmp_path: Path) -> None:
@@ -444,26 +444,29 @@ def test_facts_and_guesses_stand_apart_and_what_nobody_looked_at_is_named() -> N
 def test_a_burst_of_404_is_the_scenario_of_failed_webhooks(tmp_path: Path) -> None:
     path = logged(tmp_path, *(nginx(START + timedelta(seconds=n), HOOK, 404) for n in range(30)))
     found = page(logs=triage_access_log([path]), summary={"verdicts": {"local_behind": 4}}, plan_at="now")
-    assert found.guesses[0].section == "2.1"
+    assert found.guesses[0].scenario == "failed webhook"
     assert any("30 x 404" in (line.answer or "") for line in found.facts)
 
 
 @pytest.mark.parametrize(
     ("verdict", "section"),
-    [("duplicate_tx_hash", "2.2"), ("missing_local", "2.3"), ("stuck_release", "2.4"), ("dispute_hold", "2.5"),
-     ("local_ahead", "2.6"), ("lookup_failed", "2.8"), ("unproven", "2.9"), ("recipient_mismatch", "2.10")],
+    [("duplicate_tx_hash", "duplicate payment"), ("missing_local", "missing payment"),
+     ("stuck_release", "stuck release"),
+     ("dispute_hold", "disputed release attempt"),
+     ("local_ahead", "compromised admin"), ("lookup_failed", "provider outage"),
+     ("unproven", "RPC outage"), ("recipient_mismatch", "suspicious proof")],
 )  # fmt: skip
 def test_the_scenario_that_fits_is_named_from_the_counts(verdict: str, section: str) -> None:
-    assert page(summary={"verdicts": {verdict: 3}}).guesses[0].section == section
+    assert page(summary={"verdicts": {verdict: 3}}).guesses[0].scenario == section
 
 
 def test_bad_signatures_point_to_a_leaked_key() -> None:
-    assert page(deliveries=triaged(rn(1, key="forged"))).guesses[0].section == "2.7"
+    assert page(deliveries=triaged(rn(1, key="forged"))).guesses[0].scenario == "leaked key"
 
 
 def test_an_endpoint_that_is_away_is_told_from_a_provider_that_is() -> None:
-    assert page(coverage_problems=("chain:56: connection refused",)).guesses[0].section == "2.9"
-    assert page(coverage_problems=("shkeeper: timed out",)).guesses[0].section == "2.8"
+    assert page(coverage_problems=("chain:56: connection refused",)).guesses[0].scenario == "RPC outage"
+    assert page(coverage_problems=("shkeeper: timed out",)).guesses[0].scenario == "provider outage"
 
 
 def test_who_does_not_answer_now_is_a_fact_and_points_to_its_scenario() -> None:
@@ -473,9 +476,9 @@ def test_who_does_not_answer_now_is_a_fact_and_points_to_its_scenario() -> None:
         ("shkeeper DOES NOT: no answer in 5 s; chain 56 answer", "asked just now"),
         ("chain:56: in full (9 calls)", "plan of now"),
     ]
-    assert [guess.section for guess in found.guesses] == ["2.8"]
+    assert [guess.scenario for guess in found.guesses] == ["provider outage"]
     away = page(health=(Health("chain 56", is_up=False, says="refused"),))
-    assert [guess.section for guess in away.guesses] == ["2.9"]
+    assert [guess.scenario for guess in away.guesses] == ["RPC outage"]
 
 
 def test_money_of_one_symbol_on_chains_with_other_decimals_adds_up() -> None:

@@ -64,12 +64,13 @@ LOG_GONE: dict[str, Make] = {
         OTHER + nginx(START, HOOK.upper(), 200) + nginx(START, "/v2/api/payment/shkeeper/webhook", 202)
     ),
 }
+SILENCE = "nothing came: a fault on the way to the server"
 LOG = "reports/views/triage.py"
 LOGS = (
     Conclusion(
-        "triage access-log", "nothing came: delivery", "a whole log that reaches over the time", log_command(OTHER),
+        "triage access-log", SILENCE, "a whole log that reaches over the time", log_command(OTHER),
         LOG_GONE,
-        (("investigation/incident/access_log.py", "_rule_of", "nothing came: delivery"),
+        (("investigation/incident/access_log.py", "_rule_of", SILENCE),
          ("investigation/incident/access_log.py", "_rule_of",
           "No delivery reached the server on this route. Check that it is the backend's (--route names another), the "
           "provider's webhook settings, the network path and the ingress; payments that were missed are found by "
@@ -252,7 +253,7 @@ PAGES = (
         (("investigation/incident/write_up.py", "_hand_over", "nothing"),),
     ),
     Conclusion(
-        "report incident", "nothing came: delivery", "a whole log of that time", text("update", logs=OTHER),
+        "report incident", SILENCE, "a whole log of that time", text("update", logs=OTHER),
         {name: text("update", logs=content) for name, content in NO_LOG.items()},
     ),
 )  # fmt: skip

@@ -71,12 +71,12 @@ def test_a_line_that_resembles_a_route_and_cannot_be_read_is_counted(tmp_path: P
 def test_what_only_shares_a_word_with_a_route_is_none(path: str, tmp_path: Path) -> None:
     found = route_of(tmp_path, nginx(START, path, 200))
     assert (found.deliveries, found.elsewhere, found.unread) == (0, (), ())
-    assert found.rule == "nothing came: delivery"
+    assert found.rule == "nothing came: a fault on the way to the server"
 
 
 def test_a_get_of_what_resembles_a_route_is_no_delivery(tmp_path: Path) -> None:
     found = route_of(tmp_path, nginx(START, ALIKE[0], 200, method="GET"))
-    assert found.rule == "nothing came: delivery"
+    assert found.rule == "nothing came: a fault on the way to the server"
 
 
 def test_a_route_that_is_given_with_a_closing_slash_is_the_same(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_requests_of_other_routes_that_name_the_route_are_no_deliveries(tmp_path
     ]
     found = looked_at(tmp_path, "\n".join(lines).encode() + b"\n")
     assert (route(found).deliveries, found.unreadable) == (0, 0)
-    assert route(found).rule == "nothing came: delivery"
+    assert route(found).rule == "nothing came: a fault on the way to the server"
 
 
 def test_requests_to_a_path_that_ends_in_the_route_are_told_and_are_no_silence(tmp_path: Path) -> None:

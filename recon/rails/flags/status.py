@@ -6,6 +6,7 @@ where something says so.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -77,7 +78,11 @@ def judge_flags(
     values = {**words.with_defaults(values), **{flag: values.get(flag) for flag in doubts}}
     rails = open_rails(values, words)
     why = why_unknown(values, words, doubts=doubts)
-    doubted = [f"{flag} cannot be told: {doubt}." for flag, doubt in doubts.items() if flag in words.known_flags()]
+    flags_by_doubt: defaultdict[str, list[str]] = defaultdict(list)
+    for flag, doubt in doubts.items():
+        if flag in words.known_flags():
+            flags_by_doubt[doubt].append(flag)
+    doubted = [f"{', '.join(flags)} cannot be told: {doubt}." for doubt, flags in flags_by_doubt.items()]
     return FlagStatus(
         flags=views,
         rails=() if why else rails,

@@ -84,7 +84,7 @@ def check(provider: str, config_path: Path | None) -> None:
     """Make one deployment health check of a rail and of the backend, and record it.
 
     Asks the rail and every probe of the backend once; adds one line to the file of health checks. Leaves with 3 when
-    something was not well.
+    something was not well, with 4 when nothing was bad and something could not be asked.
 
     \b
     Example: recon gates check request_network
@@ -92,8 +92,8 @@ def check(provider: str, config_path: Path | None) -> None:
     from recon.api.gates import check as check_once
 
     record = check_once(provider, config=config_path)
-    note(f"{record.provider} is {'well' if record.is_ok else 'NOT WELL'}: {record.why}")
-    sys.exit(DONE if record.is_ok else REFUSED)
+    note(f"{record.provider}: {record.outcome}, {record.why}")
+    sys.exit(DONE if record.is_ok else REFUSED if record.is_told else INCOMPLETE)
 
 
 @click.group(invoke_without_command=True)

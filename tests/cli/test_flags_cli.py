@@ -219,10 +219,13 @@ def test_enable_plans_and_refuses_until_its_phrase_is_typed(home: Path) -> None:
 
 
 def test_a_health_check_is_recorded(home: Path, world: Path) -> None:
-    assert "no probe of the running backend" in run(home, "gates", "check", "shkeeper", code=3).stderr
+    assert (
+        "CANNOT TELL, backend: no probe of the running backend"
+        in run(home, "gates", "check", "shkeeper", code=4).stderr
+    )
     with serve({"/health": json_reply({"status": "ok"})}) as rails:
         configured(home, world, flags=f'file = ".env"\n[[flags.readback]]\nurl = "{rails.url}/health"\n')
-        assert "shkeeper is well" in run(home, "gates", "check", "shkeeper").stderr
+        assert "shkeeper: well" in run(home, "gates", "check", "shkeeper").stderr
 
 
 def test_preflight_says_what_is_missing_and_leaves_with_4_while_something_is_not_measured(home: Path) -> None:

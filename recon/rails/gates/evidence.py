@@ -155,18 +155,23 @@ def check_health(
     """Make one deployment health check: the rail itself and every probe of the running backend, each asked once."""
     answers: list[ProbeAnswer] = []
     if (probe := setup.health.get(provider)) is None:
-        answers.append(ProbeAnswer(provider, "down", f"no health address is configured for {provider}"))
+        answers.append(ProbeAnswer(provider, "unclear", f"no health address is configured for {provider}"))
     else:
         answers.append(prober.ask(probe))
     asked = tuple(backend)
     answers.extend(prober.ask(each) for each in asked)
     if not asked:
         answers.append(
-            ProbeAnswer("backend", "down", "no probe of the running backend is configured in [[flags.readback]]")
+            ProbeAnswer("backend", "unclear", "no probe of the running backend is configured in [[flags.readback]]")
         )
-    bad = [answer for answer in answers if not answer.is_up]
-    why = "; ".join(f"{answer.name}: {answer.why}" for answer in (bad or answers))
-    return HealthRecord(now, provider, not bad, why[:1000])
+    return _record_of(provider, answers, now)
+
+
+def _record_of(provider: str, answers: Sequence[ProbeAnswer], now: datetime) -> HealthRecord:
+    bad = [answer for answer in answers if answer.outcome == "down"]
+    unasked = [answer for answer in answers if answer.outcome == "unclear"]
+    why = "; ".join(f"{answer.name}: {answer.why}" for answer in (bad or unasked or answers))
+    return HealthRecord(now, provider, not bad and not unasked, why[:1000], is_told=bool(bad) or not unasked)
 
 
 def append_health(folder: Path, record: HealthRecord) -> None:
@@ -180,6 +185,7 @@ def append_health(folder: Path, record: HealthRecord) -> None:
         "at": record.at.astimezone(UTC).isoformat(),
         "provider": record.provider,
         "ok": record.is_ok,
+        "told": record.is_told,
         "why": record.why,
     }
     ChainedLog(folder / HEALTH_FILE).add(body)
@@ -209,7 +215,8 @@ def load_health(folder: Path) -> tuple[HealthRecord, ...]:
 def _health_record(item: Mapping[str, Any]) -> HealthRecord | None:
     at, provider, is_ok = _moment(item.get("at")), item.get("provider"), item.get("ok")
     if item.get("format") == FORMAT and at and isinstance(provider, str) and isinstance(is_ok, bool):
-        return HealthRecord(at, provider, is_ok, str(item.get("why") or "")[:1000])
+        why = str(item.get("why") or "")[:1000]
+        return HealthRecord(at, provider, is_ok, why, is_told=is_ok or item.get("told") is not False)
     return None
 
 

@@ -250,8 +250,10 @@ def judge_health_checks(case: GateCase) -> Gate:
             "none", "not_measurable", f'no health check is recorded; "recon gates check {case.provider}" makes one'
         )
     row = _good_in_a_row(newest, gap)
-    evidence = _last([f"{_time(each.at)}: {'well' if each.is_ok else 'NOT WELL'}, {each.why}" for each in newest[:5]])
+    evidence = _last([f"{_time(each.at)}: {each.outcome}, {each.why}" for each in newest[:5]])
     measured = f"{len(row)} in a row, the last at {_time(newest[0].at)}"
+    if not newest[0].is_told:
+        return make(measured, "not_measurable", f"the last check cannot tell: {newest[0].why}", evidence)
     if not newest[0].is_ok:
         return make(measured, "fail", f"the last check was not well: {newest[0].why}", evidence)
     if len(row) < wanted:

@@ -51,12 +51,22 @@ class GateLimits:
 
 @dataclass(frozen=True, slots=True)
 class HealthRecord:
-    """One deployment health check: when, of which rail, whether all was well, and how that showed."""
+    """One deployment health check: when, of which rail, whether all was well, and how that showed.
+
+    Args:
+        is_told: Whether it can be told; not where nothing was bad and something could not be asked.
+    """
 
     at: datetime
     provider: str
     is_ok: bool
     why: str
+    is_told: bool = True
+
+    @property
+    def outcome(self) -> str:
+        """What it came to, in words."""
+        return "well" if self.is_ok else "NOT WELL" if self.is_told else "CANNOT TELL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,7 @@ def test_an_unreadable_line_breaks_the_row_of_good_checks(tmp_path: Path) -> Non
     assert [record.is_ok for record in load_health(tmp_path)] == [True, False, True]
 
 
-def test_a_health_check_asks_the_rail_and_the_backend() -> None:
+def test_a_health_check_asks_the_rail_and_the_backend(tmp_path: Path) -> None:
     with serve({"/crypto": HEALTHY, "/health": json_reply({"status": "ok"})}) as rails:
         setup = FlagSetup(health={"shkeeper": Probe("shkeeper", f"{rails.url}/crypto")})
         backend = (Probe("backend", f"{rails.url}/health"),)
@@ -189,5 +189,12 @@ def test_a_health_check_asks_the_rail_and_the_backend() -> None:
         rails.routes["/health"] = (500, "text/plain", "")
         bad = check_health("shkeeper", setup=setup, prober=HttpProber(), backend=backend, now=NOW)
         assert (bad.is_ok, "backend: " in bad.why, "HTTP 500" in bad.why) == (False, True, True)
-        assert not check_health("shkeeper", setup=setup, prober=HttpProber(), backend=(), now=NOW).is_ok
-        assert not check_health("request_network", setup=setup, prober=HttpProber(), backend=backend, now=NOW).is_ok
+        assert (bad.is_told, bad.outcome) == (True, "NOT WELL")
+        alone = check_health("request_network", setup=setup, prober=HttpProber(), backend=backend, now=NOW)
+        assert alone.outcome == "NOT WELL", "what was bad is told, whatever else could not be asked"
+        rails.routes["/health"] = json_reply({"status": "ok"})
+        for rail, probes in (("shkeeper", ()), ("request_network", backend)):
+            found = check_health(rail, setup=setup, prober=HttpProber(), backend=probes, now=NOW)
+            assert (found.is_ok, found.outcome) == (False, "CANNOT TELL")
+            append_health(tmp_path, found)
+            assert load_health(tmp_path)[-1] == found

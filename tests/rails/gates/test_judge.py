@@ -149,6 +149,9 @@ def test_a_bad_check_between_breaks_the_row_and_a_bad_last_one_fails() -> None:
     row = (health(ago(minutes=9)), health(ago(minutes=5), is_ok=False), health(ago(minutes=1)))
     assert gate("health_checks", health=row).measured.startswith("1 in a row")
     assert gate("health_checks", health=row[:2]).why == "the last check was not well: HTTP 503"
+    untold = HealthRecord(ago(minutes=1), RN, is_ok=False, why="no probe", is_told=False)
+    found = gate("health_checks", health=(health(ago(minutes=5)), untold))
+    assert (found.outcome, found.why) == ("not_measurable", "the last check cannot tell: no probe")
 
 
 @pytest.mark.parametrize(("apart_s", "outcome"), [(60, "pass"), (59.999, "fail")])

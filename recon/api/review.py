@@ -211,7 +211,7 @@ def ack(
     """
     from recon.plans.approvals import Acceptance
     from recon.plans.picking import picked_breaks
-    from recon.reports.views.plan import breaks_of
+    from recon.reports.views.totals import breaks_of
     from recon.setup.open_decisions import open_decisions
     from recon.setup.open_runs import head_if
 

@@ -210,7 +210,7 @@ def report_of(made: SavedPlan, *, config: Path | None, full: bool) -> Report:
 
 def plan_exit_code(made: SavedPlan, *, new_only: bool = False) -> int:
     """4 when a source was not read completely, else 1 when there are breaks nobody acknowledged, else 0."""
-    from recon.reports.views.plan import has_gaps
+    from recon.reports.views.totals import has_gaps
 
     if has_gaps(made.plan):
         return INCOMPLETE

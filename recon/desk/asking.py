@@ -17,7 +17,8 @@ from recon.desk.marks import Mark, MarkKind, Marks, marked_totals
 from recon.desk.sheet import ALARM, COMMAND, HEAD, PLAIN, SheetLine
 from recon.plans.file import is_picked
 from recon.reports.text import display_text
-from recon.reports.views.plan import effect_table, has_gaps
+from recon.reports.views.plan import effect_table
+from recon.reports.views.totals import has_gaps
 
 if TYPE_CHECKING:
     from recon.setup.settings import Settings

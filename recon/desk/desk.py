@@ -27,7 +27,7 @@ from recon.desk.sheet import SheetFacts, sheet_facts
 from recon.plans.history import FILE_NAME
 from recon.plans.limits import Limits
 from recon.plans.notes import notes_beside
-from recon.reports.views.plan import money_text
+from recon.reports.views.totals import money_text
 from recon.sources.interface import Progress
 
 if TYPE_CHECKING:

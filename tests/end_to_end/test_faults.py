@@ -19,7 +19,7 @@ import pytest
 
 from recon.core.errors import WrongSourceError
 from recon.core.model import Plan, Verdict
-from recon.reports.views.plan import has_gaps
+from recon.reports.views.totals import has_gaps
 from recon.setup.settings import load_settings
 from recon.simulation import PLANTS, Truth, World, generate_world, write_world
 from recon.simulation.score import BENIGN, NOT_PROVEN, Misjudged, Score, score

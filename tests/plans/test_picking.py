@@ -20,7 +20,7 @@ from recon.plans.picking import (
     select_changes,
     written_word,
 )
-from recon.reports.views.plan import breaks_of
+from recon.reports.views.totals import breaks_of
 from tests.support.plans import a_change, a_finding, a_plan
 
 HOUR = 3_600

@@ -18,7 +18,8 @@ from recon.reports.model import human_cell
 from recon.reports.outputs.markdown import escape
 from recon.reports.outputs.terminal import print_to_terminal
 from recon.reports.text import age_text, amount_text, csv_cell, display_text, value_text
-from recon.reports.views.plan import NotInPlanError, break_table, breaks_of, has_gaps, money_text
+from recon.reports.views.plan import NotInPlanError, break_table
+from recon.reports.views.totals import breaks_of, has_gaps, money_text
 from tests.support.plans import PAYMENT, USDC_ETH, a_change, a_coverage, a_finding, a_plan, with_summary
 
 HOSTILE = "x\x1b[31m\x07\u202etxt\u2066\ud800<script>alert(1)</script>[link](http://e.vil)|cell`code`\nnew line"
@@ -98,6 +99,7 @@ def test_coverage_says_what_was_not_checked_first() -> None:
     assert "1 of 2 were not read completely" in table.note
     assert has_gaps(plan)
     assert "INCOMPLETE" in facts_of(report)["complete"]
+    assert [fact.label for fact in report.facts if fact.name == "breaks"] == ["breaks, of what could be read"]
     assert table.rows[1][3] == "2025-11-20T00:00:00Z..2025-11-21T00:00:00Z"
 
 

@@ -15,7 +15,7 @@ from recon.core.text import count_text, group_digits
 from recon.reports.pages.page import Chart, counted
 from recon.reports.pages.whole import Whole
 from recon.reports.text import amount_text, display_text
-from recon.reports.views.plan import breaks_of
+from recon.reports.views.totals import breaks_of
 
 AGES: Final = (
     ("under 30 min", 30 * 60), ("30 min to 24 h", 86_400), ("1 to 3 days", 3 * 86_400), ("3 to 7 days", 7 * 86_400),

@@ -18,7 +18,8 @@ from recon.reports.pages.pictures import age_band, chain_name
 from recon.reports.pages.whole import Whole
 from recon.reports.text import amount_text, display_text, value_text
 from recon.reports.views.notes import note_line
-from recon.reports.views.plan import breaks_of, finding_row
+from recon.reports.views.plan import finding_row
+from recon.reports.views.totals import breaks_of
 from recon.sources.interface import Progress, no_progress, told_one_by_one
 
 ROWS_MAX: Final = 300_000

@@ -16,8 +16,8 @@ from recon.reports.pages.page import CELL_MAX, Chart, Grid, GridColumn, Page, co
 from recon.reports.pages.pictures import chain_name, time_chart
 from recon.reports.text import amount_text, display_text, shell_word, value_text
 from recon.reports.views.people import OPERATORS
-from recon.reports.views.plan import money_text
 from recon.reports.views.run import TROUBLE, state_text
+from recon.reports.views.totals import money_text
 from recon.runs.states import ChangeState, Result, RunState, RunSummary
 from recon.runs.stores.journal import JournalEntry
 

@@ -9,30 +9,41 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import UsageError
-from recon.core.model import OPEN_AGES, TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
-from recon.core.money import decimal_amount, sum_by_name, whole_tokens
+from recon.core.model import TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier
+from recon.core.money import whole_tokens
 from recon.core.text import count_text
 from recon.plans.notes import NO_NOTES, PlanNotes
 from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
-from recon.reports.views.coverage import CANNOT_TELL, NOT_ASKED, coverage_table
+from recon.reports.views.coverage import coverage_table
 from recon.reports.views.notes import note_tables
+from recon.reports.views.totals import (
+    BREAK_TIERS,
+    SEVERITIES,
+    breaks_label,
+    breaks_of,
+    dust_text,
+    has_gaps,
+    money_said,
+    money_table,
+    money_text,
+    none_unless_open,
+    open_table,
+    share_facts,
+    split_table,
+    verdict_table,
+)
 
 if TYPE_CHECKING:
     from recon.plans.history import News
 
 BREAKS_SHOWN: Final = 20
-BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
-"""Findings of these tiers are breaks and need a person. What waits or is benign is only counted."""
 
 _REVIEW_FACTS: Final = ("health", "value_at_risk", "complete", "valid_until", "digest")
 _SELECTION_FACTS: Final = ("health", "complete", "valid_until", "digest")
 """What was at risk in the plan that a selection was taken from is not at risk in the selection."""
-_SEVERITIES: Final = list(Severity)
-_VERDICTS: Final = {verdict: number for number, verdict in enumerate(Verdict)}
-_TIERS: Final = list(Tier)
 
 
 class NotInPlanError(UsageError):
@@ -43,27 +54,6 @@ class NotInPlanError(UsageError):
             f"The plan {digest[:12]} has neither a finding nor a change for payment {payment[:80]!r}: it was in sync, "
             'or outside the window. "recon show PLAN" lists what there is.'
         )
-
-
-def breaks_of(plan: Plan) -> tuple[Finding, ...]:
-    """The findings that need a person: severity, then value, then age, then id; what nobody can decide now is last."""
-    return tuple(sorted((item for item in plan.findings if item.tier in BREAK_TIERS), key=_worst))
-
-
-def has_gaps(plan: Plan) -> bool:
-    """Whether any source gave less than was asked of it, or a plan that judges does not say what was read for it."""
-    return not plan.is_read_whole
-
-
-def none_unless_open(plan: Plan, said: str) -> str:
-    """What an empty table says: that there is nothing, or that nobody can tell because not everything was read.
-
-    An undo asks no source, so neither can be said of it.
-    """
-    if plan.kind == "undo":
-        return NOT_ASKED
-    is_open = has_gaps(plan) or not (plan.summary.get("health") or {}).get("ok", False)
-    return f"{CANNOT_TELL}: the evidence is incomplete" if is_open else said
 
 
 def render_plan(
@@ -81,11 +71,11 @@ def render_plan(
         title=_title(plan),
         facts=(*_headline(plan), *_news(news)),
         tables=(
-            _verdict_table(plan),
-            _money_table(plan),
-            _open_table(plan),
-            _split_table(plan, "by_provider", "provider"),
-            _split_table(plan, "by_chain", "chain"),
+            verdict_table(plan),
+            money_table(plan),
+            open_table(plan),
+            split_table(plan, "by_provider", label="provider"),
+            split_table(plan, "by_chain", label="chain"),
             *balance_tables(plan),
             _coverage(plan),
             break_table(plan),
@@ -203,51 +193,12 @@ def _said_of(plan: Plan, payment: str) -> _Said:
     )
 
 
-def money_text(amounts: Iterable[tuple[str | None, int | None, int]]) -> str:
-    """Sums per token symbol, exact, as ``12.5 USDC, 3 USDT``; ``-`` when there is nothing.
-
-    Args:
-        amounts: (symbol, decimals, base units). Units of an unknown token are summed by themselves.
-    """
-    named = (
-        (
-            f"base units of {symbol or 'an unknown token'}" if decimals is None else symbol or "?",
-            whole_tokens(units, decimals=decimals),
-        )
-        for symbol, decimals, units in amounts
-    )
-    return ", ".join(f"{decimal_amount(value)} {name}" for name, value in sum_by_name(named)) or NO_MONEY
-
-
 def _title(plan: Plan) -> str:
     return f"{plan.kind.capitalize()} plan {plan.digest[:12]} for {plan.target.name or 'an unnamed target'}"
 
 
-NO_MONEY: Final = "-"
-_HELD: Final = (Verdict.DISPUTE_HOLD, Verdict.LOOKUP_FAILED, Verdict.UNPROVEN)
-"""What waits for the decision of a dispute, or for the answer of a source."""
-
-
-def _worst(item: Finding) -> tuple[bool, int, Decimal, int, str]:
-    return (
-        item.verdict in _HELD,
-        -_SEVERITIES.index(item.severity),
-        -whole_tokens(item.value_units, decimals=item.decimals),
-        -(item.age_s or 0),
-        item.payment_id,
-    )
-
-
 def _oldest(item: Change) -> tuple[int, Decimal, str]:
     return -(item.age_s or 0), -whole_tokens(item.value_units, decimals=item.decimals), item.payment_id
-
-
-def _percent(value: Any) -> str:
-    """A share (0 to 1, or already text) as percent with two digits; text is kept."""
-    try:
-        return f"{Decimal(str(value)) * 100:.2f} %"
-    except (ArithmeticError, ValueError):
-        return str(value)
 
 
 def _headline(plan: Plan) -> tuple[Fact, ...]:
@@ -259,7 +210,7 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
     oldest = max(breaks, key=lambda item: (item.age_s or 0, item.payment_id), default=None)
     facts = [
         Fact("payments", "payments looked at", str(summary.get("payments", "?")), "count"),
-        Fact("breaks", "breaks", str(len(breaks)), "count", alarm=bool(breaks)),
+        Fact("breaks", breaks_label(plan), str(len(breaks)), "count", alarm=bool(breaks)),
         *(
             Fact(f"breaks_{tier.value}", f"  {tier.value}: {TIER_TEXT[tier]}", str(tiers[tier]), "count")
             for tier in BREAK_TIERS
@@ -267,15 +218,15 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
         Fact("wait", f"waiting: {TIER_TEXT[Tier.WAIT]}, no break", str(tiers[Tier.WAIT]), "count"),
         Fact("health", "evidence", "complete" if healthy else f"INCOMPLETE: {reasons or 'no reason given'}",
              alarm=not healthy),
-        Fact("value_at_risk", "money at risk", _money(plan, "value_at_risk"), "amounts"),
-        Fact("captured_not_credited", "captured, not credited", _money(plan, "captured_not_credited"), "amounts"),
+        Fact("value_at_risk", "money at risk", money_said(plan, "value_at_risk"), "amounts"),
+        Fact("captured_not_credited", "captured, not credited", money_said(plan, "captured_not_credited"), "amounts"),
         Fact("oldest_break", "oldest break", f"{age_text(oldest.age_s)} ({oldest.payment_id}, {oldest.verdict})"
              if oldest and oldest.age_s is not None else "-"),
     ]  # fmt: skip
-    if dust := _dust(plan):
+    if dust := dust_text(plan):
         facts.append(Fact("dust", "dust, no break", dust))
     facts += balance_facts(plan)
-    facts += _shares(summary)
+    facts += share_facts(summary)
     if limits := summary.get("limits_hit"):
         facts.append(Fact("limits_hit", "an apply would stop at", " ".join(map(str, limits)), alarm=True))
     facts.append(Fact("window", "window", window_text(plan.window), "text"))
@@ -296,25 +247,6 @@ def _news(news: News | None) -> tuple[Fact, ...]:
     )
 
 
-def _shares(summary: Mapping[str, Any]) -> list[Fact]:
-    """Rates with what they are rates of, the open payments that the runbooks ask for, and what was asked of others."""
-    facts = []
-    for name, label, of in (
-        ("auto_match_rate", "matched automatically", "payments_compared"),
-        ("unproven_share", "unproven", "payments_in_scope"),
-    ):
-        if name in summary:
-            whole = f" of {summary[of]} {of.replace('payments_', '').replace('_', ' ')}" if of in summary else ""
-            facts.append(Fact(name, label, f"{_percent(summary[name])}{whole}"))
-    over = (summary.get("open_by_age") or {}).get("over 30 min")
-    if over is not None:
-        facts.append(Fact("open_over_30_min", "open for over 30 min", str(over), "count"))
-    for name in ("provider_calls", "chain_calls"):
-        if name in summary:
-            facts.append(Fact(name, f"{name.replace('_', ' ')} made", str(summary[name]), "count"))
-    return facts
-
-
 def window_text(window: Mapping[str, Any]) -> str:
     """A selection in words."""
     parts = []
@@ -328,113 +260,6 @@ def window_text(window: Mapping[str, Any]) -> str:
     if window.get("open_only"):
         parts.append("open only")
     return ", ".join(parts) or "every payment"
-
-
-def _assets(plan: Plan) -> dict[str, tuple[str, int]]:
-    """Symbol and decimals by every key under which a summary may name a token."""
-    from recon.core.registry import load_registry
-
-    known: dict[str, tuple[str, int]] = {}
-    for token in load_registry().tokens.values():
-        known[f"{token.chain_id}:{token.address}"] = (token.symbol, token.decimals)
-    items: list[Finding | Change] = [*plan.findings, *plan.changes]
-    for item in items:
-        if item.token and item.decimals is not None:
-            known[f"{item.chain_id}:{item.token}"] = (item.symbol or item.token, item.decimals)
-    return known
-
-
-def _money_rows(plan: Plan) -> list[tuple[str, ...]]:
-    """Per token as the summary names it: token, money at risk, captured and not credited."""
-    known = _assets(plan)
-    rows: list[tuple[str, ...]] = []
-    risk, captured = (plan.summary.get(name) or {} for name in ("value_at_risk", "captured_not_credited"))
-    for key in sorted({*risk, *captured}):
-        symbol, decimals = known.get(key, (key, None))
-        cells = [amount_text(int(part.get(key, 0)), decimals=decimals, symbol=symbol) for part in (risk, captured)]
-        rows.append((_chain_name(str(key).partition(":")[0]), cells[0], cells[1], str(key)))
-    return rows
-
-
-def _dust(plan: Plan) -> str:
-    """How many transfers were too small to matter, and below which amount."""
-    known, told = _assets(plan), []
-    for key, found in (plan.summary.get("dust") or {}).items():
-        symbol, decimals = known.get(key, (key, None))
-        below = amount_text(int(found["below"]), decimals=decimals, symbol=symbol)
-        told.append(f"{found['transfers']} below {below}")
-    return ", ".join(told)
-
-
-def _money(plan: Plan, name: str) -> str:
-    known = _assets(plan)
-    amounts = ((known.get(key, (key, None)), int(units)) for key, units in (plan.summary.get(name) or {}).items())
-    said = money_text((symbol, decimals, units) for (symbol, decimals), units in amounts)
-    return none_unless_open(plan, said) if said == NO_MONEY else said
-
-
-def _verdict_table(plan: Plan) -> Table:
-    counts = plan.summary.get("verdicts") or Counter(item.verdict for item in plan.findings)
-    tiers: dict[str, set[Tier]] = {}
-    for item in plan.findings:
-        tiers.setdefault(item.verdict, set()).add(item.tier)
-    benign = {Tier.BENIGN}
-    rows = [
-        (str(name), ", ".join(t.value for t in _TIERS if t in tiers.get(name, benign)), str(count))
-        for name, count in sorted(counts.items(), key=lambda pair: (_VERDICTS.get(pair[0], 99), pair[0]))
-        if count
-    ]
-    columns = (Column("verdict", "verdict", "verdict"), Column("tier", "tier", "tier"),
-               Column("payments", "payments", "count"))  # fmt: skip
-    return Table(
-        "verdicts", "Verdicts", columns, tuple(rows), empty=none_unless_open(plan, "no payment was in the window")
-    )
-
-
-def _money_table(plan: Plan) -> Table:
-    columns = (Column("chain", "chain"), Column("value_at_risk", "at risk", "amount"),
-               Column("captured_not_credited", "captured, not credited", "amount"),
-               Column("token", "token", "id", wide=True))  # fmt: skip
-    empty = none_unless_open(plan, "no money is at risk")
-    return Table("money", "Money by token", columns, tuple(_money_rows(plan)), empty=empty)
-
-
-def _chain_name(chain_id: str) -> str:
-    from recon.core.registry import load_registry
-
-    facts = load_registry().chains.get(int(chain_id)) if chain_id.isdecimal() and len(chain_id) < 20 else None
-    return f"{chain_id} {facts.name}" if facts else chain_id
-
-
-def _open_table(plan: Plan) -> Table:
-    buckets = plan.summary.get("open_by_age") or {}
-    order = [name for name, _ in OPEN_AGES]  # a plan file keeps its keys by the alphabet
-    known = sorted(buckets, key=lambda name: order.index(name) if name in order else len(order))
-    rows = tuple((_label(name), str(buckets[name])) for name in known)
-    columns = (Column("age", "age"), Column("payments", "payments", "count"))
-    return Table(
-        "open_by_age", "Open payments by age", columns, rows, empty=none_unless_open(plan, "no payment is open")
-    )
-
-
-def _split_table(plan: Plan, name: str, label: str) -> Table:
-    """Payments, those in sync, breaks and those that could not be judged, per provider or chain."""
-    breaks = Counter(
-        (item.provider or "none") if label == "provider" else str(item.chain_id or "none") for item in breaks_of(plan)
-    )
-    rows = []
-    for part, split in sorted((plan.summary.get(name) or {}).items()):
-        unproven = sum(int(split.get(verdict, 0)) for verdict in (Verdict.UNPROVEN, Verdict.LOOKUP_FAILED))
-        matched = sum(int(split.get(verdict, 0)) for verdict in (Verdict.IN_SYNC, Verdict.PARTLY_REFUNDED))
-        counts = (sum(map(int, split.values())), matched, breaks[part], unproven)
-        rows.append((part if label == "provider" else _chain_name(part), *map(str, counts)))
-    columns = (Column(label, label), Column("payments", "payments", "count"), Column("in_sync", "in sync", "count"),
-               Column("breaks", "breaks", "count"), Column("unproven", "not provable", "count"))  # fmt: skip
-    return Table(name, f"By {label}", columns, tuple(rows))
-
-
-def _label(name: object) -> str:
-    return str(name).replace("_", " ")
 
 
 BREAK_COLUMNS: Final = (
@@ -528,7 +353,7 @@ def _finding_facts(item: Finding) -> list[Fact]:
             "severity",
             item.severity.value,
             "severity",
-            alarm=_SEVERITIES.index(item.severity) >= _SEVERITIES.index(Severity.HIGH),
+            alarm=SEVERITIES.index(item.severity) >= SEVERITIES.index(Severity.HIGH),
         ),
         Fact("findings", "all findings", row["findings"]),
         Fact("value", "value", row["value"] or "-", "exact"),

@@ -46,6 +46,7 @@ PLAN_GONE: dict[str, Make] = {
 }  # fmt: skip
 SEEN = {name: PLAN_GONE[name] for name in ("absent", "unreadable")}
 PLAN = "reports/views/plan.py"
+TOTALS = "reports/views/totals.py"
 
 
 def history_page(**given: Any) -> Make:
@@ -128,15 +129,15 @@ RUNS = (
     ),
     Conclusion(
         "plan", "no payment was in the window.", "the same", plan_page(CALM), PLAN_GONE,
-        ((PLAN, "_verdict_table", "no payment was in the window"),),
+        ((TOTALS, "verdict_table", "no payment was in the window"),),
     ),
     Conclusion(
         "plan", "no money is at risk.", "the same", plan_page(CALM), PLAN_GONE,
-        ((PLAN, "_money_table", "no money is at risk"),),
+        ((TOTALS, "money_table", "no money is at risk"),),
     ),
     Conclusion(
         "plan", "no payment is open.", "the same", plan_page(CALM), PLAN_GONE,
-        ((PLAN, "_open_table", "no payment is open"),),
+        ((TOTALS, "open_table", "no payment is open"),),
     ),
     Conclusion("plan", "captured, not credited**: -", "the same", plan_page(CALM), PLAN_GONE),
     Conclusion("plan", "money at risk**: -", "the same", plan_page(CALM), PLAN_GONE),

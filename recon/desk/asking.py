@@ -35,8 +35,8 @@ def ask_ack(desk: Desk, rows: int) -> FormDialog:
         f"Accept {count_text(rows, 'break')}",
         lines=[SheetLine(PLAIN, f"{text} It is only marked here; w records it.")],
         fields=[
-            Field("until", "Until (UTC)", until, "2026-12-01"),
-            Field("reason", "Why it may stay", "", "refund agreed"),
+            Field("until", "Until (UTC)", until, "for example 2026-12-01"),
+            Field("reason", "Why it may stay", "", "for example: refund agreed"),
         ],
         accept=lambda given: ack_mark(given["until"], given["reason"]),
         does="mark",
@@ -83,9 +83,9 @@ def ask_approve(desk: Desk) -> FormDialog:
         f"Approve plan {desk.plan.digest[:12]}",
         lines=lines,
         fields=[
-            Field("ticket", "Ticket (may be empty)", "", "INC-12"),
-            Field("key", "SSH key (may be empty)", "", "the one of the configuration"),
-            Field("reason", "Why the plan may be applied", "", "checked ten by hand"),
+            Field("ticket", "Ticket (may be empty)", "", "for example INC-12"),
+            Field("key", "SSH key (may be empty)", "", "empty: the one of the configuration"),
+            Field("reason", "Why the plan may be applied", "", "for example: checked ten by hand"),
         ],
         accept=dict,
         does="approve",
@@ -115,7 +115,7 @@ def ask_apply(desk: Desk) -> FormDialog:
         f"Apply {plan.kind} plan {plan.digest[:12]}",
         lines=lines,
         fields=[
-            Field("options", "Options (may be empty)", "", '--changes-max 800 --accept-unhealthy "why"'),
+            Field("options", "Options (may be empty)", "", 'for example --changes-max 800 --accept-unhealthy "why"'),
             Field("digest", f"The first {DIGITS_TYPED} digits of the digest", "", "as you read them above"),
         ],
         accept=lambda given: _consent(desk, given),
@@ -157,7 +157,7 @@ def total_text(desk: Desk) -> str:
     """What is marked, in one line."""
     totals = desk.totals()
     money = ", ".join(totals.money) or "no money"
-    text = f"Marked for apply: {totals.rows} of {totals.rows_max} rows, {money}"
+    text = f"To apply: {count_text(totals.rows, 'row')} (limit {totals.rows_max:,}), {money}"
     text += f"; accept {totals.acks}" if totals.acks else ""
     return text + (f"; inspect {totals.inspects}" if totals.inspects else "")
 

@@ -172,7 +172,7 @@ def test_marks_are_set_undone_and_saved_at_once(plan: Path) -> None:
         order = seat.shown
         await seat.press("space", "space", "i", "up", "x")
         assert seat.desk.draft.marks.kinds() == {order[0]: "apply", order[1]: "apply"}
-        assert "Marked for apply: 2 of 500 rows" in seat.text
+        assert "To apply: 2 rows (limit 500)" in seat.text
         await seat.press("u")
         assert seat.desk.draft.marks.kinds()[order[2]] == "inspect"
         assert seat.said == "Undone: take the mark of 1 row away."
@@ -443,7 +443,7 @@ def test_the_limits_and_explorers_of_the_configuration_count(plan: Path, tmp_pat
 
     async def do(seat: Seat) -> None:
         await seat.press("asterisk")
-        assert "18 of 3 rows" in seat.text and "OVER A LIMIT: The limit on rows is 3" in seat.text
+        assert "18 rows (limit 3)" in seat.text and "OVER A LIMIT: The limit on rows is 3" in seat.text
         row = seat.screen.row
         assert row is not None
         links = [line.text.strip() for line in sheet_lines(row, seat.desk.facts) if "/tx/" in line.text]

@@ -22,6 +22,7 @@ SLOW = {
     "tests/cli/test_store_errors.py": "whole jobs on a mongod that fails on demand, for each of many errors",
     "tests/cli/test_signals.py": "processes that are ended, a start of Python and a whole apply for each",
     "tests/desk/test_deeds.py": "a demo is made, and each test applies a part of it",
+    "tests/desk/test_real_terminal.py": JOB,
     "tests/desk/test_screen.py": "a screen is drawn and typed at for each test",
     "tests/desk/test_sixty_keys.py": JOB,
     "tests/investigation/payment/test_advice.py": SCENES,

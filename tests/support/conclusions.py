@@ -19,8 +19,9 @@ from tests.support.house import PACKAGE, files_of, tree_of
 
 PARTS: Final = (
     "reports/views", "reports/pages", "investigation/incident", "investigation/payment", "rails", "setup/doctor.py",
+    "desk", "cli", "api", "runs",
 )  # fmt: skip
-"""Where sentences of pages stand; what decides a verdict has tests of its own (premises, less evidence)."""
+"""Where sentences for people stand; what decides a verdict has tests of its own (premises, less evidence)."""
 
 WORDS: Final = re.compile(
     r"\b(no|none|nothing|nobody|never|all|every|everything|clean|healthy|whole|complete|empty|well|0)\b|in full",

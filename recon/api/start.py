@@ -96,7 +96,7 @@ def demo(
     it stands.
 
     Args:
-        rail: The one rail that all payments are of; None means the rails of a marketplace.
+        rail: The rail that the week is paid on, one of those with a world of their own; None: the usual ones.
 
     Raises:
         FileThereError: The directory holds something else.
@@ -125,9 +125,9 @@ def _demo_world(out: Path, *, payments: int, seed: int, rail: str | None, say: S
     if out.exists() and any(out.iterdir()):
         raise FileThereError(path=str(out))
     from recon.simulation import generate_world, write_world
-    from recon.simulation.rail_worlds import RAIL_WORLDS
+    from recon.simulation.rail_worlds import rail_world
 
-    world = generate_world(payments=payments, seed=seed) if rail is None else RAIL_WORLDS[rail](payments, seed)
-    write_world(world, out / "world")
-    save_new(config, (_DEMO_CONFIG + world.settings).encode(), mode=0o644)
+    made = generate_world(payments=payments, seed=seed) if rail is None else rail_world(rail, payments, seed=seed)
+    write_world(made, out / "world")
+    save_new(config, (_DEMO_CONFIG + made.config).encode(), mode=0o644)
     return config

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from recon.cli.common import note, write_stdout
-from recon.simulation.rail_worlds import RAIL_WORLDS
 from recon.sources.providers.installed import providers
 
 
@@ -80,7 +79,9 @@ def _asked(question: str, answers: Sequence[str]) -> Sequence[str]:
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Which world; the same seed is the same."
 )
-@click.option("--rail", type=click.Choice(sorted(RAIL_WORLDS)), help="Only payments of this rail.")
+@click.option(
+    "--rail", metavar="NAME", help="The rail of the week, one with a world of its own, instead of the usual ones."
+)
 def demo(out: Path, payments: int, seed: int, rail: str | None) -> None:
     """Run the main job on a bundled week of payments.
 

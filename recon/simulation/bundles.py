@@ -97,7 +97,7 @@ def _true_of_nothing(affair: BundleCase) -> Verdict:
     return Verdict.IN_TRANSIT if affair.status == "pending" else Verdict.IN_SYNC
 
 
-def bundle_world(*, payments: int, seed: int) -> World:
+def bundle_world(payments: int, *, seed: int) -> World:
     """Make a world of so many payments; the same arguments give the same world, with every break in it from 100 on."""
     made = _Making(random.Random(seed))  # noqa: S311 - a fixed sample
     everything = (*HEALTHY, *BROKEN)
@@ -113,10 +113,10 @@ def bundle_world(*, payments: int, seed: int) -> World:
         payments=made.documents,
         said={RAIL: made.bundles},
     )
-    return World(recorded, tuple(sorted(made.truths, key=lambda truth: truth.payment_id)), settings=_settings())
+    return World(recorded, tuple(sorted(made.truths, key=lambda truth: truth.payment_id)), config=_config())
 
 
-def _settings() -> str:
+def _config() -> str:
     """What the configuration of such a world says besides: which terminals are believed."""
     return "".join(
         f'\n[[emitters]]\nchain_id = {chain_id}\naddress = "{TERMINAL}"\nkind = "terminal"\n' for chain_id in CHAINS

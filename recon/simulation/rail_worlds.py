@@ -1,19 +1,22 @@
-"""Worlds of a single rail, by its name, for ``recon demo --rail``."""
+"""Worlds of a rail of their own, beside the usual marketplace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from recon.core.errors import UsageError
+from recon.simulation.bundles import bundle_world
+
 if TYPE_CHECKING:
     from recon.simulation.world import World
 
-
-def _bundles(payments: int, seed: int) -> World:
-    from recon.simulation.bundles import bundle_world
-
-    return bundle_world(payments=payments, seed=seed)
+RAIL_WORLDS: Final[Mapping[str, Callable[..., World]]] = {"relayr": bundle_world}
+"""By rail, what makes its world of so many payments."""
 
 
-RAIL_WORLDS: Final[Mapping[str, Callable[[int, int], World]]] = {"relayr": _bundles}
-"""What makes a world of so many payments from a seed, by rail."""
+def rail_world(rail: str, payments: int, *, seed: int) -> World:
+    """A world of about so many payments on one rail. Raises UsageError where the rail has none."""
+    if rail not in RAIL_WORLDS:
+        raise UsageError(f"There is no world of {rail[:40]}; there is one of {', '.join(sorted(RAIL_WORLDS))}.")
+    return RAIL_WORLDS[rail](payments, seed=seed)

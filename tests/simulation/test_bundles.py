@@ -14,7 +14,7 @@ from tests.support.judging import snapshot_of_directory
 
 
 def test_a_world_of_bundles_is_judged_without_a_mistake(tmp_path: Path) -> None:
-    world = bundle_world(payments=300, seed=5)
+    world = bundle_world(300, seed=5)
     write_world(world, tmp_path / "world")
     snapshot = snapshot_of_directory(tmp_path / "world", tmp_path / "snapshot")
     settings = load_settings(tmp_path / "world" / "recon.toml")
@@ -28,7 +28,7 @@ def test_a_world_of_bundles_is_judged_without_a_mistake(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_is_the_same_world_and_another_is_another() -> None:
-    one, same, other = (bundle_world(payments=40, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (bundle_world(40, seed=seed) for seed in (1, 1, 2))
     assert one == same
     assert one.recorded.payments != other.recorded.payments
 

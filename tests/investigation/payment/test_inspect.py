@@ -65,7 +65,7 @@ def provider_silent() -> Scene:
 
 
 def half_landed() -> Scene:
-    world = bundle_world(payments=100, seed=1)
+    world = bundle_world(100, seed=1)
     planted = next(truth for truth in world.truths if truth.planted == "landed on one chain only")
     first = replace(world, truths=(planted, *(truth for truth in world.truths if truth is not planted)))
     logs = {chain_id: [dict(log) for log in chain.logs] for chain_id, chain in world.recorded.chains.items()}

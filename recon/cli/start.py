@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from recon.cli.common import note, write_stdout
+from recon.sources.providers.installed import providers
 
 
 @click.command()
@@ -20,8 +21,15 @@ from recon.cli.common import note, write_stdout
     show_default=True,
     help="File to write.",
 )
+@click.option(
+    "--with",
+    "rails",
+    type=click.Choice(sorted(providers())),
+    multiple=True,
+    help="A rail whose section is wanted as well; repeatable.",
+)
 @click.option("--yes", is_flag=True, help="Look at the database that RECON_MONGO_URI names, and take what is found.")
-def init(out: Path, yes: bool) -> None:
+def init(out: Path, rails: tuple[str, ...], yes: bool) -> None:
     """Write a commented recon.toml.
 
     Writes one file and never over another. On a terminal, or with --yes, it looks at the database that RECON_MONGO_URI
@@ -37,7 +45,7 @@ def init(out: Path, yes: bool) -> None:
 
     asks = not yes and _is_terminal()
     look = yes or (asks and bool(os.environ.get("RECON_MONGO_URI")))
-    write_example(out, look=look, choose=_asked if asks else first_of_all, say=note)
+    write_example(out, rails=rails, look=look, choose=_asked if asks else first_of_all, say=note)
     note(f"Wrote {out}. Fill it in, set the secrets it names, then run: recon doctor --config {out}")
 
 
@@ -71,7 +79,10 @@ def _asked(question: str, answers: Sequence[str]) -> Sequence[str]:
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Which world; the same seed is the same."
 )
-def demo(out: Path, payments: int, seed: int) -> None:
+@click.option(
+    "--rail", metavar="NAME", help="The rail of the week, one with a world of its own, instead of the usual ones."
+)
+def demo(out: Path, payments: int, seed: int, rail: str | None) -> None:
     """Run the main job on a bundled week of payments.
 
     Reads nothing and asks no network; writes one directory with a recorded marketplace, a snapshot, a plan and its
@@ -85,7 +96,7 @@ def demo(out: Path, payments: int, seed: int) -> None:
     from recon.api.start import demo as run_demo
     from recon.cli.plan import print_plan
 
-    made = run_demo(out, payments=payments, seed=seed, say=note)
+    made = run_demo(out, payments=payments, seed=seed, rail=rail, say=note)
     print_plan(made, output="table", config=out / CONFIG_NAME)
 
 

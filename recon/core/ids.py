@@ -117,6 +117,20 @@ def keccak256(data: bytes) -> bytes:
     return bytes(sha3.keccak_256(data).digest())
 
 
+def call_digest(to: str, data: str, *, value_wei: int) -> str:
+    """The keccak256 of one call: 20 bytes of its address, 32 of its value, and its data.
+
+    >>> call_digest("0x" + "11" * 20, "0x", value_wei=0)[:18]
+    '0x7b7d1a62b9a0fe29'
+
+    Args:
+        to: A normalised address.
+        data: Hex digits with ``0x``, lower case, whole bytes.
+        value_wei: What it sends along, at most 32 bytes.
+    """
+    return "0x" + keccak256(bytes.fromhex(to[2:]) + value_wei.to_bytes(32, "big") + bytes.fromhex(data[2:])).hex()
+
+
 def payment_reference(request_id: str, salt: str, address: str) -> str:
     """Derive the payment reference of a Request Network request: 16 bare hex digits.
 

@@ -80,7 +80,7 @@ CLAIMS: Final[Schema] = {
     "reference": "text",
     "reference_topic": "text",
     "external_id": "text",
-    # unpaid, partial, paid, overpaid, processing, failed, cancelled, refunded, unknown; null when not found
+    # unpaid, partial, paid, overpaid, processing, failed, cancelled, refunded, split, unknown; null when not found
     "state": "text",
     "state_raw": "text",
     "asked_amount": "text",  # what the provider says it asks for, plain decimal text in whole tokens, as it says it
@@ -110,6 +110,8 @@ CLAIM_TXS: Final[Schema] = {
     "recipient": "text",
     "amount_units": "units",
     "confirmed": "bool",
+    "call": "text",  # ids.call_digest of the call that the provider says this transaction makes; null: it does not say
+    "token": "text",  # the contract of the payment's own coin on that chain, where the provider sends it itself
 }
 
 TRANSFERS: Final[Schema] = {
@@ -150,6 +152,7 @@ TRANSACTIONS: Final[Schema] = {
     "final": "bool",
     "sender": "text",
     "error": "text",
+    "call": "text",  # ids.call_digest of the call that it made, where that was asked for
 }
 
 DELIVERIES: Final[Schema] = {

@@ -68,17 +68,22 @@ class Places:
 
     Args:
         holds: Every path at which a hold may come to stand; inside an array, the array itself.
-        read_from: By symbol of the table, the first path that its field is read from.
+        read_from: By symbol of the table, the first path that its field is read from; what a backend has not is left
+            out, and never written.
     """
 
     holds: frozenset[str]
     read_from: Mapping[str, str]
 
+    def kept(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """What is to be set, without what this backend has not."""
+        return {symbol: value for symbol, value in wanted.items() if symbol in self.read_from}
+
 
 def places_of(fields: FieldPaths) -> Places:
     """Work out once, for all rows, what the configured paths mean for writing."""
     holds = frozenset(stored_path(candidate.path) for name in HOLDS for candidate in fields.of(name))
-    return Places(holds, {symbol: fields.path(name) for symbol, name in WRITTEN_FIELDS.items()})
+    return Places(holds, {symbol: fields.path(name) for symbol, name in WRITTEN_FIELDS.items() if fields.of(name)})
 
 
 DEFAULT_PLACES: Final = places_of(FieldPaths())
@@ -97,7 +102,7 @@ def change_for(
     Returns:
         The change; a refusal that says why there is none although one was due; or None when none is due.
     """
-    wanted = _wanted(finding, row, policy=policy)
+    wanted = places.kept(_wanted(finding, row, policy=policy))
     if not wanted:
         return None
     paths = {PATHS[name]: value for name, value in wanted.items()}

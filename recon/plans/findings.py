@@ -24,7 +24,7 @@ from recon.plans.whereabouts import (
     wrong_destination,
 )
 from recon.sources.payments.fields import FieldPlace
-from recon.sources.providers.installed import names_asked_by
+from recon.sources.providers.installed import names_asked_by, rails_that_send
 from recon.verdicts.links import DEPOSIT_KINDS
 from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
 
@@ -245,10 +245,23 @@ def _recorded_elsewhere(row: Row, rule: Rule) -> str:
     )
 
 
+_IN_PARTS: Final = (
+    "One part of this payment went through and another did not, or not yet: money may have moved on one chain only, so "
+    "neither paid nor failed is the whole truth."
+)
+
+
+_MORE_WENT_BACK: Final = "More went back than came in for this buyer, order and offer."
+
+
 def _sentence(row: Row, rule: Rule) -> str:
-    """The rule's sentence; where a provider's word stands for the chain, one that says so."""
-    if rule.verdict is _V.COMPETING_PAYMENT and row["direction"] == "refund":
-        return "More went back than came in for this buyer, order and offer."
+    """The rule's sentence; one of its own where a word stands for the chain, or parts differ."""
+    own = {
+        _V.AMBIGUOUS: _IN_PARTS if row["half_landed"] or row["split"] else None,
+        _V.COMPETING_PAYMENT: _MORE_WENT_BACK if row["direction"] == "refund" else None,
+    }
+    if told := own.get(rule.verdict):
+        return told
     if rule.verdict is _V.PROVIDER_AHEAD and (said := _unseen(row)):
         return said
     if rule.verdict is _V.RECIPIENT_MISMATCH and (other := wrong_destination(row)):
@@ -400,12 +413,14 @@ def _silent(row: Row) -> str:
 
 def _missing(row: Row, fields: Mapping[str, Sequence[str]]) -> str:
     """What the row lacks of all that its provider is asked by, and the paths at which it was looked for."""
-    wanted = ("recipient", *sorted(names_asked_by(row["provider"]), reverse=True))
+    is_sent = row["provider"] in rails_that_send()
+    wanted = (*(() if is_sent else ("recipient",)), *sorted(names_asked_by(row["provider"]), reverse=True))
     names = [name for name in wanted if not row[name]]
     if not names:
         return "a usable key"
     looked = dict.fromkeys(path for name in names for path in _looked_at(fields.get(name, ()), row["provider"]))
-    return ", ".join(names) + " not stored" + (f"; looked at {', '.join(looked)}" if looked else "")
+    said = ", ".join(names) + " not stored" + (f"; looked at {', '.join(looked)}" if looked else "")
+    return f"{said}; that the provider was sent nothing is not proven by that" if is_sent else said
 
 
 def _looked_at(places: Sequence[str], provider: str | None) -> Iterator[str]:
@@ -469,6 +484,8 @@ def _gap(row: Row, links: Sequence[Row]) -> str:
         )
     if (lies := what_lies(row)) and not row["chain_blind"]:
         return lies
+    if row["not_found"] and row["provider"] in rails_that_send():
+        return "The provider does not know what this row names; that nothing was sent is not proven by that."
     return "The scan has a gap where this payment's money could be."
 
 

@@ -16,9 +16,12 @@ from recon.core.installed import Installed
 from recon.core.text import count_text
 from recon.plans.history import load_history
 from recon.setup.check_signing import State, signing_says
+from recon.setup.failures import LOOKED_AT, spikes_in
 from recon.setup.field_check import SAMPLE, fields_found
+from recon.setup.file import ReserveSection
 from recon.setup.open_sources import Opening
 from recon.setup.plugins import installed_providers, installed_stores
+from recon.setup.reserves import reserve_says
 from recon.setup.settings import Settings
 from recon.setup.stores.installed import store_of
 
@@ -58,6 +61,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     if database.state != "failed":
         yield from _fields(settings, opening)
         yield from _privileges(settings)
+        yield from _failures(settings, opening)
     for name in settings.providers:
         yield _attempt(name, lambda name=name: _says(opening.claim(name)))  # type: ignore[misc]
     if not settings.providers:
@@ -68,6 +72,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
             yield _attempt(label, lambda chain_id=chain_id: _says(opening.chain(chain_id)))  # type: ignore[misc]
         else:
             yield Check(label, "warning", _no_endpoint(settings, chain_id))
+    for reserve in settings.values.reserves:
+        yield _reserve(opening, reserve)
     yield from _latest_evidence(settings)
     if not settings.chain_ids:
         yield Check(
@@ -134,6 +140,38 @@ def _installed() -> Check:
 
 def _listed(found: Iterable[tuple[Installed, str]]) -> str:
     return ", ".join(f"{each.name} from {origin}" for each, origin in found)
+
+
+def _failures(settings: Settings, opening: Opening) -> Iterator[Check]:
+    """Whether payments fail more than they used to, where the configuration says how that is told."""
+    section = settings.values.failures
+    if not section.field:
+        return
+    store = opening.store()
+    sample = getattr(store, "sample", None)
+    try:
+        documents = [] if sample is None else sample(LOOKED_AT)
+    except ReconError as error:
+        yield Check("failures", "warning", f"No payments could be read to count failures: {error}")
+        return
+    finally:
+        _close(store)
+    said = list(spikes_in(documents, fields=opening.fields, section=section, now=datetime.now(UTC)))
+    yield from (Check("failures", "warning", each) for each in said)
+    if not said:
+        yield Check("failures", "ok", f"Of {count_text(len(documents), 'payment')} none fail more than they used to.")
+
+
+def _reserve(opening: Opening, reserve: ReserveSection) -> Check:
+    """Whether a wallet that pays for what is sent holds enough."""
+    name = f"reserve {reserve.chain_id}"
+    try:
+        state, says = reserve_says(opening, reserve)
+    except SourceError as error:
+        return Check(name, "failed", str(error), "unreachable")
+    except ReconError as error:
+        return Check(name, "failed", str(error), "usage")
+    return Check(name, state, says, "refused" if state == "failed" else "")
 
 
 def _output(settings: Settings) -> Check:

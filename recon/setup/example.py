@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Final
 from recon.sources.providers.installed import providers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from recon.setup.look_around import Surroundings
 
 
-def example(found: Surroundings | None = None) -> str:
-    """The configuration, with the section of each installed provider; ``<rail>`` in it is the first that has one.
+def example(found: Surroundings | None = None, *, rails: Sequence[str] = ()) -> str:
+    """The configuration, with the section of each usual provider; ``<rail>`` in it is the first that has one.
 
     Args:
         found: What was found out by looking; then its collection, chains and rails stand there.
+        rails: Providers that are not usual and whose section stands there as well.
     """
-    shown = {name: each for name, each in providers().items() if each.example}
+    wanted = {name: each for name, each in providers().items() if each.is_usual or name in rails}
+    # Stable: those that are usual come first.
+    ordered = sorted(wanted.items(), key=lambda pair: not pair[1].is_usual)
+    shown = {name: each for name, each in ordered if each.example}
     secrets = "".join(
         f"#   {variable:<31} {what}\n" for each in shown.values() for variable, what in each.secrets.items()
     )
@@ -90,12 +96,20 @@ collection = "payments"
 # [sql.kinds]
 # What a column holds where its type does not say it: text, objectid, decimal, bool, date, unix_s, unix_ms, json, ejson.
 # paid_at = "unix_s"
+# [sql.words.status]
+# What the backend's own words in a column mean; what is not named here stands for itself.
+# confirmed = "completed"
+# [sql.constants]
+# What is so of every payment and stands in no column.
+# provider = "<rail>"
 
 [fields]
 # Where a logical field is looked for in a payment document, in order; the first that is there wins. What is not
 # named here keeps its usual places. "<rail>:path" counts only on rows of that provider.
 # request_id = ["metadata.requestNetwork.requestId", "requestId"]
 # external_id = ["metadata.externalId", "<rail>:_id"]
+# A backend that has no such thing at all says so with an empty list; then it is neither read nor written.
+# confirmations = []
 
 [window]
 # Which payments are read when the command line names no window: the last hours, by this date. 0 is all.
@@ -138,6 +152,20 @@ enabled = true
 # wallet = "0x0000000000000000000000000000000000000004"
 # direction = "out"                      # or "in"
 # reason = "weekly sweep to the treasury"
+
+# [failures]
+# "recon doctor" warns when more payments of the last minutes failed for one reason than this share, and than before.
+# field = "error_code"                   # where the backend keeps the reason
+# window_min = 60
+# share_max_percent = 10
+
+# A wallet that pays for what is sent on a chain: "recon doctor" warns when it holds less of the chain's own coin than
+# one line, and fails below the other.
+# [[reserves]]
+# chain_id = 8453
+# address = "0x0000000000000000000000000000000000000005"
+# warn_below = "0.3"
+# critical_below = "0.03"
 
 # Tokens and contracts the registry does not know. USDC and USDT on chains 1, 56, 137, 8453 and 42161 are known.
 # [[tokens]]

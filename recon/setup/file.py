@@ -168,13 +168,36 @@ class TokenSection(Section):
 
 
 class EmitterSection(Section):
-    """``[[emitters]]``: a contract whose logs carry payment references."""
+    """``[[emitters]]``: a contract whose logs carry payment references; a ``terminal`` logs ``Pay`` without one."""
 
     chain_id: Whole
     address: AddressText
-    kind: Literal["fee_proxy", "conversion_proxy", "escrow", "receivable"] = "fee_proxy"
+    kind: Literal["fee_proxy", "conversion_proxy", "escrow", "receivable", "terminal"] = "fee_proxy"
     version: str = "0.2.0"
     created_block: Whole = 0
+
+
+class FailuresSection(Section):
+    """``[failures]``: when ``recon doctor`` says that payments fail more than they used to; off without a field.
+
+    ``field`` is where the backend keeps why a payment failed.
+    """
+
+    field: Annotated[str, Field(pattern=r"^[^\s$]*$", max_length=200)] = ""
+    window_min: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=10_080)] = 60
+    share_max_percent: Percent = 10
+
+
+class ReserveSection(Section):
+    """``[[reserves]]``: a wallet that pays for what is sent on a chain, and how low it may get.
+
+    ``recon doctor`` warns below one line of the chain's own coin and fails below the other.
+    """
+
+    chain_id: Annotated[int, BeforeValidator(refuse_bool), Field(gt=0)]
+    address: AddressText
+    warn_below: AmountText
+    critical_below: AmountText
 
 
 class ExplainedSection(Section):
@@ -364,6 +387,8 @@ class SettingsFile(_WithProviders):
     merchant: MerchantSection = MerchantSection()
     tokens: tuple[TokenSection, ...] = ()
     emitters: tuple[EmitterSection, ...] = ()
+    failures: FailuresSection = FailuresSection()
+    reserves: tuple[ReserveSection, ...] = Field(default=(), max_length=100)
     balances: BalancesSection = BalancesSection()
     policy: PolicySection = PolicySection()
     limits: LimitsSection = LimitsSection()

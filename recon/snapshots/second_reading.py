@@ -41,7 +41,7 @@ from recon.sources.interface import (
     Reading,
     Selection,
 )
-from recon.sources.providers.installed import names_asked_by
+from recon.sources.providers.installed import names_asked_by, rails_that_send
 from recon.verdicts.judge import Leads
 from recon.verdicts.links import DEPOSIT_KINDS
 
@@ -156,7 +156,8 @@ class SecondReading:
         # A refund or payout elsewhere in the collection counts only if its transaction shows it.
         _add_hashes(hashes, context, is_incoming=False)
         explaining = self._explaining(out, known={*known, *context["payment_id"].to_pylist()})
-        chained = self._ask_chains(hashes, breaks, odd=_odd_tokens(leads.links.to_pylist(), self._registry))
+        odd = _odd_tokens(leads.links.to_pylist(), self._registry)
+        chained = self._ask_chains(hashes, breaks, odd=odd, calls=_calls_told(claimed))
         self._coverage.extend(write_holdings(writer, leads.bare, chains=self._sources.chains, progress=self._progress))
         self._write_payments(writer, again, [row["payment_id"] for row in breaks], documents)
         write_keys(writer, again, context=context, gone=None if documents is None else breaks)
@@ -323,9 +324,10 @@ class SecondReading:
         breaks: Sequence[Row],
         *,
         odd: Mapping[int, set[str]] = MappingProxyType({}),
+        calls: Mapping[int, set[str]] = MappingProxyType({}),
     ) -> list[Reading]:
         """Look every transaction up again; one that its own chain does not show is asked of the others too."""
-        astray = {row["tx_hash"] for row in breaks if row["tx_hash"] and not row["covered_by_chain"]}
+        astray = {row["tx_hash"] for row in breaks if row["tx_hash"] and _may_lie_elsewhere(row)}
         readings = []
         for chain in self._sources.chains:
             wanted = hashes.get(chain.chain_id, set()) | hashes.get(None, set()) | astray
@@ -336,6 +338,7 @@ class SecondReading:
                 tx_hashes=tuple(sorted(wanted)),
                 proxies=False,
                 odd_tokens=tuple(sorted(odd.get(chain.chain_id, ()))),
+                calls=tuple(sorted(calls.get(chain.chain_id, ()))),
             )
             try:
                 reading = chain.read(question, progress=self._progress)
@@ -454,12 +457,31 @@ def _odd_tokens(links: Sequence[Row], registry: Registry) -> dict[int, set[str]]
     return found
 
 
+def _calls_told(claimed: Sequence[Reading]) -> dict[int, set[str]]:
+    """By chain, the transactions of which a provider tells what call they make."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for reading in claimed:
+        for row in rows_in(reading, "claim_txs"):
+            if row.get("call") and row["tx_hash"] and row["chain_id"] is not None:
+                found[row["chain_id"]].add(row["tx_hash"])
+    return found
+
+
+def _may_lie_elsewhere(row: Row) -> bool:
+    """Whether a recorded transaction that its chain does not show may be on another: who sends it says on which."""
+    return not row["covered_by_chain"] and row["provider"] not in rails_that_send()
+
+
 def _named_by_provider(reading: Reading) -> Iterator[tuple[int | None, list[str]]]:
-    """The transactions that a provider lists, and those that an object names without a payment it is of."""
+    """The transactions that a provider lists, and those that an object names without a payment it is of.
+
+    One that sends transactions itself lists each of them with its chain.
+    """
     for name, column in (("claim_txs", "tx_hash"), ("claims", "tx_hashes")):
         if name in reading.tables:
-            for row in reading.tables[name].select(["chain_id", column]).to_pylist():
-                yield row["chain_id"], (row[column] or "").split()
+            for row in reading.tables[name].select(["provider", "chain_id", column]).to_pylist():
+                if row["chain_id"] is not None or row["provider"] not in rails_that_send():
+                    yield row["chain_id"], (row[column] or "").split()
 
 
 def _keys_of(

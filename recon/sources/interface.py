@@ -191,6 +191,7 @@ class ChainQuestion:
         odd_tokens: Contracts of tokens nobody knows that are asked for their symbol and decimals, some tens at most.
         known_blocks: First and last block of a stretch whose logs the asker has already and that is final: it is not
             scanned. A source that cannot leave it out may scan it all the same.
+        calls: Those of the hashes of which it is also asked what call they made.
         receipts_only: Nothing is scanned, only the hashes are asked about; how it stands with them now, and no more.
     """
 
@@ -203,6 +204,7 @@ class ChainQuestion:
     odd_tokens: tuple[str, ...] = ()
     known_blocks: tuple[int, int] | None = None
     receipts_only: bool = False
+    calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,15 @@ class HoldingSource(Protocol):
 
         What cannot be told of a place stands in no row of the table, and is counted in the coverage.
         """
+        ...
+
+
+@runtime_checkable
+class CoinSource(Protocol):
+    """A chain that can be asked what an address holds of its own coin."""
+
+    def native_units(self, address: str) -> int:
+        """What it holds at the newest block, in the coin's smallest units. Raises SourceError."""
         ...
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from recon.testing.transports import Handler
 
 CLAIM_STATES: Final = frozenset(
-    {"unpaid", "partial", "paid", "overpaid", "processing", "failed", "cancelled", "refunded", "unknown"}
+    {"unpaid", "partial", "paid", "overpaid", "processing", "failed", "cancelled", "refunded", "split", "unknown"}
 )
 """What a claim may say of a payment."""
 
@@ -155,8 +155,10 @@ def _check_blind(stage: _Stage, handler: Handler, *, what: str) -> None:
     with stage.opened(handler) as source:
         require(_check_says(source, where=where) is None, f"{where}: check() says that it can be used")
         reading = _read(source, where=where)
-        if reading is not None:
+        if reading is not None and stage.provider.has_list:
             _require_gap(reading, where=where)
+        elif reading is not None:
+            _require_silence(reading, where=where)
         reading = _look_up(source, stage.keys, where=where)
         if reading is not None:
             _require_outcomes(reading, frozenset({"failed"}), where=where)
@@ -279,6 +281,13 @@ def _require_gap(reading: Reading, *, where: str) -> None:
     require(bool(reading.gaps) or not is_done, f"{where}: what was not read is no gap")
     claims = [row for row in _rows_of(reading) if row["outcome"] != "failed"]
     require(not claims, f"{where}: the window holds {count_text(len(claims), 'claim')} that nothing was read of")
+
+
+def _require_silence(reading: Reading, *, where: str) -> None:
+    """A window of a provider without a list says nothing, and lets nobody conclude anything from that."""
+    require(not _rows_of(reading), f"{where}: the window of a provider without a list holds claims")
+    is_bulk = any(row.scope == "bulk" for row in reading.coverage)
+    require(not is_bulk, f"{where}: the window has coverage of scope bulk, so its silence would be an answer")
 
 
 def _require_outcomes(reading: Reading, allowed: frozenset[str], *, where: str) -> None:

@@ -20,12 +20,13 @@ CARRIED: Final = (
 """What every payment carries through the matching; what only a break needs is fetched for the breaks."""
 _KEYS: Final = ("is_deposit", "reference_topic", "request_id", "external_id")
 CLAIM_COUNTS: Final = (
-    "found", "failed", "not_found", "paid", "partial", "unpaid", "refunded", "unknown", "lifi",
+    "found", "failed", "not_found", "paid", "partial", "unpaid", "refunded", "split", "unknown", "lifi",
 )  # fmt: skip
 
 
 WEIGHT: Final[Mapping[str, int]] = {
-    "paid": 0, "overpaid": 0, "refunded": 1, "partial": 2, "processing": 3, "unpaid": 4, "cancelled": 5, "failed": 5,
+    "paid": 0, "overpaid": 0, "refunded": 1, "split": 2, "partial": 2, "processing": 3, "unpaid": 4, "cancelled": 5,
+    "failed": 5,
 }  # fmt: skip
 """Of several objects of a payment, the one with the least weight is shown; one that was not found comes last."""
 
@@ -185,6 +186,7 @@ def _claims_in_columns(claims: Frame) -> Frame:
         "partial": found & (state == "partial"),
         "unpaid": found & state.is_in(["unpaid", "processing", "failed", "cancelled"]),
         "refunded": found & (state == "refunded"),
+        "split": found & (state == "split"),
         "unknown": found & (state == "unknown"),
         "lifi": found & is_true(nw.col("detection_source") == "lifi"),
     }

@@ -20,6 +20,7 @@ from recon.core.model import CLOSED, COMPLETE, OPEN, Policy
 from recon.verdicts.links import is_true
 from recon.verdicts.reach import Horizon
 from recon.verdicts.resolving import Condition
+from recon.verdicts.sent import is_sent
 
 HEAD_AGE_MAX_MS: Final = 30_000
 """A node whose newest block is older may not have seen yet what a row or a provider without a time of its own names."""
@@ -188,6 +189,7 @@ _SHARED: Final = (
     Condition("key_shared", lambda key_rows, topic_rows: (key_rows > 1) | (topic_rows > 1)),
     Condition("hash_shared", lambda shared_hash: shared_hash > 0),
     Condition("deposit_shared", lambda shared_deposit: shared_deposit > 0),
+    Condition("landed_in_part", lambda half_landed, split: (half_landed > 0) | (split > 0)),
 )
 """What other payments contend for."""
 
@@ -213,7 +215,10 @@ _ANSWERS: Final = (
     ),
     Condition("hash_too_new", "has_hash and row_too_new and head_lags"),
     Condition("outgoing_answered", "by_hash and not incoming and chain_is_read and not hash_failed"),
-    Condition("was_searched", "covered_by_scan or outgoing_answered or by_word"),
+    Condition("sent_by_provider", is_sent),
+    Condition("was_told", lambda found: found > 0),
+    Condition("parts_answered", "by_hash and incoming and sent_by_provider and was_told and not hash_failed"),
+    Condition("was_searched", "covered_by_scan or outgoing_answered or parts_answered or by_word"),
     Condition("can_be_found", "covered_by_scan or by_hash or by_word"),
     Condition(
         "may_lie_elsewhere",

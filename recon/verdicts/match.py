@@ -77,6 +77,7 @@ from recon.verdicts.plainly_sent import found_by_hash
 from recon.verdicts.reach import Horizon, reach
 from recon.verdicts.returns import Returned, plain_returns, with_refunds
 from recon.verdicts.rivals import names_hash, real, shared_hashes, shared_payouts
+from recon.verdicts.sent import contested, pairs_by_call, part_marks, parts_sent, with_home_proof
 from recon.verdicts.strays import with_likely, with_strayed
 from recon.verdicts.sums import money_of
 
@@ -149,7 +150,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
     known = _known_of(tables, horizon=horizon, policy=policy, engine=engine)
     payments = known.payments
     direct, shared_deposits = _direct_links(known, policy=policy)
-    money = engine.keep(money_of(payments, direct, policy=policy, engine=engine))
+    money = engine.keep(_money(known, direct, policy=policy))
     unsettled = engine.keep_any(_unsettled(payments, money))
     suspects, early = _leading(known, unsettled, direct, policy=policy)
     deals = deals_of(payments, known.tables, money=money, engine=engine)
@@ -178,6 +179,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         other_coins(payments, direct, moved=known.transfers, engine=engine),
         *_hash_marks(known, unsettled, direct, refunds),
         shared_deposits,
+        *_part_marks(known, direct),
         known.silent_keys,
         *_shared_keys(known),
         *(() if deals is None else _deal_marks(known, deals, direct, sums)),
@@ -208,6 +210,7 @@ class _Known:
     Args:
         told: The transactions that providers name for payments, ``payment_id`` and ``named``.
         silent_keys: What :func:`recon.verdicts.keys.unanswered` says of further keys.
+        parts: What :func:`recon.verdicts.sent.parts_sent` says, where any provider sends transactions itself.
         kinds: The modes and directions that payments have.
     """
 
@@ -219,6 +222,7 @@ class _Known:
     further: Frame | None
     topics: Frame | None
     silent_keys: Frame | None
+    parts: Frame | None
     kinds: frozenset[tuple[str, ...]]
     engine: Engine
 
@@ -262,6 +266,9 @@ def _known_of(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Policy, 
         further=further,
         topics=all_topics(payments, topics, engine=engine),
         silent_keys=silent_keys,
+        parts=parts_sent(
+            payments, tables["claim_txs"], transactions=tables["transactions"], policy=policy, engine=engine
+        ),
         kinds=kinds,
         engine=engine,
     )
@@ -275,8 +282,25 @@ def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None
         pairs.append(pairs_by_deposit(payments, transfers, policy=policy, told=told))
     if known.has_bare_payouts:
         pairs.append(pairs_by_hash(payments, transfers, told=told))
+    if known.parts is not None:
+        pairs.append(pairs_by_call(payments, transfers, parts=known.parts))
     links = known.engine.keep(judged_pairs(*pairs).select(*LINK))
     return settled_deposits(payments, links, engine=known.engine) if known.has_deposits else (links, None)
+
+
+def _money(known: _Known, direct: Frame, *, policy: Policy) -> Frame:
+    """What came for each payment; of money on several chains, the proof on the payment's own."""
+    came = money_of(known.payments, direct, policy=policy, engine=known.engine)
+    if known.parts is None:
+        return came
+    return with_home_proof(came, direct, payments=known.payments, engine=known.engine)
+
+
+def _part_marks(known: _Known, direct: Frame) -> Iterator[Frame | None]:
+    """What is said of the parts of payments whose provider sends them itself."""
+    if known.parts is not None:
+        yield part_marks(known.parts)
+        yield contested(known.parts, direct, engine=known.engine)
 
 
 def _unsettled(payments: Frame, money: Frame) -> Frame:

@@ -11,6 +11,7 @@ from docs_pages.words import MADE, code, made, table
 from recon.core.registry import load_registry
 from recon.setup.stores.installed import stores
 from recon.sources.providers.installed import providers
+from recon.sources.providers.provider import Provider
 
 BLOCK: Final = re.compile(r"(?s)<!-- made by scripts/docs: (\w+) (\w+) -->.*?<!-- end -->")
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "tests/support/example_provider"
@@ -117,6 +118,13 @@ def with_blocks(text: str) -> str:
     return BLOCK.sub(renewed, text)
 
 
+def _addresses(each: Provider) -> str:
+    """How the money of its payments is told apart."""
+    if each.sends_transactions:
+        return "shared; told apart by the transactions that it sends"
+    return "one for each payment" if each.has_one_time_addresses else "shared; told apart by reference"
+
+
 def _provider(name: str) -> str:
     each = providers()[name]
     hooks = each.webhooks
@@ -126,7 +134,7 @@ def _provider(name: str) -> str:
         ("other words for it", ", ".join(code(word) for word in each.aliases)),
         ("meets our rows by", code(each.key)),
         ("can be asked by", ", ".join(code(word) for word in sorted(each.asked_by))),
-        ("addresses", "one for each payment" if each.has_one_time_addresses else "shared; told apart by reference"),
+        ("addresses", _addresses(each)),
         ("an amount is right", f"from {100 - below / 1e4:g} % to {100 + above / 1e4:g} %" if above else "exactly"),
         ("payouts", "objects of their own" if each.pays_out else "none"),
         ("webhook routes", ", ".join(code(route) for route in hooks.routes)),

@@ -90,7 +90,7 @@ class Scene:
         return replace(
             self.world.recorded,
             payments=self.documents,
-            said={"request_network": self.requests, "shkeeper": self.invoices},
+            said={**self.world.recorded.said, "request_network": self.requests, "shkeeper": self.invoices},
             chains=chains,
             deliveries=(),
         )
@@ -129,7 +129,7 @@ def scene(plant: str, *, rail: str | None = None, seed: int = 1) -> Scene:
 
 def written(made: Scene, folder: Path) -> Settings:
     """The scene on disk, and the settings that read it."""
-    write_world(World(made.recorded(), made.world.truths), folder / "world")
+    write_world(World(made.recorded(), made.world.truths, config=made.world.config), folder / "world")
     return load_settings(folder / "world" / "recon.toml")
 
 

@@ -26,6 +26,12 @@ ERC20_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523
 FORWARDER_CREATED = "0xb3f4a2fbcfdb092b801614aff3a3c369aa8b488724fc598488423b3f3aa999df"
 """topic0 of a factory's ``ERC20SingleRequestProxyCreated``; topic1 is the hash of the payment reference."""
 
+TERMINAL_PAY = "0x133161f1c9161488f777ab9a26aae91d47c0d9a3fafb398960f138db02c73797"
+"""topic0 of a terminal's ``Pay(uint256,uint256,uint256,address,address,uint256,uint256,string,bytes,address)``."""
+
+TERMINAL = "terminal"
+"""The kind of the contracts that log :data:`TERMINAL_PAY`: they carry no reference, and no scan looks for them."""
+
 TEST_PROVIDER = "test"
 """The provider word of rows that no money belongs to; nothing is asked about them."""
 
@@ -81,7 +87,7 @@ class ChainFacts:
 
 @dataclass(frozen=True, slots=True)
 class Emitter:
-    """A contract whose logs carry payment references."""
+    """A contract whose logs carry payment references; a ``terminal`` logs what it was paid without one."""
 
     chain_id: int
     address: str
@@ -151,9 +157,10 @@ class Registry:
         return explorer.address_page(chain_id, address or "")
 
     def emitters_of(self, chain_id: int, *, kind: str | None = None) -> tuple[Emitter, ...]:
-        """All contracts of a chain that emit payment references, oldest first."""
-        found = [e for e in self.emitters.values() if e.chain_id == chain_id and kind in (None, e.kind)]
-        return tuple(sorted(found, key=lambda e: (e.created_block, e.address)))
+        """All contracts of a chain that emit payment references, oldest first; terminals only by their kind."""
+        kinds = (e.kind != TERMINAL if kind is None else e.kind == kind for e in self.emitters.values())
+        here = (e for e, is_meant in zip(self.emitters.values(), kinds, strict=True) if is_meant)
+        return tuple(sorted((e for e in here if e.chain_id == chain_id), key=lambda e: (e.created_block, e.address)))
 
 
 def _data(name: str) -> Any:

@@ -113,6 +113,8 @@ _ASK: Final = "Take the same inspection again when the source answers; nothing i
 
 _HASH_GONE: Final = (V.TX_REVERTED, V.REORGED, V.TX_NOT_FOUND, V.TX_HASH_MISMATCH)
 
+_SHARING: Final = (V.DUPLICATE_TX_HASH, V.DUPLICATE_PROVIDER_KEY, V.AMBIGUOUS)
+
 CAUSES: Final = (
     Cause("unreadable_row", "The stored row cannot be read.", _when(lambda f: f.verdict is V.MALFORMED_RECORD),
           (s.VERDICT,), "Have the row put right by its owner; nothing may be judged before."),
@@ -139,9 +141,14 @@ CAUSES: Final = (
           _when(lambda f: f.verdict is V.DUPLICATE_TX_HASH and bool(f.row["borrowed_hash"])), (s.VERDICT, s.COVERED),
           "The other payment keeps its money. Ask this buyer for a transaction of his own, and find out who wrote the "
           "hash here.", "runbook: duplicate payment"),
+    Cause("landed_in_part", "One part of the payment went through, and another did not or not yet.",
+          _when(lambda f: f.came_in_parts and f.has(V.AMBIGUOUS)), (s.VERDICT, s.PART, s.PROVIDER_SAYS),
+          "Send nothing again: what landed would be paid twice. Find out what the buyer has and the seller got on each "
+          "chain, and settle the rest by hand.", "runbook: missing payment"),
     Cause("shared_proof", "Another payment claims the same transfer or the same provider object.",
-          _verdict(V.DUPLICATE_TX_HASH, V.DUPLICATE_PROVIDER_KEY, V.AMBIGUOUS), (s.VERDICT, s.COVERED),
-          a.SHARED, "runbook: duplicate payment"),
+          _stages((PROVEN, lambda f: f.verdict in _SHARING and not (f.came_in_parts and f.verdict is V.AMBIGUOUS)),
+                  (LIKELY, lambda f: f.has(*_SHARING[:2]) or (f.has(V.AMBIGUOUS) and not f.came_in_parts))),
+          (s.VERDICT, s.COVERED), a.SHARED, "runbook: duplicate payment"),
     Cause("release_unrecorded", "The release or refund is confirmed on chain and the row does not say so.",
           _when(lambda f: not f.is_incoming and f.verdict in (V.LOCAL_BEHIND, V.COORDINATOR_BLOCKED)),
           (s.COVERED, s.ROW_STATE), a.unrecorded_release, "runbook: stuck release"),

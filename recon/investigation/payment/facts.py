@@ -36,6 +36,11 @@ class Facts(ProviderFacts):
         """Whether its provider is a gateway that gives each payment an address of its own."""
         return self.row["provider"] in rails_with_one_time_addresses()
 
+    @property
+    def came_in_parts(self) -> bool:
+        """Whether its provider sends it in parts, of which one went through and another did not, or not yet."""
+        return bool(self.row["half_landed"] or self.row["split"])
+
     # Deliveries
 
     @property

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from recon.core.errors import ConfigError, SourceError
 from recon.core.ids import normalise_address, normalise_tx_hash
 from recon.core.registry import Registry, forwarder_factories
+from recon.core.registry.known import TERMINAL
 from recon.core.times import ms_text
 from recon.sources.chain.balances import balance_reading
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Live, Pool
@@ -269,8 +270,10 @@ class EvmChain:
             recipients=() if question.receipts_only else _addresses((*question.recipients, *merchants)),
             senders=_addresses(question.senders),
             tokens=_addresses(question.tokens),
-            tx_hashes=tuple(sorted({h for text in question.tx_hashes if (h := normalise_tx_hash(text))})),
+            tx_hashes=_hashes(question.tx_hashes),
             kinds={emitter.address: emitter.kind for emitter in self.registry.emitters_of(self.chain_id)},
+            terminals=frozenset(each.address for each in self.registry.emitters_of(self.chain_id, kind=TERMINAL)),
+            calls=_hashes(question.calls),
             created_block=min((one.created_block for one in self.registry.emitters_of(self.chain_id)), default=0),
             known_tokens=frozenset(token for chain_id, token in self.registry.tokens if chain_id == self.chain_id),
             plain_tokens=frozenset(
@@ -320,6 +323,20 @@ class EvmChain:
         finally:
             self.close()
 
+    def native_units(self, address: str) -> int:
+        """What an address holds of the chain's own coin at the newest block, in its smallest units.
+
+        Raises:
+            SourceError: It could not be asked. WrongSourceError: an endpoint serves another chain.
+        """
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            params = [address, "latest"]
+            said = self._pool.ask(lambda live: live.client.call("eth_getBalance", params, decoder=TEXT_ANSWER))
+            return parse_wide(said)
+        finally:
+            self.close()
+
     def find_forwarders(self, topics: Sequence[str], *, from_ms: int) -> tuple[Forwarder, ...]:
         """The forwarders made for these references since a time.
 
@@ -332,6 +349,29 @@ class EvmChain:
             return read_forwarders(self._pool, factories=factories, topics=topics, from_ms=from_ms)
         finally:
             self.close()
+
+
+class OddBalanceError(SourceError):
+    """A node answers a question about a balance with something that is none."""
+
+    def __init__(self, *, found: object) -> None:
+        super().__init__(f"A node answered {str(found)[:80]!r} where a balance was asked for. Use another endpoint.")
+
+
+def parse_wide(said: object) -> int:
+    """A whole number of at most 256 bits in hex, as a node writes it.
+
+    Raises:
+        OddBalanceError: It is none.
+    """
+    text = said.lower() if isinstance(said, str) else ""
+    if not 2 < len(text) <= 66 or text[:2] != "0x" or text[2:].strip("0123456789abcdef"):
+        raise OddBalanceError(found=said)
+    return int(text, 16)
+
+
+def _hashes(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({tx_hash for text in texts if (tx_hash := normalise_tx_hash(text))}))
 
 
 def _addresses(texts: Iterable[str]) -> tuple[str, ...]:

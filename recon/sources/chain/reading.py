@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from recon.core.registry.known import TERMINAL
 from recon.core.text import count_text
 from recon.sources.chain.blocks import StartBlockError, bloom_may_hold, start_block, try_blocks
+from recon.sources.chain.calls import read_calls
 from recon.sources.chain.endpoints import Block, EndpointsDownError, Finality, Pool
 from recon.sources.chain.logs import empty_columns, sort_and_compare
 from recon.sources.chain.measured import CoinsSeen, measured
@@ -47,6 +49,7 @@ class _State:
     receipts: Receipts = field(default_factory=Receipts)
     costs: dict[str, _Cost] = field(default_factory=dict)
     blocks: dict[int, Block] = field(default_factory=dict)
+    calls: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_chain(pool: Pool, plan: ReadingPlan, *, progress: Progress) -> Reading:
@@ -81,6 +84,7 @@ class _Reader:
             pool,
             kinds=dict(plan.kinds),
             known_tokens=plan.known_tokens,
+            terminals=plan.terminals,
             from_block=state.start.number,
             batch_max=plan.batch_max,
         )
@@ -165,11 +169,11 @@ class _Reader:
         before = self.pool.meter()
         wanted = [tx_hash for tx_hash in self.plan.tx_hashes if tx_hash not in shown]
         for start in range(0, len(wanted), self.plan.batch_max):
-            chunk = wanted[start : start + self.plan.batch_max]
-            answers = self.receipt_reader.read(chunk)
+            answers = self.receipt_reader.read(wanted[start : start + self.plan.batch_max])
             self.state.receipts.transactions |= answers.transactions
             self.state.receipts.tables += answers.tables
-            self._advance(len(chunk))
+            self._advance(len(answers.transactions))
+        self.state.calls = read_calls(self.pool, self.plan, answered=self.state.receipts.transactions)
         self.state.costs["receipts"].add(before, self.pool.meter())
 
     def _scanned_hashes(self) -> set[str]:
@@ -284,7 +288,7 @@ class _Reader:
                 not self.plan.tokens or row["emitter"] in self.plan.tokens
             )
             return "erc20" if asked and "erc20" in self.queries else None
-        return "proxy" if row["kind"] != "unknown" and "proxy" in self.queries else None
+        return "proxy" if row["kind"] not in ("unknown", TERMINAL) and "proxy" in self.queries else None
 
     def _redo_missing(self, missing: Mapping[str, set[tuple[int, int]]], *, is_last: bool) -> None:
         for scope, ranges in missing.items():
@@ -407,6 +411,7 @@ class _Reader:
                     "final": is_final,
                     "sender": answer.sender,
                     "error": answer.error,
+                    "call": self.state.calls.get(tx_hash),
                 }
             )
         return table_of("transactions", rows)

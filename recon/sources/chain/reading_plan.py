@@ -23,6 +23,8 @@ class ReadingPlan:
     tokens: tuple[str, ...]
     tx_hashes: tuple[str, ...]
     kinds: Mapping[str, str]
+    terminals: frozenset[str]
+    calls: tuple[str, ...]
     created_block: int
     known_tokens: frozenset[str]
     plain_tokens: frozenset[str]

@@ -23,6 +23,7 @@ from recon.sources.chain.logs import (
     parse_quantity,
 )
 from recon.sources.chain.rpc import Envelope, Fault, RpcError, clean
+from recon.sources.chain.terminals import pay_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,14 +80,23 @@ class ReceiptReader:
     Args:
         kinds: Kind by emitter address, of the whole chain.
         known_tokens: Tokens that the registry knows on the chain.
+        terminals: Contracts whose word for what they were paid is believed.
         from_block: "Not found" is only believed of an endpoint that has reached this block.
         batch_max: Receipts per request.
     """
 
     def __init__(
-        self, pool: Pool, *, kinds: dict[str, str], known_tokens: frozenset[str], from_block: int, batch_max: int
+        self,
+        pool: Pool,
+        *,
+        kinds: dict[str, str],
+        known_tokens: frozenset[str],
+        from_block: int,
+        batch_max: int,
+        terminals: frozenset[str] = frozenset(),
     ) -> None:
         self.pool, self.from_block, self.batch_max = pool, from_block, batch_max
+        self._terminals = terminals
         self._proxy = Expectation(False, kinds, known_tokens, 0, INT64_MAX, any_emitter=True)
         self._erc20 = replace(self._proxy, erc20=True)
 
@@ -197,7 +207,14 @@ class ReceiptReader:
             if page.rejects and any(self._is_known(log) for log in logs):
                 raise TransferLogError(what=page.rejects[0])
             tables.append(page.table)
-        return tables
+        return [*tables, *self._paid(raw, tables)]
+
+    def _paid(self, raw: RawReceipt, tables: Sequence[pa.Table]) -> list[pa.Table]:
+        """What terminals say that they were paid, where any are known on the chain."""
+        if not self._terminals:
+            return []
+        coins = [coin for table in tables for coin in table.to_pylist() if coin["kind"] == "erc20"]
+        return [pay_table(raw, coins, terminals=self._terminals)]
 
     def _is_known(self, log: RawLog) -> bool:
         address = log.address.lower()

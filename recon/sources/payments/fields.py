@@ -114,6 +114,9 @@ INDEXES_READ: Final = 3
 SINGLE: Final = frozenset({"id", "status", "escrow_state", "created_at", "updated_at"})
 """Fields that windows, guards or writes are about: exactly one path each, never one of several."""
 
+NEEDED: Final = ("status", "created_at", "updated_at", "amount", "currency", "provider")
+"""Fields that every backend has; of the others a list without a path says that this one has no such thing."""
+
 WRITTEN: Final = (
     "status", "escrowState", "disputed", "blockchain.transactionHash", "blockchain.confirmations", "updatedAt", "__v",
     "metadata.recon",
@@ -209,7 +212,8 @@ class FieldPaths:
                 known = ", ".join(sorted(set(DEFAULT_CANDIDATES) - {"id"}))
                 raise FieldPathError(name=name, text=name, why=f"is no field that can be set; there are {known}")
             listed = [texts] if isinstance(texts, str) else list(texts)
-            if not 1 <= len(listed) <= PATHS_MAX or (name in SINGLE and len(listed) != 1):
+            is_left_out = not listed and name not in NEEDED
+            if not is_left_out and (not 1 <= len(listed) <= PATHS_MAX or (name in SINGLE and len(listed) != 1)):
                 allowed = "exactly one path" if name in SINGLE else f"1 to {PATHS_MAX} paths"
                 raise FieldPathError(name=name, text=" ".join(map(str, listed))[:80], why=f"must be {allowed}")
             candidates[name] = tuple(FieldPlace.parse(text, name=name) for text in listed)
@@ -220,7 +224,7 @@ class FieldPaths:
         return self.candidates[name]
 
     def path(self, name: str) -> str:
-        """The first path of a field; the only one for the fields in :data:`SINGLE`."""
+        """The first path of a field that has one; the only one for the fields in :data:`SINGLE`."""
         return self.candidates[name][0].path
 
     def array_ends(self) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from recon.core import ids
 from recon.core.errors import SourceError
-from recon.core.model import Policy
+from recon.core.model import COMPLETE, Policy
 from recon.core.registry import Registry, load_registry
 from recon.core.text import count_text
 from recon.sources.interface import (
@@ -72,8 +72,32 @@ def payment_rows(
     reader = DocumentReader(fields=fields, registry=registry, policy=policy)
     raw = documents if isinstance(documents, RawBatch) else _encoded(documents)
     if raw is not None and len(raw):
-        return _raw_rows(raw, fields, reader)
-    return _batch([reader.row(document) for document in documents])
+        rows = _raw_rows(raw, fields, reader)
+    else:
+        rows = _batch([reader.row(document) for document in documents])
+    return rows if fields.of("escrow_state") else _with_implied_escrow(rows)
+
+
+def _with_implied_escrow(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of a backend without an escrow: where the money is follows from the status alone."""
+    import pyarrow as pa
+
+    pairs = zip(rows["direction"].to_pylist(), rows["status"].to_pylist(), strict=True)
+    implied = pa.array([escrow_implied(direction, status) for direction, status in pairs], pa.string())
+    return rows.set_column(rows.schema.get_field_index("escrow_state"), "escrow_state", implied)
+
+
+def escrow_implied(direction: str | None, status: str | None) -> str | None:
+    """What an escrow would say of a row whose backend has none; None while no money is anywhere.
+
+    >>> escrow_implied("in", "completed"), escrow_implied("out", "completed"), escrow_implied("in", "failed")
+    ('funded', 'released', None)
+    """
+    if status == "refunded":
+        return "refunded"
+    if status not in COMPLETE:
+        return None
+    return {"out": "released", "refund": "refunded"}.get(direction or "in", "funded")
 
 
 def _encoded(documents: Sequence[Mapping[str, Any]]) -> RawBatch | None:

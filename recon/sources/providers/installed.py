@@ -24,8 +24,8 @@ def providers() -> Mapping[str, Provider]:
 
 
 def first_provider() -> str:
-    """The rail that commands mean when none is named."""
-    return next(iter(providers()))
+    """The rail that commands mean when none is named: the first that is usual."""
+    return next(name for name, each in providers().items() if each.is_usual)
 
 
 def provider_names() -> str:
@@ -55,6 +55,12 @@ def rails_that_pay_out() -> tuple[str, ...]:
 def rails_with_one_time_addresses() -> frozenset[str]:
     """Providers that give each payment an address of its own."""
     return frozenset(name for name, each in providers().items() if each.has_one_time_addresses)
+
+
+@cache
+def rails_that_send() -> tuple[str, ...]:
+    """Providers that send the transactions of payments themselves."""
+    return tuple(name for name, each in providers().items() if each.sends_transactions)
 
 
 def rail_with_funds_accounts() -> str:

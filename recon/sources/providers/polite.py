@@ -142,7 +142,7 @@ def error_text(body: Any, *, secrets: tuple[str, ...] = ()) -> str:
     if not isinstance(body, dict):
         return ""
     said: list[str] = []
-    head = next((body[key] for key in ("message", "msg", "error") if body.get(key)), None)
+    head = next((body[key] for key in ("message", "msg", "error", "reason") if body.get(key)), None)
     for part in head if isinstance(head, list) else [head]:
         said.append(_issue_text(part))
     for key in ("errors", "failures"):

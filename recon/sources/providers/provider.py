@@ -139,8 +139,12 @@ class Provider:
         open: Gives its source of claims; raises a ConfigError where a setting or a secret is missing.
         key: The column by which its objects and our payments meet.
         asked_by: Which kinds of names it can be asked by: external_id, request_id, reference.
+        has_list: Whether a window of its objects can be read; one without a list is asked payment by payment, and its
+            window has no coverage of scope ``bulk``, so that nothing follows from what is not in it.
         pays_out: Whether money that goes out is an object of its own, with keys of its own.
         has_one_time_addresses: Whether each payment has an address of its own, so that money to it belongs to it.
+        sends_transactions: Whether it sends the transaction of a payment itself, so that the transactions which its
+            object names are all there are, and each makes the very call that the object tells.
         has_funds_accounts: Whether its legacy payments are mapped to funds accounts by a backfill.
         tolerance_ppm: Millionths below and above the expected amount that still count as paid.
         state_words: Its state words, lower case, and the state that each means.
@@ -149,6 +153,7 @@ class Provider:
         recorded: How a recorded world answers for it, request by request; None where it is asked all the same.
         secrets: Variables of the environment that hold its secrets, each with what it is.
         example: The lines of its section in the configuration that ``recon init`` writes, commented; none: left out.
+        is_usual: In scope where nobody names providers, and one of those between which flags switch.
     """
 
     name: str
@@ -158,8 +163,10 @@ class Provider:
     key: Literal["external_id", "request_id"]
     aliases: tuple[str, ...] = ()
     asked_by: frozenset[str] = frozenset()
+    has_list: bool = True
     pays_out: bool = False
     has_one_time_addresses: bool = False
+    sends_transactions: bool = False
     has_funds_accounts: bool = False
     tolerance_ppm: tuple[int, int] = (0, 0)
     state_words: Mapping[str, str] = field(default_factory=dict)
@@ -170,3 +177,4 @@ class Provider:
     recorded: Callable[[Any], Callable[[httpx.Request], httpx.Response]] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
+    is_usual: bool = True

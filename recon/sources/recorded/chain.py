@@ -200,8 +200,9 @@ class _Node:
         receipt = self._receipts.get(tx_hash)
         if receipt is None:
             return None
-        same = ("blockNumber", "blockHash", "from", "to")
-        return {"hash": tx_hash, "input": "0x", "value": "0x0", **{name: receipt.get(name) for name in same}}
+        same = {name: receipt.get(name) for name in ("blockNumber", "blockHash", "from", "to")}
+        call = {"input": receipt.get("input", "0x"), "value": receipt.get("value", "0x0")}
+        return {"hash": tx_hash, **call, **same}
 
     def _is_contract(self, address: str) -> bool:
         key = (self._chain.chain_id, address)

@@ -23,6 +23,7 @@ from recon.investigation.payment.references import checksummed
 from recon.reports import render_report
 from recon.reports.views.inspection import render_inspection
 from recon.setup.open_sources import open_sources
+from recon.simulation.bundles import bundle_world
 from recon.simulation.weather import gone
 from tests.support.inspecting import (
     Scene,
@@ -61,6 +62,14 @@ def provider_silent() -> Scene:
     made = scene("completed", rail="request_network")
     made.world = gone(made.world, provider="request_network")
     return made
+
+
+def half_landed() -> Scene:
+    world = bundle_world(100, seed=1)
+    planted = next(truth for truth in world.truths if truth.planted == "landed on one chain only")
+    first = replace(world, truths=(planted, *(truth for truth in world.truths if truth is not planted)))
+    logs = {chain_id: [dict(log) for log in chain.logs] for chain_id, chain in world.recorded.chains.items()}
+    return Scene(first, [dict(each) for each in world.recorded.payments], [], [], logs)
 
 
 def borrower() -> Scene:
@@ -249,6 +258,7 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "release confirmed, not in the row": ("release_unrecorded", untouched("released_on_chain")),
     "release stuck": ("release_stuck", untouched("release_stuck")),
     "the hash of another payment": ("hash_of_another", borrower),
+    "landed on one chain only": ("landed_in_part", half_landed),
     "two rows, one request": ("shared_proof", untouched("one_request_two_rows")),
     "simulated hash": ("simulated_hash", untouched("simulated")),
     "closed though paid in time": ("closed_though_paid", untouched("failed_though_paid")),

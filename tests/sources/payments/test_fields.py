@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from recon.core.errors import ConfigError, ReconError
+from recon.core.model import Policy
+from recon.core.registry import load_registry
+from recon.plans.changes import places_of
 from recon.sources.payments.fields import (
     DEFAULT_CANDIDATES,
     SINGLE,
@@ -19,6 +22,8 @@ from recon.sources.payments.fields import (
     stored_at,
     stored_path,
 )
+from recon.sources.payments.read import payment_rows
+from tests.support.builders import payment_document
 
 
 def test_every_default_candidate_is_written_as_the_configuration_would_write_it() -> None:
@@ -105,3 +110,26 @@ def test_the_paths_are_told_as_the_configuration_writes_them_and_read_back() -> 
     fields = FieldPaths.with_overrides({"hold": ["shkeeper:metadata.freeze?", "stops.0.kind"]})
     assert fields.texts()["hold"] == ["shkeeper:metadata.freeze?", "stops.0.kind"]
     assert FieldPaths.with_overrides(fields.texts()) == fields
+
+
+def test_a_backend_without_an_escrow_says_so_with_an_empty_list() -> None:
+    fields = FieldPaths.with_overrides({"escrow_state": [], "confirmations": []})
+    assert FieldPaths.with_overrides(fields.texts()) == fields
+    documents = [
+        payment_document(n, {"status": status, "direction": direction, "escrowState": "partial"})
+        for n, (status, direction) in enumerate(
+            [("completed", "in"), ("confirmed", "out"), ("pending", "in"), ("refunded", "in"), ("failed", "out")]
+        )
+    ]
+    for many in (documents, documents * 20):
+        rows = payment_rows(many, fields=fields, registry=load_registry(), policy=Policy())
+        assert rows["escrow_state"].to_pylist()[:5] == ["funded", "released", None, "refunded", None]
+        assert rows["confirmations"].to_pylist()[:5] == [None] * 5
+    places = places_of(fields)
+    assert places.kept({"status": "completed", "escrow": "funded", "confirmations": 12}) == {"status": "completed"}
+
+
+@pytest.mark.parametrize("name", ["status", "created_at", "amount", "provider"])
+def test_what_every_backend_has_cannot_be_left_out(name: str) -> None:
+    with pytest.raises(FieldPathError):
+        FieldPaths.with_overrides({name: []})

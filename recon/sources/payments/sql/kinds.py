@@ -20,7 +20,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -89,6 +89,28 @@ class Kind:
         if not self.is_time and not same(self.value(raw), value):
             raise UnfitValueError(column=column, why=f"holds {self.name}, and this value would not come back as it is")
         return raw
+
+
+def kind_in_words(kind: Kind, words: Mapping[str, str]) -> Kind:
+    """The same kind where a column has a backend's own words: each is read as what it means, and written back as it.
+
+    A word that is not named stands for itself. A meaning that several words have can be read and not written.
+
+    >>> kind_in_words(kind_named("text", zone=None), {"confirmed": "completed"}).value("confirmed")
+    'completed'
+    """
+
+    def read(raw: Any) -> Any:
+        value = kind.read(raw)
+        return words.get(value, value) if isinstance(value, str) else value
+
+    def write(value: Any, before: Raw) -> Raw:
+        named = [word for word, meaning in words.items() if meaning == value]
+        if len(named) > 1 or (not named and value in words):
+            raise ValueError("no word of the backend means this, or several do")
+        return kind.write(named[0] if named else value, before)
+
+    return replace(kind, read=read, write=write)
 
 
 def _text(raw: Any) -> str:

@@ -14,7 +14,7 @@ shown where every store shows it, unless a column is named for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -50,22 +50,23 @@ class ColumnPlace:
 
 @dataclass(frozen=True, slots=True)
 class RowMap:
-    """The columns that are read, in the order of the document's fields.
+    """The columns that are read, in the order of the document's fields, and what is so of every row without one.
 
     Raises:
         ColumnClashError: Two of them stand in one place.
     """
 
     columns: tuple[ColumnPlace, ...]
+    constants: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        paths = sorted(column.path for column in self.columns if column.path != ROOT)
+        paths = sorted([*(column.path for column in self.columns if column.path != ROOT), *self.constants])
         for number, path in enumerate(paths):
             for other in paths[number + 1 :]:
                 if other == path or other.startswith(f"{path}."):
                     raise ColumnClashError(path=path, other=other)
         inner = next((path for path in paths if "." in path), None)
-        if inner is not None and len(paths) < len(self.columns):
+        if inner is not None and any(column.path == ROOT for column in self.columns):
             raise ColumnClashError(path=ROOT, other=inner)
 
     @property
@@ -92,10 +93,14 @@ class RowMap:
         wanted = list(paths)
         return tuple(column for column in self.columns if any(_touches(column, path) for path in wanted))
 
+    def has(self, path: str) -> bool:
+        """Whether anything stands at a path: a column, or what is so of every row."""
+        return path in self.constants or bool(self.touching([path]))
+
     def only(self, paths: Iterable[str]) -> RowMap:
         """The same for some paths only; the id is always read."""
         wanted = {ID, *paths}
-        return RowMap(self.touching(wanted))
+        return RowMap(self.touching(wanted), self.constants)
 
     def document(self, row: Mapping[str, Raw], *, stamp: str | None = None) -> dict[str, Any]:
         """The document of a row, with the stamp that stands beside it."""
@@ -113,6 +118,8 @@ class RowMap:
                 found.update((name, each) for name, each in own.items() if self.at(name) is None)
             else:
                 _put(found, _parts_of(column.path), value)
+        for path, text in self.constants.items():
+            _put(found, _parts_of(path), text)
         return found
 
     def images(self, row: Mapping[str, Raw], changed: Mapping[str, Any], *, touched: Iterable[str]) -> dict[str, Raw]:
@@ -129,6 +136,8 @@ class RowMap:
         images: dict[str, Raw] = {}
         for path in touched:
             columns = self.touching([path])
+            if path in self.constants and value_at(changed, path) == self.constants[path]:
+                continue
             if not columns and path != UPDATED_AT:
                 raise UnfitValueError(column=f"of {path}", why="is not there: name it under [sql.columns]")
             for column in columns:

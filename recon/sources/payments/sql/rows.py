@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from recon.core.errors import ConfigError
 from recon.sources.payments.sql.database import Layout, SqlColumn
 from recon.sources.payments.sql.errors import SqlZoneError
-from recon.sources.payments.sql.kinds import kind_named
+from recon.sources.payments.sql.kinds import Kind, kind_in_words, kind_named
 from recon.sources.payments.sql.mapping import ID, ColumnPlace, RowMap
 from recon.sources.payments.sql.section import SqlSection
 
@@ -42,7 +42,11 @@ def row_map(layout: Layout, section: SqlSection) -> RowMap:
         UnknownColumnError: A column is named that is not there.
         ColumnClashError: Two columns stand in one place.
     """
-    for key, named in (("columns", section.columns.values()), ("kinds", section.kinds)):
+    for key, named in (
+        ("columns", section.columns.values()),
+        ("kinds", section.kinds),
+        ("words", section.words),
+    ):
         for column in named:
             if column not in layout.columns:
                 raise UnknownColumnError(key=key, column=column, table=layout.name, there=layout.columns)
@@ -51,15 +55,19 @@ def row_map(layout: Layout, section: SqlSection) -> RowMap:
     zone = zone_of(section)
     return RowMap(
         tuple(
-            ColumnPlace(
-                name,
-                paths.get(name, name),
-                kind_named(section.kinds.get(name, column.kind), zone=None if column.is_zoned else zone),
-            )
+            ColumnPlace(name, paths.get(name, name), _kind_of(column, section, zone))
             for name, column in layout.columns.items()
             if name in paths or _FIELD.match(name)
-        )
+        ),
+        constants=section.constants,
     )
+
+
+def _kind_of(column: SqlColumn, section: SqlSection, zone: dt.tzinfo | None) -> Kind:
+    """What a column holds, in the words of payments."""
+    kind = kind_named(section.kinds.get(column.name, column.kind), zone=None if column.is_zoned else zone)
+    words = section.words.get(column.name)
+    return kind if words is None else kind_in_words(kind, words)
 
 
 def check_zones(rows: RowMap, *, layout: Layout, section: SqlSection) -> None:

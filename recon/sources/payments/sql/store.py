@@ -85,7 +85,7 @@ class SqlStore:
             notes += [
                 f"no column stands under {self._fields.path(field)}, which is where {field} is looked for"
                 for field in ("status", "created_at", "amount", "currency")
-                if not table.rows.touching([self._fields.path(field)])
+                if not table.rows.has(self._fields.path(field))
             ]
         place = self._database.place.rstrip(",")
         return "; ".join([f"{place}: {table.layout.name} can be read ({kind})", *notes]) + "."

@@ -144,7 +144,9 @@ class PaymentTable:
             status = self.column(fields.path("status"))
             is_exact = is_exact and status is not None
             if status is not None:
-                asked += [self.database.text_of(status).in_(sorted(each)) for each in words]
+                own = [self.database.section.words.get(status.name, {})] * len(words)
+                spelled = [_stored_words(each, meanings) for each, meanings in zip(words, own, strict=True)]
+                asked += [self.database.text_of(status).in_(sorted(each)) for each in spelled]
         if selection.from_at is not None or selection.to_at is not None:
             path = fields.path("created_at" if selection.date_field == "created" else "updated_at")
             is_known, part = self._window(path, milliseconds(selection.from_at), milliseconds(selection.to_at))
@@ -165,3 +167,14 @@ class PaymentTable:
         images = self.id_images(value for text in dict.fromkeys(texts) for value in id_values(text))
         for start in range(0, len(images), IDS_AT_ONCE):
             yield self.id_in(images[start : start + IDS_AT_ONCE])
+
+
+def _stored_words(wanted: Iterable[str], meanings: Mapping[str, str]) -> set[str]:
+    """The words that a column has for what is wanted, where it has words of its own.
+
+    >>> sorted(_stored_words({"completed", "failed"}, {"confirmed": "completed"}))
+    ['confirmed', 'failed']
+    """
+    return {word for word in wanted if word not in meanings} | {
+        word for word, meaning in meanings.items() if meaning in set(wanted)
+    }

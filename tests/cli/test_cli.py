@@ -312,11 +312,12 @@ def test_something_that_is_no_artefact_is_one_sentence(tmp_path: Path, content: 
     assert run("show", str(tmp_path)).exit_code == 2
 
 
-def test_a_large_plan_is_shown_within_seconds(tmp_path: Path) -> None:
+def test_a_large_plan_is_shown_with_its_worst_rows(tmp_path: Path) -> None:
+    """How long that takes is measured by scripts/bench, not here: a busy machine says nothing of it."""
     save_plan(a_plan(findings=tuple(a_finding(payment_id=f"p{n}") for n in range(10_000))), tmp_path / "plan.json")
-    began = time.perf_counter()
-    assert recon("show", "plan.json", cwd=tmp_path).returncode == 0
-    assert time.perf_counter() - began < 5, "the aim is 1 s; five are wrong on any machine"
+    shown = recon("show", "plan.json", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "the first 20 of 10000" in shown.stdout
 
 
 # ------------------------------------------------------------------------------------------------ dates and ids

@@ -57,6 +57,12 @@ def rails_with_one_time_addresses() -> frozenset[str]:
     return frozenset(name for name, each in providers().items() if each.has_one_time_addresses)
 
 
+@cache
+def rails_that_show_only_their_own() -> tuple[str, ...]:
+    """Providers without whose own objects nobody can tell what came."""
+    return tuple(name for name, each in providers().items() if each.shows_only_its_own)
+
+
 def rail_with_funds_accounts() -> str:
     """The provider whose legacy payments a backfill maps to funds accounts."""
     return next(name for name, each in providers().items() if each.has_funds_accounts)

@@ -141,6 +141,8 @@ class Provider:
         asked_by: Which kinds of names it can be asked by: external_id, request_id, reference.
         pays_out: Whether money that goes out is an object of its own, with keys of its own.
         has_one_time_addresses: Whether each payment has an address of its own, so that money to it belongs to it.
+        shows_only_its_own: Whether nobody but its own objects can tell what came: a chain that hides receivers. What
+            no object of it was found for is then never called unpaid.
         has_funds_accounts: Whether its legacy payments are mapped to funds accounts by a backfill.
         tolerance_ppm: Millionths below and above the expected amount that still count as paid.
         state_words: Its state words, lower case, and the state that each means.
@@ -161,6 +163,7 @@ class Provider:
     pays_out: bool = False
     has_one_time_addresses: bool = False
     has_funds_accounts: bool = False
+    shows_only_its_own: bool = False
     tolerance_ppm: tuple[int, int] = (0, 0)
     state_words: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -10,7 +10,7 @@ A worked example, an escrow of three wallets with the same keys, released by one
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -108,11 +108,11 @@ def transaction_rows(hashes: Iterable[str], read: WorldRead, *, moved: Iterable[
     A mined transaction that no wallet can explain has failed as a question: nobody can say that it moved nothing.
     """
     told = {row["tx_hash"] for row in moved}
-    shown = {row.tx_hash: row.kind for each in read.wallets for row in each.rows}
-    return [_transaction(tx_hash, read, is_told=f"0x{tx_hash}" in told, shown=shown, by=by) for tx_hash in hashes]
+    left = {row.tx_hash for each in read.wallets for row in each.rows if row.kind in KINDS_OUT}
+    return [_transaction(tx_hash, read, is_told=f"0x{tx_hash}" in told, left=left, by=by) for tx_hash in hashes]
 
 
-def _transaction(tx_hash: str, read: WorldRead, *, is_told: bool, shown: Mapping[str, str], by: Finality) -> Row:
+def _transaction(tx_hash: str, read: WorldRead, *, is_told: bool, left: Collection[str], by: Finality) -> Row:
     row: Row = {"chain_id": by.chain_id, "tx_hash": f"0x{tx_hash}"}
     if read.problem is not None:
         return {**row, "outcome": "failed", "error": read.problem}
@@ -122,7 +122,7 @@ def _transaction(tx_hash: str, read: WorldRead, *, is_told: bool, shown: Mapping
     if tx.height is None:
         return {**row, "outcome": "pending", "confirmations": 0, "final": False}
     if not is_told:
-        why = GOES_NOWHERE if shown.get(tx_hash) in KINDS_OUT else UNKNOWN_TO_ALL
+        why = GOES_NOWHERE if tx_hash in left else UNKNOWN_TO_ALL
         return {**row, "outcome": "failed", "error": "; ".join((why, *read.unasked))}
     confirmations = _confirmations(tx, read)
     return {

@@ -6,14 +6,14 @@ that failed: on this chain nobody else could know, so there is no "not found".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from recon.sources.interface import ClaimKey, Coverage, Gap, Progress, Reading
 from recon.sources.providers.claims import Row, Said, digest_of, failed_row, reading_of
 from recon.sources.providers.monero.ledger import WalletsUnusableError
 from recon.sources.providers.monero.networks import read_address, standard_part
-from recon.sources.providers.monero.wallets import WalletRead, Wallets, WorldRead, is_incoming
+from recon.sources.providers.monero.wallets import Wallets, WorldRead, is_incoming
 
 NAME: Final = "monero"
 _KIND: Final = "address"
@@ -42,10 +42,10 @@ class WalletClaims:
         return f"{NAME}: {names} answer and stand at the daemon's block."
 
     def read_window(self, from_ms: int, to_ms: int, *, progress: Progress) -> Reading:
-        """Every address of every wallet that was asked; addresses have no dates, so the window does not matter."""
+        """Every address of every wallet that was asked, with what came to it since ``from_ms``; they have no dates."""
         read = self._wallets.read(progress=lambda done, total: progress(NAME, done, total))
-        at_ms = self._wallets.clock.now_ms()
-        said = [each for wallet in read.asked for each in _said(wallet, read, at_ms=at_ms)]
+        told = _Told(read, from_ms=from_ms, at_ms=self._wallets.clock.now_ms())
+        said = [told.about(address) for address in told.addresses]
         why = next(iter(read.unasked), None)
         coverage = Coverage(
             NAME, "bulk", complete=why is None, asked_from=from_ms, asked_to=to_ms,
@@ -56,16 +56,16 @@ class WalletClaims:
         return reading_of(said, coverage=[coverage], gaps=gaps)
 
     def look_up(self, keys: Sequence[ClaimKey], *, progress: Progress) -> Reading:
-        """Ask whose addresses these are; each gets a claim of every wallet that has it, or one that failed."""
+        """Ask whose addresses these are; each gets a claim, found or failed."""
         read = self._wallets.read(progress=lambda done, total: progress(NAME, done, total))
-        at_ms = self._wallets.clock.now_ms()
-        said, failed = [], 0
-        for key in keys:
-            found = [each for wallet in read.asked for each in _said(wallet, read, at_ms=at_ms, only=key.external_id)]
-            if not found:
-                failed += 1
-                said.append(_failed(key, read, at_ms=at_ms))
-            said += found
+        told = _Told(read, from_ms=0, at_ms=self._wallets.clock.now_ms())
+        ours = [read_address(key.external_id or "") for key in keys]
+        held = [address if address and told.has(address) else None for address in ours]
+        said = [
+            told.about(address) if address is not None else _failed(key, read, at_ms=told.at_ms)
+            for key, address in zip(keys, held, strict=True)
+        ]
+        failed = held.count(None)
         problem = f"{failed} of {len(keys)} addresses could not be asked about" if failed else read.problem
         coverage = Coverage(
             NAME, "lookup", complete=problem is None, calls=read.calls, wire_bytes=read.wire_bytes, items=len(keys),
@@ -86,32 +86,45 @@ def _failed(key: ClaimKey, read: WorldRead, *, at_ms: int) -> Said:
     return Said(failed_row(NAME, key, claim_id=claim_id, reason=why, at_ms=at_ms, kind=_KIND))
 
 
-def _said(wallet: WalletRead, read: WorldRead, *, at_ms: int, only: str | None = "") -> Iterable[Said]:
-    """Claims of one wallet: of all its addresses and those with a payment id that money came to, or of the one."""
-    came: dict[str, set[str]] = {}
-    for row in wallet.rows:
-        if is_incoming(row):
-            came.setdefault(row.address, set()).add(row.tx_hash)
-    if only == "":
-        wanted = {*wallet.addresses, *came}
-    else:
-        address = read_address(only or "")
-        wanted = {address} if address is not None and standard_part(address) in wallet.addresses else set()
-    for address in sorted(wanted):
-        yield Said(_row(wallet, address, came.get(address, set()), at_ms=at_ms))
+class _Told:
+    """What the wallets that were asked say of their addresses, all together."""
 
+    def __init__(self, read: WorldRead, *, from_ms: int, at_ms: int) -> None:
+        self.at_ms = at_ms
+        self._owners: dict[str, set[str]] = {}
+        self._came: dict[str, set[str]] = {}
+        for wallet in read.asked:
+            for address in wallet.addresses:
+                self._owners.setdefault(address, set()).add(wallet.name)
+            for row in wallet.rows:
+                if is_incoming(row) and row.at_ms >= from_ms:
+                    self._came.setdefault(row.address, set()).add(row.tx_hash)
 
-def _row(wallet: WalletRead, address: str, hashes: set[str], *, at_ms: int) -> Row:
-    return {
-        "provider": NAME,
-        "claim_id": f"{wallet.name}:{address}",
-        "object": _KIND,
-        "outcome": "found",
-        "external_id": address,
-        "state": "unknown",
-        "state_raw": "received" if hashes else "empty",
-        "recipient": address,
-        "tx_hashes": " ".join(sorted(f"0x{each}" for each in hashes)) or None,
-        "looked_up_at": at_ms,
-        "digest": digest_of([wallet.name, address, sorted(hashes)]),
-    }
+    @property
+    def addresses(self) -> list[str]:
+        """All addresses, and those with a payment id in them to which something came."""
+        return sorted({*self._owners, *self._came})
+
+    def has(self, address: str) -> bool:
+        """Whether a wallet that was asked has an address."""
+        return standard_part(address) in self._owners
+
+    def about(self, address: str) -> Said:
+        """The claim of an address that a wallet has."""
+        hashes = sorted(f"0x{each}" for each in self._came.get(address, ()))
+        owners = " ".join(sorted(self._owners.get(standard_part(address), ())))
+        row: Row = {
+            "provider": NAME,
+            "claim_id": address,
+            "object": _KIND,
+            "outcome": "found",
+            "external_id": address,
+            "state": "unknown",
+            "state_raw": "received" if hashes else "empty",
+            "recipient": address,
+            "tx_hashes": " ".join(hashes) or None,
+            "detection_source": owners,
+            "looked_up_at": self.at_ms,
+            "digest": digest_of([owners, address, hashes]),
+        }
+        return Said(row)

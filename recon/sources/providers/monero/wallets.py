@@ -179,6 +179,12 @@ class Wallets:
         Raises:
             WrongNetworkError: The daemon is on another network than this chain.
         """
+        try:
+            return self._read(hashes, progress)
+        finally:
+            self.close()
+
+    def _read(self, hashes: Sequence[str], progress: Callable[[int, int], None]) -> WorldRead:
         calls, wire = self._spent()
         try:
             before = self.standing()
@@ -211,6 +217,8 @@ class Wallets:
                 return server.call("check_tx_proof", said)
             except UnansweredError as error:
                 problem = str(error)
+            finally:
+                server.close()
         raise UnansweredError(problem)
 
     def _unread(self, why: str, calls: int, wire: int, *, daemon: DaemonState | None = None) -> WorldRead:

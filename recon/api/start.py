@@ -51,10 +51,18 @@ def first_of_all(question: str, answers: Sequence[str]) -> Sequence[str]:
     return answers
 
 
-def init(out: Place = CONFIG_NAME, *, look: bool = False, choose: Choose = first_of_all, say: Say = tell) -> Path:
+def init(
+    out: Place = CONFIG_NAME,
+    *,
+    rails: Sequence[str] = (),
+    look: bool = False,
+    choose: Choose = first_of_all,
+    say: Say = tell,
+) -> Path:
     """Write a commented configuration, never over another file; see ``recon init``.
 
     Args:
+        rails: Providers whose section is wanted besides the usual ones.
         look: Find out what can be found out: collection, chains and rails, from the newest payments.
         choose: Asked which of the things found are taken; all are when not given.
 
@@ -67,7 +75,7 @@ def init(out: Place = CONFIG_NAME, *, look: bool = False, choose: Choose = first
     path = Path(out)
     check_free(path)
     try:
-        save_new(path, example(_found(choose, say) if look else None).encode(), mode=0o644)
+        save_new(path, example(_found(choose, say) if look else None, rails=rails).encode(), mode=0o644)
     except OSError as error:
         raise UnwritableFileError(path=path, why=error.strerror or "it cannot be written") from error
     return path

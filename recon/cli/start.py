@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from recon.cli.common import note, write_stdout
+from recon.sources.providers.installed import providers
 
 
 @click.command()
@@ -20,8 +21,15 @@ from recon.cli.common import note, write_stdout
     show_default=True,
     help="File to write.",
 )
+@click.option(
+    "--with",
+    "rails",
+    type=click.Choice(sorted(providers())),
+    multiple=True,
+    help="A rail whose section is wanted as well; repeatable.",
+)
 @click.option("--yes", is_flag=True, help="Look at the database that RECON_MONGO_URI names, and take what is found.")
-def init(out: Path, yes: bool) -> None:
+def init(out: Path, rails: tuple[str, ...], yes: bool) -> None:
     """Write a commented recon.toml.
 
     Writes one file and never over another. On a terminal, or with --yes, it looks at the database that RECON_MONGO_URI
@@ -37,7 +45,7 @@ def init(out: Path, yes: bool) -> None:
 
     asks = not yes and _is_terminal()
     look = yes or (asks and bool(os.environ.get("RECON_MONGO_URI")))
-    write_example(out, look=look, choose=_asked if asks else first_of_all, say=note)
+    write_example(out, rails=rails, look=look, choose=_asked if asks else first_of_all, say=note)
     note(f"Wrote {out}. Fill it in, set the secrets it names, then run: recon doctor --config {out}")
 
 

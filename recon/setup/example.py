@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Final
 from recon.sources.providers.installed import providers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from recon.setup.look_around import Surroundings
 
 
-def example(found: Surroundings | None = None) -> str:
-    """The configuration, with the section of each installed provider; ``<rail>`` in it is the first that has one.
+def example(found: Surroundings | None = None, *, rails: Sequence[str] = ()) -> str:
+    """The configuration, with the section of each usual provider; ``<rail>`` in it is the first that has one.
 
     Args:
         found: What was found out by looking; then its collection, chains and rails stand there.
+        rails: Providers that are not usual and whose section stands there as well.
     """
-    shown = {name: each for name, each in providers().items() if each.example}
+    wanted = {name: each for name, each in providers().items() if each.is_usual or name in rails}
+    # Stable: those that are usual come first.
+    ordered = sorted(wanted.items(), key=lambda pair: not pair[1].is_usual)
+    shown = {name: each for name, each in ordered if each.example}
     secrets = "".join(
         f"#   {variable:<31} {what}\n" for each in shown.values() for variable, what in each.secrets.items()
     )

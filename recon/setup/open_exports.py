@@ -77,10 +77,12 @@ def open_exports(mapping: FileMapping, *, home: Path, rules: ImportRules) -> Ope
 def _providers_named(
     mapping: FileMapping, documents: Sequence[Mapping[str, Any]], registry: Registry
 ) -> tuple[str, ...]:
-    """The installed providers that payments or exports name; all of them where none is named."""
+    """The installed providers that payments or exports name; the usual ones where none is named."""
     named = {registry.provider(str(each.get("provider", ""))) for each in documents}
     named |= {registry.provider(each.provider) for each in mapping.claims}
-    return tuple(name for name in providers() if name in named) or tuple(providers())
+    return tuple(name for name in providers() if name in named) or tuple(
+        name for name, each in providers().items() if each.is_usual
+    )
 
 
 def _chains_named(

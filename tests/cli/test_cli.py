@@ -192,11 +192,12 @@ def test_init_writes_a_configuration_that_loads(tmp_path: Path) -> None:
 def test_every_setting_stands_in_the_commented_file() -> None:
     from recon.setup.example import example
     from recon.setup.file import SettingsFile, known_keys
+    from recon.sources.providers.installed import providers
 
     optional = {"timeout_s", "name", "aliases", "final_depth", "trusts_finalized_tag", "block_ms", "range_blocks",
                 "version", "created_block", "service", "configmap", "expect", "expect_status", "headers", "wants_json",
                 "switches_to_safe", "webhook_secret_variable", "calls_per_s"}  # fmt: skip
-    text = example()
+    text = example(rails=tuple(providers()))
     for path in known_keys(SettingsFile):
         assert path[-1] in text or path[-1] in optional, ".".join(path)
 

@@ -24,8 +24,8 @@ def providers() -> Mapping[str, Provider]:
 
 
 def first_provider() -> str:
-    """The rail that commands mean when none is named."""
-    return next(iter(providers()))
+    """The rail that commands mean when none is named: the first that is usual."""
+    return next(name for name, each in providers().items() if each.is_usual)
 
 
 def provider_names() -> str:

@@ -151,6 +151,7 @@ class Provider:
         recorded: How a recorded world answers for it, request by request; None where it is asked all the same.
         secrets: Variables of the environment that hold its secrets, each with what it is.
         example: The lines of its section in the configuration that ``recon init`` writes, commented; none: left out.
+        is_usual: In scope where nobody names providers, and one of those between which flags switch.
     """
 
     name: str
@@ -173,3 +174,4 @@ class Provider:
     recorded: Callable[[Any], Callable[[httpx.Request], httpx.Response]] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
+    is_usual: bool = True

@@ -48,9 +48,9 @@ from recon.sources.payments.read import ListStore
 from recon.sources.providers.installed import providers
 from recon.sources.providers.monero.claims import WalletClaims
 from recon.sources.providers.monero.ledger import MoneroLedger
-from recon.sources.providers.monero.moved import Finality
+from recon.sources.providers.monero.moved import FinalFrom
 from recon.sources.providers.monero.networks import COIN, with_payment_id
-from recon.sources.providers.monero.rpc import Reached, UnansweredError
+from recon.sources.providers.monero.rpc import ServerTerms, UnansweredError
 from recon.sources.providers.monero.settings import MoneroSection
 from recon.sources.providers.monero.wallets import Wallets
 from recon.testing import check_provider
@@ -86,12 +86,12 @@ def wallets_of(world: MoneroWorld, *, sections: Mapping[str, Any] | None = None,
         for name in world.wallets
     ]
     section = MoneroSection.model_validate({"daemon_url": "http://daemon.test", "wallets": listed, **given})
-    reached = Reached(transport=httpx.MockTransport(world.handler), clock=clock_of(world), calls_per_s=1e6)
+    reached = ServerTerms(transport=httpx.MockTransport(world.handler), clock=clock_of(world), calls_per_s=1e6)
     return Wallets(section, secret=lambda variable: Secret("user:password"), reached=reached, nettype="fakechain")
 
 
 def ledger(world: MoneroWorld, **given: Any) -> MoneroLedger:
-    return MoneroLedger(wallets_of(world, **given), by=Finality(FAKECHAIN, 10))
+    return MoneroLedger(wallets_of(world, **given), by=FinalFrom(FAKECHAIN, 10))
 
 
 def scan(world: MoneroWorld, *hashes: str, **given: Any) -> Reading:
@@ -246,7 +246,7 @@ def test_a_daemon_whose_newest_block_is_old_stands_still() -> None:
     world = shop()
     world.base_s -= 3600
     clock = Clock(now_ms=lambda: world.now_ms + 3_600_000, monotonic=lambda: 0.0, sleep=lambda s: None)
-    reached = Reached(transport=httpx.MockTransport(world.handler), clock=clock)
+    reached = ServerTerms(transport=httpx.MockTransport(world.handler), clock=clock)
     section = MoneroSection.model_validate({"daemon_url": "http://daemon.test"})
     read = Wallets(section, secret=Secret, reached=reached).read(progress=lambda done, total: None)
     assert read.problem == "the daemon's newest block is 60 minutes old"
@@ -526,7 +526,7 @@ def test_a_login_is_a_digest_and_a_refused_one_shows_no_secret() -> None:
     section = MoneroSection.model_validate(
         {"daemon_url": "http://daemon.test", "daemon_login_variable": "LOGIN", "wallets": []}
     )
-    reached = Reached(transport=httpx.MockTransport(asks_for_login))
+    reached = ServerTerms(transport=httpx.MockTransport(asks_for_login))
     read = Wallets(section, secret=lambda v: Secret("reader:opensesame"), reached=reached).read(
         progress=lambda done, total: None
     )

@@ -18,12 +18,12 @@ def _is_reached(section: Any) -> bool:
 
 def _open(terms: ChainTerms) -> ChainSource:
     from recon.sources.providers.monero.ledger import MoneroLedger
-    from recon.sources.providers.monero.moved import Finality
+    from recon.sources.providers.monero.moved import FinalFrom
     from recon.sources.providers.monero.opened import opened_wallets
 
     depth = max(UNLOCK_BLOCKS, terms.confirmations_min)
     wallets = opened_wallets(terms.opening, nettype=NETTYPES[terms.chain_id])
-    return MoneroLedger(wallets, by=Finality(terms.chain_id, depth))
+    return MoneroLedger(wallets, by=FinalFrom(terms.chain_id, depth))
 
 
 CHAIN: Final = ChainKind(

@@ -15,7 +15,7 @@ from recon.core.ids import normalise_tx_hash
 from recon.core.tables import table_of
 from recon.core.text import count_text
 from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading
-from recon.sources.providers.monero.moved import Finality, transaction_rows, transfer_rows
+from recon.sources.providers.monero.moved import FinalFrom, transaction_rows, transfer_rows
 from recon.sources.providers.monero.networks import NETTYPES
 from recon.sources.providers.monero.rpc import UnansweredError
 from recon.sources.providers.monero.wallets import Wallets, WorldRead
@@ -91,7 +91,7 @@ class _Account:
 class MoneroLedger:
     """One network, read only; a :class:`~recon.sources.interface.ChainSource`."""
 
-    def __init__(self, wallets: Wallets, *, by: Finality) -> None:
+    def __init__(self, wallets: Wallets, *, by: FinalFrom) -> None:
         self.chain_id = by.chain_id
         self._wallets, self._by = wallets, by
 

@@ -25,7 +25,7 @@ GOES_NOWHERE: Final = "wallets show that it left, and none of them knows any mor
 
 
 @dataclass(frozen=True, slots=True)
-class Finality:
+class FinalFrom:
     """From how many confirmations on money is final on a chain."""
 
     chain_id: int
@@ -42,7 +42,7 @@ class _Moved:
     sender: str | None = None
 
 
-def transfer_rows(read: WorldRead, *, by: Finality) -> tuple[list[Row], tuple[str, ...]]:
+def transfer_rows(read: WorldRead, *, by: FinalFrom) -> tuple[list[Row], tuple[str, ...]]:
     """Rows of ``transfers``, and the transactions of which two wallets tell different things, which have none."""
     places: dict[tuple[str, str], list[_Moved]] = defaultdict(list)
     for tx_hash, recipient, moved in _moved_in(read):
@@ -76,7 +76,7 @@ def _sums(row: WalletRow) -> Mapping[str, int]:
     return sums
 
 
-def _transfer(tx_hash: str, recipient: str, told: Sequence[_Moved], *, read: WorldRead, by: Finality) -> Row:
+def _transfer(tx_hash: str, recipient: str, told: Sequence[_Moved], *, read: WorldRead, by: FinalFrom) -> Row:
     tx = read.txs.get(tx_hash)
     assert tx is not None and read.daemon is not None, tx_hash
     confirmations = _confirmations(tx, read)
@@ -102,7 +102,7 @@ def _confirmations(tx: DaemonTx, read: WorldRead) -> int:
     return 0 if tx.height is None else max(0, read.daemon.height - tx.height)
 
 
-def transaction_rows(hashes: Iterable[str], read: WorldRead, *, moved: Iterable[Row], by: Finality) -> list[Row]:
+def transaction_rows(hashes: Iterable[str], read: WorldRead, *, moved: Iterable[Row], by: FinalFrom) -> list[Row]:
     """Rows of ``transactions`` about what was asked (64 digits each).
 
     A mined transaction that no wallet can explain has failed as a question: nobody can say that it moved nothing.
@@ -112,7 +112,7 @@ def transaction_rows(hashes: Iterable[str], read: WorldRead, *, moved: Iterable[
     return [_transaction(tx_hash, read, is_told=f"0x{tx_hash}" in told, left=left, by=by) for tx_hash in hashes]
 
 
-def _transaction(tx_hash: str, read: WorldRead, *, is_told: bool, left: Collection[str], by: Finality) -> Row:
+def _transaction(tx_hash: str, read: WorldRead, *, is_told: bool, left: Collection[str], by: FinalFrom) -> Row:
     row: Row = {"chain_id": by.chain_id, "tx_hash": f"0x{tx_hash}"}
     if read.problem is not None:
         return {**row, "outcome": "failed", "error": read.problem}

@@ -17,13 +17,13 @@ from typing import Final
 from recon.core.ids import keccak256
 from recon.core.registry import ChainFacts, Token
 
-COIN: Final = "native"
-"""Stands where tokens have the address of their contract."""
+COIN: Final = "0x" + "ee" * 20
+"""Stands where tokens have the address of their contract: the usual sign for a chain's own coin."""
 DECIMALS: Final = 12
 UNLOCK_BLOCKS: Final = 10
 """From so many confirmations on an output can be spent."""
 DUST_UNITS: Final = 10**8
-"""0.0001 XMR: less is sent to anybody by anybody."""
+"""0.0001 XMR: less is sent to every address that is known."""
 
 _MAINNET: Final = 0x1F4632E3
 NETTYPES: Final = {_MAINNET: "mainnet", 0xCDA8430B: "testnet", 0xB7CE74EB: "stagenet", _MAINNET + 1: "fakechain"}
@@ -44,8 +44,8 @@ _PREFIXES: Final = frozenset({*_INTEGRATED, *_INTEGRATED.values(), 42, 63, 36})
 
 
 def _facts(chain_id: int, nettype: str) -> ChainFacts:
-    name = "Monero" if nettype == "mainnet" else f"Monero {nettype}"
-    words = ["monero", "xmr"] if nettype == "mainnet" else [f"monero-{nettype}", f"monero_{nettype}"]
+    name = "monero" if nettype == "mainnet" else f"monero-{nettype}"
+    words = ["xmr"] if nettype == "mainnet" else []
     words += ["monero-regtest"] if nettype == "fakechain" else [f"monero:{_GENESIS[nettype]}"]
     return ChainFacts(
         chain_id, name, tuple(words), final_depth=UNLOCK_BLOCKS, trusts_finalized_tag=False, block_ms=120_000,

@@ -34,11 +34,15 @@ def _probe(section: Any, key: str | None) -> RailProbe | None:
 _EXAMPLE: Final = """\
 enabled = true
 daemon_url = "http://127.0.0.1:18081"
+# daemon_login_variable = "RECON_MONERO_LOGIN"    # holds user:password; the same key in a wallet is login_variable
 # head_age_max_min = 20                  # a daemon whose newest block is older has not been asked
-# login_variable = "RECON_MONERO_LOGIN"  # in a wallet: where its user:password for --rpc-login stands
 wallets = [
-  { name = "buyer", url = "http://127.0.0.1:18083" },
+  { name = "buyer", url = "http://127.0.0.1:18083", start_height = 3100000 },    # or canary = "a transaction of it"
 ]
+
+[[chains]]
+chain_id = 524694243                     # mainnet; the page of the provider has the numbers of the other networks
+confirmations_min = 10                   # an output unlocks then
 """
 """Its section of the configuration that ``recon init`` writes."""
 
@@ -64,4 +68,5 @@ PROVIDER: Final = Provider(
     probe=_probe,
     secrets={"RECON_MONERO_LOGIN": "user:password of a wallet server"},
     example=_EXAMPLE,
+    is_usual=False,
 )

@@ -51,7 +51,7 @@ class UnansweredError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ServerTerms:
     """How servers are reached.
 
     Args:
@@ -73,7 +73,7 @@ class Server:
         login: ``user:password`` for HTTP Digest, or None.
     """
 
-    def __init__(self, name: str, url: str, *, login: Secret | None, reached: Reached) -> None:
+    def __init__(self, name: str, url: str, *, login: Secret | None, reached: ServerTerms) -> None:
         self.name, self.url = name, url.rstrip("/")
         self._login, self._reached = login, reached
         self._pace = Pace(reached.calls_per_s, clock=reached.clock)

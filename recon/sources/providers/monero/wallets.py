@@ -29,8 +29,8 @@ from recon.sources.providers.monero.answers import (
 )
 from recon.sources.providers.monero.rpc import (
     REFUSED_WHEN_RESTRICTED,
-    Reached,
     Server,
+    ServerTerms,
     UnansweredError,
     parts_of,
 )
@@ -124,7 +124,12 @@ class Wallets:
     """The wallet servers and the daemon of one configuration."""
 
     def __init__(
-        self, section: MoneroSection, *, secret: Callable[[str], Secret], reached: Reached, nettype: str | None = None
+        self,
+        section: MoneroSection,
+        *,
+        secret: Callable[[str], Secret],
+        reached: ServerTerms,
+        nettype: str | None = None,
     ) -> None:
         self._section, self._nettype, self._clock = section, nettype, reached.clock
         self._daemon: Server | None = None

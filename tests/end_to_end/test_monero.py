@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.monero
 
 _TABLE = """
   CREATE TABLE orders (
-    id TEXT PRIMARY KEY, provider TEXT, direction TEXT, status TEXT, escrow_state TEXT, amount TEXT, currency TEXT,
+    id TEXT PRIMARY KEY, provider TEXT, direction TEXT, status TEXT, escrow_state TEXT, amount INTEGER, currency TEXT,
     network TEXT, tx_hash TEXT, confirmations INTEGER, address TEXT, created_at TIMESTAMP, updated_at TIMESTAMP
   )
 """
@@ -46,6 +47,8 @@ time_zone = "UTC"
 "moneroAddress" = "address"
 "createdAt" = "created_at"
 "updatedAt" = "updated_at"
+[sql.kinds]
+amount = "units_12"
 [[chains]]
 chain_id = {chain_id}
 confirmations_min = 10
@@ -110,7 +113,8 @@ class Book:
     def put(self, name: str, address: str, amount: str, **given: Any) -> None:
         at = (dt.datetime.now(tz=dt.UTC) - dt.timedelta(minutes=1)).strftime("%Y-%m-%d %H:%M:%S")
         row = {
-            "id": name, "provider": "monero", "direction": "in", "status": "pending", "amount": amount,
+            "id": name, "provider": "monero", "direction": "in", "status": "pending",
+            "amount": int(Decimal(amount) * XMR),
             "currency": "XMR", "network": "monero-regtest", "address": address, "created_at": at, "updated_at": at,
             **given,
         }  # fmt: skip

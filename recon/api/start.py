@@ -87,11 +87,16 @@ def _found(choose: Choose, say: Say) -> Surroundings | None:
     return find_surroundings(choose=choose, say=say)
 
 
-def demo(out: Place = DEMO_NAME, *, payments: int = 2000, seed: int = 1, say: Say = tell) -> SavedPlan:
+def demo(
+    out: Place = DEMO_NAME, *, payments: int = 2000, seed: int = 1, rail: str | None = None, say: Say = tell
+) -> SavedPlan:
     """Run the main job on a bundled week of payments; see ``recon demo``.
 
     Writes a recorded marketplace, a snapshot, a plan and its report; a directory that is a demo already is judged as
     it stands.
+
+    Args:
+        rail: The rail that the week is paid on, one of those with a world of their own; None: the usual ones.
 
     Raises:
         FileThereError: The directory holds something else.
@@ -99,7 +104,7 @@ def demo(out: Place = DEMO_NAME, *, payments: int = 2000, seed: int = 1, say: Sa
     from recon.reports import render_plan, render_report
     from recon.reports.pages.html import render_html
 
-    config = _demo_world(Path(out), payments=payments, seed=seed, say=say)
+    config = _demo_world(Path(out), payments=payments, seed=seed, rail=rail, say=say)
     made = plan_and_save(config=config, say=say)
     report = made.path.with_name(made.path.name.replace("plan-", "report-")).with_suffix(".md")
     shown = render_plan(made.plan, path=str(made.path), config=str(config), full=True, news=made.news)
@@ -111,7 +116,7 @@ def demo(out: Place = DEMO_NAME, *, payments: int = 2000, seed: int = 1, say: Sa
     return made
 
 
-def _demo_world(out: Path, *, payments: int, seed: int, say: Say) -> Path:
+def _demo_world(out: Path, *, payments: int, seed: int, rail: str | None, say: Say) -> Path:
     """Make the demo's world unless it is there; a directory that holds something else is left alone."""
     config = out / CONFIG_NAME
     if (out / "world" / "world.json").exists() and config.exists():
@@ -120,7 +125,9 @@ def _demo_world(out: Path, *, payments: int, seed: int, say: Say) -> Path:
     if out.exists() and any(out.iterdir()):
         raise FileThereError(path=str(out))
     from recon.simulation import generate_world, write_world
+    from recon.simulation.rail_worlds import rail_world
 
-    write_world(generate_world(payments=payments, seed=seed), out / "world")
-    save_new(config, _DEMO_CONFIG.encode(), mode=0o644)
+    made = generate_world(payments=payments, seed=seed) if rail is None else rail_world(rail, payments, seed=seed)
+    write_world(made, out / "world")
+    save_new(config, (_DEMO_CONFIG + made.config).encode(), mode=0o644)
     return config

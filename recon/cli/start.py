@@ -79,7 +79,10 @@ def _asked(question: str, answers: Sequence[str]) -> Sequence[str]:
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Which world; the same seed is the same."
 )
-def demo(out: Path, payments: int, seed: int) -> None:
+@click.option(
+    "--rail", metavar="NAME", help="The rail of the week, one with a world of its own, instead of the usual ones."
+)
+def demo(out: Path, payments: int, seed: int, rail: str | None) -> None:
     """Run the main job on a bundled week of payments.
 
     Reads nothing and asks no network; writes one directory with a recorded marketplace, a snapshot, a plan and its
@@ -87,13 +90,14 @@ def demo(out: Path, payments: int, seed: int) -> None:
     applied meanwhile included.
 
     \b
-    Example: recon demo --out recon-demo
+    Examples: recon demo --out recon-demo
+              recon demo --rail monero --out monero-demo
     """
     from recon.api.start import CONFIG_NAME
     from recon.api.start import demo as run_demo
     from recon.cli.plan import print_plan
 
-    made = run_demo(out, payments=payments, seed=seed, say=note)
+    made = run_demo(out, payments=payments, seed=seed, rail=rail, say=note)
     print_plan(made, output="table", config=out / CONFIG_NAME)
 
 

@@ -65,11 +65,15 @@ class TruthFileError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A simulated world: what the sources would say, what is true, and (where it was just made) what happened."""
+    """A simulated world: what the sources would say, what is true, and (where it was just made) what happened.
+
+    ``config`` is what a configuration needs besides the usual lines.
+    """
 
     recorded: RecordedWorld
     truths: tuple[Truth, ...]
     facts: WorldFacts | None = None
+    config: str = ""
 
 
 def generate_world(
@@ -199,7 +203,7 @@ def write_world(world: World, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "world.json").write_text(json.dumps(_meta(recorded), indent=1) + "\n", encoding="utf-8")
-        (out / "recon.toml").write_text(_CONFIG, encoding="utf-8")
+        (out / "recon.toml").write_text(_CONFIG + world.config, encoding="utf-8")
         _write_lines(out / "payments.ndjson", [extended(document) for document in recorded.payments])
         for provider, said in recorded.said.items():
             _write_lines(out / f"{provider}.ndjson", said)

@@ -13,8 +13,7 @@ from typing import Any
 
 import httpx
 
-from recon.sources.providers.monero.networks import NETTYPES
-from recon.sources.providers.monero.networks import _written as written
+from recon.sources.providers.monero.networks import NETTYPES, written_address_of
 from recon.sources.providers.monero.rpc import READ_PATHS, READS
 
 FAKECHAIN = next(chain_id for chain_id, nettype in NETTYPES.items() if nettype == "fakechain")
@@ -25,7 +24,7 @@ START_S = 1_795_176_000
 
 def an_address(name: str, *, prefix: int = 18) -> str:
     """A valid address that nobody has the keys of."""
-    return written(bytes([prefix]) + hashlib.sha512(name.encode()).digest())
+    return written_address_of(bytes([prefix]) + hashlib.sha512(name.encode()).digest())
 
 
 def a_subaddress(name: str) -> str:

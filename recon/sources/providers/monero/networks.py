@@ -78,7 +78,7 @@ def with_payment_id(address: str, payment_id: str) -> str | None:
     data = _decoded(address) if read_address(address) else None
     if data is None or data[0] not in _INTEGRATED or not re.match(r"[0-9a-f]{16}\Z", payment_id):
         return None
-    return _written(bytes([_INTEGRATED[data[0]]]) + data[1:65] + bytes.fromhex(payment_id))
+    return written_address_of(bytes([_INTEGRATED[data[0]]]) + data[1:65] + bytes.fromhex(payment_id))
 
 
 def standard_part(address: str) -> str:
@@ -87,7 +87,7 @@ def standard_part(address: str) -> str:
     plain = {integrated: standard for standard, integrated in _INTEGRATED.items()}
     if data is None or data[0] not in plain:
         return address
-    return _written(bytes([plain[data[0]]]) + data[1:65])
+    return written_address_of(bytes([plain[data[0]]]) + data[1:65])
 
 
 def transfer_number(address: str) -> int:
@@ -108,7 +108,8 @@ def _decoded(text: str) -> bytes | None:
     return data
 
 
-def _written(data: bytes) -> str:
+def written_address_of(data: bytes) -> str:
+    """The address of a first byte, two public keys and perhaps a payment id, with its checksum."""
     data += keccak256(data)[:4]
     text = ""
     for start in range(0, len(data), 8):

@@ -31,6 +31,12 @@ def _probe(section: Any, key: str | None) -> RailProbe | None:
     return None if section.daemon_url is None else RailProbe(f"{section.daemon_url}/get_height")
 
 
+def _recorded(world: Any) -> Any:
+    from recon.sources.providers.monero.recorded import monero_handler
+
+    return monero_handler(world)
+
+
 _EXAMPLE: Final = """\
 enabled = true
 daemon_url = "http://127.0.0.1:18081"
@@ -66,6 +72,7 @@ PROVIDER: Final = Provider(
     },
     flags=Flags(switch="MONERO_ENABLED", secrets=("MONERO_WALLET_RPC_URL", "MONERO_DAEMON_URL")),
     probe=_probe,
+    recorded=_recorded,
     secrets={"RECON_MONERO_LOGIN": "user:password of a wallet server"},
     example=_EXAMPLE,
     is_usual=False,

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from recon.cli import cli
 from recon.sources.providers.monero.networks import with_payment_id
-from tests.support.monero_servers import LOGIN, MISSING, RealMonero, are_installed
+from tests.support.monero_servers import LOGIN, MISSING, RealMonero, are_installed, make_escrow, release
 from tests.support.monero_world import FAKECHAIN, XMR
 
 pytestmark = pytest.mark.monero
@@ -222,6 +222,31 @@ def test_a_wallet_restored_too_late_proves_nothing_and_its_canary_tells(market: 
     assert book.verdicts(code=4) in ({"order": "unproven"}, {"order": "lookup_failed"})
     config.write_text(config.read_text().replace("}", f', canary = "{canary}" }}'))
     assert "restored at too late a block" in book.run("doctor", code=4)
+
+
+def test_an_escrow_of_two_out_of_three_is_funded_and_released(market: Market, book: Book) -> None:
+    parties = {name: market.servers.serve(name) for name in ("buyer", "seller", "arbiter")}
+    escrow = make_escrow(list(parties.values()), name="escrow")
+    payout = str(market.servers.wallets["miner"].ask("create_address", {"account_index": 0})["address"])
+    deposit = market.pay((escrow, 3 * XMR // 2))
+    market.mine(10)
+    sent = release(parties["buyer"], parties["seller"], to=payout, units=2 * XMR // 5)
+    config = book.folder / "recon.toml"
+    named = "".join(
+        f'  {{ name = "{name}", url = "{each.url}", start_height = 0 }},\n' for name, each in parties.items()
+    )
+    config.write_text(config.read_text().partition("wallets = [")[0] + f"wallets = [\n{named}]\n")
+    book.put("in", escrow, "1.5")
+    book.put("out", payout, "0.4", direction="out", escrow_state="releasing", tx_hash=sent)
+    with config.open("a") as file:
+        file.write('[fields]\npayout_recipient = ["moneroAddress"]\n')
+    # The arbiter's wallet takes the change for a deposit; the buyer's does not know of the release yet.
+    assert book.verdicts() == {"in": "local_behind", "out": "insufficient_confirmations"}
+    market.mine(10)
+    assert book.verdicts() == {"in": "local_behind", "out": "local_behind"}
+    plan = json.loads((book.folder / "plan.json").read_bytes())
+    (change,) = (each for each in plan["changes"] if each["payment_id"] == "in")
+    assert {each["path"]: each["after"] for each in change["sets"]}["blockchain.transactionHash"] == deposit
 
 
 def test_a_chain_that_turns_after_the_plan_takes_its_proof_away(market: Market, book: Book) -> None:

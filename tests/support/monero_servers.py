@@ -126,3 +126,34 @@ class RealMonero:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def make_escrow(parties: list[RpcServer], *, name: str) -> str:
+    """A wallet of two out of three at each of three servers; gives its address. Rounds are not counted, but asked."""
+    told = []
+    for number, each in enumerate(parties):
+        each.ask("create_wallet", {"filename": f"{name}-{number}", "language": "English"})
+        told.append(each.ask("prepare_multisig", {"enable_multisig_experimental": True})["multisig_info"])
+    said = [
+        each.ask("make_multisig", {"multisig_info": [*told[:number], *told[number + 1 :]], "threshold": 2})
+        for number, each in enumerate(parties)
+    ]
+    for _ in range(5):
+        if parties[0].ask("is_multisig")["ready"]:
+            break
+        texts = [each["multisig_info"] for each in said]
+        said = [each.ask("exchange_multisig_keys", {"multisig_info": texts}) for each in parties]
+    return str(parties[0].ask("get_address", {"account_index": 0})["address"])
+
+
+def release(first: RpcServer, second: RpcServer, *, to: str, units: int) -> str:
+    """Two of the three send out of the escrow; gives the transaction, which is in the pool."""
+    for each in (first, second):
+        each.ask("refresh")
+    told = [each.ask("export_multisig_info")["info"] for each in (first, second)]
+    for each, other in ((first, told[1]), (second, told[0])):
+        each.ask("import_multisig_info", {"info": [other]})
+    made = first.ask("transfer", {"destinations": [{"address": to, "amount": units}]})
+    signed = second.ask("sign_multisig", {"tx_data_hex": made["multisig_txset"]})
+    sent: list[str] = second.ask("submit_multisig", {"tx_data_hex": signed["tx_data_hex"]})["tx_hash_list"]
+    return sent[0]

@@ -381,7 +381,8 @@ def test_a_release_whose_destination_is_lost_is_a_question_that_failed(tmp_path:
     assert "none of them knows any more where it went" in asked["error"]
     paid_out = an_order(2, to=BUYER, amount="0.4", direction="out", escrowState="releasing", tx=release.tx_hash)
     assert verdict(world, tmp_path / "a", paid_out) == "lookup_failed"
-    # Without any hash it is stuck, once it is old enough.
+    # Without any hash it is stuck, once it is old enough; that no wallet has the seller's address is nothing.
+    paid_out["moneroAddress"] = BUYER
     del paid_out["blockchain"]["transactionHash"]
     world.mine(60)
     assert verdict(world, tmp_path / "b", paid_out) == "stuck_release"
@@ -486,7 +487,8 @@ def test_what_left_a_wallet_is_never_said_to_be_whole() -> None:
     world.mine(10)
     question = ChainQuestion(from_ms=0, senders=(ESCROW,), proxies=False)
     reading = ledger(world).read(question, progress=no_progress)
-    assert [row["tx_hash"][2:] for row in rows(reading)] == [release.tx_hash]
+    assert [(row["tx_hash"][2:], row["sender"]) for row in rows(reading)] == [(release.tx_hash, ESCROW)]
+    assert {row["sender"] for row in rows(scan(world))} == {None}
     assert "may be unknown to it" in reading.gaps[0].reason
 
 

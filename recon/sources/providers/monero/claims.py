@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from recon.sources.interface import ClaimKey, Coverage, Gap, Progress, Reading
-from recon.sources.providers.claims import Row, Said, digest_of, failed_row, reading_of
+from recon.sources.providers.claims import Row, Said, digest_of, failed_row, not_found_row, reading_of
 from recon.sources.providers.monero.ledger import WalletsUnusableError
 from recon.sources.providers.monero.networks import read_address, standard_part
 from recon.sources.providers.monero.wallets import Wallets, WorldRead, is_incoming
@@ -56,16 +56,19 @@ class WalletClaims:
         return reading_of(said, coverage=[coverage], gaps=gaps)
 
     def look_up(self, keys: Sequence[ClaimKey], *, progress: Progress) -> Reading:
-        """Ask whose addresses these are; each gets a claim, found or failed."""
+        """Ask whose addresses these are; each gets a claim, found or failed.
+
+        Where money went is no address of ours, and wallets have no object of it: that one is not found.
+        """
         read = self._wallets.read(progress=lambda done, total: progress(NAME, done, total))
         told = _Told(read, from_ms=0, at_ms=self._wallets.clock.now_ms())
         ours = [read_address(key.external_id or "") for key in keys]
         held = [address if address and told.has(address) else None for address in ours]
         said = [
-            told.about(address) if address is not None else _failed(key, read, at_ms=told.at_ms)
+            told.about(address) if address is not None else _without(key, read, at_ms=told.at_ms)
             for key, address in zip(keys, held, strict=True)
         ]
-        failed = held.count(None)
+        failed = sum(each.claim["outcome"] == "failed" for each in said)
         problem = f"{failed} of {len(keys)} addresses could not be asked about" if failed else read.problem
         coverage = Coverage(
             NAME, "lookup", complete=problem is None, calls=read.calls, wire_bytes=read.wire_bytes, items=len(keys),
@@ -78,7 +81,9 @@ def _quiet(done: int, total: int) -> None:
     """Take no notice."""
 
 
-def _failed(key: ClaimKey, read: WorldRead, *, at_ms: int) -> Said:
+def _without(key: ClaimKey, read: WorldRead, *, at_ms: int) -> Said:
+    if key.direction != "in" and key.external_id and read.problem is None:
+        return Said(not_found_row(NAME, key, claim_id=key.external_id, at_ms=at_ms, kind=_KIND))
     why = "; ".join((_NOBODY, *read.unasked)) if read.problem is None else read.problem
     if not key.external_id:
         why = "there is no address to ask by"

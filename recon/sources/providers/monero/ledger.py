@@ -123,6 +123,9 @@ class MoneroLedger:
         moved, torn = transfer_rows(read, by=self._by)
         is_scan = not question.receipts_only and bool(question.proxies or question.recipients or question.senders)
         chosen = [row for row in moved if self._is_asked(row, question, hashes, is_scan=is_scan)]
+        if not question.senders:
+            # Who sent is told where it is asked for only: all that left a wallet could not be read from it anyway.
+            chosen = [{**row, "sender": None} for row in chosen]
         asked = transaction_rows(hashes, read, moved=moved, by=self._by)
         account = _Account(source, self.chain_id, read, self._wallets.clock.now_ms(), self._by.confirmations_min)
         coverage: list[Coverage] = []

@@ -244,9 +244,10 @@ def test_an_escrow_of_two_out_of_three_is_funded_and_released(market: Market, bo
     assert book.verdicts() == {"in": "local_behind", "out": "insufficient_confirmations"}
     market.mine(10)
     assert book.verdicts() == {"in": "local_behind", "out": "local_behind"}
-    plan = json.loads((book.folder / "plan.json").read_bytes())
-    (change,) = (each for each in plan["changes"] if each["payment_id"] == "in")
-    assert {each["path"]: each["after"] for each in change["sets"]}["blockchain.transactionHash"] == deposit
+    book.apply("plan.json", json.loads((book.folder / "plan.json").read_bytes())["digest"])
+    assert {row[0]: row[1:] for row in book.rows()} == {
+        "in": ("completed", "funded", deposit, 10), "out": ("pending", "releasing", sent, None)
+    }  # fmt: skip
 
 
 def test_a_chain_that_turns_after_the_plan_takes_its_proof_away(market: Market, book: Book) -> None:

@@ -122,10 +122,7 @@ class MoneroLedger:
         read = self._wallets.read(hashes, progress=lambda done, total: progress(source, done, total))
         moved, torn = transfer_rows(read, by=self._by)
         is_scan = not question.receipts_only and bool(question.proxies or question.recipients or question.senders)
-        chosen = [row for row in moved if self._is_asked(row, question, hashes, is_scan=is_scan)]
-        if not question.senders:
-            # Who sent is told where it is asked for only: all that left a wallet could not be read from it anyway.
-            chosen = [{**row, "sender": None} for row in chosen]
+        chosen = self._chosen(moved, question, hashes, is_scan=is_scan)
         asked = transaction_rows(hashes, read, moved=moved, by=self._by)
         account = _Account(source, self.chain_id, read, self._wallets.clock.now_ms(), self._by.confirmations_min)
         coverage: list[Coverage] = []
@@ -137,6 +134,16 @@ class MoneroLedger:
             coverage.append(account.receipts(asked, is_only=not is_scan))
         tables = {"transfers": table_of("transfers", chosen), "transactions": table_of("transactions", asked)}
         return Reading(tables=tables, coverage=tuple(coverage), gaps=tuple(gaps))
+
+    def _chosen(
+        self, moved: list[dict[str, Any]], question: ChainQuestion, hashes: list[str], *, is_scan: bool
+    ) -> list[dict[str, Any]]:
+        """The transfers that were asked for. Who sent is told only where that is the question.
+
+        All that left a wallet could not be read from it anyway.
+        """
+        asked = [row for row in moved if self._is_asked(row, question, hashes, is_scan=is_scan)]
+        return asked if question.senders else [{**row, "sender": None} for row in asked]
 
     def _is_asked(self, row: dict[str, Any], question: ChainQuestion, hashes: list[str], *, is_scan: bool) -> bool:
         if row["tx_hash"][2:] in hashes:

@@ -34,10 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
     """Mark what is slow, an attack or for the night, before pytest chooses by marks.
 
-    Without PostgreSQL, which scripts/test says loudly, its tests are left out.
+    Without PostgreSQL or Monero, which scripts/test says loudly, their tests are left out.
     """
-    if os.environ.get("RECON_TEST_WITHOUT_POSTGRES"):
-        without = [item for item in items if item.get_closest_marker("postgres") is not None]
+    missing = [name for name in ("postgres", "monero") if os.environ.get(f"RECON_TEST_WITHOUT_{name.upper()}")]
+    for name in missing:
+        without = [item for item in items if item.get_closest_marker(name) is not None]
         config.hook.pytest_deselected(items=without)
         items[:] = [item for item in items if item not in without]
     at_night = thorough.left_to_the_night(item.nodeid for item in items)

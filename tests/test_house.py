@@ -360,6 +360,10 @@ KNOW_PROVIDERS = ("simulation",)
 """What stands in for the world plays each provider by its name; the example file shows the built-in ones."""
 
 
+STYLES = {("monero", "investigation/incident/styles.py"), ("monero", "setup/example.py")}
+"""Files that name a style of incident texts, a house's habit of writing, which is called as the provider is."""
+
+
 def plain_texts(path: Path) -> Iterator[ast.Constant]:
     """The text constants of a file that are code: no docstrings, and no texts that are statements of their own."""
     tree = tree_of(path)
@@ -372,7 +376,7 @@ def plain_texts(path: Path) -> Iterator[ast.Constant]:
 def named_providers(path: Path) -> Iterator[str]:
     own = path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else ""
     for name in PROVIDER_FOLDERS:
-        if own.startswith(f"sources/providers/{name}/"):
+        if own.startswith(f"sources/providers/{name}/") or (name, own) in STYLES:
             continue
         word = re.compile(rf"(?<![\w/-]){name}(?![\w/-])")
         for node in plain_texts(path):

@@ -314,6 +314,7 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     "plan": plan_words,
     "plan_path": plan_words,
     "provider": rail_words,
+    "rail": rail_words,
     "providers": rail_words,
     "rails": rail_words,
     "recipe": recipe_words,

@@ -90,7 +90,8 @@ def demo(out: Path, payments: int, seed: int, rail: str | None) -> None:
     applied meanwhile included.
 
     \b
-    Example: recon demo --out recon-demo
+    Examples: recon demo --out recon-demo
+              recon demo --rail monero --out monero-demo
     """
     from recon.api.start import CONFIG_NAME
     from recon.api.start import demo as run_demo

@@ -16,6 +16,7 @@ import re
 from typing import NewType
 
 from recon.core.errors import IdError
+from recon.core.installed import CHAINS, installed
 
 Address = NewType("Address", str)
 TxHash = NewType("TxHash", str)
@@ -44,11 +45,19 @@ def normalise_hex(text: str, *, size: int) -> str | None:
 def normalise_address(text: str) -> Address | None:
     """Lower-case 20-byte address with ``0x``, or None; Tron's own spellings of one are read as well.
 
+    An address of a chain of another kind (``recon.chains``) is what that kind makes of it.
+
     >>> normalise_address("TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t")
     '0xa614f803b6fd780986a42c78ec9c7f77e6ded13c'
     """
-    value = normalise_hex(text, size=20) or _tron_hex(text.strip())
+    value = normalise_hex(text, size=20) or _tron_hex(text.strip()) or _of_other_kind(text.strip())
     return Address(value) if value else None
+
+
+def _of_other_kind(text: str) -> str | None:
+    """An address of a chain of another kind than EVM, as its kind writes it."""
+    read = (each.thing.read_address(text) for each in installed(CHAINS).values())
+    return next((str(address) for address in read if address), None)
 
 
 def _tron_hex(text: str) -> str | None:
@@ -95,6 +104,13 @@ def normalise_tx_hash(text: str) -> TxHash | None:
     page = _EXPLORER.match(text.strip().lower())
     value = page[1] if page else normalise_hex(text, size=32)
     return TxHash(value) if value else None
+
+
+def written_tx_hash(tx_hash: str, *, chain_id: int | None) -> str:
+    """A hash as backends of its chain store it: without ``0x`` where the chain's kind writes it so, else as it is."""
+    kinds = (each.thing for each in installed(CHAINS).values())
+    is_bare = any(kind.has_bare_hashes and chain_id in {chain.chain_id for chain in kind.chains} for kind in kinds)
+    return tx_hash.removeprefix("0x") if is_bare else tx_hash
 
 
 def normalise_reference(text: str) -> Reference | None:

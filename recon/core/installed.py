@@ -11,21 +11,23 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
+from importlib import metadata, util
 from types import MappingProxyType
 from typing import Any, Final
 
 from recon.core.errors import ConfigError
 from recon.core.text import clean_text
 
+CHAINS: Final = "recon.chains"
 PROVIDERS: Final = "recon.providers"
 STORES: Final = "recon.stores"
 
 _BUILT_IN: Final[Mapping[str, tuple[str, str, str]]] = {
+    CHAINS: ("recon.sources.providers", "chain", "CHAIN"),
     PROVIDERS: ("recon.sources.providers", "provider", "PROVIDER"),
     STORES: ("recon.setup.stores", "store", "STORE"),
 }
-"""For each group: the package whose folders are built in, the module of each folder, and its object."""
+"""For each group: the package whose folders are built in, the module of each folder that has one, and its object."""
 
 
 class PluginError(ConfigError):
@@ -86,8 +88,8 @@ def built_in(group: str) -> Mapping[str, Any]:
 def _built_in(group: str) -> Iterator[Installed]:
     package, module, attribute = _BUILT_IN[group]
     for part in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        if part.ispkg:
-            name = f"{package}.{part.name}.{module}"
+        name = f"{package}.{part.name}.{module}"
+        if part.ispkg and util.find_spec(name) is not None:
             thing = getattr(importlib.import_module(name), attribute)
             yield Installed(thing.name, thing, "", name)
 

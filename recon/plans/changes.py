@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final
 
+from recon.core.ids import written_tx_hash
 from recon.core.model import MISSING, Change, FieldChange, Finding, GuardTerm, Policy, ProofTerm, Tier, Verdict
 from recon.core.registry.transitions import PATHS, allowed_sets
 from recon.core.values import ABSENT, value_at
@@ -223,7 +224,9 @@ def _cell(verdict: Verdict, row: Row, *, policy: Policy) -> dict[str, Any]:
     """What one verdict sets for this row: without a hash that proves it, only status and escrow."""
     cell = allowed_sets(verdict=verdict, direction=row["direction"], status=row["status"], escrow=row["escrow_state"])
     threshold = policy.confirmations_of(row["chain_id"])
-    symbols = {"proof": row["proof_tx"], "refund": row["refund_tx"], "threshold": threshold}
+    hashes = {"proof": row["proof_tx"], "refund": row["refund_tx"]}
+    written = {name: each and written_tx_hash(each, chain_id=row["chain_id"]) for name, each in hashes.items()}
+    symbols = {**written, "threshold": threshold}
     values = {name: symbols.get(value, value) if isinstance(value, str) else value for name, value in cell.items()}
     if row["proof_tx"] is None and "proof" in cell.values():
         return {name: value for name, value in values.items() if name in ("status", "escrow")}

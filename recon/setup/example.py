@@ -94,7 +94,8 @@ collection = "payments"
 # "createdAt" = "created_at"
 # "updatedAt" = "updated_at"
 # [sql.kinds]
-# What a column holds where its type does not say it: text, objectid, decimal, bool, date, unix_s, unix_ms, json, ejson.
+# What a column holds where its type does not say it: text, objectid, decimal, units_12, bool, date, unix_s, unix_ms,
+# json, ejson.
 # paid_at = "unix_s"
 # [sql.words.status]
 # What the backend's own words in a column mean; what is not named here stands for itself.

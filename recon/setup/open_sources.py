@@ -28,6 +28,7 @@ from recon.sources.interface import (
     Progress,
     Reading,
 )
+from recon.sources.providers.chain_kind import ChainTerms, chain_kinds
 from recon.sources.providers.installed import providers
 from recon.sources.providers.provider import OpeningTerms, Provider
 
@@ -121,16 +122,18 @@ class Opening:
 
     def claim(self, name: str) -> ClaimSource:
         """A provider by its normalised name. Raises ConfigError when its key is missing."""
+        return providers()[name].open(self._terms(name))
+
+    def _terms(self, name: str) -> OpeningTerms:
+        """What a provider, and the chains of its kind, are opened with."""
         provider, section = providers()[name], self.settings.section(name)
-        return provider.open(
-            OpeningTerms(
-                section=section,
-                secret=lambda variable: self._key(variable, provider.title),
-                registry=self.registry,
-                home=self.settings.home,
-                calls_per_s=self._rate(section.calls_per_s),
-                **self._manner(provider),
-            )
+        return OpeningTerms(
+            section=section,
+            secret=lambda variable: self._key(variable, provider.title),
+            registry=self.registry,
+            home=self.settings.home,
+            calls_per_s=self._rate(section.calls_per_s),
+            **self._manner(provider),
         )
 
     def chain(self, chain_id: int) -> ChainSource:
@@ -140,6 +143,8 @@ class Opening:
         from recon.sources.http import Clock
 
         section = self._section(chain_id)
+        if chain_id in chain_kinds():
+            return self._chain_of_a_kind(chain_id, section)
         minimum = section.confirmations_min
         own: dict[str, Any] = {
             "chain_id": chain_id,
@@ -164,7 +169,17 @@ class Opening:
 
     def has_endpoints(self, chain_id: int) -> bool:
         """Whether a chain can be asked at all."""
+        kind = chain_kinds().get(chain_id)
+        if kind is not None:
+            return self.world is not None or kind.is_reached(self.settings.section(kind.name))
         return self.world is not None or bool(self._section(chain_id).endpoints)
+
+    def _chain_of_a_kind(self, chain_id: int, section: ChainSection) -> ChainSource:
+        """A chain that is not EVM, as its kind opens it with the section of its provider."""
+        kind = chain_kinds()[chain_id]
+        minimum = section.confirmations_min
+        default = self.settings.values.policy.confirmations_min_default
+        return kind.open(ChainTerms(chain_id, default if minimum is None else minimum, self._terms(kind.name)))
 
     def accounts(self) -> tuple[str, ...]:
         """``provider:account`` of every provider in scope."""

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from recon.core.errors import MoneyError
+from recon.core.ids import normalise_address
 from recon.core.model import ExplainedMovement, Policy
 from recon.core.money import parse_units
 from recon.core.registry import ChainFacts, Emitter, Registry, Token, extend_registry, load_registry
@@ -40,8 +41,15 @@ from recon.setup.file import (
     read_toml,
 )
 from recon.sources.interface import Selection
+from recon.sources.providers.chain_kind import chain_kinds
 from recon.sources.providers.installed import providers
 from recon.sources.providers.sections import web_url
+
+
+def normal_address(address: object) -> str:
+    """An address as everything is compared with it; what is none only in lower case."""
+    return normalise_address(str(address)) or str(address).lower()
+
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -156,31 +164,31 @@ class Settings:
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Our own addresses, lower case, sorted."""
+        """Our own addresses, as they are compared, sorted."""
         own = self.values.merchant.recipients or (self.world or {}).get("merchant_recipients", ())
-        return tuple(sorted({str(address).lower() for address in own}))
+        return tuple(sorted({normal_address(address) for address in own}))
 
     @property
     def fee_recipients(self) -> tuple[str, ...]:
-        """Where a payment's fee may go, lower case, sorted; while there are none, fees are not judged."""
+        """Where a payment's fee may go, as compared, sorted; while there are none, fees are not judged."""
         own = self.values.merchant.fee_recipients or (self.world or {}).get("fee_recipients", ())
-        return tuple(sorted({str(address).lower() for address in own}))
+        return tuple(sorted({normal_address(address) for address in own}))
 
     @property
     def payout_wallets(self) -> tuple[str, ...]:
-        """Wallets that payouts leave from, lower case, sorted."""
-        return tuple(sorted({str(address).lower() for address in self.values.merchant.payout_wallets}))
+        """Wallets that payouts leave from, as addresses are compared, sorted."""
+        return tuple(sorted({normal_address(address) for address in self.values.merchant.payout_wallets}))
 
     @property
     def known_wallets(self) -> tuple[str, ...]:
-        """Wallets whose balances are proven, lower case, sorted; none where that is switched off.
+        """Wallets whose balances are proven, as addresses are compared, sorted; none where that is switched off.
 
         A recorded world holds balances only where it says of which wallets.
         """
         if not self.values.balances.enabled or (self.world is not None and not self.world.get("wallets")):
             return ()
         own = (*self.values.merchant.recipients, *self.values.merchant.payout_wallets)
-        return tuple(sorted({str(address).lower() for address in own or (self.world or {}).get("wallets", ())}))
+        return tuple(sorted({normal_address(address) for address in own or (self.world or {}).get("wallets", ())}))
 
     def explained_movements(self) -> tuple[ExplainedMovement, ...]:
         """The named rules for movements of known wallets, in the order of the file.
@@ -322,7 +330,14 @@ class Settings:
     def _usual_dust(self) -> dict[str, int]:
         """0.01 of each shipped token, which are all worth about a dollar; what a file adds may be worth anything."""
         tokens = [token for token in load_registry().tokens.values() if token.chain_id in self.chain_ids]
-        return {f"{token.chain_id}:{token.address}": 10 ** (token.decimals - 2) for token in tokens}
+        kinds = chain_kinds()
+        told = {chain_id: kinds[chain_id].dust_units for chain_id in self.chain_ids if chain_id in kinds}
+        return {
+            f"{token.chain_id}:{token.address}": told.get(token.chain_id, {}).get(
+                token.address, 10 ** (token.decimals - 2)
+            )
+            for token in tokens
+        }
 
     def units_by_token(self, key: str, amounts: Mapping[str, str]) -> dict[str, int]:
         """Whole tokens by symbol as base units by ``chain_id:token``, since decimals belong to the contract.

@@ -208,6 +208,7 @@ class HttpClient:
         timeout_s: Longest silence of a connection.
         body_bytes_max: Longest body that is read, packed or unpacked.
         transport: An ``httpx`` transport instead of the network, e.g. ``httpx.MockTransport``.
+        login: ``user:password`` for a server that asks for HTTP Digest; sent only as the digest.
     """
 
     def __init__(
@@ -218,7 +219,9 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         body_bytes_max: int = BODY_BYTES_MAX,
         transport: httpx.BaseTransport | None = None,
+        login: Secret | None = None,
     ) -> None:
+        self._login = login
         logging.getLogger("httpx").addFilter(_HOST_ONLY)
         self.meter = Meter()
         self._clock, self._timeout_s, self._bytes_max, self._transport = clock, timeout_s, body_bytes_max, transport
@@ -272,7 +275,9 @@ class HttpClient:
             if self._opened is None:
                 # SSL_CERT_FILE is heeded, so that a private authority works; nothing else of the environment is.
                 verify = httpx.create_ssl_context() if is_secure and self._transport is None else False
+                user, _, password = self._login.reveal().partition(":") if self._login else ("", "", "")
                 self._opened = httpx.Client(
+                    auth=httpx.DigestAuth(user, password) if self._login else None,
                     headers=self._headers,
                     follow_redirects=False,
                     trust_env=False,

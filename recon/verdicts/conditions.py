@@ -17,6 +17,7 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import CLOSED, COMPLETE, OPEN, Policy
+from recon.sources.providers.installed import rails_that_show_only_their_own
 from recon.verdicts.links import is_true
 from recon.verdicts.reach import Horizon
 from recon.verdicts.resolving import Condition
@@ -139,7 +140,10 @@ _PROVIDER: Final = (
     Condition("key_unasked", lambda keys_open: keys_open > 0),
     Condition("key_unanswered", lambda keys_failed: keys_failed > 0),
     Condition("some_unasked", "(not_asked or key_unasked) and not known_silence"),
-    Condition("provider_silent", "is_named and (some_unasked or only_failures or key_unanswered)"),
+    Condition("must_be_shown", lambda provider: is_true(provider.is_in(["-", *rails_that_show_only_their_own()]))),
+    Condition("unshown", lambda found: found == 0),
+    Condition("hidden", "incoming and must_be_shown and unshown"),
+    Condition("provider_silent", "hidden or (is_named and (some_unasked or only_failures or key_unanswered))"),
 )
 """What the provider says."""
 

@@ -10,6 +10,7 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import Policy
+from recon.sources.providers.chain_kind import chain_kinds
 from recon.verdicts.links import is_true
 
 FOREVER_MS: Final = 9_007_199_254_740_992
@@ -48,10 +49,10 @@ def reach(horizon: Horizon, policy: Policy) -> dict[str, nw.Expr]:
     }
 
 
-def _blind_alike(horizon: Horizon) -> dict[tuple[str, int], list[int]]:
+def _blind_alike(blind_until: Mapping[tuple[int, str], int]) -> dict[tuple[str, int], list[int]]:
     """The chains whose scan of a name is blind until the same moment, by name and moment: mostly they are alike."""
     alike: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for (chain_id, name), until in sorted(horizon.blind_until.items()):
+    for (chain_id, name), until in sorted(blind_until.items()):
         alike[name, until].append(chain_id)
     return alike
 
@@ -66,7 +67,7 @@ def _covered_by_scan(horizon: Horizon, policy: Policy) -> nw.Expr:
     """Whether the scan that would show this payment's money has no hole since the payment was made."""
     since = nw.col("created_at") - policy.clock_skew_ms
     seen = nw.lit(value=False)
-    for (name, until), chain_ids in _blind_alike(horizon).items():
+    for (name, until), chain_ids in _blind_alike(horizon.blind_until).items():
         seen = seen | is_true(nw.col("chain_id").is_in(chain_ids) & _is_scanned_as(name) & (since > until))
     return seen & (nw.col("mode") != "hash")
 
@@ -75,11 +76,15 @@ def _blind_elsewhere(horizon: Horizon, policy: Policy) -> nw.Expr:
     """Whether the scan of another chain has a hole where money for this payment could lie: people mistake chains."""
     since = nw.col("created_at") - policy.clock_skew_ms
     blind = nw.lit(value=False)
-    for (name, until), chain_ids in _blind_alike(horizon).items():
+    # A chain of another kind has addresses of its own: nobody can mistake it.
+    apart = sorted({chain_id for chain_id, _ in horizon.blind_until} & set(chain_kinds()))
+    like = {key: until for key, until in horizon.blind_until.items() if key[0] not in apart}
+    for (name, until), chain_ids in _blind_alike(like).items():
         # Of several chains at least one is another than the payment's own.
         other = ~nw.col("chain_id").is_null() if len(chain_ids) > 1 else nw.col("chain_id") != chain_ids[0]
         blind = blind | is_true(other & _is_scanned_as(name) & (since <= until))
-    return blind & (nw.col("mode") != "hash")
+    mistakable = ~is_true(nw.col("chain_id").is_in(apart)) if apart else nw.lit(value=True)
+    return blind & mistakable & (nw.col("mode") != "hash")
 
 
 def _chain_is_read(horizon: Horizon) -> nw.Expr:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from docs_pages.words import MADE, code, made, table
 from recon.core.registry import load_registry
 from recon.setup.stores.installed import stores
+from recon.sources.providers.chain_kind import chain_kinds
 from recon.sources.providers.installed import providers
 from recon.sources.providers.provider import Provider
 
@@ -39,8 +40,8 @@ _NOTES: Final = {
 
 
 def chain_names() -> list[str]:
-    """The chains that are known, by name, in order of their numbers."""
-    return [facts.name for _, facts in sorted(load_registry().chains.items())]
+    """The EVM chains that are known, by name, in order of their numbers; others have their provider's page."""
+    return [facts.name for number, facts in sorted(load_registry().chains.items()) if number not in chain_kinds()]
 
 
 def chain_title(name: str) -> str:
@@ -90,6 +91,8 @@ def chains_page() -> str:
     registry = load_registry()
     rows = []
     for chain_id, facts in sorted(registry.chains.items()):
+        if chain_id in chain_kinds():
+            continue
         symbols = sorted({each.symbol for (chain, _), each in registry.tokens.items() if chain == chain_id})
         rows.append((f"[{chain_title(facts.name)}]({facts.name}.md)", chain_id, ", ".join(symbols)))
     return made(

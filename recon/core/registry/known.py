@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from recon.core.installed import PROVIDERS, installed
+from recon.core.installed import CHAINS, PROVIDERS, installed
 from recon.core.registry.explorers import Explorer
 
 TRANSFER_WITH_REFERENCE_AND_FEE = "0x9f16cbcc523c67a60c450e5ffe4f3b7b6dbe772e7abcadb2686ce029a9a0a2b6"
@@ -169,7 +169,7 @@ def _data(name: str) -> Any:
 
 @cache
 def load_registry() -> Registry:
-    """The registry as shipped; see :func:`extend_registry` for what a configuration adds."""
+    """The registry as shipped, with the chains of every installed kind; :func:`extend_registry` adds to it."""
     chains = {
         row["chain_id"]: ChainFacts(
             chain_id=row["chain_id"],
@@ -187,6 +187,9 @@ def load_registry() -> Registry:
     emitters = {(row["chain_id"], row["address"]): Emitter(**row) for row in _data("emitters.json")}
     providers = {alias: name for name, each in installed(PROVIDERS).items() for alias in (name, *each.thing.aliases)}
     providers[TEST_PROVIDER] = TEST_PROVIDER
+    for each in installed(CHAINS).values():
+        chains |= {chain.chain_id: chain for chain in each.thing.chains}
+        tokens |= {(token.chain_id, token.address): token for token in each.thing.tokens}
     return _registry(chains, tokens, emitters, providers)
 
 

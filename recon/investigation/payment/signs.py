@@ -13,6 +13,7 @@ from recon.core.times import ms_text, parse_iso_ms
 from recon.investigation.payment.facts import INDEXER_LAG_MS, Facts
 from recon.plans.beside import beside
 from recon.plans.whereabouts import what_lies, wrong_destination
+from recon.sources.providers.chain_kind import chain_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,8 @@ def _seen_span_s(f: Facts) -> int | None:
 def _waiting_text(f: Facts) -> str:
     count, left = f.waiting or (0, 0)
     seen = f"{count} confirmation{'' if count == 1 else 's'}"
+    if count >= f.minimum_confirmations and (f.payment["chain_id"] in chain_kinds()):
+        return f"{seen} so far, which is deep enough, and it cannot be spent yet: its sender may have locked it"
     return (
         f"{seen} so far, {f.minimum_confirmations} are the backend's minimum and finality is not "
         f"reached; about {left // 60} min {left % 60} s left"

@@ -63,6 +63,12 @@ def rails_that_send() -> tuple[str, ...]:
     return tuple(name for name, each in providers().items() if each.sends_transactions)
 
 
+@cache
+def rails_that_show_only_their_own() -> tuple[str, ...]:
+    """Providers without whose own objects nobody can tell what came."""
+    return tuple(name for name, each in providers().items() if each.shows_only_its_own)
+
+
 def rail_with_funds_accounts() -> str:
     """The provider whose legacy payments a backfill maps to funds accounts."""
     return next(name for name, each in providers().items() if each.has_funds_accounts)

@@ -145,6 +145,8 @@ class Provider:
         has_one_time_addresses: Whether each payment has an address of its own, so that money to it belongs to it.
         sends_transactions: Whether it sends the transaction of a payment itself, so that the transactions which its
             object names are all there are, and each makes the very call that the object tells.
+        shows_only_its_own: Whether nobody but its own objects can tell what came: a chain that hides receivers. What
+            no object of it was found for is then never called unpaid.
         has_funds_accounts: Whether its legacy payments are mapped to funds accounts by a backfill.
         tolerance_ppm: Millionths below and above the expected amount that still count as paid.
         state_words: Its state words, lower case, and the state that each means.
@@ -168,6 +170,7 @@ class Provider:
     has_one_time_addresses: bool = False
     sends_transactions: bool = False
     has_funds_accounts: bool = False
+    shows_only_its_own: bool = False
     tolerance_ppm: tuple[int, int] = (0, 0)
     state_words: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -9,7 +9,10 @@ from pydantic import AfterValidator, Field
 
 from recon.sources.providers.sections import Seconds, Section
 
-ColumnKind = Literal["text", "objectid", "decimal", "bool", "date", "unix_s", "unix_ms", "json", "ejson"]
+ColumnKind = Literal[
+    "text", "objectid", "decimal", "units_6", "units_8", "units_12", "units_18", "bool", "date", "unix_s", "unix_ms",
+    "json", "ejson",
+]  # fmt: skip
 """What a column holds where its declared type does not say it; see :mod:`recon.sources.payments.sql.kinds`."""
 
 Word = Annotated[str, Field(min_length=1, max_length=200)]

@@ -264,7 +264,8 @@ class SqlStore:
             spelled: list[str] = []
             for key in keys[start : start + IDS_AT_ONCE]:
                 bare = key.removeprefix("0x")
-                spelled += [key] if is_exact else [bare, f"0x{bare}"]
+                # The text is lowered for the question; what comes back is held against the key as it is.
+                spelled += [key] if is_exact else [bare.lower(), f"0x{bare}".lower()]
             yield sa.or_(*((text if is_exact else sa.func.lower(text)).in_(spelled) for text in texts))
 
     def _keys(self, document: Mapping[str, Any], field: str) -> set[str]:

@@ -34,6 +34,13 @@ READ: list[tuple[str, dt.tzinfo | None, Any, Any]] = [
     ("decimal", None, "0.000000000000000001", Decimal128("0.000000000000000001")),
     ("decimal", None, "1" * 34, Decimal128("1" * 34)),
     ("decimal", None, "1" * 78, "1" * 78),
+    ("units_12", None, 1_500_000_000_000, Decimal128("1.500000000000")),
+    ("units_12", None, str(2**64 - 1), Decimal128("18446744.073709551615")),
+    ("units_6", None, 0, Decimal128("0.000000")),
+    ("units_12", None, "1.5", "1.5"),
+    ("units_12", None, -1, -1),
+    ("units_12", None, 1.5, 1.5),
+    ("units_18", None, "1" * 40, "1" * 40),
     ("decimal", None, "NaN", Decimal128("NaN")),
     ("decimal", None, 12.5, 12.5),
     ("double", None, "0.1", 0.1),
@@ -83,12 +90,19 @@ def test_a_raw_image_is_read_exactly_or_given_as_it_stands(
     [
         ("whole", "12"), ("whole", True), ("whole", 1.0), ("decimal", 12), ("decimal", 12.5), ("double", 12),
         ("double", float("nan")), ("bool", 1), ("text", 1), ("text", None), ("objectid", "0" * 24), ("date", "2026"),
+        ("units_12", 1), ("units_12", Decimal128("1.5")), ("units_12", Decimal128("-1.000000000000")),
         ("json", at(2026, 11, 20)), ("json", ObjectId()), ("stored", True), ("stored", Decimal128("1")),
     ],
 )  # fmt: skip
 def test_a_value_that_a_column_cannot_hold_exactly_is_refused(name: str, value: Any) -> None:
     with pytest.raises(UnfitValueError, match=f"column amount holds {name}"):
         kind_named(name, zone=dt.UTC).image(value, None, column="amount")
+
+
+def test_units_are_written_as_the_ones_before_were_stored() -> None:
+    kind, value = kind_named("units_12", zone=None), Decimal128("1.500000000000")
+    assert kind.image(value, 7, column="c") == 1_500_000_000_000
+    assert kind.image(value, "7", column="c") == "1500000000000"
 
 
 def test_a_time_is_written_as_the_one_before_was_spelled() -> None:

@@ -287,6 +287,11 @@ class ExplainedMovement:
     direction: str | None = None
 
 
+def _usual_providers() -> Mapping[str, Any]:
+    """The built-in providers that are in scope where nobody names any, by name."""
+    return {name: each for name, each in built_in(PROVIDERS).items() if each.is_usual}
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Everything a judgement depends on besides the evidence; its digest stands in the plan.
@@ -299,12 +304,12 @@ class Policy:
     movements of ours that no payment stands behind.
     """
 
-    providers: tuple[str, ...] = field(default_factory=lambda: tuple(built_in(PROVIDERS)))
+    providers: tuple[str, ...] = field(default_factory=lambda: tuple(_usual_providers()))
     chain_ids: tuple[int, ...] = (1, 56, 137, 8453, 42161)
     confirmations_min: Mapping[int, int] = field(default_factory=dict)
     confirmations_min_default: int = 12
     tolerance_ppm: Mapping[str, tuple[int, int]] = field(
-        default_factory=lambda: {name: each.tolerance_ppm for name, each in built_in(PROVIDERS).items()}
+        default_factory=lambda: {name: each.tolerance_ppm for name, each in _usual_providers().items()}
     )
     provider_proves: tuple[str, ...] = ()
     confirmed_means_completed: bool = True

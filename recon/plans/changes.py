@@ -20,6 +20,7 @@ from recon.core.values import ABSENT, value_at
 from recon.plans.file import change_id
 from recon.sources.payments.documents import DECIDING_KEYS
 from recon.sources.payments.fields import FieldPaths, stored_path
+from recon.sources.providers.installed import rails_without_escrow
 from recon.verdicts.rules import RULE
 
 Row = Mapping[str, Any]
@@ -220,6 +221,8 @@ def _cell(verdict: Verdict, row: Row, *, policy: Policy) -> dict[str, Any]:
     threshold = policy.confirmations_of(row["chain_id"])
     symbols = {"proof": row["proof_tx"], "refund": row["refund_tx"], "threshold": threshold}
     values = {name: symbols.get(value, value) if isinstance(value, str) else value for name, value in cell.items()}
+    if row.get("provider") in rails_without_escrow():
+        values.pop("escrow", None)
     if row["proof_tx"] is None and "proof" in cell.values():
         return {name: value for name, value in values.items() if name in ("status", "escrow")}
     return values

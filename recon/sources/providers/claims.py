@@ -39,6 +39,7 @@ CLAIM_PROBLEMS: Final[dict[str, str]] = {
     "external_id_missing": "an invoice has no external id",
     "stale_unconfirmed": "an unconfirmed transaction stands beside confirmed ones and is never removed",
     "credit_lost": "a confirmed transaction is there and the invoice was not credited",
+    "shared_entry": "one movement names several payments, and nothing tells how much is for each",
     "shared_tx": "the same transaction stands on several invoices",
     "refund_noted": "a payment's note says refund, so it is not summed up",
     "object_refused": "the provider answers, and refuses to tell of this one object",

@@ -57,6 +57,18 @@ def rails_with_one_time_addresses() -> frozenset[str]:
     return frozenset(name for name, each in providers().items() if each.has_one_time_addresses)
 
 
+@cache
+def rails_with_books() -> frozenset[str]:
+    """Providers whose money is in books of their own, on no chain."""
+    return frozenset(name for name, each in providers().items() if each.books is not None)
+
+
+@cache
+def rails_without_escrow() -> frozenset[str]:
+    """Providers at which no money is held until it is released."""
+    return frozenset(name for name, each in providers().items() if not each.holds_escrow)
+
+
 def rail_with_funds_accounts() -> str:
     """The provider whose legacy payments a backfill maps to funds accounts."""
     return next(name for name, each in providers().items() if each.has_funds_accounts)

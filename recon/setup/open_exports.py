@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from recon.sources.exports.rows import BadCells
 from recon.sources.exports.statements import proven_window, statement_cells
 from recon.sources.exports.transfers import ExportedChain, ExportTerms, transfers_in
 from recon.sources.payments.fields import FieldPaths
-from recon.sources.providers.installed import providers, rails_with_books
+from recon.sources.providers.installed import providers, rails_with_books, usual_providers
+from recon.sources.providers.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,7 @@ def _providers_named(
     """The installed providers that payments or exports name; all of them where none is named."""
     named = {registry.provider(str(each.get("provider", ""))) for each in documents}
     named |= {registry.provider(each.provider) for each in mapping.claims}
-    usual = (name for name, each in providers().items() if each.is_usual)
-    return tuple(name for name in providers() if name in named) or tuple(usual)
+    return tuple(name for name in providers() if name in named) or tuple(usual_providers())
 
 
 def _currencies(
@@ -136,18 +137,27 @@ def _claims(
             why = f"claims: {clean_text(section.provider, limit=40)!r} is no provider in scope ({known})"
             raise MappingError(path=section.file, why=why)
         sections[name].append(section)
-    found = []
-    for name, own in sections.items():
-        said = claims_said(own, in_scope[name], terms=terms)
-        proven = [proven_window(each, each.complete, home=terms.home, taken_at=mapping.taken_at) for each in own]
-        found.append(
-            ExportedClaims(
-                in_scope[name],
-                said,
-                windows=[window for each in proven for window in each.windows],
-                made_at=made_at,
-                taken_ms=terms.taken_ms,
-                doubts=[doubt for each in proven for doubt in each.doubts],
-            )
-        )
-    return found
+    given = _Given(mapping.taken_at, made_at, terms)
+    return [_claims_of(in_scope[name], own, given=given) for name, own in sections.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the files of every provider are read with."""
+
+    taken_at: datetime
+    made_at: Mapping[str, int]
+    terms: ClaimTerms
+
+
+def _claims_of(provider: Provider, sections: Sequence[ClaimsSection], *, given: _Given) -> ExportedClaims:
+    terms = given.terms
+    proven = [proven_window(each, each.complete, home=terms.home, taken_at=given.taken_at) for each in sections]
+    return ExportedClaims(
+        provider,
+        claims_said(sections, provider, terms=terms),
+        windows=[window for each in proven for window in each.windows],
+        made_at=given.made_at,
+        taken_ms=terms.taken_ms,
+        doubts=[doubt for each in proven for doubt in each.doubts],
+    )

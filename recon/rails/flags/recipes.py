@@ -32,7 +32,7 @@ from recon.rails.flags.words import (
     spell_mode,
     split_list,
 )
-from recon.sources.providers.installed import providers
+from recon.sources.providers.installed import providers, usual_providers
 
 Act = Literal["switch", "only", "without", "with", "provider", "unless", "mode", "bool", "text"]
 
@@ -212,8 +212,8 @@ def roles_for(sick: str, *, words: FlagWords, safe: str | None = None) -> Roles:
 
 def _other(rail: str | None) -> str | None:
     """The other rail where there are two; with more, one must be named."""
-    others = [name for name in providers() if name != rail]
-    return others[0] if rail in providers() and len(others) == 1 else None
+    others = [name for name in usual_providers() if name != rail]
+    return others[0] if rail in usual_providers() and len(others) == 1 else None
 
 
 def find_recipe(name: str, own: Mapping[str, Recipe]) -> Recipe:

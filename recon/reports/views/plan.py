@@ -15,7 +15,7 @@ from recon.core.text import count_text
 from recon.plans.notes import NO_NOTES, PlanNotes
 from recon.plans.picking import NoSuchPaymentError, named_payment
 from recon.reports.model import Column, Fact, Report, Table
-from recon.reports.text import age_text, amount_text, shell_word, value_text
+from recon.reports.text import age_text, amount_text, chain_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
 from recon.reports.views.coverage import CANNOT_TELL, NOT_ASKED, coverage_table
 from recon.reports.views.notes import note_tables
@@ -352,7 +352,7 @@ def _money_rows(plan: Plan) -> list[tuple[str, ...]]:
     for key in sorted({*risk, *captured}):
         symbol, decimals = known.get(key, (key, None))
         cells = [amount_text(int(part.get(key, 0)), decimals=decimals, symbol=symbol) for part in (risk, captured)]
-        rows.append((_chain_name(str(key).partition(":")[0]), cells[0], cells[1], str(key)))
+        rows.append((chain_text(str(key).partition(":")[0]), cells[0], cells[1], str(key)))
     return rows
 
 
@@ -399,13 +399,6 @@ def _money_table(plan: Plan) -> Table:
     return Table("money", "Money by token", columns, tuple(_money_rows(plan)), empty=empty)
 
 
-def _chain_name(chain_id: str) -> str:
-    from recon.core.registry import load_registry
-
-    facts = load_registry().chains.get(int(chain_id)) if chain_id.isdecimal() and len(chain_id) < 20 else None
-    return f"{chain_id} {facts.name}" if facts else chain_id
-
-
 def _open_table(plan: Plan) -> Table:
     buckets = plan.summary.get("open_by_age") or {}
     order = [name for name, _ in OPEN_AGES]  # a plan file keeps its keys by the alphabet
@@ -427,7 +420,7 @@ def _split_table(plan: Plan, name: str, label: str) -> Table:
         unproven = sum(int(split.get(verdict, 0)) for verdict in (Verdict.UNPROVEN, Verdict.LOOKUP_FAILED))
         matched = sum(int(split.get(verdict, 0)) for verdict in (Verdict.IN_SYNC, Verdict.PARTLY_REFUNDED))
         counts = (sum(map(int, split.values())), matched, breaks[part], unproven)
-        rows.append((part if label == "provider" else _chain_name(part), *map(str, counts)))
+        rows.append((part if label == "provider" else chain_text(part), *map(str, counts)))
     columns = (Column(label, label), Column("payments", "payments", "count"), Column("in_sync", "in sync", "count"),
                Column("breaks", "breaks", "count"), Column("unproven", "not provable", "count"))  # fmt: skip
     return Table(name, f"By {label}", columns, tuple(rows))

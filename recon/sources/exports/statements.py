@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from recon.core.registry.off_chain import OFF_CHAIN_NAME
-from recon.core.text import clean_text
+from recon.core.text import clean_text, count_text
 from recon.sources.exports.mapping import FileSection, MappingError, WholeWindow
 from recon.sources.statements.camt import StatementError, parse_camt
 from recon.sources.statements.mt940 import parse_mt940
@@ -68,7 +68,7 @@ def _files(section: FileSection, home: Path) -> list[Path]:
     except (ValueError, NotImplementedError, OSError) as error:
         raise MappingError(path=section.file, why="it is no pattern of files beside the mapping") from error
     if not found or len(found) > STATEMENTS_MAX:
-        why = f"it stands for {len(found)} files; 1 to {STATEMENTS_MAX} are read"
+        why = f"it stands for {count_text(len(found), 'file')}; 1 to {STATEMENTS_MAX} are read"
         raise MappingError(path=section.file, why=why)
     return found
 
@@ -166,13 +166,14 @@ def proven_window(
     doubts, days = doubts_of(kept), days_covered(kept)
     if doubts or days is None:
         return ProvenWindow(doubts=doubts or ("the statements have no balances from which their days follow",))
+    wanted = (complete.from_at, complete.to_at or taken_at)
     begins, ends = (datetime.combine(day, time(), tzinfo=section.tz) for day in (days[0], days[1] + timedelta(days=1)))
-    from_at, to_at = max(complete.from_at, begins), min(complete.to_at or taken_at, ends)
-    doubt = f"the statements cover {days[0].isoformat()} to {days[1].isoformat()}"
-    if from_at >= to_at:
-        return ProvenWindow(doubts=(doubt,))
-    cut = from_at > complete.from_at or to_at < (complete.to_at or taken_at)
-    return ProvenWindow((WholeWindow.model_validate({"from": from_at, "to": to_at}),), (doubt,) if cut else ())
+    from_at, to_at = max(wanted[0], begins), min(wanted[1], ends)
+    doubt = (
+        () if (from_at, to_at) == wanted else (f"the statements cover {days[0].isoformat()} to {days[1].isoformat()}",)
+    )
+    whole = (WholeWindow.model_validate({"from": from_at, "to": to_at}),) if from_at < to_at else ()
+    return ProvenWindow(whole, doubt)
 
 
 # ------------------------------------------------------------------------------------------------------ sums by name

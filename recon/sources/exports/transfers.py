@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from recon.sources.exports.windows import stretches, unread
 from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading, no_progress
 
 Row = dict[str, Any]
+_DAY: Final = timedelta(days=1, milliseconds=-1)
 _SCANS: Final = ("proxy", "erc20")
 _PAID_OUT: Final = "an export of what came in does not show what left a wallet"
 
@@ -209,7 +210,7 @@ def _transfer(row: ExportedRow, section: TransfersSection, *, terms: ExportTerms
     for name in _NEEDED:
         row.needed(name)
     chain_id, token = place_of(row, terms.registry)
-    at = row.moment("time")
+    at = _moved_at(row)
     decimals = 0 if section.amounts == "base" else None if token is None else token.decimals
     moved: Row = {
         "chain_id": chain_id,
@@ -233,6 +234,12 @@ def _transfer(row: ExportedRow, section: TransfersSection, *, terms: ExportTerms
         moved["emitter"] = moved["token"]
     is_final = moved["final"] or _is_deep(moved, terms.policy) or (section.final_before or at) > at
     return {**moved, "block_time": to_ms(at), "final": is_final}
+
+
+def _moved_at(row: ExportedRow) -> datetime | None:
+    """When it moved; a bank tells the day alone, and by its end the money was there."""
+    at = row.moment("time")
+    return at if at is None or not row.raw else at + _DAY
 
 
 def _is_deep(moved: Row, policy: Policy) -> bool:

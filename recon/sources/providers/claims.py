@@ -20,6 +20,7 @@ CLAIM_PROBLEMS: Final[dict[str, str]] = {
     "unknown_word": "the provider's state word is unknown; state_raw quotes it",
     "state_missing": "the answer does not say whether it was paid",
     "state_conflict": "the answer contradicts itself about being paid",
+    "sum_disagrees": "the amounts of one answer do not follow from each other",
     "state_disagrees": "the state word does not follow from the fiat amounts in the same answer",
     "amount_unreadable": "an amount is no finite decimal, or finer than the token's smallest unit",
     "amount_too_large": "an amount has more than 37 digits",

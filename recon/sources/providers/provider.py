@@ -165,6 +165,8 @@ class Provider:
         example: The lines of its section in the configuration that ``recon init`` writes, commented; none: left out.
         books: Where its money is on no chain, what it keeps itself; None: money is on chains, and they prove it.
         holds_escrow: Whether what it takes in is held until it is released; otherwise no escrow state is due.
+        is_ours: Whether every object in its account belongs to a payment of ours; otherwise one that no row knows says
+            nothing.
         is_usual: In scope where nobody names providers, and one of those between which flags switch.
     """
 
@@ -189,4 +191,5 @@ class Provider:
     example: str = ""
     books: Books | None = None
     holds_escrow: bool = True
+    is_ours: bool = True
     is_usual: bool = True

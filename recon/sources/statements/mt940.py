@@ -135,7 +135,8 @@ def _remittance(details: str) -> str:
     joined = details.replace("\n", "")
     if re.match(r"[0-9]{3}\?", joined):
         purpose = "".join(found[1] for found in _STRUCTURED.finditer(joined))
-        return clean_text(purpose.strip(), limit=1_000)
+        free = re.search(r"SVWZ\+(.*?)(?=[A-Z]{4}\+|\Z)", purpose)
+        return clean_text((free[1] if free else purpose).strip(), limit=1_000)
     return clean_text(details.replace("\n", " ").strip(), limit=1_000)
 
 

@@ -10,7 +10,7 @@ not show is concluded from it.
 >>> paid = Entry(Decimal("25.50"), "EUR", is_credit=True)
 >>> why_not_whole(BankStatement("7", "DE89", opened, closed, (paid,)))
 >>> why_not_whole(BankStatement("7", "DE89", opened, closed, ()))
-'statement 7 of account DE89 opens with 100.00 EUR, its 0 entries give 100.00 EUR, and it closes with 125.50 EUR'
+'statement 7 of account DE89 opens with 100.00 EUR, comes to 100.00 EUR with its 0 entries, and closes with 125.50 EUR'
 """
 
 from __future__ import annotations
@@ -129,15 +129,14 @@ def why_not_whole(statement: BankStatement) -> str | None:
     if opening is None or closing is None:
         return f"{statement.title} has no {'opening' if opening is None else 'closing'} balance that is booked"
     booked = [entry for entry in statement.entries if entry.state == "booked"]
-    if odd := sorted({each.currency for each in (closing, *booked)} - {opening.currency}):
+    if odd := sorted({closing.currency, *(entry.currency for entry in booked)} - {opening.currency}):
         return f"{statement.title} is in {opening.currency} and holds an amount in {clean_text(odd[0], limit=10)}"
     given = total([opening.amount, *(entry.signed for entry in booked)])
     if given == closing.amount:
         return None
     return (
-        f"{statement.title} opens with {_shown(opening.amount, opening)}, its "
-        f"{count_text(len(booked), 'entry', many='entries')} give {_shown(given, opening)}, and it closes with "
-        f"{_shown(closing.amount, closing)}"
+        f"{statement.title} opens with {_shown(opening.amount, opening)}, comes to {_shown(given, opening)} with its "
+        f"{count_text(len(booked), 'entry', many='entries')}, and closes with {_shown(closing.amount, closing)}"
     )
 
 

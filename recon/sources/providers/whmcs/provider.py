@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from recon.sources.providers.provider import Books, Flags, OpeningTerms, Provider
+from recon.sources.providers.provider import Books, OpeningTerms, Provider
 from recon.sources.providers.whmcs.words import INVOICE_WORDS
 
 if TYPE_CHECKING:
@@ -53,6 +53,16 @@ def _recorded(world: Any) -> Any:
     return whmcs_handler(world)
 
 
+_EXAMPLE: Final = """\
+enabled = true
+base_url = "https://billing.example"
+zone = "UTC"                             # the zone of the installation, in which it writes every time
+currencies = ["USD"]
+# accesskey_variable = "RECON_WHMCS_ACCESSKEY"    # where your address is not on the installation's list
+# account = "billing"
+"""
+"""Its section of the configuration that ``recon init --with whmcs`` writes."""
+
 PROVIDER: Final = Provider(
     name=NAME,
     title="WHMCS",
@@ -67,9 +77,9 @@ PROVIDER: Final = Provider(
             "metadata.whmcs.invoiceId", "metadata.whmcsInvoiceId", "whmcsInvoiceId", "invoiceId", "externalId",
         ),
     },
-    flags=Flags(secrets=("WHMCS_API_IDENTIFIER", "WHMCS_API_SECRET")),
     recorded=_recorded,
     secrets={"RECON_WHMCS_IDENTIFIER": "the API identifier", "RECON_WHMCS_SECRET": "the API secret"},
+    example=_EXAMPLE,
     books=Books(_currencies),
     holds_escrow=False,
     is_ours=False,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from recon.api.common import Config, Place, Say, settings_of, tell
+from recon.api.gates import UnknownRailError
 from recon.api.reconcile import plan_and_save
 from recon.api.report import artefact_page, save_page
 from recon.core.errors import UsageError
@@ -51,26 +52,45 @@ def first_of_all(question: str, answers: Sequence[str]) -> Sequence[str]:
     return answers
 
 
-def init(out: Place = CONFIG_NAME, *, look: bool = False, choose: Choose = first_of_all, say: Say = tell) -> Path:
+def init(
+    out: Place = CONFIG_NAME,
+    *,
+    look: bool = False,
+    more: Sequence[str] = (),
+    choose: Choose = first_of_all,
+    say: Say = tell,
+) -> Path:
     """Write a commented configuration, never over another file; see ``recon init``.
 
     Args:
         look: Find out what can be found out: collection, chains and rails, from the newest payments.
+        more: Providers whose sections are wanted besides those of the usual ones.
         choose: Asked which of the things found are taken; all are when not given.
 
     Raises:
+        UnknownRailError: No such provider is installed.
         FileThereError: Something is there.
         UnwritableFileError: It cannot be written there.
     """
     from recon.setup.example import example
 
-    path = Path(out)
+    path, named = Path(out), [_provider_called(word) for word in more]
     check_free(path)
     try:
-        save_new(path, example(_found(choose, say) if look else None).encode(), mode=0o644)
+        save_new(path, example(_found(choose, say) if look else None, more=named).encode(), mode=0o644)
     except OSError as error:
         raise UnwritableFileError(path=path, why=error.strerror or "it cannot be written") from error
     return path
+
+
+def _provider_called(word: str) -> str:
+    from recon.core.registry import load_registry
+    from recon.sources.providers.installed import providers
+
+    name = load_registry().provider(word)
+    if name not in providers():
+        raise UnknownRailError(word=word)
+    return name
 
 
 def _found(choose: Choose, say: Say) -> Surroundings | None:

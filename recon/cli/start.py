@@ -20,8 +20,11 @@ from recon.cli.common import note, write_stdout
     show_default=True,
     help="File to write.",
 )
+@click.option(
+    "--with", "more", metavar="NAME", multiple=True, help="A rail whose section is wanted besides; repeatable."
+)
 @click.option("--yes", is_flag=True, help="Look at the database that RECON_MONGO_URI names, and take what is found.")
-def init(out: Path, yes: bool) -> None:
+def init(out: Path, more: tuple[str, ...], yes: bool) -> None:
     """Write a commented recon.toml.
 
     Writes one file and never over another. On a terminal, or with --yes, it looks at the database that RECON_MONGO_URI
@@ -31,13 +34,14 @@ def init(out: Path, yes: bool) -> None:
     \b
     Examples: recon init --out recon.toml
               recon init --yes
+              recon init --with whmcs
     """
     from recon.api.start import first_of_all
     from recon.api.start import init as write_example
 
     asks = not yes and _is_terminal()
     look = yes or (asks and bool(os.environ.get("RECON_MONGO_URI")))
-    write_example(out, look=look, choose=_asked if asks else first_of_all, say=note)
+    write_example(out, look=look, more=more, choose=_asked if asks else first_of_all, say=note)
     note(f"Wrote {out}. Fill it in, set the secrets it names, then run: recon doctor --config {out}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from recon.sources.providers.installed import providers
@@ -12,13 +13,14 @@ if TYPE_CHECKING:
     from recon.setup.look_around import Surroundings
 
 
-def example(found: Surroundings | None = None) -> str:
-    """The configuration, with the section of each installed provider; ``<rail>`` in it is the first that has one.
+def example(found: Surroundings | None = None, *, more: Collection[str] = ()) -> str:
+    """The configuration, with the section of each usual provider; ``<rail>`` in it is the first that has one.
 
     Args:
         found: What was found out by looking; then its collection, chains and rails stand there.
+        more: Providers whose sections are wanted besides.
     """
-    shown = {name: each for name, each in providers().items() if each.example}
+    shown = {name: each for name, each in providers().items() if each.example and (each.is_usual or name in more)}
     secrets = "".join(
         f"#   {variable:<31} {what}\n" for each in shown.values() for variable, what in each.secrets.items()
     )

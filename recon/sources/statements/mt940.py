@@ -53,10 +53,10 @@ def _statement(block: str) -> BankStatement:
     marks = [found[1] for found in _MARK.finditer(block)]
     lines = len(_LINE.findall(block))
     if len(marks) != lines:
-        raise StatementError(why=f"{lines - len(marks)} of {lines} lines :61: have no plain date, mark and amount")
+        raise StatementError(why=f"lines :61: without a plain date, mark and amount: {lines - len(marks)} of {lines}")
     data, read = _read(block)
     if len(read) != lines:
-        raise StatementError(why=f"of {lines} lines :61: only {len(read)} could be told apart")
+        raise StatementError(why=f"lines :61: that could be told apart: {len(read)} of {lines}")
     account = str(data.get("account_identification") or "").strip()
     if not account:
         raise StatementError(why="a statement names no account (:25:)")

@@ -145,9 +145,9 @@ def test_a_text_is_never_taken_for_the_name_of_a_file(tmp_path: Path) -> None:
     [
         (b"", "no line :20:"),
         (b":61:2611201120C1,00NTRFX\n" + mt940(closing="100,00"), "before the first"),
-        (mt940(("X1,00", "N", "x"), closing="101,00"), "1 of 1 lines :61: have no plain date, mark and amount"),
-        (mt940(("C1,0,0", "N", "x"), closing="101,00"), "have no plain date, mark and amount"),
-        (mt940(("C1.00", "N", "x"), closing="101,00"), "have no plain date, mark and amount"),
+        (mt940(("X1,00", "N", "x"), closing="101,00"), "without a plain date, mark and amount: 1 of 1"),
+        (mt940(("C1,0,0", "N", "x"), closing="101,00"), "without a plain date, mark and amount"),
+        (mt940(("C1.00", "N", "x"), closing="101,00"), "without a plain date, mark and amount"),
         (mt940(("C1,00", "N", "x"), closing="101,00").replace(b":25:DE89", b":25:"), "names no account"),
         (mt940(("C1,00", "N", "x"), closing="101,00").replace(b":62F:C26", b":62F:X26"), "another form"),
         (

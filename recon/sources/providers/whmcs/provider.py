@@ -58,6 +58,8 @@ enabled = true
 base_url = "https://billing.example"
 zone = "UTC"                             # the zone of the installation, in which it writes every time
 currencies = ["USD"]
+# identifier_variable = "RECON_WHMCS_IDENTIFIER"
+# secret_variable = "RECON_WHMCS_SECRET"
 # accesskey_variable = "RECON_WHMCS_ACCESSKEY"    # where your address is not on the installation's list
 # account = "billing"
 """

@@ -45,9 +45,10 @@ ASTRAY: Final = (
 
 _INT32_MAX: Final = 2**31 - 1
 
+_RELEASE: Final = "becomes possible: release of the money to the seller"
 DEFAULT_SIDE_EFFECTS: Final[Mapping[str, tuple[str, ...]]] = {
     "completed": (
-        "becomes possible: release of the money to the seller",
+        _RELEASE,
         "will not happen: ledger entry, mail to buyer and seller, socket and domain events of the backend",
     ),
     "released": ("will not happen: ledger entry, mail to the seller, domain events of the backend",),
@@ -122,7 +123,7 @@ def change_for(
         parents=_parents([item.path for item in sets]),
         stamp_before=extended_at(document, "metadata.recon.last"),
         evidence=finding.evidence,
-        side_effects=_side_effects(fields, policy),
+        side_effects=_side_effects(fields, policy, is_plain=finding.provider in rails_without_escrow()),
         value_units=int(row["expected_units"] or 0),
         token=finding.token,
         symbol=finding.symbol,
@@ -340,12 +341,14 @@ def _in_array(path: str) -> bool:
     return any(part.isdigit() for part in path.split("."))
 
 
-def _side_effects(sets: tuple[FieldChange, ...], policy: Policy) -> tuple[str, ...]:
+def _side_effects(sets: tuple[FieldChange, ...], policy: Policy, *, is_plain: bool) -> tuple[str, ...]:
+    """What the written words let happen and what not; where nothing is held, nothing is released."""
     table = {**DEFAULT_SIDE_EFFECTS, **policy.side_effects}
     words = {
         item.after for item in sets if item.path in (PATHS["status"], PATHS["escrow"]) and isinstance(item.after, str)
     }
-    return tuple(sorted({effect for word in words for effect in table.get(word, ())}))
+    effects = {effect for word in words for effect in table.get(word, ())}
+    return tuple(sorted(effects - {_RELEASE} if is_plain else effects))
 
 
 def parse_document(text: str) -> Any:

@@ -545,6 +545,8 @@ def _chain_word(row: Row) -> str | None:
     ):  # fmt: skip
         if row[column]:
             return word
+    if row["chain_id"] == OFF_CHAIN:
+        return None
     return "no money" if row["covered_by_scan"] else "not fully scanned"
 
 

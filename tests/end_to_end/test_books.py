@@ -148,6 +148,19 @@ def test_what_the_books_say_is_planned_picked_applied_and_taken_back(portal: tup
     )
 
 
+def test_one_of_them_is_looked_into_and_reported(portal: tuple[Path, WhmcsServer]) -> None:
+    config, _ = portal
+    planned(config)
+    told = run("inspect", "A-8", "--config", config, code=1)
+    assert "provider_ahead" in told and f"{NOW:%Y-%m-%d}" in told
+    shown = run("show", config.parent / "plan.json", "--payment", "A-1", code=0)
+    assert "the money is in its books, and on no chain." in shown
+    assert "release of the money" not in shown, "where nothing is held, nothing is released"
+    page = config.parent / "page.html"
+    run("report", "page", config.parent / "plan.json", "--config", config, "--html", page, code=0)
+    assert "off-chain" in page.read_text()
+
+
 def test_a_row_that_changed_since_is_not_written(portal: tuple[Path, WhmcsServer]) -> None:
     config, _ = portal
     planned(config)

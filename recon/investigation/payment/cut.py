@@ -178,6 +178,8 @@ class _Cut:
 
         from recon.verdicts.deals import OF_ORDER
 
+        if not any(row[name] for name in OF_ORDER):
+            return []
         shared, agrees = nw.lit(value=False), nw.lit(value=True)
         for name in OF_ORDER:
             if row[name]:

@@ -72,6 +72,8 @@ OPEN: dict[str, Any] = {}
         (DONE, said(state="refunded", state_raw="Refunded", paid_units=0), "refund_drift"),
         (DONE, said(outcome="failed", state=None, state_raw=None, paid_units=None, error="away"), "lookup_failed"),
         ({"status": "cancelled", "status_raw": "cancelled"}, said(), "coordinator_blocked"),
+        ({"status": "refunded", "status_raw": "refunded"}, said(state="partial", paid_units=7_000), "underpaid"),
+        ({"status": "refunded", "status_raw": "refunded"}, said(), "refund_drift"),
         ({**OPEN, "hold": True}, said(), "dispute_hold"),
     ],
 )

@@ -149,8 +149,8 @@ def _state(word: str | None, money: InvoiceMoney | None, *, problems: set[str]) 
 
 
 def _by_money(state: str, money: InvoiceMoney, *, problems: set[str]) -> str:
-    if state in ("paid", "unpaid") and money.went_out:
-        return "refunded"
+    if money.went_out and state in ("paid", "unpaid", "refunded"):
+        state = _after_refund(state, money)
     if state == "unpaid":
         return _unpaid(money, problems=problems)
     if state == "cancelled" and money.held:
@@ -158,6 +158,14 @@ def _by_money(state: str, money: InvoiceMoney, *, problems: set[str]) -> str:
     if state == "paid" and money.asked is not None and money.held > money.asked:
         return "overpaid"
     return state
+
+
+def _after_refund(state: str, money: InvoiceMoney) -> str:
+    """The state of an invoice from which money went back: all of it, a part, or only what was too much."""
+    if money.held <= 0:
+        return "refunded"
+    is_short = money.asked is None or money.held < money.asked
+    return "partial" if is_short else "paid" if state == "refunded" else state
 
 
 def _unpaid(money: InvoiceMoney, *, problems: set[str]) -> str:

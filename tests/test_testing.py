@@ -21,7 +21,7 @@ from recon.sources.payments.mongo import MongoSettings, MongoStore
 from recon.sources.payments.read import ListStore
 from recon.sources.providers.claims import Said, failed_row, not_found_row, reading_of
 from recon.sources.providers.installed import providers
-from recon.sources.providers.provider import OpeningTerms, Provider, Webhooks
+from recon.sources.providers.provider import Books, OpeningTerms, Provider, Webhooks
 from recon.sources.recorded.store_file import payment_lines
 from recon.testing import ContractError, check_provider, check_store
 from recon.testing.providers import SECRET
@@ -137,6 +137,9 @@ def raising(terms: OpeningTerms) -> ClaimSource:
         ({"aliases": ("acme", "acme")}, "has a name twice"),
         ({"state_words": {"captured": "payed"}}, "which is no state"),
         ({"asked_by": frozenset()}, "no payment can be looked up"),
+        ({"books": Books(lambda section: ())}, "hold no currency"),
+        ({"books": Books(lambda section: ("usd",))}, "are no ISO 4217 codes"),
+        ({"books": Books(lambda section: ("USD",))}, "in which nothing has an address"),
         ({"webhooks": Webhooks(accepted=(500,))}, "is said to take HTTP 500"),
         ({"webhooks": Webhooks(verify=lambda headers, body, key, now: True)}, "missing or wrong signature for right"),
         ({"webhooks": Webhooks(verify=lambda headers, body, key, now: headers["x-sig"] == "")}, "raises KeyError"),

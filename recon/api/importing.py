@@ -44,7 +44,7 @@ def import_files(
         opened.sources,
         selection=Selection(),
         policy=opened.policy,
-        registry=rules.registry,
+        registry=opened.registry,
         now=given.taken_at,
         out=target,
         progress=progress,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from recon.api.common import Config, Place, Say, settings_of, tell
+from recon.api.gates import UnknownRailError
 from recon.api.reconcile import plan_and_save
 from recon.api.report import artefact_page, save_page
 from recon.core.errors import UsageError
@@ -67,18 +68,29 @@ def init(
         choose: Asked which of the things found are taken; all are when not given.
 
     Raises:
+        UnknownRailError: No such provider is installed.
         FileThereError: Something is there.
         UnwritableFileError: It cannot be written there.
     """
     from recon.setup.example import example
 
-    path = Path(out)
+    path, named = Path(out), [_provider_called(word) for word in rails]
     check_free(path)
     try:
-        save_new(path, example(_found(choose, say) if look else None, rails=rails).encode(), mode=0o644)
+        save_new(path, example(_found(choose, say) if look else None, rails=named).encode(), mode=0o644)
     except OSError as error:
         raise UnwritableFileError(path=path, why=error.strerror or "it cannot be written") from error
     return path
+
+
+def _provider_called(word: str) -> str:
+    from recon.core.registry import load_registry
+    from recon.sources.providers.installed import providers
+
+    name = load_registry().provider(word)
+    if name not in providers():
+        raise UnknownRailError(word=word)
+    return name
 
 
 def _found(choose: Choose, say: Say) -> Surroundings | None:

@@ -24,7 +24,7 @@ from recon.sources.providers.installed import providers
 @click.option(
     "--with",
     "rails",
-    type=click.Choice(sorted(providers())),
+    type=click.Choice(sorted(providers()), case_sensitive=False),
     multiple=True,
     help="A rail whose section is wanted as well; repeatable.",
 )
@@ -39,6 +39,7 @@ def init(out: Path, rails: tuple[str, ...], yes: bool) -> None:
     \b
     Examples: recon init --out recon.toml
               recon init --yes
+              recon init --with whmcs
     """
     from recon.api.start import first_of_all
     from recon.api.start import init as write_example

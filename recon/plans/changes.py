@@ -21,6 +21,7 @@ from recon.core.values import ABSENT, value_at
 from recon.plans.file import change_id
 from recon.sources.payments.documents import DECIDING_KEYS
 from recon.sources.payments.fields import FieldPaths, stored_path
+from recon.sources.providers.installed import rails_without_escrow
 from recon.verdicts.rules import RULE
 
 Row = Mapping[str, Any]
@@ -45,9 +46,10 @@ ASTRAY: Final = (
 
 _INT32_MAX: Final = 2**31 - 1
 
+_RELEASE: Final = "becomes possible: release of the money to the seller"
 DEFAULT_SIDE_EFFECTS: Final[Mapping[str, tuple[str, ...]]] = {
     "completed": (
-        "becomes possible: release of the money to the seller",
+        _RELEASE,
         "will not happen: ledger entry, mail to buyer and seller, socket and domain events of the backend",
     ),
     "released": ("will not happen: ledger entry, mail to the seller, domain events of the backend",),
@@ -127,7 +129,7 @@ def change_for(
         parents=_parents([item.path for item in sets]),
         stamp_before=extended_at(document, "metadata.recon.last"),
         evidence=finding.evidence,
-        side_effects=_side_effects(fields, policy),
+        side_effects=_side_effects(fields, policy, is_plain=finding.provider in rails_without_escrow()),
         value_units=int(row["expected_units"] or 0),
         token=finding.token,
         symbol=finding.symbol,
@@ -228,6 +230,8 @@ def _cell(verdict: Verdict, row: Row, *, policy: Policy) -> dict[str, Any]:
     written = {name: each and written_tx_hash(each, chain_id=row["chain_id"]) for name, each in hashes.items()}
     symbols = {**written, "threshold": threshold}
     values = {name: symbols.get(value, value) if isinstance(value, str) else value for name, value in cell.items()}
+    if row.get("provider") in rails_without_escrow():
+        values.pop("escrow", None)
     if row["proof_tx"] is None and "proof" in cell.values():
         return {name: value for name, value in values.items() if name in ("status", "escrow")}
     return values
@@ -345,12 +349,14 @@ def _in_array(path: str) -> bool:
     return any(part.isdigit() for part in path.split("."))
 
 
-def _side_effects(sets: tuple[FieldChange, ...], policy: Policy) -> tuple[str, ...]:
+def _side_effects(sets: tuple[FieldChange, ...], policy: Policy, *, is_plain: bool) -> tuple[str, ...]:
+    """What the written words let happen and what not; where nothing is held, nothing is released."""
     table = {**DEFAULT_SIDE_EFFECTS, **policy.side_effects}
     words = {
         item.after for item in sets if item.path in (PATHS["status"], PATHS["escrow"]) and isinstance(item.after, str)
     }
-    return tuple(sorted({effect for word in words for effect in table.get(word, ())}))
+    effects = {effect for word in words for effect in table.get(word, ())}
+    return tuple(sorted(effects - {_RELEASE} if is_plain else effects))
 
 
 def parse_document(text: str) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
+from recon.core.registry.off_chain import OFF_CHAIN
 from recon.core.text import count_text
 from recon.plans.beside import beside
 from recon.plans.doubts import doubts
@@ -268,9 +269,10 @@ def _sentence(row: Row, rule: Rule) -> str:
         return other
     if not row["by_word"] or row["covered_by_chain"]:
         return rule.sentence
+    why = _IN_BOOKS if row["chain_id"] == OFF_CHAIN else _NOT_ASKED
     if rule.verdict is _V.LOCAL_BEHIND:
-        return "{provider} says that {received} of {expected} {symbol} came, and the row is {status}; " + _NOT_ASKED
-    return rule.sentence + " This is {provider}'s word; " + _NOT_ASKED
+        return "{provider} says that {received} of {expected} {symbol} came, and the row is {status}; " + why
+    return rule.sentence + " This is {provider}'s word; " + why
 
 
 def _unseen(row: Row) -> str | None:
@@ -288,6 +290,7 @@ _SINCE_MADE: Final = "The provider says paid, and the chain shows no money since
 _AT_FORWARDER: Final = (
     " It came to {at}, the forwarder of the request, and no log by its reference shows that it was passed on."
 )
+_IN_BOOKS: Final = "the money is in its books, and on no chain."
 _NOT_ASKED: Final = "the chain was not asked, since it has no endpoint."
 _ASKED: Final = (
     "The stored amount {stored} is no whole number of the token's smallest units; the {asked} {symbol} that the "
@@ -486,6 +489,8 @@ def _gap(row: Row, links: Sequence[Row]) -> str:
         return lies
     if row["not_found"] and row["provider"] in rails_that_send():
         return "The provider does not know what this row names; that nothing was sent is not proven by that."
+    if row["chain_id"] == OFF_CHAIN:
+        return "The books in which this payment's money would stand do not settle whether it came."
     return "The scan has a gap where this payment's money could be."
 
 
@@ -557,6 +562,8 @@ def _chain_word(row: Row) -> str | None:
     ):  # fmt: skip
         if row[column]:
             return word
+    if row["chain_id"] == OFF_CHAIN:
+        return None
     return "no money" if row["covered_by_scan"] else "not fully scanned"
 
 

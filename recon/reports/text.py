@@ -121,3 +121,14 @@ def _date_text(inner: Any) -> str:
     except (ValueError, OverflowError, OSError):
         return display_text(number)
     return millisecond_text(moment)
+
+
+def chain_text(chain_id: str) -> str:
+    """A chain id with the name of its chain where that is known."""
+    from recon.core.registry import load_registry
+    from recon.core.registry.off_chain import OFF_CHAIN, OFF_CHAIN_NAME
+
+    if chain_id == str(OFF_CHAIN):
+        return OFF_CHAIN_NAME
+    facts = load_registry().chains.get(int(chain_id)) if chain_id.isdecimal() and len(chain_id) < 20 else None
+    return f"{chain_id} {facts.name}" if facts else chain_id

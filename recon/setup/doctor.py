@@ -13,6 +13,7 @@ from typing import Literal
 
 from recon.core.errors import ReconError, RefusedError, SourceError
 from recon.core.installed import Installed
+from recon.core.registry.off_chain import OFF_CHAIN
 from recon.core.text import count_text
 from recon.plans.history import load_history
 from recon.setup.check_signing import State, signing_says
@@ -67,6 +68,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
     if not settings.providers:
         yield Check("providers", "warning", "No provider is enabled, so every payment counts as out of scope.")
     for chain_id in settings.chain_ids:
+        if chain_id == OFF_CHAIN:
+            continue  # what can be asked about it is asked of the providers
         label = f"chain {chain_id}"
         if opening.has_endpoints(chain_id):
             yield _attempt(label, lambda chain_id=chain_id: _says(opening.chain(chain_id)))  # type: ignore[misc]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from recon.core.ids import payment_id_text
 from recon.core.model import Policy
 from recon.core.registry import Registry
+from recon.core.registry.off_chain import OFF_CHAIN, currencies_in, with_books
 from recon.core.text import clean_text
 from recon.core.times import to_ms
 from recon.setup.open_sources import Sources
@@ -17,9 +19,11 @@ from recon.sources.exports.claims import ClaimTerms, ExportedClaims, claims_said
 from recon.sources.exports.mapping import ClaimsSection, FileMapping, MappingError
 from recon.sources.exports.payments import ExportedPayments, payment_documents
 from recon.sources.exports.rows import BadCells
+from recon.sources.exports.statements import proven_window, statement_cells
 from recon.sources.exports.transfers import ExportedChain, ExportTerms, transfers_in
 from recon.sources.payments.fields import FieldPaths
-from recon.sources.providers.installed import providers
+from recon.sources.providers.installed import providers, rails_with_books, usual_providers
+from recon.sources.providers.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,11 @@ class ImportRules:
 
 @dataclass(frozen=True, slots=True)
 class OpenedExports:
-    """Sources that are files, and the policy that they are judged by."""
+    """Sources that are files, the policy that they are judged by, and what is known of their chains and currencies."""
 
     sources: Sources
     policy: Policy
+    registry: Registry
 
 
 def open_exports(mapping: FileMapping, *, home: Path, rules: ImportRules) -> OpenedExports:
@@ -52,26 +57,36 @@ def open_exports(mapping: FileMapping, *, home: Path, rules: ImportRules) -> Ope
         MappingError: A file cannot be read or lacks a column, or a provider is not known.
         BadRowsError: Cells cannot be read exactly; each is named by file and line.
     """
-    faults, taken_ms, registry = BadCells(), to_ms(mapping.taken_at), rules.registry
+    faults, taken_ms = BadCells(), to_ms(mapping.taken_at)
     documents = payment_documents(mapping.payments, home=home, faults=faults)
+    named = _providers_named(mapping, documents, rules.registry)
+    registry = with_books(rules.registry, _currencies(mapping, documents, home=home, named=named))
     usual = rules.policy or Policy()
-    moved = transfers_in(mapping.transfers, terms=ExportTerms(registry, usual, home, faults))
+    moved = transfers_in(mapping.transfers, terms=ExportTerms(registry, usual, home, faults, mapping.taken_at))
     policy = rules.policy or replace(
         usual,
-        providers=_providers_named(mapping, documents, registry),
-        chain_ids=_chains_named(documents, registry, moved.windows.keys() | moved.rows.keys()),
+        providers=named,
+        chain_ids=_chains_named(documents, registry, moved.windows.keys() | moved.rows.keys(), named=named),
+        provider_proves=tuple(f"{name}:{OFF_CHAIN}" for name in sorted(rails_with_books() & {*named})),
     )
     claims = _claims(mapping, documents, policy=policy, terms=ClaimTerms(registry, home, taken_ms, faults))
     faults.check()
     fields = FieldPaths()
     store = ExportedPayments(documents, section=mapping.payments, name=mapping.name, fields=fields, registry=registry)
     chains = [
-        ExportedChain(each, moved.rows.get(each, ()), windows=moved.windows.get(each, ()), taken_ms=taken_ms)
+        ExportedChain(
+            each,
+            moved.rows.get(each, ()),
+            windows=moved.windows.get(each, ()),
+            taken_ms=taken_ms,
+            doubts=moved.doubts.get(each, ()),
+        )
         for each in policy.chain_ids
+        if each != OFF_CHAIN or each in moved.windows
     ]
     accounts = tuple(f"{each.name}:files" for each in claims)
     sources = Sources(store, tuple(claims), tuple(chains), fields, mapping.name, accounts)
-    return OpenedExports(sources, policy)
+    return OpenedExports(sources, policy, registry)
 
 
 def _providers_named(
@@ -80,18 +95,30 @@ def _providers_named(
     """The installed providers that payments or exports name; the usual ones where none is named."""
     named = {registry.provider(str(each.get("provider", ""))) for each in documents}
     named |= {registry.provider(each.provider) for each in mapping.claims}
-    return tuple(name for name in providers() if name in named) or tuple(
-        name for name, each in providers().items() if each.is_usual
-    )
+    return tuple(name for name in providers() if name in named) or tuple(usual_providers())
+
+
+def _currencies(
+    mapping: FileMapping, documents: Sequence[Mapping[str, Any]], *, home: Path, named: Collection[str]
+) -> tuple[str, ...]:
+    """The currencies of money that is on no chain: where a provider keeps books, and in bank statements."""
+    words = set()
+    if rails_with_books() & {*named}:
+        words = {str(each.get("amount", {}).get("currency", "")) for each in documents}
+    for section in (*mapping.claims, *mapping.transfers):
+        if section.format != "table":
+            words |= {cells["currency"] for _, cells in statement_cells(section, home=home)}
+    return currencies_in(words)
 
 
 def _chains_named(
-    documents: Sequence[Mapping[str, Any]], registry: Registry, moved: Collection[int]
+    documents: Sequence[Mapping[str, Any]], registry: Registry, moved: Collection[int], *, named: Collection[str]
 ) -> tuple[int, ...]:
     """The known chains that payments or transfers name; the usual ones where none is named."""
     words = {str(each.get("blockchain", {}).get("network", "")) for each in documents}
-    named = {registry.chain_id(word) for word in words} | set(moved)
-    return tuple(sorted(chain_id for chain_id in named if chain_id is not None)) or Policy().chain_ids
+    chains = {registry.chain_id(word) for word in words} | set(moved)
+    chains |= {OFF_CHAIN} if rails_with_books() & {*named} else set()
+    return tuple(sorted(chain_id for chain_id in chains if chain_id is not None)) or Policy().chain_ids
 
 
 def _claims(
@@ -110,9 +137,27 @@ def _claims(
             why = f"claims: {clean_text(section.provider, limit=40)!r} is no provider in scope ({known})"
             raise MappingError(path=section.file, why=why)
         sections[name].append(section)
-    found = []
-    for name, own in sections.items():
-        said = claims_said(own, in_scope[name], terms=terms)
-        windows = [each.complete for each in own if each.complete is not None]
-        found.append(ExportedClaims(in_scope[name], said, windows=windows, made_at=made_at, taken_ms=terms.taken_ms))
-    return found
+    given = _Given(mapping.taken_at, made_at, terms)
+    return [_claims_of(in_scope[name], own, given=given) for name, own in sections.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the files of every provider are read with."""
+
+    taken_at: datetime
+    made_at: Mapping[str, int]
+    terms: ClaimTerms
+
+
+def _claims_of(provider: Provider, sections: Sequence[ClaimsSection], *, given: _Given) -> ExportedClaims:
+    terms = given.terms
+    proven = [proven_window(each, each.complete, home=terms.home, taken_at=given.taken_at) for each in sections]
+    return ExportedClaims(
+        provider,
+        claims_said(sections, provider, terms=terms),
+        windows=[window for each in proven for window in each.windows],
+        made_at=given.made_at,
+        taken_ms=terms.taken_ms,
+        doubts=[doubt for each in proven for doubt in each.doubts],
+    )

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from recon.core.errors import SourceError
+from recon.core.registry.off_chain import OFF_CHAIN
 from recon.setup.file import ChainSection
 from recon.setup.settings import Settings
 from recon.setup.stores.installed import store_of
@@ -299,6 +300,8 @@ def read_delivery_collection(settings: Settings, name: str, *, bodies: bool = Tr
 def _chains(settings: Settings, opening: Opening) -> Iterator[ChainSource]:
     proven_by_word = {rail.rpartition(":")[2] for rail in settings.rails_by_word()}
     for chain_id in settings.chain_ids:
+        if chain_id == OFF_CHAIN:
+            continue  # only those who keep the books can be asked
         if opening.has_endpoints(chain_id):
             yield opening.chain(chain_id)
         elif str(chain_id) not in proven_by_word:

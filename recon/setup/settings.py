@@ -24,6 +24,7 @@ from recon.core.model import ExplainedMovement, Policy
 from recon.core.money import parse_units
 from recon.core.registry import ChainFacts, Emitter, Registry, Token, extend_registry, load_registry
 from recon.core.registry.explorers import Explorer
+from recon.core.registry.off_chain import OFF_CHAIN, with_books
 from recon.files import use_file_mode
 from recon.plans.approvals import ApprovalPolicy
 from recon.plans.limits import Limits
@@ -42,7 +43,7 @@ from recon.setup.file import (
 )
 from recon.sources.interface import Selection
 from recon.sources.providers.chain_kind import chain_kinds
-from recon.sources.providers.installed import providers
+from recon.sources.providers.installed import providers, rails_with_books
 from recon.sources.providers.sections import web_url
 
 
@@ -146,9 +147,23 @@ class Settings:
 
     @property
     def chain_ids(self) -> tuple[int, ...]:
-        """The chains that are in scope: those of the file, else those of the recorded world, else none."""
+        """The chains that are in scope: those of the file, else those of the recorded world, else none.
+
+        Where a provider in scope keeps money itself, the place off all chains is one of them.
+        """
         configured = [chain.chain_id for chain in self.values.chains]
-        return tuple(sorted(configured or map(int, (self.world or {}).get("chains", {}))))
+        chains = set(configured or map(int, (self.world or {}).get("chains", {})))
+        return tuple(sorted(chains | ({OFF_CHAIN} if self._bookkeepers else set())))
+
+    @property
+    def _bookkeepers(self) -> tuple[str, ...]:
+        """The providers in scope that keep money in books of their own."""
+        return tuple(name for name in self.providers if name in rails_with_books())
+
+    def _currencies(self) -> tuple[str, ...]:
+        """The currencies in the books of providers in scope."""
+        kept = ((providers()[name].books, self.section(name)) for name in self._bookkeepers)
+        return tuple(sorted({code for books, section in kept if books for code in books.currencies(section)}))
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -234,6 +249,7 @@ class Settings:
                 Emitter(e.chain_id, e.address, e.kind, e.version, e.created_block) for e in self.values.emitters
             ),
         )
+        extended = with_books(extended, self._currencies())
         if not self.values.explorers:
             return extended
         return extend_registry(extended, chains=tuple(self._explored(extended)))
@@ -268,10 +284,12 @@ class Settings:
     def rails_by_word(self) -> tuple[str, ...]:
         """The rails on which a provider's word counts where no endpoint can be asked, as ``shkeeper:137``.
 
+        A provider that keeps books is believed of its own money there, and of no other.
+
         Raises:
             WrongSettingError: One of them names no provider and chain in scope.
         """
-        found = set()
+        found = {f"{name}:{OFF_CHAIN}" for name in self._bookkeepers}
         for text in self.values.policy.provider_proves:
             word, _, chain = text.partition(":")
             rail = self.registry().provider(word)

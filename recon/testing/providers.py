@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import ReconError, WrongSourceError
 from recon.core.ids import normalise_reference, normalise_request_id
 from recon.core.registry import load_registry
+from recon.core.registry.off_chain import currencies_in
 from recon.core.tables import CLAIM_TXS, CLAIMS, schema_of
 from recon.core.text import count_text
 from recon.sources.http import Secret
@@ -103,6 +104,7 @@ def check_provider(
     check_whole(provider)
     check_webhooks(provider)
     given = provider.section()() if section is None else section
+    _check_books(provider, given)
     with tempfile.TemporaryDirectory() as empty:
         stage = _Stage(provider, given, Path(empty), _keys_of(provider))
         for what, handler in TELLS_NOTHING.items():
@@ -140,6 +142,18 @@ def check_whole(provider: Provider) -> None:
     for part in provider.tolerance_ppm:
         is_share = isinstance(part, int) and not isinstance(part, bool) and 0 <= part < 1_000_000
         require(is_share, f"the tolerance of {name} is {part!r}, which is no number of millionths below one whole")
+
+
+def _check_books(provider: Provider, section: Any) -> None:
+    """Books hold currencies of states, each named once, and money in them has no addresses."""
+    if provider.books is None:
+        return
+    codes = list(provider.books.currencies(section))
+    require(bool(codes), f"the books of {provider.name} hold no currency")
+    require(
+        sorted(codes) == list(currencies_in(codes)), f"the currencies of {provider.name} are no ISO 4217 codes: {codes}"
+    )
+    require(not provider.has_one_time_addresses, f"{provider.name} keeps books, in which nothing has an address")
 
 
 def _keys_of(provider: Provider) -> tuple[ClaimKey, ...]:

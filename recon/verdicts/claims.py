@@ -8,6 +8,7 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import Policy
+from recon.core.registry.off_chain import OFF_CHAIN
 from recon.sources.providers.installed import rails_that_pay_out
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import ONE, Frame, claim_key, is_true, one_if
@@ -31,6 +32,9 @@ WEIGHT: Final[Mapping[str, int]] = {
 """Of several objects of a payment, the one with the least weight is shown; one that was not found comes last."""
 
 WEIGHT_MAX: Final = 9
+
+EMPTY_STATES: Final = ("paid", "cancelled", "failed")
+"""States besides "unpaid" of an object in books to which no money stands: it was marked, or given up."""
 
 
 def shown_claims(claims: Frame) -> Frame:
@@ -134,7 +138,8 @@ def _words(rows: Frame, claims: Frame, *, policy: Policy) -> Frame:
     """What the one clean claim of a payment says came, for rails whose word policy takes where no chain can be asked.
 
     A word counts only when nothing about it is odd: one object alone, no problem, and where money came, the row's own
-    token, chain and address. "Unpaid" is the word for nothing at all.
+    token, chain and address. "Unpaid" is the word for nothing at all. Books have no addresses, and what they say is a
+    sum: of nothing where an object has another state and no money, or is not in them.
     """
     trusted = nw.lit(value=False)
     for rail in policy.provider_proves:
@@ -153,17 +158,22 @@ def _words(rows: Frame, claims: Frame, *, policy: Policy) -> Frame:
         "recipient",
         "paid_units",
         "state",
+        "outcome",
         claim_key=claim_key(paid_out=nw.col("object") == "payout"),
         is_clean=is_true(nw.col("outcome") == "found") & nw.col("problem").is_null(),
     )
+    in_books = is_true(nw.col("w_chain") == OFF_CHAIN)
     same = (
         is_true(nw.col("token") == nw.col("w_token"))
         & is_true(nw.col("chain_id") == nw.col("w_chain"))
-        & is_true(nw.col("recipient") == nw.col("w_recipient"))
+        & (is_true(nw.col("recipient") == nw.col("w_recipient")) | (in_books & nw.col("recipient").is_null()))
     )
     came = is_true(nw.col("paid_units") > 0)
     has_money = nw.col("is_clean") & same & came & is_true(nw.col("state").is_in(["paid", "overpaid", "partial"]))
-    has_none = nw.col("is_clean") & ~came & is_true(nw.col("state") == "unpaid")
+    empty = nw.col("is_clean") & is_true(nw.col("paid_units") == 0) & is_true(nw.col("state").is_in(list(EMPTY_STATES)))
+    has_none = (nw.col("is_clean") & ~came & is_true(nw.col("state") == "unpaid")) | (
+        in_books & (empty | is_true(nw.col("outcome") == "not_found"))
+    )
     return (
         mine.join(said, on="claim_key", how="inner")
         .with_columns(one=ONE, clear=one_if(has_money | has_none), units=nw.when(has_money).then(nw.col("paid_units")))

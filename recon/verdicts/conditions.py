@@ -17,7 +17,12 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import CLOSED, COMPLETE, OPEN, Policy
-from recon.sources.providers.installed import rails_that_show_only_their_own
+from recon.core.registry.off_chain import OFF_CHAIN
+from recon.sources.providers.installed import (
+    rails_that_show_only_their_own,
+    rails_with_books,
+    rails_without_escrow,
+)
 from recon.verdicts.links import is_true
 from recon.verdicts.reach import Horizon
 from recon.verdicts.resolving import Condition
@@ -47,6 +52,18 @@ def _is_fee_strange(*, proof_fee_recipient: nw.Expr, policy: Policy) -> nw.Expr:
     """Whether the fee went to an address that is none of ours, where policy knows ours."""
     ours = is_true(proof_fee_recipient.is_in(["", *policy.fee_recipients]))
     return ~proof_fee_recipient.is_null() & ~ours & nw.lit(value=bool(policy.fee_recipients))
+
+
+def _is_in_books(*, provider: nw.Expr, chain_id: nw.Expr) -> nw.Expr:
+    """Whether the payment's money is in books that its own provider keeps."""
+    keepers = sorted(rails_with_books())
+    return is_true(chain_id == OFF_CHAIN) & (is_true(provider.is_in(keepers)) if keepers else nw.lit(value=False))
+
+
+def _holds_escrow(*, provider: nw.Expr) -> nw.Expr:
+    """Whether what came for the payment is held until it is released."""
+    plain = sorted(rails_without_escrow())
+    return ~is_true(provider.is_in(plain)) if plain else nw.lit(value=True)
 
 
 _SCOPE: Final = (
@@ -222,7 +239,9 @@ _ANSWERS: Final = (
     Condition("sent_by_provider", is_sent),
     Condition("was_told", lambda found: found > 0),
     Condition("parts_answered", "by_hash and incoming and sent_by_provider and was_told and not hash_failed"),
-    Condition("was_searched", "covered_by_scan or outgoing_answered or parts_answered or by_word"),
+    Condition("in_books", _is_in_books),
+    Condition("books_are_silent", "in_books and known_silence and not_asked and has_claim_key"),
+    Condition("was_searched", "covered_by_scan or outgoing_answered or parts_answered or by_word or books_are_silent"),
     Condition("can_be_found", "covered_by_scan or by_hash or by_word"),
     Condition(
         "may_lie_elsewhere",
@@ -277,7 +296,8 @@ _CHANGES: Final = (
     Condition("blocked", "(payable and incoming and no_step_in) or no_step_out"),
     Condition("hash_wrong", "settled and covered_by_chain and has_hash and not own_hash_valid and not hash_unknown"),
     Condition("hash_missing", "settled and covered_by_chain and not has_hash"),
-    Condition("escrow_wrong", "settled and incoming and unfunded and not deal_paid_out"),
+    Condition("holds_escrow", _holds_escrow),
+    Condition("escrow_wrong", "settled and incoming and unfunded and holds_escrow and not deal_paid_out"),
     Condition("word_wrong", "settled and confirmed_is_wrong"),
     Condition("count_wrong", "settled and covered_by_chain and count_low"),
     Condition(

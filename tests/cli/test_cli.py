@@ -207,12 +207,28 @@ def test_the_commented_lines_of_the_file_are_settings_too(tmp_path: Path) -> Non
 
     from recon.setup.example import example
     from recon.setup.settings import load_settings
+    from recon.sources.providers.installed import providers
 
-    text = re.sub(r"(?m)^# ((?:[a-z_]+ = .*)|(?:\[.*\]))$", r"\1", example()).replace('secrets_file = ".env"', "")
+    text = re.sub(r"(?m)^# ((?:[a-z_]+ = .*)|(?:\[.*\]))$", r"\1", example(rails=tuple(providers())))
+    text = text.replace('secrets_file = ".env"', "")
     text = text.replace('[recorded]\n# A recorded world instead of every source, offline.\npath = "."\n', "")
     path = tmp_path / "recon.toml"
     path.write_text(text, encoding="utf-8")
     assert load_settings(path).values.tokens[0].symbol == "TST"
+
+
+def test_init_writes_the_section_of_a_rail_that_is_named(tmp_path: Path) -> None:
+    usual, more = tmp_path / "usual.toml", tmp_path / "more.toml"
+    assert run("init", "--out", str(usual)).exit_code == 0
+    assert "[whmcs]" not in usual.read_text(), "a rail that is not usual stands there only when it is named"
+    assert run("init", "--with", "WHMCS", "--out", str(more)).exit_code == 0
+    assert "[whmcs]\nenabled = true" in more.read_text()
+    from recon.setup.settings import load_settings
+
+    assert load_settings(more).providers[-1] == "whmcs"
+    refused = run("init", "--with", "nobody", "--out", str(tmp_path / "none.toml"))
+    assert (refused.exit_code, (tmp_path / "none.toml").exists()) == (2, False)
+    assert "nobody" in refused.stderr
 
 
 def test_init_never_writes_over_a_file(tmp_path: Path) -> None:

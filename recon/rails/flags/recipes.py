@@ -32,7 +32,7 @@ from recon.rails.flags.words import (
     spell_mode,
     split_list,
 )
-from recon.sources.providers.installed import providers
+from recon.sources.providers.installed import providers, usual_providers
 
 Act = Literal["switch", "only", "without", "with", "provider", "unless", "mode", "bool", "text"]
 
@@ -211,10 +211,9 @@ def roles_for(sick: str, *, words: FlagWords, safe: str | None = None) -> Roles:
 
 
 def _other(rail: str | None) -> str | None:
-    """The other rail where there are two usual ones; with more, one must be named."""
-    usual = [name for name, each in providers().items() if each.is_usual]
-    others = [name for name in usual if name != rail]
-    return others[0] if rail in usual and len(others) == 1 else None
+    """The other rail where there are two; with more, one must be named."""
+    others = [name for name in usual_providers() if name != rail]
+    return others[0] if rail in usual_providers() and len(others) == 1 else None
 
 
 def find_recipe(name: str, own: Mapping[str, Recipe]) -> Recipe:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from recon.core.model import OPEN_AGES, Change, Finding, Plan, Severity, Tier, Verdict
 from recon.core.money import decimal_amount, sum_by_name, whole_tokens
 from recon.reports.model import Column, Fact, Table
-from recon.reports.text import amount_text
+from recon.reports.text import amount_text, chain_text
 from recon.reports.views.coverage import CANNOT_TELL, NOT_ASKED
 
 BREAK_TIERS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
@@ -124,7 +124,7 @@ def _money_rows(plan: Plan) -> list[tuple[str, ...]]:
     for key in sorted({*risk, *captured}):
         symbol, decimals = known.get(key, (key, None))
         cells = [amount_text(int(part.get(key, 0)), decimals=decimals, symbol=symbol) for part in (risk, captured)]
-        rows.append((_chain_name(str(key).partition(":")[0]), cells[0], cells[1], str(key)))
+        rows.append((chain_text(str(key).partition(":")[0]), cells[0], cells[1], str(key)))
     return rows
 
 
@@ -174,13 +174,6 @@ def money_table(plan: Plan) -> Table:
     return Table("money", "Money by token", columns, tuple(_money_rows(plan)), empty=empty)
 
 
-def _chain_name(chain_id: str) -> str:
-    from recon.core.registry import load_registry
-
-    facts = load_registry().chains.get(int(chain_id)) if chain_id.isdecimal() and len(chain_id) < 20 else None
-    return f"{chain_id} {facts.name}" if facts else chain_id
-
-
 def open_table(plan: Plan) -> Table:
     """How many payments are open, by age."""
     buckets = plan.summary.get("open_by_age") or {}
@@ -203,7 +196,7 @@ def split_table(plan: Plan, name: str, *, label: str) -> Table:
         unproven = sum(int(split.get(verdict, 0)) for verdict in (Verdict.UNPROVEN, Verdict.LOOKUP_FAILED))
         matched = sum(int(split.get(verdict, 0)) for verdict in (Verdict.IN_SYNC, Verdict.PARTLY_REFUNDED))
         counts = (sum(map(int, split.values())), matched, breaks[part], unproven)
-        rows.append((part if label == "provider" else _chain_name(part), *map(str, counts)))
+        rows.append((part if label == "provider" else chain_text(part), *map(str, counts)))
     columns = (Column(label, label), Column("payments", "payments", "count"), Column("in_sync", "in sync", "count"),
                Column("breaks", "breaks", "count"), Column("unproven", "not provable", "count"))  # fmt: skip
     return Table(name, f"By {label}", columns, tuple(rows))

@@ -16,6 +16,7 @@ from recon.core.text import clean_text, count_text
 from recon.core.times import to_ms
 from recon.sources.exports.mapping import ClaimsSection, WholeWindow
 from recon.sources.exports.rows import BadCells, ExportedRow, exported_rows
+from recon.sources.exports.statements import NamedEntry, NamedSum, sum_of
 from recon.sources.exports.windows import stretches, unread
 from recon.sources.interface import ClaimKey, Coverage, Gap, Progress, Reading, no_progress
 from recon.sources.providers.claims import Row, Said, digest_of, failed_row, not_found_row, reading_of
@@ -32,18 +33,20 @@ class ExportedClaims:
     Args:
         said: Its objects.
         windows: When the files are whole; empty: never.
+        doubts: Why files are not whole for all of the time that their mapping names.
         made_at: When each payment was made, UTC ms, by its id: whether silence about it is a "no".
         taken_ms: When the files were exported.
     """
 
     def __init__(
         self, provider: Provider, said: Sequence[Said], *, windows: Sequence[WholeWindow], made_at: Mapping[str, int],
-        taken_ms: int,
+        taken_ms: int, doubts: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.name = provider.name
         self._object = object_of(provider)
         self._said, self._made_at, self._taken_ms = said, made_at, taken_ms
         self._whole = stretches(windows, taken_ms=taken_ms)
+        self._doubts = tuple(doubts)
 
     def check(self) -> str:
         """Files can always be used."""
@@ -63,6 +66,8 @@ class ExportedClaims:
     def _problem(self) -> str:
         if not self._said and not self._whole:
             return f"no export of {self.name} was given"
+        if self._doubts:
+            return f"the export of {self.name} is not complete: {clean_text('; '.join(self._doubts), limit=600)}"
         return f"the export of {self.name} is not said to be complete for all of this time"
 
     def look_up(self, keys: Sequence[ClaimKey], *, progress: Progress = no_progress) -> Reading:
@@ -109,11 +114,64 @@ def claims_said(sections: Iterable[ClaimsSection], provider: Provider, *, terms:
     places: dict[str, str] = {}
     said = []
     for section in sections:
+        if section.format != "table":
+            said += _statement_claims(section, provider, terms=terms, places=places)
+            continue
         for row in exported_rows(section, home=terms.home, faults=terms.faults):
             claim = _claim(row, provider, registry=terms.registry, taken_ms=terms.taken_ms)
             if claim is not None and not row.is_repeated(str(claim["claim_id"]), places):
                 said.append(Said(claim))
     return said
+
+
+def _statement_claims(
+    section: ClaimsSection, provider: Provider, *, terms: ClaimTerms, places: dict[str, str]
+) -> list[Said]:
+    """One claim for each payment that entries of bank statements name: what they come to."""
+    named: dict[str, list[NamedEntry]] = {}
+    tokens: dict[str, tuple[int | None, Token | None]] = {}
+    key = provider.key if provider.key in {*section.columns, *section.fixed} else "reference"
+    for row in exported_rows(section, home=terms.home, faults=terms.faults):
+        chain_id, token = place_of(row, terms.registry)
+        names, units = row.names(key), row.units("amount", decimals=None if token is None else token.decimals)
+        if units is None or row.is_repeated(row.raw["entry_hash"], places):
+            continue
+        for name in names:
+            named.setdefault(name, []).append(NamedEntry(row.raw, units, len(names) > 1))
+            tokens.setdefault(name, (chain_id, token))
+    said = []
+    for name, entries in sorted(named.items()):
+        if (found := sum_of(entries)) is not None:
+            chain_id, token = tokens[name]
+            place = {"chain_id": chain_id, "token": None if token is None else token.address}
+            said.append(Said({**_named(name, key, provider), **place, **_summed(found, entries, terms.taken_ms)}))
+    return said
+
+
+def _named(name: str, key: str, provider: Provider) -> Row:
+    reference = normalise_reference(name) if key == "reference" else None
+    return {
+        "provider": provider.name,
+        "claim_id": name,
+        "object": object_of(provider),
+        "request_id": normalise_request_id(name) if key == "request_id" else None,
+        "external_id": name if key == "external_id" else None,
+        "reference": reference,
+        "reference_topic": None if reference is None else reference_topic(reference),
+    }
+
+
+def _summed(found: NamedSum, entries: Sequence[NamedEntry], taken_ms: int) -> Row:
+    hashes = sorted(entry.cells["entry_hash"] for entry in entries)
+    return {
+        "outcome": "found",
+        "state": found.state,
+        "state_raw": " ".join(sorted({entry.cells["state"] for entry in entries})),
+        "paid_units": None if found.problem else max(found.net, 0),
+        "looked_up_at": taken_ms,
+        "problem": found.problem,
+        "digest": digest_of(hashes),
+    }
 
 
 def _claim(row: ExportedRow, provider: Provider, *, registry: Registry, taken_ms: int) -> Row | None:

@@ -6,6 +6,7 @@ missing from it. Everything else that a file does not show may be elsewhere.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
@@ -36,10 +37,29 @@ TRANSFER_FIELDS: Final = (
     "fee_recipient", "confirmations", "final",
 )  # fmt: skip
 _NEEDED: Final = {
-    "payments": ("id", "provider", "status", "amount", "currency", "network", "created_at"),
+    "payments": ("id", "provider", "status", "amount", "currency", "created_at"),
     "claims": ("status",),
     "transfers": ("tx_hash", "time", "token", "network", "amount", "recipient"),
 }
+
+
+STATEMENT_COLUMNS: Final = (
+    "account", "account_address", "amount", "bank_reference", "booked", "booked_on", "code", "counterparty",
+    "counterparty_account", "currency", "end_to_end_id", "entry_hash", "entry_reference", "network", "payee_address",
+    "payer_address", "remittance", "reversal", "side", "state", "statement", "transaction_id", "valued_on",
+)  # fmt: skip
+"""The columns of a bank statement, whatever its form."""
+
+_STATEMENT_COLUMNS: Final[dict[str, dict[str, str]]] = {
+    "claims": {
+        "id": "entry_hash", "status": "state", "amount": "amount", "currency": "currency", "network": "network",
+    },
+    "transfers": {
+        "tx_hash": "entry_hash", "time": "booked_on", "token": "currency", "network": "network", "amount": "amount",
+        "recipient": "payee_address", "sender": "payer_address", "final": "booked",
+    },
+}  # fmt: skip
+"""Of claims and transfers from statements, the column of each field that the mapping does not name."""
 
 
 class MappingError(UsageError):
@@ -62,6 +82,14 @@ def _zone(value: str) -> str:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError("no such zone; write UTC or a name such as Europe/Berlin") from error
+    return value
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError("it is no regular expression") from error
     return value
 
 
@@ -92,6 +120,9 @@ class FileSection(_Part):
         decimal: The sign before the fraction of an amount; ``thousands`` the one that may group its digits.
         zone: The zone of times that name none; without it such a time is refused.
         time_format: How times are written, as ``strptime`` has it, ``unix`` or ``unix_ms``; ISO 8601 otherwise.
+        format: A table (CSV or Parquet), or bank statements: ``camt.053`` or ``mt940``. Of statements ``file`` may be a
+            pattern such as ``bank/*.xml``.
+        find: By field, the part of the text that counts, as a regular expression: its first group, or all of it.
     """
 
     file: str = Field(min_length=1, max_length=1000)
@@ -103,6 +134,8 @@ class FileSection(_Part):
     thousands: Literal[",", ".", " ", "'"] | None = None
     zone: Annotated[str, AfterValidator(_zone)] | None = None
     time_format: str | None = Field(default=None, max_length=100)
+    format: Literal["table", "camt.053", "mt940"] = "table"
+    find: dict[str, Annotated[str, AfterValidator(_pattern)]] = Field(default_factory=dict)
 
     @property
     def tz(self) -> tzinfo | None:
@@ -186,7 +219,9 @@ def _faults(mapping: FileMapping) -> Iterator[str]:
             yield "claims: 'request_id', 'external_id' or 'reference' needs a column, by which they meet payments"
     for transfers in mapping.transfers:
         yield from _columns_amiss("transfers", transfers, TRANSFER_FIELDS)
-        told = {"final", "confirmations"} & {*transfers.columns, *transfers.fixed}
+        told = {"final", "confirmations"} & {
+            *transfers.columns, *transfers.fixed, *usual_columns("transfers", transfers)
+        }  # fmt: skip
         if transfers.final_before is None and not told:
             yield (
                 "transfers: nothing says which transfers are final; give a column 'final' or 'confirmations', or "
@@ -196,14 +231,35 @@ def _faults(mapping: FileMapping) -> Iterator[str]:
 
 
 def _columns_amiss(kind: str, section: FileSection, known: tuple[str, ...]) -> Iterator[str]:
-    given = {*section.columns, *section.fixed}
-    for name in sorted({*given, *section.words} - {*known}):
+    if section.format != "table":
+        yield from _statement_amiss(kind, section)
+    given = {*section.columns, *section.fixed, *usual_columns(kind, section)}
+    for name in sorted({*given, *section.words, *section.find} - {*known}):
         yield f"{kind}: there is no field {clean_text(name, limit=40)!r}; there are {', '.join(known)}"
     for name in sorted(section.columns.keys() & section.fixed.keys()):
         yield f"{kind}: {name} has both a column and a fixed value"
     for name in _NEEDED[kind]:
         if name not in given and not _stands_for(name, given):
             yield f"{kind}: the field {name!r} has no column and no fixed value"
+
+
+def _statement_amiss(kind: str, section: FileSection) -> Iterator[str]:
+    """What a mapping of bank statements names that no statement has."""
+    if kind not in _STATEMENT_COLUMNS:
+        yield f"{kind}: a bank statement holds claims or transfers"
+    if section.zone is None:
+        yield f'{kind}: the days of a bank statement need a zone, such as zone = "UTC"'
+    for column in sorted({*section.columns.values()} - {*STATEMENT_COLUMNS}):
+        known = ", ".join(STATEMENT_COLUMNS)
+        yield f"{kind}: a bank statement has no column {clean_text(column, limit=40)!r}; there are {known}"
+
+
+def usual_columns(kind: str, section: FileSection) -> dict[str, str]:
+    """By field, the column of a bank statement that is meant where the mapping names none."""
+    if section.format == "table":
+        return {}
+    own = {*section.columns, *section.fixed}
+    return {name: column for name, column in _STATEMENT_COLUMNS.get(kind, {}).items() if name not in own}
 
 
 def _stands_for(name: str, given: set[str]) -> bool:

@@ -20,7 +20,8 @@ from recon.core.errors import MoneyError, UsageError
 from recon.core.ids import normalise_address, normalise_reference, normalise_tx_hash
 from recon.core.money import UNITS_MAX, parse_units
 from recon.core.text import clean_text, count_text
-from recon.sources.exports.mapping import FileSection, MappingError
+from recon.sources.exports.mapping import FileSection, MappingError, TransfersSection, usual_columns
+from recon.sources.exports.statements import statement_cells
 
 ROWS_MAX: Final = 2_000_000
 FILE_MAX_BYTES: Final = 2_000_000_000
@@ -72,17 +73,35 @@ class BadCells:
 
 @dataclass(frozen=True, slots=True)
 class ExportedRow:
-    """One row: its place, ``payments.csv:7``, and the text of each field that has one."""
+    """One row: its place, ``payments.csv:7``, and the text of each field that has one.
+
+    Args:
+        raw: Of an entry of a bank statement, all its cells by their columns.
+    """
 
     place: str
     cells: Mapping[str, str]
     section: FileSection
     faults: BadCells
+    raw: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
         """A cell as it stands, or what its word means; None where it is empty."""
         value = self.cells.get(name, "")
+        if name in self.section.find:
+            found = self.names(name)
+            if len(found) > 1:
+                self.miss(name, f"it names several: {clean_text(', '.join(found), limit=80)}")
+            value = found[0] if found else ""
         return self.section.words.get(name, {}).get(value, value) or None
+
+    def names(self, name: str) -> list[str]:
+        """Everything that a cell names, each once, in order: what ``find`` finds in it, or the cell as it stands."""
+        value, pattern = self.cells.get(name, ""), self.section.find.get(name)
+        if pattern is None:
+            return [value] if value else []
+        found = (match[1] if match.re.groups else match[0] for match in re.finditer(pattern, value))
+        return list(dict.fromkeys(each for each in found if each))
 
     def needed(self, name: str) -> str | None:
         """The same; an empty cell is told."""
@@ -256,6 +275,9 @@ def exported_rows(section: FileSection, *, home: Path, faults: BadCells) -> Iter
     Raises:
         MappingError: The file cannot be opened, or lacks a column.
     """
+    if section.format != "table":
+        yield from _statement_rows(section, home, faults)
+        return
     path = home / section.file
     try:
         size = path.stat().st_size
@@ -273,6 +295,17 @@ def exported_rows(section: FileSection, *, home: Path, faults: BadCells) -> Iter
             faults.add(place, f"column {column!r}: it holds control characters, or more than {CELL_MAX} characters")
             continue
         yield ExportedRow(place, {**section.fixed, **cells}, section, faults)
+
+
+def _statement_rows(section: FileSection, home: Path, faults: BadCells) -> Iterator[ExportedRow]:
+    kind = "transfers" if isinstance(section, TransfersSection) else "claims"
+    columns = {**section.columns, **usual_columns(kind, section)}
+    for place, cells in statement_cells(section, home=home):
+        own = {name: cells[column] for name, column in columns.items()}
+        if odd := next((name for name, cell in cells.items() if _is_odd(cell)), None):
+            faults.add(place, f"column {odd!r}: it holds control characters, or more than {CELL_MAX} characters")
+            continue
+        yield ExportedRow(place, {**section.fixed, **own}, section, faults, raw=cells)
 
 
 def _is_odd(cell: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +21,12 @@ from recon.core.times import to_ms
 from recon.sources.exports.claims import place_of
 from recon.sources.exports.mapping import TransfersSection, WholeWindow
 from recon.sources.exports.rows import BadCells, ExportedRow, exported_rows
+from recon.sources.exports.statements import proven_window
 from recon.sources.exports.windows import stretches, unread
 from recon.sources.interface import ChainQuestion, Coverage, Gap, Progress, Reading, no_progress
 
 Row = dict[str, Any]
+_DAY: Final = timedelta(days=1, milliseconds=-1)
 _SCANS: Final = ("proxy", "erc20")
 _PAID_OUT: Final = "an export of what came in does not show what left a wallet"
 
@@ -36,14 +39,16 @@ class ExportTerms:
     policy: Policy
     home: Path
     faults: BadCells
+    taken_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedTransfers:
-    """What files hold of chains: their transfers, and the windows in which they are whole, by chain."""
+    """What files hold of chains: their transfers, the windows in which they are whole, and doubts, each by chain."""
 
     rows: Mapping[int, Sequence[Row]]
     windows: Mapping[int, Sequence[WholeWindow]]
+    doubts: Mapping[int, Sequence[str]]
 
 
 class ExportedChain:
@@ -53,12 +58,16 @@ class ExportedChain:
         rows: Rows of the table ``transfers``.
         windows: When the files are whole; empty: never.
         taken_ms: When the files were exported.
+        doubts: Why files are not whole for all of the time that their mapping names.
     """
 
-    def __init__(self, chain_id: int, rows: Sequence[Row], *, windows: Sequence[WholeWindow], taken_ms: int) -> None:
+    def __init__(
+        self, chain_id: int, rows: Sequence[Row], *, windows: Sequence[WholeWindow], taken_ms: int,
+        doubts: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.chain_id = chain_id
         self._rows, self._taken_ms = rows, taken_ms
-        self._whole = stretches(windows, taken_ms=taken_ms)
+        self._whole, self._doubts = stretches(windows, taken_ms=taken_ms), tuple(doubts)
 
     def check(self) -> str:
         """Files can always be used."""
@@ -101,6 +110,9 @@ class ExportedChain:
     def _problem(self) -> str:
         if not self._rows and not self._whole:
             return f"no export of transfers on chain {self.chain_id} was given"
+        if self._doubts:
+            said = clean_text("; ".join(self._doubts), limit=600)
+            return f"the export of transfers on chain {self.chain_id} is not complete: {said}"
         return f"the export of transfers on chain {self.chain_id} is not said to be complete for all of this time"
 
     def _receipts(self, asked: int, missing: int) -> Coverage:
@@ -142,6 +154,7 @@ def transfers_in(sections: Iterable[TransfersSection], *, terms: ExportTerms) ->
     """The transfers of all files by chain; a transfer that stands in two files counts once."""
     seen: dict[tuple[Any, ...], tuple[str, Row]] = {}
     windows: dict[int, list[WholeWindow]] = {}
+    doubts: dict[int, list[str]] = {}
     for section in sections:
         chains = {terms.registry.chain_id(section.fixed.get("network"))}
         for place, row in _rows_of(section, terms):
@@ -152,18 +165,22 @@ def transfers_in(sections: Iterable[TransfersSection], *, terms: ExportTerms) ->
                 )
             seen.setdefault(key, (place, row))
             chains.add(row["chain_id"])
+        proven = proven_window(section, section.complete, home=terms.home, taken_at=terms.taken_at)
         for chain_id in chains - {None}:
-            windows.setdefault(chain_id or 0, []).extend([] if section.complete is None else [section.complete])
+            windows.setdefault(chain_id or 0, []).extend(proven.windows)
+            doubts.setdefault(chain_id or 0, []).extend(proven.doubts)
     rows: dict[int, list[Row]] = {}
     for _, row in seen.values():
         rows.setdefault(row["chain_id"], []).append(row)
-    return ExportedTransfers(rows, windows)
+    return ExportedTransfers(rows, windows, doubts)
 
 
 def _rows_of(section: TransfersSection, terms: ExportTerms) -> Iterator[tuple[str, Row]]:
     numbered: dict[tuple[int, str], int] = {}
     told: dict[tuple[Any, ...], str] = {}
     for row in exported_rows(section, home=terms.home, faults=terms.faults):
+        if row.raw.get("booked") == "false":
+            continue  # announced on a bank statement, and not moved yet
         made = _transfer(row, section, terms=terms)
         if made is None:
             continue
@@ -193,7 +210,7 @@ def _transfer(row: ExportedRow, section: TransfersSection, *, terms: ExportTerms
     for name in _NEEDED:
         row.needed(name)
     chain_id, token = place_of(row, terms.registry)
-    at = row.moment("time")
+    at = _moved_at(row)
     decimals = 0 if section.amounts == "base" else None if token is None else token.decimals
     moved: Row = {
         "chain_id": chain_id,
@@ -217,6 +234,12 @@ def _transfer(row: ExportedRow, section: TransfersSection, *, terms: ExportTerms
         moved["emitter"] = moved["token"]
     is_final = moved["final"] or _is_deep(moved, terms.policy) or (section.final_before or at) > at
     return {**moved, "block_time": to_ms(at), "final": is_final}
+
+
+def _moved_at(row: ExportedRow) -> datetime | None:
+    """When it moved; a bank tells the day alone, and by its end the money was there."""
+    at = row.moment("time")
+    return at if at is None or not row.raw else at + _DAY
 
 
 def _is_deep(moved: Row, policy: Policy) -> bool:

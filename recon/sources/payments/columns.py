@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from recon.core import ids
 from recon.core.model import ESCROW_STATES, STATUSES
+from recon.core.registry.off_chain import OFF_CHAIN_NAME
 from recon.sources.payments import documents as clear
 from recon.sources.payments.bson_walk import (
     ARRAY,
@@ -47,8 +48,9 @@ from recon.sources.payments.text_columns import (
     same_texts,
     shaped_texts,
     stored_texts,
+    texts_or,
 )
-from recon.sources.providers.installed import rails_with_one_time_addresses
+from recon.sources.providers.installed import rails_with_books, rails_with_one_time_addresses
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,13 +143,10 @@ class PaymentColumns:
 
         return _flags(pc.equal(self.columns["provider"], name))
 
-    def _has_one_time_address(self) -> Bools:
+    def _provider_among(self, names: Iterable[str]) -> Bools:
         import numpy as np
 
-        found: Bools = np.zeros(len(self.columns["provider"]), dtype=bool)
-        for name in rails_with_one_time_addresses():
-            found |= self._provider_is(name)
-        return found
+        return np.logical_or.reduce([self._provider_is("\0"), *map(self._provider_is, names)])  # type: ignore[no-any-return]
 
     def _texts(self, path: str, kinds: Octets, *, ids_too: bool) -> Iterable[tuple[Ints, pa.Array, bool]]:
         """Rows with a text at a path, the texts, and whether they are plain; with ``ids_too`` also ids and numbers."""
@@ -329,7 +328,8 @@ class PaymentColumns:
         address = self._found("token", address_texts)
         self.columns["currency"] = _mapped(currency, clear.quoted)
         self.columns["network_raw"] = _mapped(network, clear.quoted)
-        assets, where = self._assets(currency, network, address)
+        in_books = self._provider_among(rails_with_books())
+        assets, where = self._assets(currency, texts_or(network, OFF_CHAIN_NAME, rows=in_books), address)
         self.columns["chain_id"] = pa.array([asset.chain_id for asset in assets], pa.int64()).take(where)
         self.columns["token"] = pa.array([asset.token for asset in assets], pa.string()).take(where)
         self.columns["decimals"] = pa.array([asset.decimals for asset in assets], pa.int64()).take(where)
@@ -396,7 +396,7 @@ class PaymentColumns:
         if not incoming.all():
             array = pc.coalesce(array, self._found("payout_recipient", address_texts, rows=~incoming))
             self._paths["recipient"] += self._paths["payout_recipient"]
-        deposits = incoming & self._has_one_time_address()
+        deposits = incoming & self._provider_among(rails_with_one_time_addresses())
         self.columns["is_deposit"] = pa.array(deposits & _flags(array.is_valid()))
         merchant = self._reader.merchant
         if merchant is not None:

@@ -22,10 +22,11 @@ from recon.core import ids
 from recon.core.model import ESCROW_STATES, STATUSES, Policy
 from recon.core.registry import Registry, Token
 from recon.core.registry.fiat import is_other_money
+from recon.core.registry.off_chain import OFF_CHAIN_NAME
 from recon.sources.payments.creation import creation_ms
 from recon.sources.payments.fields import INDEXES_READ, FieldPaths, FieldPlace, array_in, stored_at
 from recon.sources.payments.stored_amounts import exact_amount
-from recon.sources.providers.installed import rails_with_one_time_addresses
+from recon.sources.providers.installed import rails_with_books, rails_with_one_time_addresses
 
 RAW_MAX: Final = 200
 """Longest piece of a stored word that is quoted on a row, in characters."""
@@ -408,14 +409,15 @@ class DocumentReader:
     ) -> None:
         currency = self._find(document, "currency")[0]
         network, network_path = self._find(document, "network", read=stored_value)
+        is_in_books = network is None and row["provider"] in rails_with_books()
         address, address_path = self._find(document, "token", read=address_of)
-        asset = self.asset(currency, network=network, address=address)
+        asset = self.asset(currency, network=OFF_CHAIN_NAME if is_in_books else network, address=address)
         coin_path = self._candidates["currency"][0][0].path
         row["currency"], row["network_raw"] = quoted(currency), quoted(network)
         row["chain_id"], row["token"], row["decimals"] = asset.chain_id, asset.token, asset.decimals
         if asset.problem:
             problems.add(asset.problem)
-        if asset.chain_id is not None:
+        if asset.chain_id is not None and not is_in_books:
             paths["network"] = coin_path if asset.chain_from_coin else str(network_path)
         if asset.decimals is not None:
             paths["token"] = coin_path if asset.by_symbol else str(address_path)

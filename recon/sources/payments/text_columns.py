@@ -12,6 +12,8 @@ from recon.core import ids
 from recon.sources.payments import documents as clear
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
 _HASH: Final = "^0x[0-9a-f]{64}$"
@@ -26,6 +28,14 @@ _PLAIN_ID: Final = "^[!#-z|~]([!-~]{5,22}|[!-~]{24,199})$"
 def same_texts(array: pa.Array) -> pa.Array:
     """The texts as they are."""
     return array
+
+
+def texts_or(array: pa.Array, word: str, *, rows: npt.NDArray[np.bool_]) -> pa.Array:
+    """The texts, and a word in place of none in some rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(pc.and_(pa.array(rows), array.is_null()), pa.scalar(word), array) if rows.any() else array
 
 
 def shaped_texts(array: pa.Array) -> pa.Array:

@@ -23,9 +23,15 @@ def providers() -> Mapping[str, Provider]:
     return {name: each.thing for name, each in installed(PROVIDERS).items()}
 
 
+@cache
+def usual_providers() -> Mapping[str, Provider]:
+    """Those that are in scope where nobody names any, and between which flags switch."""
+    return {name: each for name, each in providers().items() if each.is_usual}
+
+
 def first_provider() -> str:
-    """The rail that commands mean when none is named: the first that is usual."""
-    return next(name for name, each in providers().items() if each.is_usual)
+    """The rail that commands mean when none is named."""
+    return next(iter(usual_providers()))
 
 
 def provider_names() -> str:
@@ -67,6 +73,24 @@ def rails_that_send() -> tuple[str, ...]:
 def rails_that_show_only_their_own() -> tuple[str, ...]:
     """Providers without whose own objects nobody can tell what came."""
     return tuple(name for name, each in providers().items() if each.shows_only_its_own)
+
+
+@cache
+def rails_with_books() -> frozenset[str]:
+    """Providers whose money is in books of their own, on no chain."""
+    return frozenset(name for name, each in providers().items() if each.books is not None)
+
+
+@cache
+def rails_without_escrow() -> frozenset[str]:
+    """Providers at which no money is held until it is released."""
+    return frozenset(name for name, each in providers().items() if not each.holds_escrow)
+
+
+@cache
+def rails_with_other_business() -> frozenset[str]:
+    """Providers whose account serves more than our payments."""
+    return frozenset(name for name, each in providers().items() if not each.is_ours)
 
 
 def rail_with_funds_accounts() -> str:

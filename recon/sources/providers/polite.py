@@ -183,12 +183,14 @@ class PoliteClient:
         source: Name for messages, e.g. ``request_network``.
         base_url: Origin and, if there is one, a path prefix. User and password in it are never shown.
         headers: Sent with every call; their values are stripped from every message.
+        form: Fields of every form that is posted; their values are stripped from every message.
         transport: An ``httpx`` transport instead of the network, e.g. ``httpx.MockTransport``.
     """
 
     source: str
     base_url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
     manners: Manners = field(default_factory=Manners)
     clock: Clock = field(default_factory=Clock)
     transport: httpx.BaseTransport | None = None
@@ -212,7 +214,8 @@ class PoliteClient:
     def secrets(self) -> tuple[str, ...]:
         """Values that no message may hold, longest first."""
         password = urlsplit(self.base_url).password
-        return tuple(sorted({*self.headers.values(), password or ""} - {""}, key=len, reverse=True))
+        own = {*self.headers.values(), *self.form.values(), password or ""}
+        return tuple(sorted(own - {""}, key=len, reverse=True))
 
     @contextmanager
     def phase(self) -> Iterator[Phase]:
@@ -235,6 +238,15 @@ def _is_base_url(url: str) -> bool:
         return False
     parts = urlsplit(url)
     return not parts.query and not parts.fragment
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked: fields in the address, or as a form in the body."""
+
+    path: str
+    fields: Mapping[str, str] | None = field(default=None, repr=False)
+    is_form: bool = False
 
 
 class Phase:
@@ -264,9 +276,16 @@ class Phase:
 
     def get(self, path: str, params: Mapping[str, str] | None = None, *, retries_max: int | None = None) -> Answer:
         """Ask once, with retries. Never raises for what the provider or the network does."""
+        return self._asked(_Question(path, params), retries_max)
+
+    def post(self, path: str, form: Mapping[str, str], *, retries_max: int | None = None) -> Answer:
+        """Ask once with a form, for which the client's own fields are added, with retries as :meth:`get` has them."""
+        return self._asked(_Question(path, {**form, **self._owner.form}, is_form=True), retries_max)
+
+    def _asked(self, question: _Question, retries_max: int | None) -> Answer:
         if self.stopped:
             return Answer(kind="stopped", problem=self.stopped)
-        answer = self._tries(path, params, self._owner.manners.retries_max if retries_max is None else retries_max)
+        answer = self._tries(question, self._owner.manners.retries_max if retries_max is None else retries_max)
         liveness = self._owner.liveness
         liveness.failures = 0 if answer.kind in ("ok", "not_found", "rejected") else liveness.failures + 1
         if answer.kind == "refused":
@@ -284,7 +303,7 @@ class Phase:
         """Ask nothing more in this phase; every later call is answered ``stopped`` with this reason."""
         self.stopped = self.stopped or reason
 
-    def _tries(self, path: str, params: Mapping[str, str] | None, retries_max: int) -> Answer:
+    def _tries(self, question: _Question, retries_max: int) -> Answer:
         manners, clock = self._owner.manners, self._owner.clock
         tries = Tries(
             Backoff(manners.backoff_s, manners.backoff_max_s, share_min=0.5, share_max=1.5),
@@ -299,7 +318,7 @@ class Phase:
         while pause_s is not None:
             if not self._wait(pause_s) or not self._wait(self._owner.pace.wait_s()):
                 return self._out_of_time(answer)
-            answer = self._once(path, params, min(tries.ends_at, self._ends))
+            answer = self._once(question, min(tries.ends_at, self._ends))
             pause_s = self._pause_s(answer, tries)
         if answer.kind == "slow_down":
             self.stopped = f"{answer.problem} It went on after {self._pauses} long pauses; no more was asked."
@@ -342,12 +361,15 @@ class Phase:
     def _say(self, what: str) -> str:
         return f"{self._owner.source} at {self._owner.origin} {what}"
 
-    def _once(self, path: str, params: Mapping[str, str] | None, ends_at: float) -> Answer:
-        url = self._owner.base_url.rstrip("/") + path
+    def _once(self, question: _Question, ends_at: float) -> Answer:
+        url = self._owner.base_url.rstrip("/") + question.path
         liveness, manners = self._owner.liveness, self._owner.manners
         if not liveness.has_answered:  # a server that drips is no better than one that is silent
             ends_at = min(ends_at, self._owner.clock.monotonic() + FIRST_ANSWER_TIMEOUTS * manners.timeout_s)
-        reply = self._client.get(url, params, ends_at=ends_at)
+        if question.is_form:
+            reply = self._client.post_form(url, question.fields or {}, ends_at=ends_at)
+        else:
+            reply = self._client.get(url, question.fields, ends_at=ends_at)
         liveness.note(reply)
         if isinstance(reply, Reply):
             return self._judge(reply)

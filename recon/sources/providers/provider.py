@@ -128,6 +128,20 @@ class Flags:
 
 
 @dataclass(frozen=True, slots=True)
+class Books:
+    """Money that a provider keeps in books of its own, on no chain.
+
+    Nobody else can be asked about it, so the provider's word on its own money is what proves it: all that it says
+    came, one object alone, nothing odd about it. A change that rests on it is never made without being picked.
+
+    Args:
+        currencies: Given its section, the ISO 4217 codes of the money in them; another currency cannot be read.
+    """
+
+    currencies: Callable[[Any], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One payment provider.
 
@@ -155,6 +169,10 @@ class Provider:
         recorded: How a recorded world answers for it, request by request; None where it is asked all the same.
         secrets: Variables of the environment that hold its secrets, each with what it is.
         example: The lines of its section in the configuration that ``recon init`` writes, commented; none: left out.
+        books: Where its money is on no chain, what it keeps itself; None: money is on chains, and they prove it.
+        holds_escrow: Whether what it takes in is held until it is released; otherwise no escrow state is due.
+        is_ours: Whether every object in its account belongs to a payment of ours; otherwise one that no row knows says
+            nothing.
         is_usual: In scope where nobody names providers, and one of those between which flags switch.
     """
 
@@ -180,4 +198,7 @@ class Provider:
     recorded: Callable[[Any], Callable[[httpx.Request], httpx.Response]] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
+    books: Books | None = None
+    holds_escrow: bool = True
+    is_ours: bool = True
     is_usual: bool = True

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recon.core.registry import Token, extend_registry, load_registry
+from recon.core.registry.off_chain import OFF_CHAIN, with_books
 from recon.simulation import generate_world
 from recon.sources.payments.bson_walk import RawBatch, RawDocument
 from recon.sources.payments.columns import PaymentColumns
@@ -211,3 +212,24 @@ def test_units_are_exact_for_every_number_of_decimals(decimals: int) -> None:
     by_column = payment_rows(RawBatch(b"".join(raws)), **rules).to_pylist()
     assert by_column == [row for raw in raws for row in payment_rows([RawDocument(raw)], **rules).to_pylist()]
     assert any(row["expected_units"] for row in by_column)
+
+
+def test_rows_without_a_network_are_in_the_books_of_their_provider_by_columns_too() -> None:
+    rails = ("whmcs", "WHMCS", "shkeeper", "request.network")
+    networks: tuple[dict[str, Any], ...] = ({}, {"network": "base"}, {"network": "off-chain"}, {"network": " "})
+    documents = [
+        payment(_id=f"{n}", provider=rails[n % 4], amount={"amount": "12.50", "currency": ("EUR", "USDC")[n % 2]},
+                blockchain=networks[n // 4 % 4], metadata={"whmcs": {"invoiceId": n}})
+        for n in range(64)
+    ]  # fmt: skip
+    raws = [bson.encode(document) for document in documents]
+    rules: RowRules = {"fields": FieldPaths(), "registry": with_books(load_registry(), ("EUR",)), "policy": POLICY}
+    found = payment_rows(RawBatch(b"".join(raws)), **rules).to_pylist()
+    assert_equal(found, rows_of(*map(RawDocument, raws), registry=rules["registry"]))
+    by_id = {row["payment_id"]: row for row in found}
+    assert (by_id["0"]["chain_id"], int(by_id["0"]["expected_units"]), by_id["0"]["external_id"]) == (
+        OFF_CHAIN,
+        1250,
+        "0",
+    )
+    assert by_id["2"]["problem"] == "network_missing", "a provider without books needs a network"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -257,22 +257,25 @@ _MORE_WENT_BACK: Final = "More went back than came in for this buyer, order and 
 
 def _sentence(row: Row, rule: Rule) -> str:
     """The rule's sentence; one of its own where a word stands for the chain, or parts differ."""
-    own = {
-        _V.AMBIGUOUS: _IN_PARTS if row["half_landed"] or row["split"] else None,
-        _V.COMPETING_PAYMENT: _MORE_WENT_BACK if row["direction"] == "refund" else None,
-    }
-    if told := own.get(rule.verdict):
+    if told := _own_sentence(row, rule):
         return told
-    if rule.verdict is _V.PROVIDER_AHEAD and (said := _unseen(row)):
-        return said
-    if rule.verdict is _V.RECIPIENT_MISMATCH and (other := wrong_destination(row)):
-        return other
     if not row["by_word"] or row["covered_by_chain"]:
         return rule.sentence
     why = _IN_BOOKS if row["chain_id"] == OFF_CHAIN else _NOT_ASKED
     if rule.verdict is _V.LOCAL_BEHIND:
         return "{provider} says that {received} of {expected} {symbol} came, and the row is {status}; " + why
     return rule.sentence + " This is {provider}'s word; " + why
+
+
+def _own_sentence(row: Row, rule: Rule) -> str | None:
+    """What is said of a payment in place of its rule's sentence, where it is more exact."""
+    own: Mapping[Verdict, Callable[[], str | None]] = {
+        _V.AMBIGUOUS: lambda: _IN_PARTS if row["half_landed"] or row["split"] else None,
+        _V.COMPETING_PAYMENT: lambda: _MORE_WENT_BACK if row["direction"] == "refund" else None,
+        _V.PROVIDER_AHEAD: lambda: _unseen(row),
+        _V.RECIPIENT_MISMATCH: lambda: wrong_destination(row),
+    }
+    return own[rule.verdict]() if rule.verdict in own else None
 
 
 def _unseen(row: Row) -> str | None:

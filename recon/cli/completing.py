@@ -335,7 +335,6 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     "case name": payment_words,
     "flags apply plan_path": flag_plan_words,
     "flags undo run": flag_run_words,
-    "init more": rail_words,
     "inspect name": payment_words,
     "plan ids": payment_words,
     "plan resume": unfinished_words,

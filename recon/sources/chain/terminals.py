@@ -69,7 +69,7 @@ def _only_payment(raw: RawReceipt, terminals: Collection[str]) -> tuple[RawLog |
     paid = [(log, amount) for log in logs if (amount := _amount_of(log))]
     if len(paid) > 1:
         raise TransferLogError(
-            what=f"{len(paid)} payments to terminals are in one transaction, and no log says of whom"
+            what=f"payments to terminals in one transaction: {len(paid)}, and no log says of whom"
         )
     return paid[0] if paid else (None, 0)
 

@@ -84,7 +84,7 @@ def test_an_amount_of_nothing_is_valid_and_no_money() -> None:
         ([coin_log(5, to=ROUTER), pay_log(5)], "no token's own log"),
         ([pay_log(5), coin_log(5, index=9)], "no token's own log"),
         ([coin_log(5), coin_log(5, index=4, token=OTHER), pay_log(5)], "2 tokens"),
-        ([coin_log(5), pay_log(5), pay_log(5, index=8)], "2 payments"),
+        ([coin_log(5), pay_log(5), pay_log(5, index=8)], "in one transaction: 2"),
         ([coin_log(5), pay_log(5, topics=[TERMINAL_PAY])], "impossible shape"),
     ],
 )  # fmt: skip

@@ -65,9 +65,9 @@ def test_what_is_written_is_read_back(world: World, tmp_path: Path) -> None:
     read = load_world(tmp_path)
     assert [dict(d) for d in read.payments] == [dict(d) for d in world.recorded.payments]
     assert read.now == world.recorded.now and read.faults == world.recorded.faults
-    assert {name: list(said) for name, said in read.said.items()} == {
+    assert {name: list(said) for name, said in read.said.items() if list(said)} == {
         name: list(said) for name, said in world.recorded.said.items()
-    }
+    }, "a provider that is not in the world has said nothing"
     assert list(read.deliveries) == list(world.recorded.deliveries)
     assert read.merchant_recipients == world.recorded.merchant_recipients
     for chain_id, chain in world.recorded.chains.items():

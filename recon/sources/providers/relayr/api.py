@@ -156,7 +156,7 @@ class Relayr:
             other = text_or_none(body["bundle_uuid"], limit=60)
             return f"{where} was asked about one bundle and tells of another, {other}"
         if len(body["transactions"]) > PARTS_MAX:
-            return f"{where} tells of a bundle with {len(body['transactions'])} transactions, which none has"
+            return f"{where} tells of a bundle of over {PARTS_MAX} transactions, which none has"
         if not all(isinstance(each, Mapping) for each in body["transactions"]):
             return f"{where} tells of transactions that are none"
         return None

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from recon.core.model import Change, Finding, LeftAlone, Plan, Severity, Tier, Verdict
 from recon.core.money import whole_tokens
+from recon.core.registry.off_chain import place_text
 from recon.plans.file import is_picked
 
 
@@ -156,7 +157,7 @@ _GROUP_NAMES: Final[dict[str, Callable[[DeskRow], str]]] = {
     "verdict": lambda row: row.verdict.value,
     "tier": lambda row: row.tier.value,
     "rail": lambda row: row.rail or "no rail",
-    "chain": lambda row: "no chain" if row.chain_id is None else f"chain {row.chain_id}",
+    "chain": lambda row: "no chain" if row.chain_id is None else place_text(row.chain_id),
     "token": lambda row: row.symbol or "no token",
 }
 GROUPS: Final = ("none", *_GROUP_NAMES)

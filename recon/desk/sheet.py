@@ -12,6 +12,7 @@ from typing import Final
 
 from recon.core.model import COMPLETE, MISSING, OPEN, TIER_TEXT, Change, FieldView, Finding, ProofTerm
 from recon.core.registry import Registry
+from recon.core.registry.off_chain import number_text
 from recon.core.text import count_text, group_digits
 from recon.desk.marks import Mark
 from recon.desk.rows import STANDING_TEXT, DeskRow
@@ -119,7 +120,10 @@ def _facts(row: DeskRow, facts: SheetFacts) -> Iterator[tuple[str, str]]:
     yield "difference", money(finding.difference_units if finding else None)
     yield "age", age_text(said.age_s)
     yield "rail", row.rail
-    yield "chain", "" if row.chain_id is None else f"{row.chain_id} {facts.names.get(row.chain_id, '')}".strip()
+    yield (
+        "chain",
+        "" if row.chain_id is None else f"{number_text(row.chain_id)} {facts.names.get(row.chain_id, '')}".strip(),
+    )
     yield "token", said.token or ""
     yield "severity", row.severity.value
     yield "all findings", " ".join(finding.findings) if finding and len(finding.findings) > 1 else ""

@@ -32,6 +32,24 @@ def currency_token(code: str) -> Token:
     return Token(OFF_CHAIN, address, code, 3 if code in _THREE_DECIMALS else 2, may_take_fee=False)
 
 
+def number_text(chain_id: int) -> str:
+    """The number of a chain, and the place off all chains by its name.
+
+    >>> number_text(56), number_text(OFF_CHAIN)
+    ('56', 'off-chain')
+    """
+    return OFF_CHAIN_NAME if chain_id == OFF_CHAIN else str(chain_id)
+
+
+def place_text(chain_id: int) -> str:
+    """A chain as a sentence names it, and the place off all chains by its name.
+
+    >>> place_text(56), place_text(OFF_CHAIN)
+    ('chain 56', 'off-chain')
+    """
+    return OFF_CHAIN_NAME if chain_id == OFF_CHAIN else f"chain {chain_id}"
+
+
 def with_books(registry: Registry, currencies: Iterable[str]) -> Registry:
     """The registry with the place off all chains and these currencies; unchanged where there are none."""
     return _extended(registry, tuple(sorted(set(currencies)))) if currencies else registry

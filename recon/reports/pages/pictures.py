@@ -11,6 +11,7 @@ from typing import Any, Final
 from recon.core.model import Finding, Plan, Policy, Severity, Verdict
 from recon.core.money import decimal_amount, whole_tokens
 from recon.core.registry import Registry
+from recon.core.registry.off_chain import OFF_CHAIN, OFF_CHAIN_NAME
 from recon.core.text import count_text, group_digits
 from recon.reports.pages.page import Chart, counted
 from recon.reports.pages.whole import Whole
@@ -112,6 +113,8 @@ def _axis(times: Sequence[int], steps: Sequence[int] = _STEPS_MS) -> tuple[int, 
 def chain_name(chain_id: object, registry: Registry) -> str:
     """A chain as people know it, with its number; ``none`` stays as it is."""
     text = str(chain_id)
+    if text == str(OFF_CHAIN):
+        return OFF_CHAIN_NAME
     number = _chain_id(text)
     facts = None if number is None else registry.chains.get(number)
     return f"{facts.name} ({text})" if facts else text

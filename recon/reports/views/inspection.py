@@ -8,6 +8,7 @@ from typing import Any
 
 from recon.core.model import TIER_TEXT, FieldView, Finding, Tier
 from recon.core.registry import load_registry
+from recon.core.registry.off_chain import OFF_CHAIN
 from recon.core.times import ms_text, second_text
 from recon.investigation.payment import Inspection
 from recon.investigation.payment.causes import RankedCause
@@ -39,7 +40,7 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
     facts += [
         Fact("payment", "payment", finding.payment_id, "id"),
         Fact("amount", "amount due", value, "exact"),
-        Fact("provider", "provider", f"{finding.provider} on chain {finding.chain_id}"),
+        Fact("provider", "provider", _provider_text(finding)),
         Fact("verdict", "verdict", str(finding.verdict), "verdict"),
         Fact("tier", "may be changed", _may_be_changed(found), "tier"),
         Fact("reason", "because", finding.reason),
@@ -65,6 +66,11 @@ def render_inspection(found: Inspection, *, related: bool = True) -> Report:
     if related:
         tables.append(_lines("known_by", "How it was found, and what else knows it", dossier.found_by, empty="-"))
     return Report("inspection", f"Payment {finding.payment_id}", tuple(facts), tuple(tables), _steps(found, finding))
+
+
+def _provider_text(finding: Finding) -> str:
+    is_in_books = finding.chain_id == OFF_CHAIN
+    return f"{finding.provider}, in its books" if is_in_books else f"{finding.provider} on chain {finding.chain_id}"
 
 
 def _may_be_changed(found: Inspection) -> str:

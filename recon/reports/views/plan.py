@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import UsageError
 from recon.core.model import TIER_TEXT, Change, Finding, LeftAlone, Plan, Severity, Tier
 from recon.core.money import whole_tokens
+from recon.core.registry.off_chain import number_text
 from recon.core.text import count_text
 from recon.plans.notes import NO_NOTES, PlanNotes
 from recon.plans.picking import NoSuchPaymentError, named_payment
@@ -291,7 +292,7 @@ def finding_row(item: Finding) -> tuple[str, ...]:
         "" if difference is None else amount_text(difference, decimals=item.decimals, symbol=item.symbol),
         "" if item.age_s is None else str(item.age_s),
         item.provider or "",
-        "" if item.chain_id is None else str(item.chain_id),
+        "" if item.chain_id is None else number_text(item.chain_id),
         " ".join(finding.value for finding in item.findings),
         item.reason,
     )

@@ -68,9 +68,7 @@ def _only_payment(raw: RawReceipt, terminals: Collection[str]) -> tuple[RawLog |
     logs = [log for log in raw.logs if log.address.lower() in terminals and _is_pay(log)]
     paid = [(log, amount) for log in logs if (amount := _amount_of(log))]
     if len(paid) > 1:
-        raise TransferLogError(
-            what=f"payments to terminals in one transaction: {len(paid)}, and no log says of whom"
-        )
+        raise TransferLogError(what=f"payments to terminals in one transaction: {len(paid)}, and no log says of whom")
     return paid[0] if paid else (None, 0)
 
 

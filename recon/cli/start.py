@@ -26,7 +26,7 @@ from recon.sources.providers.installed import providers
     "rails",
     type=click.Choice(sorted(providers()), case_sensitive=False),
     multiple=True,
-    help="A rail whose section is wanted as well; repeatable.",
+    help="A rail whose section is wanted besides; repeatable.",
 )
 @click.option("--yes", is_flag=True, help="Look at the database that RECON_MONGO_URI names, and take what is found.")
 def init(out: Path, rails: tuple[str, ...], yes: bool) -> None:

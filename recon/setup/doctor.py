@@ -17,7 +17,7 @@ from recon.core.registry.off_chain import OFF_CHAIN
 from recon.core.text import count_text
 from recon.plans.history import load_history
 from recon.setup.check_signing import State, signing_says
-from recon.setup.failures import LOOKED_AT, spikes_in
+from recon.setup.failures import LOOKED_AT, failures_said
 from recon.setup.field_check import SAMPLE, fields_found
 from recon.setup.file import ReserveSection
 from recon.setup.open_sources import Opening
@@ -159,10 +159,8 @@ def _failures(settings: Settings, opening: Opening) -> Iterator[Check]:
         return
     finally:
         _close(store)
-    said = list(spikes_in(documents, fields=opening.fields, section=section, now=datetime.now(UTC)))
-    yield from (Check("failures", "warning", each) for each in said)
-    if not said:
-        yield Check("failures", "ok", f"Of {count_text(len(documents), 'payment')} none fail more than they used to.")
+    is_usual, said = failures_said(documents, fields=opening.fields, section=section, now=settings.now())
+    yield from (Check("failures", "ok" if is_usual else "warning", each) for each in said)
 
 
 def _reserve(opening: Opening, reserve: ReserveSection) -> Check:

@@ -33,6 +33,20 @@ TIMES_MORE: Final = 3
 NO_CODE: Final = "no code"
 
 
+def failures_said(
+    documents: Sequence[Mapping[str, Any]], *, fields: FieldPaths, section: FailuresSection, now: datetime
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether all is as usual, and what is to be said; of a window without payments nothing is concluded."""
+    if said := tuple(spikes_in(documents, fields=fields, section=section, now=now)):
+        return False, said
+    since_ms = to_ms(now - timedelta(minutes=section.window_min))
+    recent = sum(made_ms >= since_ms for made_ms, _ in _reasons(documents, fields=fields, path=section.field))
+    of = f"of the last {section.window_min} min"
+    if not recent:
+        return False, (f"No payment {of} was read, so whether more fail than before is not known.",)
+    return True, (f"No code is a spike among the {count_text(recent, 'payment')} {of}.",)
+
+
 def spikes_in(
     documents: Sequence[Mapping[str, Any]], *, fields: FieldPaths, section: FailuresSection, now: datetime
 ) -> Iterator[str]:

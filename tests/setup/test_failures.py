@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from recon.setup.failures import spikes_in
+from recon.setup.failures import failures_said, spikes_in
 from recon.setup.file import FailuresSection
 from recon.sources.payments.fields import FieldPaths
 
@@ -51,3 +51,14 @@ def test_a_row_without_a_date_and_a_reason_that_is_no_text_do_no_harm() -> None:
     assert not said([{"status": "failed", "error_code": {"a": 1}}] * 5)
     (text,) = said([{**each, "error_code": 7} for each in payments(5, failed=5)])
     assert "failed with 7" in text
+
+
+def test_of_a_time_without_payments_nothing_is_concluded() -> None:
+    def of(documents: list[dict[str, Any]]) -> tuple[bool, tuple[str, ...]]:
+        return failures_said(documents, fields=FieldPaths(), section=SECTION, now=NOW)
+
+    usual, said_of_few = of(payments(20, failed=2))
+    assert usual and said_of_few == ("No code is a spike among the 20 payments of the last 60 min.",)
+    for silent in ([], payments(20, age_min=600)):
+        known, (text,) = of(silent)
+        assert not known and "no payment of the last 60 min was read" in text.lower()

@@ -20,6 +20,9 @@ from recon.desk.screen import DeskScreen
 from recon.reports.outputs.surviving import ENDING, surviving
 
 _END_EVERY_S: Final = 0.2
+_LOOK_EVERY_S: Final = 2.0
+_PAUSING: Final = tuple(getattr(signal, name) for name in ("SIGTSTP", "SIGCONT") if hasattr(signal, name))
+"""What pauses a program and lets it go on; Textual listens to both, and does not let go of them."""
 _CSS = """
 Screen { background: ansi_default; color: ansi_default; layers: base; }
 Static { height: auto; }
@@ -96,6 +99,13 @@ class DeskApp(App[None]):
             for number in ENDING:
                 if signal.getsignal(number) != signal.SIG_IGN:
                     asyncio.get_running_loop().add_signal_handler(number, self.end_early, number)
+            self.set_interval(_LOOK_EVERY_S, self._look_for_terminal)
+
+    def _look_for_terminal(self) -> None:
+        """End where the terminal is gone: nobody need have said so, and reading it gives nothing for ever."""
+        file = getattr(self._driver, "_file", None)
+        if file is not None and not file.isatty() and self.ended_with is None:
+            self.end_early(signal.SIGHUP)
 
     def end_early(self, number: int) -> None:
         """End as soon as no row is being written; a run that is under way is stopped before its next write."""
@@ -132,7 +142,9 @@ class DeskApp(App[None]):
 def _lasting(driver: Any) -> type[Driver]:
     """A driver that goes on writing to a terminal that is gone, and ends the program once it cannot be read.
 
-    Textual's own waits for ever then: the thread that writes has ended, and what it was to write fills its queue.
+    Textual's own waits for ever then: the thread that writes has ended, and what it was to write fills its queue. A
+    program whose terminal is lost is told to go on, too (SIGCONT), and Textual would take a terminal that is not there
+    once more, with threads that nobody ends.
     """
 
     class LastingDriver(driver):  # type: ignore[misc]
@@ -143,6 +155,11 @@ def _lasting(driver: Any) -> type[Driver]:
             file = getattr(self, "_file", None)
             if file is not None:
                 self._file = surviving(file)
+
+        def resume_application_mode(self) -> None:
+            """Take the terminal again after a pause, where it is still there."""
+            if self._file is None or self._file.isatty():
+                super().resume_application_mode()
 
         def run_input_thread(self) -> None:
             """Read until the program ends, or the terminal does."""
@@ -164,7 +181,7 @@ def run_desk(desk: Desk) -> None:
         raise NoTerminalError
     gc.freeze()  # The plan stays until the end of the process; no collection goes through it again.
     app = DeskApp(desk)
-    before = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: signal.getsignal(number) for number in (*_PAUSING, *ENDING)}
     try:
         app.run()
     finally:

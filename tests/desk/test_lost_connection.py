@@ -44,3 +44,37 @@ def test_a_review_goes_on_where_the_connection_was_lost(is_killed: bool, tmp_pat
     recon.select(plan, payments=marked, out=tmp_path / "by-select.json", operator="ann")
     assert written.read_bytes() == (tmp_path / "by-select.json").read_bytes()
     assert {change.payment_id for change in load_plan(written).changes} >= set(marked)
+
+
+_LEFT = """
+import os, signal, sys
+from recon.desk import app
+from recon.desk.desk import open_desk
+app.DeskApp.on_mount = lambda self: self.exit()
+app.run_desk(open_desk(sys.argv[1]))
+os.kill(os.getpid(), signal.SIGCONT)
+print("left")
+"""
+
+
+def test_a_program_that_was_left_does_not_take_a_lost_terminal_again(tmp_path: Path) -> None:
+    """Who loses a terminal is told to go on (SIGCONT) right after it is told to end."""
+    terminal = Terminal(str(a_review_plan(tmp_path)), text=_LEFT)
+    terminal.wait_for("left")
+    assert terminal.leave("") == 0
+
+
+_DEAF = """
+import runpy, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+sys.argv = ["recon", "review", PLAN]
+runpy.run_module("recon", run_name="__main__")
+"""
+
+
+def test_a_review_that_nobody_tells_of_the_lost_terminal_ends_all_the_same(tmp_path: Path) -> None:
+    plan = a_review_plan(tmp_path)
+    text = _DEAF.replace("PLAN", repr(str(plan)))
+    terminal = Terminal(text=text)
+    terminal.wait_for("To apply: 0 rows")
+    assert terminal.hang_up() != 0

@@ -18,14 +18,15 @@ WAIT_S = 60.0
 
 
 class Terminal:
-    """``recon`` with arguments, in 24 lines of 80 columns."""
+    """``recon`` with arguments, or a text of Python, in 24 lines of 80 columns."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, text: str | None = None) -> None:
         self.pid, self._end = pty.fork()
         if self.pid == 0:
             os.environ.update(TERM="xterm-256color", RECON_OPERATOR="ann")
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-            os.execv(sys.executable, [sys.executable, "-m", "recon", *arguments])
+            program = ["-m", "recon"] if text is None else ["-c", text]
+            os.execv(sys.executable, [sys.executable, *program, *arguments])
         self.seen = ""
 
     def wait_for(self, text: str) -> None:

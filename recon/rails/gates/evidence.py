@@ -198,17 +198,21 @@ def load_health(folder: Path) -> tuple[HealthRecord, ...]:
     to be a bad check of every rail, made right after the line before it.
 
     Raises:
-        EvidenceFileError: The log cannot be read.
+        EvidenceFileError: The log, or every line of it, cannot be read.
     """
     records: list[HealthRecord] = []
+    lines = 0
     try:
         for line in ChainedLog(folder / HEALTH_FILE).entries():
+            lines += 1
             record = _health_record(line.body or {})
             if not line.follows:
                 records.extend(_bad_checks(records, f"the line before line {line.number} was changed or taken out"))
             records.extend([record] if record else _bad_checks(records, f"line {line.number} cannot be read"))
     except OSError as error:
         raise EvidenceFileError(path=HEALTH_FILE, why=f"the file cannot be read ({error.strerror})") from error
+    if lines and not records:
+        raise EvidenceFileError(path=HEALTH_FILE, why="none of its lines can be read, so nobody knows of which rail")
     return tuple(records)
 
 

@@ -230,7 +230,7 @@ def test_a_provider_that_is_away_is_a_fact_of_the_first_page(folder: Path, uri: 
     said = next(row["answer"] for row in found["measured"] if "answer now" in row["question"])
     assert "shkeeper DOES NOT" in said
     assert "database" in said.rpartition(";")[2]
-    assert found["guesses"][0]["scenario"] == "2.8 provider outage"
+    assert found["guesses"][0]["scenario"] == "provider outage"
 
 
 def test_what_nobody_knows_is_one_sentence_with_its_code(folder: Path, uri: str) -> None:

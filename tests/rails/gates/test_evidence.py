@@ -198,3 +198,11 @@ def test_a_health_check_asks_the_rail_and_the_backend(tmp_path: Path) -> None:
             assert (found.is_ok, found.outcome) == (False, "CANNOT TELL")
             append_health(tmp_path, found)
             assert load_health(tmp_path)[-1] == found
+
+
+def test_a_log_of_which_no_line_can_be_read_is_refused(tmp_path: Path) -> None:
+    append_health(tmp_path, HealthRecord(NOW, "shkeeper", True, "fine"))
+    path = next(tmp_path.glob("*.ndjson"))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"*"))
+    with pytest.raises(EvidenceFileError, match="none of its lines can be read"):
+        load_health(tmp_path)

@@ -12,7 +12,7 @@ from typing import Final
 
 from recon.core.model import COMPLETE, MISSING, OPEN, TIER_TEXT, Change, FieldView, Finding, ProofTerm
 from recon.core.registry import Registry
-from recon.core.registry.off_chain import number_text
+from recon.core.registry.off_chain import OFF_CHAIN, number_text
 from recon.core.text import count_text, group_digits
 from recon.desk.marks import Mark
 from recon.desk.rows import STANDING_TEXT, DeskRow
@@ -66,7 +66,7 @@ def sheet_facts(*, plan_path: str, config: str, registry: Registry, rows: Iterab
     return SheetFacts(
         plan_path=plan_path,
         config=config,
-        names={chain: facts.name for chain, facts in registry.chains.items()},
+        names={chain: facts.name for chain, facts in registry.chains.items() if chain != OFF_CHAIN},
         registry=registry,
         payments=frozenset(row.payment_id for row in rows),
     )

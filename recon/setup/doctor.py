@@ -17,7 +17,7 @@ from recon.core.registry.off_chain import OFF_CHAIN
 from recon.core.text import count_text
 from recon.plans.history import load_history
 from recon.setup.check_signing import State, signing_says
-from recon.setup.failures import LOOKED_AT, failures_said
+from recon.setup.failures import LOOKED_AT, count_failures
 from recon.setup.field_check import SAMPLE, fields_found
 from recon.setup.file import ReserveSection
 from recon.setup.open_sources import Opening
@@ -159,7 +159,7 @@ def _failures(settings: Settings, opening: Opening) -> Iterator[Check]:
         return
     finally:
         _close(store)
-    is_usual, said = failures_said(documents, fields=opening.fields, section=section, now=settings.now())
+    is_usual, said = count_failures(documents, fields=opening.fields, section=section, now=settings.now()).said()
     yield from (Check("failures", "ok" if is_usual else "warning", each) for each in said)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,40 +34,52 @@ TIMES_MORE: Final = 3
 NO_CODE: Final = "no code"
 
 
-def failures_said(
-    documents: Sequence[Mapping[str, Any]], *, fields: FieldPaths, section: FailuresSection, now: datetime
-) -> tuple[bool, tuple[str, ...]]:
-    """Whether all is as usual, and what is to be said; of a window without payments nothing is concluded."""
-    if said := tuple(spikes_in(documents, fields=fields, section=section, now=now)):
-        return False, said
-    since_ms = to_ms(now - timedelta(minutes=section.window_min))
-    recent = sum(made_ms >= since_ms for made_ms, _ in _reasons(documents, fields=fields, path=section.field))
-    of = f"of the last {section.window_min} min"
-    if not recent:
-        return False, (f"No payment {of} was read, so whether more fail than before is not known.",)
-    return True, (f"No code is a spike among the {count_text(recent, 'payment')} {of}.",)
-
-
-def spikes_in(
-    documents: Sequence[Mapping[str, Any]], *, fields: FieldPaths, section: FailuresSection, now: datetime
-) -> Iterator[str]:
-    """One sentence for each code of which failures are a spike, the most frequent first.
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """The newest payments counted, those of the window and those before it.
 
     Args:
-        documents: The newest payments, whole.
+        counts: By whether it was in the window, how many failed with each code.
+        totals: By the same, how many payments there were.
+        minutes, share_max_percent: The window, and above which share of it failures are a spike.
     """
+
+    counts: Mapping[bool, Counter[str]]
+    totals: Counter[bool]
+    minutes: int
+    share_max_percent: float
+
+    def spikes(self) -> Iterator[str]:
+        """One sentence for each code of which failures are a spike, the most frequent first."""
+        recent, older = self.totals[True], self.totals[False]
+        for name, seen in sorted(self.counts[True].items(), key=lambda pair: (-pair[1], pair[0])):
+            before = self.counts[False][name]
+            is_much = seen >= FAILED_MIN and seen * 100 > self.share_max_percent * recent
+            is_more = seen * older > TIMES_MORE * before * recent or not older
+            if is_much and is_more:
+                yield _said(name, (seen, recent), before=(before, older), minutes=self.minutes)
+
+    def said(self) -> tuple[bool, tuple[str, ...]]:
+        """Whether all is as usual, and what is to be said; of a window without payments nothing is concluded."""
+        if spikes := tuple(self.spikes()):
+            return False, spikes
+        of = f"of the last {self.minutes} min"
+        if not self.totals[True]:
+            return False, (f"No payment {of} was read, so whether more fail than before is not known.",)
+        return True, (f"No code is a spike among the {count_text(self.totals[True], 'payment')} {of}.",)
+
+
+def count_failures(
+    documents: Sequence[Mapping[str, Any]], *, fields: FieldPaths, section: FailuresSection, now: datetime
+) -> Failures:
+    """Count the newest payments, which are given whole, by whether they failed and with which code."""
     since_ms = to_ms(now - timedelta(minutes=section.window_min))
     counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     totals: Counter[bool] = Counter()
     for made_ms, why in _reasons(documents, fields=fields, path=section.field):
         totals[made_ms >= since_ms] += 1
         counts[made_ms >= since_ms].update([] if why is None else [why])
-    for name, seen in sorted(counts[True].items(), key=lambda pair: (-pair[1], pair[0])):
-        before = counts[False][name]
-        is_much = seen >= FAILED_MIN and seen * 100 > section.share_max_percent * totals[True]
-        is_more = seen * totals[False] > TIMES_MORE * before * totals[True] or not totals[False]
-        if is_much and is_more:
-            yield _said(name, (seen, totals[True]), before=(before, totals[False]), minutes=section.window_min)
+    return Failures(counts, totals, section.window_min, section.share_max_percent)
 
 
 def _reasons(

@@ -23,7 +23,7 @@ from recon.sources.providers.installed import (
     rails_with_books,
     rails_without_escrow,
 )
-from recon.verdicts.links import is_true
+from recon.verdicts.links import is_among, is_true
 from recon.verdicts.reach import Horizon
 from recon.verdicts.resolving import Condition
 from recon.verdicts.sent import is_sent
@@ -50,20 +50,18 @@ def _is_count_low(*, chain_id: nw.Expr, confirmations: nw.Expr, policy: Policy) 
 
 def _is_fee_strange(*, proof_fee_recipient: nw.Expr, policy: Policy) -> nw.Expr:
     """Whether the fee went to an address that is none of ours, where policy knows ours."""
-    ours = is_true(proof_fee_recipient.is_in(["", *policy.fee_recipients]))
+    ours = is_among(proof_fee_recipient, policy.fee_recipients)
     return ~proof_fee_recipient.is_null() & ~ours & nw.lit(value=bool(policy.fee_recipients))
 
 
 def _is_in_books(*, provider: nw.Expr, chain_id: nw.Expr) -> nw.Expr:
     """Whether the payment's money is in books that its own provider keeps."""
-    keepers = sorted(rails_with_books())
-    return is_true(chain_id == OFF_CHAIN) & (is_true(provider.is_in(keepers)) if keepers else nw.lit(value=False))
+    return is_true(chain_id == OFF_CHAIN) & is_among(provider, rails_with_books())
 
 
 def _holds_escrow(*, provider: nw.Expr) -> nw.Expr:
     """Whether what came for the payment is held until it is released."""
-    plain = sorted(rails_without_escrow())
-    return ~is_true(provider.is_in(plain)) if plain else nw.lit(value=True)
+    return ~is_among(provider, rails_without_escrow())
 
 
 _SCOPE: Final = (
@@ -157,7 +155,7 @@ _PROVIDER: Final = (
     Condition("key_unasked", lambda keys_open: keys_open > 0),
     Condition("key_unanswered", lambda keys_failed: keys_failed > 0),
     Condition("some_unasked", "(not_asked or key_unasked) and not known_silence"),
-    Condition("must_be_shown", lambda provider: is_true(provider.is_in(["-", *rails_that_show_only_their_own()]))),
+    Condition("must_be_shown", lambda provider: is_among(provider, rails_that_show_only_their_own())),
     Condition("unshown", lambda found: found == 0),
     Condition("hidden", "incoming and must_be_shown and unshown"),
     Condition("provider_silent", "hidden or (is_named and (some_unasked or only_failures or key_unanswered))"),

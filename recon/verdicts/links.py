@@ -7,6 +7,7 @@ provider names, for money going out and for what looks like money that went astr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -574,6 +575,11 @@ def completing_links(links: Frame, goals: Frame, *, carried: tuple[str, ...]) ->
 def is_true(condition: nw.Expr) -> nw.Expr:
     """Whether a condition holds for certain: what is not known counts as no."""
     return condition.fill_null(value=False)
+
+
+def is_among(column: nw.Expr, names: Iterable[str]) -> nw.Expr:
+    """Whether a text is one of some names, of which there may be none; what is not known is none of them."""
+    return is_true(column.is_in(["", *sorted(names)]))
 
 
 def one_if(condition: nw.Expr) -> nw.Expr:

@@ -15,7 +15,7 @@ from recon.core.model import Policy
 from recon.core.tables import Schema, table_without_rows
 from recon.sources.providers.installed import rails_that_show_only_their_own, rails_with_other_business
 from recon.verdicts.engine import Engine
-from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, dust_below, is_true
+from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, dust_below, is_among, is_true
 from recon.verdicts.match import Matched
 from recon.verdicts.outflows import one_time_addresses
 
@@ -145,11 +145,10 @@ def orphan_claims(tables: Mapping[str, Frame], matched: Matched, *, engine: Engi
     A bare outgoing transaction without any key of ours is no such object: gateways sweep their wallets. Where objects
     are a wallet's own addresses, one to which nothing came is none either.
     """
-    is_bare = nw.col("provider").is_in(["-", *rails_that_show_only_their_own()]) & nw.col("tx_hashes").is_null()
+    is_bare = is_among(nw.col("provider"), rails_that_show_only_their_own()) & nw.col("tx_hashes").is_null()
     keyed = ~nw.col("request_id").is_null() | ~nw.col("reference").is_null() | ~nw.col("external_id").is_null()
     found = tables["claims"].filter(is_true(nw.col("outcome") == "found") & keyed & ~is_true(is_bare))
-    if others := sorted(rails_with_other_business()):
-        found = found.filter(~is_true(nw.col("provider").is_in(others)))
+    found = found.filter(~is_among(nw.col("provider"), rails_with_other_business()))
     unknown = found.select(*ORPHAN_CLAIMS)
     own = ("request_id", "external_id")
     keys = (*own, "reference", "tx_hashes")

@@ -20,7 +20,7 @@ from recon.core.model import Policy
 from recon.core.registry.known import TERMINAL
 from recon.sources.providers.installed import rails_that_send
 from recon.verdicts.engine import Engine
-from recon.verdicts.links import ONE, Frame, claim_key, is_true, one_if
+from recon.verdicts.links import ONE, Frame, claim_key, is_among, is_true, one_if
 
 _PART: Final = ("payment_id", "n_chain", "n_tx", "n_call", "n_token")
 _LINKED: Final = (
@@ -30,7 +30,7 @@ _LINKED: Final = (
 
 def is_sent(provider: nw.Expr) -> nw.Expr:
     """Whether a provider sends the transactions of its payments itself."""
-    return is_true(provider.is_in(["", *rails_that_send()]))
+    return is_among(provider, rails_that_send())
 
 
 def parts_sent(

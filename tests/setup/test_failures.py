@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from recon.setup.failures import failures_said, spikes_in
+from recon.setup.failures import count_failures
 from recon.setup.file import FailuresSection
 from recon.sources.payments.fields import FieldPaths
 
@@ -21,7 +21,7 @@ def payments(count: int, *, failed: int = 0, code: str | None = "TIMEOUT", age_m
 
 def said(*documents: list[dict[str, Any]]) -> list[str]:
     every = [each for part in documents for each in part]
-    return list(spikes_in(every, fields=FieldPaths(), section=SECTION, now=NOW))
+    return list(count_failures(every, fields=FieldPaths(), section=SECTION, now=NOW).spikes())
 
 
 def test_a_reason_that_comes_far_more_often_than_before_is_said() -> None:
@@ -55,7 +55,7 @@ def test_a_row_without_a_date_and_a_reason_that_is_no_text_do_no_harm() -> None:
 
 def test_of_a_time_without_payments_nothing_is_concluded() -> None:
     def of(documents: list[dict[str, Any]]) -> tuple[bool, tuple[str, ...]]:
-        return failures_said(documents, fields=FieldPaths(), section=SECTION, now=NOW)
+        return count_failures(documents, fields=FieldPaths(), section=SECTION, now=NOW).said()
 
     usual, said_of_few = of(payments(20, failed=2))
     assert usual and said_of_few == ("No code is a spike among the 20 payments of the last 60 min.",)

@@ -238,6 +238,21 @@ def test_print_gives_the_figures_the_pictures_and_the_chosen_rows(
     assert shown.run("return document.querySelector('#printed').childElementCount") == 0
 
 
+def test_on_paper_every_name_of_a_legend_stands_below_its_picture(shown: Browser) -> None:
+    series = (
+        "return JSON.parse(document.getElementById('head').textContent).charts"
+        ".filter((each) => !['flow', 'lanes'].includes(each.kind) && each.data.series.length > 1)"
+        ".flatMap((each) => each.data.series.map((one) => one.name))"
+    )
+    listed = "return [...document.querySelectorAll('.legend li')].map((entry) => entry.textContent)"
+    colours = "return [...document.querySelectorAll('.swatch')].map((each) => getComputedStyle(each).backgroundColor)"
+    shown.run("window.dispatchEvent(new Event('beforeprint'))")
+    assert shown.run(listed) == shown.run(series) != []
+    assert "rgba(0, 0, 0, 0)" not in shown.run(colours)
+    shown.run("window.dispatchEvent(new Event('afterprint'))")
+    assert shown.run(listed) == []
+
+
 def test_a_narrow_window_scrolls_nothing_sideways_but_tables(shown: Browser) -> None:
     shown.size(420, 900)
     shown.wait(lambda: shown.run("return document.documentElement.scrollWidth <= innerWidth"))

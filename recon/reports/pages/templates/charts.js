@@ -137,7 +137,7 @@ class Charts {
     const lines = { bars: length * 19, money: length * 30, depth: length * 42, flow: 280, lanes: (spec.data.lanes || []).length * 34 }[spec.kind] || 0;
     box.style.height = Math.max(spec.kind === "lanes" ? 170 : 290, lines + 50) + "px";
     const chart = echarts.init(box, null, { renderer: "svg" });
-    this.drawn.push({ chart, spec });
+    this.drawn.push({ chart, spec, figure });
     this.paint(chart, spec);
     chart.on("click", (event) => this.pick(spec, event));
     new ResizeObserver(() => chart.resize()).observe(box);
@@ -172,4 +172,31 @@ class Charts {
   repaint() { this.drawn.forEach(({ chart, spec }) => this.paint(chart, spec)); }
 
   resize() { this.drawn.forEach(({ chart }) => chart.resize()); }
+
+  // On paper no one turns to the legend's next page: all its names stand below the picture. A picture is drawn before
+  // the browser lays out the sheet, so its width is told: the sheet's, or half of it.
+  print() {
+    for (const { chart, figure } of this.drawn) {
+      chart.resize({ width: figure.matches(".time, .flow, .lanes") ? 980 : 470 });
+      const { legend, series, color } = chart.getOption();
+      if (!legend[0].show || series.length < 2) continue;
+      const list = make("ul", "legend");
+      series.forEach((each, at) => {
+        const swatch = make("span", "swatch");
+        swatch.style.backgroundColor = (each.itemStyle && each.itemStyle.color) || color[at % color.length];
+        const entry = make("li", "", each.name);
+        entry.prepend(swatch);
+        list.append(entry);
+      });
+      chart.setOption({ legend: { show: false } });
+      figure.append(list);
+    }
+  }
+
+  printed() {
+    this.drawn.forEach(({ chart, figure }) => {
+      figure.querySelectorAll(".legend").forEach((list) => list.remove());
+      chart.resize({ width: "auto" });
+    });
+  }
 }

@@ -48,10 +48,11 @@ async function start() {
     themeBefore = root.dataset.theme;
     setTheme("light");
     if (grid) grid.print(document.getElementById("printed"));
-    if (charts) charts.resize();
+    if (charts) charts.print();
   });
   window.addEventListener("afterprint", () => {
     if (grid) document.getElementById("printed").replaceChildren();
+    if (charts) charts.printed();
     setTheme(themeBefore);
   });
   root.dataset.ready = "yes";

@@ -225,6 +225,20 @@ class Lossy(MongoWriter):
         return super().write(replace(update, unsets=()))
 
 
+class Sloppy(MongoWriter):
+    """Takes what the server says of a group for what it says of each row."""
+
+    def write_group(self, updates: Sequence[GuardedUpdate]) -> list[WriteResult]:
+        return [WriteResult(int(any(result.matched for result in super().write_group(updates))))] * len(updates)
+
+
+class Short(MongoWriter):
+    """Leaves the last row of a group out."""
+
+    def write_group(self, updates: Sequence[GuardedUpdate]) -> list[WriteResult]:
+        return [*super().write_group(updates[:-2]), *[WriteResult(0)] * 2]
+
+
 class Behind(MongoWriter):
     """Asks a copy that is behind what became of a write."""
 
@@ -276,6 +290,8 @@ def test_a_reading_side_that_breaks_a_promise_is_noticed(
         (Unstamped, r"a write left metadata\.recon\.last"),
         (Halfway, "a refused write changed its document"),
         (Lossy, "an undo does not restore every byte"),
+        (Sloppy, "says that it wrote to the row"),
+        (Short, "says of a row that fits that it was not written"),
     ],
 )
 def test_a_store_that_breaks_a_promise_is_noticed(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from recon.core.errors import ReconError, RefusedError, StoppedError
 from recon.core.model import Change, Plan
@@ -33,11 +33,16 @@ from recon.runs.proof import ProofStoppedError, ProofWatch
 from recon.runs.states import Result, RowResult, RowResults, row_result, unproven_row
 from recon.runs.stopping import CredentialLostError, RunInterruptedError, RunStops
 from recon.runs.stores.journal import Note
-from recon.runs.stores.payments import PaymentWriter
+from recon.runs.stores.payments import PaymentWriter, WriteResult
+
+Each = TypeVar("Each")
 
 ATTEMPTS_MAX: Final = 5
 READ_ROWS: Final = 500
 """Rows that are read again at once."""
+
+WRITERS: Final = 2
+"""How many calls carry writes at one time where a store takes several rows by one; what is in flight is shared out."""
 
 _FIRST_WAIT_S: Final = 0.05
 _SURPRISES: Final = (Result.REFUSED, Result.FAILED, Result.GONE, Result.UNPROVEN, Result.UNSETTLED)
@@ -54,10 +59,10 @@ class Prepared:
 
 @dataclass(slots=True)
 class WritesUnderWay:
-    """An announced group whose writes were handed over: each gives its row, or why it is unknown."""
+    """An announced group whose writes were handed over: by call, what became of its rows, or why it is unknown."""
 
     group: Prepared
-    found: list[Future[RowResult | StoppedError]]
+    found: list[Future[list[RowResult | StoppedError]]]
     is_noted: bool = False
 
 
@@ -105,13 +110,12 @@ class Writing:
         """
         self._done, self.stops.rows = (0, len(pending)), len(pending)
         first = canary_places(self.plan, pending, rows=self.pace.canary_rows) if canary else []
-        in_flight = max(1, min(self.pace.in_flight, self.writer.in_flight_max))
         try:
             with ExitStack() as stack:
                 self.writer.go_on = self.stops.may_write
                 pool = reader = None
-                if in_flight > 1:
-                    pool, reader = ThreadPoolExecutor(in_flight), ThreadPoolExecutor(1)
+                if self._in_flight > 1:
+                    pool, reader = ThreadPoolExecutor(-(-self._in_flight // self._rows_a_call)), ThreadPoolExecutor(1)
                     stack.callback(reader.shutdown, cancel_futures=True)
                     stack.callback(pool.shutdown, cancel_futures=True)
                 if first:
@@ -236,15 +240,24 @@ class Writing:
             self.stops.may_write()
         return array("I", (place for place in pending if not self.rows.is_noted(place)))
 
+    @property
+    def _in_flight(self) -> int:
+        return max(1, min(self.pace.in_flight, self.writer.in_flight_max))
+
+    @property
+    def _rows_a_call(self) -> int:
+        """How many rows one call writes, so that no more rows than may be are in flight in all of them."""
+        return -(-self._in_flight // WRITERS) if hasattr(self.writer, "write_group") else 1
+
     def _begin(self, group: Prepared, pool: ThreadPoolExecutor | None) -> WritesUnderWay:
         """Hand the announced writes over, to be carried out in order; without threads they are done at once."""
         begun = WritesUnderWay(group, [])
-        for _, each, update in group.updates:
+        for rows in chunks([(each, update) for _, each, update in group.updates], self._rows_a_call):
             if pool is not None:
-                begun.found.append(pool.submit(self._try_row, each, update))
+                begun.found.append(pool.submit(self._try_rows, rows))
             else:
                 begun.found.append(Future())
-                begun.found[-1].set_result(self._try_row(each, update))
+                begun.found[-1].set_result(self._try_rows(rows))
         return begun
 
     def _finish(self, begun: WritesUnderWay) -> None:
@@ -252,7 +265,7 @@ class Writing:
         if begun.is_noted:
             return
         updates = begun.group.updates
-        found = [each.result() for each in begun.found]
+        found = [row for each in begun.found for row in each.result()]
         begun.is_noted = True  # From here on at most once: of a file that could not be replaced nothing is known.
         if updates and self.writer.is_buffered:
             self.hooks.step("store.flush:before")
@@ -270,28 +283,43 @@ class Writing:
         if self.stops.reason is not None:
             raise self.stops.reason
 
-    def _try_row(self, each: ReadyChange, update: GuardedUpdate) -> RowResult | StoppedError:
-        """Write one row; a reason to stop is kept for all, so that every other row is still accounted for."""
+    def _try_rows(self, rows: Sequence[tuple[ReadyChange, GuardedUpdate]]) -> list[RowResult | StoppedError]:
+        """Write the rows of one call; a reason to stop is kept for all, so that every other row is accounted for."""
         try:
             self.stops.may_write()
         except StoppedError as error:
             self.stops.end(error)
-            # Nothing was asked of the store for this row, so it is known not to be written.
-            return row_result(each.change, Result.NOT_REACHED)
+            # Nothing was asked of the store for these rows, so they are known not to be written.
+            return [row_result(each.change, Result.NOT_REACHED) for each, _ in rows]
         try:
-            return self._write_row(each, update)
-        except StoppedError as error:
-            return self.stops.end(error)
-        except RefusedError as error:
-            return self.stops.end(CredentialLostError(cause=error))
+            results = self._asked([update for _, update in rows])
+        except (StoppedError, RefusedError) as error:
+            return [self._ended(error)] * len(rows)
+        return [self._try_row(each, update, result) for (each, update), result in zip(rows, results, strict=True)]
 
-    def _write_row(self, each: ReadyChange, update: GuardedUpdate) -> RowResult:
+    def _ended(self, error: StoppedError | RefusedError) -> StoppedError:
+        return self.stops.end(error if isinstance(error, StoppedError) else CredentialLostError(cause=error))
+
+    def _asked(self, updates: Sequence[GuardedUpdate]) -> Sequence[WriteResult]:
+        """Carry out guarded updates, by one call where there are several."""
+        self.hooks.step("store.write:before")
+        several: Callable[[Sequence[GuardedUpdate]], Sequence[WriteResult]] | None
+        several = getattr(self.writer, "write_group", None) if len(updates) > 1 else None
+        results = [self.writer.write(update) for update in updates] if several is None else several(updates)
+        self.hooks.step("store.write:after")
+        return results
+
+    def _try_row(self, each: ReadyChange, update: GuardedUpdate, result: WriteResult) -> RowResult | StoppedError:
+        try:
+            return self._row_written(each, update, result)
+        except (StoppedError, RefusedError) as error:
+            return self._ended(error)
+
+    def _row_written(self, each: ReadyChange, update: GuardedUpdate, result: WriteResult) -> RowResult:
+        """What became of a row whose write was asked for; one that only looks busy is asked for again, by itself."""
         stamp, wait = self.stamp(each.id), _FIRST_WAIT_S
         may_be_ours = each.id in self.sent_before
-        for _ in range(ATTEMPTS_MAX):
-            self.hooks.step("store.write:before")
-            result = self.writer.write(update)
-            self.hooks.step("store.write:after")
+        for tried in range(1, ATTEMPTS_MAX + 1):
             if result.matched:
                 return row_result(each.change, Result.APPLIED)
             may_be_ours = may_be_ours or result.is_repeated
@@ -308,6 +336,8 @@ class Writing:
             wait *= 2
             update = guarded_update(each, document, stamp=stamp, at=update.sets["updatedAt"])
             self.stops.may_write()
+            if tried < ATTEMPTS_MAX:
+                (result,) = self._asked([update])
         return self._surprise(row_result(each.change, Result.REFUSED, reason="kept changing while it was written"))
 
     def _row_unmatched(
@@ -428,7 +458,7 @@ def settled_row(each: ReadyChange, document: Mapping[str, Any] | None, *, stamp:
     return row_result(each.change, Result.UNSETTLED if shows_ours else Result.MOVED, moved=reading.moved)
 
 
-def chunks(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Yield so many places at a time, in order."""
-    for start in range(0, len(places), max(1, size)):
-        yield places[start : start + size]
+def chunks(several: Sequence[Each], size: int) -> Iterator[Sequence[Each]]:
+    """Yield so many at a time, in order."""
+    for start in range(0, len(several), max(1, size)):
+        yield several[start : start + size]

@@ -66,6 +66,7 @@ def check_store(open_writer: OpenWriter, *, open_reader: OpenReader | None = Non
     _check_read_back(open_writer)
     _check_race(open_writer)
     _check_confirmed(open_writer)
+    _check_group(open_writer)
     if open_reader is not None:
         _check_reading_side(open_writer, open_reader)
     for sets in (_SETS, {"fresh.leaf": "x", "status": "completed"}):
@@ -256,6 +257,37 @@ def _check_refused(open_writer: OpenWriter) -> None:
     require(_written(writer, update, where="the document is gone") == 0, "a write is carried out on no document")
     writer.flush()
     require(writer.read([reviewed["_id"]]) == {}, "a write made the document that was gone")
+
+
+def _check_group(open_writer: OpenWriter) -> None:
+    """Rows that are written by one call: each that fits is written, each that moved is refused, as if it were alone."""
+    moves = [*_moves().items()]
+    reviewed = [_document(number) for number in range(2 * len(moves))]
+    there = [_moved(row, moves[n // 2][1]) if n % 2 else row for n, row in enumerate(reviewed)]
+    kept = [number for number, row in enumerate(there) if _is_held(open_writer, row)]
+    writer = open_writer([there[number] for number in kept])
+    if not hasattr(writer, "write_group"):
+        return
+    before = {number: _stored(writer, there[number]["_id"]) for number in kept}
+    found = writer.write_group([_update(reviewed[number])[1] for number in kept])
+    require(len(found) == len(kept), f"write_group() gives {len(found)} results for {len(kept)} writes")
+    for number, result in zip(kept, found, strict=True):
+        stored = _stored(writer, there[number]["_id"])
+        if number % 2:
+            what = moves[number // 2][0]
+            require(result.matched == 0, f"{what}, and write_group() says that it wrote to the row")
+            _require_same(stored, before[number], f"{what}, and write_group() wrote to the row")
+        else:
+            require(result.matched == 1, "write_group() says of a row that fits that it was not written")
+            require(same(value_at(stored, STAMP), _OWN), "write_group() left out a row that fits")
+
+
+def _is_held(open_writer: OpenWriter, document: Mapping[str, Any]) -> bool:
+    try:
+        open_writer([document])
+    except UnheldDocumentError:
+        return False
+    return True
 
 
 def _check_read_back(open_writer: OpenWriter) -> None:

@@ -25,12 +25,10 @@ from recon.rails.flags.plan import load_flag_plan
 from recon.rails.gates.evidence import load_health
 from recon.rails.gates.sample import load_sample, load_sign_offs
 from recon.runs.ends import noted_heads
-from recon.runs.guard import GuardedUpdate
 from recon.runs.states import Result
-from recon.runs.stores.payments import MongoWriter, WriteResult
 from recon.simulation import generate_world, write_world
 from recon.snapshots.sealed import open_snapshot
-from tests.support.applying import FIXED, HASH, UNLIMITED, a_world, some_documents
+from tests.support.applying import FIXED, HASH, UNLIMITED, SeenWriter, a_world, some_documents
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -109,16 +107,12 @@ def test_what_another_writer_does_is_never_lost_or_overwritten(
             FOREIGN[name](rows, rows.find_one({"_id": key}) or {})
             left[key] = rows.find_one({"_id": key})
 
-    class Meddled(MongoWriter):
-        def write(self, update: GuardedUpdate) -> WriteResult:
-            do(update.document_id)
-            return super().write(update)
-
+    writer = SeenWriter(rows, lambda update: do(update.document_id))
     if moment == "before our last look":
         for key in deeds:
             do(key)
     limits = replace(UNLIMITED, refusals_max=len(FOREIGN))
-    report = world.apply(plan, writer=Meddled(rows), limits=limits, canary_rows=0, group_size=8, in_flight=4)
+    report = world.apply(plan, writer=writer, limits=limits, canary_rows=0, group_size=8, in_flight=4)
     results = {row.payment_id: row.result for row in report.rows}
     ours = {*FIXED, STAMP, "updatedAt"}
     for document in world.before:

@@ -20,11 +20,11 @@ from recon.runs.guard import GuardedUpdate
 from recon.runs.states import Result, list_runs
 from recon.runs.stores.journal import MongoJournal, verify_journal
 from recon.runs.stores.lease import LeaseHeldError
-from recon.runs.stores.payments import MongoWriter, WriteResult
+from recon.runs.stores.payments import MongoWriter
 from recon.runs.stores.retry import Retry
 from recon.runs.undo import plan_undo
 from tests.support import servers
-from tests.support.applying import NOW, UNLIMITED, World, a_world, restored, some_documents
+from tests.support.applying import NOW, UNLIMITED, SeenWriter, World, a_world, restored, some_documents
 from tests.support.crashing import ROWS, Nursery, Steps, pace, world_of
 
 if TYPE_CHECKING:
@@ -180,20 +180,19 @@ def test_a_writer_in_between_is_never_overwritten(mongo_database: Database[dict[
     waiting = {world.before[number]["_id"]: number for number in foreign}
     seen: list[str] = []
 
-    class Meddler(MongoWriter):
-        def write(self, update: GuardedUpdate) -> WriteResult:
-            number = waiting.get(update.document_id)
-            if number is not None:
-                field = ("status", "escrowState", "disputed", "provider", "amount")[number % 5]
-                value = {"status": "failed", "escrowState": "releasing", "disputed": True, "provider": "shkeeper"}.get(
-                    field, [{"amount": 12.5}]
-                )
-                mongo_database.payments.update_one({"_id": update.document_id}, {"$set": {field: value}})
-                seen.append(field)
-            return super().write(update)
+    def sees(update: GuardedUpdate) -> None:
+        number = waiting.get(update.document_id)
+        if number is not None:
+            field = ("status", "escrowState", "disputed", "provider", "amount")[number % 5]
+            value = {"status": "failed", "escrowState": "releasing", "disputed": True, "provider": "shkeeper"}.get(
+                field, [{"amount": 12.5}]
+            )
+            mongo_database.payments.update_one({"_id": update.document_id}, {"$set": {field: value}})
+            seen.append(field)
 
     limits = replace(UNLIMITED, refusals_max=10)
-    report = world.apply(plan, writer=Meddler(mongo_database.payments), limits=limits, canary_rows=0, group_size=8)
+    writer = SeenWriter(mongo_database.payments, sees)
+    report = world.apply(plan, writer=writer, limits=limits, canary_rows=0, group_size=8)
     assert report.counts == {Result.APPLIED: 90, Result.REFUSED: 10}
     assert len(set(seen)) > 1
     for row, document, first in zip(report.rows, world.documents(), world.before, strict=True):

@@ -19,11 +19,12 @@ from recon.runs.apply import BrokenPlanError, RowsMovedError, UnhealthyPlanError
 from recon.runs.guard import GuardedUpdate, UnfitChangeError
 from recon.runs.states import Result, list_runs, read_run
 from recon.runs.stores.journal import verify_journal
-from recon.runs.stores.payments import MongoWriter, ReadOnlyCredentialError, WriteResult
+from recon.runs.stores.payments import MongoWriter, ReadOnlyCredentialError
 from recon.runs.undo import plan_undo
 from tests.support.applying import (
     NOW,
     UNLIMITED,
+    SeenWriter,
     World,
     a_change,
     a_document,
@@ -332,33 +333,26 @@ def test_errors_about_one_row_are_results_of_that_row(mongo_database: Store) -> 
 def test_a_case_blind_collation_of_the_collection_matches_nothing_it_should_not(mongo_database: Store) -> None:
     mongo_database.create_collection("payments", collation={"locale": "en", "strength": 2})
     world = a_world(mongo_database, some_documents(2))
-    seen: list[int] = []
 
-    class Meddler(MongoWriter):
-        def write(self, update: GuardedUpdate) -> WriteResult:
-            mongo_database.payments.update_one({"_id": update.document_id}, {"$set": {"status": "PENDING"}})
-            result = super().write(update)
-            seen.append(result.matched)
-            return result
+    def sees(update: GuardedUpdate) -> None:
+        mongo_database.payments.update_one({"_id": update.document_id}, {"$set": {"status": "PENDING"}})
 
-    report = world.apply(world.plan(), writer=Meddler(mongo_database.payments))
+    report = world.apply(world.plan(), writer=SeenWriter(mongo_database.payments, sees))
     assert report.counts == {Result.REFUSED: 2}
-    assert seen == [0, 0]
+    assert {document["status"] for document in world.documents()} == {"PENDING"}
 
 
 def test_a_foreign_touch_of_unreviewed_fields_between_reading_and_writing_is_asked_again(world: World) -> None:
     touched: set[Any] = set()
 
-    class Meddler(MongoWriter):
-        def write(self, update: GuardedUpdate) -> WriteResult:
-            if update.document_id not in touched:
-                touched.add(update.document_id)
-                world.database.payments.update_one(
-                    {"_id": update.document_id}, {"$inc": {"__v": 1}, "$set": {"note": "mine"}}
-                )
-            return super().write(update)
+    def sees(update: GuardedUpdate) -> None:
+        if update.document_id not in touched:
+            touched.add(update.document_id)
+            world.database.payments.update_one(
+                {"_id": update.document_id}, {"$inc": {"__v": 1}, "$set": {"note": "mine"}}
+            )
 
-    report = world.apply(world.plan(), writer=Meddler(world.database.payments))
+    report = world.apply(world.plan(), writer=SeenWriter(world.database.payments, sees))
     assert report.counts == {Result.APPLIED: 20}
     assert all(d["note"] == "mine" and d["__v"] == 1 and d["status"] == "completed" for d in world.documents())
 

@@ -23,6 +23,8 @@ from recon.runs.stores.retry import Retry
 from tests.support.applying import (
     NOW,
     UNLIMITED,
+    SeenWriter,
+    Sent,
     World,
     a_change,
     a_plan,
@@ -189,16 +191,15 @@ def test_no_write_begins_before_the_intent_of_its_own_group_is_durable(world: Wo
     missing: list[str] = []
     ahead: list[int] = []
 
-    class Witness(MongoWriter):
-        def write(self, update: GuardedUpdate) -> WriteResult:
-            payment = str(update.document_id)
-            if not journal.count_documents({"kind": "intent", "payment": payment}):
-                missing.append(payment)
-            ahead.append(journal.count_documents({"kind": "intent"}) - world.database.payments.count_documents(STAMPED))
-            return super().write(update)
+    def sees(update: GuardedUpdate) -> None:
+        payment = str(update.document_id)
+        if not journal.count_documents({"kind": "intent", "payment": payment}):
+            missing.append(payment)
+        ahead.append(journal.count_documents({"kind": "intent"}) - world.database.payments.count_documents(STAMPED))
 
     plan = world.plan()
-    report = world.apply(plan, writer=Witness(world.database.payments), group_size=3, in_flight=3, canary_rows=2)
+    writer = SeenWriter(world.database.payments, sees)
+    report = world.apply(plan, writer=writer, group_size=3, in_flight=3, canary_rows=2)
     assert report.counts == {Result.APPLIED: 20}
     assert missing == []
     assert max(ahead) > 3, "more than one group was announced and not yet written"
@@ -276,8 +277,8 @@ def test_limits_hold_for_rows_that_came_free_while_the_lease_was_waited_for(worl
 
 def test_a_write_whose_majority_nobody_confirmed_is_neither_done_nor_refused(world: World) -> None:
     class Unsure(MongoWriter):
-        def _update_one(self, update: GuardedUpdate) -> int:
-            super()._update_one(update)
+        def _update(self, updates: Sequence[GuardedUpdate]) -> Sent:
+            super()._update(updates)
             raise WriteConcernError("operation was interrupted", 11601)
 
     plan = world.plan()
@@ -294,13 +295,13 @@ def test_a_write_whose_answer_was_lost_is_not_repeated_once_the_run_has_to_end(w
     stop, asked = tmp_path / "stop", []
 
     class Away(MongoWriter):
-        def _update_one(self, update: GuardedUpdate) -> int:
-            asked.append(update.document_id)
+        def _update(self, updates: Sequence[GuardedUpdate]) -> Sent:
+            asked.append(updates[0].document_id)
             if len(asked) > 6:
                 stop.touch()
             if len(asked) > 3:
                 raise AutoReconnect("connection reset")
-            return super()._update_one(update)
+            return super()._update(updates)
 
     away = Away(world.database.payments, retry=Retry(sleep=lambda _: None))
     report = stopped_report(
@@ -317,14 +318,14 @@ def test_our_values_without_our_stamp_after_a_lost_answer_are_left_to_a_person(w
     class Lossy(MongoWriter):
         is_lost = False
 
-        def _update_one(self, update: GuardedUpdate) -> int:
-            matched = super()._update_one(update)
+        def _update(self, updates: Sequence[GuardedUpdate]) -> Sent:
+            found = super()._update(updates)
             if not self.is_lost:
                 self.is_lost = True
                 erased = {"$unset": {"metadata.recon": ""}}
-                world.database.payments.update_one({"_id": update.document_id}, erased)
+                world.database.payments.update_one({"_id": updates[0].document_id}, erased)
                 raise AutoReconnect("connection reset")
-            return matched
+            return found
 
     lossy = Lossy(world.database.payments, retry=Retry(sleep=lambda _: None))
     report = world.apply(world.plan(), writer=lossy, in_flight=1, canary_rows=0)
@@ -342,8 +343,8 @@ def test_a_write_that_arrives_after_it_was_settled_is_still_told(world: World, i
         pass
 
     class UnderWay(MongoWriter):
-        def _update_one(self, update: GuardedUpdate) -> int:
-            sent.append(update)
+        def _update(self, updates: Sequence[GuardedUpdate]) -> Sent:
+            sent.extend(updates)
             raise DiedError
 
     with pytest.raises(DiedError):

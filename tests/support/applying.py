@@ -17,14 +17,18 @@ from recon.core.values import ABSENT, STAMP, parents_of, to_extended, value_at
 from recon.plans.file import change_id, seal_plan
 from recon.plans.limits import Limits
 from recon.runs.apply import ApplyOptions, RunReport, RunStoppedError, apply_plan, resume_run
-from recon.runs.guard import without_marks
+from recon.runs.guard import GuardedUpdate, without_marks
 from recon.runs.pace import RunHooks, RunPace
 from recon.runs.states import RunSummary, list_runs
 from recon.runs.stores.journal import Journal, MongoJournal
 from recon.runs.stores.payments import MongoWriter, PaymentWriter
 
 if TYPE_CHECKING:
+    from pymongo.collection import Collection
     from pymongo.database import Database
+
+Sent = tuple[int, dict[int, Exception]]
+"""What a server says of one update command: how many rows matched, and the writes that it refused, by place."""
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CREATED = datetime(2026, 11, 19, 8, 0, 0, 123000, tzinfo=UTC)
@@ -186,6 +190,19 @@ def restored(document: Mapping[str, Any], first: Mapping[str, Any]) -> bytes:
     import bson
 
     return bson.encode(without_marks(document, created_metadata="metadata" not in first))
+
+
+class SeenWriter(MongoWriter):
+    """The real writer; just before a row is sent, alone or with others, ``sees`` is given its update."""
+
+    def __init__(self, collection: Collection[dict[str, Any]], sees: Callable[[GuardedUpdate], object]) -> None:
+        super().__init__(collection)
+        self._sees = sees
+
+    def _update(self, updates: Sequence[GuardedUpdate]) -> Sent:
+        for each in updates:
+            self._sees(each)
+        return super()._update(updates)
 
 
 def a_world(database: Database[dict[str, Any]], documents: Sequence[dict[str, Any]]) -> World:

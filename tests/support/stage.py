@@ -149,7 +149,8 @@ class StageWriter(MongoWriter):
         self._player.reach("reads")
         return super().read_confirmed(document_ids)
 
-    def _update_one(self, update: GuardedUpdate) -> int:
+    def _update(self, updates: Sequence[GuardedUpdate]) -> tuple[int, dict[int, Exception]]:
+        (update,) = updates
         how = self._player.reach("update")
         if how == "under way":
             self._player.stage.under_way = (self._player, update)
@@ -158,11 +159,11 @@ class StageWriter(MongoWriter):
         matched = self.carry_out(update)
         if how == "its answer lost":
             raise AutoReconnect("connection closed")
-        return matched
+        return matched, {}
 
     def carry_out(self, update: GuardedUpdate) -> int:
         """Ask the server and look at what took effect."""
-        matched = super()._update_one(update)
+        matched, _ = super()._update([update])
         if matched:
             run = str(update.after[STAMP]).rpartition("/")[0]
             self._player.stage.ledger.took_effect(update, run=run, kind=self._player.kind)

@@ -1,4 +1,4 @@
-"""Where business records are written: one guarded update at a time, and nothing else.
+"""Where business records are written: guarded updates, each of one row, and nothing else.
 
 :class:`PaymentWriter` is what every store gives; :class:`MongoWriter` is MongoDB's. The embedded store of a recorded
 world is in ``embedded``, SQL databases are in ``sql``.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -16,7 +16,15 @@ from recon.core.errors import RefusedError
 from recon.core.ids import payment_id_text
 from recon.core.values import STAMP, value_at
 from recon.runs.guard import GuardedUpdate
-from recon.runs.stores.retry import ReadOnlyCredentialError, Retry, StoreGoneError, asked, error_name, read_only_refused
+from recon.runs.stores.retry import (
+    ReadOnlyCredentialError,
+    Retry,
+    StoreGoneError,
+    asked,
+    error_name,
+    is_passing,
+    read_only_refused,
+)
 from recon.sources.interface import StoreIdentity
 from recon.sources.payments.identity import identity_of
 
@@ -100,7 +108,11 @@ class PaymentWriter(Protocol):
         ...
 
     def write(self, update: GuardedUpdate) -> WriteResult:
-        """Carry out one guarded update; it is durable once :meth:`flush` returned."""
+        """Carry out one guarded update; it is durable once :meth:`flush` returned.
+
+        A store may add ``write_group``, which carries out several by one call and gives the result of each, in order,
+        as if each had been written alone; what became of any of them is unknown when it raises.
+        """
         ...
 
     def flush(self) -> None:
@@ -235,51 +247,110 @@ class MongoWriter:
 
     def write(self, update: GuardedUpdate) -> WriteResult:
         """See :meth:`PaymentWriter.write`. Asking twice is safe: the guard names the stamp from before."""
+        answer = self._ask([update])
+        return _refused(answer.failed[0], is_repeated=answer.is_repeated) if answer.failed else answer.result()
+
+    def write_group(self, updates: Sequence[GuardedUpdate]) -> list[WriteResult]:
+        """See :meth:`PaymentWriter.write`. The server counts what matched; the stamps say which, where not all did."""
+        answer = self._ask(updates)
+        if answer.is_refused_whole:
+            # The server took offence at one of them, or at the command: each is asked for itself, and says so itself.
+            return [replace(self.write(update), is_repeated=True) for update in updates]
+        left = [place for place in range(len(updates)) if place not in answer.failed]
+        results = {place: _refused(error, is_repeated=answer.is_repeated) for place, error in answer.failed.items()}
+        if answer.matched == len(left) or not (answer.matched or answer.is_repeated):
+            results |= dict.fromkeys(left, WriteResult(int(answer.matched > 0), is_repeated=answer.is_repeated))
+            return [results[place] for place in range(len(updates))]
+        rows = self.read_confirmed([updates[place].document_id for place in left])
+        ours = {place for place in left if _is_stamped(rows, updates[place])}
+        # A row that was written and overwritten since shows no stamp: then the count does not fit, and it may be ours.
+        is_unsure = answer.is_repeated or len(ours) != answer.matched
+        results |= {place: WriteResult(int(place in ours), is_repeated=is_unsure) for place in left}
+        return [results[place] for place in range(len(updates))]
+
+    def _ask(self, updates: Sequence[GuardedUpdate]) -> _Answer:
+        from bson.errors import BSONError
         from pymongo.errors import PyMongoError, WriteConcernError
 
         asked_times = 0
 
-        def once() -> int:
+        def once() -> tuple[int, dict[int, Exception]]:
             nonlocal asked_times
             asked_times += 1
-            return self._update_one(update)
+            return self._update(updates)
 
         try:
             with read_only_refused(self._name, what="update records"):
-                matched = self._retry.run(once, what="a guarded write", go_on=self.go_on)
-                return WriteResult(matched, is_repeated=asked_times > 1)
+                matched, failed = self._retry.run(once, what="a guarded write", go_on=self.go_on)
+                return _Answer(matched, failed, is_repeated=asked_times > 1)
         except WriteConcernError as error:
             # The update was carried out; whether a majority has it is not confirmed.
             raise StoreGoneError(what="a guarded write", tried_s=0, cause=error_name(error)) from error
-        except PyMongoError as error:
-            code = getattr(error, "code", None) or 0
-            said = ROW_CODES.get(code, f"it answered {type(error).__name__} {code or ''}".strip())
-            return WriteResult(0, code, said, asked_times > 1)
+        except (PyMongoError, BSONError) as error:
+            return _Answer(0, {0: error}, is_repeated=asked_times > 1, is_refused_whole=True)
 
-    def _update_one(self, update: GuardedUpdate) -> int:
-        """``update_one`` as the driver would send it, but without its numbered retries; gives how many rows matched.
+    def _update(self, updates: Sequence[GuardedUpdate]) -> tuple[int, dict[int, Exception]]:
+        """``update`` as the driver would send it, but without its numbered retries: how many rows matched, what failed.
 
         For those the server keeps a record of each write, which costs as much as a fourth of the write itself. Here
         nothing hangs on them: after a lost answer the guard fails on our own stamp, and the re-read shows it.
+
+        Raises:
+            OperationFailure: The command as a whole failed, or one write of it for a reason that passes.
         """
         from pymongo.errors import WriteConcernError, WriteError
 
-        statement = {"q": dict(update.filter), "u": _update_document(update), "collation": {"locale": "simple"}}
+        collation = {"locale": "simple"}
         answer: dict[str, Any] = self._collection.database.command(
             "update",
             self._collection.name,
             codec_options=self._collection.codec_options,
-            updates=[statement],
+            updates=[{"q": dict(each.filter), "u": _update_document(each), "collation": collation} for each in updates],
+            ordered=False,
             writeConcern={"w": "majority"},
         )
-        for failed in answer.get("writeErrors", ()):
-            raise WriteError(failed.get("errmsg", ""), failed.get("code"), failed)
-        if failed := answer.get("writeConcernError"):
-            raise WriteConcernError(failed.get("errmsg", ""), failed.get("code"), failed)
-        return int(answer["n"])
+        failed: dict[int, Exception] = {}
+        for each in answer.get("writeErrors", ()):
+            failed[each.get("index", 0)] = WriteError(each.get("errmsg", ""), each.get("code"), each)
+        for error in failed.values():
+            if is_passing(error):
+                raise error
+        if lacking := answer.get("writeConcernError"):
+            raise WriteConcernError(lacking.get("errmsg", ""), lacking.get("code"), lacking)
+        return int(answer["n"]), failed
 
     def flush(self) -> None:
         """Every write waited for a majority already."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the server said of one command: how many rows matched, and by place which writes it refused.
+
+    Args:
+        is_repeated: As in :class:`WriteResult`.
+        is_refused_whole: Whether the command failed as a whole, so that of none of its writes anything is known.
+    """
+
+    matched: int
+    failed: Mapping[int, Exception]
+    is_repeated: bool
+    is_refused_whole: bool = False
+
+    def result(self) -> WriteResult:
+        """What became of the one write of a command that refused none."""
+        return WriteResult(self.matched, is_repeated=self.is_repeated)
+
+
+def _refused(error: Exception, *, is_repeated: bool) -> WriteResult:
+    code = getattr(error, "code", None) or 0
+    said = ROW_CODES.get(code, f"it answered {type(error).__name__} {code or ''}".strip())
+    return WriteResult(0, code, said, is_repeated)
+
+
+def _is_stamped(rows: Mapping[str, Mapping[str, Any]], update: GuardedUpdate) -> bool:
+    found = rows.get(payment_id_text(update.document_id))
+    return found is not None and value_at(found, STAMP) == update.sets[STAMP]
 
 
 def _update_document(update: GuardedUpdate) -> dict[str, Any]:

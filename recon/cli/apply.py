@@ -48,7 +48,11 @@ if TYPE_CHECKING:
 @click.option("--plan-age-max", type=click.IntRange(0), metavar="HOURS", help="How old the plan may be, in hours.")
 @click.option("--canary", type=click.IntRange(0), default=5, show_default=True, help="Rows written and judged first.")
 @click.option(
-    "--in-flight", type=click.IntRange(1, 200), default=50, show_default=True, help="Rows that are written at the same time."
+    "--in-flight",
+    type=click.IntRange(1, 200),
+    default=50,
+    show_default=True,
+    help="Rows that are written at the same time.",
 )
 @click.option(
     "--stop-file", type=click.Path(path_type=Path), help="A file whose presence ends the run before its next write."

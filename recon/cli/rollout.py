@@ -90,4 +90,4 @@ def shkeeper(*, config_path: Path | None, out: Path | None, output: str, part: s
     plan, found = plan_backfill(config_path, out=out, on_saved=places.append)
     config = None if config_path is None else str(config_path)
     print_result(render_backfill(plan, found, path=str(places[0]), config=config), output, part=part)
-    sys.exit(INCOMPLETE if not found.read_wholly else DONE if found.is_complete else DIFFERENCES)
+    sys.exit(INCOMPLETE if not (found.read_wholly and found.rows) else DONE if found.is_complete else DIFFERENCES)

@@ -76,14 +76,16 @@ class Completeness:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every row that needs a reference has one, and all rows were read."""
-        return self.read_wholly and self.unaccounted == 0
+        """Whether every row that needs a reference has one, and all rows were read; of no rows nothing is known."""
+        return self.read_wholly and self.rows > 0 and self.unaccounted == 0
 
     @property
     def says(self) -> str:
         """One sentence; it holds the word "complete" only when it is."""
         if not self.read_wholly:
             return f"The rows could not all be read: {self.mapped} of at least {self.rows} are mapped."
+        if not self.rows:
+            return "No payment was read, so whether each has its reference is not known."
         if self.is_complete:
             rows = count_text(self.rows - self.tests, "payment has its", many="payments have their")
             return f"Complete: {rows} reference; tests: {self.tests}."

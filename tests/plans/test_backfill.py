@@ -146,7 +146,8 @@ def test_another_pattern_and_note_can_be_configured() -> None:
         (3, 2, 1, True, True),
         (3, 2, 0, True, False),
         (3, 3, 0, False, False),
-        (0, 0, 0, True, True),
+        (2, 0, 2, True, True),
+        (0, 0, 0, True, False),
     ],
 )
 def test_complete_is_said_only_when_every_row_is_mapped_and_all_were_read(

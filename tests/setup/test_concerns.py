@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from pymongo import MongoClient, ReadPreference
 
 from recon.runs.stores.journal import MongoJournal
 from recon.setup.settings import load_settings
+from recon.setup.stores.mongo import privileges
 from recon.setup.stores.mongo.client import LoweredConcernError, check_concerns
 from recon.setup.stores.mongo.privileges import audit, writable_places
 from tests.support import servers
@@ -53,6 +55,40 @@ def test_privileges_name_where_may_be_written() -> None:
     ]) == ("*.*", "*.c", "m.*")  # fmt: skip
 
 
+class Silent:
+    """A service that speaks the protocol and leaves out what its logins may do."""
+
+    admin = property(lambda self: self)
+
+    def command(self, name: str, **options: object) -> dict[str, object]:
+        return {"ok": 1, "authInfo": {"authenticatedUsers": [{"user": "reader", "db": "admin"}]}}
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def test_what_a_server_does_not_say_of_its_logins_is_not_taken_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recon.toml").write_text('[mongo]\ndatabase = "market"\n')
+    monkeypatch.setenv("RECON_MONGO_URI", "mongodb://reader:pw@127.0.0.1/")
+    monkeypatch.setattr(privileges, "mongo_client", lambda uri, timeout_ms: Silent())
+    ((state, text),) = audit(load_settings(tmp_path / "recon.toml"))
+    assert (state, "does not say what a login may do" in text) == ("warning", True)
+
+
+def test_a_server_that_asks_for_no_login_is_told(
+    tmp_path: Path, mongod: servers.Mongod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recon.toml").write_text('[mongo]\ndatabase = "market"\n')
+    monkeypatch.setenv("RECON_MONGO_URI", mongod.uri)
+    ((state, text),) = audit(load_settings(tmp_path / "recon.toml"))
+    assert (state, "everybody who reaches it may write" in text) == ("warning", True)
+
+
 def test_doctor_audits_both_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = servers.start_mongod(auth=True)
     try:
@@ -80,5 +116,8 @@ def test_doctor_audits_both_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert (wide[0], "may write to market.*" in wide[1]) == ("warning", True)
         (only,) = said(writer, writer)
         assert only[1].startswith("The login that reads may write to market.*")
+        nobody = re.sub(r"//[^@/]*@", "//", reader).partition("?")[0]
+        ((state, text),) = said(nobody, nobody)
+        assert (state, "no login and the server asks for one" in text) == ("warning", True)
     finally:
         server.stop()

@@ -256,17 +256,20 @@ class MongoWriter:
         if answer.is_refused_whole:
             # The server took offence at one of them, or at the command: each is asked for itself, and says so itself.
             return [replace(self.write(update), is_repeated=True) for update in updates]
-        left = [place for place in range(len(updates)) if place not in answer.failed]
         results = {place: _refused(error, is_repeated=answer.is_repeated) for place, error in answer.failed.items()}
-        if answer.matched == len(left) or not (answer.matched or answer.is_repeated):
-            results |= dict.fromkeys(left, WriteResult(int(answer.matched > 0), is_repeated=answer.is_repeated))
-            return [results[place] for place in range(len(updates))]
-        rows = self.read_confirmed([updates[place].document_id for place in left])
-        ours = {place for place in left if _is_stamped(rows, updates[place])}
-        # A row that was written and overwritten since shows no stamp: then the count does not fit, and it may be ours.
-        is_unsure = answer.is_repeated or len(ours) != answer.matched
-        results |= {place: WriteResult(int(place in ours), is_repeated=is_unsure) for place in left}
+        left = [place for place in range(len(updates)) if place not in answer.failed]
+        results |= zip(left, self._which_matched([updates[place] for place in left], answer), strict=True)
         return [results[place] for place in range(len(updates))]
+
+    def _which_matched(self, updates: Sequence[GuardedUpdate], answer: _Answer) -> list[WriteResult]:
+        """What became of the writes of a command that were not refused."""
+        if answer.matched == len(updates) or not (answer.matched or answer.is_repeated):
+            return [WriteResult(int(answer.matched > 0), is_repeated=answer.is_repeated)] * len(updates)
+        rows = self.read_confirmed([each.document_id for each in updates])
+        ours = [_is_stamped(rows, each) for each in updates]
+        # A row that was written and overwritten since shows no stamp: then the count does not fit, and it may be ours.
+        is_unsure = answer.is_repeated or sum(ours) != answer.matched
+        return [WriteResult(int(is_ours), is_repeated=is_unsure) for is_ours in ours]
 
     def _ask(self, updates: Sequence[GuardedUpdate]) -> _Answer:
         from bson.errors import BSONError

@@ -12,6 +12,8 @@ from recon.setup.stores.mongo.client import mongo_client, mongo_uri
 if TYPE_CHECKING:
     from recon.setup.settings import Settings
 
+_UNAUTHORIZED: Final = 13
+
 State = Literal["ok", "warning", "failed"]
 
 WRITES: Final = frozenset(
@@ -73,17 +75,29 @@ def audit(settings: Settings) -> Iterator[tuple[State, str]]:
 
 def _asked(uri: str, settings: Settings) -> tuple[str, ...] | str:
     """Where a login may write, or a sentence on why that is not known."""
-    from pymongo.errors import PyMongoError
+    from pymongo.errors import OperationFailure, PyMongoError
 
     try:
         with mongo_client(uri, timeout_ms=int(settings.values.mongo.timeout_s * 1000)) as client:
             answer = client.admin.command("connectionStatus", showPrivileges=True)
+            said = answer.get("authInfo") or {}
+            if not said.get("authenticatedUsers"):
+                client.admin.command("listDatabases", nameOnly=True)
+                return "The server asks for no login, so everybody who reaches it may write."
+    except OperationFailure as error:
+        if error.code == _UNAUTHORIZED:
+            return "The address names no login and the server asks for one, so what a login may do is not known."
+        return _not_asked(error)
     except PyMongoError as error:
-        return f"What the logins may do could not be asked ({type(error).__name__})."
-    said = answer.get("authInfo") or {}
-    if not said.get("authenticatedUsers"):
-        return "The server asks for no login, so everybody who reaches it may write."
-    return writable_places(said.get("authenticatedUserPrivileges") or ())
+        return _not_asked(error)
+    privileges = said.get("authenticatedUserPrivileges")
+    if privileges is None:
+        return "The server does not say what a login may do; look it up where its roles are given."
+    return writable_places(privileges)
+
+
+def _not_asked(error: Exception) -> str:
+    return f"What the logins may do could not be asked ({type(error).__name__})."
 
 
 def _listed(places: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from typing import Final
 from tests.support.house import PACKAGE, files_of, tree_of
 
 PARTS: Final = (
-    "reports/views", "reports/pages", "investigation/incident", "investigation/payment", "rails", "setup/doctor.py",
+    "reports/views", "reports/pages", "investigation/incident", "investigation/payment", "rails", "plans", "setup",
     "desk", "cli", "api", "runs",
 )  # fmt: skip
 """Where sentences for people stand; what decides a verdict has tests of its own (premises, less evidence)."""

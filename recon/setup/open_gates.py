@@ -183,7 +183,8 @@ def sample_candidates(
 ) -> tuple[Plan, list[SampleCandidate]]:
     """Every payment of a rail that a sample may draw, and the plan that judged them.
 
-    The plan knows its breaks; payments in sync come from its snapshot, which is looked for beside it.
+    The plan knows its breaks; payments in sync come from its snapshot, which is looked for beside it. What no rule
+    compared, tests and payments on a chain that is not in scope, no person can sign off.
 
     Raises:
         NoPlanError, SnapshotMissingError: There is no plan, or not the snapshot that it was made from.
@@ -194,9 +195,10 @@ def sample_candidates(
     breaks = {item.payment_id: item for item in plan.findings if item.provider == provider}
     found: list[SampleCandidate] = []
     taken = _snapshot_of(settings, plan, snapshot)
-    columns = ("payment_id", "provider", "is_test", "expected_units", "decimals", "currency", "tx_hash")
+    in_scope = {None, *settings.policy().chain_ids}
+    columns = ("payment_id", "provider", "chain_id", "is_test", "expected_units", "decimals", "currency", "tx_hash")
     for row in taken.table("payments").select(list(columns)).to_pylist():
-        if row["provider"] == provider and not row["is_test"]:
+        if row["provider"] == provider and not row["is_test"] and row["chain_id"] in in_scope:
             found.append(_candidate(row, breaks.pop(row["payment_id"], None)))
     # What is left has no row of its own: money or a provider's object that no row knows.
     found += [

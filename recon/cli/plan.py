@@ -126,7 +126,7 @@ def snapshot(*, config_path: Path | None, **options: Any) -> None:
 @click.option(
     "--engine",
     type=click.Choice(["duckdb", "polars", "spark"]),
-    help="Where the tables are joined; up to 50,000 payments polars when left out, past that duckdb, which spills.",
+    help="Where the tables are joined; up to 200,000 payments polars when left out, past that duckdb, which spills.",
 )
 @click.option(
     "--memory-max-mb", type=click.IntRange(min=100), help="Memory of duckdb in MB; it spills to disk past it."

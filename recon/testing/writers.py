@@ -270,7 +270,10 @@ def _check_group(open_writer: OpenWriter) -> None:
         return
     before = {number: _stored(writer, there[number]["_id"]) for number in kept}
     found = writer.write_group([_update(reviewed[number])[1] for number in kept])
-    require(len(found) == len(kept), f"write_group() gives {len(found)} results for {len(kept)} writes")
+    require(
+        len(found) == len(kept),
+        f"write_group() gives {count_text(len(found), 'result')} for {count_text(len(kept), 'write')}",
+    )
     for number, result in zip(kept, found, strict=True):
         stored = _stored(writer, there[number]["_id"])
         if number % 2:

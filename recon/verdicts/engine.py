@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 ENGINES: Final = ("duckdb", "polars", "pandas", "spark")
 
 
-SMALL_ROWS: Final = 50_000
-"""Up to so many payments are judged in memory; past that by an engine that spills."""
+SMALL_ROWS: Final = 200_000
+"""Up to so many payments are judged in memory, in some 0.7 GB; past that by an engine that spills."""
 MEMORY_LEAST_BYTES: Final = 1_000_000_000
 MEMORY_MOST_BYTES: Final = 2_000_000_000
 _MEMORY_PER_PAYMENT: Final = 250

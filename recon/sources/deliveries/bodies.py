@@ -65,7 +65,14 @@ def read_body(value: Any, *, encoding: Any = None, is_raw: bool = True) -> Body:
 
 
 def written_again(kept: bytes) -> Iterator[bytes]:
-    """What a body may have looked like before it was written again: as Node and as Python write JSON."""
+    """What a body may have looked like before it was written again: as Node and as Python write JSON.
+
+    Node's ``binary`` and ``latin1`` keep each byte as a letter of its own, so UTF-8 is written as two letters for one.
+    """
+    try:
+        yield kept.decode().encode("latin-1")
+    except UnicodeError:
+        pass
     try:
         payload = json.loads(kept)
     except (ValueError, RecursionError):

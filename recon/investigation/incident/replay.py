@@ -60,7 +60,8 @@ class CheckedDelivery:
     Args:
         signature: ``valid``, ``invalid``, ``stale`` (right, and its time is outside the window of its arrival),
             ``unsigned``, ``no_body``, ``no_secret``, ``rewritten`` (does not fit, but the body is not kept as it came),
-            ``masked`` (a logger wrote something else in its place), or what the record itself says: ``said_valid``, ``said_invalid``.
+            ``masked`` (a logger wrote something else in its place), or what the record itself says: ``said_valid``,
+            ``said_invalid``.
         identity: What payment it tells of; None where it names none.
         accepted: Whether it was answered as its provider wants; None where no answer was kept.
         action: ``replay``, or why not.
@@ -191,16 +192,24 @@ def _untold(checked: Sequence[CheckedDelivery], window: Window) -> Iterator[str]
     if silent:
         told = count_text(silent, "refused delivery tells", many="refused deliveries tell")
         yield (f"what {told} of could not be read in the form in which it is kept; what may be replayed is on the list")
-    if masked := sum(each.signature == "masked" for each in checked):
-        kept = count_text(masked, "delivery", many="deliveries")
-        yield f"the signature of {kept} cannot be checked: it was masked before it was kept"
-    if rewritten := sum(each.signature == "rewritten" for each in checked):
-        kept = count_text(rewritten, "delivery", many="deliveries")
-        yield f"the signature of {kept} cannot be checked: the body is not kept as it came"
+    yield from _unchecked(Counter(each.signature for each in checked))
     timeless = sum(each.delivery.received_at is None and not each.accepted for each in checked)
     if timeless and (window.from_at or window.to_at):
         undated = count_text(timeless, "refused delivery is", many="refused deliveries are")
         yield f"{undated} kept without a time, so nobody knows what of it is in the window"
+
+
+_UNCHECKED: Final = {
+    "masked": "it was masked before it was kept",
+    "rewritten": "the body is not kept as it came",
+}  # fmt: skip
+
+
+def _unchecked(signatures: Mapping[str, int]) -> Iterator[str]:
+    for word, why in _UNCHECKED.items():
+        if count := signatures.get(word, 0):
+            kept = count_text(count, "delivery", many="deliveries")
+            yield f"the signature of {kept} cannot be checked: {why}"
 
 
 def _arrival(each: CheckedDelivery) -> tuple[int, int, str]:
@@ -251,10 +260,16 @@ def _signature(delivery: Delivery, secrets: Mapping[str, Sequence[Secret]]) -> s
     if kept is None or delivery.kept == "unread" or not delivery.headers:
         said = delivery.signature_valid
         return "no_body" if said is None else "said_valid" if said else "said_invalid"
-    signatures = [value for name, value in delivery.headers.items() if name.endswith("-signature")]
-    if not keys or not signatures:
-        return "no_secret" if not keys else "unsigned"
+    if not keys:
+        return "no_secret"
+    signatures = _signatures_of(delivery)
+    if not signatures:
+        return "unsigned"
     return "masked" if all(map(_is_masked, signatures)) else _fitting(delivery, kept, keys)
+
+
+def _signatures_of(delivery: Delivery) -> list[str]:
+    return [value for name, value in delivery.headers.items() if name.endswith("-signature")]
 
 
 def _is_masked(value: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 import zlib
@@ -69,10 +70,8 @@ def written_again(kept: bytes) -> Iterator[bytes]:
 
     Node's ``binary`` and ``latin1`` keep each byte as a letter of its own, so UTF-8 is written as two letters for one.
     """
-    try:
+    with contextlib.suppress(UnicodeError):
         yield kept.decode().encode("latin-1")
-    except UnicodeError:
-        pass
     try:
         payload = json.loads(kept)
     except (ValueError, RecursionError):

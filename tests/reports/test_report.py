@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from recon.core.model import FieldChange, FieldView, GuardTerm, LeftAlone, Severity, Tier, Verdict
 from recon.core.text import group_digits
 from recon.reports import Column, Report, Table, print_report, render_payment, render_plan, render_report, render_review
-from recon.reports.model import Fact, Report, human_cell
+from recon.reports.model import Fact, human_cell
 from recon.reports.outputs.markdown import escape
 from recon.reports.outputs.terminal import print_to_terminal
 from recon.reports.text import age_text, amount_text, csv_cell, display_text, value_text

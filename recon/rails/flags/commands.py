@@ -69,7 +69,11 @@ def said_in_command(
 def _loaded(words: Sequence[str]) -> str:
     """Why variables of the service need not count: the command takes others from elsewhere; empty where it does not."""
     loader = _LOADERS.search(" ".join(words)[:TEXT_MAX])
-    return f"has {' '.join(loader[0].split())[:60]!r}, which sets variables that are not looked at" if loader else ""
+    if loader is None:
+        return ""
+    # Only what names the loader: an assignment among its words may be a secret.
+    named = " ".join(word for word in loader[0].strip(";&|({ ").split()[:2] if "=" not in word)
+    return f"has {named[:60]!r}, which sets variables that are not looked at"
 
 
 def _assignments(words: list[str]) -> tuple[dict[str, str | None], list[str], bool]:

@@ -36,6 +36,8 @@ LINE_MAX_BYTES: Final = 8 * 1024 * 1024
 HAS_MAX: Final = 12
 _RECORD_BYTES: Final = 1_600
 _DECODER: Final = json.JSONDecoder()
+_HEADERS_OF: Final = ("", "request.", "req.", "httpRequest.", "properties.", "metadata.")
+"""What may stand before ``headers.NAME`` in the header of a table that was made flat."""
 _BETWEEN = re.compile(rb"\}\s*\{")
 _BLANK = re.compile(r"\s*")
 _PACKED: Final = ("", ".gz", ".bz2", ".xz", ".zst", ".lz4")
@@ -276,7 +278,16 @@ class _Stream(io.RawIOBase):
 
 def _table_row(names: list[str], cells: list[str]) -> dict[str, Any]:
     """A row of a table by its names; a cell that is empty tells nothing, a dotted name leads into an object."""
-    return {name.strip(): cell for name, cell in zip(names, cells, strict=False) if cell not in ("", "NULL", "\\N")}
+    row: dict[str, Any] = {}
+    for name, cell in zip(names, cells, strict=False):
+        if cell in ("", "NULL", "\\N"):
+            continue
+        place, _, header = name.strip().partition("headers.")
+        if header and place in _HEADERS_OF:
+            row.setdefault(f"{place}headers", {})[header] = cell
+        else:
+            row[name.strip()] = cell
+    return row
 
 
 def _back_to_back(line: bytes) -> Iterator[bytes]:

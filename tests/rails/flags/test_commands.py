@@ -104,3 +104,9 @@ def test_words_are_split_as_a_shell_does_and_what_cannot_be_split_stays_whole() 
     assert split_command("a 'b") == ("a 'b",)
     assert said_in_command((), flags=(F,), file="x", line=1) == {}
     assert said_in_command(("env", "-S", f"{F}=1 node"), flags=(F,), file="x", line=1)[F].value == "1"
+
+
+def test_a_doubt_about_what_loads_variables_quotes_no_assignment() -> None:
+    for words in (("npx", "dotenv", "-v", "KEY=sk_live", "-o", "--", "node"), ("sh", "-c", "eval KEY=sk_live; node x")):
+        said = said_in_command(words, flags=(F,), file="c.yaml", line=1)
+        assert said[F].doubt and "sk_live" not in said[F].doubt

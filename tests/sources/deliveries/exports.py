@@ -176,6 +176,8 @@ SIGNED: dict[str, tuple[str, Any]] = {
                              "http_status": 404, "headers": HEADERS, "raw_body": "\\x" + BODY.hex()}}),
     "CSV": ("rows.csv", _table({"id": "7", "received_at": "2026-11-20 10:30:00+00", "http_status": "404",
             "headers": json.dumps(HEADERS), "body": TEXT})),
+    "CSV made flat, as mongoexport writes it": ("rows.csv", _table({"_id": "7", "receivedAt": AT, "httpStatus": "404",
+        **{f"headers.{name.lower()}": value for name, value in HEADERS.items()}, "rawBody": TEXT})),
     "CSV with one JSON column": ("rows.csv", _table({"row_to_json": json.dumps(RECORD | {"raw_body": TEXT})})),
     "TSV": ("rows.tsv", _table({"id": "7", "received_at": AT, "http_status": "404", "headers": _jsonb(HEADERS),
                                 "raw_body": "\\x" + BODY.hex()}, sign="\t")),

@@ -24,6 +24,7 @@ from recon.investigation.incident.logs.likeness import Likeness, plain_path
 from recon.investigation.incident.logs.lines import Asked, LineReader, answer_of
 from recon.investigation.incident.logs.pieces import message_of, whole_lines
 from recon.investigation.incident.logs.repeats import Seen, is_told_later
+from recon.investigation.incident.logs.tables import header_names
 from recon.investigation.incident.logs.tally import Tally
 from recon.investigation.incident.logs.templates import covers, templates_in
 from recon.sources.documents import Document, batch_rows, whole_document
@@ -78,6 +79,7 @@ class LogReader:
         self._whole = re.compile(form.replace(b"%s", b"?:"))
         self._given, self._is_fast, self._has_counted = given, given is None, False
         self._columns: tuple[str, ...] = ()
+        self._names: tuple[str, ...] = ()
         self._seen, self._owners = Seen(), tuple(owners)
         self._decoder: Callable[[bytes], tuple[float, int, tuple[str, str]]] | None = None
 
@@ -137,6 +139,7 @@ class LogReader:
     def _document(self, pieces: Iterator[bytes]) -> tuple[Document | None, Iterator[bytes]]:
         """The file as one JSON document; None where it is lines, among them one line of JSON in the given format."""
         first = next(pieces, b"")
+        self._names = header_names(first)
         pieces = chain([first], pieces)
         if (
             self._given is not None
@@ -164,7 +167,7 @@ class LogReader:
         seen = False
         for lines in (piece[:_ENDS_BYTES].split(b"\n"), reversed(piece[-_ENDS_BYTES:].split(b"\n"))):
             for _, line in zip(range(_ENDS_LINES), lines, strict=False):
-                found = self._lines_of.read(line, columns=self._columns) if line else Asked()
+                found = self._read(line, self._columns) if line else Asked()
                 if found.stamp is not None and found.path is not None and found.status is not None:
                     self.tally.reaches(found.stamp.second)
                     seen = True
@@ -252,7 +255,7 @@ class LogReader:
             return
         if line.startswith(b"{") and self._caddy(line):
             return
-        found = self._lines_of.read(line, columns=columns)
+        found = self._read(line, columns)
         if found.missing == ("status",):
             found = replace(found, status=answer_of(line, answers[0], position=answers[1]))
         rows = batch_rows(line) if found.path is None else ()
@@ -260,6 +263,12 @@ class LogReader:
             self._object(row)
         if not rows and not (found.status and self._seen.again(line)):
             self._take(found, number)
+
+    def _read(self, line: bytes, columns: Sequence[str]) -> Asked:
+        """The request of a line: by the header of its table, or as it stands."""
+        if self._names and self._given is None and (told := self._lines_of.table(line, self._names)).path is not None:
+            return told
+        return self._lines_of.read(line, columns=columns)
 
     def _object(self, row: Mapping[str, Any]) -> bool:
         """Count one JSON object; gives whether it is a request of any route."""

@@ -263,7 +263,7 @@ def statement_of(dotenv: Dotenv, flag: str) -> Binding | None:
     """
     check_name(flag)
     if dotenv.problem:
-        raise FlagFileError(path=dotenv.path, why=dotenv.problem, remedy="Correct it first.")
+        raise FlagFileError(path=dotenv.path, why=dotenv.problem, remedy="Correct it, or change it by hand.")
     if dotenv.reader == "every":
         _refuse_unclosed(dotenv)
     if len(lines := _lines_of(dotenv, flag)) > 1:

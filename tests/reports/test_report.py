@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from recon.core.model import FieldChange, FieldView, GuardTerm, LeftAlone, Severity, Tier, Verdict
 from recon.core.text import group_digits
 from recon.reports import Column, Report, Table, print_report, render_payment, render_plan, render_report, render_review
-from recon.reports.model import human_cell
+from recon.reports.model import Fact, human_cell
 from recon.reports.outputs.markdown import escape
 from recon.reports.outputs.terminal import print_to_terminal
 from recon.reports.text import age_text, amount_text, csv_cell, display_text, value_text
@@ -125,6 +125,13 @@ def test_every_format_shows_the_same_numbers() -> None:
     for row in rows:
         assert human_cell(row["value"], "amount") in screen
         assert human_cell(row["value"], "amount") in page
+
+
+def test_json_loses_none_of_several_facts_with_one_name() -> None:
+    notes = [Fact("note", "note", "one"), Fact("note", "note", "two")]
+    counts = [Fact("count", "  a, refused", "1"), Fact("count", "  b, refused", "2")]
+    data = json.loads(render_report(Report("r", "R", tuple(notes + counts), ()), output="json"))
+    assert data["facts"] == {"note": "one\ntwo", "count": "a, refused: 1\nb, refused: 2"}
 
 
 def test_people_read_two_decimals_and_have_the_exact_amount_where_they_ask_for_it() -> None:

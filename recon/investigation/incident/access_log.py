@@ -182,7 +182,8 @@ def triage_access_log(
         read += more
         progress("log kB", read // 1000, size // 1000)
 
-    reader = LogReader([path for _, path in flat], tally=tally, given=given, heard=heard)
+    owners = [provider for provider, _ in flat]
+    reader = LogReader([path for _, path in flat], owners=owners, tally=tally, given=given, heard=heard)
     for file in files:
         reader.read(file)
     silence = _silence(tally, since=since, until=until)

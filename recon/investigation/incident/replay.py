@@ -12,6 +12,7 @@ Three delivery ids, one payment identity: the list holds 01A, and the totals ris
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,10 @@ IDLE_EVENTS: Final = (
 )  # fmt: skip
 """Events that are known to settle nothing."""
 
+_MASK = re.compile(
+    r"[*\u2022\u2026]|\.\.\.|[xX]{4}|redact|filter|mask|hidden|censor|remov|scrub|sanitiz|omit|secret", re.IGNORECASE
+)
+_WHOLE = re.compile(r"[0-9a-fA-F]{64}")
 Identity = tuple[str, ...]
 
 
@@ -55,7 +60,8 @@ class CheckedDelivery:
     Args:
         signature: ``valid``, ``invalid``, ``stale`` (right, and its time is outside the window of its arrival),
             ``unsigned``, ``no_body``, ``no_secret``, ``rewritten`` (does not fit, but the body is not kept as it came),
-            or what the record itself says: ``said_valid``, ``said_invalid``.
+            ``masked`` (a logger wrote something else in its place), or what the record itself says: ``said_valid``,
+            ``said_invalid``.
         identity: What payment it tells of; None where it names none.
         accepted: Whether it was answered as its provider wants; None where no answer was kept.
         action: ``replay``, or why not.
@@ -186,13 +192,24 @@ def _untold(checked: Sequence[CheckedDelivery], window: Window) -> Iterator[str]
     if silent:
         told = count_text(silent, "refused delivery tells", many="refused deliveries tell")
         yield (f"what {told} of could not be read in the form in which it is kept; what may be replayed is on the list")
-    if rewritten := sum(each.signature == "rewritten" for each in checked):
-        kept = count_text(rewritten, "delivery", many="deliveries")
-        yield f"the signature of {kept} cannot be checked: the body is not kept as it came"
+    yield from _unchecked(Counter(each.signature for each in checked))
     timeless = sum(each.delivery.received_at is None and not each.accepted for each in checked)
     if timeless and (window.from_at or window.to_at):
         undated = count_text(timeless, "refused delivery is", many="refused deliveries are")
         yield f"{undated} kept without a time, so nobody knows what of it is in the window"
+
+
+_UNCHECKED: Final = {
+    "masked": "it was masked before it was kept",
+    "rewritten": "the body is not kept as it came",
+}  # fmt: skip
+
+
+def _unchecked(signatures: Mapping[str, int]) -> Iterator[str]:
+    for word, why in _UNCHECKED.items():
+        if count := signatures.get(word, 0):
+            kept = count_text(count, "delivery", many="deliveries")
+            yield f"the signature of {kept} cannot be checked: {why}"
 
 
 def _arrival(each: CheckedDelivery) -> tuple[int, int, str]:
@@ -243,9 +260,21 @@ def _signature(delivery: Delivery, secrets: Mapping[str, Sequence[Secret]]) -> s
     if kept is None or delivery.kept == "unread" or not delivery.headers:
         said = delivery.signature_valid
         return "no_body" if said is None else "said_valid" if said else "said_invalid"
-    if not keys or not any(name.endswith("-signature") for name in delivery.headers):
-        return "no_secret" if not keys else "unsigned"
-    return _fitting(delivery, kept, keys)
+    if not keys:
+        return "no_secret"
+    signatures = _signatures_of(delivery)
+    if not signatures:
+        return "unsigned"
+    return "masked" if all(map(_is_masked, signatures)) else _fitting(delivery, kept, keys)
+
+
+def _signatures_of(delivery: Delivery) -> list[str]:
+    return [value for name, value in delivery.headers.items() if name.endswith("-signature")]
+
+
+def _is_masked(value: str) -> bool:
+    """Whether a logger wrote something in place of a signature: it is no signature at all, right or wrong."""
+    return _MASK.search(value) is not None and _WHOLE.search(value) is None
 
 
 def _fitting(delivery: Delivery, kept: bytes, keys: Sequence[Secret]) -> str:

@@ -20,10 +20,18 @@ from recon.rails.flags.readings import FlagSaid
 from recon.sources.providers.installed import providers
 
 PLACE: Final = "command"
+TEXT_MAX: Final = 20_000
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _SHELLS: Final = ("sh", "bash", "dash", "ash", "zsh")
 _SHELL_SIGNS = re.compile(r"[;&|<>(){}$`\\\n*?\[\]~#!]")
 _ENV_TAKING_ONE: Final = ("-u", "--unset", "-C", "--chdir", "-S", "--split-string")
+_LOADERS = re.compile(
+    r"(?:^|[;&|({]\s*|\s)(?:source|\.)\s+[^\s;&|-][^\s;&|]*|(?:^|[;&|({\s])eval\s+\S+|\bexport\s+[$`]\S*|\$\((?:<|cat\b)[^)]*\)"
+    r"|(?<![\w.-])(?:(?:doppler|infisical|op|teller)\s+run|(?:chamber|berglas)\s+exec|sops\s+exec-env"
+    r"|(?:envconsul|envdir|summon|vault-env)(?=\s)|dotenv\s(?:\S+\s)*?(?:-o|--override)(?=\s)"
+    r"|dotenvx\s(?:\S+\s)*?(?:-o|--overload)(?=\s))"
+)
+"""What hands a program variables from elsewhere that win over those of the service: shells and keepers of secrets."""
 _MONEY_WORDS: Final = ("rail", "provider", "gateway", "payment")
 
 
@@ -52,10 +60,20 @@ def said_in_command(
         found[name] = FlagSaid(name, None if doubt else value, file, place, line, raw=value or "", doubt=doubt)
     for flag, word in _doubtful(rest, flags):
         found[flag] = FlagSaid(flag, None, file, place, line, doubt=f"the {place} has {word[:60]!r}, which may set it")
-    if is_bare:
+    if why := "clears the environment" if is_bare else _loaded(rest):
         for flag in set(flags) - set(found):
-            found[flag] = FlagSaid(flag, None, file, place, line, doubt=f"the {place} clears the environment")
+            found[flag] = FlagSaid(flag, None, file, place, line, doubt=f"the {place} {why}")
     return found
+
+
+def _loaded(words: Sequence[str]) -> str:
+    """Why variables of the service need not count: the command takes others from elsewhere; empty where it does not."""
+    loader = _LOADERS.search(" ".join(words)[:TEXT_MAX])
+    if loader is None:
+        return ""
+    # Only what names the loader: an assignment among its words may be a secret.
+    named = " ".join(word for word in loader[0].strip(";&|({ ").split()[:2] if "=" not in word)
+    return f"has {named[:60]!r}, which sets variables that are not looked at"
 
 
 def _assignments(words: list[str]) -> tuple[dict[str, str | None], list[str], bool]:

@@ -15,6 +15,7 @@ from recon.rails.flags.yamltext import (
     child,
     keys,
     mapping,
+    opened_lists,
     parse_yaml_text,
     read_yaml_text,
     replace_stretches,
@@ -71,7 +72,7 @@ def _changed(file: YamlFile, data: MappingNode, flag: str, value: str) -> Iterat
 
 
 def _find(file: YamlFile, words: FlagWords, name: str | None) -> Node:
-    maps = [root for root in file.roots if _text(child(root, "kind")) == "ConfigMap"]
+    maps = [root for root in opened_lists(file.roots) if _text(child(root, "kind")) == "ConfigMap"]
     flags = set(words.known_flags())
     if name is not None:
         found = [root for root in maps if _name_of(root) == name]

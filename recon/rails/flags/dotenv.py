@@ -29,6 +29,7 @@ from recon.rails.flags.errors import (
     FlagValueError,
     UnclosedQuoteError,
 )
+from recon.rails.flags.foreign import foreign_sign
 
 SIZE_MAX_BYTES: Final = 1_000_000
 VALUE_MAX: Final = 500
@@ -71,8 +72,23 @@ class Dotenv:
 
     @property
     def problem(self) -> str:
-        """Why no meant reader reads the text; empty when one does."""
+        """Why no meant reader reads the text, or why it is none for them; empty when one does."""
+        if self.foreign:
+            return f"{self.foreign}; where the backend reads it as one, name its program in [flags] reader"
         return "" if self.heard else "; ".join(f"{name} refuses it: {v.problem}" for name, v in self.views.items())
+
+    @cached_property
+    def foreign(self) -> str:
+        """The sign that the text is no dotenv file; empty where there is none, or its reader was named."""
+        if self.reader != "every":
+            return ""
+        quoted = {line for view in self.heard for each in view.bindings for line in self._inside(each)}
+        return foreign_sign(self.text, path=self.path, quoted=quoted)
+
+    def _inside(self, binding: Binding) -> range:
+        """The lines that a value goes on over, behind its first."""
+        begin, end = (0, 0) if binding.token is None else binding.token
+        return range(binding.line + 1, binding.line + 1 + len(_NEWLINE.findall(self.text[begin:end])))
 
     @cached_property
     def values(self) -> dict[str, str | None]:
@@ -247,7 +263,7 @@ def statement_of(dotenv: Dotenv, flag: str) -> Binding | None:
     """
     check_name(flag)
     if dotenv.problem:
-        raise FlagFileError(path=dotenv.path, why=dotenv.problem, remedy="Correct it first.")
+        raise FlagFileError(path=dotenv.path, why=dotenv.problem, remedy="Correct it, or change it by hand.")
     if dotenv.reader == "every":
         _refuse_unclosed(dotenv)
     if len(lines := _lines_of(dotenv, flag)) > 1:

@@ -103,8 +103,9 @@ class _Walk:
         yield from (each for each in found if each.flag in self.flags)
 
     def _item(self, node: Node, place: str, *, depth: int) -> Iterator[FlagSaid]:
-        """A flag as an item of a list: ``name`` and ``value``, or ``NAME=value``."""
-        name, value, text = text_of(member(node, "name")) or "", member(node, "value"), text_of(node) or ""
+        """A flag as an item of a list: ``name`` (or ``key``) and ``value``, or ``NAME=value``."""
+        named, value = member(node, "name") or member(node, "key"), member(node, "value")
+        name, text = text_of(named) or "", text_of(node) or ""
         key, equals, rest = text.partition("=")
         if name in self.flags and value is not None:
             yield _said(name, value, place, self.file)

@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +27,7 @@ from recon.rails.flags.yamltext import (
     line_at,
     member,
     merged_items,
+    opened_lists,
     parse_yaml_text,
     scalar,
     spot_of,
@@ -116,11 +117,25 @@ def read_kubernetes(
         ManifestError: A file is no manifest, or which map or container is meant is not clear.
         FlagFileError: A file cannot be read.
     """
-    files = files or Files()
+    files, flags = files or Files(), tuple(flags)
     found = Objects()
-    for path in paths:
-        found = found | objects_of(files.yaml(path))
-    return settle_objects(found, flags=flags, name=name, container=container, reader=reader, files=files)
+    opened = [files.yaml(path) for path in paths]
+    for file in opened:
+        found = found | objects_of(file)
+    reading = settle_objects(found, flags=flags, name=name, container=container, reader=reader, files=files)
+    missing = [flag for flag in flags if flag not in reading.said]
+    hidden = tuple(sentence for file in opened for sentence in _in_other_kinds(file, missing))
+    return replace(reading, unread=(*reading.unread, *hidden))
+
+
+def _in_other_kinds(file: YamlFile, flags: Sequence[str]) -> Iterator[str]:
+    """Objects of kinds that are not read and that name a flag: sealed and external Secrets, releases, templates."""
+    for root in opened_lists(file.roots):
+        kind = text_of(member(root, "kind")) or "object"
+        written = file.text[root.start_mark.index : root.end_mark.index]
+        named = next((flag for flag in flags if flag in written), None)
+        if named is not None and kind not in _MAP_PARTS and not objects_in(root, file.path).containers:
+            yield f"{kind[:60]} {name_of(root)[:60]} names {named} in a form that is not read"
 
 
 def settle_objects(
@@ -172,20 +187,6 @@ def objects_of(file: YamlFile) -> Objects:
     found = Objects()
     for root in opened_lists(file.roots):
         found = found | objects_in(root, file.path)
-    return found
-
-
-def opened_lists(roots: Iterable[Node]) -> list[Node]:
-    """The objects of a file, those of its lists instead of the lists."""
-    found: list[Node] = []
-    waiting = list(reversed(tuple(roots)))
-    while waiting:
-        root = waiting.pop()
-        kind = text_of(member(root, "kind")) or ""
-        if kind == "List" or kind.endswith("List"):
-            waiting.extend(reversed(items(member(root, "items"))))
-        else:
-            found.append(root)
     return found
 
 

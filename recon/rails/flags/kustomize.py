@@ -22,7 +22,6 @@ from recon.rails.flags.kubernetes import (
     Objects,
     name_of,
     objects_in,
-    opened_lists,
     settle_objects,
 )
 from recon.rails.flags.manifest_patches import UnclearPatchError, apply_operations, merge_patch
@@ -35,6 +34,7 @@ from recon.rails.flags.yamltext import (
     mark_origin,
     member,
     merged_items,
+    opened_lists,
     parse_yaml_text,
     spot_of,
     text_of,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -78,7 +78,16 @@ class FlagHome:
         Raises:
             ManifestError, FlagFileError: A file cannot be read, or which holder is meant is not clear.
         """
-        files = files or Files()
+        reading = self._read(files or Files())
+        held = {flag: reading.said[flag] for flag in self.words.known_flags() if flag in reading.said}
+        blank = {
+            flag: replace(each, value=None, doubt="it begins or ends with blank space, which a backend may keep")
+            for flag, each in held.items()
+            if each.value and each.value != each.value.strip()
+        }
+        return replace(reading, said={**reading.said, **blank}) if blank else reading
+
+    def _read(self, files: Files) -> FlagReading:
         flags, paths = self.words.known_flags(), (self.path, *self.overrides)
         match self.real_kind():
             case "compose":

@@ -293,3 +293,17 @@ def unified_patch(before: str, after: str, *, path: str) -> str:
         before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}"
     )
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def opened_lists(roots: Iterable[Node]) -> list[Node]:
+    """The objects of a file, those of its lists instead of the lists."""
+    found: list[Node] = []
+    waiting = list(reversed(tuple(roots)))
+    while waiting:
+        root = waiting.pop()
+        kind = text_of(member(root, "kind")) or ""
+        if kind == "List" or kind.endswith("List"):
+            waiting.extend(reversed(items(member(root, "items"))))
+        else:
+            found.append(root)
+    return found

@@ -106,7 +106,7 @@ def render_delivery_triage(found: DeliveryTriage) -> Report:
     facts += [Fact("count", f"  {name}", str(count), "count") for name, count in found.counts.items()]
     facts += [
         Fact(f"signature_{name}", f"  signature {name.replace('_', ' ')}", str(count), "count",
-             alarm=name in ("invalid", "said_invalid", "stale", "rewritten"))
+             alarm=name in ("invalid", "said_invalid", "stale", "rewritten", "masked"))
         for name, count in found.signatures.items()
     ]  # fmt: skip
     facts += [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 import zlib
@@ -65,7 +66,12 @@ def read_body(value: Any, *, encoding: Any = None, is_raw: bool = True) -> Body:
 
 
 def written_again(kept: bytes) -> Iterator[bytes]:
-    """What a body may have looked like before it was written again: as Node and as Python write JSON."""
+    """What a body may have looked like before it was written again: as Node and as Python write JSON.
+
+    Node's ``binary`` and ``latin1`` keep each byte as a letter of its own, so UTF-8 is written as two letters for one.
+    """
+    with contextlib.suppress(UnicodeError):
+        yield kept.decode().encode("latin-1")
     try:
         payload = json.loads(kept)
     except (ValueError, RecursionError):

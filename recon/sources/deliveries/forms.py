@@ -23,7 +23,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "insertedAt",
         "requestContext.timeEpoch", "requestContext.requestTimeEpoch", "Attributes.SentTimestamp",
         "attributes.SentTimestamp", "EnqueuedTimeUtc", "enqueuedAt", "enqueued_at", "enqueuedTimeUtc",
-        "insertionTime", "createTime", "occurred_at", "when",
+        "insertionTime", "createTime", "occurred_at", "when", "@timestamp",
     ),
     "attempt": (
         "attempt", "retryCount", "retry_count", "attempts", "attemptsMade", "attempt_number", "attemptNumber",
@@ -67,7 +67,8 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "request.data", "body", "Body", "content",
         "messageText", "raw",
     ),
-    "body": ("payload", "data", "message", "Message", "value", "json", "event_data", "eventData", "doc", "event"),
+    "body": ("payload", "data", "message", "Message", "value", "json", "event_data", "eventData", "doc", "event",
+             "@message"),
     "encoding": (
         "isBase64Encoded", "is_base64_encoded", "base64", "body_encoding", "bodyEncoding", "payload_encoding",
         "encoding",         "request.postData.encoding", "request.content.encoding",
@@ -178,6 +179,14 @@ FORMS: Final = (
         "raw_body": ("request.raw",), "headers": ("request.headers",), "http_status": ("response.status_code",),
         "received_at": ("start",), "event": (),
     }, base64=True),
+    Form("Charles entry", ("times.start", "request.header"), {
+        "raw_body": ("request.body.text", "request.body.encoded"), "headers": ("request.header.headers",),
+        "http_status": ("response.status",), "received_at": ("times.start",), "event": (),
+    }),
+    Form("Django record", ("model", "fields"), {"body": ("fields",), "raw_body": (), "event": (), "http_status": ()}),
+    Form("winston entry", ("level", "message", "meta"), {
+        "body": ("meta",), "raw_body": (), "headers": (), "event": (), "http_status": (),
+    }),
     Form("CloudEvents", ("specversion", "source", "data"), {"body": ("data",), "raw_body": (), "provider": ()}),
     Form("CloudEvents", ("specversion", "data_base64"), {"raw_body": ("data_base64",), "provider": ()}),
 )  # fmt: skip

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -33,6 +35,11 @@ MEMORY_MAX: Final = 500 * 1024 * 1024
 LINE_MAX_BYTES: Final = 8 * 1024 * 1024
 HAS_MAX: Final = 12
 _RECORD_BYTES: Final = 1_600
+_DECODER: Final = json.JSONDecoder()
+_HEADERS_OF: Final = ("", "request.", "req.", "httpRequest.", "properties.", "metadata.")
+"""What may stand before ``headers.NAME`` in the header of a table that was made flat."""
+_BETWEEN = re.compile(rb"\}\s*\{")
+_BLANK = re.compile(r"\s*")
 _PACKED: Final = ("", ".gz", ".bz2", ".xz", ".zst", ".lz4")
 _SUFFIXES: Final = tuple(
     f"{kind}{packed}" for kind in (".ndjson", ".jsonl", ".json", ".har", ".csv", ".tsv") for packed in _PACKED
@@ -179,12 +186,13 @@ class _Reading:
             if not text:
                 continue
             where = f"{place}:{number}"
-            try:
-                document, _ = whole_document(iter([text]), lists=LISTS)
-            except JsonTooLargeError:
-                document = None
-            rows = () if document is None else document.rows
-            self._rows(rows, place=where, number=number, line=text if len(rows) == 1 else None)
+            for part in _back_to_back(text):
+                try:
+                    document, _ = whole_document(iter([part]), lists=LISTS)
+                except JsonTooLargeError:
+                    document = None
+                rows = () if document is None else document.rows
+                self._rows(rows, place=where, number=number, line=part if len(rows) == 1 else None)
 
     def _rows(self, rows: Iterable[Mapping[str, Any]], *, place: str, number: int, line: bytes | None) -> None:
         count = 0
@@ -270,7 +278,28 @@ class _Stream(io.RawIOBase):
 
 def _table_row(names: list[str], cells: list[str]) -> dict[str, Any]:
     """A row of a table by its names; a cell that is empty tells nothing, a dotted name leads into an object."""
-    return {name.strip(): cell for name, cell in zip(names, cells, strict=False) if cell not in ("", "NULL", "\\N")}
+    row: dict[str, Any] = {}
+    for name, cell in zip(names, cells, strict=False):
+        if cell in ("", "NULL", "\\N"):
+            continue
+        place, _, header = name.strip().partition("headers.")
+        if header and place in _HEADERS_OF:
+            row.setdefault(f"{place}headers", {})[header] = cell
+        else:
+            row[name.strip()] = cell
+    return row
+
+
+def _back_to_back(line: bytes) -> Iterator[bytes]:
+    """The objects of a line that follow each other without a line end, as Firehose writes them; or the line itself."""
+    text = line.decode("utf-8", "replace") if _BETWEEN.search(line) else ""
+    ends: list[int] = []
+    try:
+        while text and (ends or [0])[-1] < len(text):
+            ends.append(_DECODER.raw_decode(text, _BLANK.match(text, (ends or [0])[-1]).end())[1])  # type: ignore[union-attr]
+    except (ValueError, RecursionError):
+        ends = []
+    yield from (text[begin:end].strip().encode() for begin, end in pairwise([0, *ends])) if len(ends) > 1 else (line,)
 
 
 def _split(pieces: Iterator[bytes]) -> Iterator[bytes]:

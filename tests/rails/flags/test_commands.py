@@ -36,6 +36,14 @@ STARTED = {
     "taken away, long": (f"command: env --unset={F} node x.js", DOUBT),
     "all taken away": ("command: env -i node x.js", DOUBT),
     "an unclosed quote": (f"command: \"env {F}=false 'node\"", DOUBT),
+    "a file that a shell reads": ("entrypoint: [sh, -c, '. /run/secrets/env && exec node x.js']", DOUBT),
+    "a file that a shell sources": ("command: bash -c 'set -a; source /vault/secrets/config; node x.js'", DOUBT),
+    "a file on one line": ("command: sh -c 'export $(grep -v ^# /app/.env | xargs) && node x.js'", DOUBT),
+    "a keeper of secrets": ("command: doppler run -- node x.js", DOUBT),
+    "a keeper behind a shell": ("command: sh -c 'op run --env-file=/e -- node x.js'", DOUBT),
+    "a file that overrides": ("command: npx dotenv -e .env.production -o -- node x.js", DOUBT),
+    "a file that does not override": ("command: node --env-file=.env.production x.js", "true"),
+    "words that resemble them": ("command: node ./source.js . --operator run-x", "true"),
     "nothing of it": ("command: node x.js --port 80", "true"),
     "an assignment behind the program": (f"command: node {F}=false", DOUBT),
 }  # fmt: skip
@@ -96,3 +104,9 @@ def test_words_are_split_as_a_shell_does_and_what_cannot_be_split_stays_whole() 
     assert split_command("a 'b") == ("a 'b",)
     assert said_in_command((), flags=(F,), file="x", line=1) == {}
     assert said_in_command(("env", "-S", f"{F}=1 node"), flags=(F,), file="x", line=1)[F].value == "1"
+
+
+def test_a_doubt_about_what_loads_variables_quotes_no_assignment() -> None:
+    for words in (("npx", "dotenv", "-v", "KEY=sk_live", "-o", "--", "node"), ("sh", "-c", "eval KEY=sk_live; node x")):
+        said = said_in_command(words, flags=(F,), file="c.yaml", line=1)
+        assert said[F].doubt and "sk_live" not in said[F].doubt

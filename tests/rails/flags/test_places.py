@@ -244,6 +244,12 @@ KUBERNETES |= {
         + pod("envFrom:\n- configMapRef: {name: payments}\n- configMapRef: {name: more, optional: true}"), DOUBT,
     ),
     "workload of another kind": (pod(ENV, "DeploymentConfig"), "true"),
+    "sealed secret alone": (f"kind: SealedSecret\nmetadata: {{name: s}}\nspec: {{encryptedData: {{{F}: AgBx}}}}\n", DOUBT),
+    "external secret alone": (f"kind: ExternalSecret\nmetadata: {{name: s}}\nspec: {{data: [{{secretKey: {F}}}]}}\n", DOUBT),
+    "a release of a chart": (f"kind: HelmRelease\nmetadata: {{name: s}}\nspec: {{values: {{env: {{{F}: 'true'}}}}}}\n", DOUBT),
+    "a template of objects": (f"kind: Template\nmetadata: {{name: s}}\nobjects:\n- kind: ConfigMap\n  data: {{{F}: 'true'}}\n", DOUBT),
+    "a Secret of echo, with its line end": (f"kind: Secret\nmetadata: {{name: s}}\ndata: {{{F}: {base64.b64encode(b'true' + bytes([10])).decode()}}}\n", DOUBT),
+    "a value as a block": (f"kind: ConfigMap\nmetadata: {{name: s}}\ndata:\n  {F}: |\n    true\n", DOUBT),
     "sealed secret": (f"kind: SealedSecret\nmetadata: {{name: s}}\nspec: {{encryptedData: {{{F}: AgBx}}}}\n---\n" + pod("envFrom:\n- secretRef: {name: s}"), DOUBT),
 }  # fmt: skip
 
@@ -558,3 +564,19 @@ def test_hostile_files_end_in_an_answer_or_a_refusal_soon(tmp_path: Path, files:
     except ReconError:
         pass
     assert time.monotonic() - began < 20
+
+
+def test_a_map_in_a_list_of_objects_is_patched_in_its_place(tmp_path: Path) -> None:
+    text = f"kind: List\nitems:\n- kind: ConfigMap\n  metadata: {{name: a}}\n  data:\n    {F}: 'true'\n"
+    patch = FlagHome(laid(tmp_path, {"l.yaml": text}), WORDS).patch({F: "false", MODE: "live"})
+    assert f"+    {F}: 'false'" in patch
+    assert f"+    {MODE}: live" in patch
+
+
+def test_a_list_by_key_and_value_is_read(tmp_path: Path) -> None:
+    text = (
+        f"services:\n- name: backend\n  envVars:\n  - key: {F}\n    value: 'true'\n  - key: {MODE}\n    sync: false\n"
+    )
+    found = reading(tmp_path, {"render.yaml": text})
+    assert found.values[F] == "true"
+    assert set(found.doubts([F, MODE])) == {MODE}

@@ -103,6 +103,17 @@ SIGNED: dict[str, tuple[str, Any]] = {
     "a server's request and answer": ("a.json", {"time": AT_MS, "req": {"method": "POST", "url": ROUTE, "headers": HEADERS,
         "body": TEXT}, "res": {"statusCode": 404}}),
     "Mongo's old Extended JSON": ("mongo.json", RECORD | {"rawBody": {"$binary": BASE64, "$type": "00"}}),
+    "Firehose, without line ends": ("a.json", json.dumps({"coverage": {"from": AT, "to": AT}}) + json.dumps(
+        RECORD | {"rawBody": TEXT})),
+    "Node's latin1": ("a.json", RECORD | {"rawBody": BODY.decode("latin-1")}),
+    "Django's dumpdata": ("dump.json", [{"model": "hooks.delivery", "pk": 7, "fields": {"received_at": AT,
+        "response_status": 404, "headers": json.dumps(HEADERS), "body": TEXT}}]),
+    "winston with its meta": ("app.ndjson", {"level": "warn", "message": "webhook refused", "timestamp": AT,
+        "meta": {"headers": HEADERS, "rawBody": TEXT, "statusCode": 404}}),
+    "CloudWatch's table": ("rows.csv", _table({"@timestamp": "2026-11-20 10:30:00.123", "@message": json.dumps(
+        RECORD | {"rawBody": TEXT})})),
+    "Charles": ("s.chlsj", [{"status": "COMPLETE", "method": "POST", "path": ROUTE, "times": {"start": AT}, "request": {
+        "header": {"headers": PAIRS}, "body": {"text": TEXT, "charset": "UTF-8"}}, "response": {"status": 404}}]),
     "Postgres json_agg": ("rows.json", {"json_agg": [{"received_at": AT, "http_status": 404, "headers": HEADERS,
         "raw_body": "\\x" + BODY.hex()}]}),
     "by key, as a dump of KV": ("kv.json", {"webhook:01J": json.dumps(RECORD | {"body": TEXT})}),
@@ -165,6 +176,8 @@ SIGNED: dict[str, tuple[str, Any]] = {
                              "http_status": 404, "headers": HEADERS, "raw_body": "\\x" + BODY.hex()}}),
     "CSV": ("rows.csv", _table({"id": "7", "received_at": "2026-11-20 10:30:00+00", "http_status": "404",
             "headers": json.dumps(HEADERS), "body": TEXT})),
+    "CSV made flat, as mongoexport writes it": ("rows.csv", _table({"_id": "7", "receivedAt": AT, "httpStatus": "404",
+        **{f"headers.{name.lower()}": value for name, value in HEADERS.items()}, "rawBody": TEXT})),
     "CSV with one JSON column": ("rows.csv", _table({"row_to_json": json.dumps(RECORD | {"raw_body": TEXT})})),
     "TSV": ("rows.tsv", _table({"id": "7", "received_at": AT, "http_status": "404", "headers": _jsonb(HEADERS),
                                 "raw_body": "\\x" + BODY.hex()}, sign="\t")),

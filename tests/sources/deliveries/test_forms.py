@@ -28,6 +28,7 @@ from tests.sources.deliveries.exports import (
     PAYLOAD,
     RECORD,
     ROUTE,
+    SIGNATURE,
     SIGNED,
     TEXT,
     written,
@@ -215,3 +216,20 @@ def test_records_by_key_are_all_read_and_what_is_none_is_counted(tmp_path: Path)
 def test_headers_that_only_look_like_base64_stay_as_they_are() -> None:
     assert read_headers({"x-a": "abcdefgh", "x-b": "text/plain"}) == {"x-a": "abcdefgh", "x-b": "text/plain"}
     assert read_headers(["X-Id", "7", "X-Other", "a: b"]) == {"x-id": "7", "x-other": "a: b"}
+
+
+@pytest.mark.parametrize("word", ["[Redacted]", "***", SIGNATURE[:6] + "****", "<filtered>", SIGNATURE[:12] + "..."])
+def test_a_signature_that_was_masked_before_it_was_kept_is_not_called_wrong(word: str, tmp_path: Path) -> None:
+    masked = HEADERS | {"X-Request-Network-Signature": word}
+    found = triaged(kept(tmp_path, RECORD | {"headers": masked, "rawBody": TEXT}))
+    assert found.signatures == {"masked": 1}
+    assert len(found.replay) == 1
+    assert found.unread == ("the signature of 1 delivery cannot be checked: it was masked before it was kept",)
+
+
+@pytest.mark.parametrize("word", ["0" * 64, "abc", "0" * 64 + "***"])
+def test_a_signature_that_does_not_fit_stays_wrong(word: str, tmp_path: Path) -> None:
+    forged = HEADERS | {"X-Request-Network-Signature": word}
+    found = triaged(kept(tmp_path, RECORD | {"headers": forged, "rawBody": TEXT}))
+    assert found.signatures == {"invalid": 1}
+    assert not found.replay

@@ -46,6 +46,13 @@ LINE_FORMATS: Final = (
         re.compile(rb"\[(?P<time>[^\]\n]{10,40})\] " + _QUOTED + rb"\" " + _STATUS),
     ),
     LineFormat(
+        "Nginx Proxy Manager",
+        re.compile(
+            rb"\[(?P<time>[^\]\n]{10,40})\] (?:-|[A-Z]{3,12}) (?:-|[0-9]{3})(?:, (?:-|[0-9]{3})){0,9} "
+            rb"(?P<status>[0-9]{3}) - " + _METHOD + rb" https? \S+ \"" + _PATH + rb"\""
+        ),
+    ),
+    LineFormat(
         "load balancer of AWS",
         re.compile(
             rb"^(?:[a-z0-9]{2,8} )?(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z) \S+ \S+ \S+ "
@@ -81,7 +88,8 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "requesturi", "originalrequesturiwithargs", "uri", "url", "requesturl", "requestpath", "path", "urloriginal",
         "urlpath", "csuristem", "httpurl", "httppath", "httptarget", "requrl", "originalurl", "fullpath", "urlfull",
         "uristem", "resourcepath", "routekey", "uripath", "target", "httprequesturl", "clientrequesturi",
-        "clientrequestpath", "document", "u",
+        "clientrequestpath", "document", "u", "xenvoyoriginalpath", "xenvoyoriginpath", "xoriginaluri", "xoriginalurl",
+        "xforwardeduri", "originalpath", "originaluri",
     ),
     "status": (
         "status", "statuscode", "downstreamstatus", "responsestatus", "responsestatuscode", "httpstatus",
@@ -104,6 +112,7 @@ A name is compared with the last part of a field's path and with the whole of it
 
 LINE_NAMES: Final = (
     "log", "message", "msg", "line", "textpayload", "raw", "eventoriginal", "original", "commonlog", "body", "event",
+    "resultdescription", "logs",
 )  # fmt: skip
 """Fields in which a collector keeps the line as the server wrote it (Docker, journald, Fluent Bit, Loki, Splunk)."""
 

@@ -29,6 +29,7 @@ from recon.investigation.incident.logs.formats import (
 )
 from recon.investigation.incident.logs.likeness import plain_path
 from recon.investigation.incident.logs.moments import LogClock, Stamp
+from recon.investigation.incident.logs.tables import cells_of
 
 DEPTH_MAX: Final = 4
 LEAVES_MAX: Final = 400
@@ -48,6 +49,11 @@ _PAIR = re.compile(rb"([A-Za-z_][\w.@-]{0,60})[=:](\"(?:[^\"\\]|\\.)*\"|[^\s\",|
 _LABELLED = re.compile(rb"([A-Za-z_][\w.@-]{0,60}):([^\t]*)")
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _W3C = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[ \t][0-9]{2}:[0-9]{2}:[0-9]{2}[ \t]")
+_SSL_REQUEST = re.compile(
+    rb"\] \S+ (?:TLSv1|SSLv)[0-9.]* \S+ \""
+    + rb"(?P<method>[A-Z]{3,8}) (?P<path>[^\s\"]+)(?: HTTP/[0-9.]{1,3})?\" (?:[0-9]+|-)\s*$"
+)
+"""Apache's ``ssl_request_log`` as it is installed: it ends with the size of the answer and tells no status."""
 _NAME = re.compile(r"[^a-z0-9]")
 _REQUEST_ID = re.compile(rb"\\?\"reqId\\?\":(?:\\?\"[^\"\\]{1,100}\\?\"|[0-9]{1,15})(?![0-9])")
 _ANSWERED = re.compile(rb"\\?\"res\\?\":\{\\?\"statusCode\\?\":([0-9]{3})(?![0-9])")
@@ -101,6 +107,13 @@ class LineReader:
             return self._columns(line, columns)
         return self._read(line, depth=0)
 
+    def table(self, line: bytes, names: Sequence[str]) -> Asked:
+        """The request of a row of a table whose columns have these names."""
+        cells = cells_of(line.decode("utf-8", "replace").rstrip("\r\n"))
+        if len(cells) != len(names):
+            return Asked()
+        return self._told([(*_names((name,)), cell) for name, cell in zip(names, cells, strict=True) if cell])
+
     def row(self, row: Mapping[str, Any]) -> Asked:
         """The request of a JSON object that was decoded already."""
         return self._row(row, depth=0)
@@ -124,6 +137,9 @@ class LineReader:
         """A line of no format that has a name."""
         if _W3C.match(line) and (columns := _columns_by_count(line)):
             return self._columns(line, columns)
+        if (sized := _SSL_REQUEST.search(line)) is not None:
+            method, path = sized["method"].decode(), target_path(sized["path"].decode("utf-8", "replace"))
+            return Asked(self.clock.find(line), method, path)
         return (
             self._text(line, LINE_FORMATS[NAMED:]) or self._labelled(line) or self._pairs(line) or self._separated(line)
         )

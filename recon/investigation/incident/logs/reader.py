@@ -22,7 +22,11 @@ from recon.core.text import clean_text
 from recon.investigation.incident.logs.formats import METHODS, NO_ANSWER, STATUSES, LineFormat
 from recon.investigation.incident.logs.likeness import Likeness, plain_path
 from recon.investigation.incident.logs.lines import Asked, LineReader, answer_of
+from recon.investigation.incident.logs.pieces import message_of, whole_lines
+from recon.investigation.incident.logs.repeats import Seen, is_told_later
+from recon.investigation.incident.logs.tables import header_names
 from recon.investigation.incident.logs.tally import Tally
+from recon.investigation.incident.logs.templates import covers, templates_in
 from recon.sources.documents import Document, batch_rows, whole_document
 from recon.sources.packing import Broken, unpacked
 
@@ -47,6 +51,7 @@ class LogReader:
 
     Args:
         paths: The routes, in the order of their numbers in the tally.
+        owners: Whose each of them is; a line that may be about several routes of one owner counts once for it.
         given: The format that a user named.
         heard: Told how many bytes more of the files, as they lie there, were read.
     """
@@ -56,6 +61,7 @@ class LogReader:
         paths: Sequence[bytes],
         *,
         tally: Tally,
+        owners: Sequence[str] = (),
         given: LineFormat | None = None,
         heard: Callable[[int], None] = lambda _read: None,
     ) -> None:
@@ -73,6 +79,8 @@ class LogReader:
         self._whole = re.compile(form.replace(b"%s", b"?:"))
         self._given, self._is_fast, self._has_counted = given, given is None, False
         self._columns: tuple[str, ...] = ()
+        self._names: tuple[str, ...] = ()
+        self._seen, self._owners = Seen(), tuple(owners)
         self._decoder: Callable[[bytes], tuple[float, int, tuple[str, str]]] | None = None
 
     def read(self, file: Path) -> None:
@@ -131,6 +139,7 @@ class LogReader:
     def _document(self, pieces: Iterator[bytes]) -> tuple[Document | None, Iterator[bytes]]:
         """The file as one JSON document; None where it is lines, among them one line of JSON in the given format."""
         first = next(pieces, b"")
+        self._names = header_names(first)
         pieces = chain([first], pieces)
         if (
             self._given is not None
@@ -158,7 +167,7 @@ class LogReader:
         seen = False
         for lines in (piece[:_ENDS_BYTES].split(b"\n"), reversed(piece[-_ENDS_BYTES:].split(b"\n"))):
             for _, line in zip(range(_ENDS_LINES), lines, strict=False):
-                found = self._lines_of.read(line, columns=self._columns) if line else Asked()
+                found = self._read(line, self._columns) if line else Asked()
                 if found.stamp is not None and found.path is not None and found.status is not None:
                     self.tally.reaches(found.stamp.second)
                     seen = True
@@ -170,18 +179,31 @@ class LogReader:
             self._columns = tuple(found[1].decode("utf-8", "replace").split())
 
     def _lines(self, text: bytes) -> None:
-        text = self._unescaped(text)
+        text = self._unescaped(whole_lines(text))
         counted = {path: text.count(path) for path in self._paths}
         hits = sum(counted.values())
         headers = list(_HEADER.finditer(text)) if b"#" in text and b"#Fields:" in text else []
         if hits:
             taken = self._fast(text) if self._is_fast else 0
+            self._has_counted |= taken > 0
             if taken < hits:
                 self._other_lines(text, headers)
         for start, line, number in self._like.lines(text, counted):
             self._one(line, number, self._columns_at(start, headers), answers=(text, start + len(line) + 1))
+        for line, template in templates_in(text):
+            if self._hit.search(line) is None:
+                self._templated(self._lines_of.read(line), template)
         if headers:
             self._columns = tuple(headers[-1][1].decode("utf-8", "replace").split())
+
+    def _templated(self, found: Asked, template: str) -> None:
+        """Count a request whose path is told only as a template, for every route that it may have gone to."""
+        is_past = found.stamp is not None and not self.tally.holds(found.stamp.second)
+        if is_past or found.method not in (None, "POST") or (found.path is not None and "{" not in found.path):
+            return
+        numbers = [number for path, number in self._paths.items() if covers(template, path.decode())]
+        for number in {self._owners[number] if self._owners else str(number): number for number in numbers}.values():
+            self.tally.miss(number, reason=f"its path is told only as {template}")
 
     def _unescaped(self, text: bytes) -> bytes:
         """The text with routes written plainly, whatever their signs were escaped by."""
@@ -228,20 +250,33 @@ class LogReader:
         return tuple(headers[before - 1][1].decode("utf-8", "replace").split()) if before else self._columns
 
     def _one(self, line: bytes, number: int, columns: Sequence[str], *, answers: tuple[bytes, int]) -> None:
+        hit = self._hit.search(line)
+        if hit is not None and is_told_later(line, answers[0], route=hit[0], position=answers[1]):
+            return
         if line.startswith(b"{") and self._caddy(line):
             return
-        found = self._lines_of.read(line, columns=columns)
+        found = self._read(line, columns)
         if found.missing == ("status",):
             found = replace(found, status=answer_of(line, answers[0], position=answers[1]))
         rows = batch_rows(line) if found.path is None else ()
         for row in rows:
             self._object(row)
-        if not rows:
+        if not rows and not (found.status and self._seen.again(line)):
             self._take(found, number)
+
+    def _read(self, line: bytes, columns: Sequence[str]) -> Asked:
+        """The request of a line: by the header of its table, or as it stands."""
+        if self._names and self._given is None and (told := self._lines_of.table(line, self._names)).path is not None:
+            return told
+        return self._lines_of.read(line, columns=columns)
 
     def _object(self, row: Mapping[str, Any]) -> bool:
         """Count one JSON object; gives whether it is a request of any route."""
+        row = message_of(row)
         found = self._lines_of.row(row)
+        if found.path is None or "{" in found.path:
+            for _, template in templates_in(json.dumps(dict(row), default=str).encode()):
+                self._templated(found, template)
         if found.path is None:
             if (like := self._like.number_in(json.dumps(dict(row)))) is not None:
                 self.tally.miss(like, reason="no path found")

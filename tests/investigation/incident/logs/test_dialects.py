@@ -11,12 +11,14 @@ from tests.investigation.incident.logs.dialects import DIALECTS
 from tests.investigation.incident.logs.samples import HOOK
 from tests.investigation.incident.logs.test_lines import AT, LINE, looked_at, route
 
+BYTES = json.dumps(list(f"\x1b[0mPOST {HOOK} \x1b[33m404\x1b[0m 5.1 ms".encode()), separators=(",", ":"))
+"""What journald makes of a line with colours."""
 ROW = {"ts": "2026-11-20T11:58:01Z", "method": "POST", "url": HOOK, "status": 404}
 
 
 def told(folder: Path, text: str) -> dict[int, int] | None:
     """The statuses of deliveries; None where the page says that it cannot tell."""
-    found = looked_at(folder, text.replace("@HOOK@", HOOK).encode())
+    found = looked_at(folder, text.replace("@HOOK@", HOOK).replace("@BYTES@", BYTES).encode())
     mine = route(found)
     if mine.rule.startswith("cannot tell"):
         assert mine.unread or mine.elsewhere or found.problems

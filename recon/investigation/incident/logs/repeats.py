@@ -1,0 +1,68 @@
+"""Lines that tell of a request which another line tells of as well: each request is counted once.
+
+Caddy writes an error beside the request that it belongs to. A program's logger for one request (pino) writes the
+request into every line, and the answer into the last. Vercel writes the request beside each line that its function
+printed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+LINES_MAX: Final = 200
+"""How many lines of one request are looked through for the one that counts."""
+SEEN_MAX: Final = 1_000_000
+
+_PROXIED = re.compile(rb"\"proxy\"\s*:\s*\{")
+_REQUEST = re.compile(rb"\"requestId\"\s*:\s*\"([^\"\\]{1,100})\"")
+_PINO = re.compile(rb"\"req\":\{\"id\":(?:\"[^\"\\]{1,100}\"|[0-9]{1,15}),")
+_PID = re.compile(rb"\"pid\":[0-9]{1,10},")
+_ANSWERED: Final = b'"res":{"statusCode":'
+_CADDY_ERROR: Final = b"http.log.error"
+_CADDY_ACCESS: Final = b"http.log.access"
+
+
+def is_told_later(line: bytes, text: bytes, *, route: bytes, position: int) -> bool:
+    """Whether a later line is the one that counts for the request that this one names.
+
+    Args:
+        route: The route as the line writes it.
+        position: Where in the text the line after this one begins.
+    """
+    if _CADDY_ERROR in line:
+        return _later(text, position, sign=_CADDY_ACCESS, needs=(route,))
+    own = _PINO.search(line) if _ANSWERED not in line else None
+    if own is None:
+        return False
+    pid = _PID.search(line)
+    return _later(text, position, sign=own[0], needs=(_ANSWERED, route, *([pid[0]] if pid else [])))
+
+
+def _later(text: bytes, position: int, *, sign: bytes, needs: tuple[bytes, ...]) -> bool:
+    for _ in range(LINES_MAX):
+        place = text.find(sign, position)
+        if place < 0:
+            return False
+        start, end = text.rfind(b"\n", 0, place) + 1, text.find(b"\n", place)
+        position = len(text) if end < 0 else end + 1
+        if all(need in text[start:position] for need in needs):
+            return True
+    return False
+
+
+class Seen:
+    """Requests of Vercel by their ids."""
+
+    def __init__(self) -> None:
+        self._ids: set[bytes] = set()
+
+    def again(self, line: bytes) -> bool:
+        """Whether the request of a line was told by an earlier one; the line is remembered."""
+        found = _REQUEST.search(line) if _PROXIED.search(line) is not None else None
+        if found is None:
+            return False
+        is_again = found[1] in self._ids
+        if len(self._ids) < SEEN_MAX:
+            self._ids.add(found[1])
+        return is_again

@@ -159,7 +159,8 @@ def triage_deliveries(
     checked = sorted((_checked(each, secrets) for each in deliveries), key=_arrival)
     done = {each.identity for each in checked if each.identity and _is_credited(each)} | set(settled)
     acted = list(_with_actions(checked, chosen, done))
-    return _triaged(acted, problems=tuple(problems), unread=tuple(_untold(acted, chosen)))
+    unread = tuple(_untold(acted, chosen)) if acted else (_NO_RECORD,)
+    return _triaged(acted, problems=tuple(problems), unread=unread)
 
 
 def part_of(found: DeliveryTriage, holds: Callable[[Delivery], bool]) -> DeliveryTriage:
@@ -199,6 +200,7 @@ def _untold(checked: Sequence[CheckedDelivery], window: Window) -> Iterator[str]
         yield f"{undated} kept without a time, so nobody knows what of it is in the window"
 
 
+_NO_RECORD: Final = "no record of a delivery is there: whether none came or none was kept is not known"
 _UNCHECKED: Final = {
     "masked": "it was masked before it was kept",
     "rewritten": "the body is not kept as it came",

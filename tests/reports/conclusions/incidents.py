@@ -118,12 +118,17 @@ def records_page(*rows: Any) -> Make:
     return lambda home: shown(render_delivery_triage(records_of(home, *rows)))
 
 
-RECORDS_GONE = {name: records_page(*rows) for name, rows in SHORT_RECORDS.items()}
-UNREAD_RECORDS = {"half a record": records_page("{half"), "unknown fields": records_page({"was": 1})}
+REFUSED = RECORD | {"httpStatus": 404, "rawBody": TEXT}
+RECORDS_GONE = {name: records_page(*rows) for name, rows in SHORT_RECORDS.items()} | {"no record": records_page()}
+UNREAD_RECORDS = {
+    "no record": records_page(),
+    "half a record": records_page("{half"),
+    "unknown fields": records_page({"was": 1}),
+}
 DELIVERIES = (
     Conclusion(
         "triage deliveries", "Replay list, oldest first\n\nnothing.", "every record was read, and what it tells",
-        records_page(ACCEPTED), {name: records_page(*SHORT_RECORDS[name][:2]) for name in ("half a record",)},
+        records_page(ACCEPTED), {name: RECORDS_GONE[name] for name in ("half a record", "no record")},
         ((LOG, "_replay_table", "nothing"),),
     ),
     Conclusion(
@@ -135,7 +140,7 @@ DELIVERIES = (
         {name: each for name, each in RECORDS_GONE.items() if not name.startswith("a body")},
     ),
     Conclusion(
-        "triage deliveries", "Left alone\n\nnone.", "the same", records_page(), UNREAD_RECORDS,
+        "triage deliveries", "Left alone\n\nnone.", "the same", records_page(REFUSED), UNREAD_RECORDS,
         ((LOG, "_left_table", "none"),),
     ),
 )  # fmt: skip

@@ -17,7 +17,7 @@ from recon.verdicts.engine import Engine
 from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, claim_key, dust_below, from_deposits, is_true, shown_links
 from recon.verdicts.match import Matched, evidence_of, match_payments
 from recon.verdicts.orphans import ORPHANS_MAX, orphan_claims, orphan_transfers
-from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, unexplained_outflows
+from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, refund_wallets, unexplained_outflows
 from recon.verdicts.reach import Horizon
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 
@@ -140,6 +140,7 @@ class Leads:
         silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`LEAD`.
         orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
         payout_wallets: Where proven payouts came from (:data:`recon.verdicts.outflows.PAYOUT_WALLETS`).
+        refund_wallets: The same of refunds, and the wallets that unproven rows of money going out record.
         bare: What waits at one-time addresses without any money, rows of :data:`BARE`.
     """
 
@@ -149,6 +150,7 @@ class Leads:
     orphan_transfers: pa.Table
     orphan_claims: pa.Table
     payout_wallets: pa.Table
+    refund_wallets: pa.Table
     bare: pa.Table
 
 
@@ -256,7 +258,9 @@ def find_leads(
         silent_max: Of how many payments, at the most, the details are given that rest on a bulk list's silence.
     """
     found = _Found.of(tables, engine, horizon=horizon, policy=policy, rules=RULE_BOOK)
-    wallets = None if "out" not in found.matched.directions else payout_wallets(found.matched)
+    ways = found.matched.directions
+    wallets = payout_wallets(found.matched) if "out" in ways else None
+    others = refund_wallets(found.matched) if ways - {"in"} else None
     return Leads(
         breaks=found.breaks(LEAD),
         links=found.links(),
@@ -264,6 +268,7 @@ def find_leads(
         orphan_transfers=orphan_transfers(tables, found.matched, engine=engine, policy=policy),
         orphan_claims=orphan_claims(tables, found.matched, engine=engine),
         payout_wallets=_collected(engine, wallets, PAYOUT_WALLETS, order=["chain_id", "wallet"]),
+        refund_wallets=_collected(engine, others, PAYOUT_WALLETS, order=["chain_id", "wallet"]),
         bare=_bare(found),
     )
 

@@ -101,8 +101,8 @@ def _given_up_words(row: Row) -> str:
     if not row["given_up_row"]:
         return ""
     return (
-        f" Payment {row['given_up_row']} was to send this amount there and was given up: this may be it, so do not send "
-        "it again."
+        f" Payment {row['given_up_row']} was to send this amount there and was given up: this may be it, so do not "
+        "send it again."
     )
 
 

@@ -221,6 +221,17 @@ def test_refunds_compete_only_where_more_went_back_than_came() -> None:
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_two_refund_rows_that_record_one_transfer_gave_back_once(engine: str) -> None:
+    first = back_row(2, UNITS)
+    second = back_row(3, UNITS, tx_hash=tx_hash(2))["payments"]
+    pay_in = one_payment(**REFUNDED)
+    found = verdicts(together(pay_in, first, {"payments": second}), engine=engine)
+    assert {found[payment_id(number)] for number in (2, 3)} == {"duplicate_tx_hash"}
+    two = verdicts(together(pay_in, first, back_row(3, UNITS)), engine=engine)
+    assert {two[payment_id(number)] for number in (2, 3)} == {"competing_payment"}
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
 @pytest.mark.parametrize(("back", "told"), [(UNITS, "silent"), (UNITS + 1, "competing_payment")])
 def test_a_single_refund_is_too_much_where_it_gave_back_more_than_came(back: int, told: str, engine: str) -> None:
     rows = together(one_payment(status="refunded", escrow_state="refunded"), back_row(2, back))

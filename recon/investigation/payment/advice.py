@@ -179,6 +179,13 @@ def unrecorded_release(f: Facts) -> str:
     return f"Do not send the payout again. {correct(f, otherwise='Have the row put right by its owner.')}"
 
 
+def word_alone(f: Facts) -> str:
+    """What the provider alone says."""
+    if f.is_incoming:
+        return "Do not credit on the provider's word; ask who marked it paid."
+    return "Do not take it as sent on the provider's word, and do not send it again: ask the provider how it knows."
+
+
 def recorded_hash(f: Facts) -> str:
     """A recorded transaction that proves nothing."""
     if f.is_covered:

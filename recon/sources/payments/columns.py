@@ -438,12 +438,9 @@ class PaymentColumns:
             kinds[here] = stored[here]
             places[here] = self._raw.places(candidate.path)[here]
         self.odd |= ~np.isin(kinds, (MISSING, NULL, DOUBLE, STRING, INT32, INT64, DECIMAL))
-        providers = self.columns["provider"]
-        codes, words = _codes(providers)
+        codes, words = _codes(self.columns["provider"])
         tolerances = [self._reader.tolerance(word, incoming=True) for word in words] + [(0, 0)]
-        # What goes out is exact: it takes the last of them, which tolerates nothing.
-        incoming = _flags(pc.equal(self.columns["direction"], "in"))
-        codes = np.where(incoming, codes, len(words))
+        codes = np.where(_flags(pc.equal(self.columns["direction"], "in")), codes, len(words))
         amounts = Amounts(self._raw, kinds=kinds, places=places, odd=self.odd)
         decimals = pc.fill_null(self.columns["decimals"], -1).to_numpy(zero_copy_only=False)
         amounts.read(decimals, providers=codes, tolerances=tolerances)

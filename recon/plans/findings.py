@@ -17,6 +17,7 @@ from recon.plans.beside import beside
 from recon.plans.doubts import doubts
 from recon.plans.premises import premises
 from recon.plans.whereabouts import (
+    back_elsewhere,
     destination,
     maybe_back,
     older_money,
@@ -185,6 +186,7 @@ class Describer:
                 _sentence(row, rule, links).format(**words),
                 _measured(row, links),
                 maybe_back(row, links, symbol=words["symbol"]),
+                back_elsewhere(row) if rule.verdict is _V.REFUND_DRIFT else "",
                 self._contested(row, rule),
                 older_money(row, links, symbol=words["symbol"]),
                 _recorded_success(row, rule),
@@ -235,7 +237,7 @@ def _is_at_forwarder(link: Row, row: Row) -> bool:
 def _recorded_success(row: Row, rule: Rule) -> str:
     """That the transaction which the row records succeeded and is of something else."""
     ahead = rule.verdict in (_V.LOCAL_AHEAD, _V.PROVIDER_AHEAD)
-    if not ahead or not row["x_success"] or row["direction"] != "in":
+    if not ahead or not row["x_success"] or row["direction"] != "in" or row["lifi"]:
         return ""
     return " The recorded transaction succeeded, and nothing in it is this payment's."
 

@@ -78,6 +78,16 @@ def wrong_destination(row: Row) -> str:
     return "" if row["recipient"] else "The money went to {destination}, and the row names no address."
 
 
+def back_elsewhere(row: Row) -> str:
+    """That refund rows of the deal gave money back that cannot be added to what went back on the payment's chain."""
+    if not row["refunds_elsewhere"]:
+        return ""
+    return (
+        f" {count_text(int(row['refunds_elsewhere']), 'refund row')} of this deal gave money back in another token or on "
+        "another chain: give nothing back again before you compared it."
+    )
+
+
 def maybe_back(row: Row, links: Sequence[Row], *, symbol: str) -> str:
     """What went by the payment's own reference to an address that its row does not name, after the money came."""
     if not row["strayed"] or not row["covered_by_chain"]:

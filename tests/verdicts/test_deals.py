@@ -141,6 +141,10 @@ def test_a_payment_that_was_given_back_records_the_hash_of_its_refund_row(engine
 def test_a_refund_in_another_token_does_not_prove_the_whole() -> None:
     other = back_row(2, 10**16, token=USDT)
     assert verdicts(together(one_payment(**REFUNDED), other)) == {ME: "refund_drift"}
+    finding, _ = described(judgement_of(together(one_payment(**REFUNDED), other), engine="polars"))
+    assert "1 refund row of this deal gave money back in another token or on another chain" in finding.reason
+    alone, _ = described(judgement_of(one_payment(**REFUNDED), engine="polars"))
+    assert "refund row" not in alone.reason
 
 
 def test_that_only_a_part_went_back_is_not_said_where_the_rest_could_not_be_seen() -> None:

@@ -169,6 +169,11 @@ def late(f: Facts) -> str:
 
 def refund(f: Facts) -> str:
     """Row and evidence disagree about a refund."""
+    if f.row["refunds_elsewhere"]:
+        return (
+            "Give nothing back before you compared the refund rows of the deal: money went back in another token or on "
+            "another chain."
+        )
     return (
         f"Compare with the refund instruction. {correct(f, otherwise='The refund itself is not proven on the chain.')}"
     )

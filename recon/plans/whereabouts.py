@@ -83,8 +83,8 @@ def back_elsewhere(row: Row) -> str:
     if not row["refunds_elsewhere"]:
         return ""
     return (
-        f" {count_text(int(row['refunds_elsewhere']), 'refund row')} of this deal gave money back in another token or on "
-        "another chain: give nothing back again before you compared it."
+        f" {count_text(int(row['refunds_elsewhere']), 'refund row')} of this deal gave money back in another token or "
+        "on another chain: give nothing back again before you compared it."
     )
 
 
@@ -139,6 +139,8 @@ def unseen(row: Row, links: Sequence[Row]) -> str | None:
         if brought is None:
             return _BY_BRIDGE
         return _DELIVERED.format(tx=brought["t_tx"], amount=shown_amount(brought["t_amount"], row), symbol="{symbol}")
+    if row["named_on"]:
+        return _NAMED_ON.format(there=row["named_on"], here=row["chain_id"])
     return _SINCE_MADE if row["early"] or row["holds_more"] else None
 
 
@@ -152,6 +154,10 @@ def _is_delivery(link: Row, row: Row) -> bool:
 _DELIVERED: Final = (
     "The provider says that a bridge (LiFi) paid it by {tx}. In that transaction {amount} {symbol} came to its "
     "address, past the payment contracts: no mark on the chain says whose it is."
+)
+_NAMED_ON: Final = (
+    "The provider says paid, by a transaction on chain {there}, and the row is of chain {here}, which shows no money: "
+    "the buyer may have taken another coin. Look at that transaction before anyone is asked to pay again."
 )
 _BY_BRIDGE: Final = (
     "The provider says that a bridge (LiFi) paid it. That leaves no log of the payment contracts, and the place where "

@@ -107,10 +107,14 @@ def normalise_tx_hash(text: str) -> TxHash | None:
 
 
 def written_tx_hash(tx_hash: str, *, chain_id: int | None) -> str:
-    """A hash as backends of its chain store it: without ``0x`` where the chain's kind writes it so, else as it is."""
+    """A hash as backends of its chain store it: without ``0x`` on Tron and where the chain's kind writes it so.
+
+    >>> written_tx_hash("0xab", chain_id=728126428), written_tx_hash("0xab", chain_id=56)
+    ('ab', '0xab')
+    """
     kinds = (each.thing for each in installed(CHAINS).values())
     is_bare = any(kind.has_bare_hashes and chain_id in {chain.chain_id for chain in kind.chains} for kind in kinds)
-    return tx_hash.removeprefix("0x") if is_bare else tx_hash
+    return tx_hash.removeprefix("0x") if is_bare or chain_id in TRON_CHAINS else tx_hash
 
 
 def normalise_reference(text: str) -> Reference | None:

@@ -148,7 +148,7 @@ class BalanceProof:
         known = {_log(row) for row in besides}
         return [
             {**row, "sender": row["wallet"], "recipient": row["counterparty"], "listed_by": None,
-             "to_payee": False}
+             "to_payee": False, "is_less_known": False, "given_up_row": None}
             for row in self.unexplained.to_pylist()
             if row["side"] == "out" and row["final"] and row["amount_units"] is not None
             and _log(row) not in known and (from_ms is None or (row["block_time"] or 0) >= from_ms)

@@ -24,7 +24,18 @@ def doubts(row: Row, links: Sequence[Row], *, policy: Policy) -> tuple[str, ...]
         links: Its rows of :data:`recon.verdicts.judge.LINKS`.
         policy: Which wallets are ours.
     """
-    return tuple(_found(row, links, policy)) if row["direction"] == "in" else ()
+    return tuple(_found(row, links, policy) if row["direction"] == "in" else _not_by_us(row, links, policy))
+
+
+def _not_by_us(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:
+    """That money which went out by the row's word did not leave the wallet that the row names, nor one of ours."""
+    ours = {row["sender"], *policy.merchant_recipients, *policy.payout_wallets}
+    senders = {link["t_sender"] for link in links if link["is_valid"] and link["t_sender"]}
+    if row["sender"] is not None and senders and not senders & ours:
+        yield (
+            f"It left {min(senders)}, and the row says that it leaves {row['sender']}: unless a contract of ours sent "
+            "it, it may be what others paid the same payee."
+        )
 
 
 def _found(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:

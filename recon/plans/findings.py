@@ -17,10 +17,12 @@ from recon.plans.beside import beside
 from recon.plans.doubts import doubts
 from recon.plans.premises import premises
 from recon.plans.whereabouts import (
+    back_elsewhere,
     destination,
     maybe_back,
     older_money,
     shown_amount,
+    unseen,
     what_lies,
     wrong_destination,
 )
@@ -107,14 +109,13 @@ class Describer:
         """The finding of one break."""
         rule = self.rules.by_verdict[row["verdict"]]
         verdict = rule.verdict
-        is_due = bool(row["expired"] or not row["open"] or row["deal_whole"])
         by_word = bool(row["by_word"]) and not row["covered_by_chain"]
         links = self.links.get(row["payment_id"], ())
         doubtful = doubts(row, links, policy=self.policy) if rule.tier is Tier.AUTO else ()
         tier = tier_of(
             verdict,
             direction=row["direction"],
-            is_due=is_due,
+            is_due=self._is_due(row),
             needs_picking=by_word or is_paid_out(row) or bool(doubtful),
             rules=self.rules,
         )
@@ -139,6 +140,11 @@ class Describer:
             fields=tuple(_field_views(row, links, self.registry)),
             evidence=tuple(dict.fromkeys((*_evidence(row, links), *premises(row, policy=self.policy)))),
         )
+
+    def _is_due(self, row: Row) -> bool:
+        """Whether no more is waited for; a payout has no expiry, and is due once it is under way for too long."""
+        is_stuck = _V.STUCK_RELEASE in findings_of(row["findings"], rules=self.rules)
+        return bool(row["expired"] or not row["open"] or row["deal_whole"] or is_stuck)
 
     def _told(self, row: Row, verdict: Verdict) -> tuple[Verdict, ...]:
         """The verdict and every other finding that is not benign."""
@@ -177,9 +183,10 @@ class Describer:
         }
         said = "".join(
             (
-                _sentence(row, rule).format(**words),
+                _sentence(row, rule, links).format(**words),
                 _measured(row, links),
                 maybe_back(row, links, symbol=words["symbol"]),
+                back_elsewhere(row) if rule.verdict is _V.REFUND_DRIFT else "",
                 self._contested(row, rule),
                 older_money(row, links, symbol=words["symbol"]),
                 _recorded_success(row, rule),
@@ -230,7 +237,7 @@ def _is_at_forwarder(link: Row, row: Row) -> bool:
 def _recorded_success(row: Row, rule: Rule) -> str:
     """That the transaction which the row records succeeded and is of something else."""
     ahead = rule.verdict in (_V.LOCAL_AHEAD, _V.PROVIDER_AHEAD)
-    if not ahead or not row["x_success"] or row["direction"] != "in":
+    if not ahead or not row["x_success"] or row["direction"] != "in" or row["lifi"]:
         return ""
     return " The recorded transaction succeeded, and nothing in it is this payment's."
 
@@ -252,12 +259,14 @@ _IN_PARTS: Final = (
 )
 
 
+_LESS_WENT_OUT: Final = "{received} of {expected} {symbol} went out."
+_MORE_WENT_OUT: Final = "{received} {symbol} went out, more than the {expected} {symbol} that the row says."
 _MORE_WENT_BACK: Final = "More went back than came in for this buyer, order and offer."
 
 
-def _sentence(row: Row, rule: Rule) -> str:
+def _sentence(row: Row, rule: Rule, links: Sequence[Row]) -> str:
     """The rule's sentence; one of its own where a word stands for the chain, or parts differ."""
-    if told := _own_sentence(row, rule):
+    if told := _own_sentence(row, rule, links):
         return told
     if not row["by_word"] or row["covered_by_chain"]:
         return rule.sentence
@@ -267,29 +276,19 @@ def _sentence(row: Row, rule: Rule) -> str:
     return rule.sentence + " This is {provider}'s word; " + why
 
 
-def _own_sentence(row: Row, rule: Rule) -> str | None:
+def _own_sentence(row: Row, rule: Rule, links: Sequence[Row]) -> str | None:
     """What is said of a payment in place of its rule's sentence, where it is more exact."""
     own: Mapping[Verdict, Callable[[], str | None]] = {
         _V.AMBIGUOUS: lambda: _IN_PARTS if row["half_landed"] or row["split"] else None,
         _V.COMPETING_PAYMENT: lambda: _MORE_WENT_BACK if row["direction"] == "refund" else None,
-        _V.PROVIDER_AHEAD: lambda: _unseen(row),
+        _V.PROVIDER_AHEAD: lambda: unseen(row, links),
         _V.RECIPIENT_MISMATCH: lambda: wrong_destination(row),
+        _V.UNDERPAID: lambda: None if row["direction"] == "in" else _LESS_WENT_OUT,
+        _V.OVERPAID: lambda: None if row["direction"] == "in" else _MORE_WENT_OUT,
     }
     return own[rule.verdict]() if rule.verdict in own else None
 
 
-def _unseen(row: Row) -> str | None:
-    """What is said of money that the provider speaks of, where there is a reason that the scan shows none."""
-    if row["lifi"]:
-        return _BY_BRIDGE
-    return _SINCE_MADE if row["early"] or row["holds_more"] else None
-
-
-_BY_BRIDGE: Final = (
-    "The provider says that a bridge (LiFi) paid it. That leaves no log of the payment contracts, and the place where "
-    "it was paid was not asked: whether the money came cannot be told from here."
-)
-_SINCE_MADE: Final = "The provider says paid, and the chain shows no money since the row says that it was made."
 _AT_FORWARDER: Final = (
     " It came to {at}, the forwarder of the request, and no log by its reference shows that it was passed on."
 )

@@ -91,8 +91,19 @@ _MANY: Final = (
 
 
 def _unnamed_words(row: Row) -> str:
-    """That only a payout leads to the wallet."""
-    return f" It left {row['sender']}, which a payout came from and merchant.payout_wallets does not name."
+    """That only a payout leads to the wallet, or less than that."""
+    how = "which a refund came from or a row records" if row["is_less_known"] else "which a payout came from"
+    return f" It left {row['sender']}, {how} and merchant.payout_wallets does not name."
+
+
+def _given_up_words(row: Row) -> str:
+    """That a payout which was given up is of this amount to this address."""
+    if not row["given_up_row"]:
+        return ""
+    return (
+        f" Payment {row['given_up_row']} was to send this amount there and was given up: this may be it, so do not "
+        "send it again."
+    )
 
 
 def _whole_units(row: Row, registry: Registry) -> Decimal:
@@ -119,7 +130,7 @@ def _outflow(row: Row, registry: Registry, *, now_ms: int, words: str) -> Findin
         findings=(verdict,),
         tier=Tier.NEVER,
         severity=Severity.HIGH,
-        reason=f"{said}{listed}{words}",
+        reason=f"{said}{listed}{words}{_given_up_words(row)}",
         provider=row["listed_by"],
         chain_id=row["chain_id"],
         token=row["token"],

@@ -78,6 +78,16 @@ def wrong_destination(row: Row) -> str:
     return "" if row["recipient"] else "The money went to {destination}, and the row names no address."
 
 
+def back_elsewhere(row: Row) -> str:
+    """That refund rows of the deal gave money back that cannot be added to what went back on the payment's chain."""
+    if not row["refunds_elsewhere"]:
+        return ""
+    return (
+        f" {count_text(int(row['refunds_elsewhere']), 'refund row')} of this deal gave money back in another token or "
+        "on another chain: give nothing back again before you compared it."
+    )
+
+
 def maybe_back(row: Row, links: Sequence[Row], *, symbol: str) -> str:
     """What went by the payment's own reference to an address that its row does not name, after the money came."""
     if not row["strayed"] or not row["covered_by_chain"]:
@@ -120,3 +130,37 @@ def _after_the_money(links: Sequence[Row]) -> list[Row]:
         return bool(paid and link["t_block"] >= since and link["t_tx"] not in own)
 
     return [link for link in links if is_later(link) and not link["is_spam"] and not link["t_dust"]]
+
+
+def unseen(row: Row, links: Sequence[Row]) -> str | None:
+    """What is said of money that the provider speaks of, where there is a reason that the scan shows none."""
+    if row["lifi"]:
+        brought = next((link for link in links if _is_delivery(link, row)), None)
+        if brought is None:
+            return _BY_BRIDGE
+        return _DELIVERED.format(tx=brought["t_tx"], amount=shown_amount(brought["t_amount"], row), symbol="{symbol}")
+    if row["named_on"]:
+        return _NAMED_ON.format(there=row["named_on"], here=row["chain_id"])
+    return _SINCE_MADE if row["early"] or row["holds_more"] else None
+
+
+def _is_delivery(link: Row, row: Row) -> bool:
+    """Whether a link is of money that a bridge brought to the payee by a transaction which the provider names."""
+    wrong = any(link[f"wrong_{what}"] for what in ("chain", "token", "recipient", "reference"))
+    is_plain = link["t_kind"] == DEPOSIT_KINDS and not (wrong or link["is_valid"] or link["is_refund"])
+    return bool(is_plain and link["t_recipient"] == row["recipient"])
+
+
+_DELIVERED: Final = (
+    "The provider says that a bridge (LiFi) paid it by {tx}. In that transaction {amount} {symbol} came to its "
+    "address, past the payment contracts: no mark on the chain says whose it is."
+)
+_NAMED_ON: Final = (
+    "The provider says paid, by a transaction on chain {there}, and the row is of chain {here}, which shows no money: "
+    "the buyer may have taken another coin. Look at that transaction before anyone is asked to pay again."
+)
+_BY_BRIDGE: Final = (
+    "The provider says that a bridge (LiFi) paid it. That leaves no log of the payment contracts, and the place where "
+    "it was paid was not asked: whether the money came cannot be told from here."
+)
+_SINCE_MADE: Final = "The provider says paid, and the chain shows no money since the row says that it was made."

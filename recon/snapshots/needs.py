@@ -62,7 +62,9 @@ def needs_of(
     own += _measured_recipients(rows, registry)
     own += _unpaid_recipients(rows)
     own += _forwarders(rows)
-    waiting = deposits.filter("status in ('pending', 'processing')").select("recipient").distinct().fetchall()
+    # A buyer who mistakes the chain has paid, and the backend closes the row: it is looked for on every chain as well.
+    unpaid = deposits.filter("status in ('pending', 'processing', 'failed', 'cancelled')")
+    waiting = unpaid.select("recipient").distinct().fetchall()
     connection.close()
     merchants = set(policy.merchant_recipients)
     anywhere = merchants | {address for (address,) in waiting}

@@ -129,7 +129,7 @@ class OutflowReader:
     def _asked(self, writer: SnapshotWriter, leads: Leads) -> dict[int, _Asked]:
         """What is asked of which chain."""
         asked: dict[int, _Asked] = defaultdict(_Asked)
-        for row in leads.payout_wallets.to_pylist():
+        for row in (*leads.payout_wallets.to_pylist(), *leads.refund_wallets.to_pylist()):
             asked[row["chain_id"]].wallets.add(row["wallet"])
         for chain in self.chains if self.policy.payout_wallets else ():
             asked[chain.chain_id].wallets.update(self.policy.payout_wallets)

@@ -123,10 +123,13 @@ def crowded_rows(deals: Frame, *, sums: Frame | None) -> Frame:
 
 
 def _once_by_object(moneyed: Frame) -> Frame:
-    """Rows of deals, of several pay-ins by one reference or of one provider's object the first."""
+    """Rows of deals, the first of several pay-ins by one reference or of one provider's object.
+
+    Of several rows of money going out that record one transaction it is the first, too: it moved once.
+    """
     named = nw.coalesce("topic", "claim_key", "payment_id")
     told = moneyed.with_columns(
-        object=nw.when(nw.col("direction") == "in").then(named).otherwise(nw.col("payment_id")),
+        object=nw.when(nw.col("direction") == "in").then(named).otherwise(nw.coalesce("tx_hash", "payment_id")),
         first_id=nw.col("payment_id"),
     )
     by = [*DEAL, "direction", "object"]

@@ -67,3 +67,21 @@ def never_asked(unsettled: Frame, transactions: Frame, *, told: Frame) -> Frame:
     return (
         named.join(said, on=["chain_id", "named"], how="anti").select("payment_id").unique().with_columns(x_failed=ONE)
     )
+
+
+def named_elsewhere(unsettled: Frame, claim_txs: Frame, *, told: Frame) -> Frame:
+    """Incoming payments of which the provider names transactions of other chains alone: ``named_on``, one of those.
+
+    Buyers take another coin than the one that a row was made for.
+    """
+    placed = claim_txs.filter(~nw.col("tx_hash").is_null() & ~nw.col("chain_id").is_null())
+    by_money = (nw.col("direction") == "in") & (nw.col("mode") != "hash")
+    waiting = unsettled.filter(by_money & ~nw.col("chain_id").is_null())
+    pairs = (
+        waiting.select("payment_id", "chain_id")
+        .join(told, on="payment_id", how="inner")
+        .join(placed.select(named=nw.col("tx_hash"), on_chain=nw.col("chain_id")).unique(), on="named", how="inner")
+    )
+    here = pairs.filter(nw.col("on_chain") == nw.col("chain_id")).select("payment_id").unique()
+    others = pairs.join(here, on="payment_id", how="anti")
+    return others.group_by("payment_id").agg(nw.col("on_chain").max().alias("named_on"))

@@ -17,7 +17,7 @@ from recon.verdicts.engine import Engine
 from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, claim_key, dust_below, from_deposits, is_true, shown_links
 from recon.verdicts.match import Matched, evidence_of, match_payments
 from recon.verdicts.orphans import ORPHANS_MAX, orphan_claims, orphan_transfers
-from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, unexplained_outflows
+from recon.verdicts.outflows import OUTFLOWS, PAYOUT_WALLETS, payout_wallets, refund_wallets, unexplained_outflows
 from recon.verdicts.reach import Horizon
 from recon.verdicts.rules import RULE_BOOK, RuleBook
 
@@ -28,8 +28,9 @@ BREAKS: Final[Schema] = {
     "payment_id": "text", "verdict": "text", "findings": "int", "provider": "text", "direction": "text",
     "status": "text", "status_raw": "text", "escrow_state": "text", "disputed": "bool", "hold": "bool",
     "expected_units": "units", "covered_from_units": "units", "overpaid_from_units": "units", "token": "text",
-    "chain_id": "int", "recipient": "text", "reference_topic": "text", "topic": "text", "request_id": "text",
-    "external_id": "text", "tx_hash": "text", "tx_hash_raw": "text", "confirmations": "int", "safety_status": "text",
+    "chain_id": "int", "recipient": "text", "sender": "text", "reference_topic": "text", "topic": "text",
+    "request_id": "text", "external_id": "text", "tx_hash": "text", "tx_hash_raw": "text", "confirmations": "int",
+    "safety_status": "text",
     "created_at": "int", "updated_at": "int", "expires_at": "int", "problem": "text", "claim_key": "text",
     "mode": "text", "head_time": "int",
     "received": "units", "received_final": "units", "valid_count": "int", "needed_count": "int",
@@ -46,7 +47,8 @@ BREAKS: Final[Schema] = {
     "borrowed_hash": "int", "rival_id": "text", "m_indirect": "int", "unread_count": "int",
     "strayed": "int", "surplus_back": "int", "early": "int", "deal_came": "units", "deal_whole": "int",
     "paid_beside": "text", "holds_more": "int", "was_emptied": "int", "unheld": "int", "held": "units",
-    "other_coins": "int", "half_landed": "int", "split": "int",
+    "other_coins": "int", "half_landed": "int", "split": "int", "refunds_elsewhere": "int",
+    "named_on": "int",
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",
@@ -140,6 +142,7 @@ class Leads:
         silent: Open payments without money that a bulk list does not show, the newest, as rows of :data:`LEAD`.
         orphan_transfers, orphan_claims: Candidates for ``missing_local`` that no row of the window knows.
         payout_wallets: Where proven payouts came from (:data:`recon.verdicts.outflows.PAYOUT_WALLETS`).
+        refund_wallets: The same of refunds, and the wallets that unproven rows of money going out record.
         bare: What waits at one-time addresses without any money, rows of :data:`BARE`.
     """
 
@@ -149,6 +152,7 @@ class Leads:
     orphan_transfers: pa.Table
     orphan_claims: pa.Table
     payout_wallets: pa.Table
+    refund_wallets: pa.Table
     bare: pa.Table
 
 
@@ -256,7 +260,9 @@ def find_leads(
         silent_max: Of how many payments, at the most, the details are given that rest on a bulk list's silence.
     """
     found = _Found.of(tables, engine, horizon=horizon, policy=policy, rules=RULE_BOOK)
-    wallets = None if "out" not in found.matched.directions else payout_wallets(found.matched)
+    ways = found.matched.directions
+    wallets = payout_wallets(found.matched) if "out" in ways else None
+    others = refund_wallets(found.matched) if ways - {"in"} else None
     return Leads(
         breaks=found.breaks(LEAD),
         links=found.links(),
@@ -264,6 +270,7 @@ def find_leads(
         orphan_transfers=orphan_transfers(tables, found.matched, engine=engine, policy=policy),
         orphan_claims=orphan_claims(tables, found.matched, engine=engine),
         payout_wallets=_collected(engine, wallets, PAYOUT_WALLETS, order=["chain_id", "wallet"]),
+        refund_wallets=_collected(engine, others, PAYOUT_WALLETS, order=["chain_id", "wallet"]),
         bare=_bare(found),
     )
 

@@ -392,8 +392,12 @@ def suspect_links(unsettled: Frame, direct: Frame, *, transfers: Frame, told: Fr
     ).join(unsettled.select("payment_id", "lifi"), on="payment_id", how="inner")
     # On another chain only money to the payment's own address went astray; else it is a bridge's first leg, or nothing.
     elsewhere = nw.col("wrong_chain") & ~is_true(nw.col("t_recipient") == nw.col("recipient"))
-    bridged = elsewhere | (nw.col("wrong_reference") & (nw.col("lifi") > 0))
-    return concat_links(by_link, by_hash.filter(~nw.col("is_valid") & ~bridged & ~nothing))
+    # What a bridge brings carries no reference, and nothing is wrong with that: it is shown, and proves nothing. What
+    # else its transaction moves is how a bridge works.
+    by_bridge = nw.col("lifi") > 0
+    brought = nw.col("wrong_reference") & by_bridge
+    told = by_hash.filter(~nw.col("is_valid") & ~elsewhere & ~(by_bridge & nw.col("wrong_recipient")) & ~nothing)
+    return concat_links(by_link, told.with_columns(wrong_reference=nw.col("wrong_reference") & ~brought))
 
 
 def with_logs(transfers: Frame) -> Frame:

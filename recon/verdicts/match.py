@@ -49,7 +49,7 @@ from recon.verdicts.destinations import misdirected_rows
 from recon.verdicts.engine import Engine, values_in
 from recon.verdicts.evidence import closed_evidence, combined_marks
 from recon.verdicts.excess import other_coins
-from recon.verdicts.fates import never_asked, recorded_fates
+from recon.verdicts.fates import named_elsewhere, never_asked, recorded_fates
 from recon.verdicts.holdings import held_marks
 from recon.verdicts.keys import all_topics, further_keys, further_topics, keyed, unanswered, with_all_keys, with_further
 from recon.verdicts.links import (
@@ -374,6 +374,7 @@ def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: 
         yield recorded_fates(
             unsettled, transactions, told=known.told, paid_out=known.has_bare_payouts, engine=known.engine
         )
+        yield named_elsewhere(unsettled, known.tables["claim_txs"], told=known.told)
         if known.has_bare_payouts:
             yield never_asked(unsettled, transactions, told=known.told)
         yield shared_hashes(known.payments, unsettled=unsettled, direct=direct, refunds=refunds)

@@ -134,8 +134,13 @@ def orphan_transfers(tables: Mapping[str, Frame], matched: Matched, *, engine: E
 
 
 def _past_proxy(matched: Matched) -> Frame:
-    """Transfers of which a break tells already: they came to the address of one payment, without its reference."""
-    astray = matched.pairs.filter(nw.col("wrong_reference") & (nw.col("t_kind") == DEPOSIT_KINDS))
+    """Transfers of which a break tells already: they came to the address of one payment, without its reference.
+
+    Nothing is wrong with what a bridge brought by the provider's word, which is no proof either.
+    """
+    wrong = nw.col("wrong_chain") | nw.col("wrong_token") | nw.col("wrong_recipient")
+    bare = ~wrong & ~nw.col("is_valid") & ~nw.col("is_refund") & ~nw.col("is_indirect")
+    astray = matched.pairs.filter((nw.col("wrong_reference") | bare) & (nw.col("t_kind") == DEPOSIT_KINDS))
     return astray.select(chain_id=nw.col("t_chain"), tx_hash=nw.col("t_tx"), log_index=nw.col("t_log")).unique()
 
 

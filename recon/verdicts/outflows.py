@@ -1,7 +1,9 @@
 """Money that left a wallet of ours and that no row explains. Pure and columnar.
 
 Payouts leave from a gateway's own wallets. A wallet is one of them when a proven payout of a row came from it, or when
-the configuration names it. A worked example, one payout row of 310 USDT that was sent twice::
+the configuration names it. Other wallets are known less well: those that refunds came from, and those that a row of
+money going out records while nothing proves it. What left them is looked at only where it went to an address to which
+a row of ours sends money. A worked example, one payout row of 310 USDT that was sent twice::
 
     transfers   0x70.. wallet -> seller 310     0x59.. wallet -> seller 310 (the row's hash)
     outflows    0x70.. 310 to the seller: no row, payout or own address stands behind it
@@ -23,17 +25,39 @@ from recon.verdicts.match import Matched
 PAYOUT_WALLETS: Final[Schema] = {"chain_id": "int", "wallet": "text"}
 OUTFLOWS: Final[Schema] = {
     "chain_id": "int", "tx_hash": "text", "log_index": "int", "token": "text", "sender": "text", "recipient": "text",
-    "amount_units": "units", "block_time": "int", "listed_by": "text", "to_payee": "bool",
+    "amount_units": "units", "block_time": "int", "listed_by": "text", "to_payee": "bool", "is_less_known": "bool",
+    "given_up_row": "text",
 }  # fmt: skip
-"""One transfer that no row explains; ``listed_by`` is the provider whose list of transactions has it, too, and
-``to_payee`` says that it went to an address to which a row of ours sends money."""
+"""One transfer that no row explains; ``listed_by`` is the provider whose list of transactions has it, too,
+``to_payee`` says that it went to an address to which a row of ours sends money, ``is_less_known`` that no proven payout
+came from the wallet, and ``given_up_row`` is a row of money going out that was given up and was of this amount to this
+address."""
 
 
 def payout_wallets(matched: Matched) -> Frame:
     """The wallets from which proven payouts of rows came, by chain (:data:`PAYOUT_WALLETS`)."""
+    return _proven_senders(matched, direction="out")
+
+
+def refund_wallets(matched: Matched) -> Frame:
+    """The wallets that proven refunds came from, and those that unproven rows of money going out record.
+
+    By chain, as :data:`PAYOUT_WALLETS`; that they are ours is less certain than of those that payouts came from.
+    """
+    outgoing = (nw.col("direction") != "in") & ~nw.col("is_test")
+    recorded = (
+        matched.payments.filter(outgoing & ~nw.col("sender").is_null() & ~nw.col("chain_id").is_null())
+        .join(_settled(matched), on="payment_id", how="anti")
+        .select("chain_id", wallet=nw.col("sender"))
+    )
+    proven = _proven_senders(matched, direction="refund")
+    return nw.concat([proven.select("chain_id", "wallet"), recorded], how="vertical").unique()
+
+
+def _proven_senders(matched: Matched, *, direction: str) -> Frame:
     payments, money, pairs, transfers = matched.payments, matched.money, matched.pairs, matched.transfers
     proven = (
-        payments.filter((nw.col("direction") == "out") & ~nw.col("is_test"))
+        payments.filter((nw.col("direction") == direction) & ~nw.col("is_test"))
         .select("payment_id", own_recipient=nw.col("recipient"), own_token=nw.col("token"))
         .join(money.filter(nw.col("covered_by_chain")).select("payment_id"), on="payment_id", how="inner")
     )
@@ -79,12 +103,17 @@ def unexplained_outflows(
 
     Args:
         matched: The payments with their money and links.
-        wallets: What :func:`payout_wallets` gives, where it gives any.
+        wallets: What :func:`payout_wallets` gives, where it gives any; what left those of :func:`refund_wallets` is
+            told of where it went to a payee.
         spans: By chain, from and until when outgoing money was looked for, UTC ms; elsewhere nothing is said.
     """
     if not spans:
         return None
-    left = engine.keep_any(_outgoing(tables, wallets=wallets, spans=spans, policy=policy))
+    less_known = engine.keep_any(refund_wallets(matched)) if matched.directions - {"in"} else None
+    payees = _payees(matched.payments)
+    left = engine.keep_any(
+        _outgoing(tables, wallets=wallets, less_known=less_known, payees=payees, spans=spans, policy=policy)
+    )
     if left is None:
         return None
     links = engine.keep(explaining_links(matched))
@@ -93,15 +122,20 @@ def unexplained_outflows(
         return None
     waited = waited_for_logs(named, matched)
     found = named.join(waited, on=["chain_id", "tx_hash", "log_index"], how="anti")
-    return engine.keep_any(_with_payees(found, matched.payments).select(*OUTFLOWS))
+    given_up = _given_up_rows(found, matched)
+    return engine.keep_any(found.join(given_up, on=list(_LOG), how="left").select(*OUTFLOWS))
 
 
-def _with_payees(flows: Frame, payments: Frame) -> Frame:
-    """Flows with ``to_payee``."""
+def _payees(payments: Frame) -> Frame:
+    """The addresses to which rows of ours send money (``payee``)."""
     outgoing = (nw.col("direction") != "in") & ~nw.col("is_test") & ~nw.col("recipient").is_null()
-    payees = payments.filter(outgoing).select(payee=nw.col("recipient"), is_payee=nw.lit(value=True)).unique()
-    told = flows.join(payees, left_on="recipient", right_on="payee", how="left")
-    return told.with_columns(to_payee=is_true(nw.col("is_payee")))
+    return payments.filter(outgoing).select(payee=nw.col("recipient"), is_payee=nw.lit(value=True)).unique()
+
+
+def _given_up_rows(flows: Frame, matched: Matched) -> Frame:
+    """By log of a flow, a payout that was given up and was of its amount to its destination (``given_up_row``)."""
+    rows = _waiting(matched).filter(_is_given_up())
+    return _fitting(flows, rows).group_by(*_LOG).agg(nw.col("w_id").max().alias("given_up_row"))
 
 
 def _settled(matched: Matched) -> Frame:
@@ -120,10 +154,17 @@ def explaining_links(matched: Matched) -> Frame:
 
 
 def _outgoing(
-    tables: Mapping[str, Frame], *, wallets: Frame | None, spans: Mapping[int, tuple[int, int]], policy: Policy
+    tables: Mapping[str, Frame],
+    *,
+    wallets: Frame | None,
+    less_known: Frame | None,
+    payees: Frame,
+    spans: Mapping[int, tuple[int, int]],
+    policy: Policy,
 ) -> Frame:
     """Final transfers out of our wallets, or listed as outgoing, that went to nobody of ours."""
-    flows = _moved(tables["transfers"], spans)
+    flows = _moved(tables["transfers"], spans).join(payees, left_on="recipient", right_on="payee", how="left")
+    flows = flows.with_columns(to_payee=is_true(nw.col("is_payee")))
     named = (
         listed_outgoing(tables)
         .group_by("chain_id", "tx_hash", "recipient")
@@ -143,6 +184,15 @@ def _outgoing(
             how="left",
         ).join(ours, left_on=["chain_id", "recipient"], right_on=["w_chain", "w_sender"], how="anti")
         is_ours = is_ours | is_true(nw.col("is_wallet"))
+    told = told.with_columns(is_less_known=~is_ours)
+    if less_known is not None:
+        told = told.join(
+            less_known.select(r_chain=nw.col("chain_id"), r_sender=nw.col("wallet"), is_likely=nw.lit(value=True)),
+            left_on=["chain_id", "sender"],
+            right_on=["r_chain", "r_sender"],
+            how="left",
+        )
+        is_ours = is_ours | (is_true(nw.col("is_likely")) & nw.col("to_payee"))
     left = told.filter(is_ours | ~nw.col("listed_by").is_null())
     for address in ("sender", "recipient"):
         left = left.join(one_time_addresses(tables), left_on=address, right_on="known", how="anti")
@@ -178,11 +228,24 @@ def waited_for_logs(flows: Frame, matched: Matched) -> Frame:
 
     Such a row has a verdict of its own and the flow is a candidate there. A row that was given up waits for nothing.
     """
-    given_up = nw.col("status").fill_null("").is_in(["failed", "cancelled"])
-    waiting = (
-        matched.payments.filter((nw.col("direction") != "in") & ~nw.col("is_test") & ~given_up)
+    return _fitting(flows, _waiting(matched).filter(~_is_given_up())).select(*_LOG).unique()
+
+
+_LOG: Final = ("chain_id", "tx_hash", "log_index")
+
+
+def _is_given_up() -> nw.Expr:
+    return nw.col("w_status").is_in(["failed", "cancelled"])
+
+
+def _waiting(matched: Matched) -> Frame:
+    """Rows of money going out that nothing proves, with what each would send where."""
+    return (
+        matched.payments.filter((nw.col("direction") != "in") & ~nw.col("is_test"))
         .join(_settled(matched), on="payment_id", how="anti")
         .select(
+            w_id=nw.col("payment_id"),
+            w_status=nw.col("status").fill_null(""),
             w_chain=nw.col("chain_id"),
             w_token=nw.col("token"),
             w_recipient=nw.col("recipient"),
@@ -192,16 +255,15 @@ def waited_for_logs(flows: Frame, matched: Matched) -> Frame:
         )
         .filter(~nw.col("w_chain").is_null() & ~nw.col("w_token").is_null() & ~nw.col("w_recipient").is_null())
     )
+
+
+def _fitting(flows: Frame, waiting: Frame) -> Frame:
+    """Each flow with each row of its destination and amount that was made before."""
     place = ["chain_id", "token", "recipient"]
-    return (
-        flows.join(waiting, left_on=place, right_on=["w_chain", "w_token", "w_recipient"], how="inner")
-        .filter(
-            is_true(nw.col("amount_units") >= nw.col("w_least"))
-            & is_true(nw.col("amount_units") < nw.col("w_most"))
-            & is_true(nw.col("block_time") >= nw.col("w_since"))
-        )
-        .select("chain_id", "tx_hash", "log_index")
-        .unique()
+    return flows.join(waiting, left_on=place, right_on=["w_chain", "w_token", "w_recipient"], how="inner").filter(
+        is_true(nw.col("amount_units") >= nw.col("w_least"))
+        & is_true(nw.col("amount_units") < nw.col("w_most"))
+        & is_true(nw.col("block_time") >= nw.col("w_since"))
     )
 
 

@@ -12,25 +12,29 @@ from recon.plans.findings import Describer, contested_money, links_by_payment
 from tests.support.builders import (
     NOW_MS,
     PAYER,
+    UNITS,
     Row,
     claim_row,
+    claim_tx_row,
     deposit_address,
     one_payment,
     payment_id,
+    payment_row,
     plain_transfer_row,
     transfer_row,
     tx_hash,
 )
-from tests.support.judging import counts, judgement_of
+from tests.support.judging import counts, judgement_of, leads_of
 from tests.verdicts.test_match import open_row
 
 ME = payment_id(1)
 OURS = "0x" + "0e" * 20
+SELLER = "0x" + "5e" * 20
 AT_GATEWAY: dict[str, Any] = {"provider": "shkeeper", "external_id": "ord-1", "request_id": None, "reference": None}
 
 
-def told(rows: dict[str, list[Row]], policy: Policy) -> tuple[str, Tier, str]:
-    judgement = judgement_of(rows, engine="polars", policy=policy)
+def told(rows: dict[str, list[Row]], policy: Policy, *, engine: str = "polars") -> tuple[str, Tier, str]:
+    judgement = judgement_of(rows, engine=engine, policy=policy)
     links = links_by_payment(judgement.links.to_pylist())
     contested = contested_money(judgement.links)
     describer = Describer(registry=load_registry(), policy=policy, links=links, now_ms=NOW_MS, contested=contested)
@@ -98,3 +102,54 @@ def test_a_sum_that_several_payments_wait_for_names_the_others(waiting: int) -> 
 def others(waiting: int) -> str:
     names = [payment_id(number) for number in range(2, waiting + 1)]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars"])
+@pytest.mark.parametrize(
+    ("sender", "policy", "is_doubtful"),
+    [(OURS, Policy(), True), (PAYER, Policy(), False), (None, Policy(), False),
+     (OURS, Policy(payout_wallets=(PAYER,)), False)],
+)  # fmt: skip
+def test_a_payout_that_left_another_wallet_than_the_row_says_is_told_as_such(
+    sender: str | None, policy: Policy, is_doubtful: bool, engine: str
+) -> None:
+    row = payment_row(1, direction="out", status="processing", status_raw="processing", escrow_state="releasing",
+                      reference=None, request_id=None, recipient=SELLER, sender=sender)  # fmt: skip
+    rows = {"payments": [row], "transfers": [plain_transfer_row(1, recipient=SELLER)]}
+    verdict, tier, reason = told(rows, policy, engine=engine)
+    assert (verdict, tier) == ("local_behind", Tier.REVIEW)
+    assert (f"It left {PAYER}, and the row says that it leaves {OURS}" in reason) == is_doubtful
+
+
+@pytest.mark.parametrize(("units", "said"), [
+    (UNITS - 1, "12.499999999999999999 of 12.5 USDC went out."),
+    (UNITS + 1, "12.500000000000000001 USDC went out, more than the 12.5 USDC that the row says."),
+])  # fmt: skip
+def test_of_a_payout_it_is_said_what_went_out(units: int, said: str) -> None:
+    row = payment_row(1, direction="out", escrow_state="released", reference=None, request_id=None, recipient=SELLER)
+    rows = {"payments": [row], "transfers": [plain_transfer_row(1, recipient=SELLER, amount_units=units)]}
+    assert told(rows, Policy())[2] == said
+
+
+def test_a_payout_of_which_a_part_left_is_due_once_it_is_under_way_for_too_long() -> None:
+    row = payment_row(1, direction="out", status="processing", status_raw="processing", escrow_state="releasing",
+                      reference=None, request_id=None, recipient=SELLER)  # fmt: skip
+    moved = plain_transfer_row(1, recipient=SELLER, amount_units=UNITS - 1)
+    for minutes, tier in ((31, Tier.REVIEW), (29, Tier.WAIT)):
+        rows = {"payments": [{**row, "created_at": NOW_MS - minutes * 60_000}], "transfers": [moved]}
+        assert told(rows, Policy())[:2] == ("underpaid", tier)
+
+
+def test_money_that_a_bridge_brought_by_the_transaction_that_the_provider_names_is_shown_and_proves_nothing() -> None:
+    claim = claim_row(1, detection_source="lifi", tx_hashes=tx_hash(1))
+    brought = plain_transfer_row(1, recipient=open_row(1)["recipient"])
+    rows = {"payments": [open_row(1)], "transfers": [brought], "claims": [claim], "claim_txs": [claim_tx_row(1)]}
+    verdict, tier, reason = told(rows, Policy())
+    assert (verdict, tier) == ("provider_ahead", Tier.REVIEW)
+    assert f"paid it by {tx_hash(1)}. In that transaction 12.5 USDC came to its address" in reason
+    assert leads_of(rows, engine="polars").orphan_transfers.num_rows == 0
+    hop = plain_transfer_row(1, recipient=OURS, log_index=9)
+    assert told({**rows, "transfers": [brought, hop]}, Policy()) == (verdict, tier, reason)
+    only_hop = told({**rows, "transfers": [hop]}, Policy())
+    assert only_hop[0] == "provider_ahead"
+    assert "cannot be told from here" in only_hop[2]

@@ -179,7 +179,7 @@ def leaving(number: int, **given: Any) -> dict[str, Any]:
     row = {
         "chain_id": 56, "tx_hash": tx_hash(number), "log_index": 0, "token": USDT, "sender": PAYER,
         "recipient": f"0x{number:040x}", "amount_units": number * 10**18, "block_time": NOW_MS - HOUR_MS,
-        "listed_by": None, "to_payee": False,
+        "listed_by": None, "to_payee": False, "is_less_known": False, "given_up_row": None,
     }  # fmt: skip
     return {**row, **given}
 

@@ -141,6 +141,10 @@ def test_a_payment_that_was_given_back_records_the_hash_of_its_refund_row(engine
 def test_a_refund_in_another_token_does_not_prove_the_whole() -> None:
     other = back_row(2, 10**16, token=USDT)
     assert verdicts(together(one_payment(**REFUNDED), other)) == {ME: "refund_drift"}
+    finding, _ = described(judgement_of(together(one_payment(**REFUNDED), other), engine="polars"))
+    assert "1 refund row of this deal gave money back in another token or on another chain" in finding.reason
+    alone, _ = described(judgement_of(one_payment(**REFUNDED), engine="polars"))
+    assert "refund row" not in alone.reason
 
 
 def test_that_only_a_part_went_back_is_not_said_where_the_rest_could_not_be_seen() -> None:
@@ -218,6 +222,17 @@ def test_refunds_compete_only_where_more_went_back_than_came() -> None:
     beyond = together(one_payment(), back_row(2, 5 * 10**18), back_row(3, 10**19))
     found = verdicts(beyond)
     assert [found[payment_id(number)] for number in (2, 3)] == ["competing_payment"] * 2
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_two_refund_rows_that_record_one_transfer_gave_back_once(engine: str) -> None:
+    first = back_row(2, UNITS)
+    second = back_row(3, UNITS, tx_hash=tx_hash(2))["payments"]
+    pay_in = one_payment(**REFUNDED)
+    found = verdicts(together(pay_in, first, {"payments": second}), engine=engine)
+    assert {found[payment_id(number)] for number in (2, 3)} == {"duplicate_tx_hash"}
+    two = verdicts(together(pay_in, first, back_row(3, UNITS)), engine=engine)
+    assert {two[payment_id(number)] for number in (2, 3)} == {"competing_payment"}
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])

@@ -9,8 +9,11 @@ import pytest
 
 from recon.api.investigate import outgoing
 from recon.core.model import Policy, Tier, Verdict
+from recon.core.registry import load_registry
+from recon.plans.orphans import outflow_findings
 from tests.support.builders import (
     NOW_MS,
+    PAYER,
     RECIPIENT,
     UNITS,
     Row,
@@ -27,7 +30,7 @@ from tests.support.builders import (
 )
 from tests.support.judging import judgement_of, together
 from tests.support.worlds import plan_of_directory
-from tests.verdicts.test_deals import SELLER, out_row
+from tests.verdicts.test_deals import SELLER, back_row, out_row
 
 WORLD = Path(__file__).parents[1] / "cases" / "worlds" / "payout-twice"
 LOOKED = coverage_row(
@@ -148,3 +151,39 @@ def test_a_payout_that_still_waits_for_its_proof_may_be_it_and_a_failed_one_is_n
         3, **{"direction": "out", "tx_hash": None, "reference": None, "recipient": SELLER, **waiting, **given}
     )
     assert outflows(left(9), payments=[row]) == found
+
+
+# Wallets that are known less well
+
+
+def told(*transfers: Row, engine: str = "polars", **more: Any) -> list[Row]:
+    rows = together({"transfers": list(transfers), "coverage": [*full_coverage(), LOOKED]}, more)
+    found: list[Row] = judgement_of(rows, engine=engine).outflows.to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+@pytest.mark.parametrize("direction", ["out", "refund"])
+def test_what_left_the_wallet_of_a_payout_that_was_given_up_is_looked_for_at_its_payee(
+    direction: str, engine: str
+) -> None:
+    row = payment_row(3, direction=direction, status="failed", status_raw="failed", escrow_state="releasable",
+                      tx_hash=None, reference=None, recipient=SELLER, sender=WALLET)  # fmt: skip
+    [found] = told(left(9), left(8, recipient="0x" + "66" * 20), payments=[row], engine=engine)
+    assert (found["tx_hash"], found["given_up_row"], found["is_less_known"]) == (tx_hash(9), payment_id(3), True)
+    [reason] = [
+        each.reason for each in outflow_findings([found], registry=load_registry(), policy=Policy(), now_ms=NOW_MS)
+    ]
+    assert f"Payment {payment_id(3)} was to send this amount there and was given up" in reason
+    assert "do not send it again" in reason
+    [other] = told(left(9, amount_units=UNITS + 1), payments=[row], engine=engine)
+    assert other["given_up_row"] is None
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+def test_a_refund_that_was_sent_once_more_is_found_though_no_payout_left_the_wallet(engine: str) -> None:
+    back = back_row(2, UNITS)
+    again, elsewhere = left(9, recipient=PAYER), left(8, recipient="0x" + "66" * 20)
+    rows = together(back, {"transfers": [again, elsewhere], "coverage": [*full_coverage(), LOOKED]})
+    found = judgement_of(rows, engine=engine)
+    assert [row["tx_hash"] for row in found.outflows.to_pylist()] == [tx_hash(9)]

@@ -64,8 +64,17 @@ def planned(recorded: RecordedWorld, folder: Path) -> Plan:
     return plan_of(World(recorded, ()), folder, engine="polars")
 
 
+def bare(value: Any) -> Any:
+    return value.removeprefix("0x") if isinstance(value, str) else value
+
+
+def written(plan: Plan) -> list[str]:
+    """The hashes that a plan writes."""
+    return [item.after for change in plan.changes for item in change.sets if item.path.endswith("transactionHash")]
+
+
 def said(plan: Plan) -> list[Any]:
-    sets = {change.payment_id: [(item.path, item.after) for item in change.sets if item.path != "updatedAt"]
+    sets = {change.payment_id: [(item.path, bare(item.after)) for item in change.sets if item.path != "updatedAt"]
             for change in plan.changes}  # fmt: skip
     return [(finding.verdict, finding.tier, finding.reason, sets.get(finding.payment_id)) for finding in plan.findings]
 
@@ -76,3 +85,4 @@ def test_what_happens_on_tron_is_judged_as_on_another_chain(plant: str, tmp_path
     before, after = planned(recorded, tmp_path / "polygon"), planned(on_tron(recorded), tmp_path / "tron")
     assert said(before)
     assert said(after) == said(before)
+    assert [tx_hash.startswith("0x") for tx_hash in written(before) + written(after)] == [True, False]

@@ -12,12 +12,14 @@ from recon.core.registry import load_registry
 from recon.plans.findings import Describer, links_by_payment
 from recon.plans.premises import premises
 from tests.support.builders import (
+    CHAIN,
     HEAD,
     NOW_MS,
     PAYER,
     UNITS,
     Row,
     claim_row,
+    claim_tx_row,
     deposit_address,
     one_payment,
     payment_id,
@@ -176,3 +178,18 @@ def test_a_forwarder_is_a_further_key_of_a_row() -> None:
 
     row = row_of(metadata={"forwarderAddress": FORWARDER.upper().replace("0X", "0x")})
     assert json.loads(row["further_keys"]) == [["forwarder", FORWARDER]]
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "pandas"])
+@pytest.mark.parametrize(("chains", "is_named"), [((137,), True), ((137, CHAIN), False), ((None,), False)])
+def test_that_a_provider_names_money_on_another_chain_is_not_passed_over(
+    chains: tuple[int | None, ...], is_named: bool, engine: str
+) -> None:
+    named = [claim_tx_row(1, chain_id=chain, tx_hash=tx_hash(40 + at)) for at, chain in enumerate(chains)]
+    hashes = " ".join(row["tx_hash"] for row in named)
+    rows = together(unpaid(), {"claims": [claim_row(1, tx_hashes=hashes)], "claim_txs": named})
+    [row] = judgement_of(rows, engine=engine).breaks.to_pylist()
+    assert bool(row["named_on"]) == is_named
+    verdict, tier, reason = told(rows)
+    assert (verdict, tier) == ("provider_ahead", Tier.REVIEW)
+    assert ("by a transaction on chain 137, and the row is of chain" in reason) == is_named

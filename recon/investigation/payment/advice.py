@@ -169,6 +169,11 @@ def late(f: Facts) -> str:
 
 def refund(f: Facts) -> str:
     """Row and evidence disagree about a refund."""
+    if f.row["refunds_elsewhere"]:
+        return (
+            "Give nothing back before you compared the refund rows of the deal: money went back in another token or on "
+            "another chain."
+        )
     return (
         f"Compare with the refund instruction. {correct(f, otherwise='The refund itself is not proven on the chain.')}"
     )
@@ -177,6 +182,13 @@ def refund(f: Facts) -> str:
 def unrecorded_release(f: Facts) -> str:
     """A payout that is on the chain and not in the row."""
     return f"Do not send the payout again. {correct(f, otherwise='Have the row put right by its owner.')}"
+
+
+def word_alone(f: Facts) -> str:
+    """What the provider alone says."""
+    if f.is_incoming:
+        return "Do not credit on the provider's word; ask who marked it paid."
+    return "Do not take it as sent on the provider's word, and do not send it again: ask the provider how it knows."
 
 
 def recorded_hash(f: Facts) -> str:

@@ -158,7 +158,7 @@ CAUSES: Final = (
           _when(lambda f: bool(f.candidates), LIKELY),
           (s.CANDIDATE, s.RECORDED, s.ROW_STATE, s.PROVIDER_SAYS), a.SENT_OTHERWISE, "runbook: stuck release"),
     Cause("release_stuck", "A release or refund was started and nothing on chain shows it.",
-          lambda f: NONE if f.candidates else _verdict(V.STUCK_RELEASE)(f),
+          lambda f: NONE if f.candidates or f.has(V.UNDERPAID) else _verdict(V.STUCK_RELEASE)(f),
           (s.ROW_STATE, s.NO_MONEY, s.PROVIDER_SAYS, s.NOT_AFRESH), a.release_again, "runbook: stuck release"),
     Cause("payout_hash_gone", "The payout's recorded transaction failed, was replaced, or is not on the chain.",
           lambda f: NONE if f.is_incoming or f.candidates else _verdict(*_HASH_GONE)(f),
@@ -213,7 +213,7 @@ CAUSES: Final = (
           lambda f: NONE if f.row["lifi"] else _stages(
               (LIKELY, lambda f: f.verdict is V.PROVIDER_AHEAD),
               (POSSIBLE, lambda f: f.has(V.PROVIDER_AHEAD) and not f.valid))(f),
-          (s.PROVIDER_SAYS, s.NO_MONEY), "Do not credit on the provider's word; ask who marked it paid.",
+          (s.PROVIDER_SAYS, s.NO_MONEY), a.word_alone,
           "runbook: missing payment"),
     Cause("held_by_safety", "The webhook came and the backend's safety check holds the payment.",
           _stages((PROVEN, lambda f: f.safety is not None and f.is_open
@@ -335,10 +335,10 @@ CAUSES: Final = (
     Cause("partly_refunded", "It is complete, and a part of it was refunded.", _verdict(V.PARTLY_REFUNDED),
           (s.VERDICT, s.COVERED, s.REFUNDED), "Nothing to do."),
     Cause("row_and_chain_agree", "Row and chain agree; what the provider says is not known.",
-          _when(lambda f: f.verdict is V.IN_SYNC and not s.is_closed_unpaid(f) and f.claim is None),
+          _when(lambda f: f.verdict is V.IN_SYNC and not s.is_doubtful(f) and f.claim is None),
           (s.VERDICT, s.COVERED, s.GAPS), "Nothing to do. Once the provider answers: recon inspect again."),
     Cause("nothing_wrong", "All sides agree.",
-          _when(lambda f: f.verdict is V.IN_SYNC and not s.is_closed_unpaid(f) and f.claim is not None),
+          _when(lambda f: f.verdict is V.IN_SYNC and not s.is_doubtful(f) and f.claim is not None),
           (s.VERDICT, s.COVERED), "Nothing to do."),
 )  # fmt: skip
 """All causes; what stops the money comes before what kept the row from following it."""

@@ -78,6 +78,11 @@ def is_closed_unpaid(f: Facts) -> bool:
     return bool(f.row["status"] in ("failed", "cancelled") and not f.valid and f.is_incoming and f.verdict == "in_sync")
 
 
+def is_doubtful(f: Facts) -> bool:
+    """Whether a row in sync has another cause that says more: it was closed unpaid, or a transfer may be its payout."""
+    return is_closed_unpaid(f) or bool(f.candidates)
+
+
 def transfer_text(f: Facts, row: Mapping[str, Any]) -> str:
     """A transfer in words, with its place on the chain."""
     token = f.registry.tokens.get((row["chain_id"], row["token"] or ""))

@@ -438,9 +438,9 @@ class PaymentColumns:
             kinds[here] = stored[here]
             places[here] = self._raw.places(candidate.path)[here]
         self.odd |= ~np.isin(kinds, (MISSING, NULL, DOUBLE, STRING, INT32, INT64, DECIMAL))
-        providers = self.columns["provider"]
-        codes, words = _codes(providers)
-        tolerances = [self._reader.tolerance(word) for word in words] + [(0, 0)]
+        codes, words = _codes(self.columns["provider"])
+        tolerances = [self._reader.tolerance(word, incoming=True) for word in words] + [(0, 0)]
+        codes = np.where(_flags(pc.equal(self.columns["direction"], "in")), codes, len(words))
         amounts = Amounts(self._raw, kinds=kinds, places=places, odd=self.odd)
         decimals = pc.fill_null(self.columns["decimals"], -1).to_numpy(zero_copy_only=False)
         amounts.read(decimals, providers=codes, tolerances=tolerances)

@@ -281,9 +281,12 @@ class DocumentReader:
             return symbol, chain
         return chain, symbol
 
-    def tolerance(self, provider: str) -> tuple[int, int]:
-        """Parts per million below and above the expected amount that a provider accepts."""
-        return self._policy.tolerance_ppm.get(provider, (0, 0))
+    def tolerance(self, provider: str, *, incoming: bool) -> tuple[int, int]:
+        """Parts per million below and above the expected amount that a provider accepts.
+
+        What it accepts is what buyers send; a payee of ours is owed exactly the amount.
+        """
+        return self._policy.tolerance_ppm.get(provider, (0, 0)) if incoming else (0, 0)
 
     def _find(
         self,
@@ -448,9 +451,8 @@ class DocumentReader:
 
     def _read_money(self, document: Mapping[str, Any], row: dict[str, Any], problems: set[str]) -> None:
         stored = self._find(document, "amount")[0]
-        row["amount_text"], problem, units = exact_amount(
-            stored, decimals=row["decimals"], tolerance=self.tolerance(row["provider"])
-        )
+        tolerance = self.tolerance(row["provider"], incoming=row["direction"] == "in")
+        row["amount_text"], problem, units = exact_amount(stored, decimals=row["decimals"], tolerance=tolerance)
         row["expected_units"], row["covered_from_units"], row["overpaid_from_units"] = units or (None, None, None)
         if problem:
             problems.add(problem)

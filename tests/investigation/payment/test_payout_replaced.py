@@ -17,10 +17,10 @@ PAYOUT = "6afffe001b36819ee6bb8d56"
 REPLACED_BY = "0xa9ddfd3085f410390f634fbb64243579121e07d5e97438cc1b91124387bb06c6"
 
 
-def inspected(folder: Path, **blockchain: Any) -> Inspection:
+def inspected(folder: Path, *, marks: dict[str, str] | None = None, **blockchain: Any) -> Inspection:
     shutil.copytree(WORLD, folder / "world")
     payments = folder / "world" / "payments.ndjson"
-    row = json.loads(payments.read_text())
+    row = json.loads(payments.read_text()) | (marks or {})
     row["blockchain"] |= blockchain
     payments.write_text(json.dumps(row) + "\n")
     return inspect(PAYOUT, config=folder / "world" / "recon.toml")
@@ -42,3 +42,9 @@ def test_another_wallets_transfer_is_no_candidate_and_the_buyer_is_not_asked(tmp
     found = inspected(tmp_path, sender=sender)
     assert [cause.name for cause in found.causes] == ["payout_hash_gone", "release_stuck"]
     assert not any("buyer" in cause.next_step for cause in found.causes)
+
+
+def test_of_a_payout_that_was_given_up_and_may_have_left_nothing_says_that_all_agree(tmp_path: Path) -> None:
+    given_up = {"status": "failed", "escrowState": "releasable"}
+    found = inspected(tmp_path, marks=given_up, transactionHash=None)
+    assert [cause.name for cause in found.causes] == ["payout_sent_otherwise"]

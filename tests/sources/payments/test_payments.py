@@ -234,6 +234,15 @@ def test_shkeeper_covers_from_95_percent_and_is_overpaid_from_105(amount: Any, c
     assert (row["covered_from_units"], row["overpaid_from_units"]) == (Decimal(covered), Decimal(overpaid))
 
 
+@pytest.mark.parametrize("direction", ["out", "refund"])
+@pytest.mark.parametrize("amount", [100, 33.25, "100", Decimal128("100.5"), 10**7])
+def test_what_goes_out_is_owed_exactly_whatever_the_gateway_accepts_of_buyers(amount: Any, direction: str) -> None:
+    listed = [payment(provider="shkeeper", direction=direction, amount__amount=amount)] * COLUMNS_FROM
+    for rows in (rows_of(listed[0]), read(ListStore(listed))[1]):
+        assert {row["covered_from_units"] - row["expected_units"] for row in rows} == {0}
+        assert {row["overpaid_from_units"] - row["expected_units"] for row in rows} == {1}
+
+
 def test_a_provider_without_a_tolerance_is_exact() -> None:
     row = row_of(provider="other")
     assert row["overpaid_from_units"] - row["covered_from_units"] == 1

@@ -46,6 +46,11 @@ def _found(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:
     yield from _swept(links)
     if row["mode"] == "deposit" and row["recipient"] in ours:
         yield f"Its deposit address {row['recipient']} is a wallet of ours: not all that comes is this payment's."
+    if row["hash_settled"]:
+        yield (
+            "Another payment has the same deposit address, and nothing but the hash that this row records says whose "
+            "money it is."
+        )
     if _asks_for_more(row):
         yield f"The provider asks for {row['claim_asked']}, more than came, and does not say that it is paid."
     if row["verdict"] == Verdict.TX_HASH_MISMATCH and row["escrow_state"] == "releasing":

@@ -16,7 +16,7 @@ from recon.core.model import SETTLED, Policy
 from recon.sources.providers.installed import rails_by_external_id
 
 if TYPE_CHECKING:
-    from recon.verdicts.engine import Engine
+    pass
 
 Frame = nw.LazyFrame[Any]
 
@@ -269,41 +269,6 @@ def early_links(unsettled: Frame, direct: Frame, *, transfers: Frame, policy: Po
     )
     nothing = nw.lit(value=False)
     return judged_pairs(pairs.with_columns(**_BY_MONEY)).with_columns(is_valid=nothing, is_refund=nothing)
-
-
-def settled_deposits(payments: Frame, fits: Frame, *, engine: Engine) -> tuple[Frame, Frame | None]:
-    """Settle whose transfer it is where several payments share a deposit address.
-
-    Exactly one payment that records the hash has it, and it leaves the others' links; otherwise it fits them all
-    equally and proves none. Gives the links that stay, and the payments for which the question stays open, if any.
-    """
-    deposits = payments.filter((nw.col("mode") == "deposit") & ~nw.col("is_test")).with_columns(one=ONE)
-    crowded = (
-        deposits.group_by("recipient")
-        .agg(nw.col("one").sum().alias("rows"))
-        .filter(nw.col("rows") > 1)
-        .select("recipient")
-    )
-    members = deposits.select("payment_id", "recipient").join(crowded, on="recipient", how="inner")
-    shared = engine.keep_any(
-        fits.filter(nw.col("is_valid"))
-        .join(members.select("payment_id"), on="payment_id", how="inner")
-        .select("payment_id", "t_tx", "t_log", one=ONE, own=one_if(nw.col("own_hash")))
-    )
-    if shared is None:
-        return fits, None
-    contested = (
-        shared.group_by("t_tx", "t_log")
-        .agg(nw.col("one").sum().alias("fitting"), nw.col("own").sum().alias("claiming"))
-        .filter(nw.col("fitting") > 1)
-    )
-    settled = engine.keep_any(shared.join(contested, on=["t_tx", "t_log"], how="inner"))
-    if settled is None:
-        return fits, None
-    lost = settled.filter((nw.col("claiming") == 1) & (nw.col("own") == 0))
-    still_open = settled.filter(nw.col("claiming") != 1).select("payment_id").unique()
-    links = fits.join(lost.select("payment_id", "t_tx", "t_log"), on=["payment_id", "t_tx", "t_log"], how="anti")
-    return engine.keep(links), still_open.with_columns(shared_deposit=ONE)
 
 
 def named_hashes(payments: Frame, told: Frame) -> Frame:

@@ -68,7 +68,6 @@ from recon.verdicts.links import (
     past_proxy_links,
     renamed_transfers,
     rest_links,
-    settled_deposits,
     shown_links,
     suspect_links,
     told_hashes,
@@ -76,7 +75,7 @@ from recon.verdicts.links import (
 from recon.verdicts.plainly_sent import found_by_hash
 from recon.verdicts.reach import Horizon, reach
 from recon.verdicts.returns import Returned, plain_returns, with_refunds
-from recon.verdicts.rivals import names_hash, real, shared_hashes, shared_payouts
+from recon.verdicts.rivals import names_hash, real, settled_deposits, shared_hashes, shared_payouts
 from recon.verdicts.sent import contested, pairs_by_call, part_marks, parts_sent, with_home_proof
 from recon.verdicts.strays import with_likely, with_strayed
 from recon.verdicts.sums import money_of
@@ -285,7 +284,7 @@ def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None
     if known.parts is not None:
         pairs.append(pairs_by_call(payments, transfers, parts=known.parts))
     links = known.engine.keep(judged_pairs(*pairs).select(*LINK))
-    return settled_deposits(payments, links, engine=known.engine) if known.has_deposits else (links, None)
+    return settled_deposits(payments, links, told=told, engine=known.engine) if known.has_deposits else (links, None)
 
 
 def _money(known: _Known, direct: Frame, *, policy: Policy) -> Frame:

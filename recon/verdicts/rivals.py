@@ -16,6 +16,7 @@ from typing import Final
 
 import narwhals as nw
 
+from recon.verdicts.engine import Engine
 from recon.verdicts.links import ONE, Frame, is_true, one_if
 
 RIVAL_MARKS: Final = ("shared_hash", "borrowed_hash")
@@ -129,3 +130,56 @@ def shared_payouts(payments: Frame, direct: Frame) -> Frame:
         .agg(nw.col("borrowed_hash").max(), nw.col("holder_id").max())
         .select("payment_id", "borrowed_hash", shared_hash=ONE, rival_id=nw.col("holder_id"))
     )
+
+
+def settled_deposits(payments: Frame, fits: Frame, *, told: Frame, engine: Engine) -> tuple[Frame, Frame | None]:
+    """Settle whose transfer it is where several payments share a deposit address.
+
+    Exactly one payment that records the hash, and whose provider object names it as well, has it, and it leaves the
+    others' links. By the hash that it records alone it may have it, and the others are not said to be unpaid; otherwise
+    it fits them all equally and proves none. Gives the links that stay, and marks, if any: payments for which the
+    question stays open (``shared_deposit``), and those that have it by their hash alone (``hash_settled``).
+
+    Args:
+        told: What :func:`told_hashes` gives.
+    """
+    deposits = payments.filter((nw.col("mode") == "deposit") & ~nw.col("is_test")).with_columns(one=ONE)
+    crowded = (
+        deposits.group_by("recipient")
+        .agg(nw.col("one").sum().alias("rows"))
+        .filter(nw.col("rows") > 1)
+        .select("recipient")
+    )
+    members = deposits.select("payment_id", "recipient").join(crowded, on="recipient", how="inner")
+    shared = engine.keep_any(
+        fits.filter(nw.col("is_valid"))
+        .join(members.select("payment_id"), on="payment_id", how="inner")
+        .select("payment_id", "t_tx", "t_log", one=ONE, own=one_if(nw.col("own_hash")))
+    )
+    if shared is None:
+        return fits, None
+    contested = (
+        shared.group_by("t_tx", "t_log")
+        .agg(nw.col("one").sum().alias("fitting"), nw.col("own").sum().alias("claiming"))
+        .filter(nw.col("fitting") > 1)
+    )
+    settled = engine.keep_any(shared.join(contested, on=["t_tx", "t_log"], how="inner"))
+    if settled is None:
+        return fits, None
+    is_claimed = nw.col("claiming") == 1
+    sure = (
+        settled.filter(is_claimed & (nw.col("own") == 1))
+        .join(told, left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="semi")
+        .select("t_tx", "t_log", is_told=ONE)
+    )
+    settled = settled.join(sure, on=["t_tx", "t_log"], how="left")
+    is_sure, is_own = is_true(nw.col("is_told") > 0), nw.col("own") == 1
+    lost = settled.filter(is_claimed & ~is_own & is_sure)
+    links = fits.join(lost.select("payment_id", "t_tx", "t_log"), on=["payment_id", "t_tx", "t_log"], how="anti")
+    marked = settled.filter(~is_claimed | ~is_sure).select(
+        "payment_id",
+        shared_deposit=one_if(~is_claimed | ~is_own),
+        hash_settled=one_if(is_claimed & is_own),
+    )
+    names = ("shared_deposit", "hash_settled")
+    return engine.keep(links), marked.group_by("payment_id").agg(*(nw.col(name).max() for name in names))

@@ -87,6 +87,22 @@ def test_a_hash_that_may_be_a_releases_is_replaced_only_when_picked() -> None:
         assert ("may be the release's own" in reason) == (tier is Tier.REVIEW)
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_at_an_address_of_two_payments_the_hash_that_one_records_is_credited_only_when_picked(is_told: bool) -> None:
+    rows = at_deposit()
+    first = rows["payments"][0]
+    rows["payments"] = [
+        {**first, "tx_hash": rows["transfers"][0]["tx_hash"]},
+        {**first, "payment_id": payment_id(7), "external_id": payment_id(7)},
+    ]
+    claim = {"provider": first["provider"], "external_id": first["external_id"], "request_id": None}
+    if is_told:
+        rows["claim_txs"] = [claim_tx_row(claim_id=first["external_id"], **claim)]
+    verdict, tier, reason = told(rows, Policy())
+    assert (verdict, tier) == ("local_behind", Tier.AUTO if is_told else Tier.REVIEW)
+    assert ("Another payment has the same deposit address" in reason) is not is_told
+
+
 @pytest.mark.parametrize("waiting", [1, 2, 4, 6])
 def test_a_sum_that_several_payments_wait_for_names_the_others(waiting: int) -> None:
     rows = [open_row(number, expires_at=NOW_MS - 1) for number in range(1, waiting + 1)]

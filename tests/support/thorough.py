@@ -28,7 +28,8 @@ BY_TURNS: Final = (
     "tests/cli/test_review.py", "tests/plans/test_doubts.py", "tests/verdicts/test_balances.py",
     "tests/verdicts/test_deals.py", "tests/verdicts/test_destinations.py", "tests/verdicts/test_early.py",
     "tests/verdicts/test_match.py", "tests/verdicts/test_moved.py", "tests/verdicts/test_outflows.py",
-    "tests/verdicts/test_past_proxy.py", "tests/verdicts/test_returns.py", "tests/verdicts/test_sent.py", "tests/verdicts/test_several_keys.py",
+    "tests/verdicts/test_past_proxy.py", "tests/verdicts/test_returns.py", "tests/verdicts/test_sent.py",
+    "tests/verdicts/test_several_keys.py",
     "tests/verdicts/test_unseen.py",
 )  # fmt: skip
 """Where the engines take turns."""

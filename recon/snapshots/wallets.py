@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import SourceError
 from recon.core.ids import is_address_on
+from recon.core.registry.off_chain import OFF_CHAIN
 from recon.core.tables import table_of
 from recon.sources.interface import BalanceQuestion, BalanceSource, ChainSource, Coverage, Progress, Reading
 
@@ -57,6 +58,9 @@ class WalletReader:
         return Reading(tables=self._untold(chain_ids, _NO_ENDPOINT))
 
     def _on(self, chain_id: int) -> tuple[str, ...]:
+        """The wallets that can be on a chain; money in a provider's books lies in none."""
+        if chain_id == OFF_CHAIN:
+            return ()
         return tuple(wallet for wallet in self.wallets if is_address_on(chain_id, wallet))
 
     def _untold(self, chain_ids: Iterable[int], problem: str) -> dict[str, Any]:

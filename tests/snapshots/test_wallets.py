@@ -12,6 +12,7 @@ import fsspec
 import pytest
 
 from recon.core.registry import load_registry
+from recon.core.registry.off_chain import OFF_CHAIN, with_books
 from recon.plans.file import plan_bytes
 from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
@@ -111,16 +112,17 @@ def test_a_chain_that_nobody_can_be_asked_about_is_cannot_tell(folder: Path, tmp
     assert all(row["residual"] == "0" for row in block["rows"] if row["chain_id"] != CHAIN)
 
 
-def test_wallets_are_not_asked_of_a_chain_on_which_they_cannot_be() -> None:
-    """A marketplace with a rail of another kind of chain has its wallets where they are, and nothing is missing."""
+def test_wallets_are_not_asked_of_a_place_in_which_they_cannot_be() -> None:
+    """A shop with a rail of another kind of chain, or in books, has its wallets where they are; nothing is missing."""
 
     def asked_of(chain_id: int) -> Reading:
         chain: Any = SimpleNamespace(chain_id=chain_id)
-        reader = WalletReader(("0x" + "12" * 20,), None, load_registry(), no_progress)
+        registry = with_books(load_registry(), ("USD",))
+        reader = WalletReader(("0x" + "12" * 20,), None, registry, no_progress)
         assert bool(reader.unread([chain_id]).tables["balances"].num_rows) == (chain_id == CHAIN)
         return reader.read(chain, from_ms=0)
 
-    assert asked_of(FAKECHAIN) == Reading()
+    assert asked_of(FAKECHAIN) == asked_of(OFF_CHAIN) == Reading()
     assert [row.complete for row in asked_of(CHAIN).coverage] == [False]
 
 

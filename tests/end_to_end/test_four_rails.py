@@ -217,12 +217,13 @@ class Store:
 
 
 def plain(document: Mapping[str, Any]) -> bytes:
-    """A document as bytes, without the stamp and the time of its last change."""
-    copy = {key: value for key, value in document.items() if key != "updatedAt"}
-    if "recon" in copy.get("metadata", {}):
-        kept = {key: value for key, value in copy["metadata"].items() if key != "recon"}
-        copy = {key: value for key, value in copy.items() if key != "metadata"} | ({"metadata": kept} if kept else {})
-    return bson.encode(dict(sorted(copy.items())))
+    """A document as bytes without the stamp and the time of its last change; no row here has an empty ``metadata``."""
+    copy = dict(document)
+    del copy["updatedAt"]
+    copy["metadata"] = {key: value for key, value in copy.get("metadata", {}).items() if key != "recon"}
+    if not copy["metadata"]:
+        del copy["metadata"]
+    return bson.encode(copy)
 
 
 def mongo_store(mongod: servers.Mongod, database: Any) -> Store:

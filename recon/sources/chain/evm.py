@@ -319,7 +319,8 @@ class EvmChain:
         self._pool.begin(self.settings.deadline_s)
         try:
             about = Below(self.chain_id, batch_max=self.settings.batch_max, margin=self.settings.head_margin_blocks)
-            return holding_reading(self._pool, sorted(set(places)), about=about, progress=progress)
+            asked = sorted({place for place in places if normalise_account(place[0]) is not None})
+            return holding_reading(self._pool, asked, about=about, progress=progress)
         finally:
             self.close()
 

@@ -50,8 +50,25 @@ def normalise_address(text: str) -> Address | None:
     >>> normalise_address("TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t")
     '0xa614f803b6fd780986a42c78ec9c7f77e6ded13c'
     """
-    value = normalise_hex(text, size=20) or _tron_hex(text.strip()) or _of_other_kind(text.strip())
+    value = normalise_account(text) or _of_other_kind(text.strip())
     return Address(value) if value else None
+
+
+def normalise_account(text: str) -> Address | None:
+    """The address of an account on EVM chains and Tron: 20 bytes, lower case with ``0x``, or None for any other."""
+    value = normalise_hex(text, size=20) or _tron_hex(text.strip())
+    return Address(value) if value else None
+
+
+def is_address_on(chain_id: int, address: str) -> bool:
+    """Whether an address is of the kind that a chain has: what another kind's address holds is never on it.
+
+    >>> is_address_on(56, "0x" + "ab" * 20)
+    True
+    """
+    kinds = (each.thing for each in installed(CHAINS).values())
+    kind = next((kind for kind in kinds if chain_id in {chain.chain_id for chain in kind.chains}), None)
+    return (normalise_account(address) if kind is None else kind.read_address(address)) is not None
 
 
 def _of_other_kind(text: str) -> str | None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from recon.core.model import Policy
+from recon.core.registry.off_chain import OFF_CHAIN
 from recon.core.text import count_text
 from recon.core.times import from_ms, second_text
 
@@ -40,6 +41,8 @@ def premises(row: Row, *, policy: Policy) -> Iterator[str]:
 def _on_chain(row: Row, policy: Policy) -> str:
     if row["chain_id"] is None:
         return "no chain is known, so none was read for it"
+    if row["chain_id"] == OFF_CHAIN:
+        return "its money is on no chain, so none was read for it"
     where = _WHERE[row["mode"]].format(recipient=row["recipient"] or "an unknown address", chain_id=row["chain_id"])
     if row["mode"] == "hash":
         return f"{where}; a payment that is found by nothing else was not searched for"

@@ -33,7 +33,7 @@ def made_pages(root: Path) -> dict[str, str]:
         **{f"docs/reference/chains/{name}.md": chain_page(name) for name in chain_names()},
         **dict(_verdicts(root)),
     }
-    for path in sorted((root / "docs").rglob("*.md")):
+    for path in (root / "README.md", *sorted((root / "docs").rglob("*.md"))):
         text = path.read_text(encoding="utf-8")
         if BLOCK.search(text):
             pages[str(path.relative_to(root))] = with_blocks(text)

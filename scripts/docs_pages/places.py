@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from docs_pages.rails import rails_table
 from docs_pages.words import MADE, code, made, table
 from recon.core.registry import load_registry
 from recon.setup.stores.installed import stores
@@ -112,7 +113,12 @@ def with_blocks(text: str) -> str:
     Raises:
         KeyError: A mark names what there is not.
     """
-    makers: dict[str, Callable[[str], str]] = {"provider": _provider, "store": _store, "example": _example}
+    makers: dict[str, Callable[[str], str]] = {
+        "provider": _provider,
+        "store": _store,
+        "example": _example,
+        "table": rails_table,
+    }
 
     def renewed(found: re.Match[str]) -> str:
         body = makers[found[1]](found[2])

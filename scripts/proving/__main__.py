@@ -3,7 +3,9 @@
 The referee (:mod:`recon.simulation.referee`) draws the right verdicts and writes from money and intent, and shares no
 code with the rules. Where it contradicts what was declared of a plant, that is an error like a wrong verdict.
 
-With ``--relations`` the worlds are held against what must hold in every world (:mod:`proving.relations`).
+With ``--relations`` the worlds are held against what must hold in every world (:mod:`proving.relations`). With
+``--rail`` the worlds are those of one rail of its own, whose referee stands beside the world
+(:mod:`recon.simulation.rail_worlds`).
 
 Every world is written to disk and read back through the same sources as over the network. The result is added to
 ``BENCHMARKS.md`` under "Proof of verdicts", dated. A wrong verdict or write is shrunk to the fewest plants that still
@@ -28,6 +30,7 @@ from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
 from recon.setup.settings import load_settings
 from recon.simulation import PLANTS, World, generate_world, plant_world, write_world
+from recon.simulation.rail_worlds import RAIL_WORLDS, rail_world
 from recon.simulation.refereed import contradictions, truths_of
 from recon.simulation.score import Score, score
 from recon.simulation.weather import weathered
@@ -86,7 +89,6 @@ class Tally:
 
 def judged(world: World, *, engine: str) -> tuple[Plan, Score]:
     """One world through the whole main job, scored against the referee."""
-    assert world.facts is not None
     with TemporaryDirectory(prefix="recon-prove-") as folder:
         home = Path(folder)
         write_world(world, home / "world")
@@ -102,12 +104,23 @@ def judged(world: World, *, engine: str) -> tuple[Plan, Score]:
                 out=home / "snapshot",
             )
         plan = make_plan(snapshot, policy=policy, registry=registry, engine=engine)
+    if world.facts is None:
+        return plan, score(plan, world.truths)
     found = {finding.payment_id: finding.verdict for finding in plan.findings}
     truths = truths_of(world.facts, found=found, planted=world.truths)
     if not world.facts.unread:
         declared = {truth.payment_id: truth.findings for truth in world.truths}
         truths = tuple(replace(truth, findings=declared.get(truth.payment_id, truth.findings)) for truth in truths)
     return plan, score(plan, truths)
+
+
+def next_world(rail: str | None, *, payments: int, seed: int) -> tuple[World, tuple[str, ...]]:
+    """A world of the marketplace or of one rail, and where its referee contradicts what was declared of it."""
+    if rail is not None:
+        return rail_world(rail, payments, seed=seed), ()
+    world = generate_world(payments=payments, seed=seed, breaks=mixture())
+    assert world.facts is not None
+    return world, contradictions(world.truths, world.facts)
 
 
 def mixture() -> dict[str, float]:
@@ -193,26 +206,26 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed-from", type=int, default=1_000, help="seed of the first world")
     parser.add_argument("--engine", default="duckdb", choices=["duckdb", "polars"])
     parser.add_argument("--relations", nargs="*", metavar="NAME", help="hold worlds against relations instead")
+    parser.add_argument("--rail", choices=sorted(RAIL_WORLDS), help="worlds of one rail of its own")
     parser.add_argument("--no-note", action="store_true", help="leave BENCHMARKS.md as it is")
     chosen = parser.parse_args(arguments)
     if chosen.relations is not None:
         return relations.hold(
-            chosen.relations, payments=chosen.payments, world=min(chosen.world, relations.WORLD), seed=chosen.seed_from
-        )
+            chosen.relations, payments=chosen.payments, world=min(chosen.world, relations.WORLD),
+            seed=chosen.seed_from, rail=chosen.rail,
+        )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)  # in the background too, what was reached is noted
     tally, seed, examples = Tally(), chosen.seed_from, 0
     try:
         while tally.payments < chosen.payments:
             size = min(chosen.world, chosen.payments - tally.payments)
-            world = generate_world(payments=size, seed=seed, breaks=mixture())
-            assert world.facts is not None
-            against = contradictions(world.truths, world.facts)
+            world, against = next_world(chosen.rail, payments=size, seed=seed)
             tally.contradictions += len(against)
             for line in against[:20]:
                 print(f"  the referee contradicts what was declared: {line}", flush=True)
             start = time.monotonic()
-            if seed % WEATHER_EVERY == 0:
+            if chosen.rail is None and seed % WEATHER_EVERY == 0:
                 world = weathered(world, seed=seed)
             plan, found = judged(world, engine=chosen.engine)
             tally.add(plan, found, payments=len(world.recorded.payments), seconds=time.monotonic() - start)
@@ -223,7 +236,7 @@ def main(arguments: list[str]) -> int:
             )
             if not found.is_perfect:
                 print(said(found), flush=True)
-                if not examples:
+                if not examples and chosen.rail is None:
                     small = shrunk(found, seed=seed, engine=chosen.engine)
                     print(
                         f"first counter-example: {small or 'no single plant shows it; the whole world does'}",
@@ -236,7 +249,7 @@ def main(arguments: list[str]) -> int:
     print(table(tally))
     print(f"{tally.payments:,} payments, {tally.writes:,} planned writes, {tally.wrong_writes} wrong writes")
     if tally.payments and not chosen.no_note:
-        seeds = f"{chosen.seed_from} to {seed - 1}"
+        seeds = f"{chosen.rail or 'marketplace'}, {chosen.seed_from} to {seed - 1}"
         note(tally, seeds=seeds, engine=chosen.engine, path=Path(__file__).parents[2] / "BENCHMARKS.md")
     return 0 if tally.is_perfect else 1
 

@@ -8,27 +8,35 @@ from pathlib import Path
 from random import Random
 from tempfile import mkdtemp
 
-from recon.simulation import World, generate_world, write_world
+from recon.simulation import generate_world, write_world
+from recon.simulation.rail_worlds import rail_world
 from recon.sources.recorded.format import RecordedWorld
 from recon.sources.recorded.world import load_world
-from tests.support.relations import BY_NAME, CASES, Relation, differences, judged, smallest
+from tests.support.rail_relations import relations_of
+from tests.support.relations import BY_NAME, CASES, Relation, differences, judged, smallest, with_config
 
 WORLD = 2_000
 """Payments of one world at most: each relation judges it once more."""
 
 
-def hold(names: Sequence[str], *, payments: int, world: int, seed: int) -> int:
-    """Hold every relation against the recorded worlds, then against so many simulated payments; 1 where one fails."""
-    unknown = [name for name in names if name not in BY_NAME]
+def hold(names: Sequence[str], *, payments: int, world: int, seed: int, rail: str | None = None) -> int:
+    """Hold every relation against the recorded worlds, then against so many simulated payments; 1 where one fails.
+
+    Those of a ``rail`` of its own are held against worlds of that rail alone.
+    """
+    known = BY_NAME if rail is None else relations_of(rail)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        print(f"no relation is called {unknown[0]}; there are {', '.join(BY_NAME)}", file=sys.stderr)
+        print(f"no relation is called {unknown[0]}; there are {', '.join(known)}", file=sys.stderr)
         return 2
-    chosen = [BY_NAME[name] for name in names or BY_NAME]
+    chosen = [known[name] for name in names or known]
     done, broken = 0, 0
-    for case in CASES:
+    for case in CASES if rail is None else ():
         broken += _held(chosen, load_world(case), name=case.name, seed=seed)
     while done < payments:
-        recorded = generate_world(payments=min(world, payments - done), seed=seed).recorded
+        size = min(world, payments - done)
+        made = generate_world(payments=size, seed=seed) if rail is None else rail_world(rail, size, seed=seed)
+        recorded = made.recorded
         done += len(recorded.payments)
         broken += _held(chosen, recorded, name=f"seed {seed}, {done:,} payments so far", seed=seed)
         seed += 1
@@ -42,17 +50,17 @@ def _held(chosen: Sequence[Relation], recorded: RecordedWorld, *, name: str, see
     state = f"BROKEN: {', '.join(one.name for one in wrong)}" if wrong else f"{len(chosen)} relations hold"
     print(f"{name}: {state}", flush=True)
     for one in wrong:
-        _show(one, World(recorded, ()), seed=seed)
+        _show(one, recorded, seed=seed)
     return len(wrong)
 
 
-def _show(relation: Relation, world: World, *, seed: int) -> None:
+def _show(relation: Relation, recorded: RecordedWorld, *, seed: int) -> None:
     """Write the smallest pair of worlds that shows it, and say where and what differs."""
-    small = smallest(relation, world.recorded, seed=seed)
+    small = smallest(relation, recorded, seed=seed)
     pair = relation.pair(small, Random(seed))
     folder = Path(mkdtemp(prefix=f"recon-{relation.name}-"))
-    for name, recorded in (("before", pair.before), ("after", pair.after)):
-        write_world(World(recorded, ()), folder / name)
+    for name, one in (("before", pair.before), ("after", pair.after)):
+        write_world(with_config(one), folder / name)
     print(f"  {relation.name}: {len(small.payments)} payment(s), {folder}/before and {folder}/after")
-    for key, (one, other) in list(differences(relation, small, seed=seed).items())[:10]:
-        print(f"    {key}: {one} against {other}", flush=True)
+    for key, (first, other) in list(differences(relation, small, seed=seed).items())[:10]:
+        print(f"    {key}: {first} against {other}", flush=True)

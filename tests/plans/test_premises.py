@@ -8,6 +8,7 @@ from recon.core.model import Policy
 from recon.plans.premises import premises
 from tests.support.builders import NOW_MS, claim_row, gap_row, one_payment, payment_row, tx_hash
 from tests.support.judging import judgement_of
+from tests.verdicts.test_books import BOOKS, DONE, row, said
 from tests.verdicts.test_match import deposit_row, open_row
 
 
@@ -48,3 +49,11 @@ def test_a_payout_is_looked_for_by_the_transactions_that_are_named_alone() -> No
 def test_a_row_without_a_chain_was_looked_for_nowhere() -> None:
     row = open_row(chain_id=None, problem=None)
     assert told({"payments": [row]})[0] == "no chain is known, so none was read for it"
+
+
+def test_money_in_books_was_looked_for_on_no_chain() -> None:
+    """The place off all chains has a number that no person should meet."""
+    unpaid = said(state="unpaid", state_raw="Unpaid", paid_units=0)
+    place, provider = told({"payments": [row(**DONE)], "claims": [unpaid], "claim_txs": []}, policy=BOOKS)
+    assert place == "its money is on no chain, so none was read for it"
+    assert provider == "whmcs was asked and says Unpaid"

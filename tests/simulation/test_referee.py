@@ -19,6 +19,8 @@ from recon.simulation.score import score
 from tests.support.worlds import merged, plan_of, said
 
 FORBIDDEN = ("recon.verdicts", "recon.plans", "recon.snapshots")
+REFEREES = ("referee", "account", "ledger_truth", "refereed", "bundles", "invoice_world", "wallet_world")
+"""Those who say what is true; the last three are each of one rail's own, beside its world."""
 NAMES = [*(plant.name for plant in HEALTHY), *PLANTS]
 
 
@@ -27,7 +29,7 @@ def told(world: World) -> tuple[str, ...]:
     return contradictions(world.truths, world.facts)
 
 
-@pytest.mark.parametrize("module", ["referee", "account", "ledger_truth", "refereed"])
+@pytest.mark.parametrize("module", REFEREES)
 def test_the_referee_loads_none_of_the_rules(module: str) -> None:
     code = f"import sys, recon.simulation.{module}; print(*sorted(m for m in sys.modules if m.startswith('recon')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -38,7 +40,7 @@ def test_the_referee_loads_none_of_the_rules(module: str) -> None:
 
 def test_the_referee_names_none_of_the_tables_of_the_rules() -> None:
     home = Path(__file__).parents[2] / "recon" / "simulation"
-    for name in ("referee", "account", "ledger_truth", "refereed"):
+    for name in REFEREES:
         text = (home / f"{name}.py").read_text(encoding="utf-8")
         assert not [word for word in ("transitions", "recon.verdicts", "recon.plans", "Policy") if word in text]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fsspec
 import pytest
 
+from recon.core.registry import load_registry
+from recon.core.registry.off_chain import OFF_CHAIN, with_books
 from recon.plans.file import plan_bytes
 from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
@@ -20,8 +23,10 @@ from recon.snapshots.address import Export, opened
 from recon.snapshots.sealed import Snapshot
 from recon.snapshots.take import take_snapshot
 from recon.snapshots.unfinished import OtherRunError
+from recon.snapshots.wallets import WalletReader
 from recon.sources.chain.evm import EvmChain
-from recon.sources.interface import Reading, Selection
+from recon.sources.interface import Reading, Selection, no_progress
+from tests.support.monero_world import FAKECHAIN
 from tests.support.wallets import CHAIN, LEAK_UNITS, WalletWorld, wallet_world
 
 
@@ -105,6 +110,20 @@ def test_a_chain_that_nobody_can_be_asked_about_is_cannot_tell(folder: Path, tmp
     assert rows and all(row["opening"] is row["in"] is row["closing"] is row["residual"] is None for row in rows)
     assert {text for row in rows for text in row["problems"]} == {"No endpoint is configured for this chain."}
     assert all(row["residual"] == "0" for row in block["rows"] if row["chain_id"] != CHAIN)
+
+
+def test_wallets_are_not_asked_of_a_place_in_which_they_cannot_be() -> None:
+    """A shop with a rail of another kind of chain, or in books, has its wallets where they are; nothing is missing."""
+
+    def asked_of(chain_id: int) -> Reading:
+        chain: Any = SimpleNamespace(chain_id=chain_id)
+        registry = with_books(load_registry(), ("USD",))
+        reader = WalletReader(("0x" + "12" * 20,), None, registry, no_progress)
+        assert bool(reader.unread([chain_id]).tables["balances"].num_rows) == (chain_id == CHAIN)
+        return reader.read(chain, from_ms=0)
+
+    assert asked_of(FAKECHAIN) == asked_of(OFF_CHAIN) == Reading()
+    assert [row.complete for row in asked_of(CHAIN).coverage] == [False]
 
 
 def test_a_window_that_ends_earlier_is_proven_to_its_end(played: WalletWorld, folder: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from recon.core.ids import payment_id_text
 from recon.core.model import Plan, Verdict
 from recon.plans.picking import Pick, select_changes
 from recon.simulation import World, generate_world, write_world
+from recon.simulation.rail_worlds import RAIL_WORLDS, rail_world
 from recon.simulation.score import BENIGN, NOT_PROVEN
 from recon.sources.interface import Selection
 from recon.sources.recorded.format import RecordedChain, RecordedWorld
@@ -70,7 +71,17 @@ class Relation:
 def judged(recorded: RecordedWorld, choice: Selection | None = None, *, engine: str = "polars") -> Plan:
     """The plan of a world."""
     with TemporaryDirectory(prefix="recon-relations-") as folder:
-        return plan_of(World(recorded, ()), Path(folder), engine=engine, choice=choice)
+        return plan_of(with_config(recorded), Path(folder), engine=engine, choice=choice)
+
+
+def with_config(recorded: RecordedWorld) -> World:
+    """A world with what the configuration of its rail says besides the usual lines."""
+    return World(recorded, (), config="".join(_config_of(rail) for rail in RAIL_WORLDS if recorded.said.get(rail)))
+
+
+@cache
+def _config_of(rail: str) -> str:
+    return rail_world(rail, 0, seed=0).config
 
 
 def differences(relation: Relation, recorded: RecordedWorld, *, seed: int, before: Plan | None = None) -> Differences:
@@ -261,7 +272,7 @@ def _undone(recorded: RecordedWorld, rng: Random) -> Pair:
     """Every correction of the plan, those to be picked too, is applied and taken back; every row is as it was."""
     del rng
     with TemporaryDirectory(prefix="recon-relations-") as folder:
-        write_world(World(recorded, ()), Path(folder) / "world")
+        write_world(with_config(recorded), Path(folder) / "world")
         config = Path(folder) / "world" / "recon.toml"
         plan = recon.plan(config=config)
         if plan.changes:
@@ -274,7 +285,7 @@ def _undone(recorded: RecordedWorld, rng: Random) -> Pair:
 def _run(plan: Plan, config: Path) -> str:
     """Apply a plan whole; gives the run."""
     count = len(plan.changes)
-    unlimited = dict.fromkeys(("USDC", "USDT"), "1000000000")
+    unlimited = dict.fromkeys(sorted({str(change.symbol) for change in plan.changes}), "1000000000")
     report = recon.apply(
         plan, digest=plan.digest, config=config, canary=count, changes_max=count, share_max=100, refusals_max=0,
         value_max=unlimited, value_max_per_payment=unlimited,

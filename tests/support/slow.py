@@ -72,6 +72,7 @@ SLOW = {
     "tests/verdicts/test_engine.py": JUDGED,
     "tests/verdicts/test_match.py::test_amounts_near_the_limit": "sums at the limit on every engine",
     "tests/verdicts/test_match.py::test_rows_without_keys": "the same on every engine",
+    "tests/verdicts/test_rail_relations.py": "worlds of three rails are judged once more for each relation",
     "tests/verdicts/test_relations.py": "worlds of hundreds of payments are judged twice for each relation",
     "tests/verdicts/test_rulebook.py": JUDGED,
     "tests/verdicts/test_tron.py": JUDGED,

@@ -50,6 +50,7 @@ SHARES: Final[Mapping[str, int]] = {
     "tests/snapshots/test_since.py::test_a_window_that_slides_along_leaves_out_what_fell_behind": 2,
     "tests/snapshots/test_watched.py::test_a_row_made_before_the_window_and_paid_in_it_is_judged_as_by_the_whole": 3,
     "tests/sources/test_hostile_sizes.py::test_a_hostile_file_stays_below_a_gigabyte": 2,
+    "tests/verdicts/test_rail_relations.py::test_everything_written_is_taken_back": 3,
     "tests/verdicts/test_relations.py::test_some_hold_in_a_recorded_world": 3,
     "tests/verdicts/test_truth.py::test_a_part_of_a_week_is_judged_as_in_the_whole": 2,
     "tests/verdicts/test_truth.py::test_lasting_sickness_leaves_payments_unproven_and_never_a_false_break": 2,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from recon.core.errors import ConfigError, SourceError
-from recon.core.ids import normalise_address, normalise_tx_hash
+from recon.core.ids import normalise_account, normalise_tx_hash
 from recon.core.registry import Registry, forwarder_factories
 from recon.core.registry.known import TERMINAL
 from recon.core.times import ms_text
@@ -319,7 +319,8 @@ class EvmChain:
         self._pool.begin(self.settings.deadline_s)
         try:
             about = Below(self.chain_id, batch_max=self.settings.batch_max, margin=self.settings.head_margin_blocks)
-            return holding_reading(self._pool, sorted(set(places)), about=about, progress=progress)
+            asked = sorted({place for place in places if normalise_account(place[0]) is not None})
+            return holding_reading(self._pool, asked, about=about, progress=progress)
         finally:
             self.close()
 
@@ -375,7 +376,8 @@ def _hashes(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _addresses(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({address for text in texts if (address := normalise_address(text))}))
+    """The accounts among addresses, each once: an address of another kind of chain is never here."""
+    return tuple(sorted({address for text in texts if (address := normalise_account(text))}))
 
 
 __all__ = [

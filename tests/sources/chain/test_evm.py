@@ -36,6 +36,7 @@ from tests.support.chain_reading import (
     outcomes,
     row_of,
 )
+from tests.support.monero_world import a_subaddress
 from tests.support.onchain import Chain
 from tests.support.vendor_faults import NOW_S, FakeNode, address, digest, handler_of
 
@@ -155,6 +156,14 @@ def test_the_merchants_own_addresses_are_always_read() -> None:
     node = node_with(0)
     node.transfer(token=USDT, to=US, amount=7, block=HEAD - 50, tx=1)
     assert amounts(ask(chain_of(handler_of(node.answer), merchant_recipients=(US,)))) == [7]
+
+
+def test_an_address_of_another_kind_of_chain_is_no_recipient_here() -> None:
+    """Beside rails of other kinds, their open rows wait at addresses that no node of this kind understands."""
+    node = node_with()
+    ask(chain_of(handler_of(node.answer)), recipients=(a_subaddress("an order"), US))
+    topics = [params[0]["topics"] for method, params in node.calls if method == "eth_getLogs"]
+    assert ["0x" + "0" * 24 + US[2:]] in [asked[2] for asked in topics if len(asked) > 2]
 
 
 def test_many_recipients_are_asked_in_parts_and_the_list_is_halved_where_it_is_too_long() -> None:

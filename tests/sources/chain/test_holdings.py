@@ -8,6 +8,7 @@ import pytest
 
 from recon.sources.interface import HoldingSource, Reading
 from tests.support.chain_reading import HEAD, USDT, FakeTime, chain_of
+from tests.support.monero_world import a_subaddress
 from tests.support.vendor_faults import FakeNode, RpcFaultError, address, handler_of, word
 
 HELD = {address(1): 40, address(2): 0, address(3): 0}
@@ -49,6 +50,20 @@ def test_what_is_held_and_what_was_sent_by_those_that_hold_nothing() -> None:
     assert told(reading) == {address(1): (40, None), address(2): (0, 0), address(3): (0, 7)}
     [coverage] = reading.coverage
     assert (coverage.scope, coverage.complete, coverage.items, coverage.problem) == ("holdings", True, 3, None)
+
+
+def test_an_address_of_another_kind_of_chain_is_not_asked_about_and_spoils_no_batch() -> None:
+    """A row may hold what it likes; a node would refuse the whole batch for it."""
+
+    def strict(call: dict[str, Any]) -> Any:
+        if call["method"] == "eth_call" and len(call["params"][0]["data"]) != 2 + 8 + 64:
+            raise RpcFaultError("invalid params")
+        return node()(call)
+
+    chain = chain_of(handler_of(strict), time=FakeTime())
+    reading = chain.read_holdings([(address(1), USDT), (a_subaddress("an order"), USDT)], progress=lambda *_: None)
+    assert told(reading) == {address(1): (40, None)}
+    assert reading.coverage[0].problem is None
 
 
 @pytest.mark.parametrize(

@@ -395,6 +395,15 @@ def test_a_transaction_is_known_by_its_own_id() -> None:
     assert int(found["7"]["paid_units"]) == 10_000, "two without a gateway's id are two, and one given twice is one"
 
 
+def test_a_transaction_that_an_invoice_lists_twice_counts_once() -> None:
+    """In the answer about one invoice as in the list of all; one id of two different amounts leaves the money open."""
+    paid = invoice(7, status="Paid")
+    assert int(one(WhmcsServer([paid], [transaction(1, 7), transaction(1, 7)]))["paid_units"]) == 10_000
+    torn = WhmcsServer([paid], [transaction(1, 7), transaction(1, 7, "1.00")])
+    assert (one(torn)["paid_units"], one(torn)["problem"]) == (None, "payments_unread")
+    assert "two different transactions under one id" in problems(window(torn))
+
+
 def test_two_currencies_are_no_sum() -> None:
     moved = [transaction(1, 7, "50.00", currency="1"), transaction(2, 7, "50.00", currency="2")]
     assert one(WhmcsServer([invoice(7, status="Paid")], moved))["problem"] == "several_tokens"

@@ -6,7 +6,7 @@ Nothing here is believed by its shape: what cannot be read is None, and the read
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
@@ -40,6 +40,19 @@ def listed_rows(body: Row, *, outer: str, inner: str) -> list[Row] | None:
     if not isinstance(listed, list) or not all(isinstance(row, dict) for row in listed):
         return None
     return listed
+
+
+def each_once(transactions: Sequence[Row]) -> list[Row] | None:
+    """Transactions without those that are listed again; None where one id stands for two different things.
+
+    >>> each_once([{"id": "1", "amountin": "5"}, {"id": "1", "amountin": "5"}])
+    [{'id': '1', 'amountin': '5'}]
+    """
+    found: dict[str, Row] = {}
+    for row in transactions:
+        if found.setdefault(str(row.get("id")), row) != row:
+            return None
+    return list(found.values())
 
 
 def _flattened(body: Row, outer: str, inner: str) -> list[Row] | None:

@@ -28,7 +28,7 @@ from recon.sources.providers.polite import (
     ProviderUnusableError,
     error_text,
 )
-from recon.sources.providers.whmcs.answers import Row, listed_rows, moment_of, number_of
+from recon.sources.providers.whmcs.answers import Row, each_once, listed_rows, moment_of, number_of
 from recon.sources.providers.whmcs.claims import NAME, Reader, by_invoice, claim_of
 
 if TYPE_CHECKING:
@@ -254,8 +254,10 @@ class Whmcs:
         count = number_of(answer.body.get("totalresults"))
         if count is not None and count != len(rows):
             return _Listed((), 1, f"{NAME} counts {count_text(count, 'transaction')} and gave {len(rows)}.")
-        unique = {str(row.get("id")): row for row in rows}
-        return _Listed(tuple(unique.values()), 1)
+        once = each_once(rows)
+        if once is None:
+            return _Listed((), 1, f"{NAME} lists two different transactions under one id.")
+        return _Listed(once, 1)
 
     # ------------------------------------------------------------------------------------------------------- look-ups
 
@@ -280,7 +282,8 @@ class Whmcs:
     def _read(self, key: ClaimKey, invoice_id: int, body: Row) -> Said:
         if number_of(body.get("invoiceid", body.get("id"))) != invoice_id:
             return self._failed(key, "the answer is about another invoice")
-        moved = listed_rows(body, outer="transactions", inner="transaction")
+        listed = listed_rows(body, outer="transactions", inner="transaction")
+        moved = None if listed is None else each_once(listed)
         said = claim_of({**_plain(body), "id": invoice_id}, moved, **self._terms(self._clock.now_ms()))
         return replace(said, claim={**said.claim, "external_id": key.external_id})
 

@@ -36,6 +36,9 @@ class WhmcsAnswers:
 
     def __init__(self, invoices: list[dict[str, Any]], transactions: list[dict[str, Any]]) -> None:
         self.invoices, self.transactions = invoices, transactions
+        self._indexed = -1
+        self._by_id: dict[str, dict[str, Any]] = {}
+        self._of_invoice: dict[str, list[dict[str, Any]]] = {}
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer a form; without ``responsetype`` in another form than JSON, as the real one does."""
@@ -67,11 +70,22 @@ class WhmcsAnswers:
         return {"result": "success", **told, "invoices": {"invoice": page} if page else ""}
 
     def _one(self, invoice_id: str) -> dict[str, Any]:
-        found = next((row for row in self.invoices if str(row["id"]) == invoice_id), None)
+        self._index()
+        found = self._by_id.get(invoice_id)
         if found is None:
             return {"result": "error", "message": "Invoice ID Not Found"}
-        own = [row for row in self.transactions if str(row["invoiceid"]) == invoice_id]
+        own = self._of_invoice.get(invoice_id, [])
         return {"result": "success", **found, "invoiceid": found["id"], **_listed(own)}
+
+    def _index(self) -> None:
+        """Lay invoices and transactions out by the invoice's number, anew after some came."""
+        size = len(self.invoices) + len(self.transactions)
+        if self._indexed == size:
+            return
+        self._indexed, self._of_invoice = size, {}
+        self._by_id = {str(row["id"]): row for row in reversed(self.invoices)}
+        for row in self.transactions:
+            self._of_invoice.setdefault(str(row["invoiceid"]), []).append(row)
 
 
 def _listed(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -93,7 +93,13 @@ def test_at_an_address_of_two_payments_the_hash_that_one_records_is_credited_onl
     first = rows["payments"][0]
     rows["payments"] = [
         {**first, "tx_hash": rows["transfers"][0]["tx_hash"]},
-        {**first, "payment_id": payment_id(7), "external_id": payment_id(7)},
+        open_row(
+            7,
+            **AT_GATEWAY | {"external_id": "ord-7"},
+            is_deposit=True,
+            recipient=first["recipient"],
+            reference_topic=None,
+        ),
     ]
     claim = {"provider": first["provider"], "external_id": first["external_id"], "request_id": None}
     if is_told:

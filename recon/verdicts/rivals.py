@@ -136,9 +136,10 @@ def settled_deposits(payments: Frame, fits: Frame, *, told: Frame, engine: Engin
     """Settle whose transfer it is where several payments share a deposit address.
 
     Exactly one payment that records the hash, and whose provider object names it as well, has it, and it leaves the
-    others' links. By the hash that it records alone it may have it, and the others are not said to be unpaid; otherwise
-    it fits them all equally and proves none. Gives the links that stay, and marks, if any: payments for which the
-    question stays open (``shared_deposit``), and those that have it by their hash alone (``hash_settled``).
+    others' links. By the hash that it records alone it may have it, and another that has no transfer of its own there
+    is not said to be unpaid. Otherwise it fits them all equally and proves none. Gives the links that stay, and marks,
+    if any: payments for which the question stays open (``shared_deposit``), and those that have it by their hash alone
+    (``hash_settled``).
 
     Args:
         told: What :func:`told_hashes` gives.
@@ -166,20 +167,33 @@ def settled_deposits(payments: Frame, fits: Frame, *, told: Frame, engine: Engin
     settled = engine.keep_any(shared.join(contested, on=["t_tx", "t_log"], how="inner"))
     if settled is None:
         return fits, None
-    is_claimed = nw.col("claiming") == 1
-    sure = (
-        settled.filter(is_claimed & (nw.col("own") == 1))
-        .join(told, left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="semi")
-        .select("t_tx", "t_log", is_told=ONE)
-    )
-    settled = settled.join(sure, on=["t_tx", "t_log"], how="left")
-    is_sure, is_own = is_true(nw.col("is_told") > 0), nw.col("own") == 1
-    lost = settled.filter(is_claimed & ~is_own & is_sure)
+    lost, left_open, by_hash = _claimed(settled, payments, told=told)
     links = fits.join(lost.select("payment_id", "t_tx", "t_log"), on=["payment_id", "t_tx", "t_log"], how="anti")
-    marked = settled.filter(~is_claimed | ~is_sure).select(
-        "payment_id",
-        shared_deposit=one_if(~is_claimed | ~is_own),
-        hash_settled=one_if(is_claimed & is_own),
+    zero = nw.lit(0).cast(nw.Int64)
+    marked = nw.concat(
+        [
+            settled.filter(nw.col("claiming") != 1).select("payment_id", shared_deposit=ONE, hash_settled=zero),
+            left_open.select("payment_id", shared_deposit=ONE, hash_settled=zero),
+            by_hash.select("payment_id", shared_deposit=zero, hash_settled=ONE),
+        ],
+        how="vertical",
     )
     names = ("shared_deposit", "hash_settled")
     return engine.keep(links), marked.group_by("payment_id").agg(*(nw.col(name).max() for name in names))
+
+
+def _claimed(settled: Frame, payments: Frame, *, told: Frame) -> tuple[Frame, Frame, Frame]:
+    """Of transfers that one payment records: who lost them, for whom that is open, and who has them by hash alone."""
+    claimed = settled.filter(nw.col("claiming") == 1)
+    own, others = claimed.filter(nw.col("own") == 1), claimed.filter(nw.col("own") == 0)
+    log = ["t_tx", "t_log"]
+    by_hash = own.join(told, left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="anti")
+    # One with a transfer of its own is paid by that; one whose provider gave no answer is not called unpaid anyway.
+    has_answer = (nw.col("failed") == 0) | (nw.col("found") > 0)
+    left_open = (
+        others.join(own.select("payment_id").unique(), on="payment_id", how="anti")
+        .join(by_hash.select(*log), on=log, how="semi")
+        .join(payments.filter(has_answer).select("payment_id"), on="payment_id", how="semi")
+    )
+    lost = others.join(left_open.select("payment_id", *log), on=["payment_id", *log], how="anti")
+    return lost, left_open, by_hash

@@ -282,6 +282,7 @@ class Desk:
         return result.stdout
 
     def plan(self, name: str, *, code: int) -> dict[str, Any]:
+        self.market.go_on()
         self.run("plan", "--out", self.folder / name, code=code)
         return dict(json.loads((self.folder / name).read_bytes()))
 
@@ -371,6 +372,10 @@ def corrected_and_taken_back(desk: Desk) -> str:
 
 
 def told(plan: Mapping[str, Any]) -> str:
-    """What a plan says of every payment and would write, as text, but for the moment at which it was made."""
-    kept = {name: plan[name] for name in ("findings", "changes", "left_alone", "summary")}
+    """What a plan says of every payment and would write, as text, but for the moment at which it was made.
+
+    How many calls a chain takes depends on its height, and a block comes before each plan.
+    """
+    kept = {name: plan[name] for name in ("findings", "changes", "left_alone")}
+    kept["summary"] = {name: value for name, value in plan["summary"].items() if name != "chain_calls"}
     return re.sub(r'"age_s": \d+|(?<=Z to )[-\dT:]+Z, all read', "then", json.dumps(kept, indent=1))

@@ -179,7 +179,7 @@ def test_a_run_that_dies_with_part_of_a_group_written_is_taken_up_exactly(world:
         world.apply(plan, writer=Dying(world.database.payments), in_flight=10, canary_rows=0, group_size=5)
     run = list_runs(world.journal)[0].run
     written = {document["_id"] for document in world.documents() if "recon" in document["metadata"]}
-    assert len(written) in {reached, 2 * reached}, "one group or the two that were under way"
+    assert len(written) in {reached, 2 * reached, 3 * reached}, "the groups that were under way when it died"
     at = {document["_id"]: document["updatedAt"] for document in world.documents() if document["_id"] in written}
     assert world.resume(plan, run).counts == {Result.APPLIED: 20}
     assert {d["_id"]: d["updatedAt"] for d in world.documents() if d["_id"] in written} == at, "none is written twice"

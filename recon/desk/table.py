@@ -89,8 +89,8 @@ def amount_cell(row: DeskRow) -> str:
 def short_age(seconds: int | None) -> str:
     """An age in its largest units, in at most six cells.
 
-    >>> [short_age(each) for each in (95, 3 * 86400 + 7200, 40200, None)]
-    ['1m', '3d 2h', '11h10m', '']
+    >>> [short_age(each) for each in (95, 3 * 86400 + 7200, 40200, None, 53 * 86400 + 43200)]
+    ['1m', '3d 2h', '11h10m', '', '53d12h']
     """
     if seconds is None:
         return ""
@@ -102,4 +102,6 @@ def short_age(seconds: int | None) -> str:
     if hours < 24:
         return f"{hours}h{minutes:02d}m"
     days, hours = divmod(hours, 24)
-    return f"{days}d {hours}h" if days < 100 else f"{days}d"
+    if days < 10:
+        return f"{days}d {hours}h"
+    return f"{days}d{hours:02d}h" if days < 100 else f"{days}d"

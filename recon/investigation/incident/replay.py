@@ -193,11 +193,19 @@ def _untold(checked: Sequence[CheckedDelivery], window: Window) -> Iterator[str]
     if silent:
         told = count_text(silent, "refused delivery tells", many="refused deliveries tell")
         yield (f"what {told} of could not be read in the form in which it is kept; what may be replayed is on the list")
+    yield from _unnamed(checked)
     yield from _unchecked(Counter(each.signature for each in checked))
     timeless = sum(each.delivery.received_at is None and not each.accepted for each in checked)
     if timeless and (window.from_at or window.to_at):
         undated = count_text(timeless, "refused delivery is", many="refused deliveries are")
         yield f"{undated} kept without a time, so nobody knows what of it is in the window"
+
+
+def _unnamed(checked: Sequence[CheckedDelivery]) -> Iterator[str]:
+    """That not one of the records names its provider: they may be of something else than webhooks."""
+    if checked and {each.delivery.provider for each in checked} == {"unknown"}:
+        records = count_text(len(checked), "record")
+        yield f"the provider of {records} is not named, so what of it is to be replayed is not known"
 
 
 _NO_RECORD: Final = "no record of a delivery is there: whether none came or none was kept is not known"

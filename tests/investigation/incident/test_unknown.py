@@ -85,6 +85,16 @@ def test_no_conclusion_of_deliveries_stands_beside_what_was_not_read(name: str, 
     assert any("CANNOT TELL of all" in (line.answer or "") for line in page.facts)
 
 
+def test_of_records_that_name_no_provider_nothing_is_concluded(tmp_path: Path) -> None:
+    other = {
+        "eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED",
+        "payload": {"was": 1},
+        "receivedAt": "2026-11-20T10:00:00Z",
+    }
+    assert not deliveries_of_file(tmp_path, other).is_complete
+    assert deliveries_of_file(tmp_path, other, ACCEPTED).is_complete
+
+
 @pytest.mark.parametrize(
     "given",
     [{"unread": ("the flags could not be read: no",)}, {"coverage_problems": ("chain:56: refused",), "summary": {}},

@@ -247,7 +247,7 @@ class Writing:
     @property
     def _rows_a_call(self) -> int:
         """How many rows one call writes, so that no more rows than may be are in flight in all of them."""
-        return -(-self._in_flight // WRITERS) if hasattr(self.writer, "write_group") else 1
+        return 1 if group_writer(self.writer) is None else -(-self._in_flight // WRITERS)
 
     def _begin(self, group: Prepared, pool: ThreadPoolExecutor | None) -> WritesUnderWay:
         """Hand the announced writes over, to be carried out in order; without threads they are done at once."""
@@ -303,8 +303,7 @@ class Writing:
     def _asked(self, updates: Sequence[GuardedUpdate]) -> Sequence[WriteResult]:
         """Carry out guarded updates, by one call where there are several."""
         self.hooks.step("store.write:before")
-        several: Callable[[Sequence[GuardedUpdate]], Sequence[WriteResult]] | None
-        several = getattr(self.writer, "write_group", None) if len(updates) > 1 else None
+        several = group_writer(self.writer) if len(updates) > 1 else None
         results = [self.writer.write(update) for update in updates] if several is None else several(updates)
         self.hooks.step("store.write:after")
         return results
@@ -395,6 +394,12 @@ class Writing:
 def confirmed_reader(writer: PaymentWriter) -> Callable[[Sequence[Any]], Mapping[str, Mapping[str, Any]]]:
     """How a store is asked what became of a write; a store whose every read is confirmed needs no other way."""
     found: Callable[[Sequence[Any]], Mapping[str, Mapping[str, Any]]] = getattr(writer, "read_confirmed", writer.read)
+    return found
+
+
+def group_writer(writer: PaymentWriter) -> Callable[[Sequence[GuardedUpdate]], Sequence[WriteResult]] | None:
+    """How a store writes several rows by one call; None where it writes them one by one."""
+    found: Callable[[Sequence[GuardedUpdate]], Sequence[WriteResult]] | None = getattr(writer, "write_group", None)
     return found
 
 

@@ -26,7 +26,7 @@ from recon.core.model import MISSING, Change, FieldChange, GuardTerm, Tier, Verd
 from recon.core.text import count_text
 from recon.core.values import ABSENT, OBJECT, STAMP, UPDATED_AT, parents_of, same, to_extended, value_at
 from recon.runs.guard import GuardedUpdate, RowClass, guarded_update, read_change, ready_change, without_marks
-from recon.runs.writing import confirmed_reader
+from recon.runs.writing import confirmed_reader, group_writer
 from recon.testing.contract import ContractError, UnheldDocumentError, require
 from recon.testing.readers import check_reading
 
@@ -266,10 +266,11 @@ def _check_group(open_writer: OpenWriter) -> None:
     there = [_moved(row, moves[n // 2][1]) if n % 2 else row for n, row in enumerate(reviewed)]
     kept = [number for number, row in enumerate(there) if _is_held(open_writer, row)]
     writer = open_writer([there[number] for number in kept])
-    if not hasattr(writer, "write_group"):
+    several = group_writer(writer)
+    if several is None:
         return
     before = {number: _stored(writer, there[number]["_id"]) for number in kept}
-    found = writer.write_group([_update(reviewed[number])[1] for number in kept])
+    found = several([_update(reviewed[number])[1] for number in kept])
     require(
         len(found) == len(kept),
         f"write_group() gives {count_text(len(found), 'result')} for {count_text(len(kept), 'write')}",

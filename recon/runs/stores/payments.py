@@ -248,7 +248,9 @@ class MongoWriter:
     def write(self, update: GuardedUpdate) -> WriteResult:
         """See :meth:`PaymentWriter.write`. Asking twice is safe: the guard names the stamp from before."""
         answer = self._ask([update])
-        return _refused(answer.failed[0], is_repeated=answer.is_repeated) if answer.failed else answer.result()
+        if answer.failed:
+            return _refused(answer.failed[0], is_repeated=answer.is_repeated)
+        return WriteResult(answer.matched, is_repeated=answer.is_repeated)
 
     def write_group(self, updates: Sequence[GuardedUpdate]) -> list[WriteResult]:
         """See :meth:`PaymentWriter.write`. The server counts what matched; the stamps say which, where not all did."""
@@ -339,10 +341,6 @@ class _Answer:
     failed: Mapping[int, Exception]
     is_repeated: bool
     is_refused_whole: bool = False
-
-    def result(self) -> WriteResult:
-        """What became of the one write of a command that refused none."""
-        return WriteResult(self.matched, is_repeated=self.is_repeated)
 
 
 def _refused(error: Exception, *, is_repeated: bool) -> WriteResult:

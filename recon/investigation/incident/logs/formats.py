@@ -6,7 +6,7 @@ A new format is a row here and a sample in the tests. Nothing here decides; :mod
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -180,3 +180,17 @@ COLUMNS_KNOWN: Final[tuple[tuple[str, ...], ...]] = (
     ),
 )
 """Columns of W3C logs whose ``#Fields`` line was cut off: IIS as installed, CloudFront."""
+
+
+_SIGN = re.compile(r"[^a-z0-9]")
+
+
+def plain_name(text: str) -> str:
+    """A name of a field in lower case without signs, as :data:`NAMES` writes it."""
+    return _SIGN.sub("", text.lower())
+
+
+def plain_names(path: Sequence[str]) -> tuple[str, str]:
+    """The whole path of a field and its last part, in lower case without signs."""
+    plain = [plain_name(part) for text in path for part in text.split(".")]
+    return "".join(plain), plain[-1] if plain else ""

@@ -26,9 +26,12 @@ from recon.investigation.incident.logs.formats import (
     SKIPPED,
     STATUSES,
     LineFormat,
+    plain_name,
+    plain_names,
 )
 from recon.investigation.incident.logs.likeness import plain_path
 from recon.investigation.incident.logs.moments import LogClock, Stamp
+from recon.investigation.incident.logs.repeats import later_lines
 from recon.investigation.incident.logs.tables import cells_of
 
 DEPTH_MAX: Final = 4
@@ -54,7 +57,6 @@ _SSL_REQUEST = re.compile(
     + rb"(?P<method>[A-Z]{3,8}) (?P<path>[^\s\"]+)(?: HTTP/[0-9.]{1,3})?\" (?:[0-9]+|-)\s*$"
 )
 """Apache's ``ssl_request_log`` as it is installed: it ends with the size of the answer and tells no status."""
-_NAME = re.compile(r"[^a-z0-9]")
 _REQUEST_ID = re.compile(rb"\\?\"reqId\\?\":(?:\\?\"[^\"\\]{1,100}\\?\"|[0-9]{1,15})(?![0-9])")
 _ANSWERED = re.compile(rb"\\?\"res\\?\":\{\\?\"statusCode\\?\":([0-9]{3})(?![0-9])")
 _ALONE = re.compile(r"(?<![\w.,:+-])[0-9]{3}(?![\w.,:-])")
@@ -112,7 +114,7 @@ class LineReader:
         cells = cells_of(line.decode("utf-8", "replace").rstrip("\r\n"))
         if len(cells) != len(names):
             return Asked()
-        return self._told([(*_names((name,)), cell) for name, cell in zip(names, cells, strict=True) if cell])
+        return self._told([(*plain_names((name,)), cell) for name, cell in zip(names, cells, strict=True) if cell])
 
     def row(self, row: Mapping[str, Any]) -> Asked:
         """The request of a JSON object that was decoded already."""
@@ -226,7 +228,7 @@ class LineReader:
     def _pairs(self, line: bytes) -> Asked | None:
         """``key=value`` pairs, as Heroku, Loki and Go programs write them."""
         found = [(name, value.strip(b'"')) for name, value in _PAIR.findall(line)[:LEAVES_MAX]]
-        leaves = [(*_names((name.decode(),)), value.decode("utf-8", "replace")) for name, value in found]
+        leaves = [(*plain_names((name.decode(),)), value.decode("utf-8", "replace")) for name, value in found]
         told = self._told(leaves)
         return None if told.path is None or told.status is None else _with_time(told, self.clock.find(line))
 
@@ -236,14 +238,14 @@ class LineReader:
         if len(columns) < COLUMNS_MIN or None in columns:
             return None
         found = [(each[1].decode(), each[2].decode("utf-8", "replace")) for each in columns if each is not None]
-        told = self._told([(*_names((name,)), value) for name, value in found])
+        told = self._told([(*plain_names((name,)), value) for name, value in found])
         return None if told.path is None else told
 
     def _columns(self, line: bytes, columns: Sequence[str]) -> Asked:
         """A line of a W3C log; its times are UTC."""
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         values = text.split("\t") if "\t" in text else text.split(" ")
-        leaves = [(*_names((name,)), value) for name, value in zip(columns, values, strict=False)]
+        leaves = [(*plain_names((name,)), value) for name, value in zip(columns, values, strict=False)]
         told = self._told(leaves)
         # A line that was torn, or two that ran together: which value stands in which column nobody can tell.
         return told if len(values) == len(columns) else replace(told, path=None, status=None)
@@ -268,13 +270,10 @@ def answer_of(line: bytes, text: bytes, *, position: int) -> int | None:
         position: Where in the text the line after this one begins.
     """
     asked = _REQUEST_ID.search(line)
-    for _ in range(ANSWER_LINES_MAX if asked is not None else 0):
-        place = text.find(asked[0], position)  # type: ignore[index]
-        if place < 0:
-            return None
-        end = text.find(b"\n", place)
-        position = len(text) if end < 0 else end + 1
-        if (found := _ANSWERED.search(text, text.rfind(b"\n", 0, place) + 1, position)) is not None:
+    if asked is None:
+        return None
+    for start, end in later_lines(asked[0], text, position=position, most=ANSWER_LINES_MAX):
+        if (found := _ANSWERED.search(text, start, end)) is not None:
             return int(found[1]) if int(found[1]) in STATUSES else None
     return None
 
@@ -414,22 +413,15 @@ def _of_name(leaves: Sequence[Leaf], field_name: str, read: Any) -> Iterator[Any
     yield from (told for _, _, told in sorted(ranked, key=lambda each: each[:2]))
 
 
-def _names(path: Sequence[str]) -> tuple[str, str]:
-    """The whole path and its last part, in lower case without signs."""
-    parts = [part for text in path for part in text.split(".")]
-    plain = [_NAME.sub("", part.lower()) for part in parts]
-    return "".join(plain), plain[-1] if plain else ""
-
-
 def _leaves(row: Mapping[str, Any], path: tuple[str, ...] = (), *, skipped: Sequence[str] = SKIPPED) -> Iterator[Leaf]:
     """Every plain value of a row with its names; headers tell nothing of the request."""
     for name, value in row.items():
         inner = (*path, str(name)[:80])
         if isinstance(value, Mapping):
-            if len(inner) < DEPTH_MAX and _NAME.sub("", str(name).lower()) not in skipped:
+            if len(inner) < DEPTH_MAX and plain_name(str(name)) not in skipped:
                 yield from _leaves(value, inner, skipped=skipped)
         elif isinstance(value, str | int | float):
-            yield (*_names(inner), value)
+            yield (*plain_names(inner), value)
 
 
 def _json_row(text: bytes) -> dict[str, Any] | None:

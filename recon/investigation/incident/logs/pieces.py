@@ -31,10 +31,10 @@ _BYTES = re.compile(rb"(\"MESSAGE\"\s*:\s*)\[([0-9, ]{2,4000000})\]")
 
 def whole_lines(text: bytes) -> bytes:
     """The text with every line that a collector cut in one piece again, under the time of its last part."""
-    if b'"MESSAGE":[' in text or b'"MESSAGE" : [' in text:
+    if b'"MESSAGE"' in text and (b'"MESSAGE":[' in text or b'"MESSAGE" : [' in text):
         text = _BYTES.sub(_told, text)
-    # Most lines are whole; counting them is many times faster than looking at each.
-    if text.count(_STREAM) != text.count(_WHOLE):
+    # Most logs hold no brace, and most lines are whole; counting them is many times faster than looking at each.
+    if b"{" in text and text.count(_STREAM) != text.count(_WHOLE):
         text = _CUT.sub(b"", text)
     for _ in range(_ROUNDS_MAX if b" stdout P " in text or b" stderr P " in text else 0):
         text, count = _PART.subn(rb"\1\4 \3", text)

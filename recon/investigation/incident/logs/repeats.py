@@ -8,6 +8,7 @@ printed.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 LINES_MAX: Final = 200
@@ -40,15 +41,19 @@ def is_told_later(line: bytes, text: bytes, *, route: bytes, position: int) -> b
 
 
 def _later(text: bytes, position: int, *, sign: bytes, needs: tuple[bytes, ...]) -> bool:
-    for _ in range(LINES_MAX):
+    found = later_lines(sign, text, position=position, most=LINES_MAX)
+    return any(all(need in text[start:end] for need in needs) for start, end in found)
+
+
+def later_lines(sign: bytes, text: bytes, *, position: int, most: int) -> Iterator[tuple[int, int]]:
+    """Where the next lines with a sign begin and end, from a position on, at most so many."""
+    for _ in range(most):
         place = text.find(sign, position)
         if place < 0:
-            return False
-        start, end = text.rfind(b"\n", 0, place) + 1, text.find(b"\n", place)
+            return
+        end = text.find(b"\n", place)
         position = len(text) if end < 0 else end + 1
-        if all(need in text[start:position] for need in needs):
-            return True
-    return False
+        yield text.rfind(b"\n", 0, place) + 1, position
 
 
 class Seen:

@@ -9,14 +9,12 @@
 from __future__ import annotations
 
 import csv
-import re
 from typing import Final
 
-from recon.investigation.incident.logs.formats import NAMES
+from recon.investigation.incident.logs.formats import NAMES, plain_names
 
 HEAD_MAX: Final = 8_000
 NEEDED: Final = ("path", "status")
-_SIGN = re.compile(r"[^a-z0-9]")
 
 
 def header_names(text: bytes) -> tuple[str, ...]:
@@ -25,7 +23,7 @@ def header_names(text: bytes) -> tuple[str, ...]:
     if "," not in head or "{" in head:
         return ()
     names = tuple(each.strip() for each in cells_of(head))
-    plain = {_SIGN.sub("", part.lower()) for name in names for part in (name, name.rpartition(".")[2])}
+    plain = {each for name in names for each in plain_names((name,))}
     return names if all(plain & set(NAMES[field]) for field in NEEDED) else ()
 
 

@@ -94,9 +94,19 @@ cli = LazyGroup(
 )
 
 
+_NEW_OBJECTS = 500_000
+"""After how many new objects rings of them are looked for: a plan of ten thousand findings is no reason to look."""
+
+
 def main() -> None:
     """Run the command line and leave with its exit code; SIGTERM and a hangup end it as Ctrl-C does."""
+    import gc
+
     from recon.cli.signals import end_cleanly
 
     end_cleanly()
-    cli.main(prog_name="recon")
+    gc.set_threshold(_NEW_OBJECTS)
+    try:
+        cli.main(prog_name="recon")
+    finally:
+        gc.freeze()  # what is left goes with the process; nobody needs to look through it once more

@@ -27,7 +27,9 @@ _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _OBJECTS: Final = (dict, Mapping)
 _PLAIN: Final = (str, bool, type(None))
 _FREQUENT_TYPES: Final[dict[type, str]] = {str: "string", bool: "bool", float: "double", dt.datetime: "date"}
-_NOT_ARRAY: Final[dict[str, Any]] = {"$type": "array"}
+_NOT_ARRAY: Final[Mapping[str, Any]] = {"$type": "array"}
+_IS_OBJECT: Final[Mapping[str, Any]] = {"$type": "object", "$not": _NOT_ARRAY}
+_IS_MISSING: Final[Mapping[str, Any]] = {"$exists": False}
 
 
 class _Absent:
@@ -153,24 +155,26 @@ def type_name(value: Any) -> str:
     return names.get(type(value).__name__, "object")
 
 
-def value_terms(path: str, value: Any) -> dict[str, Any]:
+def value_terms(path: str, value: Any) -> Mapping[str, Any]:
     """The conditions under which a field holds exactly this value, type and all.
 
     Raises:
         ValueTextError: The value is an object or an array, which no filter compares type by type.
     """
     if value is ABSENT:
-        return {"$exists": False}
+        return _IS_MISSING
     if value is None:
-        return {"$eq": None, "$exists": True, "$not": dict(_NOT_ARRAY)}
-    if type(value) not in _FREQUENT_TYPES and isinstance(value, Mapping | list | tuple):
-        raise ValueTextError(where=path, found=f"an {type_name(value)}")
-    return {"$eq": value, "$type": type_name(value), "$not": dict(_NOT_ARRAY)}
+        return {"$eq": None, "$exists": True, "$not": _NOT_ARRAY}
+    if (name := _FREQUENT_TYPES.get(type(value))) is None:
+        name = type_name(value)
+        if isinstance(value, Mapping | list | tuple):
+            raise ValueTextError(where=path, found=f"an {name}")
+    return {"$eq": value, "$type": name, "$not": _NOT_ARRAY}
 
 
-def parent_terms(exists: bool) -> dict[str, Any]:
+def parent_terms(exists: bool) -> Mapping[str, Any]:
     """The conditions under which a parent is an object, or is not there."""
-    return {"$type": "object", "$not": dict(_NOT_ARRAY)} if exists else {"$exists": False}
+    return _IS_OBJECT if exists else _IS_MISSING
 
 
 def parents_of(paths: Iterable[str]) -> tuple[str, ...]:

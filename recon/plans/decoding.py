@@ -6,6 +6,8 @@ part is not of its type everything comes back as mappings, and who builds the pl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -41,7 +43,7 @@ class _Term(msgspec.Struct):
     final: bool
 
 
-class _Change(msgspec.Struct):
+class _Change(msgspec.Struct, omit_defaults=True):
     id: str
     payment_id: str
     document_id: Any
@@ -87,10 +89,32 @@ class _Whole(msgspec.Struct):
 
 
 _DECODE = msgspec.json.Decoder(_Whole).decode
+_ENCODE_LINES = msgspec.json.Encoder(order="sorted").encode_lines
 
 
-def decode_plan(data: bytes) -> Any:
+@dataclass(frozen=True, slots=True)
+class DecodedPlan:
     """What the JSON of a plan file holds: ``findings`` and ``changes`` as records where they can be, else as mappings.
+
+    Args:
+        read: The same findings and changes as they were read, for :func:`spelled_items`; empty where they are mappings.
+    """
+
+    content: Any
+    read: dict[str, Sequence[Any]]
+
+
+def spelled_items(read: Sequence[Any]) -> bytes | None:
+    """Items that were read, as a plan file spells them; None where one needs escapes, which only the items tell.
+
+    Each was read into a record that knows every key, so what is written from it is what it holds.
+    """
+    data = _ENCODE_LINES(read)
+    return data[:-1].replace(b"\n", b",\n") if data.isascii() and b"\x7f" not in data else None
+
+
+def decode_plan(data: bytes) -> DecodedPlan:
+    """Read the JSON of a plan file.
 
     Raises:
         ValueError, RecursionError: It is no whole JSON.
@@ -102,8 +126,16 @@ def decode_plan(data: bytes) -> Any:
             del held["balances"]
         held |= {"findings": tuple(map(_finding, found.findings)), "changes": tuple(map(_change, found.changes))}
     except (ValueError, TypeError, AssertionError):
-        return msgspec.json.decode(data)
-    return held
+        return DecodedPlan(msgspec.json.decode(data), {})
+    return DecodedPlan(held, {"findings": found.findings, "changes": found.changes})
+
+
+def _units(text: str) -> int:
+    """An amount in base units; one that is spelled in another way than ours is left to the careful reader."""
+    units = int(text)
+    if str(units) != text:
+        raise ValueError("not the spelling of a plan file")
+    return units
 
 
 def _finding(item: _Finding) -> Finding:
@@ -120,8 +152,8 @@ def _finding(item: _Finding) -> Finding:
         symbol=item.symbol,
         decimals=item.decimals,
         age_s=item.age_s,
-        difference_units=None if item.difference is None else int(item.difference),
-        value_units=int(item.value),
+        difference_units=None if item.difference is None else _units(item.difference),
+        value_units=_units(item.value),
         fields=item.fields,
         evidence=item.evidence,
     )
@@ -140,7 +172,7 @@ def _change(item: _Change) -> Change:
         stamp_before=item.stamp_before,
         evidence=item.evidence,
         side_effects=item.side_effects,
-        value_units=int(item.value),
+        value_units=_units(item.value),
         token=item.token,
         symbol=item.symbol,
         decimals=item.decimals,

@@ -35,11 +35,12 @@ from recon.core.model import (
     Verdict,
 )
 from recon.files import make_folder, save_new
-from recon.plans.decoding import decode_plan
+from recon.plans.decoding import DecodedPlan, decode_plan, spelled_items
 
 FORMAT: Final = 1
 SIZE_MAX_BYTES: Final = 2_000_000_000
 _HEAD_BYTES: Final = 1_024
+_AT_ONCE: Final = 1_000
 _VERDICTS: Final = {str(verdict): verdict for verdict in Verdict}
 _TIERS: Final = {str(tier): tier for tier in Tier}
 _ENCODE: Final = msgspec.json.Encoder(order="sorted").encode
@@ -175,8 +176,8 @@ def open_plan(path: Path) -> tuple[Plan, Callable[[], None]]:
     """
     data = _data_of(path)
     with many_objects():
-        plan = _built(data, path.name)
-    return plan, lambda: _check_spelling(plan, data, path.name)
+        plan, decoded = _built(data, path.name)
+    return plan, lambda: _check_spelling(plan, decoded, data, path.name)
 
 
 def _data_of(path: Path) -> bytes:
@@ -191,15 +192,16 @@ def _data_of(path: Path) -> bytes:
 def parse_plan(data: bytes, *, name: str = "plan") -> Plan:
     """Read the bytes of a plan file; see :func:`load_plan`."""
     with many_objects():
-        plan = _built(data, name)
-        _check_spelling(plan, data, name)
+        plan, decoded = _built(data, name)
+        _check_spelling(plan, decoded, data, name)
         return plan
 
 
-def _built(data: bytes, name: str) -> Plan:
-    """The plan that bytes hold, if the digest in them is theirs."""
+def _built(data: bytes, name: str) -> tuple[Plan, DecodedPlan]:
+    """The plan that bytes hold, if the digest in them is theirs, and what it was made of."""
     try:
-        content = decode_plan(data)
+        decoded = decode_plan(data)
+        content = decoded.content
     except (ValueError, RecursionError) as error:
         raise PlanFileError(path=name, why="this is not whole JSON, the file was cut or is no plan") from error
     if not isinstance(content, dict) or "effects_digest" not in content:
@@ -214,14 +216,24 @@ def _built(data: bytes, name: str) -> Plan:
         bare = data.replace(b'"digest":"%b"' % plan.digest.encode(), b'"digest":""', 1)
     if sha256_hex(bare) != plan.digest:
         raise PlanFileError(path=name, why=_CHANGED)
-    return plan
+    return plan, decoded
 
 
-def _check_spelling(plan: Plan, data: bytes, name: str) -> None:
+def _check_spelling(plan: Plan, decoded: DecodedPlan, data: bytes, name: str) -> None:
     with _parts_of(name):
-        same = plan_bytes(plan) == data and effects_digest(plan) == plan.effects_digest
+        same = _is_spelled(_pieces(plan, decoded), data) and effects_digest(plan) == plan.effects_digest
     if not same:
         raise PlanFileError(path=name, why=_CHANGED)
+
+
+def _is_spelled(pieces: Iterable[bytes], data: bytes) -> bool:
+    """Whether pieces in a row are exactly these bytes; they are held to them one by one, without a second copy."""
+    at = 0
+    for piece in pieces:
+        if not data.startswith(piece, at):
+            return False
+        at += len(piece)
+    return at == len(data)
 
 
 _CHANGED: Final = "the file was changed after it was made (its digest does not fit its content)"
@@ -308,8 +320,12 @@ def _term_json(term: ProofTerm) -> dict[str, Any]:
     }
 
 
-def _pieces(plan: Plan) -> Iterator[bytes]:
-    """The spelling of a plan piece by piece, so that a digest needs no second copy of it in memory."""
+def _pieces(plan: Plan, decoded: DecodedPlan | None = None) -> Iterator[bytes]:
+    """The spelling of a plan piece by piece, so that a digest needs no second copy of it in memory.
+
+    Args:
+        decoded: What it was read from, which spells its findings and changes faster.
+    """
     head = {
         "format": FORMAT,
         "digest": plan.digest,
@@ -328,23 +344,39 @@ def _pieces(plan: Plan) -> Iterator[bytes]:
         "summary": plan.summary,
         **({} if plan.balances is None else {"balances": plan.balances}),
     }
-    lists: dict[str, Iterable[Any]] = {
-        "coverage": plan.coverage,
-        "findings": (finding_json(item) for item in plan.findings),
-        "changes": (change_json(item) for item in plan.changes),
-        "left_alone": (
-            {"payment_id": item.payment_id, "verdict": item.verdict, "reason": item.reason} for item in plan.left_alone
-        ),
+    lists: dict[str, tuple[Sequence[Any], Callable[[Any], Any]]] = {
+        "coverage": (plan.coverage, _as_it_is),
+        "findings": (plan.findings, finding_json),
+        "changes": (plan.changes, change_json),
+        "left_alone": (plan.left_alone, _left_json),
     }
     yield b"{\n" + b",\n".join(f'"{key}":{canonical_json(value)}'.encode() for key, value in head.items())
-    for key, items in lists.items():
+    for key, (items, json_of) in lists.items():
         yield f',\n"{key}":['.encode()
         is_empty = True
-        for item in items:
-            yield (b"\n" if is_empty else b",\n") + _line(item)
+        read = None if decoded is None else decoded.read.get(key)
+        for lines in (_line(json_of(item)) for item in items) if read is None else _read_lines(read, items, json_of):
+            yield (b"\n" if is_empty else b",\n") + lines
             is_empty = False
         yield b"]" if is_empty else b"\n]"
     yield b"\n}\n"
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def _left_json(item: LeftAlone) -> dict[str, Any]:
+    return {"payment_id": item.payment_id, "verdict": item.verdict, "reason": item.reason}
+
+
+def _read_lines(read: Sequence[Any], items: Sequence[Any], json_of: Callable[[Any], Any]) -> Iterator[bytes]:
+    """The lines of items as they were read, a thousand at once; of those that need escapes, from the items."""
+    for start in range(0, len(read), _AT_ONCE):
+        lines = spelled_items(read[start : start + _AT_ONCE])
+        if lines is None:
+            lines = b",\n".join(_line(json_of(item)) for item in items[start : start + _AT_ONCE])
+        yield lines
 
 
 def _plan(content: Mapping[str, Any]) -> Plan:

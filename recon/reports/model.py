@@ -6,8 +6,9 @@ of its column (``1,234.56 USDC``, ``3 d 2 h``); outputs for machines print it as
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, overload
 
 from recon.core.text import group_digits, short_amount, short_amounts
 from recon.reports.text import age_text, display_text
@@ -60,6 +61,33 @@ class Fact:
     alarm: bool = False
 
 
+Cells = tuple[str, ...]
+
+
+class RowsOf(Sequence[Cells]):
+    """The rows of some items, each made when it is looked at: of ten thousand, outputs for people print twenty."""
+
+    def __init__(self, items: Sequence[Any], make: Callable[[Any], Cells]) -> None:
+        self._items, self._make = items, make
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @overload
+    def __getitem__(self, place: int) -> Cells: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Cells, ...]: ...
+    def __getitem__(self, place: int | slice) -> Cells | tuple[Cells, ...]:
+        if isinstance(place, slice):
+            return tuple(map(self._make, self._items[place]))
+        return self._make(self._items[place])
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows of text under columns. ``shown`` is how many rows an output for people prints; None is all."""
@@ -67,13 +95,14 @@ class Table:
     name: str
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: Sequence[Cells]
     note: str = ""
     empty: str = "nothing"
     shown: int | None = None
 
     def __post_init__(self) -> None:
-        assert all(len(row) == len(self.columns) for row in self.rows), f"{self.name}: a row of another width"
+        looked_at = () if isinstance(self.rows, RowsOf) else self.rows
+        assert all(len(row) == len(self.columns) for row in looked_at), f"{self.name}: a row of another width"
 
 
 @dataclass(frozen=True, slots=True)

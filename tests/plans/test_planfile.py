@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.model import Change, FieldChange, FieldView, Plan, ProofTerm, Tier, Verdict
 from recon.files import FileThereError
-from recon.plans.decoding import decode_plan
+from recon.plans.decoding import DecodedPlan, decode_plan
 from recon.plans.file import (
     PlanFileError,
     effects_digest,
@@ -143,9 +144,44 @@ def test_what_is_decoded_at_once_is_what_mappings_give(plan: Plan, monkeypatch: 
     )
     data = plan_bytes(seal_plan(replace(plan, findings=findings, changes=(AUTO, odd))))
     at_once = parse_plan(data)
-    assert isinstance(decode_plan(data)["changes"][1], Change), "records, and not mappings"
-    monkeypatch.setattr("recon.plans.file.decode_plan", json.loads)
+    assert isinstance(decode_plan(data).content["changes"][1], Change), "records, and not mappings"
+    monkeypatch.setattr("recon.plans.file.decode_plan", lambda data: DecodedPlan(json.loads(data), {}))
     assert parse_plan(data) == at_once
+
+
+def test_a_long_plan_with_a_few_odd_items_is_read_as_it_was_written(plan: Plan) -> None:
+    findings = tuple(a_finding(payment_id=f"{n:024x}", reason="ü" if n == 1_500 else "plain") for n in range(2_500))
+    whole = seal_plan(replace(plan, findings=findings))
+    assert parse_plan(plan_bytes(whole)) == whole
+
+
+@pytest.mark.parametrize(
+    ("ours", "other"),
+    [
+        (b'"age_s":', b'"age_s": '),
+        (b'"value":"', b'"value":"0'),
+        (b'"findings":[', b'"more":1,"findings":['),
+        (b'"reason":"', b'"reason":"x","reason":"'),
+        (b'"tier":"review"', b'"ti\\u0065r":"review"'),
+        (b'"set":[', b'"proof":[],"set":['),
+        (b"},\n{", b"}, \n{"),
+        (b"\n]\n}\n", b"\n]\n}\n\n"),
+        (b"\n]\n}\n", b"\n]\n}"),
+    ],
+)
+def test_another_spelling_with_a_digest_that_fits_is_refused(plan: Plan, ours: bytes, other: bytes) -> None:
+    findings = tuple(a_finding(payment_id=f"{n:024x}") for n in range(3))
+    data = plan_bytes(seal_plan(replace(plan, findings=findings)))
+    assert data.count(ours) and _with_its_digest(data) == data
+    head, _, tail = data.rpartition(ours)
+    with pytest.raises(PlanFileError, match="changed after it was made"):
+        parse_plan(_with_its_digest(head + other + tail))
+
+
+def _with_its_digest(data: bytes) -> bytes:
+    """The bytes with the digest that fits them."""
+    bare = re.sub(rb'"digest":"\w*"', b'"digest":""', data, count=1)
+    return bare.replace(b'"digest":""', b'"digest":"%b"' % sha256_hex(bare).encode(), 1)
 
 
 @pytest.mark.parametrize(

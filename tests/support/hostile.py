@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from recon.reports.model import RowsOf
+
 PAYLOAD = (
     "</script><script>window.hacked=1</script><img src=x onerror=\"window.hacked=1\"><svg onload='window.hacked=1'>"
     '<!--<script> ]]>&lt;b&gt;"\';{{7*7}}</textarea></title></style><a href="javascript:window.hacked=1">x</a>'
@@ -25,6 +27,8 @@ def poisoned(value: Any) -> Any:
         return dataclasses.replace(value, **{name: poisoned(each) for name, each in fields.items()})
     if isinstance(value, Mapping):
         return {key: poisoned(each) for key, each in value.items()}
+    if isinstance(value, RowsOf):
+        return tuple(map(poisoned, value))
     if isinstance(value, list | tuple):
         return type(value)(poisoned(each) for each in value)
     raise AssertionError(f"nobody thought of a {type(value).__name__}")

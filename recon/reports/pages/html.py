@@ -11,7 +11,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
@@ -214,7 +214,7 @@ def _exact(text: str, kind: Kind) -> str:
     return whole if kind in ("amount", "amounts", "reason") and human_cell(text, kind) != whole else ""
 
 
-def _shown(table: Table) -> tuple[tuple[int, ...], tuple[tuple[str, ...], ...]]:
+def _shown(table: Table) -> tuple[tuple[int, ...], Sequence[tuple[str, ...]]]:
     """The columns of a list that say something, by number, and the rows that people are shown."""
     rows = table.rows if table.shown in (None, 0) else table.rows[: table.shown]
     used = tuple(number for number in range(len(table.columns)) if any(row[number] for row in rows))

@@ -15,7 +15,7 @@ from recon.core.registry.off_chain import number_text
 from recon.core.text import count_text
 from recon.plans.notes import NO_NOTES, PlanNotes
 from recon.plans.picking import NoSuchPaymentError, named_payment
-from recon.reports.model import Column, Fact, Report, Table
+from recon.reports.model import Column, Fact, Report, RowsOf, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
 from recon.reports.views.coverage import coverage_table
@@ -274,7 +274,7 @@ BREAK_COLUMNS: Final = (
 
 def break_table(plan: Plan, *, shown: int | None = BREAKS_SHOWN) -> Table:
     """The breaks, worst first; outputs for people print the first ``shown``."""
-    rows = tuple(finding_row(item) for item in breaks_of(plan))
+    rows = RowsOf(breaks_of(plan), finding_row)
     note = f"the first {shown} of {len(rows)}" if shown is not None and len(rows) > shown else ""
     title, empty = "Breaks, worst first, held ones last", none_unless_open(plan, "no breaks")
     return Table("breaks", title, BREAK_COLUMNS, rows, note=note, empty=empty, shown=shown)

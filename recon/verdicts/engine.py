@@ -244,7 +244,10 @@ class DuckDbEngine:
 
 
 class PolarsEngine:
-    """Polars, lazy; the plan runs when a frame is kept or collected."""
+    """Polars, lazy; the plan runs when a frame is kept or collected, its joins in the order in which they are written.
+
+    Without figures of its columns Polars may begin with the join of all payments to all transfers of one payee.
+    """
 
     name = "polars"
 
@@ -268,23 +271,29 @@ class PolarsEngine:
         """Collect and go on lazily from the result."""
         import narwhals as nw
 
-        kept: Frame = nw.from_native(frame.to_native().collect().lazy())
+        kept: Frame = nw.from_native(self._collected(frame).lazy())
         return kept
 
     def keep_any(self, frame: Frame) -> Frame | None:
         """The same where there is a row."""
         import narwhals as nw
 
-        found = frame.to_native().collect()
+        found = self._collected(frame)
         kept: Frame | None = nw.from_native(found.lazy()) if found.height else None
         return kept
 
     def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
         """Compute a frame as Arrow."""
-        return _cast(frame.select(*columns).to_native().collect().to_arrow(), columns, order)
+        return _cast(self._collected(frame.select(*columns)).to_arrow(), columns, order)
 
     def close(self) -> None:
         """Polars holds nothing."""
+
+    @staticmethod
+    def _collected(frame: Frame) -> Any:
+        import polars as pl
+
+        return frame.to_native().collect(optimizations=pl.QueryOptFlags(join_order=False))
 
 
 class PandasEngine:

@@ -65,7 +65,9 @@ def plain_returns(
         moved: The same as :func:`recon.verdicts.links.renamed_transfers` gives them.
     """
     coins = _coins(moved, transfers=transfers)
-    buyers = _buyers(payments, direct, transfers=transfers)
+    buyers = engine.keep_any(_buyers(payments, direct, transfers=transfers))
+    if buyers is None:
+        return Returned()
     by_reference = engine.keep_any(_by_reference(buyers, direct, moved=moved))
     back = engine.keep_any(_back(buyers, coins, direct=direct))
     if back is None:

@@ -133,7 +133,8 @@ class DocumentStore(Protocol):
         """Yield ``(value, document)`` of every row in the *whole* collection that carries one of the values.
 
         ``field`` is tx_hash, reference, request_id, external_id, recipient (an address) or order_id; every candidate
-        path of it and every spelling (case, with or without ``0x``) is looked at.
+        path of it and every spelling (case, with or without ``0x``) is looked at. A store may have ``claimant_ids``,
+        which gives the payment ids alone; it is asked where most of the rows are known.
         """
         ...
 

@@ -65,6 +65,9 @@ class _CountingStore:
     def find_claimants(self, name: str, values: Iterable[str]) -> Iterator[Any]:
         return self._counted(self._store.find_claimants(name, values))
 
+    def claimant_ids(self, name: str, values: Iterable[str]) -> Iterator[Any]:
+        return self._counted(self._store.claimant_ids(name, values))
+
 
 def part_since(rows: int) -> dict[str, dict[str, float]]:
     """What the three ways of reading cost, by name."""
@@ -118,6 +121,7 @@ def _run(world: Path, uri: str, *, out: Path, selection: Any, since: Any = None)
     from recon.setup.settings import load_settings
     from recon.snapshots.take import take_snapshot
     from recon.sources.payments.mongo import MongoSettings, MongoStore
+    from recon.verdicts.engine import usual_engine
 
     tally, settings = Tally(), load_settings(world / "recon.toml")
     rules = {"policy": settings.policy(), "registry": settings.registry()}
@@ -126,7 +130,7 @@ def _run(world: Path, uri: str, *, out: Path, selection: Any, since: Any = None)
         sources = replace(opened, store=_CountingStore(store, tally))
         began = time.process_time()
         taken = take_snapshot(sources, selection=selection, now=settings.now(), out=out, since=since, **rules)
-        plan = make_plan(taken, engine="duckdb", **rules)
+        plan = make_plan(taken, engine=usual_engine(taken.rows("payments")), **rules)
         cpu_s = time.process_time() - began - tally.played_s
     store.close()
     return _Run(taken, plan, {"cpu_s": cpu_s, **{name: tally.read[name] for name in COUNTS}})

@@ -236,10 +236,15 @@ class FieldPaths:
         """Every field's list as the configuration writes it: what :meth:`with_overrides` reads back."""
         return {name: [each.text for each in several] for name, several in self.candidates.items() if name != "id"}
 
-    def projection(self) -> dict[str, int]:
-        """What to ask the server for: every candidate once, no path inside another, sorted."""
-        listed = [candidate.path for several in self.candidates.values() for candidate in several]
-        return dict.fromkeys(_outermost([*listed, *WRITTEN]), 1)
+    def projection(self, *names: str) -> dict[str, int]:
+        """What to ask the server for: every candidate once, no path inside another, sorted.
+
+        Args:
+            names: Of these fields alone; of all of them, and of what the tool writes, where none is named.
+        """
+        several = [self.of(name) for name in names] or self.candidates.values()
+        listed = [candidate.path for each in several for candidate in each]
+        return dict.fromkeys(_outermost(listed if names else [*listed, *WRITTEN]), 1)
 
 
 def default_texts() -> dict[str, list[str]]:

@@ -328,6 +328,16 @@ class MongoStore:
         Each batch of values is one case-blind pass; what the server finds is judged again here, by the same
         normalisation as the payments table.
         """
+        return self._claimants(field, values, read=self.settings.fields.projection())
+
+    def claimant_ids(self, field: str, values: Iterable[str]) -> Iterator[str]:
+        """Yield the payment ids of the rows that :meth:`find_claimants` gives; of each only what tells that is read."""
+        read = self.settings.fields.projection(field, "provider")
+        return (ids.payment_id_text(document["_id"]) for _, document in self._claimants(field, values, read=read))
+
+    def _claimants(
+        self, field: str, values: Iterable[str], *, read: Mapping[str, int]
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
         from pymongo import ReadPreference
         from pymongo.collation import Collation
 
@@ -340,7 +350,7 @@ class MongoStore:
             with self._translated():
                 found = self._collection(ReadPreference.PRIMARY).find(
                     claim_condition(field, candidates=candidates, wanted=wanted),
-                    self.settings.fields.projection(),
+                    read,
                     collation=Collation(locale="en", strength=2),
                     max_time_ms=self.settings.query_ms,
                 )

@@ -275,7 +275,10 @@ def test_claimants_are_found_in_every_path_and_spelling_whatever_their_date(
 
     def claims(store: Any, field: str, *values: str) -> list[tuple[str, str]]:
         found = store.find_claimants(field, values)
-        return sorted((value, ids.payment_id_text(document["_id"])) for value, document in found)
+        named = sorted((value, ids.payment_id_text(document["_id"])) for value, document in found)
+        if isinstance(store, MongoStore):
+            assert {*store.claimant_ids(field, values)} == {name for _, name in named}
+        return named
 
     with store_of(reader_uri) as real:
         for store in (real, ListStore(documents)):

@@ -194,6 +194,8 @@ def extended_at(document: Any, path: str) -> Any:
 
 def is_scalar(value: Any) -> bool:
     """Whether an Extended JSON value is one stored value, not a nested object or an array."""
+    if value is None or type(value) in (str, bool):
+        return True
     if isinstance(value, Mapping):
         return len(value) == 1 and next(iter(value)).startswith("$")
     return not isinstance(value, list)
@@ -311,15 +313,14 @@ def _guard(
     document: Mapping[str, Any], row: Row, sets: list[FieldChange], *, holds: frozenset[str]
 ) -> tuple[tuple[GuardTerm, ...], str | None]:
     """Every reviewed value the verdict rests on; the second part names a path that cannot be guarded."""
-    resolved = _paths_in(row["paths"] or "")
-    stored = [path for path in resolved if path not in ("_id", "derived", "policy") and not _in_array(path)]
-    needed = {*_ALWAYS_GUARDED, *stored, *(item.path for item in sets)}
     terms = []
-    for path in sorted(needed | holds):
-        value = extended_at(document, path)
-        if is_scalar(value):
+    for path, is_needed in _guarded(row["paths"] or "", tuple(item.path for item in sets), holds):
+        value = value_at(document, path)
+        if value is ABSENT:
+            terms.append(_missing_term(path))
+        elif is_scalar(value):
             terms.append(_missing_term(path) if value == MISSING else GuardTerm(path, value))
-        elif path in needed or not isinstance(value, Mapping):
+        elif is_needed or not isinstance(value, Mapping):
             return (), path
         else:
             terms += _inside(path, value)
@@ -331,6 +332,14 @@ def _inside(path: str, held: Mapping[str, Any]) -> list[GuardTerm]:
     plain = {key for key in held if key and "." not in key and not key.startswith("$")}
     found = [(f"{path}.{key}", held.get(key, dict(MISSING))) for key in sorted(plain | DECIDING_KEYS)]
     return [GuardTerm(inner, value) for inner, value in found if is_scalar(value)]
+
+
+@lru_cache(maxsize=1_000)
+def _guarded(paths: str, written: tuple[str, ...], holds: frozenset[str]) -> tuple[tuple[str, bool], ...]:
+    """Every path that is guarded, in order, and whether it must be one value; most rows are of a few shapes."""
+    stored = {path for path in _paths_in(paths) if path not in ("_id", "derived", "policy") and not _in_array(path)}
+    needed = {*_ALWAYS_GUARDED, *stored, *written}
+    return tuple((path, path in needed) for path in sorted(needed | holds))
 
 
 @lru_cache(maxsize=1_000)

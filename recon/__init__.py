@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recon.api.review import ack, approve, select, show
     from recon.api.rollout import drain, preflight
     from recon.api.runs import apply, undo
+    from recon.api.search import search
     from recon.api.start import demo, doctor, init
     from recon.core.ids import payment_reference, reference_topic
 
@@ -51,6 +52,7 @@ __all__ = [
     "report",
     "sample",
     "score",
+    "search",
     "select",
     "show",
     "simulate",
@@ -93,6 +95,7 @@ __getattr__ = names_from(
         "report": "recon.api",
         "sample": "recon.api",
         "score": "recon.api.prove",
+        "search": "recon.api.search",
         "select": "recon.api.review",
         "show": "recon.api.review",
         "simulate": "recon.api.prove",

@@ -36,6 +36,7 @@ from recon.reports.views.history import render_history
 from recon.reports.views.inspection import render_inspection
 from recon.reports.views.operations import render_backfill, render_drain, render_preflight
 from recon.reports.views.run import render_journal_check, render_run, render_run_state, render_runs
+from recon.reports.views.search import render_search
 from recon.reports.views.triage import render_delivery_triage, render_log_triage, render_page
 from recon.simulation import generate_world, write_world
 from recon.simulation.score import score_json
@@ -347,6 +348,18 @@ STEPS = (
         lambda s: f"{s.finding()} --snapshot {s.at('taken')} --format json",
         lambda s: recon.inspect(s.finding(), snapshot=s.at("taken"), config=s.config),
         lambda r: shown(render_inspection(r)),
+    ),
+    Step(
+        "recon search",
+        lambda s: f"--amount 1..500 --token USDC --snapshot {s.at('taken')} --format json",
+        lambda s: recon.search(amount="1..500", token="USDC", snapshot=s.at("taken"), config=s.config),
+        lambda r: shown(render_search(r)),
+    ),
+    Step(
+        "recon search",
+        lambda s: f"{s.finding()} --live --format json",
+        lambda s: recon.search(s.finding(), live=True, config=s.config),
+        lambda r: shown(render_search(r)),
     ),
     Step(
         "recon case",

@@ -69,6 +69,7 @@ COMMANDS: tuple[Entry, ...] = (
         "Roll back",
     ),
     Entry("inspect", "recon.cli.inspect:inspect", "Find out what is the matter with one payment.", "Investigate"),
+    Entry("search", "recon.cli.search:search", "Search payments, provider objects and transfers.", "Investigate"),
     Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
     Entry("triage", "recon.cli.triage:triage", "Look at access logs and deliveries.", "Investigate"),
     Entry("report", "recon.cli.report:report", "Make an HTML report, or the text of an incident.", "Show"),

@@ -342,6 +342,8 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     "report incident snapshot": snapshot_words,
     "report page artefact": page_words,
     "sample snapshot": snapshot_words,
+    "search text": payment_words,
+    "search token": token_words,
     "snapshot ids": payment_words,
     "snapshot resume": unfinished_words,
     "snapshot since": snapshot_words,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from recon.api.runs import apply, undo
     from recon.api.search import search
     from recon.api.start import demo, doctor, init
+    from recon.api.what_if import what_if
     from recon.core.ids import payment_reference, reference_topic
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "triage",
     "undo",
     "verify_webhook",
+    "what_if",
 ]
 
 __getattr__ = names_from(
@@ -103,6 +105,7 @@ __getattr__ = names_from(
         "triage": "recon.api",
         "undo": "recon.api.runs",
         "verify_webhook": "recon.api.artefacts",
+        "what_if": "recon.api.what_if",
     }
 )
 

@@ -38,6 +38,7 @@ from recon.reports.views.operations import render_backfill, render_drain, render
 from recon.reports.views.run import render_journal_check, render_run, render_run_state, render_runs
 from recon.reports.views.search import render_search
 from recon.reports.views.triage import render_delivery_triage, render_log_triage, render_page
+from recon.reports.views.what_if import render_what_if
 from recon.simulation import generate_world, write_world
 from recon.simulation.score import score_json
 from tests.support.exports import write_exports
@@ -95,6 +96,11 @@ class Side:
             writer.writeheader()
             writer.writerows(rows)
         return self.at("filled.csv")
+
+    def other_rules(self) -> Path:
+        """A file of rules by which some payments are judged otherwise."""
+        self.at("other.toml").write_text("[policy]\nstuck_after_min = 100000\n[limits]\nchanges_max = 1\n")
+        return self.at("other.toml")
 
     def delivery(self) -> str:
         first = self.at("world/deliveries.ndjson").read_text(encoding="utf-8").splitlines()[0]
@@ -348,6 +354,12 @@ STEPS = (
         lambda s: f"{s.finding()} --snapshot {s.at('taken')} --format json",
         lambda s: recon.inspect(s.finding(), snapshot=s.at("taken"), config=s.config),
         lambda r: shown(render_inspection(r)),
+    ),
+    Step(
+        "recon what-if",
+        lambda s: f"--policy {s.other_rules()} --snapshots {s.at('taken')} --format json",
+        lambda s: recon.what_if(s.other_rules(), snapshots=[s.at("taken")], config=s.config),
+        lambda r: shown(render_what_if(r.rules, r.rows(), sums=r.sums)),
     ),
     Step(
         "recon search",

@@ -18,6 +18,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("import", "recon.cli.importing:import_files", "Make a snapshot of CSV or Parquet files.", "Reconcile"),
     Entry("plan", "recon.cli.plan:plan", "Judge a window and plan its corrections.", "Reconcile"),
     Entry("show", "recon.cli.review:show", "Show a plan, a snapshot or any other artefact.", "Reconcile"),
+    Entry("what-if", "recon.cli.what_if:what_if", "Judge past snapshots by other rules or limits.", "Reconcile"),
     Entry("history", "recon.cli.plan:history", "List the plans made so far, newest first.", "Reconcile"),
     Entry("review", "recon.cli.review:review", "Review a plan in the terminal.", "Review and write"),
     Entry("select", "recon.cli.review:select", "Derive a smaller plan with a digest of its own.", "Review and write"),

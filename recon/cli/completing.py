@@ -347,5 +347,6 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     "snapshot ids": payment_words,
     "snapshot resume": unfinished_words,
     "snapshot since": snapshot_words,
+    "what-if snapshot_paths": snapshot_words,
 }
 """By the name of an option or argument what it offers, or by command and name where that says more."""

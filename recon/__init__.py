@@ -6,7 +6,7 @@ from recon.core.door import names_from
 from recon.core.version import __version__
 
 if TYPE_CHECKING:
-    from recon.api import backfill, decide, flags, gates, journal, report, sample, triage
+    from recon.api import attest, backfill, decide, flags, gates, journal, report, sample, triage
     from recon.api.artefacts import columns, decode_transfer, histogram, load, plot, verify_webhook
     from recon.api.importing import import_files
     from recon.api.investigate import case, inspect, outgoing, proof, replay_case
@@ -25,6 +25,7 @@ __all__ = [
     "ack",
     "apply",
     "approve",
+    "attest",
     "backfill",
     "case",
     "columns",
@@ -69,6 +70,7 @@ __getattr__ = names_from(
         "ack": "recon.api.review",
         "apply": "recon.api.runs",
         "approve": "recon.api.review",
+        "attest": "recon.api",
         "backfill": "recon.api",
         "case": "recon.api.investigate",
         "columns": "recon.api.artefacts",

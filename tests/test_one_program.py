@@ -29,6 +29,7 @@ from recon.plans.file import load_plan, plan_bytes
 from recon.rails.flags.plan import load_flag_plan, plan_as_json
 from recon.reports import render_report, render_review
 from recon.reports.model import Report
+from recon.reports.views.attestation import render_attestation
 from recon.reports.views.checks import render_checks
 from recon.reports.views.flags import render_flag_run, render_flag_status
 from recon.reports.views.gates import render_gates, render_sample
@@ -43,6 +44,7 @@ from recon.simulation import generate_world, write_world
 from recon.simulation.score import score_json
 from tests.support.exports import write_exports
 from tests.support.flagworld import ENV
+from tests.support.keys import Keys
 
 LOG = '203.0.113.9 - - [20/Nov/2026:10:{:02d}:00 +0000] "POST /api/webhooks/shkeeper HTTP/1.1" 404 9 "-" "-"\n'
 UNTIL = datetime(2030, 1, 1, tzinfo=UTC)
@@ -438,6 +440,18 @@ STEPS = (
         lambda r: shown(render_run_state(r)),
     ),
     Step(
+        "recon attest make",
+        lambda s: f"{s.at('small.json')} --key {s.at('key')} --out {s.at('stated.json')} --format json",
+        lambda s: recon.attest.make(s.at("small.json"), key=s.at("key"), out=s.at("stated.json"), config=s.config),
+        lambda r: shown(render_attestation(r.statement, path=str(r.path))),
+    ),
+    Step(
+        "recon attest verify",
+        lambda s: f"{s.at('stated.json')} --public-key {s.at('key.pub')} --format json",
+        lambda s: recon.attest.verify(s.at("stated.json"), public_key=s.at("key.pub"), config=s.config),
+        lambda r: shown(render_attestation(r.statement, path=str(r.path), signer=r.signer)),
+    ),
+    Step(
         "recon journal head",
         lambda s: "--no-note",
         lambda s: recon.journal.head(s.config, note=False),
@@ -480,6 +494,7 @@ def sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Side, Side]:
     (first / "backend.env").write_text(ENV, encoding="utf-8")
     write_exports(first / "exports")
     (first / "access.log").write_text("".join(LOG.format(minute) for minute in range(30)), encoding="utf-8")
+    Keys(first).make("key")
     shutil.copytree(first, second)
     return Side(first), Side(second)
 

@@ -74,6 +74,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
     Entry("triage", "recon.cli.triage:triage", "Look at access logs and deliveries.", "Investigate"),
     Entry("report", "recon.cli.report:report", "Make an HTML report, or the text of an incident.", "Show"),
+    Entry("attest", "recon.cli.attest:attest", "Sign a statement of what was reconciled; check one.", "Prove"),
     Entry("simulate", "recon.cli.simulate:simulate", "Make a world of payments with known truth.", "Prove"),
     Entry("score", "recon.cli.simulate:score", "Hold a judgement beside the known truth.", "Prove"),
 )

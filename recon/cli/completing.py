@@ -332,6 +332,7 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     # Where the name alone says too little: the command and the name.
     "ack breaks": payment_words,
     "ack but": payment_words,
+    "attest make subject": page_words,
     "case name": payment_words,
     "flags apply plan_path": flag_plan_words,
     "flags undo run": flag_run_words,

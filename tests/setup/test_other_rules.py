@@ -28,7 +28,7 @@ stuck_after_min = 100000
 abandoned_after_days = 300
 dust = { USDC = "1000000" }
 [limits]
-changes_max = 1
+changes_max = 0
 value_max = { USDC = "1" }
 [health]
 unproven_share_max_percent = 0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from recon.api.investigate import case, inspect, outgoing, proof, replay_case
     from recon.api.prove import score, simulate
     from recon.api.reconcile import history, plan, snapshot
+    from recon.api.reverify import reverify
     from recon.api.review import ack, approve, select, show
     from recon.api.rollout import drain, preflight
     from recon.api.runs import apply, undo
@@ -52,6 +53,7 @@ __all__ = [
     "reference_topic",
     "replay_case",
     "report",
+    "reverify",
     "sample",
     "score",
     "search",
@@ -97,6 +99,7 @@ __getattr__ = names_from(
         "reference_topic": "recon.core.ids",
         "replay_case": "recon.api.investigate",
         "report": "recon.api",
+        "reverify": "recon.api.reverify",
         "sample": "recon.api",
         "score": "recon.api.prove",
         "search": "recon.api.search",

@@ -36,6 +36,7 @@ from recon.reports.views.gates import render_gates, render_sample
 from recon.reports.views.history import render_history
 from recon.reports.views.inspection import render_inspection
 from recon.reports.views.operations import render_backfill, render_drain, render_preflight
+from recon.reports.views.reverify import render_reverified
 from recon.reports.views.run import render_journal_check, render_run, render_run_state, render_runs
 from recon.reports.views.search import render_search
 from recon.reports.views.triage import render_delivery_triage, render_log_triage, render_page
@@ -450,6 +451,12 @@ STEPS = (
         lambda s: f"{s.at('stated.json')} --public-key {s.at('key.pub')} --format json",
         lambda s: recon.attest.verify(s.at("stated.json"), public_key=s.at("key.pub"), config=s.config),
         lambda r: shown(render_attestation(r.statement, path=str(r.path), signer=r.signer)),
+    ),
+    Step(
+        "recon reverify",
+        lambda s: f"{s.run()} --format json",
+        lambda s: recon.reverify(s.run(), config=s.config),
+        lambda r: shown(render_reverified(r)),
     ),
     Step(
         "recon journal head",

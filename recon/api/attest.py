@@ -24,7 +24,7 @@ from recon.api.common import (
     tell,
     time_of_run,
 )
-from recon.api.naming import NoSuchNameError, plan_place, run_named, snapshot_place
+from recon.api.naming import NoSuchNameError, plan_by_digest, plan_place, run_named, snapshot_place
 from recon.core.errors import UsageError
 from recon.sources.interface import no_progress
 
@@ -218,22 +218,10 @@ def _about(
     run = run_named(str(subject), ledger.journal, what="plan or run")
     state = read_run(ledger.journal, run)
     summary = next(each for each in list_runs(ledger.journal) if each.run == run)
-    return _plan_of_run(run, state.plan, settings, named=named), run_facts(state, summary)
-
-
-def _plan_of_run(run: str, digest: str, settings: Settings, *, named: Place | None) -> Plan:
-    from recon.plans.file import load_plan
-    from recon.plans.history import load_history
-
-    known = [Path(str(each["plan"])) for each in load_history(settings.output_dir).entries if each["digest"] == digest]
-    beside = sorted(settings.output_dir.glob("*.json"))
-    places = [plan_place(named, config=settings)] if named is not None else [*known, *beside]
-    for place in places:
-        if place.is_file() and f'"digest":"{digest}"'.encode() in place.read_bytes():
-            found = load_plan(place)
-            if found.digest == digest:
-                return found
-    raise PlanOfRunError(run=run, digest=digest)
+    found = plan_by_digest(state.plan, settings, named=named)
+    if found is None:
+        raise PlanOfRunError(run=run, digest=state.plan)
+    return found, run_facts(state, summary)
 
 
 @contextmanager

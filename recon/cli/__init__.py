@@ -31,6 +31,12 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("runs", "recon.cli.apply:runs", "List what was applied and taken back, or show one run.", "Review and write"),
     Entry("undo", "recon.cli.apply:undo", "Plan the way back from a run.", "Review and write"),
     Entry(
+        "reverify",
+        "recon.cli.reverify:reverify",
+        "Ask again what past corrections rested on.",
+        "Review and write",
+    ),
+    Entry(
         "journal", "recon.cli.apply:journal", "Check the journal, and decide what a run left open.", "Review and write"
     ),
     Entry(

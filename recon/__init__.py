@@ -8,6 +8,7 @@ from recon.core.version import __version__
 if TYPE_CHECKING:
     from recon.api import attest, backfill, decide, flags, gates, journal, report, sample, triage
     from recon.api.artefacts import columns, decode_transfer, histogram, load, plot, verify_webhook
+    from recon.api.audit import audit
     from recon.api.importing import import_files
     from recon.api.investigate import case, inspect, outgoing, proof, replay_case
     from recon.api.prove import score, simulate
@@ -27,6 +28,7 @@ __all__ = [
     "apply",
     "approve",
     "attest",
+    "audit",
     "backfill",
     "case",
     "columns",
@@ -73,6 +75,7 @@ __getattr__ = names_from(
         "apply": "recon.api.runs",
         "approve": "recon.api.review",
         "attest": "recon.api",
+        "audit": "recon.api.audit",
         "backfill": "recon.api",
         "case": "recon.api.investigate",
         "columns": "recon.api.artefacts",

@@ -30,6 +30,7 @@ from recon.rails.flags.plan import load_flag_plan, plan_as_json
 from recon.reports import render_report, render_review
 from recon.reports.model import Report
 from recon.reports.views.attestation import render_attestation
+from recon.reports.views.audit import render_audit
 from recon.reports.views.checks import render_checks
 from recon.reports.views.flags import render_flag_run, render_flag_status
 from recon.reports.views.gates import render_gates, render_sample
@@ -194,6 +195,12 @@ STEPS = (
         "recon import",
         lambda s: f"{s.at('exports/mapping.toml')} --out {s.at('imported')}",
         lambda s: recon.import_files(s.at("exports/mapping.toml"), out=s.at("imported"), config=s.config),
+    ),
+    Step(
+        "recon audit",
+        lambda s: f"--from 2026-11-17 --before {s.at('taken')} --format json",
+        lambda s: recon.audit(datetime(2026, 11, 17, tzinfo=UTC), before=s.at("taken"), config=s.config),
+        lambda r: shown(render_audit(r)),
     ),
     Step(
         "recon plan",

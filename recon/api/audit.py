@@ -77,7 +77,10 @@ def audit(
         unread=tuple(dict.fromkeys(unread)),
         unsaid=tuple(
             audit_limits(
-                read, before=name, from_ms=terms["from_ms"], has_ledger=settings.values.ledger.collection is not None
+                read,
+                before=name,
+                window=(terms["from_ms"], terms["to_ms"]),
+                has_ledger=settings.values.ledger.collection is not None,
             )
         ),
     )

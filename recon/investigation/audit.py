@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import MISSING, Finding, Plan, Tier, Verdict
 from recon.core.money import whole_tokens
+from recon.core.text import count_text
 from recon.core.times import from_ms as time_of_ms
 from recon.core.times import ms_text, parse_iso_ms
 from recon.investigation.payment.dossier import Row
@@ -394,8 +395,19 @@ def _state_before(row: Row, was: Row | None, *, from_ms: int) -> str:
     return "not made yet" if is_new else UNKNOWN
 
 
-def audit_limits(sources: AuditSources, *, before: str, from_ms: int, has_ledger: bool) -> Iterator[str]:
-    """What the data cannot say, whatever is read."""
+def audit_limits(sources: AuditSources, *, before: str, window: tuple[int, int], has_ledger: bool) -> Iterator[str]:
+    """What the data cannot say, whatever is read.
+
+    Args:
+        window: The two times, UTC milliseconds.
+    """
+    from_ms, to_ms = window
+    later = sum((row["updated_at"] or row["created_at"] or 0) >= to_ms for row in sources.rows)
+    if later:
+        yield (
+            f"{count_text(later, 'row')} changed after the end: what became of them between the two times is seen only "
+            "where recon wrote it"
+        )
     yield "a row names its last change alone: what was changed in between, and back, is not seen unless recon wrote it"
     yield "who wrote a row is known where recon did, or where the row stores an approver; of all others it is not"
     if before:

@@ -132,6 +132,13 @@ def test_what_the_data_cannot_say_is_said(incident: Incident) -> None:
     assert event.what == "is in completed/released; what it was before is not known"
 
 
+def test_rows_that_were_changed_after_the_end_are_counted(incident: Incident) -> None:
+    found = recon.audit(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC), config=incident.config)
+    later = [each for each in found.unsaid if "changed after the end" in each]
+    assert later
+    assert incident.released not in {each.subject for each in found.events}
+
+
 def test_a_source_that_does_not_answer_makes_the_list_not_whole(incident: Incident) -> None:
     place = incident.config.with_name("faults.json")
     rules = [{"source": f"chain:{chain}", "match": "*", "status": 500} for chain in (1, 56, 137, 8453, 42161)]
@@ -163,7 +170,9 @@ def test_a_change_of_flags_is_told_with_who_did_it(incident: Incident) -> None:
     assert (event.who, event.approvals) == ("mallory", "none")
     assert event.what == "provider flags PAYMENT_MODE: changed"
     assert event.unusual == ("no approval of the change is recorded",)
-    assert any("entries are not read" in each for each in audit_limits(sources, before="", from_ms=0, has_ledger=True))
+    assert any(
+        "entries are not read" in each for each in audit_limits(sources, before="", window=(0, 1), has_ledger=True)
+    )
 
 
 def test_the_state_of_a_row_names_what_holds_it() -> None:

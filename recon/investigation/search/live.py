@@ -101,7 +101,7 @@ def search_live(sources: SourceSet, question: SearchQuestion, *, how: LiveSearch
     for chain in sources.chains:
         _search_chain(chain, question, how, found, places=places.get(chain.chain_id, _NOWHERE))
     first = _matched(sources, question, how, found)
-    _look_up_owners(sources, found, first.hits)
+    _look_up_owners(sources, found, first.hits, shared=how.policy.merchant_recipients)
     matched = _matched(sources, question, how, found)
     rows, ledger = _with_ledger(matched.hits["payments"], how.ledger)
     return SearchResult(
@@ -184,12 +184,18 @@ def _payments(found: _Found, sources: SourceSet, how: LiveSearch) -> pa.Table:
     return payment_rows(documents, fields=sources.fields, registry=how.registry, policy=how.policy)
 
 
-def _look_up_owners(sources: SourceSet, found: _Found, hits: Mapping[str, Sequence[SearchHit]]) -> None:
-    """Ask the whole collection who knows the provider objects and the transfers that were found."""
+def _look_up_owners(
+    sources: SourceSet, found: _Found, hits: Mapping[str, Sequence[SearchHit]], *, shared: Sequence[str]
+) -> None:
+    """Ask the whole collection who knows the provider objects and the transfers that were found.
+
+    Args:
+        shared: Wallets that receive for many payments: money to them is nobody's by its recipient.
+    """
     wanted: dict[str, set[str | None]] = {name: set() for name in ("tx_hash", "recipient", *KEY_KINDS)}
     for hit in hits["transfers"]:
         wanted["tx_hash"].add(hit.row["tx_hash"])
-        wanted["recipient"].add(hit.row["recipient"])
+        wanted["recipient"] |= {hit.row["recipient"]}.difference(shared)
     for hit in hits["claims"]:
         wanted["tx_hash"].update((hit.row["tx_hashes"] or "").split())
         for name in KEY_KINDS:

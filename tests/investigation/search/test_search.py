@@ -164,6 +164,27 @@ def test_money_of_ours_that_no_row_knows_is_told(place: Place, tmp_path: Path) -
     assert said["claims"][0]["known_by"].startswith("NONE: ")
 
 
+def test_money_to_a_wallet_of_many_payments_does_not_ask_for_all_of_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    with open_sources(load_settings(place.config)) as sources:
+        store = type(sources.store)
+        usual = store.find_claimants
+
+        def heard(self: Any, field: str, values: Any) -> Any:
+            held = list(values)
+            asked.extend(held if field == "recipient" else ())
+            return usual(self, field, held)
+
+        monkeypatch.setattr(store, "find_claimants", heard)
+        found = search_live(sources, SearchWords(amount="1..10000").question(), how=how_of(place.config))
+    wallets = load_settings(place.config).recipients
+    assert any(hit.row["recipient"] in wallets for hit in found.transfers)
+    assert asked
+    assert not set(asked) & set(wallets)
+
+
 def how_of(config: Path) -> LiveSearch:
     settings = load_settings(config)
     return LiveSearch(settings.policy(), settings.registry(), settings.now(), 0, to_ms(settings.now()))

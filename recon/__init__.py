@@ -6,16 +6,20 @@ from recon.core.door import names_from
 from recon.core.version import __version__
 
 if TYPE_CHECKING:
-    from recon.api import backfill, decide, flags, gates, journal, report, sample, triage
+    from recon.api import attest, backfill, decide, flags, gates, journal, report, sample, triage
     from recon.api.artefacts import columns, decode_transfer, histogram, load, plot, verify_webhook
+    from recon.api.audit import audit
     from recon.api.importing import import_files
     from recon.api.investigate import case, inspect, outgoing, proof, replay_case
     from recon.api.prove import score, simulate
     from recon.api.reconcile import history, plan, snapshot
+    from recon.api.reverify import reverify
     from recon.api.review import ack, approve, select, show
     from recon.api.rollout import drain, preflight
     from recon.api.runs import apply, undo
+    from recon.api.search import search
     from recon.api.start import demo, doctor, init
+    from recon.api.what_if import what_if
     from recon.core.ids import payment_reference, reference_topic
 
 __all__ = [
@@ -23,6 +27,8 @@ __all__ = [
     "ack",
     "apply",
     "approve",
+    "attest",
+    "audit",
     "backfill",
     "case",
     "columns",
@@ -49,8 +55,10 @@ __all__ = [
     "reference_topic",
     "replay_case",
     "report",
+    "reverify",
     "sample",
     "score",
+    "search",
     "select",
     "show",
     "simulate",
@@ -58,6 +66,7 @@ __all__ = [
     "triage",
     "undo",
     "verify_webhook",
+    "what_if",
 ]
 
 __getattr__ = names_from(
@@ -65,6 +74,8 @@ __getattr__ = names_from(
         "ack": "recon.api.review",
         "apply": "recon.api.runs",
         "approve": "recon.api.review",
+        "attest": "recon.api",
+        "audit": "recon.api.audit",
         "backfill": "recon.api",
         "case": "recon.api.investigate",
         "columns": "recon.api.artefacts",
@@ -91,8 +102,10 @@ __getattr__ = names_from(
         "reference_topic": "recon.core.ids",
         "replay_case": "recon.api.investigate",
         "report": "recon.api",
+        "reverify": "recon.api.reverify",
         "sample": "recon.api",
         "score": "recon.api.prove",
+        "search": "recon.api.search",
         "select": "recon.api.review",
         "show": "recon.api.review",
         "simulate": "recon.api.prove",
@@ -100,6 +113,7 @@ __getattr__ = names_from(
         "triage": "recon.api",
         "undo": "recon.api.runs",
         "verify_webhook": "recon.api.artefacts",
+        "what_if": "recon.api.what_if",
     }
 )
 

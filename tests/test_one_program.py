@@ -29,18 +29,24 @@ from recon.plans.file import load_plan, plan_bytes
 from recon.rails.flags.plan import load_flag_plan, plan_as_json
 from recon.reports import render_report, render_review
 from recon.reports.model import Report
+from recon.reports.views.attestation import render_attestation
+from recon.reports.views.audit import render_audit
 from recon.reports.views.checks import render_checks
 from recon.reports.views.flags import render_flag_run, render_flag_status
 from recon.reports.views.gates import render_gates, render_sample
 from recon.reports.views.history import render_history
 from recon.reports.views.inspection import render_inspection
 from recon.reports.views.operations import render_backfill, render_drain, render_preflight
+from recon.reports.views.reverify import render_reverified
 from recon.reports.views.run import render_journal_check, render_run, render_run_state, render_runs
+from recon.reports.views.search import render_search
 from recon.reports.views.triage import render_delivery_triage, render_log_triage, render_page
+from recon.reports.views.what_if import render_what_if
 from recon.simulation import generate_world, write_world
 from recon.simulation.score import score_json
 from tests.support.exports import write_exports
 from tests.support.flagworld import ENV
+from tests.support.keys import Keys
 
 LOG = '203.0.113.9 - - [20/Nov/2026:10:{:02d}:00 +0000] "POST /api/webhooks/shkeeper HTTP/1.1" 404 9 "-" "-"\n'
 UNTIL = datetime(2030, 1, 1, tzinfo=UTC)
@@ -94,6 +100,11 @@ class Side:
             writer.writeheader()
             writer.writerows(rows)
         return self.at("filled.csv")
+
+    def other_rules(self) -> Path:
+        """A file of rules by which some payments are judged otherwise."""
+        self.at("other.toml").write_text("[policy]\nstuck_after_min = 100000\n[limits]\nchanges_max = 1\n")
+        return self.at("other.toml")
 
     def delivery(self) -> str:
         first = self.at("world/deliveries.ndjson").read_text(encoding="utf-8").splitlines()[0]
@@ -184,6 +195,12 @@ STEPS = (
         "recon import",
         lambda s: f"{s.at('exports/mapping.toml')} --out {s.at('imported')}",
         lambda s: recon.import_files(s.at("exports/mapping.toml"), out=s.at("imported"), config=s.config),
+    ),
+    Step(
+        "recon audit",
+        lambda s: f"--from 2026-11-17 --before {s.at('taken')} --format json",
+        lambda s: recon.audit(datetime(2026, 11, 17, tzinfo=UTC), before=s.at("taken"), config=s.config),
+        lambda r: shown(render_audit(r)),
     ),
     Step(
         "recon plan",
@@ -349,6 +366,24 @@ STEPS = (
         lambda r: shown(render_inspection(r)),
     ),
     Step(
+        "recon what-if",
+        lambda s: f"--policy {s.other_rules()} --snapshots {s.at('taken')} --format json",
+        lambda s: recon.what_if(s.other_rules(), snapshots=[s.at("taken")], config=s.config),
+        lambda r: shown(render_what_if(r.rules, r.rows(), sums=r.sums)),
+    ),
+    Step(
+        "recon search",
+        lambda s: f"--amount 1..500 --token USDC --snapshot {s.at('taken')} --format json",
+        lambda s: recon.search(amount="1..500", token="USDC", snapshot=s.at("taken"), config=s.config),
+        lambda r: shown(render_search(r)),
+    ),
+    Step(
+        "recon search",
+        lambda s: f"{s.finding()} --live --format json",
+        lambda s: recon.search(s.finding(), live=True, config=s.config),
+        lambda r: shown(render_search(r)),
+    ),
+    Step(
         "recon case",
         lambda s: f"{s.finding()} --out {s.at('case.json')}",
         lambda s: recon.case(s.finding(), out=s.at("case.json"), config=s.config),
@@ -413,6 +448,24 @@ STEPS = (
         lambda r: shown(render_run_state(r)),
     ),
     Step(
+        "recon attest make",
+        lambda s: f"{s.at('small.json')} --key {s.at('key')} --out {s.at('stated.json')} --format json",
+        lambda s: recon.attest.make(s.at("small.json"), key=s.at("key"), out=s.at("stated.json"), config=s.config),
+        lambda r: shown(render_attestation(r.statement, path=str(r.path))),
+    ),
+    Step(
+        "recon attest verify",
+        lambda s: f"{s.at('stated.json')} --public-key {s.at('key.pub')} --format json",
+        lambda s: recon.attest.verify(s.at("stated.json"), public_key=s.at("key.pub"), config=s.config),
+        lambda r: shown(render_attestation(r.statement, path=str(r.path), signer=r.signer)),
+    ),
+    Step(
+        "recon reverify",
+        lambda s: f"{s.run()} --format json",
+        lambda s: recon.reverify(s.run(), config=s.config),
+        lambda r: shown(render_reverified(r)),
+    ),
+    Step(
         "recon journal head",
         lambda s: "--no-note",
         lambda s: recon.journal.head(s.config, note=False),
@@ -455,6 +508,7 @@ def sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Side, Side]:
     (first / "backend.env").write_text(ENV, encoding="utf-8")
     write_exports(first / "exports")
     (first / "access.log").write_text("".join(LOG.format(minute) for minute in range(30)), encoding="utf-8")
+    Keys(first).make("key")
     shutil.copytree(first, second)
     return Side(first), Side(second)
 

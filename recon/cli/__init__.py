@@ -18,6 +18,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("import", "recon.cli.importing:import_files", "Make a snapshot of CSV or Parquet files.", "Reconcile"),
     Entry("plan", "recon.cli.plan:plan", "Judge a window and plan its corrections.", "Reconcile"),
     Entry("show", "recon.cli.review:show", "Show a plan, a snapshot or any other artefact.", "Reconcile"),
+    Entry("what-if", "recon.cli.what_if:what_if", "Judge past snapshots by other rules or limits.", "Reconcile"),
     Entry("history", "recon.cli.plan:history", "List the plans made so far, newest first.", "Reconcile"),
     Entry("review", "recon.cli.review:review", "Review a plan in the terminal.", "Review and write"),
     Entry("select", "recon.cli.review:select", "Derive a smaller plan with a digest of its own.", "Review and write"),
@@ -29,6 +30,12 @@ COMMANDS: tuple[Entry, ...] = (
     ),
     Entry("runs", "recon.cli.apply:runs", "List what was applied and taken back, or show one run.", "Review and write"),
     Entry("undo", "recon.cli.apply:undo", "Plan the way back from a run.", "Review and write"),
+    Entry(
+        "reverify",
+        "recon.cli.reverify:reverify",
+        "Ask again what past corrections rested on.",
+        "Review and write",
+    ),
     Entry(
         "journal", "recon.cli.apply:journal", "Check the journal, and decide what a run left open.", "Review and write"
     ),
@@ -69,9 +76,12 @@ COMMANDS: tuple[Entry, ...] = (
         "Roll back",
     ),
     Entry("inspect", "recon.cli.inspect:inspect", "Find out what is the matter with one payment.", "Investigate"),
+    Entry("search", "recon.cli.search:search", "Search payments, provider objects and transfers.", "Investigate"),
     Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
+    Entry("audit", "recon.cli.audit:audit", "List everything that moved value between two times.", "Investigate"),
     Entry("triage", "recon.cli.triage:triage", "Look at access logs and deliveries.", "Investigate"),
     Entry("report", "recon.cli.report:report", "Make an HTML report, or the text of an incident.", "Show"),
+    Entry("attest", "recon.cli.attest:attest", "Sign a statement of what was reconciled; check one.", "Prove"),
     Entry("simulate", "recon.cli.simulate:simulate", "Make a world of payments with known truth.", "Prove"),
     Entry("score", "recon.cli.simulate:score", "Hold a judgement beside the known truth.", "Prove"),
 )

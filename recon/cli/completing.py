@@ -332,6 +332,7 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     # Where the name alone says too little: the command and the name.
     "ack breaks": payment_words,
     "ack but": payment_words,
+    "attest make subject": page_words,
     "case name": payment_words,
     "flags apply plan_path": flag_plan_words,
     "flags undo run": flag_run_words,
@@ -342,8 +343,11 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     "report incident snapshot": snapshot_words,
     "report page artefact": page_words,
     "sample snapshot": snapshot_words,
+    "search text": payment_words,
+    "search token": token_words,
     "snapshot ids": payment_words,
     "snapshot resume": unfinished_words,
     "snapshot since": snapshot_words,
+    "what-if snapshot_paths": snapshot_words,
 }
 """By the name of an option or argument what it offers, or by command and name where that says more."""

@@ -27,7 +27,9 @@ APPROVES: Final = "plan-approval@recon"
 MADE: Final = "plan-author@recon"
 LOOKED: Final = "sample-signoff@recon"
 ACCEPTS: Final = "break-acknowledgement@recon"
+ATTESTS: Final = "reconciliation-statement@recon"
 NAMESPACES: Final = (APPROVES, MADE, LOOKED, ACCEPTS)
+"""Those of decisions. A statement decides nothing, so its namespace is given to a key apart."""
 
 SIGNATURE_MAX: Final = 20_000
 """Characters of the longest signature that is looked at; one by an RSA certificate has about 3,000."""

@@ -10,7 +10,7 @@ word alone, and its payment is judged again instead. Taking a run back needs no 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -64,10 +64,12 @@ class ProofAnswer:
     Args:
         lost: By proof that no longer holds, why; one that is not in it holds.
         calls: HTTP requests that carried receipts.
+        shallow: Those of the lost that are there and only not final, or not any more.
     """
 
     lost: Mapping[ProofTerm, str] = field(default_factory=dict)
     calls: int = 0
+    shallow: frozenset[ProofTerm] = frozenset()
 
 
 Prove = Callable[[Sequence[ProofTerm]], ProofAnswer]
@@ -111,13 +113,17 @@ class ProofReader:
             WrongSourceError: An endpoint serves another chain.
         """
         lost: dict[ProofTerm, str] = {}
+        shallow: set[ProofTerm] = set()
         calls = 0
         for chain_id in sorted({term.chain_id for term in terms}):
             mine = [term for term in terms if term.chain_id == chain_id]
             reading = self._receipts(chain_id, sorted({term.tx_hash for term in mine}))
             calls += sum(row.calls for row in reading.coverage)
-            lost |= _lost_of(mine, reading, chain_id=chain_id)
-        return ProofAnswer(lost, calls)
+            lost |= (here := _lost_of(mine, reading, chain_id=chain_id))
+            loose = {term: replace(term, is_final=False) for term in here if term.is_final}
+            gone = _lost_of(tuple(loose.values()), reading, chain_id=chain_id)
+            shallow |= {term for term, other in loose.items() if other not in gone}
+        return ProofAnswer(lost, calls, frozenset(shallow))
 
     def _receipts(self, chain_id: int, tx_hashes: Sequence[str]) -> Reading:
         now_ms = to_ms(self.now())

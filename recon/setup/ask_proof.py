@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from recon.core.model import Plan
@@ -12,12 +13,21 @@ if TYPE_CHECKING:
     from recon.sources.interface import ChainSource
 
 
-def ask_proof(settings: Settings, plan: Plan) -> ProofReader:
-    """What asks the chains whether the transfers that a plan's changes rest on are still there."""
+def ask_proof(settings: Settings, plan: Plan | None, *, strictly: bool = False) -> ProofReader:
+    """What asks the chains whether the transfers that a plan's changes rest on are still there.
+
+    Args:
+        strictly: Final is what both the chain's own tag and the registry's depth call final, on every chain.
+    """
+    from recon.core.registry import extend_registry
     from recon.runs.proof import ProofReader, heads_of
     from recon.setup.open_sources import Opening, UnreadChain
 
     opening = Opening(settings)
+    if strictly:
+        known = opening.registry.chains.values()
+        strict = tuple(replace(each, trusts_finalized_tag=False) for each in known)
+        opening.registry = extend_registry(opening.registry, chains=strict)
     opened: dict[int, ChainSource] = {}
 
     def chain(chain_id: int) -> ChainSource:
@@ -26,4 +36,4 @@ def ask_proof(settings: Settings, plan: Plan) -> ProofReader:
             opened[chain_id] = opening.chain(chain_id) if can_be_asked else UnreadChain(chain_id)
         return opened[chain_id]
 
-    return ProofReader(chain, settings.now, heads_of(plan))
+    return ProofReader(chain, settings.now, {} if plan is None else heads_of(plan))

@@ -452,7 +452,7 @@ def parse_settings(content: Mapping[str, Any], *, name: str = CONFIG_NAME) -> Se
             why="it is not the JSON of a section",
         ) from error
     except ValidationError as error:
-        raise _explain(error, name) from error
+        raise explain_invalid(error, name) from error
 
 
 def _secret_keys() -> dict[tuple[str, str], str]:
@@ -474,7 +474,8 @@ def _refuse_secrets(content: Mapping[str, Any], name: str) -> None:
             raise SecretInFileError(path=name, key=f"{section}.{key}", variable=variable)
 
 
-def _explain(error: ValidationError, name: str) -> ConfigError:
+def explain_invalid(error: ValidationError, name: str) -> ConfigError:
+    """The first thing that a file of settings has wrong, as our own error."""
     problem = error.errors(include_url=False, include_input=False)[0]
     location = problem["loc"]
     key = ".".join(str(part) for part in location if isinstance(part, str)) or "the file"

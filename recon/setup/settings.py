@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -214,22 +214,7 @@ class Settings:
         return tuple(self._explained(number, rule) for number, rule in enumerate(self.values.balances.explained, 1))
 
     def _explained(self, number: int, rule: ExplainedSection) -> ExplainedMovement:
-        chains = self.chain_ids if rule.chain_id is None else (rule.chain_id,)
-        key = f"balances.explained: rule {number}"
-        if rule.chain_id is not None and rule.chain_id not in self.chain_ids:
-            raise WrongSettingError(path=self.source, key=key, why=f"chain {rule.chain_id} is not in scope")
-        meant = [
-            f"{token.chain_id}:{token.address}"
-            for token in self.registry().tokens.values()
-            if token.chain_id in chains and (rule.token is None or token.symbol.upper() == rule.token.upper())
-        ]
-        if not meant:
-            why = f"no chain that it is about has a token {rule.token or ''}".rstrip()
-            raise WrongSettingError(path=self.source, key=key, why=why)
-        return ExplainedMovement(
-            address=rule.address, reason=rule.reason, tokens=tuple(sorted(meant)), wallet=rule.wallet,
-            direction=rule.direction,
-        )  # fmt: skip
+        return explained_movement(rule, number, registry=self.registry(), chain_ids=self.chain_ids, path=self.source)
 
     def registry(self) -> Registry:
         """What is known of chains, tokens and contracts: the shipped registry with this file's additions.
@@ -363,20 +348,7 @@ class Settings:
         Raises:
             WrongSettingError: No configured chain has such a token, or an amount is finer than its units.
         """
-        tokens = [token for token in self.registry().tokens.values() if token.chain_id in self.chain_ids]
-        units: dict[str, int] = {}
-        for symbol, amount in amounts.items():
-            meant = [token for token in tokens if token.symbol.upper() == symbol.upper()]
-            if not meant:
-                raise WrongSettingError(
-                    path=self.source, key=f"{key}.{symbol}", why="no configured chain has a token of this symbol"
-                )
-            for token in meant:
-                try:
-                    units[f"{token.chain_id}:{token.address}"] = parse_units(amount, decimals=token.decimals)
-                except MoneyError as error:
-                    raise WrongSettingError(path=self.source, key=f"{key}.{symbol}", why=str(error)) from error
-        return units
+        return units_by_token(key, amounts, registry=self.registry(), chain_ids=self.chain_ids, path=self.source)
 
     def limits(self) -> Limits:
         """Where an apply stops."""
@@ -425,6 +397,56 @@ class Settings:
     def _window_h(self) -> int:
         whole_world = self.world is not None and "hours" not in self.values.window.model_fields_set
         return 0 if whole_world else self.values.window.hours
+
+
+def units_by_token(
+    key: str, amounts: Mapping[str, str], *, registry: Registry, chain_ids: Collection[int], path: str
+) -> dict[str, int]:
+    """Whole tokens by symbol as base units by ``chain_id:token``; see :meth:`Settings.units_by_token`.
+
+    Args:
+        path: The file that names the amounts, for messages.
+    """
+    tokens = [token for token in registry.tokens.values() if token.chain_id in chain_ids]
+    units: dict[str, int] = {}
+    for symbol, amount in amounts.items():
+        meant = [token for token in tokens if token.symbol.upper() == symbol.upper()]
+        if not meant:
+            raise WrongSettingError(
+                path=path, key=f"{key}.{symbol}", why="no configured chain has a token of this symbol"
+            )
+        for token in meant:
+            try:
+                units[f"{token.chain_id}:{token.address}"] = parse_units(amount, decimals=token.decimals)
+            except MoneyError as error:
+                raise WrongSettingError(path=path, key=f"{key}.{symbol}", why=str(error)) from error
+    return units
+
+
+def explained_movement(
+    rule: ExplainedSection, number: int, *, registry: Registry, chain_ids: Collection[int], path: str
+) -> ExplainedMovement:
+    """A named rule for movements of known wallets as the judging code uses it; ``number`` names it in messages.
+
+    Raises:
+        WrongSettingError: It names a chain that is not in scope, or a token that no configured chain has.
+    """
+    chains = chain_ids if rule.chain_id is None else (rule.chain_id,)
+    key = f"balances.explained: rule {number}"
+    if rule.chain_id is not None and rule.chain_id not in chain_ids:
+        raise WrongSettingError(path=path, key=key, why=f"chain {rule.chain_id} is not in scope")
+    meant = [
+        f"{token.chain_id}:{token.address}"
+        for token in registry.tokens.values()
+        if token.chain_id in chains and (rule.token is None or token.symbol.upper() == rule.token.upper())
+    ]
+    if not meant:
+        why = f"no chain that it is about has a token {rule.token or ''}".rstrip()
+        raise WrongSettingError(path=path, key=key, why=why)
+    return ExplainedMovement(
+        address=rule.address, reason=rule.reason, tokens=tuple(sorted(meant)), wallet=rule.wallet,
+        direction=rule.direction,
+    )  # fmt: skip
 
 
 def load_settings(path: Path | None = None) -> Settings:

@@ -30,6 +30,8 @@ FREE_TEXT = {
     "data_loss", "deliveries", "delivery_ids", "detection", "digest", "effect", "events", "export", "features", "files",
     "fix", "head", "id_file", "key", "kind", "list_file", "log_format", "lucky", "notes", "on_call", "open_items",
     "operator", "out", "override", "part", "path", "places", "poorly", "post_mortem", "process", "proof", "reason",
+    "addresses", "amount", "buyers", "external_ids", "hashes", "references", "request_ids", "rules_path",
+    "public_key", "signers",
     "right", "root_cause", "routes", "runbooks", "sample", "scenario", "sheet", "spark_master", "stop_file", "summary",
     "tags", "takes_over", "ticket", "title", "trigger", "truth", "well", "wrong", "simulate breaks", "import mapping",
     "demo rail",

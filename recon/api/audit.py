@@ -1,0 +1,180 @@
+"""``audit``: everything that moved value between two times, by whom and against which evidence."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recon.api.choosing import Moment, resolve_moment
+from recon.api.common import Config, Place, settings_of
+from recon.api.naming import snapshot_place
+from recon.core.errors import ReconError
+from recon.sources.interface import no_progress
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from recon.core.model import Plan
+    from recon.investigation.audit import Audit
+    from recon.investigation.payment.dossier import Row
+    from recon.investigation.payment.gather import Asking
+    from recon.investigation.payment.outgoing import Outgoing
+    from recon.rails.flags.journal import FlagEntry
+    from recon.runs.stores.journal import JournalEntry
+    from recon.setup.settings import Settings
+    from recon.snapshots.sealed import Snapshot
+    from recon.snapshots.take import SourceSet
+    from recon.sources.interface import Progress
+
+
+def audit(
+    from_at: Moment,
+    to_at: Moment | None = None,
+    *,
+    before: Place | None = None,
+    config: Config = None,
+    progress: Progress = no_progress,
+) -> Audit:
+    """List what moved value between two times, unusual first; see ``recon audit``. Nothing is written.
+
+    Args:
+        from_at: Included. ``to_at``: excluded; the time of this run when not given.
+        before: The snapshot that says what rows were before; the newest one taken at or before ``from_at`` otherwise.
+
+    Raises:
+        WindowError: The window ends before it begins.
+        SourceError: The payments cannot be read.
+    """
+    from recon.core.times import to_ms
+    from recon.investigation.audit import Audit, AuditSources, audit_events, audit_limits, state_totals
+    from recon.setup.file import WindowError
+    from recon.setup.open_sources import open_sources
+
+    settings = settings_of(config)
+    now = settings.now()
+    start, end = resolve_moment(from_at, now=now), resolve_moment(to_at, now=now) or now
+    assert start is not None, "only no moment resolves to none"
+    if end <= start:
+        raise WindowError(from_at=start, to_at=end)
+    unread: list[str] = []
+    earlier, name = _earlier(before, settings, start=start)
+    with open_sources(settings) as sources:
+        asking = _asking_of(settings, progress)
+        rows, plan = _changed(sources, asking, start=start)
+        sent = _sent(sources, asking, start=start, unread=unread)
+    unread += [f"{row['source']}: {row['problem'] or 'not read'}" for row in plan.coverage if not row.get("complete")]
+    read = AuditSources(rows, earlier, sent, _journal(settings, unread), _flags(settings, unread), plan)
+    # Without an end the list goes up to this very moment, and what was written in it belongs there.
+    terms = {"from_ms": to_ms(start), "to_ms": to_ms(end) + (to_at is None)}
+    return Audit(
+        **terms,
+        events=audit_events(read, **terms),
+        totals=state_totals(read, **terms),
+        plan=plan,
+        before=name,
+        unread=tuple(dict.fromkeys(unread)),
+        unsaid=tuple(
+            audit_limits(
+                read,
+                before=name,
+                window=(terms["from_ms"], terms["to_ms"]),
+                has_ledger=settings.values.ledger.collection is not None,
+            )
+        ),
+    )
+
+
+def _asking_of(settings: Settings, progress: Progress) -> Asking:
+    from recon.investigation.payment.gather import Asking
+
+    return Asking(settings.policy(), settings.registry(), settings.now(), progress=progress)
+
+
+def _changed(sources: SourceSet, asking: Asking, *, start: datetime) -> tuple[list[Row], Plan]:
+    """The rows that were changed since a time, and the judgement of them; what is read is not kept."""
+    from recon.plans.make import make_plan
+    from recon.snapshots.take import take_snapshot
+    from recon.sources.interface import Selection
+
+    with tempfile.TemporaryDirectory(prefix="recon-audit-") as folder:
+        taken = take_snapshot(
+            sources,
+            selection=Selection(from_at=start, date_field="updated"),
+            policy=asking.policy,
+            registry=asking.registry,
+            now=asking.now,
+            out=Path(folder) / "snapshot",
+            progress=asking.progress,
+        )
+        plan = make_plan(taken, policy=asking.policy, registry=asking.registry)
+        rows: list[Row] = taken.table("payments").to_pylist()
+    return rows, plan
+
+
+def _sent(sources: SourceSet, asking: Asking, *, start: datetime, unread: list[str]) -> list[Outgoing]:
+    from recon.investigation.payment.outgoing import list_outgoing
+
+    found = list_outgoing(sources, since=start, asking=asking)
+    unread += found.unread
+    return list(found)
+
+
+def _earlier(before: Place | None, settings: Settings, *, start: datetime) -> tuple[list[Row], str]:
+    """The rows of the snapshot of before, and how people name it; none where there is none."""
+    from recon.core.times import ms_text
+    from recon.snapshots.address import opened
+
+    with ExitStack() as stack:
+        taken: Snapshot | None
+        if before is not None:
+            place = snapshot_place(before, config=settings)
+            taken = stack.enter_context(opened(place, engine=None))
+        else:
+            taken = _newest_before(settings, start=start)
+        if taken is None:
+            return [], ""
+        rows: list[Row] = taken.table("payments").to_pylist()
+        return rows, f"snapshot {taken.digest[:12]} of {ms_text(taken.taken_at_ms)}"
+
+
+def _newest_before(settings: Settings, *, start: datetime) -> Snapshot | None:
+    """The newest whole snapshot that was taken at or before a time; one that was changed since is passed over."""
+    from recon.core.times import to_ms
+    from recon.snapshots.sealed import MANIFEST, open_snapshot, read_manifest
+
+    found: list[tuple[int, int, Path]] = []
+    for manifest in settings.output_dir.glob(f"*/{MANIFEST}"):
+        try:
+            _, said = read_manifest(manifest.read_text(encoding="utf-8"), path=manifest.parent)
+        except (ReconError, OSError, ValueError):
+            continue
+        if said["taken_at_ms"] <= to_ms(start):
+            found.append((said["taken_at_ms"], int(said["tables"]["payments"]["rows"]), manifest.parent))
+    for _, _, folder in sorted(found, reverse=True):
+        try:
+            return open_snapshot(folder)
+        except ReconError:
+            continue
+    return None
+
+
+def _journal(settings: Settings, unread: list[str]) -> list[JournalEntry]:
+    from recon.setup.open_runs import read_journal
+
+    try:
+        return list(read_journal(settings))
+    except ReconError as error:
+        unread.append(f"the reconciliation journal: {error}")
+        return []
+
+
+def _flags(settings: Settings, unread: list[str]) -> tuple[FlagEntry, ...]:
+    from recon.rails.flags.journal import FILE_NAME, FlagJournal
+
+    try:
+        return FlagJournal(settings.output_dir / FILE_NAME).read()
+    except ReconError as error:
+        unread.append(f"the flags journal: {error}")
+        return ()

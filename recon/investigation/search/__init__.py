@@ -1,0 +1,1 @@
+"""Searches rows, provider objects and transfers by key, amount or time, and tells what our rows know of each hit."""

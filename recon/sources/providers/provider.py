@@ -136,9 +136,12 @@ class Books:
 
     Args:
         currencies: Given its section, the ISO 4217 codes of the money in them; another currency cannot be read.
+        hold_money: False where they hold orders and what was delivered of them: an order that is delivered is proven
+            by them then, and no payment of it, and no other payment of the same deal competes with it.
     """
 
     currencies: Callable[[Any], tuple[str, ...]]
+    hold_money: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class SalesforceSettings:
 
     Args:
         base_url: The address of its own domain, which gives tokens and answers.
-        quota_share_max_percent: Once so much of the calls of the day is used, by whom ever, no more is asked.
+        quota_share_max_percent: Once so many percent of the calls of the day are used, no more is asked.
         lookups_max: Orders of one call to ``look_up``; the rest is answered ``failed``.
     """
 

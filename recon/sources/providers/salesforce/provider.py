@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from recon.sources.providers.provider import Books, OpeningTerms, Provider
+from recon.sources.providers.provider import Books, Headers, OpeningTerms, Payload, Provider, Stream, Webhooks
+from recon.sources.providers.salesforce.events import KEPT_H, STARTING, is_stream_event, read_event, stream_place
 from recon.sources.providers.salesforce.words import STATE_WORDS
 
 if TYPE_CHECKING:
@@ -62,6 +64,14 @@ def _currencies(section: Any) -> tuple[str, ...]:
     return tuple(section.currencies)
 
 
+def _sent(headers: Headers, payload: Payload) -> bool:
+    return is_stream_event(payload)
+
+
+def _read(headers: Headers, payload: Payload, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    return read_event(payload)
+
+
 def _recorded(world: Any) -> Any:
     from recon.sources.providers.salesforce.recorded import salesforce_handler
 
@@ -74,12 +84,18 @@ base_url = "https://example.my.salesforce.com"    # your own domain, which gives
 currencies = ["USD"]
 # client_id_variable = "RECON_SALESFORCE_CLIENT_ID"
 # client_secret_variable = "RECON_SALESFORCE_CLIENT_SECRET"
+# api_version = "62.0"
 # object_name = "Order"
+# status_field = "Status"
+# amount_field = "TotalAmount"
 # delivery_field = "Activation_Status__c"    # "" where an order that is activated counts as delivered
+# scheduled_field = "Activation_Scheduled_At__c"
 # error_field = ""                           # where the code of the last error stands
+# billing_errors = ["PAYMENT_METHOD_MISSING"]
 # billing_field = ""                         # where an order names what it was billed by, which it then must
 # words = { "awaiting legal" = "held_review" }
-# quota_share_max_percent = 80               # of the calls of the day, by whom ever they are used
+# retries_max = 4
+# quota_share_max_percent = 80               # of the calls of the day, the portal's own counted
 # account = "portal"
 """
 """Its section of the configuration that ``recon init --with salesforce`` writes."""
@@ -98,6 +114,7 @@ PROVIDER: Final = Provider(
             "metadata.salesforce.orderId", "metadata.salesforceOrderId", "salesforceOrderId", "sfOrderId", "externalId",
         ),
     },
+    webhooks=Webhooks(sent=_sent, read=_read, moving=STARTING, stream=Stream(KEPT_H, stream_place)),
     recorded=_recorded,
     secrets={
         "RECON_SALESFORCE_CLIENT_ID": "the consumer key of its connected app",

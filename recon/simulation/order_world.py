@@ -116,11 +116,17 @@ def _true_of_delivered(affair: OrderCase) -> Verdict:
 
 def order_world(payments: int, *, seed: int) -> World:
     """A week of so many orders; the same arguments give the same world, with every case in it from 100 on."""
-    made = _Orders(random.Random(seed))  # noqa: S311 - a fixed sample
+    rng = random.Random(seed)  # noqa: S311 - a fixed sample
     chosen = list(ORDER_CASES) if payments >= 100 else []
     more = max(0, payments - len(chosen))
-    chosen += made.rng.choices(ORDER_CASES, [each.rate for each in ORDER_CASES], k=more)
-    for affair in chosen[:payments]:
+    chosen += rng.choices(ORDER_CASES, [each.rate for each in ORDER_CASES], k=more)
+    return world_of_orders(chosen[:payments], seed=seed)
+
+
+def world_of_orders(cases: Sequence[OrderCase], *, seed: int) -> World:
+    """A week with these orders and no others."""
+    made = _Orders(random.Random(seed))  # noqa: S311 - a fixed sample
+    for affair in cases:
         made.plant(affair)
     recorded = RecordedWorld(
         now=NOW,

@@ -126,8 +126,12 @@ def test_an_offline_inspection_opens_no_database(config: Path, tmp_path: Path) -
 
 ALL = timedelta(days=4000)
 WRONG_WORDS: list[tuple[str, dict[str, object], str]] = [
-    ("plan --provider shkeper", {"providers": ["shkeper"]}, "request_network, shkeeper"),
-    ("plan --provider shkeper", {"selection": Selection(providers=("shkeper",))}, "request_network, shkeeper"),
+    ("plan --provider shkeper", {"providers": ["shkeper"]}, "request_network, salesforce, shkeeper"),
+    (
+        "plan --provider shkeper",
+        {"selection": Selection(providers=("shkeper",))},
+        "request_network, salesforce, shkeeper",
+    ),
     ("plan --status complete", {"statuses": ["complete"]}, "pending, processing"),
     ("plan --status complete", {"selection": Selection(statuses=("complete",))}, "pending, processing"),
     ("plan --date change", {"date_field": "change"}, "created, updated"),

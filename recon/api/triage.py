@@ -15,6 +15,7 @@ from recon.api.common import Config, Place, output_folder, path_of, settings_if_
 from recon.api.naming import plan_of
 from recon.core.errors import UsageError
 from recon.core.text import count_text
+from recon.core.times import to_ms
 from recon.sources.interface import no_progress, told_one_by_one
 
 if TYPE_CHECKING:
@@ -315,7 +316,7 @@ def _triaged(asked: RecordsAsked, settings: Settings | None, *, progress: Progre
     )
     problems = [text for file in files for text in file.shortfalls]
     heard = told_one_by_one(records, source="deliveries", progress=progress)
-    return triage_deliveries(heard, secrets=_secrets(settings), window=window, problems=problems)
+    return triage_deliveries(heard, secrets=_secrets(settings), window=window, problems=problems, now_ms=to_ms(now))
 
 
 def _files(asked: RecordsAsked, settings: Settings | None) -> list[DeliveryFile]:

@@ -48,6 +48,14 @@ PROBLEMS: Final[dict[str, str]] = {
 """What can be wrong with one stored row; the codes in ``payments.problem``."""
 
 
+HELD: Final[dict[str, str]] = {
+    "held_review": "a person there has to approve it first",
+    "held_service": "what was ordered is not delivered yet",
+    "held_billing": "there is no way to bill it",
+}
+"""States of a provider's object with which nothing more is asked of the payer: the next step is the provider's own."""
+
+
 class Verdict(StrEnum):
     """What is the matter with a payment, in the order in which the first that applies is taken."""
 

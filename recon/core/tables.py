@@ -80,7 +80,8 @@ CLAIMS: Final[Schema] = {
     "reference": "text",
     "reference_topic": "text",
     "external_id": "text",
-    # unpaid, partial, paid, overpaid, processing, failed, cancelled, refunded, split, unknown; null when not found
+    # unpaid, partial, paid, overpaid, processing, failed, cancelled, refunded, split, unknown, or one of model.HELD;
+    # null when not found
     "state": "text",
     "state_raw": "text",
     "asked_amount": "text",  # what the provider says it asks for, plain decimal text in whole tokens, as it says it

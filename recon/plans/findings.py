@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from recon.core.model import PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
+from recon.core.model import HELD, PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
 from recon.core.registry.off_chain import OFF_CHAIN
@@ -27,7 +27,7 @@ from recon.plans.whereabouts import (
     wrong_destination,
 )
 from recon.sources.payments.fields import FieldPlace
-from recon.sources.providers.installed import names_asked_by, rails_that_send
+from recon.sources.providers.installed import names_asked_by, rails_that_send, rails_without_money
 from recon.verdicts.links import DEPOSIT_KINDS
 from recon.verdicts.rules import RULE_BOOK, Rule, RuleBook, findings_of, tier_of
 
@@ -270,9 +270,11 @@ def _sentence(row: Row, rule: Rule, links: Sequence[Row]) -> str:
         return told
     if not row["by_word"] or row["covered_by_chain"]:
         return rule.sentence
-    why = _IN_BOOKS if row["chain_id"] == OFF_CHAIN else _NOT_ASKED
+    is_delivered = row["provider"] in rails_without_money()
+    why = _NOT_ASKED if row["chain_id"] != OFF_CHAIN else _OF_ORDERS if is_delivered else _IN_BOOKS
     if rule.verdict is _V.LOCAL_BEHIND:
-        return "{provider} says that {received} of {expected} {symbol} came, and the row is {status}; " + why
+        came = "was delivered" if is_delivered else "came"
+        return "{provider} says that {received} of {expected} {symbol} " + came + ", and the row is {status}; " + why
     return rule.sentence + " This is {provider}'s word; " + why
 
 
@@ -293,6 +295,7 @@ _AT_FORWARDER: Final = (
     " It came to {at}, the forwarder of the request, and no log by its reference shows that it was passed on."
 )
 _IN_BOOKS: Final = "the money is in its books, and on no chain."
+_OF_ORDERS: Final = "its books are of orders and what was delivered of them, and hold no money."
 _NOT_ASKED: Final = "the chain was not asked, since it has no endpoint."
 _ASKED: Final = (
     "The stored amount {stored} is no whole number of the token's smallest units; the {asked} {symbol} that the "
@@ -409,6 +412,8 @@ def _spelled(seconds: int) -> str:
 def _holder(row: Row) -> str:
     if row["unfinal"]:
         return "Missing finality"
+    if row["claim_state"] in HELD and not row["aml_hold"] and not row["safety_hold"]:
+        return f"Provider {row['provider']} ({_first_of(row, 'claim_state_raw', 'claim_state', otherwise='held')})"
     return "Screening" if row["aml_hold"] else "The backend's safety check"
 
 

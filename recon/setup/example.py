@@ -293,6 +293,11 @@ valid_h = 24                             # how long an approval holds
 # 56 = "https://bscscan.com"
 # tron = { tx = "https://tronscan.org/#/transaction/{hash}", address = "https://tronscan.org/#/address/{address}" }
 
+# [statements]
+# Bank statements and exports that prove payments in place of a provider's API: a file of [[claims]] as "recon import"
+# has them, each with its provider.
+# mapping = "statements.toml"
+
 # [deliveries]
 # Where webhook deliveries are kept: NDJSON files or directories of them, a collection of the database, or both. A
 # snapshot then holds those of its window, and inspections, timelines and triage look at them without being told to.

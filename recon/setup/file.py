@@ -308,6 +308,15 @@ class DeliveriesSection(Section):
     fields: Annotated[dict[str, tuple[FieldPath, ...]], AfterValidator(_known_fields)] = Field(default_factory=dict)
 
 
+class StatementsSection(Section):
+    """``[statements]``: bank statements and exports that prove payments in place of a provider's own API.
+
+    ``mapping`` is a file of ``[[claims]]``, as ``recon import`` has them; its files are named from where it lies.
+    """
+
+    mapping: str | None = Field(default=None, min_length=1, max_length=1000)
+
+
 class IncidentSection(Section):
     """``[incident]``: the habits of the house that the texts of an incident are written for."""
 
@@ -388,6 +397,7 @@ class SettingsFile(_WithProviders):
     tokens: tuple[TokenSection, ...] = ()
     emitters: tuple[EmitterSection, ...] = ()
     failures: FailuresSection = FailuresSection()
+    statements: StatementsSection = StatementsSection()
     reserves: tuple[ReserveSection, ...] = Field(default=(), max_length=100)
     balances: BalancesSection = BalancesSection()
     policy: PolicySection = PolicySection()

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from recon.core.registry import Registry
     from recon.sources.deliveries.delivery import DeliveryFile
     from recon.sources.deliveries.kept import KeptDeliveries
+    from recon.sources.exports.mapping import ClaimsSection
     from recon.sources.http import Secret
     from recon.sources.payments.fields import FieldPaths
     from recon.sources.recorded.format import RecordedWorld
@@ -122,8 +123,45 @@ class Opening:
         return store_of(self.settings).open_source(terms)
 
     def claim(self, name: str) -> ClaimSource:
-        """A provider by its normalised name. Raises ConfigError when its key is missing."""
+        """A provider by its normalised name: its files where there are some, else itself.
+
+        Raises:
+            ConfigError: Its key is missing.
+            UsageError: Its files cannot be read.
+        """
+        if self._files.get(name):
+            return self._live(name)
         return providers()[name].open(self._terms(name))
+
+    @cached_property
+    def _files(self) -> Mapping[str, list[ClaimsSection]]:
+        """The files that stand in for providers in scope, by provider."""
+        from recon.sources.exports.mapping import MappingError, load_claims_mapping
+
+        if self._mapping is None or self.world is not None:
+            return {}
+        found: dict[str, list[ClaimsSection]] = {}
+        for section in load_claims_mapping(self._mapping):
+            name = self.registry.provider(section.provider)
+            if name not in self.settings.providers:
+                why = f"claims: {name[:40]!r} is no provider in scope ({', '.join(self.settings.providers)})"
+                raise MappingError(path=self._mapping.name, why=why)
+            found.setdefault(name, []).append(section)
+        return found
+
+    @property
+    def _mapping(self) -> Path | None:
+        named = self.settings.values.statements.mapping
+        return None if named is None else self.settings.home / named
+
+    def _live(self, name: str) -> ClaimSource:
+        from recon.sources.exports.claims import ClaimTerms
+        from recon.sources.exports.live import live_claims
+        from recon.sources.exports.rows import BadCells
+
+        assert self._mapping is not None
+        terms = ClaimTerms(self.registry, self._mapping.parent, self._now_ms(), BadCells())
+        return live_claims(self._files[name], providers()[name], terms=terms)
 
     def _terms(self, name: str) -> OpeningTerms:
         """What a provider, and the chains of its kind, are opened with."""
@@ -184,7 +222,8 @@ class Opening:
 
     def accounts(self) -> tuple[str, ...]:
         """``provider:account`` of every provider in scope."""
-        return tuple(f"{name}:{self.settings.section(name).account}" for name in sorted(self.settings.providers))
+        given = {name: self.settings.section(name).account for name in sorted(self.settings.providers)}
+        return tuple(f"{name}:{'files' if name in self._files else account}" for name, account in given.items())
 
     def _section(self, chain_id: int) -> ChainSection:
         listed = {section.chain_id: section for section in self.settings.values.chains}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from recon.core.errors import UsageError
 from recon.simulation.bundles import bundle_world
 from recon.simulation.invoice_world import invoice_world
+from recon.simulation.order_world import order_world
 from recon.simulation.wallet_world import wallet_world
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 RAIL_WORLDS: Final[Mapping[str, Callable[..., World]]] = {
     "monero": wallet_world,
     "relayr": bundle_world,
+    "salesforce": order_world,
     "whmcs": invoice_world,
 }
 """By rail, what makes its world of so many payments."""

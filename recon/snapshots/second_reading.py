@@ -61,6 +61,7 @@ beside them all the same, so that none is called in sync for want of a second re
 
 _MONEYED: Final = ("paid", "overpaid", "partial", "refunded", "unknown")
 """What a provider may say of a payment for which money came, or may have come."""
+_ABOUT: Final = ("payment_id", "direction", "chain_id", "token", "created_at", "updated_at")
 _OWN_KEYS: Final = ("request_id", "reference", "external_id")
 _RIVAL_FIELDS: Final = (*KEY_FIELDS, "recipient", "order_id")
 """By what a row outside the window may contend with a break: a key, the same one-time address, or the same order."""
@@ -278,7 +279,7 @@ class SecondReading:
         for row in breaks:
             own = {name: row[name] for name in KEY_FIELDS[1:]}
             named = [own, *({name: value} for name, value in further.get(row["payment_id"], ()))]
-            about = {name: row[name] for name in ("payment_id", "direction", "chain_id", "token")}
+            about = {name: row[name] for name in _ABOUT}
             asked_by = names_asked_by(row["provider"])
             for one in named:
                 if any(one.values()) and (one is own or asked_by & one.keys()):

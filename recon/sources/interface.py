@@ -167,7 +167,10 @@ class ClaimSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClaimKey:
-    """By what a provider can be asked about one payment; at least one of the three is given."""
+    """By what a provider can be asked about one payment; at least one of the three is given.
+
+    ``created_at`` and ``updated_at`` say when the payment was made and last changed, UTC ms, where that is known.
+    """
 
     payment_id: str
     request_id: str | None = None
@@ -176,6 +179,8 @@ class ClaimKey:
     direction: str = "in"
     chain_id: int | None = None
     token: str | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import ReconError, WrongSourceError
 from recon.core.ids import normalise_reference, normalise_request_id
+from recon.core.model import HELD
 from recon.core.registry import load_registry
 from recon.core.registry.off_chain import currencies_in
 from recon.core.tables import CLAIM_TXS, CLAIMS, schema_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 CLAIM_STATES: Final = frozenset(
     {"unpaid", "partial", "paid", "overpaid", "processing", "failed", "cancelled", "refunded", "split", "unknown"}
+    | {*HELD}
 )
 """What a claim may say of a payment."""
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import narwhals as nw
 
-from recon.core.model import Policy
+from recon.core.model import HELD, Policy
 from recon.core.registry.off_chain import OFF_CHAIN
 from recon.sources.providers.installed import rails_that_pay_out
 from recon.verdicts.engine import Engine
@@ -21,20 +21,20 @@ CARRIED: Final = (
 """What every payment carries through the matching; what only a break needs is fetched for the breaks."""
 _KEYS: Final = ("is_deposit", "reference_topic", "request_id", "external_id")
 CLAIM_COUNTS: Final = (
-    "found", "failed", "not_found", "paid", "partial", "unpaid", "refunded", "split", "unknown", "lifi",
+    "found", "failed", "not_found", "paid", "partial", "unpaid", "refunded", "split", "unknown", "lifi", "kept",
 )  # fmt: skip
 
 
 WEIGHT: Final[Mapping[str, int]] = {
     "paid": 0, "overpaid": 0, "refunded": 1, "split": 2, "partial": 2, "processing": 3, "unpaid": 4, "cancelled": 5,
-    "failed": 5,
+    "failed": 5, "held_review": 3, "held_service": 3, "held_billing": 3,
 }  # fmt: skip
 """Of several objects of a payment, the one with the least weight is shown; one that was not found comes last."""
 
 WEIGHT_MAX: Final = 9
 
-EMPTY_STATES: Final = ("paid", "cancelled", "failed")
-"""States besides "unpaid" of an object in books to which no money stands: it was marked, or given up."""
+EMPTY_STATES: Final = ("paid", "cancelled", "failed", *HELD)
+"""States besides "unpaid" of an object in books to which no money stands: it was marked, given up, or is held."""
 
 
 def shown_claims(claims: Frame) -> Frame:
@@ -194,11 +194,12 @@ def _claims_in_columns(claims: Frame) -> Frame:
         "not_found": is_true(nw.col("outcome") == "not_found"),
         "paid": found & state.is_in(["paid", "overpaid"]),
         "partial": found & (state == "partial"),
-        "unpaid": found & state.is_in(["unpaid", "processing", "failed", "cancelled"]),
+        "unpaid": found & state.is_in(["unpaid", "processing", "failed", "cancelled", *HELD]),
         "refunded": found & (state == "refunded"),
         "split": found & (state == "split"),
         "unknown": found & (state == "unknown"),
         "lifi": found & is_true(nw.col("detection_source") == "lifi"),
+        "kept": found & state.is_in(list(HELD)),
     }
     columns = {name: one_if(flag) for name, flag in flags.items()}
     return claims.select(

@@ -271,9 +271,11 @@ _HOLDS: Final = (
     Condition("unfinal", "undecided and seen_enough and not only_stated"),
     Condition("aml_hold", "aml_blocked and open and (seen_any or provider_paid)"),
     Condition("safety_hold", "safety_waits and open and undecided and (seen_enough or (provider_paid and absent))"),
-    Condition("on_hold", "unfinal or aml_hold or safety_hold"),
+    Condition("is_kept", lambda kept: kept > 0),
+    Condition("kept_waiting", "incoming and open and absent and in_books and is_kept"),
+    Condition("on_hold", "unfinal or aml_hold or safety_hold or kept_waiting"),
 )
-"""The holds on money that has been seen."""
+"""The holds on money that has been seen, and on what waits for a step of the provider's own."""
 
 _CHANGES: Final = (
     Condition("payable", "covered and not aml_hold and (not maybe_back or partly_back)"),

@@ -17,8 +17,9 @@ from typing import Final
 import narwhals as nw
 
 from recon.core.model import COMPLETE
+from recon.sources.providers.installed import rails_without_money
 from recon.verdicts.engine import Engine
-from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, completing_links, is_true, one_if
+from recon.verdicts.links import DEPOSIT_KINDS, LINK, ONE, Frame, completing_links, is_among, is_true, one_if
 
 DEAL: Final = ("buyer_id", "order_id", "offer_id")
 """What the rows of one deal share; a row that lacks one of them belongs to no deal."""
@@ -50,7 +51,8 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, engi
         return None
     by_hash = nw.col("mode") == "hash"
     is_read = (by_hash & nw.col("chain_is_read")) | (~by_hash & nw.col("covered_by_scan"))
-    known = payments.filter(~nw.col("is_test")).with_columns(is_unread=~is_read).select(*_OF_DEAL)
+    moves_none = is_among(nw.col("provider"), rails_without_money())
+    known = payments.filter(~nw.col("is_test") & ~moves_none).with_columns(is_unread=~is_read).select(*_OF_DEAL)
     seen = money.select("payment_id", "seen_any", "covered_by_chain", "proof_tx", "received")
     found = crowded.join(known, on="payment_id", how="inner").join(seen, on="payment_id", how="inner")
     status = nw.col("status").fill_null("")

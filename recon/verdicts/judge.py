@@ -62,6 +62,7 @@ LEAD: Final[Schema] = {
     for name in (
         "payment_id", "provider", "direction", "chain_id", "token", "request_id", "reference", "external_id", "tx_hash",
         "covered_by_chain", "proof_tx", "refund_tx", "claim_hashes", "status", "escrow_state", "mode", "recipient",
+        "created_at", "updated_at",
     )
 }  # fmt: skip
 """What the second reading needs to know of one break."""

@@ -31,7 +31,7 @@ def _row(each: Provider) -> tuple[str, ...]:
         _proof(each),
         "listed" if each.has_list else "asked payment by payment",
         "each is picked" if each.books else "with the plan; what is doubtful is picked",
-        "yes" if each.webhooks.routes else "has none",
+        "yes" if each.webhooks.routes else "events of a stream: triage" if each.webhooks.stream else "has none",
         code(each.flags.switch) if each.flags.switch else "as the other of two" if has_flag else NONE,
         "yes" if each.probe else NONE,
         code(f"recon demo --rail {each.name}") if each.name in RAIL_WORLDS else code("recon demo"),
@@ -42,7 +42,7 @@ def _row(each: Provider) -> tuple[str, ...]:
 def _proof(each: Provider) -> str:
     """What shows that the money of a rail came."""
     if each.books:
-        return "its own books, on no chain"
+        return "its own books, on no chain" if each.books.hold_money else "nothing: it proves what was delivered"
     if any(kind.name == each.name for kind in chain_kinds().values()):
         return "wallets and a daemon of its own chain"
     return "the calls that it made, on any EVM chain" if each.sends_transactions else "transfers on any EVM chain, Tron"

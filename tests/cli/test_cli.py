@@ -226,6 +226,9 @@ def test_init_writes_the_section_of_a_rail_that_is_named(tmp_path: Path) -> None
     from recon.setup.settings import load_settings
 
     assert load_settings(more).providers[-1] == "whmcs"
+    orders = tmp_path / "orders.toml"
+    assert run("init", "--with", "Salesforce", "--out", str(orders)).exit_code == 0
+    assert "salesforce" in load_settings(orders).providers
     refused = run("init", "--with", "nobody", "--out", str(tmp_path / "none.toml"))
     assert (refused.exit_code, (tmp_path / "none.toml").exists()) == (2, False)
     assert "nobody" in refused.stderr

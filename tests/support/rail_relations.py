@@ -18,6 +18,7 @@ from recon.simulation.rail_worlds import RAIL_WORLDS, rail_world
 from recon.sources.recorded.faults import FaultRule
 from recon.sources.recorded.format import RecordedWorld
 from tests.support.relations import BY_NAME, Differences, Pair, Relation, told
+from tests.support.salesforce import order_id
 
 SHARED = ("order", "wider-window", "redated", "applied", "undone")
 """Relations of the usual marketplace that ask for nothing but rows and lines."""
@@ -50,7 +51,8 @@ def _crowd(rail: str) -> Callable[[RecordedWorld, Random], Pair]:
 def _lonely(rail: str, seed: int) -> Mapping[str, Any]:
     """A row whose provider knows nothing of it."""
     row = dict(rail_world(rail, 1, seed=50_000 + seed).recorded.payments[0])
-    return row | ({"metadata": {rail: {"invoiceId": NO_INVOICE}}} if "metadata" in row else {})
+    named = {"whmcs": {"invoiceId": NO_INVOICE}, "salesforce": {"orderId": order_id(99_999)}}
+    return row | ({"metadata": {rail: named[rail]}} if "metadata" in row else {})
 
 
 def _others_same(before: Plan, after: Plan) -> Differences:
@@ -126,6 +128,11 @@ _OWN: Mapping[str, tuple[Relation, ...]] = {
         _less("dark-10", _dark(10)),
         _less("no-logs", _no_logs),
         BY_NAME["strangers"],
+    ),
+    "salesforce": (
+        _less("away", _sick("salesforce", chance_ppm=1_000_000)),
+        _less("away-at-times", _sick("salesforce", chance_ppm=400_000)),
+        _less("no-orders", _without("salesforce", "order")),
     ),
     "whmcs": (
         _less("away", _sick("whmcs", chance_ppm=1_000_000)),

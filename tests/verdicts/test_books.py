@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from recon.core.model import Policy
+from recon.core.model import HELD, Policy
 from recon.core.registry.off_chain import OFF_CHAIN, currency_token
 from tests.support.builders import NOW_MS, claim_row, payment_id, payment_row
 from tests.support.judging import counts, verdicts
@@ -102,6 +103,45 @@ def test_every_engine_says_the_same(engine: str) -> None:
     assert verdicts(rows, policy=BOOKS, engine=engine) == {
         payment_id(number): verdict for number, verdict in enumerate(expected, start=1)
     }
+
+
+YOUNG = {"created_at": NOW_MS - 600_000, "dated_at": NOW_MS - 600_000, "updated_at": NOW_MS - 600_000}
+LONG_AGO = {"updated_at": NOW_MS - HOUR_MS}
+
+
+@pytest.mark.parametrize("state", sorted(HELD))
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [
+        (LONG_AGO, "stuck_pending"), (YOUNG, "in_transit"), (DONE | LONG_AGO, "local_ahead"),
+        ({"hold": True} | LONG_AGO, "stuck_pending"),
+    ],
+)  # fmt: skip
+def test_what_waits_for_the_provider_is_stuck_after_half_an_hour(state: str, given: Any, verdict: str) -> None:
+    held = told(said(state=state, state_raw="Pending Review", paid_units=0), **given)
+    assert counts(held, policy=BOOKS) == {verdict: 1}
+    odd = told(said(state=state, state_raw="Pending Review", paid_units=5_000), **given)
+    assert counts(odd, policy=BOOKS) == {"unproven": 1}, "what is held is not delivered in part"
+
+
+def test_a_chain_is_still_to_be_searched_where_a_provider_holds_a_payment() -> None:
+    """Where money moves on a chain, what the provider waits for proves nothing of it."""
+    rows = {"payments": [payment_row(1, status="pending")], "claims": [claim_row(1, state="held_review")]}
+    assert verdicts({**rows, "claim_txs": [], "coverage": []})[ME] != "stuck_pending"
+
+
+def test_an_order_and_its_invoice_do_not_compete() -> None:
+    """Of both it is told that 100.00 are there: in one it is money, in the other what was delivered for it."""
+    deal = {"buyer_id": "b", "order_id": "o", "offer_id": "f", **DONE}
+    rows = told(said(), said(2))
+    rows["payments"] = [row(1, **deal), row(2, **deal)]
+    assert set(verdicts(rows, policy=BOOKS).values()) == {"competing_payment"}
+    orders = {"provider": "salesforce", "provider_raw": "salesforce"}
+    rows = told(said(), said(2, provider="salesforce", object="order"))
+    rows["payments"] = [row(1, **deal), row(2, **deal, **orders)]
+    proves = (*BOOKS.provider_proves, f"salesforce:{OFF_CHAIN}")
+    both = replace(BOOKS, providers=("salesforce", "whmcs"), provider_proves=proves)
+    assert counts(rows, policy=both) == {"in_sync": 2}
 
 
 def test_two_objects_of_one_payment_are_no_word() -> None:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from recon.core.text import count_text
 from recon.investigation.incident.access_log import is_good
+from recon.investigation.incident.streams import stream_gaps
 from recon.sources.deliveries.bodies import is_database_order, written_again
 from recon.sources.deliveries.delivery import Delivery
 from recon.sources.http import Secret
@@ -100,6 +101,7 @@ class DeliveryTriage:
         replay: What to send again, oldest first.
         before, after: What the accepted deliveries tell of, and what they and the replayed ones do together.
         unread: What could not be told of deliveries that were read, one sentence each.
+        gaps: Where a stream of events has to be read again, because some of it may not have been kept.
     """
 
     checked: tuple[CheckedDelivery, ...]
@@ -113,6 +115,7 @@ class DeliveryTriage:
     after: Totals
     problems: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -147,6 +150,7 @@ def triage_deliveries(
     window: Window | None = None,
     settled: Collection[Identity] = (),
     problems: Sequence[str] = (),
+    now_ms: int | None = None,
 ) -> DeliveryTriage:
     """Check, group and order deliveries, and choose what to replay.
 
@@ -154,13 +158,15 @@ def triage_deliveries(
         secrets: Webhook secrets by provider; several while a leaked one is being replaced. None: signatures are not
             checked, and the record's own word stands.
         settled: Payment identities that are credited already; they are not replayed.
+        now_ms: The time now, UTC milliseconds, by which it is told what a stream still keeps.
     """
     chosen = window or Window()
     checked = sorted((_checked(each, secrets) for each in deliveries), key=_arrival)
     done = {each.identity for each in checked if each.identity and _is_credited(each)} | set(settled)
     acted = list(_with_actions(checked, chosen, done))
     unread = tuple(_untold(acted, chosen)) if acted else (_NO_RECORD,)
-    return _triaged(acted, problems=tuple(problems), unread=unread)
+    gaps, lost = stream_gaps((each.delivery for each in acted), now_ms=now_ms)
+    return replace(_triaged(acted, problems=tuple(problems), unread=(*unread, *lost)), gaps=gaps)
 
 
 def part_of(found: DeliveryTriage, holds: Callable[[Delivery], bool]) -> DeliveryTriage:
@@ -337,6 +343,8 @@ def _sub_status(delivery: Delivery) -> str:
 def _moves_row(delivery: Delivery) -> bool:
     """Whether a row has to follow what a delivery tells: money that moved, or fiat that arrived or did not."""
     event = core_event(delivery.event)
+    if event in webhooks_of(delivery.provider).moving:
+        return True
     return event in SETTLING or (event == OFFRAMP_EVENT and _sub_status(delivery) in OFFRAMP_ENDS)
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import cached_property
 
+from recon.core.model import HELD
 from recon.investigation.payment.dossier import Row, claims_of
 from recon.investigation.payment.money_facts import MoneyFacts
 
@@ -24,7 +25,7 @@ class ProviderFacts(MoneyFacts):
     @cached_property
     def claim(self) -> Row | None:
         """The provider object that was found, the most paid one first."""
-        order = ("paid", "overpaid", "refunded", "partial", "processing", "unpaid")
+        order = ("paid", "overpaid", "refunded", "partial", "processing", *HELD, "unpaid")
         found = [claim for claim in self.claims if claim["outcome"] == "found"]
         return min(found, key=lambda c: order.index(c["state"]) if c["state"] in order else 9, default=None)
 
@@ -32,6 +33,12 @@ class ProviderFacts(MoneyFacts):
     def provider_paid(self) -> bool:
         """Whether the provider says that it is paid."""
         return self.claim is not None and self.claim["state"] in ("paid", "overpaid")
+
+    @property
+    def held_as(self) -> str | None:
+        """The state of :data:`recon.core.model.HELD` in which its provider keeps it, None where it asks for no step."""
+        state = None if self.claim is None else str(self.claim["state"])
+        return state if state in HELD else None
 
     @property
     def provider_problems(self) -> frozenset[str]:

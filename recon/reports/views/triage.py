@@ -127,6 +127,10 @@ def render_delivery_triage(found: DeliveryTriage) -> Report:
     tables.append(Table("same_payment", "Payments told by several deliveries", columns, told, empty=none,
                         shown=_ROWS_SHOWN))  # fmt: skip
     lines = tuple((text,) for text in found.out_of_order)
+    if found.gaps:
+        gaps = tuple((text,) for text in found.gaps)
+        tables.append(Table("gaps", "Streams to be read again", (Column("says", "", "prose"),), gaps,
+                            shown=_ROWS_SHOWN))  # fmt: skip
     tables.append(Table("order", "Out of order", (Column("says", "", "prose"),), lines, empty=none, shown=_ROWS_SHOWN))
     return Report("deliveries", "Webhook deliveries", tuple(facts), tuple(tables))
 

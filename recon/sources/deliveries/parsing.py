@@ -125,8 +125,11 @@ def _fields(found: _Peeled) -> dict[str, Any]:
 
 def _add(fields: dict[str, Any], more: Mapping[str, Any], found: _Peeled) -> None:
     """Add what the provider's own reader found; an event that the body names beats it, one of the record does not."""
-    named = _text(_first(found.body.payload, FIELDS["event"]))
+    first = _first(found.body.payload, FIELDS["event"])
+    named = None if isinstance(first, Mapping) and more.get("event") else _text(first)
     fields["event"] = named or more.get("event") or fields["event"]
+    fields["external_id"] = fields["external_id"] or more.get("external_id")
+    fields["received_at"] = fields["received_at"] or more.get("received_at")
     fields["delivery_id"] = more.get("delivery_id") or fields["delivery_id"]
     fields["attempt"] = _int(more.get("attempt")) or fields["attempt"]
     fields["tx_hash"] = fields["tx_hash"] or more.get("tx_hash")

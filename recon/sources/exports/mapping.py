@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -94,6 +94,7 @@ def _pattern(value: str) -> str:
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
+Mapped = TypeVar("Mapped", bound="_Part")
 Words = dict[str, dict[str, str]]
 
 
@@ -184,12 +185,38 @@ class FileMapping(_Part):
     transfers: list[TransfersSection] = Field(default_factory=list, max_length=FILES_MAX)
 
 
+class ClaimsMapping(_Part):
+    """A mapping of files that stand in for providers, beside a live store."""
+
+    claims: list[ClaimsSection] = Field(min_length=1, max_length=FILES_MAX)
+
+
 def load_mapping(path: Path) -> FileMapping:
     """Read a mapping.
 
     Raises:
         MappingError: It cannot be read, a key is unknown or of a wrong type, or a field that is needed has no column.
     """
+    mapping = _loaded(path, FileMapping)
+    for why in _faults(mapping):
+        raise MappingError(path=path.name, why=why)
+    return mapping
+
+
+def load_claims_mapping(path: Path) -> list[ClaimsSection]:
+    """Read the ``[[claims]]`` of a mapping that holds nothing else.
+
+    Raises:
+        MappingError: As :func:`load_mapping`.
+    """
+    sections = _loaded(path, ClaimsMapping).claims
+    for each in sections:
+        for why in _claims_amiss(each):
+            raise MappingError(path=path.name, why=why)
+    return sections
+
+
+def _loaded(path: Path, model: type[Mapped]) -> Mapped:
     try:
         if path.stat().st_size > MAPPING_MAX_BYTES:
             raise MappingError(path=path.name, why="it is far too large for a mapping")
@@ -199,24 +226,19 @@ def load_mapping(path: Path) -> FileMapping:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MappingError(path=path.name, why=f"it is no TOML ({clean_text(error, limit=100)})") from error
     try:
-        mapping = FileMapping.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         said = f"{clean_text(place, limit=80)}: {clean_text(first['msg'], limit=160)}"
         raise MappingError(path=path.name, why=said) from error
-    for why in _faults(mapping):
-        raise MappingError(path=path.name, why=why)
-    return mapping
 
 
 def _faults(mapping: FileMapping) -> Iterator[str]:
     """What a mapping lacks or has too much of."""
     yield from _columns_amiss("payments", mapping.payments, PAYMENT_FIELDS)
     for claims in mapping.claims:
-        yield from _columns_amiss("claims", claims, CLAIM_FIELDS)
-        if not {"request_id", "external_id", "reference"} & {*claims.columns}:
-            yield "claims: 'request_id', 'external_id' or 'reference' needs a column, by which they meet payments"
+        yield from _claims_amiss(claims)
     for transfers in mapping.transfers:
         yield from _columns_amiss("transfers", transfers, TRANSFER_FIELDS)
         told = {"final", "confirmations"} & {
@@ -228,6 +250,12 @@ def _faults(mapping: FileMapping) -> Iterator[str]:
                 "final_before"
             )
     yield from _late(mapping)
+
+
+def _claims_amiss(claims: ClaimsSection) -> Iterator[str]:
+    yield from _columns_amiss("claims", claims, CLAIM_FIELDS)
+    if not {"request_id", "external_id", "reference"} & {*claims.columns}:
+        yield "claims: 'request_id', 'external_id' or 'reference' needs a column, by which they meet payments"
 
 
 def _columns_amiss(kind: str, section: FileSection, known: tuple[str, ...]) -> Iterator[str]:

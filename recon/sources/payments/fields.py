@@ -27,7 +27,7 @@ from recon.core.errors import ConfigError
 from recon.core.values import ABSENT, value_along
 from recon.sources.providers.installed import providers
 
-PATHS_MAX: Final = 24
+PATHS_MAX: Final = 48
 """Most candidates one field may have."""
 
 _PATH = re.compile(r"[A-Za-z_][\w-]{0,63}(\.[\w-]{1,64}){0,7}\Z")

@@ -45,6 +45,7 @@ CLAIM_PROBLEMS: Final[dict[str, str]] = {
     "refund_noted": "a payment's note says refund, so it is not summed up",
     "ended_unpaid": "it ended without having been paid for, so it does nothing more; what its payer sent is not told",
     "object_refused": "the provider answers, and refuses to tell of this one object",
+    "billing_missing": "it is delivered and names nothing by which it was billed",
     "outgoing": "a transaction that belongs to no invoice, so money that went out",
     "in_progress_may_be_stale": "the provider stops watching after 24 h, so this word is no evidence either way",
 }

@@ -82,6 +82,12 @@ def rails_with_books() -> frozenset[str]:
 
 
 @cache
+def rails_without_money() -> frozenset[str]:
+    """Providers whose books are of orders and what was delivered of them, and not of money."""
+    return frozenset(name for name, each in providers().items() if each.books and not each.books.hold_money)
+
+
+@cache
 def rails_without_escrow() -> frozenset[str]:
     """Providers at which no money is held until it is released."""
     return frozenset(name for name, each in providers().items() if not each.holds_escrow)

@@ -135,6 +135,7 @@ class Answer:
     problem: str | None = None
     digest: str | None = None
     retry_after_s: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 def error_text(body: Any, *, secrets: tuple[str, ...] = ()) -> str:
@@ -419,6 +420,7 @@ class Phase:
             problem=problem,
             digest=hashlib.sha256(raw).hexdigest(),
             retry_after_s=seconds_of(reply.headers.get("retry-after")),
+            headers=reply.headers,
         )
 
 

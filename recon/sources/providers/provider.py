@@ -77,6 +77,36 @@ def _whole(payload: Payload) -> Payload:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamPlace:
+    """Where in a stream an event stands.
+
+    Args:
+        position: Its position where that is a number; positions rise and need not follow each other.
+        transaction, number: The transaction that it is of, and its number there, from 1 on.
+        says_lost: Whether it stands for others that the sender could not tell.
+    """
+
+    channel: str
+    position: int | None = None
+    transaction: str | None = None
+    number: int | None = None
+    says_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Events that are read from a stream, where each has a position from which one can go on.
+
+    Args:
+        kept_h: For how many hours the sender keeps them; what is older can be had from nobody.
+        place: Where an event stands, given its body; None where it is none of the stream.
+    """
+
+    kept_h: int
+    place: Callable[[Payload], StreamPlace | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Webhooks:
     """A provider's webhooks.
 
@@ -88,11 +118,14 @@ class Webhooks:
             now; None where nothing is signed.
         signed_at: When the signature says that it was made, UNIX seconds; None where it says no time.
         sent: Whether headers and parsed body show a delivery of this provider.
-        read: More of a delivery than the usual names give: delivery_id, attempt, event, tx_hash, is_test.
+        read: More of a delivery than the usual names give: delivery_id, attempt, event, tx_hash, external_id, is_test,
+            and received_at where nothing else tells a time.
         told: The part of the body that tells of this one payment, with its amount and currency.
         tells_coin: Whether two coins paid to one object are two payments.
         signature_header: The header of the signature, for records that keep it under a name of their own.
         gives_up_after: After how many tries it never sends again; None where it goes on until it is accepted.
+        moving: Events of its own that a payment has to follow, beside the usual ones.
+        stream: Where its events are not sent but read from a stream by the one who keeps them.
     """
 
     routes: tuple[str, ...] = ()
@@ -106,6 +139,8 @@ class Webhooks:
     tells_coin: bool = False
     signature_header: str | None = None
     gives_up_after: int | None = None
+    moving: frozenset[str] = frozenset()
+    stream: Stream | None = None
 
     def takes(self, status: int | None) -> bool:
         """Whether an answer with this status is success to the provider; no answer never is."""
@@ -136,9 +171,12 @@ class Books:
 
     Args:
         currencies: Given its section, the ISO 4217 codes of the money in them; another currency cannot be read.
+        hold_money: False where they hold orders and what was delivered of them: an order that is delivered is proven
+            by them then, and no payment of it, and no other payment of the same deal competes with it.
     """
 
     currencies: Callable[[Any], tuple[str, ...]]
+    hold_money: bool = True
 
 
 @dataclass(frozen=True, slots=True)

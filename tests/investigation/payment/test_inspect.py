@@ -24,6 +24,7 @@ from recon.reports import render_report
 from recon.reports.views.inspection import render_inspection
 from recon.setup.open_sources import open_sources
 from recon.simulation.bundles import bundle_world
+from recon.simulation.order_world import ORDER_CASES, world_of_orders
 from recon.simulation.weather import gone
 from tests.support.inspecting import (
     Scene,
@@ -210,6 +211,17 @@ def at_an_earlier_address() -> Scene:
     return made
 
 
+def ordered(name: str) -> Callable[[], Scene]:
+    """An order at a provider that has to do the next step with it."""
+
+    def made() -> Scene:
+        (case,) = (each for each in ORDER_CASES if each.name == name)
+        world = world_of_orders([case], seed=1)
+        return Scene(world, [dict(each) for each in world.recorded.payments], [], [], {})
+
+    return made
+
+
 SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "never paid": ("never_paid", untouched("abandoned")),
     "not paid yet": ("never_paid", untouched("in_transit")),
@@ -247,6 +259,10 @@ SCENES: dict[str, tuple[str, Callable[[], Scene]]] = {
     "second transfer of a transaction dropped": ("second_transfer_dropped", untouched("second_of_one_transaction")),
     "rate source down": ("rate_source_down", untouched("gateway_lost_the_credit")),
     "sanction or AML hold": ("aml_hold", untouched("screened_just_now")),
+    "an order in review": ("waits_for_review", ordered("stuck in review")),
+    "an order just made, in review": ("waits_for_review", ordered("in review for a moment")),
+    "a delivery that failed": ("service_not_started", ordered("delivery failed")),
+    "an order that cannot be billed": ("billing_unavailable", ordered("cannot be billed")),
     "AML hold for long": ("aml_hold", untouched("screened_long_ago")),
     "indexer behind": ("indexer_behind", untouched("provider_lags")),
     "dispute hold": ("dispute_hold", untouched("disputed_and_behind")),

@@ -90,7 +90,9 @@ def _sums(predicate: Mapping[str, Any]) -> Table:
     if run is not None:
         count = sum(run.get("written_by_verdict", {}).values())
         rows.append(("written by the run", "", "", str(count), ", ".join(_amounts(run.get("written", {})))))
-    return Table("sums", "Sums", columns, tuple(rows), empty="no break and no correction")
+    none = "no break and no correction"
+    is_whole = bool(predicate.get("coverage", {}).get("read_whole"))
+    return Table("sums", "Sums", columns, tuple(rows), empty=none if is_whole else f"{none}, of what could be read")
 
 
 def _amounts(value: Mapping[str, Any]) -> Iterator[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from recon.core.times import ms_text
-from recon.investigation.audit import Audit, AuditEvent, StateTotal
+from recon.investigation.audit import Audit, AuditEvent
 from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import amount_text, chain_text
 from recon.reports.views.balances import balance_tables
@@ -25,7 +23,7 @@ def render_audit(found: Audit) -> Report:
     )
     tables = (
         _events(found),
-        _totals(found.totals),
+        _totals(found),
         *balance_tables(found.plan),
         Table("unsaid", "What the data cannot say", (Column("line", "", "prose"),), tuple((t,) for t in found.unsaid)),
     )
@@ -67,7 +65,7 @@ def _amount(each: AuditEvent) -> str:
     return "" if each.units is None else amount_text(each.units, decimals=each.decimals, symbol=each.symbol)
 
 
-def _totals(totals: Iterable[StateTotal]) -> Table:
+def _totals(found: Audit) -> Table:
     columns = (
         Column("chain", "chain"), Column("token", "token", "id", wide=True), Column("state", "state"),
         Column("before", "before", "exact"), Column("after", "after", "exact"),
@@ -83,8 +81,12 @@ def _totals(totals: Iterable[StateTotal]) -> Table:
                 for units in (each.before, each.after, each.after - each.before)
             ),
         )
-        for each in totals
+        for each in found.totals
     )
     return Table(
-        "totals", "Changed rows by token and state, before and after", columns, rows, empty="no row was changed"
+        "totals",
+        "Changed rows by token and state, before and after",
+        columns,
+        rows,
+        empty="cannot tell: not everything could be read" if found.unread else "no row was changed",
     )

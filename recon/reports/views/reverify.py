@@ -19,13 +19,20 @@ _NAMED_MAX = 20
 def render_reverified(found: Reverified, *, config: str | None = None) -> Report:
     """Every correction with its state, and the commands that plan the way back."""
     counts = [(state, len(found.of_state(state))) for state in _ORDER]
+    gone = ", ".join(_sums(found.of_state("gone")))
+    gone = gone or ("cannot tell of all" if found.of_state("cannot tell") else "nothing")
     facts = (
         Fact("runs", "runs looked at", str(len(found.runs)), "count"),
         *(
             Fact(state.replace(" ", "_"), state, str(count), "count", alarm=bool(count) and state in _ORDER[:2])
             for state, count in counts
         ),
-        Fact("sums", "gone, by token", ", ".join(_sums(found.of_state("gone"))) or "nothing", "amounts"),
+        Fact(
+            "sums",
+            "gone, by token",
+            gone or ("cannot tell of all" if found.of_state("cannot tell") else "nothing"),
+            "amounts",
+        ),
     )
     columns = (
         Column("run", "run", "id", wide=True), Column("payment_id", "payment", "id"),

@@ -41,7 +41,8 @@ def _facts(found: SearchResult) -> Iterator[Fact]:
     none = "nothing" if found.is_whole else "nothing, but CANNOT TELL: not everything could be searched"
     yield Fact("found", "found", str(hits) if hits else none, "count" if hits else "text", alarm=not hits)
     lost = len(found.strangers)
-    yield Fact("strangers", "of ours, known to no row", str(lost), "count", alarm=bool(lost))
+    strangers = str(lost) if lost or found.is_whole else "CANNOT TELL: not everything could be searched"
+    yield Fact("strangers", "of ours, known to no row", strangers, "count", alarm=strangers != "0")
     whole = "complete" if found.is_whole else "INCOMPLETE: see what was not searched"
     yield Fact("complete", "search", whole, alarm=not found.is_whole)
     yield Fact("ledger", "ledger", found.ledger)

@@ -11,6 +11,7 @@ from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import amount_text, chain_text
 
 _ROWS_SHOWN = 50
+_NO_SUM = "nothing is written and nothing is at risk"
 
 
 def render_what_if(
@@ -25,6 +26,7 @@ def render_what_if(
     """
     held = list(tried)
     known = [(name, difference) for name, _, _, difference, _ in held if difference is not None]
+    unknown = "" if len(known) == len(held) else "cannot tell: not every snapshot could be judged"
     moved = {each.payment_id for _, difference in known for each in difference.verdicts}
     written = {each.payment_id for _, difference in known for each in difference.writes}
     facts = (
@@ -36,12 +38,17 @@ def render_what_if(
     )
     tables = (
         _snapshots(held),
-        _counts(known),
-        _sums("together", "Sums, all snapshots together", [("", each) for each in sums]),
-        _sums("sums", "Sums by snapshot", [(name, each) for name, difference in known for each in difference.sums]),
+        _counts(known, or_else=unknown or "none"),
+        _sums("together", "Sums, all snapshots together", [("", each) for each in sums], or_else=unknown or _NO_SUM),
+        _sums(
+            "sums",
+            "Sums by snapshot",
+            [(name, each) for name, difference in known for each in difference.sums],
+            or_else=unknown or _NO_SUM,
+        ),
         _verdicts(known),
         _writes(known),
-        _said(known),
+        _said(known, or_else=unknown or "none"),
     )
     return Report("what-if", "What if", facts, tables, ("Nothing has changed: no plan was made and nothing is kept.",))
 
@@ -59,7 +66,7 @@ def _snapshots(held: Iterable[tuple[str, str, int, PlanDifference | None, str]])
     return Table("snapshots", "Snapshots", columns, rows)
 
 
-def _counts(known: Iterable[tuple[str, PlanDifference]]) -> Table:
+def _counts(known: Iterable[tuple[str, PlanDifference]], *, or_else: str) -> Table:
     columns = (
         Column("verdict", "verdict", "verdict"), Column("before", "before", "count"), Column("after", "after", "count"),
     )  # fmt: skip
@@ -69,17 +76,17 @@ def _counts(known: Iterable[tuple[str, PlanDifference]]) -> Table:
             before[name] += old
             after[name] += new
     rows = tuple((name, str(before[name]), str(after[name])) for name in sorted(before.keys() | after.keys()))
-    return Table("counts", "Verdicts whose number differs, all together", columns, rows, empty="none")
+    return Table("counts", "Verdicts whose number differs, all together", columns, rows, empty=or_else)
 
 
-def _sums(name: str, title: str, sums: Iterable[tuple[str, TokenSum]]) -> Table:
+def _sums(name: str, title: str, sums: Iterable[tuple[str, TokenSum]], *, or_else: str) -> Table:
     columns = (
         Column("snapshot", "snapshot", "id"), Column("kind", "what"), Column("chain", "chain"),
         Column("before", "before", "exact"), Column("after", "after", "exact"),
         Column("difference", "difference", "exact"),
     )  # fmt: skip
     rows = tuple((where, each.kind, chain_text(str(each.chain_id)), *_amounts(each)) for where, each in sums)
-    return Table(name, title, columns, rows, empty="nothing is written and nothing is at risk")
+    return Table(name, title, columns, rows, empty=or_else)
 
 
 def _amounts(each: TokenSum) -> tuple[str, str, str]:
@@ -127,13 +134,13 @@ def _note(rows: int) -> str:
     return f"the first {_ROWS_SHOWN} of {count_text(rows, 'row')}" if rows > _ROWS_SHOWN else ""
 
 
-def _said(known: Iterable[tuple[str, PlanDifference]]) -> Table:
+def _said(known: Iterable[tuple[str, PlanDifference]], *, or_else: str) -> Table:
     columns = (
         Column("snapshot", "snapshot", "id"), Column("what", "what"), Column("when", "by"),
         Column("says", "what is said", "prose"),
     )  # fmt: skip
     rows = tuple((name, *each) for name, difference in known for each in _limits_and_health(difference))
-    return Table("limits", "Limits and health that differ", columns, rows, empty="none")
+    return Table("limits", "Limits and health that differ", columns, rows, empty=or_else)
 
 
 def _limits_and_health(difference: PlanDifference) -> Iterator[tuple[str, str, str]]:

@@ -34,11 +34,15 @@ class AttestGroup(click.Group):
 
 @click.group(cls=AttestGroup)
 def attest() -> None:
-    """Sign a statement of what was reconciled, and check one.
+    """Sign a statement of what was reconciled; check one.
 
     "recon attest PLAN" is "recon attest make PLAN". A statement names the plan, the snapshot and the journal's end by
     their digests, and says what was read, on which premises, and the results by verdict with their sums; it holds no
     payment by name. It is an in-toto statement in a DSSE envelope, signed with an SSH key.
+
+    \b
+    Examples: recon attest latest --key ~/.ssh/id_ed25519
+              recon attest verify november.json --public-key ada.pub
     """
 
 

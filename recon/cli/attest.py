@@ -73,7 +73,7 @@ def make(
     \b
     Examples: recon attest latest --key ~/.ssh/id_ed25519
               recon attest 20261120T120000Z-ada-1 --out november.json
-              recon attest --from 2026-11-01 --to 2026-12-01
+              recon attest make --from 2026-11-01 --to 2026-12-01
     """
     from recon.api.attest import make as sign_one
     from recon.reports.views.attestation import render_attestation

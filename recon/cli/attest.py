@@ -34,11 +34,15 @@ class AttestGroup(click.Group):
 
 @click.group(cls=AttestGroup)
 def attest() -> None:
-    """Sign a statement of what was reconciled, and check one.
+    """Sign a statement of what was reconciled; check one.
 
     "recon attest PLAN" is "recon attest make PLAN". A statement names the plan, the snapshot and the journal's end by
     their digests, and says what was read, on which premises, and the results by verdict with their sums; it holds no
     payment by name. It is an in-toto statement in a DSSE envelope, signed with an SSH key.
+
+    \b
+    Examples: recon attest latest --key ~/.ssh/id_ed25519
+              recon attest verify november.json --public-key ada.pub
     """
 
 
@@ -69,7 +73,7 @@ def make(
     \b
     Examples: recon attest latest --key ~/.ssh/id_ed25519
               recon attest 20261120T120000Z-ada-1 --out november.json
-              recon attest --from 2026-11-01 --to 2026-12-01
+              recon attest make --from 2026-11-01 --to 2026-12-01
     """
     from recon.api.attest import make as sign_one
     from recon.reports.views.attestation import render_attestation

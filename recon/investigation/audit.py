@@ -410,21 +410,26 @@ def audit_limits(sources: AuditSources, *, before: str, window: tuple[int, int],
         )
     yield "a row names its last change alone: what was changed in between, and back, is not seen unless recon wrote it"
     yield "who wrote a row is known where recon did, or where the row stores an approver; of all others it is not"
-    if before:
-        known = {row["payment_id"] for row in sources.earlier}
-        old = [row for row in sources.rows if row["created_at"] is not None and row["created_at"] < from_ms]
-        if missing := sum(row["payment_id"] not in known for row in old):
-            yield f"what {missing} of the changed rows were before is not in {before}"
-        if len(sources.earlier) < HOURS_FROM:
-            yield f"{before} holds fewer than {HOURS_FROM} rows, so which hours are usual is not known"
-    else:
-        yield (
-            f"there is no snapshot of before {ms_text(from_ms)}: what rows were then, and which hours "
-            "are usual, is not known"
-        )
+    yield from _unknown_before(sources, before=before, from_ms=from_ms)
     yield (
         "the ledger's entries are not read: only recon search --live says whether a pay-in is there"
         if has_ledger
         else "no ledger is configured ([ledger] collection), so its entries are not looked at"
     )
     yield "flags that were changed by hand leave no trace here; recon flags status says what they are now"
+
+
+def _unknown_before(sources: AuditSources, *, before: str, from_ms: int) -> Iterator[str]:
+    """What nobody can tell of the time before, by the snapshot of then or for want of one."""
+    if not before:
+        yield (
+            f"there is no snapshot of before {ms_text(from_ms)}: what rows were then, and which hours are usual, is not "
+            "known"
+        )
+        return
+    known = {row["payment_id"] for row in sources.earlier}
+    old = [row for row in sources.rows if row["created_at"] is not None and row["created_at"] < from_ms]
+    if missing := sum(row["payment_id"] not in known for row in old):
+        yield f"what {missing} of the changed rows were before is not in {before}"
+    if len(sources.earlier) < HOURS_FROM:
+        yield f"{before} holds fewer than {HOURS_FROM} rows, so which hours are usual is not known"

@@ -110,7 +110,7 @@ def mistake_in(line: str) -> str | None:
     context = click.Context(cli, info_name="recon")
     rest = words[1:]
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        below = command.get_command(context, rest[0]) or command.get_command(context, "page")
+        below = next(filter(None, (command.get_command(context, name) for name in (rest[0], "page", "make"))), None)
         if below is None:
             return f"there is no {rest[0]!r} in {command.name}"
         command, context, rest = below, click.Context(below, info_name=rest[0], parent=context), rest[1:]

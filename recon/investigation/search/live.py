@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from recon.core.errors import SourceError
 from recon.core.ids import payment_id_text
 from recon.core.tables import table_of
+from recon.core.text import count_text
 from recon.core.times import from_ms, ms_text, to_ms
 from recon.investigation.search.matching import FoundInTables, SearchTables, match_tables
 from recon.investigation.search.offline import gap_text, looked_at
@@ -355,4 +356,5 @@ def _with_ledger(hits: Sequence[SearchHit], ledger: LedgerCheck | None) -> tuple
     except SourceError as error:
         return list(hits), f"cannot tell: {error}"
     told = [replace(hit, ledger=said.get(hit.row["payment_id"])) for hit in hits]
-    return told, f"asked about {len(hits)} rows; it knows {sum(each.ledger is not None for each in told)} of them"
+    known = sum(each.ledger is not None for each in told)
+    return told, f"asked about {count_text(len(hits), 'row')}; it knows {known} of them"

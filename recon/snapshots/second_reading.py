@@ -67,6 +67,11 @@ _RIVAL_FIELDS: Final = (*KEY_FIELDS, "recipient", "order_id")
 """By what a row outside the window may contend with a break: a key, the same one-time address, or the same order."""
 
 
+def _about(row: Row) -> dict[str, Any]:
+    """What a provider may be told of a payment beside its ids, as far as the row has it."""
+    return {name: row[name] for name in _ABOUT if name in row}
+
+
 class _Sources(Protocol):
     @property
     def store(self) -> DocumentStore: ...
@@ -279,7 +284,7 @@ class SecondReading:
         for row in breaks:
             own = {name: row[name] for name in KEY_FIELDS[1:]}
             named = [own, *({name: value} for name, value in further.get(row["payment_id"], ()))]
-            about = {name: row[name] for name in _ABOUT}
+            about = _about(row)
             asked_by = names_asked_by(row["provider"])
             for one in named:
                 if any(one.values()) and (one is own or asked_by & one.keys()):

@@ -128,7 +128,9 @@ def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
                 },
             )
             config = write_live_config(played.folder, world, addresses, database=DATABASE)
-            config.write_text(config.read_text(encoding="utf-8") + SETTINGS, encoding="utf-8")
+            text = config.read_text(encoding="utf-8").replace("[mongo]", "[mongo]\ntimeout_s = 1")
+            text = text.replace("calls_per_s = 1000\n", "calls_per_s = 1000\nretries_max = 0\n")
+            config.write_text(text + SETTINGS, encoding="utf-8")
             yield played
     finally:
         mongo.stop()

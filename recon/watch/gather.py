@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from recon.watch.saying import asset_said
 
 if TYPE_CHECKING:
     from recon.core.model import Plan
+    from recon.rails.flags.journal import FlagEntry
     from recon.rails.gates.records import Deliveries, GateEvidence
     from recon.runs.states import RunSummary
     from recon.setup.file import ReserveSection
@@ -193,8 +194,7 @@ class Gathering:
         values = read_flags(self.settings).values
         now: dict[str, str | None] = {flag: values.get(flag) for flag in words}
         entries = FlagJournal(self.settings.output_dir / FILE_NAME).read()
-        known_at = known.flags_at or self.now
-        wrote = any((parse_iso(each.at) or self.now) > known_at for each in entries)
+        wrote = _wrote_since(entries, known.flags_at or self.now)
         before = now if known.flags is None or wrote else dict(known.flags)
         changed = [flag for flag in words if before.get(flag) != now.get(flag)]
         return FlagLook(before, now, {flag: known.flags_since.get(flag, self.now) for flag in changed})
@@ -230,6 +230,11 @@ class Gathering:
             dry_run=None if plan is None else dry_run_of(plan),
             writes=written_runs(self.settings),
         )
+
+
+def _wrote_since(entries: Iterable[FlagEntry], moment: datetime) -> bool:
+    """Whether a run of recon wrote flags after a moment."""
+    return any((at := parse_iso(each.at)) is None or at > moment for each in entries)
 
 
 def gather(

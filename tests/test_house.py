@@ -17,7 +17,7 @@ from tests.support.house import COLUMNAR, PACKAGE, ROOT, calls, files_of, nodes_
 
 FOLDERS = (
     "core", "files", "sources", "verdicts", "snapshots", "plans", "runs", "rails", "investigation", "simulation",
-    "reports", "setup", "testing", "api", "desk", "cli", "__main__",
+    "reports", "setup", "testing", "api", "watch", "desk", "cli", "__main__",
 )  # fmt: skip
 """The house, in the order in which things are handed on: a file imports only from its own folder and those before."""
 PURE = (
@@ -27,7 +27,7 @@ PURE = (
     "verdicts/excess.py", "verdicts/buyers.py", "verdicts/holdings.py", "verdicts/plainly_sent.py",
     "verdicts/resolving.py", "verdicts/conditions.py", "verdicts/rules.py", "verdicts/classify.py", "plans/limits.py",
     "plans/changes.py", "plans/findings.py", "runs/guard.py", "rails/gates/judge.py", "rails/gates/records.py",
-    "desk/rows.py", "desk/query.py", "desk/marks.py", "desk/sheet.py",
+    "desk/rows.py", "desk/query.py", "desk/marks.py", "desk/sheet.py", "watch/situations.py",
 )  # fmt: skip
 """What decides. It is given everything, ``now`` included."""
 IMPURE_MODULES = {

@@ -22,6 +22,7 @@ from recon.core.ids import normalise_address
 from recon.core.registry.explorers import ADDRESS, HASH, is_page
 from recon.investigation.incident.styles import StyleName
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
+from recon.setup.watch_section import WatchSection
 from recon.sources.deliveries.forms import FIELDS
 from recon.sources.payments.sql.section import SqlSection
 from recon.sources.providers.installed import providers
@@ -191,11 +192,12 @@ class FailuresSection(Section):
 class ReserveSection(Section):
     """``[[reserves]]``: a wallet that pays for what is sent on a chain, and how low it may get.
 
-    ``recon doctor`` warns below one line of the chain's own coin and fails below the other.
+    ``recon doctor`` warns below one line of the chain's own coin, or of a token, and fails below the other.
     """
 
     chain_id: Annotated[int, BeforeValidator(refuse_bool), Field(gt=0)]
     address: AddressText
+    token: str | None = Field(default=None, min_length=1, max_length=20)
     warn_below: AmountText
     critical_below: AmountText
 
@@ -411,6 +413,7 @@ class SettingsFile(_WithProviders):
     ledger: LedgerSection = LedgerSection()
     deliveries: DeliveriesSection = DeliveriesSection()
     explorers: dict[str, Annotated[ExplorerSection, BeforeValidator(_explorer)]] = Field(default_factory=dict)
+    watch: WatchSection = WatchSection()
     recorded: RecordedSection = RecordedSection()
     output: OutputSection = OutputSection()
 

@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from recon.core.text import clean_text
@@ -28,6 +28,8 @@ BODY_BYTES_MAX: Final = 256 * 1024 * 1024
 
 CACHED_MAX_S: Final = 5 * 60
 """An answer that says it has lain in a cache for longer than this says nothing about the present."""
+
+Given = TypeVar("Given")
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?")
@@ -252,6 +254,11 @@ class HttpClient:
         headers = {"content-type": "application/json"}
         return self._exchange({"method": "POST", "url": url, "content": content, "headers": headers}, ends_at)
 
+    def put(self, url: str, content: bytes, *, ends_at: float) -> Reply | NoReply:
+        """Replace something by a JSON body; ``ends_at`` as for :meth:`get`."""
+        headers = {"content-type": "application/json"}
+        return self._exchange({"method": "PUT", "url": url, "content": content, "headers": headers}, ends_at)
+
     def post_form(self, url: str, form: Mapping[str, str], *, ends_at: float) -> Reply | NoReply:
         """Ask with the fields of a form as the body; ``ends_at`` as for :meth:`get`."""
         return self._exchange({"method": "POST", "url": url, "data": dict(form)}, ends_at)
@@ -264,7 +271,7 @@ class HttpClient:
         request["timeout"] = min(self._timeout_s, left_s)
         try:
             client = self._client(is_secure=request["url"].lower().startswith("https:"))
-            return _within(left_s, lambda: self._whole(client, request, left_s)) or NoReply("late", after_s=left_s)
+            return in_seconds(left_s, lambda: self._whole(client, request, left_s)) or NoReply("late", after_s=left_s)
         except httpx.RemoteProtocolError as error:
             return _no_reply("cut", error)
         except httpx.TimeoutException as error:
@@ -341,12 +348,12 @@ def _pieces(response: httpx.Response, *, bytes_max: int) -> Iterator[bytes]:
         raise httpx.RemoteProtocolError("a packed answer ended early")
 
 
-def _within(seconds: float, job: Callable[[], Reply | NoReply]) -> Reply | NoReply | None:
+def in_seconds(seconds: float, job: Callable[[], Given]) -> Given | None:
     """Run ``job`` in a thread and stop waiting after ``seconds``; None when it was not done by then.
 
     The timeouts of a connection count silence only: name resolution and headers that trickle byte by byte escape them.
     """
-    result: list[Reply | NoReply] = []
+    result: list[Given] = []
     failure: list[BaseException] = []
 
     def run() -> None:

@@ -303,6 +303,42 @@ valid_h = 24                             # how long an approval holds
 # http_status = ["answer.code"]
 # raw_body = ["incoming.bytes"]
 
+# [watch]
+# "recon watch": when the window above is judged, and from where on it speaks. It never writes a payment.
+# schedule = "every 5min"                # or five cron words, in UTC: "*/15 * * * *"
+# jitter_s = 20                          # each round begins up to so much later
+# whole_every_h = 168                    # between whole rounds only what can have changed is read
+# deadline_min = 30
+# look_every_s = 30                      # between rounds the open payments are counted
+# back_off_max_min = 30
+# lease = "database"                     # keeps a watch on another machine out as well; its login must write
+# keep_days = 14                         # snapshots and plans of rounds, but those that a run, an approval or a case names
+# keep_rounds_min = 20
+# keep_rounds_max = 5000
+# new_within_min = 60                    # a break is new for so long
+# captured_min = 30                      # money came and is not credited
+# pending_min = 30
+# stuck_share_percent = 5                # stuck of all payments, and rising over so many rounds
+# stuck_rising_rounds = 6
+# failure_window_min = 60                # failed of the newest payments of a rail, and how many times its usual share
+# failure_share_percent = 10
+# failure_times = 3
+# silence_min = 60                       # payments and no webhook
+# burst_window_min = 15                  # webhooks that failed
+# burst_failures_max = 10
+# down_rounds_critical = 3               # a source that is away for so many rounds is critical
+# lag_min = 15                           # the newest block of a chain is older
+# blocked_min = 10
+# gates_of = ["<rail>"]                  # rails that wait for their gates to open again
+# days_left_min = 3                      # what a reserve still lasts
+# undecided_h = 4                        # changes that nobody applied
+# late_min = 10                          # the watch itself
+#
+# [[watch.windows]]                      # instead of the one window: several, each by its own schedule
+# name = "month"
+# hours = 720
+# schedule = "0 3 * * *"
+
 # [recorded]
 # A recorded world instead of every source, offline.
 # path = "."

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from recon.sources.providers.sections import Seconds, Section, WebUrl, Whole, refuse_bool
+from recon.sources.providers.sections import Seconds, Section, WebUrl, refuse_bool
 
 UrgencyWord = Literal["info", "warning", "critical"]
 ChannelKind = Literal["apprise", "pagerduty", "opsgenie"]
@@ -31,7 +31,7 @@ def _time_of_day(value: str) -> str:
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (OSError, ValueError) as error:
+    except (LookupError, OSError, ValueError) as error:
         raise ValueError(f"{value[:40]!r} is no time zone that this machine knows, such as Europe/Berlin") from error
     return value
 
@@ -105,7 +105,6 @@ class PageSection(Section):
     proxy_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,60}$")] | None = None
     proxy_secret_variable: VariableName | None = None
     refresh_s: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=3600)] = 10
-    late_after_min: Whole = 180
 
     @model_validator(mode="after")
     def _header_has_its_secret(self) -> PageSection:

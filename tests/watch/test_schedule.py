@@ -55,7 +55,9 @@ def test_delays_repeat_differ_by_name_and_stay_below_the_jitter() -> None:
     assert [one.delay_of(each) for each in times] == [again.delay_of(each) for each in times]
     assert [one.delay_of(each) for each in times] != [other.delay_of(each) for each in times]
     delays = [one.delay_of(each) for each in times]
-    assert timedelta(0) <= min(delays) < timedelta(seconds=2) < timedelta(seconds=18) < max(delays) < timedelta(seconds=20)
+    assert (
+        timedelta(0) <= min(delays) < timedelta(seconds=2) < timedelta(seconds=18) < max(delays) < timedelta(seconds=20)
+    )
     assert read_schedule("every 5min", name="a", jitter_s=0).delay_of(NOON) == timedelta(0)
 
 

@@ -136,15 +136,16 @@ class Courier:
         Raises:
             NotTakenError: It took something not; what follows it was not tried.
         """
-        for occasion, situation in self.outbox.due(name, now=self.now()):
+        for due in self.outbox.due(name, now=self.now()):
+            situation = due[1]
             if self._is_stopping:
                 return
             if self._refused.get((name, situation.key)) == situation.changed_at:
                 continue
             now = self.now()
-            dispatch = self.outbox.message(name, occasion, situation, now=now)
+            dispatch = self.outbox.message(name, due, now=now)
             if self._send(name, dispatch):
-                self.outbox.note_told(name, occasion, situation, now=now)
+                self.outbox.note_told(name, due, now=now)
             else:
                 self._refused[name, situation.key] = situation.changed_at
         summary = self.outbox.summary(name, now=self.now())

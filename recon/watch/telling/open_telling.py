@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from recon.api.common import Config, settings_of
 from recon.core.errors import UsageError
 from recon.core.extras import check_extra
 from recon.core.tries import Backoff
@@ -117,13 +118,15 @@ def open_channel(settings: Settings, channel: ChannelSection) -> Channel:
     return AppriseChannel(channel.name, secret, timeout_s=timeout_s)
 
 
-def try_channels(settings: Settings, *, channels: Iterable[str] = ()) -> tuple[Trial, ...]:
-    """Send one test message to each channel, or to those named, and wait for what comes of it.
+def try_channels(config: Config = None, *, channels: Iterable[str] = ()) -> tuple[Trial, ...]:
+    """Send one test message to each channel, or to those named, and wait for what comes of it; see ``recon watch
+    test-alert``.
 
     Raises:
         NoChannelError: There is none, or none of a name.
         ConfigError: As :func:`open_courier`, before anything is sent.
     """
+    settings = settings_of(config)
     known = {channel.name: channel for channel in settings.values.alerts.channels}
     named = tuple(channels) or tuple(known)
     if not named or not set(named) <= set(known):

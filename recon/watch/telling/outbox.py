@@ -18,7 +18,7 @@ from typing import Any, Final
 from recon.core.times import millisecond_text, parse_iso
 from recon.files import make_folder, replace_file
 from recon.watch.situations import KeptSituation, read_situation, situation_body
-from recon.watch.telling.routes import ChannelRecord, Hours, Route, Told, due_messages
+from recon.watch.telling.routes import ChannelRecord, DueMessage, Hours, Route, Told, due_messages
 from recon.watch.telling.texts import Dispatch, Occasion, dispatch_of, summary_of
 
 FORMAT: Final = 1
@@ -73,7 +73,7 @@ class Outbox:
             key: (each.id, each.changed_at, each.is_unread, each.acknowledged_by) for key, each in situations.items()
         }
 
-    def due(self, name: str, *, now: datetime) -> list[tuple[Occasion, KeptSituation]]:
+    def due(self, name: str, *, now: datetime) -> list[DueMessage]:
         """What a channel is to be told now, but for summaries."""
         with self._lock:
             found = self._due(name, now=now)
@@ -82,16 +82,16 @@ class Outbox:
                     self._records[name].waiting[situation.key] = situation
             return found
 
-    def _due(self, name: str, *, now: datetime) -> list[tuple[Occasion, KeptSituation]]:
+    def _due(self, name: str, *, now: datetime) -> list[DueMessage]:
         route = self.routes[name]
         found = due_messages(self._open, self._records[name], route=route, hours=self.hours, now=now)
         # A service with entries is not woken up for what is over already.
         return [each for each in found if each[0] is not Occasion.PASSED or not route.keeps_one_entry]
 
-    def message(self, name: str, occasion: Occasion, situation: KeptSituation, *, now: datetime) -> Dispatch:
+    def message(self, name: str, due: DueMessage, *, now: datetime) -> Dispatch:
         """The text about one turn of a situation, as the channel may read it."""
         shows = self.routes[name].shows_payments
-        return dispatch_of(occasion, situation, target=self.target, now=now, shows_payments=shows)
+        return dispatch_of(*due, target=self.target, now=now, shows_payments=shows)
 
     def summary(self, name: str, *, now: datetime) -> Dispatch | None:
         """The summary that a channel is to be sent now; None when there is none."""
@@ -103,10 +103,10 @@ class Outbox:
             mine = [each for each in self._open.values() if route.takes(each)]
             return summary_of(mine, ended=record.ended, rounds=record.rounds, target=self.target, now=now, day=day)
 
-    def note_told(self, name: str, occasion: Occasion, situation: KeptSituation, *, now: datetime) -> None:
+    def note_told(self, name: str, due: DueMessage, *, now: datetime) -> None:
         """Take down that a message arrived, and make that last."""
         with self._lock:
-            self._records[name].note_told(occasion, situation, now=now)
+            self._records[name].note_told(*due, now=now)
             self._save()
 
     def note_summary(self, name: str, *, now: datetime) -> None:

@@ -14,6 +14,9 @@ from fnmatch import fnmatchcase
 from recon.watch.situations import KeptSituation, Urgency
 from recon.watch.telling.texts import Occasion
 
+DueMessage = tuple[Occasion, KeptSituation]
+"""Why something is to be told, and what."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -110,7 +113,7 @@ class ChannelRecord:
 
 def due_messages(
     open_ones: Mapping[str, KeptSituation], record: ChannelRecord, *, route: Route, hours: Hours, now: datetime
-) -> list[tuple[Occasion, KeptSituation]]:
+) -> list[DueMessage]:
     """What a channel is to be told now, the most urgent first."""
     found = list(_of_open(open_ones, record, route=route, hours=hours, now=now))
     for key, told in record.told.items():
@@ -126,7 +129,7 @@ def due_messages(
 
 def _of_open(
     open_ones: Mapping[str, KeptSituation], record: ChannelRecord, *, route: Route, hours: Hours, now: datetime
-) -> Iterable[tuple[Occasion, KeptSituation]]:
+) -> Iterable[DueMessage]:
     for key, situation in open_ones.items():
         if not route.takes(situation):
             continue

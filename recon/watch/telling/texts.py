@@ -126,8 +126,8 @@ def _details(situation: KeptSituation, *, now: datetime, shows_payments: bool) -
     if seen.money:
         yield "money", harmless(", ".join(f"{short_amount(amount)} {token}" for token, amount in seen.money))
     if seen.oldest is not None:
-        yield "oldest", f"{moment_text(seen.oldest)}, {_span(now - seen.oldest)} ago"
-    yield "open since", moment_text(situation.opened_at)
+        yield "oldest", f"{minute_text(seen.oldest)}, {_span(now - seen.oldest)} ago"
+    yield "open since", minute_text(situation.opened_at)
     if seen.command:
         yield "next", _typed(seen.command)
     if shows_payments and seen.payments:
@@ -195,12 +195,12 @@ def trial_of(channel: str, *, target: str, now: datetime) -> Dispatch:
     return Dispatch(
         occasion=Occasion.TEST, key=situation_key(target, f"test:{channel}"), urgency=Urgency.INFO,
         title=f"TEST{' ' + harmless(target, limit=60) if target else ''}: messages of recon arrive here",
-        lines=(f"Sent to the channel {channel} by hand at {moment_text(now)}; there is nothing to do.",),
+        lines=(f"Sent to the channel {channel} by hand at {minute_text(now)}; there is nothing to do.",),
         at=now, target=clean_text(target),
     )  # fmt: skip
 
 
-def moment_text(moment: datetime) -> str:
+def minute_text(moment: datetime) -> str:
     """A UTC time for people, to the minute."""
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from click.testing import CliRunner
 
+from recon.cli.watch_alerts import try_alerts
 from recon.core.tries import Backoff
 from recon.setup.settings import Settings, load_settings
 from recon.sources.http import Clock
@@ -403,3 +405,15 @@ def test_without_a_channel_it_says_where_to_write_one(tmp_path: Path) -> None:
 
 
 assert SEEN.payments, "the sighting of these tests names payments, so that their absence tells"
+
+
+def test_the_command_prints_what_came_of_it(tmp_path: Path, service: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(tmp_path, service, monkeypatch)
+    line = ["--config", str(tmp_path / "recon.toml"), "--format", "csv"]
+    found = CliRunner().invoke(try_alerts, [*line, "--channel", "chat"])
+    assert (found.exit_code, found.stdout) == (0, "channel,kind,taken,why\nchat,apprise,yes,\n")
+    service.answers += [503]
+    found = CliRunner().invoke(try_alerts, line)
+    assert found.exit_code == 4
+    assert "chat,apprise,NO,HTTP 503" in found.stdout
+    assert "pager,pagerduty,yes," in found.stdout

@@ -458,6 +458,22 @@ class ChainedLog:
                 end, number = end + size, number + 1
                 yield LogLine(number, raw.removesuffix(b"\n"), end, (part or raw).endswith(b"\n"))
 
+    def last(self) -> Mapping[str, Any] | None:
+        """The last entry that is whole and unchanged, mostly without reading more than the end; None without one."""
+        try:
+            handle = os.open(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            end = _end_of(handle, self.path)
+        finally:
+            os.close(handle)
+        body, has_seal = _unsealed(_json_object(end.line or b""), wants_seal=True)
+        if body is not None and has_seal:
+            body.pop("prev", None)
+            return body
+        return next((each.body for each in reversed([*self.entries()]) if each.body is not None and each.follows), None)
+
     def entries(self) -> Iterator[LogEntry]:
         """Every entry in order, each held against the line before it; empty lines are passed over."""
         junk: LogEntry | None = None

@@ -55,6 +55,9 @@ CHAIN = re.compile(rb'"(?:prev|seal)":"[0-9a-f]{64}"')
 NOT_COMPARED = {
     "recon completion": "it prints a script of the shell and has no result",
     "recon review": "it is a screen; what is done there is done by the functions compared here (tests/desk)",
+    "recon watch": "it never ends; its rounds are those of recon.watch.watch_once (tests/watch)",
+    "recon watch ack": "it writes when it was called, by the clock (tests/watch)",
+    "recon watch status": "it shows the log of the watch (tests/watch)",
 }
 
 

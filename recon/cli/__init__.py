@@ -68,6 +68,7 @@ COMMANDS: tuple[Entry, ...] = (
         "Draw the manual sample that two people check, spread over verdicts and sizes.",
         "Roll back",
     ),
+    Entry("watch", "recon.cli.watch:watch", "Judge on a schedule, and tell what needs a person.", "Watch"),
     Entry("inspect", "recon.cli.inspect:inspect", "Find out what is the matter with one payment.", "Investigate"),
     Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
     Entry("triage", "recon.cli.triage:triage", "Look at access logs and deliveries.", "Investigate"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from recon.core.errors import ConfigError, ReconError, SourceError
 from recon.core.model import Plan
+from recon.core.times import from_ms, to_ms
 from recon.rails import drain
 from recon.rails.flags.blast import BlastTally
 from recon.rails.flags.readings import FlagReading
@@ -116,6 +119,60 @@ def count_backlog(settings: Settings, provider: str, *, now: datetime) -> drain.
         raise SourceError(short)
     oldest_at = datetime.fromtimestamp(oldest[0] / 1000, UTC) if oldest else None
     return drain.BacklogReading(now, seen["open"], seen["stuck"], oldest_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """The open payments of one rail that wait for longer than they should.
+
+    Args:
+        count: How many there are.
+        oldest_at: When the oldest was made; None where no row says it.
+        payments: The ids of the oldest of them.
+        money: What they are about, base units by chain id, token symbol and decimals; what is unreadable is left out.
+    """
+
+    count: int
+    oldest_at: datetime | None
+    payments: tuple[str, ...]
+    money: Mapping[tuple[int | None, str, int], int]
+
+
+def count_overdue(settings: Settings, *, before: datetime, named_max: int = 20) -> dict[str, Overdue]:
+    """The open payments that were made before a moment, by rail, from the database as it is now.
+
+    Only open rows are read, by the index on the status. One that does not say when it was made counts.
+
+    Raises:
+        SourceError: The database cannot be reached, or gave fewer rows than it has.
+        ConfigError: Its address is missing.
+    """
+    edge = to_ms(before)
+    found: dict[str, list[Mapping[str, Any]]] = {}
+
+    def take(batch: pa.RecordBatch) -> None:
+        wanted = ["payment_id", "provider", "is_test", "created_at", "chain_id", "currency", "decimals"]
+        for row in batch.select([*wanted, "expected_units"]).to_pylist():
+            if not row["is_test"] and (row["created_at"] is None or row["created_at"] < edge):
+                found.setdefault(str(row["provider"] or "unknown"), []).append(row)
+
+    reading = _read_rows(settings, Selection(open_only=True), take)
+    if short := _shortfall(reading):
+        raise SourceError(short)
+    in_scope = {rail: rows for rail, rows in found.items() if rail in settings.providers}
+    return {rail: _overdue(rows, named_max) for rail, rows in sorted(in_scope.items())}
+
+
+def _overdue(rows: list[Mapping[str, Any]], named_max: int) -> Overdue:
+    rows.sort(key=lambda row: (row["created_at"] or 0, row["payment_id"]))
+    made = [row["created_at"] for row in rows if row["created_at"] is not None]
+    money: Counter[tuple[int | None, str, int]] = Counter()
+    for row in rows:
+        if row["expected_units"] is not None and row["decimals"] is not None:
+            money[row["chain_id"], str(row["currency"] or "?"), int(row["decimals"])] += int(row["expected_units"])
+    return Overdue(
+        len(rows), from_ms(made[0]) if made else None, tuple(row["payment_id"] for row in rows[:named_max]), money
+    )
 
 
 def look_around(settings: Settings, *, deliveries: Path | None = None) -> Looked:

@@ -1,4 +1,4 @@
-"""The ``[watch]`` section of ``recon.toml``: when rounds are made, how long they are kept, and what is worth telling."""
+"""The ``[watch]`` section of ``recon.toml``: when rounds are made, what is kept, and what is worth telling."""
 
 from __future__ import annotations
 

@@ -163,16 +163,26 @@ def _carried(
     if before is None:
         assert seen is not None, "a key comes from one of the two"
         return Turn.OPENED, KeptSituation(seen, opened_at=now, changed_at=now)
+    if not is_read and (seen is None or _is_less(seen, before.seen)):
+        rounds = before.rounds + (seen is not None)
+        return (None if before.is_unread else Turn.UPDATED), replace(before, rounds=rounds, is_unread=True)
     if seen is None:
-        if is_read:
-            return Turn.RESOLVED, replace(before, resolved_at=now, changed_at=now, is_unread=False)
-        return (None if before.is_unread else Turn.UPDATED), replace(before, is_unread=True)
+        return Turn.RESOLVED, replace(before, resolved_at=now, changed_at=now, is_unread=False)
+    return _seen_again(before, seen, now)
+
+
+def _seen_again(before: KeptSituation, seen: Sighting, now: datetime) -> tuple[Turn | None, KeptSituation]:
     after = replace(before, seen=seen, rounds=before.rounds + 1, is_unread=False)
     if seen.urgency.rank > before.seen.urgency.rank:
         return Turn.ESCALATED, replace(after, changed_at=now, acknowledged_by=None)
     if before.is_unread or _weight(seen) != _weight(before.seen):
         return Turn.UPDATED, replace(after, changed_at=now)
     return None, after
+
+
+def _is_less(seen: Sighting, before: Sighting) -> bool:
+    """Whether there is less of it, which who could not read all of it cannot say."""
+    return seen.urgency.rank < before.urgency.rank or (seen.count or 0) < (before.count or 0)
 
 
 def _weight(seen: Sighting) -> tuple[object, ...]:

@@ -65,6 +65,14 @@ def test_what_could_not_be_read_ends_nothing_and_says_so_once(unreadable: set[st
     assert kept == ()
 
 
+def test_less_evidence_makes_nothing_smaller_and_more_makes_it_larger() -> None:
+    kept, _ = judged((), [SEEN], unreadable=(), now=at(0))
+    kept, turns = judged(kept, [replace(SEEN, count=1)], unreadable={SEEN.rule}, now=at(5))
+    assert (kept[0].seen.count, kept[0].is_unread, len(turns)) == (3, True, 1)
+    kept, turns = judged(kept, [replace(SEEN, count=4)], unreadable={SEEN.rule}, now=at(10))
+    assert (kept[0].seen.count, [turn for turn, _ in turns]) == (4, [Turn.UPDATED])
+
+
 def test_of_two_of_one_key_the_more_urgent_counts_in_either_order() -> None:
     worse = replace(SEEN, urgency=Urgency.CRITICAL)
     assert {judged((), pair, unreadable=(), now=NOON)[0][0].seen for pair in ([SEEN, worse], [worse, SEEN])} == {worse}

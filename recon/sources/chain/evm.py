@@ -324,6 +324,19 @@ class EvmChain:
         finally:
             self.close()
 
+    def silent_hosts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The hosts of the endpoints, in their order: those that can be used now, and those that cannot.
+
+        Raises:
+            WrongSourceError: An endpoint serves another chain.
+        """
+        self._pool.begin(self.settings.deadline_s)
+        try:
+            told = {live.host: self._pool.ready(live) for live in self._pool.lives}
+        finally:
+            self.close()
+        return tuple(host for host, well in told.items() if well), tuple(host for host in told if not told[host])
+
     def native_units(self, address: str) -> int:
         """What an address holds of the chain's own coin at the newest block, in its smallest units.
 

@@ -1,0 +1,280 @@
+"""Gathers what the rules of a round know: every part by itself, so that one that cannot be read hides no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from recon.core.errors import ReconError, SourceError
+from recon.core.money import format_units
+from recon.core.times import from_ms, to_ms
+from recon.watch.facts import (
+    EndpointLook,
+    FlagLook,
+    RailCount,
+    RoundFacts,
+    WaitingPayments,
+    WalletLook,
+    WatchTimes,
+)
+from recon.watch.saying import asset_said
+
+if TYPE_CHECKING:
+    from recon.core.model import Plan
+    from recon.rails.gates.records import Deliveries, GateEvidence
+    from recon.runs.states import RunSummary
+    from recon.setup.file import ReserveSection
+    from recon.setup.open_sources import Opening
+    from recon.setup.settings import Settings
+    from recon.snapshots.sealed import Snapshot
+
+Part = TypeVar("Part")
+
+NONE_WAITS: Final[Mapping[str, WaitingPayments]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class RoundJudged:
+    """What one round judged; without a plan it could not be made, and ``failure`` says why."""
+
+    plan: Plan | None = None
+    plan_path: str = ""
+    snapshot: Snapshot | None = None
+    failure: str = ""
+    failed_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What earlier rounds left for this one.
+
+    Args:
+        past: Entries of the history of earlier rounds of this window, oldest first.
+        wallets: Earlier looks at each wallet.
+        flags: Values of flags when they were last known to be right; None where no round has seen them.
+        flags_since: The round that saw a value that recon did not write, by flag.
+        incomplete: By source, how many rounds in a row could not read it whole.
+    """
+
+    past: tuple[Mapping[str, Any], ...] = ()
+    wallets: Mapping[str, tuple[tuple[datetime, int], ...]] = field(default_factory=dict)
+    flags: Mapping[str, str | None] | None = None
+    flags_at: datetime | None = None
+    flags_since: Mapping[str, datetime] = field(default_factory=dict)
+    incomplete: Mapping[str, int] = field(default_factory=dict)
+
+
+class Gathering:
+    """Reads the parts of one round; what cannot be read is noted, and never raised."""
+
+    def __init__(self, settings: Settings, *, now: datetime) -> None:
+        self.settings, self.now = settings, now
+        self.unread: dict[str, str] = {}
+        self.names = {chain_id: facts.name for chain_id, facts in settings.registry().chains.items()}
+
+    def attempt(self, part: str, read: Callable[[], Part], *, default: Part) -> Part:
+        """What a part says, or the default, with the reason noted."""
+        try:
+            return read()
+        except (ReconError, OSError) as error:
+            self.unread[part] = str(error)
+            return default
+
+    def waiting(self) -> Mapping[str, WaitingPayments]:
+        """The payments that wait too long, by rail."""
+        from recon.setup.open_rollout import count_overdue
+
+        before = self.now - timedelta(minutes=self.settings.values.watch.pending_min)
+        found = count_overdue(self.settings, before=before)
+        return {
+            rail: WaitingPayments(
+                each.count,
+                each.oldest_at,
+                each.payments,
+                tuple(
+                    sorted(
+                        (asset_said(symbol, chain_id, names=self.names), format_units(units, decimals=decimals))
+                        for (chain_id, symbol, decimals), units in each.money.items()
+                    )
+                ),
+            )
+            for rail, each in found.items()
+        }
+
+    def rails(self, snapshot: Snapshot) -> Mapping[str, RailCount]:
+        """Payments of each rail by whether they are new and whether they failed."""
+        import pyarrow.parquet as pq
+
+        wanted = ["provider", "status", "created_at", "is_test"]
+        edge = to_ms(self.now - timedelta(minutes=self.settings.values.watch.failure_window_min))
+        counts: dict[str, list[int]] = {}
+        for row in pq.read_table(snapshot.file("payments"), columns=wanted).to_pylist():
+            if row["is_test"] or row["provider"] not in self.settings.providers:
+                continue
+            mine = counts.setdefault(row["provider"], [0, 0, 0, 0])
+            place = 0 if (row["created_at"] or 0) >= edge else 2
+            mine[place] += 1
+            mine[place + 1] += row["status"] == "failed"
+        return {rail: RailCount(*mine) for rail, mine in sorted(counts.items())}
+
+    def deliveries(self, snapshot: Snapshot) -> Deliveries | None:
+        """The webhook deliveries that the snapshot holds; None where none are kept."""
+        from recon.rails.gates.evidence import delivery_evidence_of
+
+        rows = [row for row in snapshot.table("coverage").to_pylist() if row["source"] == "deliveries"]
+        if not rows:
+            return None
+        if problem := next((row["problem"] or "not read whole" for row in rows if not row["complete"]), None):
+            raise SourceError(str(problem))
+        begins = min((row["asked_from"] for row in rows if row["asked_from"] is not None), default=to_ms(self.now))
+        found = snapshot.table("deliveries").to_pylist()
+        return delivery_evidence_of(found, from_at=from_ms(begins), to_at=self.now, source="deliveries")
+
+    def wallets(self, past: Mapping[str, tuple[tuple[datetime, int], ...]]) -> tuple[WalletLook, ...]:
+        """What each reserve holds; of one that could not be asked, that."""
+        from recon.setup.open_sources import Opening
+
+        opening = Opening(self.settings)
+        return tuple(self._wallet(opening, each, past) for each in self.settings.values.reserves)
+
+    def _wallet(
+        self, opening: Opening, reserve: ReserveSection, past: Mapping[str, tuple[tuple[datetime, int], ...]]
+    ) -> WalletLook:
+        from recon.setup.reserves import reserve_lines, reserve_units
+
+        key = f"{reserve.chain_id}:{reserve.address}"
+        where = self.names.get(reserve.chain_id, f"chain {reserve.chain_id}")
+        held, why = None, ""
+        try:
+            held = reserve_units(opening, reserve)
+        except ReconError as error:
+            why = self.unread[f"wallet_low:{key}"] = str(error)
+        warn, critical, decimals = reserve_lines(reserve)
+        now_too = () if held is None else ((self.now, held),)
+        return WalletLook(
+            key, f"The wallet {reserve.address} on {where}", f"of the coin of {where}", decimals, warn, critical, held,
+            why, (*past.get(key, ()), *now_too),
+        )  # fmt: skip
+
+    def endpoints(self) -> tuple[EndpointLook, ...]:
+        """The endpoints of every chain that has several."""
+        from recon.setup.open_sources import Opening
+
+        if self.settings.world is not None:
+            return ()
+        opening, found = Opening(self.settings), []
+        for chain in self.settings.values.chains:
+            source = opening.chain(chain.chain_id) if len(chain.endpoints) > 1 else None
+            if (ask := getattr(source, "silent_hosts", None)) is not None:
+                found.append(EndpointLook(chain.chain_id, *ask()))
+        return tuple(found)
+
+    def flags(self, known: Remembered) -> FlagLook | None:
+        """The flags beside those of the last round in which they were right; None where no file is configured."""
+        from recon.rails.flags.journal import FILE_NAME, FlagJournal
+        from recon.rails.flags.words import looks_secret
+        from recon.setup.open_flags import read_flags
+
+        if not self.settings.values.flags.file:
+            return None
+        words = [each for each in self.settings.values.flags.words().known_flags() if not looks_secret(each)]
+        values = read_flags(self.settings).values
+        now: dict[str, str | None] = {flag: values.get(flag) for flag in words}
+        entries = FlagJournal(self.settings.output_dir / FILE_NAME).read()
+        known_at = "" if known.flags_at is None else known.flags_at.isoformat()
+        wrote = any(each.at > known_at for each in entries)
+        before = now if known.flags is None or wrote else dict(known.flags)
+        changed = [flag for flag in words if before.get(flag) != now.get(flag)]
+        return FlagLook(before, now, {flag: known.flags_since.get(flag, self.now) for flag in changed})
+
+    def approvals(self, plan: Plan | None) -> tuple[int, int]:
+        """How many approvals the plan needs, and how many it has."""
+        from recon.plans.approvals import approvals_needed, backing_of
+        from recon.setup.open_decisions import open_decisions
+
+        if plan is None:
+            return 0, 0
+        policy, records = self.settings.approval_policy(), open_decisions(self.settings)
+        needed, _ = approvals_needed(plan, policy)
+        given, author = records.approvals(plan, now=self.now), records.author(plan, now=self.now)
+        return needed, len(backing_of(plan, given, policy=policy, author=author, now=self.now).approved)
+
+    def runs(self) -> tuple[RunSummary, ...]:
+        """Runs that left rows unsettled, or that never ended."""
+        from recon.setup.open_runs import read_runs
+
+        runs, _ = read_runs(self.settings)
+        return tuple(each for each in runs if each.unsettled or each.ended_at is None)
+
+    def gates(self, plan: Plan | None) -> GateEvidence:
+        """What gates are judged by: the history of rounds, and this plan."""
+        from recon.plans.history import load_history
+        from recon.rails.gates.evidence import dry_run_of, run_records
+        from recon.rails.gates.records import GateEvidence
+        from recon.setup.open_gates import written_runs
+
+        return GateEvidence(
+            runs=run_records(load_history(self.settings.output_dir)),
+            dry_run=None if plan is None else dry_run_of(plan),
+            writes=written_runs(self.settings),
+        )
+
+
+def gather(
+    settings: Settings, judged: RoundJudged, *, known: Remembered, times: WatchTimes, scope: str, config: str
+) -> RoundFacts:
+    """Everything that the rules of a round know."""
+    from recon.rails.gates.records import GateEvidence
+    from recon.sources.providers.installed import providers
+
+    reading = Gathering(settings, now=times.ended)
+    unread = reading.unread
+    no_rails: Mapping[str, RailCount] = {}
+    plan, snapshot = judged.plan, judged.snapshot
+    if plan is None or snapshot is None:
+        unread.update(dict.fromkeys(("plan", "whole", "rails", "deliveries"), judged.failure or "no round was made"))
+    elif not plan.is_read_whole:
+        unread["whole"] = "a source was not read whole"
+    of_snapshot: dict[str, Any] = {}
+    if snapshot is not None:
+        of_snapshot["rails"] = reading.attempt("rails", lambda: reading.rails(snapshot), default=no_rails)
+        of_snapshot["deliveries"] = reading.attempt("deliveries", lambda: reading.deliveries(snapshot), default=None)
+    needed, approved = (
+        (0, 0) if plan is None else reading.attempt("approvals", lambda: reading.approvals(plan), default=(0, 0))
+    )
+    return RoundFacts(
+        now=times.ended,
+        times=times,
+        scope=scope,
+        plan=plan,
+        plan_name=Path(judged.plan_path).stem,
+        config=config,
+        past=known.past,
+        chain_names=reading.names,
+        waiting=reading.attempt("waiting", reading.waiting, default=NONE_WAITS),
+        webhook_rails=tuple(name for name in settings.providers if providers()[name].webhooks.routes),
+        wallets=reading.attempt("wallets", lambda: reading.wallets(known.wallets), default=()),
+        endpoints=reading.attempt("endpoints", reading.endpoints, default=()),
+        flags=reading.attempt("flags", lambda: reading.flags(known), default=None),
+        gates=reading.attempt("gates", lambda: reading.gates(plan), default=GateEvidence()),
+        needed=needed,
+        approved=approved,
+        unsettled=reading.attempt("runs", reading.runs, default=()),
+        incomplete=known.incomplete,
+        failure=judged.failure,
+        failed_source=judged.failed_source,
+        unread=unread,
+        **of_snapshot,
+    )
+
+
+def look_between(settings: Settings, *, times: WatchTimes, config: str) -> RoundFacts:
+    """What is known between rounds: the open payments, and nothing else."""
+    reading = Gathering(settings, now=times.ended)
+    waiting = reading.attempt("waiting", reading.waiting, default=NONE_WAITS)
+    return RoundFacts(
+        now=times.ended, times=times, config=config, chain_names=reading.names, waiting=waiting, unread=reading.unread
+    )

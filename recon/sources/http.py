@@ -150,6 +150,44 @@ class NoReply:
     status: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange as a listener hears of it.
+
+    Args:
+        host: The host that was asked, nothing else of the address.
+        outcome: ``answered``, ``refused`` for a status of 400 and above, or the kind of :class:`NoReply`.
+        received_bytes: Of the body, unpacked; 0 without an answer.
+    """
+
+    host: str
+    outcome: str
+    seconds: float
+    received_bytes: int
+
+
+Listener = Callable[[Exchange], None]
+_LISTENERS: list[Listener] = []
+
+
+def listen_to_exchanges(listener: Listener) -> Callable[[], None]:
+    """Let a listener hear of every exchange of this process, in the thread that makes it; gives what ends that."""
+    _LISTENERS.append(listener)
+    return lambda: _LISTENERS.remove(listener)
+
+
+def _tell_listeners(url: str, reply: Reply | NoReply, seconds: float) -> None:
+    if not _LISTENERS:
+        return
+    if isinstance(reply, NoReply):
+        outcome, size = str(reply.kind), 0
+    else:
+        outcome, size = "refused" if reply.status >= 400 else "answered", len(reply.body)
+    host = origin_of(url).partition("://")[2].partition(":")[0] or "unknown"
+    for listener in tuple(_LISTENERS):
+        listener(Exchange(host, outcome, seconds, size))
+
+
 SILENCES_MAX: Final = 3
 """Questions in a row without a whole answer in time, after which a source that has answered before counts as down."""
 
@@ -264,6 +302,12 @@ class HttpClient:
         return self._exchange({"method": "POST", "url": url, "data": dict(form)}, ends_at)
 
     def _exchange(self, request: dict[str, Any], ends_at: float) -> Reply | NoReply:
+        began = self._clock.monotonic()
+        reply = self._reply(request, ends_at)
+        _tell_listeners(request["url"], reply, self._clock.monotonic() - began)
+        return reply
+
+    def _reply(self, request: dict[str, Any], ends_at: float) -> Reply | NoReply:
         import httpx
 
         self.meter.calls += 1

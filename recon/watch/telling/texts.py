@@ -152,7 +152,16 @@ def _lines(
     if occasion is Occasion.ACKNOWLEDGED:
         yield f"{harmless(situation.acknowledged_by or 'Nobody named', limit=60)} is working on it."
         return
-    figures = [f"{name} {told[name]}" for name in ("count", "money", "oldest") if name in told]
+    title = situation.seen.title
+    figures = [
+        f"{name} {told[name]}"
+        for name, is_said in (
+            ("count", told.get("count", "") in title.split()),
+            ("money", told.get("money", "") in title),
+            ("oldest", "oldest" in title),
+        )
+        if name in told and not is_said
+    ]
     if figures:
         yield " · ".join(figures)
     if "payments" in told:

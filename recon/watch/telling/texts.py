@@ -166,8 +166,8 @@ def _lines(
         yield " · ".join(figures)
     if "payments" in told:
         yield f"payments {told['payments']}"
-    if "next" in told:
-        yield f"next: {told['next']}"
+    # A service may refuse a message of a title alone.
+    yield f"next: {told['next']}" if "next" in told else f"open since {told['open since']}"
 
 
 def summary_of(

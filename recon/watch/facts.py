@@ -14,12 +14,17 @@ from recon.runs.states import RunSummary
 
 @dataclass(frozen=True, slots=True)
 class RailCount:
-    """Payments of one rail: those of the newest minutes and those before them, and how many of each failed."""
+    """Payments of one rail: those of the newest minutes and those before them, and how many of each failed.
+
+    Args:
+        made: When the newest of them were made, newest first, UTC milliseconds.
+    """
 
     recent: int
     recent_failed: int
     before: int
     before_failed: int
+    made: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 
+MADE_MAX: Final = 2_000
+"""Of so many of the newest payments of a rail it is known when they were made."""
+
 NONE_WAITS: Final[Mapping[str, WaitingPayments]] = {}
 
 
@@ -111,6 +114,7 @@ class Gathering:
         wanted = ["provider", "status", "created_at", "is_test"]
         edge = to_ms(self.now - timedelta(minutes=self.settings.values.watch.failure_window_min))
         counts: dict[str, list[int]] = {}
+        made: dict[str, list[int]] = {}
         for row in pq.read_table(snapshot.file("payments"), columns=wanted).to_pylist():
             if row["is_test"] or row["provider"] not in self.settings.providers:
                 continue
@@ -118,7 +122,9 @@ class Gathering:
             place = 0 if (row["created_at"] or 0) >= edge else 2
             mine[place] += 1
             mine[place + 1] += row["status"] == "failed"
-        return {rail: RailCount(*mine) for rail, mine in sorted(counts.items())}
+            made.setdefault(row["provider"], []).append(row["created_at"] or 0)
+        newest = {rail: tuple(sorted(times, reverse=True)[:MADE_MAX]) for rail, times in made.items()}
+        return {rail: RailCount(*mine, newest[rail]) for rail, mine in sorted(counts.items())}
 
     def deliveries(self, snapshot: Snapshot) -> Deliveries | None:
         """The webhook deliveries that the snapshot holds; None where none are kept."""

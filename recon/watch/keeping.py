@@ -76,6 +76,8 @@ def prune(settings: Settings, *, now: datetime, in_use: Iterable[str] = ()) -> P
     going = _unnamed(found, old, named | set(in_use))
     for each in going:
         _remove(each.path)
+        for author in _authors(settings.decisions_dir, each):
+            author.unlink(missing_ok=True)
     return Pruned(tuple(each.path.name for each in going))
 
 
@@ -118,8 +120,8 @@ def _artefact(path: Path, entry: Mapping[str, object] | None) -> Artefact | None
     at = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     if kind == "plan" and path.is_file():
         said = entry or _json_of(path)
-        names = {str(said.get(name) or "") for name in ("digest", "effects_digest")}
-        return Artefact(path, kind, window, at, frozenset(names - {""}), str(said.get("snapshot") or ""))
+        names = frozenset({str(said.get("digest") or "")} - {""})
+        return Artefact(path, kind, window, at, names, str(said.get("snapshot") or ""))
     if kind == "snapshot" and path.is_dir() and not (path / STATE).exists():
         digest = str(_json_of(path / MANIFEST).get("digest") or "")
         return Artefact(path, kind, window, at, frozenset({digest} - {""}))
@@ -137,7 +139,13 @@ def _named_by_runs(settings: Settings) -> set[str]:
     from recon.setup.open_runs import read_runs
 
     runs, _ = read_runs(settings)
-    return {name for each in runs for name in (each.plan, each.effects)}
+    return {each.plan for each in runs}
+
+
+def _authors(folder: Path, plan: Artefact) -> Iterator[Path]:
+    """Notes of who made a plan: each round leaves one, and it goes with its plan."""
+    for name in plan.names if plan.kind == "plan" else ():
+        yield from folder.glob(f"author-{name[:32]}*.json")
 
 
 def _named_in(folder: Path) -> set[str]:
@@ -145,7 +153,9 @@ def _named_in(folder: Path) -> set[str]:
     found: set[str] = set()
     for path in sorted(folder.rglob("*")):
         top = path.relative_to(folder).parts[0]
-        if top in (FOLDER, HISTORY) or _STAMPED.fullmatch(top) or top.startswith("snapshot-") or not path.is_file():
+        if top in (FOLDER, HISTORY) or top.startswith("snapshot-") or _STAMPED.fullmatch(top) or not path.is_file():
+            continue
+        if path.name.startswith("author-"):
             continue
         with path.open("rb") as stream:
             found.update(each.decode() for line in stream for each in _DIGEST.findall(line))

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from recon.core.model import Finding, Severity, Tier, Verdict
 from recon.core.text import count_text
-from recon.core.times import parse_iso
+from recon.core.times import parse_iso, to_ms
 from recon.plans.history import BLOCKING, break_key
 from recon.rails.gates.judge import judge_blocked, judge_clean_windows, judge_mismatch_rate
 from recon.rails.gates.records import DeliveryRecord, GateCase, GateLimits
@@ -37,6 +37,9 @@ URGENT: Final = timedelta(hours=24)
 
 FAILED_MIN: Final = 3
 """Fewer failures than this are no spike, and fewer payments before tell no usual share."""
+
+SILENT_MIN: Final = 3
+"""So many payments without a webhook are silence."""
 
 _BREAKS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
 _BAD: Final = (Severity.HIGH, Severity.CRITICAL)
@@ -136,14 +139,19 @@ def _is_spike(count: RailCount, limits: WatchSection) -> bool:
 
 
 def webhook_silence(facts: RoundFacts, limits: WatchSection) -> Iterator[Sighting]:
-    """Payments of a rail were made, and none of its webhooks came for ``silence_min``."""
+    """Payments of a rail were made over ``silence_min`` ago, and no webhook of it came since.
+
+    One checkout that nobody pays is no silence, so there have to be a few.
+    """
     if facts.deliveries is None:
         return
     edge = facts.now - timedelta(minutes=limits.silence_min)
     for rail in facts.webhook_rails if facts.deliveries.from_at <= edge else ():
-        count = facts.rails.get(rail)
         came = [each.at for each in facts.deliveries.records if each.provider == rail and each.at <= facts.now]
-        if count is None or not count.recent or max(came, default=edge) > edge:
+        since = to_ms(max(came, default=facts.deliveries.from_at))
+        made = facts.rails[rail].made if rail in facts.rails else ()
+        silent = sum(since < each < to_ms(edge) for each in made)
+        if silent < SILENT_MIN:
             continue
         last = f"the last came {age_said(facts.now - max(came))} ago" if came else "none is known"
         yield Sighting(
@@ -151,7 +159,7 @@ def webhook_silence(facts: RoundFacts, limits: WatchSection) -> Iterator[Sightin
             f"{facts.scope}{rail}",
             Urgency.WARNING,
             f"{rail}: no webhook for over {limits.silence_min} min ({last}), while "
-            f"{count_text(count.recent, 'payment was', many='payments were')} made.",
+            f"{count_text(silent, 'payment was', many='payments were')} made.",
             oldest=max(came) if came else None,
             command=command_said(facts, "triage", "deliveries"),
         )

@@ -13,6 +13,7 @@ import pytest
 
 from recon.cli import cli
 from recon.core.model import Finding, Severity, Tier, Verdict
+from recon.core.times import EPOCH
 from recon.plans.history import History, break_key, history_entry
 from recon.rails.gates.evidence import dry_run_of, run_records
 from recon.rails.gates.records import Deliveries, DeliveryRecord, GateEvidence
@@ -34,7 +35,6 @@ from tests.support.plans import a_change, a_coverage, a_finding, a_plan
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 LIMITS = WatchSection()
-WAITS = Verdict.LOCAL_BEHIND
 
 
 def at(minutes: float) -> datetime:
@@ -158,20 +158,23 @@ def delivered(minutes: float, status: int | None = 200, provider: str = "request
 
 
 def test_silence_needs_payments_and_records_that_reach_back() -> None:
-    rails = {"request_network": RailCount(5, 0, 90, 0)}
+    def made(*minutes: float) -> dict[str, RailCount]:
+        return {
+            "request_network": RailCount(5, 0, 90, 0, tuple(round(at(each).timestamp() * 1000) for each in minutes))
+        }
 
     def silent(*records: DeliveryRecord, since: float = -600, **given: Any) -> list[Sighting]:
         held = Deliveries(records, at(since), NOON)
-        return seen(
-            "webhook_silence",
-            facts(**{"deliveries": held, "rails": rails, "webhook_rails": ("request_network",), **given}),
-        )
+        usual = {"deliveries": held, "rails": made(-1, -61, -62, -63), "webhook_rails": ("request_network",)}
+        return seen("webhook_silence", facts(**{**usual, **given}))
 
-    [one] = silent(delivered(-61), delivered(-3, provider="shkeeper"))
-    assert "the last came 1 h 1 min ago" in one.title
+    [one] = silent(delivered(-64), delivered(-3, provider="shkeeper"))
+    assert "the last came 1 h 4 min ago), while 3 payments were made" in one.title
     assert [each.about for each in silent()] == ["request_network"], "none at all"
-    assert silent(delivered(-59)) == []
-    assert silent(rails={"request_network": RailCount(0, 0, 90, 0)}) == [], "nobody paid, so nothing was to come"
+    assert silent(delivered(-1)) == []
+    assert silent(delivered(-62.5)) == [], "too few since the last one"
+    assert silent(rails=made(-1, -2, -3, -4)) == [], "nobody had the time to pay"
+    assert silent(rails={}) == []
     assert silent(since=-30) == [], "records of half an hour tell nothing of an hour"
     assert silent(deliveries=None) == []
 
@@ -380,9 +383,11 @@ def test_every_command_that_a_sighting_names_can_be_typed() -> None:
     failed = tuple(delivered(-number / 2, 500) for number in range(11))
     everything = facts(
         findings=[waiting], changes=(a_change(),), coverage=(away,), past=[an_entry(at(-90))], config="a b.toml",
-        summary={"payments": 10, "verdicts": {"stuck_pending": 9}}, rails={"request_network": RailCount(5, 5, 0, 0)},
+        summary={"payments": 10, "verdicts": {"stuck_pending": 9}},
+        rails={"request_network": RailCount(5, 5, 0, 0, (1, 2, 3))},
         deliveries=Deliveries(failed, at(-600), NOON), webhook_rails=("request_network",), wallets=(wallet(1),),
-        endpoints=(EndpointLook(56, (), ("a",)),), flags=FlagLook({"A": "1"}, {"A": "2"}), unsettled=(a_run(unsettled=1),),
+        endpoints=(EndpointLook(56, (), ("a",)),), flags=FlagLook({"A": "1"}, {"A": "2"}),
+        unsettled=(a_run(unsettled=1),),
         waiting={"shkeeper": WaitingPayments(1, at(-60), ("a",), ())},
     )  # fmt: skip
     late = replace(everything, times=times(due=at(-30)))
@@ -396,7 +401,7 @@ def test_every_command_that_a_sighting_names_can_be_typed() -> None:
         )
     )
     found += seen("blocked_outcomes", replace(late, gates=GateEvidence(runs=blocked)))
-    silent = replace(late, deliveries=Deliveries((), at(-600), NOON))
+    silent = replace(late, deliveries=Deliveries((), EPOCH, NOON))
     found += seen("webhook_silence", silent)
     assert {each.rule for each in found} == {rule.name for rule in RULES}
     for each in found:

@@ -291,3 +291,19 @@ def test_a_real_limit_of_the_system_leaves_nothing_of_a_file_and_the_log_whole(t
     assert done.stdout.count("it could not be written") == 2, done.stdout + done.stderr
     assert log.path.read_bytes() == before
     assert names(tmp_path) == ["history.ndjson"]
+
+
+def test_the_last_entry_is_read_from_the_end_and_is_one_that_holds(tmp_path: Path) -> None:
+    log = ChainedLog(tmp_path / "log.ndjson")
+    assert log.last() is None
+    for number in range(3):
+        log.add({"number": number})
+    assert log.last() == {"number": 2}
+    with log.path.open("ab") as stream:
+        stream.write(b'{"number":3,"pre')
+    assert log.last() == {"number": 2}, "half a line is none"
+    whole = log.path.read_bytes().rpartition(b"\n")[0] + b"\n"
+    log.path.write_bytes(whole.replace(b'"number":2', b'"number":7'))
+    assert log.last() == {"number": 1}, "a line that was changed tells nothing"
+    log.path.write_bytes(b"")
+    assert log.last() is None

@@ -124,7 +124,9 @@ class Gathering:
             mine[place + 1] += row["status"] == "failed"
             made.setdefault(row["provider"], []).append(row["created_at"] or 0)
         newest = {rail: tuple(sorted(times, reverse=True)[:MADE_MAX]) for rail, times in made.items()}
-        return {rail: RailCount(*mine, newest[rail]) for rail, mine in sorted(counts.items())}
+        return {
+            rail: RailCount(mine[0], mine[1], mine[2], mine[3], newest[rail]) for rail, mine in sorted(counts.items())
+        }
 
     def deliveries(self, snapshot: Snapshot) -> Deliveries | None:
         """The webhook deliveries that the snapshot holds; None where none are kept."""

@@ -158,7 +158,7 @@ class Watcher:
         """The next round of a window: at once where one is missing, else by the schedule."""
         memory = self.rounds.state.windows.get(window.name, WindowMemory())
         if memory.due is None or memory.due > now:
-            return _Course(window, now - window.schedule.delay_of(now))
+            return _Course(window, now - timedelta(seconds=window.schedule.jitter_s))
         due = window.schedule.next_after(memory.due)
         if due > now:
             return _Course(window, due)

@@ -41,6 +41,7 @@ FAILED_MIN: Final = 3
 SILENT_MIN: Final = 3
 """So many payments without a webhook are silence."""
 
+_UNREAD: Final = {Verdict.LOOKUP_FAILED, Verdict.UNPROVEN}
 _BREAKS: Final = (Tier.AUTO, Tier.REVIEW, Tier.NEVER)
 _BAD: Final = (Severity.HIGH, Severity.CRITICAL)
 
@@ -78,14 +79,20 @@ def captured_not_credited(facts: RoundFacts, limits: WatchSection) -> Iterator[S
 
 
 def fresh_breaks(facts: RoundFacts, limits: WatchSection) -> Iterator[Sighting]:
-    """Breaks that no round knew ``new_within_min`` ago; without an earlier round none is called new."""
+    """Breaks that no round knew ``new_within_min`` ago; without an earlier round none is called new.
+
+    They are held against the last round that read everything, and what only shows because a source did not answer is
+    the business of ``source_down``: an outage brings no news, and neither does its end.
+    """
     edge = facts.now - timedelta(minutes=limits.new_within_min)
-    before = next((each for each in reversed(facts.past) if (at := _at(each)) is not None and at <= edge), None)
+    whole = (each for each in reversed(facts.past) if each.get("complete"))
+    before = next((each for each in whole if (at := _at(each)) is not None and at <= edge), None)
     known = None if before is None else before.get("breaks")
     if before is None or known is None:
         return
     held = set(known)
-    found = [each for each in _findings(facts) if each.tier in _BREAKS and break_key(each) not in held]
+    told = (each for each in _findings(facts) if each.tier in _BREAKS and not _UNREAD & {*each.findings})
+    found = [each for each in told if break_key(each) not in held]
     if found:
         since = age_said(facts.now - (_at(before) or edge))
         title = f"{_sum(facts, found, 'new break', aged=False)} in the last {since}: {_verdicts(found)}."

@@ -19,12 +19,15 @@ from recon.runs.stores import journal
 from recon.snapshots import sealed
 from recon.sources.deliveries.forms import FIELDS
 from recon.sources.recorded import format as recorded
+from recon.watch import state as watch_log
 
 _KINDS: Final = (
     ("plan", "`plan-….json`", file.FORMAT, "`recon plan`, `recon select`, `recon undo`, `recon backfill shkeeper`",
      "`recon show`"),
     ("snapshot", "`snapshot-…/` with `manifest.json`", sealed.FORMAT, "`recon snapshot`, `recon plan`", "`recon show`"),
     ("run history", "`history.ndjson`", history.FORMAT, "`recon plan`", "`recon history`"),
+    ("log of the watch", "`watch/rounds-….ndjson`, one a month", watch_log.FORMAT, "`recon watch`, `recon watch ack`",
+     "`recon watch status`"),
     ("decision", "`decisions/…json`", 1, "`recon approve`, `recon ack`", "`recon show latest`, `recon history`"),
     ("journal", "collection `recon_journal`, or `journal.ndjson` of a recorded world", journal.FORMAT, "`recon apply`",
      "`recon runs`"),

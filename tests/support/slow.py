@@ -25,6 +25,8 @@ SLOW = {
     "tests/desk/test_real_terminal.py": JOB,
     "tests/desk/test_screen.py": "a screen is drawn and typed at for each test",
     "tests/desk/test_sixty_keys.py": JOB,
+    "tests/watch/test_keeping.py": JUDGED,
+    "tests/watch/test_rounds.py": JUDGED,
     "tests/investigation/payment/test_advice.py": SCENES,
     "tests/investigation/payment/test_by_recipient.py": SCENES,
     "tests/investigation/payment/test_case.py": SCENES,

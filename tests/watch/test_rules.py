@@ -111,6 +111,10 @@ def test_new_breaks_are_those_that_no_round_knew_an_hour_ago() -> None:
     assert seen("new_breaks", facts(findings=[old, new], past=[])) == [], "the first round knows of nothing before"
     benign = replace(new, tier=Tier.BENIGN)
     assert seen("new_breaks", facts(findings=[old, benign], past=past)) == []
+    outage = [past[0], {**an_entry(at(-61)), "complete": False}]
+    assert seen("new_breaks", facts(findings=[old], past=outage)) == [], "the end of an outage brings no news"
+    blind = replace(new, findings=(Verdict.LOCAL_BEHIND, Verdict.LOOKUP_FAILED))
+    assert seen("new_breaks", facts(findings=[old, blind], past=past)) == [], "and neither does an outage"
     unlisted = [{**past[1], "breaks": None}]
     assert seen("new_breaks", facts(findings=[old, new], past=unlisted)) == []
     assert break_key(old) in past[0]["breaks"]

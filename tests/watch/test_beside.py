@@ -27,7 +27,7 @@ def test_a_round_is_told_measured_and_shown(tmp_path: Path, monkeypatch: pytest.
             assert httpx.get(f"{beside.place}readyz").text == "No round was made yet.\n"
             beside.hear(a_round())
             beside.wait(20)
-            assert service.titles == ["WARNING: 665f1c2e9b1d8a0012345678 waits."]
+            assert service.titles == ["WARNING demo: 665f1c2e9b1d8a0012345678 waits."]
             found = httpx.get(f"{beside.place}metrics").text
             assert 'recon_watch_messages_total{channel="chat",outcome="taken"} 1.0' in found
             assert 'recon_watch_messages_unsent{channel="chat"} 0.0' in found

@@ -125,7 +125,7 @@ def test_a_message_holds_money_count_oldest_and_the_next_command_and_no_payment(
     found = dispatch_of(Occasion.OPENED, kept(), target="shop", now=NOON)
     assert found.title == "WARNING shop: 3 payments are captured and not credited."
     assert found.lines == (
-        "count 3 · money 1,331.21 USDT on BNB Chain · oldest 2026-12-01 11:15 UTC, 45 min ago",
+        "money 1,331.21 USDT on BNB Chain · oldest 2026-12-01 11:15 UTC, 45 min ago",
         "next: recon show latest",
     )
     assert "665f1c2e" not in repr(found)

@@ -99,7 +99,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class Following:
     """What a page needs that is served and shows itself anew when there is news.
 
     Args:
@@ -124,7 +124,7 @@ class Page:
     """The tables that are printed as they are, below the grid."""
     cards: tuple[str, ...] = ()
     """The facts that are shown large, by name; none means the usual ones."""
-    live: Live | None = None
+    live: Following | None = None
     """For a page that is served; a file asks nothing."""
 
 

@@ -20,7 +20,7 @@ from recon.core.text import count_text, group_digits
 from recon.core.times import parse_iso
 from recon.plans.history import FILE_NAME, load_history
 from recon.reports.model import Column, Fact, Report, Table
-from recon.reports.pages.page import Chart, Live, Page
+from recon.reports.pages.page import Chart, Following, Page
 from recon.reports.pages.pictures import chain_name
 from recon.reports.text import display_text
 from recon.watch.state import WatchLog
@@ -84,7 +84,7 @@ def overview(
               _money(points, "value_at_risk", "Money at risk", registry))  # fmt: skip
     return Page(
         whole, charts=tuple(chart for chart in charts if chart is not None), lists=whole.tables,
-        cards=("open", "breaks", "payments", "rounds"), live=Live(stamp, every_s, links),
+        cards=("open", "breaks", "payments", "rounds"), live=Following(stamp, every_s, links),
     )  # fmt: skip
 
 

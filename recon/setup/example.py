@@ -165,6 +165,7 @@ enabled = true
 # [[reserves]]
 # chain_id = 8453
 # address = "0x0000000000000000000000000000000000000005"
+# token = "USDC"                         # without it the chain's own coin
 # warn_below = "0.3"
 # critical_below = "0.03"
 

@@ -193,11 +193,12 @@ class FailuresSection(Section):
 class ReserveSection(Section):
     """``[[reserves]]``: a wallet that pays for what is sent on a chain, and how low it may get.
 
-    ``recon doctor`` warns below one line of the chain's own coin and fails below the other.
+    ``recon doctor`` warns below one line of the chain's own coin, or of a token, and fails below the other.
     """
 
     chain_id: Annotated[int, BeforeValidator(refuse_bool), Field(gt=0)]
     address: AddressText
+    token: str | None = Field(default=None, min_length=1, max_length=20)
     warn_below: AmountText
     critical_below: AmountText
 

@@ -151,20 +151,21 @@ class Gathering:
     def _wallet(
         self, opening: Opening, reserve: ReserveSection, past: Mapping[str, tuple[tuple[datetime, int], ...]]
     ) -> WalletLook:
-        from recon.setup.reserves import reserve_lines, reserve_units
+        from recon.setup.reserves import reserve_asset, reserve_lines, reserve_units
 
-        key = f"{reserve.chain_id}:{reserve.address}"
+        asset = reserve_asset(opening, reserve)
+        key = ":".join(filter(None, (str(reserve.chain_id), reserve.address, asset.address)))
         where = self.names.get(reserve.chain_id, f"chain {reserve.chain_id}")
         held, why = None, ""
         try:
-            held = reserve_units(opening, reserve)
+            held = reserve_units(opening, reserve, asset=asset)
         except ReconError as error:
             why = self.unread[f"wallet_low:{key}"] = str(error)
-        warn, critical, decimals = reserve_lines(reserve)
+        warn, critical = reserve_lines(reserve, decimals=asset.decimals)
         now_too = () if held is None else ((self.now, held),)
         return WalletLook(
-            key, f"The wallet {reserve.address} on {where}", f"of the coin of {where}", decimals, warn, critical, held,
-            why, (*past.get(key, ()), *now_too),
+            key, f"The wallet {reserve.address} on {where}", asset.symbol if asset.address else f"coins of {where}",
+            asset.decimals, warn, critical, held, why, (*past.get(key, ()), *now_too),
         )  # fmt: skip
 
     def endpoints(self) -> tuple[EndpointLook, ...]:

@@ -128,8 +128,10 @@ def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
                 },
             )
             config = write_live_config(played.folder, world, addresses, database=DATABASE)
+            spare = stack.enter_context(serve(played.door("chain spare", rpc_handler(recorded, 56))))
             text = config.read_text(encoding="utf-8").replace("[mongo]", "[mongo]\ntimeout_s = 1")
             text = text.replace("calls_per_s = 1000\n", "calls_per_s = 1000\nretries_max = 0\n")
+            text = text.replace(f'["{addresses.chains[56]}"]', f'["{addresses.chains[56]}", "{spare}"]')
             config.write_text(text + SETTINGS, encoding="utf-8")
             yield played
     finally:
@@ -190,9 +192,10 @@ def test_a_day_opens_escalates_and_closes_exactly_what_it_should(day: Day) -> No
         day.killed(pick.randrange(2, 12))
         expect(("escalated", "source_down:shkeeper"))
 
-        # Webhooks fail in a burst.
+        # Webhooks fail in a burst, and the first endpoint of a chain is away.
+        day.sick.add("chain:56")
         deliveries.insert_many([delivery(number, minutes=3, status=500) for number in range(1, 13)])
-        expect(("opened", "webhook_burst:request_network"))
+        expect(("opened", "webhook_burst:request_network"), ("opened", "rpc_failover:56"))
 
         # The provider is back, the burst is over, the buyer has paid.
         day.sick.clear()
@@ -201,6 +204,7 @@ def test_a_day_opens_escalates_and_closes_exactly_what_it_should(day: Day) -> No
         day.killed(pick.randrange(2, 12))
         expect(
             ("resolved", "new_breaks:"),
+            ("resolved", "rpc_failover:56"),
             ("resolved", "overdue:request_network"),
             ("resolved", "source_down:shkeeper"),
             ("resolved", "webhook_burst:request_network"),

@@ -27,6 +27,7 @@ from recon.watch.rounds import AnotherWatchError, DeadlineError, Rounds, Unknown
 from recon.watch.schedule import ScheduleError
 from recon.watch.situations import Turn
 from recon.watch.state import WatchLog
+from tests.support.flagworld import ENV
 from tests.support.watching import a_watched_world, killed_rounds, move_clock, one_round
 
 
@@ -293,3 +294,57 @@ def test_the_log_goes_on_in_the_next_month_and_after_a_torn_line(config: Path) -
     assert len(log.paths()) == 2
     assert done.state.number == before.number + 1
     assert [each.opened_at for each in done.open if each.key == before.open[0].key] == [before.open[0].opened_at]
+
+
+FLAGS = """
+[flags]
+file = ".env"
+[[reserves]]
+chain_id = 56
+address = "0x00000000000000000000000000000000000000aa"
+warn_below = "1"
+critical_below = "0.1"
+"""
+
+
+def test_a_flag_changed_by_hand_is_told_until_a_person_says_that_it_is_right(config: Path) -> None:
+    config.write_text(config.read_text(encoding="utf-8") + FLAGS, encoding="utf-8")
+    flags = config.parent / ".env"
+    flags.write_text(ENV, encoding="utf-8")
+    done = one_round(config)
+    assert not [each for each in done.open if each.seen.rule == "flags_changed"]
+    assert [part for part in done.unread if part.startswith("wallet_low:56:")], "who cannot be asked is not low"
+    flags.write_text(ENV.replace("live", "read-only"), encoding="utf-8")
+    done = one_round(config)
+    [found] = [each for each in done.open if each.seen.rule == "flags_changed"]
+    assert found.seen.title.startswith("PAYMENT_PROVIDER_MODE was 'live' and is 'read-only'")
+    assert "pa55" not in WatchLog(config.parent / "recon-out").paths()[-1].read_text(encoding="utf-8")
+    assert found.key in {each.key for each in one_round(config).open}, "it stays"
+    acknowledge_situation(found.key, config=config, operator="ada")
+    done = one_round(config)
+    assert [each.key for turn, each in done.turns if turn is Turn.RESOLVED] == [found.key]
+    assert not [each for each in one_round(config).open if each.seen.rule == "flags_changed"]
+
+
+def test_wallets_of_tokens_are_held_against_their_lines(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = json.loads((config.parent / "world.json").read_text(encoding="utf-8"))
+    wallet, text = world["merchant_recipients"][0], config.read_text(encoding="utf-8")
+    lines = f'\n[[reserves]]\nchain_id = 56\naddress = "{wallet}"\ntoken = "usdc"\n'
+    config.write_text(f'{text}{lines}warn_below = "999999999"\ncritical_below = "1"\n', encoding="utf-8")
+    assert "does not say what it holds" in next(iter(one_round(config).unread.values())), "the world holds no balances"
+    held = iter((5 * 10**18, 4 * 10**18))
+    monkeypatch.setattr("recon.setup.reserves.reserve_units", lambda opening, reserve, *, asset: next(held))
+    done = one_round(config)
+    [low] = [each for each in done.open if each.seen.rule == "wallet_low"]
+    assert low.seen.urgency.value == "warning"
+    assert low.seen.money == (("USDC", "5"),)
+    [looks] = done.state.wallets.values()
+    assert len(looks) == 1
+    assert len(next(iter(one_round(config, minutes=31).state.wallets.values()))) == 2, "half an hour apart"
+    monkeypatch.undo()
+    config.write_text(f'{text}{lines}warn_below = "1"\ncritical_below = "2"\n', encoding="utf-8")
+    assert "has its critical line above" in one_round(config).unread["wallets"]
+    config.write_text(
+        text + lines.replace("usdc", "NOPE") + 'warn_below = "1"\ncritical_below = "1"\n', encoding="utf-8"
+    )
+    assert "no known token of chain 56" in one_round(config).unread["wallets"]

@@ -43,7 +43,7 @@ class Beside:
     def hear(self, done: RoundDone) -> None:
         """Take over one round or look."""
         if self.courier is not None:
-            self.courier.tell(done.open, now=done.times.ended)
+            self.courier.tell(done.open, now=done.times.ended, rounds=int(done.kind == "round"))
         if done.kind == "round":
             self._last = done
         if self.measures is not None:

@@ -23,13 +23,14 @@ class Received:
 
 @dataclass
 class Inbox:
-    """What arrived, and how it is answered.
+    """What arrived, what of it was taken, and how it is answered.
 
     ``answers`` are statuses of the next requests, 202 once they are used up; a request waits while ``hangs`` is set.
     """
 
     port: int = 0
     received: list[Received] = field(default_factory=list)
+    taken: list[Received] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     hangs: threading.Event = field(default_factory=threading.Event)
@@ -59,12 +60,14 @@ def inbox() -> Iterator[Inbox]:
     class Handler(BaseHTTPRequestHandler):
         def take(self) -> None:
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))
-            found.received.append(
-                Received(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, json.loads(raw))
-            )
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            each = Received(self.command, self.path, headers, json.loads(raw))
+            found.received.append(each)
             if found.hangs.is_set():
                 found.freed.wait(30)
             status = found.answers.pop(0) if found.answers else 202
+            if status < 300:
+                found.taken.append(each)
             self.send_response(status)
             for name, value in found.headers.items():
                 self.send_header(name, value)

@@ -61,12 +61,15 @@ class Courier:
         self._refused: dict[tuple[str, str], datetime] = {}
         self._threads: list[threading.Thread] = []
 
-    def tell(self, open_ones: Iterable[KeptSituation], *, now: datetime) -> None:
+    def tell(self, open_ones: Iterable[KeptSituation], *, now: datetime, rounds: int = 1) -> None:
         """Take over what is open after a round; returns at once, and raises nothing that a channel does.
 
         What a round changed need not be said: what is due follows from what is open and what was told before.
+
+        Args:
+            rounds: How many rounds it was; 0 for a look between two.
         """
-        self.outbox.put(open_ones, now=now)
+        self.outbox.put(open_ones, now=now, rounds=rounds)
         with self._wake:
             self._round += 1
             self._wake.notify_all()

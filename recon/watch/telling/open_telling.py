@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from recon.api.common import Config, settings_of
@@ -16,6 +16,7 @@ from recon.setup.alert_sections import time_of
 from recon.setup.file import WrongSettingError
 from recon.sources.http import Clock, Secret
 from recon.watch.situations import Urgency
+from recon.watch.state import FOLDER
 from recon.watch.telling.channels import (
     OPSGENIE_URL,
     PAGERDUTY_URL,
@@ -34,9 +35,6 @@ from recon.watch.telling.texts import trial_of
 if TYPE_CHECKING:
     from recon.setup.alert_sections import AlertsSection, ChannelSection
     from recon.setup.settings import Settings
-
-WATCH_FOLDER: Final = "watch"
-"""Below the output folder, what the watch keeps."""
 
 
 class NoChannelError(UsageError):
@@ -74,7 +72,7 @@ def open_courier(settings: Settings, *, clock: Clock | None = None, backoff: Bac
     """
     alerts, clock = settings.values.alerts, clock or Clock()
     outbox = Outbox(
-        path=settings.output_dir / WATCH_FOLDER / OUTBOX_NAME,
+        path=settings.output_dir / FOLDER / OUTBOX_NAME,
         routes={channel.name: route_of(channel) for channel in alerts.channels},
         hours=hours_of(alerts),
         target=settings.target_name,

@@ -50,8 +50,12 @@ class Outbox:
         self._records = {name: ChannelRecord() for name in self.routes}
         self._load()
 
-    def put(self, open_ones: Iterable[KeptSituation], *, now: datetime) -> None:
-        """Take over what is open after a round; what was open before and is not among it is over."""
+    def put(self, open_ones: Iterable[KeptSituation], *, now: datetime, rounds: int = 1) -> None:
+        """Take over what is open after a round; what was open before and is not among it is over.
+
+        Args:
+            rounds: How many rounds it was; 0 for a look between two.
+        """
         current = {each.key: each for each in open_ones}
         with self._lock:
             ended = len([key for key in self._open if key not in current])
@@ -59,7 +63,7 @@ class Outbox:
             self._open = current
             for name, record in self._records.items():
                 record.ended += ended
-                record.rounds += 1
+                record.rounds += rounds
                 if not record.summary_day:
                     # The first summary is of the first whole day that is watched.
                     record.summary_day = self.hours.summary_day(now)

@@ -290,13 +290,14 @@ def test_a_summary_a_day_and_only_where_it_is_wanted(
     carried(courier, hand, first)
     assert service.titles == ["WARNING shop: 3 payments are captured and not credited.", "Summary of shop: 1 warning"]
     hand.passes(days=7)
+    courier.tell([first], now=hand.at, rounds=0)
     carried(courier, hand)
     again = open_courier(given, clock=hand.clock)
     again.carry("chat")
     assert service.titles[2:] == [
         "RESOLVED shop: 3 payments are captured and not credited.", "Summary of shop: nothing is open",
     ]  # fmt: skip
-    assert "1 situation over" in service.received[-1].body["message"]
+    assert "1 situation over, 2 rounds." in service.received[-1].body["message"], "a look is no round"
 
 
 def test_quiet_hours_keep_a_message_for_the_morning(

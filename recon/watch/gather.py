@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from recon.core.errors import ReconError, SourceError
 from recon.core.money import format_units
-from recon.core.times import from_ms, to_ms
+from recon.core.times import from_ms, parse_iso, to_ms
 from recon.watch.facts import (
     EndpointLook,
     FlagLook,
@@ -193,8 +193,8 @@ class Gathering:
         values = read_flags(self.settings).values
         now: dict[str, str | None] = {flag: values.get(flag) for flag in words}
         entries = FlagJournal(self.settings.output_dir / FILE_NAME).read()
-        known_at = "" if known.flags_at is None else known.flags_at.isoformat()
-        wrote = any(each.at > known_at for each in entries)
+        known_at = known.flags_at or self.now
+        wrote = any((parse_iso(each.at) or self.now) > known_at for each in entries)
         before = now if known.flags is None or wrote else dict(known.flags)
         changed = [flag for flag in words if before.get(flag) != now.get(flag)]
         return FlagLook(before, now, {flag: known.flags_since.get(flag, self.now) for flag in changed})

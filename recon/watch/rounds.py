@@ -37,6 +37,9 @@ OPERATOR: Final = "recon watch"
 FRESH: Final = timedelta(hours=1)
 """An interrupted snapshot that was begun longer ago is read anew."""
 
+WHOLE_GRACE_H: Final = 24
+"""So many hours after a whole round was due it is late."""
+
 LOOKS_KEPT: Final = 96
 LOOKS_APART: Final = timedelta(minutes=30)
 PAST_KEPT: Final = 1_500
@@ -216,7 +219,9 @@ class Rounds:
         began = self.clock()
         memory = self.state.windows.get(window.name, WindowMemory())
         found, was_whole = self._judge(window, memory, began)
-        times = self._times(window, memory, began=began, due=due, asleep=asleep)
+        last_good, whole_due = self._late_since(memory, found, was_whole=was_whole)
+        apart_s = int(window.schedule.apart.total_seconds())
+        times = WatchTimes(due, began, max(began, self.clock()), apart_s, last_good, asleep, whole_due)
         incomplete = self._incomplete(found)
         known = replace(self._remembered(window, found), incomplete=incomplete)
         facts = gather(window.settings, found, known=known, times=times, scope=window.scope, config=self.config)
@@ -339,21 +344,15 @@ class Rounds:
         path = self.settings.output_dir / memory.snapshot
         return path if is_sealed(path) else None
 
-    def _times(
-        self,
-        window: WatchedWindow,
-        memory: WindowMemory,
-        *,
-        began: datetime,
-        due: datetime | None,
-        asleep: datetime | None,
-    ) -> WatchTimes:
-        hours = self.settings.values.watch.whole_every_h
-        whole_due = None if memory.whole_at is None else memory.whole_at + timedelta(hours=hours + 24)
-        return WatchTimes(
-            due, began, max(began, self.clock()), apart_s=int(window.schedule.apart.total_seconds()),
-            last_good=memory.good_at, asleep_since=asleep, whole_due=whole_due,
-        )  # fmt: skip
+    def _late_since(
+        self, memory: WindowMemory, found: RoundJudged, *, was_whole: bool
+    ) -> tuple[datetime | None, datetime | None]:
+        """Since when nothing was read whole, and since when a whole round is due; None where this round did it."""
+        is_good = found.plan is not None and found.plan.is_read_whole
+        if memory.whole_at is None or (is_good and was_whole):
+            return None if is_good else memory.good_at, None
+        whole_due = memory.whole_at + timedelta(hours=self.settings.values.watch.whole_every_h + WHOLE_GRACE_H)
+        return None if is_good else memory.good_at, whole_due
 
     def _incomplete(self, found: RoundJudged) -> Mapping[str, int]:
         bad = {str(row.get("source")) for row in (found.plan.coverage if found.plan else ()) if not row.get("complete")}

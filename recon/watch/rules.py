@@ -84,9 +84,7 @@ def fresh_breaks(facts: RoundFacts, limits: WatchSection) -> Iterator[Sighting]:
     They are held against the last round that read everything, and what only shows because a source did not answer is
     the business of ``source_down``: an outage brings no news, and neither does its end.
     """
-    edge = facts.now - timedelta(minutes=limits.new_within_min)
-    whole = (each for each in reversed(facts.past) if each.get("complete"))
-    before = next((each for each in whole if (at := _at(each)) is not None and at <= edge), None)
+    before = _whole_before(facts.past, facts.now - timedelta(minutes=limits.new_within_min))
     known = None if before is None else before.get("breaks")
     if before is None or known is None:
         return
@@ -94,9 +92,15 @@ def fresh_breaks(facts: RoundFacts, limits: WatchSection) -> Iterator[Sighting]:
     told = (each for each in _findings(facts) if each.tier in _BREAKS and not _UNREAD & {*each.findings})
     found = [each for each in told if break_key(each) not in held]
     if found:
-        since = age_said(facts.now - (_at(before) or edge))
+        since = age_said(facts.now - (_at(before) or facts.now))
         title = f"{_sum(facts, found, 'new break', aged=False)} in the last {since}: {_verdicts(found)}."
         yield replace(_of_payments(facts, "new_breaks", "", found, title), urgency=_how_bad(found), oldest=None)
+
+
+def _whole_before(past: Sequence[Mapping[str, Any]], edge: datetime) -> Mapping[str, Any] | None:
+    """The newest entry at or before a moment whose round read everything."""
+    whole = (each for each in reversed(past) if each.get("complete"))
+    return next((each for each in whole if (at := _at(each)) is not None and at <= edge), None)
 
 
 def stuck_share(facts: RoundFacts, limits: WatchSection) -> Iterator[Sighting]:

@@ -15,8 +15,10 @@ from click.testing import CliRunner
 import recon
 from recon.cli import cli
 from recon.core.errors import SourceError
+from recon.core.times import second_text
 from recon.files import ChainedLog, NoRoomError
 from recon.plans.history import load_history
+from recon.rails.flags.journal import FlagJournal
 from recon.runs.stores.lease import FileLeases, held_lease
 from recon.setup.settings import Settings, load_settings
 from recon.snapshots.sealed import is_sealed
@@ -91,6 +93,8 @@ def test_everything_is_read_anew_each_week_and_on_doubt(config: Path) -> None:
     assert one_round(config, say=said.append).was_whole, "it was read under another configuration"
     assert any("This round reads everything" in each for each in said)
     assert one_round(config, minutes=-60).was_whole, "the clock went back"
+    assert one_round(config, minutes=40).was_whole is False
+    assert not [each for each in watch_state(config).open if each.seen.rule == "own_lateness"], "this round is good"
     assert one_round(config, minutes=7 * 24 * 60).was_whole, "a week is over"
 
 
@@ -324,6 +328,11 @@ def test_a_flag_changed_by_hand_is_told_until_a_person_says_that_it_is_right(con
     done = one_round(config)
     assert [each.key for turn, each in done.turns if turn is Turn.RESOLVED] == [found.key]
     assert not [each for each in one_round(config).open if each.seen.rule == "flags_changed"]
+    later = second_text(move_clock(config, 1))
+    journal = FlagJournal(config.parent / "recon-out" / "flags-journal.ndjson")
+    journal.append(at=later, run="run-1", kind="outcome", body={}, state="")
+    flags.write_text(ENV.replace("live", "dry-run"), encoding="utf-8")
+    assert not [each for each in one_round(config).open if each.seen.rule == "flags_changed"], "a run of recon wrote it"
 
 
 def test_wallets_of_tokens_are_held_against_their_lines(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

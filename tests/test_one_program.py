@@ -63,6 +63,8 @@ NOT_COMPARED = {
     "recon review": "it is a screen; what is done there is done by the functions compared here (tests/desk)",
     "recon watch": "it never ends; its rounds are those of recon.watch.watch_once (tests/watch)",
     "recon watch ack": "it writes when it was called, by the clock (tests/watch)",
+    "recon watch page": "it serves what is read from the output folder, and never ends (tests/watch/page)",
+    "recon watch test-alert": "it sends, and shows what came of it (tests/watch/telling)",
     "recon watch status": "it shows the log of the watch (tests/watch)",
 }
 

@@ -312,7 +312,12 @@ def test_constraints_pin_every_requirement_with_a_hash() -> None:
 
 @pytest.mark.parametrize(
     ("extra", "file"),
-    [("", "constraints.txt"), ("test", "constraints-test.txt"), ("spark", "constraints-spark.txt")],
+    [
+        ("", "constraints.txt"),
+        ("test", "constraints-test.txt"),
+        ("spark", "constraints-spark.txt"),
+        ("watch", "constraints-watch.txt"),
+    ],
 )
 def test_every_dependency_is_pinned(extra: str, file: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

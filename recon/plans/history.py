@@ -82,7 +82,8 @@ def history_entry(plan: Plan, *, at: str, path: str, news: News | None = None) -
     """What one plan leaves in the history.
 
     ``breaks`` holds the keys of all breaks, or null when there are more than 10,000 of them. ``blocking`` counts the
-    outcomes that stop reconciliation; ``complete`` says whether every source was read whole.
+    outcomes that stop reconciliation; ``complete`` says whether every source was read whole. The two sums hold base
+    units by chain and token.
     """
     breaks = sorted(break_key(item) for item in plan.findings if item.tier in _BREAK_TIERS)
     counts = Counter(item.verdict for item in plan.findings)
@@ -101,6 +102,8 @@ def history_entry(plan: Plan, *, at: str, path: str, news: News | None = None) -
         "health": dict(plan.summary.get("health") or {}),
         "complete": plan.is_read_whole,
         "blocking": {verdict.value: counts[verdict] for verdict in BLOCKING},
+        "value_at_risk": dict(plan.summary.get("value_at_risk") or {}),
+        "captured_not_credited": dict(plan.summary.get("captured_not_credited") or {}),
         "break_count": len(breaks),
         "news": None if news is None else asdict(news),
         "breaks": breaks if len(breaks) <= BREAKS_MAX else None,

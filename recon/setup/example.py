@@ -345,6 +345,36 @@ valid_h = 24                             # how long an approval holds
 # hours = 720
 # schedule = "0 3 * * *"
 
+# [alerts]
+# Who is told of what "recon watch" sees. "recon watch test-alert" tries every channel.
+# time_zone = "Europe/Berlin"            # of the times of day below
+# quiet_from = "22:00"                   # until quiet_to only what is urgent is told
+# quiet_to = "07:00"
+# quiet_below = "critical"
+# summary_at = "08:00"                   # "" for none
+# update_every_min = 60                  # how often a situation that changes is told again
+# timeout_s = 10
+# [[alerts.channels]]                    # Slack, Teams, Discord, Telegram, mail, webhooks: whatever apprise knows
+# name = "chat"
+# secret_variable = "RECON_ALERT_CHAT"   # holds the address, such as slack://TokenA/TokenB/TokenC
+# urgency_min = "warning"
+# rules = ["*"]
+# summary = true
+# shows_payments = false                 # ids of payments stand in its messages
+# [[alerts.channels]]
+# name = "pager"
+# kind = "pagerduty"                     # or "opsgenie"; secret_variable holds the routing key, or the API key
+# secret_variable = "RECON_ALERT_PAGER"
+# base_url = "https://events.eu.pagerduty.com"
+# urgency_min = "critical"
+
+# [page]
+# Who may look at the page of "recon watch --listen" from another machine; without one of both nobody may.
+# token_variable = "RECON_PAGE_TOKEN"
+# proxy_header = "X-Recon-Proxy"         # set by a reverse proxy on what it has let in
+# proxy_secret_variable = "RECON_PAGE_PROXY"
+# refresh_s = 10
+
 # [recorded]
 # A recorded world instead of every source, offline.
 # path = "."

@@ -21,6 +21,7 @@ from recon.core.errors import ConfigError, UsageError
 from recon.core.ids import normalise_address
 from recon.core.registry.explorers import ADDRESS, HASH, is_page
 from recon.investigation.incident.styles import StyleName
+from recon.setup.alert_sections import CHANNEL_SECRETS, PAGE_SECRETS, AlertsSection, PageSection
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
 from recon.setup.watch_section import WatchSection
 from recon.sources.deliveries.forms import FIELDS
@@ -416,6 +417,8 @@ class SettingsFile(_WithProviders):
     watch: WatchSection = WatchSection()
     recorded: RecordedSection = RecordedSection()
     output: OutputSection = OutputSection()
+    alerts: AlertsSection = AlertsSection()
+    page: PageSection = PageSection()
 
     @classmethod
     def settings_customise_sources(
@@ -471,6 +474,7 @@ def parse_settings(content: Mapping[str, Any], *, name: str = CONFIG_NAME) -> Se
 def _secret_keys() -> dict[tuple[str, str], str]:
     """Keys that would hold a secret, and the variable that holds it instead: for each ``x_variable`` the key ``x``."""
     keys = {("mongo", "uri"): URI_VARIABLE}
+    keys |= {("page", setting): f"the variable that page.{setting}_variable names" for setting in PAGE_SECRETS}
     for setting in ("url", "write_url"):
         keys["sql", setting] = str(SqlSection.model_fields[f"{setting}_variable"].default)
     for name, each in providers().items():
@@ -485,6 +489,13 @@ def _refuse_secrets(content: Mapping[str, Any], name: str) -> None:
         part = content.get(section)
         if isinstance(part, dict) and key in part:
             raise SecretInFileError(path=name, key=f"{section}.{key}", variable=variable)
+    alerts = content.get("alerts")
+    channels = alerts.get("channels") if isinstance(alerts, dict) else ()
+    for channel in channels if isinstance(channels, list) else ():
+        for key in CHANNEL_SECRETS:
+            if isinstance(channel, dict) and key in channel:
+                variable = "the variable that its secret_variable names"
+                raise SecretInFileError(path=name, key=f"alerts.channels.{key}", variable=variable)
 
 
 def explain_invalid(error: ValidationError, name: str) -> ConfigError:

@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from recon.core.text import clean_text
@@ -28,6 +28,8 @@ BODY_BYTES_MAX: Final = 256 * 1024 * 1024
 
 CACHED_MAX_S: Final = 5 * 60
 """An answer that says it has lain in a cache for longer than this says nothing about the present."""
+
+Given = TypeVar("Given")
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?")
@@ -148,6 +150,44 @@ class NoReply:
     status: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange as a listener hears of it.
+
+    Args:
+        host: The host that was asked, nothing else of the address.
+        outcome: ``answered``, ``refused`` for a status of 400 and above, or the kind of :class:`NoReply`.
+        received_bytes: Of the body, unpacked; 0 without an answer.
+    """
+
+    host: str
+    outcome: str
+    seconds: float
+    received_bytes: int
+
+
+Listener = Callable[[Exchange], None]
+_LISTENERS: list[Listener] = []
+
+
+def listen_to_exchanges(listener: Listener) -> Callable[[], None]:
+    """Let a listener hear of every exchange of this process, in the thread that makes it; gives what ends that."""
+    _LISTENERS.append(listener)
+    return lambda: _LISTENERS.remove(listener)
+
+
+def _tell_listeners(url: str, reply: Reply | NoReply, seconds: float) -> None:
+    if not _LISTENERS:
+        return
+    if isinstance(reply, NoReply):
+        outcome, size = str(reply.kind), 0
+    else:
+        outcome, size = "refused" if reply.status >= 400 else "answered", len(reply.body)
+    host = origin_of(url).partition("://")[2].partition(":")[0] or "unknown"
+    for listener in tuple(_LISTENERS):
+        listener(Exchange(host, outcome, seconds, size))
+
+
 SILENCES_MAX: Final = 3
 """Questions in a row without a whole answer in time, after which a source that has answered before counts as down."""
 
@@ -252,11 +292,22 @@ class HttpClient:
         headers = {"content-type": "application/json"}
         return self._exchange({"method": "POST", "url": url, "content": content, "headers": headers}, ends_at)
 
+    def put(self, url: str, content: bytes, *, ends_at: float) -> Reply | NoReply:
+        """Replace something by a JSON body; ``ends_at`` as for :meth:`get`."""
+        headers = {"content-type": "application/json"}
+        return self._exchange({"method": "PUT", "url": url, "content": content, "headers": headers}, ends_at)
+
     def post_form(self, url: str, form: Mapping[str, str], *, ends_at: float) -> Reply | NoReply:
         """Ask with the fields of a form as the body; ``ends_at`` as for :meth:`get`."""
         return self._exchange({"method": "POST", "url": url, "data": dict(form)}, ends_at)
 
     def _exchange(self, request: dict[str, Any], ends_at: float) -> Reply | NoReply:
+        began = self._clock.monotonic()
+        reply = self._reply(request, ends_at)
+        _tell_listeners(request["url"], reply, self._clock.monotonic() - began)
+        return reply
+
+    def _reply(self, request: dict[str, Any], ends_at: float) -> Reply | NoReply:
         import httpx
 
         self.meter.calls += 1
@@ -264,7 +315,7 @@ class HttpClient:
         request["timeout"] = min(self._timeout_s, left_s)
         try:
             client = self._client(is_secure=request["url"].lower().startswith("https:"))
-            return _within(left_s, lambda: self._whole(client, request, left_s)) or NoReply("late", after_s=left_s)
+            return in_seconds(left_s, lambda: self._whole(client, request, left_s)) or NoReply("late", after_s=left_s)
         except httpx.RemoteProtocolError as error:
             return _no_reply("cut", error)
         except httpx.TimeoutException as error:
@@ -341,12 +392,12 @@ def _pieces(response: httpx.Response, *, bytes_max: int) -> Iterator[bytes]:
         raise httpx.RemoteProtocolError("a packed answer ended early")
 
 
-def _within(seconds: float, job: Callable[[], Reply | NoReply]) -> Reply | NoReply | None:
+def in_seconds(seconds: float, job: Callable[[], Given]) -> Given | None:
     """Run ``job`` in a thread and stop waiting after ``seconds``; None when it was not done by then.
 
     The timeouts of a connection count silence only: name resolution and headers that trickle byte by byte escape them.
     """
-    result: list[Reply | NoReply] = []
+    result: list[Given] = []
     failure: list[BaseException] = []
 
     def run() -> None:

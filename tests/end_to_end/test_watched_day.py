@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from tests.support import servers
 from tests.support.builders import GONE, payment_document
 from tests.support.living import Addresses, moved, write_live_config
 from tests.support.provider_servers import Handler, serve
+from tests.support.telling import received
 from tests.support.watching import killed_rounds
 
 DATABASE = "marketplace"
@@ -230,3 +232,8 @@ def test_a_day_opens_escalates_and_closes_exactly_what_it_should(day: Day) -> No
     for log in (day.folder / "out").rglob("*.ndjson"):
         assert all(entry.follows for entry in ChainedLog(log).entries())
     assert not [each for line in lines for turn, each in line.turns if turn is Turn.RESOLVED and each.is_unread]
+
+    # A pager hears of exactly that, whichever process tells it, and whatever fails on the way.
+    actions = {"opened": "trigger", "escalated": "trigger", "resolved": "resolve"}
+    wanted = Counter((actions[turn], key.rpartition("/")[2]) for turn, key in course if turn in actions)
+    assert Counter(received(lines, day.folder)) == wanted

@@ -82,18 +82,7 @@ def plan_page(
 def render_html(page: Page | Report) -> str:
     """The whole file as text; the same page always gives the same bytes."""
     page = page_of_report(page) if isinstance(page, Report) else page
-    library = _template(LIBRARY) if page.charts else ""
-    program = "\n".join(map(_template, SCRIPTS))
-    policy = "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {' '.join(_digest(script) for script in (library, program) if script)}",
-            "style-src 'unsafe-inline'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
+    library, program = _scripts(page)
     cards, rest = _cards(page)
     template = _environment().get_template("page.html")
     text: str = template.render(
@@ -105,7 +94,8 @@ def render_html(page: Page | Report) -> str:
         lists=page.lists,
         charts=page.charts,
         grid=page.grid,
-        policy=policy,
+        live=page.live,
+        policy=page_policy(page),
         style=_template("page.css"),
         library=library,
         program=program,
@@ -116,6 +106,29 @@ def render_html(page: Page | Report) -> str:
     return text
 
 
+def page_policy(page: Page) -> str:
+    """The content security policy of a page: its own scripts by digest, and nothing else.
+
+    A page that is served may ask its server whether there is news.
+    """
+    scripts = " ".join(_digest(script) for script in _scripts(page) if script)
+    parts = (
+        "default-src 'none'",
+        f"script-src {scripts}",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return "; ".join((*parts, "connect-src 'self'") if page.live else parts)
+
+
+def _scripts(page: Page) -> tuple[str, str]:
+    """The library of pictures, where there are any, and the program of the page."""
+    names = (*SCRIPTS, "live.js") if page.live else SCRIPTS
+    return (_template(LIBRARY) if page.charts else ""), "\n".join(map(_template, names))
+
+
 def _head(page: Page) -> dict[str, Any]:
     charts = [
         {
@@ -124,9 +137,10 @@ def _head(page: Page) -> dict[str, Any]:
         }
         for chart in page.charts
     ]  # fmt: skip
+    live = {} if page.live is None else {"live": {"stamp": page.live.stamp, "every": page.live.every_s}}
     grid = page.grid
     if grid is None:
-        return {"charts": charts, "grid": None}
+        return {"charts": charts, "grid": None, **live}
     columns = [
         {"name": c.name, "label": c.label, "kind": c.kind, "filter": c.is_filter, "hidden": c.is_hidden}
         for c in grid.columns
@@ -134,7 +148,7 @@ def _head(page: Page) -> dict[str, Any]:
     told = {"columns": columns, "rows": grid.rows, "now": grid.now_ms, "note": grid.note, "explorers": grid.explorers}
     if grid.picks is not None:
         told["picks"] = {"command": grid.picks.command, "name": grid.picks.name, "head": grid.picks.head}
-    return {"charts": charts, "grid": told}
+    return {"charts": charts, "grid": told, **live}
 
 
 def _rows(grid: Grid) -> dict[str, Any]:

@@ -99,6 +99,21 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class Following:
+    """What a page needs that is served and shows itself anew when there is news.
+
+    Args:
+        stamp: Names what is shown; the page asks ``stamp`` beside it whether that is still the newest.
+        every_s: How often it asks.
+        links: Other pages of the same server, each its path and its name.
+    """
+
+    stamp: str
+    every_s: int
+    links: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A report with its pictures and its grid."""
 
@@ -109,6 +124,8 @@ class Page:
     """The tables that are printed as they are, below the grid."""
     cards: tuple[str, ...] = ()
     """The facts that are shown large, by name; none means the usual ones."""
+    live: Following | None = None
+    """For a page that is served; a file asks nothing."""
 
 
 def encode_column(cells: Sequence[Any]) -> dict[str, Any]:

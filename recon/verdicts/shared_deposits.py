@@ -37,7 +37,7 @@ def settled_deposits(payments: Frame, fits: Frame, *, told: Frame, engine: Engin
     Args:
         told: What :func:`recon.verdicts.links.told_hashes` gives.
     """
-    shared = engine.keep_any(_shared(payments, fits))
+    shared = engine.keep_any(_shared(payments, fits, told=told))
     if shared is None:
         return fits, None
     counted = shared.group_by(*_LOG).agg(nw.col("one").sum().alias("fitting"), nw.col("own").sum().alias("claiming"))
@@ -63,8 +63,11 @@ def settled_deposits(payments: Frame, fits: Frame, *, told: Frame, engine: Engin
     return engine.keep(links), marked.group_by("payment_id").agg(*(nw.col(name).max() for name in _MARKS))
 
 
-def _shared(payments: Frame, fits: Frame) -> Frame:
-    """What came to deposit addresses of several payments, once for each that it fits."""
+def _shared(payments: Frame, fits: Frame, *, told: Frame) -> Frame:
+    """What came to deposit addresses of several payments, once for each that it fits.
+
+    A payment that was given back records the transaction in which it went back; its own is what its provider names.
+    """
     deposits = payments.filter((nw.col("mode") == "deposit") & ~nw.col("is_test")).with_columns(one=ONE)
     crowded = (
         deposits.group_by("recipient")
@@ -73,15 +76,20 @@ def _shared(payments: Frame, fits: Frame) -> Frame:
         .select("recipient")
     )
     members = deposits.join(crowded, on="recipient", how="inner")
+    gave_back = is_true(nw.col("status") == "refunded") | is_true(nw.col("escrow_state") == "refunded")
+    carried = members.select("payment_id", "created_at", "covered_from_units", gave_back=gave_back)
     return (
         fits.filter(nw.col("is_valid"))
-        .join(members.select("payment_id", "created_at", "covered_from_units"), on="payment_id", how="inner")
+        .join(carried, on="payment_id", how="inner")
+        .join(
+            told.with_columns(is_told=ONE), left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="left"
+        )
         .select(
             "payment_id",
             *_LOG,
             "created_at",
             one=ONE,
-            own=one_if(nw.col("own_hash")),
+            own=one_if(nw.col("own_hash") | (nw.col("gave_back") & is_true(nw.col("is_told") > 0))),
             is_enough=nw.col("t_final") & is_true(nw.col("t_amount") >= nw.col("covered_from_units")),
         )
     )

@@ -16,6 +16,7 @@ from tests.support.builders import (
     RECIPIENT,
     UNITS,
     Row,
+    claim_tx_row,
     deposit_address,
     one_payment,
     payment_document,
@@ -94,6 +95,22 @@ def test_a_row_that_records_too_little_still_waits_for_the_rest() -> None:
     short["transfers"] = [came(2, days_ago=3, units=UNITS // 2)]
     rows = together(short, waiting(1, days_ago=2), {"transfers": [came(1, days_ago=1)]})
     assert verdicts(rows) == {ME: "ambiguous", OTHER: "ambiguous"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_payment_that_was_given_back_keeps_the_transfer_that_its_provider_names(engine: str) -> None:
+    """Its row records the refund's transaction then."""
+    refunded = {"status": "refunded", "status_raw": "refunded", "escrow_state": "refunded"}
+    given = settled(2, days_ago=20, **refunded, sender=PAYER, **DEAL)
+    given["payments"][0] |= {"tx_hash": tx_hash(9), "request_id": None, "external_id": OTHER}
+    refund = payment_row(
+        9, direction="refund", escrow_state="refunded", recipient=PAYER, reference=None, request_id=None, **DEAL
+    )
+    moved = plain_transfer_row(9, recipient=PAYER, sender=RECIPIENT, block=HEAD - 4000, block_time=NOW_MS - DAY_MS)
+    named = claim_tx_row(2, provider="shkeeper", claim_id=OTHER, external_id=OTHER, request_id=None)
+    rows = together(given, settled(3, days_ago=30), waiting(1), {"transfers": [came(1, days_ago=1)]})
+    rows = together(rows, {"payments": [refund], "transfers": [moved], "claim_txs": [named]})
+    assert verdicts(rows, engine=engine) == {ME: "local_behind"}
 
 
 # Batches

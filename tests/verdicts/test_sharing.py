@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recon.core.model import Policy, Tier
+from recon.core.model import Policy, Tier, Verdict
 from recon.plans.changes import change_for
 from tests.support.builders import (
     HEAD,
@@ -16,6 +16,7 @@ from tests.support.builders import (
     RECIPIENT,
     UNITS,
     Row,
+    claim_row,
     claim_tx_row,
     deposit_address,
     one_payment,
@@ -23,6 +24,7 @@ from tests.support.builders import (
     payment_id,
     payment_row,
     plain_transfer_row,
+    transaction_row,
     tx_hash,
 )
 from tests.support.judging import counts, judgement_of, together, verdicts
@@ -223,3 +225,29 @@ def test_money_that_a_refund_of_no_order_sent_to_the_payer_is_not_credited_unsee
 @pytest.mark.parametrize("given", [{"order_id": "o-9"}, {"offer_id": "f-9"}])
 def test_a_refund_of_another_order_takes_nothing_from_this_one(given: dict[str, Any]) -> None:
     assert verdicts(together(paid_deposit(), loose_refund(UNITS, **given)))[ME] == "local_behind"
+
+
+# Payouts of which a provider alone speaks
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"tx_hash": None}, "neither it nor the row names a transaction"),
+        ({"tx_hash": tx_hash(9)}, "the transactions that it and the row name show no transfer of it"),
+    ],
+)
+def test_a_payout_that_no_named_transaction_shows_is_not_said_to_be_absent(named: dict[str, Any], said: str) -> None:
+    """It is found by hash only, so that no log was found says little."""
+    sent = {"direction": "out", "escrow_state": "released", "recipient": SELLER, "request_id": None, "reference": None}
+    shkeeper = {"provider": "shkeeper", "provider_raw": "shkeeper", "external_id": ME, "confirmations": None}
+    row = payment_row(1, **sent, **shkeeper, **named)
+    claim = claim_row(
+        1, provider="shkeeper", object="payout", claim_id=ME, external_id=ME, request_id=None, reference=None,
+        reference_topic=None, tx_hashes=None,
+    )  # fmt: skip
+    hashes = [transaction_row(9, outcome="success")]
+    finding, _ = described(judgement_of({"payments": [row], "claims": [claim], "transactions": hashes}))
+    assert finding.verdict is Verdict.PROVIDER_AHEAD
+    assert said in finding.reason and "before anything is sent again" in finding.reason
+    assert "the chain shows no money" not in finding.reason

@@ -51,6 +51,11 @@ def _found(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:
             "Another payment has the same deposit address, and nothing but the hash that this row records says whose "
             "money it is."
         )
+    elif row["others_settled"]:
+        yield (
+            "Other payments have the same deposit address. Each has its own transfer there, and nothing but that says "
+            "that this one is for this row."
+        )
     if _asks_for_more(row):
         yield f"The provider asks for {row['claim_asked']}, more than came, and does not say that it is paid."
     if row["verdict"] == Verdict.TX_HASH_MISMATCH and row["escrow_state"] == "releasing":

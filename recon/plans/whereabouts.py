@@ -141,6 +141,8 @@ def unseen(row: Row, links: Sequence[Row]) -> str | None:
         return _DELIVERED.format(tx=brought["t_tx"], amount=shown_amount(brought["t_amount"], row), symbol="{symbol}")
     if row["named_on"]:
         return _NAMED_ON.format(there=row["named_on"], here=row["chain_id"])
+    if row["direction"] != "in" and row["mode"] == "hash":
+        return _NOT_IN_IT if row["tx_hash"] or row["claim_hashes"] else _NOT_NAMED
     return _SINCE_MADE if row["early"] or row["holds_more"] else None
 
 
@@ -162,5 +164,13 @@ _NAMED_ON: Final = (
 _BY_BRIDGE: Final = (
     "The provider says that a bridge (LiFi) paid it. That leaves no log of the payment contracts, and the place where "
     "it was paid was not asked: whether the money came cannot be told from here."
+)
+_NOT_NAMED: Final = (
+    "The provider says that it was sent, and neither it nor the row names a transaction: look at what left the wallet "
+    "for this address before anything is sent again."
+)
+_NOT_IN_IT: Final = (
+    "The provider says that it was sent, and the transactions that it and the row name show no transfer of it: look at "
+    "what left the wallet for this address before anything is sent again."
 )
 _SINCE_MADE: Final = "The provider says paid, and the chain shows no money since the row says that it was made."

@@ -53,7 +53,9 @@ def deals_of(payments: Frame, tables: Mapping[str, Frame], *, money: Frame, engi
     is_read = (by_hash & nw.col("chain_is_read")) | (~by_hash & nw.col("covered_by_scan"))
     moves_none = is_among(nw.col("provider"), rails_without_money())
     known = payments.filter(~nw.col("is_test") & ~moves_none).with_columns(is_unread=~is_read).select(*_OF_DEAL)
-    seen = money.select("payment_id", "seen_any", "covered_by_chain", "proof_tx", "received")
+    seen = money.select(
+        "payment_id", "seen_any", "covered_by_chain", "proof_tx", "proof_log", "valid_count", "received"
+    )
     found = crowded.join(known, on="payment_id", how="inner").join(seen, on="payment_id", how="inner")
     status = nw.col("status").fill_null("")
     # Nobody was asked about the money of a row outside the window, so there its own word counts.
@@ -127,13 +129,25 @@ def crowded_rows(deals: Frame, *, sums: Frame | None) -> Frame:
 def _once_by_object(moneyed: Frame) -> Frame:
     """Rows of deals, the first of several pay-ins by one reference or of one provider's object.
 
-    Of several rows of money going out that record one transaction it is the first, too: it moved once.
+    Of several rows of money going out that record one transaction it is the first, too: it moved once. Rows that each
+    have a transfer of their own in it, as in a batch, count each.
     """
     named = nw.coalesce("topic", "claim_key", "payment_id")
-    told = moneyed.with_columns(
-        object=nw.when(nw.col("direction") == "in").then(named).otherwise(nw.coalesce("tx_hash", "payment_id")),
-        first_id=nw.col("payment_id"),
+    in_batch = (
+        (nw.col("direction") != "in")
+        & is_true(nw.col("valid_count") == 1)
+        & is_true(nw.col("proof_tx") == nw.col("tx_hash"))
     )
+    own_log = nw.concat_str([nw.col("tx_hash"), nw.col("proof_log").cast(nw.String)], separator=":")
+    out = nw.when(in_batch).then(own_log).otherwise(nw.coalesce("tx_hash", "payment_id"))
+    told = moneyed.with_columns(
+        object=nw.when(nw.col("direction") == "in").then(named).otherwise(out),
+        first_id=nw.col("payment_id"),
+        in_batch=in_batch,
+    )
+    place = [*DEAL, "direction", "tx_hash"]
+    known = told.filter(nw.col("in_batch")).select(*place).unique().with_columns(is_known=ONE)
+    told = told.join(known, on=place, how="left").filter(nw.col("in_batch") | nw.col("is_known").is_null())
     by = [*DEAL, "direction", "object"]
     return told.join(told.group_by(*by).agg(nw.col("first_id").min()), on=[*by, "first_id"], how="semi")
 
@@ -223,6 +237,13 @@ def going_out(
         found.append(pairs.filter(agrees).select("payment_id", "who"))
     told = nw.concat(found, how="vertical").join(pay_ins, on="payment_id", how="semi")
     return told.group_by("payment_id").agg(nw.col("who").max().alias("going_out_by"))
+
+
+def loose_refunds(tables: Mapping[str, Frame], *, engine: Engine) -> Frame | None:
+    """Refund rows that name neither order nor offer, so that no deal knows them (``payment_id``); None without any."""
+    rows = nw.concat([tables[name].select("payment_id", "direction", *OF_ORDER) for name in ("payments", "context")])
+    bare = nw.col("order_id").is_null() & nw.col("offer_id").is_null()
+    return engine.keep_any(rows.filter(is_true(nw.col("direction") == "refund") & bare).select("payment_id"))
 
 
 def _who(hash_of: nw.Expr) -> nw.Expr:

@@ -18,7 +18,7 @@ _MARKS: Final = (
     *RIVAL_MARKS, "shared_deposit", "key_rows", "topic_rows",
     "moneyed_rows", "keys_open", "keys_failed", "all_back", "surplus_back", "refunds_elsewhere",
     "refunds_unread", "strayed", "early", "deal_whole", "holds_more", "was_emptied", "unheld",
-    "other_coins", "half_landed", "named_on", "hash_settled",
+    "other_coins", "half_landed", "named_on", "hash_settled", "others_settled",
 )  # fmt: skip
 _TEXT_MARKS: Final = (
     "refund_tx",

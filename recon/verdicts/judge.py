@@ -48,7 +48,7 @@ BREAKS: Final[Schema] = {
     "strayed": "int", "surplus_back": "int", "early": "int", "deal_came": "units", "deal_whole": "int",
     "paid_beside": "text", "holds_more": "int", "was_emptied": "int", "unheld": "int", "held": "units",
     "other_coins": "int", "half_landed": "int", "split": "int", "refunds_elsewhere": "int",
-    "named_on": "int", "hash_settled": "int",
+    "named_on": "int", "hash_settled": "int", "others_settled": "int",
     "moves": "bool", "last_time": "int", "decimals": "int", "currency": "text", "amount_text": "text",
     "network_raw": "text", "provider_raw": "text", "reference": "text", "safety_reason": "text", "paths": "text",
     "claim_state": "text", "claim_state_raw": "text", "claim_hashes": "text", "claim_id": "text",

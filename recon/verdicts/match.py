@@ -35,11 +35,13 @@ from dataclasses import dataclass
 import narwhals as nw
 
 from recon.core.model import Policy
+from recon.verdicts.batches import settled_batches
 from recon.verdicts.claims import with_claims
 from recon.verdicts.deals import (
     crowded_rows,
     deals_of,
     going_out,
+    loose_refunds,
     paid_sellers,
     refund_links,
     refund_sums,
@@ -75,8 +77,9 @@ from recon.verdicts.links import (
 from recon.verdicts.plainly_sent import found_by_hash
 from recon.verdicts.reach import Horizon, reach
 from recon.verdicts.returns import Returned, plain_returns, with_refunds
-from recon.verdicts.rivals import names_hash, real, settled_deposits, shared_hashes, shared_payouts
+from recon.verdicts.rivals import names_hash, real, shared_hashes, shared_payouts
 from recon.verdicts.sent import contested, pairs_by_call, part_marks, parts_sent, with_home_proof
+from recon.verdicts.shared_deposits import settled_deposits
 from recon.verdicts.strays import with_likely, with_strayed
 from recon.verdicts.sums import money_of
 
@@ -231,6 +234,11 @@ class _Known:
         return any(mode == "deposit" for mode, _ in self.kinds)
 
     @property
+    def directions(self) -> frozenset[str]:
+        """The directions that payments have."""
+        return frozenset(direction for _, direction in self.kinds)
+
+    @property
     def has_outgoing(self) -> bool:
         """Whether any payment goes out, or may."""
         return any(direction != "in" for _, direction in self.kinds)
@@ -284,6 +292,8 @@ def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None
     if known.parts is not None:
         pairs.append(pairs_by_call(payments, transfers, parts=known.parts))
     links = known.engine.keep(judged_pairs(*pairs).select(*LINK))
+    if known.has_bare_payouts:
+        links = settled_batches(payments, links, engine=known.engine)
     return settled_deposits(payments, links, told=told, engine=known.engine) if known.has_deposits else (links, None)
 
 
@@ -349,6 +359,9 @@ def _early(known: _Known, unsettled: Frame, direct: Frame, *, policy: Policy) ->
 
 def _plain_returns(known: _Known, paid: Frame, direct: Frame, *, policy: Policy) -> Returned:
     """Plain transfers by which money of payments went back, or may have."""
+    loose = loose_refunds(known.tables, engine=known.engine) if "refund" in known.directions else None
+    if loose is not None:
+        paid = paid.join(loose.with_columns(is_loose=ONE), on="payment_id", how="left")
     transfers, moved = known.tables["transfers"], known.transfers
     return plain_returns(paid, direct, transfers=transfers, moved=moved, policy=policy, engine=known.engine)
 

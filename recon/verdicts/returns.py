@@ -7,7 +7,8 @@ ours for the address that paid, in the token that was paid and after it came, is
     p2  12.5 came from 0xb3..   0x72.. payee -> 0xb3.. 12.5 no row records 0x72..: p2's money may have gone back
 
 Where the row itself records the transaction it is the row's refund. Else no log says whose it is, so it proves no
-refund, and keeps the payment from being credited, or called in sync, without a look. What two payments may have
+refund, and keeps the payment from being credited, or called in sync, without a look. A refund row that names neither
+order nor offer records it for nobody. What two payments may have
 got back is told of those that it fits to the unit, and otherwise of none: the wallet's own list tells of it then.
 """
 
@@ -60,7 +61,8 @@ def plain_returns(
     """What went back to the address that paid, later, without a contract's log of it.
 
     Args:
-        payments: With what came of each (``received_final``).
+        payments: With what came of each (``received_final``), and, where there are any, a mark on refund rows that
+            name no order and no offer (``is_loose``). Whose money these gave back no row says: it may be any buyer's.
         transfers: As the table has them.
         moved: The same as :func:`recon.verdicts.links.renamed_transfers` gives them.
     """
@@ -69,14 +71,20 @@ def plain_returns(
     if buyers is None:
         return Returned()
     by_reference = engine.keep_any(_by_reference(buyers, direct, moved=moved))
-    back = engine.keep_any(_back(buyers, coins, direct=direct))
+    marked, rows, loose_rows = direct, payments, _loose_rows(payments)
+    if loose_rows is not None:
+        marked, rows = _without(direct, loose_rows), _without(payments, loose_rows)
+    back = engine.keep_any(_back(buyers, coins, direct=marked))
     if back is None:
         return Returned(by_reference)
     says_so = is_true(nw.col("status") == "refunded") | is_true(nw.col("escrow_state") == "refunded")
     wallets = (*policy.merchant_recipients, *policy.payout_wallets, "")
     is_ours = is_true(nw.col("t_sender") == nw.col("recipient")) | nw.col("t_sender").is_in(list(wallets))
+    if loose_rows is not None:
+        back = _given(back, direct, refunds=loose_rows)
+        is_ours = is_ours | is_true(nw.col("given") > 0)
     told = back.with_columns(is_ours=is_ours, is_own=is_true(nw.col("tx_hash") == nw.col("t_tx")))
-    named = payments.filter(~nw.col("tx_hash").is_null() & ~nw.col("is_test")).with_columns(one=ONE)
+    named = rows.filter(~nw.col("tx_hash").is_null() & ~nw.col("is_test")).with_columns(one=ONE)
     recorded = named.group_by("tx_hash").agg(nw.col("one").sum().alias("rows")).select("rows", t_tx=nw.col("tx_hash"))
     # What two rows record proves neither.
     alone = told.filter(nw.col("is_own") & (nw.col("is_ours") | says_so)).join(
@@ -86,6 +94,24 @@ def plain_returns(
     loose = told.filter(nw.col("is_ours") & ~nw.col("is_own")).join(recorded, on="t_tx", how="anti")
     likely = engine.keep_any(_settled(loose.join(_waited_for(payments, direct), on=["t_chain", "t_to"], how="anti")))
     return Returned(by_reference, _as_links(proven, is_refund=True), _as_links(likely, is_refund=False))
+
+
+def _loose_rows(payments: Frame) -> Frame | None:
+    """Refund rows that name no order and no offer; None without any."""
+    if "is_loose" not in payments.collect_schema().names():
+        return None
+    return payments.filter(is_true(nw.col("is_loose") > 0)).select("payment_id")
+
+
+def _given(back: Frame, direct: Frame, *, refunds: Frame) -> Frame:
+    """What went back, with ``given`` 1 where it is the transfer of a refund row: we sent it, from whatever wallet."""
+    sent = direct.filter(nw.col("is_valid")).join(refunds, on="payment_id", how="semi").select(*_LOG).unique()
+    return back.join(sent.with_columns(given=ONE), on=list(_LOG), how="left")
+
+
+def _without(frame: Frame, rows: Frame) -> Frame:
+    """A frame without what is of some payments."""
+    return frame.join(rows, on="payment_id", how="anti")
 
 
 def _coins(moved: Frame, *, transfers: Frame) -> Frame:

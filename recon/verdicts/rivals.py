@@ -16,8 +16,10 @@ from typing import Final
 
 import narwhals as nw
 
-from recon.verdicts.engine import Engine
 from recon.verdicts.links import ONE, Frame, is_true, one_if
+
+PLACEHOLDER: Final = "0x" + "0" * 64
+"""No transaction has this hash."""
 
 RIVAL_MARKS: Final = ("shared_hash", "borrowed_hash")
 """1 or 0: the row names a transfer that another row claims; that other row's own mark is on it."""
@@ -26,6 +28,11 @@ RIVAL_MARKS: Final = ("shared_hash", "borrowed_hash")
 def names_hash() -> nw.Expr:
     """Whether a row records a hash."""
     return ~nw.col("tx_hash").is_null()
+
+
+def names_transaction() -> nw.Expr:
+    """Whether the hash that a row records can be one: backends write zeros before they know it."""
+    return names_hash() & is_true(nw.col("tx_hash") != PLACEHOLDER)
 
 
 def real(payments: Frame) -> Frame:
@@ -46,7 +53,7 @@ def shared_hashes(payments: Frame, *, unsettled: Frame, direct: Frame, refunds: 
     searched = nw.col("covered_by_scan") | ((nw.col("mode") == "hash") & nw.col("chain_is_read"))
     loose = (
         real(unsettled)
-        .filter(names_hash() & ~nw.col("own_hash_valid"))
+        .filter(names_transaction() & ~nw.col("own_hash_valid"))
         .select(
             loose_id=nw.col("payment_id"),
             named=nw.col("tx_hash"),
@@ -96,7 +103,7 @@ def _holders(payments: Frame, direct: Frame) -> Frame:
             moneyed=ONE,
         )
     )
-    recorders = rows.filter(names_hash()).select(holder_id=nw.col("payment_id"), named=nw.col("tx_hash"))
+    recorders = rows.filter(names_transaction()).select(holder_id=nw.col("payment_id"), named=nw.col("tx_hash"))
     nothing = nw.lit(0).cast(nw.Int64)
     only_recorded = recorders.join(
         moneyed.select("holder_id", "named"), on=["holder_id", "named"], how="anti"
@@ -106,10 +113,13 @@ def _holders(payments: Frame, direct: Frame) -> Frame:
 
 
 def shared_payouts(payments: Frame, direct: Frame) -> Frame:
-    """Outgoing payments found by nothing but a hash whose transfer is, in that transaction, another payment's too."""
+    """Outgoing payments found by nothing but a hash whose transfer is another payment's too.
+
+    Two logs of one batch are two transfers; a proxy's own log is another than that of the token that it moved.
+    """
     rows = real(payments)
     by_hash = rows.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))
-    money = direct.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx")
+    money = direct.filter(nw.col("is_valid")).select("payment_id", "t_chain", "t_tx", "t_log")
     paid_out = by_hash.select("payment_id", "token", "recipient").join(money, on="payment_id", how="inner")
     others = rows.select(
         holder_id=nw.col("payment_id"),
@@ -119,81 +129,17 @@ def shared_payouts(payments: Frame, direct: Frame) -> Frame:
     )
     pairs = (
         paid_out.join(
-            money.select("t_chain", "t_tx", holder_id=nw.col("payment_id")), on=["t_chain", "t_tx"], how="inner"
+            money.select("t_chain", "t_tx", holder_id=nw.col("payment_id"), h_log=nw.col("t_log")),
+            on=["t_chain", "t_tx"],
+            how="inner",
         )
         .filter(nw.col("payment_id") != nw.col("holder_id"))
         .join(others, on="holder_id", how="inner")
         .filter((nw.col("h_token") == nw.col("token")) & (nw.col("h_recipient") == nw.col("recipient")))
+        .filter((nw.col("h_log") == nw.col("t_log")) | (nw.col("borrowed_hash") == 1))
     )
     return (
         pairs.group_by("payment_id")
         .agg(nw.col("borrowed_hash").max(), nw.col("holder_id").max())
         .select("payment_id", "borrowed_hash", shared_hash=ONE, rival_id=nw.col("holder_id"))
     )
-
-
-def settled_deposits(payments: Frame, fits: Frame, *, told: Frame, engine: Engine) -> tuple[Frame, Frame | None]:
-    """Settle whose transfer it is where several payments share a deposit address.
-
-    Exactly one payment that records the hash, and whose provider object names it as well, has it, and it leaves the
-    others' links. By the hash that it records alone it may have it, and another that has no transfer of its own there
-    is not said to be unpaid. Otherwise it fits them all equally and proves none. Gives the links that stay, and marks,
-    if any: payments for which the question stays open (``shared_deposit``), and those that have it by their hash alone
-    (``hash_settled``).
-
-    Args:
-        told: What :func:`told_hashes` gives.
-    """
-    deposits = payments.filter((nw.col("mode") == "deposit") & ~nw.col("is_test")).with_columns(one=ONE)
-    crowded = (
-        deposits.group_by("recipient")
-        .agg(nw.col("one").sum().alias("rows"))
-        .filter(nw.col("rows") > 1)
-        .select("recipient")
-    )
-    members = deposits.select("payment_id", "recipient").join(crowded, on="recipient", how="inner")
-    shared = engine.keep_any(
-        fits.filter(nw.col("is_valid"))
-        .join(members.select("payment_id"), on="payment_id", how="inner")
-        .select("payment_id", "t_tx", "t_log", one=ONE, own=one_if(nw.col("own_hash")))
-    )
-    if shared is None:
-        return fits, None
-    contested = (
-        shared.group_by("t_tx", "t_log")
-        .agg(nw.col("one").sum().alias("fitting"), nw.col("own").sum().alias("claiming"))
-        .filter(nw.col("fitting") > 1)
-    )
-    settled = engine.keep_any(shared.join(contested, on=["t_tx", "t_log"], how="inner"))
-    if settled is None:
-        return fits, None
-    lost, left_open, by_hash = _claimed(settled, payments, told=told)
-    links = fits.join(lost.select("payment_id", "t_tx", "t_log"), on=["payment_id", "t_tx", "t_log"], how="anti")
-    zero = nw.lit(0).cast(nw.Int64)
-    marked = nw.concat(
-        [
-            settled.filter(nw.col("claiming") != 1).select("payment_id", shared_deposit=ONE, hash_settled=zero),
-            left_open.select("payment_id", shared_deposit=ONE, hash_settled=zero),
-            by_hash.select("payment_id", shared_deposit=zero, hash_settled=ONE),
-        ],
-        how="vertical",
-    )
-    names = ("shared_deposit", "hash_settled")
-    return engine.keep(links), marked.group_by("payment_id").agg(*(nw.col(name).max() for name in names))
-
-
-def _claimed(settled: Frame, payments: Frame, *, told: Frame) -> tuple[Frame, Frame, Frame]:
-    """Of transfers that one payment records: who lost them, for whom that is open, and who has them by hash alone."""
-    claimed = settled.filter(nw.col("claiming") == 1)
-    own, others = claimed.filter(nw.col("own") == 1), claimed.filter(nw.col("own") == 0)
-    log = ["t_tx", "t_log"]
-    by_hash = own.join(told, left_on=["payment_id", "t_tx"], right_on=["payment_id", "named"], how="anti")
-    # One with a transfer of its own is paid by that; one whose provider gave no answer is not called unpaid anyway.
-    has_answer = (nw.col("failed") == 0) | (nw.col("found") > 0)
-    left_open = (
-        others.join(own.select("payment_id").unique(), on="payment_id", how="anti")
-        .join(by_hash.select(*log), on=log, how="semi")
-        .join(payments.filter(has_answer).select("payment_id"), on="payment_id", how="semi")
-    )
-    lost = others.join(left_open.select("payment_id", *log), on=["payment_id", *log], how="anti")
-    return lost, left_open, by_hash

@@ -423,8 +423,8 @@ def _unknown_before(sources: AuditSources, *, before: str, from_ms: int) -> Iter
     """What nobody can tell of the time before, by the snapshot of then or for want of one."""
     if not before:
         yield (
-            f"there is no snapshot of before {ms_text(from_ms)}: what rows were then, and which hours are usual, is not "
-            "known"
+            f"there is no snapshot of before {ms_text(from_ms)}: what rows were then, and which hours are usual, is "
+            "not known"
         )
         return
     known = {row["payment_id"] for row in sources.earlier}

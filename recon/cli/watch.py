@@ -11,6 +11,7 @@ import click
 
 from recon.cli.common import config_option, format_option, note, print_result
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
+from recon.core.text import count_text
 from recon.cli.watch_alerts import serve_page, try_alerts
 
 if TYPE_CHECKING:
@@ -81,11 +82,8 @@ def _told(done: RoundDone) -> None:
     for turn, each in done.turns:
         note(f"{turn.value}: {each.seen.urgency.value}: {each.sentence} {each.seen.command}".rstrip())
     if done.kind == "round":
-        read = (
-            "could not be made"
-            if done.failure
-            else f"read {(done.plan.summary.get('payments') if done.plan else 0)} payments"
-        )
+        payments = int(done.plan.summary.get("payments", 0)) if done.plan else 0
+        read = "could not be made" if done.failure else f"read {count_text(payments, 'payment')}"
         note(f"{done.times.ended:%Y-%m-%dT%H:%M:%SZ} {done.window}: {read}, {len(done.open)} open.")
 
 

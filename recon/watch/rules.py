@@ -309,7 +309,7 @@ def _verdicts(findings: Iterable[Finding]) -> str:
     for each in findings:
         counts[str(each.verdict)] += 1
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    more = f" and {len(ordered) - 4} other verdicts" if len(ordered) > 4 else ""
+    more = f" and {count_text(len(ordered) - 4, 'other verdict')}" if len(ordered) > 4 else ""
     return ", ".join(f"{count} {name}" for name, count in ordered[:4]) + more
 
 

@@ -101,8 +101,8 @@ def _lost(name: str, events: Sequence[_Event]) -> Iterator[str]:
     """What the stream itself says was lost."""
     stand_ins = sum(event.place.says_lost for event in events)
     if stand_ins:
-        stand = count_text(stand_ins, "event stands", many="events stand")
-        yield f"{name}: {stand} for changes that the sender could not tell in full; read those records again"
+        stand = count_text(stand_ins, "event stands for them", many="events stand for them")
+        yield f"{name}: the sender could not tell some changes in full ({stand}); read those records again"
     numbers: dict[str, set[int]] = defaultdict(set)
     for event in events:
         if event.place.transaction is not None and event.place.number:

@@ -38,11 +38,10 @@ def _facts(found: SearchResult) -> Iterator[Fact]:
         ends = (question.from_ms, question.to_ms)
         yield Fact("window", "within", " to ".join("open" if each is None else ms_text(each) for each in ends))
     yield Fact("place", "in", found.place)
-    none = "nothing" if found.is_whole else "nothing, but CANNOT TELL: not everything could be searched"
-    yield Fact("found", "found", str(hits) if hits else none, "count" if hits else "text", alarm=not hits)
+    yield Fact("found", "found", _counted(hits, found), "count" if hits else "text", alarm=not hits)
     lost = len(found.strangers)
-    strangers = str(lost) if lost or found.is_whole else "CANNOT TELL: not everything could be searched"
-    yield Fact("strangers", "of ours, known to no row", strangers, "count", alarm=strangers != "0")
+    is_known = bool(lost) or found.is_whole
+    yield Fact("strangers", "of ours, known to no row", str(lost) if is_known else _UNKNOWN, "count", alarm=lost > 0)
     whole = "complete" if found.is_whole else "INCOMPLETE: see what was not searched"
     yield Fact("complete", "search", whole, alarm=not found.is_whole)
     yield Fact("ledger", "ledger", found.ledger)
@@ -50,6 +49,14 @@ def _facts(found: SearchResult) -> Iterator[Fact]:
     if apart := [words[name] for name in words if not question.fits_table(name)]:
         said = f"{' and '.join(apart)} carry no such key; those of the rows found are listed"
         yield Fact("followed", "followed", said)
+
+
+def _counted(hits: int, found: SearchResult) -> str:
+    """How many things were found; that nothing was says little where not everything could be searched."""
+    return str(hits) if hits else "nothing" if found.is_whole else f"nothing, but {_UNKNOWN}"
+
+
+_UNKNOWN = "CANNOT TELL: not everything could be searched"
 
 
 def _steps(found: SearchResult) -> tuple[str, ...]:

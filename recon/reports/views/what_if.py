@@ -11,7 +11,6 @@ from recon.reports.model import Column, Fact, Report, Table
 from recon.reports.text import amount_text, chain_text
 
 _ROWS_SHOWN = 50
-_NO_SUM = "nothing is written and nothing is at risk"
 
 
 def render_what_if(
@@ -27,30 +26,37 @@ def render_what_if(
     held = list(tried)
     known = [(name, difference) for name, _, _, difference, _ in held if difference is not None]
     unknown = "" if len(known) == len(held) else "cannot tell: not every snapshot could be judged"
-    moved = {each.payment_id for _, difference in known for each in difference.verdicts}
-    written = {each.payment_id for _, difference in known for each in difference.writes}
+    none, no_sum = unknown or "none", unknown or "nothing is written and nothing is at risk"
     facts = (
         Fact("rules", "other rules", ", ".join(rules)),
         Fact("snapshots", "snapshots", str(len(held)), "count"),
-        Fact("verdicts", "payments judged otherwise", str(len(moved)), "count", alarm=bool(moved)),
-        Fact("writes", "payments written otherwise", str(len(written)), "count", alarm=bool(written)),
+        *_moved_facts(difference for _, difference in known),
         *(Fact("untold", "CANNOT TELL of", f"{name}: {why}", alarm=True) for name, _, _, d, why in held if d is None),
     )
     tables = (
         _snapshots(held),
-        _counts(known, or_else=unknown or "none"),
-        _sums("together", "Sums, all snapshots together", [("", each) for each in sums], or_else=unknown or _NO_SUM),
+        _counts(known, or_else=none),
+        _sums("together", "Sums, all snapshots together", [("", each) for each in sums], or_else=no_sum),
         _sums(
             "sums",
             "Sums by snapshot",
             [(name, each) for name, difference in known for each in difference.sums],
-            or_else=unknown or _NO_SUM,
+            or_else=no_sum,
         ),
         _verdicts(known),
         _writes(known),
-        _said(known, or_else=unknown or "none"),
+        _said(known, or_else=none),
     )
     return Report("what-if", "What if", facts, tables, ("Nothing has changed: no plan was made and nothing is kept.",))
+
+
+def _moved_facts(differences: Iterable[PlanDifference]) -> Iterator[Fact]:
+    moved, written = set[str](), set[str]()
+    for difference in differences:
+        moved.update(each.payment_id for each in difference.verdicts)
+        written.update(each.payment_id for each in difference.writes)
+    yield Fact("verdicts", "payments judged otherwise", str(len(moved)), "count", alarm=bool(moved))
+    yield Fact("writes", "payments written otherwise", str(len(written)), "count", alarm=bool(written))
 
 
 def _snapshots(held: Iterable[tuple[str, str, int, PlanDifference | None, str]]) -> Table:

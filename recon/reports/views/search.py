@@ -32,27 +32,23 @@ def render_search(found: SearchResult, *, registry: Registry | None = None) -> R
 
 
 def _facts(found: SearchResult) -> Iterator[Fact]:
-    question = found.question
+    question, hits = found.question, len(found.rows) + len(found.claims) + len(found.transfers)
     yield Fact("asked", "searched for", "; ".join(question.asked))
     if question.from_ms is not None or question.to_ms is not None:
         ends = (question.from_ms, question.to_ms)
         yield Fact("window", "within", " to ".join("open" if each is None else ms_text(each) for each in ends))
     yield Fact("place", "in", found.place)
-    yield from _counts(found)
+    none = "nothing" if found.is_whole else "nothing, but CANNOT TELL: not everything could be searched"
+    yield Fact("found", "found", str(hits) if hits else none, "count" if hits else "text", alarm=not hits)
+    lost = len(found.strangers)
+    yield Fact("strangers", "of ours, known to no row", str(lost), "count", alarm=bool(lost))
+    whole = "complete" if found.is_whole else "INCOMPLETE: see what was not searched"
+    yield Fact("complete", "search", whole, alarm=not found.is_whole)
     yield Fact("ledger", "ledger", found.ledger)
     words = {"claims": "provider objects", "transfers": "transfers"}
     if apart := [words[name] for name in words if not question.fits_table(name)]:
         said = f"{' and '.join(apart)} carry no such key; those of the rows found are listed"
         yield Fact("followed", "followed", said)
-
-
-def _counts(found: SearchResult) -> Iterator[Fact]:
-    hits, lost = len(found.rows) + len(found.claims) + len(found.transfers), len(found.strangers)
-    none = "nothing" if found.is_whole else "nothing, but CANNOT TELL: not everything could be searched"
-    yield Fact("found", "found", str(hits) if hits else none, "count" if hits else "text", alarm=not hits)
-    yield Fact("strangers", "of ours, known to no row", str(lost), "count", alarm=bool(lost))
-    whole = "complete" if found.is_whole else "INCOMPLETE: see what was not searched"
-    yield Fact("complete", "search", whole, alarm=not found.is_whole)
 
 
 def _steps(found: SearchResult) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from recon.core.text import count_text
 from recon.plans.comparing import MovedWrite, PlanDifference, TokenSum
@@ -25,7 +25,15 @@ def render_what_if(
     """
     held = list(tried)
     known = [(name, difference) for name, _, _, difference, _ in held if difference is not None]
-    facts = (Fact("rules", "other rules", ", ".join(rules)), *_facts(held, known))
+    moved = {each.payment_id for _, difference in known for each in difference.verdicts}
+    written = {each.payment_id for _, difference in known for each in difference.writes}
+    facts = (
+        Fact("rules", "other rules", ", ".join(rules)),
+        Fact("snapshots", "snapshots", str(len(held)), "count"),
+        Fact("verdicts", "payments judged otherwise", str(len(moved)), "count", alarm=bool(moved)),
+        Fact("writes", "payments written otherwise", str(len(written)), "count", alarm=bool(written)),
+        *(Fact("untold", "CANNOT TELL of", f"{name}: {why}", alarm=True) for name, _, _, d, why in held if d is None),
+    )
     tables = (
         _snapshots(held),
         _counts(known),
@@ -36,20 +44,6 @@ def render_what_if(
         _said(known),
     )
     return Report("what-if", "What if", facts, tables, ("Nothing has changed: no plan was made and nothing is kept.",))
-
-
-def _facts(
-    held: Sequence[tuple[str, str, int, PlanDifference | None, str]], known: Iterable[tuple[str, PlanDifference]]
-) -> Iterator[Fact]:
-    differences = [difference for _, difference in known]
-    moved = {each.payment_id for difference in differences for each in difference.verdicts}
-    written = {each.payment_id for difference in differences for each in difference.writes}
-    yield Fact("snapshots", "snapshots", str(len(held)), "count")
-    yield Fact("verdicts", "payments judged otherwise", str(len(moved)), "count", alarm=bool(moved))
-    yield Fact("writes", "payments written otherwise", str(len(written)), "count", alarm=bool(written))
-    for name, _, _, difference, why in held:
-        if difference is None:
-            yield Fact("untold", "CANNOT TELL of", f"{name}: {why}", alarm=True)
 
 
 def _snapshots(held: Iterable[tuple[str, str, int, PlanDifference | None, str]]) -> Table:

@@ -11,8 +11,8 @@ import click
 
 from recon.cli.common import config_option, format_option, note, print_result
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
-from recon.core.text import count_text
 from recon.cli.watch_alerts import serve_page, try_alerts
+from recon.core.text import count_text
 
 if TYPE_CHECKING:
     from recon.watch.rounds import RoundDone
@@ -93,7 +93,8 @@ def _told(done: RoundDone) -> None:
 def status(config_path: Path | None, output: str) -> None:
     """Show what is open, from the log of the watch.
 
-    Reads the log, offline; writes nothing. Leaves with 1 while a situation is open that is more than a note.
+    Reads the log, offline; writes nothing. Leaves with 1 while a situation is open that is more than a note,
+    and with 4 where no round was made yet.
 
     \b
     Example: recon watch status --format json
@@ -104,6 +105,8 @@ def status(config_path: Path | None, output: str) -> None:
 
     state = watch_state(config_path)
     print_result(render_watch(state, now=datetime.now(UTC)), output)
+    if not state.windows:
+        sys.exit(INCOMPLETE)
     sys.exit(DIFFERENCES if any(each.seen.urgency is not Urgency.INFO for each in state.open) else DONE)
 
 

@@ -115,8 +115,8 @@ class RoundDone:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether it could not be made, or a source was not read whole."""
-        return bool(self.failure) or (self.plan is not None and not self.plan.is_read_whole)
+        """Whether it could not be made, or something was not read whole."""
+        return bool(self.failure or self.unread) or (self.plan is not None and not self.plan.is_read_whole)
 
     @property
     def calls_for_people(self) -> bool:

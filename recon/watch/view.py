@@ -26,9 +26,16 @@ def render_watch(state: WatchState, *, done: RoundDone | None = None, now: datet
         facts.append(Fact("last", "last line", second_text(state.at) or "no round was made yet", "time"))
         facts += [Fact(f"good {name}", f"{name} read whole", second_text(each.good_at) or "never", "time")
                   for name, each in sorted(state.windows.items())]  # fmt: skip
-    table = Table("situations", "Open situations", _COLUMNS, tuple(_row(each) for each in ordered), empty="none")
+    table = Table("situations", "Open situations", _COLUMNS, tuple(_row(each) for each in ordered), empty=_calm(state, done))
     commands = tuple(dict.fromkeys(each.seen.command for each in ordered if each.seen.command))
     return Report("watch", f"Watch at {second_text(now)}", tuple(facts), (table,), commands[:5])
+
+
+def _calm(state: WatchState, done: RoundDone | None) -> str:
+    """What it means that no situation is open."""
+    if done is not None and done.is_incomplete:
+        return "cannot tell of all: not everything could be read"
+    return "none" if state.windows else "cannot tell: no round was made yet"
 
 
 def _of_round(done: RoundDone) -> list[Fact]:
@@ -39,6 +46,7 @@ def _of_round(done: RoundDone) -> list[Fact]:
     if plan is not None:
         facts.append(Fact("payments", "payments", str(plan.summary.get("payments")), "count"))
         facts.append(Fact("plan", "plan", str(done.plan_path), "id"))
+    facts += [Fact("unread", f"CANNOT TELL of {part}", why, "prose", alarm=True) for part, why in done.unread.items()]
     told = ", ".join(f"{turn.value} {each.key}" for turn, each in done.turns)
     return [*facts, Fact("changed", "changed", told or "nothing", "prose")]
 

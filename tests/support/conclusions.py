@@ -19,7 +19,7 @@ from tests.support.house import PACKAGE, files_of, tree_of
 
 PARTS: Final = (
     "reports/views", "reports/pages", "investigation/incident", "investigation/payment", "rails", "plans", "setup",
-    "desk", "cli", "api", "runs",
+    "desk", "cli", "api", "runs", "watch",
 )  # fmt: skip
 """Where sentences for people stand; what decides a verdict has tests of its own (premises, less evidence)."""
 

@@ -281,10 +281,12 @@ def test_the_command_leaves_with_what_it_found(config: Path, tmp_path: Path) -> 
     assert run(cli, ["watch", "--window", "main", "--config", str(config)]).exit_code == 2
     assert run(cli, ["watch", "--config", str(config)]).exit_code == 2, "time stands still in a recorded world"
     calm = a_watched_world(tmp_path / "calm", payments=1)
-    assert run(cli, ["watch", "status", "--config", str(calm)]).exit_code == 0
+    before = run(cli, ["watch", "status", "--config", str(calm)])
+    assert (before.exit_code, "cannot tell: no round was made yet" in before.stdout) == (4, True)
     lenient = "\n[watch]\nundecided_h = 99999\npending_min = 999999\ncaptured_min = 999999\n"
     calm.write_text(calm.read_text(encoding="utf-8") + lenient, encoding="utf-8")
     assert run(cli, ["watch", "--once", "--config", str(calm)]).exit_code == 0
+    assert run(cli, ["watch", "status", "--config", str(calm)]).exit_code == 0
 
 
 def test_the_log_goes_on_in_the_next_month_and_after_a_torn_line(config: Path) -> None:

@@ -185,7 +185,8 @@ def summary_of(
         for word in reversed(Urgency)
         if any(each.seen.urgency is word for each in ordered)
     }
-    told = ", ".join(f"{count:,} {word.value}" for word, count in counts.items()) or "nothing is open"
+    calm = "no round was made, so nobody knows what is open" if rounds == 0 else "nothing is open"
+    told = ", ".join(f"{count:,} {word.value}" for word, count in counts.items()) or calm
     lines = [f"{each.seen.urgency.value}: {harmless(each.sentence)}" for each in ordered[:LISTED_MAX]]
     if len(ordered) > LISTED_MAX:
         lines.append(f"and {count_text(len(ordered) - LISTED_MAX, 'more situation')}")

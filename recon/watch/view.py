@@ -26,7 +26,8 @@ def render_watch(state: WatchState, *, done: RoundDone | None = None, now: datet
         facts.append(Fact("last", "last line", second_text(state.at) or "no round was made yet", "time"))
         facts += [Fact(f"good {name}", f"{name} read whole", second_text(each.good_at) or "never", "time")
                   for name, each in sorted(state.windows.items())]  # fmt: skip
-    table = Table("situations", "Open situations", _COLUMNS, tuple(_row(each) for each in ordered), empty=_calm(state, done))
+    rows = tuple(_row(each) for each in ordered)
+    table = Table("situations", "Open situations", _COLUMNS, rows, empty=_calm(state, done))
     commands = tuple(dict.fromkeys(each.seen.command for each in ordered if each.seen.command))
     return Report("watch", f"Watch at {second_text(now)}", tuple(facts), (table,), commands[:5])
 

@@ -7,6 +7,7 @@ markup, no second line. No buyer is in a text; payments are named only where a c
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -180,13 +181,9 @@ def summary_of(
         rounds: Rounds since then; None where it is not known.
     """
     ordered = sorted(open_ones, key=lambda each: (-each.seen.urgency.rank, each.opened_at, each.key))
-    counts = {
-        word: sum(each.seen.urgency is word for each in ordered)
-        for word in reversed(Urgency)
-        if any(each.seen.urgency is word for each in ordered)
-    }
-    calm = "no round was made, so nobody knows what is open" if rounds == 0 else "nothing is open"
-    told = ", ".join(f"{count:,} {word.value}" for word, count in counts.items()) or calm
+    told = _counted(ordered) or (
+        "no round was made, so nobody knows what is open" if rounds == 0 else "nothing is open"
+    )
     lines = [f"{each.seen.urgency.value}: {harmless(each.sentence)}" for each in ordered[:LISTED_MAX]]
     if len(ordered) > LISTED_MAX:
         lines.append(f"and {count_text(len(ordered) - LISTED_MAX, 'more situation')}")
@@ -198,6 +195,12 @@ def summary_of(
         urgency=ordered[0].seen.urgency if ordered else Urgency.INFO,
         title=f"Summary{where}: {told}", lines=tuple(lines), at=now, target=clean_text(target),
     )  # fmt: skip
+
+
+def _counted(situations: Sequence[KeptSituation]) -> str:
+    """How many are open of each urgency, the most urgent first; empty without any."""
+    counts = Counter(each.seen.urgency for each in situations)
+    return ", ".join(f"{counts[word]:,} {word.value}" for word in reversed(Urgency) if counts[word])
 
 
 def trial_of(channel: str, *, target: str, now: datetime) -> Dispatch:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from recon.core.model import Plan
-from recon.rails.gates.records import Deliveries, GateEvidence
+from recon.rails.gates.records import Deliveries, GateEvidence, GateLimits
 from recon.runs.states import RunSummary
 
 
@@ -139,6 +139,7 @@ class RoundFacts:
     endpoints: tuple[EndpointLook, ...] = ()
     flags: FlagLook | None = None
     gates: GateEvidence = field(default_factory=GateEvidence)
+    gate_limits: GateLimits = field(default_factory=GateLimits)
     needed: int = 0
     approved: int = 0
     unsettled: tuple[RunSummary, ...] = ()

@@ -274,6 +274,7 @@ def gather(
         endpoints=reading.attempt("endpoints", reading.endpoints, default=()),
         flags=reading.attempt("flags", lambda: reading.flags(known), default=None),
         gates=reading.attempt("gates", lambda: reading.gates(plan), default=GateEvidence()),
+        gate_limits=settings.values.gates.limits(),
         needed=needed,
         approved=approved,
         unsettled=reading.attempt("runs", reading.runs, default=()),

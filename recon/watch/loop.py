@@ -70,12 +70,19 @@ class Watcher:
     Args:
         heard: Told of every round and every look.
         say: Told in one sentence what a person at the terminal should know.
+        keep: Called before each step; raises where another watch took over.
     """
 
     def __init__(
-        self, rounds: Rounds, *, clocks: Clocks, heard: Iterable[Heard] = (), say: Callable[[str], None]
+        self,
+        rounds: Rounds,
+        *,
+        clocks: Clocks,
+        heard: Iterable[Heard] = (),
+        say: Callable[[str], None],
+        keep: Callable[[], None] = lambda: None,
     ) -> None:
-        self.rounds, self.clocks, self._heard, self.say = rounds, clocks, tuple(heard), say
+        self.rounds, self.clocks, self._heard, self.say, self._keep = rounds, clocks, tuple(heard), say, keep
         self._limits = rounds.settings.values.watch
         self._offset = self._now_offset()
         self._not_before = -1.0  # on the clock that never jumps: rounds wait for it while sources are away
@@ -90,7 +97,12 @@ class Watcher:
             pass
 
     def step(self) -> float:
-        """Do what is due now; gives the seconds until it is worth looking again."""
+        """Do what is due now; gives the seconds until it is worth looking again.
+
+        Raises:
+            AnotherWatchError: Another watch took the lease over while the database was away.
+        """
+        self._keep()
         self._hear_jump()
         now, passed = self.clocks.wall(), self.clocks.monotonic()
         course = min(self.courses, key=lambda each: (each.begins, each.window.name))
@@ -192,11 +204,19 @@ class Watcher:
 
 
 def watch_until(
-    settings: Settings, *, clocks: Clocks, heard: Iterable[Heard] = (), say: Callable[[str], None], config: str = ""
+    settings: Settings,
+    *,
+    clocks: Clocks,
+    heard: Iterable[Heard] = (),
+    say: Callable[[str], None],
+    keep: Callable[[], None],
+    config: str = "",
 ) -> None:
-    """Watch a target until told to end; the lease has to be held.
+    """Watch a target until told to end; the lease has to be held, and ``keep`` makes sure that it still is.
 
     Raises:
         ConfigError: A setting or a secret is missing.
+        AnotherWatchError: Another watch took over.
     """
-    Watcher(Rounds(settings, clock=clocks.wall, config=config, say=say), clocks=clocks, heard=heard, say=say).run()
+    rounds = Rounds(settings, clock=clocks.wall, config=config, say=say)
+    Watcher(rounds, clocks=clocks, heard=heard, say=say, keep=keep).run()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from recon.api.common import Config, Say, operator_name, settings_of, tell
 from recon.core.errors import UsageError
 from recon.sources.interface import no_progress
+from recon.watch.alone import only_watch
 from recon.watch.keeping import prune
 from recon.watch.loop import Clocks, Heard, watch_until
-from recon.watch.rounds import Rounds, only_watch, window_named
+from recon.watch.rounds import Rounds, window_named
 from recon.watch.state import WatchLog
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def watch_on(
     if settings.world is not None:
         raise StandingWorldError
     clocks = Clocks(settings.now) if wait is None else Clocks(settings.now, wait=wait)
-    with only_watch(settings):
-        watch_until(settings, clocks=clocks, heard=heard, say=say, config=_named(config))
+    with only_watch(settings) as keep:
+        watch_until(settings, clocks=clocks, heard=heard, say=say, keep=keep, config=_named(config))
 
 
 def watch_state(config: Config = None) -> WatchState:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -51,16 +50,6 @@ class UnknownWindowError(UsageError):
     def __init__(self, *, name: str, known: tuple[str, ...]) -> None:
         super().__init__(
             f"There is no window {name[:60]!r} in [watch]; there are {', '.join(known)}. No round was made."
-        )
-
-
-class AnotherWatchError(RefusedError):
-    """Another watch holds the lease of this target."""
-
-    def __init__(self, *, holder: str) -> None:
-        super().__init__(
-            f"Another watch of this target is running ({holder}); this one did nothing. End that one first, or leave "
-            "it to it."
         )
 
 
@@ -156,31 +145,6 @@ def window_named(settings: Settings, name: str | None) -> WatchedWindow:
     if not found:
         raise UnknownWindowError(name=str(name), known=tuple(each.name for each in windows))
     return found[0]
-
-
-@contextmanager
-def only_watch(settings: Settings) -> Iterator[None]:
-    """Hold the lease of the watch: on this machine always, in the database where the configuration says so.
-
-    Raises:
-        AnotherWatchError: Another watch holds it.
-        ConfigError, SourceError: The database cannot be asked for it.
-    """
-    from contextlib import ExitStack
-
-    from recon.runs.stores.lease import FileLeases, LeaseHeldError, held_lease
-
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(held_lease(FileLeases(settings.output_dir / "watch"), target="watch"))
-            if settings.values.watch.lease == "database":
-                from recon.setup.open_runs import open_ledger
-
-                ledger = stack.enter_context(open_ledger(settings))
-                stack.enter_context(held_lease(ledger.journal.leases, target="watch"))
-        except LeaseHeldError as error:
-            raise AnotherWatchError(holder=str(error).partition(" holds ")[0].rpartition(": ")[2]) from error
-        yield
 
 
 class Rounds:

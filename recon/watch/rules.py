@@ -232,7 +232,7 @@ def blocked_outcomes(facts: RoundFacts, limits: WatchSection) -> Iterator[Sighti
 def gates_shut(facts: RoundFacts, limits: WatchSection) -> Iterator[Sighting]:
     """A rail of ``gates_of`` has not its clean windows or its samples yet."""
     for rail in limits.gates_of:
-        case = GateCase(rail, facts.gates, GateLimits(), facts.now)
+        case = GateCase(rail, facts.gates, facts.gate_limits, facts.now)
         shut = [gate for gate in (judge_clean_windows(case), judge_mismatch_rate(case)) if gate.outcome != "pass"]
         if shut:
             said = "; ".join(f"{gate.name} {gate.measured} ({gate.why})" for gate in shut)

@@ -24,8 +24,9 @@ from recon.setup.settings import Settings, load_settings
 from recon.snapshots.sealed import is_sealed
 from recon.snapshots.unfinished import STATE
 from recon.watch import acknowledge_situation, watch_once, watch_state
+from recon.watch.alone import AnotherWatchError
 from recon.watch.once import NotOpenError
-from recon.watch.rounds import AnotherWatchError, DeadlineError, Rounds, UnknownWindowError, windows_of
+from recon.watch.rounds import DeadlineError, Rounds, UnknownWindowError, windows_of
 from recon.watch.schedule import ScheduleError
 from recon.watch.situations import Turn
 from recon.watch.state import WatchLog

@@ -12,8 +12,9 @@ import pytest
 
 from recon.runs.stores.lease import FileLeases, held_lease
 from recon.watch import watch_on
+from recon.watch.alone import AnotherWatchError
 from recon.watch.once import StandingWorldError
-from recon.watch.rounds import AnotherWatchError, RoundDone
+from recon.watch.rounds import RoundDone
 from tests.support.watching import ROOT, a_watched_world
 
 LIVE = """

@@ -6,6 +6,7 @@ goes on with while it is fresh, or a plan of which no line tells, which is one m
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from recon.sources.interface import Progress
 
 USUAL_WINDOW: Final = "main"
+_STAMP: Final = re.compile(r"\d{8}T\d{6}Z(-\d+)?(\.json)?")
 OPERATOR: Final = "recon watch"
 FRESH: Final = timedelta(hours=1)
 """An interrupted snapshot that was begun longer ago is read anew."""
@@ -288,7 +290,7 @@ class Rounds:
         home, prefix = self.settings.output_dir, f"snapshot-watch-{window.name}-"
         found: list[tuple[datetime, Path]] = []
         for path in home.glob(f"{prefix}*/"):
-            if (begun := unfinished_now(path)) is not None:
+            if _is_of(path.name, prefix) and (begun := unfinished_now(path)) is not None:
                 found.append((begun, path))
         fresh = [path for begun, path in sorted(found) if timedelta(0) <= now - begun <= FRESH][-1:]
         for _, path in found:
@@ -330,7 +332,7 @@ class Rounds:
 
         mark, own = f"plan-watch-{window.name}-", Path(found.plan_path).name
         named = ((Path(str(each.get("plan"))).name, each) for each in load_history(self.settings.output_dir).entries)
-        entries = [each for name, each in named if name.startswith(mark) and name != own]
+        entries = [each for name, each in named if _is_of(name, mark) and name != own]
         state = self.state
         flags = None if state.flags is None else {**state.flags, **self._accepted_flags()}
         return Remembered(tuple(entries[-PAST_KEPT:]), state.wallets, flags, state.flags_at, state.flags_since)
@@ -380,6 +382,11 @@ class Rounds:
             return after, turns
 
         return step
+
+
+def _is_of(name: str, prefix: str) -> bool:
+    """Whether a plan or a snapshot is one of this window; another window's name may begin with this one's."""
+    return name.startswith(prefix) and _STAMP.fullmatch(name.removeprefix(prefix)) is not None
 
 
 def _sorted(situations: list[KeptSituation]) -> tuple[KeptSituation, ...]:

@@ -143,9 +143,13 @@ def test_an_interrupted_snapshot_is_gone_on_with_while_it_is_fresh(
         with pytest.raises(KeyboardInterrupt):
             one_round(config)
     [left] = [path.parent for path in config.parent.glob(f"recon-out/snapshot-watch-*/{STATE}")]
+    other = left.with_name(left.name.replace("-main-", "-main-late-"))
+    shutil.copytree(left, other)
     done = one_round(config)
     assert done.snapshot == left, "what was read whole is used again"
     assert is_sealed(left)
+    assert (other / STATE).exists(), "another window's, whose name begins alike"
+    shutil.rmtree(other)
     with monkeypatch.context() as patch:
         patch.setattr("recon.snapshots.take.SecondReading", cut)
         with pytest.raises(KeyboardInterrupt):

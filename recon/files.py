@@ -362,11 +362,13 @@ class LogEntry:
     Args:
         body: What was added; None when the line is no JSON object, or was changed.
         follows: Whether it is unchanged and names the line before it. Lines from before there was a chain name none.
+        is_sealed: Whether it has a seal, which lines of earlier versions have not.
     """
 
     number: int
     body: Mapping[str, Any] | None
     follows: bool
+    is_sealed: bool = False
 
 
 def chain_line(body: Mapping[str, Any], end: LogEnd) -> bytes:
@@ -500,7 +502,7 @@ class ChainedLog:
             # Half a line of an interrupted write breaks no chain: the next line names it.
             if line.raw.strip():
                 is_right = (follows or body is None) and not is_changed
-                yield LogEntry(line.number, body, is_right), content is None and line.is_whole
+                yield LogEntry(line.number, body, is_right, has_seal), content is None and line.is_whole
             is_chained = is_chained or prev is not None
             # A line that was changed shows by itself; what the next one names is the line as it was.
             before = None if is_changed else _line_name(line.raw)

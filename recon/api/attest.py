@@ -179,17 +179,17 @@ def verify(
     from recon.snapshots.sealed import open_snapshot
 
     path, settings = Path(file), settings_if_sound(config)
+    held = []
+    if plan is not None:
+        held.append(("plan", load_plan(plan_place(plan, config=config)).digest))
+    if snapshot is not None:
+        held.append(("snapshot", open_snapshot(Path(snapshot_place(snapshot, config=config))).digest))
     try:
         data = path.read_bytes()
     except OSError as error:
         raise FileReadError(path=str(path), why=error.strerror or "unknown reason") from error
     with _who_counts(settings, public_key=path_of(public_key), signers=path_of(signers)) as counting:
         statement, signer = open_attestation(data, name=path.name, signers=counting, now=time_of_run(settings))
-    held = []
-    if plan is not None:
-        held.append(("plan", load_plan(plan_place(plan, config=config)).digest))
-    if snapshot is not None:
-        held.append(("snapshot", open_snapshot(Path(snapshot_place(snapshot, config=config))).digest))
     for what, digest in held:
         if (stated := subject_digest(statement, what)) != digest:
             raise OtherArtefactError(what=what, stated=stated, given=digest)
@@ -210,6 +210,8 @@ def _about(
     from recon.runs.attested import run_facts
     from recon.runs.states import list_runs, read_run
 
+    if named is not None:
+        load_plan(plan_place(named, config=settings))
     try:
         return load_plan(plan_place(subject, config=settings)), None
     except NoSuchNameError as error:

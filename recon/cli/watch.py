@@ -34,7 +34,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def watch(
     ctx: click.Context, /, *, config_path: Path | None, once: bool, window: str | None, output: str, **beside: Any
 ) -> None:
-    """Judge the payments on a schedule, and tell what needs a person.
+    """Judge on a schedule, and tell what needs a person.
 
     Reads every source as [watch] says; writes its own snapshots, plans, history and log, and never a payment. Between
     rounds it counts the open payments. Tells the channels of [alerts]. Runs until Ctrl-C or SIGTERM; one watch of a

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Finding, Plan, Tier, Verdict
-from recon.files import ChainedLog
+from recon.files import ChainedLog, LogEntry
 from recon.plans.breaks import fingerprint
 from recon.plans.news import sort_breaks
 
@@ -78,6 +78,15 @@ def news_of(plan: Plan, *, acks: Iterable[Ack], before: Mapping[str, Any] | None
     return News(len(found.new), len(found.known), len(found.acknowledged))
 
 
+_KEYS: Final = frozenset(
+    {
+        "format", "at", "kind", "target", "plan", "digest", "effects_digest", "snapshot", "window", "payments",
+        "verdicts", "health", "complete", "blocking", "break_count", "news", "breaks",
+    }
+)  # fmt: skip
+"""What a line without a seal may hold; later keys came with sealed lines."""
+
+
 def history_entry(plan: Plan, *, at: str, path: str, news: News | None = None) -> dict[str, Any]:
     """What one plan leaves in the history.
 
@@ -129,13 +138,21 @@ def load_history(folder: Path) -> History:
         if not line.follows:
             changed += 1
             lost_after.append(before)
-        if line.body is not None and line.body.get("format") == FORMAT and isinstance(line.body.get("at"), str):
-            entries.append(line.body)
+        if _is_entry(line):
+            entries.append(line.body or {})
         else:
             unreadable += 1
             lost_after.append(before)
     entries.sort(key=lambda item: str(item["at"]))  # of one moment, the order in which they were written
     return History(tuple(entries), unreadable, changed, tuple(lost_after))
+
+
+def _is_entry(line: LogEntry) -> bool:
+    """Whether a line is one of ours: what no seal vouches for has no key that this version does not know."""
+    body = line.body
+    if body is None or body.get("format") != FORMAT or not isinstance(body.get("at"), str):
+        return False
+    return line.is_sealed or body.keys() <= _KEYS
 
 
 def latest_entry(history: History, *, target: str) -> Mapping[str, Any] | None:

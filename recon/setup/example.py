@@ -340,7 +340,8 @@ valid_h = 24                             # how long an approval holds
 # undecided_h = 4                        # changes that nobody applied
 # late_min = 10                          # the watch itself
 #
-# [[watch.windows]]                      # instead of the one window: several, each by its own schedule
+# Instead of the one window: several, each by its own schedule.
+# [[watch.windows]]
 # name = "month"
 # hours = 720
 # schedule = "0 3 * * *"
@@ -354,7 +355,8 @@ valid_h = 24                             # how long an approval holds
 # summary_at = "08:00"                   # "" for none
 # update_every_min = 60                  # how often a situation that changes is told again
 # timeout_s = 10
-# [[alerts.channels]]                    # Slack, Teams, Discord, Telegram, mail, webhooks: whatever apprise knows
+# Slack, Teams, Discord, Telegram, mail, webhooks: whatever apprise knows.
+# [[alerts.channels]]
 # name = "chat"
 # secret_variable = "RECON_ALERT_CHAT"   # holds the address, such as slack://TokenA/TokenB/TokenC
 # urgency_min = "warning"

@@ -86,6 +86,16 @@ LINES: dict[str, tuple[str, ...]] = {
     "flags enable plan": ("flags", "enable", "shkeeper", "--plan", "WORD"),
     "flags apply plan_path": ("flags", "apply", "WORD", "--digest", "0" * 64),
     "flags undo run": ("flags", "undo", "WORD"),
+    "attest make subject": ("attest", "make", "WORD", "--key", "key"),
+    "attest make plan_path": ("attest", "make", "20261121T120000Z-new", "--plan", "WORD", "--key", "key"),
+    "attest verify plan_path": ("attest", "verify", "statement.json", "--public-key", "key.pub", "--plan", "WORD"),
+    "attest verify snapshot_path": (
+        "attest", "verify", "statement.json", "--public-key", "key.pub", "--snapshot", "WORD",
+    ),
+    "audit snapshot_path": ("audit", "--from", "2026-11-20T09:00Z", "--before", "WORD"),
+    "reverify run": ("reverify", "WORD"),
+    "search snapshot_path": ("search", PAYMENT, "--snapshot", "WORD"),
+    "what-if snapshot_paths": ("what-if", "--policy", "rules.toml", "--snapshots", "WORD"),
 }  # fmt: skip
 OPENERS = (
     "recon.plans.file.load_plan", "recon.plans.file.open_plan", "recon.setup.open_gates.load_plan",
@@ -93,6 +103,7 @@ OPENERS = (
     "recon.snapshots.take.open_snapshot", "recon.setup.open_gates.open_snapshot", "recon.snapshots.address.opened",
     "recon.snapshots.sealed.is_sealed", "recon.runs.states.read_run", "recon.runs.apply.resume_run",
     "recon.runs.states.settle_change", "recon.runs.ends.check_not_cut", "recon.rails.flags.apply.undo_flag_run",
+    "recon.runs.reverify.runs_to_reverify",
 )  # fmt: skip
 """What opens a file, a directory or a run, as the commands come to it."""
 
@@ -122,6 +133,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "backend.env").write_text(ENV)
     (root / "recon.toml").write_text('[recorded]\npath = "world"\n[flags]\nfile = "backend.env"\n')
     (root / "sheet.csv").write_text("x\n")
+    (root / "rules.toml").write_text("[limits]\nchanges_max = 5\n")
     out = root / "recon-out"
     for number, name in enumerate(("old", "new")):
         folder, part = out / f"snapshot-{name}", out / f"part-{name}"

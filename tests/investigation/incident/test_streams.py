@@ -109,7 +109,7 @@ def test_a_position_that_is_no_number_is_compared_with_nothing(position: Any) ->
     ("rows", "told"),
     [
         ((change(1, number=1), change(2, number=3)), "1 event of 1 transaction are missing by their numbers"),
-        ((change(1, kind="GAP_UPDATE"),), "1 event stands for changes that the sender could not tell in full"),
+        ((change(1, kind="GAP_UPDATE"),), "the sender could not tell some changes in full (1 event stands for them)"),
         ((change(1, kind="GAP_OVERFLOW"),), "read those records again"),
     ],
 )

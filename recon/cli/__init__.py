@@ -117,7 +117,4 @@ def main() -> None:
 
     end_cleanly()
     gc.set_threshold(_NEW_OBJECTS)
-    try:
-        cli.main(prog_name="recon")
-    finally:
-        gc.freeze()  # what is left goes with the process; nobody needs to look through it once more
+    cli.main(prog_name="recon")

@@ -27,6 +27,7 @@ from recon.core.model import Tier
 from recon.plans.file import save_plan
 from recon.plans.history import append_history, break_key, history_entry, load_history, new_breaks
 from recon.reports.views.history import render_history
+from tests.support.house import ROOT
 from tests.support.plans import PAYMENT, a_coverage, a_finding, a_plan
 
 RECON = Path(sys.executable).with_name("recon")
@@ -459,3 +460,14 @@ def test_progress_shows_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> N
             progress("chain:56", 5, 10)
             progress("chain:56", 10, 10)
         assert ("chain:56" in stream.getvalue()) == is_shown
+
+
+def test_a_process_ends_without_a_word_of_the_libraries_beneath(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "recon", "demo", "--payments", "5", "--out", str(tmp_path / "demo")]
+    ran = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode in (0, 1)
+    assert [line.partition(":")[0] for line in ran.stderr.splitlines()] == [
+        "Snapshot", "Plan", "Report", "To look at in a browser",
+    ]  # fmt: skip

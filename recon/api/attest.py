@@ -210,8 +210,7 @@ def _about(
     from recon.runs.attested import run_facts
     from recon.runs.states import list_runs, read_run
 
-    if named is not None:
-        load_plan(plan_place(named, config=settings))
+    given = None if named is None else load_plan(plan_place(named, config=settings))
     try:
         return load_plan(plan_place(subject, config=settings)), None
     except NoSuchNameError as error:
@@ -220,8 +219,8 @@ def _about(
     run = run_named(str(subject), ledger.journal, what="plan or run")
     state = read_run(ledger.journal, run)
     summary = next(each for each in list_runs(ledger.journal) if each.run == run)
-    found = plan_by_digest(state.plan, settings, named=named)
-    if found is None:
+    found = plan_by_digest(state.plan, settings) if given is None else given
+    if found is None or found.digest != state.plan:
         raise PlanOfRunError(run=run, digest=state.plan)
     return found, run_facts(state, summary)
 

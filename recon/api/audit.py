@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from recon.sources.interface import no_progress
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from recon.core.model import Plan
     from recon.investigation.audit import Audit
     from recon.investigation.payment.dossier import Row
     from recon.investigation.payment.gather import Asking
@@ -49,6 +47,7 @@ def audit(
     """
     from recon.core.times import to_ms
     from recon.investigation.audit import Audit, AuditSources, audit_events, audit_limits, state_totals
+    from recon.investigation.payment.outgoing import judge_changes
     from recon.setup.file import WindowError
     from recon.setup.open_sources import open_sources
 
@@ -62,9 +61,10 @@ def audit(
     earlier, name = _earlier(before, settings, start=start)
     with open_sources(settings) as sources:
         asking = _asking_of(settings, progress)
-        rows, plan = _changed(sources, asking, start=start)
+        changes = judge_changes(sources, since=start, asking=asking)
         sent = _sent(sources, asking, start=start, unread=unread)
-    unread += [f"{row['source']}: {row['problem'] or 'not read'}" for row in plan.coverage if not row.get("complete")]
+    unread += changes.unread
+    plan, rows = changes.plan, changes.payments.to_pylist()
     read = AuditSources(rows, earlier, sent, _journal(settings, unread), _flags(settings, unread), plan)
     # Without an end the list goes up to this very moment, and what was written in it belongs there.
     terms = {"from_ms": to_ms(start), "to_ms": to_ms(end) + (to_at is None)}
@@ -90,27 +90,6 @@ def _asking_of(settings: Settings, progress: Progress) -> Asking:
     from recon.investigation.payment.gather import Asking
 
     return Asking(settings.policy(), settings.registry(), settings.now(), progress=progress)
-
-
-def _changed(sources: SourceSet, asking: Asking, *, start: datetime) -> tuple[list[Row], Plan]:
-    """The rows that were changed since a time, and the judgement of them; what is read is not kept."""
-    from recon.plans.make import make_plan
-    from recon.snapshots.take import take_snapshot
-    from recon.sources.interface import Selection
-
-    with tempfile.TemporaryDirectory(prefix="recon-audit-") as folder:
-        taken = take_snapshot(
-            sources,
-            selection=Selection(from_at=start, date_field="updated"),
-            policy=asking.policy,
-            registry=asking.registry,
-            now=asking.now,
-            out=Path(folder) / "snapshot",
-            progress=asking.progress,
-        )
-        plan = make_plan(taken, policy=asking.policy, registry=asking.registry)
-        rows: list[Row] = taken.table("payments").to_pylist()
-    return rows, plan
 
 
 def _sent(sources: SourceSet, asking: Asking, *, start: datetime, unread: list[str]) -> list[Outgoing]:

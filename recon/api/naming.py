@@ -119,22 +119,19 @@ def plan_of(plan: Plan | Place, *, config: Config = None) -> Plan:
     return load_plan(plan_place(plan, config=config)) if isinstance(plan, str | Path) else plan
 
 
-def plan_by_digest(digest: str, settings: Settings, *, named: Place | None = None) -> Plan | None:
-    """The plan of that digest: the file that is named, else one of the run history or the output directory, else None.
+def plan_by_digest(digest: str, settings: Settings) -> Plan | None:
+    """The plan of that digest: one of the run history or the output directory, else None.
 
     Raises:
         PlanFileError: The file that holds it was changed.
     """
-    from recon.plans.file import load_plan
+    from recon.plans.file import is_plan_named, load_plan
 
     folder = settings.output_dir
     known = [Path(str(entry["plan"])) for entry in _history(folder) if entry["digest"] == digest]
-    places = [*known, *sorted(folder.glob("*.json"))] if named is None else [plan_place(named, config=settings)]
-    for place in places:
-        if place.is_file() and f'"digest":"{digest}"'.encode() in place.read_bytes():
-            found = load_plan(place)
-            if found.digest == digest:
-                return found
+    for place in (*known, *sorted(folder.glob("*.json"))):
+        if is_plan_named(place, digest) and (found := load_plan(place)).digest == digest:
+            return found
     return None
 
 

@@ -150,11 +150,21 @@ def save_plan(plan: Plan, path: Path) -> None:
 
 def is_plan(path: Path) -> bool:
     """Whether a file begins like a plan, whatever may be wrong with it further down."""
+    return b'"effects_digest"' in _head_of(path)
+
+
+def is_plan_named(path: Path, digest: str) -> bool:
+    """Whether a file begins like the plan of that digest, without reading more of it than that."""
+    return f'"digest":"{digest}"'.encode() in _head_of(path)
+
+
+def _head_of(path: Path) -> bytes:
+    """How a file begins; nothing where it cannot be read."""
     try:
         with path.open("rb") as file:
-            return b'"effects_digest"' in file.read(_HEAD_BYTES)
+            return file.read(_HEAD_BYTES)
     except OSError:
-        return False
+        return b""
 
 
 def load_plan(path: Path) -> Plan:

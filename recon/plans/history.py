@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Finding, Plan, Tier, Verdict
-from recon.files import ChainedLog, LogEntry
+from recon.files import ChainedLog
 from recon.plans.breaks import fingerprint
 from recon.plans.news import sort_breaks
 
@@ -138,8 +138,8 @@ def load_history(folder: Path) -> History:
         if not line.follows:
             changed += 1
             lost_after.append(before)
-        if _is_entry(line):
-            entries.append(line.body or {})
+        if line.body is not None and _is_entry(line.body, is_sealed=line.is_sealed):
+            entries.append(line.body)
         else:
             unreadable += 1
             lost_after.append(before)
@@ -147,12 +147,10 @@ def load_history(folder: Path) -> History:
     return History(tuple(entries), unreadable, changed, tuple(lost_after))
 
 
-def _is_entry(line: LogEntry) -> bool:
+def _is_entry(body: Mapping[str, Any], *, is_sealed: bool) -> bool:
     """Whether a line is one of ours: what no seal vouches for has no key that this version does not know."""
-    body = line.body
-    if body is None or body.get("format") != FORMAT or not isinstance(body.get("at"), str):
-        return False
-    return line.is_sealed or body.keys() <= _KEYS
+    is_ours = body.get("format") == FORMAT and isinstance(body.get("at"), str)
+    return is_ours and (is_sealed or body.keys() <= _KEYS)
 
 
 def latest_entry(history: History, *, target: str) -> Mapping[str, Any] | None:

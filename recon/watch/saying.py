@@ -55,16 +55,10 @@ def money_words(money: Money) -> str:
 
 def sum_said(count: int, one: str, *, money: Money, oldest: datetime | None, now: datetime) -> str:
     """Count, money and the oldest, as the beginning of a sentence."""
-    parts = [count_text(count, one)]
-    if said := money_words(money):
-        parts.append(f"({said})")
-    if oldest is not None:
-        parts.append(f"the oldest for {age_said(now - oldest)}")
-    return (
-        ", ".join([" ".join(parts[:2]), *parts[2:]])
-        if len(parts) > 1 and parts[1].startswith("(")
-        else ", ".join(parts)
-    )
+    said = count_text(count, one)
+    if words := money_words(money):
+        said += f" ({words})"
+    return said if oldest is None else f"{said}, the oldest for {age_said(now - oldest)}"
 
 
 def command_said(facts: RoundFacts, *words: str) -> str:

@@ -25,6 +25,9 @@ from recon.sources.interface import Selection
 from recon.sources.payments.fields import stored_at
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from recon.core.model import Plan
     from recon.snapshots.take import SourceSet
     from recon.sources.payments.fields import FieldPaths
 
@@ -119,8 +122,22 @@ def list_outgoing(
     return OutgoingList(found, (*judged.unread, *(more if history.is_full else ())))
 
 
-def judge_outgoing(sources: SourceSet, *, since: datetime, asking: Asking) -> JudgedOutgoing:
-    """What a plan over everything that was changed since a time finds, and what could not be read for it.
+@dataclass(frozen=True, slots=True)
+class JudgedChanges:
+    """Everything that was changed since a time, as one table of payments, and the plan over it."""
+
+    payments: pa.Table
+    plan: Plan
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """What could not be read for it, one line each."""
+        short = (row for row in self.plan.coverage if not row.get("complete"))
+        return tuple(dict.fromkeys(f"{row['source']}: {row['problem'] or 'not read'}" for row in short))
+
+
+def judge_changes(sources: SourceSet, *, since: datetime, asking: Asking) -> JudgedChanges:
+    """Read and judge what was changed since a time; the snapshot of it is not kept.
 
     Raises:
         SourceError: A source is not the one that was meant, or the payments cannot be read.
@@ -128,8 +145,8 @@ def judge_outgoing(sources: SourceSet, *, since: datetime, asking: Asking) -> Ju
     from recon.plans.make import make_plan
     from recon.snapshots.take import take_snapshot
 
-    with tempfile.TemporaryDirectory(prefix="recon-outgoing-") as folder:
-        snapshot = take_snapshot(
+    with tempfile.TemporaryDirectory(prefix="recon-changes-") as folder:
+        taken = take_snapshot(
             sources,
             selection=Selection(from_at=since, date_field="updated"),
             policy=asking.policy,
@@ -138,9 +155,18 @@ def judge_outgoing(sources: SourceSet, *, since: datetime, asking: Asking) -> Ju
             out=Path(folder) / "snapshot",
             progress=asking.progress,
         )
-        plan = make_plan(snapshot, policy=asking.policy, registry=asking.registry)
-    short = [f"{row['source']}: {row['problem'] or 'not read'}" for row in plan.coverage if not row.get("complete")]
-    return JudgedOutgoing(plan.findings, tuple(dict.fromkeys(short)))
+        plan = make_plan(taken, policy=asking.policy, registry=asking.registry)
+        return JudgedChanges(taken.table("payments"), plan)
+
+
+def judge_outgoing(sources: SourceSet, *, since: datetime, asking: Asking) -> JudgedOutgoing:
+    """What a plan over everything that was changed since a time finds, and what could not be read for it.
+
+    Raises:
+        SourceError: A source is not the one that was meant, or the payments cannot be read.
+    """
+    changes = judge_changes(sources, since=since, asking=asking)
+    return JudgedOutgoing(changes.plan.findings, changes.unread)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import subprocess
 import sys
@@ -182,3 +183,49 @@ def test_silence_about_weaknesses_is_no_word_that_there_are_none(
     )
     with pytest.raises(parts[0].ReleaseError, match=r"jinja2 3\.1\.2"):
         advisories.learned({"dependencies": [clean, weak]}, service="osv")
+
+
+@pytest.fixture
+def installs(parts: tuple[ModuleType, ModuleType, ModuleType]) -> ModuleType:
+    """The module that tries installations."""
+    return importlib.import_module("releasing.installs")
+
+
+def _program(path: Path, body: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_python_that_cannot_make_environments_is_passed_over_for_one_that_can(
+    installs: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _program(tmp_path / "bin" / "python3.99", "exit 127")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert installs.python_of("3.99") is None
+    whole = _program(tmp_path / "versions" / "3.99.1" / "bin" / "python", f"echo {tmp_path}/whole")
+    assert whole.exists()
+    assert installs.python_of("3.99") == tmp_path / "whole"
+
+
+def test_an_installation_whose_plan_differs_fails_and_a_python_that_is_missing_is_said(
+    installs: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def installed(version: str, tool: str, *_: object, **__: object) -> Any:
+        return installs.Installed(
+            version, tool, 1.0, 330.0, "b" * 64 if (version, tool) == ("3.12", "pip") else "a" * 64
+        )
+
+    monkeypatch.setattr(installs, "build", lambda out, **_: (out, out))
+    monkeypatch.setattr(installs, "_run", lambda *_, **__: None)
+    monkeypatch.setattr(installs, "_installed", installed)
+    monkeypatch.setattr(installs, "python_of", {"3.11": tmp_path, "3.12": tmp_path}.get)
+    with pytest.raises(installs.InstallError, match=r"3\.12.*pip.*differs"):
+        list(installs.try_all(tmp_path))
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(installs, "python_of", {"3.13": tmp_path}.get)
+    (tmp_path / "out").rmdir()
+    assert [one.tool for one in installs.try_all(tmp_path)] == list(installs.TOOLS)
+    assert "Python 3.14  is not on this machine: nothing was tried with it." in capsys.readouterr().out

@@ -316,6 +316,7 @@ def test_constraints_pin_every_requirement_with_a_hash() -> None:
         ("", "constraints.txt"),
         ("test", "constraints-test.txt"),
         ("spark", "constraints-spark.txt"),
+        ("connect-test", "constraints-connect.txt"),
         ("watch", "constraints-watch.txt"),
     ],
 )

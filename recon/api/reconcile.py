@@ -149,7 +149,8 @@ class PlanOptions(Chosen, total=False):
 
     ``selection``, ``resume`` and ``since`` are as for :func:`snapshot`, and only for a snapshot that is taken now.
     ``engine`` joins the tables (the usual one for their size when None), DuckDB within ``memory_max_mb``, Spark at
-    ``spark_master``. ``out`` is the plan file; without it one in the output directory is written. ``operator`` made it.
+    ``spark_master``, with what it keeps at ``spark_scratch``. ``out`` is the plan file; without it one in the output
+    directory is written. ``operator`` made it.
     """
 
     selection: Selection | None
@@ -158,6 +159,7 @@ class PlanOptions(Chosen, total=False):
     engine: str | None
     memory_max_mb: int | None
     spark_master: str | None
+    spark_scratch: str | None
     out: Place | None
     operator: str | None
     progress: Progress
@@ -175,7 +177,12 @@ def plan_and_save(
     # A snapshot holds what it is judged by; only who reads the sources has to say where they are.
     settings = settings_of(config) if snapshot is None else settings_if_there(config)
     name, say = options.pop("engine", None), options.pop("say", tell)
-    engine = _engine(name, memory_max_mb=options.pop("memory_max_mb", None), master=options.pop("spark_master", None))
+    engine = _engine(
+        name,
+        memory_max_mb=options.pop("memory_max_mb", None),
+        master=options.pop("spark_master", None),
+        scratch=options.pop("spark_scratch", None),
+    )
     out, operator = options.pop("out", None), options.pop("operator", None)
     progress = options.pop("progress", no_progress)
     if snapshot is not None and any(options.values()):
@@ -270,13 +277,17 @@ def _taken(settings: Settings, begun: Begun, *, progress: Progress, say: Say) ->
         raise
 
 
-def _engine(name: str | None, *, memory_max_mb: int | None, master: str | None) -> str | Engine | None:
+def _engine(
+    name: str | None, *, memory_max_mb: int | None, master: str | None, scratch: str | None
+) -> str | Engine | None:
     """The engine by name, opened here only when it needs more than a name; a limit of memory means DuckDB."""
     if memory_max_mb is None and name != "spark":
         return name
     from recon.verdicts.engine import open_engine
+    from recon.verdicts.spark import SparkPlace
 
-    return open_engine(name or "duckdb", memory_bytes=(memory_max_mb or 0) * 1_000_000 or None, spark_master=master)
+    limit = (memory_max_mb or 0) * 1_000_000 or None
+    return open_engine(name or "duckdb", memory_bytes=limit, spark=SparkPlace(master, scratch))
 
 
 def _recorded(settings: Settings | None, made: Plan, *, path: Path, who: str, now: datetime, say: Say) -> News:

@@ -131,7 +131,12 @@ def snapshot(*, config_path: Path | None, **options: Any) -> None:
 @click.option(
     "--memory-max-mb", type=click.IntRange(min=100), help="Memory of duckdb in MB; it spills to disk past it."
 )
-@click.option("--spark-master", metavar="ADDRESS", help="Spark cluster; without it Spark runs on this machine.")
+@click.option(
+    "--spark-master", metavar="ADDRESS", help="Spark cluster, or sc:// of a Spark Connect server; else this machine."
+)
+@click.option(
+    "--spark-scratch", metavar="ADDRESS", help="Where Spark keeps tables on the way, for a server without checkpoints."
+)
 @click.option("--out", type=NewFilePath(), help="Plan file to write.")
 @click.option(
     "--new-only", is_flag=True, help="Leave with 1 only for breaks that the plan before had not (nightly job)."

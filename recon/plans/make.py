@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,13 +95,11 @@ def make_plan(
     horizon = horizon_of(coverage, gaps, now_ms=snapshot.taken_at_ms)
     if engine is None or isinstance(engine, str):
         engine = _started(engine, payments=snapshot.rows("payments"), memory_bytes=memory_bytes, scratch=scratch)
-    try:
+    with closing(engine), engine.working():
         frames = snapshot.frames(engine)
         judgement = judge(frames, engine, horizon=horizon, policy=policy)
         answers = provider_answers(frames, engine)
         lost = lost_rows(frames, engine) if snapshot.rows("orphans") else ()
-    finally:
-        engine.close()
     searched = _is_whole(coverage, "claimants")
     looked = snapshot.manifest.get("fields", {})
     describer = Describer(

@@ -6,20 +6,22 @@ and sorts them, so that nothing downstream can tell which engine ran.
 
 from __future__ import annotations
 
-import os
 import tempfile
-import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from recon.core.errors import SourceError, UsageError
+from recon.core.errors import UsageError
 from recon.core.extras import check_extra, is_installed
-from recon.core.tables import Schema, schema_of
+from recon.core.tables import Schema
+from recon.verdicts.casting import cast_table
 
 if TYPE_CHECKING:
     import narwhals as nw
     import pyarrow as pa
+
+    from recon.verdicts.spark import SparkPlace
 
     Frame = nw.LazyFrame[Any]
 
@@ -38,26 +40,6 @@ class UnknownEngineError(UsageError):
 
     def __init__(self, *, name: str) -> None:
         super().__init__(f"{name!r} is no engine; choose one of {', '.join(ENGINES)}.")
-
-
-class SparkMissingError(UsageError):
-    """Spark was asked for and cannot be started."""
-
-    def __init__(self, *, why: str) -> None:
-        super().__init__(
-            f'The engine spark cannot be started: {why}. It needs Java 17 and "pip install recon-toolkit[spark]"; '
-            "duckdb needs neither."
-        )
-
-
-class SparkReadError(SourceError):
-    """Spark cannot read the files of a snapshot."""
-
-    def __init__(self, *, scheme: str, why: str) -> None:
-        super().__init__(
-            f"Spark could not read the snapshot from its {scheme}:// address ({why}); nothing was judged. Every "
-            "executor needs the Hadoop connector of that scheme and its credentials; duckdb needs neither."
-        )
 
 
 class Engine(Protocol):
@@ -81,6 +63,10 @@ class Engine(Protocol):
         """Compute a frame as Arrow: exactly these columns, cast, sorted by ``order``."""
         ...
 
+    def working(self) -> AbstractContextManager[None]:
+        """Within it, what the engine fails with by no fault of recon is raised as a :class:`SourceError`."""
+        ...
+
     def close(self) -> None:
         """Free everything."""
         ...
@@ -91,7 +77,7 @@ def open_engine(
     *,
     memory_bytes: int | None = None,
     scratch: Path | None = None,
-    spark_master: str | None = None,
+    spark: SparkPlace | None = None,
     payments: int | None = None,
 ) -> Engine:
     """Start an engine by name.
@@ -100,12 +86,12 @@ def open_engine(
         name: ``duckdb``, ``polars``, ``pandas`` or ``spark``; see :func:`usual_engine` for where nobody names one.
         memory_bytes: Limit that DuckDB keeps by spilling to ``scratch`` (a temporary directory when None); other
             engines have no such limit.
-        spark_master: Address of a Spark cluster; an active session goes before it, and without both Spark runs here.
+        spark: Which Spark, see :func:`recon.verdicts.spark.open_spark`; an active session, or this machine, when None.
         payments: How many payments there are, where that is known; a few are held in memory, which plans faster.
 
     Raises:
         UnknownEngineError: No engine of that name.
-        SparkMissingError: Spark was asked for and cannot be started.
+        SparkMissingError: Spark was asked for and cannot be started or reached.
         MissingExtraError: Polars or pandas was asked for and is not installed.
     """
     if name == "duckdb":
@@ -118,7 +104,9 @@ def open_engine(
         check_extra("The engine pandas", package="pandas", extra="notebook")
         return PandasEngine()
     if name == "spark":
-        return SparkEngine(master=spark_master)
+        from recon.verdicts.spark import open_spark
+
+        return open_spark(spark)
     raise UnknownEngineError(name=name)
 
 
@@ -146,21 +134,6 @@ def memory_engine() -> DuckDbEngine | PolarsEngine:
 def usual_memory_bytes(payments: int) -> int:
     """The memory limit of a judgement for which nobody set one: 1 GB, and up to 2 GB for ten million payments."""
     return min(MEMORY_MOST_BYTES, max(MEMORY_LEAST_BYTES, payments * _MEMORY_PER_PAYMENT))
-
-
-def _cast(table: pa.Table, columns: Schema, order: Sequence[str]) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    wanted = schema_of(columns)
-    arrays = []
-    for field in wanted:
-        column = table.column(field.name)
-        if pa.types.is_decimal(column.type) and pa.types.is_integer(field.type):
-            column = pc.cast(column, pa.decimal128(38, 0))
-        arrays.append(column.cast(field.type))
-    result = pa.Table.from_arrays(arrays, schema=wanted)
-    return result.sort_by([(name, "ascending") for name in order]) if order else result
 
 
 class DuckDbEngine:
@@ -234,7 +207,11 @@ class DuckDbEngine:
     def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
         """Compute a frame as Arrow."""
         table = frame.select(*columns).to_native().to_arrow_table()
-        return _cast(table, columns, order)
+        return cast_table(table, columns, order=order)
+
+    def working(self) -> AbstractContextManager[None]:
+        """It works in this process and fails as this process does."""
+        return nullcontext()
 
     def close(self) -> None:
         """Drop the in-memory database and what it spilled."""
@@ -284,7 +261,11 @@ class PolarsEngine:
 
     def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
         """Compute a frame as Arrow."""
-        return _cast(self._collected(frame.select(*columns)).to_arrow(), columns, order)
+        return cast_table(self._collected(frame.select(*columns)).to_arrow(), columns, order=order)
+
+    def working(self) -> AbstractContextManager[None]:
+        """It works in this process and fails as this process does."""
+        return nullcontext()
 
     def close(self) -> None:
         """Polars holds nothing."""
@@ -324,91 +305,11 @@ class PandasEngine:
         import pyarrow as pa
 
         native = frame.select(*columns).collect().to_native()
-        return _cast(pa.Table.from_pandas(native, preserve_index=False), columns, order)
+        return cast_table(pa.Table.from_pandas(native, preserve_index=False), columns, order=order)
+
+    def working(self) -> AbstractContextManager[None]:
+        """It works in this process and fails as this process does."""
+        return nullcontext()
 
     def close(self) -> None:
         """pandas holds nothing."""
-
-
-class SparkEngine:
-    """PySpark: an active session, a cluster by its master's address, or this machine.
-
-    A session that was there already is used as it is and stays; one that is made here ends with the engine. What is
-    kept is checkpointed on the executors, which cuts the plan: Spark would otherwise compute it again at every use.
-    """
-
-    name = "spark"
-
-    def __init__(self, *, master: str | None = None) -> None:
-        try:
-            from pyspark.errors import PySparkException
-            from pyspark.sql import SparkSession
-        except ImportError as error:
-            raise SparkMissingError(why="PySpark is not installed") from error
-        active = SparkSession.getActiveSession()
-        self._is_own = active is None
-        try:
-            self._session = active or _spark_session(SparkSession.builder, master)
-        except (PySparkException, OSError) as error:
-            raise SparkMissingError(why=f"it said {type(error).__name__}") from error
-
-    def scan(self, files: Sequence[Path | str]) -> Frame:
-        """A lazy frame over Parquet files of one table; every executor must see them under the same path or address."""
-        import narwhals as nw
-        from py4j.protocol import Py4JError
-        from pyspark.errors import PySparkException
-
-        addresses = [file.absolute().as_uri() if isinstance(file, Path) else file for file in files]
-        try:
-            frame: Frame = nw.from_native(self._session.read.parquet(*addresses))
-        except (PySparkException, Py4JError) as error:
-            raise SparkReadError(scheme=addresses[0].partition("://")[0], why=type(error).__name__) from error
-        return frame
-
-    def keep(self, frame: Frame) -> Frame:
-        """Compute once and forget how."""
-        import narwhals as nw
-
-        kept: Frame = nw.from_native(frame.to_native().localCheckpoint())
-        return kept
-
-    def keep_any(self, frame: Frame) -> Frame | None:
-        """The same where there is a row."""
-        kept = self.keep(frame)
-        return None if kept.to_native().isEmpty() else kept
-
-    def collect(self, frame: Frame, columns: Schema, *, order: Sequence[str]) -> pa.Table:
-        """Bring the columns to this process as Arrow."""
-        with warnings.catch_warnings():
-            # PySpark warns of the pandas that is installed; what it hands over here is Arrow.
-            warnings.simplefilter("ignore", FutureWarning)
-            table = frame.select(*columns).to_native().toArrow()
-        return _cast(table, columns, order)
-
-    def close(self) -> None:
-        """End the session that was made here."""
-        if self._is_own:
-            self._session.stop()
-
-
-def _spark_session(builder: Any, master: str | None) -> Any:
-    """A session of our own. Here, Spark keeps to the loopback and shows no page; it would pick an outside address."""
-    named = builder.appName("recon").config("spark.sql.session.timeZone", "UTC")
-    # The conditions of the rules refer to each other; put into one another they would grow past all bounds.
-    named = named.config("spark.sql.optimizer.excludedRules", "org.apache.spark.sql.catalyst.optimizer.CollapseProject")
-    if master is not None:
-        return named.master(master).getOrCreate()
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    local = {
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.shuffle.partitions": str(os.cpu_count() or 2),
-        # A run here is short: the JVM would spend more on compiling its own code twice than the second time saves.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-    }
-    for key, value in local.items():
-        named = named.config(key, value)
-    return named.master("local[*]").getOrCreate()

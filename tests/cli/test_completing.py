@@ -32,7 +32,8 @@ FREE_TEXT = {
     "operator", "out", "override", "part", "path", "places", "poorly", "post_mortem", "process", "proof", "reason",
     "addresses", "amount", "buyers", "external_ids", "hashes", "references", "request_ids", "rules_path",
     "public_key", "signers",
-    "right", "root_cause", "routes", "runbooks", "sample", "scenario", "sheet", "spark_master", "stop_file", "summary",
+    "right", "root_cause", "routes", "runbooks", "sample", "scenario", "sheet", "spark_master", "spark_scratch",
+    "stop_file", "summary",
     "tags", "takes_over", "ticket", "title", "trigger", "truth", "well", "wrong", "simulate breaks", "import mapping",
     "demo rail", "watch window", "watch ack key", "listen", "textfile", "channels",
 }  # fmt: skip

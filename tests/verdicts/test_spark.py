@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from recon.simulation import generate_world, write_world
-from recon.verdicts.engine import SparkMissingError, open_engine
+from recon.verdicts.engine import open_engine
+from recon.verdicts.spark import SparkMissingError, SparkReadError
 from tests.snapshots.test_shared import plan_from, taken
 
 
@@ -26,8 +27,6 @@ def test_spark_reads_a_shared_snapshot_and_gives_the_plan_that_duckdb_gives(tmp_
 @pytest.mark.spark
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_an_address_that_spark_cannot_read_is_one_sentence() -> None:
-    from recon.verdicts.engine import SparkReadError
-
     running = open_engine("spark")
     try:
         with pytest.raises(SparkReadError, match=r"its nowhere:// address .* nothing was judged"):

@@ -461,9 +461,9 @@ class Deal:
 
     def _holding(self, direction: str) -> list[Account]:
         """Its rows of one direction by which money moved, less pay-ins of which all went back."""
-        return [one for one in self.of(direction) if _has_money(one) and not self._is_empty(one)]
+        return [one for one in self.of(direction) if _has_money(one) and not self.is_empty(one)]
 
-    def _is_empty(self, account: Account) -> bool:
+    def is_empty(self, account: Account) -> bool:
         """Whether all that came on a pay-in went back, by transfers that are no other pay-in's refund."""
         others = [one for one in self.of("in") if one is not account]
         theirs = {moved.key for one in others for moved in one.back}

@@ -190,6 +190,8 @@ def _given_back(account: Account, deal: Deal) -> list[_Note] | None:
     if account.is_marked_refunded:
         return _said_refunded(account, deal)
     says_refunded = account.affair.word.says_refunded
+    if _was_not_wanted(account, deal):
+        return [_Note(_V.IN_SYNC)]
     if not account.went_back or (account.surplus_went_back and not says_refunded):
         return None
     if account.is_complete and not account.all_went_back and not says_refunded:
@@ -201,6 +203,12 @@ def _given_back(account: Account, deal: Deal) -> list[_Note] | None:
             "status": "refunded", "escrowState": "refunded", "blockchain.transactionHash": account.refund_hash,
         }  # fmt: skip
     return [_Note(_V.REFUND_DRIFT, write)]
+
+
+def _was_not_wanted(account: Account, deal: Deal) -> bool:
+    """The row gave up, money came all the same, and all of it went back: nobody owes anybody, as the row says."""
+    claims_money = account.escrow in ("funded", "releasable", "released")
+    return account.gave_up and deal.is_empty(account) and not claims_money and not account.may_lie_unread
 
 
 def _said_refunded(account: Account, deal: Deal) -> list[_Note]:

@@ -43,8 +43,8 @@ def real(payments: Frame) -> Frame:
 def shared_hashes(payments: Frame, *, unsettled: Frame, direct: Frame, refunds: Frame | None) -> Frame:
     """Payments that record a hash which another payment records or is paid by, without a log of their own in it.
 
-    A pay-in that was given back records the transaction in which it went back, as the refund row of its deal does
-    (``refunds``, links of such rows' transfers); it shares it with nobody else.
+    A pay-in that was given back, or given up and paid all the same, records the transaction in which it went back, as
+    the refund row of its deal does (``refunds``, links of such rows' transfers); it shares it with nobody else.
 
     The other payment is in it too, unless the transfer bears its own mark. That a payment has no log of its own in the
     transaction is only known where its chain was searched, or where its money is proven to have come otherwise. A
@@ -61,7 +61,9 @@ def shared_hashes(payments: Frame, *, unsettled: Frame, direct: Frame, refunds: 
         )
     )
     if refunds is not None:
-        says_so = is_true(nw.col("status") == "refunded") | is_true(nw.col("escrow_state") == "refunded")
+        says_so = nw.col("status").fill_null("").is_in(["refunded", "failed", "cancelled"]) | is_true(
+            nw.col("escrow_state") == "refunded"
+        )
         given_back = refunds.join(unsettled.filter(says_so).select("payment_id"), on="payment_id", how="semi")
         back = given_back.select(loose_id=nw.col("payment_id"), named=nw.col("t_tx")).unique()
         loose = loose.join(back, on=["loose_id", "named"], how="anti")

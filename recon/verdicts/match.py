@@ -196,7 +196,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         money,
         engine.keep(marks),
         told_marks,
-        pairs=concat_links(direct, suspects, early, refunds, back.proven, returned),
+        pairs=concat_links(direct, suspects, early, refunds, back.proven, returned, back.unknown),
         transfers=known.tables["transfers"],
         claims=known.tables["claims"],
         held=known.held,

@@ -267,3 +267,19 @@ def test_the_hash_of_its_refund_is_not_taken_from_a_row_that_says_refunded(engin
     """Some backends keep ``completed`` and set the escrow alone; the hash of the refund then proves the refund."""
     row = {"status": "completed", "status_raw": "completed", "escrow_state": "refunded", "tx_hash": tx_hash(8)}
     assert "tx_hash_mismatch" not in counts(together(paid(**row), back()), engine=engine)
+
+
+def test_refunds_from_a_wallet_that_is_not_known_are_summed_and_prove_nothing() -> None:
+    """Two parts left some wallet without a hash on any row: their sum is said, so that it can be compared."""
+    parts, stranger = (UNITS // 5, UNITS - UNITS // 5), "0x" + "0e" * 20
+    moved = {"recipient": PAYER, "sender": stranger, "block": HEAD - 4000}
+    gone = {"transfers": [plain_transfer_row(n, amount_units=units, **moved) for n, units in enumerate(parts, start=8)]}
+    finding, row = described(judgement_of(together(paid(**REFUNDED, tx_hash=None), gone)))
+    assert finding.verdict == "refund_drift" and not row["refund_count"]
+    assert (
+        f"2 plain transfers, 12.5 USDC in all, went to {PAYER}, the address that paid, from {stranger}: "
+        in finding.reason
+    )
+    assert f"{tx_hash(8)} and {tx_hash(9)}. No row records them" in finding.reason
+    assert change_for(finding, row, document=payment_document(1), policy=Policy()) is None
+    assert counts(together(paid(), gone)) == {"in_sync": 1}, "what others send to a buyer is no matter of ours"

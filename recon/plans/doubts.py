@@ -51,6 +51,12 @@ def _found(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:
             "Another payment has the same deposit address, and nothing but the hash that this row records says whose "
             "money it is."
         )
+    elif row["others_settled"] == 2:
+        yield (
+            "Other payments have the same deposit address. Those without a transfer of their own were given up or "
+            "expired more than a month before this money came, and it is just what this row asks: nothing but that "
+            "says that it is for this row."
+        )
     elif row["others_settled"]:
         yield (
             "Other payments have the same deposit address. Each has its own transfer there, and nothing but that says "

@@ -294,7 +294,9 @@ def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None
     links = known.engine.keep(judged_pairs(*pairs).select(*LINK))
     if known.has_bare_payouts:
         links = settled_batches(payments, links, engine=known.engine)
-    return settled_deposits(payments, links, told=told, engine=known.engine) if known.has_deposits else (links, None)
+    if not known.has_deposits:
+        return links, None
+    return settled_deposits(payments, links, told=told, policy=policy, engine=known.engine)
 
 
 def _money(known: _Known, direct: Frame, *, policy: Policy) -> Frame:

@@ -251,3 +251,63 @@ def test_a_payout_that_no_named_transaction_shows_is_not_said_to_be_absent(named
     assert finding.verdict is Verdict.PROVIDER_AHEAD
     assert said in finding.reason and "before anything is sent again" in finding.reason
     assert "the chain shows no money" not in finding.reason
+
+
+# A row that ended long before
+
+
+def ended(number: int, *, days_ago: int, status: str = "failed", **given: Any) -> dict[str, list[Row]]:
+    """A payment at the shared address that was never paid: it expired an hour after it was made."""
+    made = NOW_MS - days_ago * DAY_MS
+    word = {"status": status, "status_raw": status, "escrow_state": None}
+    row = {"recipient": SHARED, "created_at": made, "expires_at": made + HOUR_MS, **word, **given}
+    asked: dict[str, Any] = {"claim_id": payment_id(number), "external_id": payment_id(number), "object": "invoice"}
+    nothing = dict.fromkeys(("request_id", "reference", "reference_topic", "paid_units", "tx_hashes"))
+    claim = claim_row(number, provider="shkeeper", state="unpaid", state_raw="UNPAID", **asked, **nothing)
+    return {"payments": [deposit_row(number, **row)], "claims": [claim]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("status", ["failed", "cancelled", "pending"])
+def test_a_row_that_ended_long_before_the_money_does_not_contend_for_it(status: str, engine: str) -> None:
+    rows = together(ended(2, days_ago=100, status=status), waiting(1), {"transfers": [came(1, days_ago=1)]})
+    assert verdicts(rows, engine=engine) == {ME: "local_behind"}
+    finding, row = described(judgement_of(rows, engine=engine))
+    assert finding.tier is Tier.REVIEW and row["others_settled"] == 2, "a person picks it: the age alone says so"
+    assert "expired more than a month before this money came" in finding.reason
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        together(ended(2, days_ago=20), waiting(1)),
+        together(ended(2, days_ago=100, expires_at=NOW_MS - 20 * DAY_MS), waiting(1)),
+        together(ended(2, days_ago=50, expires_at=None), waiting(1)),
+        together(ended(2, days_ago=100, **DONE), waiting(1)),
+    ],
+    ids=["a month is not over", "it expired lately", "it never expires", "it says that it was paid"],
+)
+def test_a_row_that_may_still_be_paid_contends(rows: dict[str, list[Row]]) -> None:
+    told = verdicts(together(rows, {"transfers": [came(1, days_ago=1)]}))
+    assert told == {ME: "ambiguous", OTHER: "ambiguous"}
+
+
+@pytest.mark.parametrize("units", [UNITS // 2, UNITS * 2])
+def test_money_that_is_not_just_what_the_new_one_asks_stays_open(units: int) -> None:
+    rows = together(ended(2, days_ago=100), waiting(1), {"transfers": [came(1, days_ago=1, units=units)]})
+    assert verdicts(rows) == {ME: "ambiguous", OTHER: "ambiguous"}
+
+
+def test_without_a_newer_one_the_money_is_told_of_the_row_that_ended() -> None:
+    rows = together(ended(2, days_ago=100), {"transfers": [came(1, days_ago=1)]})
+    assert verdicts(rows) == {OTHER: "late_payment"}
+
+
+def test_two_that_wait_contend_and_the_one_that_ended_does_not() -> None:
+    rows = together(ended(2, days_ago=100), waiting(1), waiting(8), {"transfers": [came(1, days_ago=1)]})
+    assert verdicts(rows) == {ME: "ambiguous", payment_id(8): "ambiguous"}
+
+
+def test_a_row_that_ended_keeps_the_transfer_that_it_records() -> None:
+    rows = together(ended(2, days_ago=100, tx_hash=tx_hash(1)), waiting(1), {"transfers": [came(1, days_ago=1)]})
+    assert verdicts(rows)[OTHER] != "in_sync" and verdicts(rows).get(ME) != "local_behind"

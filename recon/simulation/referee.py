@@ -190,6 +190,8 @@ def _given_back(account: Account, deal: Deal) -> list[_Note] | None:
     if account.is_marked_refunded:
         return _said_refunded(account, deal)
     says_refunded = account.affair.word.says_refunded
+    if account.may_be_back and not account.went_back:
+        return [_Note(_V.REFUND_DRIFT)]  # whose money a refund of no order gave back no row says
     if _was_not_wanted(account, deal):
         return [_Note(_V.IN_SYNC)]
     if not account.went_back or (account.surplus_went_back and not says_refunded):
@@ -308,6 +310,8 @@ def _lost_hash(account: Account) -> list[_Note]:
     """The row rests on a transaction that is no longer, or was never, on the chain, or that failed there."""
     if account.in_sight or account.recorded is None or account.gave_up or account.is_marked_refunded:
         return []
+    if not account.recorded.strip("0x"):
+        return []  # zeros name no transaction
     if account.affair.direction == "in" and account.ways_it_is_wrong:
         return []
     if account.recorded_fate == "reverted":
@@ -374,6 +378,9 @@ class _Crowd:
         for account in self.accounts.values():
             account.has_own_address = rows[account.affair.recipient] == 1
             account.take_refunds(self.deals.get(account.deal, ()) if account.deal else ())
+        for moved in self._loose_refunds():
+            for account in self.accounts.values():
+                account.take_loose_refund(moved)
         self._wait(facts)
 
     @property
@@ -386,6 +393,13 @@ class _Crowd:
         for moved in _plain_and_unnamed(facts, self.accounts.values()):
             for account in self.by_place.get((moved.chain_id, moved.recipient), ()):
                 account.wait_for(moved)
+
+    def _loose_refunds(self) -> list[MovedMoney]:
+        """What refund rows sent that name neither an order nor an offer."""
+        names = ("purchaseRequestId", "sellerOfferId")
+        rows = [one for one in self.accounts.values() if one.affair.direction == "refund"]
+        loose = [one for one in rows if all(word_at(one.affair.document, name) is None for name in names)]
+        return [moved for one in loose for moved in one.came]
 
     def deal_of(self, account: Account) -> Deal:
         """The other rows of the deal of a payment."""
@@ -434,7 +448,16 @@ def _is_undecidable(account: Account, crowd: _Crowd) -> bool:
     if account not in waiting or len(waiting) < 2:
         return False
     taken = {one.recorded for one in here}
-    return any(moved.tx_hash not in taken for one in waiting for moved in one.in_sight)
+    open_money = [moved for one in waiting for moved in one.in_sight if moved.tx_hash not in taken]
+    return any(_contends(account, waiting, moved) for moved in open_money)
+
+
+def _contends(account: Account, waiting: list[Account], moved: MovedMoney) -> bool:
+    """Whether money may be for this row and for another: not for one that ended long before, where another asks it."""
+    still = [one for one in waiting if not one.was_over_before(moved)]
+    if any(one.asks_for(moved) for one in still):
+        return account in still and len(still) > 1
+    return True
 
 
 # ----------------------------------------------------------------------------------------------------- nobody's money

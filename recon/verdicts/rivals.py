@@ -16,10 +16,7 @@ from typing import Final
 
 import narwhals as nw
 
-from recon.verdicts.links import ONE, Frame, is_true, one_if
-
-PLACEHOLDER: Final = "0x" + "0" * 64
-"""No transaction has this hash."""
+from recon.verdicts.links import ONE, PLACEHOLDER, Frame, is_true, one_if
 
 RIVAL_MARKS: Final = ("shared_hash", "borrowed_hash")
 """1 or 0: the row names a transfer that another row claims; that other row's own mark is on it."""

@@ -64,7 +64,9 @@ def _found(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:
         )
     if _asks_for_more(row):
         yield f"The provider asks for {row['claim_asked']}, more than came, and does not say that it is paid."
-    if row["verdict"] == Verdict.TX_HASH_MISMATCH and row["escrow_state"] == "releasing":
+    if row["verdict"] == Verdict.TX_HASH_MISMATCH and row["tx_hash"] and row["tx_hash"] in (row["paid_out_by"] or ""):
+        yield "The recorded transaction is the payout of this deal, which its own row records as well."
+    elif row["verdict"] == Verdict.TX_HASH_MISMATCH and row["escrow_state"] == "releasing":
         yield "A release is under way, and the recorded transaction may be the release's own."
 
 

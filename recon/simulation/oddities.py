@@ -145,6 +145,8 @@ _SHARED: Final = (
     Plant("late_and_given_back", V.IN_SYNC, waiting(
         statuses=("cancelled", "failed"), escrows=SIMPLE, legs=(Leg(when="after_expiry"),), expiry="past", age="late",
     ), craft="late_and_given_back"),
+    Plant("hash_of_the_payout", V.TX_HASH_MISMATCH, Situation(age="late", escrows=("released",)), effect="hash",
+          craft="hash_of_the_payout"),
     Plant("zeros_completed", V.TX_HASH_MISMATCH, Situation(), effect="hash", craft="zeros_recorded"),
     Plant("zeros_open_and_paid", V.LOCAL_BEHIND, waiting(), effect="credit", craft="zeros_recorded"),
     Plant("zeros_open_and_unpaid", V.ABANDONED, waiting(legs=(), says="unpaid", expiry="past"), craft="zeros_recorded"),

@@ -422,18 +422,21 @@ def _crowded(account: Account, deal: Deal, crowd: _Crowd) -> Iterable[_Note]:
         yield _Note(_V.COMPETING_PAYMENT)
     if any(len(crowd.by_key[key]) > 1 for key in account.keys):
         yield _Note(_V.DUPLICATE_PROVIDER_KEY)
-    if _borrows_hash(account, crowd):
+    if _borrows_hash(account, deal, crowd):
         yield _Note(_V.DUPLICATE_TX_HASH)
     if _is_undecidable(account, crowd):
         yield _Note(_V.AMBIGUOUS)
 
 
-def _borrows_hash(account: Account, crowd: _Crowd) -> bool:
+def _borrows_hash(account: Account, deal: Deal, crowd: _Crowd) -> bool:
     """The row names a transaction of another row's money, which names it too, and none of its own is in it."""
     if account.recorded is None or account.recorded in {one.tx_hash for one in account.in_sight}:
         return False
     if account.is_marked_refunded and account.recorded in {moved.tx_hash for moved in account.back}:
         return False
+    is_released = account.escrow in ("releasing", "released") and account.affair.direction == "in"
+    if is_released and account.recorded in {moved.tx_hash for one in deal.of("out") for moved in one.came}:
+        return False  # it is the payout of its own deal
     others = [one for one in crowd.by_hash[account.recorded] if one is not account]
     return any(account.recorded in {moved.tx_hash for moved in one.in_sight} for one in others)
 

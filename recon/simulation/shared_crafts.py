@@ -19,6 +19,7 @@ _SETTLED: Final = Situation(rails=(SK,), age="weeks", expiry="none")
 _GIVEN: Final = outgoing(
     rails=(SK,), direction="refund", statuses=("completed",), escrows=("refunded",), legs=PAID, recorded="proof"
 )
+_PAID_OUT: Final = outgoing(rails=(SK,), statuses=("completed",), escrows=("released",), legs=PAID, recorded="proof")
 _HEALTHY: Final = Plant("healthy", Verdict.IN_SYNC)
 
 
@@ -139,6 +140,21 @@ def refund_in_another_token(stage: Stage, plant: Plant) -> None:
     same_buy(first, _given_back(stage, first, symbol=other))
 
 
+def hash_of_the_payout(stage: Stage, plant: Plant) -> None:
+    """The backend has one field for a hash, and wrote that of the payout over that of the pay-in."""
+    first = stage.prepare(plant.situation)
+    out = stage.prepare(replace(_PAID_OUT, chains=(first.chain_id,)))
+    out.token, out.cents = first.token, first.cents
+    out.amount_units = out.due_units = first.amount_units
+    out.created = first.created + 90 * MINUTE
+    for case in (first, out):
+        stage.pay(case)
+    first.recorded_as = out.proof
+    stage.settle(first, plant)
+    stage.settle(out, _HEALTHY)
+    same_buy(first, out)
+
+
 _FORMS: Final[tuple[Callable[[int], Any], ...]] = (
     lambda ms: documents.at(ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z",
     lambda ms: documents.at(ms).strftime("%Y-%m-%d %H:%M:%S.") + f"{ms % 1000:03d}",
@@ -170,6 +186,7 @@ SHARED_CRAFTS: Final[dict[str, Callable[[Stage, Plant], None]]] = {
     craft.__name__: craft
     for craft in (
         yearly_address, yearly_address_two_wait, ended_at_the_address, batch_to_one_address, sent_by_another_wallet,
-        zeros_recorded, late_and_given_back, refund_of_no_order, refund_in_another_token, dates_as_text, date_unsure,
+        zeros_recorded, late_and_given_back, refund_of_no_order, refund_in_another_token, hash_of_the_payout,
+        dates_as_text, date_unsure,
     )
 }  # fmt: skip

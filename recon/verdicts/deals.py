@@ -277,6 +277,16 @@ def paid_sellers(deals: Frame) -> Frame:
     )
 
 
+def release_hashes(deals: Frame) -> Frame:
+    """Pay-ins that are released, each with every transaction that proves a payout of its deal (``named``)."""
+    out = deals.filter((nw.col("direction") == "out") & is_true(nw.col("covered_by_chain")))
+    proofs = out.filter(~nw.col("proof_tx").is_null()).select(*DEAL, named=nw.col("proof_tx"))
+    held = deals.filter((nw.col("direction") == "in") & nw.col("escrow").is_in(["releasing", "released"]))
+    return (
+        held.select("payment_id", *DEAL).join(proofs, on=list(DEAL), how="inner").select("payment_id", "named").unique()
+    )
+
+
 def refund_links(deals: Frame, direct: Frame, *, engine: Engine) -> tuple[Frame | None, Frame | None]:
     """Refunds of payments by refund rows of their deals, as links, and what else is known of those rows.
 

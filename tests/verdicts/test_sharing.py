@@ -177,6 +177,38 @@ def test_two_whole_refunds_of_one_deal_in_one_batch_are_one_too_many(engine: str
     assert found[OTHER] == found[payment_id(3)] == "competing_payment"
 
 
+# A pay-in whose hash was overwritten by its payout's
+
+
+def released(**given: Any) -> dict[str, list[Row]]:
+    """Payment 1, whose backend wrote the payout's hash over that of the pay-in, and the payout row of its deal."""
+    row = {**DONE, "escrow_state": "released", "tx_hash": tx_hash(8), **DEAL}
+    nothing = dict.fromkeys(("reference", "reference_topic", "request_id"))
+    out = {
+        "direction": "out",
+        "escrow_state": "released",
+        "recipient": SELLER,
+        "tx_hash": tx_hash(8),
+        **nothing,
+        **DEAL,
+    }
+    moved = plain_transfer_row(8, recipient=SELLER, sender=RECIPIENT, block=HEAD - 4000)
+    return together(one_payment(1, **row), {"payments": [payment_row(8, **{**out, **given})], "transfers": [moved]})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_pay_in_that_records_the_payout_of_its_deal_shares_it_with_nobody(engine: str) -> None:
+    judged = judgement_of(released(), engine=engine)
+    assert counts(released(), engine=engine) == {"in_sync": 1, "tx_hash_mismatch": 1}
+    finding, _ = described(judged)
+    assert finding.tier is Tier.REVIEW and "is the payout of this deal" in finding.reason
+
+
+def test_the_payout_of_another_deal_is_shared_all_the_same() -> None:
+    found = verdicts(released(order_id="another-order"))
+    assert found == {ME: "duplicate_tx_hash", payment_id(8): "duplicate_tx_hash"}
+
+
 # Hashes that are none
 
 

@@ -210,7 +210,7 @@ def _given_back(account: Account, deal: Deal) -> list[_Note] | None:
 def _was_not_wanted(account: Account, deal: Deal) -> bool:
     """The row gave up, money came all the same, and all of it went back: nothing is owed, as the row says."""
     claims_money = account.escrow in ("funded", "releasable", "released")
-    return account.gave_up and deal.is_empty(account) and not claims_money and not account.may_lie_unread
+    return account.gave_up and deal.is_empty(account) and not claims_money
 
 
 def _said_refunded(account: Account, deal: Deal) -> list[_Note]:

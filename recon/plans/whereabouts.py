@@ -118,8 +118,8 @@ def _from_unknown_wallets(gone: Sequence[Row], row: Row, symbol: str) -> str:
     wallets = " and ".join(sorted({str(link["t_sender"]) for link in gone})[:_TRANSFERS_NAMED])
     return (
         f" {several}, {units} {symbol} in all, went to {gone[0]['t_recipient']}, the address that paid, "
-        f"from {wallets}: {named}{more}. No row records them, and that this is a wallet of ours is not known: they "
-        "prove no refund."
+        f"from {wallets}: {named}{more}. No row that was read records them, and that this is a wallet of ours is not "
+        "known: they prove no refund."
     )
 
 

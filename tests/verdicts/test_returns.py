@@ -280,6 +280,6 @@ def test_refunds_from_a_wallet_that_is_not_known_are_summed_and_prove_nothing() 
         f"2 plain transfers, 12.5 USDC in all, went to {PAYER}, the address that paid, from {stranger}: "
         in finding.reason
     )
-    assert f"{tx_hash(8)} and {tx_hash(9)}. No row records them" in finding.reason
+    assert f"{tx_hash(8)} and {tx_hash(9)}. No row that was read records them" in finding.reason
     assert change_for(finding, row, document=payment_document(1), policy=Policy()) is None
     assert counts(together(paid(), gone)) == {"in_sync": 1}, "what others send to a buyer is no matter of ours"

@@ -190,10 +190,8 @@ def _given_back(account: Account, deal: Deal) -> list[_Note] | None:
     if account.is_marked_refunded:
         return _said_refunded(account, deal)
     says_refunded = account.affair.word.says_refunded
-    if account.may_be_back and not account.went_back:
-        return [_Note(_V.REFUND_DRIFT)]  # whose money a refund of no order gave back no row says
-    if _was_not_wanted(account, deal):
-        return [_Note(_V.IN_SYNC)]
+    if (told := _without_a_write(account, deal)) is not None:
+        return [_Note(told)]
     if not account.went_back or (account.surplus_went_back and not says_refunded):
         return None
     if account.is_complete and not account.all_went_back and not says_refunded:
@@ -205,6 +203,13 @@ def _given_back(account: Account, deal: Deal) -> list[_Note] | None:
             "status": "refunded", "escrowState": "refunded", "blockchain.transactionHash": account.refund_hash,
         }  # fmt: skip
     return [_Note(_V.REFUND_DRIFT, write)]
+
+
+def _without_a_write(account: Account, deal: Deal) -> Verdict | None:
+    """What is said of money that may have gone back, or that nobody wanted; None where neither is so."""
+    if account.may_be_back and not account.went_back:
+        return _V.REFUND_DRIFT  # whose money a refund of no order gave back no row says
+    return _V.IN_SYNC if _was_not_wanted(account, deal) else None
 
 
 def _was_not_wanted(account: Account, deal: Deal) -> bool:
@@ -378,9 +383,7 @@ class _Crowd:
         for account in self.accounts.values():
             account.has_own_address = rows[account.affair.recipient] == 1
             account.take_refunds(self.deals.get(account.deal, ()) if account.deal else ())
-        for moved in self._loose_refunds():
-            for account in self.accounts.values():
-                account.take_loose_refund(moved)
+        self._take_loose_refunds()
         self._wait(facts)
 
     @property
@@ -394,12 +397,14 @@ class _Crowd:
             for account in self.by_place.get((moved.chain_id, moved.recipient), ()):
                 account.wait_for(moved)
 
-    def _loose_refunds(self) -> list[MovedMoney]:
-        """What refund rows sent that name neither an order nor an offer."""
+    def _take_loose_refunds(self) -> None:
+        """Tell every payment what refund rows sent that name neither an order nor an offer."""
         names = ("purchaseRequestId", "sellerOfferId")
         rows = [one for one in self.accounts.values() if one.affair.direction == "refund"]
         loose = [one for one in rows if all(word_at(one.affair.document, name) is None for name in names)]
-        return [moved for one in loose for moved in one.came]
+        for moved in [moved for one in loose for moved in one.came]:
+            for account in self.accounts.values():
+                account.take_loose_refund(moved)
 
     def deal_of(self, account: Account) -> Deal:
         """The other rows of the deal of a payment."""
@@ -432,13 +437,18 @@ def _borrows_hash(account: Account, deal: Deal, crowd: _Crowd) -> bool:
     """The row names a transaction of another row's money, which names it too, and none of its own is in it."""
     if account.recorded is None or account.recorded in {one.tx_hash for one in account.in_sight}:
         return False
-    if account.is_marked_refunded and account.recorded in {moved.tx_hash for moved in account.back}:
+    if account.recorded in _later_hashes(account, deal):
         return False
-    is_released = account.escrow in ("releasing", "released") and account.affair.direction == "in"
-    if is_released and account.recorded in {moved.tx_hash for one in deal.of("out") for moved in one.came}:
-        return False  # it is the payout of its own deal
     others = [one for one in crowd.by_hash[account.recorded] if one is not account]
     return any(account.recorded in {moved.tx_hash for moved in one.in_sight} for one in others)
+
+
+def _later_hashes(account: Account, deal: Deal) -> set[str]:
+    """What a backend with one field for a hash writes over that of the pay-in: its refund, its release."""
+    later = {moved.tx_hash for moved in account.back} if account.is_marked_refunded or account.gave_up else set()
+    if account.affair.direction == "in" and account.escrow in ("releasing", "released"):
+        later |= {moved.tx_hash for one in deal.of("out") for moved in one.came}
+    return later
 
 
 def _is_undecidable(account: Account, crowd: _Crowd) -> bool:

@@ -46,19 +46,38 @@ def _found(row: Row, links: Sequence[Row], policy: Policy) -> Iterator[str]:
     yield from _swept(links)
     if row["mode"] == "deposit" and row["recipient"] in ours:
         yield f"Its deposit address {row['recipient']} is a wallet of ours: not all that comes is this payment's."
+    yield from _at_a_shared_address(row)
+    if _asks_for_more(row):
+        yield f"The provider asks for {row['claim_asked']}, more than came, and does not say that it is paid."
+    if row["verdict"] == Verdict.TX_HASH_MISMATCH:
+        yield from _of_its_release(row)
+
+
+def _at_a_shared_address(row: Row) -> Iterator[str]:
+    """That the money lies at an address which other payments have as well."""
     if row["hash_settled"]:
         yield (
             "Another payment has the same deposit address, and nothing but the hash that this row records says whose "
             "money it is."
+        )
+    elif row["others_settled"] == 2:
+        yield (
+            "Other payments have the same deposit address. Those without a transfer of their own were given up or "
+            "expired more than a month before this money came, and it is just what this row asks: nothing but that "
+            "says that it is for this row."
         )
     elif row["others_settled"]:
         yield (
             "Other payments have the same deposit address. Each has its own transfer there, and nothing but that says "
             "that this one is for this row."
         )
-    if _asks_for_more(row):
-        yield f"The provider asks for {row['claim_asked']}, more than came, and does not say that it is paid."
-    if row["verdict"] == Verdict.TX_HASH_MISMATCH and row["escrow_state"] == "releasing":
+
+
+def _of_its_release(row: Row) -> Iterator[str]:
+    """That the hash which would be written over may be that of the money's release."""
+    if row["tx_hash"] and row["tx_hash"] in (row["paid_out_by"] or ""):
+        yield "The recorded transaction is the payout of this deal, which its own row records as well."
+    elif row["escrow_state"] == "releasing":
         yield "A release is under way, and the recorded transaction may be the release's own."
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from recon.core.model import HELD, PROBLEMS, FieldView, Finding, Policy, Severity, Tier, Verdict
+from recon.core.model import HELD, FieldView, Finding, Policy, Severity, Tier, Verdict
 from recon.core.money import format_units
 from recon.core.registry import Registry
 from recon.core.registry.off_chain import OFF_CHAIN
@@ -16,6 +16,7 @@ from recon.core.text import count_text
 from recon.plans.beside import beside
 from recon.plans.doubts import doubts
 from recon.plans.premises import premises
+from recon.plans.stored_words import problem_words, read_from
 from recon.plans.whereabouts import (
     back_elsewhere,
     destination,
@@ -159,7 +160,7 @@ class Describer:
         is_final = rule.verdict is not _V.UNDERPAID and not row["by_word"]
         received = row["received_final"] if is_final else row["received"]
         words = {
-            "problem": "; ".join(PROBLEMS.get(code, code) for code in (row["problem"] or "").split()),
+            "problem": problem_words(row),
             "provider": _first_of(row, "provider_raw", "provider", otherwise="none"),
             "network": _first_of(row, "network_raw", otherwise="none"),
             "received": shown_amount(received, row),
@@ -548,8 +549,8 @@ def _common_view(field: str, local: str | None, provider: str | None, chain: str
 
 
 @lru_cache(maxsize=4_096)
-def _read_from(paths: str) -> str:
-    return f"read from {paths}"
+def _read_from(paths: str) -> tuple[str, ...]:
+    return tuple(read_from(paths))
 
 
 @lru_cache(maxsize=4_096)
@@ -588,4 +589,4 @@ def _evidence(row: Row, links: Sequence[Row]) -> Iterable[str]:
     if row["claim_error"]:
         yield f"provider error: {row['claim_error']}"
     if row["paths"]:
-        yield _read_from(row["paths"])
+        yield from _read_from(row["paths"])

@@ -13,6 +13,9 @@ from recon.verdicts.links import DEPOSIT_KINDS, PAYING_EMITTER
 
 Row = Mapping[str, Any]
 
+_TRANSFERS_NAMED: Final = 3
+"""Most transactions, and most wallets, that one sentence names."""
+
 _MISDIRECTED: Final = {
     True: "The seller's money went to {destination}, the address from which this deal was paid.",
     False: "The refund went to {destination}, and this deal was paid from {buyer}.",
@@ -90,7 +93,9 @@ def back_elsewhere(row: Row) -> str:
 
 def maybe_back(row: Row, links: Sequence[Row], *, symbol: str) -> str:
     """What went by the payment's own reference to an address that its row does not name, after the money came."""
-    if not row["strayed"] or not row["covered_by_chain"]:
+    if not row["strayed"]:
+        return _from_unknown_wallets([link for link in links if _is_strange(link)], row, symbol)
+    if not row["covered_by_chain"]:
         return ""
     gone = _after_the_money(links)
     if not gone:
@@ -99,6 +104,22 @@ def maybe_back(row: Row, links: Sequence[Row], *, symbol: str) -> str:
     return (
         f" {shown_amount(units, row)} {symbol} went by its reference to {first['t_recipient']} in {first['t_tx']}, "
         "which is neither the payee nor the payer that the row names: it may have gone back."
+    )
+
+
+def _from_unknown_wallets(gone: Sequence[Row], row: Row, symbol: str) -> str:
+    """What no row records went to the address that paid, from wallets that nothing shows to be ours: the sum of it."""
+    if not gone or "refunded" not in (row["status"], row["escrow_state"]):
+        return ""
+    units = shown_amount(sum(int(link["t_amount"]) for link in gone), row)
+    several = count_text(len(gone), "plain transfer")
+    named = " and ".join(dict.fromkeys(link["t_tx"] for link in gone[:_TRANSFERS_NAMED]))
+    more = f" and {len(gone) - _TRANSFERS_NAMED} more" if len(gone) > _TRANSFERS_NAMED else ""
+    wallets = " and ".join(sorted({str(link["t_sender"]) for link in gone})[:_TRANSFERS_NAMED])
+    return (
+        f" {several}, {units} {symbol} in all, went to {gone[0]['t_recipient']}, the address that paid, "
+        f"from {wallets}: {named}{more}. No row that was read records them, and that this is a wallet of ours is not "
+        "known: they prove no refund."
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 from recon.core.errors import RefusedError
 from recon.core.ids import payment_id_text
 from recon.core.model import CLOSED, COMPLETE, OPEN, Change
+from recon.core.stored_times import stored_alike
 from recon.core.values import (
     ABSENT,
     OBJECT,
@@ -267,6 +268,7 @@ class GuardedUpdate:
         sets, unsets: What changes; ``sets`` holds ``updatedAt`` and the stamp.
         before, after: By path, in Extended JSON, for the journal: every touched field, the fences included.
         parents: Which parents were there.
+        at: The new ``updatedAt`` as a time, however the row stores it.
     """
 
     document_id: Any
@@ -276,6 +278,7 @@ class GuardedUpdate:
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     parents: Mapping[str, bool]
+    at: dt.datetime
 
 
 def guarded_update(ready: ReadyChange, document: Mapping[str, Any], *, stamp: str, at: dt.datetime) -> GuardedUpdate:
@@ -284,23 +287,26 @@ def guarded_update(ready: ReadyChange, document: Mapping[str, Any], *, stamp: st
     Args:
         document: The row as just read, classed pristine; ``updatedAt`` and ``__v`` are guarded as it has them.
         stamp: ``run/change``, set in the same update.
-        at: The new ``updatedAt``, aware UTC; cut to milliseconds as the database does.
+        at: The new ``updatedAt``, aware UTC; cut to milliseconds as the database does. Where the field holds a time
+            as text or as a number, so is the new one written.
 
     Raises:
         ValueTextError: ``updatedAt`` or ``__v`` is an object or an array, which cannot be guarded.
     """
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
+    updated_at = stored_alike(value_at(document, UPDATED_AT), at)
     emptied = _emptied(ready, document)
     parents = {path: value_at(document, path) is not ABSENT for path in ready.parents}
-    before, after = _images(ready, document, stamp=stamp, at=at)
+    before, after = _images(ready, document, stamp=stamp, updated_at=updated_at)
     return GuardedUpdate(
         document_id=ready.document_id,
         filter=_filter(ready, document, parents=parents, emptied=emptied),
-        sets={**{p: value for p, value in ready.after.items() if value is not ABSENT}, UPDATED_AT: at, STAMP: stamp},
+        sets={**{p: v for p, v in ready.after.items() if v is not ABSENT}, UPDATED_AT: updated_at, STAMP: stamp},
         unsets=_unsets(ready, emptied),
         before=before,
         after=after,
         parents=parents,
+        at=at,
     )
 
 
@@ -338,13 +344,13 @@ def _unsets(ready: ReadyChange, emptied: Collection[str]) -> tuple[str, ...]:
 
 
 def _images(
-    ready: ReadyChange, document: Mapping[str, Any], *, stamp: str, at: dt.datetime
+    ready: ReadyChange, document: Mapping[str, Any], *, stamp: str, updated_at: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Every touched field before and after, ``updatedAt`` and the stamp included, as the journal keeps them."""
     leaves = [item for item in ready.change.sets if item.path in ready.before]
-    updated_at = to_extended(value_at(document, UPDATED_AT))
-    before = {**{item.path: item.before for item in leaves}, UPDATED_AT: updated_at, STAMP: ready.change.stamp_before}
-    after = {**{item.path: item.after for item in leaves}, UPDATED_AT: to_extended(at), STAMP: stamp}
+    was_updated = to_extended(value_at(document, UPDATED_AT))
+    before = {**{item.path: item.before for item in leaves}, UPDATED_AT: was_updated, STAMP: ready.change.stamp_before}
+    after = {**{item.path: item.after for item in leaves}, UPDATED_AT: to_extended(updated_at), STAMP: stamp}
     return before, after
 
 

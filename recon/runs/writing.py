@@ -333,7 +333,7 @@ class Writing:
             # Only updatedAt or __v moved, or a majority does not see our own write yet: look again, then ask again.
             self.hooks.sleep(wait)
             wait *= 2
-            update = guarded_update(each, document, stamp=stamp, at=update.sets["updatedAt"])
+            update = guarded_update(each, document, stamp=stamp, at=update.at)
             self.stops.may_write()
             if tried < ATTEMPTS_MAX:
                 (result,) = self._asked([update])

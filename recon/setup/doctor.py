@@ -18,13 +18,14 @@ from recon.core.text import count_text
 from recon.plans.history import load_history
 from recon.setup.check_signing import State, signing_says
 from recon.setup.failures import LOOKED_AT, count_failures
-from recon.setup.field_check import SAMPLE, fields_found
+from recon.setup.field_check import SAMPLE, fields_found, times_said
 from recon.setup.file import ReserveSection
 from recon.setup.open_sources import Opening
 from recon.setup.plugins import installed_providers, installed_stores
 from recon.setup.reserves import reserve_says
 from recon.setup.settings import Settings
 from recon.setup.stores.installed import store_of
+from recon.sources.payments.read import RowRules
 
 Failure = Literal["", "usage", "refused", "unreachable"]
 
@@ -218,7 +219,9 @@ def _fields(settings: Settings, opening: Opening) -> Iterator[Check]:
         return
     finally:
         _close(store)
-    found = fields_found(documents, fields=opening.fields, registry=settings.registry(), policy=settings.policy())
+    rules: RowRules = {"fields": opening.fields, "registry": settings.registry(), "policy": settings.policy()}
+    found = fields_found(documents, **rules)
+    yield from (Check("times", "warning", said) for said in times_said(documents, **rules))
     missing = [each for each in found if each.is_missing]
     for each in missing:
         yield Check(f"field {each.name}", "warning", each.says)

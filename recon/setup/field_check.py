@@ -15,6 +15,7 @@ from typing import Any, Final
 from recon.core.ids import normalise_address, normalise_reference, normalise_tx_hash
 from recon.core.model import Policy
 from recon.core.registry import Registry
+from recon.core.stored_times import told_mark
 from recon.sources.payments.documents import DocumentReader, is_request_id, plain_document
 from recon.sources.payments.fields import PATHS_MAX, FieldPaths
 from recon.sources.providers.installed import names_asked_by
@@ -115,6 +116,28 @@ def fields_found(
     rows = [(reader.row(document), document) for document in plain]
     known = [(row, document) for row, document in rows if row["provider"] in policy.providers and not row["is_test"]]
     return [*(_found(each, known, fields) for each in _FIELDS), *_money_found(known, fields)]
+
+
+def times_said(
+    documents: Sequence[Mapping[str, Any]], *, fields: FieldPaths, registry: Registry, policy: Policy
+) -> Iterator[str]:
+    """One sentence for each time that some documents store as something else than a date, and what that costs."""
+    reader = DocumentReader(fields=fields, registry=registry, policy=policy)
+    marks = [word for document in documents for word in (reader.row(document)["paths"] or "").split()]
+    told = [found for word in marks if (found := told_mark(word)) is not None]
+    for name in sorted({name for name, _, _ in told}):
+        yield _time_said(name, [(said, is_read) for called, said, is_read in told if called == name], len(documents))
+
+
+def _time_said(name: str, told: Sequence[tuple[str, bool]], documents: int) -> str:
+    read = Counter(said for said, is_read in told if is_read)
+    unread = sorted(said for said, is_read in told if not is_read)
+    said = [f"{count} as {how}" for how, count in sorted(read.items())]
+    said += [f"{len(unread)} not to be read for certain, such as {unread[0]}"] if unread else []
+    return (
+        f"{name} is no date in {len(told)} of {documents}: {', '.join(said)}. A window cannot find such rows by their "
+        "date, so each run reads all of them; store dates there."
+    )
 
 
 def _found(wanted: _Field, rows: Sequence[Pair], fields: FieldPaths) -> FieldFound:

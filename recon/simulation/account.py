@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from math import isfinite, ulp
@@ -58,7 +59,19 @@ def is_readable(affair: Affair) -> bool:
         return False
     symbol = str(word_at(document, "amount.currency"))
     token = load_registry().token(chains[0], symbol)
-    return token is not None and _is_amount(word_at(document, "amount.amount"), token.decimals)
+    is_dated = stored_ms(word_at(document, "createdAt")) is not None
+    return is_dated and token is not None and _is_amount(word_at(document, "amount.amount"), token.decimals)
+
+
+def stored_ms(value: object) -> int | None:
+    """A time as a row of this world may store it: a date, a number of milliseconds, or ISO text to the second."""
+    if isinstance(value, datetime):
+        return int(value.timestamp() * 1000)
+    if isinstance(value, int | float):
+        return int(value)
+    if not isinstance(value, str) or len(value) < len("2026-11-20 12:00:00"):
+        return None
+    return int(datetime.fromisoformat(value.rstrip("Z")).replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _is_amount(value: object, decimals: int) -> bool:
@@ -93,6 +106,8 @@ class Account:
         self.strange = strange
         self.facts = facts
         self.has_own_address = False
+        self.may_be_back = False
+        """Whether a refund of no order went to its buyer that may be its own."""
         self.waited_for: tuple[MovedMoney, ...] = ()
         """Plain transfers of its very sum to its address, which others have too."""
         self.now_ms = facts.now_ms
@@ -263,7 +278,7 @@ class Account:
     def touched_ms(self) -> int:
         """When its row was last changed."""
         updated = word_at(self.affair.document, "updatedAt")
-        return self.affair.created_ms if updated is None else int(updated.timestamp() * 1000)
+        return stored_ms(updated) or self.affair.created_ms
 
     @property
     def idle_ms(self) -> int:
@@ -283,6 +298,21 @@ class Account:
         more = [moved for moved in given if self._is_ours(moved)]
         if more:
             self._give_back([*self.back, *more])
+
+    def take_loose_refund(self, moved: MovedMoney) -> None:
+        """Consider what a refund row of no order sent to an address that paid, after it had."""
+        paid = [one for one in self.came if one.sender == moved.recipient and one.block < moved.block]
+        if self.affair.direction == "in" and paid and self._is_ours(moved) and moved.units <= self.came_units:
+            self.may_be_back = True
+
+    def was_over_before(self, moved: MovedMoney) -> bool:
+        """Whether nobody had waited for it for a month when this money came."""
+        due = self.affair.created_ms + MONTH_MS if self.expires_ms is None else self.expires_ms
+        return not self.is_complete and due + MONTH_MS < moved.at_ms
+
+    def asks_for(self, moved: MovedMoney) -> bool:
+        """Whether a transfer is just what it asks."""
+        return self._is_final(moved) and self.least_units <= moved.units < self.most_units
 
     def _give_back(self, back: list[MovedMoney]) -> None:
         self.back = sorted(back, key=lambda moved: (moved.block, moved.log_index, moved.tx_hash))
@@ -461,9 +491,9 @@ class Deal:
 
     def _holding(self, direction: str) -> list[Account]:
         """Its rows of one direction by which money moved, less pay-ins of which all went back."""
-        return [one for one in self.of(direction) if _has_money(one) and not self._is_empty(one)]
+        return [one for one in self.of(direction) if _has_money(one) and not self.is_empty(one)]
 
-    def _is_empty(self, account: Account) -> bool:
+    def is_empty(self, account: Account) -> bool:
         """Whether all that came on a pay-in went back, by transfers that are no other pay-in's refund."""
         others = [one for one in self.of("in") if one is not account]
         theirs = {moved.key for one in others for moved in one.back}

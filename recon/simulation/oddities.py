@@ -122,5 +122,42 @@ _FORGOTTEN: Final = (
     )),
 )  # fmt: skip
 
-ODDITIES: Final = {plant.name: plant for plant in (*_TOKENS, *_POISON, *_AGES, *_ATTEMPTS, *_PAST, *_OUT, *_FORGOTTEN)}
+_GIVEN: Final = outgoing(
+    rails=(SK,), direction="refund", statuses=("completed",), escrows=("refunded",), legs=PAID, recorded="proof"
+)
+_ELSEWHERE: Final = waiting(
+    statuses=("failed", "cancelled"), escrows=SIMPLE, legs=(Leg(chain="other"),), says="unpaid", expiry="past"
+)
+_SHARED: Final = (
+    Plant("yearly_address", V.LOCAL_BEHIND, waiting(rails=(SK,), expiry="none"), effect="credit",
+          craft="yearly_address"),
+    Plant("yearly_address_two_wait", V.AMBIGUOUS, waiting(rails=(SK,), says="unpaid", expiry="none"),
+          craft="yearly_address_two_wait"),
+    Plant("ended_at_the_address", V.LOCAL_BEHIND, waiting(rails=(SK,), expiry="none"), effect="credit",
+          craft="ended_at_the_address"),
+    Plant("batch_to_one_address", V.IN_SYNC, DONE, craft="batch_to_one_address"),
+    Plant("sent_by_another_wallet", V.IN_SYNC, DONE, craft="sent_by_another_wallet"),
+    Plant("refund_sent_twice", V.UNEXPLAINED_OUTFLOW, _GIVEN, craft="payout_sent_twice"),
+    Plant("refund_of_no_order", V.REFUND_DRIFT, Situation(rails=(SK,), age="late"), craft="refund_of_no_order"),
+    Plant("refund_in_another_token", V.REFUND_DRIFT, Situation(
+        age="late", statuses=("refunded",), escrows=("refunded",),
+    ), craft="refund_in_another_token"),
+    Plant("late_and_given_back", V.IN_SYNC, waiting(
+        statuses=("cancelled", "failed"), escrows=SIMPLE, legs=(Leg(when="after_expiry"),), expiry="past", age="late",
+    ), craft="late_and_given_back"),
+    Plant("hash_of_the_payout", V.TX_HASH_MISMATCH, Situation(age="late", escrows=("released",)), effect="hash",
+          craft="hash_of_the_payout"),
+    Plant("zeros_completed", V.TX_HASH_MISMATCH, Situation(), effect="hash", craft="zeros_recorded"),
+    Plant("zeros_open_and_paid", V.LOCAL_BEHIND, waiting(), effect="credit", craft="zeros_recorded"),
+    Plant("zeros_open_and_unpaid", V.ABANDONED, waiting(legs=(), says="unpaid", expiry="past"), craft="zeros_recorded"),
+    Plant("failed_and_paid_elsewhere", V.NETWORK_MISMATCH, _ELSEWHERE),
+    Plant("dates_as_text", V.IN_SYNC, Situation(), craft="dates_as_text"),
+    Plant("dates_as_text_open", V.LOCAL_BEHIND, waiting(), effect="credit", craft="dates_as_text"),
+    Plant("dates_as_text_unpaid", V.ABANDONED, waiting(legs=(), says="unpaid", expiry="past"), craft="dates_as_text"),
+    Plant("date_unsure", V.MALFORMED_RECORD, waiting(), craft="date_unsure"),
+)  # fmt: skip
+
+ODDITIES: Final = {
+    plant.name: plant for plant in (*_TOKENS, *_POISON, *_AGES, *_ATTEMPTS, *_PAST, *_OUT, *_FORGOTTEN, *_SHARED)
+}
 """All of them by name."""

@@ -190,6 +190,8 @@ def _given_back(account: Account, deal: Deal) -> list[_Note] | None:
     if account.is_marked_refunded:
         return _said_refunded(account, deal)
     says_refunded = account.affair.word.says_refunded
+    if (told := _without_a_write(account, deal)) is not None:
+        return [_Note(told)]
     if not account.went_back or (account.surplus_went_back and not says_refunded):
         return None
     if account.is_complete and not account.all_went_back and not says_refunded:
@@ -201,6 +203,19 @@ def _given_back(account: Account, deal: Deal) -> list[_Note] | None:
             "status": "refunded", "escrowState": "refunded", "blockchain.transactionHash": account.refund_hash,
         }  # fmt: skip
     return [_Note(_V.REFUND_DRIFT, write)]
+
+
+def _without_a_write(account: Account, deal: Deal) -> Verdict | None:
+    """What is said of money that may have gone back, or that nobody wanted; None where neither is so."""
+    if account.may_be_back and not account.went_back:
+        return _V.REFUND_DRIFT  # whose money a refund of no order gave back no row says
+    return _V.IN_SYNC if _was_not_wanted(account, deal) else None
+
+
+def _was_not_wanted(account: Account, deal: Deal) -> bool:
+    """The row gave up, money came all the same, and all of it went back: nothing is owed, as the row says."""
+    claims_money = account.escrow in ("funded", "releasable", "released")
+    return account.gave_up and deal.is_empty(account) and not claims_money
 
 
 def _said_refunded(account: Account, deal: Deal) -> list[_Note]:
@@ -300,6 +315,8 @@ def _lost_hash(account: Account) -> list[_Note]:
     """The row rests on a transaction that is no longer, or was never, on the chain, or that failed there."""
     if account.in_sight or account.recorded is None or account.gave_up or account.is_marked_refunded:
         return []
+    if not account.recorded.strip("0x"):
+        return []  # zeros name no transaction
     if account.affair.direction == "in" and account.ways_it_is_wrong:
         return []
     if account.recorded_fate == "reverted":
@@ -366,6 +383,7 @@ class _Crowd:
         for account in self.accounts.values():
             account.has_own_address = rows[account.affair.recipient] == 1
             account.take_refunds(self.deals.get(account.deal, ()) if account.deal else ())
+        self._take_loose_refunds()
         self._wait(facts)
 
     @property
@@ -378,6 +396,15 @@ class _Crowd:
         for moved in _plain_and_unnamed(facts, self.accounts.values()):
             for account in self.by_place.get((moved.chain_id, moved.recipient), ()):
                 account.wait_for(moved)
+
+    def _take_loose_refunds(self) -> None:
+        """Tell every payment what refund rows sent that name neither an order nor an offer."""
+        names = ("purchaseRequestId", "sellerOfferId")
+        rows = [one for one in self.accounts.values() if one.affair.direction == "refund"]
+        loose = [one for one in rows if all(word_at(one.affair.document, name) is None for name in names)]
+        for moved in [moved for one in loose for moved in one.came]:
+            for account in self.accounts.values():
+                account.take_loose_refund(moved)
 
     def deal_of(self, account: Account) -> Deal:
         """The other rows of the deal of a payment."""
@@ -400,20 +427,28 @@ def _crowded(account: Account, deal: Deal, crowd: _Crowd) -> Iterable[_Note]:
         yield _Note(_V.COMPETING_PAYMENT)
     if any(len(crowd.by_key[key]) > 1 for key in account.keys):
         yield _Note(_V.DUPLICATE_PROVIDER_KEY)
-    if _borrows_hash(account, crowd):
+    if _borrows_hash(account, deal, crowd):
         yield _Note(_V.DUPLICATE_TX_HASH)
     if _is_undecidable(account, crowd):
         yield _Note(_V.AMBIGUOUS)
 
 
-def _borrows_hash(account: Account, crowd: _Crowd) -> bool:
+def _borrows_hash(account: Account, deal: Deal, crowd: _Crowd) -> bool:
     """The row names a transaction of another row's money, which names it too, and none of its own is in it."""
     if account.recorded is None or account.recorded in {one.tx_hash for one in account.in_sight}:
         return False
-    if account.is_marked_refunded and account.recorded in {moved.tx_hash for moved in account.back}:
+    if account.recorded in _later_hashes(account, deal):
         return False
     others = [one for one in crowd.by_hash[account.recorded] if one is not account]
     return any(account.recorded in {moved.tx_hash for moved in one.in_sight} for one in others)
+
+
+def _later_hashes(account: Account, deal: Deal) -> set[str]:
+    """What a backend with one field for a hash writes over that of the pay-in: its refund, its release."""
+    later = {moved.tx_hash for moved in account.back} if account.is_marked_refunded or account.gave_up else set()
+    if account.affair.direction == "in" and account.escrow in ("releasing", "released"):
+        later |= {moved.tx_hash for one in deal.of("out") for moved in one.came}
+    return later
 
 
 def _is_undecidable(account: Account, crowd: _Crowd) -> bool:
@@ -426,7 +461,16 @@ def _is_undecidable(account: Account, crowd: _Crowd) -> bool:
     if account not in waiting or len(waiting) < 2:
         return False
     taken = {one.recorded for one in here}
-    return any(moved.tx_hash not in taken for one in waiting for moved in one.in_sight)
+    open_money = [moved for one in waiting for moved in one.in_sight if moved.tx_hash not in taken]
+    return any(_contends(account, waiting, moved) for moved in open_money)
+
+
+def _contends(account: Account, waiting: list[Account], moved: MovedMoney) -> bool:
+    """Whether money may be for this row and for another: not for one that ended long before, where another asks it."""
+    still = [one for one in waiting if not one.was_over_before(moved)]
+    if any(one.asks_for(moved) for one in still):
+        return account in still and len(still) > 1
+    return True
 
 
 # ----------------------------------------------------------------------------------------------------- nobody's money

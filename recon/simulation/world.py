@@ -23,6 +23,7 @@ from recon.simulation.noise import add_noise
 from recon.simulation.odd_crafts import ODD_CRAFTS
 from recon.simulation.oddities import ODDITIES
 from recon.simulation.pairs import PAIRS
+from recon.simulation.shared_crafts import SHARED_CRAFTS
 from recon.simulation.situation import Plant, Truth
 from recon.simulation.stage import FEE_RECIPIENTS, NOW, NOW_MS, Stage
 from recon.sources.recorded.format import FORMAT, RecordedWorld
@@ -147,7 +148,7 @@ def _plant(stage: Stage, plant: Plant) -> None:
     if plant.craft is None:
         stage.plant(plant)
     else:
-        {**CRAFTS, **ODD_CRAFTS}[plant.craft](stage, plant)
+        {**CRAFTS, **ODD_CRAFTS, **SHARED_CRAFTS}[plant.craft](stage, plant)
 
 
 def world_of(stage: Stage, *, seed: int) -> World:

@@ -191,6 +191,7 @@ _CHAIN: Final = (
     Condition("went_elsewhere", lambda strayed: strayed > 0),
     Condition("maybe_back", "(refund_shown and not only_surplus_back) or went_elsewhere"),
     Condition("whole_back", lambda all_back: all_back > 0),
+    Condition("back_for_good", lambda all_back: all_back > 1),
     Condition("part_back", lambda refund_count, all_back: (refund_count > 0) & (all_back == 0)),
     Condition("back_elsewhere", lambda refunds_elsewhere: refunds_elsewhere > 0),
     Condition("refund_proven", "whole_back or (refund_claimed and not part_back)"),
@@ -294,7 +295,10 @@ _CHANGES: Final = (
         " and not misled",
     ),
     Condition("blocked", "(payable and incoming and no_step_in) or no_step_out"),
-    Condition("hash_wrong", "settled and covered_by_chain and has_hash and not own_hash_valid and not hash_unknown"),
+    Condition(
+        "hash_wrong",
+        "settled and covered_by_chain and has_hash and not own_hash_valid and not hash_unknown and not refund_agrees",
+    ),
     Condition("hash_missing", "settled and covered_by_chain and not has_hash"),
     Condition("holds_escrow", _holds_escrow),
     Condition("escrow_wrong", "settled and incoming and unfunded and holds_escrow and not deal_paid_out"),
@@ -305,7 +309,15 @@ _CHANGES: Final = (
         "complete and part_back and not surplus_returned and not refund_claimed and not back_elsewhere "
         "and not went_elsewhere and not at_contract",
     ),
-    Condition("refund_untold", "maybe_back and not refunded_row and not partly_back and (covered or complete)"),
+    Condition(
+        "unwanted_back",
+        "incoming and gave_up and back_for_good and not claims_in and not refunded_row and not back_elsewhere"
+        " and not went_elsewhere and not at_contract and not rest_unseen",
+    ),
+    Condition(
+        "refund_untold",
+        "maybe_back and not refunded_row and not partly_back and not unwanted_back and (covered or complete)",
+    ),
     Condition("refund_unasked", "incoming and refunded_row and not refund_proven and covered and provider_silent"),
     Condition("refund_may_lie", "(covered or absent) and not unasked and not refund_unasked"),
     Condition("refund_open", "refunded_row and not refund_proven and refund_may_lie"),
@@ -325,7 +337,7 @@ _CHANGES: Final = (
 
 _OUTCOMES: Final = (
     Condition("refund_agrees", "incoming and refunded_row and refund_proven"),
-    Condition("undone", "undecided and not refund_agrees"),
+    Condition("undone", "undecided and not refund_agrees and not unwanted_back"),
     Condition("quiet", "not change_due and not aml_hold and not hash_unknown and not stuck_in"),
     Condition("done_out", "not incoming and (released or refund_done)"),
     Condition("proven", "covered and (complete or done_out) and not misled"),
@@ -341,7 +353,7 @@ _OUTCOMES: Final = (
         "gave_up and absent and not suspicious and not at_contract and not provider_paid and not unasked "
         "and claims_nothing",
     ),
-    Condition("equal", "quiet and not part_unseen and (proven or refund_agrees or nothing_owed)"),
+    Condition("equal", "quiet and not part_unseen and (proven or refund_agrees or unwanted_back or nothing_owed)"),
     Condition("short", "undone and seen_any and not seen_enough"),
     Condition("astray", "undone and suspicious and not seen_any and can_be_found and not (incoming and refunded_row)"),
     Condition("recorded", "undone and not seen_any and can_be_found and not gave_up and not hash_too_new"),

@@ -4,7 +4,7 @@ A deal is one thing. Its sums decide: how much came in, how much went to the sel
 example, a pay-in of 100 USDC that is marked refunded, with two refund rows of the same deal::
 
     refunds   r1  40 USDC back in 0xc1.. (block 7)     r2  60 USDC back in 0xb2.. (block 9)
-    marks     back 100  refund_count 2  all_back 1  refund_tx 0xb2.. (it completes the sum)
+    marks     back 100  refund_count 2  all_back 2  refund_tx 0xb2.. (it completes the sum)
 
 and with ``r1`` alone: back 40, all_back 0, no ``refund_tx``. Names with ``d_`` are a deal's.
 """
@@ -95,7 +95,7 @@ def crowded_rows(deals: Frame, *, sums: Frame | None) -> Frame:
     )
     if sums is not None:
         empty = deals.filter(nw.col("direction") == "in").join(
-            sums.filter((nw.col("all_back") == 1) & (nw.col("shared_back") == 0)), on="payment_id", how="semi"
+            sums.filter(nw.col("all_back") > 1), on="payment_id", how="semi"
         )
         moneyed = moneyed.join(empty.select("payment_id"), on="payment_id", how="anti")
     crowds = (
@@ -277,6 +277,16 @@ def paid_sellers(deals: Frame) -> Frame:
     )
 
 
+def release_hashes(deals: Frame) -> Frame:
+    """Pay-ins that are released, each with every transaction that proves a payout of its deal (``named``)."""
+    out = deals.filter((nw.col("direction") == "out") & is_true(nw.col("covered_by_chain")))
+    proofs = out.filter(~nw.col("proof_tx").is_null()).select(*DEAL, named=nw.col("proof_tx"))
+    held = deals.filter((nw.col("direction") == "in") & nw.col("escrow").is_in(["releasing", "released"]))
+    return (
+        held.select("payment_id", *DEAL).join(proofs, on=list(DEAL), how="inner").select("payment_id", "named").unique()
+    )
+
+
 def refund_links(deals: Frame, direct: Frame, *, engine: Engine) -> tuple[Frame | None, Frame | None]:
     """Refunds of payments by refund rows of their deals, as links, and what else is known of those rows.
 
@@ -356,7 +366,7 @@ def _once(told: Frame, own: Frame) -> Frame:
 def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) -> Frame | None:
     """How much of a pay-in went back: ``back``, ``refund_count``, ``all_back``, and the hash that completes the sum.
 
-    ``shared_back`` counts the transfers among them that may be another pay-in's refund as well.
+    ``all_back`` is 2 where all of it went back by transfers that are nobody else's refund, 1 where some may be.
 
     Owed back is what the payment is covered from, or what came where that is less, unless a contract held the rest; and
     what came beyond the amount, for that is nobody's but the buyer's. Where no more than that surplus went back the
@@ -414,9 +424,10 @@ def refund_sums(payments: Frame, links: Frame, *, money: Frame, engine: Engine) 
         told.join(whole.select("payment_id", refund_tx=nw.col("t_tx")), on="payment_id", how="left")
         .join(kept, on="payment_id", how="left")
         .select(
-            "payment_id", "refund_count", "back", "shared_back", "refund_tx",
+            "payment_id", "refund_count", "back", "refund_tx",
             surplus_back=nw.col("surplus_back").fill_null(0),
-            all_back=one_if(~nw.col("refund_tx").is_null()),
+            all_back=one_if(~nw.col("refund_tx").is_null())
+            + one_if(~nw.col("refund_tx").is_null() & (nw.col("shared_back") == 0)),
         )
     )  # fmt: skip
     return engine.keep_any(found)

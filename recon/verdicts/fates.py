@@ -8,6 +8,7 @@ import narwhals as nw
 
 from recon.verdicts.engine import Engine
 from recon.verdicts.links import ONE, Frame, is_true, named_hashes, one_if
+from recon.verdicts.rivals import names_transaction
 
 FATES: Final = ("x_success", "x_reverted", "x_pending", "x_not_found", "x_failed", "x_elsewhere")
 """What the chains said of a recorded hash; ``x_elsewhere``: it succeeded on another chain than the payment's."""
@@ -20,7 +21,7 @@ def recorded_fates(unsettled: Frame, transactions: Frame, *, told: Frame, paid_o
     money coming in only that nobody answered about such a hash matters: it may be in a block past the end of the scan.
     """
     loose = unsettled.filter(~nw.col("own_hash_valid"))
-    recorded = loose.filter(~nw.col("tx_hash").is_null()).select("payment_id", "chain_id", named=nw.col("tx_hash"))
+    recorded = loose.filter(names_transaction()).select("payment_id", "chain_id", named=nw.col("tx_hash"))
     asked = [recorded]
     if paid_out:
         outgoing = loose.filter((nw.col("mode") == "hash") & (nw.col("direction") != "in"))

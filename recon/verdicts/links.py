@@ -23,6 +23,9 @@ Frame = nw.LazyFrame[Any]
 ONE: Final = nw.lit(1).cast(nw.Int64)
 """What rows are counted by: no engine counts like another, and all sum alike."""
 
+PLACEHOLDER: Final = "0x" + "0" * 64
+"""No transaction has this hash: backends write zeros before they know one."""
+
 DEPOSIT_KINDS: Final = "erc20"
 PAYING_EMITTER: Final = "fee_proxy"
 INDIRECT_EMITTERS: Final = ("conversion_proxy", "escrow", "receivable")
@@ -272,12 +275,12 @@ def early_links(unsettled: Frame, direct: Frame, *, transfers: Frame, policy: Po
 
 
 def named_hashes(payments: Frame, told: Frame) -> Frame:
-    """Every transaction that a row or its provider object names, once per payment.
+    """Every transaction that a row or its provider object names, once per payment; zeros are none.
 
     Args:
         told: What :func:`told_hashes` gives of these payments and others.
     """
-    recorded = payments.filter(~nw.col("tx_hash").is_null()).select("payment_id", named=nw.col("tx_hash"))
+    recorded = payments.filter(is_true(nw.col("tx_hash") != PLACEHOLDER)).select("payment_id", named=nw.col("tx_hash"))
     theirs = told.join(payments.select("payment_id"), on="payment_id", how="semi")
     return nw.concat([recorded, theirs], how="vertical").unique(subset=["payment_id", "named"], keep="any")
 

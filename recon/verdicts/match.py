@@ -45,6 +45,7 @@ from recon.verdicts.deals import (
     paid_sellers,
     refund_links,
     refund_sums,
+    release_hashes,
     shared_pay_ins,
 )
 from recon.verdicts.destinations import misdirected_rows
@@ -179,7 +180,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         None if held is None else held.drop("held"),
         refund_rows,
         other_coins(payments, direct, moved=known.transfers, engine=engine),
-        *_hash_marks(known, unsettled, direct, refunds),
+        *_hash_marks(known, unsettled, direct, refunds, deals=deals),
         shared_deposits,
         *_part_marks(known, direct),
         known.silent_keys,
@@ -196,7 +197,7 @@ def match_payments(tables: Mapping[str, Frame], *, horizon: Horizon, policy: Pol
         money,
         engine.keep(marks),
         told_marks,
-        pairs=concat_links(direct, suspects, early, refunds, back.proven, returned),
+        pairs=concat_links(direct, suspects, early, refunds, back.proven, returned, back.unknown),
         transfers=known.tables["transfers"],
         claims=known.tables["claims"],
         held=known.held,
@@ -294,7 +295,9 @@ def _direct_links(known: _Known, *, policy: Policy) -> tuple[Frame, Frame | None
     links = known.engine.keep(judged_pairs(*pairs).select(*LINK))
     if known.has_bare_payouts:
         links = settled_batches(payments, links, engine=known.engine)
-    return settled_deposits(payments, links, told=told, engine=known.engine) if known.has_deposits else (links, None)
+    if not known.has_deposits:
+        return links, None
+    return settled_deposits(payments, links, told=told, policy=policy, engine=known.engine)
 
 
 def _money(known: _Known, direct: Frame, *, policy: Policy) -> Frame:
@@ -379,7 +382,9 @@ def _strayed(known: _Known, paid: Frame, direct: Frame, *, likely: Frame | None)
     return with_likely(*told, likely=likely)
 
 
-def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: Frame | None) -> Iterator[Frame]:
+def _hash_marks(
+    known: _Known, unsettled: Frame | None, direct: Frame, refunds: Frame | None, *, deals: Frame | None
+) -> Iterator[Frame]:
     """What is said of the hashes that payments record, and of the payments that share one."""
     if unsettled is not None:
         transactions = known.tables["transactions"]
@@ -389,7 +394,8 @@ def _hash_marks(known: _Known, unsettled: Frame | None, direct: Frame, refunds: 
         yield named_elsewhere(unsettled, known.tables["claim_txs"], told=known.told)
         if known.has_bare_payouts:
             yield never_asked(unsettled, transactions, told=known.told)
-        yield shared_hashes(known.payments, unsettled=unsettled, direct=direct, refunds=refunds)
+        releases = None if deals is None or not known.has_outgoing else release_hashes(deals)
+        yield shared_hashes(known.payments, unsettled=unsettled, direct=direct, refunds=refunds, releases=releases)
     if known.has_bare_payouts:
         yield shared_payouts(known.payments, direct)
 

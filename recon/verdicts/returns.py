@@ -48,11 +48,14 @@ class Returned:
         by_reference: Logs with the payment's own reference by which money went to the address that paid.
         proven: Plain transfers that the row of the payment records.
         likely: Plain transfers that no row records.
+        unknown: Plain transfers that no row records, from a wallet that nothing shows to be ours, to the buyers of
+            payments that say they were refunded. They are shown, and nothing rests on them.
     """
 
     by_reference: Frame | None = None
     proven: Frame | None = None
     likely: Frame | None = None
+    unknown: Frame | None = None
 
 
 def plain_returns(
@@ -91,9 +94,16 @@ def plain_returns(
         recorded.filter(nw.col("rows") == 1), on="t_tx", how="semi"
     )
     proven = engine.keep_any(alone)
-    loose = told.filter(nw.col("is_ours") & ~nw.col("is_own")).join(recorded, on="t_tx", how="anti")
-    likely = engine.keep_any(_settled(loose.join(_waited_for(payments, direct), on=["t_chain", "t_to"], how="anti")))
-    return Returned(by_reference, _as_links(proven, is_refund=True), _as_links(likely, is_refund=False))
+    nobodys = told.filter(~nw.col("is_own") & (nw.col("is_ours") | says_so)).join(recorded, on="t_tx", how="anti")
+    loose = nobodys.filter(nw.col("is_ours")).join(_waited_for(payments, direct), on=["t_chain", "t_to"], how="anti")
+    likely = engine.keep_any(_settled(loose))
+    unknown = engine.keep_any(nobodys.filter(~nw.col("is_ours")))
+    return Returned(
+        by_reference,
+        _as_links(proven, is_refund=True),
+        _as_links(likely, is_refund=False),
+        _as_links(unknown, is_refund=False),
+    )
 
 
 def _loose_rows(payments: Frame) -> Frame | None:

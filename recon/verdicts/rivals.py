@@ -16,10 +16,7 @@ from typing import Final
 
 import narwhals as nw
 
-from recon.verdicts.links import ONE, Frame, is_true, one_if
-
-PLACEHOLDER: Final = "0x" + "0" * 64
-"""No transaction has this hash."""
+from recon.verdicts.links import ONE, PLACEHOLDER, Frame, is_true, one_if
 
 RIVAL_MARKS: Final = ("shared_hash", "borrowed_hash")
 """1 or 0: the row names a transfer that another row claims; that other row's own mark is on it."""
@@ -40,11 +37,14 @@ def real(payments: Frame) -> Frame:
     return payments.filter(~nw.col("is_test"))
 
 
-def shared_hashes(payments: Frame, *, unsettled: Frame, direct: Frame, refunds: Frame | None) -> Frame:
+def shared_hashes(
+    payments: Frame, *, unsettled: Frame, direct: Frame, refunds: Frame | None, releases: Frame | None
+) -> Frame:
     """Payments that record a hash which another payment records or is paid by, without a log of their own in it.
 
-    A pay-in that was given back records the transaction in which it went back, as the refund row of its deal does
-    (``refunds``, links of such rows' transfers); it shares it with nobody else.
+    A pay-in that was given back, or given up and paid all the same, records the transaction in which it went back, as
+    the refund row of its deal does (``refunds``, links of such rows' transfers); it shares it with nobody else. So it
+    is with one that was released and records the payout of its deal (``releases``, ``payment_id`` and ``named``).
 
     The other payment is in it too, unless the transfer bears its own mark. That a payment has no log of its own in the
     transaction is only known where its chain was searched, or where its money is proven to have come otherwise. A
@@ -61,10 +61,15 @@ def shared_hashes(payments: Frame, *, unsettled: Frame, direct: Frame, refunds: 
         )
     )
     if refunds is not None:
-        says_so = is_true(nw.col("status") == "refunded") | is_true(nw.col("escrow_state") == "refunded")
+        says_so = nw.col("status").fill_null("").is_in(["refunded", "failed", "cancelled"]) | is_true(
+            nw.col("escrow_state") == "refunded"
+        )
         given_back = refunds.join(unsettled.filter(says_so).select("payment_id"), on="payment_id", how="semi")
         back = given_back.select(loose_id=nw.col("payment_id"), named=nw.col("t_tx")).unique()
         loose = loose.join(back, on=["loose_id", "named"], how="anti")
+    if releases is not None:
+        given = releases.select("named", loose_id=nw.col("payment_id"))
+        loose = loose.join(given, on=["loose_id", "named"], how="anti")
     pairs = loose.join(_holders(payments, direct), on="named", how="inner").filter(
         nw.col("loose_id") != nw.col("holder_id")
     )

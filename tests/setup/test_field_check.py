@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recon.core.model import Policy
 from recon.core.registry import load_registry
-from recon.setup.field_check import FieldFound, fields_found
+from recon.setup.field_check import FieldFound, fields_found, times_said
 from recon.sources.payments.fields import FieldPaths
 from tests.support.payment_documents import WALLET, payment
 
@@ -40,3 +40,15 @@ def test_a_row_with_one_key_lacks_no_other() -> None:
     assert not found["reference"].is_missing and found["request_id"].found == 1
     bare = found_in(payment(metadata={"rn": {"id": "01" + "cd" * 32}}))
     assert bare["request_id"].elsewhere == (("metadata.rn.id", 1),)
+
+
+def test_times_that_are_no_dates_are_counted_with_what_that_costs() -> None:
+    stored = ["2026-11-20T12:00:00Z", "2026-11-20T12:00:00", 1_763_640_000, "20.11.2026", None, "2026-11-21 08:00"]
+    documents = [payment(_id=str(number), createdAt=value) for number, value in enumerate(stored)]
+    said = list(times_said(documents, fields=FieldPaths(), registry=load_registry(), policy=Policy()))
+    assert said == [
+        "createdAt is no date in 5 of 6: 1 as a number of seconds since 1970, 1 as text with its zone, 2 as text "
+        "without a zone, read as UTC, 1 not to be read for certain, such as the text '20.11.2026'. A window cannot "
+        "find such rows by their date, so each run reads all of them; store dates there."
+    ]
+    assert not list(times_said([payment()], fields=FieldPaths(), registry=load_registry(), policy=Policy()))

@@ -114,6 +114,7 @@ ODD_VALUES: tuple[Any, ...] = (
     REQUEST, "0X" + REQUEST.upper(), HASH, HASH.upper(), HASH[2:], "0x" + "0A" * 8, "0b" * 8, WALLET, WALLET.upper(),
     WALLET[2:], "SIM_1", " sim_2 ", "bsc", "BNB ", "0x38", "solana", "BNB-USDT", "ETH-USDC", "USDT", "usdc", "pending",
     "Pending", "out", "refund", "funded", "request-network", " SHKeeper ", "test", "req_test_1", "ünïcode", "x" * 300,
+    "2026-11-20T08:30:00.250Z", "2026-11-20 08:30", 1_763_640_000, Int64(1_763_640_000_123), 1_763_640_000.25,
     bson.Regex("a"), bson.Timestamp(1, 2), bson.MinKey(), bson.Code("x"), USDC_BASE, "65a000000000000000000001", "null",
 )  # fmt: skip
 

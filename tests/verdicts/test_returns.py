@@ -199,3 +199,87 @@ def test_two_rows_by_reference_that_record_one_plain_transfer_share_it() -> None
     told = verdicts(together(paid(), back(), refund_row(), other))
     assert "in_sync" not in told.values()
     assert {payment_id(8), payment_id(9)} <= told.keys()
+
+
+def given_up(*, escrow: str | None = None, status: str = "cancelled", **given: Any) -> dict[str, list[Row]]:
+    """Payment 1, given up and paid all the same, of a deal."""
+    return paid(status=status, status_raw=status, escrow_state=escrow, **{"tx_hash": None, **DEAL, **given})
+
+
+def given_by_row(units: int = UNITS, **given: Any) -> dict[str, list[Row]]:
+    """The refund row of the deal, which records the plain return."""
+    done: dict[str, Any] = {
+        "direction": "refund",
+        "escrow_state": "refunded",
+        "recipient": PAYER,
+        "tx_hash": tx_hash(8),
+    }
+    nothing = dict.fromkeys(("reference", "reference_topic", "request_id"))
+    return {"payments": [payment_row(9, expected_units=units, **nothing, **DEAL, **{**done, **given})]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+@pytest.mark.parametrize("recorded", [None, 1, 8], ids=["nothing", "the money", "the refund"])
+def test_money_that_came_late_and_went_back_whole_leaves_nothing_to_do(
+    recorded: int | None, status: str, engine: str
+) -> None:
+    named = None if recorded is None else tx_hash(recorded)
+    rows = together(given_up(status=status, tx_hash=named), back(), given_by_row())
+    assert counts(rows, engine=engine) == {"in_sync": 2}
+
+
+def test_the_return_that_a_given_up_row_itself_records_settles_it() -> None:
+    assert counts(together(given_up(tx_hash=tx_hash(8)), back())) == {"in_sync": 1}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        together(given_up(), back()),
+        together(given_up(), back(UNITS // 5), given_by_row(UNITS // 5)),
+        together(given_up(escrow="funded"), back(), given_by_row()),
+        together(given_up(status="pending"), back(), given_by_row()),
+        together(given_up(status="completed"), back(), given_by_row()),
+    ],
+    ids=["no row says so", "a part", "the row holds it", "open", "complete"],
+)
+def test_anything_less_is_looked_at(rows: dict[str, list[Row]]) -> None:
+    assert verdicts(rows)[ME] == "refund_drift"
+
+
+def test_a_refund_that_may_be_of_another_payment_of_the_deal_settles_none() -> None:
+    """One of the two has to be credited: that the other's money went back is not known of this one."""
+    rows = together(given_up(), one_payment(2, sender=PAYER, **DEAL), back(block=HEAD - 3000), given_by_row())
+    assert verdicts(rows)[ME] != "in_sync" and ME in verdicts(rows)
+
+
+@pytest.mark.parametrize("units", [UNITS // 5, UNITS // 5 * 4])
+def test_a_part_that_came_late_and_went_back_is_not_short(units: int) -> None:
+    rows = together(given_up(), back(units), given_by_row(units))
+    for log in rows["transfers"][:2]:
+        log["amount_units"] = units
+    assert counts(rows) == {"in_sync": 2}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_hash_of_its_refund_is_not_taken_from_a_row_that_says_refunded(engine: str) -> None:
+    """Some backends keep ``completed`` and set the escrow alone; the hash of the refund then proves the refund."""
+    row = {"status": "completed", "status_raw": "completed", "escrow_state": "refunded", "tx_hash": tx_hash(8)}
+    assert "tx_hash_mismatch" not in counts(together(paid(**row), back()), engine=engine)
+
+
+def test_refunds_from_a_wallet_that_is_not_known_are_summed_and_prove_nothing() -> None:
+    """Two parts left some wallet without a hash on any row: their sum is said, so that it can be compared."""
+    parts, stranger = (UNITS // 5, UNITS - UNITS // 5), "0x" + "0e" * 20
+    moved = {"recipient": PAYER, "sender": stranger, "block": HEAD - 4000}
+    gone = {"transfers": [plain_transfer_row(n, amount_units=units, **moved) for n, units in enumerate(parts, start=8)]}
+    finding, row = described(judgement_of(together(paid(**REFUNDED, tx_hash=None), gone)))
+    assert finding.verdict == "refund_drift" and not row["refund_count"]
+    assert (
+        f"2 plain transfers, 12.5 USDC in all, went to {PAYER}, the address that paid, from {stranger}: "
+        in finding.reason
+    )
+    assert f"{tx_hash(8)} and {tx_hash(9)}. No row that was read records them" in finding.reason
+    assert change_for(finding, row, document=payment_document(1), policy=Policy()) is None
+    assert counts(together(paid(), gone)) == {"in_sync": 1}, "what others send to a buyer is no matter of ours"

@@ -177,6 +177,38 @@ def test_two_whole_refunds_of_one_deal_in_one_batch_are_one_too_many(engine: str
     assert found[OTHER] == found[payment_id(3)] == "competing_payment"
 
 
+# A pay-in whose hash was overwritten by its payout's
+
+
+def released(**given: Any) -> dict[str, list[Row]]:
+    """Payment 1, whose backend wrote the payout's hash over that of the pay-in, and the payout row of its deal."""
+    row = {**DONE, "escrow_state": "released", "tx_hash": tx_hash(8), **DEAL}
+    nothing = dict.fromkeys(("reference", "reference_topic", "request_id"))
+    out = {
+        "direction": "out",
+        "escrow_state": "released",
+        "recipient": SELLER,
+        "tx_hash": tx_hash(8),
+        **nothing,
+        **DEAL,
+    }
+    moved = plain_transfer_row(8, recipient=SELLER, sender=RECIPIENT, block=HEAD - 4000)
+    return together(one_payment(1, **row), {"payments": [payment_row(8, **{**out, **given})], "transfers": [moved]})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_pay_in_that_records_the_payout_of_its_deal_shares_it_with_nobody(engine: str) -> None:
+    judged = judgement_of(released(), engine=engine)
+    assert counts(released(), engine=engine) == {"in_sync": 1, "tx_hash_mismatch": 1}
+    finding, _ = described(judged)
+    assert finding.tier is Tier.REVIEW and "is the payout of this deal" in finding.reason
+
+
+def test_the_payout_of_another_deal_is_shared_all_the_same() -> None:
+    found = verdicts(released(order_id="another-order"))
+    assert found == {ME: "duplicate_tx_hash", payment_id(8): "duplicate_tx_hash"}
+
+
 # Hashes that are none
 
 
@@ -251,3 +283,63 @@ def test_a_payout_that_no_named_transaction_shows_is_not_said_to_be_absent(named
     assert finding.verdict is Verdict.PROVIDER_AHEAD
     assert said in finding.reason and "before anything is sent again" in finding.reason
     assert "the chain shows no money" not in finding.reason
+
+
+# A row that ended long before
+
+
+def ended(number: int, *, days_ago: int, status: str = "failed", **given: Any) -> dict[str, list[Row]]:
+    """A payment at the shared address that was never paid: it expired an hour after it was made."""
+    made = NOW_MS - days_ago * DAY_MS
+    word = {"status": status, "status_raw": status, "escrow_state": None}
+    row = {"recipient": SHARED, "created_at": made, "expires_at": made + HOUR_MS, **word, **given}
+    asked: dict[str, Any] = {"claim_id": payment_id(number), "external_id": payment_id(number), "object": "invoice"}
+    nothing = dict.fromkeys(("request_id", "reference", "reference_topic", "paid_units", "tx_hashes"))
+    claim = claim_row(number, provider="shkeeper", state="unpaid", state_raw="UNPAID", **asked, **nothing)
+    return {"payments": [deposit_row(number, **row)], "claims": [claim]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("status", ["failed", "cancelled", "pending"])
+def test_a_row_that_ended_long_before_the_money_does_not_contend_for_it(status: str, engine: str) -> None:
+    rows = together(ended(2, days_ago=100, status=status), waiting(1), {"transfers": [came(1, days_ago=1)]})
+    assert verdicts(rows, engine=engine) == {ME: "local_behind"}
+    finding, row = described(judgement_of(rows, engine=engine))
+    assert finding.tier is Tier.REVIEW and row["others_settled"] == 2, "a person picks it: the age alone says so"
+    assert "expired more than a month before this money came" in finding.reason
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        together(ended(2, days_ago=20), waiting(1)),
+        together(ended(2, days_ago=100, expires_at=NOW_MS - 20 * DAY_MS), waiting(1)),
+        together(ended(2, days_ago=50, expires_at=None), waiting(1)),
+        together(ended(2, days_ago=100, **DONE), waiting(1)),
+    ],
+    ids=["a month is not over", "it expired lately", "it never expires", "it says that it was paid"],
+)
+def test_a_row_that_may_still_be_paid_contends(rows: dict[str, list[Row]]) -> None:
+    told = verdicts(together(rows, {"transfers": [came(1, days_ago=1)]}))
+    assert told == {ME: "ambiguous", OTHER: "ambiguous"}
+
+
+@pytest.mark.parametrize("units", [UNITS // 2, UNITS * 2])
+def test_money_that_is_not_just_what_the_new_one_asks_stays_open(units: int) -> None:
+    rows = together(ended(2, days_ago=100), waiting(1), {"transfers": [came(1, days_ago=1, units=units)]})
+    assert verdicts(rows) == {ME: "ambiguous", OTHER: "ambiguous"}
+
+
+def test_without_a_newer_one_the_money_is_told_of_the_row_that_ended() -> None:
+    rows = together(ended(2, days_ago=100), {"transfers": [came(1, days_ago=1)]})
+    assert verdicts(rows) == {OTHER: "late_payment"}
+
+
+def test_two_that_wait_contend_and_the_one_that_ended_does_not() -> None:
+    rows = together(ended(2, days_ago=100), waiting(1), waiting(8), {"transfers": [came(1, days_ago=1)]})
+    assert verdicts(rows) == {ME: "ambiguous", payment_id(8): "ambiguous"}
+
+
+def test_a_row_that_ended_keeps_the_transfer_that_it_records() -> None:
+    rows = together(ended(2, days_ago=100, tx_hash=tx_hash(1)), waiting(1), {"transfers": [came(1, days_ago=1)]})
+    assert verdicts(rows)[OTHER] != "in_sync" and verdicts(rows).get(ME) != "local_behind"

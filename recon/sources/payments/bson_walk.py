@@ -229,10 +229,11 @@ class Columns:
         return self._strided("<f8")  # type: ignore[no-any-return]
 
     def dates(self, kinds: Octets, places: Ints) -> tuple[Ints, Bools]:
-        """The dates among some values as UTC milliseconds, and which values are dates."""
+        """The dates among some values as UTC milliseconds, and which values are dates; any other value is odd."""
         import numpy as np
 
         usable = kinds == DATE
+        self.odd |= ~(usable | (kinds == MISSING) | (kinds == NULL))
         return self.int64[np.where(usable, places, 0)], usable
 
     def whole_numbers(self, kinds: Octets, places: Ints) -> tuple[Ints, Bools]:

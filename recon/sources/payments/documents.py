@@ -23,6 +23,7 @@ from recon.core.model import ESCROW_STATES, STATUSES, Policy
 from recon.core.registry import Registry, Token
 from recon.core.registry.fiat import is_other_money
 from recon.core.registry.off_chain import OFF_CHAIN_NAME
+from recon.core.stored_times import read_stored_time, time_mark
 from recon.sources.payments.creation import creation_ms
 from recon.sources.payments.fields import INDEXES_READ, FieldPaths, FieldPlace, array_in, stored_at
 from recon.sources.payments.stored_amounts import exact_amount
@@ -49,6 +50,10 @@ DECIDING_KEYS: Final = frozenset((*_BLOCK_FLAGS, *_BLOCK_WORDS, *_MARK_WORDS))
 RESOLVED: Final = (
     "expires_at", "external_id", "network", "recipient", "reference", "request_id", "token", "tx_hash",
 )  # fmt: skip
+
+
+TIMES: Final = {"created_at": "createdAt", "updated_at": "updatedAt", "expires_at": "expiresAt"}
+"""The times of a row, and how a person calls them."""
 
 
 def codec() -> Any:
@@ -153,6 +158,15 @@ def milliseconds(value: object) -> int | None:
     return None
 
 
+def moment_ms(value: object) -> int | None:
+    """A stored time as UTC milliseconds: a date, or what means one for certain in another form."""
+    at = milliseconds(value)
+    if at is not None:
+        return at
+    read = read_stored_time(value)
+    return None if read is None else read.ms
+
+
 def whole_number(value: object) -> int | None:
     """A stored number as an int when it is whole and fits 64 bits, whatever numeric type holds it."""
     if isinstance(value, bool) or value is None:
@@ -240,7 +254,8 @@ class DocumentReader:
         self._read_marks(document, row)
         self._read_times(document, row, paths, problems)
         row["problem"] = " ".join(sorted(problems)) or None
-        row["paths"] = " ".join(f"{name}={paths[name]}" for name in RESOLVED if name in paths) or None
+        resolved = [f"{name}={paths[name]}" for name in RESOLVED if name in paths]
+        row["paths"] = " ".join([*resolved, *(paths[name] for name in TIMES.values() if name in paths)]) or None
         row["digest"] = digest
         return row
 
@@ -473,11 +488,13 @@ class DocumentReader:
     def _read_times(
         self, document: Mapping[str, Any], row: dict[str, Any], paths: dict[str, str], problems: set[str]
     ) -> None:
-        for column in ("created_at", "updated_at"):
-            row[column] = self._find(document, column, read=milliseconds)[0]
-        row["expires_at"], path = self._find(document, "expires_at", read=milliseconds)
-        if path:
-            paths["expires_at"] = path
+        for column, called in TIMES.items():
+            row[column], path = self._find(document, column, read=moment_ms)
+            if path and column == "expires_at":
+                paths["expires_at"] = path
+            stored = stored_at(document, path.split(".")) if path else self._find(document, column)[0]
+            if milliseconds(stored) is None and (mark := time_mark(called, stored)):
+                paths[called] = mark
         if row["created_at"] is None:
             problems.add("date_unreadable")
         row["dated_at"] = row["created_at"]

@@ -54,7 +54,11 @@ def after_id(last: object) -> dict[str, Any]:
 
 
 def selection_condition(selection: Selection, *, fields: FieldPaths, registry: Registry) -> dict[str, Any]:
-    """The filter of a selection, its id list apart. A row whose date is none is in every window, to be reported."""
+    """The filter of a selection, its id list apart. A row whose date is none is in every window.
+
+    MongoDB compares a date with dates only, so what is stored as text or as a number is read here, whatever the window,
+    and left out where it turns out to lie outside (:func:`recon.sources.payments.selecting.inside`).
+    """
     parts = [*_window_part(selection, fields)]
     if selection.statuses:
         parts.append({fields.path("status"): {"$in": list(selection.statuses)}})

@@ -36,7 +36,7 @@ from recon.sources.payments.documents import DocumentReader, document_text, mill
 from recon.sources.payments.fields import FieldPaths, project
 from recon.sources.payments.filters import claim_keys, stored_claim_key
 from recon.sources.payments.mongo import MongoSettings, MongoStore
-from recon.sources.payments.selecting import selected_by
+from recon.sources.payments.selecting import inside, selected_by
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,8 +161,9 @@ def read_payments(
         try:
             for documents in store.scan(selection):
                 batch = payment_rows(documents, **rules)
-                sink(batch)
-                tally.add(documents, batch.num_rows)
+                kept = inside(batch, selection)
+                sink(kept)
+                tally.add(documents, batch.num_rows, kept=kept.num_rows)
                 total = counting.result()[0] if counting.done() else None
                 progress(SOURCE, tally.items, None if total is None else max(total, tally.items))
         except SourceError as error:
@@ -176,13 +177,15 @@ def read_payments(
 @dataclass
 class _Tally:
     items: int = 0
+    kept: int = 0
     pages: int = 0
     wire_bytes: int = 0
     problem: str | None = None
     as_of_ms: int | None = None
 
-    def add(self, documents: Sequence[Mapping[str, Any]], rows: int) -> None:
+    def add(self, documents: Sequence[Mapping[str, Any]], rows: int, *, kept: int) -> None:
         self.items += rows
+        self.kept += kept
         self.pages += 1
         if isinstance(documents, RawBatch):
             self.wire_bytes += len(documents.data)
@@ -235,7 +238,7 @@ def _account(selection: Selection, tally: _Tally) -> Reading:
         calls=tally.pages,
         wire_bytes=tally.wire_bytes,
         pages=tally.pages,
-        items=tally.items,
+        items=tally.kept,
         problem=tally.problem,
     )
     if tally.problem is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recon.core import ids
 from recon.core.model import OPEN
@@ -13,6 +13,9 @@ from recon.sources.interface import Selection
 from recon.sources.payments.documents import candidate_values, milliseconds
 from recon.sources.payments.fields import FieldPaths, stored_at
 from recon.sources.payments.filters import id_values
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def selected_by(selection: Selection, *, fields: FieldPaths, registry: Registry) -> Callable[[Mapping[str, Any]], bool]:
@@ -34,6 +37,23 @@ def selected_by(selection: Selection, *, fields: FieldPaths, registry: Registry)
         return any(isinstance(word, str) and registry.provider(word) in selection.providers for word in words)
 
     return is_selected
+
+
+def inside(rows: pa.RecordBatch, selection: Selection) -> pa.RecordBatch:
+    """The rows whose date lies in the window, or is none that can be read: a store may give more than is asked for.
+
+    A store finds a date by its range and not a text, so it gives every row whose date is stored as anything else.
+    """
+    import pyarrow.compute as pc
+
+    at = rows["dated_at" if selection.date_field == "created" else "updated_at"]
+    bounds = ((pc.less, selection.from_at), (pc.greater_equal, selection.to_at))
+    out = [compare(at, _ms(bound)) for compare, bound in bounds if bound is not None]
+    for outside in out:
+        if pc.any(outside).as_py():
+            kept = pc.invert(pc.fill_null(out[0] if len(out) == 1 else pc.or_(*out), False))
+            return rows.filter(kept)
+    return rows
 
 
 def _status_fits(status: object, selection: Selection) -> bool:

@@ -14,6 +14,7 @@ from bson import Binary, Decimal128, Int64, ObjectId, Regex, Timestamp, json_uti
 from bson.datetime_ms import DatetimeMS
 from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure
 
+from recon.core.times import millisecond_text, second_text, to_ms
 from recon.core.values import ABSENT, from_extended, same, to_extended, value_at, value_terms
 from recon.runs.guard import RowClass, guarded_update, read_change, ready_change, without_marks
 from recon.runs.states import Result
@@ -92,6 +93,27 @@ def test_the_whole_change_is_one_update_and_neighbours_stay_byte_equal(mongo_dat
     assert changed["metadata"]["recon"] == {"last": "run/c"}
     assert list(changed)[-1] == "escrowState", "new fields come last, old ones keep their place"
     assert changed["updatedAt"] == NOW
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("2026-11-19T10:00:00.000Z", millisecond_text(NOW)), ("2026-11-19 10:00:00", NOW.strftime("%Y-%m-%d %H:%M:%S")),
+        ("2026-11-19T10:00+02:00", f"{second_text(NOW)[:16]}Z"), (1_763_600_000, to_ms(NOW) // 1000),
+        (Int64(1_763_600_000_000), Int64(to_ms(NOW))), ("1763600000", str(to_ms(NOW) // 1000)), ("soon", NOW),
+    ],
+)  # fmt: skip
+def test_the_time_of_a_change_is_written_as_the_row_stores_times(
+    mongo_database: Store, before: Any, after: Any
+) -> None:
+    """A backend that reads text there would stumble over a date, and its next sort would leave the row out."""
+    document = {**a_document(0), "updatedAt": before}
+    mongo_database.payments.insert_one(dict(document))
+    update = guarded_update(ready_change(a_change(document), kind="correction"), document, stamp="run/c", at=NOW)
+    assert MongoWriter(mongo_database.payments).write(update).matched == 1
+    found = mongo_database.payments.find_one()
+    assert found is not None and same(found["updatedAt"], after)
+    assert same(from_extended(update.after["updatedAt"], where="x"), after)
 
 
 def test_every_fence_alone_refuses_the_write(mongo_database: Store) -> None:

@@ -162,17 +162,18 @@ def test_a_window_takes_its_start_and_not_its_end_and_keeps_rows_without_a_date(
             payment(_id="before", createdAt=NOW - hour), payment(_id="start", createdAt=NOW),
             payment(_id="inside", createdAt=NOW + hour / 2), payment(_id="end", createdAt=NOW + hour),
             payment(_id="text", createdAt="2026-11-20"), payment(_id="none", createdAt=None),
+            payment(_id="text-inside", createdAt="2026-11-20T12:30:00Z"), payment(_id="number-before", createdAt=1.7e9),
             payment(_id="far", createdAt=bson.datetime_ms.DatetimeMS(400_000_000_000_000)),
         ],
     )  # fmt: skip
     window = Selection(from_at=NOW, to_at=NOW + hour)
     with store_of(reader_uri) as store:
-        _, rows = read(store, window)
-        assert names(rows) == ["inside", "none", "start", "text"]
-        assert store.count(window) == 4
+        reading, rows = read(store, window)
+        assert names(rows) == ["inside", "none", "start", "text", "text-inside"]
+        assert (store.count(window), reading.coverage[0].complete) == (6, True), "the server knows no date of a text"
         assert "far" in names(read(store, Selection(from_at=NOW))[1])
         updated = Selection(from_at=NOW, to_at=NOW + hour, date_field="updated")
-        assert len(read(store, updated)[1]) == 7
+        assert len(read(store, updated)[1]) == 9
 
 
 SELECTIONS = {

@@ -19,7 +19,10 @@ from bson.raw_bson import RawBSONDocument
 from recon.core import ids
 from recon.core.model import PROBLEMS
 from recon.core.registry import load_registry
+from recon.core.stored_times import HOW, told_mark
 from recon.core.tables import PAYMENTS, arrow_schema
+from recon.core.times import millisecond_text
+from recon.plans.stored_words import problem_words, read_from
 from recon.sources.interface import Selection
 from recon.sources.payments.documents import document_text, milliseconds
 from recon.sources.payments.fields import FieldPaths
@@ -391,10 +394,49 @@ def test_the_safety_check_is_read_from_its_place() -> None:
     assert (row["safety_status"], row["safety_reason"], row["confirmations"]) == ("pending", "missing tx hash", 3)
 
 
-@pytest.mark.parametrize("value", ["2026-11-20T12:00:00Z", 1700000000000, None, [NOW], {"$date": 1}])
-def test_a_date_that_is_no_date_is_a_problem(value: Any) -> None:
+@pytest.mark.parametrize("value", ["2026-11-20", "20.11.2026 12:00", 1_700_000, None, [NOW], {"$date": 1}, True])
+def test_a_date_whose_meaning_is_not_certain_is_a_problem_that_quotes_it(value: Any) -> None:
     row = row_of(createdAt=value)
     assert (row["created_at"], row["problem"]) == (None, "date_unreadable")
+    told = [found for word in row["paths"].split() if (found := told_mark(word)) is not None]
+    assert [(name, is_read) for name, _, is_read in told] == ([] if value is None else [("createdAt", False)])
+    shown = isinstance(value, str | int)
+    assert not shown or f"holds {told[0][1]}, which is no certain date" in problem_words(row)
+    assert not shown or repr(str(value)) in told[0][1]
+
+
+@pytest.mark.parametrize(
+    ("value", "how"),
+    [
+        ("2026-11-20T12:00:00Z", "text"), ("2026-11-20 13:00+01:00", "text"), ("2026-11-20T12:00:00.000", "text_utc"),
+        (1_795_176_000, "seconds"), (1_795_176_000.0, "seconds"), (Int64(1_795_176_000_000), "milliseconds"),
+        (Decimal128("1795176000000"), "milliseconds"), ("1795176000000", "milliseconds"),
+        ({"$date": "2026-11-20T12:00:00Z"}, "exported"), ({"$date": {"$numberLong": "1795176000000"}}, "exported"),
+        ({"$date": 1_795_176_000_000}, "exported"), ({"$numberLong": "1795176000000"}, "milliseconds"),
+        (bson.Timestamp(1_795_176_000, 3), "timestamp"),
+    ],
+)  # fmt: skip
+def test_a_time_that_is_certain_is_read_whatever_it_is_stored_as(value: Any, how: str) -> None:
+    several = [payment(_id=f"p{number}", createdAt=value, expiresAt=value) for number in range(COLUMNS_FROM)]
+    rules: RowRules = {"fields": FieldPaths(), "registry": load_registry(), "policy": POLICY}
+    for row in (row_of(_id="p", createdAt=value, expiresAt=value), payment_rows(several, **rules).to_pylist()[7]):
+        assert (row["problem"], row["created_at"], row["expires_at"]) == (None, milliseconds(NOW), milliseconds(NOW))
+        assert row["paths"].endswith(f" createdAt:{how} expiresAt:{how}")
+        assert f"createdAt is stored as {HOW[how]}" in read_from(row["paths"])
+
+
+@pytest.mark.parametrize("field", ["created", "updated"])
+def test_a_window_holds_texts_as_it_holds_dates(field: Any) -> None:
+    """A database finds no text by a date's range, so all of them are read: those outside are left out here."""
+    path, hour = {"created": "createdAt", "updated": "updatedAt"}[field], timedelta(hours=1)
+    times = {"inside": NOW, "before": NOW - hour, "at-its-end": NOW + hour}
+    documents = [payment(_id=name, **{path: millisecond_text(at)}) for name, at in times.items()]
+    documents += [payment(_id=f"{name}-date", **{path: at}) for name, at in times.items()]
+    documents += [payment(_id="never", **{path: "soon"})]
+    selection = Selection(from_at=NOW, to_at=NOW + hour, date_field=field)
+    reading, rows = read(ListStore(documents), selection)
+    assert {row["payment_id"] for row in rows} == {"inside", "inside-date", "never"}
+    assert (reading.coverage[0].complete, reading.coverage[0].items) == (True, 3)
 
 
 def test_a_date_past_the_year_9999_is_read_to_the_millisecond() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recon.core.errors import ConfigError
+from recon.core.times import EPOCH
 from recon.core.values import STAMP
 from recon.runs.guard import GuardedUpdate
 from recon.sources.interface import Selection
@@ -65,6 +66,7 @@ def an_update(payment: str, *, before: str, after: str, path: str = "status") ->
         before={},
         after={},
         parents={},
+        at=EPOCH,
     )
 
 

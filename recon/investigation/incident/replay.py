@@ -172,7 +172,9 @@ def triage_deliveries(
 def part_of(found: DeliveryTriage, holds: Callable[[Delivery], bool]) -> DeliveryTriage:
     """What was found of some of the deliveries alone; what the others say of them stays (one settled later is)."""
     own = [each for each in found.checked if holds(each.delivery)]
-    return _triaged(own, problems=found.problems, unread=tuple(_untold(own, Window())))
+    return _triaged(
+        own, problems=found.problems, unread=tuple(_untold(own, Window())) if own else (_NO_RECORD_OF_THEM,)
+    )
 
 
 def _triaged(acted: list[CheckedDelivery], *, problems: tuple[str, ...], unread: tuple[str, ...]) -> DeliveryTriage:
@@ -215,6 +217,9 @@ def _unnamed(checked: Sequence[CheckedDelivery]) -> Iterator[str]:
 
 
 _NO_RECORD: Final = "no record of a delivery is there: whether none came or none was kept is not known"
+_NO_RECORD_OF_THEM: Final = (
+    "no record of a delivery of these rails and this time is there: whether none came or none was kept is not known"
+)
 _UNCHECKED: Final = {
     "masked": "it was masked before it was kept",
     "rewritten": "the body is not kept as it came",

@@ -194,12 +194,14 @@ def incident(
     Raises:
         ConfigError: There is no configuration, and it is needed.
         IncidentKindError: There is no such text.
-        IncidentTimesError: It would end before it begins, or begin in the future.
+        IncidentTimesError: It would end before it begins, or begin or end in the future.
+        SaidTimeError: Another time that was said lies before its beginning, or on the wrong side of now.
         UnknownFilterError: A rail or a status is not known.
         EventError, IncidentStatusError, UpdateNumberError: An option cannot be meant.
         LogFormatError: The format does not say where time, method, path and status stand.
     """
     from recon.investigation.incident.account import FOR_OUTSIDE, KINDS, IncidentKindError, IncidentText
+    from recon.investigation.incident.stated import check_said_times
     from recon.investigation.incident.styles import STYLES
     from recon.investigation.incident.write_up import render_incident
 
@@ -215,6 +217,7 @@ def incident(
     desk = _Desk(settings, said_safely, time_of_run(settings), progress)
     said, rails = _stated(desk), providers_of(settings, options.get("rails", ()))
     made = _for_outside(desk, rails) if word in FOR_OUTSIDE else _for_team(word, desk, rails)
+    check_said_times(said, made.bounds)
     style = next(iter(STYLES.values())) if settings is None else STYLES[settings.values.incident.style]
     made = replace(made, title=hide(title), severity=options.get("severity", 2), stated=said, style=style)
     text = render_incident(word, made)
@@ -283,14 +286,8 @@ def _bounded(desk: _Desk, rails: Sequence[str]) -> tuple[Bounds, LogTriage | Non
     routes = {rail: paths for rail, paths in webhook_routes().items() if not bounds.rails or rail in bounds.rails}
     if not routes:
         return bounds, logs, None
-    own = triage_access_log(
-        files,
-        since=bounds.began_at,
-        until=bounds.resolved_at,
-        routes=routes,
-        log_format=form,
-        progress=desk.progress,
-    )
+    span: Any = {"since": bounds.began_at, "until": bounds.end_at}
+    own = triage_access_log(files, routes=routes, log_format=form, progress=desk.progress, **span)
     return bounds, logs, own
 
 

@@ -40,11 +40,12 @@ def triage() -> None:
 def access_log(files: tuple[Path, ...], routes: tuple[str, ...], output: str, part: str | None, **given: Any) -> None:
     """Count webhook deliveries in web server logs.
 
-    Reads logs of nginx, ingress-nginx, Apache, Caddy, Traefik, HAProxy, Envoy, AWS, Google, Azure, IIS, pino, most
-    JSON and tables with a header, also in the wrapping of Docker, Kubernetes, journald or syslog; plain, gzip, bzip2,
-    xz, zstd or lz4; in any order. Writes nothing. Tells statuses by route and minute, bursts, first and last good, and
-    what the runbook says; silence counts only where the logs reach. Leaves with 1 when deliveries failed or none came,
-    with 4 when a file breaks off or is no access log, or when a line that names a route could not be read.
+    Reads logs of nginx, ingress-nginx, Apache, Caddy, Traefik, HAProxy, Envoy, AWS, Google, Azure, IIS, Rails, morgan,
+    pino, OpenTelemetry, most JSON and tables with a header, also in the wrapping of Docker, Kubernetes, journald or
+    syslog; plain, gzip, bzip2, xz, zstd or lz4; in any order. Writes nothing. Tells statuses by route and minute,
+    bursts, first and last good, and what the runbook says; silence counts only where the logs reach. Leaves with 1 when
+    deliveries failed or none came, with 4 when a file breaks off or is no access log, or when a line that names a route
+    could not be read.
 
     \b
     Examples: recon triage access-log nginx/access.log nginx/access.log.1.gz --since 2h

@@ -5,7 +5,7 @@ Google's ``gcloud logging read --format json`` is a list over many lines, Azure 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -18,6 +18,7 @@ LISTS: Final = (
     "result", "requests", "streams",
 )  # fmt: skip
 """Fields under which an export of a log keeps its rows."""
+_TELEMETRY: Final = (("resourceLogs", "scopeLogs", "logRecords"), ("resourceSpans", "scopeSpans", "spans"))
 _DEPTH_MAX: Final = 4
 
 
@@ -115,14 +116,21 @@ def _rows(value: Any, depth: int, lists: Sequence[str]) -> Iterator[Mapping[str,
     if isinstance(value, list):
         for each in value:
             yield from _rows(each, depth, lists)
-    elif isinstance(value, dict) and _is_stream(value):
-        yield from ({"timestamp": at, "line": text} for at, text in value["values"])
+    elif isinstance(value, dict) and (known := _rows_of_kind(value)) is not None:
+        yield from known
     elif isinstance(value, dict):
         inner = next((value[name] for name in lists if _holds_rows(value.get(name), lists)), None)
         if inner is None or depth >= _DEPTH_MAX:
             yield value
         else:
             yield from _rows(inner, depth + 1, lists)
+
+
+def _rows_of_kind(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]] | None:
+    """The rows of an export that keeps them in a way of its own; None for every other object."""
+    if _is_stream(value):
+        return ({"timestamp": at, "line": text} for at, text in value["values"])
+    return _tables(value) if _is_answer(value) else _telemetry(value)
 
 
 def _holds_rows(value: Any, lists: Sequence[str]) -> bool:
@@ -139,3 +147,37 @@ def _is_stream(value: Mapping[str, Any]) -> bool:
         and isinstance(lines, list)
         and all(isinstance(each, list) and len(each) == 2 for each in lines)
     )
+
+
+def _telemetry(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]] | None:
+    """The records or spans of an export of OpenTelemetry; None where it is none."""
+    for outer, middle, inner in _TELEMETRY:
+        if isinstance(value.get(outer), list):
+            return _objects(each for part in _objects(value[outer], middle) for each in _objects([part], inner))
+    return None
+
+
+def _objects(values: Iterable[Any], name: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """The objects among some values; those in a list of each of them where a name is given."""
+    for value in values:
+        if isinstance(value, dict) and name is None:
+            yield value
+        elif isinstance(value, dict) and isinstance(inner := value.get(str(name)), list):
+            yield from _objects(inner)
+
+
+def _is_answer(value: Mapping[str, Any]) -> bool:
+    """Whether an object is what Azure's query service answers: tables with columns that have names."""
+    tables = value.get("tables")
+    return isinstance(tables, list) and all(
+        isinstance(each, dict) and isinstance(each.get("columns"), list) and isinstance(each.get("rows"), list)
+        for each in tables
+    )
+
+
+def _tables(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The rows of an answer of Azure's query service, by the names of their columns."""
+    for table in value["tables"]:
+        names = [str(column.get("name")) for column in _objects(table["columns"])]
+        for row in table["rows"]:
+            yield dict(zip(names, row, strict=False)) if isinstance(row, list) else {"row": row}

@@ -97,5 +97,7 @@ A folder of Parquet tables. `manifest.json` names the SHA-256 of each file, the 
 is the seal. What the second reading of the breaks gave lies in `again/`. Kinds: `int` (times are milliseconds),
 `units` (whole base units, up to 37 digits), `text`, `bool`; null means "not known"."""
 _DELIVERIES: Final = """\
-Webhook deliveries are read from NDJSON, JSON, HAR and CSV files, folders of them, or a collection, one object each. A
-field is looked for under these names, in order; `[deliveries.fields]` puts yours before them."""
+Webhook deliveries are read from NDJSON, JSON, HAR and CSV files, mongodump's BSON, dumps of `pg_dump`, what queues of
+jobs keep (Sidekiq, Resque, Celery, BullMQ and others), lines of Kafka's console consumer and of `redis-cli`, folders of
+such files, or a collection. A field is looked for under these names, in order; `[deliveries.fields]` puts yours before
+them."""

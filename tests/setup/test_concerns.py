@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from pymongo import MongoClient, ReadPreference
 from recon.runs.stores.journal import MongoJournal
 from recon.setup.settings import load_settings
 from recon.setup.stores.mongo import privileges
-from recon.setup.stores.mongo.client import LoweredConcernError, check_concerns
+from recon.setup.stores.mongo.client import LoweredConcernError, check_concerns, mongo_client
 from recon.setup.stores.mongo.privileges import audit, writable_places
+from recon.sources.payments.address import UnreadOptionError
 from tests.support import servers
 
 ACTIONS = ["find", "insert", "update", "createIndex"]
@@ -36,6 +38,27 @@ def test_an_address_that_lowers_a_concern_is_refused_by_name(options: str) -> No
 )  # fmt: skip
 def test_an_address_that_lowers_nothing_is_taken(uri: str) -> None:
     check_concerns(uri)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["tls=yes", "ssl=1", "tsl=true", "authMechanism=SCRAM", "maxPoolSize=-3", "readPreference=nearby",
+     "tlsAllowInvalidCertificates=maybe"],
+)  # fmt: skip
+def test_an_option_that_would_be_left_out_is_refused_by_name(option: str) -> None:
+    name = option.partition("=")[0]
+    with pytest.raises(UnreadOptionError, match=f'option "{name}"') as refused:
+        mongo_client(f"mongodb://u:sesame@h/db?{option}", timeout_ms=1)
+    assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "options", ["tls=true", "useNewUrlParser=true&useUnifiedTopology=true&retryWrites=true", "", "w=majority"]
+)
+def test_options_that_are_read_or_of_another_driver_are_taken(options: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mongo_client(f"mongodb://h/db?{options}", timeout_ms=1).close()
 
 
 def test_the_journal_is_read_from_the_primary_whatever_the_address_says() -> None:

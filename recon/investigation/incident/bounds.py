@@ -19,11 +19,11 @@ SAID = "said by the writer"
 
 
 class IncidentTimesError(UsageError):
-    """An incident ends before it begins, or begins in the future."""
+    """An incident ends before it begins, or begins or ends in the future."""
 
-    def __init__(self, *, began: datetime, other: datetime, what: str) -> None:
+    def __init__(self, *, began: datetime, other: datetime, what: str, word: str = "begin") -> None:
         super().__init__(
-            f"The incident cannot begin at {second_text(began)} and {what} {second_text(other)}; nothing was written. "
+            f"The incident cannot {word} at {second_text(began)} and {what} {second_text(other)}; nothing was written. "
             "See --began and --resolved."
         )
 
@@ -82,7 +82,7 @@ def bounds_of(
         rails: Normalised provider names.
 
     Raises:
-        IncidentTimesError: It would end before it begins, or begin in the future.
+        IncidentTimesError: It would end before it begins, or begin or end in the future.
     """
     seen = list(_bursts(logs, began, resolved or now))
     named = tuple(rails) or tuple(sorted({burst.provider for burst in seen}))
@@ -108,6 +108,8 @@ def _bursts(logs: LogTriage | None, began: datetime | None, end: datetime) -> It
 
 
 def _check_times(began: datetime | None, resolved: datetime | None, now: datetime) -> None:
+    if resolved is not None and resolved > now:
+        raise IncidentTimesError(began=resolved, other=now, what="be written about at", word="be over")
     if began is None:
         return
     if resolved is not None and resolved <= began:

@@ -287,6 +287,8 @@ def _replay(e: IncidentEvidence) -> Line:
     question = "Which captured deliveries are to be replayed?"
     if e.deliveries is None:
         return Line(question, None, "recon triage deliveries FILE")
+    if not e.deliveries.checked:
+        return Line(question, f"cannot tell: {'; '.join((*e.deliveries.problems, *e.deliveries.unread))}", "deliveries")
     before, after = e.deliveries.before.payments, e.deliveries.after.payments
     short = len((*e.deliveries.problems, *e.deliveries.unread))
     more = f"; CANNOT TELL of all: {count_text(short, 'thing')} could not be read" if short else ""

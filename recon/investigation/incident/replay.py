@@ -172,7 +172,9 @@ def triage_deliveries(
 def part_of(found: DeliveryTriage, holds: Callable[[Delivery], bool]) -> DeliveryTriage:
     """What was found of some of the deliveries alone; what the others say of them stays (one settled later is)."""
     own = [each for each in found.checked if holds(each.delivery)]
-    return _triaged(own, problems=found.problems, unread=tuple(_untold(own, Window())))
+    return _triaged(
+        own, problems=found.problems, unread=tuple(_untold(own, Window())) if own else (_NO_RECORD_OF_THEM,)
+    )
 
 
 def _triaged(acted: list[CheckedDelivery], *, problems: tuple[str, ...], unread: tuple[str, ...]) -> DeliveryTriage:
@@ -195,7 +197,7 @@ def _triaged(acted: list[CheckedDelivery], *, problems: tuple[str, ...], unread:
 
 def _untold(checked: Sequence[CheckedDelivery], window: Window) -> Iterator[str]:
     """What the forms in which deliveries are kept leave open, one sentence each."""
-    silent = sum(not each.delivery.is_told and not each.accepted for each in checked)
+    silent = sum(not _tells(each.delivery) and not each.accepted for each in checked)
     if silent:
         told = count_text(silent, "refused delivery tells", many="refused deliveries tell")
         yield (f"what {told} of could not be read in the form in which it is kept; what may be replayed is on the list")
@@ -215,6 +217,9 @@ def _unnamed(checked: Sequence[CheckedDelivery]) -> Iterator[str]:
 
 
 _NO_RECORD: Final = "no record of a delivery is there: whether none came or none was kept is not known"
+_NO_RECORD_OF_THEM: Final = (
+    "no record of a delivery of these rails and this time is there: whether none came or none was kept is not known"
+)
 _UNCHECKED: Final = {
     "masked": "it was masked before it was kept",
     "rewritten": "the body is not kept as it came",
@@ -348,6 +353,13 @@ def _moves_row(delivery: Delivery) -> bool:
     return event in SETTLING or (event == OFFRAMP_EVENT and _sub_status(delivery) in OFFRAMP_ENDS)
 
 
+def _tells(delivery: Delivery) -> bool:
+    """Whether anything says what happened; the word of a record whose body is not known has to be the provider's."""
+    if delivery.kept not in ("none", "unread"):
+        return delivery.is_told
+    return delivery.is_told and (_moves_row(delivery) or core_event(delivery.event) in (*IDLE_EVENTS, OFFRAMP_EVENT))
+
+
 def _why_idle(delivery: Delivery) -> str:
     event, sub_status = core_event(delivery.event), _sub_status(delivery)
     if event and event not in IDLE_EVENTS:
@@ -360,8 +372,8 @@ def _action(each: CheckedDelivery, window: Window, done: Collection[Identity], *
     reasons = (
         (delivery.is_test, "a test delivery"),
         (not each.is_trusted, "its signature is wrong"),
-        (not delivery.is_told and delivery.provider == "unknown", "nothing tells what it is or whose"),
-        (delivery.is_told and not _moves_row(delivery), _why_idle(delivery)),
+        (not _tells(delivery) and delivery.provider == "unknown", "nothing tells what it is or whose"),
+        (_tells(delivery) and not _moves_row(delivery), _why_idle(delivery)),
         (bool(each.accepted), "it was accepted"),
         (each.identity is not None and each.identity in done, "the payment it tells of was accepted already"),
         (not window.holds(delivery), "outside the window"),
@@ -437,7 +449,7 @@ def _out_of_order(checked: Sequence[CheckedDelivery]) -> Iterator[str]:
 def _totals(checked: Iterable[CheckedDelivery]) -> Totals:
     counted: dict[Identity | str, tuple[str, Decimal] | None] = {}
     for each in checked:
-        if each.delivery.is_test or (each.delivery.is_told and core_event(each.delivery.event) not in SETTLING):
+        if each.delivery.is_test or (_tells(each.delivery) and core_event(each.delivery.event) not in SETTLING):
             continue
         key = each.identity or each.delivery.delivery_id or each.delivery.place
         counted.setdefault(key, _amount(each.delivery))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from recon.investigation.incident.account import Incident
 from recon.investigation.incident.first_page import token_sums_text
+from recon.investigation.incident.impact import NO_RAIL, NO_TIME, Fallen
 from recon.investigation.incident.lines import (
     blank,
     block,
@@ -127,8 +128,17 @@ def payments_lines(incident: Incident) -> Iterator[str]:
         counts = Counter(each.provider for each in found.now.inside)
         split = ", ".join(f"{rail} {counts[rail]:,}" for rail in bounds.rails)
         yield f"- By rail: {escape_for_markdown(split)}"
+    yield from _unplaced(found.now)
     if found.facts.made is not None:
         yield f"- Payments made on these rails in this time: {found.facts.made:,}"
+
+
+def _unplaced(found: Fallen) -> Iterator[str]:
+    """Breaks of which nobody can tell whether they are of this incident."""
+    counts = {place: found.outside.get(place, 0) for place in (NO_RAIL, NO_TIME)}
+    if any(counts.values()):
+        where = ", ".join(f"{count:,} {place}" for place, count in counts.items() if count)
+        yield f"- Not counted, for nobody can tell whether they are of it: {where}"
 
 
 def users_line(incident: Incident) -> str:

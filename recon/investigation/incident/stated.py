@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from recon.core.errors import UsageError
+from recon.core.times import second_text
+from recon.investigation.incident.bounds import Bounds
+
 INVESTIGATING: Final = "investigating"
 RESOLVED: Final = "resolved"
 STATUS_WORDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -83,3 +87,39 @@ class Stated:
     detection: tuple[str, ...] = ()
     process: tuple[str, ...] = ()
     runbooks: tuple[str, ...] = ()
+
+
+class SaidTimeError(UsageError):
+    """A time that was said cannot be meant."""
+
+    def __init__(self, *, option: str, at: datetime, why: str) -> None:
+        super().__init__(f"{option} {second_text(at)} cannot be meant: {why}; nothing was written.")
+
+
+def check_said_times(stated: Stated, bounds: Bounds) -> None:
+    """Hold what was said to the incident's bounds, so that no span is measured between times in the wrong order.
+
+    Raises:
+        SaidTimeError: A milestone lies before the incident began or after now, or what is to come has passed already.
+    """
+    milestones = (
+        ("--noticed", stated.detected_at), ("--acknowledged", stated.acknowledged_at),
+        ("--mitigated", stated.mitigated_at), ("--verified", stated.verified_at), ("--closed", stated.closed_at),
+    )  # fmt: skip
+    for option, at in milestones:
+        if at is not None:
+            _check_milestone(option, at, bounds)
+    for option, at in (("--next-update", stated.next_update_at), ("--expected", stated.expected_at)):
+        if at is not None and at < bounds.now:
+            raise SaidTimeError(option=option, at=at, why=f"it is {second_text(bounds.now)} now")
+    if stated.closed_at is not None and bounds.resolved_at is not None and stated.closed_at < bounds.resolved_at:
+        over = f"the incident was over at {second_text(bounds.resolved_at)}"
+        raise SaidTimeError(option="--closed", at=stated.closed_at, why=over)
+
+
+def _check_milestone(option: str, at: datetime, bounds: Bounds) -> None:
+    if at > bounds.now:
+        raise SaidTimeError(option=option, at=at, why=f"it is {second_text(bounds.now)} now")
+    if bounds.began_at is not None and at < bounds.began_at:
+        began = f"the incident began at {second_text(bounds.began_at)} ({bounds.began_from}; see --began)"
+        raise SaidTimeError(option=option, at=at, why=began)

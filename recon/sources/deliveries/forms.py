@@ -68,7 +68,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "messageText", "raw",
     ),
     "body": ("payload", "data", "message", "Message", "value", "json", "event_data", "eventData", "doc", "event",
-             "@message"),
+             "@message", "request.payload"),
     "encoding": (
         "isBase64Encoded", "is_base64_encoded", "base64", "body_encoding", "bodyEncoding", "payload_encoding",
         "encoding",         "request.postData.encoding", "request.content.encoding",
@@ -92,7 +92,8 @@ LISTS: Final = (
 """Fields under which an export keeps its records; the innermost list counts."""
 
 ROWS: Final = ("row_to_json", "to_jsonb", "to_json", "jsonb_build_object", "json_build_object", "_source", "Item",
-               "delivery", "record", "document", "fullDocument", "webhook", "job", "requestPayload", "log")  # fmt: skip
+               "delivery", "record", "document", "doc", "fullDocument", "webhook", "job", "args", "requestPayload",
+               "log")  # fmt: skip
 """Fields of which one holds the whole record: Postgres, Elasticsearch, DynamoDB and change streams."""
 
 
@@ -152,6 +153,13 @@ FORMS: Final = (
         "raw_body": (), "body": ("data.body",), "headers": ("data.headers",), "request_id": (), "event": (),
         "http_status": (), "address": ("data.path",), "provider": (), "received_at": ("ingested_at", "created_at"),
     }),
+    Form("Convoy delivery", ("event_metadata", "metadata"), {
+        "raw_body": ("metadata.raw",), "body": ("metadata.data",), "event": (), "delivery_id": ("uid",),
+        "attempt": ("metadata.num_trials",), "address": ("endpoint_metadata.url",), "http_status": (),
+    }),
+    Form("Kinesis record", ("SequenceNumber", "Data"), {
+        "raw_body": ("Data",), "received_at": ("ApproximateArrivalTimestamp",), "delivery_id": ("SequenceNumber",),
+    }, base64=True),
     Form("Cloudflare KV pair", ("key", "value"), {
         "body": ("value",), "raw_body": (), "encoding": ("base64",), "received_at": ("metadata.receivedAt",
         "metadata.received_at", "metadata.timestamp"), "headers": ("metadata.headers",), "http_status": (

@@ -28,6 +28,7 @@ from recon.sources.deliveries.bodies import NO_BODY, Body, parsed_object, read_b
 from recon.sources.deliveries.delivery import Delivery
 from recon.sources.deliveries.forms import ALWAYS_BASE64, FIELDS, FORMS, ROWS, Form
 from recon.sources.deliveries.headers import loose_headers, read_headers
+from recon.sources.deliveries.jobs import job_record
 from recon.sources.deliveries.plain import plain_values
 from recon.sources.providers.installed import providers, webhooks_of
 
@@ -162,7 +163,7 @@ def _next_layer(found: _Peeled, layer: Mapping[str, Any], names: Names) -> Mappi
     form = _form_of(layer)
     here = _names_in(frozenset(layer), form, tuple(names.items()))
     _take(found, layer, here)
-    if (inner := _whole_record(layer)) is not None:
+    if (inner := _whole_record(layer) or job_record(layer)) is not None:
         return inner
     body = _body(layer, here, usual="base64" if form is not None and form.base64 else None)
     if _is_record(body.payload):
@@ -427,6 +428,11 @@ def is_other_request(row: Mapping[str, Any], record: Delivery | None) -> bool:
     """Whether a record of a browser's archive is a request that has nothing to do with any provider."""
     is_archive = "startedDateTime" in row and isinstance(row.get("request"), Mapping)
     return is_archive and (record is None or record.provider == "unknown")
+
+
+def is_export_head(row: Mapping[str, Any]) -> bool:
+    """Whether a row is what phpMyAdmin writes before the tables of an export."""
+    return row.get("type") in ("header", "database") and set(row) <= {"type", "version", "comment", "name"}
 
 
 def read_time(value: Any) -> int | None:

@@ -1,9 +1,10 @@
 """Records of webhook deliveries, dead letters and durable ingress, read from files and collections.
 
-Read are NDJSON, JSON documents of any usual export, HAR archives and CSV, plain or packed; a directory of such files
-and of pairs ``NAME.body`` and ``NAME.headers``; and the documents of a MongoDB collection. What each record may look
-like is in :mod:`recon.sources.deliveries.forms`. The body is kept as the bytes that came, where they were kept: a
-signature is over those, and a body that was parsed and written again has other number or escape formats.
+Read are NDJSON, JSON documents of any usual export, HAR archives, CSV, mongodump's BSON and the dumps of ``pg_dump``,
+plain or packed; a directory of such files and of pairs ``NAME.body`` and ``NAME.headers``; and the documents of a
+MongoDB collection. What each record may look like is in :mod:`recon.sources.deliveries.forms`. The body is kept as the
+bytes that came, where they were kept: a signature is over those, and a body that was parsed and written again has other
+number or escape formats.
 """
 
 from __future__ import annotations
@@ -23,8 +24,17 @@ from recon.core.errors import SourceError
 from recon.core.text import clean_text, count_text
 from recon.sources.deliveries.bodies import BODY_MAX_BYTES
 from recon.sources.deliveries.delivery import Delivery, DeliveryFile
+from recon.sources.deliveries.dumps import BrokenDumpError, dumped
 from recon.sources.deliveries.forms import FIELDS, LISTS, ROWS
-from recon.sources.deliveries.parsing import Names, as_object, is_other_request, parse_delivery, read_time
+from recon.sources.deliveries.parsing import (
+    Names,
+    as_object,
+    is_export_head,
+    is_other_request,
+    parse_delivery,
+    read_time,
+)
+from recon.sources.deliveries.texts import COPY, copied_cells, copied_names, record_of_line
 from recon.sources.documents import whole_document
 from recon.sources.packing import Broken, unpacked
 
@@ -42,7 +52,9 @@ _BETWEEN = re.compile(rb"\}\s*\{")
 _BLANK = re.compile(r"\s*")
 _PACKED: Final = ("", ".gz", ".bz2", ".xz", ".zst", ".lz4")
 _SUFFIXES: Final = tuple(
-    f"{kind}{packed}" for kind in (".ndjson", ".jsonl", ".json", ".har", ".csv", ".tsv") for packed in _PACKED
+    f"{kind}{packed}"
+    for kind in (".ndjson", ".jsonl", ".json", ".har", ".csv", ".tsv", ".bson", ".sql")
+    for packed in _PACKED
 )
 
 
@@ -112,6 +124,8 @@ class _Reading:
 
     def add(self, row: Mapping[str, Any], place: str, line: bytes | None = None) -> None:
         """Keep a record, or count what is none."""
+        if is_export_head(row):
+            return
         record = parse_delivery(row, place=place, names=self._names, line=line)
         if is_other_request(row, record):
             return
@@ -158,6 +172,8 @@ class _Reading:
                 pieces = unpacked(raw, name=path.name, broken=broken)
                 if ".csv" in path.suffixes or ".tsv" in path.suffixes:
                     self._csv(pieces, place)
+                elif ".bson" in path.suffixes:
+                    self._bson(pieces, place)
                 else:
                     self._json(pieces, place)
         except OSError as error:
@@ -165,8 +181,48 @@ class _Reading:
         if broken.why is not None:
             self.problems.append(f"{place} breaks off ({broken.why})")
 
+    def _bson(self, pieces: Iterator[bytes], place: str) -> None:
+        """The documents that mongodump wrote."""
+        number = 0
+        try:
+            for number, document in enumerate(dumped(io.BufferedReader(_Stream(pieces))), 1):
+                if self.is_full:
+                    self.stop(place)
+                    return
+                self.add(document, f"{place}:{number}")
+        except BrokenDumpError as error:
+            self.problems.append(f"{place} cannot be read behind document {number} ({error.why})")
+
+    def _copied(self, pieces: Iterator[bytes], place: str) -> None:
+        """The tables of a dump of Postgres that hold deliveries, by the names of their columns."""
+        names, held = list[str](), False
+        for number, line in enumerate(_split(pieces), 1):
+            if self.is_full:
+                self.stop(place)
+                return
+            if (head := COPY.match(line)) is not None:
+                columns = copied_names(head["names"])
+                names = columns if self._holds_bodies(columns) else []
+                held |= bool(names)
+            elif line.rstrip() == b"\\.":
+                names = []
+            elif names:
+                self.add(_table_row(names, copied_cells(line.rstrip(b"\r\n"))), f"{place}:{number}")
+        if not held:
+            self.problems.append(f"{place}: no table in it has a column that names the body of a delivery")
+
+    def _holds_bodies(self, names: list[str]) -> bool:
+        """Whether a table has a column for bodies."""
+        own = self._names or {}
+        return not {*FIELDS["raw_body"], *FIELDS["body"], *own.get("raw_body", ()), *own.get("body", ())}.isdisjoint(
+            names
+        )
+
     def _json(self, pieces: Iterator[bytes], place: str) -> None:
         first = next(pieces, b"")
+        if COPY.search(first) is not None:
+            self._copied(chain([first], pieces), place)
+            return
         is_one_line = b"\n" not in first.strip()
         document, pieces = whole_document(chain([first], pieces), lists=LISTS)
         if document is None:
@@ -192,6 +248,8 @@ class _Reading:
                 except JsonTooLargeError:
                     document = None
                 rows = () if document is None else document.rows
+                if document is None and (told := record_of_line(part)) is not None:
+                    rows = (told,)
                 self._rows(rows, place=where, number=number, line=part if len(rows) == 1 else None)
 
     def _rows(self, rows: Iterable[Mapping[str, Any]], *, place: str, number: int, line: bytes | None) -> None:
@@ -324,6 +382,8 @@ def _directory(path: Path, *, bodies: bool, names: Names | None) -> DeliveryFile
         raise DeliveriesReadError(place=path.name, why=error.strerror or "unknown reason") from error
     for each in files:
         inner = f"{path.name}/{each.relative_to(path).as_posix()}"
+        if each.name.endswith(".metadata.json") and each.with_name(f"{each.name[:-14]}.bson") in files:
+            continue
         if each.name.endswith(_SUFFIXES):
             reading.file(each, inner)
         elif each.suffix == ".body":

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from recon.core.registry import Registry, load_registry
 from recon.core.text import count_text
 from recon.core.tries import Backoff, Tries
 from recon.sources.interface import Selection, StoreIdentity
+from recon.sources.payments.address import check_options
 from recon.sources.payments.bson_walk import RawBatch
 from recon.sources.payments.documents import codec
 from recon.sources.payments.fields import FieldPaths, project
@@ -365,18 +367,21 @@ class MongoStore:
         from pymongo.errors import ConfigurationError, InvalidURI
 
         settings = self.settings
+        check_options(settings.uri)
         try:
-            return MongoClient(
-                settings.uri,
-                tz_aware=True,
-                appname="recon",
-                connect=False,
-                serverSelectionTimeoutMS=settings.timeout_ms,
-                connectTimeoutMS=settings.timeout_ms,
-                socketTimeoutMS=settings.query_ms + settings.timeout_ms,
-                retryReads=True,
-                server_selector=self._readable,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of options of other drivers, which were told apart
+                return MongoClient(
+                    settings.uri,
+                    tz_aware=True,
+                    appname="recon",
+                    connect=False,
+                    serverSelectionTimeoutMS=settings.timeout_ms,
+                    connectTimeoutMS=settings.timeout_ms,
+                    socketTimeoutMS=settings.query_ms + settings.timeout_ms,
+                    retryReads=True,
+                    server_selector=self._readable,
+                )
         except (ConfigurationError, InvalidURI, ValueError, TypeError):
             raise StoreUriError from None
 

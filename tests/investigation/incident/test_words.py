@@ -14,7 +14,7 @@ def action_of(event: str, sub_status: str | None = None) -> str:
     payload = {} if sub_status is None else {"subStatus": sub_status}
     refused = Delivery(
         delivery_id="01A", provider="request_network", received_at=1, place="line 1", http_status=404, event=event,
-        request_id="01" + "ab" * 32, said=json.dumps(payload).encode(),
+        request_id="01" + "ab" * 32, said=json.dumps(payload).encode(), kept="parsed",
     )  # fmt: skip
     return triage_deliveries([refused], secrets={}).checked[0].action
 

@@ -22,6 +22,7 @@ NO_ANSWER: Final = 0
 _METHOD = rb"(?P<method>[A-Z]{3,8})"
 _PATH = rb"(?P<path>[^\s\"]+)"
 _QUOTED = rb"\"" + _METHOD + rb" " + _PATH + rb"(?: HTTP/[0-9.]{1,3})?"
+_BARE = rb"(?<![A-Za-z])" + _METHOD + rb" " + _PATH + rb"(?: HTTP/[0-9.]{1,3})? "
 _STATUS = rb"(?P<status>-?[0-9]{1,3}|-)(?![0-9.])"
 
 
@@ -33,17 +34,20 @@ class LineFormat:
         name: What people call it, with the servers that write it.
         pattern: Finds ``method``, ``path``, ``status``, and ``time`` where the format says where it stands.
         is_guess: It fits many formats that nobody named, so a status has to be one that servers give.
+        is_behind: The status is the first number behind the request in quotes, where others write how long it took.
     """
 
     name: str
     pattern: re.Pattern[bytes]
     is_guess: bool = False
+    is_behind: bool = False
 
 
 LINE_FORMATS: Final = (
     LineFormat(
         "combined (nginx, ingress-nginx, Apache, Traefik, Envoy, gunicorn)",
         re.compile(rb"\[(?P<time>[^\]\n]{10,40})\] " + _QUOTED + rb"\" " + _STATUS),
+        is_behind=True,
     ),
     LineFormat(
         "Nginx Proxy Manager",
@@ -70,6 +74,27 @@ LINE_FORMATS: Final = (
         "Microsoft Azure, Google or other text with the request in quotes and the status behind it",
         re.compile(_QUOTED + rb"\"[ \t|,;]{1,3}\"?" + _STATUS),
         is_guess=True,
+        is_behind=True,
+    ),
+    LineFormat(
+        "morgan (tiny, short)",
+        re.compile(_BARE + _STATUS + rb" (?:[0-9]+|-) - (?:[0-9.]+|-) ms"),
+        is_guess=True,
+    ),
+    LineFormat(
+        "morgan (dev)",
+        re.compile(_BARE + _STATUS + rb" (?:[0-9.]+|-) ms - (?:[0-9]+|-)"),
+        is_guess=True,
+    ),
+    LineFormat(
+        "Fiber, Gin",
+        re.compile(
+            rb"\| *(?P<status>[0-9]{3}) *\| *[0-9.]+[^ |0-9]{1,4} *\| *[0-9A-Fa-f.:]+ *\| *"
+            + _METHOD
+            + rb" *\|? *\"?"
+            + _PATH
+        ),
+        is_guess=True,
     ),
     LineFormat(
         "text with the status before the request",
@@ -79,7 +104,7 @@ LINE_FORMATS: Final = (
 )
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "request": ("request", "requestline", "req", "httprequest", "requestfirstline", "http", "fullrequest", "r"),
+    "request": ("request", "requestline", "req", "httprequest", "requestfirstline", "http", "fullrequest", "r", "name"),
     "method": (
         "method", "requestmethod", "httpmethod", "httprequestmethod", "reqmethod", "verb", "httpverb", "csmethod",
         "requestverb", "requesthttpmethod", "clientrequestmethod", "m",
@@ -89,19 +114,20 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "urlpath", "csuristem", "httpurl", "httppath", "httptarget", "requrl", "originalurl", "fullpath", "urlfull",
         "uristem", "resourcepath", "routekey", "uripath", "target", "httprequesturl", "clientrequesturi",
         "clientrequestpath", "document", "u", "xenvoyoriginalpath", "xenvoyoriginpath", "xoriginaluri", "xoriginalurl",
-        "xforwardeduri", "originalpath", "originaluri",
+        "xforwardeduri", "originalpath", "originaluri", "httproute", "route",
     ),
     "status": (
         "status", "statuscode", "downstreamstatus", "responsestatus", "responsestatuscode", "httpstatus",
         "httpstatuscode", "httpresponsestatuscode", "responsecode", "resstatuscode", "elbstatuscode", "scstatus",
         "resstatus", "edgeresponsestatus", "response", "code", "httpcode", "respstatus", "respcode", "returncode",
-        "finalstatus", "s",
+        "finalstatus", "resultcode", "s",
     ),
     "time": (
         "timeiso8601", "timelocal", "startutc", "timestamp", "ts", "time", "starttime", "msec", "requesttime",
         "datetime", "date", "eventtime", "logtime", "startlocal", "receivetimestamp", "when", "t", "realtimetimestamp",
         "createdat", "localtime", "timems", "epoch", "timestampms", "timegenerated", "edgestarttimestamp", "startedat",
         "requestreceivedtime", "requeststarttime", "timestamputc",
+        "asctime", "eventtimestampms", "timeunixnano", "starttimeunixnano", "observedtimeunixnano",
     ),
 }  # fmt: skip
 """The names of fields in JSON logs, ``key=value`` lines and columns, in lower case without signs, the best first.
@@ -112,7 +138,7 @@ A name is compared with the last part of a field's path and with the whole of it
 
 LINE_NAMES: Final = (
     "log", "message", "msg", "line", "textpayload", "raw", "eventoriginal", "original", "commonlog", "body", "event",
-    "resultdescription", "logs",
+    "resultdescription", "logs", "properties",
 )  # fmt: skip
 """Fields in which a collector keeps the line as the server wrote it (Docker, journald, Fluent Bit, Loki, Splunk)."""
 
@@ -183,6 +209,8 @@ COLUMNS_KNOWN: Final[tuple[tuple[str, ...], ...]] = (
 
 
 _SIGN = re.compile(r"[^a-z0-9]")
+_TYPED = re.compile(r"(?<=[A-Za-z0-9])_[sdgbt]\Z")
+"""How Azure's ``AzureDiagnostics`` marks the type of a column: ``httpStatus_d``, ``requestUri_s``."""
 
 
 def plain_name(text: str) -> str:
@@ -192,5 +220,5 @@ def plain_name(text: str) -> str:
 
 def plain_names(path: Sequence[str]) -> tuple[str, str]:
     """The whole path of a field and its last part, in lower case without signs."""
-    plain = [plain_name(part) for text in path for part in text.split(".")]
+    plain = [plain_name(_TYPED.sub("", part)) for text in path for part in text.split(".")]
     return "".join(plain), plain[-1] if plain else ""

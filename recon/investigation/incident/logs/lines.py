@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
+from recon.investigation.incident.logs.attributes import attribute_value
 from recon.investigation.incident.logs.formats import (
     BODIES,
     CLOCK_NAMES,
@@ -31,8 +32,7 @@ from recon.investigation.incident.logs.formats import (
 )
 from recon.investigation.incident.logs.likeness import plain_path
 from recon.investigation.incident.logs.moments import LogClock, Stamp
-from recon.investigation.incident.logs.repeats import later_lines
-from recon.investigation.incident.logs.tables import cells_of
+from recon.investigation.incident.logs.tables import cells_of, named_cells
 
 DEPTH_MAX: Final = 4
 LEAVES_MAX: Final = 400
@@ -43,8 +43,6 @@ COLUMNS_MIN: Final = 3
 STATUS_DIGITS: Final = 3
 NEAR: Final = 4
 """How many columns behind the path a status may stand, where nobody named the columns."""
-ANSWER_LINES_MAX: Final = 50
-"""How many lines of one request are looked through for its answer."""
 NAMED: Final = sum(not each.is_guess for each in LINE_FORMATS)
 Leaf = tuple[str, str, Any]
 _REQUEST_LINE = re.compile(r"([A-Z]{3,8}) (\S+)(?: HTTP/[0-9.]{1,3})?\Z")
@@ -57,8 +55,6 @@ _SSL_REQUEST = re.compile(
     + rb"(?P<method>[A-Z]{3,8}) (?P<path>[^\s\"]+)(?: HTTP/[0-9.]{1,3})?\" (?:[0-9]+|-)\s*$"
 )
 """Apache's ``ssl_request_log`` as it is installed: it ends with the size of the answer and tells no status."""
-_REQUEST_ID = re.compile(rb"\\?\"reqId\\?\":(?:\\?\"[^\"\\]{1,100}\\?\"|[0-9]{1,15})(?![0-9])")
-_ANSWERED = re.compile(rb"\\?\"res\\?\":\{\\?\"statusCode\\?\":([0-9]{3})(?![0-9])")
 _ALONE = re.compile(r"(?<![\w.,:+-])[0-9]{3}(?![\w.,:-])")
 _NO_STATUS: Final = ("-", "0", "-1")
 _NGINX_ESCAPE = re.compile(rb"((?<!\\)(?:\\\\)*)\\x([0-9A-Fa-f]{2})")
@@ -93,11 +89,13 @@ class LineReader:
     Args:
         routes: The paths that are looked for; a JSON value that holds one may be the path whatever its name is.
         given: The format that a user named; tried first.
+        is_doubtful: In this file the number behind a request may be something else than its status.
     """
 
     routes: Sequence[str] = ()
     given: LineFormat | None = None
     clock: LogClock = field(default_factory=LogClock)
+    is_doubtful: bool = False
 
     def read(self, line: bytes, *, columns: Sequence[str] = ()) -> Asked:
         """The request of a line, as far as it is told.
@@ -114,7 +112,9 @@ class LineReader:
         cells = cells_of(line.decode("utf-8", "replace").rstrip("\r\n"))
         if len(cells) != len(names):
             return Asked()
-        return self._told([(*plain_names((name,)), cell) for name, cell in zip(names, cells, strict=True) if cell])
+        leaves = [(*plain_names((name,)), cell) for name, cell in named_cells(names, cells)]
+        told = self._told(leaves)
+        return told if told.path is not None else self._line_in(leaves, told, depth=0)
 
     def row(self, row: Mapping[str, Any]) -> Asked:
         """The request of a JSON object that was decoded already."""
@@ -153,6 +153,8 @@ class LineReader:
                 continue
             groups = match.groupdict()
             status = _status_of(groups["status"], is_guess=each.is_guess)
+            if self.is_doubtful and each.is_behind:
+                status = None
             if each.is_guess and status is None and not _may_be_status(groups["status"]):
                 continue
             written = groups.get("time")
@@ -170,8 +172,10 @@ class LineReader:
         if told.path is None:
             leaves = list(islice(_leaves(row), LEAVES_MAX))
             told = self._told(leaves)
-        if told.path is not None:
-            return told
+        return told if told.path is not None else self._line_in(leaves, told, depth=depth)
+
+    def _line_in(self, leaves: Sequence[Leaf], told: Asked, *, depth: int) -> Asked:
+        """The request of the line that one of the values holds as the server wrote it."""
         for _, last, value in leaves:
             if last in LINE_NAMES and isinstance(value, str) and depth < DEPTH_MAX and len(value) > LINE_MIN:
                 inner = self._read(value.encode("utf-8", "replace"), depth=depth + 1)
@@ -261,21 +265,6 @@ class LineReader:
         if path is None:
             return None
         return Asked(self.clock.find(line), method, path, _only_status(values))
-
-
-def answer_of(line: bytes, text: bytes, *, position: int) -> int | None:
-    """The status of a later line about the same request: Fastify writes one as it comes and one as it is answered.
-
-    Args:
-        position: Where in the text the line after this one begins.
-    """
-    asked = _REQUEST_ID.search(line)
-    if asked is None:
-        return None
-    for start, end in later_lines(asked[0], text, position=position, most=ANSWER_LINES_MAX):
-        if (found := _ANSWERED.search(text, start, end)) is not None:
-            return int(found[1]) if int(found[1]) in STATUSES else None
-    return None
 
 
 def _asked_in(values: Sequence[str], routes: Sequence[str]) -> tuple[str | None, str | None]:
@@ -415,8 +404,8 @@ def _of_name(leaves: Sequence[Leaf], field_name: str, read: Any) -> Iterator[Any
 
 def _leaves(row: Mapping[str, Any], path: tuple[str, ...] = (), *, skipped: Sequence[str] = SKIPPED) -> Iterator[Leaf]:
     """Every plain value of a row with its names; headers tell nothing of the request."""
-    for name, value in row.items():
-        inner = (*path, str(name)[:80])
+    for name, kept in row.items():
+        inner, value = (*path, str(name)[:80]), attribute_value(kept)
         if isinstance(value, Mapping):
             if len(inner) < DEPTH_MAX and plain_name(str(name)) not in skipped:
                 yield from _leaves(value, inner, skipped=skipped)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from recon.core.times import epoch_second, parse_iso
 
 KNOWN_MAX: Final = 100_000
+_MONTHS_MAX: Final = 12
 _MONTHS: Final = {
     name: number
     for number, name in enumerate((b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct",
@@ -22,6 +23,18 @@ _ISO = re.compile(
     rb"\d{4}([-/])\d\d[-/]\d\d(?:[T ]| - )\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
     rb"(?: ?(?:Z|UTC|GMT)(?![A-Za-z])| ?[+-]\d\d:?\d\d)?"
 )
+_SLASHED = re.compile(
+    rb"(?<![0-9/])(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d):(\d\d)(?:[.,]\d{1,9})?"
+    rb"(?: ?([AaPp])\.?[Mm]\b\.?)?(?: ?(Z|UTC|GMT)\b)?"
+)
+_WORDED = (
+    re.compile(rb"(?P<m>[A-Z][a-z]{2}) (?P<d>\d{1,2}), (?P<y>\d{4}) @ (?P<t>\d\d:\d\d:\d\d)(?P<z>\b)"),
+    re.compile(rb"(?P<d>\d{1,2}) (?P<m>[A-Z][a-z]{2}) (?P<y>\d{4}) (?P<t>\d\d:\d\d:\d\d) (?P<z>GMT|UTC|\+0000)"),
+    re.compile(
+        rb"[A-Z][a-z]{2} (?P<m>[A-Z][a-z]{2}) (?P<d>[ \d]\d) (?P<t>\d\d:\d\d:\d\d)(?:\.\d{1,9})? (?P<y>\d{4})(?P<z>)"
+    ),
+)
+"""Kibana's tables, the dates of HTTP, and those of C."""
 _EPOCH = re.compile(rb"(?<![\w.:/-])1[0-9]{9}(?:\.[0-9]{1,9}|[0-9]{3}|[0-9]{6})?(?![\w.:/-])")
 _SYSLOG = re.compile(rb"(?:^|>|\| )([A-Z][a-z]{2}) ([ 0-3][0-9]) (\d\d):(\d\d):(\d\d)(?![0-9])")
 
@@ -44,6 +57,15 @@ class LogClock:
     def __init__(self, written_at: float = 0.0) -> None:
         self.written_at = written_at
         self._known: dict[bytes, Stamp | None] = {}
+        self._is_day_first: bool | None = None
+
+    def begin(self, text: bytes, *, written_at: float) -> None:
+        """Begin another file, and learn from its first lines whether ``4/11/2026`` begins with the day."""
+        self.written_at = written_at
+        told = {int(first) > _MONTHS_MAX for first, second, *_ in _SLASHED.findall(text)
+                if (int(first) > _MONTHS_MAX) != (int(second) > _MONTHS_MAX)}  # fmt: skip
+        self._is_day_first = told.pop() if len(told) == 1 else None
+        self._known.clear()
 
     def read(self, text: bytes) -> Stamp | None:
         """The first time in a short text, None where there is none."""
@@ -61,9 +83,25 @@ class LogClock:
         known = [stamp for stamp in stamps if stamp is not None]
         if known:
             return next((stamp for stamp in known if stamp.is_zoned), known[0])
+        if (told := self._slashed(text) or _of_words(text)) is not None:
+            return told
         if (epoch := _EPOCH.search(text)) is not None:
             return _of_epoch(float(epoch[0]))
         return self._syslog(text)
+
+    def _slashed(self, text: bytes) -> Stamp | None:
+        """A date of two numbers and a year, where it is known which of them is the day."""
+        found = _SLASHED.search(text)
+        if found is None:
+            return None
+        first, second, year, hour, minute, number = (int(part) for part in found.groups()[:6])
+        is_day_first = first > _MONTHS_MAX or (second <= _MONTHS_MAX and self._is_day_first)
+        if not is_day_first and second <= _MONTHS_MAX and self._is_day_first is None and first != second:
+            return None
+        month, day = (second, first) if is_day_first else (first, second)
+        if found[7] is not None:
+            hour = hour % 12 + (12 if found[7] in b"Pp" else 0)
+        return _of_parts(year, month, day, f"{hour:02}:{minute:02}:{number:02}", is_zoned=found[8] is not None)
 
     def value(self, value: Any) -> Stamp | None:
         """A value of a JSON row: a number of seconds, milliseconds or less, or a text."""
@@ -91,6 +129,20 @@ class LogClock:
             if at <= end:
                 return Stamp(int(at.timestamp()), is_zoned=False)
         return None
+
+
+def _of_words(text: bytes) -> Stamp | None:
+    """A date with the name of its month, as few servers write it."""
+    for form in _WORDED:
+        if (found := form.search(text)) is not None and found["m"] in _MONTHS:
+            year, month, day = int(found["y"]), _MONTHS[found["m"]], int(found["d"])
+            return _of_parts(year, month, day, found["t"].decode(), is_zoned=bool(found["z"]))
+    return None
+
+
+def _of_parts(year: int, month: int, day: int, clock: str, *, is_zoned: bool) -> Stamp | None:
+    moment = parse_iso(f"{year:04}-{month:02}-{day:02}T{clock}Z")
+    return None if moment is None else Stamp(int(moment.timestamp()), is_zoned)
 
 
 def _of_clf(found: re.Match[bytes]) -> Stamp | None:

@@ -19,20 +19,23 @@ from typing import Any, BinaryIO, Final
 
 from recon.core.errors import SourceError
 from recon.core.text import clean_text
+from recon.investigation.incident.logs.attributes import is_not_served
+from recon.investigation.incident.logs.behind import leaves_status_open
 from recon.investigation.incident.logs.formats import METHODS, NO_ANSWER, STATUSES, LineFormat
 from recon.investigation.incident.logs.likeness import Likeness, plain_path
-from recon.investigation.incident.logs.lines import Asked, LineReader, answer_of
+from recon.investigation.incident.logs.lines import Asked, LineReader
 from recon.investigation.incident.logs.pieces import message_of, whole_lines
-from recon.investigation.incident.logs.repeats import Seen, is_told_later
+from recon.investigation.incident.logs.repeats import Seen, answer_of, is_told_later
 from recon.investigation.incident.logs.tables import header_names
 from recon.investigation.incident.logs.tally import Tally
-from recon.investigation.incident.logs.templates import covers, templates_in
+from recon.investigation.incident.logs.templates import covers, stands_for_many, templates_in
 from recon.sources.documents import Document, batch_rows, whole_document
 from recon.sources.packing import Broken, unpacked
 
 LINE_MAX_BYTES: Final = 1024 * 1024
 """A longer line is junk and is stepped over."""
 
+_SAMPLE_BYTES: Final = 1024 * 1024
 _ENDS_BYTES: Final = 256 * 1024
 _ENDS_LINES: Final = 300
 _ESCAPED = re.compile(rb"\\(?:u00|x)2([dDfF])")
@@ -78,6 +81,7 @@ class LogReader:
         self._line = re.compile(form.replace(b"%s", b""))
         self._whole = re.compile(form.replace(b"%s", b"?:"))
         self._given, self._is_fast, self._has_counted = given, given is None, False
+        self._has_hits = False
         self._columns: tuple[str, ...] = ()
         self._names: tuple[str, ...] = ()
         self._seen, self._owners = Seen(), tuple(owners)
@@ -93,14 +97,31 @@ class LogReader:
         broken = Broken()
         try:
             with file.open("rb") as raw:
-                self._lines_of.clock.written_at = file.stat().st_mtime
                 self._columns = ()
                 pieces = unpacked(raw, name=file.name, broken=broken)
-                self._pieces(self._told(pieces, raw), file.name)
+                pieces = self._told(pieces, raw)
+                first = next(pieces, b"")
+                self._learn(first[:_SAMPLE_BYTES], file)
+                self._pieces(chain([first], pieces), file.name)
+                self._doubt(file.name)
         except OSError as error:
             raise LogFileError(name=file.name, why=error.strerror or "unknown reason") from error
         if broken.why is not None:
             self.tally.problems.append(f"{clean_text(file.name, limit=200)} breaks off ({broken.why})")
+
+    def _learn(self, text: bytes, file: Path) -> None:
+        """Learn from the beginning of a file how its dates and its columns have to be read."""
+        self._lines_of.clock.begin(text, written_at=file.stat().st_mtime)
+        self._lines_of.is_doubtful = self._given is None and leaves_status_open(text, of=self._hit)
+        self._is_fast, self._has_hits = self._given is None and not self._lines_of.is_doubtful, False
+
+    def _doubt(self, name: str) -> None:
+        """Say of a file with hits that its statuses cannot be told from other columns."""
+        if self._lines_of.is_doubtful and self._has_hits:
+            self.tally.problems.append(
+                f"{clean_text(name, limit=200)}: the number behind a request may be a duration or a size and not "
+                "its status; name the format of the lines with --log-format"
+            )
 
     def _told(self, pieces: Iterator[bytes], raw: BinaryIO) -> Iterator[bytes]:
         """The pieces, with what was read of the file for each told when it was worked through."""
@@ -184,6 +205,7 @@ class LogReader:
         hits = sum(counted.values())
         headers = list(_HEADER.finditer(text)) if b"#" in text and b"#Fields:" in text else []
         if hits:
+            self._has_hits = True
             taken = self._fast(text) if self._is_fast else 0
             self._has_counted |= taken > 0
             if taken < hits:
@@ -192,14 +214,27 @@ class LogReader:
             self._one(line, number, self._columns_at(start, headers), answers=(text, start + len(line) + 1))
         for line, template in templates_in(text):
             if self._hit.search(line) is None:
-                self._templated(self._lines_of.read(line), template)
+                self._templated_line(line, template)
         if headers:
             self._columns = tuple(headers[-1][1].decode("utf-8", "replace").split())
+
+    def _templated_line(self, line: bytes, template: str) -> None:
+        """Count what a line with a template tells, or each row of a line that holds several."""
+        found = self._read(line, self._columns)
+        rows = batch_rows(line) if found.path is None else ()
+        for row in rows:
+            self._object(row)
+        if not rows:
+            self._templated(found, template)
 
     def _templated(self, found: Asked, template: str) -> None:
         """Count a request whose path is told only as a template, for every route that it may have gone to."""
         is_past = found.stamp is not None and not self.tally.holds(found.stamp.second)
-        if is_past or found.method not in (None, "POST") or (found.path is not None and "{" not in found.path):
+        if (
+            is_past
+            or found.method not in (None, "POST")
+            or (found.path is not None and not stands_for_many(found.path))
+        ):
             return
         numbers = [number for path, number in self._paths.items() if covers(template, path.decode())]
         for number in {self._owners[number] if self._owners else str(number): number for number in numbers}.values():
@@ -272,9 +307,11 @@ class LogReader:
 
     def _object(self, row: Mapping[str, Any]) -> bool:
         """Count one JSON object; gives whether it is a request of any route."""
+        if is_not_served(row):
+            return False
         row = message_of(row)
         found = self._lines_of.row(row)
-        if found.path is None or "{" in found.path:
+        if found.path is None or stands_for_many(found.path):
             for _, template in templates_in(json.dumps(dict(row), default=str).encode()):
                 self._templated(found, template)
         if found.path is None:

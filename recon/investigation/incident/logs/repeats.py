@@ -11,10 +11,20 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from recon.investigation.incident.logs.formats import STATUSES
+
+ANSWER_LINES_MAX: Final = 50
+"""How many lines of one request are looked through for its answer."""
 LINES_MAX: Final = 200
 """How many lines of one request are looked through for the one that counts."""
 SEEN_MAX: Final = 1_000_000
 
+_FASTIFY = re.compile(rb"\\?\"reqId\\?\":(?:\\?\"[^\"\\]{1,100}\\?\"|[0-9]{1,15})(?![0-9])")
+_FASTIFY_ANSWER = re.compile(rb"\\?\"res\\?\":\{\\?\"statusCode\\?\":([0-9]{3})(?![0-9])")
+_RAILS = re.compile(rb"(\[[0-9a-f]{8}-?[0-9a-f-]{8,40}\] )(?:\[[^\]\n]{1,80}\] ){0,5}Started [A-Z]{3,8} \\?\"")
+_RAILS_ANSWER = re.compile(rb"\] Completed ([0-9]{3}) ")
+_ANSWERS: Final = ((_FASTIFY, _FASTIFY_ANSWER), (_RAILS, _RAILS_ANSWER))
+"""How a line names its request, and how the line that says its answer does."""
 _PROXIED = re.compile(rb"\"proxy\"\s*:\s*\{")
 _REQUEST = re.compile(rb"\"requestId\"\s*:\s*\"([^\"\\]{1,100})\"")
 _PINO = re.compile(rb"\"req\":\{\"id\":(?:\"[^\"\\]{1,100}\"|[0-9]{1,15}),")
@@ -22,6 +32,25 @@ _PID = re.compile(rb"\"pid\":[0-9]{1,10},")
 _ANSWERED: Final = b'"res":{"statusCode":'
 _CADDY_ERROR: Final = b"http.log.error"
 _CADDY_ACCESS: Final = b"http.log.access"
+
+
+def answer_of(line: bytes, text: bytes, *, position: int) -> int | None:
+    """The status that a later line tells of the request of this one; None where none does.
+
+    Fastify writes one line as a request comes and one as it is answered, and so does Rails where each line is marked
+    with the id of its request (``config.log_tags``).
+
+    Args:
+        position: Where in the text the line after this one begins.
+    """
+    for asked, answered in _ANSWERS:
+        if (own := asked.search(line)) is None:
+            continue
+        sign = own[own.lastindex or 0]
+        for start, end in later_lines(sign, text, position=position, most=ANSWER_LINES_MAX):
+            if (found := answered.search(text, start, end)) is not None:
+                return int(found[1]) if int(found[1]) in STATUSES else None
+    return None
 
 
 def is_told_later(line: bytes, text: bytes, *, route: bytes, position: int) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from recon.core.errors import ConfigError
+from recon.sources.payments.address import check_options
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -58,9 +60,16 @@ def check_concerns(uri: str) -> None:
 
 
 def mongo_client(uri: str, *, timeout_ms: int) -> MongoClient[dict[str, Any]]:
-    """A client of the database; nothing is asked of the server yet."""
+    """A client of the database; nothing is asked of the server yet.
+
+    Raises:
+        UnreadOptionError: The address has an option that would be left out.
+    """
     from pymongo import MongoClient
 
-    return MongoClient(
-        uri, tz_aware=True, appname="recon", serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms
-    )
+    check_options(uri)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of options of other drivers, which were told apart above
+        return MongoClient(
+            uri, tz_aware=True, appname="recon", serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms
+        )

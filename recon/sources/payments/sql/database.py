@@ -30,6 +30,7 @@ _OWN_COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "stamp": ((), ("of_table", "row_key", "stamp")),
     "lease": (("token", "expires_ms"), ("target", "holder")),
     "journal": (("seq",), ("run", "kind", "change", "payment", "hash", "text")),
+    "decision": ((), ("name", "text")),
 }
 """By table of the tool's own, its columns of numbers and of text."""
 
@@ -129,6 +130,10 @@ class SqlDatabase(ABC):
         """The first statements of a transaction: a snapshot that writes nothing, or one write of a run."""
 
     @abstractmethod
+    def tables_called(self, connection: Connection, word: str) -> list[tuple[str, int]]:
+        """The tables whose names hold a word, as a configuration names them, and about how many rows each has."""
+
+    @abstractmethod
     def image(self, column: SqlColumn) -> ColumnElement[Any]:
         """What is selected of a column: its raw image."""
 
@@ -159,7 +164,7 @@ class SqlDatabase(ABC):
         """A column as text, to be compared with words."""
 
     def own(self, name: str) -> TableClause:
-        """A table of the tool's own: ``stamp``, ``journal`` or ``lease``; the same expression each time."""
+        """A table of the tool's own, such as ``journal``; the same expression each time."""
         return self._owned.setdefault(name, self.own_table(name))
 
     @abstractmethod

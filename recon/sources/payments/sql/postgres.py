@@ -79,13 +79,20 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_s
 AND has_schema_privilege(n.oid, 'USAGE') AND (has_any_column_privilege(c.oid, 'INSERT, UPDATE')
   OR has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) ORDER BY 1
 """
+_CALLED: Final = """
+SELECT n.nspname || '.' || c.relname AS name, greatest(c.reltuples, 0)::bigint AS about FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname ILIKE '%' || :word || '%'
+AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'recon') AND n.nspname NOT LIKE 'pg\\_%'
+AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1
+"""
 _RUN: Final = """
 SELECT pg_is_in_recovery() AS is_standby, c.relrowsecurity AS has_policies,
   NOT row_security_active(c.oid) AS is_owner FROM pg_class c WHERE c.oid = :table
 """
 _KEPT: Final = "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')"
 _TRIGGERS: Final = "SELECT tgname FROM pg_trigger WHERE tgrelid = :table AND NOT tgisinternal ORDER BY tgname"
-_OWN_NAMES: Final = ("recon.stamp", "recon.journal", "recon.lease")
+_OWN_NAMES: Final = ("recon.stamp", "recon.journal", "recon.lease", "recon.decision")
 _STANDBY: Final = """
 SELECT pg_is_in_recovery() AS is_standby, extract(epoch FROM clock_timestamp()) * 1000 AS now_ms,
   extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000 AS replayed_ms
@@ -101,7 +108,7 @@ class PostgresDatabase(SqlDatabase):
     """A database of PostgreSQL, version 12 or newer."""
 
     title = "PostgreSQL"
-    migration = "postgres-1.sql"
+    migration = "postgres-{}.sql"
     has_clock = True
     in_flight_max = 8
 
@@ -199,6 +206,12 @@ class PostgresDatabase(SqlDatabase):
         table = sa.table(found.name, *(each.own for each in columns.values()), schema=found.schema)
         leading = frozenset(row.first for row in indexes)
         return Layout(table, f"{found.schema}.{found.name}", columns, leading, str(found.oid))
+
+    def tables_called(self, connection: Connection, word: str) -> list[tuple[str, int]]:
+        """See :meth:`SqlDatabase.tables_called`: those that the login may read, by the server's own estimate."""
+        import sqlalchemy as sa
+
+        return [(str(row.name), int(row.about)) for row in connection.execute(sa.text(_CALLED), {"word": word})]
 
     def _missing(self, what: str) -> SqlMissingError:
         return SqlMissingError(place=self.place, table=self.section.table, what=what)

@@ -137,6 +137,9 @@ class SqlStore:
             SqlInterruptedError: The reading broke off; the batches before it are good.
             SourceError: The database cannot be reached, refuses or takes too long.
         """
+        yield from self._scanned(selection, is_whole=False)
+
+    def _scanned(self, selection: Selection, *, is_whole: bool) -> Iterator[Sequence[Mapping[str, Any]]]:
         from sqlalchemy.exc import SQLAlchemyError
 
         done = 0
@@ -145,7 +148,7 @@ class SqlStore:
                 self._begin_moment(["scan"])
         try:
             with self._in_moment() as connection:
-                for batch in self._selected(connection, selection):
+                for batch in self._selected(connection, selection, is_whole=is_whole):
                     done += len(batch)
                     yield batch
         except SQLAlchemyError as error:
@@ -156,18 +159,21 @@ class SqlStore:
         finally:
             self._read("scan")
 
-    def _selected(self, connection: Connection, selection: Selection) -> Iterator[list[Mapping[str, Any]]]:
+    def _selected(
+        self, connection: Connection, selection: Selection, *, is_whole: bool = False
+    ) -> Iterator[list[Mapping[str, Any]]]:
         import sqlalchemy as sa
 
         is_selected = selected_by(selection, fields=self._fields, registry=self._registry)
         with self._lock:
             table = self._table(connection)
-        rows = table.rows.only(self._paths)
-        check_zones(rows, layout=table.layout, section=self._database.section)
+        check_zones(table.rows.only(self._paths), layout=table.layout, section=self._database.section)
+        rows = table.rows if is_whole else table.rows.only(self._paths)
         asked, _ = table.conditions(selection, self._fields)
         for chunk in table.id_chunks(selection.ids) if selection.ids else [sa.true()]:
             for page in self._pages(table.pages(connection, rows, conditions=[chunk, *asked])):
-                batch = [document for row in page if is_selected(document := self._document(rows, row))]
+                read = (self._document(rows, row, is_whole=is_whole) for row in page)
+                batch = [document for document in read if is_selected(document)]
                 if batch:
                     yield batch
 
@@ -180,9 +186,18 @@ class SqlStore:
                 return
             yield page
 
-    def _document(self, rows: RowMap, row: StoredRow) -> Mapping[str, Any]:
+    def _document(self, rows: RowMap, row: StoredRow, *, is_whole: bool = False) -> Mapping[str, Any]:
         document = rows.document(row.images, stamp=row.stamp)
-        return project(document, self._paths) if rows.has_tree else document
+        return project(document, self._paths) if rows.has_tree and not is_whole else document
+
+    def whole_documents(self, selection: Selection) -> tuple[int, Iterator[Mapping[str, Any]]]:
+        """How many documents there are of a selection, and each of them with every column, all of one moment.
+
+        Raises:
+            SourceError: As :meth:`scan`, and where a standby is too far behind.
+        """
+        self.as_of_ms()
+        return self.count(selection), (row for batch in self._scanned(selection, is_whole=True) for row in batch)
 
     def sample(self, count: int) -> list[Mapping[str, Any]]:
         """The newest documents by id, whole, at most so many."""

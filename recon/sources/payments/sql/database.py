@@ -19,6 +19,7 @@ from recon.core.errors import SourceError
 from recon.sources.interface import StoreIdentity
 from recon.sources.payments.sql.kinds import Raw
 from recon.sources.payments.sql.section import SqlSection
+from recon.sources.payments.sql.trees import any_of_texts
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, ColumnElement, Connection, Engine, TableClause
@@ -162,6 +163,19 @@ class SqlDatabase(ABC):
     @abstractmethod
     def text_of(self, column: SqlColumn) -> ColumnElement[str]:
         """A column as text, to be compared with words."""
+
+    def holds_text(self, column: SqlColumn, keys: Sequence[str]) -> ColumnElement[bool]:
+        """The condition that the text of a column of JSON may hold one of the keys, in any case of letters."""
+        return any_of_texts(self.text_of(column), keys)
+
+    def unindexed_trees(
+        self, connection: Connection, layout: Layout, columns: Sequence[SqlColumn]
+    ) -> dict[str, str | None]:
+        """The columns of JSON of which no index tells what their text holds, with the statements that make one.
+
+        None stands where this database has no such index.
+        """
+        return dict.fromkeys((column.name for column in columns), None)
 
     def own(self, name: str) -> TableClause:
         """A table of the tool's own, such as ``journal``; the same expression each time."""

@@ -73,6 +73,10 @@ SELECT a.attname AS first, i.indnkeyatts = 1 AND i.indisunique AND i.indpred IS 
 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 WHERE i.indrelid = :table
 """
+_TREES: Final = """
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = :table AND indisvalid AND indpred IS NULL
+AND indexprs IS NOT NULL
+"""
 _WRITABLE: Final = """
 SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
@@ -277,6 +281,24 @@ class PostgresDatabase(SqlDatabase):
 
         return sa.cast(column.own, sa.Text)
 
+    def unindexed_trees(
+        self, connection: Connection, layout: Layout, columns: Sequence[SqlColumn]
+    ) -> dict[str, str | None]:
+        """See :meth:`SqlDatabase.unindexed_trees`: by the extension pg_trgm, over the lowered text."""
+        import sqlalchemy as sa
+
+        found = [str(each) for each in connection.execute(sa.text(_TREES), {"table": int(layout.uuid or 0)}).scalars()]
+        table = ".".join(_quoted(part) for part in layout.name.split(".", 1))
+        lacking: dict[str, str | None] = {}
+        for column in columns:
+            own = _quoted(column.name)
+            held = {f"lower({name}{cast})" for name in (own, column.name) for cast in ("", "::text")}
+            held |= {f"lower(({name})::text)" for name in (own, column.name)}
+            if not any(f"({each} gin_trgm_ops)" in definition for each in held for definition in found):
+                made = f"CREATE INDEX CONCURRENTLY ON {table} USING gin (lower(({own})::text) gin_trgm_ops)"
+                lacking[column.name] = f"CREATE EXTENSION IF NOT EXISTS pg_trgm; {made}"
+        return lacking
+
     def own_table(self, name: str) -> TableClause:
         """See :meth:`SqlDatabase.own_table`."""
         import sqlalchemy as sa
@@ -446,6 +468,11 @@ def _id_image(declared: str, raw: Raw) -> Raw:
             return None
     bits = _WIDTHS.get(declared)
     return None if bits is not None and not -(2 ** (bits - 1)) <= int(str(raw)) < 2 ** (bits - 1) else raw
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
 
 
 def _few(names: Sequence[str]) -> str:

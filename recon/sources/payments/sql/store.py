@@ -24,6 +24,7 @@ from recon.sources.payments.sql.kinds import Raw
 from recon.sources.payments.sql.mapping import RowMap
 from recon.sources.payments.sql.rows import check_zones
 from recon.sources.payments.sql.table import IDS_AT_ONCE, PaymentTable, StoredRow
+from recon.sources.payments.sql.trees import KEYS_IN_TREES, TOLD_FIELDS, is_told_by_text
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
@@ -77,6 +78,7 @@ class SqlStore:
                 if (column := table.column(self._fields.path(field))) is not None
                 and column.name not in table.layout.indexed
             ]
+            notes += self._tree_notes(connection, table)
             notes += [
                 f'{held.name} holds no times by its type; where it does, say so: [sql.kinds] {held.name} = "date"'
                 for field in ("created_at", "updated_at")
@@ -89,6 +91,19 @@ class SqlStore:
             ]
         place = self._database.place.rstrip(",")
         return "; ".join([f"{place}: {table.layout.name} can be read ({kind})", *notes]) + "."
+
+    def _tree_notes(self, connection: Connection, table: PaymentTable) -> list[str]:
+        """Columns of JSON in which keys are looked for without an index, with the statements that make one."""
+        paths = [stored_path(place.path) for field in sorted(TOLD_FIELDS) for place in self._fields.of(field)]
+        held = [each for each in table.rows.touching(paths) if each.kind.is_json]
+        trees = [table.layout.columns[each.name] for each in held]
+        lacking = self._database.unindexed_trees(connection, table.layout, trees)
+        return [
+            f"no index tells which rows hold a hash or an id inside {name}, so that many at once are looked for in the "
+            f"whole table; the owner makes one by: {statement}"
+            for name, statement in lacking.items()
+            if statement is not None
+        ]
 
     def as_of_ms(self) -> int | None:
         """Begin the moment of a window, and say until when it shows everything, UTC ms.
@@ -230,8 +245,9 @@ class SqlStore:
     def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield ``(value, document)`` for every row of the whole table that carries one of the values.
 
-        Columns are asked for the values in any case; what stands inside JSON is looked through row by row. What is
-        found is judged by the same normalisation as the payments table.
+        Columns are asked for the values in any case. Of what stands inside JSON the database is asked whether its text
+        holds one; many at once are looked for row by row unless an index tells that. What is found is judged by the
+        same normalisation as the payments table.
         """
         wanted = {key: value for value in sorted(set(values)) if (key := stored_claim_key(field, value)) is not None}
         if not wanted:
@@ -254,7 +270,7 @@ class SqlStore:
         rows = table.rows.only([*paths, *words])
         known = set(keys)
         found: dict[Raw, None] = {}
-        for asked in self._carrying(table, [column.path for column in columns], field, keys):
+        for asked in self._carrying(connection, table, [column.path for column in columns], field=field, keys=keys):
             for page in table.pages(connection, rows, conditions=[asked]):
                 for row in page:
                     if not known.isdisjoint(self._keys(rows.document(row.images), field)):
@@ -262,26 +278,33 @@ class SqlStore:
         return list(found)
 
     def _carrying(
-        self, table: PaymentTable, paths: Sequence[str], field: str, keys: Sequence[str]
+        self, connection: Connection, table: PaymentTable, paths: Sequence[str], *, field: str, keys: Sequence[str]
     ) -> Iterator[ColumnElement[bool]]:
-        """Conditions that every row with one of the keys fits; the whole table where they may stand inside JSON."""
+        """Conditions that every row with one of the keys fits; the whole table where no text tells which those are."""
         import sqlalchemy as sa
 
         columns = [table.column(path) for path in paths]
         if not columns:
             return
-        if any(column is None for column in columns):
-            yield sa.true()
-            return
-        is_exact = field in EXACT_CLAIM_FIELDS
         texts = [self._database.text_of(column) for column in columns if column is not None]
-        for start in range(0, len(keys), IDS_AT_ONCE):
+        trees = [table.layout.columns[each.name] for each in table.rows.touching(paths) if each.kind.is_json]
+        at_once = IDS_AT_ONCE
+        if any(column is None for column in columns):
+            at_once = KEYS_IN_TREES
+            is_indexed = not self._database.unindexed_trees(connection, table.layout, trees)
+            if not is_told_by_text(field, keys) or (len(keys) > at_once and not is_indexed):
+                yield sa.true()
+                return
+        is_exact = field in EXACT_CLAIM_FIELDS
+        for start in range(0, len(keys), at_once):
             spelled: list[str] = []
-            for key in keys[start : start + IDS_AT_ONCE]:
+            part = keys[start : start + at_once]
+            for key in part:
                 bare = key.removeprefix("0x")
                 # The text is lowered for the question; what comes back is held against the key as it is.
                 spelled += [key] if is_exact else [bare.lower(), f"0x{bare}".lower()]
-            yield sa.or_(*((text if is_exact else sa.func.lower(text)).in_(spelled) for text in texts))
+            held = [(text if is_exact else sa.func.lower(text)).in_(spelled) for text in texts]
+            yield sa.or_(*held, *(self._database.holds_text(tree, part) for tree in trees))
 
     def _keys(self, document: Mapping[str, Any], field: str) -> set[str]:
         return claim_keys(document, field, fields=self._fields, registry=self._registry)

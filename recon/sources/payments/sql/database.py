@@ -169,9 +169,9 @@ class SqlDatabase(ABC):
         return any_of_texts(self.text_of(column), keys)
 
     def unindexed_trees(
-        self, connection: Connection, layout: Layout, columns: Sequence[SqlColumn]
+        self, connection: Connection, *, layout: Layout, columns: Sequence[SqlColumn]
     ) -> dict[str, str | None]:
-        """The columns of JSON of which no index tells what their text holds, with the statements that make one.
+        """The columns of JSON of which no index tells what their text holds, with what an owner does to make one.
 
         None stands where this database has no such index.
         """

@@ -282,7 +282,7 @@ class PostgresDatabase(SqlDatabase):
         return sa.cast(column.own, sa.Text)
 
     def unindexed_trees(
-        self, connection: Connection, layout: Layout, columns: Sequence[SqlColumn]
+        self, connection: Connection, *, layout: Layout, columns: Sequence[SqlColumn]
     ) -> dict[str, str | None]:
         """See :meth:`SqlDatabase.unindexed_trees`: by the extension pg_trgm, over the lowered text."""
         import sqlalchemy as sa
@@ -295,8 +295,10 @@ class PostgresDatabase(SqlDatabase):
             held = {f"lower({name}{cast})" for name in (own, column.name) for cast in ("", "::text")}
             held |= {f"lower(({name})::text)" for name in (own, column.name)}
             if not any(f"({each} gin_trgm_ops)" in definition for each in held for definition in found):
-                made = f"CREATE INDEX CONCURRENTLY ON {table} USING gin (lower(({own})::text) gin_trgm_ops)"
-                lacking[column.name] = f"CREATE EXTENSION IF NOT EXISTS pg_trgm; {made}"
+                lacking[column.name] = (
+                    "the owner makes one by: CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY ON "
+                    f"{table} USING gin (lower(({own})::text) gin_trgm_ops)"
+                )
         return lacking
 
     def own_table(self, name: str) -> TableClause:

@@ -18,7 +18,7 @@ from recon.sources.interface import Selection, StoreIdentity
 from recon.sources.payments.fields import FieldPaths, project, stored_path
 from recon.sources.payments.filters import EXACT_CLAIM_FIELDS, claim_keys, stored_claim_key
 from recon.sources.payments.selecting import selected_by
-from recon.sources.payments.sql.database import SqlDatabase
+from recon.sources.payments.sql.database import SqlColumn, SqlDatabase
 from recon.sources.payments.sql.errors import SqlInterruptedError
 from recon.sources.payments.sql.kinds import Raw
 from recon.sources.payments.sql.mapping import RowMap
@@ -97,12 +97,12 @@ class SqlStore:
         paths = [stored_path(place.path) for field in sorted(TOLD_FIELDS) for place in self._fields.of(field)]
         held = [each for each in table.rows.touching(paths) if each.kind.is_json]
         trees = [table.layout.columns[each.name] for each in held]
-        lacking = self._database.unindexed_trees(connection, table.layout, trees)
+        lacking = self._database.unindexed_trees(connection, layout=table.layout, columns=trees)
         return [
             f"no index tells which rows hold a hash or an id inside {name}, so that many at once are looked for in the "
-            f"whole table; the owner makes one by: {statement}"
-            for name, statement in lacking.items()
-            if statement is not None
+            f"whole table; {remedy}"
+            for name, remedy in lacking.items()
+            if remedy is not None
         ]
 
     def as_of_ms(self) -> int | None:
@@ -283,28 +283,35 @@ class SqlStore:
         """Conditions that every row with one of the keys fits; the whole table where no text tells which those are."""
         import sqlalchemy as sa
 
-        columns = [table.column(path) for path in paths]
-        if not columns:
+        held = table.rows.touching(paths)
+        trees = [table.layout.columns[each.name] for each in held if each.kind.is_json]
+        if not held:
             return
-        texts = [self._database.text_of(column) for column in columns if column is not None]
-        trees = [table.layout.columns[each.name] for each in table.rows.touching(paths) if each.kind.is_json]
-        at_once = IDS_AT_ONCE
-        if any(column is None for column in columns):
-            at_once = KEYS_IN_TREES
-            is_indexed = not self._database.unindexed_trees(connection, table.layout, trees)
-            if not is_told_by_text(field, keys) or (len(keys) > at_once and not is_indexed):
-                yield sa.true()
-                return
-        is_exact = field in EXACT_CLAIM_FIELDS
+        if trees and not self._is_asked_of_trees(connection, table, trees, field=field, keys=keys):
+            yield sa.true()
+            return
+        texts = [self._database.text_of(table.layout.columns[each.name]) for each in held if not each.kind.is_json]
+        at_once = KEYS_IN_TREES if trees else IDS_AT_ONCE
         for start in range(0, len(keys), at_once):
-            spelled: list[str] = []
             part = keys[start : start + at_once]
-            for key in part:
-                bare = key.removeprefix("0x")
-                # The text is lowered for the question; what comes back is held against the key as it is.
-                spelled += [key] if is_exact else [bare.lower(), f"0x{bare}".lower()]
-            held = [(text if is_exact else sa.func.lower(text)).in_(spelled) for text in texts]
-            yield sa.or_(*held, *(self._database.holds_text(tree, part) for tree in trees))
+            told = [self._database.holds_text(tree, part) for tree in trees]
+            yield sa.or_(*_in_texts(texts, part, is_exact=field in EXACT_CLAIM_FIELDS), *told)
+
+    def _is_asked_of_trees(
+        self,
+        connection: Connection,
+        table: PaymentTable,
+        trees: Sequence[SqlColumn],
+        *,
+        field: str,
+        keys: Sequence[str],
+    ) -> bool:
+        """Whether the database looks for keys inside columns of JSON; otherwise the table is read whole."""
+        if not is_told_by_text(field, keys):
+            return False
+        if len(keys) <= KEYS_IN_TREES:
+            return True
+        return not self._database.unindexed_trees(connection, layout=table.layout, columns=trees)
 
     def _keys(self, document: Mapping[str, Any], field: str) -> set[str]:
         return claim_keys(document, field, fields=self._fields, registry=self._registry)
@@ -349,3 +356,13 @@ class SqlStore:
             self._left.discard(part)
             if not self._left:
                 self._end_moment()
+
+
+def _in_texts(texts: Sequence[ColumnElement[str]], keys: Sequence[str], *, is_exact: bool) -> list[ColumnElement[bool]]:
+    """The condition of each column that it holds one of the keys; hex is asked for lowered, with 0x and without."""
+    import sqlalchemy as sa
+
+    if is_exact:
+        return [text.in_(list(keys)) for text in texts]
+    spelled = [each for key in keys for bare in [key.removeprefix("0x").lower()] for each in (bare, f"0x{bare}")]
+    return [sa.func.lower(text).in_(spelled) for text in texts]

@@ -79,19 +79,20 @@ def _no_more_said(before: Plan, after: Plan) -> Differences:
     return {**denied, **_no_more_writes(before, after)}
 
 
-def _weather(rail: str) -> tuple[Relation, ...]:
-    """What a provider's servers do on a bad day, to a share of all questions."""
-    days: dict[str, dict[str, Any]] = {
-        "rate-limited": {"status": 429, "text": "slow down"},
-        "cut": {"action": "cut"},
-        "truncated": {"action": "truncate"},
-        "nothing-said": {"action": "empty"},
-        "web-page": {"text": "<html>maintenance</html>"},
-        "said-twice": {"action": "repeat"},
-        "shifted": {"action": "shift"},
-    }
+WEATHER: Final[Mapping[str, Mapping[str, Any]]] = {
+    "rate-limited": {"status": 429, "text": "slow down"},
+    "cut": {"action": "cut"},
+    "truncated": {"action": "truncate"},
+    "nothing-said": {"action": "empty"},
+    "web-page": {"text": "<html>maintenance</html>"},
+    "said-twice": {"action": "repeat"},
+    "shifted": {"action": "shift"},
+}
+"""What a provider's servers do on a bad day, to a share of all questions."""
 
-    return tuple(Relation(name, _on_a_day(rail, given), _no_more_said) for name, given in days.items())
+
+def _weather(rail: str) -> tuple[Relation, ...]:
+    return tuple(Relation(name, _on_a_day(rail, given), _no_more_said) for name, given in WEATHER.items())
 
 
 def _on_a_day(rail: str, given: Mapping[str, Any]) -> Callable[[RecordedWorld, Random], Pair]:

@@ -27,6 +27,7 @@ from recon.desk.desk import open_desk
 from recon.desk.sheet import sheet_lines
 from recon.plans.approvals import DecisionRecords, RecordExistsError
 from recon.plans.file import plan_bytes, save_plan, seal_plan
+from recon.plans.shelf import FileShelf
 from recon.reports.sheets import read_sheet
 from recon.reports.sheets.decisions import COLUMNS, DecisionsRefusedError
 from tests.support.plans import PAYMENT, a_change, a_finding, a_plan
@@ -159,14 +160,14 @@ def test_without_acceptances_no_configuration_is_needed(desk: Path) -> None:
 def test_what_cannot_be_written_whole_leaves_nothing(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (desk / "sheet.csv").write_bytes(written(decided(exported(desk))))
     before, calls = left_behind(desk), iter(range(100))
-    real = DecisionRecords._create
+    real = FileShelf._add
 
-    def breaks(self: DecisionRecords, stem: str, content: Any) -> Path:
+    def breaks(self: FileShelf, stem: str, data: bytes) -> Path:
         if stem.startswith("ack") and next(calls) == 2:
             raise OSError(28, "No space left on device")
-        return real(self, stem, content)
+        return real(self, stem, data)
 
-    monkeypatch.setattr(DecisionRecords, "_create", breaks)
+    monkeypatch.setattr(FileShelf, "_add", breaks)
     with pytest.raises(OSError, match="No space"):
         recon.decide.import_(desk / "plan.json", desk / "sheet.csv")
     assert left_behind(desk) == before

@@ -44,6 +44,8 @@ WRITERS = {
     "runs/stores/payments.py": "the only writer of business records",
     "runs/stores/journal.py": "appends to the tool's own journal",
     "runs/stores/lease.py": "holds the tool's own lease",
+    "runs/stores/decisions.py": "adds to what people decided",
+    "runs/stores/sql/decisions.py": "adds to what people decided there",
     "runs/stores/embedded.py": "writes the payments of a recorded world",
     "runs/stores/sql/payments.py": "the only writer of business records in a SQL database",
     "runs/stores/sql/journal.py": "appends to the tool's own journal there, and holds its lease",

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from bson import json_util
+from pymongo import MongoClient
 
 from recon.core.errors import SourceError
+from recon.plans.shelf import FileShelf
 from recon.runs.guard import GuardedUpdate
+from recon.runs.stores.decisions import MongoShelf
 from recon.runs.stores.embedded import EmbeddedStore
 from recon.runs.stores.payments import MongoWriter, WriteResult
 from recon.sources.interface import ClaimKey, ClaimSource, Coverage, Gap, Progress, Reading, Selection, StoreIdentity
@@ -23,7 +26,7 @@ from recon.sources.providers.claims import Said, failed_row, not_found_row, read
 from recon.sources.providers.installed import providers
 from recon.sources.providers.provider import Books, OpeningTerms, Provider, Webhooks
 from recon.sources.recorded.store_file import payment_lines
-from recon.testing import ContractError, check_provider, check_store
+from recon.testing import ContractError, check_decisions, check_provider, check_store
 from recon.testing.providers import SECRET
 from tests.support import plugins
 from tests.support.provider_servers import (
@@ -184,6 +187,16 @@ def test_the_embedded_store_keeps_its_promises(tmp_path: Path) -> None:
         return ListStore([json_util.loads(line) for line in lines], identity=identity)
 
     check_store(open_writer, open_reader=open_reader)
+
+
+# Decisions
+
+
+def test_the_built_in_places_of_decisions_keep_their_promises(
+    mongo_database: Database[dict[str, Any]], mongod: Mongod, tmp_path: Path
+) -> None:
+    check_decisions(lambda: FileShelf(tmp_path / "decisions"))
+    check_decisions(lambda: MongoShelf(lambda: MongoClient(mongod.uri), database=mongo_database.name))
 
 
 class Unguarded(MongoWriter):

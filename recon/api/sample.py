@@ -92,13 +92,12 @@ def sign(
     from recon.rails.gates.sample import (
         check_sign_offs,
         load_sample,
-        load_sign_offs,
-        save_sign_off,
         seal_sign_off,
         sign_sample,
     )
     from recon.setup.open_decisions import decision_terms
     from recon.setup.open_runs import head_if
+    from recon.setup.open_samples import keep_sign_off, sign_offs_of
 
     place, well = Path(path), tuple(right)
     settings, drawn = settings_of(config), load_sample(place)
@@ -106,9 +105,9 @@ def sign(
     findings |= {name: "right" for name in well if name != "all"}
     findings |= dict.fromkeys(wrong, "wrong")
     now, terms = settings.now(), decision_terms(settings, key=path_of(key), head=head_if(settings, note_head))
-    signs = check_sign_offs(drawn, load_sign_offs(place), terms=terms, now=now)
+    signs = check_sign_offs(drawn, sign_offs_of(settings, drawn, path=place), terms=terms, now=now)
     who = operator_name(operator)
     made = sign_sample(drawn, signs, operator=who, findings=findings, notes=notes or {}, now=now)
     sealed = seal_sign_off(made, signs, terms=terms, now=now)
-    save_sign_off(sealed.sign, place)
+    keep_sign_off(settings, sealed.sign, path=place)
     return drawn, (*signs, sealed)

@@ -28,13 +28,18 @@ from recon.sources.providers.installed import providers
     multiple=True,
     help="A rail whose section is wanted besides; repeatable.",
 )
-@click.option("--yes", is_flag=True, help="Look at the database that RECON_MONGO_URI names, and take what is found.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Look at the database that RECON_MONGO_URI or RECON_SQL_URL names, and take what is found.",
+)
 def init(out: Path, rails: tuple[str, ...], yes: bool) -> None:
     """Write a commented recon.toml.
 
-    Writes one file and never over another. On a terminal, or with --yes, it looks at the database that RECON_MONGO_URI
-    names, if it is set: which collection holds payments, and the chains and rails of the newest ones; on a terminal it
-    asks what is taken. Otherwise it reads nothing. Secrets do not belong in it: it names the variables that hold them.
+    Writes one file and never over another. On a terminal, or with --yes, it looks at the databases that RECON_MONGO_URI
+    and RECON_SQL_URL name, if they are set: which collection or table holds payments, and the chains and rails of the
+    newest ones; on a terminal it asks what is taken. Otherwise it reads nothing. Secrets do not belong in it: it names
+    the variables that hold them.
 
     \b
     Examples: recon init --out recon.toml
@@ -45,7 +50,7 @@ def init(out: Path, rails: tuple[str, ...], yes: bool) -> None:
     from recon.api.start import init as write_example
 
     asks = not yes and _is_terminal()
-    look = yes or (asks and bool(os.environ.get("RECON_MONGO_URI")))
+    look = yes or (asks and any(os.environ.get(name) for name in ("RECON_MONGO_URI", "RECON_SQL_URL")))
     write_example(out, rails=rails, look=look, choose=_asked if asks else first_of_all, say=note)
     note(f"Wrote {out}. Fill it in, set the secrets it names, then run: recon doctor --config {out}")
 

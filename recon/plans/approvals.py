@@ -19,11 +19,11 @@ from recon.core.model import Change, Finding, Plan, Target
 from recon.core.people import Person, Signer, checked_name, is_one_person, name_problem, one_of_each
 from recon.core.text import count_text
 from recon.core.times import millisecond_text
-from recon.files import FileThereError, make_folder, save_new
 from recon.plans.breaks import fingerprint
 from recon.plans.decidable import Decidable
 from recon.plans.file import is_picked, limit_of
 from recon.plans.limits import AHEAD_MAX, PlanTimeError, parse_time
+from recon.plans.shelf import FileShelf, Shelf, author_stem
 from recon.plans.ssh_keys import (
     ACCEPTS,
     APPROVES,
@@ -37,17 +37,14 @@ from recon.plans.ssh_keys import (
 Record = TypeVar("Record", bound="Decided")
 
 TEXT_MAX: Final = 2000
-_RECORD_MAX_BYTES: Final = 100_000
 VALID_FOR: Final = timedelta(hours=24)
 """How long an approval holds unless the configuration says otherwise."""
 
-_NAMES_MAX: Final = 1000
 _LATER: Final = frozenset({"target", "expires_at", "login", "journal_head", "signature"})
 """Fields that older records lack; where they say nothing they are left out."""
 
 _NEVER_STORED: Final = frozenset({"signer", "void"})
 _ANOTHER_TARGET: Final = "it is about another target"
-_RECORD_MODE: Final = 0o444  # decided once, for others to read and nobody to change
 
 
 class MissingReasonError(UsageError):
@@ -264,10 +261,10 @@ def signed_text(content: Mapping[str, Any]) -> str:
 
 
 class DecisionRecords:
-    """Approvals, authors and acknowledgements in a directory: one file each, created once, never opened for writing."""
+    """Approvals, authors and acknowledgements on a shelf, such as a directory: each recorded once, never changed."""
 
-    def __init__(self, directory: Path, terms: DecisionTerms | None = None) -> None:
-        self._directory = directory
+    def __init__(self, place: Path | Shelf, terms: DecisionTerms | None = None) -> None:
+        self._shelf: Shelf = FileShelf(place) if isinstance(place, Path) else place
         self._terms = terms or DecisionTerms()
 
     def approve(self, plan: Decidable, *, who: str, at: datetime, reason: str, ticket: str | None = None) -> Approval:
@@ -287,7 +284,7 @@ class DecisionRecords:
         )  # fmt: skip
         given, content = self._sealed(approval, namespace=APPROVES, at=at)
         _refuse_second(given, self.approvals(plan, now=at), what="an approval of these effects")
-        self._create(f"approval-{plan.effects_digest[:32]}-{_hash(who)[:16]}", content)
+        self._shelf.add([(f"approval-{plan.effects_digest[:32]}-{_hash(who)[:16]}", record_bytes(content))])
         return given
 
     def approvals(self, plan: Decidable, *, now: datetime) -> tuple[Approval, ...]:
@@ -297,7 +294,7 @@ class DecisionRecords:
             BrokenRecordError: A record does not fit its digest, or is no approval.
             SignersFileError, NoSshKeygenError: Signatures cannot be checked.
         """
-        found = self._read(f"approval-{plan.effects_digest[:32]}-*.json", Approval, namespace=APPROVES, now=now)
+        found = self._read(f"approval-{plan.effects_digest[:32]}-", Approval, namespace=APPROVES, now=now)
         mine = (
             replace(a, void=a.void or _ended(a, plan, now=now))
             for a in found
@@ -316,7 +313,7 @@ class DecisionRecords:
         terms = self._terms if self._terms.key is not None else replace(self._terms, signers=None)
         content = terms.sealed(asdict(author), namespace=MADE)
         if not any(not each.void for each in self._authors(plan.digest, now=at)):
-            self._create(f"author-{plan.digest[:32]}", content)
+            self._shelf.add([(author_stem(plan.digest), record_bytes(content))])
 
     def author(self, plan: Decidable, *, now: datetime) -> tuple[Person, ...]:
         """Who made these bytes, else who made the plan they were selected from; empty when that is not known."""
@@ -326,7 +323,7 @@ class DecisionRecords:
         return ()
 
     def _authors(self, digest: str, *, now: datetime) -> list[Author]:
-        found = self._read(f"author-{digest[:32]}*.json", Author, namespace=MADE, now=now)
+        found = self._read(author_stem(digest), Author, namespace=MADE, now=now)
         return [each for each in found if each.digest == digest]
 
     def acknowledge(
@@ -374,15 +371,13 @@ class DecisionRecords:
 
     def record_acks(self, prepared: Iterable[PreparedAck]) -> None:
         """Write acknowledgements that were prepared; after a failure none of them is there."""
-        made: list[Path] = []
-        try:
-            for each in prepared:
-                name = _hash(f"{each.ack.who} {each.ack.until}")[:16]
-                made.append(self._create(f"ack-{each.ack.fingerprint[:32]}-{name}", each.content))
-        except BaseException:
-            for path in made:
-                path.unlink()
-            raise
+        self._shelf.add(
+            [
+                (f"ack-{ack.fingerprint[:32]}-{_hash(f'{ack.who} {ack.until}')[:16]}", record_bytes(each.content))
+                for each in prepared
+                for ack in [each.ack]
+            ]
+        )
 
     def acks(self, target: Target, *, now: datetime, only: Iterable[Finding] | None = None) -> tuple[Ack, ...]:
         """The acknowledgements of breaks of a target, over or not; those that count for nothing say why.
@@ -391,7 +386,7 @@ class DecisionRecords:
             only: The breaks that matter; all when not given.
         """
         marks = None if only is None else {fingerprint(finding)[:32] for finding in only}
-        found = self._read("ack-*.json", Ack, namespace=ACCEPTS, now=now, marks=marks)
+        found = self._read("ack-", Ack, namespace=ACCEPTS, now=now, marks=marks)
         here = target_digest(target)
         mine = [replace(a, void=_ANOTHER_TARGET) if a.target not in (None, here) and not a.void else a for a in found]
         return tuple(sorted(mine, key=lambda a: (a.at, a.who)))
@@ -399,7 +394,7 @@ class DecisionRecords:
     def heads(self) -> tuple[tuple[str, JournalHead], ...]:
         """Every head of a journal that a record noted, with the record's name."""
         found = []
-        for name, content in self._contents("*.json"):
+        for name, content in shelved(self._shelf, ""):
             if (head := head_of(content.get("journal_head"))) is not None:
                 found.append((name, head))
         return tuple(found)
@@ -416,28 +411,14 @@ class DecisionRecords:
             raise NotSignedError(why=void)
         return replace(decision, signature=content.get("signature", ""), signer=signer), content
 
-    def _create(self, stem: str, content: Mapping[str, Any]) -> Path:
-        """Write a record under the first free name: what stands there already counts for nothing."""
-        text = _canonical(content)
-        data = f"{_hash(text)}\n{text}\n".encode()
-        make_folder(self._directory)
-        for number in range(1, _NAMES_MAX):
-            try:
-                name = f"{stem}.json" if number == 1 else f"{stem}-{number}.json"
-                save_new(self._directory / name, data, mode=_RECORD_MODE)
-                return self._directory / name
-            except FileThereError:
-                continue
-        raise BrokenRecordError(path=f"{stem}.json")
-
     def _read(
-        self, pattern: str, kind: type[Record], *, namespace: str, now: datetime, marks: Collection[str] | None = None
+        self, stem: str, kind: type[Record], *, namespace: str, now: datetime, marks: Collection[str] | None = None
     ) -> list[Record]:
         import msgspec
 
         names = {each.name for each in fields(kind)} - _NEVER_STORED
         found = []
-        for path, content in self._contents(pattern):
+        for path, content in shelved(self._shelf, stem):
             if marks is not None and path.split("-")[1][:32] not in marks:
                 continue
             if not set(content) <= names:
@@ -450,16 +431,28 @@ class DecisionRecords:
             found.append(replace(record, signer=signer, void=f"{path}: {void}" if void else ""))
         return found
 
-    def _contents(self, pattern: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for path in sorted(self._directory.glob(pattern)) if self._directory.is_dir() else ():
-            try:
-                digest, _, text = path.read_bytes()[:_RECORD_MAX_BYTES].decode().rstrip("\n").partition("\n")
-                content = json.loads(text)
-            except (OSError, ValueError, RecursionError) as error:
-                raise BrokenRecordError(path=path.name) from error
-            if digest != _hash(text) or not isinstance(content, dict):
-                raise BrokenRecordError(path=path.name)
-            yield path.name, content
+
+def shelved(shelf: Shelf, stem: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records of a shelf whose names begin with a stem, each with its name.
+
+    Raises:
+        BrokenRecordError: One does not fit its digest.
+    """
+    for name, data in shelf.records(stem):
+        try:
+            digest, _, text = data.decode().rstrip("\n").partition("\n")
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BrokenRecordError(path=name) from error
+        if digest != _hash(text) or not isinstance(content, dict):
+            raise BrokenRecordError(path=name)
+        yield name, content
+
+
+def record_bytes(content: Mapping[str, Any]) -> bytes:
+    """A record as it is kept: its digest, and itself in its one spelling."""
+    text = _canonical(content)
+    return f"{_hash(text)}\n{text}\n".encode()
 
 
 def _refuse_second(given: Decided, earlier: Iterable[Decided], *, what: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from recon.sources.providers.installed import providers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from recon.setup.look_around import Surroundings
 
@@ -42,7 +42,9 @@ def _section(rail: str, text: str, found: Surroundings | None) -> str:
 
 
 def _told(text: str, found: Surroundings) -> str:
-    """The text with the collection and the chains that were found instead of those of the example."""
+    """The text with the collection or table and the chains that were found instead of those of the example."""
+    if "sql" in found.place.sections:
+        text = _in_table(text, found.place.sections["sql"])
     place = {"marketplace": found.place.database, "payments": found.place.collection}
     for key, usual in (("database", "marketplace"), ("collection", "payments")):
         text = text.replace(f'{key} = "{usual}"', f"{key} = {json.dumps(place[usual], ensure_ascii=False)}", 1)
@@ -51,6 +53,25 @@ def _told(text: str, found: Surroundings) -> str:
     begin, end = text.index("[[chains]]"), text.index("[merchant]")
     chains = "".join(f"[[chains]]\nchain_id = {chain}\nendpoints = []\n\n" for chain in found.chain_ids)
     return text[:begin] + chains + text[end:]
+
+
+def _in_table(text: str, section: Mapping[str, Any]) -> str:
+    """The text with the section of the table that was found; the rest of that section stays as remarks."""
+    begin, end = text.index("[mongo]"), text.index("# Instead of [mongo]")
+    text = text[:begin] + text[end:].replace("Instead of [mongo]: payments", "Payments", 1)
+    begin, end = text.index("# [sql]\n"), text.index("# url_variable")
+    names = {"table": "its ids must be unique by an index", "id": "the column of the ids"}
+    said = [f"{key} = {_quoted(section[key]):<30} # {what}" for key, what in names.items()]
+    zone = '# time_zone = "UTC"                      # of times that name no zone; such times are not read without it'
+    text = text[:begin] + "\n".join(["[sql]", *said, zone, ""]) + text[end:]
+    begin, end = text.index("# [sql.columns]\n"), text.index("# [sql.kinds]")
+    columns = [f"{_quoted(path)} = {_quoted(column)}" for path, column in section["columns"].items()]
+    why = "# Guessed by the names of the columns: compare each. One that is not named stands under its own name."
+    return text[:begin] + "\n".join([why, "[sql.columns]", *columns, ""]) + text[end:]
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 _ENABLED: Final = re.compile(r"(?m)^enabled = true")
@@ -225,6 +246,7 @@ valid_h = 24                             # how long an approval holds
 # allowed_signers = "allowed_signers"
 # revoked_signers = "revoked_keys"
 # signing_key = "~/.ssh/id_ed25519"      # or its .pub, where an agent or a hardware key has the private half
+# kept_in = "database"                   # decisions stand beside the payments, the same for people at several machines
 
 # [incident]
 # style = "marketplace"                  # or "pay-app", "billing", "monero": severities, rhythms, deadlines, headings

@@ -32,6 +32,7 @@ from recon.sources.providers.sections import Seconds, Section, Whole, refuse_boo
 CONFIG_NAME = "recon.toml"
 FILE_MAX_BYTES = 1_000_000
 URI_VARIABLE = "RECON_MONGO_URI"
+SQL_URL_VARIABLE = "RECON_SQL_URL"
 
 
 class ConfigFileError(ConfigError):
@@ -267,6 +268,8 @@ class ApprovalsSection(Section):
 
     With ``allowed_signers`` (git's format) a decision counts only if it is signed with an SSH key which that file gives
     to a principal, and which ``revoked_signers`` does not take back. ``flags_min`` is the number for flag plans.
+    ``kept_in`` says where decisions are kept: in files of the output folder, or in the database of the payments, where
+    people at several machines see the same ones.
     """
 
     approvals_min: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=2)] = 0
@@ -277,6 +280,7 @@ class ApprovalsSection(Section):
     allowed_signers: str | None = Field(default=None, min_length=1)
     revoked_signers: str | None = Field(default=None, min_length=1)
     signing_key: str | None = Field(default=None, min_length=1)
+    kept_in: Literal["files", "database"] = "files"
 
 
 class LedgerSection(Section):

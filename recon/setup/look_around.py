@@ -13,7 +13,7 @@ from typing import Final
 
 from recon.core.errors import ReconError
 from recon.setup.field_check import SAMPLE
-from recon.setup.file import CONFIG_NAME, URI_VARIABLE, parse_settings
+from recon.setup.file import CONFIG_NAME, SQL_URL_VARIABLE, URI_VARIABLE, parse_settings
 from recon.setup.open_sources import Opening
 from recon.setup.settings import Settings
 from recon.setup.stores.installed import stores
@@ -52,7 +52,8 @@ def find_surroundings(*, choose: Choose, say: Callable[[str], None]) -> Surround
     try:
         place = _place(choose)
         if place is None:
-            say(f"No collection of payments was found; {URI_VARIABLE} names the database that is looked at.")
+            names = f"{URI_VARIABLE} or {SQL_URL_VARIABLE}"
+            say(f"No collection or table of payments was found; {names} names the database that is looked at.")
             return None
         chains, rails, sampled = _seen(place)
     except ReconError as error:
@@ -86,7 +87,7 @@ def _likeliest(each: FoundCollection) -> tuple[bool, int, str]:
 
 def _seen(place: FoundCollection) -> tuple[list[int], list[str], int]:
     """The chains and rails of the newest payments, the most frequent first, and how many were read."""
-    values = parse_settings({"mongo": {"database": place.database, "collection": place.collection}}, name=CONFIG_NAME)
+    values = parse_settings(place.as_settings(), name=CONFIG_NAME)
     settings = Settings(values=values, source=CONFIG_NAME, home=Path(), secrets={})
     opening = Opening(settings)
     store = opening.store()

@@ -62,8 +62,11 @@ def _documents(settings: Settings, opening: Opening) -> Iterator[tuple[int, Iter
         held = opening.world.payments
         yield len(held), iter(held)
         return
+    wanted = Selection(providers=(PROVIDER,))
     if not store_of(settings).speaks_mongodb:
-        raise BackfillReadError(collection="backfill", why="it is for documents of MongoDB alone")
+        with _rows(opening, wanted) as found:
+            yield found
+        return
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
     from pymongo.read_concern import ReadConcern
@@ -71,7 +74,7 @@ def _documents(settings: Settings, opening: Opening) -> Iterator[tuple[int, Iter
     mongo = settings.values.mongo
     uri = settings.secret(mongo.uri_variable, purpose="the database").get_secret_value()
     name = f"{mongo.database}.{mongo.collection}"
-    condition = selection_condition(Selection(providers=(PROVIDER,)), fields=opening.fields, registry=opening.registry)
+    condition = selection_condition(wanted, fields=opening.fields, registry=opening.registry)
     try:
         with MongoClient[dict[str, Any]](
             uri, serverSelectionTimeoutMS=int(mongo.timeout_s * 1000), appname="recon"
@@ -82,3 +85,22 @@ def _documents(settings: Settings, opening: Opening) -> Iterator[tuple[int, Iter
                 yield collection.count_documents(condition), iter(cursor)
     except (PyMongoError, ValueError) as error:
         raise BackfillReadError(collection=name, why=type(error).__name__) from error
+
+
+@contextmanager
+def _rows(opening: Opening, wanted: Selection) -> Iterator[tuple[int, Iterator[Mapping[str, Any]]]]:
+    """The same of a store that gives whole documents by itself.
+
+    Raises:
+        BackfillReadError: It does not.
+        SourceError: It cannot be read.
+    """
+    store = opening.store()
+    try:
+        give = getattr(store, "whole_documents", None)
+        if give is None:
+            raise BackfillReadError(collection="backfill", why="this store gives no whole documents")
+        yield give(wanted)
+    finally:
+        if (close := getattr(store, "close", None)) is not None:
+            close()

@@ -6,9 +6,22 @@ import getpass
 from datetime import timedelta
 from pathlib import Path
 
+from recon.core.errors import ConfigError
 from recon.plans.approvals import DecisionRecords, DecisionTerms, JournalHead
+from recon.plans.shelf import FileShelf, Shelf
 from recon.plans.ssh_keys import Signers, SigningKey
 from recon.setup.settings import Settings
+from recon.setup.stores.installed import store_of
+
+
+class NoPlaceForDecisionsError(ConfigError):
+    """Decisions are to be kept in the database, and the store has no place for them."""
+
+    def __init__(self, *, store: str) -> None:
+        super().__init__(
+            f'"approvals.kept_in" says "database", and {store} has no place for decisions; nothing was recorded. Write '
+            '"files", or take the line out.'
+        )
 
 
 def signers_of(settings: Settings) -> Signers | None:
@@ -55,7 +68,21 @@ def decision_terms(settings: Settings, *, key: Path | None = None, head: Journal
 
 def open_decisions(settings: Settings, *, key: Path | None = None, head: JournalHead | None = None) -> DecisionRecords:
     """The records of decisions; see :func:`decision_terms`."""
-    return DecisionRecords(settings.decisions_dir, decision_terms(settings, key=key, head=head))
+    return DecisionRecords(open_shelf(settings), decision_terms(settings, key=key, head=head))
+
+
+def open_shelf(settings: Settings) -> Shelf:
+    """Where decisions are kept under a configuration.
+
+    Raises:
+        NoPlaceForDecisionsError: It says the database, and the store has no place for them.
+    """
+    if settings.values.approvals.kept_in == "files":
+        return FileShelf(settings.decisions_dir)
+    store = store_of(settings)
+    if store.open_decisions is None:
+        raise NoPlaceForDecisionsError(store=store.title)
+    return store.open_decisions(settings)
 
 
 def _place(settings: Settings, path: str) -> Path:

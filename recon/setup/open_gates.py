@@ -23,8 +23,9 @@ from recon.rails.gates.evidence import (
 )
 from recon.rails.gates.judge import judge_manual_sample
 from recon.rails.gates.records import Deliveries, DryRun, GateCase, GateEvidence, SignedSample, WrittenRun
-from recon.rails.gates.sample import SampleCandidate, check_sign_offs, load_sample, load_sign_offs
+from recon.rails.gates.sample import SampleCandidate, check_sign_offs, load_sample
 from recon.setup.open_decisions import decision_terms
+from recon.setup.open_samples import sign_offs_of
 from recon.setup.settings import Settings
 from recon.snapshots.sealed import Snapshot, find_snapshot, open_snapshot
 
@@ -121,7 +122,8 @@ def signed_sample(settings: Settings, path: Path, *, now: datetime) -> SignedSam
         SampleError: A file cannot be read, or was changed.
         SignersFileError, NoSshKeygenError: Signatures cannot be checked.
     """
-    drawn, signs = load_sample(path), load_sign_offs(path)
+    drawn = load_sample(path)
+    signs = sign_offs_of(settings, drawn, path=path)
     return SignedSample(drawn, check_sign_offs(drawn, signs, terms=decision_terms(settings), now=now))
 
 

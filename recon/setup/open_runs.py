@@ -13,6 +13,7 @@ from recon.plans.approvals import DecisionRecords, JournalHead, head_of
 from recon.rails.gates.sample import load_sign_offs
 from recon.runs.clock import ServerClock
 from recon.runs.ends import journal_head, journal_name, noted_heads
+from recon.setup.open_decisions import open_shelf
 from recon.setup.settings import Settings
 from recon.setup.stores.installed import store_of
 from recon.setup.stores.store import Ledger
@@ -81,7 +82,7 @@ def heads_on_record(settings: Settings) -> Iterator[tuple[str, JournalHead]]:
         BrokenRecordError, SampleError: A record was changed, so it may have lost what it noted.
     """
     yield from noted_heads(settings.output_dir)
-    yield from DecisionRecords(settings.decisions_dir).heads()
+    yield from DecisionRecords(open_shelf(settings)).heads()
     for path in sorted(settings.output_dir.glob("*.signed-*.json")):
         sample = path.with_name(f"{path.name.partition('.signed-')[0]}.json")
         for sign in load_sign_offs(sample):

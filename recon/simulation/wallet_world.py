@@ -2,7 +2,7 @@
 
 The truth follows from the money that each order was sent, how deep it lies and whether it can be spent, and from what
 its row says. No rule is asked. Three wallets stand beside each other: the shop's, a view-only one of the same keys, and
-one of another address to which nothing comes.
+one of another address to which nothing comes. Beside the shop there are :mod:`escrows <recon.simulation.escrow_deals>`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from recon.core.model import Verdict
+from recon.simulation.escrow_deals import EscrowDeals
 from recon.simulation.situation import Truth
 from recon.simulation.stage import NOW
 from recon.simulation.world import World
@@ -36,8 +37,14 @@ wallets = [
   {{ name = "shop", url = "http://shop.invalid", start_height = 1 }},
   {{ name = "watcher", url = "http://watcher.invalid", start_height = 1 }},
   {{ name = "spare", url = "http://spare.invalid", start_height = 1 }},
+  {{ name = "buyer", url = "http://buyer.invalid", start_height = 1 }},
+  {{ name = "seller", url = "http://seller.invalid", start_height = 1 }},
+  {{ name = "arbiter", url = "http://arbiter.invalid", start_height = 1 }},
 ]
 """
+DEAL_EVERY: Final = 25
+"""Of so many payments one is an escrow of three parties, with a row for its deposit and one for its end."""
+
 _STANDARD: Final = 18
 _SUBADDRESS: Final = 42
 
@@ -95,17 +102,22 @@ _CASES: Final = (
 def wallet_world(payments: int, *, seed: int) -> World:
     """A week of about so many orders; the same arguments give the same world."""
     shop = _Shop(random.Random(seed), seed)  # noqa: S311 - a world, no secret
-    for number in range(payments):
+    escrows = EscrowDeals(seed, HEAD)
+    deals = payments // DEAL_EVERY
+    for number in range(payments - 2 * deals):
         shop.order(number)
+    for number in range(deals):
+        escrows.deal(number)
+    truths = (*shop.truths, *escrows.truths)
     recorded = RecordedWorld(
         now=NOW,
         seed=seed,
         collection_uuid=f"{seed & (2**64 - 1):016x}".rjust(32, "0"),
         chains={_CHAIN: RecordedChain(_CHAIN, HEAD, int(NOW.timestamp() * 1000), BLOCK_S * 1000)},
-        payments=shop.documents,
-        said={"monero": list(shop.said())},
+        payments=[*shop.documents, *escrows.documents],
+        said={"monero": [*shop.said(escrows.txs), *escrows.said()]},
     )
-    return World(recorded, tuple(sorted(shop.truths, key=lambda truth: truth.payment_id)), config=_CONFIG)
+    return World(recorded, tuple(sorted(truths, key=lambda truth: truth.payment_id)), config=_CONFIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +197,9 @@ class _Shop:
             "updatedAt": made,
         }
 
-    def said(self) -> Iterator[dict[str, Any]]:
-        """The lines from which the servers answer."""
+    def said(self, others: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+        """The lines from which the daemon and the shop's servers answer; ``others`` are further transactions."""
+        self._txs |= others
         yield {"daemon": {"nettype": "mainnet", "height": HEAD + 1, "head_s": _time_s(HEAD)}}
         heights = sorted({height for height in self._txs.values() if height is not None} | {1})
         yield from ({"block": {"height": height, "time_s": _time_s(height)}} for height in heights)

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Final
 from recon.core.errors import ReconError
 from recon.plans.history import FILE_NAME as HISTORY
 from recon.plans.history import load_history
+from recon.plans.shelf import AUTHOR, Shelf
+from recon.setup.open_decisions import open_shelf
 from recon.snapshots.sealed import MANIFEST
 from recon.snapshots.unfinished import STATE
 from recon.watch.state import FOLDER
@@ -70,15 +72,20 @@ def prune(settings: Settings, *, now: datetime, in_use: Iterable[str] = ()) -> P
     if not old:
         return Pruned()
     try:
-        named = _named_by_runs(settings) | _named_in(settings.output_dir)
+        shelf = open_shelf(settings)
+        named = _named_by_runs(settings) | _named_in(settings.output_dir) | _named_by_decisions(shelf)
     except (ReconError, OSError) as error:
         return Pruned(why_not=f"Nothing was removed, because what runs and decisions name could not be read: {error}")
     going = _unnamed(found, old, named | set(in_use))
     for each in going:
         _remove(each.path)
-        for author in _authors(settings.decisions_dir, each):
-            author.unlink(missing_ok=True)
-    return Pruned(tuple(each.path.name for each in going))
+    names = tuple(each.path.name for each in going)
+    try:
+        for digest in sorted(digest for each in going if each.kind == "plan" for digest in each.names):
+            shelf.drop_author(digest)
+    except (ReconError, OSError) as error:
+        return Pruned(names, why_not=f"Notes of who made plans that are gone could not be removed: {error}")
+    return Pruned(names)
 
 
 def _unnamed(found: Iterable[Artefact], old: Iterable[Artefact], named: set[str]) -> list[Artefact]:
@@ -142,10 +149,10 @@ def _named_by_runs(settings: Settings) -> set[str]:
     return {each.plan for each in runs}
 
 
-def _authors(folder: Path, plan: Artefact) -> Iterator[Path]:
-    """Notes of who made a plan: each round leaves one, and it goes with its plan."""
-    for name in plan.names if plan.kind == "plan" else ():
-        yield from folder.glob(f"author-{name[:32]}*.json")
+def _named_by_decisions(shelf: Shelf) -> set[str]:
+    """Every digest that a decision names; the notes of authors go with their plans."""
+    texts = (data for name, data in shelf.records("") if not name.startswith(AUTHOR))
+    return {each.decode() for data in texts for each in _DIGEST.findall(data)}
 
 
 def _named_in(folder: Path) -> set[str]:

@@ -23,8 +23,9 @@ from tests.support.sql_stores import SqlPlace, sqlite_place
 ROWS = 4
 
 
-def run(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+def run(*arguments: object, code: int = 0, by: str = "Ann") -> str:
+    env = {"RECON_OPERATOR": by}
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], env=env)
     assert result.exit_code == code, (arguments, result.exit_code, result.output[-1500:], result.stderr[-1500:])
     return result.stdout
 
@@ -85,6 +86,63 @@ def test_payments_in_a_table_are_planned_applied_and_taken_back(market: tuple[Sq
     report = json.loads(run("runs", entry["run"], "--config", config, "--format", "json"))
     assert len(report["rows"]) == ROWS
     assert "whole" in run("journal", "verify", "--config", config)
+    run("undo", entry["run"], "--config", config, "--out", undo_file)
+    undo = json.loads(undo_file.read_bytes())
+    run("apply", undo_file, "--config", config, "--digest", undo["digest"], "--share-max", "100")
+    assert rows_of(place) == before
+
+
+def test_decisions_stand_beside_the_payments_and_are_the_same_for_everybody(market: tuple[SqlPlace, Path]) -> None:
+    """Two people at two machines: one folder makes the plan, another decides, and both see what was decided."""
+    place, config = market
+    plan_file = config.parent / "plan.json"
+    config.write_text(
+        f'{config.read_text()}\n[approvals]\napprovals_min = 1\nauthor_may_approve = false\nkept_in = "database"\n'
+    )
+    other = config.parent.parent / "other" / "recon.toml"
+    other.parent.mkdir()
+    other.write_text(config.read_text())
+    assert "decision" in run("doctor", "--config", config, "--format", "json")
+    run("plan", "--config", config, "--out", plan_file, code=1)
+    plan = json.loads(plan_file.read_bytes())
+    applying = ("apply", plan_file, "--config", config, "--digest", plan["digest"], "--share-max", "100")
+    run(*applying, code=3)
+    run("approve", plan_file, "--config", config, "--reason", "mine")
+    run(*applying, code=3)
+    run("approve", plan_file, "--config", other, "--reason", "looked at each", by="Ben")
+    run("approve", plan_file, "--config", config, "--reason", "again", code=3, by="Ben")
+    sample = config.parent / "sample.json"
+    rail = next(each["provider"] for each in plan["findings"])
+    run("sample", "--provider", rail, "--size", 2, "--plan", plan_file, "--config", config, "--out", sample)
+    for who, where in (("Ann", config), ("Ben", other)):
+        run("sample", "sign", sample, "--right", "all", "--by", who, "--config", where)
+    run("sample", "sign", sample, "--right", "all", "--by", "Ann", "--config", other, code=3)
+    kept = [str(row[0]) for row in place.run(f"SELECT name FROM {own_table(place, 'decision')} ORDER BY name")]
+    assert [name.partition("-")[0] for name in kept] == ["approval", "approval", "author", "signed", "signed"]
+    assert not list(config.parent.parent.rglob("decisions"))
+    run(*applying, code=0)
+    assert "whole" in run("journal", "verify", "--config", other)
+    place.run(f"UPDATE {own_table(place, 'decision')} SET text = replace(text, 'mine', 'ours')")
+    run("approve", plan_file, "--config", config, "--reason", "late", code=3, by="Cay")
+
+
+def own_table(place: SqlPlace, name: str) -> str:
+    return f"recon_{name}" if place.kind == "sqlite" else f"recon.{name}"
+
+
+def test_legacy_rows_are_given_their_references_and_these_are_taken_back(market: tuple[SqlPlace, Path]) -> None:
+    place, config = market
+    place.run("UPDATE payments SET provider = 'request_network'")
+    place.run("UPDATE payments SET provider = 'shkeeper' WHERE id IN (SELECT id FROM payments ORDER BY id LIMIT 2)")
+    plan_file, undo_file = config.parent / "plan.json", config.parent / "undo.json"
+    before = rows_of(place)
+    run("backfill", "shkeeper", "--config", config, "--out", plan_file, code=1)
+    plan = json.loads(plan_file.read_bytes())
+    assert (plan["summary"]["completeness"]["rows"], len(plan["changes"])) == (2, 2)
+    assert plan["coverage"][0]["complete"]
+    run("apply", plan_file, "--config", config, "--digest", plan["digest"], "--share-max", "100")
+    assert json.dumps([list(map(str, row)) for row in rows_of(place)]).count("fundsAccount") == 2
+    (entry,) = json.loads(run("runs", "--config", config, "--format", "json"))["runs"]
     run("undo", entry["run"], "--config", config, "--out", undo_file)
     undo = json.loads(undo_file.read_bytes())
     run("apply", undo_file, "--config", config, "--digest", undo["digest"], "--share-max", "100")

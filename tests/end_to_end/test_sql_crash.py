@@ -72,10 +72,12 @@ def test_killed_at_any_kind_of_step_a_run_resumes_to_the_same_end_and_undoes_to_
     undone(world, str(report.run))
     nursery = Nursery("sql", "sql")
     try:
-        for kill_at in chosen_steps(steps.names):
+        # A file has one writer at a time; a server also dies with several writes on their way.
+        several = [(4, steps.names.index("store.write:after") + 4)] if place.kind == "postgres" else []
+        for in_flight, kill_at in [(1, number) for number in chosen_steps(steps.names)] + several:
             world = sql_world(place, some_documents(ROWS))
             plan = world.plan()
-            code = nursery.run(place.url, group_size=GROUP, in_flight=1, kill_at=kill_at)
+            code = nursery.run(place.url, group_size=GROUP, in_flight=in_flight, kill_at=kill_at)
             assert code == -9, f"step {kill_at}: the child ended with {code}"
             runs = list_runs(world.journal)
             report = world.resume(plan, runs[0].run) if runs else world.apply(plan)
@@ -91,21 +93,24 @@ def test_killed_at_any_kind_of_step_a_run_resumes_to_the_same_end_and_undoes_to_
 def test_a_writer_in_between_is_never_overwritten(place: SqlPlace) -> None:
     """Some rows get a foreign value in a guarded column just before our write."""
     world = sql_world(place, some_documents(40))
-    foreign = random.Random(3).sample(range(40), 8)
-    waiting = {world.before[number]["_id"]: number for number in foreign}
-    columns = {"status": "'failed'", "escrow_state": "'releasing'", "disputed": "true", "amount": "12.0"}
+    foreign, seen = random.Random(3).sample(range(40), 8), set[str]()
+    waiting = {world.before[number]["_id"]: place_in for place_in, number in enumerate(foreign)}
+    columns = {"status": "'failed'", "escrow_state": "'releasing'", "disputed": "true", "amount": "12.0",
+               "provider": "'shkeeper'"}  # fmt: skip
 
     class Meddler(SqlWriter):
         def write(self, update: GuardedUpdate) -> WriteResult:
             number = waiting.get(update.document_id)
             if number is not None:
-                column = list(columns)[number % 4]
+                column = list(columns)[number % 5]
+                seen.add(column)
                 place.run(f"UPDATE payments SET {column} = {columns[column]} WHERE id = '{update.document_id}'")
             return super().write(update)
 
     limits = replace(UNLIMITED, refusals_max=8)
     report = world.apply(world.plan(), writer=Meddler(place.shared), limits=limits, canary_rows=0, group_size=8)
     assert report.counts == {Result.APPLIED: 32, Result.REFUSED: 8}
+    assert seen == set(columns)
     for row, document in zip(report.rows, world.documents(), strict=True):
         if row.result is Result.REFUSED:
             assert "recon" not in document["metadata"]
@@ -134,6 +139,38 @@ def test_a_writer_between_the_look_and_the_statement_is_never_overwritten(place:
         assert report.counts == {Result.APPLIED: 2, Result.REFUSED: 1}
     else:
         assert statuses == ["completed"] * 3, "a file has one writer at a time, so nothing can come between"
+
+
+def test_a_backend_that_writes_all_the_time_keeps_every_value_of_its_own(place: SqlPlace) -> None:
+    """A thread of its own settles some rows its way while the run goes through its groups."""
+    world = sql_world(place, some_documents(40))
+    foreign = random.Random(5).sample(range(40), 6)
+    started, met = threading.Event(), threading.Event()
+
+    def backend() -> None:
+        started.wait(30)
+        for number in foreign:
+            place.run(f"UPDATE payments SET status = 'failed' WHERE id = '{world.before[number]['_id']}'")
+        met.set()
+
+    def step(name: str) -> None:
+        if name == "store.write:after":
+            started.set()
+        if name == "journal.append:before" and started.is_set():
+            met.wait(30)  # The groups that were read ahead hold rows that have moved by now.
+
+    thread = threading.Thread(target=backend)
+    thread.start()
+    limits, in_flight = replace(UNLIMITED, refusals_max=6), 4 if place.kind == "postgres" else 1
+    report = world.apply(world.plan(), limits=limits, canary_rows=0, group_size=8, in_flight=in_flight, step=step)
+    thread.join()
+    assert met.is_set()
+    assert 34 <= report.counts[Result.APPLIED] < 40, "some rows moved before their write"
+    for number, (row, document) in enumerate(zip(report.rows, world.documents(), strict=True)):
+        assert (document["status"] == "failed") == (number in foreign), "what the backend wrote is never overwritten"
+        if row.result is not Result.APPLIED:
+            assert [item.path for item in row.moved] == ["status"]
+            assert "recon" not in document["metadata"]
 
 
 def test_two_applies_at_once_write_exactly_once(place: SqlPlace) -> None:

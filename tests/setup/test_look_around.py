@@ -76,7 +76,7 @@ def test_off_a_terminal_nothing_is_looked_at_without_yes(shop: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("address", "says"),
     [
-        ("", "No collection of payments was found; RECON_MONGO_URI names the database"),
+        ("", "No collection or table of payments was found; RECON_MONGO_URI or RECON_SQL_URL names the database"),
         (f"mongodb://reader:{SECRET}@127.0.0.1:9/?serverSelectionTimeoutMS=200", "The database was not looked at"),
         (SECRET, "The database was not looked at"),
     ],

@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, Final
 
-from recon.core.model import Plan
+from recon.core.model import Plan, Verdict
 from recon.simulation.rail_worlds import RAIL_WORLDS, rail_world
 from recon.sources.recorded.faults import FaultRule
 from recon.sources.recorded.format import RecordedWorld
@@ -64,6 +64,43 @@ def _no_more_writes(before: Plan, after: Plan) -> Differences:
     """What is written with less evidence is written with all of it, too, and the same."""
     one, other = ({change.payment_id: change.sets for change in plan.changes} for plan in (before, after))
     return {key: (one.get(key), sets) for key, sets in sorted(other.items()) if one.get(key) != sets}
+
+
+DENIALS: Final = frozenset(
+    {Verdict.LOCAL_AHEAD, Verdict.TX_NOT_FOUND, Verdict.REORGED, Verdict.ABANDONED, Verdict.MISSING_LOCAL}
+)
+"""Verdicts that rest on something not being there."""
+
+
+def _no_more_said(before: Plan, after: Plan) -> Differences:
+    """With less evidence nothing is written that all of it would not write, and nothing is denied that it would not."""
+    one, other = ({each.payment_id: each.verdict for each in plan.findings} for plan in (before, after))
+    denied = {key: (one.get(key), said) for key, said in other.items() if said in DENIALS and one.get(key) != said}
+    return {**denied, **_no_more_writes(before, after)}
+
+
+WEATHER: Final[Mapping[str, Mapping[str, Any]]] = {
+    "rate-limited": {"status": 429, "text": "slow down"},
+    "cut": {"action": "cut"},
+    "truncated": {"action": "truncate"},
+    "nothing-said": {"action": "empty"},
+    "web-page": {"text": "<html>maintenance</html>"},
+    "said-twice": {"action": "repeat"},
+    "shifted": {"action": "shift"},
+}
+"""What a provider's servers do on a bad day, to a share of all questions."""
+
+
+def _weather(rail: str) -> tuple[Relation, ...]:
+    return tuple(Relation(name, _on_a_day(rail, given), _no_more_said) for name, given in WEATHER.items())
+
+
+def _on_a_day(rail: str, given: Mapping[str, Any]) -> Callable[[RecordedWorld, Random], Pair]:
+    def pair(recorded: RecordedWorld, rng: Random) -> Pair:
+        rule = FaultRule(rail, "*", chance_ppm=400_000, seed=rng.randrange(10**6), **given)
+        return Pair(recorded, replace(recorded, faults=(rule,)))
+
+    return pair
 
 
 def _less(name: str, change: Change) -> Relation:
@@ -149,4 +186,4 @@ def relations_of(rail: str) -> dict[str, Relation]:
         Relation("listed-twice", _listed_twice, BY_NAME["order"].differs),
         Relation("unrelated", _crowd(rail), _others_same),
     ]
-    return {relation.name: relation for relation in (*shared, *_OWN[rail])}
+    return {relation.name: relation for relation in (*shared, *_OWN[rail], *_weather(rail))}

@@ -11,7 +11,7 @@ from recon.core.model import Plan
 from recon.simulation.rail_worlds import RAIL_WORLDS, rail_world
 from recon.simulation.score import score
 from recon.sources.recorded.format import RecordedWorld
-from tests.support.rail_relations import relations_of
+from tests.support.rail_relations import WEATHER, relations_of
 from tests.support.relations import differences, judged
 from tests.support.thorough import LARGER
 from tests.support.worlds import said
@@ -20,6 +20,8 @@ PAYMENTS = 1_000 if LARGER else 200
 """Every case of a rail occurs from 100 payments on, or nearly: what more there is, is in sync."""
 SEED = 311
 RAILS = tuple(sorted(RAIL_WORLDS))
+BAD_DAYS = {"monero": "cut", "relayr": "said-twice", "salesforce": "truncated", "whmcs": "shifted"}
+"""Of a rail's bad days the one that is held each time; all of them at night, since each asks everything again."""
 
 
 @lru_cache
@@ -33,7 +35,13 @@ def plan(rail: str) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("rail", "name"), [(rail, name) for rail in RAILS for name in relations_of(rail) if name != "undone"]
+    ("rail", "name"),
+    [
+        (rail, name)
+        for rail in RAILS
+        for name in relations_of(rail)
+        if name != "undone" and (LARGER or name not in WEATHER or name == BAD_DAYS[rail])
+    ],
 )
 def test_it_holds(rail: str, name: str) -> None:
     found = differences(relations_of(rail)[name], world(rail), seed=SEED, before=plan(rail))

@@ -28,7 +28,8 @@ from recon.core.people import Person, checked_name, is_one_person, person_key
 from recon.core.text import count_text
 from recon.core.times import millisecond_text
 from recon.files import FileThereError, make_folder, save_new
-from recon.plans.approvals import DecisionTerms, target_digest
+from recon.plans.approvals import DecisionTerms, record_bytes, shelved, target_digest
+from recon.plans.shelf import Shelf
 from recon.plans.ssh_keys import LOOKED, NotSignedError
 
 FORMAT: Final = 1
@@ -409,6 +410,37 @@ def load_sign_offs(sample_path: Path) -> tuple[SignOff, ...]:
             raise SampleError(path=path.name, why="it was changed after it was signed (its digest does not fit)")
         signs.append(sign)
     return tuple(sorted(signs, key=lambda sign: (sign.at, sign.operator)))
+
+
+def shelve_sign_off(sign: SignOff, shelf: Shelf) -> None:
+    """Keep a sign-off where decisions are kept."""
+    name = hashlib.sha256(person_key(sign.operator).encode()).hexdigest()[:12]
+    shelf.add([(f"{_signs_of(sign.sample)}{name}", record_bytes(asdict(sign)))])
+
+
+def shelved_sign_offs(sample: Sample, shelf: Shelf) -> tuple[SignOff, ...]:
+    """The sign-offs of a sample that are kept where decisions are, by name.
+
+    Raises:
+        BrokenRecordError: One does not fit its digest.
+        SampleError: One is none, or was changed since it was signed.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    signs = []
+    for name, content in shelved(shelf, _signs_of(sample.digest)):
+        try:
+            sign = TypeAdapter(SignOff).validate_json(json.dumps(content))
+        except ValidationError as error:
+            raise SampleError(path=name, why="this is no sign-off") from error
+        if _sealed_sign(sign).digest != sign.digest:
+            raise SampleError(path=name, why="it was changed after it was signed (its digest does not fit)")
+        signs.append(sign)
+    return tuple(signs)
+
+
+def _signs_of(sample: str) -> str:
+    return f"signed-{sample[:32]}-"
 
 
 def _load(path: Path, kind: type[Any]) -> Any:

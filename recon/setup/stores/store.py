@@ -10,15 +10,16 @@ sides of it::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from recon.core.registry import Registry
+    from recon.plans.shelf import Shelf
     from recon.runs.release import LedgerCheck
     from recon.runs.stores.journal import Journal
     from recon.runs.stores.payments import PaymentWriter
@@ -71,11 +72,20 @@ class StoreTerms:
 
 @dataclass(frozen=True, slots=True)
 class FoundCollection:
-    """A place that may hold payments, and about how many documents it has."""
+    """A place that may hold payments, and about how many documents it has.
+
+    Args:
+        sections: What of a configuration means it, by section; where nothing is said, ``[mongo]`` names it.
+    """
 
     database: str
     collection: str
     documents: int
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def as_settings(self) -> dict[str, Mapping[str, Any]]:
+        """The sections of a configuration that mean this place."""
+        return dict(self.sections) or {"mongo": {"database": self.database, "collection": self.collection}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,7 @@ class Store:
         open_source: Gives the side that is read; raises a ConfigError where a secret or a setting is missing.
         open_writer: Gives the side that is written to, with its journal; raises a ConfigError likewise, and a
             SourceError when the store cannot be reached or refuses the credential.
+        open_decisions: Gives the place of decisions in the store; nothing is asked of it yet. None where it has none.
         audit: Says what the logins may do, a state and a sentence each; None where a store has no logins.
         look: Looks for places that may hold payments, before there is a configuration; None where it cannot.
         is_usual: Whether it is meant only where a configuration means no other.
@@ -101,6 +112,7 @@ class Store:
     means: Callable[[Settings], bool]
     open_source: Callable[[StoreTerms], DocumentStore]
     open_writer: Callable[[Settings], Ledger]
+    open_decisions: Callable[[Settings], Shelf] | None = None
     audit: Callable[[Settings], Iterable[tuple[Literal["ok", "warning", "failed"], str]]] | None = None
     look: Callable[[], Iterable[FoundCollection]] | None = None
     is_usual: bool = False

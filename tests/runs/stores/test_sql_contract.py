@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from recon.testing import check_store
+from recon.runs.stores.sql.decisions import SqlShelf
+from recon.testing import check_decisions, check_store
 from tests.support.sql_stores import AS_DOCUMENT, BY_COLUMNS, SqlPlace, sqlite_place
 
 LAYOUTS = {"columns": BY_COLUMNS, "document": AS_DOCUMENT}
@@ -28,3 +29,12 @@ def place(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator
 
 def test_a_sql_store_keeps_its_promises(place: SqlPlace) -> None:
     check_store(place.open_writer, open_reader=place.store)
+
+
+def test_a_sql_database_keeps_decisions_as_it_promises(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    is_file = kind == "sqlite"
+    place = sqlite_place(tmp_path) if is_file else request.getfixturevalue("postgres_at")()
+    check_decisions(lambda: SqlShelf(place.database))
+    place.close()

@@ -13,6 +13,15 @@ The numbers are those of the traps of the facts: 1 to 8 of the first run, m2 to 
 8 nobody can look a payment up            test_money_at_an_address_that_no_wallet_has_is_never_called_absent
 m2 double_spend_seen is no loss           test_money_in_the_pool_is_seen_and_proves_nothing
 m2 destinations are lost in a reorg       test_a_release_whose_destination_is_lost_is_a_question_that_failed
+m2 an address before the keys are there   test_money_sent_before_the_keys_of_an_escrow_were_exchanged_is_named
+m2 multisig_import_needed is no proof     test_the_change_of_a_release_is_no_deposit_whichever_wallets_are_asked
+1.2 amounts past 2^53, and as texts       test_a_missing_list_is_empty_and_the_largest_amount_keeps_every_digit
+1.2 an amount as text or fraction         test_an_amount_that_is_no_whole_number_makes_the_wallet_unread
+1.1 regtest has the addresses of mainnet  test_a_daemon_of_another_network_stops_the_run
+2 a login is a digest                     test_a_login_is_a_digest_and_a_refused_one_shows_no_secret
+2 restricted servers refuse to refresh    test_a_restricted_wallet_is_waited_for_and_one_that_stays_behind_was_not_asked
+3 an unknown transaction is missed_tx     test_a_transaction_that_a_synchronised_daemon_does_not_know_is_not_found
+m5 what left a wallet is never whole      test_what_left_a_wallet_is_never_said_to_be_whole
 m3 integrated addresses                   test_an_integrated_address_is_told_from_the_address_alone
 m3 unlock_time, coinbase                  test_locked_money_is_seen_and_not_final
 m3 code 0 is an error, hosts are hidden   test_an_error_is_an_error_whatever_its_code_and_shows_no_host
@@ -463,6 +472,16 @@ def test_money_at_an_address_that_no_wallet_has_is_never_called_absent(tmp_path:
     assert verdict(world, tmp_path / "ours", ours) == "local_ahead"
     pending = an_order(2, to=an_address("of nobody"))
     assert verdict(world, tmp_path / "pending", pending) == "lookup_failed"
+
+
+def test_money_sent_before_the_keys_of_an_escrow_were_exchanged_is_named(tmp_path: Path) -> None:
+    """A multisig wallet gives one and the same address until its keys are exchanged: nobody can spend from it."""
+    early = "41fJjQDhryD1111" + "1" * 80
+    claims = WalletClaims(wallets_of(shop())).look_up([ClaimKey("p", external_id=early)], progress=no_progress)
+    (row,) = rows(claims, "claims")
+    assert (row["outcome"], "before its keys were exchanged" in str(row["error"])) == ("failed", True)
+    funded = an_order(1, to=early, status="completed", escrowState="funded")
+    assert verdict(shop(), tmp_path, funded) == "lookup_failed"
 
 
 def test_a_wallet_proves_absence_only_since_it_is_known_to_see(tmp_path: Path) -> None:

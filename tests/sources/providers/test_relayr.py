@@ -6,6 +6,7 @@ Each trap and each drift that the facts name, and the test that holds it:
 the state is an object, and plain text in one reading  test_a_state_is_read_in_every_spelling
 ``Success``, ``Completed``, in lower case              test_a_state_is_read_in_every_spelling
 the hash stands in four places                         test_a_hash_is_found_wherever_it_stands
+a part is listed twice                                 test_a_part_that_is_listed_twice_counts_once
 a list is shuffled                                     test_the_order_of_the_list_is_no_news
 a list is short for a while, or empty                  test_an_empty_list_is_no_success
 one chain through, one not                             test_parts_that_went_apart_are_split
@@ -129,6 +130,24 @@ def test_the_order_of_the_list_is_no_news() -> None:
     assert all(each["claims"].drop(["looked_up_at"]) == told[0]["claims"].drop(["looked_up_at"]) for each in told)
     assert all(each["claim_txs"] == told[0]["claim_txs"] for each in told)
     assert {tx["token"] for tx in told[0]["claim_txs"].to_pylist()} == set(USDC.values())
+
+
+def test_a_part_that_is_listed_twice_counts_once() -> None:
+    """An answer that a proxy glued together, or a page that overlaps: the same id with the same words is one part."""
+    server = RelayrServer()
+    bundle_id = server.add(Bundle(entries=(done(), done(10, tx_hash=OTHER))))
+
+    def twice(request: httpx.Request) -> httpx.Response:
+        body = server.handler(request).json()
+        return httpx.Response(200, json={**body, "transactions": body["transactions"] * 2})
+
+    once, again = (
+        source_of(handler).look_up([key_of(bundle_id)], progress=no_progress).tables
+        for handler in (server.handler, twice)
+    )
+    assert again["claims"].drop(["looked_up_at"]) == once["claims"].drop(["looked_up_at"])
+    assert again["claim_txs"] == once["claim_txs"]
+    assert again["claims"].to_pylist()[0]["state"] == "paid"
 
 
 def test_an_empty_list_is_no_success() -> None:

@@ -19,6 +19,15 @@ Each trap that is known of it (section 3 of the facts, and its public documentat
  3n  one currency, or a field for it: test_a_currency_is_asked_for_only_where_there_are_several
  3o  a field that is not there: test_a_field_that_is_not_there_is_told_by_name
  3p  a login page, a redirect: test_a_web_page_is_no_answer
+ 3q  a token by key or by refresh token: test_a_signed_assertion_is_sent_and_nothing_that_is_secret_for_longer
+ 3r  a refusal that quotes what was sent: test_a_refusal_that_quotes_all_that_was_sent_shows_none_of_it
+ 3s  replay ids jump, and prove nothing: test_a_jump_is_no_proof_and_says_from_where_to_read_again
+ 3t  events are kept 72 hours: test_what_is_older_than_events_are_kept_cannot_be_told
+ 3u  a replay id that is no number: test_a_position_that_is_no_number_is_compared_with_nothing
+ 3v  lost events are told by the stream: test_what_the_stream_itself_says_is_lost_leaves_it_open
+ 4   orders and invoices side by side: test_orders_and_invoices_are_planned_picked_applied_and_taken_back
+ 4a  an order that is stuck, and why: test_why_an_order_is_stuck_is_told
+ 4b  neither side answers: test_orders_that_cannot_be_asked_for_prove_nothing
  5   slow, cut off, garbage: tests of the contract, test_the_contract_holds_when_it_is_cut_off
 ==== ===============================================================================================
 """
@@ -37,6 +46,7 @@ from recon.sources.interface import ClaimKey, Reading, no_progress
 from recon.sources.providers.installed import providers
 from recon.sources.providers.polite import CredentialsRefusedError, ProviderUnusableError
 from recon.sources.providers.salesforce.api import IDS_A_CALL, Salesforce, SalesforceSettings
+from recon.sources.providers.salesforce.login import LoginTerms
 from recon.sources.providers.salesforce.orders import OrderFields, OrderReader, whole_id
 from recon.sources.providers.salesforce.recorded import error_answer
 from recon.testing import check_provider
@@ -50,7 +60,7 @@ SECRETS = ("client-one", "secret-two", "recorded-token")
 def source_of(server: SalesforceServer, *, reader: Any = None, **settings: Any) -> Salesforce:
     fake = FakeClock()
     given = {
-        "base_url": "https://portal.test", "client_id": Secret(SECRETS[0]), "client_secret": Secret(SECRETS[1]),
+        "base_url": "https://portal.test", "login": LoginTerms(Secret(SECRETS[0]), Secret(SECRETS[1])),
         "rate_per_s": 1000.0, "retries_max": 1, **settings,
     }  # fmt: skip
     return Salesforce(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -14,6 +14,11 @@ from recon.sources.payments.sql.database import SqlDatabase
 Answer = TypeVar("Answer")
 
 OWN_TABLES: Final = ("stamp", "journal", "lease")
+"""What a run needs."""
+
+_PARTS: Final = {"stamp": 1, "journal": 1, "lease": 1, "decision": 2}
+"""The number of the migration that makes each table."""
+
 RUN_PATHS: Final = tuple(path for path in WRITTEN if path not in ("__v", "metadata.recon"))
 """What a run may set; the version is only guarded, and the stamp has a place of its own."""
 
@@ -28,13 +33,16 @@ class OwnTablesMissingError(RefusedError):
         )
 
 
-def migration_file(database: SqlDatabase) -> Path:
-    """The statements that make the tables, as an owner of the database may run them."""
-    return Path(__file__).parent / database.migration
+def migration_file(database: SqlDatabase, *, table: str = "journal") -> Path:
+    """The statements that make a table and those beside it, as an owner of the database may run them."""
+    return Path(__file__).parent / database.migration.format(_PARTS[table])
 
 
-def make_own_tables(database: SqlDatabase) -> None:
+def make_own_tables(database: SqlDatabase, *, names: Sequence[str] = OWN_TABLES) -> None:
     """Make the tables that are not there.
+
+    Args:
+        names: Those that are needed; usually what a run needs.
 
     Raises:
         OwnTablesMissingError: The login may not.
@@ -42,16 +50,20 @@ def make_own_tables(database: SqlDatabase) -> None:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    file = migration_file(database, table=names[0])
     try:
         with database.reading() as connection:
-            if all(database.own_is_there(connection, name) for name in OWN_TABLES):
-                return
+            missing = [name for name in names if not database.own_is_there(connection, name)]
+        if not missing:
+            return
+        file = migration_file(database, table=missing[0])
         with database.writing() as connection:
-            for statement in statements(migration_file(database).read_text(encoding="utf-8")):
-                connection.exec_driver_sql(statement)
+            for part in dict.fromkeys(migration_file(database, table=name) for name in missing):
+                for statement in statements(part.read_text(encoding="utf-8")):
+                    connection.exec_driver_sql(statement)
     except SQLAlchemyError as error:
         if database.is_forbidden(error):
-            raise OwnTablesMissingError(place=database.place, file=str(migration_file(database))) from error
+            raise OwnTablesMissingError(place=database.place, file=str(file)) from error
         raise StoreSaysError(what="the wish to make the tool's own tables", why=database.error_word(error)) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from recon.core.values import STAMP, UPDATED_AT
@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def rights_of(database: SqlDatabase, connection: Connection, *, is_run: bool, is_one_login: bool) -> Iterator[Said]:
+def rights_of(
+    database: SqlDatabase,
+    connection: Connection,
+    *,
+    is_run: bool,
+    is_one_login: bool,
+    own_tables: Sequence[str] = OWN_TABLES,
+) -> Iterator[Said]:
     """What a login may do, compared with what it needs.
 
     Args:
         is_run: Whether it is the login that writes.
         is_one_login: Whether both addresses are the same.
+        own_tables: The tool's own tables that the configuration makes use of.
     """
     table = PaymentTable.found(database, connection)
     if not is_run:
@@ -35,12 +43,13 @@ def rights_of(database: SqlDatabase, connection: Connection, *, is_run: bool, is
     yield from database.run_says(
         connection, table.layout, written=[place.name for place in table.rows.touching(RUN_PATHS)]
     )
-    missing = [name for name in OWN_TABLES if not database.own_is_there(connection, name)]
+    missing = [name for name in own_tables if not database.own_is_there(connection, name)]
     if missing:
+        files = dict.fromkeys(str(migration_file(database, table=name)) for name in missing)
         yield (
             "warning",
-            f"The tool's own tables are not all there ({', '.join(missing)}): the first run makes them if its login "
-            f"may; otherwise have an owner run {migration_file(database)}.",
+            f"The tool's own tables are not all there ({', '.join(missing)}): the first run or decision makes them if "
+            f"its login may; otherwise have an owner run {' and '.join(files)}.",
         )
 
 

@@ -11,8 +11,10 @@ from recon.setup.stores.mongo.privileges import audit
 from recon.setup.stores.store import Ledger, Store, StoreTerms
 
 if TYPE_CHECKING:
+    from pymongo import MongoClient
     from pymongo.database import Database
 
+    from recon.plans.shelf import Shelf
     from recon.runs.release import LedgerCheck
     from recon.setup.file import LedgerSection
     from recon.setup.settings import Settings
@@ -59,6 +61,17 @@ def _open_writer(settings: Settings) -> Ledger:
     raise AssertionError("an exit stack lets no exception pass")
 
 
+def _open_decisions(settings: Settings) -> Shelf:
+    from recon.runs.stores.decisions import MongoShelf
+
+    mongo = settings.values.mongo
+
+    def open_client() -> MongoClient[dict[str, Any]]:
+        return mongo_client(mongo_uri(settings.write_uri()), timeout_ms=int(mongo.timeout_s * 1000))
+
+    return MongoShelf(open_client, database=mongo.database)
+
+
 def _pay_ins(given: LedgerSection, database: Database[dict[str, Any]]) -> LedgerCheck | None:
     if given.collection is None:
         return None
@@ -78,6 +91,7 @@ STORE: Final = Store(
     means=lambda settings: settings.recorded_dir is None,
     open_source=_open_source,
     open_writer=_open_writer,
+    open_decisions=_open_decisions,
     audit=audit,
     look=payment_collections,
     is_usual=True,

@@ -17,6 +17,8 @@ State = Literal["ok", "warning", "failed"]
 
 def audit_rights(settings: Settings) -> Iterator[tuple[State, str]]:
     """What there is to know about the rights of both logins, about the table, and about the tool's own tables."""
+    from recon.runs.stores.sql.own_tables import OWN_TABLES
+
     try:
         reading = database_for(settings)
         writing = database_for(settings, may_write=True)
@@ -24,7 +26,8 @@ def audit_rights(settings: Settings) -> Iterator[tuple[State, str]]:
         return
     is_one_login = reading.reached.url == writing.reached.url
     yield from _asked(reading, is_run=False, is_one_login=is_one_login)
-    yield from _asked(writing, is_run=True, is_one_login=is_one_login)
+    more = ("decision",) if settings.values.approvals.kept_in == "database" else ()
+    yield from _asked(writing, is_run=True, is_one_login=is_one_login, own_tables=(*OWN_TABLES, *more))
 
 
 def _asked(database: SqlDatabase, **given: Any) -> Iterator[tuple[State, str]]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from recon.core.errors import ConfigError
 from recon.setup.stores.sql.audit import audit_rights
+from recon.setup.stores.sql.look import payment_tables
 from recon.setup.stores.sql.reached import database_for
 from recon.setup.stores.store import Ledger, Store, StoreTerms
 
 if TYPE_CHECKING:
+    from recon.plans.shelf import Shelf
     from recon.setup.settings import Settings
     from recon.sources.interface import DocumentStore
 
@@ -49,6 +51,12 @@ def _open_writer(settings: Settings) -> Ledger:
     raise AssertionError("an exit stack lets no exception pass")
 
 
+def _open_decisions(settings: Settings) -> Shelf:
+    from recon.runs.stores.sql.decisions import SqlShelf
+
+    return SqlShelf(lambda: database_for(settings, may_write=True))
+
+
 def _check(settings: Settings) -> None:
     for key, said in (
         ("ledger.collection", settings.values.ledger.collection),
@@ -64,7 +72,9 @@ STORE: Final = Store(
     means=lambda settings: settings.recorded_dir is None and bool(settings.values.sql.table),
     open_source=_open_source,
     open_writer=_open_writer,
+    open_decisions=_open_decisions,
     audit=audit_rights,
+    look=payment_tables,
     variables=lambda settings: (settings.values.sql.url_variable,),
 )
 """A table of PostgreSQL or SQLite: what a configuration means that names one under ``[sql]``."""

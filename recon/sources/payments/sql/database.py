@@ -19,6 +19,7 @@ from recon.core.errors import SourceError
 from recon.sources.interface import StoreIdentity
 from recon.sources.payments.sql.kinds import Raw
 from recon.sources.payments.sql.section import SqlSection
+from recon.sources.payments.sql.trees import any_of_texts
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, ColumnElement, Connection, Engine, TableClause
@@ -30,6 +31,7 @@ _OWN_COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "stamp": ((), ("of_table", "row_key", "stamp")),
     "lease": (("token", "expires_ms"), ("target", "holder")),
     "journal": (("seq",), ("run", "kind", "change", "payment", "hash", "text")),
+    "decision": ((), ("name", "text")),
 }
 """By table of the tool's own, its columns of numbers and of text."""
 
@@ -129,6 +131,10 @@ class SqlDatabase(ABC):
         """The first statements of a transaction: a snapshot that writes nothing, or one write of a run."""
 
     @abstractmethod
+    def tables_called(self, connection: Connection, word: str) -> list[tuple[str, int]]:
+        """The tables whose names hold a word, as a configuration names them, and about how many rows each has."""
+
+    @abstractmethod
     def image(self, column: SqlColumn) -> ColumnElement[Any]:
         """What is selected of a column: its raw image."""
 
@@ -158,8 +164,21 @@ class SqlDatabase(ABC):
     def text_of(self, column: SqlColumn) -> ColumnElement[str]:
         """A column as text, to be compared with words."""
 
+    def holds_text(self, column: SqlColumn, keys: Sequence[str]) -> ColumnElement[bool]:
+        """The condition that the text of a column of JSON may hold one of the keys, in any case of letters."""
+        return any_of_texts(self.text_of(column), keys)
+
+    def unindexed_trees(
+        self, connection: Connection, *, layout: Layout, columns: Sequence[SqlColumn]
+    ) -> dict[str, str | None]:
+        """The columns of JSON of which no index tells what their text holds, with what an owner does to make one.
+
+        None stands where this database has no such index.
+        """
+        return dict.fromkeys((column.name for column in columns), None)
+
     def own(self, name: str) -> TableClause:
-        """A table of the tool's own: ``stamp``, ``journal`` or ``lease``; the same expression each time."""
+        """A table of the tool's own, such as ``journal``; the same expression each time."""
         return self._owned.setdefault(name, self.own_table(name))
 
     @abstractmethod

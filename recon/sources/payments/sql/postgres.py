@@ -73,11 +73,22 @@ SELECT a.attname AS first, i.indnkeyatts = 1 AND i.indisunique AND i.indpred IS 
 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 WHERE i.indrelid = :table
 """
+_TREES: Final = """
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = :table AND indisvalid AND indpred IS NULL
+AND indexprs IS NOT NULL
+"""
 _WRITABLE: Final = """
 SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 AND has_schema_privilege(n.oid, 'USAGE') AND (has_any_column_privilege(c.oid, 'INSERT, UPDATE')
   OR has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) ORDER BY 1
+"""
+_CALLED: Final = """
+SELECT n.nspname || '.' || c.relname AS name, greatest(c.reltuples, 0)::bigint AS about FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname ILIKE '%' || :word || '%'
+AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'recon') AND n.nspname NOT LIKE 'pg\\_%'
+AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1
 """
 _RUN: Final = """
 SELECT pg_is_in_recovery() AS is_standby, c.relrowsecurity AS has_policies,
@@ -85,7 +96,7 @@ SELECT pg_is_in_recovery() AS is_standby, c.relrowsecurity AS has_policies,
 """
 _KEPT: Final = "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')"
 _TRIGGERS: Final = "SELECT tgname FROM pg_trigger WHERE tgrelid = :table AND NOT tgisinternal ORDER BY tgname"
-_OWN_NAMES: Final = ("recon.stamp", "recon.journal", "recon.lease")
+_OWN_NAMES: Final = ("recon.stamp", "recon.journal", "recon.lease", "recon.decision")
 _STANDBY: Final = """
 SELECT pg_is_in_recovery() AS is_standby, extract(epoch FROM clock_timestamp()) * 1000 AS now_ms,
   extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000 AS replayed_ms
@@ -101,7 +112,7 @@ class PostgresDatabase(SqlDatabase):
     """A database of PostgreSQL, version 12 or newer."""
 
     title = "PostgreSQL"
-    migration = "postgres-1.sql"
+    migration = "postgres-{}.sql"
     has_clock = True
     in_flight_max = 8
 
@@ -200,6 +211,12 @@ class PostgresDatabase(SqlDatabase):
         leading = frozenset(row.first for row in indexes)
         return Layout(table, f"{found.schema}.{found.name}", columns, leading, str(found.oid))
 
+    def tables_called(self, connection: Connection, word: str) -> list[tuple[str, int]]:
+        """See :meth:`SqlDatabase.tables_called`: those that the login may read, by the server's own estimate."""
+        import sqlalchemy as sa
+
+        return [(str(row.name), int(row.about)) for row in connection.execute(sa.text(_CALLED), {"word": word})]
+
     def _missing(self, what: str) -> SqlMissingError:
         return SqlMissingError(place=self.place, table=self.section.table, what=what)
 
@@ -263,6 +280,26 @@ class PostgresDatabase(SqlDatabase):
         import sqlalchemy as sa
 
         return sa.cast(column.own, sa.Text)
+
+    def unindexed_trees(
+        self, connection: Connection, *, layout: Layout, columns: Sequence[SqlColumn]
+    ) -> dict[str, str | None]:
+        """See :meth:`SqlDatabase.unindexed_trees`: by the extension pg_trgm, over the lowered text."""
+        import sqlalchemy as sa
+
+        found = [str(each) for each in connection.execute(sa.text(_TREES), {"table": int(layout.uuid or 0)}).scalars()]
+        table = ".".join(_quoted(part) for part in layout.name.split(".", 1))
+        lacking: dict[str, str | None] = {}
+        for column in columns:
+            own = _quoted(column.name)
+            held = {f"lower({name}{cast})" for name in (own, column.name) for cast in ("", "::text")}
+            held |= {f"lower(({name})::text)" for name in (own, column.name)}
+            if not any(f"({each} gin_trgm_ops)" in definition for each in held for definition in found):
+                lacking[column.name] = (
+                    "the owner makes one by: CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY ON "
+                    f"{table} USING gin (lower(({own})::text) gin_trgm_ops)"
+                )
+        return lacking
 
     def own_table(self, name: str) -> TableClause:
         """See :meth:`SqlDatabase.own_table`."""
@@ -433,6 +470,11 @@ def _id_image(declared: str, raw: Raw) -> Raw:
             return None
     bits = _WIDTHS.get(declared)
     return None if bits is not None and not -(2 ** (bits - 1)) <= int(str(raw)) < 2 ** (bits - 1) else raw
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
 
 
 def _few(names: Sequence[str]) -> str:

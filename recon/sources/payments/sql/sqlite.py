@@ -46,7 +46,7 @@ class SqliteDatabase(SqlDatabase):
     """A file of SQLite."""
 
     title = "SQLite"
-    migration = "sqlite-1.sql"
+    migration = "sqlite-{}.sql"
     has_clock = False
     in_flight_max = 1
 
@@ -112,6 +112,15 @@ class SqliteDatabase(SqlDatabase):
         indexed = self._indexed(connection, columns)
         table = sa.table(name, *(each.own for each in columns.values()))
         return Layout(table, name, columns, indexed, f"file {self._path.stat().st_ino:x}")
+
+    def tables_called(self, connection: Connection, word: str) -> list[tuple[str, int]]:
+        """See :meth:`SqlDatabase.tables_called`."""
+        import sqlalchemy as sa
+
+        asked = sa.text("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        names = [name for name in map(str, connection.execute(asked).scalars()) if word in name.lower()]
+        counted = [sa.select(sa.func.count()).select_from(sa.table(name)) for name in names]
+        return [(name, int(connection.execute(each).scalar_one())) for name, each in zip(names, counted, strict=True)]
 
     def _indexed(self, connection: Connection, columns: Collection[str]) -> frozenset[str]:
         """The columns that an index begins with; the ids must be unique by one."""

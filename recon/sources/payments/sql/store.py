@@ -18,12 +18,13 @@ from recon.sources.interface import Selection, StoreIdentity
 from recon.sources.payments.fields import FieldPaths, project, stored_path
 from recon.sources.payments.filters import EXACT_CLAIM_FIELDS, claim_keys, stored_claim_key
 from recon.sources.payments.selecting import selected_by
-from recon.sources.payments.sql.database import SqlDatabase
+from recon.sources.payments.sql.database import SqlColumn, SqlDatabase
 from recon.sources.payments.sql.errors import SqlInterruptedError
 from recon.sources.payments.sql.kinds import Raw
 from recon.sources.payments.sql.mapping import RowMap
 from recon.sources.payments.sql.rows import check_zones
 from recon.sources.payments.sql.table import IDS_AT_ONCE, PaymentTable, StoredRow
+from recon.sources.payments.sql.trees import KEYS_IN_TREES, TOLD_FIELDS, is_told_by_text
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
@@ -77,6 +78,7 @@ class SqlStore:
                 if (column := table.column(self._fields.path(field))) is not None
                 and column.name not in table.layout.indexed
             ]
+            notes += self._tree_notes(connection, table)
             notes += [
                 f'{held.name} holds no times by its type; where it does, say so: [sql.kinds] {held.name} = "date"'
                 for field in ("created_at", "updated_at")
@@ -89,6 +91,19 @@ class SqlStore:
             ]
         place = self._database.place.rstrip(",")
         return "; ".join([f"{place}: {table.layout.name} can be read ({kind})", *notes]) + "."
+
+    def _tree_notes(self, connection: Connection, table: PaymentTable) -> list[str]:
+        """Columns of JSON in which keys are looked for without an index, with the statements that make one."""
+        paths = [stored_path(place.path) for field in sorted(TOLD_FIELDS) for place in self._fields.of(field)]
+        held = [each for each in table.rows.touching(paths) if each.kind.is_json]
+        trees = [table.layout.columns[each.name] for each in held]
+        lacking = self._database.unindexed_trees(connection, layout=table.layout, columns=trees)
+        return [
+            f"no index tells which rows hold a hash or an id inside {name}, so that many at once are looked for in the "
+            f"whole table; {remedy}"
+            for name, remedy in lacking.items()
+            if remedy is not None
+        ]
 
     def as_of_ms(self) -> int | None:
         """Begin the moment of a window, and say until when it shows everything, UTC ms.
@@ -137,6 +152,9 @@ class SqlStore:
             SqlInterruptedError: The reading broke off; the batches before it are good.
             SourceError: The database cannot be reached, refuses or takes too long.
         """
+        yield from self._scanned(selection, is_whole=False)
+
+    def _scanned(self, selection: Selection, *, is_whole: bool) -> Iterator[Sequence[Mapping[str, Any]]]:
         from sqlalchemy.exc import SQLAlchemyError
 
         done = 0
@@ -145,7 +163,7 @@ class SqlStore:
                 self._begin_moment(["scan"])
         try:
             with self._in_moment() as connection:
-                for batch in self._selected(connection, selection):
+                for batch in self._selected(connection, selection, is_whole=is_whole):
                     done += len(batch)
                     yield batch
         except SQLAlchemyError as error:
@@ -156,18 +174,21 @@ class SqlStore:
         finally:
             self._read("scan")
 
-    def _selected(self, connection: Connection, selection: Selection) -> Iterator[list[Mapping[str, Any]]]:
+    def _selected(
+        self, connection: Connection, selection: Selection, *, is_whole: bool = False
+    ) -> Iterator[list[Mapping[str, Any]]]:
         import sqlalchemy as sa
 
         is_selected = selected_by(selection, fields=self._fields, registry=self._registry)
         with self._lock:
             table = self._table(connection)
-        rows = table.rows.only(self._paths)
-        check_zones(rows, layout=table.layout, section=self._database.section)
+        check_zones(table.rows.only(self._paths), layout=table.layout, section=self._database.section)
+        rows = table.rows if is_whole else table.rows.only(self._paths)
         asked, _ = table.conditions(selection, self._fields)
         for chunk in table.id_chunks(selection.ids) if selection.ids else [sa.true()]:
             for page in self._pages(table.pages(connection, rows, conditions=[chunk, *asked])):
-                batch = [document for row in page if is_selected(document := self._document(rows, row))]
+                read = (self._document(rows, row, is_whole=is_whole) for row in page)
+                batch = [document for document in read if is_selected(document)]
                 if batch:
                     yield batch
 
@@ -180,9 +201,18 @@ class SqlStore:
                 return
             yield page
 
-    def _document(self, rows: RowMap, row: StoredRow) -> Mapping[str, Any]:
+    def _document(self, rows: RowMap, row: StoredRow, *, is_whole: bool = False) -> Mapping[str, Any]:
         document = rows.document(row.images, stamp=row.stamp)
-        return project(document, self._paths) if rows.has_tree else document
+        return project(document, self._paths) if rows.has_tree and not is_whole else document
+
+    def whole_documents(self, selection: Selection) -> tuple[int, Iterator[Mapping[str, Any]]]:
+        """How many documents there are of a selection, and each of them with every column, all of one moment.
+
+        Raises:
+            SourceError: As :meth:`scan`, and where a standby is too far behind.
+        """
+        self.as_of_ms()
+        return self.count(selection), (row for batch in self._scanned(selection, is_whole=True) for row in batch)
 
     def sample(self, count: int) -> list[Mapping[str, Any]]:
         """The newest documents by id, whole, at most so many."""
@@ -215,8 +245,9 @@ class SqlStore:
     def find_claimants(self, field: str, values: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield ``(value, document)`` for every row of the whole table that carries one of the values.
 
-        Columns are asked for the values in any case; what stands inside JSON is looked through row by row. What is
-        found is judged by the same normalisation as the payments table.
+        Columns are asked for the values in any case. Of what stands inside JSON the database is asked whether its text
+        holds one; many at once are looked for row by row unless an index tells that. What is found is judged by the
+        same normalisation as the payments table.
         """
         wanted = {key: value for value in sorted(set(values)) if (key := stored_claim_key(field, value)) is not None}
         if not wanted:
@@ -239,7 +270,7 @@ class SqlStore:
         rows = table.rows.only([*paths, *words])
         known = set(keys)
         found: dict[Raw, None] = {}
-        for asked in self._carrying(table, [column.path for column in columns], field, keys):
+        for asked in self._carrying(connection, table, [column.path for column in columns], field=field, keys=keys):
             for page in table.pages(connection, rows, conditions=[asked]):
                 for row in page:
                     if not known.isdisjoint(self._keys(rows.document(row.images), field)):
@@ -247,26 +278,40 @@ class SqlStore:
         return list(found)
 
     def _carrying(
-        self, table: PaymentTable, paths: Sequence[str], field: str, keys: Sequence[str]
+        self, connection: Connection, table: PaymentTable, paths: Sequence[str], *, field: str, keys: Sequence[str]
     ) -> Iterator[ColumnElement[bool]]:
-        """Conditions that every row with one of the keys fits; the whole table where they may stand inside JSON."""
+        """Conditions that every row with one of the keys fits; the whole table where no text tells which those are."""
         import sqlalchemy as sa
 
-        columns = [table.column(path) for path in paths]
-        if not columns:
+        held = table.rows.touching(paths)
+        trees = [table.layout.columns[each.name] for each in held if each.kind.is_json]
+        if not held:
             return
-        if any(column is None for column in columns):
+        if trees and not self._is_asked_of_trees(connection, table, trees, field=field, keys=keys):
             yield sa.true()
             return
-        is_exact = field in EXACT_CLAIM_FIELDS
-        texts = [self._database.text_of(column) for column in columns if column is not None]
-        for start in range(0, len(keys), IDS_AT_ONCE):
-            spelled: list[str] = []
-            for key in keys[start : start + IDS_AT_ONCE]:
-                bare = key.removeprefix("0x")
-                # The text is lowered for the question; what comes back is held against the key as it is.
-                spelled += [key] if is_exact else [bare.lower(), f"0x{bare}".lower()]
-            yield sa.or_(*((text if is_exact else sa.func.lower(text)).in_(spelled) for text in texts))
+        texts = [self._database.text_of(table.layout.columns[each.name]) for each in held if not each.kind.is_json]
+        at_once = KEYS_IN_TREES if trees else IDS_AT_ONCE
+        for start in range(0, len(keys), at_once):
+            part = keys[start : start + at_once]
+            told = [self._database.holds_text(tree, part) for tree in trees]
+            yield sa.or_(*_in_texts(texts, part, is_exact=field in EXACT_CLAIM_FIELDS), *told)
+
+    def _is_asked_of_trees(
+        self,
+        connection: Connection,
+        table: PaymentTable,
+        trees: Sequence[SqlColumn],
+        *,
+        field: str,
+        keys: Sequence[str],
+    ) -> bool:
+        """Whether the database looks for keys inside columns of JSON; otherwise the table is read whole."""
+        if not is_told_by_text(field, keys):
+            return False
+        if len(keys) <= KEYS_IN_TREES:
+            return True
+        return not self._database.unindexed_trees(connection, layout=table.layout, columns=trees)
 
     def _keys(self, document: Mapping[str, Any], field: str) -> set[str]:
         return claim_keys(document, field, fields=self._fields, registry=self._registry)
@@ -311,3 +356,13 @@ class SqlStore:
             self._left.discard(part)
             if not self._left:
                 self._end_moment()
+
+
+def _in_texts(texts: Sequence[ColumnElement[str]], keys: Sequence[str], *, is_exact: bool) -> list[ColumnElement[bool]]:
+    """The condition of each column that it holds one of the keys; hex is asked for lowered, with 0x and without."""
+    import sqlalchemy as sa
+
+    if is_exact:
+        return [text.in_(list(keys)) for text in texts]
+    spelled = [each for key in keys for bare in [key.removeprefix("0x").lower()] for each in (bare, f"0x{bare}")]
+    return [sa.func.lower(text).in_(spelled) for text in texts]

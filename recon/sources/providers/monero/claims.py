@@ -17,6 +17,13 @@ from recon.sources.providers.monero.wallets import Wallets, WorldRead, is_incomi
 
 NAME: Final = "monero"
 _KIND: Final = "address"
+_EARLY: Final = "41fJjQDhryD1111"
+"""What the address begins with that every multisig wallet gives until the keys of its parties are exchanged."""
+
+_TOO_EARLY: Final = (
+    "this is the address that a multisig wallet gives before its keys were exchanged, so money that was sent to it "
+    "belongs to no escrow; set the escrow up to its end and look at who was given this address"
+)
 _NOBODY: Final = "no wallet that was asked has this address, so nobody can tell what came to it"
 
 
@@ -85,6 +92,8 @@ def _without(key: ClaimKey, read: WorldRead, *, at_ms: int) -> Said:
     if key.direction != "in" and key.external_id and read.problem is None:
         return Said(not_found_row(NAME, key, claim_id=key.external_id, at_ms=at_ms, kind=_KIND))
     why = "; ".join((_NOBODY, *read.unasked)) if read.problem is None else read.problem
+    if (key.external_id or "").startswith(_EARLY):
+        why = _TOO_EARLY
     if not key.external_id:
         why = "there is no address to ask by"
     claim_id = key.external_id or f"nameless:{key.payment_id}"

@@ -67,7 +67,7 @@ def bundle_id_of(text: str) -> str | None:
 
 def claim_of_bundle(body: Mapping[str, Any], *, key: ClaimKey, bundle_id: str, registry: Registry, at_ms: int) -> Said:
     """The claim of one bundle, from the answer to a question about it."""
-    parts = [_part_of(each) for each in dicts_of(body.get("transactions"))]
+    parts = [_part_of(each) for each in _once_each(dicts_of(body.get("transactions")))]
     alone = _alone(parts)
     codes = {code for part in parts for code in part.problems}
     codes |= {"shared_tx"} if len(alone) < len(parts) else set()
@@ -90,6 +90,14 @@ def claim_of_bundle(body: Mapping[str, Any], *, key: ClaimKey, bundle_id: str, r
         "digest": digest_of(_undated(body)),
     }
     return Said(claim, tuple(_tx_row(part, claim, key=key, registry=registry) for part in alone))
+
+
+def _once_each(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The entries of a list, each once: one that comes again with its own id and the same content is no other part."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for number, entry in enumerate(entries):
+        found.setdefault(digest_of(entry) if entry.get("tx_uuid") else f"nameless {number}", entry)
+    return list(found.values())
 
 
 def _words(parts: Sequence[Part]) -> str | None:
@@ -231,7 +239,7 @@ def _token_on(chain_id: int | None, *, key: ClaimKey, registry: Registry) -> str
 
 
 def _undated(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer as its digest counts it: the order of its transactions is no news."""
+    """The answer as its digest counts it: the order of its transactions is no news, nor that one comes again."""
     listed = body.get("transactions")
-    ordered = sorted(listed, key=digest_of) if isinstance(listed, list) else listed
+    ordered = sorted(_once_each(dicts_of(listed)), key=digest_of) if isinstance(listed, list) else listed
     return {**body, "transactions": ordered}

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import ConfigError
 from recon.core.text import count_text
-from recon.sources.http import Clock, Secret
+from recon.sources.http import Clock
 from recon.sources.interface import ClaimKey, Coverage, Gap, Progress, Reading
 from recon.sources.providers.claims import Said, failed_row, iso_of, not_found_row, reading_of
 from recon.sources.providers.polite import CredentialsRefusedError, Manners, ProviderUnusableError
+from recon.sources.providers.salesforce.login import LoginTerms
 from recon.sources.providers.salesforce.orders import NAME, OrderReader, whole_id
 from recon.sources.providers.salesforce.session import Session, Work
 
@@ -37,13 +38,13 @@ class SalesforceSettings:
 
     Args:
         base_url: The address of its own domain, which gives tokens and answers.
+        login: What a token is asked for with.
         quota_share_max_percent: Once so many percent of the calls of the day are used, no more is asked.
         lookups_max: Orders of one call to ``look_up``; the rest is answered ``failed``.
     """
 
     base_url: str
-    client_id: Secret
-    client_secret: Secret
+    login: LoginTerms
     api_version: str = "62.0"
     quota_share_max_percent: int = 80
     rate_per_s: float = 5.0
@@ -87,7 +88,7 @@ class Salesforce:
         self._session = Session(
             source=NAME,
             base_url=settings.base_url,
-            client=(settings.client_id, settings.client_secret),
+            login=settings.login,
             manners=Manners.of(settings),
             clock=self._clock,
             quota_share_max_percent=settings.quota_share_max_percent,

@@ -11,6 +11,7 @@ from recon.sources.providers.salesforce.words import STATE_WORDS
 
 if TYPE_CHECKING:
     from recon.sources.interface import ClaimSource
+    from recon.sources.providers.salesforce.login import LoginTerms
     from recon.sources.providers.sections import ProviderSection
 
 NAME: Final = "salesforce"
@@ -46,8 +47,7 @@ def _open(terms: OpeningTerms) -> ClaimSource:
     return Salesforce(
         SalesforceSettings(
             base_url=given.base_url,
-            client_id=terms.secret(given.client_id_variable),
-            client_secret=terms.secret(given.client_secret_variable),
+            login=_login(terms),
             api_version=given.api_version,
             quota_share_max_percent=given.quota_share_max_percent,
             rate_per_s=terms.calls_per_s,
@@ -58,6 +58,21 @@ def _open(terms: OpeningTerms) -> ClaimSource:
         transport=terms.transport,
         clock=terms.clock,
     )
+
+
+def _login(terms: OpeningTerms) -> LoginTerms:
+    """What a token is asked for with: the secrets of the flow that the settings name, and of no other."""
+    from recon.sources.providers.salesforce.login import LoginTerms
+
+    given = terms.section
+    client_id = terms.secret(given.client_id_variable)
+    if given.login == "jwt":
+        key = terms.secret(given.private_key_variable)
+        return LoginTerms(client_id, None, "jwt", key, given.username, given.audience)
+    if given.login == "refresh_token":
+        secret = terms.secret(given.client_secret_variable) if given.has_client_secret else None
+        return LoginTerms(client_id, secret, "refresh_token", refresh=terms.secret(given.refresh_token_variable))
+    return LoginTerms(client_id, terms.secret(given.client_secret_variable))
 
 
 def _currencies(section: Any) -> tuple[str, ...]:
@@ -84,6 +99,12 @@ base_url = "https://example.my.salesforce.com"    # your own domain, which gives
 currencies = ["USD"]
 # client_id_variable = "RECON_SALESFORCE_CLIENT_ID"
 # client_secret_variable = "RECON_SALESFORCE_CLIENT_SECRET"
+# login = "jwt"                              # or "refresh_token"; usually "client_credentials"
+# username = "recon@example.org"             # with "jwt": the user whose rights the token has
+# private_key_variable = "RECON_SALESFORCE_PRIVATE_KEY"    # with "jwt": the PEM text of the app's RSA key
+# audience = "https://login.salesforce.com"  # with "jwt"; of a sandbox https://test.salesforce.com
+# refresh_token_variable = "RECON_SALESFORCE_REFRESH_TOKEN"
+# has_client_secret = true                   # with "refresh_token": false where the app needs none
 # api_version = "62.0"
 # object_name = "Order"
 # status_field = "Status"

@@ -65,7 +65,8 @@ class SalesforceAnswers:
     def _given_token(self, form: dict[str, str]) -> httpx.Response:
         import httpx
 
-        if not form.get("client_id") or not form.get("client_secret"):
+        has_own = form.get("client_id") and (form.get("client_secret") or form.get("refresh_token"))
+        if not (has_own or form.get("assertion")):
             return httpx.Response(400, json={"error": "invalid_client", "error_description": "invalid client"})
         return httpx.Response(200, json={"access_token": self.token, "token_type": "Bearer"})
 

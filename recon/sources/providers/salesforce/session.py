@@ -1,4 +1,4 @@
-"""How Salesforce is asked: a token by the client's own credentials, errors in lists, and a quota of calls for the day.
+"""How Salesforce is asked: a token by one of the ways to log in, errors in lists, and a quota of calls for the day.
 
 A token that has ended is renewed once for each question. The portal lives on the same quota of calls, so nothing more
 is asked once its share that the settings allow is used up. What goes out is GET, and the form for the token.
@@ -12,8 +12,9 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.text import clean_text
-from recon.sources.http import Clock, Secret, clean_message
+from recon.sources.http import Clock, clean_message
 from recon.sources.providers.polite import Answer, Manners, Phase, PoliteClient
+from recon.sources.providers.salesforce.login import LoginTerms
 
 if TYPE_CHECKING:
     import httpx
@@ -44,7 +45,7 @@ class Session:
         *,
         source: str,
         base_url: str,
-        client: tuple[Secret, Secret],
+        login: LoginTerms,
         manners: Manners,
         clock: Clock,
         quota_share_max_percent: int,
@@ -53,8 +54,9 @@ class Session:
         self._about = {
             "source": source, "base_url": base_url, "manners": manners, "clock": clock, "transport": transport,
         }  # fmt: skip
-        own = {"client_id": client[0].reveal(), "client_secret": client[1].reveal()}
-        self._login = PoliteClient(**self._about, form=own)  # type: ignore[arg-type]
+        self._terms, self._clock = login, clock
+        self._login = self._asks_with({"client_id": login.client_id.reveal()})
+        self._sent: tuple[str, ...] = ()
         self._opened: PoliteClient | None = None
         self._share_max = quota_share_max_percent
         self.usage: tuple[int, int] | None = None
@@ -72,7 +74,9 @@ class Session:
 
     def say(self, what: str, *, secrets: tuple[str, ...] = ()) -> str:
         """A sentence about it without any secret."""
-        return clean_message(f"{self._login.source} at {self.origin} {what}", secrets=(*self._login.secrets, *secrets))
+        return clean_message(
+            f"{self._login.source} at {self.origin} {what}", secrets=(*self._login.secrets, *self._sent, *secrets)
+        )
 
     def note_usage(self, answer: Answer) -> str | None:
         """Remember how many calls of the day are used; gives why no more may be asked, where that is so."""
@@ -96,7 +100,7 @@ class Session:
 
     def log_in(self, phase: Phase) -> tuple[str | None, bool]:
         """Ask for a token; gives why there is none, and whether that is a refusal."""
-        answer = phase.post(TOKEN_PATH, {"grant_type": "client_credentials"})
+        answer = phase.post(TOKEN_PATH, {"grant_type": self._terms.grant})
         body = answer.body if isinstance(answer.body, dict) else {}
         token = body.get("access_token")
         if answer.kind == "ok" and isinstance(token, str) and _TOKEN.match(token):
@@ -105,15 +109,26 @@ class Session:
             self._opened = PoliteClient(**self._about, headers=shown, form={"token": token})  # type: ignore[arg-type]
             return None, False
         if answer.kind in ("ok", "rejected", "refused") and isinstance(answer.body, dict):
-            told = clean_text(body.get("error_description") or body.get("error") or "no token in its answer", limit=200)
-            why = self.say(f"gives no token ({told}): check the client id, its secret and the user it runs as.")
+            said = str(body.get("error_description") or body.get("error") or "no token in its answer")
+            # What is secret is taken out first: a part of it, cut off, would be known by nobody.
+            told = clean_text(clean_message(said, secrets=(*self._login.secrets, *self._sent)), limit=200)
+            why = self.say(f"gives no token ({told}): {self._terms.remedy}.")
             return why, answer.kind != "ok"
         return answer.problem or self.say("gives no token."), answer.kind == "refused"
 
-    @property
     def login(self) -> PoliteClient:
-        """Where a token is asked for."""
-        return self._login
+        """Where a token is asked for, with what is secret in its form; of an assertion there is a new one each time.
+
+        Raises:
+            SigningKeyError: The key of the settings cannot be used.
+            MissingExtraError: What signs is not installed.
+        """
+        form = self._terms.secrets(now_ms=self._clock.now_ms())
+        self._sent = tuple(form.values())
+        return self._asks_with(form)
+
+    def _asks_with(self, form: Mapping[str, str]) -> PoliteClient:
+        return PoliteClient(**self._about, form=form)  # type: ignore[arg-type]
 
 
 class Work:
@@ -122,7 +137,6 @@ class Work:
     def __init__(self, session: Session, stack: ExitStack) -> None:
         self._session, self._stack = session, stack
         self._phases: list[Phase] = []
-        self._login: Phase | None = None
         self._asking: tuple[PoliteClient, Phase] | None = None
         self._logins = 0
         self.stopped: str | None = None
@@ -176,9 +190,7 @@ class Work:
             if self._logins > RENEWALS_MAX:
                 self.stopped = self._session.say("ends every token at once; no more was asked.")
                 return None
-            if self._login is None:
-                self._login = self._open(self._session.login)
-            self.stopped, self.is_refused = self._session.log_in(self._login)
+            self.stopped, self.is_refused = self._session.log_in(self._open(self._session.login()))
             client = self._session.opened()
         if client is None:
             return None

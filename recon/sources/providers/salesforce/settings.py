@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from recon.core.registry.off_chain import currencies_in
 from recon.sources.providers.sections import ProviderSection, Retries, Seconds, WebUrl
@@ -23,12 +23,19 @@ def _currency(value: str) -> str:
 class SalesforceSection(ProviderSection):
     """``[salesforce]``: where the orders are; naming the section puts it in scope unless ``enabled`` says no.
 
-    A field whose name is empty is not asked for. ``words`` gives the meaning of an installation's own words.
+    ``login`` says how a token is got; a login with a user's password is not there. A field whose name is empty is not
+    asked for. ``words`` gives the meaning of an installation's own words.
     """
 
     base_url: WebUrl = "http://127.0.0.1:8080"
     client_id_variable: str = "RECON_SALESFORCE_CLIENT_ID"
     client_secret_variable: str = "RECON_SALESFORCE_CLIENT_SECRET"  # noqa: S105 - a variable's name
+    login: Literal["client_credentials", "jwt", "refresh_token"] = "client_credentials"
+    username: str = Field(default="", max_length=200)
+    private_key_variable: str = "RECON_SALESFORCE_PRIVATE_KEY"
+    audience: WebUrl = "https://login.salesforce.com"
+    refresh_token_variable: str = "RECON_SALESFORCE_REFRESH_TOKEN"  # noqa: S105 - a variable's name
+    has_client_secret: bool = True
     api_version: str = Field(default="62.0", pattern=r"^[0-9]{2,3}\.0$")
     object_name: FieldName = "Order"
     status_field: FieldName = "Status"
@@ -44,3 +51,9 @@ class SalesforceSection(ProviderSection):
     calls_per_s: float = Field(default=5.0, gt=0, le=1000)
     timeout_s: Seconds = 60.0
     retries_max: Retries = 4
+
+    @model_validator(mode="after")
+    def _names_a_user(self) -> SalesforceSection:
+        if self.login == "jwt" and not self.username.strip():
+            raise ValueError('login = "jwt" needs username, the user whose rights the token has')
+        return self

@@ -284,7 +284,7 @@ def _recorded(settings: Settings | None, made: Plan, *, path: Path, who: str, no
 
     Decisions are recorded and believed under a configuration only; without one nothing counts as acknowledged.
     """
-    from recon.plans.history import append_history, history_entry, latest_entry, load_history, news_of
+    from recon.plans.history import append_history, history_entry, newest_entry, news_of
     from recon.setup.open_decisions import open_decisions
 
     folder = output_folder(settings)
@@ -293,7 +293,7 @@ def _recorded(settings: Settings | None, made: Plan, *, path: Path, who: str, no
         records = open_decisions(settings)
         records.note_author(made, who=who, at=now)
         acks = records.acks(made.target, now=now, only=made.findings)
-    before = latest_entry(load_history(folder), target=made.target.name)
+    before = newest_entry(folder, target=made.target.name)
     for each in (ack for ack in acks if ack.void):
         say(f"An acknowledgement of {each.payment_id} counts for nothing: {each.void}.")
     news = news_of(made, acks=acks, before=before, now=now)

@@ -28,6 +28,7 @@ from recon.api.naming import snapshot_place, unfinished_place
 from recon.core.errors import UsageError
 from recon.core.times import second_text
 from recon.sources.interface import no_progress
+from recon.sources.spans import span
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -189,7 +190,8 @@ def plan_and_save(
     now = time_of_run(settings)
     with opened(snapshot, engine=name) if isinstance(snapshot, str | Path) else nullcontext(snapshot) as judged:
         policy, registry = rules_for(judged, settings)
-        made = make_plan(judged, policy=policy, registry=registry, engine=engine)
+        with span("plan"):
+            made = make_plan(judged, policy=policy, registry=registry, engine=engine)
         place = snapshot if isinstance(snapshot, str | Path) else snapshot.path
     path = place_for(out, usual=output_folder(settings) / f"plan-{stamp(now)}.json")
     save_plan(made, path)

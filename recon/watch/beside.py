@@ -13,6 +13,7 @@ from recon.core.text import count_text
 from recon.sources.http import listen_to_exchanges
 from recon.watch.measures import Measures
 from recon.watch.telling import Courier, open_courier
+from recon.watch.traces import traced
 
 if TYPE_CHECKING:
     from recon.api.common import Say
@@ -96,6 +97,7 @@ def beside_watch(
     """
     with ExitStack() as stack:
         beside = Beside(settings, say, textfile=textfile)
+        traced(settings, later=stack.callback)
         if settings.values.alerts.channels:
             beside.courier = courier = open_courier(settings)
             courier.start()

@@ -20,6 +20,7 @@ from recon.core.errors import AwayError, ConfigError, RefusedError, SourceError,
 from recon.core.times import second_text
 from recon.plans.history import load_history
 from recon.sources.interface import no_progress
+from recon.sources.spans import span
 from recon.watch.facts import RoundFacts, WatchTimes
 from recon.watch.gather import Remembered, RoundJudged, gather, look_between
 from recon.watch.looks import OpenPayments
@@ -196,6 +197,10 @@ class Rounds:
         Raises:
             ConfigError: A setting or a secret is missing.
         """
+        with span("round", window=window.name):
+            return self._make(window, due, asleep)
+
+    def _make(self, window: WatchedWindow, due: datetime | None, asleep: datetime | None) -> RoundDone:
         self.state = self._latest()
         began = self.clock()
         memory = self.state.windows.get(window.name, WindowMemory())

@@ -317,6 +317,7 @@ def test_constraints_pin_every_requirement_with_a_hash() -> None:
         ("test", "constraints-test.txt"),
         ("spark", "constraints-spark.txt"),
         ("watch", "constraints-watch.txt"),
+        ("otel", "constraints-otel.txt"),
     ],
 )
 def test_every_dependency_is_pinned(extra: str, file: str) -> None:

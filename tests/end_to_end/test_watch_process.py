@@ -225,7 +225,7 @@ def test_a_day_of_a_real_watch_that_is_killed_at_drawn_moments(day: Day, watch: 
         expect(("opened", "webhook_silence:request_network"), ("resolved", "webhook_burst:request_network"), kills=1)
         scraped = after_a_round(watch)
         assert gauges(scraped, "recon_watch_situations")['rule="source_down",urgency="critical"'] == 1
-        assert gauges(scraped, "recon_source_complete")['window="main",source="shkeeper"'] == 0
+        assert gauges(scraped, "recon_source_complete")['source="shkeeper",window="main"'] == 0
         assert float(re.findall(r"^recon_breaks{.*} (\S+)$", scraped, re.MULTILINE)[0]) > 0
 
         # Recovery: all is back, one buyer went away, and the invoice is credited.

@@ -519,7 +519,7 @@ class ChainedLog:
 
     def _held_together(self, start: int) -> Iterator[tuple[LogEntry, bool]]:
         """Each entry held against its seal and the line before it, and whether it is a whole line of no entry."""
-        before: str | None = None if start else GENESIS
+        before: str | None = {0: GENESIS}.get(start)  # what a line in the middle follows is not known
         is_chained = is_sealed = start > 0
         for line in self.lines(start=start):
             content = _json_object(line.raw)

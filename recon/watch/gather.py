@@ -324,7 +324,7 @@ def gather(
         gate_limits=settings.values.gates.limits(),
         needed=needed,
         approved=approved,
-        unsettled=tuple(each for each in runs or () if each.unsettled or each.ended_at is None),
+        unsettled=_unsettled(runs or ()),
         runs=runs,
         incomplete=known.incomplete,
         failure=judged.failure,
@@ -332,6 +332,11 @@ def gather(
         unread=unread,
         **of_snapshot,
     )
+
+
+def _unsettled(runs: Iterable[RunSummary]) -> tuple[RunSummary, ...]:
+    """Runs that left rows for a person, or that never ended."""
+    return tuple(each for each in runs if each.unsettled or each.ended_at is None)
 
 
 def look_between(settings: Settings, open_ones: OpenPayments, *, times: WatchTimes, config: str) -> RoundFacts:

@@ -90,8 +90,7 @@ class OpenPayments:
             if error.is_away:
                 raise  # to count would be to wait for the same server once more
             self._blind_until = self._monotonic() + RETRY_S
-            seconds = self._settings.values.watch.look_every_s
-            self._tell(f"{error} The open payments are counted every {seconds} s instead.")
+            self._tell(f"{error} Meanwhile each look counts the open payments.")
             return True
         if self._said:
             self._tell("")

@@ -257,7 +257,7 @@ def test_a_day_of_a_real_watch_that_is_killed_at_drawn_moments(day: Day, watch: 
 
     # Each was told once, in order, whatever was killed, and no payment was written.
     assert day.rows() == rows
-    assert watch.kills == 12
+    assert watch.kills == 13
     turns = [pair for pair in watch.turns() if pair[0] != "updated"]
     assert len(turns) == sum(map(len, wanted))
     for phase in wanted:

@@ -117,7 +117,7 @@ def test_a_stream_that_cannot_be_had_is_said_once_and_asked_for_again_later(coun
     assert [watched.look() for _ in range(every)] == [1] * every
     assert watched.feed is not None
     assert watched.feed.asked == 1
-    assert watched.said == [f"{no_set} The open payments are counted every 30 s instead."]
+    assert watched.said == [f"{no_set} Meanwhile each look counts the open payments."]
     assert [watched.look() for _ in range(every)] == [1] * every
     assert len(watched.said) == 1, "the same sentence is said once"
     assert [watched.look() for _ in range(3)] == [1, 0, 0]

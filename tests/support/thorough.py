@@ -61,8 +61,8 @@ SHARES: Final[Mapping[str, int]] = {
 
 AT_NIGHT: Final[Mapping[str, str]] = {
     "tests/end_to_end/test_watch_process.py": (
-        "minutes of a real watch with rounds ten seconds apart; tests/end_to_end/test_watched_day.py plays such a day by "
-        "single rounds in each run"
+        "minutes of a real watch with rounds ten seconds apart; tests/end_to_end/test_watched_day.py plays such a day "
+        "by single rounds in each run"
     ),
 }
 """What is run at night only, by the beginning of a test's id, and why."""

@@ -27,6 +27,10 @@ class AwayError(SourceError):
     """Nothing answers at the address of a source, so to ask it again at once is to wait in vain."""
 
 
+class DatabaseAwayError(AwayError):
+    """No server of the database answers."""
+
+
 class StoppedError(ReconError):
     """A run ended midway; the journal knows where, and resuming is safe (exit code 5)."""
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from recon.core.errors import AwayError, ReconError, SourceError
+from recon.core.errors import AwayError, DatabaseAwayError, ReconError, SourceError
 from recon.core.money import format_units
 from recon.core.times import from_ms, parse_iso, to_ms
 from recon.plans.history import History
@@ -111,7 +111,7 @@ class Gathering:
         def asked() -> Part:
             try:
                 return read()
-            except AwayError as error:
+            except DatabaseAwayError as error:
                 self.away = str(error)
                 raise
 

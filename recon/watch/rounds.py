@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.api.common import free_path, stamp
-from recon.core.errors import AwayError, ConfigError, RefusedError, SourceError, StoppedError, UsageError
+from recon.core.errors import ConfigError, DatabaseAwayError, RefusedError, SourceError, StoppedError, UsageError
 from recon.core.times import second_text
 from recon.plans.history import load_history
 from recon.sources.interface import no_progress
@@ -276,7 +276,7 @@ class Rounds:
         except (SourceError, RefusedError, StoppedError, OSError) as error:
             source = str(error).partition(":")[0]
             known = {"payments", *window.settings.providers, *(f"chain:{each}" for each in window.settings.chain_ids)}
-            away = str(error) if isinstance(error, AwayError) else ""
+            away = str(error) if isinstance(error, DatabaseAwayError) else ""
             failed = source if source in known else "sources"
             return RoundJudged(failure=str(error), failed_source=failed, away=away), base is None
 

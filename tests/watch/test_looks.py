@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from recon.core.errors import SourceError
 from recon.setup.file import parse_settings
 from recon.setup.open_rollout import OpenCount
-from recon.setup.settings import Settings
+from recon.setup.open_sources import Opening
+from recon.setup.settings import Settings, load_settings
 from recon.sources.payments.changes import ChangesUnseenError
 from recon.watch.looks import RETRY_S, OpenPayments
+from tests.support import servers
+from tests.support.builders import GONE, shkeeper_document
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 NONE = OpenCount({}, None)
@@ -132,3 +136,64 @@ def test_a_database_that_is_away_is_waited_for_once_a_look_and_forgets_what_was_
         watched.look()
     assert watched.looks.counts == 1, "what does not answer is not asked to count"
     assert [watched.look(), watched.look()] == [1, 0]
+
+
+# On a real server
+
+
+def real_settings(folder: Path, uri: str, database: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("RECON_MONGO_URI", uri)
+    monkeypatch.setenv("RECON_SHKEEPER_API_KEY", "sh-test-key")
+    path = folder / "recon.toml"
+    path.write_text(
+        f'[mongo]\ndatabase = "{database}"\n[shkeeper]\nbase_url = "http://127.0.0.1:9"\n', encoding="utf-8"
+    )
+    return load_settings(path)
+
+
+def test_looks_at_a_real_set_count_once_until_a_payment_changes_or_becomes_overdue(
+    tmp_path: Path, mongod: servers.Mongod, mongo_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = real_settings(tmp_path, mongod.uri, mongo_database.name, monkeypatch)
+    now = datetime.now(UTC)
+    opened = {"status": "pending", "escrowState": GONE, "blockchain.transactionHash": GONE}
+
+    def payment(number: int, *, minutes: float) -> dict[str, Any]:
+        made = now - timedelta(minutes=minutes)
+        return {**shkeeper_document(number, opened), "_id": f"p-{number}", "createdAt": made, "updatedAt": made}
+
+    payments, said = mongo_database["payments"], list[str]()
+    payments.insert_many([payment(1, minutes=31), payment(2, minutes=29)])
+    looks = OpenPayments(settings, feed=Opening(settings).changes(), say=said.append)
+
+    def look(minutes: float = 0) -> tuple[int, int]:
+        before = looks.counts
+        found = looks.overdue(now=now + timedelta(minutes=minutes)).overdue
+        return looks.counts - before, found["shkeeper"].count
+
+    assert [look(), look(), look(0.5)] == [(1, 1), (0, 1), (0, 1)]
+    assert look(1.2) == (1, 2), "the second is overdue by now, and nothing was written"
+    payments.insert_one(payment(3, minutes=60))
+    assert [look(1.2), look(1.2)] == [(1, 3), (0, 3)]
+    payments.update_many({}, {"$set": {"status": "cancelled"}})
+    assert looks.overdue(now=now + timedelta(minutes=1.2)).overdue == {}
+    assert said == []
+    looks.close()
+
+
+def test_looks_at_a_server_that_is_no_set_count_each_time_and_say_so_once(
+    tmp_path: Path, start_mongod: Callable[..., servers.Mongod], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = start_mongod(replica_set=False)
+    with alone.client() as client:
+        client["shop"]["payments"].insert_one({"status": "completed"})
+    settings, said = real_settings(tmp_path, alone.uri, "shop", monkeypatch), list[str]()
+    looks = OpenPayments(settings, feed=Opening(settings).changes(), say=said.append)
+    for _ in range(3):
+        assert looks.overdue(now=datetime.now(UTC)).overdue == {}
+    assert looks.counts == 3
+    assert said == [
+        "MongoDB: the changes of the payments cannot be followed (the server is no replica set). Meanwhile each look "
+        "counts the open payments."
+    ]
+    looks.close()

@@ -20,7 +20,7 @@ from recon.watch.state import WatchLog
 from tests.support.servers import free_port
 from tests.support.watching import ROOT
 
-WAIT_S = 150.0
+WAIT_S = 240.0
 POLL_S = 0.2
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -476,10 +477,37 @@ class ChainedLog:
             return body
         return next((each.body for each in reversed([*self.entries()]) if each.body is not None and each.follows), None)
 
-    def entries(self) -> Iterator[LogEntry]:
-        """Every entry in order, each held against the line before it; empty lines are passed over."""
+    def tail_start(self, is_early: Callable[[Mapping[str, Any]], bool]) -> int:
+        """A byte for :meth:`entries` to start at, so that no entry from the first early one before the end is lost.
+
+        It is sought from the end in stretches that double, and begins with a sealed line of the chain that is early;
+        0, the whole log, where there is none.
+        """
+        size, stretch = self._size(), _TAIL_BYTES
+        while stretch < size:
+            first = next(itertools.islice(self.lines(start=size - stretch), 1, None), None)
+            body, has_seal = _unsealed(_json_object(b"" if first is None else first.raw), wants_seal=True)
+            is_link = body is not None and has_seal and "prev" in body
+            if first is not None and first.is_whole and body is not None and is_link and is_early(body):
+                return first.end - len(first.raw) - 1
+            stretch *= 2
+        return 0
+
+    def _size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def entries(self, *, start: int = 0) -> Iterator[LogEntry]:
+        """Every entry in order, each held against the line before it; empty lines are passed over.
+
+        Args:
+            start: What :meth:`tail_start` gave; the first entry from there is held against its own seal alone, and
+                whatever stands before it is not looked at.
+        """
         junk: LogEntry | None = None
-        for entry, is_junk in self._held_together():
+        for entry, is_junk in self._held_together(start):
             if junk is not None:
                 yield junk
             junk = entry if is_junk else None
@@ -489,11 +517,11 @@ class ChainedLog:
             # An interrupted write leaves no line end; until a next line names it, this one was changed.
             yield replace(junk, follows=False)
 
-    def _held_together(self) -> Iterator[tuple[LogEntry, bool]]:
+    def _held_together(self, start: int) -> Iterator[tuple[LogEntry, bool]]:
         """Each entry held against its seal and the line before it, and whether it is a whole line of no entry."""
-        before: str | None = GENESIS
-        is_chained = is_sealed = False
-        for line in self.lines():
+        before: str | None = {0: GENESIS}.get(start)  # what a line in the middle follows is not known
+        is_chained = is_sealed = start > 0
+        for line in self.lines(start=start):
             content = _json_object(line.raw)
             body, has_seal = _unsealed(content, wants_seal=is_sealed)
             is_changed, is_sealed = content is not None and body is None, is_sealed or has_seal

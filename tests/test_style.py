@@ -318,6 +318,7 @@ def test_constraints_pin_every_requirement_with_a_hash() -> None:
         ("spark", "constraints-spark.txt"),
         ("connect-test", "constraints-connect.txt"),
         ("watch", "constraints-watch.txt"),
+        ("otel", "constraints-otel.txt"),
     ],
 )
 def test_every_dependency_is_pinned(extra: str, file: str) -> None:

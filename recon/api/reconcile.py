@@ -28,6 +28,7 @@ from recon.api.naming import snapshot_place, unfinished_place
 from recon.core.errors import UsageError
 from recon.core.times import second_text
 from recon.sources.interface import no_progress
+from recon.sources.spans import span
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -196,7 +197,8 @@ def plan_and_save(
     now = time_of_run(settings)
     with opened(snapshot, engine=name) if isinstance(snapshot, str | Path) else nullcontext(snapshot) as judged:
         policy, registry = rules_for(judged, settings)
-        made = make_plan(judged, policy=policy, registry=registry, engine=engine)
+        with span("plan"):
+            made = make_plan(judged, policy=policy, registry=registry, engine=engine)
         place = snapshot if isinstance(snapshot, str | Path) else snapshot.path
     path = place_for(out, usual=output_folder(settings) / f"plan-{stamp(now)}.json")
     save_plan(made, path)
@@ -295,7 +297,7 @@ def _recorded(settings: Settings | None, made: Plan, *, path: Path, who: str, no
 
     Decisions are recorded and believed under a configuration only; without one nothing counts as acknowledged.
     """
-    from recon.plans.history import append_history, history_entry, latest_entry, load_history, news_of
+    from recon.plans.history import append_history, history_entry, newest_entry, news_of
     from recon.setup.open_decisions import open_decisions
 
     folder = output_folder(settings)
@@ -304,7 +306,7 @@ def _recorded(settings: Settings | None, made: Plan, *, path: Path, who: str, no
         records = open_decisions(settings)
         records.note_author(made, who=who, at=now)
         acks = records.acks(made.target, now=now, only=made.findings)
-    before = latest_entry(load_history(folder), target=made.target.name)
+    before = newest_entry(folder, target=made.target.name)
     for each in (ack for ack in acks if ack.void):
         say(f"An acknowledgement of {each.payment_id} counts for nothing: {each.void}.")
     news = news_of(made, acks=acks, before=before, now=now)

@@ -23,6 +23,14 @@ class SourceError(ReconError):
     """A source is unreachable or its answers cannot be used at all (exit code 4)."""
 
 
+class AwayError(SourceError):
+    """Nothing answers at the address of a source, so to ask it again at once is to wait in vain."""
+
+
+class DatabaseAwayError(AwayError):
+    """No server of the database answers."""
+
+
 class StoppedError(ReconError):
     """A run ended midway; the journal knows where, and resuming is safe (exit code 5)."""
 

@@ -17,8 +17,11 @@ class MissingExtraError(UsageError):
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be imported; nothing is imported for it."""
-    return find_spec(package) is not None
+    """Whether a package can be imported; of one that lies in another, that one is imported for it."""
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def check_extra(what: str, *, package: str, extra: str) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Finding, Plan, Tier, Verdict
+from recon.core.times import parse_iso
 from recon.files import ChainedLog
 from recon.plans.breaks import fingerprint
 from recon.plans.news import sort_breaks
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 FILE_NAME: Final = "history.ndjson"
 BREAKS_MAX: Final = 10_000
+RECENT: Final = timedelta(days=2)
 BLOCKING: Final = (Verdict.LOOKUP_FAILED, Verdict.MISSING_REFERENCE, Verdict.COORDINATOR_BLOCKED)
 """Outcomes that, repeated for over ten minutes, mean escalation."""
 
@@ -38,12 +40,14 @@ class History:
         unreadable: Lines that could not be read.
         changed: Lines that do not name the line before them, which was changed or taken out since.
         lost_after: For each of both, the time of the entry before it as that says it; empty where there is none.
+        is_whole: Whether all of the file was read, or only its end.
     """
 
     entries: tuple[Mapping[str, Any], ...]
     unreadable: int = 0
     changed: int = 0
     lost_after: tuple[str, ...] = ()
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +132,19 @@ def append_history(folder: Path, entry: Mapping[str, Any]) -> None:
     ChainedLog(folder / FILE_NAME).add(entry)
 
 
-def load_history(folder: Path) -> History:
-    """Read the history of a folder; a folder without one has an empty history."""
+def load_history(folder: Path, *, span: timedelta | None = None) -> History:
+    """Read the history of a folder; a folder without one has an empty history.
+
+    Args:
+        span: How far before the newest line the entries must reach; all of them when not given. The end of the file
+            alone is read then, and what was lost or changed before it is not counted.
+    """
+    log = ChainedLog(folder / FILE_NAME)
+    start = 0 if span is None else _start_of(log, span)
     entries: list[Mapping[str, Any]] = []
     unreadable = changed = 0
     lost_after: list[str] = []
-    for line in ChainedLog(folder / FILE_NAME).entries():
+    for line in log.entries(start=start):
         before = str(entries[-1]["at"]) if entries else ""
         if not line.follows:
             changed += 1
@@ -144,13 +155,37 @@ def load_history(folder: Path) -> History:
             unreadable += 1
             lost_after.append(before)
     entries.sort(key=lambda item: str(item["at"]))  # of one moment, the order in which they were written
-    return History(tuple(entries), unreadable, changed, tuple(lost_after))
+    return History(tuple(entries), unreadable, changed, tuple(lost_after), is_whole=not start)
+
+
+def _start_of(log: ChainedLog, span: timedelta) -> int:
+    """Where the end of the log begins that reaches so far back."""
+    newest = _time_of(log.last() or {})
+    if newest is None:
+        return 0
+
+    def is_early(body: Mapping[str, Any]) -> bool:
+        at = _time_of(body)
+        return at is not None and at < newest - span
+
+    return log.tail_start(is_early)
+
+
+def _time_of(body: Mapping[str, Any]) -> datetime | None:
+    return parse_iso(str(body.get("at") or ""))
 
 
 def _is_entry(body: Mapping[str, Any], *, is_sealed: bool) -> bool:
     """Whether a line is one of ours: what no seal vouches for has no key that this version does not know."""
     is_ours = body.get("format") == FORMAT and isinstance(body.get("at"), str)
     return is_ours and (is_sealed or body.keys() <= _KEYS)
+
+
+def newest_entry(folder: Path, *, target: str) -> Mapping[str, Any] | None:
+    """The newest entry of a target in a folder, mostly from the end of the file alone; None without one."""
+    recent = load_history(folder, span=RECENT)
+    found = latest_entry(recent, target=target)
+    return found if found is not None or recent.is_whole else latest_entry(load_history(folder), target=target)
 
 
 def latest_entry(history: History, *, target: str) -> Mapping[str, Any] | None:

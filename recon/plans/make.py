@@ -28,6 +28,7 @@ from recon.plans.orphans import missing_local, outflow_findings
 from recon.plans.summary import Summary, answers_of
 from recon.sources.payments.fields import FieldPaths
 from recon.sources.providers.installed import providers
+from recon.sources.spans import span
 from recon.verdicts.answers import provider_answers
 from recon.verdicts.engine import Engine, open_engine, usual_engine, usual_memory_bytes
 from recon.verdicts.judge import Judgement, horizon_of, judge
@@ -97,7 +98,8 @@ def make_plan(
         engine = _started(engine, payments=snapshot.rows("payments"), memory_bytes=memory_bytes, scratch=scratch)
     with closing(engine), engine.working():
         frames = snapshot.frames(engine)
-        judgement = judge(frames, engine, horizon=horizon, policy=policy)
+        with span("judge"):
+            judgement = judge(frames, engine, horizon=horizon, policy=policy)
         answers = provider_answers(frames, engine)
         lost = lost_rows(frames, engine) if snapshot.rows("orphans") else ()
     searched = _is_whole(coverage, "claimants")

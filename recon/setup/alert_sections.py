@@ -7,7 +7,7 @@ from datetime import time
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
 
 from recon.sources.providers.sections import Seconds, Section, WebUrl, refuse_bool
 
@@ -97,13 +97,14 @@ class AlertsSection(Section):
 class PageSection(Section):
     """``[page]``: who may look at the page that ``recon watch --listen`` serves.
 
-    Without a token or a header of a proxy the page is shown on this machine only; measures and health are answered
-    wherever it listens.
+    Without a token or a header of a proxy, page and measures are shown on this machine only; health is answered
+    wherever it listens. With ``open_measures`` measures are shown to all who reach it.
     """
 
     token_variable: VariableName | None = None
     proxy_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,60}$")] | None = None
     proxy_secret_variable: VariableName | None = None
+    open_measures: StrictBool = False
     refresh_s: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=3600)] = 10
 
     @model_validator(mode="after")
@@ -111,3 +112,11 @@ class PageSection(Section):
         if (self.proxy_header is None) != (self.proxy_secret_variable is None):
             raise ValueError("proxy_header and proxy_secret_variable belong together; set both, or none")
         return self
+
+
+class TracesSection(Section):
+    """``[traces]``: where traces of rounds are sent, by OTLP over HTTP. Nothing is traced without an endpoint."""
+
+    endpoint: WebUrl | None = None
+    token_variable: VariableName | None = None
+    timeout_s: Seconds = 5.0

@@ -21,7 +21,7 @@ from recon.core.errors import ConfigError, UsageError
 from recon.core.ids import normalise_address
 from recon.core.registry.explorers import ADDRESS, HASH, is_page
 from recon.investigation.incident.styles import StyleName
-from recon.setup.alert_sections import CHANNEL_SECRETS, PAGE_SECRETS, AlertsSection, PageSection
+from recon.setup.alert_sections import CHANNEL_SECRETS, PAGE_SECRETS, AlertsSection, PageSection, TracesSection
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
 from recon.setup.watch_section import WatchSection
 from recon.sources.deliveries.forms import FIELDS
@@ -423,6 +423,7 @@ class SettingsFile(_WithProviders):
     output: OutputSection = OutputSection()
     alerts: AlertsSection = AlertsSection()
     page: PageSection = PageSection()
+    traces: TracesSection = TracesSection()
 
     @classmethod
     def settings_customise_sources(

@@ -138,7 +138,20 @@ class Overdue:
     money: Mapping[tuple[int | None, str, int], int]
 
 
-def count_overdue(settings: Settings, *, before: datetime, named_max: int = 20) -> dict[str, Overdue]:
+@dataclass(frozen=True, slots=True)
+class OpenCount:
+    """The open payments at a moment.
+
+    Args:
+        overdue: Those that wait too long, by rail.
+        next_made_at: When the oldest of the others was made; None where there is no other.
+    """
+
+    overdue: Mapping[str, Overdue]
+    next_made_at: datetime | None
+
+
+def count_open(settings: Settings, *, before: datetime, named_max: int = 20) -> OpenCount:
     """The open payments that were made before a moment, by rail, from the database as it is now.
 
     Only open rows are read, by the index on the status. One that does not say when it was made counts.
@@ -149,18 +162,24 @@ def count_overdue(settings: Settings, *, before: datetime, named_max: int = 20) 
     """
     edge = to_ms(before)
     found: dict[str, list[Mapping[str, Any]]] = {}
+    following: list[int] = []
 
     def take(batch: pa.RecordBatch) -> None:
         wanted = ["payment_id", "provider", "is_test", "created_at", "chain_id", "currency", "decimals"]
         for row in batch.select([*wanted, "expected_units"]).to_pylist():
-            if not row["is_test"] and (row["created_at"] is None or row["created_at"] < edge):
+            if row["is_test"]:
+                continue
+            if row["created_at"] is None or row["created_at"] < edge:
                 found.setdefault(str(row["provider"] or "unknown"), []).append(row)
+            else:
+                following[:] = [min([*following, row["created_at"]])]
 
     reading = _read_rows(settings, Selection(open_only=True), take)
     if short := _shortfall(reading):
         raise SourceError(short)
     in_scope = {rail: rows for rail, rows in found.items() if rail in settings.providers}
-    return {rail: _overdue(rows, named_max) for rail, rows in sorted(in_scope.items())}
+    overdue = {rail: _overdue(rows, named_max) for rail, rows in sorted(in_scope.items())}
+    return OpenCount(overdue, from_ms(following[0]) if following else None)
 
 
 def _overdue(rows: list[Mapping[str, Any]], named_max: int) -> Overdue:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from recon.sources.deliveries.kept import KeptDeliveries
     from recon.sources.exports.mapping import ClaimsSection
     from recon.sources.http import Secret
+    from recon.sources.payments.changes import ChangeFeed
     from recon.sources.payments.fields import FieldPaths
     from recon.sources.recorded.format import RecordedWorld
 
@@ -119,8 +120,15 @@ class Opening:
 
     def store(self) -> DocumentStore:
         """The payment documents. Raises ConfigError when the address of the database is missing."""
-        terms = StoreTerms(settings=self.settings, registry=self.registry, fields=lambda: self.fields, world=self.world)
-        return store_of(self.settings).open_source(terms)
+        return store_of(self.settings).open_source(self._store_terms())
+
+    def changes(self) -> ChangeFeed | None:
+        """Tells whether any payment changed; None where the store cannot. Raises ConfigError as :meth:`store` does."""
+        follow = store_of(self.settings).follow_changes
+        return None if follow is None else follow(self._store_terms())
+
+    def _store_terms(self) -> StoreTerms:
+        return StoreTerms(settings=self.settings, registry=self.registry, fields=lambda: self.fields, world=self.world)
 
     def claim(self, name: str) -> ClaimSource:
         """A provider by its normalised name: its files where there are some, else itself.

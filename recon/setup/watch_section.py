@@ -24,8 +24,8 @@ class WatchWindowSection(Section):
 class WatchSection(Section):
     """``[watch]``: the schedule of ``recon watch``, what it keeps, and from where on each rule speaks.
 
-    A schedule is ``every 5min`` (``min``, ``h``, ``d``) or five cron words, in UTC. Without windows there is one, of
-    ``[window] hours``. Minutes, hours and days are whole numbers.
+    A schedule is ``every 5min`` (``s``, ``min``, ``h``, ``d``) or five cron words, in UTC. Without windows there is
+    one, of ``[window] hours``. Minutes, hours and days are whole numbers.
     """
 
     schedule: ScheduleText = "every 5min"

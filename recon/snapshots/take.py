@@ -43,6 +43,7 @@ from recon.sources.interface import (
     Selection,
     no_progress,
 )
+from recon.sources.spans import span
 from recon.verdicts.engine import open_engine, usual_engine, usual_memory_bytes
 from recon.verdicts.judge import find_leads, horizon_of
 from recon.verdicts.reach import FOREVER_MS
@@ -232,6 +233,10 @@ class _Taking:
         return writer, [*first, again]
 
     def _payments(self) -> Reading:
+        with span("read", source="payments"):
+            return self._rows()
+
+    def _rows(self) -> Reading:
         from recon.sources.payments.read import read_payments
 
         done = self.kept.part("payments")
@@ -277,7 +282,8 @@ class _Taking:
         def run() -> Reading:
             reading = self.kept.part(part)
             if reading is None:
-                reading = job()
+                with span("read", source=part):
+                    reading = job()
                 self._keep(part, reading)
             return reading
 

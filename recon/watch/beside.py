@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from recon.core.errors import ReconError
 from recon.core.text import count_text
 from recon.sources.http import listen_to_exchanges
 from recon.watch.measures import Measures
 from recon.watch.telling import Courier, open_courier
+from recon.watch.traces import traced
 
 if TYPE_CHECKING:
     from recon.api.common import Say
@@ -48,17 +48,9 @@ class Beside:
             self._last = done
         if self.measures is not None:
             self.measures.note_round(done)
-            if done.kind == "round":
-                self._note_runs(self.measures)
+            if done.runs is not None:
+                self.measures.note_runs(done.runs)
             self._write(self.measures)
-
-    def _note_runs(self, measures: Measures) -> None:
-        from recon.setup.open_runs import read_runs
-
-        try:
-            measures.note_runs(read_runs(self.settings)[0])
-        except ReconError:
-            return  # The rules of the round say what could not be read; these measures stay as they are.
 
     def _write(self, measures: Measures) -> None:
         if self.textfile is None:
@@ -105,6 +97,7 @@ def beside_watch(
     """
     with ExitStack() as stack:
         beside = Beside(settings, say, textfile=textfile)
+        traced(settings, later=stack.callback)
         if settings.values.alerts.channels:
             beside.courier = courier = open_courier(settings)
             courier.start()

@@ -117,6 +117,7 @@ class RoundFacts:
         gates: What gates are judged by, without the files that a person names.
         needed, approved: Approvals of the plan.
         unsettled: Runs that left something open.
+        runs: Every run of the journal; None where it could not be read.
         incomplete: By source, the number of rounds in a row that could not read it whole, this one included.
         failure: Why the round could not be made; empty when it was.
         failed_source: What could not be reached then.
@@ -143,6 +144,7 @@ class RoundFacts:
     needed: int = 0
     approved: int = 0
     unsettled: tuple[RunSummary, ...] = ()
+    runs: tuple[RunSummary, ...] | None = None
     incomplete: Mapping[str, int] = field(default_factory=dict)
     failure: str = ""
     failed_source: str = ""

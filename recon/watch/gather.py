@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from recon.core.errors import ReconError, SourceError
+from recon.core.errors import AwayError, DatabaseAwayError, ReconError, SourceError
 from recon.core.money import format_units
 from recon.core.times import from_ms, parse_iso, to_ms
+from recon.plans.history import History
 from recon.watch.facts import (
     EndpointLook,
     FlagLook,
@@ -20,6 +21,7 @@ from recon.watch.facts import (
     WalletLook,
     WatchTimes,
 )
+from recon.watch.looks import OpenPayments
 from recon.watch.saying import asset_said
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from recon.rails.gates.records import Deliveries, GateEvidence
     from recon.runs.states import RunSummary
     from recon.setup.file import ReserveSection
+    from recon.setup.open_rollout import OpenCount
     from recon.setup.open_sources import Opening
+    from recon.setup.reserves import ReserveAsset
     from recon.setup.settings import Settings
     from recon.snapshots.sealed import Snapshot
 
@@ -42,13 +46,18 @@ NONE_WAITS: Final[Mapping[str, WaitingPayments]] = {}
 
 @dataclass(frozen=True, slots=True)
 class RoundJudged:
-    """What one round judged; without a plan it could not be made, and ``failure`` says why."""
+    """What one round judged; without a plan it could not be made, and ``failure`` says why.
+
+    Args:
+        away: Why the database does not answer, where that is so.
+    """
 
     plan: Plan | None = None
     plan_path: str = ""
     snapshot: Snapshot | None = None
     failure: str = ""
     failed_source: str = ""
+    away: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class Remembered:
 
     Args:
         past: Entries of the history of earlier rounds of this window, oldest first.
+        history: The end of the history, of every window.
         wallets: Earlier looks at each wallet.
         flags: Values of flags when they were last known to be right; None where no round has seen them.
         flags_since: The round that saw a value that recon did not write, by flag.
@@ -64,6 +74,7 @@ class Remembered:
     """
 
     past: tuple[Mapping[str, Any], ...] = ()
+    history: History = field(default_factory=lambda: History(()))
     wallets: Mapping[str, tuple[tuple[datetime, int], ...]] = field(default_factory=dict)
     flags: Mapping[str, str | None] | None = None
     flags_at: datetime | None = None
@@ -72,10 +83,14 @@ class Remembered:
 
 
 class Gathering:
-    """Reads the parts of one round; what cannot be read is noted, and never raised."""
+    """Reads the parts of one round; what cannot be read is noted, and never raised.
 
-    def __init__(self, settings: Settings, *, now: datetime) -> None:
-        self.settings, self.now = settings, now
+    Args:
+        away: Why the database does not answer: it is not asked again then.
+    """
+
+    def __init__(self, settings: Settings, *, now: datetime, away: str = "") -> None:
+        self.settings, self.now, self.away = settings, now, away
         self.unread: dict[str, str] = {}
         self.names = {chain_id: facts.name for chain_id, facts in settings.registry().chains.items()}
 
@@ -87,12 +102,24 @@ class Gathering:
             self.unread[part] = str(error)
             return default
 
-    def waiting(self) -> Mapping[str, WaitingPayments]:
-        """The payments that wait too long, by rail."""
-        from recon.setup.open_rollout import count_overdue
+    def ask_database(self, part: str, read: Callable[[], Part], *, default: Part) -> Part:
+        """As :meth:`attempt`, of what the database says: one that did not answer is not waited for twice."""
+        if self.away:
+            self.unread[part] = self.away
+            return default
 
-        before = self.now - timedelta(minutes=self.settings.values.watch.pending_min)
-        found = count_overdue(self.settings, before=before)
+        def asked() -> Part:
+            try:
+                return read()
+            except DatabaseAwayError as error:
+                self.away = str(error)
+                raise
+
+        return self.attempt(part, asked, default=default)
+
+    def waiting(self, count: Callable[..., OpenCount]) -> Mapping[str, WaitingPayments]:
+        """The payments that wait too long, by rail."""
+        found = count(now=self.now).overdue
         return {
             rail: WaitingPayments(
                 each.count,
@@ -146,22 +173,25 @@ class Gathering:
         """What each reserve holds; of one that could not be asked, that."""
         from recon.setup.open_sources import Opening
 
-        opening = Opening(self.settings)
-        return tuple(self._wallet(opening, each, past) for each in self.settings.values.reserves)
+        opening, down = Opening(self.settings), dict[int, str]()
+        return tuple(self._wallet(opening, each, past, down) for each in self.settings.values.reserves)
 
     def _wallet(
-        self, opening: Opening, reserve: ReserveSection, past: Mapping[str, tuple[tuple[datetime, int], ...]]
+        self,
+        opening: Opening,
+        reserve: ReserveSection,
+        past: Mapping[str, tuple[tuple[datetime, int], ...]],
+        down: dict[int, str],
     ) -> WalletLook:
-        from recon.setup.reserves import reserve_asset, reserve_lines, reserve_units
+        """One reserve; ``down`` holds why a chain does not answer, which is not asked again then."""
+        from recon.setup.reserves import reserve_asset, reserve_lines
 
         asset = reserve_asset(opening, reserve)
         key = ":".join(filter(None, (str(reserve.chain_id), reserve.address, asset.address)))
         where = self.names.get(reserve.chain_id, f"chain {reserve.chain_id}")
-        held, why = None, ""
-        try:
-            held = reserve_units(opening, reserve, asset=asset)
-        except ReconError as error:
-            why = self.unread[f"wallet_low:{key}"] = str(error)
+        held, why = _held(opening, reserve, asset, down)
+        if why:
+            self.unread[f"wallet_low:{key}"] = why
         warn, critical = reserve_lines(reserve, decimals=asset.decimals)
         now_too = () if held is None else ((self.now, held),)
         return WalletLook(
@@ -212,24 +242,38 @@ class Gathering:
         return needed, len(backing_of(plan, given, policy=policy, author=author, now=self.now).approved)
 
     def runs(self) -> tuple[RunSummary, ...]:
-        """Runs that left rows unsettled, or that never ended."""
+        """Every run of the journal."""
         from recon.setup.open_runs import read_runs
 
-        runs, _ = read_runs(self.settings)
-        return tuple(each for each in runs if each.unsettled or each.ended_at is None)
+        return read_runs(self.settings)[0]
 
-    def gates(self, plan: Plan | None) -> GateEvidence:
+    def gates(self, plan: Plan | None, history: History) -> GateEvidence:
         """What gates are judged by: the history of rounds, and this plan."""
-        from recon.plans.history import load_history
         from recon.rails.gates.evidence import dry_run_of, run_records
         from recon.rails.gates.records import GateEvidence
         from recon.setup.open_gates import written_runs
 
         return GateEvidence(
-            runs=run_records(load_history(self.settings.output_dir)),
+            runs=run_records(history),
             dry_run=None if plan is None else dry_run_of(plan),
-            writes=written_runs(self.settings),
+            writes=None if self.away else written_runs(self.settings),
         )
+
+
+def _held(
+    opening: Opening, reserve: ReserveSection, asset: ReserveAsset, down: dict[int, str]
+) -> tuple[int | None, str]:
+    """What a reserve holds in smallest units, or why nobody can tell."""
+    from recon.setup.reserves import reserve_units
+
+    if reserve.chain_id in down:
+        return None, down[reserve.chain_id]
+    try:
+        return reserve_units(opening, reserve, asset=asset), ""
+    except ReconError as error:
+        if isinstance(error, AwayError) or isinstance(error.__cause__, AwayError):
+            down[reserve.chain_id] = str(error)
+        return None, str(error)
 
 
 def _wrote_since(entries: Iterable[FlagEntry], moment: datetime) -> bool:
@@ -244,7 +288,7 @@ def gather(
     from recon.rails.gates.records import GateEvidence
     from recon.sources.providers.installed import providers
 
-    reading = Gathering(settings, now=times.ended)
+    reading = Gathering(settings, now=times.ended, away=judged.away)
     unread = reading.unread
     no_rails: Mapping[str, RailCount] = {}
     plan, snapshot = judged.plan, judged.snapshot
@@ -259,6 +303,9 @@ def gather(
     needed, approved = (
         (0, 0) if plan is None else reading.attempt("approvals", lambda: reading.approvals(plan), default=(0, 0))
     )
+    count = OpenPayments(settings).overdue
+    waiting = reading.ask_database("waiting", lambda: reading.waiting(count), default=NONE_WAITS)
+    runs = reading.ask_database("runs", reading.runs, default=None)
     return RoundFacts(
         now=times.ended,
         times=times,
@@ -268,16 +315,17 @@ def gather(
         config=config,
         past=known.past,
         chain_names=reading.names,
-        waiting=reading.attempt("waiting", reading.waiting, default=NONE_WAITS),
+        waiting=waiting,
         webhook_rails=tuple(name for name in settings.providers if providers()[name].webhooks.routes),
         wallets=reading.attempt("wallets", lambda: reading.wallets(known.wallets), default=()),
         endpoints=reading.attempt("endpoints", reading.endpoints, default=()),
         flags=reading.attempt("flags", lambda: reading.flags(known), default=None),
-        gates=reading.attempt("gates", lambda: reading.gates(plan), default=GateEvidence()),
+        gates=reading.attempt("gates", lambda: reading.gates(plan, known.history), default=GateEvidence()),
         gate_limits=settings.values.gates.limits(),
         needed=needed,
         approved=approved,
-        unsettled=reading.attempt("runs", reading.runs, default=()),
+        unsettled=_unsettled(runs or ()),
+        runs=runs,
         incomplete=known.incomplete,
         failure=judged.failure,
         failed_source=judged.failed_source,
@@ -286,10 +334,15 @@ def gather(
     )
 
 
-def look_between(settings: Settings, *, times: WatchTimes, config: str) -> RoundFacts:
+def _unsettled(runs: Iterable[RunSummary]) -> tuple[RunSummary, ...]:
+    """Runs that left rows for a person, or that never ended."""
+    return tuple(each for each in runs if each.unsettled or each.ended_at is None)
+
+
+def look_between(settings: Settings, open_ones: OpenPayments, *, times: WatchTimes, config: str) -> RoundFacts:
     """What is known between rounds: the open payments, and nothing else."""
     reading = Gathering(settings, now=times.ended)
-    waiting = reading.attempt("waiting", reading.waiting, default=NONE_WAITS)
+    waiting = reading.attempt("waiting", lambda: reading.waiting(open_ones.overdue), default=NONE_WAITS)
     return RoundFacts(
         now=times.ended, times=times, config=config, chain_names=reading.names, waiting=waiting, unread=reading.unread
     )

@@ -67,7 +67,8 @@ def prune(settings: Settings, *, now: datetime, in_use: Iterable[str] = ()) -> P
     Args:
         in_use: Names of snapshots that the next rounds build upon.
     """
-    found = list(artefacts(settings.output_dir))
+    span = timedelta(days=settings.values.watch.keep_days) + LEFT_OVER
+    found = list(artefacts(settings.output_dir, span=span))
     old = to_remove(found, limits=settings.values.watch, now=now)
     if not old:
         return Pruned()
@@ -112,9 +113,13 @@ def to_remove(found: Iterable[Artefact], *, limits: WatchSection, now: datetime)
     return sorted(old, key=lambda each: (each.at, each.path.name))
 
 
-def artefacts(folder: Path) -> Iterator[Artefact]:
-    """The plans and snapshots of rounds in a folder."""
-    entries = {Path(str(each.get("plan"))).name: each for each in load_history(folder).entries}
+def artefacts(folder: Path, *, span: timedelta | None = None) -> Iterator[Artefact]:
+    """The plans and snapshots of rounds in a folder.
+
+    Args:
+        span: Plans whose lines are that far back in the history are opened to learn their digests.
+    """
+    entries = {Path(str(each.get("plan"))).name: each for each in load_history(folder, span=span).entries}
     for path in sorted(folder.glob("*-watch-*")):
         if not path.is_symlink() and (found := _artefact(path, entries.get(path.name))) is not None:
             yield found

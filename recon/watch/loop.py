@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -218,5 +218,8 @@ def watch_until(
         ConfigError: A setting or a secret is missing.
         AnotherWatchError: Another watch took over.
     """
-    rounds = Rounds(settings, clock=clocks.wall, config=config, say=say)
-    Watcher(rounds, clocks=clocks, heard=heard, say=say, keep=keep).run()
+    from recon.setup.open_sources import Opening
+
+    feed = Opening(settings).changes()
+    with closing(Rounds(settings, clock=clocks.wall, config=config, say=say, feed=feed)) as rounds:
+        Watcher(rounds, clocks=clocks, heard=heard, say=say, keep=keep).run()

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.api.common import free_path, stamp
-from recon.core.errors import ConfigError, RefusedError, SourceError, StoppedError, UsageError
+from recon.core.errors import ConfigError, DatabaseAwayError, RefusedError, SourceError, StoppedError, UsageError
 from recon.core.times import second_text
+from recon.plans.history import load_history
 from recon.sources.interface import no_progress
+from recon.sources.spans import span
 from recon.watch.facts import RoundFacts, WatchTimes
 from recon.watch.gather import Remembered, RoundJudged, gather, look_between
+from recon.watch.looks import OpenPayments
 from recon.watch.rules import LOOK_RULES, RULES, seen_by
 from recon.watch.schedule import Schedule, read_schedule
 from recon.watch.situations import KeptSituation, Sighting, Urgency, judged
@@ -28,9 +31,11 @@ from recon.watch.state import Turns, WatchLog, WatchState, WindowMemory
 
 if TYPE_CHECKING:
     from recon.core.model import Plan
+    from recon.runs.states import RunSummary
     from recon.setup.settings import Settings
     from recon.snapshots.sealed import Snapshot
     from recon.sources.interface import Progress
+    from recon.sources.payments.changes import ChangeFeed
 
 USUAL_WINDOW: Final = "main"
 _STAMP: Final = re.compile(r"\d{8}T\d{6}Z(-\d+)?(\.json)?")
@@ -44,6 +49,8 @@ WHOLE_GRACE_H: Final = 24
 LOOKS_KEPT: Final = 96
 LOOKS_APART: Final = timedelta(minutes=30)
 PAST_KEPT: Final = 1_500
+HISTORY_MIN: Final = timedelta(days=14)
+"""So much of the history is read in every round, more where a rule looks back further."""
 
 
 class UnknownWindowError(UsageError):
@@ -84,6 +91,7 @@ class RoundDone:
         was_whole: Whether everything was read anew.
         is_kept: Whether the line of it was written; not where the disk was full.
         unread: By part of the evidence, why it could not be read.
+        runs: Every run of the journal; None where it was not read.
     """
 
     kind: str
@@ -98,6 +106,7 @@ class RoundDone:
     is_kept: bool = True
     failure: str = ""
     unread: Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[RunSummary, ...] | None = None
 
     @property
     def open(self) -> tuple[KeptSituation, ...]:
@@ -156,6 +165,7 @@ class Rounds:
         clock: The time; that of the settings when None.
         config: The configuration file as the commands of sightings name it; empty where it is found by itself.
         say: Told in one sentence what could not be done.
+        feed: Tells whether any payment changed, so that a look need not count; closed by :meth:`close`.
     """
 
     def __init__(
@@ -166,12 +176,18 @@ class Rounds:
         config: str = "",
         say: Callable[[str], None] = lambda sentence: None,
         progress: Progress = no_progress,
+        feed: ChangeFeed | None = None,
     ) -> None:
         self.settings, self.clock, self.config, self.say = settings, clock or settings.now, config, say
         self.windows = windows_of(settings)
         self.log = WatchLog(settings.output_dir)
         self.state = self.log.state()
         self._progress = progress
+        self._open_payments = OpenPayments(settings, feed=feed, say=say)
+
+    def close(self) -> None:
+        """Let go of what looks hold open."""
+        self._open_payments.close()
 
     # A round
 
@@ -181,6 +197,10 @@ class Rounds:
         Raises:
             ConfigError: A setting or a secret is missing.
         """
+        with span("round", window=window.name):
+            return self._make(window, due, asleep)
+
+    def _make(self, window: WatchedWindow, due: datetime | None, asleep: datetime | None) -> RoundDone:
         self.state = self._latest()
         began = self.clock()
         memory = self.state.windows.get(window.name, WindowMemory())
@@ -198,6 +218,7 @@ class Rounds:
         return RoundDone(
             "round", window.name, times, self.state, turns, found.plan, Path(found.plan_path) if found.plan else None,
             None if found.snapshot is None else found.snapshot.path, was_whole, is_kept, found.failure, facts.unread,
+            facts.runs,
         )  # fmt: skip
 
     def look(self) -> RoundDone:
@@ -205,7 +226,7 @@ class Rounds:
         self.state = self._latest()
         began = self.clock()
         times = WatchTimes(None, began, began, apart_s=0)
-        facts = look_between(self.settings, times=times, config=self.config)
+        facts = look_between(self.settings, self._open_payments, times=times, config=self.config)
         seen, unread = seen_by(facts, self.settings.values.watch, only=LOOK_RULES)
 
         def step(state: WatchState) -> tuple[WatchState, Turns]:
@@ -255,7 +276,9 @@ class Rounds:
         except (SourceError, RefusedError, StoppedError, OSError) as error:
             source = str(error).partition(":")[0]
             known = {"payments", *window.settings.providers, *(f"chain:{each}" for each in window.settings.chain_ids)}
-            return RoundJudged(failure=str(error), failed_source=source if source in known else "sources"), base is None
+            away = str(error) if isinstance(error, DatabaseAwayError) else ""
+            failed = source if source in known else "sources"
+            return RoundJudged(failure=str(error), failed_source=failed, away=away), base is None
 
     def _read(self, window: WatchedWindow, base: Path | None, now: datetime) -> tuple[RoundJudged, bool]:
         from recon.api.reconcile import plan_and_save
@@ -328,14 +351,22 @@ class Rounds:
         return {source: self.state.incomplete.get(source, 0) + 1 for source in sorted(bad)}
 
     def _remembered(self, window: WatchedWindow, found: RoundJudged) -> Remembered:
-        from recon.plans.history import load_history
-
+        history = load_history(self.settings.output_dir, span=self._span())
         mark, own = f"plan-watch-{window.name}-", Path(found.plan_path).name
-        named = ((Path(str(each.get("plan"))).name, each) for each in load_history(self.settings.output_dir).entries)
+        named = ((Path(str(each.get("plan"))).name, each) for each in history.entries)
         entries = [each for name, each in named if _is_of(name, mark) and name != own]
         state = self.state
         flags = None if state.flags is None else {**state.flags, **self._accepted_flags()}
-        return Remembered(tuple(entries[-PAST_KEPT:]), state.wallets, flags, state.flags_at, state.flags_since)
+        past = tuple(entries[-PAST_KEPT:])
+        return Remembered(past, history, state.wallets, flags, state.flags_at, state.flags_since)
+
+    def _span(self) -> timedelta:
+        """How far back in the history the rules of a round look."""
+        limits, gates = self.settings.values.watch, self.settings.values.gates
+        apart = max(each.schedule.apart for each in self.windows)
+        clean = timedelta(hours=gates.clean_window_h * (gates.clean_windows_min + 1))
+        rising = apart * (limits.stuck_rising_rounds + 2)
+        return max(HISTORY_MIN, timedelta(minutes=limits.new_within_min) + 2 * apart, rising, 2 * clean)
 
     def _accepted_flags(self) -> dict[str, str | None]:
         """Flags whose change a person acknowledged: what they are now is right."""

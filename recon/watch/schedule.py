@@ -22,9 +22,9 @@ from recon.core.errors import ConfigError
 from recon.core.extras import check_extra
 from recon.core.times import EPOCH, second_text
 
-_INTERVAL: Final = re.compile(r"every\s+([0-9]{1,5})\s*(min|h|d)")
-_UNITS: Final = {"min": "minutes", "h": "hours", "d": "days"}
-SHORTEST: Final = timedelta(minutes=1)
+_INTERVAL: Final = re.compile(r"every\s+([0-9]{1,5})\s*(s|min|h|d)")
+_UNITS: Final = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
+SHORTEST: Final = timedelta(seconds=10)
 
 
 class ScheduleError(ConfigError):
@@ -86,10 +86,10 @@ def read_schedule(words: str, *, name: str, jitter_s: int) -> Schedule:
 def _by_interval(text: str) -> Callable[[datetime], datetime]:
     found = _INTERVAL.fullmatch(text)
     if found is None:
-        raise ScheduleError(words=text, why='after "every" a number and min, h or d are wanted')
+        raise ScheduleError(words=text, why='after "every" a number and s, min, h or d are wanted')
     every = timedelta(**{_UNITS[found[2]]: int(found[1])})
     if every < SHORTEST:
-        raise ScheduleError(words=text, why="rounds are at least a minute apart")
+        raise ScheduleError(words=text, why="rounds are at least ten seconds apart")
 
     def following(moment: datetime) -> datetime:
         # Counted from 1970, so that a watch that is started anew keeps the times of the one before.

@@ -108,6 +108,12 @@ def _report(chosen: argparse.Namespace) -> list[Result]:
     return measure_report(10_000 if chosen.small else 100_000, rounds=chosen.rounds or (1 if chosen.small else 5))
 
 
+def _watch(chosen: argparse.Namespace) -> list[Result]:
+    from benchmarks.watch import measure_watch
+
+    return measure_watch(rounds=12 if chosen.small else 1_000, minutes=0.5 if chosen.small else 10)
+
+
 MEASURES = {
     "judge": _judge,
     "peers": _peers,
@@ -121,6 +127,7 @@ MEASURES = {
     "apply": _apply,
     "triage": _triage,
     "report": _report,
+    "watch": _watch,
 }
 
 if __name__ == "__main__":

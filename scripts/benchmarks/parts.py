@@ -112,6 +112,24 @@ def since(rows: str) -> None:
     print(json.dumps(part_since(int(rows))))
 
 
+def watch_rounds(rounds: str) -> None:
+    """Rounds of a watch over a small world; prints what the process held at some of them."""
+    import json
+
+    from benchmarks.watch import part_watch_rounds
+
+    print(json.dumps(part_watch_rounds(int(rounds))))
+
+
+def watch_idle(minutes: str) -> None:
+    """A watch to which nothing happens; prints what it cost."""
+    import json
+
+    from benchmarks.watch import part_watch_idle
+
+    print(json.dumps(part_watch_idle(float(minutes))))
+
+
 def merge(snapshot: str, out: str) -> None:
     """The same join with pandas: three tables read, merged on their keys and written."""
     import pandas as pd
@@ -148,6 +166,8 @@ PARTS: dict[str, Callable[..., None]] = {
     "read_json": read_json,
     "desk_steps": desk_steps,
     "since": since,
+    "watch_rounds": watch_rounds,
+    "watch_idle": watch_idle,
     "merge": merge,
     "compare": compare,
     "apply": apply,

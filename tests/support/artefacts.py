@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 import recon
+from recon.watch import acknowledge_situation, watch_once
 
 if TYPE_CHECKING:
     from recon.core.model import Plan
@@ -66,6 +67,8 @@ def make_artefacts(folder: Path, *, payments: int = 30) -> None:
     recon.sample.sign(folder / "sample.json", right=["all"], notes=notes, **who)
     flags = recon.flags.rollback(recipe="read-only", out=folder / "flags.json", say=unsaid, **who)
     recon.flags.apply(folder / "flags.json", digest=flags.digest, **who)
+    seen = watch_once(config, say=unsaid)
+    acknowledge_situation(seen.open[0].key, **who)
 
 
 def _decide(folder: Path, plan: Plan, who: dict[str, Any]) -> None:
@@ -102,6 +105,9 @@ def documents(folder: Path) -> Iterator[tuple[str, str, Any]]:
     ):
         for line in (folder / name).read_bytes().splitlines():
             yield kind, name, msgspec.json.decode(line)
+    for path in sorted((folder / "watch").glob("rounds-*.ndjson")):
+        for line in path.read_bytes().splitlines():
+            yield "watch-line", path.name, msgspec.json.decode(line)
     for line in (folder / "world" / "journal.ndjson").read_text().splitlines():
         yield "journal-entry", "journal.ndjson", msgspec.json.decode(line.partition(" ")[2])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.thorough import BY_TURNS, OTHERS, SHARES, USUAL, is_thorough, left_to_the_night
+from tests.support.thorough import AT_NIGHT, BY_TURNS, OTHERS, SHARES, USUAL, is_thorough, left_to_the_night
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +44,12 @@ def test_what_names_no_engine_or_lies_elsewhere_is_never_left_out() -> None:
     assert not is_thorough(f"{BY_TURNS[0]}::test_it[1]", {"number": 1})
     assert not is_thorough("tests/verdicts/test_engine.py::test_it[pandas]", {"engine": "pandas"})
     assert not is_thorough("tests/verdicts/test_engine.py::test_it[duckdb]", {"engine": "duckdb"})
+
+
+@pytest.mark.parametrize("name", AT_NIGHT)
+def test_what_is_run_at_night_only_is_a_test_and_is_left_out(name: str) -> None:
+    assert (ROOT / name.partition("::")[0]).exists()
+    assert is_thorough(f"{name}::test_it", {})
 
 
 @pytest.mark.parametrize("name", SHARES)

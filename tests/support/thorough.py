@@ -59,6 +59,15 @@ SHARES: Final[Mapping[str, int]] = {
 """By the beginning of a test's id, of how many cases one is run each time; all are run at night."""
 
 
+AT_NIGHT: Final[Mapping[str, str]] = {
+    "tests/end_to_end/test_watch_process.py": (
+        "minutes of a real watch with rounds ten seconds apart; tests/end_to_end/test_watched_day.py plays such a day "
+        "by single rounds in each run"
+    ),
+}
+"""What is run at night only, by the beginning of a test's id, and why."""
+
+
 def left_to_the_night(nodeids: Iterable[str]) -> frozenset[str]:
     """The cases that ``SHARES`` leaves to the night, of all that were collected, in their order."""
     counted: Counter[str] = Counter()
@@ -79,7 +88,9 @@ def engine_of(parameters: Mapping[str, Any]) -> str | None:
 
 
 def is_thorough(nodeid: str, parameters: Mapping[str, Any]) -> bool:
-    """Whether a case is left to the night: it is judged by another engine than the usual one, and out of turn."""
+    """Whether a case is left to the night, as a whole or because it is judged by another engine and out of turn."""
+    if nodeid.startswith(tuple(AT_NIGHT)):
+        return True
     engine = engine_of(parameters)
     if engine in (None, USUAL) or not nodeid.startswith(BY_TURNS):
         return False

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -17,12 +18,14 @@ from recon.cli import cli
 from recon.core.errors import SourceError
 from recon.core.times import second_text
 from recon.files import ChainedLog, NoRoomError
-from recon.plans.history import load_history
+from recon.plans import history
+from recon.plans.history import History, load_history
 from recon.rails.flags.journal import FlagJournal
 from recon.runs.stores.lease import FileLeases, held_lease
 from recon.setup.settings import Settings, load_settings
 from recon.snapshots.sealed import is_sealed
 from recon.snapshots.unfinished import STATE
+from recon.sources.payments.mongo import StoreUnreachableError
 from recon.watch import acknowledge_situation, watch_once, watch_state
 from recon.watch.alone import AnotherWatchError
 from recon.watch.once import NotOpenError
@@ -107,7 +110,7 @@ def test_a_source_that_is_away_ends_no_situation_and_is_told(config: Path, monke
 
     with monkeypatch.context() as patch:
         patch.setattr("recon.api.reconcile.snapshot", away)
-        patch.setattr("recon.setup.open_rollout.count_overdue", away)
+        patch.setattr("recon.setup.open_rollout.count_open", away)
         done = one_round(config)
         again = one_round(config)
     assert done.is_incomplete
@@ -364,3 +367,39 @@ def test_wallets_of_tokens_are_held_against_their_lines(config: Path, monkeypatc
         text + lines.replace("usdc", "NOPE") + 'warn_below = "1"\ncritical_below = "1"\n', encoding="utf-8"
     )
     assert "no known token of chain 56" in one_round(config).unread["wallets"]
+
+
+def test_a_database_that_is_away_is_waited_for_once_a_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+    real = StoreUnreachableError.__init__
+
+    def counted(error: StoreUnreachableError, **given: Any) -> None:
+        tries.append(given["hosts"])
+        real(error, **given)
+
+    monkeypatch.setattr(StoreUnreachableError, "__init__", counted)
+    monkeypatch.setenv("RECON_MONGO_URI", "mongodb://127.0.0.1:9/?directConnection=true")
+    monkeypatch.setenv("RECON_SHKEEPER_API_KEY", "sh-test-key")
+    config = tmp_path / "recon.toml"
+    config.write_text('[mongo]\ntimeout_s = 0.1\n[shkeeper]\nbase_url = "http://127.0.0.1:9"\n', encoding="utf-8")
+    done = watch_once(config)
+    assert len(tries) == 1, "the journal and the open payments are in the same database"
+    assert {part for part, why in done.unread.items() if "no usable server answered" in why} >= {"runs", "waiting"}
+    assert done.runs is None
+
+
+def test_a_round_reads_the_end_of_the_history_and_never_all_of_it(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    real = history.load_history
+
+    def counted(folder: Path, **given: Any) -> History:
+        read.append(given.get("span"))
+        return real(folder, **given)
+
+    for place in ("recon.plans.history", "recon.watch.rounds", "recon.watch.keeping"):
+        monkeypatch.setattr(f"{place}.load_history", counted)
+    one_round(config)
+    assert len(read) == 3, "for what is new, for the rules, for what is kept"
+    assert None not in read, "the end of it, never all"

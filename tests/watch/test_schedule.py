@@ -33,7 +33,8 @@ def test_the_next_time(words: str, moment: datetime, due: datetime) -> None:
     [
         ("every", "a number"),
         ("every 5 fortnights", "a number"),
-        ("every 0min", "a minute apart"),
+        ("every 0min", "ten seconds apart"),
+        ("every 9s", "ten seconds apart"),
         ("* * * *", "4 words"),
         ("61 * * * *", "minute"),
         ("0 0 30 2 *", "day"),

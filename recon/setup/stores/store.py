@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from recon.runs.stores.payments import PaymentWriter
     from recon.setup.settings import Settings
     from recon.sources.interface import DocumentStore
+    from recon.sources.payments.changes import ChangeFeed
     from recon.sources.payments.fields import FieldPaths
     from recon.sources.recorded.format import RecordedWorld
 
@@ -105,6 +106,7 @@ class Store:
         is_usual: Whether it is meant only where a configuration means no other.
         speaks_mongodb: Whether what only MongoDB has (a ledger, kept deliveries, a backfill) can be asked of it.
         variables: Gives the names of the variables that hold its addresses; None where it needs none.
+        follow_changes: Gives what tells whether any payment changed; None where a store cannot tell.
     """
 
     name: str
@@ -118,3 +120,4 @@ class Store:
     is_usual: bool = False
     speaks_mongodb: bool = False
     variables: Callable[[Settings], tuple[str, ...]] | None = None
+    follow_changes: Callable[[StoreTerms], ChangeFeed] | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from recon.core.errors import SourceError, WrongSourceError
+from recon.core.errors import AwayError, WrongSourceError
 from recon.core.registry import ChainFacts
 from recon.sources.chain.logs import BLOCK_ANSWER, TEXT_ANSWER, RawBlock, TransferLogError, parse_quantity
 from recon.sources.chain.rpc import Complaint, Fault, RpcClient, RpcError
@@ -24,7 +24,7 @@ FINALIZED_LAG_MAX_MS: Final = 6 * 3_600_000
 HEAD_TRIES: Final = 3
 
 
-class EndpointsDownError(SourceError):
+class EndpointsDownError(AwayError):
     """No endpoint of a chain answers any more."""
 
     def __init__(self, *, source: str, last: str) -> None:

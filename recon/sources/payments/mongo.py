@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core import ids
-from recon.core.errors import ConfigError, SourceError
+from recon.core.errors import ConfigError, DatabaseAwayError, SourceError
 from recon.core.registry import Registry, load_registry
 from recon.core.text import count_text
 from recon.core.tries import Backoff, Tries
@@ -70,7 +70,7 @@ class StoreUriError(ConfigError):
         )
 
 
-class StoreUnreachableError(SourceError):
+class StoreUnreachableError(DatabaseAwayError):
     """No server answers under the given hosts."""
 
     def __init__(self, *, hosts: str, timeout_ms: int) -> None:

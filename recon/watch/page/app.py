@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from recon.setup.settings import Settings
 
-OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Answered wherever the page listens; with a token, measures need it as well."""
+OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz"})
+"""Answered wherever the page listens."""
 
 LINKS: Final = (("./", "Now"), ("report", "Newest report"), ("metrics", "Measures"))
 _HEADERS: Final = {
@@ -49,12 +49,14 @@ class Guard:
         is_loopback: Whether it listens on this machine only.
         token: What a reader sends as a bearer, or as the password of HTTP Basic.
         header, header_secret: What a reverse proxy sets on requests that it has let in.
+        shows_measures: Whether measures are shown to all who reach it; with a token, they need it all the same.
     """
 
     is_loopback: bool
     token: Secret = field(default_factory=lambda: Secret(""))
     header: str = ""
     header_secret: Secret = field(default_factory=lambda: Secret(""))
+    shows_measures: bool = False
 
     @property
     def asks(self) -> bool:
@@ -63,15 +65,19 @@ class Guard:
 
     def refusal(self, path: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """Why a request is not answered: a status and a sentence; None where it is."""
-        if path in ("/healthz", "/readyz"):
+        if path in OPEN_TO_ALL:
             return None
         if self.asks:
             is_known = self._is_known(headers)
             return None if is_known else (401, "A token is needed here: send it as a bearer, or as the password.")
-        return None if path in OPEN_TO_ALL else self._stranger(headers)
+        if path == "/metrics" and self.shows_measures:
+            return None
+        return self._stranger(path, headers)
 
-    def _stranger(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
+    def _stranger(self, path: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """Why a reader of whom nothing is asked is not answered."""
+        if not self.is_loopback and path == "/metrics":
+            return 403, "Measures are shown on this machine only; set [page] token_variable, or open_measures = true."
         if not self.is_loopback:
             return 403, "The page is shown on this machine only; set [page] token_variable to show it elsewhere."
         if not _is_own_host(headers.get("host", "")):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,9 @@ from recon.watch.view import render_watch
 
 POINTS_MAX: Final = 180
 ENTRIES_MAX: Final = 5_000
+SHOWN: Final = timedelta(days=30)
+"""So much of the history is shown, counted from its newest line."""
+
 LISTED_MAX: Final = 100
 TOKENS_MAX: Final = 8
 GAP_TIMES: Final = 5
@@ -65,7 +68,7 @@ def overview(
 ) -> Page:
     """The page of an output folder as it is now."""
     stamp = stamp_of(folder)
-    history = load_history(folder)
+    history = load_history(folder, span=SHOWN)
     points = [
         _Point(int(at.timestamp() * 1000), entry)
         for entry in history.entries[-ENTRIES_MAX:]
@@ -74,7 +77,8 @@ def overview(
     state = WatchLog(folder).state()
     report = render_watch(state, now=now)
     lost = history.unreadable + history.changed
-    facts = [*report.facts, *_facts(points)]
+    is_whole = history.is_whole and len(history.entries) <= ENTRIES_MAX
+    facts = [*report.facts, *_facts(points, is_whole=is_whole)]
     if lost:
         facts.append(Fact("lost", "history", f"{count_text(lost, 'line')} unreadable or changed", alarm=True))
     whole = Report(
@@ -88,8 +92,8 @@ def overview(
     )  # fmt: skip
 
 
-def _facts(points: Sequence[_Point]) -> Iterable[Fact]:
-    yield Fact("rounds", "plans in the history", str(len(points)), "count")
+def _facts(points: Sequence[_Point], *, is_whole: bool) -> Iterable[Fact]:
+    yield Fact("rounds", "plans in the history" if is_whole else "newest plans", str(len(points)), "count")
     if points:
         newest = points[-1].entry
         breaks = int(newest.get("break_count") or 0)

@@ -73,7 +73,7 @@ def guard_of(settings: Settings, host: str) -> Guard:
     if page.proxy_secret_variable is not None:
         found = settings.secret(page.proxy_secret_variable, purpose="the proxy of the page")
         header_secret = Secret(found.get_secret_value())
-    return Guard(_is_loopback(host), token, page.proxy_header or "", header_secret)
+    return Guard(_is_loopback(host), token, page.proxy_header or "", header_secret, page.open_measures)
 
 
 def _is_loopback(host: str) -> bool:

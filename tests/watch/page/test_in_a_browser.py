@@ -56,3 +56,31 @@ def test_a_watch_that_no_longer_answers_is_told_of(browser: Browser, tmp_path: P
     with serve(load_settings(tmp_path / "recon.toml"), "0") as served:
         opened(browser, served.url)
     browser.wait(lambda: "does not answer" in browser.text("#stale"))
+
+
+def test_on_a_phone_a_situation_is_a_card_and_one_round_is_a_point(browser: Browser, tmp_path: Path) -> None:
+    settings = watched_world(tmp_path)
+    browser.size(390, 844)
+    try:
+        with serve(settings, "0") as served:
+            opened(browser, served.url)
+            browser.wait(lambda: browser.run("return document.querySelectorAll('.canvas svg path').length") > 10)
+            assert browser.run("return document.documentElement.scrollWidth") <= 390
+            wide = "(n) => n.scrollWidth > n.clientWidth + 1"
+            cells = "[...document.querySelectorAll('.list td, .list .scroll')]"
+            assert browser.run(f"return {cells}.filter({wide}).map((n) => n.textContent)") == []
+            cell = "document.querySelector('[data-list=situations] td')"
+            assert browser.run(f"return getComputedStyle({cell}, '::before').content") == '"situation "'
+            rows = "[...document.querySelectorAll('[data-list=situations] tbody tr')].map((n) => n.clientHeight)"
+            assert max(browser.run(f"return {rows}")) < 320, "no column of one letter a line"
+            drawn = "document.querySelectorAll('[data-chart=breaks_over_time] .canvas svg path')"
+            is_dot = "(n) => n.getBoundingClientRect().width > 5 && n.getBoundingClientRect().width < 12"
+            dots = f"return [...{drawn}].filter({is_dot}).length"
+            alone = browser.run(dots)
+            played_history(settings.output_dir, rounds=30)
+            opened(browser, served.url)
+            browser.wait(lambda: browser.run("return document.querySelectorAll('.canvas svg path').length") > 10)
+            assert browser.run(dots) < alone, "a value of one round only is a dot, of many a line"
+            assert browser.complaints() == []
+    finally:
+        browser.size(1280, 900)

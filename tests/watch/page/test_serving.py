@@ -14,6 +14,7 @@ import pytest
 
 from recon.core.registry import load_registry
 from recon.setup.settings import Settings, load_settings
+from recon.sources.http import Secret
 from recon.watch.measures import Measures
 from recon.watch.page import serve
 from recon.watch.page.app import Guard
@@ -115,10 +116,20 @@ def test_a_header_of_a_proxy_is_believed_with_its_secret_only(tmp_path: Path, mo
         assert httpx.get(served.url, headers={"authorization": f"Bearer {TOKEN}"}).status_code == 401
 
 
-def test_without_a_token_other_machines_get_measures_and_health_only() -> None:
-    guard = Guard(is_loopback=False)
+def test_without_a_token_other_machines_get_health_only_and_measures_where_that_is_said() -> None:
+    guard, shows = Guard(is_loopback=False), Guard(is_loopback=False, shows_measures=True)
     host = {"host": "10.0.0.7:9464"}
-    assert [guard.refusal(path, host) for path in ("/metrics", "/healthz", "/readyz")] == [None] * 3
+    assert [guard.refusal(path, host) for path in ("/healthz", "/readyz")] == [None] * 2
+    found = guard.refusal("/metrics", host)
+    assert found is not None
+    assert found[0] == 403
+    assert "open_measures = true" in found[1]
+    assert [shows.refusal(path, host) for path in ("/metrics", "/healthz", "/readyz")] == [None] * 3
+    with_token = Guard(is_loopback=False, token=Secret(TOKEN), shows_measures=True)
+    assert with_token.refusal("/metrics", host) is not None, "a token is asked for whatever else is said"
+    there = Guard(is_loopback=True)
+    assert there.refusal("/metrics", {"host": "127.0.0.1:9464"}) is None
+    assert there.refusal("/metrics", {"host": "evil.example"}) is not None, "a page elsewhere that points here"
     for path in ("/", "/report", "/stamp"):
         found = guard.refusal(path, host)
         assert found is not None
@@ -131,8 +142,6 @@ NOT_TEXT = base64.b64encode(b"\xff:\xff").decode()
 
 @pytest.mark.parametrize("sent", ["Basic !!!", "Basic " + "A" * 9000, "Bearer", "Digest x", f"Basic {NOT_TEXT}"])
 def test_an_odd_login_is_a_stranger(sent: str) -> None:
-    from recon.sources.http import Secret
-
     found = Guard(is_loopback=True, token=Secret(TOKEN)).refusal("/", {"authorization": sent})
     assert found is not None
     assert found[0] == 401

@@ -73,8 +73,9 @@ const OPTIONS = {
     };
   },
   time({ data }) {
+    const isPoint = (values) => values.filter((value) => value !== null).length < 2;
     const series = data.series.map((each, at) => ({
-      type: "line", name: each.name, showSymbol: false, step: "middle", lineStyle: { width: 1.6 }, areaStyle: { opacity: at ? 0.05 : 0.14 },
+      type: "line", name: each.name, showSymbol: isPoint(each.values), symbolSize: 8, step: "middle", lineStyle: { width: 1.6 }, areaStyle: { opacity: at ? 0.05 : 0.14 },
       data: each.values.map((count, number) => [data.start_ms + number * data.step_ms, count]),
     }));
     if (data.gaps.length) {

@@ -19,22 +19,33 @@ if TYPE_CHECKING:
     from recon.setup.file import LedgerSection
     from recon.setup.settings import Settings
     from recon.sources.interface import DocumentStore
+    from recon.sources.payments.changes import ChangeFeed
+    from recon.sources.payments.mongo import MongoSettings
 
 
 def _open_source(terms: StoreTerms) -> DocumentStore:
-    from recon.sources.payments.mongo import MongoSettings, MongoStore
+    from recon.sources.payments.mongo import MongoStore
+
+    return MongoStore(_read_with(terms))
+
+
+def _follow_changes(terms: StoreTerms) -> ChangeFeed:
+    from recon.sources.payments.changes import MongoChanges
+
+    return MongoChanges(_read_with(terms))
+
+
+def _read_with(terms: StoreTerms) -> MongoSettings:
+    from recon.sources.payments.mongo import MongoSettings
 
     mongo = terms.settings.values.mongo
-    uri = mongo_uri(terms.settings.secret(mongo.uri_variable, purpose="the database"))
-    return MongoStore(
-        MongoSettings(
-            uri=uri,
-            database=mongo.database,
-            collection=mongo.collection,
-            fields=terms.fields(),
-            registry=terms.registry,
-            timeout_ms=int(mongo.timeout_s * 1000),
-        )
+    return MongoSettings(
+        uri=mongo_uri(terms.settings.secret(mongo.uri_variable, purpose="the database")),
+        database=mongo.database,
+        collection=mongo.collection,
+        fields=terms.fields(),
+        registry=terms.registry,
+        timeout_ms=int(mongo.timeout_s * 1000),
     )
 
 
@@ -97,5 +108,6 @@ STORE: Final = Store(
     is_usual=True,
     speaks_mongodb=True,
     variables=lambda settings: (settings.values.mongo.uri_variable,),
+    follow_changes=_follow_changes,
 )
 """MongoDB: what a configuration means that names no recorded world."""

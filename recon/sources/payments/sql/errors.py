@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recon.core.errors import ConfigError, SourceError
+from recon.core.errors import ConfigError, DatabaseAwayError, SourceError
 from recon.core.text import count_text
 
 
@@ -17,7 +17,7 @@ class SqlUrlError(ConfigError):
         )
 
 
-class SqlUnreachableError(SourceError):
+class SqlUnreachableError(DatabaseAwayError):
     """No server answers, or the file cannot be opened."""
 
     def __init__(self, *, place: str, why: str) -> None:

@@ -353,6 +353,7 @@ def _pieces(plan: Plan, decoded: DecodedPlan | None = None) -> Iterator[bytes]:
         "picked": list(plan.picked),
         "summary": plan.summary,
         **({} if plan.balances is None else {"balances": plan.balances}),
+        **({} if plan.ledger is None else {"ledger": plan.ledger}),
     }
     lists: dict[str, tuple[Sequence[Any], Callable[[Any], Any]]] = {
         "coverage": (plan.coverage, _as_it_is),
@@ -413,6 +414,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         run=content["run"],
         picked=tuple(content["picked"]),
         balances=dict(content["balances"]) if "balances" in content else None,
+        ledger=dict(content["ledger"]) if "ledger" in content else None,
         digest=str(content["digest"]),
         effects_digest=str(content["effects_digest"]),
     )

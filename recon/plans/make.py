@@ -22,6 +22,7 @@ from recon.plans.balances import BalanceProof, without_named
 from recon.plans.changes import Places, Refusal, change_for, parse_document, places_of, proof_of
 from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, contested_money, links_by_payment
+from recon.plans.ledger import LedgerProof, terms_of
 from recon.plans.limits import Limits, limits_hit
 from recon.plans.orphans import missing_local, outflow_findings
 from recon.plans.summary import Summary, answers_of
@@ -96,7 +97,7 @@ def make_plan(
         engine = _started(engine, payments=snapshot.rows("payments"), memory_bytes=memory_bytes, scratch=scratch)
     try:
         frames = snapshot.frames(engine)
-        judgement = judge(frames, engine, horizon=horizon, policy=policy)
+        judgement = judge(frames, engine, horizon=horizon, policy=policy, books=terms_of(snapshot.manifest, coverage))
         answers = provider_answers(frames, engine)
         lost = lost_rows(frames, engine) if snapshot.rows("orphans") else ()
     finally:
@@ -138,6 +139,7 @@ def make_plan(
             residuals=proof.residuals(),
         ).as_dict(),
         balances=proof.block,
+        ledger=LedgerProof.of(snapshot.manifest, judgement, coverage, registry=registry),
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),

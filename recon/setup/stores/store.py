@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from recon.runs.stores.payments import PaymentWriter
     from recon.setup.settings import Settings
     from recon.sources.interface import DocumentStore
+    from recon.sources.ledger.mapping import LedgerMapping
+    from recon.sources.ledger.source import EntrySource
     from recon.sources.payments.fields import FieldPaths
     from recon.sources.recorded.format import RecordedWorld
 
@@ -89,6 +91,7 @@ class Store:
         open_source: Gives the side that is read; raises a ConfigError where a secret or a setting is missing.
         open_writer: Gives the side that is written to, with its journal; raises a ConfigError likewise, and a
             SourceError when the store cannot be reached or refuses the credential.
+        open_entries: Gives the entries of the backend's own ledger; None where this kind of store has none.
         audit: Says what the logins may do, a state and a sentence each; None where a store has no logins.
         look: Looks for places that may hold payments, before there is a configuration; None where it cannot.
         is_usual: Whether it is meant only where a configuration means no other.
@@ -101,6 +104,7 @@ class Store:
     means: Callable[[Settings], bool]
     open_source: Callable[[StoreTerms], DocumentStore]
     open_writer: Callable[[Settings], Ledger]
+    open_entries: Callable[[Settings, LedgerMapping], EntrySource] | None = None
     audit: Callable[[Settings], Iterable[tuple[Literal["ok", "warning", "failed"], str]]] | None = None
     look: Callable[[], Iterable[FoundCollection]] | None = None
     is_usual: bool = False

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from recon.runs.release import LedgerCheck
-    from recon.setup.file import LedgerSection
+    from recon.setup.ledger_section import LedgerSection
     from recon.setup.settings import Settings
     from recon.sources.interface import DocumentStore
+    from recon.sources.ledger.mapping import LedgerMapping
+    from recon.sources.ledger.source import EntrySource
 
 
 def _open_source(terms: StoreTerms) -> DocumentStore:
@@ -59,6 +61,17 @@ def _open_writer(settings: Settings) -> Ledger:
     raise AssertionError("an exit stack lets no exception pass")
 
 
+def _open_entries(settings: Settings, mapping: LedgerMapping) -> EntrySource:
+    from recon.sources.ledger.source import MongoEntries
+    from recon.sources.payments.mongo import MongoSettings
+
+    mongo, collection = settings.values.mongo, settings.values.ledger.collection
+    assert collection is not None, "a ledger without a collection has no mapping"
+    uri = mongo_uri(settings.secret(mongo.uri_variable, purpose="the database"))
+    timeout_ms = int(mongo.timeout_s * 1000)
+    return MongoEntries(MongoSettings(uri, mongo.database, collection, timeout_ms=timeout_ms), mapping)
+
+
 def _pay_ins(given: LedgerSection, database: Database[dict[str, Any]]) -> LedgerCheck | None:
     if given.collection is None:
         return None
@@ -78,6 +91,7 @@ STORE: Final = Store(
     means=lambda settings: settings.recorded_dir is None,
     open_source=_open_source,
     open_writer=_open_writer,
+    open_entries=_open_entries,
     audit=audit,
     look=payment_collections,
     is_usual=True,

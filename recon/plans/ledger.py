@@ -145,7 +145,7 @@ class LedgerProof:
             "entries": row["entries"],
             "other_id": row["other_id"],
             "moved": _MOVED.get(row["kind"] or "", "moved"),
-            "booked": _amount(row["booked"], asset),
+            "booked": _amount(row["booked"], asset, text=row["amount_text"]),
             "proven": _amount(row["proven"], asset),
             "other": None if other is None else _amount(other["booked"], self._asset(other)),
         }
@@ -259,21 +259,21 @@ def _reason(row: Row) -> str:
     """Which sentence a row is told by."""
     if row["what"] not in _MOVED:
         return str(row["what"])
-    booked, proven = int(row["booked"]), int(row["proven"])
+    booked, proven = int(row["booked"] or 0), int(row["proven"] or 0)
     if row.get("is_other"):
         return "token"
     if not row["entries"] or (not booked and proven):
         return "missing"
     if not proven:
         return "unfounded"
-    if booked == -proven:
+    if booked == -proven and row["entries"] == 1:
         return "sign"
     return "doubled" if row["entries"] > 1 and booked > proven and booked % proven == 0 else "lacks"
 
 
-def _amount(units: Any, asset: Row) -> str:
+def _amount(units: Any, asset: Row, *, text: str | None = None) -> str:
     if units is None:
-        return "nothing"
+        return "an amount that is not known" if text is None else f"{text} of a token that is not known"
     if asset["decimals"] is None:
         return f"{int(units)} base units of {asset['token']}"
     return f"{format_units(int(units), decimals=asset['decimals'])} {asset['symbol']}"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LEDGER_BREAKS: Final[Schema] = {
     "what": "text", "payment_id": "text", "deal": "text", "chain_id": "int", "token": "text", "kind": "text",
     "account": "text", "booked": "units", "proven": "units", "entries": "int", "entry_id": "text", "other_id": "text",
+    "amount_text": "text",
 }  # fmt: skip
 """One thing that is the matter with the books; ``what`` names it as in :mod:`recon.plans.ledger`."""
 
@@ -131,8 +132,7 @@ def evidence_facts(tables: Mapping[str, Frame], matched: Matched, *, judged: Fra
     return found.with_columns(
         deal=nw.coalesce(nw.col("order_id"), nw.col("payment_id")),
         is_told=is_told,
-        came=nw.when(by_word).then(nw.col("received")).otherwise(nw.col("received_final")).fill_null(0),
-        back=nw.col("back").fill_null(0),
+        came=nw.when(by_word).then(nw.col("received")).otherwise(nw.col("received_final")),
         is_over=one_if(is_among(nw.col("escrow_state"), _OVER)),
         last_ms=_latest("last_time", "updated_at"),
     ).select(*FACTS)
@@ -141,12 +141,11 @@ def evidence_facts(tables: Mapping[str, Frame], matched: Matched, *, judged: Fra
 def told_facts(payments: Frame) -> Frame:
     """What moved for each payment by its own word: by this it is found which books are read again."""
     done = is_among(nw.col("status"), {*COMPLETE, "refunded"})
-    owed = nw.when(done).then(nw.col("expected_units")).fill_null(0)
     return payments.filter(~is_true(nw.col("is_test"))).with_columns(
         deal=nw.coalesce(nw.col("order_id"), nw.col("payment_id")),
         is_told=nw.lit(value=True),
-        came=owed,
-        back=nw.when(nw.col("status") == "refunded").then(nw.col("expected_units")).fill_null(0),
+        came=nw.when(done).then(nw.col("expected_units")),
+        back=nw.when(is_true(nw.col("status") == "refunded")).then(nw.col("expected_units")),
         is_over=one_if(is_among(nw.col("escrow_state"), _OVER)),
         last_ms=nw.lit(0).cast(nw.Int64),
     ).select(*FACTS)  # fmt: skip
@@ -160,14 +159,8 @@ def judge_ledger(tables: Mapping[str, Frame], facts: Frame, *, terms: LedgerTerm
         facts: What moved for each payment of the window (:data:`FACTS`).
     """
     books = _Books.of(tables, facts, terms=terms, engine=engine)
-    found = [each for each in books.breaks() if each is not None]
-    least = [each.select(*LEDGER_BREAKS) for each in found]
-    breaks = nw.concat(least, how="vertical") if least else None
-    order = ["what", "deal", "payment_id", "chain_id", "token", "kind", "entry_id"]
     return LedgerJudgement(
-        breaks=table_without_rows(LEDGER_BREAKS)
-        if breaks is None
-        else engine.collect(breaks, LEDGER_BREAKS, order=order),
+        breaks=books.collected(),
         incoming=engine.collect(books.incoming_sums(), INCOMING_SUMS, order=["chain_id", "token"]),
         entries=engine.collect(books.entry_sums(), ENTRY_SUMS, order=["chain_id", "token", "kind", "state"]),
         accounts=engine.collect(books.account_sums(), ACCOUNT_SUMS, order=["account", "chain_id", "token", "kind"]),
@@ -183,8 +176,9 @@ class _Books:
     """The entries with the deals they are of.
 
     Args:
-        every: All entries of the window that were read whole, with ``deal`` and ``state``.
         raw: All entries as the table has them.
+        placed: The same with ``deal`` and ``state``.
+        every: Those of them that were read whole.
         deals: By deal: how many rows of each direction, whether all were told, whether it is over, last move.
         left: By deal and token what entries leave.
     """
@@ -192,6 +186,7 @@ class _Books:
     engine: Engine
     rules: LedgerRules
     raw: Frame
+    placed: Frame
     every: Frame
     facts: Frame
     deals: Frame
@@ -207,7 +202,15 @@ class _Books:
         placed = engine.keep(_placed(raw, facts, known))
         whole = placed.filter(nw.col("problem").is_null() & ~nw.col("units").is_null())
         deals = engine.keep(_deals(facts, placed, known, terms=terms))
-        return cls(engine, terms.rules, raw, whole, facts, deals, engine.keep(_left(whole)), terms.since_ms)
+        return cls(engine, terms.rules, raw, placed, whole, facts, deals, engine.keep(_left(whole)), terms.since_ms)
+
+    def collected(self) -> pa.Table:
+        """Everything that is the matter, in one table."""
+        import pyarrow as pa
+
+        order = ["what", "deal", "payment_id", "chain_id", "token", "kind", "entry_id"]
+        found = [self.engine.collect(each, LEDGER_BREAKS, order=order) for each in self.breaks() if each is not None]
+        return pa.concat_tables([table_without_rows(LEDGER_BREAKS), *found])
 
     def breaks(self) -> tuple[Frame | None, ...]:
         """Everything that is the matter, each kind of it as a frame; None where there is none."""
@@ -250,8 +253,7 @@ class _Books:
     def incoming_sums(self) -> Frame:
         """What came in, and what is booked of it."""
         same = [each.select(*_ASSET, "booked", "proven") for each in self._incoming()]
-        sums = nw.concat(same, how="vertical").group_by(*_ASSET).agg(nw.col("booked").sum(), nw.col("proven").sum())
-        return sums.with_columns(booked=nw.col("booked").fill_null(0), proven=nw.col("proven").fill_null(0))
+        return nw.concat(same, how="vertical").group_by(*_ASSET).agg(nw.col("booked").sum(), nw.col("proven").sum())
 
     def _out(self, kind: str, side: str) -> Frame:
         """What went to sellers, or back to buyers, deal by deal, beside what is booked of it."""
@@ -283,7 +285,7 @@ class _Books:
 
     def _unknown(self) -> Frame:
         """Entries of payments and deals that the whole collection does not know, or that name none."""
-        lost = self.every.filter(nw.col("state") == "unknown")
+        lost = self.placed.filter(nw.col("state") == "unknown")
         return _of_entries(lost, what="unknown")
 
     def _misplaced(self) -> Frame:
@@ -346,7 +348,7 @@ class _Books:
         uneven = sums.join(broken, on="group_id", how="anti")
         return uneven.select(
             "deal", *_ASSET, "booked", "entries", "entry_id", what=nw.lit("group"), payment_id=_no_text(),
-            kind=_no_text(), account=_no_text(), proven=_no_units("booked"), other_id=nw.col("group_id"),
+            kind=_no_text(), account=_no_text(), proven=_no_units("booked"), other_id=nw.col("group_id"), amount_text=_no_text(),
         )  # fmt: skip
 
     def _off_balance(self) -> tuple[Frame, ...]:
@@ -360,7 +362,7 @@ class _Books:
         return tuple(
             left.filter(case).select(
                 "deal", *_ASSET, "entries", "entry_id", what=nw.lit(what), payment_id=_no_text(), kind=_no_text(),
-                account=_no_text(), booked=nw.col("left"), proven=_no_units("left"), other_id=_no_text(),
+                account=_no_text(), booked=nw.col("left"), proven=_no_units("left"), other_id=_no_text(), amount_text=_no_text(),
             )
             for case, what in cases
         )  # fmt: skip
@@ -465,7 +467,7 @@ def _placed(raw: Frame, facts: Frame, known: Frame) -> Frame:
 
 _KEPT: Final = (
     "payment_id", "entry_id", "kind", "account", "chain_id", "token", "decimals", "units", "undoes_units",
-    "effect_units", "balance_units", "at", "reverses", "group_id", "reach", "problem",
+    "effect_units", "balance_units", "at", "reverses", "group_id", "reach", "problem", "amount_text",
 )  # fmt: skip
 
 
@@ -523,20 +525,26 @@ def _compared(booked: Frame, proven: Frame, *, by: tuple[str, ...]) -> Frame:
     sums = both.group_by(*by).agg(
         nw.col("booked").sum(), nw.col("proven").sum(), nw.col("entries").sum(), nw.col("entry_id").min()
     )
-    closed = sums.with_columns(booked=nw.col("booked").fill_null(0), proven=nw.col("proven").fill_null(0))
-    return closed.filter(nw.col("booked") != nw.col("proven"))
+    return sums.filter(_differ(nw.col("booked"), nw.col("proven")))
+
+
+def _differ(left: nw.Expr, right: nw.Expr) -> nw.Expr:
+    """Whether two sums differ; one of nothing at all is zero."""
+    bare = (left.is_null() & is_true(right != 0)) | (right.is_null() & is_true(left != 0))
+    return is_true(left != right) | bare
 
 
 def _as_breaks(off: Frame, *, what: str, kind: str) -> Frame:
-    return off.with_columns(what=nw.lit(what), kind=nw.lit(kind), account=_no_text(), other_id=_no_text()).select(
-        *LEDGER_BREAKS
-    )
+    return off.with_columns(
+        what=nw.lit(what), kind=nw.lit(kind), account=_no_text(), other_id=_no_text(), amount_text=_no_text()
+    ).select(*LEDGER_BREAKS)
 
 
 def _of_entries(entries: Frame, *, what: str) -> Frame:
     return entries.select(
         "payment_id", "deal", *_ASSET, "kind", "account", "entry_id", what=nw.lit(what), booked=nw.col("units"),
         proven=_no_units("units"), entries=ONE, other_id=nw.col("reverses"),
+        amount_text=nw.col("amount_text"),
     ).select(*LEDGER_BREAKS)  # fmt: skip
 
 

@@ -42,6 +42,7 @@ SLOW = {
     "tests/investigation/payment/test_inspect.py": SCENES,
     "tests/investigation/payment/test_inspect_proof.py": SCENES,
     "tests/investigation/payment/test_inspect_live.py": "a real chain and a real mongod for each of many payments",
+    "tests/repairs/test_repair_crash.py": "processes that are killed at each step of a run on a real mongod",
     "tests/plans/test_balances.py": JUDGED,
     "tests/plans/test_health.py": JUDGED,
     "tests/rails/flags/test_apply.py::test_killed_at_any_step": "processes that are killed, a start of Python for each",

@@ -6,7 +6,7 @@ from recon.core.door import names_from
 from recon.core.version import __version__
 
 if TYPE_CHECKING:
-    from recon.api import attest, backfill, decide, flags, gates, journal, report, sample, triage
+    from recon.api import attest, backfill, decide, flags, gates, journal, ledger, report, sample, triage
     from recon.api.artefacts import columns, decode_transfer, histogram, load, plot, verify_webhook
     from recon.api.audit import audit
     from recon.api.importing import import_files
@@ -45,6 +45,7 @@ __all__ = [
     "init",
     "inspect",
     "journal",
+    "ledger",
     "load",
     "outgoing",
     "payment_reference",
@@ -92,6 +93,7 @@ __getattr__ = names_from(
         "init": "recon.api.start",
         "inspect": "recon.api.investigate",
         "journal": "recon.api",
+        "ledger": "recon.api",
         "load": "recon.api.artefacts",
         "outgoing": "recon.api.investigate",
         "payment_reference": "recon.core.ids",

@@ -80,6 +80,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("search", "recon.cli.search:search", "Search payments, provider objects and transfers.", "Investigate"),
     Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
     Entry("audit", "recon.cli.audit:audit", "List everything that moved value between two times.", "Investigate"),
+    Entry("ledger", "recon.cli.ledger:ledger", "Hold the backend's ledger against the evidence.", "Investigate"),
     Entry("triage", "recon.cli.triage:triage", "Look at access logs and deliveries.", "Investigate"),
     Entry("report", "recon.cli.report:report", "Make an HTML report, or the text of an incident.", "Show"),
     Entry("attest", "recon.cli.attest:attest", "Sign a statement of what was reconciled; check one.", "Prove"),

@@ -18,7 +18,7 @@ from bson import Decimal128, ObjectId
 from recon.core.ledger import LedgerVerdict
 from recon.core.money import format_units
 from recon.core.registry import load_registry
-from recon.simulation.account import Account, word_at
+from recon.simulation.account import Account, aside, word_at
 from recon.simulation.documents import at, object_id
 from recon.simulation.ledger_truth import Affair, WorldFacts
 from recon.simulation.world import World, generate_world
@@ -141,16 +141,21 @@ class _Deal:
 
 
 def world_with_books(
-    *, payments: int, seed: int, books: Books = "single", flaws: Mapping[str, int] | None = None
+    *,
+    payments: int,
+    seed: int,
+    books: Books = "single",
+    flaws: Mapping[str, int] | None = None,
+    breaks: Literal["default", "none"] = "none",
 ) -> BooksWorld:
-    """A quiet week with its ledger.
+    """A week with its ledger, a quiet one unless other breaks of payments are asked for.
 
     The same arguments give the same world.
 
     Args:
         flaws: How often each of :data:`FLAWS` is planted; None plants nothing.
     """
-    world = generate_world(payments=payments, seed=seed, breaks="none")
+    world = generate_world(payments=payments, seed=seed, breaks=breaks)
     assert world.facts is not None
     rng = Random(seed ^ 0x1ED6E2)
     deals = _joined(world.facts, rng)
@@ -180,16 +185,20 @@ def _sums(deals: Iterable[_Deal]) -> dict[tuple[int, str], dict[str, int]]:
 
 def _joined(facts: WorldFacts, rng: Random) -> list[_Deal]:
     """The deals of a world, after payouts and refunds were given to pay-ins that may have had them."""
-    accounts = [Account(affair, facts, strange={}) for affair in facts.affairs]
-    waiting: dict[tuple[int, str, str], list[Account]] = defaultdict(list)
+    accounts = [Account(affair, facts, strange={}) for affair in facts.affairs if aside(affair) is None]
+    by_order: dict[str, _Deal] = {}
     for row in accounts:
+        by_order.setdefault(_order(row.affair), _Deal(_order(row.affair), [])).rows.append(row)
+    deals = {deal.rows[0].affair.payment_id: deal for deal in by_order.values()}
+    alone = [deal.rows[0] for deal in by_order.values() if len(deal.rows) == 1]
+    waiting: dict[tuple[int, str, str], list[Account]] = defaultdict(list)
+    for row in alone:
         if row.affair.direction == "in" and row.is_complete and len(row.came) == 1 and not row.back:
             is_out = row.escrow == "released"
             if is_out or row.escrow == "funded":
                 way = "out" if is_out else "refund"
                 waiting[row.affair.chain_id, row.affair.token, way].append(row)
-    deals = {row.affair.payment_id: _Deal(row.affair.payment_id, [row]) for row in accounts}
-    for row in accounts:
+    for row in alone:
         if row.affair.direction == "in" or len(row.came) != 1:
             continue
         given = waiting[row.affair.chain_id, row.affair.token, row.affair.direction]

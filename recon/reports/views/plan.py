@@ -19,6 +19,7 @@ from recon.reports.model import Column, Fact, Report, RowsOf, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
 from recon.reports.views.coverage import coverage_table
+from recon.reports.views.ledger import ledger_facts, ledger_tables
 from recon.reports.views.notes import note_tables
 from recon.reports.views.totals import (
     BREAK_TIERS,
@@ -78,6 +79,7 @@ def render_plan(
             split_table(plan, "by_provider", label="provider"),
             split_table(plan, "by_chain", label="chain"),
             *balance_tables(plan),
+            *ledger_tables(plan),
             _coverage(plan),
             break_table(plan),
             *((effect_table(plan), change_table(plan), _left_table(plan)) if full else ()),

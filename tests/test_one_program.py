@@ -207,6 +207,7 @@ STEPS = (
         lambda s: recon.audit(datetime(2026, 11, 17, tzinfo=UTC), before=s.at("taken"), config=s.config),
         lambda r: shown(render_audit(r)),
     ),
+    Step("recon ledger check", lambda s: "--format json", lambda s: recon.ledger.check(config=s.config)),
     Step(
         "recon plan",
         lambda s: "--provider shkeeper --format json",

@@ -10,7 +10,7 @@ import click
 
 from recon.cli.common import config_option, format_option, part_option, print_result
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
-from recon.cli.plan import resume_option, selection_options
+from recon.cli.plan import selection_options
 from recon.cli.progress import ShownProgress
 
 
@@ -32,7 +32,6 @@ def ledger() -> None:
     metavar="DIR|ADDRESS",
     help="Judge the ledger of this snapshot, offline, instead of reading the sources.",
 )
-@resume_option
 @format_option
 @part_option
 def check(

@@ -41,7 +41,7 @@ class LedgerVerdict(StrEnum):
 
 LEDGER_VERDICT_TEXT: Final[Mapping[LedgerVerdict, str]] = {
     LedgerVerdict.LEDGER_MISSING: "money moved by the evidence, and no entry states it",
-    LedgerVerdict.LEDGER_MISMATCH: "entries state it otherwise: amount, token, account, twice, or a reversal that is off",
+    LedgerVerdict.LEDGER_MISMATCH: "entries state it otherwise: amount, token, account, or twice; or a reversal is off",
     LedgerVerdict.LEDGER_ORPHAN: "an entry states what neither a payment nor the evidence knows",
     LedgerVerdict.LEDGER_OUT_OF_BALANCE: "the entries do not add up by themselves",
 }

@@ -13,7 +13,7 @@ entries were lost on the way.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,8 +43,8 @@ _SENTENCES: Final[Mapping[str, tuple[LedgerVerdict, str]]] = {
     "token": (_V.LEDGER_MISMATCH, "{proven} {moved} by the evidence, and an entry of kind {kind} states {other}: "
               "another token."),
     "unfounded": (_V.LEDGER_ORPHAN, "Entries of kind {kind} state {booked}, and by the evidence none of it moved."),
-    "unknown": (_V.LEDGER_ORPHAN, "The entry states {booked} of kind {kind}, and the whole collection has no row of the "
-                "payment or order it names."),
+    "unknown": (_V.LEDGER_ORPHAN, "The entry states {booked} of kind {kind}, and the whole collection has no row of "
+                "the payment or order it names."),
     "reverses_unknown": (_V.LEDGER_ORPHAN, "The entry takes back entry {other_id}, which is not in the ledger."),
     "account": (_V.LEDGER_MISMATCH, "The entry of kind {kind} stands in account {account}, where its kind may not "
                 "stand."),
@@ -89,7 +89,7 @@ class LedgerProof:
 
     @classmethod
     def of(
-        cls, manifest: Row, judgement: Judgement, coverage: Iterable[Row], *, registry: Registry
+        cls, manifest: Row, judgement: Judgement, *, coverage: Iterable[Row], registry: Registry
     ) -> dict[str, Any] | None:
         """The block ``ledger`` of a plan: amounts are text in base units. None where the snapshot holds no ledger."""
         held = manifest.get("ledger")
@@ -259,16 +259,19 @@ def _reason(row: Row) -> str:
     """Which sentence a row is told by."""
     if row["what"] not in _MOVED:
         return str(row["what"])
-    booked, proven = int(row["booked"] or 0), int(row["proven"] or 0)
     if row.get("is_other"):
         return "token"
-    if not row["entries"] or (not booked and proven):
-        return "missing"
+    booked, proven = int(row["booked"] or 0), int(row["proven"] or 0)
     if not proven:
         return "unfounded"
-    if booked == -proven and row["entries"] == 1:
+    return "missing" if not booked else _difference(booked, proven, entries=row["entries"])
+
+
+def _difference(booked: int, proven: int, *, entries: int) -> str:
+    """In which way what is booked is not what moved."""
+    if booked == -proven and entries == 1:
         return "sign"
-    return "doubled" if row["entries"] > 1 and booked > proven and booked % proven == 0 else "lacks"
+    return "doubled" if entries > 1 and booked > proven and booked % proven == 0 else "lacks"
 
 
 def _amount(units: Any, asset: Row, *, text: str | None = None) -> str:

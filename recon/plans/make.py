@@ -139,7 +139,7 @@ def make_plan(
             residuals=proof.residuals(),
         ).as_dict(),
         balances=proof.block,
-        ledger=LedgerProof.of(snapshot.manifest, judgement, coverage, registry=registry),
+        ledger=LedgerProof.of(snapshot.manifest, judgement, coverage=coverage, registry=registry),
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),

@@ -45,13 +45,17 @@ class LedgerSection(Section):
     grace_min: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=10_080)] = 30
 
     @model_validator(mode="after")
-    def _fits_together(self) -> LedgerSection:
+    def _has_known_kinds(self) -> LedgerSection:
         for name in ("kinds", "accounts"):
             if unknown := sorted(set(getattr(self, name)) - set(KINDS)):
                 raise ValueError(f"{name}: {unknown[0][:40]!r} is no kind of entry; there are {', '.join(KINDS)}")
         words = [word for kind in KINDS for word in self.words_of(kind)]
         if twice := sorted({word for word in words if words.count(word) > 1}):
             raise ValueError(f"kinds: {twice[0][:40]!r} stands for two kinds; name it under one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> LedgerSection:
         if self.books == "double" and (self.group_field is None or self.signs == "kind"):
             raise ValueError('books = "double" needs group_field, and signs = "amount" or "side"')
         if self.signs == "side" and self.side_field is None:

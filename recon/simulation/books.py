@@ -8,7 +8,7 @@ a planted flaw must be called follows from what was done to the books.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, Literal
@@ -26,6 +26,8 @@ from recon.simulation.world import World, generate_world
 Books = Literal["single", "double"]
 MINUTE: Final = 60_000
 FEE_PERCENT: Final = 3
+ALONE_SHARE: Final = 0.1
+"""Payouts that are paid from what the books held before."""
 _DEAL: Final = ("buyerId", "purchaseRequestId", "sellerOfferId")
 _WORDS: Final = {"gross": "gross_paid", "fee": "platform_fee", "held": "hold", "released": "release",
                  "refunded": "refund", "adjustment": "adjustment"}  # fmt: skip
@@ -157,7 +159,7 @@ def world_with_books(
     """
     world = generate_world(payments=payments, seed=seed, breaks=breaks)
     assert world.facts is not None
-    rng = Random(seed ^ 0x1ED6E2)
+    rng = Random(seed ^ 0x1ED6E2)  # noqa: S311 - a simulation is repeatable
     deals = _joined(world.facts, rng)
     keeper = _Keeper(rng, books)
     for deal in deals:
@@ -189,27 +191,41 @@ def _joined(facts: WorldFacts, rng: Random) -> list[_Deal]:
     by_order: dict[str, _Deal] = {}
     for row in accounts:
         by_order.setdefault(_order(row.affair), _Deal(_order(row.affair), [])).rows.append(row)
-    deals = {deal.rows[0].affair.payment_id: deal for deal in by_order.values()}
     alone = [deal.rows[0] for deal in by_order.values() if len(deal.rows) == 1]
-    waiting: dict[tuple[int, str, str], list[Account]] = defaultdict(list)
+    deals = {deal.rows[0].affair.payment_id: deal for deal in by_order.values()}
+    for row, pay_in in _pairs(alone, rng):
+        for name in _DEAL:
+            row.affair.document[name] = pay_in.affair.document[name]  # type: ignore[index]
+        deals[pay_in.affair.payment_id].rows.append(deals.pop(row.affair.payment_id).rows[0])
+    return [replace(deal, key=_order(deal.rows[0].affair)) for _, deal in sorted(deals.items())]
+
+
+def _pairs(alone: Sequence[Account], rng: Random) -> Iterator[tuple[Account, Account]]:
+    """Most payouts and refunds, each with a pay-in that may have had it."""
+    waiting = _waiting(alone)
     for row in alone:
-        if row.affair.direction == "in" and row.is_complete and len(row.came) == 1 and not row.back:
-            is_out = row.escrow == "released"
-            if is_out or row.escrow == "funded":
-                way = "out" if is_out else "refund"
-                waiting[row.affair.chain_id, row.affair.token, way].append(row)
-    for row in alone:
-        if row.affair.direction == "in" or len(row.came) != 1:
+        if row.affair.direction == "in" or len(row.came) != 1 or rng.random() < ALONE_SHARE:
             continue
         given = waiting[row.affair.chain_id, row.affair.token, row.affair.direction]
-        fits = [one for one in given if one.came_units > row.came_units and one.came[0].at_ms < row.affair.created_ms]
-        if fits and rng.random() < 0.9:
+        if fits := [one for one in given if _may_have_paid(one, row)]:
             pay_in = rng.choice(fits)
             given.remove(pay_in)
-            for name in _DEAL:
-                row.affair.document[name] = pay_in.affair.document[name]  # type: ignore[index]
-            deals[pay_in.affair.payment_id].rows.append(deals.pop(row.affair.payment_id).rows[0])
-    return [replace(deal, key=_order(deal.rows[0].affair)) for _, deal in sorted(deals.items())]
+            yield row, pay_in
+
+
+def _waiting(rows: Iterable[Account]) -> dict[tuple[int, str, str], list[Account]]:
+    """Pay-ins that may have a payout or a refund of their own, by chain, token and which of both."""
+    found: dict[tuple[int, str, str], list[Account]] = defaultdict(list)
+    for row in rows:
+        is_whole = row.affair.direction == "in" and row.is_complete and len(row.came) == 1 and not row.back
+        way = {"released": "out", "funded": "refund"}.get(str(row.escrow))
+        if is_whole and way is not None:
+            found[row.affair.chain_id, row.affair.token, way].append(row)
+    return found
+
+
+def _may_have_paid(pay_in: Account, row: Account) -> bool:
+    return pay_in.came_units > row.came_units and pay_in.came[0].at_ms < row.affair.created_ms
 
 
 def _order(affair: Affair) -> str:
@@ -227,29 +243,33 @@ class _Keeper:
 
     def book(self, deal: _Deal) -> None:
         """Book what happened in one deal, in the order of time."""
-        for row in deal.of("in"):
-            for moved in row.came:
-                self.add(deal, row.affair, "gross", moved.units, at_ms=moved.at_ms + MINUTE)
-            for moved in row.back:
-                self.add(deal, row.affair, "refunded", moved.units, at_ms=moved.at_ms + MINUTE)
-        for direction, kind in (("out", "released"), ("refund", "refunded")):
-            for row in deal.of(direction):
-                for moved in row.came:
-                    self.add(deal, row.affair, kind, moved.units, at_ms=moved.at_ms + MINUTE)
+        for row, kind in self._moves(deal):
+            for moved in row.back if (row.affair.direction, kind) == ("in", "refunded") else row.came:
+                self.add(deal, row.affair, kind, moved.units, at_ms=moved.at_ms + MINUTE)
         left, last_ms = self._left(deal)
-        first_ms = min((event.at_ms for event in deal.events), default=0)
         affair = deal.rows[0].affair
         if left < 0:
             # Paid from what the books held before this week.
+            first_ms = min(event.at_ms for event in deal.events)
             self.add(deal, affair, "adjustment", -left, at_ms=first_ms - MINUTE)
         elif deal.is_over and left:
-            fee = left if deal.of("out") else left * FEE_PERCENT // 100
-            if fee:
-                self.add(deal, affair, "fee", fee, at_ms=last_ms + MINUTE)
-            if left - fee:
-                kind = "released" if affair.document["escrowState"] == "released" else "refunded"
-                at_end = "fee" if kind == "refunded" else kind
-                self.add(deal, affair, at_end, left - fee, at_ms=last_ms + 2 * MINUTE)
+            self._close(deal, affair, left, at_ms=last_ms + MINUTE)
+
+    @staticmethod
+    def _moves(deal: _Deal) -> Iterator[tuple[Account, str]]:
+        """The rows of a deal with the kinds of entries that they bring."""
+        yield from ((row, "gross") for row in deal.of("in"))
+        yield from ((row, "refunded") for row in deal.of("in"))
+        yield from ((row, "released") for row in deal.of("out"))
+        yield from ((row, "refunded") for row in deal.of("refund"))
+
+    def _close(self, deal: _Deal, affair: Affair, left: int, *, at_ms: int) -> None:
+        """Book the fee of a deal that is over, and a release that has no row of its own."""
+        is_paid_out = bool(deal.of("out")) or affair.document["escrowState"] != "released"
+        fee = left if is_paid_out else left * FEE_PERCENT // 100
+        for kind, units in (("fee", fee), ("released", left - fee)):
+            if units:
+                self.add(deal, affair, kind, units, at_ms=at_ms + (MINUTE if kind == "released" else 0))
 
     @staticmethod
     def _left(deal: _Deal) -> tuple[int, int]:
@@ -366,7 +386,7 @@ def _wrong_token(keeper: _Keeper, deal: _Deal) -> None:
     other = keeper.registry.token(event.affair.chain_id, "USDT" if symbol == "USDC" else "USDC")
     assert other is not None
     for entry in event.entries:
-        entry |= {"currency": other.symbol} if keeper.books == "single" else {"token": other.address}
+        entry.update({"currency": other.symbol} if keeper.books == "single" else {"token": other.address})
 
 
 def _fee_forgotten(keeper: _Keeper, deal: _Deal) -> str:

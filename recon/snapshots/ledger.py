@@ -16,7 +16,6 @@ from recon.core.errors import SourceError
 from recon.core.ids import parse_payment_id, payment_id_text
 from recon.core.ledger import LedgerRules
 from recon.core.tables import arrow_schema, table_of
-from recon.core.text import count_text
 from recon.snapshots.sealed import SnapshotWriter, key_table
 from recon.sources.interface import Coverage, DocumentStore, Progress, Reading
 from recon.sources.ledger.entries import EntryReader, PaymentFacts, payment_named, payment_spellings, spelled_once
@@ -304,9 +303,7 @@ def _every_spelling(payment_ids: Iterable[str]) -> set[str]:
 def _capped(values: Set[str], note: Any, *, what: str) -> set[str]:
     """The first of some values, as many as are looked up; that some were left out is noted."""
     if len(values) > DOUBTFUL_MAX:
-        note(
-            f"{count_text(len(values), 'of the ' + what, many='of the ' + what)} are odd; {DOUBTFUL_MAX} were looked up."
-        )
+        note(f"Of {len(values)} {what} that are odd, {DOUBTFUL_MAX} were looked up.")
     return set(sorted(values)[:DOUBTFUL_MAX])
 
 

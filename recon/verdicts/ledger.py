@@ -348,7 +348,8 @@ class _Books:
         uneven = sums.join(broken, on="group_id", how="anti")
         return uneven.select(
             "deal", *_ASSET, "booked", "entries", "entry_id", what=nw.lit("group"), payment_id=_no_text(),
-            kind=_no_text(), account=_no_text(), proven=_no_units("booked"), other_id=nw.col("group_id"), amount_text=_no_text(),
+            kind=_no_text(), account=_no_text(), proven=_no_units("booked"),
+            other_id=nw.col("group_id"), amount_text=_no_text(),
         )  # fmt: skip
 
     def _off_balance(self) -> tuple[Frame, ...]:
@@ -362,7 +363,8 @@ class _Books:
         return tuple(
             left.filter(case).select(
                 "deal", *_ASSET, "entries", "entry_id", what=nw.lit(what), payment_id=_no_text(), kind=_no_text(),
-                account=_no_text(), booked=nw.col("left"), proven=_no_units("left"), other_id=_no_text(), amount_text=_no_text(),
+                account=_no_text(), booked=nw.col("left"), proven=_no_units("left"),
+                other_id=_no_text(), amount_text=_no_text(),
             )
             for case, what in cases
         )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from recon.core.ledger import LEDGER_VERDICT_TEXT, LedgerVerdict
 from recon.core.model import Plan
 from recon.core.text import count_text
 from recon.reports.model import Column, Fact, Report, RowsOf, Table
@@ -17,9 +16,10 @@ ACCOUNTS_SHOWN: Final = 20
 
 Row = Mapping[str, Any]
 _SUMS: Final = (
-    ("came", "came in, proven"), ("booked", "booked of it"), ("unexplained", "not booked"), ("went", "went out, proven"),
-    ("back", "went back, proven"), ("gross", "gross"), ("fee", "fee"), ("released", "released"),
-    ("refunded", "refunded"), ("adjustment", "adjusted"), ("left_held", "held"), ("left_after_end", "left after the end"),
+    ("came", "came in, proven"), ("booked", "booked of it"), ("unexplained", "not booked"),
+    ("went", "went out, proven"), ("back", "went back, proven"), ("gross", "gross"), ("fee", "fee"),
+    ("released", "released"), ("refunded", "refunded"), ("adjustment", "adjusted"), ("left_held", "held"),
+    ("left_after_end", "left after the end"),
     ("left_overdrawn", "overdrawn"), ("left_out_of_window", "in deals beyond the window"),
     ("elsewhere", "of no deal of the window"), ("residual", "residual"),
 )  # fmt: skip
@@ -132,7 +132,8 @@ def _account_tables(block: Row) -> tuple[Table, ...]:
         return ()
     columns = (
         Column("account", "account"), Column("chain_id", "chain"), Column("kind", "kind"),
-        Column("entries", "entries", "count"), Column("units", "sum", "exact"), Column("balance", "credit less debit", "exact"),
+        Column("entries", "entries", "count"), Column("units", "sum", "exact"),
+        Column("balance", "credit less debit", "exact"),
     )  # fmt: skip
     rows = tuple(
         (
@@ -148,8 +149,3 @@ def _account_tables(block: Row) -> tuple[Table, ...]:
 
 def _amount(row: Row, units: str | None) -> str:
     return "" if units is None else amount_text(int(units), decimals=row["decimals"], symbol=row["symbol"])
-
-
-def verdict_lines() -> tuple[tuple[str, str], ...]:
-    """Each verdict about a ledger with what it means."""
-    return tuple((str(verdict), LEDGER_VERDICT_TEXT[verdict]) for verdict in LedgerVerdict)

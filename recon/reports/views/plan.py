@@ -228,7 +228,7 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
     ]  # fmt: skip
     if dust := dust_text(plan):
         facts.append(Fact("dust", "dust, no break", dust))
-    facts += balance_facts(plan)
+    facts += (*balance_facts(plan), *ledger_facts(plan))
     facts += share_facts(summary)
     if limits := summary.get("limits_hit"):
         facts.append(Fact("limits_hit", "an apply would stop at", " ".join(map(str, limits)), alarm=True))

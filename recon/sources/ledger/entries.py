@@ -68,6 +68,15 @@ def reversed_entry(document: Mapping[str, Any], mapping: LedgerMapping) -> str |
 
 
 @dataclass(frozen=True, slots=True)
+class _Asset:
+    """The token of an entry, as far as it is known."""
+
+    chain_id: int | None
+    token: str | None = None
+    decimals: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EntryReader:
     """Reads documents as rows of the table ``ledger``."""
 
@@ -85,7 +94,7 @@ class EntryReader:
         spelled = payment_named(document, mapping)
         kind_raw = quoted(_at(document, mapping.kind))
         kind = mapping.kind_of.get(kind_raw or "")
-        chain_id, token, decimals = self._asset(document, payment)
+        asset = self._asset(document, payment)
         row: dict[str, Any] = {
             "entry_id": payment_id_text(document["_id"]),
             "payment_id": payment.payment_id if payment is not None else (spelled[0] if spelled else None),
@@ -93,21 +102,25 @@ class EntryReader:
             "kind": kind,
             "kind_raw": kind_raw,
             "account": plain_text(_at(document, mapping.account)),
-            "chain_id": chain_id,
-            "token": token,
-            "decimals": decimals,
+            "chain_id": asset.chain_id,
+            "token": asset.token,
+            "decimals": asset.decimals,
             "at": _time_ms(_at(document, mapping.time)),
             "reverses": reversed_entry(document, mapping),
             "group_id": plain_text(_at(document, mapping.group)),
             "reach": reach if spelled or reach == "old" else "none",
         }
-        stated, amount_text, problem = self._amount(document, decimals)
+        return row | self._stated(document, row)
+
+    def _stated(self, document: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+        """The amount of an entry, or why it has none that can be summed."""
+        stated, amount_text, problem = self._amount(document, row["decimals"])
         problems = [*([problem] if problem else []), *self._problems(row)]
         side = self._side(document)
         if self.mapping.signs == "side" and side is None:
             problems.append("side_unknown")
-        row |= {"amount_text": amount_text, "problem": " ".join(sorted(problems)) or None}
-        return row if problems or stated is None or kind is None else row | self._signed(row, stated, side)
+        told = {"amount_text": amount_text, "problem": " ".join(sorted(problems)) or None}
+        return told if problems or stated is None else told | self._signed(row, stated, side)
 
     def _problems(self, row: Mapping[str, Any]) -> list[str]:
         found = []
@@ -119,29 +132,30 @@ class EntryReader:
             found.append("group_missing")
         return found
 
-    def _asset(
-        self, document: Mapping[str, Any], payment: PaymentFacts | None
-    ) -> tuple[int | None, str | None, int | None]:
-        """The chain, token and decimals of an entry: as it says, and as its payment says where it does not."""
-        said_chain, said_token = _at(document, self.mapping.chain), plain_text(_at(document, self.mapping.token))
-        chain_id = self.registry.chain_id(plain_text(said_chain))
-        if chain_id is None and payment is not None and plain_text(said_chain) is None:
+    def _asset(self, document: Mapping[str, Any], payment: PaymentFacts | None) -> _Asset:
+        """The token of an entry: as it says, and as its payment says where it does not."""
+        said_chain = plain_text(_at(document, self.mapping.chain))
+        chain_id = self.registry.chain_id(said_chain)
+        if said_chain is None and payment is not None:
             chain_id = payment.chain_id
-        if said_token is None:
-            same = payment is not None and chain_id == payment.chain_id
-            return (chain_id, payment.token, payment.decimals) if same and payment else (chain_id, None, None)
-        if chain_id is None:
-            return None, None, None
-        address = normalise_address(said_token) or normalise_account(said_token)
-        if address is not None:
-            known = self.registry.tokens.get((chain_id, address))
-            return chain_id, address, known.decimals if known else _decimals(payment, address)
-        known = self.registry.token(chain_id, said_token)
+        said = plain_text(_at(document, self.mapping.token))
+        own = None if payment is None or payment.chain_id != chain_id else payment
+        if said is None:
+            return _Asset(chain_id) if own is None else _Asset(chain_id, own.token, own.decimals)
+        return _Asset(None) if chain_id is None else self._token(said, chain_id, own)
+
+    def _token(self, said: str, chain_id: int, own: PaymentFacts | None) -> _Asset:
+        """A token by its contract or its symbol, of which its payment may know more than the registry."""
+        address = normalise_address(said) or normalise_account(said)
+        known = (
+            self.registry.token(chain_id, said) if address is None else self.registry.tokens.get((chain_id, address))
+        )
         if known is not None:
-            return chain_id, known.address, known.decimals
-        if payment is not None and said_token.upper() == (payment.currency or "").upper():
-            return chain_id, payment.token, payment.decimals
-        return chain_id, None, None
+            return _Asset(chain_id, known.address, known.decimals)
+        is_own = own is not None and (own.token == address or said.upper() == (own.currency or "").upper())
+        if is_own and own is not None:
+            return _Asset(chain_id, own.token, own.decimals)
+        return _Asset(chain_id, address)
 
     def _amount(self, document: Mapping[str, Any], decimals: int | None) -> tuple[int | None, str | None, str | None]:
         """The stated base units, the amount as text, and the problem code if there is one."""
@@ -167,20 +181,21 @@ class EntryReader:
 
     def _signed(self, row: Mapping[str, Any], stated: int, side: int | None) -> dict[str, Any]:
         """The amount in the words of its kind, what it does to what is held, and to its group."""
-        kind, is_double = row["kind"], self.mapping.rules.is_double
-        adds = kind in _LIFTS if not is_double else kind not in _LIFTS
+        kind, takes_back = row["kind"], row["reverses"] is not None
+        is_double = self.mapping.rules.is_double
+        turns = -1 if kind in (_LIFTS if is_double else _LOWERS) else 1
         if self.mapping.signs == "kind":
-            units = -abs(stated) if row["reverses"] is not None else stated
-            balance = units if adds or kind in ("adjustment", "held") else -units
+            units = -abs(stated) if takes_back else stated
+            balance = turns * units
         else:
             balance = stated if side is None or self.mapping.signs == "amount" else side * stated
-            units = balance if adds or kind in ("adjustment", "held") else -balance
-        effect = (balance if kind == "held" else 0) if is_double else (0 if kind == "held" else balance)
+            units = turns * balance
+        counts = (kind == "held") == is_double
         return {
             "units": units,
-            "effect_units": effect,
+            "effect_units": balance if counts else 0,
             "balance_units": balance if is_double else None,
-            "undoes_units": -units if row["reverses"] is not None else None,
+            "undoes_units": -units if takes_back else None,
         }
 
 
@@ -189,10 +204,6 @@ def _at(document: Mapping[str, Any], path: str | None) -> Any:
         return None
     value = value_at(document, path)
     return None if value is ABSENT else value
-
-
-def _decimals(payment: PaymentFacts | None, token: str) -> int | None:
-    return payment.decimals if payment is not None and payment.token == token else None
 
 
 def _time_ms(value: object) -> int | None:

@@ -164,26 +164,26 @@ def _missing_planned(
     records, now = records_of_store(ledger), clock_of(ledger, settings)()
     proposed = [(each, propose_missing(each, settings, records=records, given=given, now=now)) for each in chosen]
     left = tuple(LeftOut(each.name, deed) for each, deed in proposed if isinstance(deed, str))
-    deeds = [(each, deed) for each, deed in proposed if not isinstance(deed, str)]
+    deeds = [deed for _, deed in proposed if not isinstance(deed, str)]
     if not deeds:
         return MissingRows(found, None, left)
-    cases = tuple(_captured(each.name, settings, snapshot=snapshot, say=say) for each, _ in deeds)
+    cases = tuple(_captured(deed, settings, snapshot=snapshot, say=say) for deed in deeds)
     plan = save_plan_of_repairs(
-        "missing", [deed for _, deed in deeds], settings=settings, records=records, now=now, said=said, out=out,
+        "missing", deeds, settings=settings, records=records, now=now, said=said, out=out,
         on_saved=on_saved, left_out=left, cases=cases, snapshot=digest,
     )  # fmt: skip
     return MissingRows(found, plan, left)
 
 
-def _captured(name: str, settings: Settings, *, snapshot: Path, say: Say) -> str:
-    """Freeze the evidence of one finding, and name the file with its seal."""
+def _captured(deed: Deed, settings: Settings, *, snapshot: Path, say: Say) -> str:
+    """Freeze the evidence of one deed, and name the file with its seal."""
     import json
 
     from recon.api.investigate import case
+    from recon.files import make_folder
 
-    side, _, key = name.partition(":")
-    parts = key.split(":")
-    asked = parts[1] if side == "chain" else parts[-1]
+    asked = next(text for text in deed.evidence if text.startswith("transfer ")).split(":")[1]
+    make_folder(settings.output_dir)
     path = free_path(settings.output_dir / f"case-{asked[:20]}.json")
     case(asked, out=path, config=settings, snapshot=snapshot)
     say(f"Case:     {path}")

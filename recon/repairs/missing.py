@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -93,13 +93,15 @@ class MissingRows:
 
 
 def evidence_of(
-    name: str, *, transfers: Sequence[Row], claims: Sequence[Row], registry: Registry
+    name: str, *, transfers: Sequence[Row], claims: Sequence[Row], registry: Registry, ours: Collection[str]
 ) -> MissingEvidence | str:
     """What the lost rows of a snapshot say of one finding, or why that is not whole.
 
     Args:
         name: ``chain:...`` or ``provider:...``, as the finding is named.
-        transfers, claims: What :func:`recon.verdicts.orphans.lost_rows` gives, as rows.
+        transfers, claims: What :func:`recon.verdicts.orphans.lost_rows` gives, as rows, with the transfers that such
+            objects of providers lead to.
+        ours: Our own addresses.
     """
     side, _, key = name.partition(":")
     claim: Row | None = None
@@ -107,7 +109,7 @@ def evidence_of(
         claim = next((row for row in claims if row["key"] == key), None)
         if claim is None:
             return "the snapshot shows no such object of a provider"
-        mine = [row for row in transfers if _belongs(row, claim)]
+        mine = _one_each([row for row in transfers if _belongs(row, claim)])
     else:
         mine = [row for row in transfers if row["key"] == key]
     if len(mine) != 1:
@@ -116,7 +118,27 @@ def evidence_of(
     several = [row for row in claims if _belongs(transfer, row)]
     if len(several) > 1:
         return "several objects of a provider lead to this transfer, so whose money it is cannot be told"
-    return _whole(name, transfer, claim or next(iter(several), None), registry)
+    claim = claim or next(iter(several), None)
+    if transfer["recipient"] not in ours and not _bears_reference(transfer, claim):
+        return f"it went to {transfer['recipient']}, which merchant.recipients does not name as ours"
+    return _whole(name, transfer, claim, registry)
+
+
+def _bears_reference(transfer: Row, claim: Row | None) -> bool:
+    """Whether a log bears the reference of an object of our own account: then it went where we had it sent."""
+    if claim is None or claim["reference"] is None or transfer["reference_topic"] is None:
+        return False
+    return reference_topic(claim["reference"]) == transfer["reference_topic"]
+
+
+def _one_each(transfers: Sequence[Row]) -> list[Row]:
+    """Each movement once: of a proxy's log and the token's own of the same money the proxy's, which says for whom."""
+    logged = {_movement(row) for row in transfers if row["reference_topic"] is not None}
+    return [row for row in transfers if row["reference_topic"] is not None or _movement(row) not in logged]
+
+
+def _movement(row: Row) -> tuple[Any, ...]:
+    return row["chain_id"], row["tx_hash"], row["recipient"], row["token"], row["amount_units"]
 
 
 def _no_single(side: str, found: int) -> str:
@@ -129,10 +151,7 @@ def _no_single(side: str, found: int) -> str:
 
 def _belongs(transfer: Row, claim: Row) -> bool:
     """Whether an object of a provider leads to a transfer: by its hash, or by the reference in its log."""
-    if transfer["tx_hash"] in (claim["tx_hashes"] or "").split():
-        return True
-    topic = transfer["reference_topic"]
-    return topic is not None and claim["reference"] is not None and reference_topic(claim["reference"]) == topic
+    return transfer["tx_hash"] in (claim["tx_hashes"] or "").split() or _bears_reference(transfer, claim)
 
 
 def _whole(name: str, transfer: Row, claim: Row | None, registry: Registry) -> MissingEvidence | str:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Taken = TypeVar("Taken")
 
 __all__ = [
-    "JournalUnreadError", "Ledger", "clock_of", "head_if", "head_now", "heads_of", "heads_on_record", "open_ledger", "read_journal",
-    "read_runs",
+    "JournalUnreadError", "Ledger", "clock_of", "head_if", "head_now", "heads_of", "heads_on_record", "open_ledger",
+    "read_journal", "read_runs",
 ]  # fmt: skip
 
 

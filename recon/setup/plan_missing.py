@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recon.core.errors import ConfigError
 from recon.core.values import changed_document
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from recon.runs.stores.documents import RecordWriter
     from recon.snapshots.sealed import Snapshot
     from recon.sources.payments.fields import FieldPaths
+    from recon.verdicts.engine import Engine
+    from recon.verdicts.links import Frame
+
+Row = Mapping[str, Any]
 
 
 class NoTemplateError(ConfigError):
@@ -79,19 +83,41 @@ def missing_in(snapshot: Snapshot, settings: Settings) -> tuple[MissingFound, ..
         return ()
     engine = open_engine(usual_engine(snapshot.rows("payments")))
     try:
-        transfers, claims = (table.to_pylist() for table in lost_rows(snapshot.frames(engine), engine))
+        frames = snapshot.frames(engine)
+        transfers, claims = (table.to_pylist() for table in lost_rows(frames, engine))
+        named = _transfers_of(claims, frames, engine)
     finally:
         engine.close()
     names = sorted({f"chain:{row['key']}" for row in transfers} | {f"provider:{row['key']}" for row in claims})
-    registry, unread = settings.registry(), _unread(snapshot)
+    money = list({row["key"]: row for row in (*named, *transfers)}.values())
+    registry, unread, ours = settings.registry(), _unread(snapshot), settings.recipients
     found = []
     for name in names:
-        evidence = evidence_of(name, transfers=transfers, claims=claims, registry=registry)
+        evidence = evidence_of(name, transfers=money, claims=claims, registry=registry, ours=ours)
         if isinstance(evidence, MissingEvidence):
             gaps = sorted(unread & {"payments", f"chain:{evidence.chain_id}"})
             evidence = f"{', '.join(gaps)} was not read whole, so another row may know it" if gaps else evidence
         found.append(MissingFound(name, evidence))
     return tuple(found)
+
+
+def _transfers_of(claims: Sequence[Row], frames: Mapping[str, Frame], engine: Engine) -> list[dict[str, Any]]:
+    """The transfers that objects of providers lead to, by hash or by the reference in their log."""
+    import narwhals as nw
+
+    from recon.core.ids import reference_topic
+    from recon.verdicts.orphans import ORPHAN_TRANSFERS
+
+    hashes = sorted({tx_hash for row in claims for tx_hash in (row["tx_hashes"] or "").split()})
+    topics = sorted({reference_topic(row["reference"]) for row in claims if row["reference"]})
+    if not hashes and not topics:
+        return []
+    is_named = nw.col("tx_hash").is_in([*hashes, ""]) | nw.col("reference_topic").fill_null("").is_in([*topics, "-"])
+    rows = engine.collect(
+        frames["transfers"].filter(is_named).select(*ORPHAN_TRANSFERS), ORPHAN_TRANSFERS,
+        order=["chain_id", "tx_hash", "log_index"],
+    ).to_pylist()  # fmt: skip
+    return [{**row, "key": f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}"} for row in rows]
 
 
 def _unread(snapshot: Snapshot) -> set[str]:

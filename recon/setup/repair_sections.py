@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from recon.sources.providers.sections import Section
 
-PathText = Annotated[str, Field(pattern=r"^[A-Za-z_][\w-]{0,63}(\.[A-Za-z_][\w-]{0,63}){0,7}$", max_length=200)]
+PathText = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*$", max_length=200)]
 CollectionName = Annotated[str, Field(pattern=r"^[^$\s\x00]{1,120}$")]
 FieldKind = Literal["text", "objectid", "double", "decimal", "int", "date", "bool"]
 

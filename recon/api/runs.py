@@ -123,10 +123,10 @@ def apply(
                 report = apply_plan(reviewed, digest=str(digest), options=options, **parts)
         except RunStoppedError as error:
             error.report = replace(error.report, backing=backing)
-            _note_end(settings, ledger, run=error.report.run, say=choices.get("say", warn))
+            note_journal_end(settings, ledger, run=error.report.run, say=choices.get("say", warn))
             raise
         if report.run is not None:
-            _note_end(settings, ledger, run=report.run, say=choices.get("say", warn))
+            note_journal_end(settings, ledger, run=report.run, say=choices.get("say", warn))
         return replace(report, backing=backing)
 
 
@@ -155,18 +155,20 @@ def undo(
         UnknownFilterError: A word is no verdict.
         TakenBackAlreadyError: The run is taken back already.
         NothingToUndoError: Nothing that was asked for is left to take back.
-        CutRunError: The journal has lost entries of it.
+        CutRunError, JournalBehindError: The journal has lost entries, or ends before where it once ended.
     """
     from recon.plans.file import save_plan
+    from recon.repairs.restores import check_journal_reaches
     from recon.runs.ends import check_not_cut
     from recon.runs.undo import leave_moved, plan_undo
-    from recon.setup.open_runs import clock_of, open_ledger
+    from recon.setup.open_runs import clock_of, heads_of, open_ledger
 
     check_verdicts(verdicts)
     settings = settings_of(config)
     with open_ledger(settings) as ledger:
         now = clock_of(ledger, settings)()
         run = run_named(run, ledger.journal)
+        check_journal_reaches(ledger.journal, heads_of(settings, ledger))
         check_not_cut(ledger.journal, run=run, writer=ledger.writer)
         made = plan_undo(
             ledger.journal, run=run, payments=payments, verdicts=verdicts, target=target_now(settings), now=now
@@ -250,7 +252,7 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, *, choices: ApplyCh
     )
 
 
-def _note_end(settings: Settings, ledger: Ledger, *, run: str | None, say: Say) -> None:
+def note_journal_end(settings: Settings, ledger: Ledger, *, run: str | None, say: Say) -> None:
     """Note the journal's end outside the database; a run is what it is whether that succeeds or not."""
     from recon.core.errors import ReconError
     from recon.runs.ends import note_head

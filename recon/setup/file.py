@@ -24,6 +24,7 @@ from recon.investigation.incident.styles import StyleName
 from recon.setup.alert_sections import CHANNEL_SECRETS, PAGE_SECRETS, AlertsSection, PageSection
 from recon.setup.ledger_section import LedgerSection
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
+from recon.setup.repair_sections import HoldSection, RepairSection
 from recon.setup.watch_section import WatchSection
 from recon.sources.deliveries.forms import FIELDS
 from recon.sources.payments.sql.section import SqlSection
@@ -404,6 +405,8 @@ class SettingsFile(_WithProviders):
     incident: IncidentSection = IncidentSection()
     backfill: BackfillSection = BackfillSection()
     ledger: LedgerSection = LedgerSection()
+    repair: RepairSection = RepairSection()
+    hold: HoldSection = HoldSection()
     deliveries: DeliveriesSection = DeliveriesSection()
     explorers: dict[str, Annotated[ExplorerSection, BeforeValidator(_explorer)]] = Field(default_factory=dict)
     watch: WatchSection = WatchSection()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _SIMPLE: Final = {"locale": "simple"}
 _DUPLICATE: Final = 11000
 _BEARERS_MAX: Final = 20
+FOUND_MAX: Final = 10_000
+"""Most records that one look gives; one more is given where there are more."""
 
 
 class NoTransactionError(RefusedError):
@@ -44,10 +46,12 @@ class UniqueKey:
     Args:
         paths: Where records hold it; a record bears it at any of them, in an array as well.
         values: Every spelling of it.
+        field: The logical field that it is, by which the whole collection is asked; empty where it is none.
     """
 
     paths: tuple[str, ...]
     values: tuple[str, ...]
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,10 @@ class RecordWriter(Protocol):
 
     def read(self, collection: str, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
         """Whole records by ``payment_id_text`` of their ``_id``; nothing that was confirmed before is missing."""
+        ...
+
+    def find(self, collection: str, path: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
+        """Whole records that hold one of these values at a path, at most :data:`FOUND_MAX` of them, by ``_id``."""
         ...
 
     def bearers(self, record: NewRecord) -> tuple[str, ...]:
@@ -150,6 +158,15 @@ class MongoRecords:
     def read(self, collection: str, document_ids: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
         """See :meth:`RecordWriter.read`."""
         return self._writer(collection).read_confirmed(document_ids)
+
+    def find(self, collection: str, path: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
+        """See :meth:`RecordWriter.find`."""
+        held = self._writer(collection).collection
+        with asked(held.full_name, what="look for records"):
+            return self._retry.run(
+                lambda: list(held.find({path: {"$in": list(values)}}, sort=[("_id", 1)]).limit(FOUND_MAX + 1)),
+                what="a look for records",
+            )
 
     def bearers(self, record: NewRecord) -> tuple[str, ...]:
         """See :meth:`RecordWriter.bearers`."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from recon.core.registry import Registry
     from recon.runs.release import LedgerCheck
+    from recon.runs.stores.documents import RecordWriter
     from recon.runs.stores.journal import Journal
     from recon.runs.stores.payments import PaymentWriter
     from recon.setup.settings import Settings
@@ -37,6 +38,7 @@ class Ledger:
     Args:
         pay_ins: Asks the backend's own ledger which payments have a pay-in; None when none is configured.
         server_time: Asks the store for its own time, aware UTC; None where it has none and the settings' clock counts.
+        records: Puts and takes away whole records, for repairs; None where a store does no such thing.
     """
 
     writer: PaymentWriter
@@ -44,6 +46,7 @@ class Ledger:
     pay_ins: LedgerCheck | None = None
     stack: ExitStack = field(default_factory=ExitStack, repr=False)
     server_time: Callable[[], datetime] | None = None
+    records: RecordWriter | None = None
 
     def __enter__(self) -> Ledger:
         return self

@@ -39,6 +39,7 @@ def _open_source(terms: StoreTerms) -> DocumentStore:
 
 
 def _open_writer(settings: Settings) -> Ledger:
+    from recon.runs.stores.documents import MongoRecords
     from recon.runs.stores.journal import MongoJournal
     from recon.runs.stores.payments import MongoWriter
     from recon.sources.payments.mongo import MongoSettings, MongoStore
@@ -57,7 +58,8 @@ def _open_writer(settings: Settings) -> Ledger:
         database = client[mongo.database]
         pay_ins = _pay_ins(settings.values.ledger, database)
         writer, journal = MongoWriter(database[mongo.collection]), MongoJournal(database)
-        return Ledger(writer, journal, pay_ins, stack.pop_all(), server_time=writer.server_time)
+        records = MongoRecords(database)
+        return Ledger(writer, journal, pay_ins, stack.pop_all(), server_time=writer.server_time, records=records)
     raise AssertionError("an exit stack lets no exception pass")
 
 

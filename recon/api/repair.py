@@ -359,13 +359,19 @@ def undo(
             ports.records,
             run=run,
             request=repair_request(settings, said=(reason or f"takes back run {run}", ticket, operator), now=now),
-            counter=_counter(settings),
+            counter=_counter(settings, now=now),
         )
     return _saved(made, settings, out=out, now=now, on_saved=on_saved)
 
 
-def _counter(settings: Settings) -> Counter:
+def _counter(settings: Settings, *, now: datetime) -> Counter:
     """Who makes counter-entries for what was appended to a ledger."""
-    from recon.repairs.undo import no_counter
+    from functools import partial
 
-    return no_counter
+    from recon.repairs.entries import counter_entries
+    from recon.repairs.undo import no_counter
+    from recon.setup.open_repairs import entry_terms
+
+    if settings.values.ledger.mapping() is None:
+        return no_counter
+    return partial(counter_entries, terms=entry_terms(settings), now=now)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from recon.cli.common import config_option, format_option, part_option, print_result
+from recon.cli.common import NewFilePath, config_option, format_option, note, part_option, print_result
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 from recon.cli.plan import selection_options
 from recon.cli.progress import ShownProgress
@@ -59,3 +59,58 @@ def check(
     assert made.plan.ledger is not None, "the function refuses a plan without a ledger"
     is_odd = bool(made.plan.ledger["findings"])
     sys.exit(INCOMPLETE if not made.plan.is_read_whole else DIFFERENCES if is_odd else DONE)
+
+
+@ledger.command()
+@click.argument("names", metavar="PAYMENT|DEAL|ENTRY...", nargs=-1, required=True)
+@config_option
+@click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The plan that judged the ledger; the newest unless named.",
+)
+@click.option(
+    "--as",
+    "rest_kind",
+    type=click.Choice(["fee", "released", "refunded"]),
+    help="What is stated of what is left of a deal that is over.",
+)
+@click.option("--reason", default="", metavar="TEXT", help="Why the entries are made; needed.")
+@click.option("--ticket", metavar="ID", help="The ticket that it belongs to.")
+@click.option("--out", type=NewFilePath(), help="Plan file to write.")
+@format_option
+@part_option
+def repair(
+    *,
+    names: tuple[str, ...],
+    config_path: Path | None,
+    plan_path: Path | None,
+    output: str,
+    part: str | None,
+    **given: Any,
+) -> None:
+    """Plan entries that put the ledger right, of findings that are named.
+
+    Reads a plan and the entries as they are now; writes a sealed case file of each payment's evidence, then one plan
+    file, and changes nothing. Entries are appended, never changed: what stands wrongly is taken back by its
+    counter-entry, what is missing is stated, in double books with its other leg. "recon repair apply" does it, by the
+    digest; "recon repair undo" plans the counter-entries. A payment that is odd itself is put right first. Leaves with
+    1 when something was left out.
+
+    \b
+    Examples: recon ledger repair 665f1c2e9b1d8a0012345678 --reason "webhook booked it twice"
+              recon ledger repair ORDER --as fee --reason "the fee was never booked"
+    """
+    from recon.api.ledger import repair as plan_entries
+    from recon.reports.views.ledger import render_left_out
+    from recon.reports.views.repairs import render_repair_plan
+
+    places: list[Path] = []
+    made = plan_entries(names, plan=plan_path, config=config_path, on_saved=places.append, say=note, **given)
+    if made.plan is None:
+        print_result(render_left_out(made.left_out), output, part=part)
+        sys.exit(DIFFERENCES)
+    config = None if config_path is None else str(config_path)
+    print_result(render_repair_plan(made.plan, path=str(places[0]), config=config), output, part=part)
+    sys.exit(DIFFERENCES if made.left_out else DONE)

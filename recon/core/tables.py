@@ -259,6 +259,7 @@ LEDGER: Final[Schema] = {
     "amount_text": "text",
     "at": "int",
     "reverses": "text",  # the entry that this one takes back
+    "is_ours": "bool",  # a run of recon put it there
     "group_id": "text",  # what belongs together in double books
     "reach": "text",  # window (its payment was read), beside (it was not), none (it names no payment), old (compared)
     "problem": "text",  # codes of what could not be read, see recon.core.ledger.PROBLEMS; null when it is whole

@@ -35,6 +35,9 @@ class LedgerSection(Section):
     time_field: _Path | None = "createdAt"
     reverses_field: _Path | None = None
     group_field: _Path | None = None
+    key_field: _Path | None = None
+    reason_field: _Path | None = None
+    token_as: Literal["symbol", "contract"] = "symbol"  # noqa: S105 - a word, not a secret
     books: Literal["single", "double"] = "single"
     amount_in: Literal["whole", "base"] = "whole"
     signs: Signs = "kind"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.errors import ConfigError
+from recon.core.ids import payment_id_text
 from recon.core.model import ProofTerm
 from recon.core.values import value_at
 from recon.setup.open_runs import clock_of
@@ -15,6 +16,7 @@ from recon.setup.stores.store import Ledger
 if TYPE_CHECKING:
     from recon.repairs.apply import RepairPorts
     from recon.repairs.deeds import Deed
+    from recon.repairs.entries import EntryTerms
     from recon.repairs.holds import HoldFields
     from recon.repairs.plan import NamedCollection
     from recon.runs.stores.documents import RecordWriter
@@ -28,6 +30,16 @@ class NoRepairStoreError(ConfigError):
         super().__init__(
             "The store of this configuration takes no repairs: whole records and holds are written to MongoDB alone; "
             "nothing was read or written."
+        )
+
+
+class NoEntryTermsError(ConfigError):
+    """Entries are to be appended to a ledger whose fields nobody configured."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The configuration does not say what an entry of the ledger says; nothing was written. Name collection and "
+            "amount_field in [ledger]."
         )
 
 
@@ -93,9 +105,9 @@ class AskDeedsAgain:
         from recon.setup.open_sources import open_sources
 
         mine = [deed for deed in deeds if deed.kind == "insert" and deed.finding == "missing_local"]
+        found = entries_since(deeds, settings=self._settings, records=self._records)
         if not mine:
-            return {}
-        found: dict[str, str] = {}
+            return found
         with open_sources(self._settings) as sources:
             for deed in mine:
                 why = next(_known(sources.store, deed), None) or not_kept_unique(deed, self._records)
@@ -110,6 +122,59 @@ class AskDeedsAgain:
         wanted = sorted({term for each in terms.values() for term in each}, key=str)
         lost = ask_proof(self._settings, None)(wanted).lost if wanted else {}
         return {name: lost[term] for name, each in terms.items() for term in each if term in lost}
+
+
+def entry_terms(settings: Settings) -> EntryTerms:
+    """How entries of the backend's ledger are written.
+
+    Raises:
+        NoEntryTermsError: The configuration does not say what an entry says.
+    """
+    from recon.repairs.entries import EntryTerms
+
+    given = settings.values.ledger
+    mapping = given.mapping()
+    if mapping is None or given.collection is None:
+        raise NoEntryTermsError
+    return EntryTerms(
+        given.collection,
+        mapping,
+        settings.registry(),
+        key=given.key_field,
+        reason=given.reason_field,
+        token_as=given.token_as,
+    )
+
+
+def entries_since(deeds: Sequence[Deed], *, settings: Settings, records: RecordWriter) -> dict[str, str]:
+    """By the deed's id, why entries are no longer due: there are others now than when they were planned."""
+    from recon.repairs.deeds import document_ids
+    from recon.repairs.entries import SEEN, entries_digest
+
+    found: dict[str, str] = {}
+    for deed in deeds:
+        seen = next((text.removeprefix(SEEN) for text in deed.evidence if text.startswith(SEEN)), None)
+        if deed.kind != "append" or seen is None:
+            continue
+        about = seen.partition(" of ")
+        now = entries_of(about[2].splitlines(), settings=settings, records=records)
+        mine = {payment_id_text(each) for each in document_ids(deed)}
+        held = [name for each in now if (name := payment_id_text(each["_id"])) not in mine]
+        if entries_digest(held) != about[0]:
+            found[deed.id] = "the ledger has other entries of it now than when this was planned; plan it again"
+    return found
+
+
+def entries_of(payment_ids: Sequence[str], *, settings: Settings, records: RecordWriter) -> list[Mapping[str, Any]]:
+    """Every entry of some payments, whole, as the database has them now."""
+    from recon.core.ids import parse_payment_id
+    from recon.sources.ledger.entries import payment_spellings
+
+    terms = entry_terms(settings)
+    spelled = {each for name in payment_ids for each in payment_spellings(parse_payment_id(name))}
+    values = [parse_payment_id(each) for each in sorted(spelled)]
+    path = terms.mapping.payment
+    return records.find(terms.collection, path, values) if path is not None and values else []
 
 
 def not_kept_unique(deed: Deed, records: RecordWriter) -> str:
@@ -128,8 +193,6 @@ def not_kept_unique(deed: Deed, records: RecordWriter) -> str:
 
 
 def _known(store: DocumentStore, deed: Deed) -> Iterator[str]:
-    from recon.core.ids import payment_id_text
-
     for key in deed.unique:
         if key.field:
             for value, document in store.find_claimants(key.field, sorted(key.values)):

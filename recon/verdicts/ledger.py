@@ -20,46 +20,22 @@ import narwhals as nw
 
 from recon.core.ledger import LedgerRules
 from recon.core.model import COMPLETE, Verdict
-from recon.core.tables import Schema, table_without_rows
+from recon.core.tables import table_without_rows
 from recon.verdicts.engine import Engine
+from recon.verdicts.ledger_tables import (
+    ACCOUNT_SUMS,
+    ENTRY_SUMS,
+    INCOMING_SUMS,
+    LEDGER_BREAKS,
+    LEFT_SUMS,
+    PROVEN_SUMS,
+    UNREAD_SUMS,
+)
 from recon.verdicts.links import ONE, Frame, is_among, is_true, one_if
 from recon.verdicts.match import Matched
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-LEDGER_BREAKS: Final[Schema] = {
-    "what": "text", "payment_id": "text", "deal": "text", "chain_id": "int", "token": "text", "kind": "text",
-    "account": "text", "booked": "units", "proven": "units", "entries": "int", "entry_id": "text", "other_id": "text",
-    "amount_text": "text",
-}  # fmt: skip
-"""One thing that is the matter with the books; ``what`` names it as in :mod:`recon.plans.ledger`."""
-
-ENTRY_SUMS: Final[Schema] = {
-    "chain_id": "int", "token": "text", "decimals": "int", "kind": "text", "state": "text", "entries": "int",
-    "units": "units", "effect_units": "units",
-}  # fmt: skip
-"""All entries that were read, by token, kind and state: ``deal``, ``beside``, ``unknown``, ``loose``."""
-
-ACCOUNT_SUMS: Final[Schema] = {
-    "account": "text", "chain_id": "int", "token": "text", "decimals": "int", "kind": "text", "entries": "int",
-    "units": "units", "balance_units": "units",
-}  # fmt: skip
-
-LEFT_SUMS: Final[Schema] = {
-    "chain_id": "int", "token": "text", "state": "text", "deals": "int", "units": "units",
-}  # fmt: skip
-"""What entries leave of deals, by token and state: ``held``, ``after the end``, ``overdrawn``, ``even``."""
-
-INCOMING_SUMS: Final[Schema] = {"chain_id": "int", "token": "text", "booked": "units", "proven": "units"}
-"""What came in by the evidence and what is booked of it, of payments whose money can be told."""
-
-PROVEN_SUMS: Final[Schema] = {
-    "chain_id": "int", "token": "text", "side": "text", "rows": "int", "units": "units",
-}  # fmt: skip
-"""What the evidence shows, by token and side (``came``, ``went``, ``back``); ``untold`` counts payments left open."""
-
-UNREAD_SUMS: Final[Schema] = {"problem": "text", "kind_raw": "text", "entries": "int", "entry_id": "text"}
 
 _V = Verdict
 _OPEN_ENDED: Final = tuple(
@@ -177,8 +153,8 @@ class _Books:
 
     Args:
         raw: All entries as the table has them.
-        placed: The same with ``deal`` and ``state``.
-        every: Those of them that were read whole.
+        live: The same with ``deal`` and ``state``, less those that were taken back exactly, and what took them back.
+        every: All of them that were read whole.
         deals: By deal: how many rows of each direction, whether all were told, whether it is over, last move.
         left: By deal and token what entries leave.
     """
@@ -186,7 +162,7 @@ class _Books:
     engine: Engine
     rules: LedgerRules
     raw: Frame
-    placed: Frame
+    live: Frame
     every: Frame
     facts: Frame
     deals: Frame
@@ -202,7 +178,17 @@ class _Books:
         placed = engine.keep(_placed(raw, facts, known))
         whole = placed.filter(nw.col("problem").is_null() & ~nw.col("units").is_null())
         deals = engine.keep(_deals(facts, placed, known, terms=terms))
-        return cls(engine, terms.rules, raw, placed, whole, facts, deals, engine.keep(_left(whole)), terms.since_ms)
+        return cls(
+            engine,
+            terms.rules,
+            raw,
+            engine.keep(_live(placed)),
+            whole,
+            facts,
+            deals,
+            engine.keep(_left(whole)),
+            terms.since_ms,
+        )
 
     def collected(self) -> pa.Table:
         """Everything that is the matter, in one table."""
@@ -285,7 +271,7 @@ class _Books:
 
     def _unknown(self) -> Frame:
         """Entries of payments and deals that the whole collection does not know, or that name none."""
-        lost = self.placed.filter(nw.col("state") == "unknown")
+        lost = self.live.filter(nw.col("state") == "unknown")
         return _of_entries(lost, what="unknown")
 
     def _misplaced(self) -> Frame:
@@ -298,7 +284,8 @@ class _Books:
                 if name.endswith("*"):
                     fits = fits | is_true(nw.col("account").str.starts_with(name[:-1]))
             wrong = wrong | (is_true(nw.col("kind") == kind) & ~fits)
-        return _of_entries(self.every.filter(wrong & (nw.col("reach") != "old")), what="account")
+        read = nw.col("problem").is_null() & (nw.col("reach") != "old")
+        return _of_entries(self.live.filter(wrong & read), what="account")
 
     def _reversals(self) -> tuple[Frame, ...]:
         """Entries that take another back: it is not there, is one itself, is another's amount, or was taken back."""
@@ -329,7 +316,9 @@ class _Books:
 
     def _uneven_groups(self) -> Frame:
         """Groups of double books that do not make zero, but for those that may have begun before the reading."""
-        legs = self.every.filter(~nw.col("group_id").is_null() & ~nw.col("balance_units").is_null())
+        legs = self.live.filter(
+            nw.col("problem").is_null() & ~nw.col("group_id").is_null() & ~nw.col("balance_units").is_null()
+        )
         broken = self.raw.filter(~nw.col("problem").is_null()).select("group_id").unique()
         sums = (
             legs.select("group_id", *_ASSET, "deal", "entry_id", "balance_units", "at", one=ONE)
@@ -357,7 +346,7 @@ class _Books:
         whole = self._open().filter(nw.col("is_whole")).select("deal", "is_over", "n_in")
         left = self.left.join(whole, on="deal", how="inner")
         below = is_true(nw.col("left") < 0)
-        early = ~below & is_true(nw.col("first_out") < nw.col("first_in"))
+        early = ~below & (nw.col("ours") == 0) & is_true(nw.col("first_out") < nw.col("first_in"))
         over = is_true(nw.col("left") > 0) & (nw.col("is_over") == 1) & (nw.col("n_in") > 0)
         cases = [(below, "overdrawn"), (early, "early")] + ([(over, "after_end")] if self.rules.books_fees else [])
         return tuple(
@@ -467,9 +456,28 @@ def _placed(raw: Frame, facts: Frame, known: Frame) -> Frame:
     ).select("payment_id", "deal", "state", *names)
 
 
+def _live(placed: Frame) -> Frame:
+    """Entries without those that exactly one other took back exactly, and without what took them back."""
+    taking = placed.filter(~nw.col("reverses").is_null())
+    back = taking.select(
+        entry_id=nw.col("reverses"), back_id=nw.col("entry_id"), back_units=nw.col("undoes_units"),
+        is_bare=one_if(nw.col("units").is_null()), one=ONE,
+    )  # fmt: skip
+    once = back.group_by("entry_id").agg(nw.col("one").sum()).filter(nw.col("one") == 1).select("entry_id")
+    pairs = placed.select("entry_id", "units", "reverses").join(
+        back.select("entry_id", "back_id", "back_units", "is_bare").join(once, on="entry_id", how="inner"),
+        on="entry_id", how="inner",
+    )  # fmt: skip
+    exact = is_true(nw.col("units") == nw.col("back_units")) | (nw.col("units").is_null() & (nw.col("is_bare") == 1))
+    settled = pairs.filter(exact & nw.col("reverses").is_null())
+    done = nw.concat([settled.select("entry_id"), settled.select(entry_id=nw.col("back_id"))], how="vertical")
+    return placed.join(done, on="entry_id", how="anti")
+
+
 _KEPT: Final = (
     "payment_id", "entry_id", "kind", "account", "chain_id", "token", "decimals", "units", "undoes_units",
-    "effect_units", "balance_units", "at", "reverses", "group_id", "reach", "problem", "amount_text",
+    "effect_units", "balance_units", "at", "reverses", "is_ours", "group_id", "reach", "problem",
+    "amount_text",
 )  # fmt: skip
 
 
@@ -510,13 +518,13 @@ def _left(whole: Frame) -> Frame:
     lowers = is_true(nw.col("effect_units") < 0) & is_among(nw.col("kind"), ("released", "refunded", "held"))
     taken_back = ~nw.col("reverses").is_null()
     told = own.select(
-        "deal", *_ASSET, "entry_id", left=nw.col("effect_units"), entries=ONE,
+        "deal", *_ASSET, "entry_id", left=nw.col("effect_units"), entries=ONE, ours=one_if(nw.col("is_ours")),
         first_in=nw.when(lifts & ~taken_back).then(nw.col("at")),
         first_out=nw.when(lowers & ~taken_back).then(nw.col("at")),
     )  # fmt: skip
     return told.group_by("deal", *_ASSET).agg(
         nw.col("left").sum(), nw.col("entries").sum(), nw.col("entry_id").min(), nw.col("first_in").min(),
-        nw.col("first_out").min(),
+        nw.col("first_out").min(), nw.col("ours").sum(),
     )  # fmt: skip
 
 

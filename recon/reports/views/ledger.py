@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.model import Plan
 from recon.core.text import count_text
 from recon.reports.model import Column, Fact, Report, RowsOf, Table
 from recon.reports.text import amount_text
 from recon.reports.views.coverage import CANNOT_TELL
+
+if TYPE_CHECKING:
+    from recon.repairs.plan import LeftOut
 
 FINDINGS_SHOWN: Final = 20
 ACCOUNTS_SHOWN: Final = 20
@@ -41,6 +44,14 @@ def render_ledger(plan: Plan, *, path: str = "PLAN") -> Report:
             f"To propose entries that put it right, each with its counter-entry: recon ledger repair --plan {path}",
         ),
     )
+
+
+def render_left_out(left: Sequence[LeftOut]) -> Report:
+    """Why no entry can be proposed."""
+    columns = (Column("about", "what it is about", "id"), Column("why", "why", "prose"))
+    rows = tuple((each.about, each.why) for each in left)
+    table = Table("left_out", "Left out", columns, rows)
+    return Report("ledger_repair", "Entries that put the ledger right: none can be proposed", (), (table,))
 
 
 def ledger_facts(plan: Plan) -> tuple[Fact, ...]:

@@ -18,7 +18,7 @@ from recon.core.errors import MoneyError
 from recon.core.ids import normalise_account, normalise_address, payment_id_text
 from recon.core.money import UNITS_MAX, nearest_units, parse_units
 from recon.core.times import epoch_ms, parse_iso_ms, to_ms
-from recon.core.values import ABSENT, value_at
+from recon.core.values import ABSENT, STAMP, value_at
 from recon.sources.ledger.mapping import LedgerMapping
 from recon.sources.payments.documents import plain_text, quoted
 from recon.sources.payments.stored_amounts import amount_words
@@ -107,6 +107,7 @@ class EntryReader:
             "decimals": asset.decimals,
             "at": _time_ms(_at(document, mapping.time)),
             "reverses": reversed_entry(document, mapping),
+            "is_ours": _at(document, STAMP) is not None,
             "group_id": plain_text(_at(document, mapping.group)),
             "reach": reach if spelled or reach == "old" else "none",
         }

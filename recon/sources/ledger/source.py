@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from recon.core.ids import parse_payment_id, payment_id_text
 from recon.core.times import from_ms as time_of_ms
+from recon.core.values import STAMP
 from recon.sources.ledger.entries import payment_named
 from recon.sources.ledger.mapping import LedgerMapping
 
@@ -59,7 +60,7 @@ class MongoEntries:
         from recon.sources.payments.mongo import MongoStore
 
         self.mapping = mapping
-        read = {"_id": 1, **dict.fromkeys(_outermost(mapping.places), 1)}
+        read = {"_id": 1, **dict.fromkeys(_outermost(sorted({*mapping.places, STAMP})), 1)}
         self._store = MongoStore(replace(settings, read=read))
 
     def close(self) -> None:

@@ -1,0 +1,84 @@
+"""Plans entries for a ledger: from a finding of a plan, with what the database holds now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from recon.core.ids import payment_id_text
+from recon.core.model import Plan, Tier
+from recon.core.values import ABSENT, value_at
+from recon.repairs.deeds import Deed
+from recon.repairs.entries import EntryRequest, propose_entries
+from recon.setup.open_repairs import entries_of, entry_terms
+from recon.setup.settings import Settings
+from recon.sources.ledger.entries import PaymentFacts
+
+if TYPE_CHECKING:
+    from recon.runs.stores.documents import RecordWriter
+
+Row = Mapping[str, Any]
+_QUIET: Final = (Tier.BENIGN,)
+
+
+def propose_for(
+    finding: Row,
+    judged: Plan,
+    *,
+    settings: Settings,
+    records: RecordWriter,
+    said: tuple[str, datetime, str | None],
+) -> Deed | str:
+    """The entries that put one finding right, or why there are none.
+
+    Args:
+        judged: The plan that has it; a payment that is odd itself is put right first.
+        said: The reason, the time, and what is stated of what is left of a deal that is over.
+    """
+    from recon.setup.open_sources import Opening, kept_open
+
+    reason, now, rest_kind = said
+    odd = {each.payment_id: each for each in judged.findings if each.tier not in _QUIET}
+    with ExitStack() as stack:
+        opening = Opening(settings)
+        store = kept_open(stack, opening.store())
+        rows = _rows(finding, store)
+        names = [payment_id_text(each["_id"]) for each in rows] or [finding["payment_id"]]
+        if (first := next((name for name in names if name in odd), None)) is not None:
+            return f"payment {first} is {odd[first].verdict} itself; put it right first"
+        if finding["reason"] == "unknown" and rows:
+            return "its payment is there now; take a new snapshot"
+        places = opening.fields.of("order_id")
+    named = [name for name in names if name is not None]
+    held = entries_of(named, settings=settings, records=records)
+    asked = EntryRequest(
+        finding=finding,
+        entries=held,
+        payment=_facts(named[0], finding) if rows else None,
+        payments=tuple(named),
+        order=_order(rows, [place.path for place in places]),
+        reason=reason,
+        now=now,
+        rest_kind=rest_kind,
+    )
+    return propose_entries(asked, entry_terms(settings))
+
+
+def _rows(finding: Row, store: Any) -> list[Row]:
+    """The rows that a finding is about: its payment, or those of its deal, the oldest first."""
+    if finding["payment_id"] is not None:
+        return list(store.fetch([finding["payment_id"]]))
+    by_order = {payment_id_text(each["_id"]): each for _, each in store.find_claimants("order_id", [finding["deal"]])}
+    return [by_order[name] for name in sorted(by_order)] or list(store.fetch([finding["deal"]]))
+
+
+def _facts(payment_id: str, finding: Row) -> PaymentFacts:
+    """What an entry takes from its payment: the finding tells its token."""
+    return PaymentFacts(payment_id, finding["chain_id"], finding["token"], finding["decimals"], finding["symbol"])
+
+
+def _order(rows: Sequence[Row], paths: Sequence[str]) -> Any:
+    held = (value_at(row, path) for row in rows for path in paths)
+    return next((value for value in held if value not in (None, ABSENT)), None)

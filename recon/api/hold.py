@@ -199,7 +199,7 @@ def _rows(
             continue
         if what not in keys:
             raise NoHoldKeyError(what=what, known=keys)
-        for document in records.find(fields.collection, keys[what], stored_ids(values)):
+        for document in records.find(fields.collection, keys[what], stored_ids(values, path=keys[what])):
             found[payment_id_text(document["_id"])] = document
     if len(found) > FOUND_MAX:
         raise NothingToHoldError(asked=(), why=f"more than {FOUND_MAX} rows bear these")

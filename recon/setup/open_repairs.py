@@ -229,11 +229,17 @@ def hold_fields(settings: Settings) -> HoldFields:
     )
 
 
-def stored_ids(values: Iterable[str]) -> list[Any]:
-    """Ids as they may be stored: as they are written, and as what they stand for."""
+def stored_ids(values: Iterable[str], *, path: str) -> list[Any]:
+    """Ids as they may be stored: a payment's own exactly as recon writes it, others as text and as what it stands for.
+
+    Args:
+        path: Where they are looked for.
+    """
     from recon.core.errors import IdError
     from recon.core.ids import parse_payment_id
 
+    if path == "_id":
+        return [parse_payment_id(value) for value in values]
     found: list[Any] = []
     for value in values:
         found.append(value)

@@ -1,4 +1,4 @@
-"""Money that no row knows, played live: listed, captured, planned, put in once, judged, corrected, and taken back."""
+"""Repairs played live, on a real database with real servers: missing rows, holds, and what a restored dump did."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import recon
+from recon.api.hold import NothingToHoldError
 from recon.api.repair import NoRepairReasonError
 from recon.core.errors import ReconError, RefusedError
+from recon.core.ids import payment_id_text
+from recon.repairs.holds import NoHoldKeyError
 from recon.repairs.missing import MissingEvidence
 from recon.repairs.plan import load_repair_plan
+from recon.repairs.restores import JournalBehindError
 from recon.setup.open_repairs import InsertOffError
 from recon.simulation import generate_world
 from tests.support.living import moved, serving, write_live_config
@@ -47,6 +51,13 @@ purchaseRequestId = "{order}"
 __v = 0
 [repair.missing.kinds]
 "amount.amount" = "double"
+[hold]
+field = "metadata.manualHold"
+reason = "metadata.holdReason"
+ticket = "metadata.holdTicket"
+until = "metadata.holdUntil"
+by = "metadata.holdBy"
+disputes = ["disputed", "disputeId"]
 """
 
 
@@ -114,7 +125,7 @@ def test_money_that_no_row_knows_is_put_in_once_and_corrected_by_the_ordinary_pl
     # The row credits nothing by itself: the ordinary plan judges it by the evidence.
     correction = recon.plan(config=live, out=folder / "plan.json")
     found = {each.payment_id: str(each.verdict) for each in correction.findings}
-    assert found[str(row["_id"])] == "local_behind"
+    assert found[payment_id_text(row["_id"])] == "local_behind"
     assert by_request not in found
 
     back = recon.repair.undo("last", config=live, out=folder / "back.json")
@@ -132,3 +143,99 @@ def test_rows_are_never_inserted_unless_the_configuration_says_so(live: Path) ->
         recon.repair.missing([name], config=live, snapshot=live.parent / "taken", reason="because")
     with pytest.raises(ReconError):
         recon.repair.apply(live.parent / "nothing.json", digest="0" * 64, config=live)
+
+
+def test_a_hold_is_put_kept_under_a_dispute_listed_and_lifted(
+    live: Path, mongo_database: Database[dict[str, Any]]
+) -> None:
+    payments = mongo_database.payments
+    first, second = [
+        each for each in payments.find({"status": "completed", "escrowState": "funded"}).sort("_id", 1)
+        if not each.get("disputed") and isinstance(each.get("metadata"), dict)
+    ][:2]  # fmt: skip
+    ids = [payment_id_text(first["_id"]), payment_id_text(second["_id"])]
+    payments.update_many({"_id": {"$in": [first["_id"], second["_id"]]}}, {"$set": {"purchaseRequestId": "deal-7"}})
+    until = dt.datetime.now(tz=dt.UTC) + dt.timedelta(days=3)
+    plan = recon.hold.put(
+        deals=["deal-7"], reason="double release suspected", ticket="T-9", until=until, config=live,
+        out=live.parent / "hold.json",
+    )  # fmt: skip
+    assert [deed.payment_id for deed in plan.deeds] == sorted(ids)
+    # Between plan and apply the backend releases one of them: that one is left alone.
+    payments.update_one({"_id": second["_id"]}, {"$set": {"escrowState": "releasing"}})
+    report = recon.repair.apply(plan, digest=plan.digest, config=live)
+    assert {row.payment_id: row.result.value for row in report.rows} == {ids[0]: "applied", ids[1]: "moved"}
+    held = payments.find_one({"_id": first["_id"]}) or {}
+    assert (held["metadata"]["manualHold"], held["metadata"]["holdReason"]) == (True, "double release suspected")
+    assert (held["metadata"]["holdTicket"], held["metadata"]["holdBy"]) == ("T-9", "ana")
+    with pytest.raises(NothingToHoldError, match="held already"):
+        recon.hold.put(payments=[ids[0]], reason="again", config=live)
+
+    (row,) = recon.hold.list_(live).rows
+    assert (row.about, row.is_supported) == (ids[0], False)
+    assert "double release suspected" in row.since
+
+    lift = recon.hold.lift(payments=[ids[0]], reason="evidence agrees", config=live, out=live.parent / "lift.json")
+    # A dispute begins between plan and write: the hold stays, and nothing plans to lift it.
+    payments.update_one({"_id": first["_id"]}, {"$set": {"disputed": True}})
+    assert [row.result.value for row in recon.repair.apply(lift, digest=lift.digest, config=live).rows] == ["moved"]
+    with pytest.raises(NothingToHoldError, match="dispute is active"):
+        recon.hold.lift(payments=[ids[0]], reason="evidence agrees", config=live)
+    (row,) = recon.hold.list_(live, judge=False).rows
+    assert row.is_supported is True
+    payments.update_one({"_id": first["_id"]}, {"$unset": {"disputed": ""}})
+    assert [row.result.value for row in recon.repair.apply(lift, digest=lift.digest, config=live).rows] == ["applied"]
+    assert recon.hold.list_(live).rows == ()
+    with pytest.raises(NoHoldKeyError, match="seller"):
+        recon.hold.put(sellers=["s1"], reason="because", config=live)
+
+
+def test_after_a_restore_it_is_said_what_went_back_and_nothing_is_concluded_from_a_cut_journal(
+    live: Path, mongo_database: Database[dict[str, Any]]
+) -> None:
+    payments, journal = mongo_database.payments, mongo_database.recon_journal
+    rows = list(payments.find({"status": "completed", "escrowState": "funded"}).sort("_id", 1))
+    early, late, gone = rows[:3]
+
+    def hold(document: dict[str, Any]) -> str:
+        plan = recon.hold.put(payments=[payment_id_text(document["_id"])], reason="looked into", config=live)
+        report = recon.repair.apply(plan, digest=plan.digest, config=live)
+        assert [row.result.value for row in report.rows] == ["applied"]
+        return str(report.run)
+
+    hold(early)
+    between = dt.datetime.now(tz=dt.UTC)
+    last = [hold(late), hold(gone)][1]
+    assert recon.restore.check(live).counts["as written"] == 3
+
+    # The dump holds the first write and not the others; one row was made after it was taken.
+    payments.replace_one({"_id": late["_id"]}, late)
+    payments.delete_one({"_id": gone["_id"]})
+    found = recon.restore.check(live)
+    assert {row.payment_id: row.state for row in found.rows} == {
+        payment_id_text(early["_id"]): "as written",
+        payment_id_text(late["_id"]): "went back",
+        payment_id_text(gone["_id"]): "vanished",
+    }
+    assert found.kept_until is not None and found.lost_from is not None
+    assert found.kept_until <= between <= found.lost_from
+    assert not found.is_behind
+    named = recon.restore.check(live, dump_time=between)
+    assert len(named.newer_runs) == 2
+    with pytest.raises(ReconError):
+        recon.repair.undo(last, config=live)
+
+    # The journal came back with the data: it ends before what was noted outside, and rows know more than it does.
+    payments.replace_one({"_id": late["_id"]}, {**late, "metadata": {"recon": {"last": f"{last}/d1"}}})
+    journal.delete_many({"run": last})
+    behind = recon.restore.check(live)
+    assert behind.is_behind
+    assert "its end is gone" in behind.journal_gap
+    assert behind.unknown_stamps == {last: 1}
+    for undo in (recon.repair.undo, recon.undo):
+        with pytest.raises(JournalBehindError):
+            undo("last", config=live)
+    journal.delete_many({})
+    none = recon.restore.check(live)
+    assert none.rows == ()
+    assert none.is_behind

@@ -91,6 +91,7 @@ def repair(
     """
     from recon.api.naming import NEWEST, plan_of
     from recon.api.repair import NoRepairReasonError, save_plan_of_repairs
+    from recon.repairs.deeds import named_deed
     from recon.repairs.plan import LeftOut
     from recon.setup.open_repairs import records_of_store
     from recon.setup.open_runs import clock_of, open_ledger
@@ -108,7 +109,8 @@ def repair(
             for each in chosen
         ]
         left = tuple(LeftOut(_about(each), found) for each, found in proposed if isinstance(found, str))
-        deeds = [found for _, found in proposed if not isinstance(found, str)]
+        # Each leg of a group is a finding of its own, and one deed takes the whole group back.
+        deeds = list({named_deed(found).id: found for _, found in proposed if not isinstance(found, str)}.values())
         if not deeds:
             return LedgerRepairs(None, left)
         cases = _captured([each for each, found in proposed if not isinstance(found, str)], judged, settings, say=say)

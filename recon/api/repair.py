@@ -271,15 +271,14 @@ def apply(
     from recon.api.runs import NoConsentError, note_journal_end
     from recon.repairs.apply import RepairStoppedError, apply_repair, resume_repair
     from recon.repairs.plan import load_repair_plan
-    from recon.setup.open_repairs import InsertOffError, repair_ports
+    from recon.setup.open_repairs import check_may_put, repair_ports
     from recon.setup.open_runs import open_ledger
 
     if (digest is None) == (resume is None):
         raise NoConsentError
     settings = settings_of(config)
     reviewed = load_repair_plan(Path(plan)) if isinstance(plan, str | Path) else plan
-    if reviewed.kind == "missing" and not settings.values.repair.insert:
-        raise InsertOffError
+    check_may_put(reviewed, settings)
     with open_ledger(settings) as ledger:
         ports = repair_ports(ledger, settings)
         options = _options(settings, reviewed, ports.records, now=ports.clock(), who=operator, stop_file=stop_file)

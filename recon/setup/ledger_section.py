@@ -18,6 +18,8 @@ _MINUTE_MS = 60_000
 class LedgerSection(Section):
     """``[ledger]``: the backend's ledger; off without a collection.
 
+    ``append`` lets "recon repair apply" append entries to it; nothing does without.
+
     With a collection it is asked before consent whether a pay-in is there; with ``amount_field`` as well its entries
     are read into every snapshot and judged.
     """
@@ -35,6 +37,7 @@ class LedgerSection(Section):
     time_field: _Path | None = "createdAt"
     reverses_field: _Path | None = None
     group_field: _Path | None = None
+    append: bool = False
     key_field: _Path | None = None
     reason_field: _Path | None = None
     token_as: Literal["symbol", "contract"] = "symbol"  # noqa: S105 - a word, not a secret

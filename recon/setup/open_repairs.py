@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from recon.repairs.deeds import Deed
     from recon.repairs.entries import EntryTerms
     from recon.repairs.holds import HoldFields
-    from recon.repairs.plan import NamedCollection
+    from recon.repairs.plan import NamedCollection, RepairPlan
     from recon.runs.stores.documents import RecordWriter
     from recon.sources.interface import DocumentStore
 
@@ -31,6 +31,28 @@ class NoRepairStoreError(ConfigError):
             "The store of this configuration takes no repairs: whole records and holds are written to MongoDB alone; "
             "nothing was read or written."
         )
+
+
+class AppendOffError(ConfigError):
+    """Entries may not be appended to the ledger under this configuration."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'No entry is appended to the ledger unless "[ledger] append = true" says so, and it does not; nothing '
+            "was written. Read what that means first: docs/how-to/reconcile-the-ledger.md."
+        )
+
+
+def check_may_put(plan: RepairPlan, settings: Settings) -> None:
+    """Refuse a plan that puts in what the configuration does not let in.
+
+    Raises:
+        InsertOffError, AppendOffError: It puts in rows, or entries.
+    """
+    if plan.kind == "missing" and not settings.values.repair.insert:
+        raise InsertOffError
+    if any(deed.kind == "append" for deed in plan.deeds) and not settings.values.ledger.append:
+        raise AppendOffError
 
 
 class NoEntryTermsError(ConfigError):

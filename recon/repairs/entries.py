@@ -104,8 +104,9 @@ def counter_entries(deed: Deed, documents: Sequence[Any], *, terms: EntryTerms, 
     from recon.repairs.deeds import read_document
 
     stored = [read_document(each, where=deed.payment_id) for each in documents]
-    made = _countered(stored, terms, now=now, why="undo")
-    return replace(deed, id="", **_parts(made, terms), evidence=deed.evidence)
+    told = tuple(text for text in deed.evidence if not text.startswith(SEEN))
+    made = _countered(stored, terms, now=now, because=f"takes back: {deed.reason}")
+    return replace(deed, id="", **_parts(made, terms), evidence=told)
 
 
 class _Proposal:
@@ -186,7 +187,7 @@ class _Proposal:
         return [each for each in self.asked.entries if value_at(each, path) in groups]
 
     def _taken_back(self, documents: Sequence[Document]) -> list[dict[str, Any]] | str:
-        return _countered(self._groups(documents), self.terms, now=self.asked.now, why="counter")
+        return _countered(self._groups(documents), self.terms, now=self.asked.now, because=self.asked.reason)
 
     def _stated(self, kind: str, units: int) -> list[dict[str, Any]] | str:
         """One event as entries: one of its kind, and its other leg in double books."""
@@ -279,20 +280,20 @@ def _parts(documents: Sequence[Document], terms: EntryTerms) -> dict[str, Any]:
 
 
 def _countered(
-    documents: Sequence[Document], terms: EntryTerms, *, now: datetime, why: str
+    documents: Sequence[Document], terms: EntryTerms, *, now: datetime, because: str
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The counter-entry of each document."""
     mapping = terms.mapping
     made = []
     for document in documents:
-        seed = (why, str(document["_id"]), now.isoformat())
+        seed = (because, str(document["_id"]), now.isoformat())
         kept = {key: value for key, value in document.items() if key not in ("_id", "metadata")}
         takes_back = mapping.reverses is not None and (
             _is_set(document, mapping.reverses) or _is_against_its_kind(document, mapping)
         )
         changes: dict[str, Any] = _turned(document, mapping) | _key(terms, *seed)
-        if mapping.time is not None:
-            changes[mapping.time] = now
+        said = {mapping.time: now, terms.reason: because}
+        changes |= {path: value for path, value in said.items() if path is not None}
         if mapping.reverses is not None and not takes_back:
             changes[mapping.reverses] = document["_id"]
         gone = [mapping.reverses] if takes_back and mapping.reverses is not None else []

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from recon.api.reconcile import PlanOptions, SavedPlan
+    from recon.api.choosing import Moment
     from recon.core.model import Plan
     from recon.repairs.plan import LeftOut, RepairPlan
     from recon.setup.settings import Settings
@@ -168,3 +169,70 @@ def _captured(
         say(f"Case:     {path}")
         made.append(f"{path.name} {json.loads(path.read_bytes())['seal']}")
     return tuple(made)
+
+
+def reverse(
+    payments: Collection[str],
+    *,
+    from_at: Moment,
+    to_at: Moment | None = None,
+    by: str | None = None,
+    config: Config = None,
+    reason: str = "",
+    ticket: str | None = None,
+    out: Place | None = None,
+    operator: str | None = None,
+    on_saved: OnSaved = saved_unseen,
+) -> LedgerRepairs:
+    """Plan counter-entries of what was booked of payments between two times; see ``recon ledger reverse``.
+
+    Args:
+        payments: Their ids; nothing is taken back of a payment that nobody named.
+        by: Only entries that this account or person made; needs ``[ledger] by_field``.
+
+    Raises:
+        NoMakerFieldError: ``by`` is given, and nothing says who makes entries.
+        NoRepairReasonError: No reason is given.
+        NoRepairStoreError: The store takes no repairs.
+    """
+    from recon.api.choosing import resolve_moment
+    from recon.api.repair import NoRepairReasonError, save_plan_of_repairs
+    from recon.core.times import to_ms
+    from recon.repairs.plan import LeftOut
+    from recon.setup.open_repairs import records_of_store
+    from recon.setup.open_runs import clock_of, open_ledger
+    from recon.setup.plan_entries import EntriesMade, propose_way_back
+
+    settings = settings_of(config)
+    if not reason.strip():
+        raise NoRepairReasonError
+    if by is not None and settings.values.ledger.by_field is None:
+        raise NoMakerFieldError
+    with open_ledger(settings) as store:
+        records, now = records_of_store(store), clock_of(store, settings)()
+        start, end = resolve_moment(from_at, now=now), resolve_moment(to_at, now=now) or now
+        assert start is not None, "only no moment resolves to none"
+        made = EntriesMade(to_ms(start), to_ms(end), by)
+        proposed = [
+            (name, propose_way_back(name, made, settings=settings, records=records, said=(reason, now)))
+            for name in dict.fromkeys(payments)
+        ]
+        left = tuple(LeftOut(name, found) for name, found in proposed if isinstance(found, str))
+        deeds = [found for _, found in proposed if not isinstance(found, str)]
+        if not deeds:
+            return LedgerRepairs(None, left)
+        plan = save_plan_of_repairs(
+            "ledger", deeds, settings=settings, records=records, now=now, said=(reason, ticket, operator), out=out,
+            on_saved=on_saved, left_out=left,
+        )  # fmt: skip
+    return LedgerRepairs(plan, left)
+
+
+class NoMakerFieldError(UsageError):
+    """Entries of one maker are asked for, and nothing says who makes entries."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nothing says who makes entries of the ledger; nothing was planned. Name the field in [ledger] by_field, or "
+            "leave out --by."
+        )

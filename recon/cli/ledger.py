@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from recon.cli.common import NewFilePath, config_option, format_option, note, part_option, print_result
+from recon.cli.common import MomentOption, NewFilePath, config_option, format_option, note, part_option, print_result
 from recon.cli.lazy import DIFFERENCES, DONE, INCOMPLETE
 from recon.cli.plan import selection_options
 from recon.cli.progress import ShownProgress
+
+if TYPE_CHECKING:
+    from recon.api.ledger import LedgerRepairs
 
 
 @click.group()
@@ -103,11 +106,48 @@ def repair(
               recon ledger repair ORDER --as fee --reason "the fee was never booked"
     """
     from recon.api.ledger import repair as plan_entries
-    from recon.reports.views.ledger import render_left_out
-    from recon.reports.views.repairs import render_repair_plan
 
     places: list[Path] = []
     made = plan_entries(names, plan=plan_path, config=config_path, on_saved=places.append, say=note, **given)
+    _print_plan(made, places, config_path=config_path, output=output, part=part)
+
+
+@ledger.command()
+@click.argument("payments", metavar="PAYMENT...", nargs=-1, required=True)
+@config_option
+@click.option("--from", "from_at", type=MomentOption(), required=True, help="Start, included: a UTC time, or 24h ago.")
+@click.option("--to", "to_at", type=MomentOption(), help="End, excluded: a UTC time, or 30min ago; now unless named.")
+@click.option("--by", metavar="WHO", help="Only entries that this account or person made.")
+@click.option("--reason", default="", metavar="TEXT", help="Why the entries are taken back; needed.")
+@click.option("--ticket", metavar="ID", help="The ticket that it belongs to.")
+@click.option("--out", type=NewFilePath(), help="Plan file to write.")
+@format_option
+@part_option
+def reverse(
+    *, payments: tuple[str, ...], config_path: Path | None, output: str, part: str | None, **given: Any
+) -> None:
+    """Plan counter-entries of what was booked of payments between two times.
+
+    For after a leak or a bad admin: "recon audit" lists what was booked, by whom as far as an entry says, and here each
+    payment is named by a person. Reads the entries as they are now; writes one plan file, and changes nothing. Leaves
+    with 1 when something was left out.
+
+    \b
+    Example: recon ledger reverse 665f1c2e9b1d8a0012345678 --from 48h --by mallory --reason "INC-7, stolen key"
+    """
+    from recon.api.ledger import reverse as plan_counters
+
+    places: list[Path] = []
+    made = plan_counters(payments, config=config_path, on_saved=places.append, **given)
+    _print_plan(made, places, config_path=config_path, output=output, part=part)
+
+
+def _print_plan(
+    made: LedgerRepairs, places: list[Path], *, config_path: Path | None, output: str, part: str | None
+) -> None:
+    from recon.reports.views.ledger import render_left_out
+    from recon.reports.views.repairs import render_repair_plan
+
     if made.plan is None:
         print_result(render_left_out(made.left_out), output, part=part)
         sys.exit(DIFFERENCES)

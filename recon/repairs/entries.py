@@ -10,7 +10,7 @@ takes back a whole group and every new entry has its other leg, so the books sta
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -139,6 +139,12 @@ class _Proposal:
         if isinstance(found, str):
             return found
         return self._as_deed(found) if found else "the entries are not as they were judged; take a new snapshot"
+
+    def counters(self, chosen: Collection[str]) -> Deed | str:
+        """The counter-entries of the chosen entries that still stand."""
+        standing = [document for document, row in self.live if row["entry_id"] in chosen]
+        found = self._taken_back(standing) if standing else "each of its entries was taken back already"
+        return found if isinstance(found, str) else self._as_deed(found)
 
     def _named(self) -> list[Document]:
         return [document for document, row in self.rows if row["entry_id"] == self.finding["entry_id"]]
@@ -349,3 +355,12 @@ def _made_id(*seed: str) -> ObjectId:
 
 def _key(terms: EntryTerms, *seed: str) -> dict[str, Any]:
     return {} if terms.key is None else {terms.key: f"recon-{_made_id(*seed, 'key')}"}
+
+
+def take_back_entries(asked: EntryRequest, terms: EntryTerms, *, chosen: Collection[str]) -> Deed | str:
+    """The counter-entries of some entries of one payment, or why there are none.
+
+    Args:
+        chosen: Their ids; what was taken back already, or takes another back itself, is left.
+    """
+    return _Proposal(asked, terms).counters(chosen)

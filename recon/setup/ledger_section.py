@@ -37,6 +37,7 @@ class LedgerSection(Section):
     time_field: _Path | None = "createdAt"
     reverses_field: _Path | None = None
     group_field: _Path | None = None
+    by_field: _Path | None = None
     append: bool = False
     key_field: _Path | None = None
     reason_field: _Path | None = None
@@ -89,6 +90,7 @@ class LedgerSection(Section):
             time=self.time_field,
             reverses=self.reverses_field,
             group=self.group_field,
+            by=self.by_field,
             amount_in=self.amount_in,
             signs=self.signs,
             debit=tuple(word.lower() for word in self.debit_words),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from recon.core.ids import payment_id_text
 from recon.core.model import Plan, Tier
+from recon.core.times import ms_text
 from recon.core.values import ABSENT, value_at
 from recon.repairs.deeds import Deed
-from recon.repairs.entries import EntryRequest, propose_entries
+from recon.repairs.entries import EntryRequest, propose_entries, take_back_entries
 from recon.setup.open_repairs import entries_of, entry_terms
 from recon.setup.settings import Settings
-from recon.sources.ledger.entries import PaymentFacts
+from recon.sources.ledger.entries import EntryReader, PaymentFacts, text_at
 
 if TYPE_CHECKING:
     from recon.runs.stores.documents import RecordWriter
@@ -82,3 +84,46 @@ def _facts(payment_id: str, finding: Row) -> PaymentFacts:
 def _order(rows: Sequence[Row], paths: Sequence[str]) -> Any:
     held = (value_at(row, path) for row in rows for path in paths)
     return next((value for value in held if value not in (None, ABSENT)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesMade:
+    """Which entries are taken back: those made between two times, UTC milliseconds, by whom, or by anyone."""
+
+    from_ms: int
+    to_ms: int
+    by: str | None = None
+
+
+def propose_way_back(
+    payment_id: str, made: EntriesMade, *, settings: Settings, records: RecordWriter, said: tuple[str, datetime]
+) -> Deed | str:
+    """The counter-entries of what was booked of one payment, or why there are none.
+
+    Args:
+        said: The reason, and the time.
+    """
+    terms, (reason, now) = entry_terms(settings), said
+    held = entries_of([payment_id], settings=settings, records=records)
+    reader = EntryReader(terms.mapping, terms.registry)
+    rows = [(each, reader.row(each, None, reach="window")) for each in held]
+    chosen = [
+        row["entry_id"]
+        for each, row in rows
+        if row["at"] is not None
+        and made.from_ms <= row["at"] < made.to_ms
+        and made.by in (None, text_at(each, terms.mapping.by))
+    ]
+    if not chosen:
+        return "it has no such entry"
+    finding: dict[str, Any] = {
+        **dict.fromkeys(("deal", "token", "symbol", "decimals", "chain_id", "proven", "booked", "entry_id", "kind")),
+        "payment_id": payment_id,
+        "reason": "way_back",
+        "verdict": "way_back",
+        "sentence": f"Entries made {ms_text(made.from_ms)} to {ms_text(made.to_ms)} by {made.by or 'anyone'}.",
+    }
+    asked = EntryRequest(
+        finding=finding, entries=held, payment=None, payments=(payment_id,), order=None, reason=reason, now=now
+    )  # fmt: skip
+    return take_back_entries(asked, terms, chosen=chosen)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import recon
-from recon.api.ledger import NoLedgerFindingError
+from recon.api.ledger import NoLedgerFindingError, NoMakerFieldError
 from recon.api.repair import NoRepairReasonError
 from recon.repairs.plan import load_repair_plan
 from recon.setup.open_repairs import AppendOffError
@@ -114,6 +114,29 @@ def test_a_ledger_is_put_right_by_appended_entries_and_taken_back_by_counters(
     assert [row.result.value for row in recon.repair.apply(back, digest=back.digest, config=live).rows] == ["applied"]
     assert {key: entry for key, entry in ((e["_id"], e) for e in entries.find()) if key in now} == now
     assert names[0] in found_in(live, "undone.json")["missing"]
+
+    # What somebody booked between two times is taken back payment by payment, by counter-entries as well.
+    with pytest.raises(NoMakerFieldError):
+        recon.ledger.reverse(names[:1], from_at=dt.timedelta(hours=1), by="mallory", config=live, reason="stolen key")
+    live.write_text(live.read_text().replace("[ledger]\n", '[ledger]\nby_field = "createdBy"\n', 1))
+    victim = next(row for row in mongo_database.payments.find() if str(row["_id"]) == names[1])
+    booked = next(entry for entry in entries.find({"paymentId": victim["_id"], "type": "gross_paid"}))
+    legs = list(entries.find({"batch": booked["batch"]}))
+    by_mallory = {"createdBy": "mallory", "createdAt": dt.datetime.now(tz=dt.UTC), "batch": "b-mallory"}
+    for number, leg in enumerate(legs):
+        entries.insert_one({**leg, **by_mallory, "_id": f"m{number}", "idempotencyKey": f"m{number}"})
+    heard = recon.audit(dt.timedelta(minutes=10), config=live)
+    assert {each.who for each in heard.events if each.source == "ledger"} >= {"mallory"}
+    nothing = recon.ledger.reverse(names[:1], from_at=dt.timedelta(hours=1), by="mallory", config=live, reason="theft")
+    assert nothing.plan is None
+    planned = recon.ledger.reverse(
+        names[1:2], from_at=dt.timedelta(hours=1), by="mallory", config=live, reason="theft", out=folder / "theft.json"
+    ).plan
+    assert planned is not None
+    assert [len(deed.documents) for deed in planned.deeds] == [2]
+    done = recon.repair.apply(planned, digest=planned.digest, config=live)
+    assert [row.result.value for row in done.rows] == ["applied"]
+    assert {each["reversalOf"] for each in entries.find({"note": "theft"})} == {"m0", "m1"}
 
 
 def _payment(database: Database[dict[str, Any]], name: str) -> Any:

@@ -200,6 +200,11 @@ class EntryReader:
         }
 
 
+def text_at(document: Mapping[str, Any], path: str | None) -> str | None:
+    """The text of what an entry says at a path; None where it says nothing there."""
+    return plain_text(_at(document, path))
+
+
 def _at(document: Mapping[str, Any], path: str | None) -> Any:
     if path is None:
         return None

@@ -45,6 +45,7 @@ class LedgerMapping:
     time: str | None = "createdAt"
     reverses: str | None = None
     group: str | None = None
+    by: str | None = None
     amount_in: Literal["whole", "base"] = "whole"
     signs: Signs = "kind"
     debit: tuple[str, ...] = ("debit",)
@@ -60,6 +61,19 @@ class LedgerMapping:
     @property
     def places(self) -> tuple[str, ...]:
         """The dotted paths that are read."""
-        named = ("amount", "kind", "payment", "deal", "account", "chain", "token", "side", "time", "reverses", "group")
+        named = (
+            "amount",
+            "kind",
+            "payment",
+            "deal",
+            "account",
+            "chain",
+            "token",
+            "side",
+            "time",
+            "reverses",
+            "group",
+            "by",
+        )
         found = {getattr(self, each.name) for each in fields(self) if each.name in named}
         return tuple(sorted(path for path in found if path is not None))

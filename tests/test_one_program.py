@@ -209,6 +209,18 @@ STEPS = (
     ),
     Step("recon ledger check", lambda s: "--format json", lambda s: recon.ledger.check(config=s.config)),
     Step(
+        "recon ledger repair",
+        lambda s: "nothing --reason because --format json",
+        lambda s: recon.ledger.repair(["nothing"], reason="because", config=s.config),
+    ),
+    Step(
+        "recon ledger reverse",
+        lambda s: "nothing --from 24h --by ana --reason because --format json",
+        lambda s: recon.ledger.reverse(
+            ["nothing"], from_at=timedelta(hours=24), by="ana", reason="because", config=s.config
+        ),
+    ),
+    Step(
         "recon plan",
         lambda s: "--provider shkeeper --format json",
         lambda s: recon.plan(config=s.config, providers=["shkeeper"]),

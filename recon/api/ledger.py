@@ -233,6 +233,6 @@ class NoMakerFieldError(UsageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Nothing says who makes entries of the ledger; nothing was planned. Name the field in [ledger] by_field, or "
-            "leave out --by."
+            "Nothing says who makes entries of the ledger; nothing was planned. Name the field in [ledger] by_field, "
+            "or leave out --by."
         )

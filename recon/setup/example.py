@@ -287,6 +287,30 @@ valid_h = 24                             # how long an approval holds
 # payment_field = "paymentId"
 # kind_field = "type"
 # pay_in_kinds = ["gross_paid"]
+# With amount_field its entries are read into every snapshot and judged: "recon ledger check". Paths that are not set
+# are not looked at; kinds and accounts are tables by gross, fee, held, released, refunded and adjustment.
+# amount_field = "amount"
+# deal_field = "purchaseRequestId"
+# account_field = "account"
+# chain_field = "network"
+# token_field = "currency"
+# side_field = "direction"
+# time_field = "createdAt"
+# reverses_field = "reversalOf"
+# group_field = "batch"
+# by_field = "createdBy"
+# append = false
+# key_field = "idempotencyKey"
+# reason_field = "note"
+# token_as = "symbol"
+# books = "single"
+# amount_in = "whole"
+# signs = "kind"
+# debit_words = ["debit"]
+# credit_words = ["credit"]
+# kinds = { fee = ["provider_fee", "platform_fee"] }
+# accounts = { gross = ["cash"], fee = ["fees"] }
+# grace_min = 30
 
 # [explorers]
 # Where transactions and addresses are looked at, by chain; those of the known chains are known. "/tx/<hash>" and

@@ -93,6 +93,7 @@ LINES: dict[str, tuple[str, ...]] = {
         "attest", "verify", "statement.json", "--public-key", "key.pub", "--snapshot", "WORD",
     ),
     "audit snapshot_path": ("audit", "--from", "2026-11-20T09:00Z", "--before", "WORD"),
+    "ledger repair plan_path": ("ledger", "repair", PAYMENT, "--plan", "WORD", "--reason", "because"),
     "ledger check snapshot_path": ("ledger", "check", "--snapshot", "WORD"),
     "reverify run": ("reverify", "WORD"),
     "search snapshot_path": ("search", PAYMENT, "--snapshot", "WORD"),

@@ -31,7 +31,7 @@ class NothingToHoldError(UsageError):
         super().__init__(f"{', '.join(sorted(asked)[:3]) or 'nothing'}: {why}; nothing was planned.")
 
 
-class Held(TypedDict, total=False):
+class HoldNames(TypedDict, total=False):
     """What holds are about: ids of payments, requests, deals or sellers."""
 
     payments: Iterable[str]
@@ -49,13 +49,13 @@ def put(
     out: Place | None = None,
     operator: str | None = None,
     on_saved: OnSaved = saved_unseen,
-    **held: Unpack[Held],
+    **held: Unpack[HoldNames],
 ) -> RepairPlan:
     """Plan holds on release and payout; see ``recon hold put``. The plan is saved, and applied like any other.
 
     Args:
         until: A time to come, or how long from now, at which the hold ends at the latest.
-        held: See :class:`Held`.
+        held: See :class:`HoldNames`.
 
     Raises:
         NoHoldFieldError, NoHoldKeyError: The configuration does not say where holds or rows are.
@@ -85,12 +85,12 @@ def lift(
     out: Place | None = None,
     operator: str | None = None,
     on_saved: OnSaved = saved_unseen,
-    **held: Unpack[Held],
+    **held: Unpack[HoldNames],
 ) -> RepairPlan:
     """Plan that holds are lifted, never while a dispute is active; see ``recon hold lift``. The plan is saved.
 
     Args:
-        held: See :class:`Held`.
+        held: See :class:`HoldNames`.
 
     Raises:
         NoHoldFieldError, NoHoldKeyError: The configuration does not say where holds or rows are.
@@ -128,7 +128,7 @@ def list_(config: Config = None, *, judge: bool = True) -> HoldList:
     settings = settings_of(config)
     fields = hold_fields(settings)
     with open_ledger(settings) as ledger:
-        documents = records_of_store(ledger).find(fields.collection, fields.field, [True])
+        documents = records_of_store(ledger).find(fields.collection, path=fields.field, values=[True])
     verdicts, why = None, "" if judge else "nothing was asked"
     if len(documents) > FOUND_MAX:
         why = f"more than {FOUND_MAX} rows are held"
@@ -152,7 +152,7 @@ def _check_reason(reason: str) -> None:
 def _planned(
     kind: RepairKind,
     settings: Settings,
-    held: Held,
+    held: HoldNames,
     *,
     plan: Any,
     said: tuple[str, str | None, str | None],
@@ -199,7 +199,7 @@ def _rows(
             continue
         if what not in keys:
             raise NoHoldKeyError(what=what, known=keys)
-        for document in records.find(fields.collection, keys[what], stored_ids(values, path=keys[what])):
+        for document in records.find(fields.collection, path=keys[what], values=stored_ids(values, path=keys[what])):
             found[payment_id_text(document["_id"])] = document
     if len(found) > FOUND_MAX:
         raise NothingToHoldError(asked=(), why=f"more than {FOUND_MAX} rows bear these")

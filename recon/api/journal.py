@@ -71,11 +71,11 @@ def verify(config: Config = None, *, head: str | None = None) -> JournalCheck:
         head: A hash noted earlier, which must still be in the chain.
     """
     from recon.runs.stores.journal import verify_journal
-    from recon.setup.open_runs import heads_of, open_ledger
+    from recon.setup.open_runs import noted_ends, open_ledger
 
     settings = settings_of(config)
     with open_ledger(settings) as ledger:
-        return verify_journal(ledger.journal, head=head, noted=heads_of(settings, ledger))
+        return verify_journal(ledger.journal, head=head, noted=noted_ends(settings, ledger))
 
 
 def settle(

@@ -12,8 +12,8 @@ from recon.core.errors import UsageError
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from recon.api.reconcile import PlanOptions, SavedPlan
     from recon.api.choosing import Moment
+    from recon.api.reconcile import PlanOptions, SavedPlan
     from recon.core.model import Plan
     from recon.repairs.plan import LeftOut, RepairPlan
     from recon.setup.settings import Settings

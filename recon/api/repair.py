@@ -21,7 +21,7 @@ from recon.api.common import (
     target_now,
     tell,
 )
-from recon.api.naming import NEWEST, run_named, snapshot_place
+from recon.api.naming import NEWEST, plan_place, run_named, snapshot_place
 from recon.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -277,14 +277,18 @@ def apply(
     if (digest is None) == (resume is None):
         raise NoConsentError
     settings = settings_of(config)
-    reviewed = load_repair_plan(Path(plan)) if isinstance(plan, str | Path) else plan
+    place = plan_place(plan, config=settings) if isinstance(plan, str | Path) else None
+    if resume is not None:
+        resume = _known_run(settings, resume)
+    reviewed = load_repair_plan(place) if isinstance(place, Path) else plan
+    assert not isinstance(reviewed, str | Path), "a place was read"
     check_may_put(reviewed, settings)
     with open_ledger(settings) as ledger:
         ports = repair_ports(ledger, settings)
         options = _options(settings, reviewed, ports.records, now=ports.clock(), who=operator, stop_file=stop_file)
         try:
             if resume is not None:
-                report = resume_repair(reviewed, ports, run=run_named(resume, ledger.journal), options=options)
+                report = resume_repair(reviewed, ports, run=resume, options=options)
             else:
                 report = apply_repair(reviewed, ports, digest=str(digest), options=options)
         except RepairStoppedError as error:
@@ -293,6 +297,21 @@ def apply(
         if report.run is not None:
             note_journal_end(settings, ledger, run=report.run, say=say)
         return report
+
+
+def _known_run(settings: Settings, word: str) -> str:
+    """The run that a word names.
+
+    Raises:
+        UnknownRunError, NoSuchNameError: The journal knows no such run, or several.
+    """
+    from recon.runs.states import read_run
+    from recon.setup.open_runs import open_ledger
+
+    with open_ledger(settings) as ledger:
+        run = run_named(word, ledger.journal)
+        read_run(ledger.journal, run, with_intents=False)
+    return run
 
 
 def _options(
@@ -345,14 +364,15 @@ def undo(
     from recon.repairs.undo import plan_repair_undo
     from recon.runs.ends import check_not_cut
     from recon.setup.open_repairs import repair_ports
-    from recon.setup.open_runs import heads_of, open_ledger
+    from recon.setup.open_runs import noted_ends, open_ledger
 
     settings = settings_of(config)
     with open_ledger(settings) as ledger:
-        ports = repair_ports(ledger, settings)
-        run, now = run_named(run, ledger.journal), ports.clock()
-        check_journal_reaches(ledger.journal, heads_of(settings, ledger))
+        run = run_named(run, ledger.journal)
+        check_journal_reaches(ledger.journal, noted_ends(settings, ledger))
         check_not_cut(ledger.journal, run=run, writer=ledger.writer)
+        ports = repair_ports(ledger, settings)
+        now = ports.clock()
         made = plan_repair_undo(
             ledger.journal,
             ports.records,

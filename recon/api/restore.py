@@ -34,22 +34,22 @@ def check(config: Config = None, *, dump_time: Moment | None = None, plan: Plan 
         SourceError: The database or its journal cannot be read.
         BrokenRecordError, ChangedHeadsError: What was noted of the journal elsewhere was changed.
     """
-    from recon.repairs.restores import Restored, bounds, journal_gap, judged_rows, stamps_by_record, written_rows
+    from recon.repairs.restores import Restored, dump_bounds, journal_gap, judged_rows, stamps_by_record, written_rows
     from recon.runs.ends import orphaned_rows, stamped_rows
-    from recon.setup.open_runs import heads_of, open_ledger
+    from recon.setup.open_runs import noted_ends, open_ledger
 
     settings = settings_of(config)
     taken = resolve_moment(dump_time, now=settings.now())
+    told = () if plan is None else _credited(plan_of(plan, config=settings))
     with open_ledger(settings) as ledger:
         written = written_rows(ledger.journal)
         documents = dict(_documents(ledger, written))
         rows = tuple(judged_rows(written, documents, stamps=stamps_by_record(ledger.journal)))
         orphaned = orphaned_rows(ledger.journal, stamped_rows(ledger.writer))
-        gap = journal_gap(ledger.journal, heads_of(settings, ledger))
-    kept, lost = bounds(rows)
+        gap = journal_gap(ledger.journal, noted_ends(settings, ledger))
+    kept, lost = dump_bounds(rows)
     since = taken or kept
     unread: list[str] = []
-    told = () if plan is None else _credited(plan_of(plan, config=settings))
     return Restored(
         dump_time=taken,
         rows=rows,

@@ -161,14 +161,14 @@ def undo(
     from recon.repairs.restores import check_journal_reaches
     from recon.runs.ends import check_not_cut
     from recon.runs.undo import leave_moved, plan_undo
-    from recon.setup.open_runs import clock_of, heads_of, open_ledger
+    from recon.setup.open_runs import clock_of, noted_ends, open_ledger
 
     check_verdicts(verdicts)
     settings = settings_of(config)
     with open_ledger(settings) as ledger:
         now = clock_of(ledger, settings)()
         run = run_named(run, ledger.journal)
-        check_journal_reaches(ledger.journal, heads_of(settings, ledger))
+        check_journal_reaches(ledger.journal, noted_ends(settings, ledger))
         check_not_cut(ledger.journal, run=run, writer=ledger.writer)
         made = plan_undo(
             ledger.journal, run=run, payments=payments, verdicts=verdicts, target=target_now(settings), now=now

@@ -51,13 +51,23 @@ def repair() -> None:
 @repair.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @config_option
-@click.option("--snapshot", "snapshot", metavar="DIR", help="The snapshot that shows them; the newest unless named.")
+@click.option(
+    "--snapshot", "snapshot_path", metavar="DIR", help="The snapshot that shows them; the newest unless named."
+)
 @click.option("--give", multiple=True, metavar="NAME=VALUE", help="What only a person knows, as buyer=ID; repeatable.")
 @click.option("--reason", default="", metavar="TEXT", help="Why the rows are put in; needed to plan them.")
 @_why_options
 @format_option
 @part_option
-def missing(*, names: tuple[str, ...], config_path: Path | None, output: str, part: str | None, **given: Any) -> None:
+def missing(
+    *,
+    names: tuple[str, ...],
+    config_path: Path | None,
+    snapshot_path: str | None,
+    output: str,
+    part: str | None,
+    **given: Any,
+) -> None:
     """List money that no row knows, or plan rows for what is named.
 
     Reads a snapshot; with names also the database. Writes a sealed case file of the evidence of each, then one plan
@@ -72,7 +82,7 @@ def missing(*, names: tuple[str, ...], config_path: Path | None, output: str, pa
     from recon.reports.views.missing import render_missing
 
     places: list[Path] = []
-    made = find_missing(names, config=config_path, on_saved=places.append, say=note, **given)
+    made = find_missing(names, config=config_path, snapshot=snapshot_path, on_saved=places.append, say=note, **given)
     if made.plan is not None:
         _print_plan(made.plan, places[0], config_path=config_path, output=output, part=part)
         sys.exit(DIFFERENCES if made.left_out else DONE)

@@ -16,6 +16,7 @@ from recon.core.canonical import canonical_json, sha256_hex
 from recon.core.errors import RefusedError
 from recon.core.ids import payment_id_text
 from recon.core.model import MISSING, Change, FieldChange, GuardTerm, Tier, Verdict
+from recon.core.text import count_text
 from recon.core.values import (
     ABSENT,
     STAMP,
@@ -132,7 +133,7 @@ def _unfit(deed: Deed) -> str | None:
         return None if deed.sets and not deed.documents else "sets nothing"
     most = RECORDS_MAX if deed.kind == "append" else 1
     if not 1 <= len(deed.documents) <= most or deed.sets:
-        return f"has {len(deed.documents)} records where 1 to {most} are allowed"
+        return f"has {count_text(len(deed.documents), 'record')} where {most} at the most, and one at the least, may be"
     return None
 
 

@@ -4,7 +4,7 @@ A row is proposed only where the evidence is whole: one final transfer of a know
 the most one object of a provider that goes with it. What only a person knows (buyer, order, offer) is asked for and
 never made up. The row says that nothing is credited yet: the next plan judges it by the same evidence as any other.
 
->>> fill("{symbol} on {network}", {"symbol": "USDC", "network": "base"})
+>>> fill_names("{symbol} on {network}", {"symbol": "USDC", "network": "base"})
 'USDC on base'
 """
 
@@ -92,7 +92,7 @@ class MissingRows:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def evidence_of(
+def missing_evidence(
     name: str, *, transfers: Sequence[Row], claims: Sequence[Row], registry: Registry, ours: Collection[str]
 ) -> MissingEvidence | str:
     """What the lost rows of a snapshot say of one finding, or why that is not whole.
@@ -104,31 +104,28 @@ def evidence_of(
         ours: Our own addresses.
     """
     side, _, key = name.partition(":")
-    claim: Row | None = None
-    if side == "provider":
-        claim = next((row for row in claims if row["key"] == key), None)
-        if claim is None:
-            return "the snapshot shows no such object of a provider"
-        mine = _one_each([row for row in transfers if _belongs(row, claim)])
-    else:
-        mine = [row for row in transfers if row["key"] == key]
+    claim = next((row for row in claims if side == "provider" and row["key"] == key), None)
+    if side == "provider" and claim is None:
+        return "the snapshot shows no such object of a provider"
+    mine = [row for row in transfers if row["key"] == key] if claim is None else _transfers_of(claim, transfers)
     if len(mine) != 1:
         return _no_single(side, len(mine))
     (transfer,) = mine
     several = [row for row in claims if _belongs(transfer, row)]
     if len(several) > 1:
         return "several objects of a provider lead to this transfer, so whose money it is cannot be told"
-    claim = claim or next(iter(several), None)
-    if transfer["recipient"] not in ours and not _bears_reference(transfer, claim):
-        return f"it went to {transfer['recipient']}, which merchant.recipients does not name as ours"
-    return _whole(name, transfer, claim, registry)
+    return _whole(name, transfer, claim or next(iter(several), None), registry=registry, ours=ours)
+
+
+def _transfers_of(claim: Row, transfers: Sequence[Row]) -> list[Row]:
+    return _one_each([row for row in transfers if _belongs(row, claim)])
 
 
 def _bears_reference(transfer: Row, claim: Row | None) -> bool:
     """Whether a log bears the reference of an object of our own account: then it went where we had it sent."""
     if claim is None or claim["reference"] is None or transfer["reference_topic"] is None:
         return False
-    return reference_topic(claim["reference"]) == transfer["reference_topic"]
+    return bool(reference_topic(claim["reference"]) == transfer["reference_topic"])
 
 
 def _one_each(transfers: Sequence[Row]) -> list[Row]:
@@ -154,7 +151,11 @@ def _belongs(transfer: Row, claim: Row) -> bool:
     return transfer["tx_hash"] in (claim["tx_hashes"] or "").split() or _bears_reference(transfer, claim)
 
 
-def _whole(name: str, transfer: Row, claim: Row | None, registry: Registry) -> MissingEvidence | str:
+def _whole(
+    name: str, transfer: Row, claim: Row | None, *, registry: Registry, ours: Collection[str]
+) -> MissingEvidence | str:
+    if transfer["recipient"] not in ours and not _bears_reference(transfer, claim):
+        return f"it went to {transfer['recipient']}, which merchant.recipients does not name as ours"
     token = registry.tokens.get((transfer["chain_id"], transfer["token"] or ""))
     if why := _doubt(transfer, claim, token):
         return why
@@ -206,14 +207,14 @@ def _doubt(transfer: Row, claim: Row | None, token: object) -> str:
     return ""
 
 
-def fill(text: str, known: Mapping[str, str]) -> str | None:
+def fill_names(text: str, known: Mapping[str, str]) -> str | None:
     """A text with its names filled in; None where one of them is not known."""
     if any(name not in known for name in _NAMES.findall(text)):
         return None
     return _NAMES.sub(lambda found: known[found[1]], text)
 
 
-def names_in(template: RowTemplate) -> frozenset[str]:
+def template_names(template: RowTemplate) -> frozenset[str]:
     """Every name that a template uses."""
     return frozenset(
         name for value in template.fields.values() if isinstance(value, str) for name in _NAMES.findall(value)
@@ -226,19 +227,19 @@ def propose_row(evidence: MissingEvidence, template: RowTemplate, *, given: Mapp
     Args:
         given: What a person said, by the names of ``template.asks``.
     """
-    unsaid = sorted((names_in(template) & set(template.asks)) - set(given))
+    unsaid = sorted((template_names(template) & set(template.asks)) - set(given))
     if unsaid:
         return f"it needs {', '.join(unsaid)}, which only a person knows: give each with --give NAME=VALUE"
     known = {**evidence.known, **given}
     document: dict[str, Any] = {"_id": row_id(evidence)}
     for path, said in sorted(template.fields.items()):
-        text = fill(said, known) if isinstance(said, str) else said
+        text = fill_names(said, known) if isinstance(said, str) else said
         if text is None:
             if path in template.optional:
                 continue
             missing = sorted(set(_NAMES.findall(str(said))) - set(known))
             return f"the evidence does not have {', '.join(missing)}, which {path} is made of"
-        value = stored_value(text, template.kinds.get(path, "text" if isinstance(text, str) else ""))
+        value = exact_value(text, template.kinds.get(path, "text" if isinstance(text, str) else ""))
         if value is None:
             return f"{path} would be {str(text)[:60]!r}, which cannot be stored exactly as {template.kinds.get(path)}"
         document = changed_document(document, {path: value})
@@ -284,14 +285,14 @@ def _spellings(value: str) -> set[str]:
 
 
 def row_id(evidence: MissingEvidence) -> Any:
-    """The ``_id`` of a missing row: the same for the same transfer, so that two of it cannot be, whoever plans."""
+    """The ``_id`` of a missing row: the same for the same transfer, so that there cannot be two of it."""
     from bson import ObjectId
 
     seconds = int(evidence.at.timestamp()) & 0xFFFFFFFF
     return ObjectId(f"{seconds:08x}{sha256_hex(f'recon missing {evidence.transfer}')[:16]}")
 
 
-def stored_value(text: str | bool | int, kind: str) -> Any:
+def exact_value(text: str | bool | int, kind: str) -> Any:
     """A value as it is stored; None where it would not be exactly what was said."""
     if isinstance(text, bool) or (isinstance(text, int) and kind in ("", "int")):
         return text

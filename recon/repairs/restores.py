@@ -163,7 +163,7 @@ def _document_id(intent: Mapping[str, Any]) -> Any:
     return read_document({"_id": intent["document_id"]}, where="journal")["_id"]
 
 
-def state_of(row: WrittenRow, document: Mapping[str, Any] | None, *, stamps: Sequence[str]) -> RowState:
+def restored_state(row: WrittenRow, document: Mapping[str, Any] | None, *, stamps: Sequence[str]) -> RowState:
     """How it stands with one record.
 
     Args:
@@ -199,7 +199,7 @@ def judged_rows(
         stamps: By the same name, every stamp that the journal knows of it.
     """
     for row in written:
-        state = state_of(row, documents.get(row.payment_id), stamps=stamps.get(row.payment_id, ()))
+        state = restored_state(row, documents.get(row.payment_id), stamps=stamps.get(row.payment_id, ()))
         yield RestoredRow(row.payment_id, row.run, row.at, state, str(row.intent.get("verdict", "")))
 
 
@@ -213,7 +213,7 @@ def stamps_by_record(journal: Journal) -> dict[str, list[str]]:
     return found
 
 
-def bounds(rows: Iterable[RestoredRow]) -> tuple[datetime | None, datetime | None]:
+def dump_bounds(rows: Iterable[RestoredRow]) -> tuple[datetime | None, datetime | None]:
     """The newest write that is in the data, and the oldest one after it that is not."""
     held = list(rows)
     lost = [row.at for row in held if row.state in LOST]

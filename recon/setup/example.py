@@ -280,6 +280,34 @@ valid_h = 24                             # how long an approval holds
 # reference = "funds:{order_id}:{currency}"
 # note = "legacy SHKeeper payment, mapped by recon backfill"
 
+# [repair]
+# Whether "recon repair" may put whole rows in, the one exception to "never inserts". Rows that are missing are made of
+# constants and of {names} of the evidence, and of what only a person knows (asks).
+# insert = true
+# [repair.missing]
+# asks = ["buyer", "order", "offer"]
+# optional = ["metadata.requestNetwork.requestId"]
+# [repair.missing.fields]
+# status = "pending"
+# "amount.amount" = "{amount}"
+# "metadata.requestNetwork.requestId" = "{request_id}"
+# buyerId = "{buyer}"
+# [repair.missing.kinds]
+# "amount.amount" = "double"
+# buyerId = "objectid"
+
+# [hold]
+# Where the backend keeps holds on release and payout: true while a row is held. "recon hold" puts and lifts them.
+# field = "metadata.manualHold"
+# collection = "payments"
+# reason = "metadata.holdReason"
+# ticket = "metadata.holdTicket"
+# until = "metadata.holdUntil"
+# by = "metadata.holdBy"
+# disputes = ["disputed", "disputeId"]
+# guarded = ["status", "escrowState"]
+# keys = { payment = "_id", deal = "purchaseRequestId" }
+
 # [ledger]
 # The backend's ledger, one document an entry. With a collection, "recon apply" names payments that become funded and
 # whose ledger lacks the pay-in: their release will be refused.

@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 Taken = TypeVar("Taken")
 
 __all__ = [
-    "JournalUnreadError", "Ledger", "clock_of", "head_if", "head_now", "heads_of", "heads_on_record", "open_ledger",
-    "read_journal", "read_runs",
+    "JournalUnreadError",
+    "Ledger",
+    "clock_of",
+    "head_if",
+    "head_now",
+    "heads_on_record",
+    "noted_ends",
+    "open_ledger",
+    "read_journal",
+    "read_runs",
 ]  # fmt: skip
 
 
@@ -74,7 +82,7 @@ def head_if(settings: Settings, wanted: bool) -> JournalHead | None:
         return head_now(ledger)
 
 
-def heads_of(settings: Settings, ledger: Ledger) -> list[tuple[str, int, str]]:
+def noted_ends(settings: Settings, ledger: Ledger) -> list[tuple[str, int, str]]:
     """The noted ends of one journal: where, number and hash; raises what :func:`heads_on_record` raises."""
     name = journal_name(ledger.writer)
     return [(where, each.seq, each.hash) for where, each in heads_on_record(settings) if each.journal == name]

@@ -14,7 +14,7 @@ from recon.repairs.missing import (
     MissingEvidence,
     MissingFound,
     RowTemplate,
-    evidence_of,
+    missing_evidence,
     propose_row,
 )
 from recon.setup.open_repairs import not_kept_unique
@@ -93,7 +93,7 @@ def missing_in(snapshot: Snapshot, settings: Settings) -> tuple[MissingFound, ..
     registry, unread, ours = settings.registry(), _unread(snapshot), settings.recipients
     found = []
     for name in names:
-        evidence = evidence_of(name, transfers=money, claims=claims, registry=registry, ours=ours)
+        evidence = missing_evidence(name, transfers=money, claims=claims, registry=registry, ours=ours)
         if isinstance(evidence, MissingEvidence):
             gaps = sorted(unread & {"payments", f"chain:{evidence.chain_id}"})
             evidence = f"{', '.join(gaps)} was not read whole, so another row may know it" if gaps else evidence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from recon.core.text import count_text
 from recon.core.times import second_text
 from recon.repairs.holds import HoldList
 from recon.repairs.missing import MissingEvidence, MissingFound, MissingRows
@@ -67,7 +68,9 @@ def render_restored(found: Restored, *, config: str | None = None) -> Report:
     if found.journal_gap:
         facts.append(Fact("journal", "journal", f"not whole: {found.journal_gap}", alarm=True))
     for run, count in sorted(found.unknown_stamps.items()):
-        facts.append(Fact("unknown", "journal is older than the data", f"{run}: {count} rows", alarm=True))
+        facts.append(
+            Fact("unknown", "journal is older than the data", f"{run}: {count_text(count, 'row')}", alarm=True)
+        )
     facts += [Fact("flags", "flags", text, alarm=True) for text in found.flags]
     facts += [Fact("unread", "could not be read", text, alarm=True) for text in found.unread]
     return Report(

@@ -92,7 +92,7 @@ class RecordWriter(Protocol):
         """Whole records by ``payment_id_text`` of their ``_id``; nothing that was confirmed before is missing."""
         ...
 
-    def find(self, collection: str, path: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
+    def find(self, collection: str, *, path: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
         """Whole records that hold one of these values at a path, at most :data:`FOUND_MAX` of them, by ``_id``."""
         ...
 
@@ -159,7 +159,7 @@ class MongoRecords:
         """See :meth:`RecordWriter.read`."""
         return self._writer(collection).read_confirmed(document_ids)
 
-    def find(self, collection: str, path: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
+    def find(self, collection: str, *, path: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
         """See :meth:`RecordWriter.find`."""
         held = self._writer(collection).collection
         with asked(held.full_name, what="look for records"):

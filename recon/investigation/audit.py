@@ -342,7 +342,7 @@ def _booked(sources: AuditSources) -> Iterator[AuditEvent]:
             approvals="by a run of recon" if entry.is_ours else UNKNOWN,
             chain_id=row["chain_id"],
             token=row["token"],
-            units=None if row["units"] is None else abs(int(row["units"])),
+            units=None if row.get("units") is None else abs(int(row["units"])),
             decimals=row["decimals"],
             destination=row["account"] or "",
             evidence="" if finding is None else _evidence(finding, whole=sources.plan.is_read_whole),

@@ -196,7 +196,7 @@ def entries_of(payment_ids: Sequence[str], *, settings: Settings, records: Recor
     spelled = {each for name in payment_ids for each in payment_spellings(parse_payment_id(name))}
     values = [parse_payment_id(each) for each in sorted(spelled)]
     path = terms.mapping.payment
-    return records.find(terms.collection, path, values) if path is not None and values else []
+    return records.find(terms.collection, path=path, values=values) if path is not None and values else []
 
 
 def not_kept_unique(deed: Deed, records: RecordWriter) -> str:

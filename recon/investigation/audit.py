@@ -329,30 +329,43 @@ def _booked(sources: AuditSources) -> Iterator[AuditEvent]:
     """Entries that were appended to the backend's own ledger."""
     breaks = {each.payment_id: each for each in sources.plan.findings}
     for entry in sources.entries:
-        row = entry.row
-        kind = row["kind"] or f"{row['kind_raw'] or 'no kind'} (a kind that recon does not know)"
-        taken = f", takes back {row['reverses']}" if row["reverses"] else ""
+        row, units = entry.row, entry.row.get("units")
         finding = breaks.get(row["payment_id"] or "")
         yield AuditEvent(
             at_ms=row["at"],
             source="ledger",
-            subject=row["payment_id"] or row["deal_id"] or row["entry_id"],
-            what=f"entry {row['entry_id']}: {kind} {row['amount_text'] or ''}{taken}",
-            who=entry.by or UNKNOWN,
+            subject=_first(row["payment_id"], row["deal_id"], row["entry_id"]),
+            what=_stated(row),
+            who=_first(entry.by, UNKNOWN),
             approvals="by a run of recon" if entry.is_ours else UNKNOWN,
             chain_id=row["chain_id"],
             token=row["token"],
-            units=None if row.get("units") is None else abs(int(row["units"])),
+            units=None if units is None else abs(int(units)),
             decimals=row["decimals"],
-            destination=row["account"] or "",
+            destination=_first(row["account"]),
             evidence="" if finding is None else _evidence(finding, whole=sources.plan.is_read_whole),
-            unusual=(
-                *_contradicted(finding),
-                *(("it takes another entry back",) if row["reverses"] else ()),
-                *(("it is a correction",) if row["kind"] == "adjustment" else ()),
-                *(("its kind or amount cannot be read",) if row["problem"] else ()),
-            ),
+            unusual=(*_contradicted(finding), *_unusual_entry(row)),
         )
+
+
+def _first(*texts: str | None) -> str:
+    """The first text that is there."""
+    return next((text for text in texts if text), "")
+
+
+def _stated(row: Row) -> str:
+    kind = row["kind"] or f"{row['kind_raw']} (a kind that recon does not know)"
+    taken = f", takes back {row['reverses']}" if row["reverses"] else ""
+    return f"entry {row['entry_id']}: {kind} {_first(row['amount_text'])}{taken}"
+
+
+def _unusual_entry(row: Row) -> Iterator[str]:
+    if row["reverses"]:
+        yield "it takes another entry back"
+    if row["kind"] == "adjustment":
+        yield "it is a correction"
+    if row["problem"]:
+        yield "its kind, token or amount cannot be read"
 
 
 def _on_chain(plan: Plan) -> Iterator[AuditEvent]:

@@ -15,6 +15,7 @@ from recon.core.values import ABSENT, value_at
 from recon.repairs.deeds import Deed
 from recon.repairs.entries import EntryRequest, propose_entries, take_back_entries
 from recon.setup.open_repairs import entries_of, entry_terms
+from recon.setup.open_sources import Opening, kept_open
 from recon.setup.settings import Settings
 from recon.sources.ledger.entries import EntryReader, PaymentFacts, text_at
 
@@ -39,33 +40,34 @@ def propose_for(
         judged: The plan that has it; a payment that is odd itself is put right first.
         said: The reason, the time, and what is stated of what is left of a deal that is over.
     """
-    from recon.setup.open_sources import Opening, kept_open
-
     reason, now, rest_kind = said
-    odd = {each.payment_id: each for each in judged.findings if each.tier not in _QUIET}
     with ExitStack() as stack:
         opening = Opening(settings)
-        store = kept_open(stack, opening.store())
-        rows = _rows(finding, store)
-        names = [payment_id_text(each["_id"]) for each in rows] or [finding["payment_id"]]
-        if (first := next((name for name in names if name in odd), None)) is not None:
-            return f"payment {first} is {odd[first].verdict} itself; put it right first"
-        if finding["reason"] == "unknown" and rows:
-            return "its payment is there now; take a new snapshot"
-        places = opening.fields.of("order_id")
-    named = [name for name in names if name is not None]
-    held = entries_of(named, settings=settings, records=records)
+        rows = _rows(finding, kept_open(stack, opening.store()))
+        paths = [place.path for place in opening.fields.of("order_id")]
+    named = [str(payment_id_text(each["_id"])) for each in rows] or [str(finding["payment_id"])]
+    if why := _not_due(finding, judged, rows=named if rows else []):
+        return why
     asked = EntryRequest(
         finding=finding,
-        entries=held,
+        entries=entries_of(named, settings=settings, records=records),
         payment=_facts(named[0], finding) if rows else None,
         payments=tuple(named),
-        order=_order(rows, [place.path for place in places]),
+        order=_order(rows, paths),
         reason=reason,
         now=now,
         rest_kind=rest_kind,
     )
     return propose_entries(asked, entry_terms(settings))
+
+
+def _not_due(finding: Row, judged: Plan, *, rows: Sequence[str]) -> str:
+    """Why nothing is proposed yet; empty where something may be."""
+    odd = {each.payment_id: each for each in judged.findings if each.tier not in _QUIET}
+    if (first := next((name for name in rows if name in odd), None)) is not None:
+        return f"payment {first} is {odd[first].verdict} itself; put it right first"
+    is_known = finding["reason"] == "unknown" and rows
+    return "its payment is there now; take a new snapshot" if is_known else ""
 
 
 def _rows(finding: Row, store: Any) -> list[Row]:

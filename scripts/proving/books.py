@@ -28,9 +28,8 @@ def prove(*, payments: int, seed: int, world: int, say: Callable[[str], None]) -
         found = mistakes(made, judged(made))
         wrong += len(found)
         done, number = done + size, number + 1
-        say(
-            f"{done:,} payments in {time.monotonic() - began:,.0f} s, {wrong} mistakes (seed {seed + number - 1}, {books})"
-        )
+        took = time.monotonic() - began
+        say(f"seed {seed + number - 1}, {books} books: {done:,} payments in {took:,.0f} s, {wrong} mistakes")
         for text in found[:10]:
             say(f"  {text}")
     return wrong

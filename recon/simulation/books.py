@@ -246,14 +246,14 @@ class _Keeper:
         for row, kind in self._moves(deal):
             for moved in row.back if (row.affair.direction, kind) == ("in", "refunded") else row.came:
                 self.add(deal, row.affair, kind, moved.units, at_ms=moved.at_ms + MINUTE)
-        left, last_ms = self._left(deal)
-        affair = deal.rows[0].affair
-        if left < 0:
-            # Paid from what the books held before this week.
-            first_ms = min(event.at_ms for event in deal.events)
-            self.add(deal, affair, "adjustment", -left, at_ms=first_ms - MINUTE)
-        elif deal.is_over and left:
-            self._close(deal, affair, left, at_ms=last_ms + MINUTE)
+        for affair, left in self._left(deal):
+            last_ms = max(event.at_ms for event in deal.events)
+            if left < 0:
+                # Paid from what the books held before this week, or in another token than came in.
+                first_ms = min(event.at_ms for event in deal.events)
+                self.add(deal, affair, "adjustment", -left, at_ms=first_ms - MINUTE)
+            elif deal.is_over and left:
+                self._close(deal, affair, left, at_ms=last_ms + MINUTE)
 
     @staticmethod
     def _moves(deal: _Deal) -> Iterator[tuple[Account, str]]:
@@ -272,10 +272,15 @@ class _Keeper:
                 self.add(deal, affair, kind, units, at_ms=at_ms + (MINUTE if kind == "released" else 0))
 
     @staticmethod
-    def _left(deal: _Deal) -> tuple[int, int]:
-        """What is held of a deal, and when something last moved."""
-        left = sum(_OTHER_ENDS[event.kind] * event.units for event in deal.events)
-        return left, max((event.at_ms for event in deal.events), default=0)
+    def _left(deal: _Deal) -> list[tuple[Affair, int]]:
+        """What is held of a deal by token, each with a row that is in it."""
+        sums: dict[tuple[int, str], int] = defaultdict(int)
+        rows: dict[tuple[int, str], Affair] = {}
+        for event in deal.events:
+            place = event.affair.chain_id, event.affair.token
+            sums[place] += _OTHER_ENDS[event.kind] * event.units
+            rows.setdefault(place, event.affair)
+        return [(rows[place], left) for place, left in sums.items()]
 
     def add(self, deal: _Deal, affair: Affair, kind: str, units: int, *, at_ms: int) -> _Event:
         """Book one event."""

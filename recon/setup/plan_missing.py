@@ -90,7 +90,7 @@ def missing_in(snapshot: Snapshot, settings: Settings) -> tuple[MissingFound, ..
         engine.close()
     names = sorted({f"chain:{row['key']}" for row in transfers} | {f"provider:{row['key']}" for row in claims})
     money = list({row["key"]: row for row in (*named, *transfers)}.values())
-    registry, unread, ours = settings.registry(), _unread(snapshot), settings.recipients
+    registry, unread, ours = settings.registry(), unread_in(snapshot), settings.recipients
     found = []
     for name in names:
         evidence = missing_evidence(name, transfers=money, claims=claims, registry=registry, ours=ours)
@@ -120,7 +120,7 @@ def _transfers_of(claims: Sequence[Row], frames: Mapping[str, Frame], engine: En
     return [{**row, "key": f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}"} for row in rows]
 
 
-def _unread(snapshot: Snapshot) -> set[str]:
+def unread_in(snapshot: Snapshot) -> set[str]:
     """The sources that did not give all that was asked of them."""
     return {str(row["source"]) for row in snapshot.table("coverage").to_pylist() if row["complete"] is not True}
 

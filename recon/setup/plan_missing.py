@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from recon.core.errors import ConfigError
 from recon.core.values import changed_document
@@ -60,6 +60,31 @@ def row_template(settings: Settings) -> RowTemplate:
         optional=given.optional,
         asks=given.asks,
         key_paths={name: _paths(fields, name) for name in KEY_FIELDS},
+    )
+
+
+def repair_says(settings: Settings) -> tuple[Literal["ok", "warning"], str] | None:
+    """Whether missing rows can be put in safely under a configuration; None where they never are.
+
+    Raises:
+        NoTemplateError, FieldPathError, NoRepairStoreError: They are to be, and cannot.
+        SourceError: The database does not answer.
+    """
+    from recon.setup.open_repairs import records_of_store
+    from recon.setup.open_runs import open_ledger
+
+    if not settings.values.repair.insert:
+        return None
+    template = row_template(settings)
+    keys = {path for paths in template.key_paths.values() for path in paths} & set(template.fields)
+    with open_ledger(settings) as ledger:
+        kept = sorted(keys & records_of_store(ledger).unique_paths(template.collection))
+    if kept:
+        return "ok", f"Missing rows may be put in; the database keeps {', '.join(kept)} unique."
+    return "warning", (
+        f"Missing rows may be put in, and no unique index of {template.collection} covers a key of theirs "
+        f"({', '.join(sorted(keys)) or 'the template has no key'}), so every row will be refused. Have the backend's "
+        "owner create one."
     )
 
 

@@ -97,14 +97,14 @@ def missing(
     from recon.repairs.missing import MissingRows
     from recon.setup.open_repairs import InsertOffError
     from recon.setup.open_runs import open_ledger
-    from recon.setup.plan_missing import missing_in
+    from recon.setup.plan_missing import missing_in, unread_in
     from recon.snapshots.address import opened
 
     settings = settings_of(config)
     with opened(snapshot_place(snapshot or NEWEST[0], config=settings), engine=None) as taken:
         found, digest, place = missing_in(taken, settings), taken.digest, taken.path
         if not names:
-            return MissingRows(found, None)
+            return MissingRows(found, None, unread=tuple(sorted(unread_in(taken))))
         if not settings.values.repair.insert:
             raise InsertOffError
         _check_reason(reason)

@@ -155,20 +155,18 @@ def undo(
         UnknownFilterError: A word is no verdict.
         TakenBackAlreadyError: The run is taken back already.
         NothingToUndoError: Nothing that was asked for is left to take back.
-        CutRunError, JournalBehindError: The journal has lost entries, or ends before where it once ended.
+        CutRunError: The journal has lost entries of it.
     """
     from recon.plans.file import save_plan
-    from recon.repairs.restores import check_journal_reaches
     from recon.runs.ends import check_not_cut
     from recon.runs.undo import leave_moved, plan_undo
-    from recon.setup.open_runs import clock_of, noted_ends, open_ledger
+    from recon.setup.open_runs import clock_of, open_ledger
 
     check_verdicts(verdicts)
     settings = settings_of(config)
     with open_ledger(settings) as ledger:
         now = clock_of(ledger, settings)()
         run = run_named(run, ledger.journal)
-        check_journal_reaches(ledger.journal, noted_ends(settings, ledger))
         check_not_cut(ledger.journal, run=run, writer=ledger.writer)
         made = plan_undo(
             ledger.journal, run=run, payments=payments, verdicts=verdicts, target=target_now(settings), now=now

@@ -72,7 +72,8 @@ def missing(
 
     Reads a snapshot; with names also the database. Writes a sealed case file of the evidence of each, then one plan
     file; nothing else. A row is planned only where the evidence is whole, after the template in [repair.missing], and
-    where the database itself keeps one of its keys unique. Leaves with 1 when something is missing.
+    where the database itself keeps one of its keys unique. Leaves with 1 when something is missing, with 4 when the
+    snapshot is not whole.
 
     \b
     Examples: recon repair missing
@@ -87,7 +88,7 @@ def missing(
         _print_plan(made.plan, places[0], config_path=config_path, output=output, part=part)
         sys.exit(DIFFERENCES if made.left_out else DONE)
     print_result(render_missing(made), output, part=part)
-    sys.exit(DIFFERENCES if made.found else DONE)
+    sys.exit(INCOMPLETE if made.unread else DIFFERENCES if made.found else DONE)
 
 
 @repair.command("apply")

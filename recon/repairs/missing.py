@@ -14,7 +14,7 @@ import datetime as dt
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from recon.core.canonical import sha256_hex
@@ -85,11 +85,16 @@ class MissingFound:
 
 @dataclass(frozen=True, slots=True)
 class MissingRows:
-    """What no row knows, and the plan for what was named; None where nothing was named or nothing can be put in."""
+    """What no row knows, and the plan for what was named; None where nothing was named or nothing can be put in.
+
+    Args:
+        unread: Sources that the snapshot did not read whole.
+    """
 
     found: tuple[MissingFound, ...]
     plan: RepairPlan | None
     left_out: tuple[LeftOut, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def missing_evidence(
@@ -104,17 +109,25 @@ def missing_evidence(
         ours: Our own addresses.
     """
     side, _, key = name.partition(":")
-    claim = next((row for row in claims if side == "provider" and row["key"] == key), None)
+    claim = _row_of(claims, key) if side == "provider" else None
     if side == "provider" and claim is None:
         return "the snapshot shows no such object of a provider"
-    mine = [row for row in transfers if row["key"] == key] if claim is None else _transfers_of(claim, transfers)
+    mine = _rows_of(transfers, key) if claim is None else _transfers_of(claim, transfers)
     if len(mine) != 1:
         return _no_single(side, len(mine))
     (transfer,) = mine
-    several = [row for row in claims if _belongs(transfer, row)]
-    if len(several) > 1:
+    leading = [row for row in claims if _belongs(transfer, row)]
+    if len(leading) > 1:
         return "several objects of a provider lead to this transfer, so whose money it is cannot be told"
-    return _whole(name, transfer, claim or next(iter(several), None), registry=registry, ours=ours)
+    return _whole(name, transfer, claim or next(iter(leading), None), registry=registry, ours=ours)
+
+
+def _rows_of(rows: Sequence[Row], key: str) -> list[Row]:
+    return [row for row in rows if row["key"] == key]
+
+
+def _row_of(rows: Sequence[Row], key: str) -> Row | None:
+    return next(iter(_rows_of(rows, key)), None)
 
 
 def _transfers_of(claim: Row, transfers: Sequence[Row]) -> list[Row]:
@@ -302,7 +315,7 @@ def exact_value(text: str | bool | int, kind: str) -> Any:
     }  # fmt: skip
     try:
         return makers[kind or "text"](str(text))  # type: ignore[operator]
-    except (ValueError, InvalidOperation, KeyError):
+    except (ValueError, ArithmeticError, KeyError):
         return None
 
 

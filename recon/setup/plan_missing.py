@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from recon.core.errors import ConfigError
 from recon.core.values import changed_document
@@ -63,6 +63,31 @@ def row_template(settings: Settings) -> RowTemplate:
     )
 
 
+def repair_says(settings: Settings) -> tuple[Literal["ok", "warning"], str] | None:
+    """Whether missing rows can be put in safely under a configuration; None where they never are.
+
+    Raises:
+        NoTemplateError, FieldPathError, NoRepairStoreError: They are to be, and cannot.
+        SourceError: The database does not answer.
+    """
+    from recon.setup.open_repairs import records_of_store
+    from recon.setup.open_runs import open_ledger
+
+    if not settings.values.repair.insert:
+        return None
+    template = row_template(settings)
+    keys = {path for paths in template.key_paths.values() for path in paths} & set(template.fields)
+    with open_ledger(settings) as ledger:
+        kept = sorted(keys & records_of_store(ledger).unique_paths(template.collection))
+    if kept:
+        return "ok", f"Missing rows may be put in; the database keeps {', '.join(kept)} unique."
+    return "warning", (
+        f"Missing rows may be put in, and no unique index of {template.collection} covers a key of theirs "
+        f"({', '.join(sorted(keys)) or 'the template has no key'}), so every row will be refused. Have the backend's "
+        "owner create one."
+    )
+
+
 def _paths(fields: FieldPaths, name: str) -> tuple[str, ...]:
     """Every path at which a row may hold a key; of an array all of it counts, and not one place of it."""
     from recon.sources.payments.fields import array_in
@@ -90,7 +115,7 @@ def missing_in(snapshot: Snapshot, settings: Settings) -> tuple[MissingFound, ..
         engine.close()
     names = sorted({f"chain:{row['key']}" for row in transfers} | {f"provider:{row['key']}" for row in claims})
     money = list({row["key"]: row for row in (*named, *transfers)}.values())
-    registry, unread, ours = settings.registry(), _unread(snapshot), settings.recipients
+    registry, unread, ours = settings.registry(), unread_in(snapshot), settings.recipients
     found = []
     for name in names:
         evidence = missing_evidence(name, transfers=money, claims=claims, registry=registry, ours=ours)
@@ -120,7 +145,7 @@ def _transfers_of(claims: Sequence[Row], frames: Mapping[str, Frame], engine: En
     return [{**row, "key": f"{row['chain_id']}:{row['tx_hash']}:{row['log_index']}"} for row in rows]
 
 
-def _unread(snapshot: Snapshot) -> set[str]:
+def unread_in(snapshot: Snapshot) -> set[str]:
     """The sources that did not give all that was asked of them."""
     return {str(row["source"]) for row in snapshot.table("coverage").to_pylist() if row["complete"] is not True}
 

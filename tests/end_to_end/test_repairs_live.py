@@ -92,7 +92,9 @@ def test_money_that_no_row_knows_is_put_in_once_and_corrected_by_the_ordinary_pl
     # Without a unique index a webhook could make a second row, without buyer and order nobody knows whose it is.
     refused = recon.repair.missing([by_request], **given, reason="webhook lost")
     assert "no unique index" in refused.left_out[0].why
+    assert [each.state for each in recon.doctor(live) if each.name == "repair"] == ["warning"]
     payments.create_index("metadata.requestNetwork.requestId", unique=True, sparse=True)
+    assert [each.state for each in recon.doctor(live) if each.name == "repair"] == ["ok"]
     refused = recon.repair.missing([by_request], **{**given, "give": ["buyer=b1"]}, reason="webhook lost")
     assert "order" in refused.left_out[0].why
     with pytest.raises(NoRepairReasonError):
@@ -171,6 +173,13 @@ def test_a_hold_is_put_kept_under_a_dispute_listed_and_lifted(
     with pytest.raises(NothingToHoldError, match="held already"):
         recon.hold.put(payments=[ids[0]], reason="again", config=live)
 
+    # What reads the journal of corrections reads that of repairs.
+    (run,) = recon.journal.runs(live)
+    assert (run.kind, run.state, run.lost, run.counts) == ("repair", "done", 0, {"applied": 1, "moved": 1})
+    assert recon.journal.verify(live).is_whole
+    recon.report.page(run.run, html=live.parent / "run.html", config=live)
+    assert "double release suspected" not in recon.journal.run(run.run, config=live).plan
+
     (row,) = recon.hold.list_(live).rows
     assert (row.about, row.is_supported) == (ids[0], False)
     assert "double release suspected" in row.since
@@ -232,9 +241,10 @@ def test_after_a_restore_it_is_said_what_went_back_and_nothing_is_concluded_from
     assert behind.is_behind
     assert "its end is gone" in behind.journal_gap
     assert behind.unknown_stamps == {last: 1}
-    for undo in (recon.repair.undo, recon.undo):
-        with pytest.raises(JournalBehindError):
-            undo("last", config=live)
+    with pytest.raises(JournalBehindError):
+        recon.repair.undo("last", config=live)
+    with pytest.raises(ReconError):
+        recon.undo(last, config=live)
     journal.delete_many({})
     none = recon.restore.check(live)
     assert none.rows == ()

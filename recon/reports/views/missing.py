@@ -24,12 +24,22 @@ def render_missing(made: MissingRows, *, config: str | None = None) -> Report:
     )  # fmt: skip
     left = {each.about: each.why for each in made.left_out}
     rows = tuple(_missing_row(each, left.get(each.name)) for each in made.found)
-    facts = (Fact("missing", "no row knows", str(len(rows)), "count", alarm=bool(rows)),)
+    facts = (
+        Fact("missing", "no row knows", str(len(rows)), "count", alarm=bool(rows)),
+        *(Fact("unread", "not read whole", each, alarm=True) for each in made.unread),
+    )
     own = f" --config {shell_word(config)}" if config else ""
     whole = [each.name for each in made.found if isinstance(each.evidence, MissingEvidence)]
     steps = (f"To plan a row: recon repair missing {shell_word(whole[0])} --reason TEXT{own}",) if whole else ()
-    table = Table("rows", "Money that no row knows", columns, rows, empty="the snapshot shows none", shown=_ROWS_SHOWN)
+    table = Table("rows", "Money that no row knows", columns, rows, empty=_none_missing(made), shown=_ROWS_SHOWN)
     return Report("missing", "Missing rows", facts, (table,), steps)
+
+
+def _none_missing(made: MissingRows) -> str:
+    """What an empty list means: none only where everything was read."""
+    if made.unread:
+        return f"cannot tell: {', '.join(made.unread)} was not read whole"
+    return "the snapshot shows none"
 
 
 def _missing_row(found: MissingFound, why: str | None) -> tuple[str, str, str, str, str]:
@@ -53,7 +63,7 @@ def render_holds(found: HoldList, *, config: str | None = None) -> Report:
     own = f" --config {shell_word(config)}" if config else ""
     loose = [row.about for row in found.rows if row.is_supported is False]
     steps = [f"To lift one: recon hold lift --payment {shell_word(loose[0])} --reason TEXT{own}"] if loose else []
-    table = Table("rows", "Holds", columns, rows, empty="no row is held", shown=_ROWS_SHOWN)
+    table = Table("rows", "Holds", columns, rows, empty="no row says true there", shown=_ROWS_SHOWN)
     return Report("holds", "Holds", tuple(facts), (table,), tuple(steps))
 
 
@@ -82,9 +92,14 @@ def render_restored(found: Restored, *, config: str | None = None) -> Report:
 def _dump_text(found: Restored) -> str:
     if found.dump_time is not None:
         return f"{second_text(found.dump_time)}, as it was given"
-    first = "before any write of the journal" if found.kept_until is None else f"after {second_text(found.kept_until)}"
-    last = "and no write is missing" if found.lost_from is None else f"and before {second_text(found.lost_from)}"
-    return f"{first}, {last}, as far as the journal says"
+    kept = found.kept_until
+    first = "cannot tell since when" if kept is None else f"after {second_text(kept)}"
+    if found.lost_from is None:
+        is_unknown = found.is_behind or found.counts["cannot tell"]
+        last = "and cannot tell until when" if is_unknown else "and no write that the journal knows is missing"
+    else:
+        last = f"and before {second_text(found.lost_from)}"
+    return f"{first}, {last}"
 
 
 def _restored_rows(found: Restored) -> Table:

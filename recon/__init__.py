@@ -6,7 +6,21 @@ from recon.core.door import names_from
 from recon.core.version import __version__
 
 if TYPE_CHECKING:
-    from recon.api import attest, backfill, decide, flags, gates, journal, report, sample, triage
+    from recon.api import (
+        attest,
+        backfill,
+        decide,
+        flags,
+        gates,
+        hold,
+        journal,
+        ledger,
+        repair,
+        report,
+        restore,
+        sample,
+        triage,
+    )
     from recon.api.artefacts import columns, decode_transfer, histogram, load, plot, verify_webhook
     from recon.api.audit import audit
     from recon.api.importing import import_files
@@ -41,10 +55,12 @@ __all__ = [
     "gates",
     "histogram",
     "history",
+    "hold",
     "import_files",
     "init",
     "inspect",
     "journal",
+    "ledger",
     "load",
     "outgoing",
     "payment_reference",
@@ -53,8 +69,10 @@ __all__ = [
     "preflight",
     "proof",
     "reference_topic",
+    "repair",
     "replay_case",
     "report",
+    "restore",
     "reverify",
     "sample",
     "score",
@@ -88,10 +106,12 @@ __getattr__ = names_from(
         "gates": "recon.api",
         "histogram": "recon.api.artefacts",
         "history": "recon.api.reconcile",
+        "hold": "recon.api",
         "import_files": "recon.api.importing",
         "init": "recon.api.start",
         "inspect": "recon.api.investigate",
         "journal": "recon.api",
+        "ledger": "recon.api",
         "load": "recon.api.artefacts",
         "outgoing": "recon.api.investigate",
         "payment_reference": "recon.core.ids",
@@ -100,8 +120,10 @@ __getattr__ = names_from(
         "preflight": "recon.api.rollout",
         "proof": "recon.api.investigate",
         "reference_topic": "recon.core.ids",
+        "repair": "recon.api",
         "replay_case": "recon.api.investigate",
         "report": "recon.api",
+        "restore": "recon.api",
         "reverify": "recon.api.reverify",
         "sample": "recon.api",
         "score": "recon.api.prove",

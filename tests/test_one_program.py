@@ -36,6 +36,7 @@ from recon.reports.views.flags import render_flag_run, render_flag_status
 from recon.reports.views.gates import render_gates, render_sample
 from recon.reports.views.history import render_history
 from recon.reports.views.inspection import render_inspection
+from recon.reports.views.missing import render_missing, render_restored
 from recon.reports.views.operations import render_backfill, render_drain, render_preflight
 from recon.reports.views.reverify import render_reverified
 from recon.reports.views.run import render_journal_check, render_run, render_run_state, render_runs
@@ -207,6 +208,19 @@ STEPS = (
         lambda s: recon.audit(datetime(2026, 11, 17, tzinfo=UTC), before=s.at("taken"), config=s.config),
         lambda r: shown(render_audit(r)),
     ),
+    Step("recon ledger check", lambda s: "--format json", lambda s: recon.ledger.check(config=s.config)),
+    Step(
+        "recon ledger repair",
+        lambda s: "nothing --reason because --format json",
+        lambda s: recon.ledger.repair(["nothing"], reason="because", config=s.config),
+    ),
+    Step(
+        "recon ledger reverse",
+        lambda s: "nothing --from 24h --by ana --reason because --format json",
+        lambda s: recon.ledger.reverse(
+            ["nothing"], from_at=timedelta(hours=24), by="ana", reason="because", config=s.config
+        ),
+    ),
     Step(
         "recon plan",
         lambda s: "--provider shkeeper --format json",
@@ -357,6 +371,35 @@ STEPS = (
         lambda s: f"--out {s.at('fill.json')} --format json",
         lambda s: recon.backfill.shkeeper(s.config, out=s.at("fill.json")),
         lambda r: shown(render_backfill(*r, path="HERE/fill.json", config=None)),
+    ),
+    Step(
+        "recon repair missing",
+        lambda s: f"--snapshot {s.at('taken')} --format json",
+        lambda s: recon.repair.missing(config=s.config, snapshot=s.at("taken")),
+        lambda r: shown(render_missing(r)),
+    ),
+    Step(
+        "recon repair apply",
+        lambda s: f"{s.at('plan.json')} --digest {'0' * 64}",
+        lambda s: recon.repair.apply(s.at("plan.json"), digest="0" * 64, config=s.config),
+    ),
+    Step("recon repair undo", lambda s: "nothing", lambda s: recon.repair.undo("nothing", config=s.config)),
+    Step(
+        "recon hold put",
+        lambda s: "--payment x --reason y",
+        lambda s: recon.hold.put(payments=["x"], reason="y", config=s.config),
+    ),
+    Step(
+        "recon hold lift",
+        lambda s: "--payment x --reason y",
+        lambda s: recon.hold.lift(payments=["x"], reason="y", config=s.config),
+    ),
+    Step("recon hold list", lambda s: "", lambda s: recon.hold.list_(s.config)),
+    Step(
+        "recon restore check",
+        lambda s: "--dump-time 2026-11-19 --format json",
+        lambda s: recon.restore.check(s.config, dump_time=datetime(2026, 11, 19, tzinfo=UTC)),
+        lambda r: shown(render_restored(r)),
     ),
     Step(
         "recon inspect",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from recon.sources.interface import no_progress
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from recon.investigation.audit import Audit
+    from recon.investigation.audit import Audit, LedgerEntry, LedgerReach
     from recon.investigation.payment.dossier import Row
     from recon.investigation.payment.gather import Asking
     from recon.investigation.payment.outgoing import Outgoing
@@ -65,9 +66,11 @@ def audit(
         sent = _sent(sources, asking, start=start, unread=unread)
     unread += changes.unread
     plan, rows = changes.plan, changes.payments.to_pylist()
-    read = AuditSources(rows, earlier, sent, _journal(settings, unread), _flags(settings, unread), plan)
     # Without an end the list goes up to this very moment, and what was written in it belongs there.
     terms = {"from_ms": to_ms(start), "to_ms": to_ms(end) + (to_at is None)}
+    journal, flags = _journal(settings, unread), _flags(settings, unread)
+    booked = _entries(settings, from_ms=terms["from_ms"], rows=[*earlier, *rows], unread=unread)
+    read = AuditSources(rows, earlier, sent, journal, flags, plan, entries=booked)
     return Audit(
         **terms,
         events=audit_events(read, **terms),
@@ -80,10 +83,42 @@ def audit(
                 read,
                 before=name,
                 window=(terms["from_ms"], terms["to_ms"]),
-                has_ledger=settings.values.ledger.collection is not None,
+                ledger=_ledger_reach(settings),
             )
         ),
     )
+
+
+def _ledger_reach(settings: Settings) -> LedgerReach:
+    given = settings.values.ledger
+    return "none" if given.collection is None else "unmapped" if given.mapping() is None else "read"
+
+
+def _entries(settings: Settings, *, from_ms: int, rows: Iterable[Row], unread: list[str]) -> list[LedgerEntry]:
+    """The entries that were appended to the backend's own ledger since a time."""
+    from recon.core.values import STAMP, value_at
+    from recon.investigation.audit import LedgerEntry
+    from recon.setup.open_sources import Opening, kept_open
+    from recon.sources.ledger.entries import EntryReader, PaymentFacts, payment_named, text_at
+
+    names = ("payment_id", "chain_id", "token", "decimals", "currency")
+    facts = {row["payment_id"]: PaymentFacts(**{name: row[name] for name in names}) for row in rows}
+    found: list[LedgerEntry] = []
+    with ExitStack() as stack:
+        try:
+            opening = Opening(settings)
+            source = kept_open(stack, opening.ledger())
+            if source is None:
+                return []
+            mapping, reader = source.mapping, EntryReader(source.mapping, opening.registry)
+            for document in (each for batch in source.scan(from_ms) for each in batch):
+                known = (facts[name] for name in payment_named(document, mapping) if name in facts)
+                row = reader.row(document, next(known, None), reach="window")
+                by = text_at(document, mapping.by) or ""
+                found.append(LedgerEntry(row, by, is_ours=isinstance(value_at(document, STAMP), str)))
+        except ReconError as error:
+            unread.append(f"the ledger: {error}")
+    return found
 
 
 def _asking_of(settings: Settings, progress: Progress) -> Asking:

@@ -70,15 +70,12 @@ def verify(config: Config = None, *, head: str | None = None) -> JournalCheck:
     Args:
         head: A hash noted earlier, which must still be in the chain.
     """
-    from recon.runs.ends import journal_name
     from recon.runs.stores.journal import verify_journal
-    from recon.setup.open_runs import heads_on_record, open_ledger
+    from recon.setup.open_runs import noted_ends, open_ledger
 
     settings = settings_of(config)
     with open_ledger(settings) as ledger:
-        name = journal_name(ledger.writer)
-        noted = [(where, each.seq, each.hash) for where, each in heads_on_record(settings) if each.journal == name]
-        return verify_journal(ledger.journal, head=head, noted=noted)
+        return verify_journal(ledger.journal, head=head, noted=noted_ends(settings, ledger))
 
 
 def settle(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recon.core.model import Plan
     from recon.rails.flags.journal import FlagJournal
     from recon.rails.flags.plan import FlagPlan
+    from recon.repairs.plan import RepairPlan
     from recon.runs.stores.journal import Journal
     from recon.setup.settings import Settings
 
@@ -135,10 +136,17 @@ def plan_by_digest(digest: str, settings: Settings) -> Plan | None:
     return None
 
 
-def plan_of_any_kind(plan: Plan | FlagPlan | Place, *, config: Config = None) -> Plan | FlagPlan:
-    """:func:`plan_of`, of corrections or of flags."""
+def plan_of_any_kind(
+    plan: Plan | FlagPlan | RepairPlan | Place, *, config: Config = None
+) -> Plan | FlagPlan | RepairPlan:
+    """:func:`plan_of`, of corrections, flags or repairs."""
     from recon.rails.flags.plan import is_flag_plan, load_flag_plan
+    from recon.repairs.plan import RepairPlan, is_repair_plan, load_repair_plan
 
+    if isinstance(plan, RepairPlan):
+        return plan
+    if isinstance(plan, str | Path) and is_repair_plan(place := plan_place(plan, config=config)):
+        return load_repair_plan(place)
     if isinstance(plan, str | Path) and is_flag_plan(place := plan_place(plan, config=config)):
         return load_flag_plan(place)
     return plan_of(plan, config=config) if isinstance(plan, str | Path) else plan

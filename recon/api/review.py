@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from recon.api.choosing import Moment, check_verdicts
 from recon.api.common import (
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from recon.plans.history import History
     from recon.plans.notes import PlanNotes
     from recon.rails.flags.plan import FlagPlan
+    from recon.repairs.plan import RepairPlan
     from recon.snapshots.sealed import Snapshot
+
+Artefact: TypeAlias = "Plan | FlagPlan | RepairPlan | Snapshot | History"
 
 
 class UnknownArtefactError(UsageError):
@@ -52,7 +55,7 @@ class NoSuchBreakError(UsageError):
         super().__init__(f"{plan} shows no break of the kind that is meant; nothing was recorded.")
 
 
-def show(artefact: Place, *, config: Config = None) -> Plan | FlagPlan | Snapshot | History:
+def show(artefact: Place, *, config: Config = None) -> Artefact:
     """Open a plan of any kind, a snapshot or a run history, offline; see ``recon show``. Only intact files are opened.
 
     Args:
@@ -74,9 +77,12 @@ def show(artefact: Place, *, config: Config = None) -> Plan | FlagPlan | Snapsho
 
     from recon.plans.history import FILE_NAME, load_history
     from recon.rails.flags.plan import is_flag_plan, load_flag_plan
+    from recon.repairs.plan import is_repair_plan, load_repair_plan
 
     if path.name == FILE_NAME:
         return load_history(path.parent)
+    if is_repair_plan(path):
+        return load_repair_plan(path)
     return load_flag_plan(path) if is_flag_plan(path) else load_plan(path)
 
 
@@ -150,7 +156,7 @@ def _beside(plan: Plan | Place, config: Config) -> Path:
 
 
 def approve(
-    plan: Plan | FlagPlan | Place,
+    plan: Plan | FlagPlan | RepairPlan | Place,
     *,
     reason: str,
     ticket: str | None = None,
@@ -159,7 +165,7 @@ def approve(
     config: Config = None,
     operator: str | None = None,
 ) -> Approval:
-    """Record your approval of a plan of corrections or flags, once; see ``recon approve``.
+    """Record your approval of a plan of corrections, flags or repairs, once; see ``recon approve``.
 
     Args:
         key: The SSH key to sign with; that of the configuration when not given.
@@ -170,14 +176,14 @@ def approve(
         NotSignedError: It must be signed and could not be.
         RecordExistsError: You approved it already.
     """
-    from recon.core.model import Plan
+    from recon.rails.flags.plan import FlagPlan
     from recon.rails.flags.standing import subject_of
     from recon.setup.open_decisions import open_decisions
     from recon.setup.open_runs import head_if
 
     settings, seen = settings_of(config), plan_of_any_kind(plan, config=config)
     records = open_decisions(settings, key=path_of(key), head=head_if(settings, note_head))
-    subject = seen if isinstance(seen, Plan) else subject_of(seen)
+    subject = subject_of(seen) if isinstance(seen, FlagPlan) else seen
     return records.approve(subject, who=operator_name(operator), at=settings.now(), reason=reason, ticket=ticket)
 
 

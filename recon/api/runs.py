@@ -123,10 +123,10 @@ def apply(
                 report = apply_plan(reviewed, digest=str(digest), options=options, **parts)
         except RunStoppedError as error:
             error.report = replace(error.report, backing=backing)
-            _note_end(settings, ledger, run=error.report.run, say=choices.get("say", warn))
+            note_journal_end(settings, ledger, run=error.report.run, say=choices.get("say", warn))
             raise
         if report.run is not None:
-            _note_end(settings, ledger, run=report.run, say=choices.get("say", warn))
+            note_journal_end(settings, ledger, run=report.run, say=choices.get("say", warn))
         return replace(report, backing=backing)
 
 
@@ -250,7 +250,7 @@ def _options(settings: Settings, plan: Plan, ledger: Ledger, *, choices: ApplyCh
     )
 
 
-def _note_end(settings: Settings, ledger: Ledger, *, run: str | None, say: Say) -> None:
+def note_journal_end(settings: Settings, ledger: Ledger, *, run: str | None, say: Say) -> None:
     """Note the journal's end outside the database; a run is what it is whether that succeeds or not."""
     from recon.core.errors import ReconError
     from recon.runs.ends import note_head

@@ -40,6 +40,14 @@ COMMANDS: tuple[Entry, ...] = (
         "journal", "recon.cli.apply:journal", "Check the journal, and decide what a run left open.", "Review and write"
     ),
     Entry(
+        "repair",
+        "recon.cli.repair:repair",
+        "Put in rows that are missing; apply and take back plans of repairs.",
+        "Review and write",
+    ),
+    Entry("hold", "recon.cli.repair:hold", "Put and lift holds on release and payout, by plan.", "Review and write"),
+    Entry("restore", "recon.cli.repair:restore", "Find out what a restored dump did.", "Investigate"),
+    Entry(
         "flags",
         "recon.cli.flags:flags",
         "Look at the provider flags, roll a rail back, take it back, enable it again.",
@@ -80,6 +88,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("search", "recon.cli.search:search", "Search payments, provider objects and transfers.", "Investigate"),
     Entry("case", "recon.cli.inspect:case", "Freeze one payment's evidence into a redacted file.", "Investigate"),
     Entry("audit", "recon.cli.audit:audit", "List everything that moved value between two times.", "Investigate"),
+    Entry("ledger", "recon.cli.ledger:ledger", "Hold the backend's ledger against the evidence.", "Investigate"),
     Entry("triage", "recon.cli.triage:triage", "Look at access logs and deliveries.", "Investigate"),
     Entry("report", "recon.cli.report:report", "Make an HTML report, or the text of an incident.", "Show"),
     Entry("attest", "recon.cli.attest:attest", "Sign a statement of what was reconciled; check one.", "Prove"),
@@ -94,8 +103,9 @@ cli = LazyGroup(
     params=[version_option(__version__)],
     help="""Reconcile payments three ways: our record, the provider, the chain.
 
-    Finds what differs, explains it with evidence, and plans corrections that a person reviews. Only "apply" and
-    "flags apply" change anything but the tool's own files; everything else is dry.
+    Finds what differs, explains it with evidence, and plans corrections that a person reviews. Only "apply",
+    "repair apply" and "flags apply" change anything but the tool's own files; everything else is dry. No payment is
+    ever inserted, with one exception that is off unless it is switched on: see "repair --help".
 
     \b
     Exit codes: 0 nothing to do, or done    1 differences found     2 usage

@@ -337,6 +337,7 @@ WORDS: Final[Mapping[str, Callable[[click.Context], Words]]] = {
     "flags apply plan_path": flag_plan_words,
     "flags undo run": flag_run_words,
     "inspect name": payment_words,
+    "ledger check ids": payment_words,
     "plan ids": payment_words,
     "plan resume": unfinished_words,
     "plan since": snapshot_words,

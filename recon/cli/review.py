@@ -66,6 +66,7 @@ def show(*, artefact: Path, config_path: Path | None, output: str, part: str | N
         raise click.UsageError("--payment is for plans.")
 
     from recon.rails.flags.plan import FlagPlan
+    from recon.repairs.plan import RepairPlan
     from recon.snapshots.sealed import Snapshot
 
     if isinstance(found, FlagPlan):
@@ -73,6 +74,12 @@ def show(*, artefact: Path, config_path: Path | None, output: str, part: str | N
 
         config = None if config_path is None else str(config_path)
         print_result(render_flag_plan(found, path=str(artefact), config=config), output, part=part)
+        return
+    if isinstance(found, RepairPlan):
+        from recon.reports.views.repairs import render_repair_plan
+
+        config = None if config_path is None else str(config_path)
+        print_result(render_repair_plan(found, path=str(artefact), config=config), output, part=part)
         return
     if isinstance(found, Snapshot):
         from recon.reports.views.snapshot import render_snapshot

@@ -352,6 +352,7 @@ class Plan:
     correction, undo or backfill. ``summary``, ``window`` and ``coverage`` are JSON as the command line prints it.
     ``picked`` names the payments whose changes of tier review a person picked; no other review change is written.
     ``balances`` is what :mod:`recon.plans.balances` made of known wallets, as JSON; None where none are known.
+    ``ledger`` is what :mod:`recon.plans.ledger` made of the backend's ledger, as JSON; None where it was not read.
     """
 
     kind: str
@@ -371,6 +372,7 @@ class Plan:
     run: str | None = None
     picked: tuple[str, ...] = ()
     balances: Mapping[str, Any] | None = None
+    ledger: Mapping[str, Any] | None = None
     digest: str = ""
     effects_digest: str = ""
 

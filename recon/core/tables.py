@@ -241,6 +241,36 @@ HOLDINGS: Final[Schema] = {
     "problem": "text",  # why nobody can tell what it holds; null when asked
 }
 
+LEDGER: Final[Schema] = {
+    "entry_id": "text",  # ids.payment_id_text of its _id: the key
+    "payment_id": "text",  # the payment it is of, as the payments table spells it; null when it names none
+    "deal_id": "text",  # the order or deal it names itself
+    "kind": "text",  # one of recon.core.ledger.KINDS; null for a word that nobody mapped
+    "kind_raw": "text",
+    "account": "text",
+    "chain_id": "int",
+    "token": "text",
+    "decimals": "int",
+    # in the words of its kind: 100 of gross came in, 97 of released went out; what takes an entry back is negative
+    "units": "units",
+    "undoes_units": "units",  # of an entry that reverses another: what the other must have
+    "effect_units": "units",  # what it adds to what is held, or takes from it (negative)
+    "balance_units": "units",  # credit positive, debit negative: zero over each group; null where books are single
+    "amount_text": "text",
+    "at": "int",
+    "reverses": "text",  # the entry that this one takes back
+    "is_ours": "bool",  # a run of recon put it there
+    "group_id": "text",  # what belongs together in double books
+    "reach": "text",  # window (its payment was read), beside (it was not), none (it names no payment), old (compared)
+    "problem": "text",  # codes of what could not be read, see recon.core.ledger.PROBLEMS; null when it is whole
+}
+
+LEDGER_KNOWN: Final[Schema] = {
+    "kind": "text",  # payment or deal: what was looked up in the whole collection
+    "key": "text",
+    "rows": "int",  # how many rows outside the window it has; 0: it was looked up, and there is none
+}
+
 TABLES: Final[dict[str, Schema]] = {
     "payments": PAYMENTS,
     "claims": CLAIMS,
@@ -256,6 +286,8 @@ TABLES: Final[dict[str, Schema]] = {
     "balances": BALANCES,  # what known wallets held; only where wallets are named
     "movements": TRANSFERS,  # every transfer in and out of them between the two blocks, each once
     "holdings": HOLDINGS,  # what one-time addresses hold at which nobody is seen to have paid, where they were asked
+    "ledger": LEDGER,  # entries of the backend's own ledger; only where its fields are configured
+    "ledger_known": LEDGER_KNOWN,  # what was looked up in the collection of payments for their sake
     "context": PAYMENTS,  # rows outside the window that share a key with a break: matched, not reported
 }
 

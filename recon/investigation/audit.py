@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from statistics import median_low
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from recon.core.model import MISSING, Finding, Plan, Tier, Verdict
 from recon.core.money import whole_tokens
@@ -35,6 +35,12 @@ _STATE: Final = ("status", "escrowState")
 _WRITTEN: Final = (Result.APPLIED.value, Result.OURS.value)
 _QUIET: Final = (Tier.BENIGN, Tier.WAIT)
 UNKNOWN: Final = "not known"
+LedgerReach = Literal["read", "unmapped", "none"]
+_NO_ENTRIES: Final[Mapping[str, str]] = {
+    "unmapped": "the ledger's entries are not read, for [ledger] amount_field does not say where their amounts are: "
+    "only recon search --live says whether a pay-in is there",
+    "none": "no ledger is configured ([ledger] collection), so its entries are not looked at",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class AuditEvent:
 
     Args:
         at_ms: UTC milliseconds; None where nothing tells.
-        source: row, journal, flags or chain.
+        source: row, journal, flags, chain or ledger.
         who: Who did it, as far as the data says.
         units: What it is about, base units of ``token``; None where nothing tells.
         evidence: What providers and chains say of it.
@@ -111,6 +117,19 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One entry of the backend's own ledger, and who made it as far as it says.
+
+    Args:
+        row: As in :data:`recon.core.tables.LEDGER`.
+    """
+
+    row: Row
+    by: str
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AuditSources:
     """What an audit is made of.
 
@@ -119,6 +138,7 @@ class AuditSources:
         earlier: Rows as a snapshot of before the beginning has them; empty where there is none.
         outgoing: What went out, with what is unusual about it.
         journal: Entries of the reconciliation journal, in order. ``flags``: of the flags journal.
+        entries: What was appended to the backend's own ledger.
     """
 
     rows: Sequence[Row]
@@ -127,6 +147,7 @@ class AuditSources:
     journal: Iterable[JournalEntry]
     flags: Sequence[FlagEntry]
     plan: Plan
+    entries: Sequence[LedgerEntry] = ()
 
 
 def audit_events(sources: AuditSources, *, from_ms: int, to_ms: int) -> tuple[AuditEvent, ...]:
@@ -134,7 +155,7 @@ def audit_events(sources: AuditSources, *, from_ms: int, to_ms: int) -> tuple[Au
     ours = list(_journalled(sources.journal))
     written = {(each.subject, each.at_ms) for each in ours}
     rows = [each for each in _rows(sources, from_ms=from_ms) if (each.subject, each.at_ms) not in written]
-    every = [*rows, *ours, *_flagged(sources.flags), *_on_chain(sources.plan)]
+    every = [*rows, *ours, *_flagged(sources.flags), *_on_chain(sources.plan), *_booked(sources)]
     within = [each for each in every if each.at_ms is None or from_ms <= each.at_ms < to_ms]
     usual = _Usual.of(sources)
     told = [replace(each, unusual=tuple(dict.fromkeys((*each.unusual, *usual.reasons(each))))) for each in within]
@@ -304,6 +325,49 @@ def _flagged(entries: Sequence[FlagEntry]) -> Iterator[AuditEvent]:
         )
 
 
+def _booked(sources: AuditSources) -> Iterator[AuditEvent]:
+    """Entries that were appended to the backend's own ledger."""
+    breaks = {each.payment_id: each for each in sources.plan.findings}
+    for entry in sources.entries:
+        row, units = entry.row, entry.row.get("units")
+        finding = breaks.get(row["payment_id"] or "")
+        yield AuditEvent(
+            at_ms=row["at"],
+            source="ledger",
+            subject=_first(row["payment_id"], row["deal_id"], row["entry_id"]),
+            what=_stated(row),
+            who=_first(entry.by, UNKNOWN),
+            approvals="by a run of recon" if entry.is_ours else UNKNOWN,
+            chain_id=row["chain_id"],
+            token=row["token"],
+            units=None if units is None else abs(int(units)),
+            decimals=row["decimals"],
+            destination=_first(row["account"]),
+            evidence="" if finding is None else _evidence(finding, whole=sources.plan.is_read_whole),
+            unusual=(*_contradicted(finding), *_unusual_entry(row)),
+        )
+
+
+def _first(*texts: str | None) -> str:
+    """The first text that is there."""
+    return next((text for text in texts if text), "")
+
+
+def _stated(row: Row) -> str:
+    kind = row["kind"] or f"{row['kind_raw']} (a kind that recon does not know)"
+    taken = f", takes back {row['reverses']}" if row["reverses"] else ""
+    return f"entry {row['entry_id']}: {kind} {_first(row['amount_text'])}{taken}"
+
+
+def _unusual_entry(row: Row) -> Iterator[str]:
+    if row["reverses"]:
+        yield "it takes another entry back"
+    if row["kind"] == "adjustment":
+        yield "it is a correction"
+    if row["problem"]:
+        yield "its kind, token or amount cannot be read"
+
+
 def _on_chain(plan: Plan) -> Iterator[AuditEvent]:
     """Money that moved without any row."""
     created = parse_iso_ms(plan.created_at) or 0
@@ -395,11 +459,12 @@ def _state_before(row: Row, was: Row | None, *, from_ms: int) -> str:
     return "not made yet" if is_new else UNKNOWN
 
 
-def audit_limits(sources: AuditSources, *, before: str, window: tuple[int, int], has_ledger: bool) -> Iterator[str]:
+def audit_limits(sources: AuditSources, *, before: str, window: tuple[int, int], ledger: LedgerReach) -> Iterator[str]:
     """What the data cannot say, whatever is read.
 
     Args:
         window: The two times, UTC milliseconds.
+        ledger: Whether the backend's ledger was read, could have been, or is not configured.
     """
     from_ms, to_ms = window
     later = sum((row["updated_at"] or row["created_at"] or 0) >= to_ms for row in sources.rows)
@@ -411,11 +476,8 @@ def audit_limits(sources: AuditSources, *, before: str, window: tuple[int, int],
     yield "a row names its last change alone: what was changed in between, and back, is not seen unless recon wrote it"
     yield "who wrote a row is known where recon did, or where the row stores an approver; of all others it is not"
     yield from _unknown_before(sources, before=before, from_ms=from_ms)
-    yield (
-        "the ledger's entries are not read: only recon search --live says whether a pay-in is there"
-        if has_ledger
-        else "no ledger is configured ([ledger] collection), so its entries are not looked at"
-    )
+    if ledger != "read":
+        yield _NO_ENTRIES[ledger]
     yield "flags that were changed by hand leave no trace here; recon flags status says what they are now"
 
 

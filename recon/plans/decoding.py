@@ -86,6 +86,7 @@ class _Whole(msgspec.Struct):
     findings: tuple[_Finding, ...]
     changes: tuple[_Change, ...]
     balances: Any = msgspec.UNSET
+    ledger: Any = msgspec.UNSET
 
 
 _DECODE = msgspec.json.Decoder(_Whole).decode
@@ -122,8 +123,7 @@ def decode_plan(data: bytes) -> DecodedPlan:
     try:
         found = _DECODE(data)
         held = {name: getattr(found, name) for name in found.__struct_fields__}
-        if held["balances"] is msgspec.UNSET:
-            del held["balances"]
+        held = {name: value for name, value in held.items() if value is not msgspec.UNSET}
         held |= {"findings": tuple(map(_finding, found.findings)), "changes": tuple(map(_change, found.changes))}
     except (ValueError, TypeError, AssertionError):
         return DecodedPlan(msgspec.json.decode(data), {})

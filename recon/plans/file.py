@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -258,7 +258,23 @@ def _parts_of(name: str) -> Iterator[None]:
         raise PlanFileError(path=name, why=f"a part is missing or of a wrong type ({type(error).__name__})") from error
 
 
-def limit_of(change: Change, limits: Mapping[str, int]) -> int | None:
+class OfToken(Protocol):
+    """What is about an amount of a token."""
+
+    @property
+    def chain_id(self) -> int | None:
+        """On which chain."""
+
+    @property
+    def token(self) -> str | None:
+        """Its contract."""
+
+    @property
+    def symbol(self) -> str | None:
+        """Its symbol."""
+
+
+def limit_of(change: OfToken, limits: Mapping[str, int]) -> int | None:
     """The limit for a change's token: by chain and contract, by contract, or by symbol; None when there is none.
 
     Decimals belong to the contract, so a limit in base units by symbol alone fits one of several tokens at most.
@@ -353,6 +369,7 @@ def _pieces(plan: Plan, decoded: DecodedPlan | None = None) -> Iterator[bytes]:
         "picked": list(plan.picked),
         "summary": plan.summary,
         **({} if plan.balances is None else {"balances": plan.balances}),
+        **({} if plan.ledger is None else {"ledger": plan.ledger}),
     }
     lists: dict[str, tuple[Sequence[Any], Callable[[Any], Any]]] = {
         "coverage": (plan.coverage, _as_it_is),
@@ -413,6 +430,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         run=content["run"],
         picked=tuple(content["picked"]),
         balances=dict(content["balances"]) if "balances" in content else None,
+        ledger=dict(content["ledger"]) if "ledger" in content else None,
         digest=str(content["digest"]),
         effects_digest=str(content["effects_digest"]),
     )

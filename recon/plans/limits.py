@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from recon.core.errors import RefusedError
 from recon.core.model import Change, Plan, Policy
@@ -96,7 +96,19 @@ class Limits:
         return max(self.refusals_max, attempted * self.refusals_max_percent // 100)
 
 
-def check_age(plan: Plan, *, now: datetime, limits: Limits) -> None:
+class Dated(Protocol):
+    """A plan of any kind, as far as its age is known; times as text."""
+
+    @property
+    def created_at(self) -> str:
+        """When it was made."""
+
+    @property
+    def expires_at(self) -> str:
+        """Until when it may be applied."""
+
+
+def check_age(plan: Dated, *, now: datetime, limits: Limits) -> None:
     """Refuse a plan that is too old, or that was made in the future.
 
     Raises:

@@ -23,6 +23,7 @@ from recon.plans.balances import BalanceProof, without_named
 from recon.plans.changes import Places, Refusal, change_for, parse_document, places_of, proof_of
 from recon.plans.file import many_objects, seal_plan
 from recon.plans.findings import Describer, contested_money, links_by_payment
+from recon.plans.ledger import LedgerProof, terms_of
 from recon.plans.limits import Limits, limits_hit
 from recon.plans.orphans import missing_local, outflow_findings
 from recon.plans.summary import Summary, answers_of
@@ -99,7 +100,8 @@ def make_plan(
     with closing(engine), engine.working():
         frames = snapshot.frames(engine)
         with span("judge"):
-            judgement = judge(frames, engine, horizon=horizon, policy=policy)
+            books = terms_of(snapshot.manifest, coverage)
+            judgement = judge(frames, engine, horizon=horizon, policy=policy, books=books)
         answers = provider_answers(frames, engine)
         lost = lost_rows(frames, engine) if snapshot.rows("orphans") else ()
     searched = _is_whole(coverage, "claimants")
@@ -139,6 +141,7 @@ def make_plan(
             residuals=proof.residuals(),
         ).as_dict(),
         balances=proof.block,
+        ledger=LedgerProof.of(snapshot.manifest, judgement, coverage=coverage, registry=registry),
         findings=tuple(sorted(findings, key=lambda item: item.payment_id)),
         changes=tuple(sorted(changes, key=lambda item: item.payment_id)),
         left_alone=tuple(sorted(left_alone, key=lambda item: item.payment_id)),

@@ -31,7 +31,7 @@ from recon.runs.states import (
     RowResult,
     RowResults,
     blocked_payments,
-    list_runs,
+    free_run_name,
     read_run,
     row_result,
     runs_of_plan,
@@ -232,7 +232,7 @@ def apply_plan(
             pending = _without_lost(plan, pending, rows=rows, lost=lost, options=options)
         if not pending:
             return RunReport(None, plan.digest, plan.kind, rows, warnings)
-        run = _run_name(journal, plan, clock())
+        run = free_run_name(journal, plan.digest, now=clock())
         notes = RunNotes(run=run, journal=journal, lease=lease, clock=clock, step=hooks.step)
         writing = _writing(notes, plan, writer=writer, rows=rows, options=options, watch=watch)
         opening = _opening(plan, options, rows=len(pending), now=clock())
@@ -315,7 +315,7 @@ def _writing(
     watch: ProofWatch,
 ) -> Writing:
     """A run that has its lease and has written nothing yet; rows that lost their proof by now count as refusals."""
-    own_runs = runs_of_plan(notes.journal, plan)
+    own_runs = runs_of_plan(notes.journal, plan.digest)
     stops = RunStops(
         lease=notes.lease,
         clock=notes.clock,
@@ -359,7 +359,7 @@ def _survey(plan: Plan, *, writer: PaymentWriter, journal: Journal) -> tuple[arr
     """Re-read and class every row of a plan: places of what would be written, and the results of all other rows."""
     pending, rows = array("I"), RowResults(plan.changes)
     held = blocked_payments(journal)
-    own_runs = runs_of_plan(journal, plan)
+    own_runs = runs_of_plan(journal, plan.digest)
     for group in chunks(range(len(plan.changes)), READ_ROWS):
         for place, each, document in read_again(plan, group, writer=writer):
             change = each.change
@@ -459,12 +459,6 @@ def _opening(plan: Plan, options: ApplyOptions, *, rows: int, now: datetime) -> 
         "rows": rows,
         "compared": compared_rows(plan),
     }
-
-
-def _run_name(journal: Journal, plan: Plan, now: datetime) -> str:
-    taken = {run.run for run in list_runs(journal)}
-    base = f"{now:%Y%m%dT%H%M%SZ}-{plan.digest[:8]}"
-    return next(name for number in range(1, len(taken) + 2) if (name := f"{base}-{number}") not in taken)
 
 
 def _carry_out(

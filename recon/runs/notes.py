@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from recon.core.errors import RefusedError
-from recon.core.model import Change
 from recon.core.times import millisecond_text
 from recon.runs.states import RowResult
 from recon.runs.stopping import CredentialLostError
 from recon.runs.stores.journal import Journal, Note
 from recon.runs.stores.lease import Lease
+
+
+class Announced(Protocol):
+    """What a run announces before it writes: a change of a payment, or a deed of a repair."""
+
+    @property
+    def id(self) -> str:
+        """Its name within its plan."""
+
+    @property
+    def payment_id(self) -> str:
+        """What it is about; no other run writes to that while it is open."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +46,7 @@ class RunNotes:
     head: str | None = None
     _late: list[Note] = field(default_factory=list)
 
-    def note(self, kind: str, body: Mapping[str, Any], *, change: Change | None = None) -> Note:
+    def note(self, kind: str, body: Mapping[str, Any], *, change: Announced | None = None) -> Note:
         """A journal note of this run, at this moment."""
         name, payment = (None, None) if change is None else (change.id, change.payment_id)
         return Note(self.run, kind, millisecond_text(self.clock()), body, self.lease.token, name, payment)
@@ -62,7 +73,7 @@ class RunNotes:
         self.announced.difference_update(note.change for note in notes if note.kind == "outcome")
         self.step("journal.append:after")
 
-    def keep_outcome(self, row: RowResult, *, change: Change) -> None:
+    def keep_outcome(self, row: RowResult, *, change: Announced) -> None:
         """Keep what became of a row for the next :meth:`append_outcomes`."""
         self._late.append(self.note("outcome", outcome_body(row), change=change))
 

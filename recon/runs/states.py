@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, overload
 
 from recon.core.errors import UsageError
-from recon.core.model import Change, Plan
+from recon.core.model import Change
 from recon.core.people import Person, Signer
 from recon.core.times import millisecond_text
 from recon.runs.guard import MovedField
@@ -309,9 +309,16 @@ def blocked_payments(journal: Journal, *, but: str | None = None) -> dict[str, s
     return held
 
 
-def runs_of_plan(journal: Journal, plan: Plan) -> tuple[str, ...]:
-    """The runs that applied exactly this plan."""
-    return tuple(run.run for run in list_runs(journal) if run.plan == plan.digest)
+def runs_of_plan(journal: Journal, digest: str) -> tuple[str, ...]:
+    """The runs that applied exactly the plan of a digest."""
+    return tuple(run.run for run in list_runs(journal) if run.plan == digest)
+
+
+def free_run_name(journal: Journal, digest: str, *, now: datetime) -> str:
+    """A name for a new run of the plan of a digest: its second and the beginning of the digest."""
+    taken = {run.run for run in list_runs(journal)}
+    base = f"{now:%Y%m%dT%H%M%SZ}-{digest[:8]}"
+    return next(name for number in range(1, len(taken) + 2) if (name := f"{base}-{number}") not in taken)
 
 
 def unsettled_changes(journal: Journal, *, run: str) -> Iterator[ChangeState]:

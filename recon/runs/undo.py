@@ -51,6 +51,16 @@ class TakenBackAlreadyError(NothingLeftError):
         )
 
 
+class RepairRunError(UsageError):
+    """A run of repairs has a way back of its own."""
+
+    def __init__(self, *, run: str) -> None:
+        super().__init__(
+            f'Run {run} put records or holds right and corrected nothing; no plan was made. "recon repair undo {run}" '
+            "plans its way back."
+        )
+
+
 class OtherTargetError(RefusedError):
     """A run wrote to another target than the one given."""
 
@@ -81,8 +91,8 @@ def plan_undo(
         NothingToUndoError: Nothing that was asked for was written by it.
         OtherTargetError: It wrote to another target.
     """
-    state = read_run(journal, run)
-    _check_target(state, target)
+    state = _correcting_run(journal, run)
+    check_undo_target(state, target)
     wanted = [s for s in state.changes.values() if _is_wanted(s, payments, verdicts)]
     written = [s for s in wanted if s.result is Result.APPLIED and s.intent is not None]
     if not written:
@@ -120,6 +130,13 @@ def plan_undo(
             run=run,
         )
     )
+
+
+def _correcting_run(journal: Journal, run: str) -> RunState:
+    state = read_run(journal, run)
+    if state.opening.get("kind") == "repair":
+        raise RepairRunError(run=run)
+    return state
 
 
 def leave_moved(plan: Plan, *, writer: PaymentWriter, progress: Progress = no_progress) -> Plan:
@@ -181,7 +198,7 @@ def _unfinished(state: RunState, left: int) -> dict[str, str]:
 
 def _reverse(state: ChangeState, *, run: str) -> Change:
     intent: Mapping[str, Any] = state.intent or {}
-    sets = _reversed_sets(intent)
+    sets = reversed_sets(intent)
     guard = {path: intent["after"][path] for path in intent["before"] if path not in (STAMP, UPDATED_AT)}
     # Whatever the run itself wrote, an escrow that has moved on since means that others have acted on the row.
     guard.setdefault("escrowState", intent["escrow_state"])
@@ -205,7 +222,7 @@ def _reverse(state: ChangeState, *, run: str) -> Change:
     )
 
 
-def _reversed_sets(intent: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+def reversed_sets(intent: Mapping[str, Any]) -> tuple[FieldChange, ...]:
     """Every field back to what it held before, and the objects away that the run created around them."""
     before, after = intent["before"], intent["after"]
     paths = [path for path in before if path not in (STAMP, UPDATED_AT)]
@@ -228,7 +245,12 @@ def _verdict(state: ChangeState) -> Verdict:
     return Verdict(str((state.intent or {}).get("verdict")))
 
 
-def _check_target(state: RunState, target: Target) -> None:
+def check_undo_target(state: RunState, target: Target) -> None:
+    """Refuse to take a run back at another target than it wrote to.
+
+    Raises:
+        OtherTargetError: It is another one.
+    """
     wrote = state.opening.get("target", {})
     for name in ("name", "database", "collection", "collection_uuid"):
         before, given = wrote.get(name), getattr(target, name)

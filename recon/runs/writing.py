@@ -176,7 +176,9 @@ class Writing:
             if reading.row is RowClass.PRISTINE and document is not None:
                 update = guarded_update(each, document, stamp=self.stamp(each.id), at=at)
                 prepared.updates.append((place, each, update))
-                prepared.intents.append(self.notes.note("intent", _intent(each, update, document), change=each.change))
+                prepared.intents.append(
+                    self.notes.note("intent", intent_body(each, update, document=document), change=each.change)
+                )
             else:
                 prepared.left_alone.append((place, self._left_alone(each, reading, document)))
         return prepared
@@ -418,7 +420,8 @@ def read_again(
         yield place, each, documents.get(each.change.payment_id)
 
 
-def _intent(each: ReadyChange, update: GuardedUpdate, document: Mapping[str, Any]) -> dict[str, Any]:
+def intent_body(each: ReadyChange, update: GuardedUpdate, *, document: Mapping[str, Any]) -> dict[str, Any]:
+    """What the journal is told of a guarded update before it is sent: every touched field before and after."""
     change = each.change
     return {
         "document_id": change.document_id,

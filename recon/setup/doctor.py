@@ -64,6 +64,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield from _fields(settings, opening)
         yield from _privileges(settings)
         yield from _failures(settings, opening)
+        yield from _repairs(settings)
     for name in settings.providers:
         yield _attempt(name, lambda name=name: _says(opening.claim(name)))  # type: ignore[misc]
     if not settings.providers:
@@ -162,6 +163,19 @@ def _failures(settings: Settings, opening: Opening) -> Iterator[Check]:
         _close(store)
     is_usual, said = count_failures(documents, fields=opening.fields, section=section, now=settings.now()).said()
     yield from (Check("failures", "ok" if is_usual else "warning", each) for each in said)
+
+
+def _repairs(settings: Settings) -> Iterator[Check]:
+    """Whether missing rows can be put in safely, where the configuration lets them be."""
+    from recon.setup.plan_missing import repair_says
+
+    try:
+        if (said := repair_says(settings)) is not None:
+            yield Check("repair", *said)
+    except SourceError as error:
+        yield Check("repair", "warning", f"Cannot tell whether missing rows can be put in: {error}")
+    except ReconError as error:
+        yield Check("repair", "failed", str(error), "usage")
 
 
 def _reserve(opening: Opening, reserve: ReserveSection) -> Check:

@@ -302,6 +302,34 @@ valid_h = 24                             # how long an approval holds
 # reference = "funds:{order_id}:{currency}"
 # note = "legacy SHKeeper payment, mapped by recon backfill"
 
+# [repair]
+# Whether "recon repair" may put whole rows in, the one exception to "never inserts". Rows that are missing are made of
+# constants and of {names} of the evidence, and of what only a person knows (asks).
+# insert = true
+# [repair.missing]
+# asks = ["buyer", "order", "offer"]
+# optional = ["metadata.requestNetwork.requestId"]
+# [repair.missing.fields]
+# status = "pending"
+# "amount.amount" = "{amount}"
+# "metadata.requestNetwork.requestId" = "{request_id}"
+# buyerId = "{buyer}"
+# [repair.missing.kinds]
+# "amount.amount" = "double"
+# buyerId = "objectid"
+
+# [hold]
+# Where the backend keeps holds on release and payout: true while a row is held. "recon hold" puts and lifts them.
+# field = "metadata.manualHold"
+# collection = "payments"
+# reason = "metadata.holdReason"
+# ticket = "metadata.holdTicket"
+# until = "metadata.holdUntil"
+# by = "metadata.holdBy"
+# disputes = ["disputed", "disputeId"]
+# guarded = ["status", "escrowState"]
+# keys = { payment = "_id", deal = "purchaseRequestId" }
+
 # [ledger]
 # The backend's ledger, one document an entry. With a collection, "recon apply" names payments that become funded and
 # whose ledger lacks the pay-in: their release will be refused.
@@ -309,6 +337,30 @@ valid_h = 24                             # how long an approval holds
 # payment_field = "paymentId"
 # kind_field = "type"
 # pay_in_kinds = ["gross_paid"]
+# With amount_field its entries are read into every snapshot and judged: "recon ledger check". Paths that are not set
+# are not looked at; kinds and accounts are tables by gross, fee, held, released, refunded and adjustment.
+# amount_field = "amount"
+# deal_field = "purchaseRequestId"
+# account_field = "account"
+# chain_field = "network"
+# token_field = "currency"
+# side_field = "direction"
+# time_field = "createdAt"
+# reverses_field = "reversalOf"
+# group_field = "batch"
+# by_field = "createdBy"
+# append = false
+# key_field = "idempotencyKey"
+# reason_field = "note"
+# token_as = "symbol"
+# books = "single"
+# amount_in = "whole"
+# signs = "kind"
+# debit_words = ["debit"]
+# credit_words = ["credit"]
+# kinds = { fee = ["provider_fee", "platform_fee"] }
+# accounts = { gross = ["cash"], fee = ["fees"] }
+# grace_min = 30
 
 # [explorers]
 # Where transactions and addresses are looked at, by chain; those of the known chains are known. "/tx/<hash>" and
@@ -398,6 +450,7 @@ valid_h = 24                             # how long an approval holds
 # proxy_header = "X-Recon-Proxy"         # set by a reverse proxy on what it has let in
 # proxy_secret_variable = "RECON_PAGE_PROXY"
 # refresh_s = 10
+# open_measures = false                  # true: /metrics beyond this machine asks for neither
 
 # [recorded]
 # A recorded world instead of every source, offline.

@@ -22,7 +22,9 @@ from recon.core.ids import normalise_address
 from recon.core.registry.explorers import ADDRESS, HASH, is_page
 from recon.investigation.incident.styles import StyleName
 from recon.setup.alert_sections import CHANNEL_SECRETS, PAGE_SECRETS, AlertsSection, PageSection, TracesSection
+from recon.setup.ledger_section import LedgerSection
 from recon.setup.rail_sections import BackfillSection, FlagsSection, GatesSection
+from recon.setup.repair_sections import HoldSection, RepairSection
 from recon.setup.watch_section import WatchSection
 from recon.sources.deliveries.forms import FIELDS
 from recon.sources.payments.sql.section import SqlSection
@@ -283,15 +285,6 @@ class ApprovalsSection(Section):
     kept_in: Literal["files", "database"] = "files"
 
 
-class LedgerSection(Section):
-    """``[ledger]``: the backend's ledger, asked before consent whether a pay-in is there; off without a collection."""
-
-    collection: str | None = Field(default=None, min_length=1, max_length=120)
-    payment_field: str = Field(default="paymentId", pattern=r"^[^$\s][^\s]*$", max_length=200)
-    kind_field: str = Field(default="type", pattern=r"^[^$\s][^\s]*$", max_length=200)
-    pay_in_kinds: tuple[str, ...] = Field(default=("gross_paid",), min_length=1, max_length=20)
-
-
 FieldPath = Annotated[str, Field(pattern=r"^[^\s$][^\s]*$", max_length=200)]
 
 
@@ -416,6 +409,8 @@ class SettingsFile(_WithProviders):
     incident: IncidentSection = IncidentSection()
     backfill: BackfillSection = BackfillSection()
     ledger: LedgerSection = LedgerSection()
+    repair: RepairSection = RepairSection()
+    hold: HoldSection = HoldSection()
     deliveries: DeliveriesSection = DeliveriesSection()
     explorers: dict[str, Annotated[ExplorerSection, BeforeValidator(_explorer)]] = Field(default_factory=dict)
     watch: WatchSection = WatchSection()

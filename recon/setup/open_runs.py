@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 Taken = TypeVar("Taken")
 
 __all__ = [
-    "JournalUnreadError", "Ledger", "clock_of", "head_if", "head_now", "heads_on_record", "open_ledger", "read_journal",
+    "JournalUnreadError",
+    "Ledger",
+    "clock_of",
+    "head_if",
+    "head_now",
+    "heads_on_record",
+    "noted_ends",
+    "open_ledger",
+    "read_journal",
     "read_runs",
 ]  # fmt: skip
 
@@ -73,6 +81,12 @@ def head_if(settings: Settings, wanted: bool) -> JournalHead | None:
         return None
     with open_ledger(settings) as ledger:
         return head_now(ledger)
+
+
+def noted_ends(settings: Settings, ledger: Ledger) -> list[tuple[str, int, str]]:
+    """The noted ends of one journal: where, number and hash; raises what :func:`heads_on_record` raises."""
+    name = journal_name(ledger.writer)
+    return [(where, each.seq, each.hash) for where, each in heads_on_record(settings) if each.journal == name]
 
 
 def heads_on_record(settings: Settings) -> Iterator[tuple[str, JournalHead]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from recon.core.errors import SourceError
+from recon.core.errors import ConfigError, SourceError
 from recon.core.registry.off_chain import OFF_CHAIN
 from recon.setup.file import ChainSection
 from recon.setup.settings import Settings
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from recon.sources.deliveries.kept import KeptDeliveries
     from recon.sources.exports.mapping import ClaimsSection
     from recon.sources.http import Secret
+    from recon.sources.ledger.source import EntrySource
     from recon.sources.payments.changes import ChangeFeed
     from recon.sources.payments.fields import FieldPaths
     from recon.sources.recorded.format import RecordedWorld
@@ -60,6 +61,15 @@ class EndpointMissingError(SourceError):
         )
 
 
+class EntriesNotHereError(ConfigError):
+    """Entries of a ledger are to be read from a store that has none."""
+
+    def __init__(self, *, store: str) -> None:
+        super().__init__(
+            f"ledger.amount_field: entries of a ledger are read from MongoDB, not from {store}; remove it."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Everything a snapshot reads from; a context manager that gives connections back.
@@ -73,6 +83,7 @@ class Sources:
         provider_accounts: ``provider:account`` for every provider in scope, part of a plan's identity.
         deliveries: Kept webhook deliveries, or None where the configuration names none.
         wallets: Known wallets whose balances are proven.
+        ledger: The entries of the backend's own ledger, or None where the configuration does not say what they say.
     """
 
     store: DocumentStore
@@ -83,6 +94,7 @@ class Sources:
     provider_accounts: tuple[str, ...]
     deliveries: DeliverySource | None = None
     wallets: tuple[str, ...] = ()
+    ledger: EntrySource | None = None
     stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> Sources:
@@ -129,6 +141,20 @@ class Opening:
 
     def _store_terms(self) -> StoreTerms:
         return StoreTerms(settings=self.settings, registry=self.registry, fields=lambda: self.fields, world=self.world)
+
+    def ledger(self) -> EntrySource | None:
+        """The entries of the backend's ledger; None where the configuration does not say what they say.
+
+        Raises:
+            ConfigError: They are to be read from a store that has none, or the address of the database is missing.
+        """
+        mapping = self.settings.values.ledger.mapping()
+        if mapping is None:
+            return None
+        store = store_of(self.settings)
+        if store.open_entries is None:
+            raise EntriesNotHereError(store=store.title)
+        return store.open_entries(self.settings, mapping)
 
     def claim(self, name: str) -> ClaimSource:
         """A provider by its normalised name: its files where there are some, else itself.
@@ -297,6 +323,7 @@ def open_sources(settings: Settings) -> Sources:
             provider_accounts=opening.accounts(),
             deliveries=kept_deliveries(settings),
             wallets=settings.known_wallets,
+            ledger=kept_open(stack, opening.ledger()),
             stack=stack.pop_all(),
         )
     raise AssertionError("an exit stack lets no exception pass")

@@ -27,6 +27,7 @@ from recon.simulation.shared_crafts import SHARED_CRAFTS
 from recon.simulation.situation import Plant, Truth
 from recon.simulation.stage import FEE_RECIPIENTS, NOW, NOW_MS, Stage
 from recon.sources.recorded.format import FORMAT, RecordedWorld
+from recon.sources.recorded.world import LEDGER_FILE
 
 PLANTS: Final[Mapping[str, Plant]] = {**BREAKS, **ODDITIES, **PAIRS}
 """Everything a breaks file may name."""
@@ -214,6 +215,7 @@ def write_world(world: World, out: Path) -> None:
             lines = [*({"log": log} for log in chain.logs), *({"receipt": row} for row in chain.receipts)]
             lines += [{"balance": dict(row)} for row in chain.balances]
             _write_optional(out / f"chain-{chain_id}.ndjson", lines)
+        _write_optional(out / LEDGER_FILE, [extended(entry) for entry in recorded.ledger])
         _write_optional(out / "faults.json", _fault_lines(recorded))
     except OSError as error:
         raise UsageError(f"{out}: the world cannot be written there ({error.strerror}).") from error

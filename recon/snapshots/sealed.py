@@ -45,10 +45,11 @@ OVERLAID: Final[Mapping[str, tuple[str, ...]]] = {
     "claim_txs": ("provider", "claim_id"),
     "transfers": ("chain_id", "tx_hash"),
     "transactions": ("chain_id", "tx_hash"),
+    "ledger": ("entry_id",),
 }
 """Tables that the second reading replaces in part, and by which keys."""
 
-ADDED: Final = frozenset({"keys", "balances", "movements", "holdings"})
+ADDED: Final = frozenset({"keys", "balances", "movements", "holdings", "ledger", "ledger_known"})
 """Tables that a snapshot may lack, one of an older version or without what they are of: nothing is known of them."""
 
 _TABLE: Final = re.compile(r"(again/)?[a-z_]{1,40}")
@@ -175,7 +176,7 @@ class Snapshot:
         frames = {name: _whole(engine.scan(self.files(name)), name) for name in ("context", "orphans")}
         frames |= {
             name: _of_today(engine.scan(self.files(name)), name)
-            for name in ("balances", "movements", "holdings")
+            for name in ("balances", "movements", "holdings", "ledger_known")
             if name in self.manifest["tables"]
         }
         for name, keys in OVERLAID.items():
@@ -220,27 +221,33 @@ class SnapshotWriter:
         make_folder(path / "again")
         self.path = path
         self._rows: dict[str, int] = {}
-        self._stream: Any = None
+        self._streams: dict[str, Any] = {}
 
     def stream_payments(self, batch: pa.RecordBatch) -> None:
         """Append one batch to the payments table, in bounded memory."""
-        import pyarrow.parquet as pq
-
-        if self._stream is None:
-            self._stream = pq.ParquetWriter(
-                self._private_file("payments"), schema_of(TABLES["payments"]), compression="zstd"
-            )
-        if batch.num_rows:
-            self._stream.write_batch(batch)
-        self._rows["payments"] = self._rows.get("payments", 0) + batch.num_rows
+        self.stream("payments", batch)
 
     def close_payments(self) -> None:
         """Finish the payments table, which may have had no row at all."""
-        if self._stream is None:
-            self.write("payments", table_of("payments", []))
+        self.close_stream("payments")
+
+    def stream(self, name: str, batch: pa.RecordBatch) -> None:
+        """Append one batch to a table, in bounded memory."""
+        import pyarrow.parquet as pq
+
+        if name not in self._streams:
+            schema = schema_of(TABLES[name])
+            self._streams[name] = pq.ParquetWriter(self._private_file(name), schema, compression="zstd")
+        if batch.num_rows:
+            self._streams[name].write_batch(batch)
+        self._rows[name] = self._rows.get(name, 0) + batch.num_rows
+
+    def close_stream(self, name: str) -> None:
+        """Finish a table that was streamed, which may have had no row at all."""
+        if name not in self._streams:
+            self.write(name, table_of(name, []))
             return
-        self._stream.close()
-        self._stream = None
+        self._streams.pop(name).close()
 
     def write(self, name: str, table: pa.Table) -> None:
         """Write one table whole, cast to its schema."""

@@ -21,6 +21,7 @@ from recon.core.tables import table_of, with_every_column
 from recon.core.times import to_ms
 from recon.snapshots.address import Export
 from recon.snapshots.further_keys import keys_in_file
+from recon.snapshots.ledger import LedgerStep, ledger_of
 from recon.snapshots.needs import Needs, needs_of
 from recon.snapshots.orphans import tables_in
 from recon.snapshots.rules import RULES, rules_json
@@ -165,6 +166,7 @@ def take_snapshot(
             "fields": sources.fields.texts(),
             "since": since.digest if since is not None else None,
             "parts": parts,
+            "ledger": taking.books,
             RULES: rules_json(policy, registry=registry),
         }
         sealed = writer.seal(taken_at=taking.now, target=target, selection=chosen, policy=policy, **noted)
@@ -194,6 +196,7 @@ class _Taking:
         self.now_ms = to_ms(self.now)
         self.writer = SnapshotWriter(kept.path, is_continued=True)
         self.watched = NOTHING_WATCHED
+        self.books: Mapping[str, Any] | None = None
 
     @property
     def is_window(self) -> bool:
@@ -230,7 +233,29 @@ class _Taking:
         empty_tables(writer, "context", "orphans", "documents")
         writer.write_rows("keys", keys_in_file(writer.file("payments")))
         again = self._read_again(first, from_ms=needs.from_ms)
-        return writer, [*first, again]
+        return writer, [*first, again, *self._ledger(needs.from_ms)]
+
+    def _ledger(self, from_ms: int) -> list[Reading]:
+        """The entries of the backend's ledger, where one is configured."""
+        entries = ledger_of(self.sources)
+        if entries is None:
+            return []
+        self.books = {"rules": entries.mapping.rules.to_json(), "since_ms": self._since(from_ms)}
+        step = LedgerStep(
+            self.writer,
+            entries,
+            self.sources.store,
+            registry=self.rules["registry"],
+            from_ms=self._since(from_ms),
+            now_ms=self.now_ms,
+            is_whole=self.selection == Selection(),
+            progress=self.progress,
+        )
+        return [step.read()]
+
+    def _since(self, from_ms: int) -> int | None:
+        """Since when entries are read; None for all of them, where every payment is read."""
+        return None if self.selection == Selection() else from_ms
 
     def _payments(self) -> Reading:
         with span("read", source="payments"):

@@ -14,6 +14,7 @@ from recon.verdicts.balances import MOVED, UNEXPLAINED, explained_movements, sum
 from recon.verdicts.claims import shown_claims
 from recon.verdicts.classify import classify
 from recon.verdicts.engine import Engine
+from recon.verdicts.ledger import LedgerJudgement, LedgerTerms, evidence_facts, judge_ledger
 from recon.verdicts.links import DEPOSIT_KINDS, ONE, Frame, claim_key, dust_below, from_deposits, is_true, shown_links
 from recon.verdicts.match import Matched, evidence_of, match_payments
 from recon.verdicts.orphans import ORPHANS_MAX, orphan_claims, orphan_transfers
@@ -120,6 +121,7 @@ class Judgement:
         moved: What moved in and out of known wallets, and how it is explained (:data:`recon.verdicts.balances.MOVED`).
         unexplained: Those movements that nothing explains, at most :data:`ORPHANS_MAX`
             (:data:`recon.verdicts.balances.UNEXPLAINED`).
+        ledger: What the books show beside the evidence; None where none were asked about.
     """
 
     breaks: pa.Table
@@ -131,6 +133,7 @@ class Judgement:
     outflows: pa.Table
     moved: pa.Table
     unexplained: pa.Table
+    ledger: LedgerJudgement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +237,13 @@ def judge(
     horizon: Horizon,
     policy: Policy,
     rules: RuleBook = RULE_BOOK,
+    books: LedgerTerms | None = None,
 ) -> Judgement:
-    """Match, classify and count; only breaks and counters leave the engine."""
+    """Match, classify and count; only breaks and counters leave the engine.
+
+    Args:
+        books: How the entries of the backend's ledger are judged, where ``tables`` has them and that is asked.
+    """
     found = _Found.of(tables, engine, horizon=horizon, policy=policy, rules=rules)
     wallets = engine.keep_any(payout_wallets(found.matched)) if "out" in found.matched.directions else None
     moved, unexplained = _movements(tables, found.matched, engine, wallets=wallets, policy=policy)
@@ -249,7 +257,13 @@ def judge(
         outflows=_outflows(tables, found.matched, engine, wallets=wallets, horizon=horizon, policy=policy),
         moved=moved,
         unexplained=unexplained,
+        ledger=None if books is None else _ledger(tables, found, terms=books),
     )
+
+
+def _ledger(tables: Mapping[str, Frame], found: _Found, *, terms: LedgerTerms) -> LedgerJudgement:
+    facts = evidence_facts(tables, found.matched, judged=found.judged)
+    return judge_ledger(tables, facts, terms=terms, engine=found.engine)
 
 
 def find_leads(

@@ -15,6 +15,8 @@ from recon.plans import approvals, file, history, notes
 from recon.rails.flags import journal as flag_journal
 from recon.rails.flags import plan as flag_plan
 from recon.rails.gates import evidence, sample
+from recon.repairs import deeds
+from recon.repairs import plan as repair_plan
 from recon.runs.stores import journal
 from recon.snapshots import sealed
 from recon.sources.deliveries.forms import FIELDS
@@ -35,6 +37,8 @@ _KINDS: Final = (
     ("decisions of a sheet", f"`…{notes.NOTES_SUFFIX}`", notes.NOTES_FORMAT, "`recon decide import`",
      "`recon show PLAN --payment ID`, `recon review`"),
     ("marks of a review", "`PLAN.review`", draft.DRAFT_FORMAT, "`recon review`", "`recon review`"),
+    ("plan of repairs", "`repair-….json`", repair_plan.FORMAT,
+     "`recon repair missing`, `recon hold`, `recon repair undo`", "`recon show`"),
     ("flag plan", "the file of `--out`", flag_plan.FORMAT, "`recon flags rollback`, `recon flags enable`",
      "`recon show`"),
     ("journal of flags", "`flags-journal.ndjson`", flag_journal.FORMAT, "`recon flags apply`",
@@ -62,6 +66,8 @@ def files_page() -> str:
         parts += [f"### {title}", prose(kind.__doc__), fields_of(kind)]
     parts += ["## Decision", prose(approvals.Approval.__doc__), _both(approvals.Approval)]
     parts += ["## Journal", prose(journal.Note.__doc__), fields_of(journal.Note), fields_of(journal.JournalEntry)]
+    parts += ["## Plan of repairs", prose(repair_plan.RepairPlan.__doc__), fields_of(repair_plan.RepairPlan)]
+    parts += ["### Deed", prose(deeds.Deed.__doc__), fields_of(deeds.Deed)]
     parts += ["## Flag plan", prose(flag_plan.FlagPlan.__doc__), fields_of(flag_plan.FlagPlan)]
     parts += ["## Sample", prose(sample.Sample.__doc__), fields_of(sample.Sample)]
     parts += ["### Sign-off", prose(sample.SignOff.__doc__), fields_of(sample.SignOff)]

@@ -5,7 +5,8 @@ code with the rules. Where it contradicts what was declared of a plant, that is 
 
 With ``--relations`` the worlds are held against what must hold in every world (:mod:`proving.relations`). With
 ``--rail`` the worlds are those of one rail of its own, whose referee stands beside the world
-(:mod:`recon.simulation.rail_worlds`).
+(:mod:`recon.simulation.rail_worlds`). With ``--ledger`` they have a ledger, whose books are right in some and flawed in
+others (:mod:`recon.simulation.books`).
 
 Every world is written to disk and read back through the same sources as over the network. The result is added to
 ``BENCHMARKS.md`` under "Proof of verdicts", dated. A wrong verdict or write is shrunk to the fewest plants that still
@@ -21,10 +22,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from proving import relations
+from proving import books, relations
 from recon.core.model import Plan, Verdict
 from recon.plans.make import make_plan
 from recon.setup.open_sources import open_sources
@@ -208,7 +210,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--relations", nargs="*", metavar="NAME", help="hold worlds against relations instead")
     parser.add_argument("--rail", choices=sorted(RAIL_WORLDS), help="worlds of one rail of its own")
     parser.add_argument("--no-note", action="store_true", help="leave BENCHMARKS.md as it is")
+    parser.add_argument("--ledger", action="store_true", help="worlds with a ledger: its books, right and flawed")
     chosen = parser.parse_args(arguments)
+    if chosen.ledger:
+        print_now = partial(print, flush=True)
+        wrong = books.prove(payments=chosen.payments, seed=chosen.seed_from, world=chosen.world, say=print_now)
+        return int(wrong > 0)
     if chosen.relations is not None:
         return relations.hold(
             chosen.relations, payments=chosen.payments, world=min(chosen.world, relations.WORLD),

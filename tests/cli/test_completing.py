@@ -36,6 +36,8 @@ FREE_TEXT = {
     "stop_file", "summary",
     "tags", "takes_over", "ticket", "title", "trigger", "truth", "well", "wrong", "simulate breaks", "import mapping",
     "demo rail", "watch window", "watch ack key", "listen", "textfile", "channels",
+    "ledger reverse by", "ledger reverse payments", "ledger repair names",
+    "deals", "give", "repair missing names", "requests", "sellers",
 }  # fmt: skip
 """Options and arguments whose values nobody knows before, or that are files of any name. A digest is among them: it is
 typed or copied by someone who has seen the plan."""

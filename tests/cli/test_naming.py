@@ -93,7 +93,14 @@ LINES: dict[str, tuple[str, ...]] = {
         "attest", "verify", "statement.json", "--public-key", "key.pub", "--snapshot", "WORD",
     ),
     "audit snapshot_path": ("audit", "--from", "2026-11-20T09:00Z", "--before", "WORD"),
+    "ledger repair plan_path": ("ledger", "repair", PAYMENT, "--plan", "WORD", "--reason", "because"),
+    "ledger check snapshot_path": ("ledger", "check", "--snapshot", "WORD"),
     "reverify run": ("reverify", "WORD"),
+    "repair apply plan_path": ("repair", "apply", "WORD", "--digest", "0" * 64),
+    "repair apply resume": ("repair", "apply", "plan-old", "--resume", "WORD"),
+    "repair undo run": ("repair", "undo", "WORD"),
+    "repair missing snapshot_path": ("repair", "missing", "--snapshot", "WORD"),
+    "restore check plan": ("restore", "check", "--plan", "WORD"),
     "search snapshot_path": ("search", PAYMENT, "--snapshot", "WORD"),
     "what-if snapshot_paths": ("what-if", "--policy", "rules.toml", "--snapshots", "WORD"),
 }  # fmt: skip
@@ -103,7 +110,7 @@ OPENERS = (
     "recon.snapshots.take.open_snapshot", "recon.setup.open_gates.open_snapshot", "recon.snapshots.address.opened",
     "recon.snapshots.sealed.is_sealed", "recon.runs.states.read_run", "recon.runs.apply.resume_run",
     "recon.runs.states.settle_change", "recon.runs.ends.check_not_cut", "recon.rails.flags.apply.undo_flag_run",
-    "recon.runs.reverify.runs_to_reverify",
+    "recon.runs.reverify.runs_to_reverify", "recon.repairs.plan.load_repair_plan",
 )  # fmt: skip
 """What opens a file, a directory or a run, as the commands come to it."""
 

@@ -171,7 +171,7 @@ def test_a_change_of_flags_is_told_with_who_did_it(incident: Incident) -> None:
     assert event.what == "provider flags PAYMENT_MODE: changed"
     assert event.unusual == ("no approval of the change is recorded",)
     assert any(
-        "entries are not read" in each for each in audit_limits(sources, before="", window=(0, 1), has_ledger=True)
+        "entries are not read" in each for each in audit_limits(sources, before="", window=(0, 1), ledger="unmapped")
     )
 
 

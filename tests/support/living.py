@@ -39,6 +39,7 @@ def moved(world: World, now: dt.datetime) -> World:
             recorded,
             now=recorded.now + by,
             payments=[_shifted(document, by) for document in recorded.payments],
+            ledger=[_shifted(entry, by) for entry in recorded.ledger],
             said={name: [_shifted(line, by) for line in lines] for name, lines in recorded.said.items()},
             chains={chain_id: _chain(chain, by) for chain_id, chain in recorded.chains.items()},
         ),

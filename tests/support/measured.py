@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEASURED: Final = (
-    "tests/core/", "tests/plans/", "tests/runs/", "tests/simulation/test_scenarios.py", "tests/setup/test_stores.py",
-    "tests/setup/test_other_rules.py",
+    "tests/core/", "tests/plans/", "tests/runs/", "tests/repairs/", "tests/simulation/test_scenarios.py",
+    "tests/setup/test_stores.py", "tests/setup/test_other_rules.py",
     "tests/test_chained_log.py", "tests/test_old_logs.py", "tests/verdicts/",
 )  # fmt: skip
 DEAREST: Final = ("tests/verdicts/test_truth.py", "tests/verdicts/test_relations.py")

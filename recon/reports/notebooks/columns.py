@@ -26,11 +26,13 @@ TOKENS_OF: Final[Mapping[str, Mapping[str, str]]] = {
     "movements": {"amount_units": "amount", "fee_units": "fee"},
     "balances": {"opening_units": "opening", "closing_units": "closing"},
     "holdings": {"units": "held"},
+    "ledger": {"units": "booked"},
 }
 """Amounts in base units by table, and the column of whole tokens that stands before each."""
 RENAMED: Final[Mapping[tuple[str, str], str]] = {
     ("orphans", "kind"): "found_as", ("keys", "value"): "key_value", ("gaps", "from_ms"): "from_at",
-    ("gaps", "to_ms"): "to_at",
+    ("gaps", "to_ms"): "to_at", ("ledger", "kind"): "entry_kind", ("ledger_known", "kind"): "looked_up",
+    ("ledger_known", "key"): "looked_up_key",
 }  # fmt: skip
 """Columns of a table whose name means something else, or no time, in another."""
 

@@ -19,6 +19,7 @@ from recon.reports.model import Column, Fact, Report, RowsOf, Table
 from recon.reports.text import age_text, amount_text, shell_word, value_text
 from recon.reports.views.balances import balance_facts, balance_tables
 from recon.reports.views.coverage import coverage_table
+from recon.reports.views.ledger import ledger_facts, ledger_tables
 from recon.reports.views.notes import note_tables
 from recon.reports.views.totals import (
     BREAK_TIERS,
@@ -78,6 +79,7 @@ def render_plan(
             split_table(plan, "by_provider", label="provider"),
             split_table(plan, "by_chain", label="chain"),
             *balance_tables(plan),
+            *ledger_tables(plan),
             _coverage(plan),
             break_table(plan),
             *((effect_table(plan), change_table(plan), _left_table(plan)) if full else ()),
@@ -226,7 +228,7 @@ def _headline(plan: Plan) -> tuple[Fact, ...]:
     ]  # fmt: skip
     if dust := dust_text(plan):
         facts.append(Fact("dust", "dust, no break", dust))
-    facts += balance_facts(plan)
+    facts += (*balance_facts(plan), *ledger_facts(plan))
     facts += share_facts(summary)
     if limits := summary.get("limits_hit"):
         facts.append(Fact("limits_hit", "an apply would stop at", " ".join(map(str, limits)), alarm=True))

@@ -153,14 +153,15 @@ def _row_table(rows: Sequence[RowResult]) -> Table:
                Column("moved", "reviewed -> now", "prose"))  # fmt: skip
     ordered = sorted(rows, key=lambda row: (row.result not in TROUBLE, row.payment_id))
     cells = tuple(
-        (row.payment_id, row.verdict, row.result.value, row.reason, "; ".join(map(_moved_text, row.moved)))
+        (row.payment_id, row.verdict, row.result.value, row.reason, "; ".join(map(moved_text, row.moved)))
         for row in ordered
     )
     note = f"the first {_ROWS_SHOWN} of {len(cells)}" if len(cells) > _ROWS_SHOWN else ""
     return Table("rows", "Rows", columns, cells, note=note, empty="no row", shown=_ROWS_SHOWN)
 
 
-def _moved_text(item: MovedField) -> str:
+def moved_text(item: MovedField) -> str:
+    """A field that moved: as it was reviewed, and as it is now."""
     return f"{item.path}: {value_text(item.reviewed)} -> {value_text(item.now)}"
 
 

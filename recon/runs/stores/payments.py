@@ -147,6 +147,17 @@ class MongoWriter:
         self.go_on: Callable[[], None] | None = None
 
     @property
+    def collection(self) -> Collection[Any]:
+        """The collection as runs see it: the primary, as a majority has it."""
+        return self._collection
+
+    def unconfirmed(self) -> Collection[Any]:
+        """The collection as the primary has it now, with writes that no majority confirmed yet."""
+        from pymongo.read_concern import ReadConcern
+
+        return self._collection.with_options(read_concern=ReadConcern("local"))
+
+    @property
     def _name(self) -> str:
         return str(self._collection.full_name)
 

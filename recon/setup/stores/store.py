@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from recon.core.registry import Registry
     from recon.plans.shelf import Shelf
     from recon.runs.release import LedgerCheck
+    from recon.runs.stores.documents import RecordWriter
     from recon.runs.stores.journal import Journal
     from recon.runs.stores.payments import PaymentWriter
     from recon.setup.settings import Settings
     from recon.sources.interface import DocumentStore
+    from recon.sources.ledger.mapping import LedgerMapping
+    from recon.sources.ledger.source import EntrySource
     from recon.sources.payments.changes import ChangeFeed
     from recon.sources.payments.fields import FieldPaths
     from recon.sources.recorded.format import RecordedWorld
@@ -37,6 +40,7 @@ class Ledger:
     Args:
         pay_ins: Asks the backend's own ledger which payments have a pay-in; None when none is configured.
         server_time: Asks the store for its own time, aware UTC; None where it has none and the settings' clock counts.
+        records: Puts and takes away whole records, for repairs; None where a store does no such thing.
     """
 
     writer: PaymentWriter
@@ -44,6 +48,7 @@ class Ledger:
     pay_ins: LedgerCheck | None = None
     stack: ExitStack = field(default_factory=ExitStack, repr=False)
     server_time: Callable[[], datetime] | None = None
+    records: RecordWriter | None = None
 
     def __enter__(self) -> Ledger:
         return self
@@ -101,6 +106,7 @@ class Store:
         open_writer: Gives the side that is written to, with its journal; raises a ConfigError likewise, and a
             SourceError when the store cannot be reached or refuses the credential.
         open_decisions: Gives the place of decisions in the store; nothing is asked of it yet. None where it has none.
+        open_entries: Gives the entries of the backend's own ledger; None where this kind of store has none.
         audit: Says what the logins may do, a state and a sentence each; None where a store has no logins.
         look: Looks for places that may hold payments, before there is a configuration; None where it cannot.
         is_usual: Whether it is meant only where a configuration means no other.
@@ -115,6 +121,7 @@ class Store:
     open_source: Callable[[StoreTerms], DocumentStore]
     open_writer: Callable[[Settings], Ledger]
     open_decisions: Callable[[Settings], Shelf] | None = None
+    open_entries: Callable[[Settings, LedgerMapping], EntrySource] | None = None
     audit: Callable[[Settings], Iterable[tuple[Literal["ok", "warning", "failed"], str]]] | None = None
     look: Callable[[], Iterable[FoundCollection]] | None = None
     is_usual: bool = False

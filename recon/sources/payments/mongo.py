@@ -142,6 +142,7 @@ class MongoSettings:
         timeout_ms: For finding a server and for connecting.
         query_ms: For one operation on the server.
         retries_max: How often a scan that broke off is taken up again without getting any further.
+        read: The projection, for a collection of other documents than payments; None means that of ``fields``.
     """
 
     uri: str = field(repr=False)
@@ -152,6 +153,7 @@ class MongoSettings:
     timeout_ms: int = 10_000
     query_ms: int = 600_000
     retries_max: int = 5
+    read: Mapping[str, int] | None = None
 
     @property
     def namespace(self) -> str:
@@ -301,6 +303,31 @@ class MongoStore:
             for batch in self._scan_one(condition, done):
                 done += len(batch)
                 yield batch
+
+    def scan_where(self, condition: Mapping[str, Any]) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield the projected documents that a condition of the server's selects, as :meth:`scan` does.
+
+        Raises:
+            SourceError: As :meth:`scan`.
+        """
+        return self._scan_one(dict(condition), 0)
+
+    def find_where(self, condition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Yield the projected documents that a condition selects, from the primary, in ``_id`` order.
+
+        Raises:
+            SourceError: The server cannot be reached, refuses or takes too long.
+        """
+        from pymongo import ReadPreference
+
+        with self._translated():
+            collection = self._collection(ReadPreference.PRIMARY)
+            limit_ms = self.settings.query_ms
+            yield from collection.find(condition, self._projection(), sort=[("_id", 1)], max_time_ms=limit_ms)
+
+    def _projection(self) -> Mapping[str, int]:
+        settings = self.settings
+        return settings.fields.projection() if settings.read is None else settings.read
 
     def sample(self, count: int) -> list[Mapping[str, Any]]:
         """The newest documents by id, whole, at most so many."""
@@ -467,7 +494,7 @@ class MongoStore:
         with self._in_order() as session:
             cursor = self._collection().find_raw_batches(
                 resumed,
-                self.settings.fields.projection(),
+                self._projection(),
                 session=session,
                 sort=[("_id", 1)],
                 allow_disk_use=True,

@@ -52,6 +52,7 @@ class RecordedWorld:
     Args:
         wallets: Known wallets of which the chains hold balances.
         said: By provider, the lines from which its own folder answers.
+        ledger: Entries of the backend's own ledger, to be written; they are read apart from the rest of a world.
     """
 
     now: datetime
@@ -67,6 +68,7 @@ class RecordedWorld:
     payments: Sequence[Mapping[str, Any]] = ()
     said: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     deliveries: Sequence[Mapping[str, Any]] = ()
+    ledger: Sequence[Mapping[str, Any]] = ()
     faults: tuple[FaultRule, ...] = ()
 
 

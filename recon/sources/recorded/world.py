@@ -11,6 +11,7 @@ ranges are exercised as over the network. The files of the directory and their l
 ``<provider>.ndjson``     what a provider said, in lines that its own folder understands
 ``chain-<id>.ndjson``     ``{"log": raw log}``, ``{"receipt": raw receipt without its logs}`` and, where the world holds
                           some, ``{"balance": {"wallet", "token", "block", "units"}}`` for the ``wallets`` of world.json
+``ledger.ndjson``         entries of the backend's own ledger, canonical Extended JSON v2, where the world has one
 ``deliveries.ndjson``     ``{"delivery": row of recon.core.tables.DELIVERIES}``
 ``faults.json``           what fails on purpose, see :mod:`recon.sources.recorded.faults`
 ========================= ==========================================================================================
@@ -21,7 +22,7 @@ A block has the time ``head_time - (head - n) * block_ms``; every hash of a bloc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from recon.sources.recorded.faults import Handler
 
 FILE_MAX_BYTES: Final = 4 * 1024**3
+LEDGER_FILE: Final = "ledger.ndjson"
 
 
 class RecordedWorldError(UsageError):
@@ -127,23 +129,41 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         raise RecordedWorldError(path=path, why=f"a line is not a JSON object ({error})") from error
 
 
+def load_ledger(folder: Path) -> list[Mapping[str, Any]]:
+    """The entries of a world's ledger.
+
+    Raises:
+        RecordedWorldError: The world has none, or a line cannot be read.
+    """
+    path = folder / LEDGER_FILE
+    try:
+        return _extended(path, path.read_bytes().splitlines())
+    except OSError as error:
+        raise RecordedWorldError(path=path, why=f"the file cannot be read ({error.strerror})") from error
+
+
 def _documents(path: Path) -> list[Mapping[str, Any]]:
+    if not path.exists():
+        raise RecordedWorldError(path=path, why="the file is missing")
+    try:
+        lines = payment_lines(path.parent)
+    except StoreFileOddError as error:
+        raise RecordedWorldError(path=path.parent / STORE_FILE, why=str(error)) from error
+    return _extended(path, lines)
+
+
+def _extended(path: Path, lines: Iterable[str | bytes]) -> list[Mapping[str, Any]]:
+    """Lines of canonical Extended JSON as documents."""
     from bson import json_util
     from bson.codec_options import DatetimeConversion
     from bson.errors import BSONError
 
-    if not path.exists():
-        raise RecordedWorldError(path=path, why="the file is missing")
     options = json_util.JSONOptions(
         json_mode=json_util.JSONMode.CANONICAL,
         tz_aware=True,
         tzinfo=UTC,
         datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     )
-    try:
-        lines = payment_lines(path.parent)
-    except StoreFileOddError as error:
-        raise RecordedWorldError(path=path.parent / STORE_FILE, why=str(error)) from error
     documents = []
     for number, line in enumerate(lines, start=1):
         try:

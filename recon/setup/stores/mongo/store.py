@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from recon.plans.shelf import Shelf
     from recon.runs.release import LedgerCheck
-    from recon.setup.file import LedgerSection
+    from recon.setup.ledger_section import LedgerSection
     from recon.setup.settings import Settings
     from recon.sources.interface import DocumentStore
+    from recon.sources.ledger.mapping import LedgerMapping
+    from recon.sources.ledger.source import EntrySource
     from recon.sources.payments.changes import ChangeFeed
     from recon.sources.payments.mongo import MongoSettings
 
@@ -50,6 +52,7 @@ def _read_with(terms: StoreTerms) -> MongoSettings:
 
 
 def _open_writer(settings: Settings) -> Ledger:
+    from recon.runs.stores.documents import MongoRecords
     from recon.runs.stores.journal import MongoJournal
     from recon.runs.stores.payments import MongoWriter
     from recon.sources.payments.mongo import MongoSettings, MongoStore
@@ -68,7 +71,8 @@ def _open_writer(settings: Settings) -> Ledger:
         database = client[mongo.database]
         pay_ins = _pay_ins(settings.values.ledger, database)
         writer, journal = MongoWriter(database[mongo.collection]), MongoJournal(database)
-        return Ledger(writer, journal, pay_ins, stack.pop_all(), server_time=writer.server_time)
+        records = MongoRecords(database)
+        return Ledger(writer, journal, pay_ins, stack.pop_all(), server_time=writer.server_time, records=records)
     raise AssertionError("an exit stack lets no exception pass")
 
 
@@ -81,6 +85,17 @@ def _open_decisions(settings: Settings) -> Shelf:
         return mongo_client(mongo_uri(settings.write_uri()), timeout_ms=int(mongo.timeout_s * 1000))
 
     return MongoShelf(open_client, database=mongo.database)
+
+
+def _open_entries(settings: Settings, mapping: LedgerMapping) -> EntrySource:
+    from recon.sources.ledger.source import MongoEntries
+    from recon.sources.payments.mongo import MongoSettings
+
+    mongo, collection = settings.values.mongo, settings.values.ledger.collection
+    assert collection is not None, "a ledger without a collection has no mapping"
+    uri = mongo_uri(settings.secret(mongo.uri_variable, purpose="the database"))
+    timeout_ms = int(mongo.timeout_s * 1000)
+    return MongoEntries(MongoSettings(uri, mongo.database, collection, timeout_ms=timeout_ms), mapping)
 
 
 def _pay_ins(given: LedgerSection, database: Database[dict[str, Any]]) -> LedgerCheck | None:
@@ -103,6 +118,7 @@ STORE: Final = Store(
     open_source=_open_source,
     open_writer=_open_writer,
     open_decisions=_open_decisions,
+    open_entries=_open_entries,
     audit=audit,
     look=payment_collections,
     is_usual=True,

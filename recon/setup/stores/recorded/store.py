@@ -11,6 +11,8 @@ from recon.setup.stores.store import Ledger, Store, StoreTerms
 if TYPE_CHECKING:
     from recon.setup.settings import Settings
     from recon.sources.interface import DocumentStore
+    from recon.sources.ledger.mapping import LedgerMapping
+    from recon.sources.ledger.source import EntrySource
 
 RECORDED_HOST: Final = "embedded"
 """The host that a recorded world's database is said to have, the same as in the embedded store that writes to it."""
@@ -39,6 +41,15 @@ def _open_writer(settings: Settings) -> Ledger:
     raise AssertionError("an exit stack lets no exception pass")
 
 
+def _open_entries(settings: Settings, mapping: LedgerMapping) -> EntrySource:
+    from recon.sources.ledger.source import ListEntries
+    from recon.sources.recorded.world import load_ledger
+
+    folder = settings.recorded_dir
+    assert folder is not None, "only a configuration that names a recorded world means this store"
+    return ListEntries(load_ledger(folder), mapping)
+
+
 def _no_entries(payments: Sequence[str]) -> Mapping[str, bool]:
     """A recorded world has no ledger, so nothing is known of any payment."""
     return {}
@@ -50,5 +61,6 @@ STORE: Final = Store(
     means=lambda settings: settings.recorded_dir is not None,
     open_source=_open_source,
     open_writer=_open_writer,
+    open_entries=_open_entries,
 )
 """A recorded world: for demonstrations and tests; it proves nothing about a real database."""

@@ -1,0 +1,1 @@
+"""Entries of the backend's own ledger, read only: where they are, and what each of them states."""

@@ -42,7 +42,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry(
         "repair",
         "recon.cli.repair:repair",
-        "Put in rows that are missing; apply and take back plans of repairs.",
+        "Put in rows that are missing, and apply or take back plans of repairs.",
         "Review and write",
     ),
     Entry("hold", "recon.cli.repair:hold", "Put and lift holds on release and payout, by plan.", "Review and write"),

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def ledger() -> None:
-    """Hold the backend's own ledger against the evidence; propose entries that put it right.
+    """Hold the backend's ledger against the evidence.
 
-    What an entry says is configured in [ledger]. Its entries are sealed with every snapshot, and every plan says what
-    is the matter with them.
+    Proposes entries that put it right. What an entry says is configured in [ledger]. Its entries are sealed with
+    every snapshot, and every plan says what is the matter with them.
     """
 
 

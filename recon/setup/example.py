@@ -452,6 +452,12 @@ valid_h = 24                             # how long an approval holds
 # refresh_s = 10
 # open_measures = false                  # true: /metrics beyond this machine asks for neither
 
+# [traces]
+# Where traces of rounds are sent, by OTLP over HTTP, with pip install 'recon-toolkit[otel]'.
+# endpoint = "http://127.0.0.1:4318/v1/traces"
+# token_variable = "RECON_TRACES_TOKEN"
+# timeout_s = 5
+
 # [recorded]
 # A recorded world instead of every source, offline.
 # path = "."

@@ -69,7 +69,7 @@ def ended_at_the_address(stage: Stage, plant: Plant) -> None:
     case = _sharing(stage, old, plant.situation)
     stage.pay(case)
     quiet = Verdict.ABANDONED if status == "pending" else Verdict.IN_SYNC
-    stage.settle(old, Plant(plant.name, quiet, never))
+    stage.settle(old, Plant(_HEALTHY.name, quiet, never))
     stage.settle(case, plant)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from recon.core.model import Plan
 
 ROOT: Final = Path(__file__).parents[2]
+NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 KEPT: Final = ROOT / "tests" / "kept"
 FLAGS: Final = """\
 REQUEST_NETWORK_ENABLED=true
@@ -65,6 +66,7 @@ def make_artefacts(folder: Path, *, payments: int = 30) -> None:
     drawn = recon.sample.draw("shkeeper", size=2, config=config, plan=folder / "plan.json", out=folder / "sample.json")
     notes = {drawn.rows[0].payment_id: "seen"}
     recon.sample.sign(folder / "sample.json", right=["all"], notes=notes, **who)
+    _save_repairs(folder / "repair.json", plan)
     flags = recon.flags.rollback(recipe="read-only", out=folder / "flags.json", say=unsaid, **who)
     recon.flags.apply(folder / "flags.json", digest=flags.digest, **who)
     seen = watch_once(config, say=unsaid)
@@ -86,6 +88,17 @@ def _decide(folder: Path, plan: Plan, who: dict[str, Any]) -> None:
     recon.decide.import_(folder / "plan.json", sheet, out=folder / "decided.json", say=unsaid, **who)
 
 
+def _save_repairs(path: Path, plan: Plan) -> None:
+    """A plan of repairs with a deed of each kind but an undo's: what is recorded cannot be repaired."""
+    from recon.repairs.plan import NamedCollection, RepairRequest, make_repair_plan, save_repair_plan
+    from tests.support.repairing import a_row, a_set, an_append, an_insert, some_entries
+
+    request = RepairRequest(now=NOW, author="Ann", reason="looked at it", target=plan.target, ticket="T-12")
+    deeds = (an_insert(a_row(1)), a_set(a_row(2), {"metadata.manualHold": True}), an_append(*some_entries()))
+    collections = [NamedCollection("payments", "00" * 16), NamedCollection("ledger", None)]
+    save_repair_plan(make_repair_plan("missing", deeds, request=request, collections=collections), path)
+
+
 def unsaid(_: str) -> None:
     """What a command would say is not wanted here."""
 
@@ -94,6 +107,8 @@ def documents(folder: Path) -> Iterator[tuple[str, str, Any]]:
     """Every JSON document of a folder of artefacts: the kind, the place, what stands there."""
     for place, kind in PLACES:
         yield kind, place, msgspec.json.decode((folder / place).read_bytes())
+    if (folder / "repair.json").is_file():
+        yield "repair-plan", "repair.json", msgspec.json.decode((folder / "repair.json").read_bytes())
     for path in sorted((folder / "decisions").glob("*.json")):
         yield "decision", path.name, msgspec.json.decode(path.read_text().partition("\n")[2])
     for path in sorted(folder.glob("sample.*.json")):

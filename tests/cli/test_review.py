@@ -103,7 +103,8 @@ def test_money_that_was_given_back_is_never_credited(status: str, engine: str) -
         "claims": [claim_row()],
         "transfers": [transfer_row(), given_back()],
     }
-    assert verdicts(rows, engine=engine) == {ME: "refund_drift"}
+    # A payment that was given up, and whose late money went back whole, leaves nothing to do.
+    assert verdicts(rows, engine=engine) == ({} if status == "failed" else {ME: "refund_drift"})
 
 
 def test_money_that_the_provider_calls_refunded_is_never_credited() -> None:

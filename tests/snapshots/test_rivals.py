@@ -24,6 +24,14 @@ from tests.support.worlds import merged
 OF_SEVERAL_ROWS = sorted(name for name, plant in PLANTS.items() if plant.craft is not None)
 
 
+BY_NEIGHBOURS = {
+    "yearly_address": "the rows of an address for years are settled by their own transfers, months before the window",
+    "refund_of_no_order": "a refund row that names no order is found by its buyer's address in the window only",
+    "payout_to_the_buyer": "that an address is the buyer's is seen by the transfer of his pay-in, outside the window",
+}
+"""What is not always told of a payment judged alone, and why. It is never corrected for that."""
+
+
 def judged(home: Path, selection: Selection, *, out: Path) -> Plan:
     """A world on disk judged over a selection of its payments."""
     settings = load_settings(home / "recon.toml")
@@ -42,20 +50,22 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[World], Path
     return worlds, folder
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(5))
 def test_a_payment_judged_alone_is_never_corrected_against_the_truth(
     number: int, several: tuple[list[World], Path], tmp_path: Path
 ) -> None:
     """Of each situation one row is asked for, so that all its rivals are outside the window."""
     worlds, folder = several
     rows = [[payment_id_text(document["_id"]) for document in world.recorded.payments] for world in worlds]
-    assert max(map(len, rows)) == 3
+    assert max(map(len, rows)) == 5
     truths = {truth.payment_id: truth for world in worlds for truth in world.truths}
     chosen = {ids[number] for ids in rows if len(ids) > number}
     plan = judged(folder, Selection(ids=tuple(chosen)), out=tmp_path / "alone")
     found = {item.payment_id: item.verdict for item in plan.findings}
     for payment_id in chosen:
         truth = truths[payment_id].verdict
+        if truths[payment_id].planted in BY_NEIGHBOURS and found.get(payment_id) in (None, Verdict.AMBIGUOUS):
+            continue
         assert found.get(payment_id, truth) is truth
         assert payment_id in found or RULE[truth].tier in (Tier.BENIGN, Tier.WAIT), truth
     for change in plan.changes:

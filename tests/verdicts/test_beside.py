@@ -152,7 +152,7 @@ def test_a_payment_that_went_back_before_the_next_one_came_does_not_compete_with
     first = {**one_payment(**CANCELLED), "claims": [], "claim_txs": []}
     rows = together(first, back_row(2, UNITS), second())
     found = verdicts(rows, engine=engine)
-    assert found == {ME: "refund_drift", payment_id(3): "local_behind"}
+    assert found == {payment_id(3): "local_behind"}, "the first is cancelled, and all of its late money went back"
 
 
 def test_a_refund_that_may_be_of_either_payment_leaves_them_competing() -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 MEASURED: Final = (
     "tests/core/", "tests/plans/", "tests/runs/", "tests/repairs/", "tests/simulation/test_scenarios.py",
     "tests/setup/test_stores.py", "tests/setup/test_other_rules.py",
-    "tests/test_chained_log.py", "tests/test_old_logs.py", "tests/verdicts/",
+    "tests/test_chained_log.py", "tests/test_old_logs.py", "tests/test_testing.py", "tests/verdicts/",
+    "tests/end_to_end/test_ledger_live.py", "tests/end_to_end/test_repairs_live.py",
 )  # fmt: skip
 DEAREST: Final = ("tests/verdicts/test_truth.py", "tests/verdicts/test_relations.py")
 

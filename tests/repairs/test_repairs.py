@@ -324,3 +324,14 @@ def test_an_odd_record_is_refused(repairs: Repairs) -> None:
         with pytest.raises(RefusedError):
             repairs.apply(repairs.plan(an_insert({**document}, payment_id="x")))
     assert repairs.payments() == []
+
+
+def test_what_the_servers_own_rules_refuse_is_told_with_its_word_and_nothing_is_there(repairs: Repairs) -> None:
+    for name in ("payments", "ledger"):
+        rule = {"$jsonSchema": {"required": ["approvedBy"]}}
+        repairs.database.command("collMod", name, validator=rule)
+    report = repairs.apply(repairs.plan(an_insert(a_row()), an_append(*some_entries())))
+    assert results(report) == ["failed", "failed"]
+    assert all("refused" in row.reason and row.code == 121 for row in report.rows)
+    assert (repairs.payments(), repairs.entries()) == ([], [])
+    assert verify_journal(repairs.journal).is_whole
